@@ -1,0 +1,68 @@
+# The commands of this project; README.md shows the two that matter: `make run` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
+
+.PHONY: run test lint format bench bench-smoke conformance fuzz soak profile docs peers clean
+
+run: $(VENV)/.run
+	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
+
+test: $(VENV)/.test peers
+	$(PYTEST) -m "not soak"
+
+soak: $(VENV)/.test peers
+	$(PYTEST) -m soak --timeout=3600
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+conformance: $(VENV)/.test
+	$(PYTEST) tests/conformance
+
+fuzz: $(VENV)/.test
+	$(BIN)/python -m tests.fuzz
+
+bench: $(VENV)/.run
+	$(BIN)/python benchmarks/run.py
+
+bench-smoke: $(VENV)/.run
+	$(BIN)/python benchmarks/run.py --smoke
+
+profile: $(VENV)/.run
+	$(BIN)/python benchmarks/profile.py
+
+docs: $(VENV)/.run
+	$(BIN)/python -m iotgw.ctl.settings_tables docs
+
+# the real programs that the tests talk to; says what is missing, installs it when it may
+peers:
+	@tests/install-peers
+
+$(VENV)/bin/python:
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { \
+	  echo "python3-venv is missing: apt-get install python3-venv"; \
+	  [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv && rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/.run: $(VENV)/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[lint]'
+	@touch $@
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""User scripts turn uplinks into telemetry, in worker processes that can be killed."""

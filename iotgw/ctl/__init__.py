@@ -1,0 +1,1 @@
+"""`iotgwctl`, the command-line client of the API."""

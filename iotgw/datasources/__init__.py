@@ -1,0 +1,1 @@
+"""Where data comes in: one file per type, each binds `wire` to the gateway."""

@@ -1,0 +1,1 @@
+"""Where data goes out: the delivery service and one file per target."""

@@ -1,0 +1,1 @@
+"""Structured logs, events and metrics."""

@@ -1,0 +1,1 @@
+"""Simulated devices, one file per protocol: `iotgwctl simulate`."""

@@ -1,0 +1,1 @@
+"""Sans-I/O protocol code: bytes in, events out; imports no Twisted, no clock, no socket."""
