@@ -1,0 +1,45 @@
+"""The errors of iotgw: a small tree. A message says what was expected, what came, and where."""
+
+
+class IotgwError(Exception):
+    """Base of every error that iotgw raises on purpose."""
+
+
+class SettingsError(IotgwError):
+    """A setting is wrong.
+
+    ``path`` is the setting's place (``configuration.port``), ``problem`` what was expected and what came.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}" if path else problem)
+        self.path = path
+        self.problem = problem
+
+
+class NotFound(IotgwError):
+    """There is no such resource."""
+
+
+class Conflict(IotgwError):
+    """The resource is not in the state that the caller thinks: name taken, or revision moved on."""
+
+
+class StillReferenced(Conflict):
+    """The resource can't be deleted while others name it."""
+
+
+class Unavailable(IotgwError):
+    """A part is away or full for now; ``retry_after`` is the time to wait, in seconds."""
+
+    def __init__(self, reason: str, retry_after: float = 1.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class ProtocolError(IotgwError):
+    """Bytes from the network break the protocol; the message says what was expected and where."""
+
+
+class AlreadyRunning(IotgwError):
+    """Another process works on the same data directory."""

@@ -1,0 +1,293 @@
+"""The interfaces between the rooms. A room imports this module and `iotgw.model`, never another room.
+
+Everything here is called in the reactor's thread. Methods on the hot path take plain callbacks and
+whole batches; only calls that a person or a rare event makes return Deferreds.
+"""
+
+from __future__ import annotations
+
+from zope.interface import Attribute, Interface
+
+# mypy: disable-error-code="no-untyped-def"
+
+
+class IIntake(Interface):
+    """What a datasource sees of the gateway; one per datasource, made by the gateway."""
+
+    room = Attribute("bool: False when the gateway is full; a stream should stop reading")
+
+    def receive(payload, metadata, answer, received_ms=0):
+        """Take an uplink: ``bytes``, a dict of JSON values, and what to call with the `model.Answer`.
+
+        ``answer`` is called once, later in the reactor's thread, when the uplink is durable (or converted,
+        where the datasource says so), or at once with BUSY. It must not raise. ``received_ms``: 0 means now.
+        """
+
+    def reject(payload, metadata, reason):
+        """Keep bytes that can't be an uplink as a failed message, with a reason in one line."""
+
+    def when_room(callback):
+        """Call ``callback()`` once when there is room again (at once if there is)."""
+
+    def event(type, message, severity="info", **detail):
+        """Record what happened to this datasource."""
+
+    def downlink_sent(downlink):
+        """Bytes of this `model.Downlink` left; whether they arrived is not known yet."""
+
+    def downlink_delivered(downlink):
+        """The transport confirmed this downlink."""
+
+    def downlink_lost(downlink, reason):
+        """This downlink did not reach the device; it goes back into the queue."""
+
+    def downlinks(device, limit=1):
+        """Take up to ``limit`` queued downlinks for a device that can be reached now (late additions to an
+        open session). Returns a Deferred of a tuple of `model.Downlink`."""
+
+    def reachable(device, send):
+        """Say that ``device`` can be reached until the function that this returns is called.
+
+        ``send(downlinks)`` is called with `model.Downlink` items that should leave at once.
+        """
+
+
+class IDatasource(Interface):
+    """A running datasource."""
+
+    def start():
+        """Open the listener or the subscription; Deferred that fires when it is open, or fails."""
+
+    def stop():
+        """Close it; Deferred that fires when nothing more will come in."""
+
+    def status():
+        """A dict for the API: ``{"state": "listening", "address": "udp 0.0.0.0:5683", …}``."""
+
+
+class IDatasourceType(Interface):
+    """A kind of datasource. One instance per gateway, made as ``factory(reactor)``: what its datasources
+    share (a UDP port) lives on it. Third parties name the factory in the entry point group
+    ``iotgw.datasources``."""
+
+    name = Attribute("str: the ``type`` of a datasource")
+    settings = Attribute("the msgspec Struct of ``configuration``; its definitions make schema and docs")
+
+    def build(settings, context):
+        """Make an `IDatasource` from its settings and a `DatasourceContext`. Raises SettingsError."""
+
+
+class IIntegration(Interface):
+    """A running target."""
+
+    capacity = Attribute("int: how many records may be in flight at once")
+    max_batch = Attribute("int: the most records that one `send` may carry")
+
+    def start():
+        """Get ready; returns a Deferred. A connection that can't be made is not a failure: it is retried."""
+
+    def stop():
+        """Let go of connections; Deferred."""
+
+    def send(records, settle):
+        """Send a list of `model.TelemetryRecord`; call ``settle(seqs, verdict)`` for each of them exactly
+        once, in groups as they come, with a `Verdict`. Does not raise."""
+
+    def check():
+        """Connect and authenticate, deliver nothing; Deferred of a dict ``{"ok", "detail"}``."""
+
+    def status():
+        """A dict for the API: ``{"state": "connected" | "connecting" | …, "lastError": …}``."""
+
+
+class IIntegrationType(Interface):
+    """A kind of integration; as `IDatasourceType`, entry point group ``iotgw.integrations``."""
+
+    name = Attribute("str: the ``type`` of an integration")
+    settings = Attribute("the msgspec Struct of ``configuration``")
+
+    def build(settings, context):
+        """Make an `IIntegration` from its settings and an `IntegrationContext`. Raises SettingsError."""
+
+
+class IConverters(Interface):
+    """The converter service."""
+
+    def convert(jobs, done):
+        """Run a list of `model.Job` in order; call ``done(list of model.Conversion)``, as long, later."""
+
+    def compile(spec):
+        """Check a `model.ConverterSpec`: Deferred of ``(dialect, engine)``; fails with SettingsError."""
+
+    def test(version, payload, metadata, received_ms):
+        """Run one conversion for a person; Deferred of a dict as `POST /converters/test` answers it."""
+
+    def encode(version, msg, metadata, msg_type, integration_metadata):
+        """Run a downlink converter; Deferred of `model.Downlink`-like dict ``{contentType, data, metadata}``."""
+
+
+class IConverterEngine(Interface):
+    """A JavaScript engine inside the worker program; one instance per converter version."""
+
+    def call(entry, args):
+        """Call the runtime's function ``entry`` with a JSON text; returns a JSON text. Never raises for
+        what a script does."""
+
+
+class IJournalListener(Interface):
+    """Who hears what has become durable; the gateway."""
+
+    def stored(entries):
+        """These uplinks are durable: a list of ``(model.StoredUplink, token)``, in order."""
+
+    def refused(entries, reason):
+        """These could not be stored: a list of ``(model.Uplink, token)``."""
+
+    def settled(outcomes, records):
+        """These outcomes (list) and the `model.TelemetryRecord`s (list) that came of them are durable."""
+
+    def room_again():
+        """The journal was full and has room now."""
+
+
+class IJournal(Interface):
+    """The streams ``uplink`` and ``telemetry``, with their cursors; one writer, group commit."""
+
+    epoch = Attribute("str: names this journal for good; part of every message id")
+    room = Attribute("bool: False while the queue to the writer or the disk is full")
+    head = Attribute("int: position of the last durable telemetry record")
+
+    def start(listener):
+        """Open; Deferred that fires when records can be read and written."""
+
+    def stop():
+        """Write what is queued, close; Deferred."""
+
+    def append(uplink, token):
+        """Queue a `model.Uplink` for the next commit; returns its position. The listener hears of it with
+        ``token``, an opaque object."""
+
+    def settle(datasource, cursor, outcomes):
+        """Queue outcomes (list of `model.Outcome`) of a datasource; their outputs go to the telemetry
+        stream, and the datasource's conversion cursor moves to ``cursor``, in one transaction. A second
+        outcome for a position (reprocessing) replaces the first."""
+
+    def emit(record):
+        """Queue an event as a `model.TelemetryRecord` (its ``seq`` is ignored) for integrations."""
+
+    def progress(progress):
+        """Queue a `model.Progress`; it is written with the next commit, at the latest a second later."""
+
+    def conversion_cursors():
+        """dict of datasource id → position, as of `start`."""
+
+    def read_uplinks(datasource, after, limit):
+        """Deferred of a list of `model.StoredUplink` of a datasource with seq > after, in order."""
+
+    def read_telemetry(after, limit):
+        """Deferred of a list of `model.TelemetryRecord` with seq > after, in order."""
+
+    def integrations():
+        """dict of integration id → (cursor, model.Counters), as of `start`."""
+
+    def forget(integration):
+        """Drop an integration's cursor and parked records."""
+
+    def read_parked(integration, state, after, limit):
+        """Deferred of a list of `model.Parked` of an integration, by position; ``state`` None for all."""
+
+    def due_parked(integration, now_ms, limit):
+        """Deferred of a list of `model.Parked` in state RETRYING whose ``next_try_ms`` is not 0 and due."""
+
+    def parked_behind(integration, device, after, limit):
+        """Deferred of a list of `model.Parked` of one device after a position."""
+
+    def message(seq):
+        """Deferred of a `model.Message`, or None."""
+
+    def messages(tenant, before, limit, datasource=None, state=None, device=None):
+        """Deferred of a list of `model.Message`, newest first, with seq < before (0: from the newest)."""
+
+    def time_to_seq(ts_ms):
+        """Deferred of the position of the first telemetry record received at or after a time."""
+
+    def stats():
+        """Deferred of a dict: counts by state, bytes, oldest, positions."""
+
+
+class IRegistry(Interface):
+    """The things that users save. Reading is from memory, at once; writing returns Deferreds."""
+
+    def list(kind, tenant=None):
+        """List of `model.Resource`, by name."""
+
+    def get(kind, id_or_name, tenant=None):
+        """A `model.Resource`; raises NotFound."""
+
+    def create(kind, tenant, name, body):
+        """Deferred of the new `model.Resource`; fails with Conflict when the name is taken."""
+
+    def replace(kind, id, body, name=None, revision=None):
+        """Deferred of the `model.Resource`; fails with NotFound, or Conflict when ``revision`` moved on."""
+
+    def delete(kind, id, revision=None):
+        """Deferred; fails with NotFound or Conflict."""
+
+    def watch(kind, callback):
+        """Call ``callback(old, new)`` after each change; ``old`` is None for a new one, ``new`` for a
+        deleted one."""
+
+    def seal(secret):
+        """Encrypt a secret text for a resource's body."""
+
+    def unseal(sealed):
+        """The secret text of `seal`."""
+
+
+class IDevices(Interface):
+    """Known devices and their last state; written behind, many at once."""
+
+    def saw(records):
+        """Note a list of `model.TelemetryRecord`: device, type, attributes, latest telemetry, last seen."""
+
+    def get(tenant, name):
+        """Deferred of a device dict, or None."""
+
+    def list(tenant, after, limit, text=""):
+        """Deferred of a list of device dicts by name, names > after."""
+
+
+class IDownlinks(Interface):
+    """The downlink queue."""
+
+    def waiting(tenant, device):
+        """bool, at once: whether this device (by name or identifier) has items that could leave."""
+
+    def take(tenant, device, datasource, uplink_metadata, limit, done):
+        """Call ``done(tuple of model.Downlink)`` with items that leave now; each is marked offered."""
+
+    def outcome(downlink_id, state, reason=""):
+        """A datasource's report: ``sent``, ``delivered``, ``lost``; or a converter's ``downlinkAck``."""
+
+
+class IEvents(Interface):
+    """The record of what happened."""
+
+    def emit(event):
+        """Note a `model.Event`; never raises, may drop (and counts drops)."""
+
+    def query(tenant, before, limit, source=None, name=None, type=None):
+        """Deferred of a list of ``(id, model.Event)``, newest first."""
+
+
+class IDelivery(Interface):
+    """The delivery service: one cursor per integration."""
+
+    def feed(records):
+        """These `model.TelemetryRecord`s are durable."""
+
+    def deliveries(message):
+        """Deferred of a list of `model.Delivery` for a `model.Message`."""
+
+    def room():
+        """bool: False while an integration whose overflow is ``rejectNew`` is full."""

@@ -1,0 +1,379 @@
+"""The nouns of iotgw as frozen values: what travels between the rooms, and what users save.
+
+Time is milliseconds since 1970 UTC (``_ms``), durations in settings are seconds, sizes are bytes.
+Values that users see are camelCase in JSON. This module imports nobody.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+Metadata = dict[str, Any]
+"""Facts about a message; JSON values only."""
+
+DEFAULT_TENANT = "default"
+
+
+# --- what travels ---------------------------------------------------------------------------------
+
+
+class Uplink(Struct, frozen=True, gc=False):
+    """A message from a device as a datasource hands it in.
+
+    ``datasource`` is the datasource's id. ``metadata`` is the JSON text of the message's metadata: it is
+    encoded once on arrival and spliced from then on.
+    """
+
+    tenant: str
+    datasource: str
+    received_ms: int
+    payload: bytes
+    metadata: bytes
+
+
+class StoredUplink(Struct, frozen=True, gc=False):
+    """An uplink with its position in the journal's ``uplink`` stream."""
+
+    seq: int
+    uplink: Uplink
+
+
+class Output(Struct, frozen=True, gc=False):
+    """What a converter made of one uplink for one device (or asset).
+
+    ``body`` is canonical JSON: an object ``{"deviceName", "deviceType", ["assetName", "assetType",
+    "customerName", "groupName",] "attributes": {…}, "telemetry": [{"ts", "values"}]}``.
+    """
+
+    device_name: str
+    device_type: str
+    body: bytes
+
+
+class ConversionError(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Why a conversion failed. ``line`` and ``column`` count from 1 in the user's script."""
+
+    message: str
+    stage: str = "converter"
+    name: str = "Error"
+    line: int | None = None
+    column: int | None = None
+    stack: str = ""
+
+
+class State(enum.IntEnum):
+    """What became of an uplink."""
+
+    RECEIVED = 0
+    CONVERTED = 1
+    FILTERED = 2
+    FAILED = 3
+
+
+class Outcome(Struct, frozen=True, gc=False):
+    """The end of one uplink's conversion.
+
+    ``converter`` names the version that did it (``"{id}/{version}"``), empty when none ran.
+    """
+
+    seq: int
+    state: State
+    converter: str
+    outputs: tuple[Output, ...] = ()
+    error: ConversionError | None = None
+
+
+class Kind(enum.IntEnum):
+    """What a record of the ``telemetry`` stream is."""
+
+    TELEMETRY = 0
+    EVENT = 1
+
+
+class TelemetryRecord(Struct, frozen=True, gc=False):
+    """One device's output of one uplink, with its position in the ``telemetry`` stream.
+
+    ``uplink`` is the position of the uplink it came from (0 for an event); ``body`` as in `Output`.
+    """
+
+    seq: int
+    uplink: int
+    tenant: str
+    datasource: str
+    received_ms: int
+    device_name: str
+    device_type: str
+    body: bytes
+    kind: Kind = Kind.TELEMETRY
+
+
+class ConverterVersion(Struct, frozen=True):
+    """An immutable version of a user's script, ready to run.
+
+    ``dialect`` and ``engine`` are decided when the script is saved. ``time_limit`` is seconds per call,
+    ``memory_limit`` bytes per worker.
+    """
+
+    id: str
+    version: int
+    name: str
+    direction: Literal["UPLINK", "DOWNLINK"]
+    script: str
+    dialect: str
+    engine: str
+    tenant: str = DEFAULT_TENANT
+    time_limit: float = 0.25
+    options: dict[str, Any] = {}
+
+    @property
+    def key(self) -> str:
+        """Names this version for good: ``"{id}/{version}"``."""
+        return f"{self.id}/{self.version}"
+
+
+class Job(Struct, frozen=True, gc=False):
+    """One uplink to convert. ``metadata`` is JSON text; ``received_ms`` stands in for a missing ``ts``."""
+
+    converter: ConverterVersion
+    payload: bytes
+    metadata: bytes
+    received_ms: int
+    seq: int = 0
+
+
+class Conversion(Struct, frozen=True, gc=False):
+    """The result of one `Job`: outputs, or an error. No output and no error means filtered."""
+
+    outputs: tuple[Output, ...] = ()
+    error: ConversionError | None = None
+    warnings: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
+    acks: tuple[bytes, ...] = ()
+    """``downlinkAck`` objects of the output, each as JSON text."""
+
+
+class Downlink(Struct, frozen=True, gc=False):
+    """A payload on its way to a device. ``id`` is its queue item's; ``metadata`` from its converter."""
+
+    id: str
+    device: str
+    payload: bytes
+    content_type: Literal["JSON", "TEXT", "BINARY"] = "BINARY"
+    metadata: Metadata = {}
+
+
+class Status(enum.Enum):
+    """What a datasource tells the device about its uplink."""
+
+    STORED = "stored"  # durable (and converted, where the datasource replies after conversion)
+    BUSY = "busy"  # not taken: the gateway is full; come back later
+    TOO_LARGE = "too large"  # not taken: larger than the journal accepts
+    FAILED = "failed"  # durable, but its conversion failed (only where the reply waits for conversion)
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """What the gateway tells a datasource about an uplink.
+
+    ``retry_after`` is in seconds (for BUSY). ``downlinks`` go out with the reply; the datasource reports
+    each with `iotgw.interfaces.IIntake.downlink_sent` and its kin.
+    """
+
+    status: Status
+    message_id: str = ""
+    retry_after: float = 0.0
+    downlinks: tuple[Downlink, ...] = ()
+
+
+STORED = Answer(Status.STORED)
+
+
+class DeliveryState(enum.IntEnum):
+    """Where a delivery stands. Everything from DELIVERED on is final."""
+
+    QUEUED = 0
+    INFLIGHT = 1
+    RETRYING = 2
+    DELIVERED = 3
+    DEAD = 4
+    EXPIRED = 5
+    DROPPED = 6
+
+
+class Parked(Struct, frozen=True, gc=False):
+    """A delivery that failed for its own reason, or waits behind one, with its record copied.
+
+    ``next_try_ms`` is 0 for one that waits behind its device's first.
+    """
+
+    integration: str
+    record: TelemetryRecord
+    state: DeliveryState
+    attempts: int
+    next_try_ms: int
+    error: str
+
+
+class Counters(Struct, frozen=True):
+    """The accounts of an integration: ``queued = delivered + expired + dropped + dead + what is open``."""
+
+    queued: int = 0
+    delivered: int = 0
+    expired: int = 0
+    dead: int = 0
+    dropped: dict[str, int] = {}
+
+
+class Progress(Struct, frozen=True):
+    """How far an integration has come; written in one transaction.
+
+    Every record up to ``cursor`` is settled or parked. ``parked`` are new or changed, ``released`` are
+    positions that are parked no more.
+    """
+
+    integration: str
+    cursor: int
+    counters: Counters
+    parked: tuple[Parked, ...] = ()
+    released: tuple[int, ...] = ()
+
+
+class Message(Struct, frozen=True):
+    """An uplink with all that became of it."""
+
+    seq: int
+    uplink: Uplink
+    state: State
+    converter: str
+    error: ConversionError | None
+    records: tuple[TelemetryRecord, ...]
+
+
+class Delivery(Struct, frozen=True, rename="camel"):
+    """One message for one integration, as the API shows it."""
+
+    integration: str
+    state: str
+    attempts: int
+    error: str | None
+
+
+class Event(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A record of what happened: lifecycle, failure, downlink, debug.
+
+    ``source`` is the kind of the thing it happened to (``datasource``), ``name`` its name.
+    """
+
+    ts: int
+    type: str
+    source: str
+    name: str
+    message: str
+    tenant: str = DEFAULT_TENANT
+    severity: Literal["debug", "info", "warning", "error"] = "info"
+    device: str = ""
+    message_id: str = ""
+    detail: dict[str, Any] = {}
+
+
+def message_id(epoch: str, seq: int) -> str:
+    """The name of an uplink everywhere outside: the journal's epoch and the position."""
+    return f"{epoch}-{seq}"
+
+
+# --- what users save ------------------------------------------------------------------------------
+
+
+class Resource(Struct, frozen=True):
+    """A thing in the registry. ``body`` is the validated JSON that the user sent, secrets sealed."""
+
+    kind: str
+    id: str
+    tenant: str
+    name: str
+    revision: int
+    created_ms: int
+    updated_ms: int
+    body: dict[str, Any]
+
+
+class Spec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Base of what users send to the API; unknown fields are refused."""
+
+
+class DatasourceSpec(Spec, frozen=True, kw_only=True):
+    """Where data comes in.
+
+    ``converters`` picks a converter by the metadata's ``deviceModel``; ``converter`` serves the rest.
+    """
+
+    name: str
+    type: str
+    enabled: bool = True
+    routing_key: str = ""
+    converter: str = ""
+    converters: dict[str, str] = {}
+    downlink_converter: str = ""
+    reply: Literal["stored", "converted"] = "stored"
+    metadata: dict[str, Any] = {}
+    configuration: dict[str, Any] = {}
+    description: str = ""
+
+
+class ConverterSpec(Spec, frozen=True, kw_only=True):
+    """A user's script. ``dialect`` and ``engine`` are detected when ``auto``."""
+
+    name: str
+    type: Literal["UPLINK", "DOWNLINK"] = "UPLINK"
+    script: str
+    dialect: str = "auto"
+    engine: Literal["auto", "duktape", "quickjs"] = "auto"
+    options: dict[str, Any] = {}
+    tests: list[dict[str, Any]] = []
+    description: str = ""
+
+
+class RouteSpec(Spec, frozen=True, kw_only=True):
+    """Which messages an integration gets; an empty list means all. Patterns are shell-style."""
+
+    datasources: list[str] = []
+    device_types: list[str] = []
+    device_names: list[str] = []
+    wants: list[Literal["telemetry", "attributes", "events"]] = field(
+        default_factory=lambda: ["telemetry", "attributes"]
+    )
+
+
+class RetrySpec(Spec, frozen=True, kw_only=True):
+    """Full-jitter exponential backoff: a wait is uniform in 0…min(cap, initial · multiplier^n) seconds."""
+
+    initial: float = 1.0
+    multiplier: float = 2.0
+    cap: float = 300.0
+    max_attempts: int = 10
+
+
+class QueueSpec(Spec, frozen=True, kw_only=True):
+    """How much may wait: age in seconds, size in bytes, and what happens beyond."""
+
+    max_age: float = 7 * 86400.0
+    max_bytes: int = 2 << 30
+    overflow: Literal["dropOldest", "rejectNew"] = "dropOldest"
+
+
+class IntegrationSpec(Spec, frozen=True, kw_only=True):
+    """Where data goes out."""
+
+    name: str
+    type: str
+    enabled: bool = True
+    configuration: dict[str, Any] = {}
+    route: RouteSpec = field(default_factory=RouteSpec)
+    order: Literal["device", "none"] = "device"
+    retry: RetrySpec = field(default_factory=RetrySpec)
+    queue: QueueSpec = field(default_factory=QueueSpec)
+    format: Literal["standard", "thingsboard", "values", "template"] = "standard"
+    template: str | UnsetType = UNSET
+    description: str = ""
