@@ -1,0 +1,150 @@
+"""A reader of one journal stream: from memory while it keeps up, from the journal when it doesn't.
+
+Live records are offered as they become durable. When more wait than ``capacity``, the tail falls
+*behind*: it forgets the newest instead of growing, and later reads them from the journal, where they are.
+At a restart it begins behind. A reader so slow that millions wait costs no more memory than a quick one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any, Generic, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+
+class Positioned(Protocol):
+    """A record with its place in a stream."""
+
+    @property
+    def seq(self) -> int:
+        """The position; grows along the stream, with gaps."""
+
+
+R = TypeVar("R", bound=Positioned)
+Read = Callable[[int, int], "Deferred[list[Any]]"]
+
+
+class Tail(Generic[R]):
+    """The records of a stream after ``position``, in order.
+
+    ``read(after, limit)`` returns a Deferred of the durable records after a position; ``ready()`` is
+    called when `take` has something again after it had nothing. ``capacity`` bounds the records in memory
+    (an offered batch may exceed it once). ``behind`` starts as True: what the journal holds comes first.
+    """
+
+    _log = Logger()
+
+    def __init__(self, read: Read, position: int, capacity: int, ready: Callable[[], None]) -> None:
+        self._read = read
+        self._ready = ready
+        self._capacity = capacity
+        self._queue: deque[R] = deque()
+        self.position = position
+        """The last record that entered the queue; everything after it is still to be read or offered."""
+        self._live: list[R] | None = []
+        """What was offered while a read is under way; None when it was too much to keep."""
+        self._reading = False
+        self.behind = True
+        self.closed = False
+
+    def __len__(self) -> int:
+        """Records in memory, ready to take."""
+        return len(self._queue)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether nothing is known to wait."""
+        return not self._queue and not self.behind and not self._reading
+
+    def offer(self, records: Sequence[R]) -> None:
+        """Hand in live records, in order, each durable."""
+        if not records:
+            return
+        if self._reading:
+            if self._live is not None:
+                self._live.extend(records)
+                if len(self._live) > self._capacity:
+                    self._live = None
+        elif self.behind:
+            if not self._queue:
+                self.fill()
+        elif len(self._queue) >= self._capacity:
+            self.behind = True
+        else:
+            self._enqueue(records)
+
+    def take(self, limit: int) -> list[R]:
+        """The next records, at most ``limit``; empty when none is in memory yet."""
+        queue = self._queue
+        if limit >= len(queue):
+            taken = list(queue)
+            queue.clear()
+        else:
+            taken = list(islice(queue, limit))
+            for _ in taken:
+                queue.popleft()
+        if self.behind and len(queue) <= self._capacity // 2:
+            self.fill()
+        return taken
+
+    def unread(self, records: Sequence[R]) -> None:
+        """Put back records that `take` gave, in the same order."""
+        self._queue.extendleft(reversed(records))
+
+    def seek(self, position: int) -> None:
+        """Go on after ``position``, from the journal."""
+        self._queue.clear()
+        self.position = position
+        self.behind = True
+        self.fill()
+
+    def fill(self) -> None:
+        """Read on in the journal, if there is need and no read is under way."""
+        if self._reading or self.closed or not self.behind:
+            return
+        self._reading = True
+        self._live = []
+        after = self.position
+        self._read(after, self._capacity).addCallbacks(
+            self._filled, self._failed, callbackArgs=(after,)
+        ).addErrback(lambda failure: self._log.failure("a stream's reader failed", failure))
+
+    def _filled(self, records: list[R], after: int) -> None:
+        live, self._live = self._live, []
+        self._reading = False
+        if self.closed:
+            return
+        if after != self.position:  # somebody sought meanwhile
+            self.fill()
+            return
+        if len(records) < self._capacity and live is not None:
+            # The read saw all that was durable when it ran; the rest was offered meanwhile.
+            last = records[-1].seq if records else after
+            records = [*records, *(record for record in live if record.seq > last)]
+            self.behind = False
+        if records:
+            self._enqueue(records)
+        if self.behind and len(self._queue) <= self._capacity // 2:
+            self.fill()
+
+    def _enqueue(self, records: Sequence[R]) -> None:
+        was_empty = not self._queue
+        self._queue.extend(records)
+        self.position = records[-1].seq
+        if was_empty:
+            self._ready()
+
+    def _failed(self, failure: Failure) -> None:
+        self._reading = False
+        if not self.closed:
+            self._log.failure("the journal could not be read; tried again with the next record", failure)
+
+    def close(self) -> None:
+        """Hand out nothing more."""
+        self.closed = True
+        self._queue.clear()

@@ -1,0 +1,132 @@
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+
+from iotgw.tail import Tail
+
+
+class Record(Struct, frozen=True):
+    seq: int
+
+
+def records(first, last):
+    return [Record(n) for n in range(first, last + 1)]
+
+
+class Journal:
+    """A stream on disk whose reads are answered when the test says so."""
+
+    def __init__(self):
+        self.durable = []
+        self.asked = []
+
+    def read(self, after, limit):
+        self.asked.append((after, limit, Deferred()))
+        return self.asked[-1][2]
+
+    def answer(self):
+        after, limit, deferred = self.asked.pop(0)
+        deferred.callback([r for r in self.durable if r.seq > after][:limit])
+
+
+class World:
+    def __init__(self, position=0, capacity=4):
+        self.journal = Journal()
+        self.ready = 0
+        self.tail = Tail(self.journal.read, position, capacity, self.is_ready)
+
+    def is_ready(self):
+        self.ready += 1
+
+    def store(self, first, last):
+        self.journal.durable += records(first, last)
+        self.tail.offer(records(first, last))
+
+    def catch_up(self):
+        self.tail.fill()
+        while self.journal.asked:
+            self.journal.answer()
+
+    def drain(self):
+        got = []
+        while taken := self.tail.take(3):
+            got += [r.seq for r in taken]
+            while self.journal.asked:
+                self.journal.answer()
+        return got
+
+
+def test_starts_with_what_the_journal_holds():
+    world = World()
+    world.journal.durable = records(1, 3)
+    world.catch_up()
+    assert world.ready == 1
+    assert world.drain() == [1, 2, 3]
+    assert world.tail.caught_up
+
+
+def test_live_records_come_from_memory_once_caught_up():
+    world = World()
+    world.catch_up()
+    world.store(1, 2)
+    assert [r.seq for r in world.tail.take(9)] == [1, 2]
+    assert not world.journal.asked
+
+
+def test_a_slow_reader_keeps_only_its_capacity_and_reads_the_rest_later():
+    world = World()
+    world.catch_up()
+    for n in range(1, 101):
+        world.store(n, n)
+    assert len(world.tail) == 4
+    assert world.tail.behind
+    assert world.drain() == list(range(1, 101))
+    assert world.tail.caught_up
+
+
+def test_records_offered_while_a_read_is_under_way_are_neither_lost_nor_doubled():
+    world = World()
+    world.journal.durable = records(1, 2)
+    world.tail.fill()
+    world.store(3, 3)  # the read that is under way will see it too
+    world.journal.answer()
+    world.store(4, 4)
+    assert world.drain() == [1, 2, 3, 4]
+
+
+def test_records_stored_after_the_snapshot_of_a_read_are_kept():
+    world = World()
+    world.journal.durable = records(1, 1)
+    world.tail.fill()
+    snapshot = list(world.journal.durable)
+    world.store(2, 3)
+    world.journal.asked.pop()[2].callback(snapshot)
+    assert world.drain() == [1, 2, 3]
+
+
+def test_seek_goes_back_in_history():
+    world = World()
+    world.store(1, 3)
+    world.catch_up()
+    assert world.drain() == [1, 2, 3]
+    world.tail.seek(1)
+    world.journal.answer()
+    assert world.drain() == [2, 3]
+
+
+def test_a_failed_read_is_tried_again_with_the_next_record():
+    world = World()
+    world.tail.fill()
+    world.journal.asked.pop()[2].errback(OSError("disk"))
+    world.store(1, 1)
+    world.journal.answer()
+    assert world.drain() == [1]
+
+
+def test_unread_records_come_again_in_order():
+    world = World()
+    world.catch_up()
+    world.store(1, 3)
+    first, second, third = world.tail.take(3)
+    world.tail.unread([second, third])
+    assert world.tail.take(9) == [second, third]
+    assert first.seq == 1
