@@ -1,1 +1,347 @@
-"""The spine (being built)."""
+"""The spine: receive → store → convert → deliver, and downlinks back. It knows interfaces only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, gatherResults, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from iotgw.errors import IotgwError, NotFound
+from iotgw.extension import DatasourceContext, Types
+from iotgw.intake import Intake
+from iotgw.interfaces import IJournalListener
+from iotgw.model import (
+    Answer,
+    DatasourceSpec,
+    Downlink,
+    Event,
+    Message,
+    Outcome,
+    Resource,
+    State,
+    Status,
+    StoredUplink,
+    TelemetryRecord,
+    Uplink,
+)
+
+RETRY_AFTER = 5.0
+"""Seconds after which a device that was told BUSY may try again."""
+
+
+class _Running:
+    """A datasource as it runs now."""
+
+    def __init__(self, intake: Intake) -> None:
+        self.intake = intake
+        self.datasource: Any = None
+        self.error = ""
+        self.lock = DeferredLock()
+
+
+@implementer(IJournalListener)
+class Gateway:
+    """Joins the rooms.
+
+    The arguments are the implementations of the interfaces they are named after; ``versions`` is a
+    `iotgw.versions.ConverterVersions`; ``clock`` an IReactorTime with ``seconds()`` since 1970.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        journal: Any,
+        registry: Any,
+        converters: Any,
+        versions: Any,
+        delivery: Any,
+        devices: Any,
+        events: Any,
+        downlinks: Any,
+        types: Types,
+        reactor: Any,
+        data_dir: str = "",
+        max_payload: int = 1 << 20,
+    ) -> None:
+        self.journal = journal
+        self.registry = registry
+        self.converters = converters
+        self.versions = versions
+        self.delivery = delivery
+        self.devices = devices
+        self.events = events
+        self.downlinks = downlinks
+        self.types = types
+        self.reactor = reactor
+        self.data_dir = data_dir
+        self.max_payload = max_payload
+        self.busy = Answer(Status.BUSY, retry_after=RETRY_AFTER)
+        self._running: dict[str, _Running] = {}
+        self._waiting: dict[int, tuple[Intake, Callable[[Answer], None], str]] = {}
+        """Who is answered after the conversion, by position."""
+        self._when_room: list[Callable[[], None]] = []
+        self._stopping = False
+
+    # --- for the intakes ---
+
+    @property
+    def room(self) -> bool:
+        """Whether uplinks are taken now."""
+        return bool(self.journal.room) and not self._stopping and self.delivery.room()
+
+    def now_ms(self) -> int:
+        """The time in milliseconds since 1970."""
+        return int(self.reactor.seconds() * 1000)
+
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """Call back once when there is room; at once if there is."""
+        if self.room:
+            callback()
+        else:
+            self._when_room.append(callback)
+
+    def event(
+        self,
+        type: str,
+        source: str,
+        name: str,
+        message: str,
+        tenant: str,
+        severity: str = "info",
+        **detail: Any,
+    ) -> None:
+        """Record what happened."""
+        device = str(detail.pop("device", ""))
+        message_id = str(detail.pop("message_id", ""))
+        self.events.emit(
+            Event(self.now_ms(), type, source, name, message, tenant, severity, device, message_id, detail)  # type: ignore[arg-type]
+        )
+
+    def message_id(self, seq: int) -> str:
+        """The name of an uplink outside."""
+        return f"{self.journal.epoch}-{seq}"
+
+    # --- the journal's listener ---
+
+    def stored(self, entries: list[tuple[StoredUplink, Any]]) -> None:
+        """Uplinks are durable: answer the devices, and have them converted."""
+        running = self._running
+        by_datasource: dict[str, list[StoredUplink]] = {}
+        for stored, (answer, identity) in entries:
+            source = stored.uplink.datasource
+            group = by_datasource.get(source)
+            if group is None:
+                group = by_datasource[source] = []
+            group.append(stored)
+            intake = running[source].intake if source in running else None
+            if intake is None or intake.spec.reply == "stored":
+                self._answer(intake, answer, stored.seq, identity, Status.STORED)
+            else:
+                self._waiting[stored.seq] = (intake, answer, identity)
+        for source, uplinks in by_datasource.items():
+            if source in running:
+                running[source].intake.stored(uplinks)
+
+    def _answer(
+        self, intake: Intake | None, answer: Callable[[Answer], None], seq: int, device: str, status: Status
+    ) -> None:
+        """Tell a datasource of its uplink, with the downlinks that wait for the device."""
+        name = f"{self.journal.epoch}-{seq}"
+        if intake is None or not device or not self.downlinks.waiting(intake.tenant, device):
+            answer(Answer(status, name))
+            return
+
+        def with_downlinks(items: tuple[Downlink, ...]) -> None:
+            answer(Answer(status, name, 0.0, items))
+
+        self.downlinks.take(intake.tenant, device, intake.id, {}, 1, with_downlinks)
+
+    def refused(self, entries: list[tuple[Uplink, Any]], reason: str) -> None:
+        """The journal could not take these: nobody is told that they were received."""
+        self._log.warn("{count} uplinks were refused: {reason}", count=len(entries), reason=reason)
+        for uplink, (answer, _) in entries:
+            running = self._running.get(uplink.datasource)
+            if running is not None:
+                running.intake.counts["refused"] += 1
+            answer(self.busy)
+
+    def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
+        """Outcomes are durable: deliver what came of them, answer who waited."""
+        if records:
+            self.devices.saw(records)
+            self.delivery.feed(records)
+        if self._waiting:
+            for outcome in outcomes:
+                if (waiting := self._waiting.pop(outcome.seq, None)) is not None:
+                    intake, answer, device = waiting
+                    status = Status.FAILED if outcome.state is State.FAILED else Status.STORED
+                    if not device and outcome.outputs:
+                        device = outcome.outputs[0].device_name
+                    self._answer(intake, answer, outcome.seq, device, status)
+
+    def room_again(self) -> None:
+        """There is room: let the streams go on."""
+        waiting, self._when_room = self._when_room, []
+        for callback in waiting:
+            callback()
+
+    # --- datasources come and go ---
+
+    async def start(self) -> None:
+        """Open every datasource of the registry, and follow its changes."""
+        self.registry.watch("datasource", self._changed)
+        for resource in self.registry.list("datasource"):
+            await self._apply(resource)
+
+    async def stop(self) -> None:
+        """Close every listener, then wait for the conversions under way; nothing stored is lost by it."""
+        self._stopping = True
+        await gatherResults([ensureDeferred(self._close(running)) for running in self._running.values()])
+        for running in self._running.values():
+            running.intake.stop()
+
+    def _changed(self, old: Resource | None, new: Resource | None) -> None:
+        change = self._remove(old.id) if new is None and old is not None else self._apply(new)
+        ensureDeferred(change).addErrback(
+            lambda failure: self._log.failure("a change of a datasource failed", failure)
+        )
+
+    def applied(self, id: str) -> Deferred[None]:
+        """Fires when the changes of a datasource that are under way are done."""
+        running = self._running.get(id)
+        return running.lock.run(lambda: None) if running is not None else succeed(None)
+
+    async def _apply(self, resource: Resource | None) -> None:
+        assert resource is not None
+        spec = msgspec.convert(dict(resource.body, name=resource.name), DatasourceSpec)
+        running = self._running.get(resource.id)
+        if running is None:
+            running = self._running[resource.id] = _Running(self._intake(resource, spec))
+            running.intake.start()
+        await running.lock.acquire()
+        try:
+            await self._close(running)
+            running.intake.configure(spec)
+            if spec.enabled and not self._stopping:
+                await self._open(resource, spec, running)
+        finally:
+            running.lock.release()
+
+    def _intake(self, resource: Resource, spec: DatasourceSpec) -> Intake:
+        position = self.journal.conversion_cursors().get(resource.id)
+        if position is None:
+            position = self.journal.last_uplink
+            self.journal.settle(resource.id, position, [])
+        return Intake(self, resource.id, resource.tenant, spec, position)
+
+    async def _open(self, resource: Resource, spec: DatasourceSpec, running: _Running) -> None:
+        context = DatasourceContext(
+            resource.id, spec.name, resource.tenant, spec.routing_key, spec.metadata, running.intake,
+            self.reactor, self.registry, self.data_dir,
+        )  # fmt: skip
+        try:
+            datasource = self.types.get(spec.type).build(
+                self.types.configure(spec.type, spec.configuration), context
+            )
+            await datasource.start()
+        except (IotgwError, OSError) as error:
+            self._cannot_open(running, error)
+        except Exception as error:
+            if type(error).__module__.startswith("twisted.internet"):  # CannotListenError and its kin
+                self._cannot_open(running, error)
+            else:
+                self._log.failure("datasource {name} could not be opened", Failure(), name=spec.name)
+                self._cannot_open(running, error)
+        else:
+            running.datasource = datasource
+            running.error = ""
+            running.intake.event("started", f"datasource {spec.name} is open")
+
+    @staticmethod
+    def _cannot_open(running: _Running, error: Exception) -> None:
+        running.error = str(error)
+        running.intake.event("failed", f"cannot open: {error}", "error")
+
+    async def _close(self, running: _Running) -> None:
+        datasource, running.datasource = running.datasource, None
+        if datasource is not None:
+            await datasource.stop()
+            running.intake.event("stopped", f"datasource {running.intake.spec.name} is closed")
+
+    async def _remove(self, id: str) -> None:
+        running = self._running.get(id)
+        if running is None:
+            return
+        await running.lock.acquire()
+        try:
+            await self._close(running)
+            self._running.pop(id, None)
+            running.intake.stop()
+        finally:
+            running.lock.release()
+
+    # --- for the API ---
+
+    def datasource_name(self, id: str) -> str:
+        """A datasource's name; its id when it is gone."""
+        running = self._running.get(id)
+        return running.intake.spec.name if running is not None else id
+
+    def status(self, id: str) -> dict[str, Any]:
+        """How a datasource does: state, address, counts."""
+        running = self._running.get(id)
+        if running is None:
+            return {"state": "stopped"}
+        status: dict[str, Any] = {"state": "stopped"}
+        if running.error:
+            status = {"state": "failed", "error": running.error}
+        elif running.datasource is not None:
+            status = running.datasource.status()
+        return {**status, "counts": dict(running.intake.counts), "pending": running.intake.pending}
+
+    def datasource(self, id: str) -> Any:
+        """The running `iotgw.interfaces.IDatasource`, or None."""
+        running = self._running.get(id)
+        return running.datasource if running is not None else None
+
+    @property
+    def idle(self) -> bool:
+        """Whether every stored uplink that is known is converted."""
+        return all(running.intake.idle for running in self._running.values())
+
+    async def inject(self, id: str, payload: bytes, metadata: dict[str, Any]) -> Answer:
+        """Send an uplink through the true pipeline by hand; raises NotFound."""
+        running = self._running.get(id)
+        if running is None:
+            raise NotFound(f"there is no datasource {id!r}")
+        done: Deferred[Answer] = Deferred()
+        running.intake.receive(payload, {**metadata, "simulated": True}, done.callback)
+        return await done
+
+    async def reprocess(self, message: Message) -> State:
+        """Convert a stored message again with the converter of today; its new outcome replaces the old.
+
+        Raises NotFound when its datasource is gone.
+        """
+        running = self._running.get(message.uplink.datasource)
+        if running is None:
+            raise NotFound("the message's datasource is gone")
+        outcome = await running.intake.convert_again(StoredUplink(message.seq, message.uplink))
+        self.journal.settle(running.intake.id, running.intake.position, [outcome])
+        return outcome.state
+
+    def take_downlinks(self, intake: Intake, device: str, limit: int) -> Deferred[tuple[Downlink, ...]]:
+        """Downlinks for a device that can be reached now."""
+        done: Deferred[tuple[Downlink, ...]] = Deferred()
+        if self.downlinks.waiting(intake.tenant, device):
+            self.downlinks.take(intake.tenant, device, intake.id, {}, limit, done.callback)
+        else:
+            done.callback(())
+        return done

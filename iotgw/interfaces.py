@@ -144,7 +144,7 @@ class IJournalListener(Interface):
         """These could not be stored: a list of ``(model.Uplink, token)``."""
 
     def settled(outcomes, records):
-        """These outcomes (list) and the `model.TelemetryRecord`s (list) that came of them are durable."""
+        """These outcomes (list of `model.Outcome`) and the `model.TelemetryRecord`s (list) that came of them are durable."""
 
     def room_again():
         """The journal was full and has room now."""
@@ -156,6 +156,7 @@ class IJournal(Interface):
     epoch = Attribute("str: names this journal for good; part of every message id")
     room = Attribute("bool: False while the queue to the writer or the disk is full")
     head = Attribute("int: position of the last durable telemetry record")
+    last_uplink = Attribute("int: the highest position that was given to an uplink")
 
     def start(listener):
         """Open; Deferred that fires when records can be read and written."""
@@ -262,6 +263,9 @@ class IDownlinks(Interface):
 
     def waiting(tenant, device):
         """bool, at once: whether this device (by name or identifier) has items that could leave."""
+
+    def reachable(tenant, device, datasource, send):
+        """See `IIntake.reachable`."""
 
     def take(tenant, device, datasource, uplink_metadata, limit, done):
         """Call ``done(tuple of model.Downlink)`` with items that leave now; each is marked offered."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from iotgw.errors import NotFound, SettingsError
+from iotgw.errors import Conflict, NotFound, SettingsError
 from iotgw.model import ConverterSpec, ConverterVersion, Resource
 
 KIND = "converter"
@@ -40,6 +40,8 @@ class ConverterVersions:
 
     async def replace(self, resource: Resource, spec: ConverterSpec, revision: int | None = None) -> Resource:
         """Save a further version and make it active; the same script again only changes the texts."""
+        if revision is not None and revision != resource.revision:
+            raise Conflict(f"expected revision {revision}, the converter is at {resource.revision}")
         dialect, engine = await self._converters.compile(spec)
         active = self._version(resource, resource.body["version"])
         if (active.script, active.dialect, active.engine, active.options, active.direction) == (
