@@ -1,0 +1,317 @@
+"""Framing for plain TCP and UDP: how a stream of bytes becomes messages.
+
+Each framer is a small class with ``feed(data)``, which returns the events that these bytes completed, and
+``close()``, which returns what is left when the stream ends. Events are `Frame` and `Fault`; no bytes at all
+make a framer raise. A framer holds at most its ``limit`` of unfinished bytes plus what was fed last, and
+looks at each byte once, however the stream was cut into pieces.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+
+class Frame(Struct, frozen=True, gc=False):
+    """One message as the device sent it, without its framing."""
+
+    data: bytes
+
+
+class Fault(Struct, frozen=True, gc=False):
+    """Bytes that are not a message, and why, in one line.
+
+    ``ends`` says that the stream can't be understood beyond this point: close it.
+    """
+
+    data: bytes
+    reason: str
+    ends: bool = True
+
+
+Events = list[Frame | Fault]
+
+
+class Framer(Protocol):
+    """Bytes in, events out."""
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for the rest of their frame."""
+
+    def feed(self, data: bytes) -> Events:
+        """The events that ``data`` completed, in order."""
+
+    def close(self) -> Events:
+        """The stream ended: what is left, as a frame or a fault."""
+
+
+def head(data: bytes | bytearray, size: int = 4096) -> bytes:
+    """The start of bytes that are kept as evidence; the rest of an endless frame is of no use."""
+    return bytes(data[:size])
+
+
+class DelimiterFramer:
+    """Frames that end with one of some delimiters; the longest delimiter wins where two end together.
+
+    ``limit`` is the most bytes of a frame without its delimiter. Bytes without a delimiter at the end of
+    the stream are a frame: a device that closes after its last line has sent that line.
+    """
+
+    def __init__(
+        self, delimiters: tuple[bytes, ...] = (b"\r\n", b"\n"), limit: int = 128, strip: bool = True
+    ) -> None:
+        longest_first = sorted(delimiters, key=len, reverse=True)
+        self._delimiter = re.compile(b"|".join(re.escape(delimiter) for delimiter in longest_first))
+        self._overlap = len(longest_first[0]) - 1
+        self._limit = limit
+        self._strip = strip
+        self._buffer = bytearray()
+        self._searched = 0
+        self._broken = False
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for their delimiter."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> Events:
+        """The lines that ``data`` completed; a line over the limit is a fault and ends the stream."""
+        if self._broken:
+            return []
+        buffer = self._buffer
+        buffer += data
+        events: Events = []
+        start = 0
+        for match in self._delimiter.finditer(buffer, self._searched):
+            if match.start() - start > self._limit:
+                self._broken = True
+                break
+            events.append(Frame(bytes(buffer[start : match.start() if self._strip else match.end()])))
+            start = match.end()
+        del buffer[:start]
+        if self._broken or len(buffer) > self._limit + self._overlap:
+            self._broken = True
+            events.append(Fault(head(buffer), f"expected a delimiter within {self._limit} bytes"))
+            buffer.clear()
+        self._searched = max(0, len(buffer) - self._overlap)
+        return events
+
+    def close(self) -> Events:
+        """The last line, if the stream ended without a delimiter."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return [Frame(rest)] if rest else []
+
+
+class LengthFramer:
+    """Frames that carry their length, with the five parameters that Netty and ThingsBoard name.
+
+    The frame's whole length is ``length field + adjustment + offset + length``, of which the first ``skip``
+    bytes are taken off. ``limit`` counts the whole frame.
+    """
+
+    def __init__(
+        self,
+        limit: int = 128,
+        offset: int = 0,
+        length: Literal[1, 2, 3, 4, 8] = 2,
+        adjustment: int = 0,
+        skip: int = 0,
+        byte_order: Literal["big", "little"] = "big",
+    ) -> None:
+        self._limit = limit
+        self._offset = offset
+        self._end = offset + length
+        self._adjustment = adjustment
+        self._skip = skip
+        self._order = byte_order
+        self._buffer = bytearray()
+        self._broken = False
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for the rest of their frame."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> Events:
+        """The frames that ``data`` completed; an impossible length is a fault and ends the stream."""
+        if self._broken:
+            return []
+        buffer = self._buffer
+        buffer += data
+        events: Events = []
+        start = 0
+        while len(buffer) - start >= self._end:
+            field = int.from_bytes(buffer[start + self._offset : start + self._end], self._order)
+            size = field + self._adjustment + self._end
+            if size < max(self._end, self._skip) or size > self._limit:
+                self._broken = True
+                least = max(self._end, self._skip)
+                reason = f"expected a frame of {least} to {self._limit} bytes, got the length {field} ({size} bytes)"
+                events.append(Fault(head(buffer[start:]), reason))
+                buffer.clear()
+                return events
+            if len(buffer) - start < size:
+                break
+            events.append(Frame(bytes(buffer[start + self._skip : start + size])))
+            start += size
+        del buffer[:start]
+        return events
+
+    def close(self) -> Events:
+        """A fault with the truncated frame, if there is one."""
+        return truncated(self._buffer, "expected the rest of a frame")
+
+
+_OUTSIDE = re.compile(rb'["{}\[\]]')
+_INSIDE = re.compile(rb'["\\]')
+_SPACE = re.compile(rb"[\s,\x00\x1e]*")
+_JSON_ADVICE = "expected a JSON object or array"
+
+
+class JsonFramer:
+    """Balanced JSON objects and arrays in a stream, with anything JSON calls white space between them.
+
+    Only the nesting is followed: a device whose "JSON" is merely balanced (Dragino's is) gets through, and
+    the converter decides. Commas, NUL and RS (RFC 7464) between documents are skipped as well.
+    """
+
+    def __init__(self, limit: int = 65536) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+        self._position = 0
+        self._depth = 0
+        self._in_string = False
+        self._broken = False
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for their closing bracket."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> Events:
+        """The documents that ``data`` completed; anything else between them is a fault."""
+        if self._broken:
+            return []
+        self._buffer += data
+        events: Events = []
+        while True:
+            if not self._depth:
+                self._skip_space()
+                if not self._buffer:
+                    return events
+                if self._buffer[0] not in b"{[":
+                    return self._break(events, f"{_JSON_ADVICE}, got {chr(self._buffer[0])!a}")
+            size = self._scan()
+            if size > self._limit or (not size and len(self._buffer) > self._limit):
+                return self._break(events, f"{_JSON_ADVICE} of at most {self._limit} bytes")
+            if not size:
+                return events
+            events.append(Frame(bytes(self._buffer[:size])))
+            del self._buffer[:size]
+            self._position = 0
+
+    def _skip_space(self) -> None:
+        space = _SPACE.match(self._buffer)
+        if space is not None:
+            del self._buffer[: space.end()]
+        self._position = 0
+
+    def _scan(self) -> int:
+        """The size of the document at the start of the buffer, 0 while it is open; resumes where it was."""
+        buffer, position = self._buffer, self._position
+        while True:
+            match = (_INSIDE if self._in_string else _OUTSIDE).search(buffer, position)
+            if match is None:
+                self._position = max(position, len(buffer))
+                return 0
+            position = match.end()
+            byte = buffer[position - 1]
+            if byte == 0x5C:
+                # an escape takes the next byte with it, which may not have arrived yet
+                position += 1
+            elif byte == 0x22:
+                self._in_string = not self._in_string
+            elif byte in b"{[":
+                self._depth += 1
+            else:
+                self._depth -= 1
+                if not self._depth:
+                    return position
+
+    def _break(self, events: Events, reason: str) -> Events:
+        self._broken = True
+        events.append(Fault(head(self._buffer), reason))
+        self._buffer.clear()
+        return events
+
+    def close(self) -> Events:
+        """A fault with the unfinished document, if there is one."""
+        return truncated(self._buffer, "expected the closing bracket of a JSON document")
+
+
+class HexFramer:
+    """Lines of hexadecimal text; each becomes the bytes it spells. Blanks, colons and ``0x`` are allowed."""
+
+    def __init__(self, limit: int = 4096) -> None:
+        # a line may have a blank or colon after each byte, a prefix, and blanks around it
+        self._lines = DelimiterFramer((b"\r\n", b"\n", b"\x00"), limit=3 * limit + 16)
+        self._limit = limit
+
+    @property
+    def pending(self) -> int:
+        """How many characters wait for the end of their line."""
+        return self._lines.pending
+
+    def feed(self, data: bytes) -> Events:
+        """The bytes of each completed line; a line that isn't hexadecimal is a fault, and the next may be."""
+        return self._decode(self._lines.feed(data))
+
+    def close(self) -> Events:
+        """The last line, if the stream ended without a line end."""
+        return self._decode(self._lines.close())
+
+    def _decode(self, lines: Events) -> Events:
+        events: Events = []
+        for line in lines:
+            if isinstance(line, Frame):
+                if not line.data.strip():
+                    continue
+                event = unhex(line.data)
+                if isinstance(event, Frame) and len(event.data) > self._limit:
+                    event = Fault(head(line.data), f"expected at most {self._limit} bytes in hexadecimal")
+                events.append(event)
+            else:
+                events.append(line)
+        return events
+
+
+_HEX_FILLERS = re.compile(rb"^\s*(?:0[xX])?|[\s:]")
+
+
+def unhex(text: bytes) -> Frame | Fault:
+    """The bytes that hexadecimal text spells, or a fault that doesn't end the stream."""
+    digits = _HEX_FILLERS.sub(b"", text)
+    try:
+        return Frame(bytes.fromhex(digits.decode("ascii")))
+    except ValueError:
+        return Fault(head(text), "expected an even number of hexadecimal digits", ends=False)
+
+
+def as_text(data: bytes, charset: str) -> Frame | Fault:
+    """The text of a message as UTF-8 bytes, whatever charset it came in; a fault when it isn't text."""
+    try:
+        return Frame(data.decode(charset).encode())
+    except (UnicodeError, LookupError):
+        return Fault(head(data), f"expected text in {charset}", ends=False)
+
+
+def truncated(buffer: bytearray, expected: str) -> Events:
+    """Empties a buffer at the end of its stream: a fault with what was in it, if there was something."""
+    rest = head(buffer)
+    size = len(buffer)
+    buffer.clear()
+    return [Fault(rest, f"{expected}, got the end after {size} bytes")] if rest else []

@@ -1,0 +1,154 @@
+"""Framing of plain TCP and UDP: delimiter, length field, JSON, hexadecimal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iotgw.wire.framing import (
+    DelimiterFramer,
+    Fault,
+    Frame,
+    HexFramer,
+    JsonFramer,
+    LengthFramer,
+    as_text,
+    unhex,
+)
+from tests.unit.wire.streams import assert_bounded, assert_cut_does_not_matter, events_of
+
+FRAMERS = {
+    "delimiter": DelimiterFramer,
+    "delimiter, kept": lambda: DelimiterFramer(strip=False, limit=5),
+    "nul": lambda: DelimiterFramer((b"\x00",), limit=4),
+    "length": LengthFramer,
+    "length, odd": lambda: LengthFramer(40, offset=1, length=1, adjustment=-2, skip=2, byte_order="little"),
+    "json": lambda: JsonFramer(limit=64),
+    "hex": lambda: HexFramer(limit=8),
+}
+
+
+def frames(*data: bytes) -> list[Frame]:
+    return [Frame(each) for each in data]
+
+
+@settings(max_examples=500)
+@given(
+    name=st.sampled_from(sorted(FRAMERS)),
+    data=st.binary(max_size=300) | st.text('{}[]"\\,0aF\r\n\x00 ', max_size=200).map(str.encode),
+)
+def test_no_bytes_make_a_framer_raise_and_the_cut_does_not_matter(name, data):
+    assert_cut_does_not_matter(FRAMERS[name], data)
+
+
+@pytest.mark.parametrize("name", FRAMERS)
+def test_what_waits_is_bounded(name):
+    for data in (b"a" * 3000, b"{" * 3000, b'["\\' * 1000, b"\x00\xff" * 1500):
+        assert_bounded(FRAMERS[name](), data, 200)
+
+
+def test_lines_end_with_newline_or_carriage_return_newline():
+    events = assert_cut_does_not_matter(DelimiterFramer, b"one\r\ntwo\nthree\r\n\nlast")
+    assert events == frames(b"one", b"two", b"three", b"", b"last")
+
+
+def test_delimiters_are_kept_when_asked():
+    assert DelimiterFramer(strip=False).feed(b"one\r\ntwo\n") == frames(b"one\r\n", b"two\n")
+
+
+def test_a_line_of_exactly_the_limit_passes_and_one_more_byte_ends_the_stream():
+    framer = DelimiterFramer(limit=4)
+    assert framer.feed(b"1234\r\n") == frames(b"1234")
+    (fault,) = framer.feed(b"12345\n6\n")
+    assert fault == Fault(b"12345\n6\n", "expected a delimiter within 4 bytes", ends=True)
+    assert framer.feed(b"more\n") == []
+
+
+def test_frames_before_an_endless_line_still_come_out():
+    first, second, fault = DelimiterFramer(limit=4).feed(b"1\n2\n" + b"x" * 10_000)
+    assert [first, second] == frames(b"1", b"2")
+    assert isinstance(fault, Fault) and len(fault.data) == 4096
+
+
+def test_length_field_frames_of_netty_with_all_five_parameters():
+    # a magic byte, a length of 2 bytes that counts the whole frame, body; the header is taken off
+    framer = LengthFramer(limit=16, offset=1, length=2, adjustment=-3, skip=3)
+    events = assert_cut_does_not_matter(
+        lambda: LengthFramer(limit=16, offset=1, length=2, adjustment=-3, skip=3),
+        b"\xaa\x00\x05hi" + b"\xaa\x00\x03" + b"\xaa\x00\x06yes",
+    )
+    assert events == frames(b"hi", b"", b"yes")
+    (fault,) = framer.feed(b"\xaa\x00\x02")
+    assert fault.reason == "expected a frame of 3 to 16 bytes, got the length 2 (2 bytes)"
+
+
+def test_little_endian_length():
+    assert LengthFramer(byte_order="little", skip=2).feed(b"\x02\x00ok") == frames(b"ok")
+
+
+def test_a_length_over_the_limit_ends_the_stream_at_once():
+    (fault,) = LengthFramer(limit=128).feed(b"\xff\xff")
+    assert fault.ends and "to 128 bytes, got the length 65535" in fault.reason
+
+
+def test_a_truncated_frame_is_kept_with_its_reason():
+    assert events_of(LengthFramer(), b"\x00\x05abc", 5) == [
+        Fault(b"\x00\x05abc", "expected the rest of a frame, got the end after 5 bytes")
+    ]
+
+
+def test_json_documents_one_after_another():
+    text = b'{"a":"}{\\"[" }\n[1,[2]]{},\r\n[{"b":"\\\\"}]'
+    assert assert_cut_does_not_matter(JsonFramer, text) == frames(
+        b'{"a":"}{\\"[" }', b"[1,[2]]", b"{}", b'[{"b":"\\\\"}]'
+    )
+
+
+@given(st.lists(st.recursive(st.none() | st.text(max_size=9) | st.integers(), st.lists).map(lambda x: [x])))
+def test_any_real_json_comes_through(documents):
+    texts = [json.dumps(document).encode() for document in documents]
+    assert assert_cut_does_not_matter(JsonFramer, b" ".join(texts)) == frames(*texts)
+
+
+def test_balanced_text_that_is_no_json_passes_for_the_converter_to_judge():
+    dragino = b'{"IMEI":"866207058378443","1":{1,4,0,2023/11/15 07:54:30}}'
+    assert JsonFramer().feed(dragino) == frames(dragino)
+
+
+def test_a_scalar_is_no_document():
+    (fault,) = JsonFramer().feed(b"42")
+    assert fault.reason == "expected a JSON object or array, got '4'"
+
+
+def test_an_endless_document_is_given_up():
+    (fault,) = JsonFramer(limit=10).feed(b'{"a":"bcdefghij')
+    assert fault.reason == "expected a JSON object or array of at most 10 bytes"
+
+
+def test_hexadecimal_lines_in_the_forms_that_people_type():
+    text = b"00ff\n0xCAFE\r\nca fe 01\nca:fe\n\n"
+    assert assert_cut_does_not_matter(HexFramer, text) == frames(
+        b"\0\xff", b"\xca\xfe", b"\xca\xfe\1", b"\xca\xfe"
+    )
+
+
+def test_a_wrong_hexadecimal_line_does_not_end_the_stream():
+    fault, frame = HexFramer().feed(b"0xyz\n01\n")
+    assert fault == Fault(b"0xyz", "expected an even number of hexadecimal digits", ends=False)
+    assert frame == Frame(b"\1")
+
+
+@given(st.binary(max_size=200))
+def test_unhex_undoes_hex(data):
+    assert unhex(data.hex().encode()) == unhex(data.hex(" ").upper().encode()) == Frame(data)
+
+
+def test_text_in_another_charset_becomes_utf_8():
+    assert as_text(b"23 \xb0C", "latin-1") == Frame("23 °C".encode())
+
+
+def test_text_that_is_not_utf_8_is_kept_with_its_reason():
+    assert as_text(b"23 \xb0C", "utf-8") == Fault(b"23 \xb0C", "expected text in utf-8", ends=False)
