@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from iotgw.errors import SettingsError
 from iotgw.model import Metadata
+from iotgw.sealing import Secret as Secret  # noqa: PLC0414 (a third party needs this module only)
+from iotgw.sealing import revealed
 
 
 class Type(Protocol):
@@ -88,9 +90,17 @@ class Types:
             raise SettingsError("type", f"expected one of {', '.join(sorted(self._types))}, got {name!r}")
         return found
 
-    def configure(self, name: str, configuration: Metadata) -> Any:
-        """Validate a ``configuration`` for a type: its settings Struct; raises SettingsError."""
-        return convert(configuration, self.get(name).settings, "configuration")
+    def configure(
+        self, name: str, configuration: Metadata, unseal: Callable[[str], str] | None = None
+    ) -> Any:
+        """Validate a ``configuration`` for a type: its settings Struct; raises SettingsError.
+
+        With ``unseal`` (`IRegistry.unseal`) the `Secret` fields of a stored configuration come in the clear.
+        """
+        settings = self.get(name).settings
+        if unseal is not None:
+            configuration = revealed(configuration, settings, unseal)
+        return convert(configuration, settings, "configuration")
 
 
 def convert(value: Any, type_: Any, path: str = "") -> Any:
