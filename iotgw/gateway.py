@@ -248,7 +248,7 @@ class Gateway:
         )  # fmt: skip
         try:
             datasource = self.types.get(spec.type).build(
-                self.types.configure(spec.type, spec.configuration), context
+                self.types.configure(spec.type, spec.configuration, self.registry.unseal), context
             )
             await datasource.start()
         except (IotgwError, OSError) as error:

@@ -1,0 +1,313 @@
+"""HTTP devices: ``POST /i/{routingKey}`` with any body, as ThingsBoard's HTTP integration takes it.
+
+The answer is 204, or 200 with a downlink as its body; 401, 404, 413 and 503 say why not. A datasource
+shares the listener of the REST API, or opens one of its own (TLS by a Twisted endpoint string).
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+from zope.interface import implementer
+
+from iotgw.errors import SettingsError
+from iotgw.extension import DatasourceContext, Secret
+from iotgw.interfaces import IDatasource, IDatasourceType
+from iotgw.model import Answer, Downlink, Metadata, Status
+
+CONTENT_TYPES = {
+    "JSON": b"application/json",
+    "TEXT": b"text/plain; charset=utf-8",
+    "BINARY": b"application/octet-stream",
+}
+HIDDEN = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
+"""Headers that never enter the metadata: they carry secrets."""
+
+
+class Security(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """How a client proves that it may upload."""
+
+    mode: Literal["none", "basic", "bearer"] = "none"
+    username: str = ""
+    password: Secret = ""
+    token: Secret = ""
+
+
+class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Settings of an ``http`` datasource."""
+
+    endpoint: Annotated[
+        str,
+        Meta(
+            description="Twisted endpoint of a listener of its own, such as "
+            "`ssl:8443:privateKey=key.pem:certKey=cert.pem`; empty shares the API's."
+        ),
+    ] = ""
+    security: Annotated[Security, Meta(description="none, basic or bearer.")] = Security()
+    headers_filter: Annotated[
+        dict[str, Secret], Meta(description="Every header must be there and equal, or the answer is 401.")
+    ] = {}
+    replace_no_content_to_ok: Annotated[
+        bool, Meta(description="Answer 200 instead of 204 when there is no downlink.")
+    ] = False
+    split: Annotated[
+        Literal["none", "array", "lines"],
+        Meta(description="One request is one message, a JSON array of messages, or one message per line."),
+    ] = "none"
+    max_body: Annotated[int, Meta(gt=0, description="Largest body in bytes; beyond, 413.")] = 1 << 20
+
+
+@implementer(IDatasourceType)
+class HttpType:
+    """The ``http`` datasources of a gateway; `resource` serves those that share the API's listener."""
+
+    name = "http"
+    settings = HttpSettings
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self.resource = Uploads()
+
+    def build(self, settings: HttpSettings, context: DatasourceContext) -> HttpDatasource:
+        """See `IDatasourceType.build`."""
+        if not context.routing_key:
+            raise SettingsError("routingKey", "expected a path token, got nothing: it selects the datasource")
+        if settings.security.mode == "basic" and not settings.security.username:
+            raise SettingsError("configuration.security.username", "expected a name for basic authentication")
+        if settings.security.mode == "bearer" and not settings.security.token:
+            raise SettingsError("configuration.security.token", "expected the bearer token")
+        uploads = Uploads() if settings.endpoint else self.resource
+        return HttpDatasource(settings, context, uploads, self._reactor)
+
+
+@implementer(IDatasource)
+class HttpDatasource:
+    """Uploads under one routing key."""
+
+    def __init__(
+        self, settings: HttpSettings, context: DatasourceContext, uploads: Uploads, reactor: Any
+    ) -> None:
+        self.settings = settings
+        self.context = context
+        self._uploads = uploads
+        self._reactor = reactor
+        self._port: Any = None
+        self.allowed = _authenticator(settings)
+
+    def start(self) -> Deferred[Any]:
+        """See `IDatasource.start`."""
+        self._uploads.add(self.context.routing_key.encode(), self)
+        if not self.settings.endpoint:
+            return succeed(None)
+        root = Resource()
+        root.putChild(b"i", self._uploads)
+        site = Site(root)
+        site.displayTracebacks = False
+        listening: Deferred[Any] = maybeDeferred(
+            lambda: serverFromString(self._reactor, self.settings.endpoint).listen(site)
+        )
+        return listening.addCallbacks(self._opened, self._not_opened)
+
+    def _opened(self, port: Any) -> None:
+        self._port = port
+
+    def _not_opened(self, failure: Any) -> Any:
+        self._uploads.remove(self.context.routing_key.encode())
+        if failure.check(ValueError, TypeError, KeyError):
+            raise SettingsError(
+                "configuration.endpoint", f"expected a Twisted endpoint string: {failure.getErrorMessage()}"
+            )
+        return failure
+
+    def stop(self) -> Deferred[Any]:
+        """See `IDatasource.stop`."""
+        self._uploads.remove(self.context.routing_key.encode())
+        return maybeDeferred(self._port.stopListening) if self._port is not None else succeed(None)
+
+    def status(self) -> dict[str, Any]:
+        """See `IDatasource.status`."""
+        where = self.settings.endpoint.partition(":privateKey")[0] or "the API's listener"
+        return {"state": "listening", "address": f"{where}, /i/{self.context.routing_key}"}
+
+
+def _authenticator(settings: HttpSettings) -> Callable[[Request], bool]:
+    """Whether a request may upload; secrets are compared in constant time."""
+    security = settings.security
+    expected = b""
+    if security.mode == "basic":
+        credentials = f"{security.username}:{security.password}".encode()
+        expected = b"Basic " + base64.b64encode(credentials)
+    elif security.mode == "bearer":
+        expected = b"Bearer " + security.token.encode()
+    wanted = [(name.encode(), value.encode()) for name, value in settings.headers_filter.items()]
+
+    def allowed(request: Request) -> bool:
+        good = True
+        if expected:
+            good = hmac.compare_digest(request.getHeader(b"authorization") or b"", expected)
+        for name, value in wanted:
+            good &= hmac.compare_digest(request.getHeader(name) or b"", value)
+        return good
+
+    return allowed
+
+
+class Uploads(Resource):
+    """``/i``: the routing key selects the datasource."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._datasources: dict[bytes, HttpDatasource] = {}
+
+    def add(self, key: bytes, datasource: HttpDatasource) -> None:
+        """Serve a datasource; raises SettingsError when its routing key is taken."""
+        if key in self._datasources:
+            raise SettingsError("routingKey", f"{key.decode()!r} is taken by another datasource")
+        self._datasources[key] = datasource
+
+    def remove(self, key: bytes) -> None:
+        """Serve it no more."""
+        self._datasources.pop(key, None)
+
+    def render(self, request: Request) -> Any:
+        """Take an upload, or say why not."""
+        datasource = self._datasources.get(request.postpath[0]) if request.postpath else None
+        if datasource is None:
+            return _problem(request, 404, "expected /i/{routingKey} of a datasource that is open")
+        if request.method not in (b"POST", b"PUT"):
+            request.setHeader(b"allow", b"POST, PUT")
+            return _problem(request, 405, "expected POST or PUT")
+        if not datasource.allowed(request):
+            if datasource.settings.security.mode == "basic":
+                request.setHeader(b"www-authenticate", b'Basic realm="iotgw"')
+            return _problem(request, 401, "expected the credentials of this datasource")
+        body = request.content.read(datasource.settings.max_body + 1)  # type: ignore[union-attr]
+        if len(body) > datasource.settings.max_body:
+            return _problem(request, 413, f"expected at most {datasource.settings.max_body} bytes")
+        try:
+            payloads = _payloads(body, datasource.settings.split)
+        except ValueError as error:
+            datasource.context.intake.reject(body, _metadata(request, datasource), str(error))
+            return _problem(request, 400, str(error))
+        _Upload(request, datasource, len(payloads)).receive(payloads, _metadata(request, datasource))
+        return NOT_DONE_YET
+
+
+class _Upload:
+    """One request under way: answered when all of its messages are."""
+
+    def __init__(self, request: Request, datasource: HttpDatasource, count: int) -> None:
+        self._request = request
+        self._datasource = datasource
+        self._open = count
+        self._answers: list[Answer] = []
+        self._gone = False
+        request.notifyFinish().addErrback(self._lost)
+
+    def _lost(self, failure: Any) -> None:
+        self._gone = True
+
+    def receive(self, payloads: list[bytes], metadata: Metadata) -> None:
+        if not payloads:
+            self._finish(Answer(Status.STORED))
+        for payload in payloads:
+            self._datasource.context.intake.receive(payload, metadata, self._answered)
+
+    def _answered(self, answer: Answer) -> None:
+        self._answers.append(answer)
+        self._open -= 1
+        if not self._open:
+            worst = max(self._answers, key=lambda each: _SEVERITY[each.status])
+            downlinks = tuple(item for each in self._answers for item in each.downlinks)
+            self._finish(Answer(worst.status, worst.message_id, worst.retry_after, downlinks))
+
+    def _finish(self, answer: Answer) -> None:
+        request, intake = self._request, self._datasource.context.intake
+        if self._gone:
+            for item in answer.downlinks:
+                intake.downlink_lost(item, "the client went away before the answer")
+            return
+        if answer.message_id:
+            request.setHeader(b"x-message-id", answer.message_id.encode())
+        if answer.status is Status.BUSY:
+            request.setHeader(b"retry-after", b"%d" % max(1, round(answer.retry_after)))
+            request.write(_problem(request, 503, "the gateway is full; come back later"))
+        elif answer.status is Status.TOO_LARGE:
+            request.write(_problem(request, 413, "expected a smaller message"))
+        elif answer.status is Status.FAILED:
+            request.write(_problem(request, 422, "stored, but its converter failed; see the message"))
+        elif answer.downlinks:
+            self._write(answer.downlinks)
+        else:
+            request.setResponseCode(200 if self._datasource.settings.replace_no_content_to_ok else 204)
+        request.finish()
+
+    def _write(self, downlinks: tuple[Downlink, ...]) -> None:
+        first, *rest = downlinks
+        intake = self._datasource.context.intake
+        for item in rest:
+            intake.downlink_lost(item, "an HTTP answer carries one downlink")
+        self._request.setHeader(b"content-type", CONTENT_TYPES[first.content_type])
+        self._request.setHeader(b"x-downlink-id", first.id.encode())
+        self._request.write(first.payload)
+        intake.downlink_sent(first)
+        self._request.notifyFinish().addCallbacks(
+            lambda _: intake.downlink_delivered(first),
+            lambda failure: intake.downlink_lost(first, "the connection closed before the answer was out"),
+        )
+
+
+_SEVERITY = {Status.STORED: 0, Status.FAILED: 1, Status.TOO_LARGE: 2, Status.BUSY: 3}
+
+
+def _payloads(body: bytes, split: str) -> list[bytes]:
+    """The messages of one upload; raises ValueError."""
+    if split == "none":
+        return [body]
+    if split == "lines":
+        return [line for line in (line.strip() for line in body.split(b"\n")) if line]
+    try:
+        return [bytes(item) for item in msgspec.json.decode(body, type=list[msgspec.Raw])]
+    except msgspec.DecodeError as error:
+        raise ValueError(f"expected a JSON array: {error}") from error
+
+
+def _metadata(request: Request, datasource: HttpDatasource) -> Metadata:
+    """ThingsBoard's metadata of an HTTP uplink: ``Header:<name>``, ``integrationName``; and the request's."""
+    hidden = {name.lower().encode() for name in datasource.settings.headers_filter} | HIDDEN
+    peer = request.getClientAddress()
+    metadata: Metadata = {
+        "integrationName": datasource.context.name,
+        "protocol": "http",
+        "remoteIp": getattr(peer, "host", ""),
+        "method": request.method.decode("latin-1"),
+    }
+    if request.postpath[1:]:
+        metadata["path"] = "/".join(part.decode("utf-8", "replace") for part in request.postpath[1:])
+    if request.args:
+        metadata["query"] = {
+            name.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace")
+            for name, values in request.args.items()
+        }
+    for name, values in request.requestHeaders.getAllRawHeaders():
+        if name.lower() not in hidden:
+            metadata[f"Header:{name.decode('latin-1')}"] = values[-1].decode("latin-1")
+    return metadata
+
+
+def _problem(request: Request, status: int, detail: str) -> bytes:
+    """An `application/problem+json` body (RFC 9457)."""
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", b"application/problem+json")
+    return msgspec.json.encode({"status": status, "detail": detail})
