@@ -293,8 +293,8 @@ def _metadata(request: Request, datasource: HttpDatasource) -> Metadata:
         "remoteIp": getattr(peer, "host", ""),
         "method": request.method.decode("latin-1"),
     }
-    if request.postpath[1:]:
-        metadata["path"] = "/".join(part.decode("utf-8", "replace") for part in request.postpath[1:])
+    if further := (request.postpath or [])[1:]:
+        metadata["path"] = "/".join(part.decode("utf-8", "replace") for part in further)
     if request.args:
         metadata["query"] = {
             name.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace")

@@ -1,0 +1,138 @@
+"""Programs that the tests talk to: started on loopback ports of the tests' own choosing, ended by pid."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+HOME = Path(__file__).parent
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    """A port that nobody has now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def free_udp_port():
+    return free_port(socket.SOCK_DGRAM)
+
+
+def find(command):
+    """The path of a peer's program; without it the test is skipped, and fails in CI."""
+    path = shutil.which(command, path=SEARCH_PATH)
+    if path is None:
+        missing(f"{command} is not installed; tests/install-peers installs it")
+    return path
+
+
+def missing(reason):
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def node_module(name):
+    """The folder of an npm peer."""
+    path = HOME / "node_modules" / name
+    if not path.exists():
+        missing(f"npm's {name} is not installed; tests/install-peers installs it")
+    return path
+
+
+def wait_until(condition, seconds=20.0, what="the condition"):
+    """Look again and again until ``condition()`` is true; returns what it returned."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain for {what}")
+        pause.wait(0.02)
+
+
+def accepts(port):
+    """Whether somebody listens on a TCP port."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+class Process:
+    """A child process with its output in a file; also a context manager."""
+
+    def __init__(self, args, log, env=None, cwd=None):
+        self.args = [str(arg) for arg in args]
+        self.log = Path(log)
+        self._env = {**os.environ, **(env or {})}
+        self._cwd = cwd
+        self.child = None
+
+    def start(self):
+        with self.log.open("ab") as out:
+            self.child = subprocess.Popen(
+                self.args, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self._env, cwd=self._cwd
+            )
+        return self
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    @property
+    def output(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    @property
+    def alive(self):
+        return self.child is not None and self.child.poll() is None
+
+    def wait_for(self, condition, seconds=20.0, what="it to start"):
+        def met():
+            assert self.alive, f"{self.args[0]} ended with {self.child.returncode}: {self.output[-2000:]}"
+            return condition()
+
+        try:
+            return wait_until(met, seconds, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output[-2000:]}") from None
+
+    def kill(self):
+        """As a power cut would: SIGKILL."""
+        self.child.kill()
+        self.child.wait()
+
+    def freeze(self):
+        self.child.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.child.send_signal(signal.SIGCONT)
+
+    def stop(self, seconds=15):
+        """SIGTERM, and its exit status."""
+        if self.alive:
+            self.child.terminate()
+            try:
+                self.child.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"{self.args[0]} did not stop in {seconds} s") from None
+        return self.child.returncode if self.child else None
+
+    def __enter__(self):
+        return self if self.alive else self.start()
+
+    def __exit__(self, *exc):
+        if self.alive:
+            self.kill()

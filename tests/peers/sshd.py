@@ -1,0 +1,52 @@
+"""A real OpenSSH server for SFTP, as root; host and user keys are made for the run."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from .process import Process, accepts, find, free_port, missing
+
+
+class Sshd(Process):
+    """``sshd`` with public-key log-in for the user who runs the tests, files under ``root``."""
+
+    def __init__(self, folder, port=None):
+        if os.geteuid() != 0:
+            missing("OpenSSH's sshd needs root")
+        folder.mkdir(parents=True, exist_ok=True)
+        Path("/run/sshd").mkdir(exist_ok=True)
+        self.port = port or free_port()
+        self.root = folder / "files"
+        self.root.mkdir(exist_ok=True)
+        self.host_key = folder / "host_ed25519"
+        self.user_key = folder / "user_ed25519"
+        for key in (self.host_key, self.user_key):
+            if not key.exists():
+                make_key(key)
+        authorized = folder / "authorized_keys"
+        authorized.write_bytes(self.user_key.with_suffix(".pub").read_bytes())
+        config = folder / "sshd_config"
+        config.write_text(
+            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.host_key}\nUsePAM no\nStrictModes no\n"
+            f"AuthorizedKeysFile {authorized}\nPermitRootLogin yes\nSubsystem sftp internal-sftp\nPidFile none\n"
+        )
+        super().__init__([find("sshd"), "-D", "-e", "-f", config], folder / "sshd.log")
+
+    @property
+    def host_public_key(self):
+        """``type base64`` as it stands in known_hosts."""
+        return " ".join(self.host_key.with_suffix(".pub").read_text().split()[:2])
+
+    def start(self):
+        super().start()
+        self.wait_for(lambda: accepts(self.port))
+        return self
+
+
+def make_key(path, kind="ed25519", passphrase="", bits=None):
+    size = ["-b", str(bits)] if bits else []
+    subprocess.run(
+        [find("ssh-keygen"), "-q", "-t", kind, *size, "-N", passphrase, "-f", str(path)],
+        check=True,
+        timeout=60,
+    )
