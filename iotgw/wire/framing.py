@@ -172,62 +172,24 @@ _SPACE = re.compile(rb"[\s,\x00\x1e]*")
 _JSON_ADVICE = "expected a JSON object or array"
 
 
-class JsonFramer:
-    """Balanced JSON objects and arrays in a stream, with anything JSON calls white space between them.
+class BalancedScanner:
+    """Finds the end of the JSON object or array at the start of a growing buffer; looks at no byte twice.
 
-    Only the nesting is followed: a device whose "JSON" is merely balanced (Dragino's is) gets through, and
-    the converter decides. Commas, NUL and RS (RFC 7464) between documents are skipped as well.
+    Only strings and nesting are followed: a device whose "JSON" is merely balanced (Dragino's is) gets
+    through, and the converter decides.
     """
 
-    def __init__(self, limit: int = 65536) -> None:
-        self._limit = limit
-        self._buffer = bytearray()
+    __slots__ = ("_depth", "_in_string", "_position")
+
+    def __init__(self) -> None:
         self._position = 0
         self._depth = 0
         self._in_string = False
-        self._broken = False
 
-    @property
-    def pending(self) -> int:
-        """How many bytes wait for their closing bracket."""
-        return len(self._buffer)
-
-    def feed(self, data: bytes) -> Events:
-        """The documents that ``data`` completed; anything else between them is a fault."""
-        if self._broken:
-            return []
-        self._buffer += data
-        events: Events = []
-        while True:
-            if not self._depth:
-                self._skip_space()
-                if not self._buffer:
-                    return events
-                if self._buffer[0] not in b"{[":
-                    return self._break(events, f"{_JSON_ADVICE}, got {chr(self._buffer[0])!a}")
-            size = self._scan()
-            if size > self._limit or (not size and len(self._buffer) > self._limit):
-                return self._break(events, f"{_JSON_ADVICE} of at most {self._limit} bytes")
-            if not size:
-                return events
-            events.append(Frame(bytes(self._buffer[:size])))
-            del self._buffer[:size]
-            self._position = 0
-
-    def _skip_space(self) -> None:
-        space = _SPACE.match(self._buffer)
-        if space is not None:
-            del self._buffer[: space.end()]
-        self._position = 0
-
-    def _scan(self) -> int:
-        """The size of the document at the start of the buffer, 0 while it is open; resumes where it was."""
-        buffer, position = self._buffer, self._position
-        while True:
-            match = (_INSIDE if self._in_string else _OUTSIDE).search(buffer, position)
-            if match is None:
-                self._position = max(position, len(buffer))
-                return 0
+    def scan(self, buffer: bytearray) -> int:
+        """The size of the document, 0 while it is open. After an end, the next call begins anew."""
+        position = self._position
+        while match := (_INSIDE if self._in_string else _OUTSIDE).search(buffer, position):
             position = match.end()
             byte = buffer[position - 1]
             if byte == 0x5C:
@@ -240,7 +202,54 @@ class JsonFramer:
             else:
                 self._depth -= 1
                 if not self._depth:
+                    self._position = 0
                     return position
+        self._position = max(position, len(buffer))
+        return 0
+
+
+class JsonFramer:
+    """Balanced JSON objects and arrays in a stream (see `BalancedScanner`).
+
+    White space, commas, NUL and RS (RFC 7464) between documents are skipped.
+    """
+
+    def __init__(self, limit: int = 65536) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+        self._scanner = BalancedScanner()
+        self._open = False
+        self._broken = False
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for their closing bracket."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> Events:
+        """The documents that ``data`` completed; anything else between them is a fault."""
+        if self._broken:
+            return []
+        buffer = self._buffer
+        buffer += data
+        events: Events = []
+        while True:
+            if not self._open:
+                space = _SPACE.match(buffer)
+                del buffer[: space.end() if space else 0]
+                if not buffer:
+                    return events
+                if buffer[0] not in b"{[":
+                    return self._break(events, f"{_JSON_ADVICE}, got {chr(buffer[0])!a}")
+                self._open = True
+            size = self._scanner.scan(buffer)
+            if size > self._limit or (not size and len(buffer) > self._limit):
+                return self._break(events, f"{_JSON_ADVICE} of at most {self._limit} bytes")
+            if not size:
+                return events
+            events.append(Frame(bytes(buffer[:size])))
+            del buffer[:size]
+            self._open = False
 
     def _break(self, events: Events, reason: str) -> Events:
         self._broken = True

@@ -1,0 +1,94 @@
+"""Where a Dragino frame ends on a TCP stream, which nothing in it says.
+
+A device connects, sends one frame in one go, and waits a while for a downlink. So a frame ends where its
+own format says so (JSON: the closing bracket; KW: its length), where the next frame of the same device
+begins, at the end of the stream, or at a pause in it: a short one when the bytes so far make a whole frame
+of a known layout, a longer one otherwise. The pauses are the caller's: it has the clock.
+"""
+
+from __future__ import annotations
+
+from iotgw.wire.dragino.frame import DraginoFrame, kw_size, parse
+from iotgw.wire.dragino.layout import fitting
+from iotgw.wire.framing import BalancedScanner, Events, Fault, Frame, head, truncated
+
+LIMIT = 2048
+"""The longest frame seen is 123 bytes; the device's own buffer bounds it far below this."""
+_JSON_START = b'{"IMEI"'
+
+
+class DraginoStream:
+    """Cuts one connection's bytes into frames. ``pause()`` tells it that the device fell silent."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+        self._scanner = BalancedScanner()
+        self._broken = False
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for the end of their frame."""
+        return len(self._buffer)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the bytes so far make a frame of a known layout, so that a short pause ends it."""
+        frame = parse(bytes(self._buffer))
+        return isinstance(frame, DraginoFrame) and bool(fitting(frame))
+
+    def feed(self, data: bytes) -> Events:
+        """The frames whose end these bytes brought; over the limit is a fault and ends the stream."""
+        events: Events = []
+        if self._broken:
+            return events
+        buffer = self._buffer
+        buffer += data
+        while buffer and 0 < (size := self._size()) <= self._limit:
+            if buffer[:size].strip():
+                events.append(Frame(bytes(buffer[:size])))
+            del buffer[:size]
+        if len(buffer) > self._limit:
+            self._broken = True
+            events.append(Fault(head(buffer), f"expected a Dragino frame of at most {self._limit} bytes"))
+            buffer.clear()
+        return events
+
+    def _size(self) -> int:
+        """The size of the frame at the start of the buffer, if its end is known; otherwise 0."""
+        buffer = self._buffer
+        if buffer[0] == 0x7B:
+            return self._scanner.scan(buffer)
+        if buffer.startswith(b"KW"):
+            size = kw_size(buffer)
+            return size if size and len(buffer) >= size else 0
+        # a second frame of the same device begins with the same identity
+        identity = self._identity()
+        again = buffer.find(identity, len(identity)) if identity else -1
+        json = buffer.find(_JSON_START, 1)
+        return min((at for at in (again, json) if at > 0), default=0)
+
+    def _identity(self) -> bytes:
+        """What stands at the start of each frame of this device; empty when it isn't known (yet)."""
+        start = bytes(self._buffer[:16])
+        if start[0] >> 4 == 0xF:
+            identity, digits = start[:8], start[:8].hex()[1:]
+        elif start.isalnum():
+            identity, digits = start, start.decode("ascii", "replace").lstrip("fF")
+        else:
+            identity, digits = start[:6], start[:6].hex()
+        return identity if len(start) == 16 and digits.isdecimal() else b""
+
+    def pause(self) -> Events:
+        """The device fell silent, or the stream ended: what has come is a frame."""
+        buffer = self._buffer
+        if buffer[:1] == b"{":
+            self._scanner = BalancedScanner()
+            return truncated(buffer, "expected the closing bracket of a JSON document")
+        rest = bytes(buffer)
+        buffer.clear()
+        return [Frame(rest)] if rest.strip() else []
+
+    def close(self) -> Events:
+        """The stream ended; as `pause`."""
+        return self.pause()

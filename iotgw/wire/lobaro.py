@@ -1,0 +1,167 @@
+"""Lobaro's message envelope ``{i, n, q, d}``, and the input of its parsers.
+
+The envelope is public (nb-iot wMBus gateway ≥ 0.5.0 "CBOR messages over UDP", Lobaro's parsers, MQTT
+manual). That it is also what travels on UDP port 1064 is a reconstruction: Lobaro does not publish it.
+
+| key | meaning |
+|---|---|
+| ``i`` | device: IMEI or DevEUI |
+| ``n`` | the device's message counter since its boot |
+| ``q`` | type: data, status, device, config, env, …; absent means the transport's default |
+| ``d`` | data; byte strings are CBOR byte strings, or base64 in JSON |
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections import OrderedDict
+from typing import Any
+
+import cbor2
+import msgspec
+from msgspec import Struct
+
+_DEPTH = 32
+_SAFE_INTEGER = 2**53
+
+
+class Envelope(Struct, frozen=True):
+    """A decoded message. ``value`` is the whole envelope as JSON values; bytes have become base64.
+
+    ``encoding`` is how it came: ``cbor``, ``json``, or ``raw`` when it was neither, and then there is no
+    value.
+    """
+
+    encoding: str
+    value: dict[str, Any] = {}
+
+    @property
+    def identity(self) -> str:
+        """The device, empty when the envelope doesn't say."""
+        identity = self.value.get("i")
+        return identity if isinstance(identity, str) else ""
+
+    @property
+    def counter(self) -> int | None:
+        """The device's message counter."""
+        counter = self.value.get("n")
+        return counter if isinstance(counter, int) and not isinstance(counter, bool) else None
+
+    @property
+    def query(self) -> str:
+        """The message's type, empty when absent."""
+        query = self.value.get("q")
+        return query if isinstance(query, str) else ""
+
+
+def parse(data: bytes) -> Envelope:
+    """The envelope in these bytes: a CBOR map, else a JSON object, else raw. Never raises.
+
+    A CBOR map counts only when it says whose it is (``i``), and only when it fills the whole message.
+    """
+    if not data:
+        return Envelope("raw")
+    if 0xA0 <= data[0] <= 0xBF:
+        value = _cbor(data)
+        if isinstance(value, dict) and isinstance(value.get("i"), str):
+            return Envelope("cbor", value)
+    elif data.lstrip()[:1] == b"{":
+        try:
+            value = msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return Envelope("raw")
+        if isinstance(value, dict):
+            return Envelope("json", value)
+    return Envelope("raw")
+
+
+def _cbor(data: bytes) -> Any:
+    stream = io.BytesIO(data)
+    try:
+        value = cbor2.CBORDecoder(stream).decode()
+        if stream.read(1):
+            return None
+        return _plain(value, _DEPTH)
+    except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError, RecursionError, MemoryError):
+        return None
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """A CBOR value as JSON has it; raises ValueError for what can't be said in JSON."""
+    if depth == 0:
+        raise ValueError("nested too deeply")
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, int):
+        # a script's numbers are doubles
+        return value if -_SAFE_INTEGER < value < _SAFE_INTEGER else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {_key(key): _plain(each, depth - 1) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each, depth - 1) for each in value]
+    if value is cbor2.undefined:
+        return None
+    raise ValueError(f"expected plain CBOR, got {type(value).__name__}")
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return key
+    if isinstance(key, int):
+        return str(key)
+    raise ValueError(f"expected a text as key, got {type(key).__name__}")
+
+
+def metadata(envelope: Envelope, default_query: str = "data") -> dict[str, Any]:
+    """What converters get besides the payload: ``encoding``, ``input`` for ``Parse``, and its short facts."""
+    facts: dict[str, Any] = {"vendor": "Lobaro", "encoding": envelope.encoding}
+    if envelope.value:
+        facts["messageName"] = envelope.query or default_query
+        facts["input"] = {"q": default_query, **envelope.value}
+    if envelope.counter is not None:
+        facts["messageCount"] = envelope.counter
+    return facts
+
+
+def downlink(value: dict[str, Any]) -> bytes:
+    """A downlink such as ``{"q": "config", "d": {…}}`` in CBOR: configuration and firmware always are."""
+    return cbor2.dumps(value)
+
+
+class DuplicateFilter:
+    """Remembers the last messages by device and counter; bounded in number and in age.
+
+    A counter starts again at 1 with a reboot, so a pair means the same message only for a while.
+    """
+
+    def __init__(self, size: int = 10_000, window_ms: int = 300_000) -> None:
+        self._size = size
+        self._window_ms = window_ms
+        self._seen: OrderedDict[tuple[str, int], int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def is_new(self, identity: str, counter: int | None, now_ms: int) -> bool:
+        """Whether this message was not seen within the window; it has been from now on."""
+        if not identity or counter is None:
+            return True
+        seen = self._seen
+        while seen and (len(seen) > self._size or next(iter(seen.values())) <= now_ms - self._window_ms):
+            seen.popitem(last=False)
+        key = (identity, counter)
+        if key in seen:
+            return False
+        seen[key] = now_ms
+        return True
+
+    def forget(self, identity: str, counter: int | None) -> None:
+        """The message was not taken after all: its repetition is welcome."""
+        if counter is not None:
+            self._seen.pop((identity, counter), None)
