@@ -1,0 +1,306 @@
+"""The message layer (RFC 7252 §4): what a datagram is, whether it is new, and how a reply leaves.
+
+One `Endpoint` per socket or per DTLS listener. It is server and client at once: both roles share the Message
+IDs, the tokens and the table of unacknowledged messages.
+"""
+
+from __future__ import annotations
+
+import random as random_module
+from collections import deque
+from collections.abc import Callable, Hashable
+from random import Random
+
+from msgspec import Struct
+
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.deduplication import Remembered
+from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.message import Decoder, FormatError, Message, encode
+from iotgw.wire.coap.peers import Peer, Peers
+from iotgw.wire.coap.server import Server
+from iotgw.wire.coap.site import Site
+from iotgw.wire.coap.timers import Timers
+from iotgw.wire.coap.timing import DEFAULT, Timing
+from iotgw.wire.coap.transmission import Transmissions
+
+Send = Callable[[bytes, Hashable], None]
+
+
+class Limits(Struct, frozen=True):
+    """What an endpoint may keep. Counts, and bytes where the name says so."""
+
+    remembered: int = 1_000_000
+    remembered_bytes: int = 256 << 20
+    peers: int = 200_000
+    unacknowledged: int = 100_000
+    body_bytes: int = 64 << 20  # of uploads and of replies kept for block-wise, together
+    observers: int = 10_000
+    multicast_leisure: float = 5.0  # seconds (RFC 7252 §4.8: DEFAULT_LEISURE)
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Counters:
+    """What an endpoint has seen since it began."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.duplicates = 0
+        self.reused_mids = 0
+        self.malformed = 0
+        self.unexpected = 0
+        self.refused = 0
+        self.limited = 0
+        self.separate = 0
+        self.lost = 0
+        self.errors = 0
+
+
+class Endpoint:
+    """A CoAP endpoint without I/O.
+
+    ``send(data, remote)`` puts a datagram on its way; ``clock()`` is the time in seconds, monotonic; a
+    ``remote`` is any hashable. ``timing`` is what `Remembered` reckons with: on a shared port, the slowest.
+    ``notice(kind, remote, text)`` hears of what is worth a (sampled) log line, ``failed(error, request)`` of
+    exceptions in resources.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        send: Send,
+        clock: Callable[[], float],
+        *,
+        timing: Timing = DEFAULT,
+        limits: Limits = DEFAULT_LIMITS,
+        random: Random | None = None,
+        notice: Callable[[str, Hashable, str], None] = lambda kind, remote, text: None,
+        failed: Callable[[Exception, Message], None] = lambda error, request: None,
+    ) -> None:
+        self.site = site
+        self.send = send
+        self.clock = clock
+        self.timing = timing
+        self.limits = limits
+        self.random = random or random_module.SystemRandom()
+        self.notice = notice
+        self.counters = Counters()
+        self.timers = Timers()
+        self.peers = Peers(self.random, timing.exchange_lifetime, limits.peers)
+        self.remembered = Remembered(limits.remembered, limits.remembered_bytes)
+        self.transmissions = Transmissions(self.timers, self.random, send, limits.unacknowledged)
+        self._decode = Decoder().decode
+        self._waiting: deque[Exchange] = deque()  # for the reply or for the empty ACK, in order of ack_due
+        self.server = Server(self, failed)
+        self.set_timing(timing)
+
+    def set_timing(self, timing: Timing) -> None:
+        """Reckon with other peers' timing from now on."""
+        self.timing = timing
+        self._lifetimes = (timing.exchange_lifetime, timing.non_lifetime)
+
+    # --- in ---------------------------------------------------------------------------------------
+
+    def datagram(self, data: bytes, remote: Hashable, now: float, multicast: bool = False) -> None:
+        """Take a datagram. Never raises for what is in it."""
+        try:
+            message = self._decode(data)
+        except FormatError as flaw:
+            self.counters.malformed += 1
+            self.notice("malformed", remote, str(flaw))
+            if flaw.mid is not None and not multicast:
+                self.send(encode(n.RST, n.EMPTY, flaw.mid), remote)
+            return
+        code = message.code
+        if 0 < code < 32 and message.type < n.ACK:
+            self._request(message, remote, now, multicast)
+        elif multicast:
+            self.counters.unexpected += 1  # only requests go to a group (RFC 7252 §8.1)
+        elif not code:
+            self._empty(message, remote)
+        elif 64 <= code < 192 and message.type != n.RST:
+            self._response(message, remote, now)
+        else:
+            self._unexpected(message, remote)
+
+    def _request(self, request: Message, remote: Hashable, now: float, multicast: bool) -> None:
+        peer = self.peers.current.get(remote) or self.peers.get(remote, now)
+        key = peer.serial << 16 | request.mid
+        known = self.remembered.entries.get(key)
+        if known is not None and self._is_duplicate(known, key, request, peer):
+            return
+        self.counters.requests += 1
+        exchange = Exchange(self, peer, request, key, now + 0.5)
+        self.remembered.remember(key, exchange, self._lifetimes[request.type], now)
+        if multicast:
+            if request.type == n.CON:
+                self.counters.unexpected += 1  # RFC 7252 §8.1: requests to a group are Non-confirmable
+                return
+            exchange.multicast = True
+        heard = peer.on_next
+        if heard is not None:
+            peer.on_next = None
+            heard()
+        self.server.request(request, exchange, now)
+        if not exchange.replied and request.type == n.CON:
+            exchange.ack_due = now + exchange.policy.empty_ack_delay
+            self._wait(exchange)
+
+    def _is_duplicate(self, known: bytes | Exchange, key: int, request: Message, peer: Peer) -> bool:
+        """Whether a message with a known Message ID is a copy; a copy gets what the first one got."""
+        if self.server.is_reused(key, request):
+            self.counters.reused_mids += 1
+            return False
+        self.counters.duplicates += 1
+        if isinstance(known, bytes):
+            if known:
+                self.send(known, peer.remote)
+        elif known.acknowledged:
+            self.send(encode(n.ACK, n.EMPTY, request.mid), peer.remote)
+        # else: its reply is on its way, once what it says is true
+        return True
+
+    def _empty(self, message: Message, remote: Hashable) -> None:
+        if message.type == n.CON:
+            self.send(encode(n.RST, n.EMPTY, message.mid), remote)  # a ping (RFC 7252 §4.3)
+            return
+        peer = self.peers.find(remote)
+        if peer is None or message.type == n.NON:
+            self.counters.unexpected += 1
+        elif message.type == n.ACK:
+            if not self.transmissions.settle(peer, message):
+                self.counters.unexpected += 1
+        elif not self.transmissions.reset(peer, message.mid) and not self.server.reset(peer, message.mid):
+            self.counters.unexpected += 1
+
+    def _response(self, message: Message, remote: Hashable, now: float) -> None:
+        self._unexpected(message, remote)
+
+    def _unexpected(self, message: Message, remote: Hashable) -> None:
+        """A message without a place here: a Confirmable one is reset (RFC 7252 §4.2)."""
+        self.counters.unexpected += 1
+        self.notice("unexpected", remote, str(message))
+        if message.type == n.CON:
+            self.send(encode(n.RST, n.EMPTY, message.mid), remote)
+
+    # --- out --------------------------------------------------------------------------------------
+
+    def acknowledge(self, exchange: Exchange) -> None:
+        """Send the empty ACK of an exchange; its response will be a message of its own."""
+        exchange.acknowledged = True
+        self.send(encode(n.ACK, n.EMPTY, exchange.mid), exchange.peer.remote)
+
+    def shape_and_respond(self, exchange: Exchange, response: Message) -> None:
+        """Fit a response to what its request asks for (block-wise, Observe, No-Response …) and send it."""
+        self.respond(exchange, self.server.shape(exchange, response))
+
+    def respond(self, exchange: Exchange, response: Message | None) -> None:
+        """Send a response the way its request asks for; None sends no more than an acknowledgement."""
+        peer = exchange.peer
+        if exchange.type == n.NON:
+            self.remembered.settle(exchange.key, exchange, b"")
+            if response is not None:
+                self._respond_non(exchange, response)
+        elif not exchange.acknowledged:
+            if response is None:
+                reply = encode(n.ACK, n.EMPTY, exchange.mid)
+            else:
+                reply = encode(
+                    n.ACK, response.code, exchange.mid, exchange.token, response.options, response.payload
+                )
+            self.remembered.settle(exchange.key, exchange, reply)
+            if exchange.on_acknowledged is not None:
+                _also_on_next(peer, exchange.on_acknowledged)
+            self.send(reply, peer.remote)
+        else:
+            self.remembered.settle(exchange.key, exchange, encode(n.ACK, n.EMPTY, exchange.mid))
+            if response is not None:
+                self._respond_separately(exchange, response)
+        waiting = self._waiting
+        while waiting and waiting[0].replied:
+            waiting.popleft()
+
+    def _respond_non(self, exchange: Exchange, response: Message) -> None:
+        peer = exchange.peer
+        data = encode(
+            n.NON, response.code, peer.next_mid(), exchange.token, response.options, response.payload
+        )
+        if not exchange.multicast:
+            if exchange.on_acknowledged is not None:
+                _also_on_next(peer, exchange.on_acknowledged)
+            self.send(data, peer.remote)
+        elif response.code < n.BAD_REQUEST and response.payload:
+            # Silence says as much as an error, and the answers of a group must not collide (RFC 7252 §8.2).
+            due = self.clock() + self.random.uniform(0, self.limits.multicast_leisure)
+            self.timers.at(due, lambda now: self.send(data, peer.remote))
+
+    def _respond_separately(self, exchange: Exchange, response: Message) -> None:
+        peer = exchange.peer
+        mid = peer.next_mid()
+        data = encode(n.CON, response.code, mid, exchange.token, response.options, response.payload)
+        self.counters.separate += 1
+        acknowledged = exchange.on_acknowledged
+        lost = exchange.on_lost
+
+        def settled(message: Message) -> None:
+            if acknowledged is not None:
+                acknowledged()
+
+        def gave_up(reason: str) -> None:
+            self.counters.lost += 1
+            if lost is not None:
+                lost(reason)
+
+        self.transmissions.start(peer, mid, data, exchange.policy.timing, self.clock(), settled, gave_up)
+
+    # --- time -------------------------------------------------------------------------------------
+
+    def poll(self, now: float) -> float | None:
+        """Do what is due; returns the time of the next thing to do, None when there is nothing."""
+        waiting = self._waiting
+        while waiting and (waiting[0].replied or waiting[0].ack_due <= now):
+            exchange = waiting.popleft()
+            if not exchange.replied and not exchange.acknowledged:
+                self.acknowledge(exchange)
+        self.timers.run(now)
+        self.remembered.expire(now)
+        self.peers.expire(now)
+        return self.deadline
+
+    @property
+    def deadline(self) -> float | None:
+        """When `poll` has something to do."""
+        times = [self.timers.next, self.remembered.next_expiry, self.peers.next_expiry]
+        if self._waiting:
+            times.append(self._waiting[0].ack_due)
+        return min((time for time in times if time is not None), default=None)
+
+    def _wait(self, exchange: Exchange) -> None:
+        waiting = self._waiting
+        if waiting and exchange.ack_due < waiting[-1].ack_due:
+            # another resource's delay is shorter: rare, and then the order must be kept by hand
+            self.timers.at(exchange.ack_due, lambda now: exchange.acknowledge())
+        else:
+            waiting.append(exchange)
+
+    def forget(self, remote: Hashable) -> None:
+        """Drop all that is kept for a peer whose session has ended."""
+        peer = self.peers.forget(remote)
+        if peer is not None:
+            self.transmissions.forget(peer)
+            self.server.forget(peer)
+
+
+def _also_on_next(peer: Peer, call: Callable[[], None]) -> None:
+    earlier = peer.on_next
+    if earlier is None:
+        peer.on_next = call
+        return
+
+    def both() -> None:
+        earlier()
+        call()
+
+    peer.on_next = both

@@ -1,0 +1,94 @@
+"""An exchange: a request that came in, and the reply that it gets now or later (RFC 7252 §5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
+
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.message import Message
+from iotgw.wire.coap.peers import Peer
+from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy
+
+if TYPE_CHECKING:
+    from iotgw.wire.coap.endpoint import Endpoint
+
+
+class Exchange:
+    """What a handler replies to.
+
+    ``request`` is the whole request, its body assembled; ``rest`` the path segments behind those
+    that the resource was added under; ``multicast`` tells that it was sent to a group.
+    """
+
+    __slots__ = (
+        "ack_due",
+        "acknowledged",
+        "endpoint",
+        "key",
+        "mid",
+        "multicast",
+        "on_acknowledged",
+        "on_lost",
+        "peer",
+        "policy",
+        "replied",
+        "request",
+        "rest",
+        "token",
+        "type",
+    )
+
+    def __init__(self, endpoint: Endpoint, peer: Peer, request: Message, key: int, ack_due: float) -> None:
+        self.endpoint = endpoint
+        self.peer = peer
+        self.request = request
+        self.type = request.type
+        self.mid = request.mid
+        self.token = request.token
+        self.key = key
+        self.ack_due = ack_due
+        self.acknowledged = False  # with an empty ACK
+        self.replied = False
+        self.multicast = False
+        self.rest: tuple[str, ...] = ()
+        self.policy: Policy = DEFAULT_POLICY
+        self.on_acknowledged: Callable[[], None] | None = None
+        self.on_lost: Callable[[str], None] | None = None
+
+    @property
+    def remote(self) -> Hashable:
+        """The peer's address, or its session."""
+        return self.peer.remote
+
+    @property
+    def is_confirmable(self) -> bool:
+        """Whether the request was sent as CON."""
+        return self.type == n.CON
+
+    def acknowledge(self) -> None:
+        """Send the empty ACK at once, so that the reply is a message of its own whose arrival is known."""
+        if self.type == n.CON and not self.acknowledged and not self.replied:
+            self.endpoint.acknowledge(self)
+
+    def reply(
+        self,
+        response: Message,
+        on_acknowledged: Callable[[], None] | None = None,
+        on_lost: Callable[[str], None] | None = None,
+    ) -> None:
+        """Send the response: code, options and payload of ``response``. Once per exchange.
+
+        ``on_acknowledged()`` is called when the peer has acknowledged a separate response. A piggybacked
+        one is never acknowledged: then the call comes with the peer's next request, which says only that
+        it has stopped waiting. ``on_lost(reason)`` is called when a separate response was reset or given up.
+        """
+        if self.replied:
+            raise RuntimeError("this exchange has its reply")
+        self.replied = True
+        self.on_acknowledged = on_acknowledged
+        self.on_lost = on_lost
+        if self.request.options.is_plain and len(response.payload) <= self.policy.block_size:
+            self.endpoint.respond(self, response)
+        else:
+            self.endpoint.shape_and_respond(self, response)

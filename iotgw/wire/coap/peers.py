@@ -1,0 +1,86 @@
+"""The peers of an endpoint: bounded state per address, made only after a valid message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from random import Random
+
+
+class Peer:
+    """One remote endpoint: a UDP address or a DTLS session.
+
+    ``serial`` names it in the tables of the message layer. The Message IDs of what is sent to it are its
+    own sequence (RFC 7252 §4.4). ``verified`` is the time until which its address is known to be real.
+    """
+
+    __slots__ = ("mid", "on_next", "remote", "serial", "stamp", "tokens", "verified")
+
+    def __init__(self, serial: int, remote: Hashable, mid: int) -> None:
+        self.serial = serial
+        self.remote = remote
+        self.mid = mid
+        self.tokens = -1.0  # of the rate limit; negative: full
+        self.stamp = 0.0  # when the tokens were counted
+        self.verified = 0.0
+        self.on_next: Callable[[], None] | None = None  # called when it sends a new request
+
+    def next_mid(self) -> int:
+        """A Message ID for the next message to this peer."""
+        self.mid = mid = (self.mid + 1) & 0xFFFF
+        return mid
+
+
+class Peers:
+    """Remote → `Peer`, in two generations: who was silent for ``lifetime`` to twice that is forgotten.
+
+    At most ``limit`` peers are in a generation; a flood of addresses only turns generations faster.
+    """
+
+    def __init__(self, random: Random, lifetime: float, limit: int = 200_000) -> None:
+        self.current: dict[Hashable, Peer] = {}
+        self._older: dict[Hashable, Peer] = {}
+        self._random = random
+        self._lifetime = lifetime
+        self._limit = limit
+        self._serial = 0
+        self._turn = 0.0
+
+    def __len__(self) -> int:
+        return len(self.current) + len(self._older)
+
+    def get(self, remote: Hashable, now: float) -> Peer:
+        """The peer at this address, new if it is not known."""
+        peer = self.current.get(remote)
+        if peer is None:
+            peer = self._older.pop(remote, None)
+            if peer is None:
+                self._serial += 1
+                peer = Peer(self._serial, remote, self._random.randrange(0x10000))
+            if not self.current:
+                self._turn = now + self._lifetime
+            elif len(self.current) >= self._limit:
+                self._turn_generation(now)
+            self.current[remote] = peer
+        return peer
+
+    def find(self, remote: Hashable) -> Peer | None:
+        """The peer at this address if it is known."""
+        return self.current.get(remote) or self._older.get(remote)
+
+    def forget(self, remote: Hashable) -> Peer | None:
+        """Drop a peer, as when its session has ended."""
+        return self.current.pop(remote, None) or self._older.pop(remote, None)
+
+    def expire(self, now: float) -> None:
+        """Forget who was silent for long."""
+        if len(self) and now >= self._turn:
+            self._turn_generation(now)
+
+    @property
+    def next_expiry(self) -> float | None:
+        """When `expire` is due, None when there is nobody."""
+        return self._turn if len(self) else None
+
+    def _turn_generation(self, now: float) -> None:
+        self._older, self.current = self.current, {}
+        self._turn = now + self._lifetime

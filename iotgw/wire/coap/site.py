@@ -1,0 +1,86 @@
+"""The resources of an endpoint and the way from a path to one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.message import NO_OPTIONS, Message, options
+from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy
+
+
+class Resource:
+    """What answers at a path. Subclass it and override `render`.
+
+    ``methods`` are the codes that it takes; ``takes_rest`` makes it answer for longer paths as well;
+    ``links`` are the attributes by which discovery shows it (None: it is not shown).
+    """
+
+    methods: frozenset[int] = frozenset((n.GET,))
+    policy: Policy = DEFAULT_POLICY
+    takes_rest = False
+    is_observable = False
+    links: Mapping[str, str | Iterable[str] | None] | None = None
+
+    def render(self, request: Message, exchange: Exchange) -> None:
+        """Handle a whole request: call ``exchange.reply`` once, now or later."""
+        raise NotImplementedError
+
+    def etag(self, request: Message) -> bytes | None:
+        """The entity-tag of the representation that a conditional request is about; None if it has none.
+
+        Needed for If-Match and If-None-Match only (RFC 7252 §5.10.8).
+        """
+        return None
+
+    def exists(self, request: Message) -> bool:
+        """Whether there is something at the request's path, for If-None-Match."""
+        return True
+
+
+Path = tuple[str, ...]
+
+
+def parse_path(path: str) -> Path:
+    """``"/a/b"`` as segments."""
+    return tuple(segment for segment in path.split("/") if segment)
+
+
+class Site:
+    """Resources by path; the longest match wins, and a shorter one must have ``takes_rest``."""
+
+    def __init__(self) -> None:
+        self._resources: dict[Path, Resource] = {}
+
+    def __iter__(self) -> Iterator[tuple[Path, Resource]]:
+        return iter(self._resources.items())
+
+    def __len__(self) -> int:
+        return len(self._resources)
+
+    def add(self, path: Path, resource: Resource) -> None:
+        """Serve a resource; raises KeyError when the path is taken."""
+        if path in self._resources:
+            raise KeyError("/" + "/".join(path))
+        self._resources[path] = resource
+
+    def remove(self, path: Path) -> None:
+        """Serve it no more."""
+        del self._resources[path]
+
+    def find(self, path: Path) -> tuple[Resource, Path] | None:
+        """The resource for a path, and the path's rest behind it."""
+        resource = self._resources.get(path)
+        if resource is not None:
+            return resource, ()
+        for length in range(min(len(path), 32) - 1, -1, -1):
+            resource = self._resources.get(path[:length])
+            if resource is not None and resource.takes_rest:
+                return resource, path[length:]
+        return None
+
+
+def error(code: int, reason: str = "", *pairs: tuple[int, int | bytes]) -> Message:
+    """An error response with a diagnostic payload (RFC 7252 §5.5.2) and options."""
+    return Message(code, reason.encode(), options(*pairs) if pairs else NO_OPTIONS)
