@@ -49,6 +49,7 @@ class IntegrationContext(Struct, frozen=True):
     ``spec`` is its `iotgw.model.IntegrationSpec`; ``epoch`` the journal's (for message ids);
     ``datasource_name`` maps a datasource's id to its name; ``downlink(tenant, device, item)`` puts a
     downlink that the target sent into the queue; ``event(type, message, severity, **detail)`` records.
+    A target with a connection calls ``available()`` when it has one (again), so that nobody waits longer.
     """
 
     id: str
@@ -62,6 +63,7 @@ class IntegrationContext(Struct, frozen=True):
     downlink: Callable[..., Any] | None = None
     unseal: Callable[[str], str] | None = None
     data_dir: str = ""
+    available: Callable[[], None] = lambda: None
 
 
 class Types:

@@ -82,16 +82,17 @@ class IIntegration(Interface):
 
     capacity = Attribute("int: how many records may be in flight at once")
     max_batch = Attribute("int: the most records that one `send` may carry")
+    whole = Attribute("bool: one `send` is one request, so it may carry several records of one device")
 
     def start():
         """Get ready; returns a Deferred. A connection that can't be made is not a failure: it is retried."""
 
     def stop():
-        """Let go of connections; Deferred."""
+        """Let go of connections; Deferred. What is in flight is settled, or nobody asks for it again."""
 
     def send(records, settle):
         """Send a list of `model.TelemetryRecord`; call ``settle(seqs, verdict)`` for each of them exactly
-        once, in groups as they come, with a `Verdict`. Does not raise."""
+        once, in groups as they come, with an `iotgw.integrations.verdict` value. Does not raise."""
 
     def check():
         """Connect and authenticate, deliver nothing; Deferred of a dict ``{"ok", "detail"}``."""

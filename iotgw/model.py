@@ -217,13 +217,20 @@ class Parked(Struct, frozen=True, gc=False):
 
 
 class Counters(Struct, frozen=True):
-    """The accounts of an integration: ``queued = delivered + expired + dropped + dead + what is open``."""
+    """The accounts of an integration: ``queued = delivered + expired + dropped + dead + what is open``.
+
+    ``counted`` is the position up to which ``queued`` has counted, ``since`` the one that the integration
+    began after, ``waiting_bytes`` the size of what is open.
+    """
 
     queued: int = 0
     delivered: int = 0
     expired: int = 0
     dead: int = 0
     dropped: dict[str, int] = {}
+    counted: int = 0
+    since: int = 0
+    waiting_bytes: int = 0
 
 
 class Progress(Struct, frozen=True):
@@ -356,11 +363,15 @@ class RetrySpec(Spec, frozen=True, kw_only=True):
 
 
 class QueueSpec(Spec, frozen=True, kw_only=True):
-    """How much may wait: age in seconds, size in bytes, and what happens beyond."""
+    """How much may wait: age in seconds, size in bytes, and what happens beyond.
+
+    ``rate`` is messages per second at most, so that a backlog doesn't flood a target; 0 means no limit.
+    """
 
     max_age: float = 7 * 86400.0
     max_bytes: int = 2 << 30
     overflow: Literal["dropOldest", "rejectNew"] = "dropOldest"
+    rate: float = 0.0
 
 
 class IntegrationSpec(Spec, frozen=True, kw_only=True):
