@@ -92,6 +92,7 @@ class Endpoint:
         self.remembered = Remembered(limits.remembered, limits.remembered_bytes)
         self.transmissions = Transmissions(self.timers, self.random, send, limits.unacknowledged)
         self._decode = Decoder().decode
+        self._is_sweeping = False
         self._waiting: deque[Exchange] = deque()  # for the reply or for the empty ACK, in order of ack_due
         self.server = Server(self, failed)
         self.set_timing(timing)
@@ -132,6 +133,9 @@ class Endpoint:
         if known is not None and self._is_duplicate(known, key, request, peer):
             return
         self.counters.requests += 1
+        if not self._is_sweeping:
+            self._is_sweeping = True
+            self.timers.at(now + 1, self._sweep)
         exchange = Exchange(self, peer, request, key, now + 0.5)
         self.remembered.remember(key, exchange, self._lifetimes[request.type], now)
         if multicast:
@@ -265,17 +269,25 @@ class Endpoint:
             if not exchange.replied and not exchange.acknowledged:
                 self.acknowledge(exchange)
         self.timers.run(now)
-        self.remembered.expire(now)
-        self.peers.expire(now)
         return self.deadline
 
     @property
     def deadline(self) -> float | None:
         """When `poll` has something to do."""
-        times = [self.timers.next, self.remembered.next_expiry, self.peers.next_expiry]
+        due = self.timers.next
         if self._waiting:
-            times.append(self._waiting[0].ack_due)
-        return min((time for time in times if time is not None), default=None)
+            ack_due = self._waiting[0].ack_due
+            return ack_due if due is None or ack_due < due else due
+        return due
+
+    def _sweep(self, now: float) -> None:
+        """Forget what is old, and come back when more will be."""
+        self.remembered.expire(now)
+        self.peers.expire(now)
+        times = [time for time in (self.remembered.next_expiry, self.peers.next_expiry) if time is not None]
+        self._is_sweeping = bool(times)
+        if times:
+            self.timers.at(max(min(times), now + 1), self._sweep)
 
     def _wait(self, exchange: Exchange) -> None:
         waiting = self._waiting

@@ -1,0 +1,232 @@
+"""CoAP devices: ``POST coap://host/i/{routingKey}``, as ThingsBoard's CoAP integration takes it.
+
+The device gets 2.04 when its message is durable; an empty ACK first when that takes more than half a second.
+Several datasources can share a port; the routing key tells them apart.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Hashable
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from iotgw.datasources.coap_port import CoapPort
+from iotgw.datasources.coap_uplink import UplinkResource
+from iotgw.errors import SettingsError
+from iotgw.extension import DatasourceContext
+from iotgw.interfaces import IDatasource, IDatasourceType
+from iotgw.wire.coap import timing
+from iotgw.wire.coap.site import Path, Resource, parse_path
+from iotgw.wire.coap.timing import Policy, Timing
+
+PRESETS = {"default": timing.DEFAULT, "nb-iot": timing.NB_IOT, "lobaro": timing.LOBARO}
+
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Settings of a ``coap`` datasource. Times are seconds, sizes bytes."""
+
+    port: Annotated[int, Meta(ge=0, le=65535, description="UDP port; datasources may share one.")] = 5683
+    interface: Annotated[
+        str, Meta(description="Address to listen on: `0.0.0.0` is all of IPv4, `::` all of IPv6.")
+    ] = "0.0.0.0"
+    path_prefixes: Annotated[
+        list[str], Meta(description="Paths that may stand in front of `/i/{routingKey}`, as in `api/v2`.")
+    ] = []
+    timing: Annotated[
+        Literal["default", "nb-iot", "lobaro"],
+        Meta(description="Preset of the transmission parameters (RFC 7252 §4.8)."),
+    ] = "default"
+    ack_timeout: Annotated[
+        Seconds | None, Meta(description="Wait before the first retransmission; the preset's if not given.")
+    ] = None
+    ack_random_factor: Annotated[
+        Annotated[float, Meta(ge=1, le=10)] | None, Meta(description="Spread of that wait.")
+    ] = None
+    max_retransmit: Annotated[
+        Annotated[int, Meta(ge=0, le=10)] | None, Meta(description="Retransmissions before giving up.")
+    ] = None
+    empty_ack_delay: Annotated[
+        Seconds,
+        Meta(description="A reply that takes longer becomes a message of its own behind an empty ACK."),
+    ] = 0.5
+    block_timeout: Annotated[
+        Seconds,
+        Meta(
+            description="A block-wise transfer that is silent for this long is dropped. 30 s is Lobaro's; "
+            "a device that repeats after 20 s needs 65 s to survive two losses."
+        ),
+    ] = 30.0
+    block_size: Annotated[
+        Literal[16, 32, 64, 128, 256, 512, 1024], Meta(description="Largest block that is sent.")
+    ] = 1024
+    max_body: Annotated[int, Meta(gt=0, description="Largest body, block-wise; beyond, 4.13.")] = 1 << 20
+    deduplication: Annotated[
+        Literal["strict", "strict+content"],
+        Meta(
+            description="`strict` goes by Message ID as the RFC says; `strict+content` takes one with other "
+            "content for a new message, for modems that count from 1 again after a reboot."
+        ),
+    ] = "strict"
+    rate_limit: Annotated[
+        float, Meta(ge=0, description="Requests per second and peer; beyond, 4.29. 0 is no limit.")
+    ] = 0.0
+    rate_burst: Annotated[float, Meta(ge=1, description="Requests at once before the limit counts.")] = 10.0
+    discovery: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(description="`/.well-known/core`; `auto` answers on a loopback address only."),
+    ] = "auto"
+    echo: Annotated[
+        bool,
+        Meta(
+            description="Before a reply of more than three times the request (discovery and resources), have "
+            "the peer prove its address (RFC 9175). Without, such a reply is one block at most."
+        ),
+    ] = False
+    confirm_downlinks: Annotated[
+        bool,
+        Meta(
+            description="Send a downlink as a message of its own that the device acknowledges. Without, it is "
+            "part of the acknowledgement, and counts as delivered with the device's next request."
+        ),
+    ] = True
+    resources: Annotated[
+        str,
+        Meta(
+            description="`package.module:name` of a txthings.resource.CoAPResource, or of a function that "
+            "makes one, to mount beside `/i` at the root."
+        ),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no listener could be made of."""
+        ipaddress.ip_address(self.interface.partition("%")[0])
+        Timing.__post_init__(self.transmission)
+
+    @property
+    def transmission(self) -> Timing:
+        """The preset with what was set by hand."""
+        preset = PRESETS[self.timing]
+        return Timing(
+            self.ack_timeout if self.ack_timeout is not None else preset.ack_timeout,
+            self.ack_random_factor if self.ack_random_factor is not None else preset.ack_random_factor,
+            self.max_retransmit if self.max_retransmit is not None else preset.max_retransmit,
+        )
+
+    @property
+    def policy(self) -> Policy:
+        """What the resources allow."""
+        return Policy(
+            timing=self.transmission,
+            empty_ack_delay=self.empty_ack_delay,
+            max_body=self.max_body,
+            block_timeout=self.block_timeout,
+            block_size=self.block_size,
+            rate=self.rate_limit,
+            burst=self.rate_burst,
+            amplification=3.0 if self.echo else 0.0,
+            match_content=self.deduplication == "strict+content",
+        )
+
+
+@implementer(IDatasourceType)
+class CoapType:
+    """The ``coap`` datasources of a gateway, and the ports that they share."""
+
+    name = "coap"
+    settings = CoapSettings
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._ports: dict[tuple[str, int], tuple[CoapPort, list[CoapDatasource]]] = {}
+
+    def build(self, settings: CoapSettings, context: DatasourceContext) -> CoapDatasource:
+        """See `IDatasourceType.build`."""
+        if not context.routing_key and not settings.resources:
+            raise SettingsError("routingKey", "expected a path token, got nothing: it selects the datasource")
+        return CoapDatasource(self, settings, context)
+
+    def open(self, datasource: CoapDatasource) -> CoapPort:
+        """The port of a datasource, opened if it is the first there. Raises CannotListenError."""
+        settings = datasource.settings
+        key = settings.interface, settings.port
+        if key not in self._ports:
+            self._ports[key] = CoapPort(self._reactor, settings.port, settings.interface), []
+        port, users = self._ports[key]
+        users.append(datasource)
+        return port
+
+    def close(self, datasource: CoapDatasource) -> Deferred[None]:
+        """A datasource needs its port no more."""
+        key = datasource.settings.interface, datasource.settings.port
+        port, users = self._ports[key]
+        users.remove(datasource)
+        if users:
+            return succeed(None)
+        del self._ports[key]
+        return port.close()
+
+
+@implementer(IDatasource)
+class CoapDatasource:
+    """Uplinks under one routing key."""
+
+    def __init__(self, type_: CoapType, settings: CoapSettings, context: DatasourceContext) -> None:
+        self.settings = settings
+        self.context = context
+        self._type = type_
+        self._port: CoapPort | None = None
+        self._resources: dict[Path, Resource] = {}
+
+    def start(self) -> Deferred[None]:
+        """See `IDatasource.start`."""
+        port = self._type.open(self)
+        self._resources = self._make_resources(port)
+        try:
+            port.add(self._resources, self.settings.transmission)
+        except KeyError as error:
+            self._type.close(self)
+            raise SettingsError("routingKey", f"{error.args[0]} is taken by another datasource") from error
+        self._port = port
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        """See `IDatasource.stop`."""
+        port, self._port = self._port, None
+        if port is None:
+            return succeed(None)
+        port.remove(self._resources, self.settings.transmission)
+        return self._type.close(self)
+
+    def status(self) -> dict[str, Any]:
+        """See `IDatasource.status`."""
+        if self._port is None:
+            return {"state": "stopped"}
+        host, number = self._port.address[:2]
+        return {
+            "state": "listening",
+            "address": f"udp {host}:{number}, " + ", ".join("/" + "/".join(path) for path in self._resources),
+            "coap": self._port.statistics(),
+        }
+
+    def _make_resources(self, port: CoapPort) -> dict[Path, Resource]:
+        resources: dict[Path, Resource] = {}
+        if self.context.routing_key:
+            uplink = UplinkResource(
+                self.context, self.settings.policy, describe_udp, port.sent, self.settings.confirm_downlinks
+            )
+            key = ("i", self.context.routing_key)
+            for prefix in ["", *self.settings.path_prefixes]:
+                resources[parse_path(prefix) + key] = uplink
+        return resources
+
+
+def describe_udp(remote: Hashable) -> dict[str, Any]:
+    """The metadata of a peer at a UDP address."""
+    host, port = remote[:2]  # type: ignore[index]
+    return {"remoteIp": host, "remotePort": port}

@@ -1,0 +1,136 @@
+"""A CoAP endpoint on a UDP socket, shared by the datasources that name the same port."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from iotgw.datasources.udp_socket import Address, UdpSocket
+from iotgw.wire.coap.endpoint import Endpoint
+from iotgw.wire.coap.message import Message
+from iotgw.wire.coap.site import Path, Resource, Site
+from iotgw.wire.coap.timing import DEFAULT, Timing
+
+NOTICE_INTERVAL = 60.0
+"""Seconds between two log lines about the same kind of fault of the same host."""
+NOTICED_HOSTS = 1000
+"""Hosts whose faults are told apart; a flood from more is one line per interval."""
+
+
+class CoapPort:
+    """Endpoint, socket and timer. ``clock`` is the time in seconds, monotonic."""
+
+    log = Logger()
+
+    def __init__(
+        self, reactor: Any, port: int, interface: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._reactor = reactor
+        self._clock = clock
+        self._call: Any = None
+        self._due = 0.0
+        self._noticed: dict[tuple[str, object], float] = {}
+        self._timings: list[Timing] = []
+        self.site = Site()
+        self.socket = UdpSocket(reactor, port, interface, self._received, self._schedule)
+        self.endpoint = Endpoint(self.site, self.socket.send, clock, notice=self._notice, failed=self._failed)
+        self.socket.start()
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+        return self.socket.address
+
+    def add(self, resources: dict[Path, Resource], timing: Timing) -> None:
+        """Serve resources; raises KeyError with the path that is taken, and then serves none of them."""
+        added: list[Path] = []
+        try:
+            for path, resource in resources.items():
+                self.site.add(path, resource)
+                added.append(path)
+        except KeyError:
+            for path in added:
+                self.site.remove(path)
+            raise
+        self._timings.append(timing)
+        self._reckon()
+
+    def remove(self, resources: dict[Path, Resource], timing: Timing) -> None:
+        """Serve them no more."""
+        for path in resources:
+            self.site.remove(path)
+        self._timings.remove(timing)
+        self._reckon()
+
+    def close(self) -> Deferred[None]:
+        """Stop listening."""
+        self.socket.stop()
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        return succeed(None)
+
+    def _reckon(self) -> None:
+        """Remember messages for as long as the slowest peer may repeat them."""
+        slowest = max(self._timings, key=lambda timing: timing.exchange_lifetime, default=DEFAULT)
+        self.endpoint.set_timing(slowest)
+
+    # --- datagrams and time ---
+
+    def _received(self, data: bytes, address: Address) -> None:
+        self.endpoint.datagram(data, address, self._clock())
+
+    def _schedule(self) -> None:
+        """Have `_poll` called when the endpoint has something to do."""
+        due = self.endpoint.deadline
+        if due is None:
+            return
+        if self._call is not None:
+            if due >= self._due:
+                return
+            self._call.cancel()
+        self._due = due
+        self._call = self._reactor.callLater(max(0.0, due - self._clock()), self._poll)
+
+    def _poll(self) -> None:
+        self._call = None
+        self.endpoint.poll(self._clock())
+        self._schedule()
+
+    def sent(self) -> None:
+        """Something was sent outside of a datagram's handling: see to its retransmission."""
+        self._schedule()
+
+    def statistics(self) -> dict[str, int]:
+        """What the endpoint has seen and what it holds, for people."""
+        endpoint = self.endpoint
+        return {
+            **vars(endpoint.counters),
+            "evicted": endpoint.remembered.evicted,
+            "retransmitted": endpoint.transmissions.retransmitted,
+            "remembered": len(endpoint.remembered),
+            "peers": len(endpoint.peers),
+            "unsent": self.socket.unsent,
+        }
+
+    # --- what is worth a line ---
+
+    def _notice(self, kind: str, remote: Hashable, text: str) -> None:
+        host = remote[0] if isinstance(remote, tuple) else remote
+        now = self._clock()
+        if now - self._noticed.get((kind, host), -NOTICE_INTERVAL) < NOTICE_INTERVAL:
+            return
+        if len(self._noticed) >= NOTICED_HOSTS:
+            recent = {key: at for key, at in self._noticed.items() if now - at < NOTICE_INTERVAL}
+            self._noticed = recent
+            if len(recent) >= NOTICED_HOSTS:
+                return
+        self._noticed[(kind, host)] = now
+        self.log.info("{kind} CoAP datagram from {host}: {text}", kind=kind, host=host, text=text)
+
+    def _failed(self, error: Exception, request: Message) -> None:
+        self.log.error("a CoAP resource failed: {error!r} ({request})", error=error, request=str(request))
