@@ -1,0 +1,59 @@
+"""The pre-shared key callback: the one module that reaches into pyOpenSSL's private parts.
+
+pyOpenSSL offers no PSK on the server side, while the cffi module below it (`cryptography`'s) binds what it
+takes. That binding is nobody's promise, so it is checked before the first use and its absence is said
+plainly; `setup.cfg` bounds the versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from OpenSSL import SSL
+
+from iotgw.errors import Unavailable
+
+MAX_SECRET = 256
+"""OpenSSL's limit for a secret, in bytes."""
+
+_NEEDED = "SSL_CTX_set_psk_server_callback"
+
+
+def _binding() -> tuple[Any, Any]:
+    lib, ffi = getattr(SSL, "_lib", None), getattr(SSL, "_ffi", None)
+    if lib is None or ffi is None or not hasattr(lib, _NEEDED) or not getattr(lib, "Cryptography_HAS_PSK", 0):
+        raise Unavailable(
+            f"DTLS with pre-shared keys needs {_NEEDED} in pyOpenSSL's cffi binding, which pyOpenSSL "
+            f"{version('pyopenssl')} doesn't have; install a version that setup.cfg names, or use certificates"
+        )
+    return lib, ffi
+
+
+def check() -> None:
+    """Raise Unavailable when this pyOpenSSL can't do pre-shared keys."""
+    _binding()
+
+
+def serve(context: SSL.Context, secret_of: Callable[[bytes], bytes | None]) -> object:
+    """Let ``context`` authenticate by pre-shared keys; returns what must live as long as the context.
+
+    ``secret_of(identity)`` is called within the handshake, so it answers at once; None refuses the identity
+    with a fatal alert. The identity is what stands before the first NUL. No identity hint is sent: it would
+    add a ServerKeyExchange, which some clients (node-dtls-client) don't survive.
+    """
+    lib, ffi = _binding()
+
+    def answer(_ssl: Any, identity: Any, place: Any, room: int) -> int:
+        secret = secret_of(ffi.string(identity))
+        if not secret or len(secret) > room:
+            return 0
+        ffi.memmove(place, secret, len(secret))
+        return len(secret)
+
+    signature = "unsigned int(SSL *, const char *, unsigned char *, unsigned int)"
+    # An exception must not pass through OpenSSL's frames: cffi turns it into 0, "unknown identity".
+    callback = ffi.callback(signature, answer, error=0)
+    lib.SSL_CTX_set_psk_server_callback(context._context, callback)
+    return callback

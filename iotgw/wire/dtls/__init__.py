@@ -1,0 +1,1 @@
+"""DTLS 1.2 as far as it is plain bytes: records, ClientHello, HelloVerifyRequest and its cookie."""
