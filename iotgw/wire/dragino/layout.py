@@ -16,8 +16,8 @@ _GPS = 12
 _EARLIEST, _LATEST = 1_420_070_400, 2_366_841_600
 """2015 and 2045: what can be a timestamp of a device of this kind. Its converter knows today and is stricter."""
 
-MODEL_CODES = {0x46: "PS-CB"}
-"""High byte of the version word of G2 and G3, as far as it is public."""
+MODEL_CODES = {0x46: "PS-NB"}
+"""High byte of the version word of G2 and G3, as far as it is public (that of PS-CB)."""
 
 
 class Layout(Struct, frozen=True):
@@ -45,7 +45,9 @@ LAYOUTS = (
     Layout("NSE01", "G1", 10, 8),
     Layout("CPN01", "G1", 10, 8),
     Layout("NDS03A", "G1", 9, 7),
+    Layout("NDS03A", "G1", 17, 14),
     Layout("SW3L", "G1", 10, 4),
+    Layout("PS-NB", "G1", 10, 4),
     Layout("N95S31B", "G2", 12, 4),
     Layout("NDDS75", "G2", 5, 2),
     Layout("NLMS01", "G2", 7, 4),
@@ -56,7 +58,7 @@ LAYOUTS = (
     Layout("SW3L", "G2", 10, 4),
     Layout("PS-NB", "G2", 12, 4),
     Layout("NDDS75", "G3", 5, 2, gps=True),
-    Layout("PS-CB", "G3", 24, 4),
+    Layout("PS-NB", "G3", 24, 4),
 )
 
 

@@ -39,7 +39,12 @@ def metadata(frame: DraginoFrame, model: str = "") -> dict[str, Any]:
     if layouts and all(layout.generation == "G3" for layout in layouts):
         facts["generation"] = "G3"
     candidates = sorted({layout.model for layout in layouts})
-    if model or frame.model:
+    if frame.model:
+        facts["productName"] = frame.model
+    if frame.generation == "JSON":
+        # the same model's binary and JSON frames want different converters
+        facts["deviceModel"] = model or f"{frame.model} JSON".lstrip()
+    elif model or frame.model:
         facts["deviceModel"] = model or frame.model
     elif len(candidates) == 1:
         facts["deviceModel"] = candidates[0]

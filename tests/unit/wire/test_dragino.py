@@ -77,7 +77,7 @@ def test_the_version_word_may_name_the_model():
     frame = bytearray(as_g2(bytes.fromhex("f86778705454507800980ce109")) + bytes(8 + 12 + 4 + 4))
     frame[16] = 0x46
     facts = metadata(of(bytes(frame)))
-    assert (facts["modelCode"], facts["deviceModel"]) == (0x46, "PS-CB")
+    assert (facts["modelCode"], facts["deviceModel"]) == (0x46, "PS-NB")
 
 
 def test_json_that_is_none_still_says_whose_it_is():

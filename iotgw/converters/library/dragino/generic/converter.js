@@ -1,0 +1,63 @@
+// Any Dragino node: JSON frames by their own names; of binary frames the header, and the rest as hex text.
+// Dragino's JSON is often none ("1":{1,4,0,2023/11/15 07:54:30}), so it is read by pattern.
+function Decoder(payload, metadata) {
+    var values = { batteryVolts: metadata.batteryVolts, csq: metadata.csq, rssi: metadata.rssiDbm };
+    if (metadata.generation === 'JSON') {
+        fields(text(payload), values);
+    } else {
+        values.data = hex(payload, metadata.dataOffset);
+    }
+    var model = metadata.productName || metadata.deviceModel;
+    return {
+        deviceName: metadata.imei || metadata.deviceId,
+        deviceType: model || 'Dragino',
+        attributes: {
+            vendor: 'Dragino',
+            model: model,
+            generation: metadata.generation,
+            firmware: metadata.firmware,
+            imsi: metadata.imsi,
+            modelCandidates: metadata.deviceModelCandidates && metadata.deviceModelCandidates.join(',')
+        },
+        telemetry: values
+    };
+}
+
+var NAMES = { battery: 'batteryVolts', signal: 'csq' };
+var SKIPPED = { IMEI: 1, IMSI: 1, Model: 1 };
+
+function fields(source, values) {
+    // without the history, whose records look different with each model
+    var flat = source.replace(/"\d+"\s*:\s*(?:\{[^{}]*\}|\[[^\[\]]*\])/g, '');
+    var field = /"([^"]+)"\s*:\s*(?:"([^"]*)"|(-?\d+(?:\.\d+)?))/g, match;
+    while ((match = field.exec(flat)) !== null) {
+        if (!SKIPPED[match[1]]) {
+            values[name(match[1])] = match[3] === undefined ? match[2] : Number(match[3]);
+        }
+    }
+    if (values.csq >= 0 && values.csq <= 31) {
+        values.rssi = 2 * values.csq - 113;
+    }
+}
+
+function name(key) {
+    return NAMES[key] || key.replace(/[\s_-]+(\w)/g, function (_, letter) {
+        return letter.toUpperCase();
+    });
+}
+
+function text(bytes) {
+    var out = '';
+    for (var i = 0; i < bytes.length; i++) {
+        out += String.fromCharCode(bytes[i]);
+    }
+    return out;
+}
+
+function hex(bytes, start) {
+    var out = '';
+    for (var i = start; i < bytes.length; i++) {
+        out += (bytes[i] < 16 ? '0' : '') + bytes[i].toString(16);
+    }
+    return out;
+}

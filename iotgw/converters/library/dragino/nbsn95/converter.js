@@ -1,0 +1,123 @@
+// Dragino NBSN95: probes, ADC and interrupt in one of six modes, which the first byte tells.
+var MODEL = 'NBSN95';
+
+function first(frame) {
+    var mode = next(frame, 1), values = { mode: mode };
+    if (mode === 1) {
+        values.temperatureProbe = temperature(next(frame, 2));
+        values.interrupt = next(frame, 1);
+        values.adcVolts = next(frame, 2) / 1000;
+        values.temperature = temperature(next(frame, 2));
+        values.humidity = next(frame, 2) / 10;
+    } else if (mode === 2) {
+        values.temperatureProbe = temperature(next(frame, 2));
+        values.interrupt = next(frame, 1);
+        values.adcVolts = next(frame, 2) / 1000;
+        values.distance = next(frame, 2);
+    } else if (mode === 3) {
+        values.adcVolts = next(frame, 2) / 1000;
+        values.interrupt = next(frame, 1);
+        values.adc2Volts = next(frame, 2) / 1000;
+        values.temperature = temperature(next(frame, 2));
+        values.humidity = next(frame, 2) / 10;
+        values.adc3Volts = next(frame, 2) / 1000;
+    } else if (mode === 4) {
+        values.temperatureProbe = temperature(next(frame, 2));
+        values.adcVolts = next(frame, 2) / 1000;
+        values.interrupt = next(frame, 1);
+        values.temperatureProbe2 = temperature(next(frame, 2));
+        values.temperatureProbe3 = temperature(next(frame, 2));
+    } else if (mode === 5) {
+        values.temperatureProbe = temperature(next(frame, 2));
+        values.adcVolts = next(frame, 2) / 1000;
+        values.interrupt = next(frame, 1);
+        values.weight = next(frame, 2);
+    } else if (mode === 6) {
+        values.count = next(frame, 4);
+    } else {
+        throw new Error('expected an NBSN95 mode of 1 to 6, got ' + mode);
+    }
+    return values;
+}
+
+// With AT+CUM=1 the payloads that could not be sent follow whole: version, battery, signal, and the rest.
+function record(frame) {
+    next(frame, 5);
+    return first(frame);
+}
+
+// --- common to the Dragino converters -------------------------------------------------------------
+
+function next(frame, size) {
+    var value = 0, end = frame.at + size;
+    if (end > frame.bytes.length) {
+        throw new Error('expected ' + size + ' bytes at offset ' + frame.at + ' of a ' + MODEL +
+            ' frame, got its end after ' + frame.bytes.length);
+    }
+    while (frame.at < end) {
+        value = value * 256 + frame.bytes[frame.at++];
+    }
+    return value;
+}
+
+// Temperatures are a sign nibble (F below zero) and a magnitude; FFFF means that there is no probe.
+function temperature(raw, divisor) {
+    if (raw === 0xFFFF) {
+        return undefined;
+    }
+    return (raw >> 12 === 0xF ? -(raw & 0x0FFF) : raw) / (divisor || 10);
+}
+
+// Devices send 0 before they have a clock, and garbage after some resets: such a time is unknown.
+function time(frame, now) {
+    var ms = next(frame, 4) * 1000;
+    return ms >= 1420070400000 && ms <= now + 86400000 ? ms : undefined;
+}
+
+function Decoder(payload, metadata) {
+    var frame = { bytes: payload, at: metadata.dataOffset, isNew: /G[23]/.test(metadata.generation) };
+    var now = metadata.receivedTime || Date.now();
+    var telemetry = [], undated = 0, values, ts;
+    if (metadata.generation === 'JSON' || metadata.generation === 'KW') {
+        throw new Error('expected a binary ' + MODEL + ' frame, got ' + metadata.generation);
+    }
+    values = first(frame, metadata.generation);
+    ts = time(frame, now);
+    values.batteryVolts = metadata.batteryVolts;
+    values.csq = metadata.csq;
+    values.rssi = metadata.rssiDbm;
+    if (metadata.generation === 'G3' && values.latitude === undefined) {
+        position(frame, values);
+    }
+    telemetry.push({ ts: ts || now, values: values });
+    while (frame.at < payload.length) {
+        values = record(frame);
+        ts = time(frame, now);
+        if (ts) {
+            telemetry.push({ ts: ts, values: values });
+        } else {
+            undated += 1;
+        }
+    }
+    if (undated) {
+        telemetry[0].values.undatedRecords = undated;
+    }
+    return {
+        deviceName: metadata.imei || metadata.deviceId,
+        deviceType: MODEL,
+        attributes: {
+            vendor: 'Dragino',
+            model: MODEL,
+            generation: metadata.generation,
+            firmware: metadata.firmware,
+            imsi: metadata.imsi
+        },
+        telemetry: telemetry
+    };
+}
+
+function position(frame, values) {
+    values.latitude = (next(frame, 4) | 0) / 1e6;
+    values.longitude = (next(frame, 4) | 0) / 1e6;
+    next(frame, 4); // the time of the fix
+}

@@ -1,0 +1,91 @@
+// Dragino NDDS75, NDDS20 and kin (DDS20-NB, DDS45-NB, DDS75-NB, DDS75-CB, MDS120-NB): distance in mm.
+var MODEL = 'NDDS75';
+
+function first(frame) {
+    var values = { mode: next(frame, 1), interrupt: next(frame, 1) };
+    if (frame.isNew) {
+        values.interruptLevel = next(frame, 1);
+    }
+    values.distance = next(frame, 2);
+    return values;
+}
+
+function record(frame) {
+    return { distance: next(frame, 2) };
+}
+
+// --- common to the Dragino converters -------------------------------------------------------------
+
+function next(frame, size) {
+    var value = 0, end = frame.at + size;
+    if (end > frame.bytes.length) {
+        throw new Error('expected ' + size + ' bytes at offset ' + frame.at + ' of a ' + MODEL +
+            ' frame, got its end after ' + frame.bytes.length);
+    }
+    while (frame.at < end) {
+        value = value * 256 + frame.bytes[frame.at++];
+    }
+    return value;
+}
+
+// Temperatures are a sign nibble (F below zero) and a magnitude; FFFF means that there is no probe.
+function temperature(raw, divisor) {
+    if (raw === 0xFFFF) {
+        return undefined;
+    }
+    return (raw >> 12 === 0xF ? -(raw & 0x0FFF) : raw) / (divisor || 10);
+}
+
+// Devices send 0 before they have a clock, and garbage after some resets: such a time is unknown.
+function time(frame, now) {
+    var ms = next(frame, 4) * 1000;
+    return ms >= 1420070400000 && ms <= now + 86400000 ? ms : undefined;
+}
+
+function Decoder(payload, metadata) {
+    var frame = { bytes: payload, at: metadata.dataOffset, isNew: /G[23]/.test(metadata.generation) };
+    var now = metadata.receivedTime || Date.now();
+    var telemetry = [], undated = 0, values, ts;
+    if (metadata.generation === 'JSON' || metadata.generation === 'KW') {
+        throw new Error('expected a binary ' + MODEL + ' frame, got ' + metadata.generation);
+    }
+    values = first(frame, metadata.generation);
+    ts = time(frame, now);
+    values.batteryVolts = metadata.batteryVolts;
+    values.csq = metadata.csq;
+    values.rssi = metadata.rssiDbm;
+    if (metadata.generation === 'G3' && values.latitude === undefined) {
+        position(frame, values);
+    }
+    telemetry.push({ ts: ts || now, values: values });
+    while (frame.at < payload.length) {
+        values = record(frame);
+        ts = time(frame, now);
+        if (ts) {
+            telemetry.push({ ts: ts, values: values });
+        } else {
+            undated += 1;
+        }
+    }
+    if (undated) {
+        telemetry[0].values.undatedRecords = undated;
+    }
+    return {
+        deviceName: metadata.imei || metadata.deviceId,
+        deviceType: MODEL,
+        attributes: {
+            vendor: 'Dragino',
+            model: MODEL,
+            generation: metadata.generation,
+            firmware: metadata.firmware,
+            imsi: metadata.imsi
+        },
+        telemetry: telemetry
+    };
+}
+
+function position(frame, values) {
+    values.latitude = (next(frame, 4) | 0) / 1e6;
+    values.longitude = (next(frame, 4) | 0) / 1e6;
+    next(frame, 4); // the time of the fix
+}

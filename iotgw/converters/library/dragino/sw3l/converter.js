@@ -1,0 +1,102 @@
+// Dragino SW3L: water flow. Pulses in all; the flag says how many make a litre, and is 0 when unset.
+var MODEL = 'SW3L';
+
+function first(frame) {
+    var values = {
+        inputPA4: next(frame, 1),
+        inputPB15: next(frame, 1),
+        alarm: next(frame, 1),
+        mode: next(frame, 1)
+    };
+    frame.pulsesPerLitre = next(frame, 2);
+    values.calculateFlag = frame.pulsesPerLitre;
+    return flow(frame, values);
+}
+
+function flow(frame, values) {
+    values.pulses = next(frame, 4);
+    if (frame.pulsesPerLitre) {
+        values.litres = values.pulses / frame.pulsesPerLitre;
+    }
+    return values;
+}
+
+function record(frame) {
+    return flow(frame, {});
+}
+
+// --- common to the Dragino converters -------------------------------------------------------------
+
+function next(frame, size) {
+    var value = 0, end = frame.at + size;
+    if (end > frame.bytes.length) {
+        throw new Error('expected ' + size + ' bytes at offset ' + frame.at + ' of a ' + MODEL +
+            ' frame, got its end after ' + frame.bytes.length);
+    }
+    while (frame.at < end) {
+        value = value * 256 + frame.bytes[frame.at++];
+    }
+    return value;
+}
+
+// Temperatures are a sign nibble (F below zero) and a magnitude; FFFF means that there is no probe.
+function temperature(raw, divisor) {
+    if (raw === 0xFFFF) {
+        return undefined;
+    }
+    return (raw >> 12 === 0xF ? -(raw & 0x0FFF) : raw) / (divisor || 10);
+}
+
+// Devices send 0 before they have a clock, and garbage after some resets: such a time is unknown.
+function time(frame, now) {
+    var ms = next(frame, 4) * 1000;
+    return ms >= 1420070400000 && ms <= now + 86400000 ? ms : undefined;
+}
+
+function Decoder(payload, metadata) {
+    var frame = { bytes: payload, at: metadata.dataOffset, isNew: /G[23]/.test(metadata.generation) };
+    var now = metadata.receivedTime || Date.now();
+    var telemetry = [], undated = 0, values, ts;
+    if (metadata.generation === 'JSON' || metadata.generation === 'KW') {
+        throw new Error('expected a binary ' + MODEL + ' frame, got ' + metadata.generation);
+    }
+    values = first(frame, metadata.generation);
+    ts = time(frame, now);
+    values.batteryVolts = metadata.batteryVolts;
+    values.csq = metadata.csq;
+    values.rssi = metadata.rssiDbm;
+    if (metadata.generation === 'G3' && values.latitude === undefined) {
+        position(frame, values);
+    }
+    telemetry.push({ ts: ts || now, values: values });
+    while (frame.at < payload.length) {
+        values = record(frame);
+        ts = time(frame, now);
+        if (ts) {
+            telemetry.push({ ts: ts, values: values });
+        } else {
+            undated += 1;
+        }
+    }
+    if (undated) {
+        telemetry[0].values.undatedRecords = undated;
+    }
+    return {
+        deviceName: metadata.imei || metadata.deviceId,
+        deviceType: MODEL,
+        attributes: {
+            vendor: 'Dragino',
+            model: MODEL,
+            generation: metadata.generation,
+            firmware: metadata.firmware,
+            imsi: metadata.imsi
+        },
+        telemetry: telemetry
+    };
+}
+
+function position(frame, values) {
+    values.latitude = (next(frame, 4) | 0) / 1e6;
+    values.longitude = (next(frame, 4) | 0) / 1e6;
+    next(frame, 4); // the time of the fix
+}

@@ -1,0 +1,90 @@
+"""The bundled converters against their vectors, in both engines, with the metadata that the listeners give."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyduktape2
+import pytest
+import quickjs
+
+from iotgw.wire import dragino, lobaro, tekelek
+
+LIBRARY = Path(__file__).parents[3] / "iotgw" / "converters" / "library"
+CONVERTERS = sorted(
+    path.parent.relative_to(LIBRARY).as_posix() for path in LIBRARY.glob("*/*/converter.json")
+)
+CASES = [
+    pytest.param(name, vector, id=f"{name}: {vector['name']}")
+    for name in CONVERTERS
+    for vector in json.loads((LIBRARY / name / "vectors.json").read_text())
+]
+# what users add to the metadata, by the datasource's settings
+STATIC = {"receivedTime", "identity", "tankHeight", "s26"}
+_CALL = "(function(p, m) { return JSON.stringify(Decoder(JSON.parse(p), JSON.parse(m))); })"
+
+
+def script(name: str) -> str:
+    return (LIBRARY / name / "converter.js").read_text()
+
+
+def run_duktape(name: str, payload: bytes, metadata: dict) -> dict:
+    context = pyduktape2.DuktapeContext()
+    context.set_globals(source=f"{script(name)};return {_CALL};")
+    context.eval_js("var call = new Function(source)()")
+    arguments = ", ".join(json.dumps(json.dumps(each)) for each in (list(payload), metadata))
+    return json.loads(context.eval_js(f"call({arguments})"))
+
+
+def run_quickjs(name: str, payload: bytes, metadata: dict) -> dict:
+    call = quickjs.Function("call", f"{script(name)}; var call = {_CALL};")
+    return json.loads(call(json.dumps(list(payload)), json.dumps(metadata)))
+
+
+ENGINES = {"duktape": run_duktape, "quickjs": run_quickjs}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("name", "vector"), CASES)
+def test_a_vector_gives_the_stated_output(engine, name, vector):
+    assert ENGINES[engine](name, bytes.fromhex(vector["payload"]), vector["metadata"]) == vector["output"]
+
+
+@pytest.mark.parametrize(("name", "vector"), CASES)
+def test_the_listener_gives_the_metadata_of_the_vector(name, vector):
+    payload, metadata = bytes.fromhex(vector["payload"]), vector["metadata"]
+    stated = {key: value for key, value in metadata.items() if key not in STATIC}
+    if name.startswith("tekelek"):
+        facts = tekelek.metadata(payload, metadata["receivedTime"])
+    elif name.startswith("dragino"):
+        model = "" if "deviceModelSource" in metadata else metadata.get("deviceModel", "")
+        facts = dragino.metadata(dragino.parse(payload), model)
+    else:
+        facts = lobaro.metadata(lobaro.parse(payload))
+    assert facts == stated
+
+
+def test_every_converter_says_what_it_is_for():
+    assert len(CONVERTERS) >= 15
+    for name in CONVERTERS:
+        about = json.loads((LIBRARY / name / "converter.json").read_text())
+        assert about["name"] == name and about["description"] and about["direction"] == "UPLINK"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "mark"), [("tekelek", "--- common to the Tekelek"), ("dragino", "--- common to the Dragino")]
+)
+def test_the_common_part_of_a_vendor_s_converters_is_the_same(vendor, mark):
+    tails = {
+        text[text.index(mark) :]
+        for name in CONVERTERS
+        if name.startswith(vendor) and mark in (text := script(name))
+    }
+    assert len(tails) == 1
+
+
+def test_a_frame_of_another_model_fails_with_what_was_expected():
+    vector = json.loads((LIBRARY / "dragino/ndds75/vectors.json").read_text())[0]
+    with pytest.raises(quickjs.JSException, match="expected 4 bytes at offset 66 of a NDS03A frame"):
+        run_quickjs("dragino/nds03a", bytes.fromhex(vector["payload"]), vector["metadata"])
