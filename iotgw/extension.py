@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
@@ -82,7 +82,7 @@ class Types:
             raise SettingsError("type", f"two types are called {type_.name!r}")
         self._types[type_.name] = type_
 
-    def __iter__(self) -> Iterable[Type]:
+    def __iter__(self) -> Iterator[Type]:
         return iter(self._types.values())
 
     def get(self, name: str) -> Type:

@@ -1,0 +1,172 @@
+"""Who may do what: bearer tokens with roles.
+
+A token's text is ``iotgw_{key}_{secret}``: the key finds the entry, the secret is 256 random bits and only
+its SHA-256 is stored. A plain hash is enough for a random secret; a slow one is for passwords.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import hmac
+import os
+import secrets
+from collections import OrderedDict
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from iotgw.api.problems import Problem
+from iotgw.model import DEFAULT_TENANT, Resource
+
+KIND = "token"
+ALL_TENANTS = "*"
+Role = Literal["admin", "editor", "viewer", "network-server", "downlink"]
+
+
+class Permission(enum.Enum):
+    """What a route asks for."""
+
+    NONE = "no token"
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+    DOWNLINK = "downlink"
+    UPLINK = "uplink"
+
+
+GRANTS: dict[str, frozenset[Permission]] = {
+    "admin": frozenset(Permission),
+    "editor": frozenset({Permission.READ, Permission.WRITE, Permission.DOWNLINK, Permission.UPLINK}),
+    "viewer": frozenset({Permission.READ}),
+    "network-server": frozenset({Permission.UPLINK}),
+    "downlink": frozenset({Permission.DOWNLINK}),
+}
+
+
+class Token(Struct, frozen=True):
+    """A token that was recognised. ``tenant`` is `ALL_TENANTS` for one that serves them all."""
+
+    id: str
+    name: str
+    role: str
+    tenant: str
+
+    def may(self, permission: Permission) -> bool:
+        """Whether its role grants this."""
+        return permission in GRANTS[self.role]
+
+
+def mint(role: Role, tenant: str, expires_ms: int = 0) -> tuple[str, dict[str, Any]]:
+    """A new token's text, and the body to store for it."""
+    key, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    body = {"role": role, "tenant": tenant, "key": key, "hash": _digest(secret), "expiresAt": expires_ms}
+    return f"iotgw_{key}_{secret}", body
+
+
+class Tokens:
+    """The tokens of a registry, by key; follows the registry's changes."""
+
+    def __init__(self, registry: Any) -> None:
+        self._by_key: dict[str, Resource] = {}
+        for resource in registry.list(KIND):
+            self._by_key[resource.body["key"]] = resource
+        registry.watch(KIND, self._changed)
+
+    def _changed(self, old: Resource | None, new: Resource | None) -> None:
+        if old is not None:
+            self._by_key.pop(old.body["key"], None)
+        if new is not None:
+            self._by_key[new.body["key"]] = new
+
+    def recognise(self, text: str, now_ms: int) -> Token | None:
+        """The token of that text, or None; takes as long for a wrong secret as for the right one."""
+        prefix, _, rest = text.partition("_")
+        key, _, secret = rest.partition("_")
+        found = self._by_key.get(key) if prefix == "iotgw" else None
+        expected = found.body["hash"] if found else _digest("")
+        matches = hmac.compare_digest(_digest(secret), expected)
+        if found is None or not matches:
+            return None
+        if 0 < found.body.get("expiresAt", 0) <= now_ms:
+            return None
+        return Token(found.id, found.name, found.body["role"], found.body["tenant"])
+
+
+class FailedAttempts:
+    """Counts failed authentications per address, in a bounded table.
+
+    Only failures are refused beyond the limit: guessing 256 bits is hopeless anyway, and a stranger behind
+    the same address must not lock out those who have a token. ``now`` is in seconds.
+    """
+
+    def __init__(self, limit: int = 10, window: float = 60.0, addresses: int = 1024) -> None:
+        self._limit = limit
+        self._window = window
+        self._addresses = addresses
+        self._table: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def note(self, address: str, now: float) -> float:
+        """Count one failure; returns the seconds to wait when there were too many, else 0."""
+        since, count = self._table.pop(address, (now, 0))
+        if now - since >= self._window:
+            since, count = now, 0
+        count = min(count + 1, self._limit + 1)
+        self._table[address] = (since, count)
+        if len(self._table) > self._addresses:
+            self._table.popitem(last=False)
+        return since + self._window - now if count > self._limit else 0.0
+
+
+class Guard:
+    """Decides about a request by its ``Authorization`` header."""
+
+    def __init__(self, tokens: Tokens, attempts: FailedAttempts | None = None) -> None:
+        self._tokens = tokens
+        self._attempts = attempts or FailedAttempts()
+
+    def admit(self, authorization: str | None, address: str, needs: Permission, now: float) -> Token:
+        """The token that a request brings; raises Problem 401, 403 or 429. ``now`` is in seconds (Unix)."""
+        scheme, _, text = (authorization or "").partition(" ")
+        if not authorization:
+            raise Problem(401, "expected a header 'Authorization: Bearer …'", _CHALLENGE)
+        token = self._tokens.recognise(text.strip(), int(now * 1000)) if scheme.lower() == "bearer" else None
+        if token is None:
+            wait = self._attempts.note(address, now)
+            if wait:
+                raise Problem(429, "too many failed attempts from here", {"Retry-After": str(int(wait) + 1)})
+            raise Problem(401, "the token is not known, or has expired", _CHALLENGE)
+        if not token.may(needs):
+            raise Problem(
+                403, f"this needs the permission {needs.value!r}; the token's role is {token.role!r}"
+            )
+        return token
+
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="iotgw"'}
+
+
+async def ensure_admin_token(registry: Any, path: str) -> bool:
+    """Write a new admin token to a file (mode 0600) when the registry has none; says whether it did.
+
+    A file that was lost can be had again: delete the token ``admin`` through the API with another admin
+    token, or the last one by ``iotgwctl`` on a stopped gateway.
+    """
+    if any(token.body["role"] == "admin" for token in registry.list(KIND)):
+        return False
+    text, body = mint("admin", ALL_TENANTS)
+    # The file first: a token that is stored but was never written down would lock everybody out.
+    temporary = f"{path}.new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    await registry.create(KIND, DEFAULT_TENANT, "admin", body)
+    os.replace(temporary, path)
+    return True
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,237 @@
+"""What all saved resources share: list, create, read, replace, change, delete, with entity tags.
+
+A resource is shown as its spec, with secrets masked, and `ResourceFields`. What is shown can be edited and
+sent back: read-only fields are ignored, and a masked secret keeps the stored one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from iotgw.api.auth import Permission
+from iotgw.api.parts import Parts
+from iotgw.api.problems import Problem
+from iotgw.api.routes import Call, Query, Reply, Route
+from iotgw.errors import Conflict, NotFound, SettingsError
+from iotgw.extension import convert
+from iotgw.model import Resource
+
+
+class ResourceFields(Struct, frozen=True, rename="camel"):
+    """What the gateway adds to a spec when it shows a resource; ignored when it is sent."""
+
+    id: str
+    tenant: str
+    revision: int
+    created_at: int
+    updated_at: int
+    status: dict[str, Any] = {}
+
+
+READ_ONLY = frozenset(ResourceFields.__struct_encode_fields__)
+
+PAGE = (
+    Query("limit", int, 1000, "how many at most", range=(1, 10000)),
+    Query("after", str, None, "a name; the list goes on behind it"),
+    Query("tenant", str, None, "for tokens of all tenants: which one"),
+)
+
+
+class Page(Struct, frozen=True):
+    """A page of a list; ``next`` is what asks for the following one, null at the end."""
+
+    items: list[Any]
+    next: str | None = None
+
+
+class Catalogue:
+    """Base of the saved kinds. Subclasses name the kind and say how to check, save and show one."""
+
+    kind: ClassVar[str]
+    collection: ClassVar[str]
+    spec: ClassVar[Any]
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.registry = parts.registry
+
+    def routes(self) -> list[Route]:
+        """The routes of the collection and of one of it."""
+        many, one = f"/{self.collection}", f"/{self.collection}/<name>"
+        shown = (self.spec, ResourceFields)
+        read, change = Permission.READ, Permission.WRITE
+        kind, spec = self.kind, self.spec
+        return [
+            Route("GET", many, read, self.list, f"List {self.collection}", answer=Page, query=PAGE),
+            Route("POST", many, change, self.create, f"Create a {kind}", spec, shown, status=201),
+            Route("GET", one, read, self.read, f"Read a {kind} by id or name", answer=shown),
+            Route("PUT", one, change, self.replace, f"Replace a {kind}, or create it", spec, shown),
+            Route("PATCH", one, change, self.patch, f"Change fields of a {kind} (RFC 7396)", dict, shown),
+            Route("DELETE", one, change, self.delete, f"Delete a {kind}", status=204),
+        ]
+
+    # --- what a kind decides ---
+
+    async def check(self, call: Call, spec: Any, stored: Resource | None) -> Any:
+        """The spec as it may be saved, secrets sealed; raises SettingsError."""
+        raise NotImplementedError
+
+    def shown(self, resource: Resource) -> dict[str, Any]:
+        """The spec of a resource as anybody may see it."""
+        raise NotImplementedError
+
+    def status(self, resource: Resource) -> dict[str, Any]:
+        """How it does."""
+        raise NotImplementedError
+
+    async def save_new(self, tenant: str, spec: Any) -> Resource:
+        """Save a new one, and wait until it is in force."""
+        return await self.registry.create(self.kind, tenant, spec.name, body_of(spec))
+
+    async def save(self, resource: Resource, spec: Any, revision: int | None) -> Resource:
+        """Save a changed one, and wait until it is in force."""
+        return await self.registry.replace(
+            self.kind, resource.id, body_of(spec), name=spec.name, revision=revision
+        )
+
+    async def remove(self, resource: Resource, revision: int | None) -> None:
+        """Delete one, and wait until it is gone."""
+        await self.registry.delete(self.kind, resource.id, revision=revision)
+
+    # --- the operations ---
+
+    async def list(self, call: Call) -> Page:
+        """All of them, by name."""
+        found = self.registry.list(self.kind, call.tenant)
+        return page(found, call, self.view)
+
+    async def create(self, call: Call) -> Reply:
+        """A new one."""
+        return await self._create(call, call.json())
+
+    async def read(self, call: Call, name: str) -> Reply:
+        """One of them."""
+        resource = self.find(call, name)
+        if call.header("if-none-match") == tag(resource):
+            return Reply(status=304, headers={"ETag": tag(resource)})
+        return self._reply(resource)
+
+    async def replace(self, call: Call, name: str) -> Reply:
+        """One with a new spec; created where there is none, if the names agree."""
+        value = call.json()
+        try:
+            resource = self.find(call, name)
+        except NotFound:
+            if call.header("if-match") or not isinstance(value, dict) or value.get("name", name) != name:
+                raise
+            return await self._create(call, {**value, "name": name})
+        return await self._change(call, resource, value)
+
+    async def patch(self, call: Call, name: str) -> Reply:
+        """One with some fields changed."""
+        resource = self.find(call, name)
+        return await self._change(call, resource, merged(self.shown(resource), call.json()))
+
+    async def delete(self, call: Call, name: str) -> None:
+        """One less."""
+        resource = self.find(call, name)
+        revision = self._matching(call, resource)
+        await self.remove(resource, revision)
+
+    # --- for subclasses ---
+
+    def find(self, call: Call, name: str) -> Resource:
+        """A resource of the call's tenant; raises NotFound."""
+        return self.registry.get(self.kind, name, call.tenant)
+
+    def view(self, resource: Resource) -> dict[str, Any]:
+        """A resource as the API shows it."""
+        return {
+            "id": resource.id,
+            **self.shown(resource),
+            "tenant": resource.tenant,
+            "revision": resource.revision,
+            "createdAt": resource.created_ms,
+            "updatedAt": resource.updated_ms,
+            "status": self.status(resource),
+        }
+
+    async def _create(self, call: Call, value: Any) -> Reply:
+        spec = await self.check(call, self._spec(value), None)
+        return self._reply(await self.save_new(call.tenant, spec), 201)
+
+    def _reply(self, resource: Resource, status: int = 200) -> Reply:
+        headers = {"ETag": tag(resource)}
+        if status == 201:
+            headers["Location"] = f"/api/v1/{self.collection}/{quote(resource.id, safe='')}"
+        return Reply(self.view(resource), status, headers)
+
+    def _spec(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            value = {key: item for key, item in value.items() if key not in READ_ONLY}
+        return convert(value, self.spec)
+
+    async def _change(self, call: Call, resource: Resource, value: Any) -> Reply:
+        revision = self._matching(call, resource)
+        if isinstance(value, dict):
+            value = {"name": resource.name, **value}
+        spec = await self.check(call, self._spec(value), resource)
+        try:
+            return self._reply(await self.save(resource, spec, revision))
+        except Conflict:
+            self._matching(call, self.find(call, resource.id))  # moved on while this one was checked
+            raise
+
+    @staticmethod
+    def _matching(call: Call, resource: Resource) -> int | None:
+        revision = call.revision()
+        if revision is not None and revision != resource.revision:
+            raise Problem(
+                412, f"the revision is {resource.revision} now, not {revision}", {"ETag": tag(resource)}
+            )
+        return revision
+
+
+def body_of(spec: Any) -> dict[str, Any]:
+    """What is stored of a spec; its name is the resource's."""
+    body: dict[str, Any] = msgspec.to_builtins(spec)
+    del body["name"]
+    return body
+
+
+def tag(resource: Resource) -> str:
+    """The entity tag of a resource."""
+    return f'"{resource.revision}"'
+
+
+def page(found: Sequence[Resource], call: Call, view: Any) -> Page:
+    """A page of resources that are sorted by name."""
+    after, limit = call.query("after"), call.query("limit")
+    if after is not None:
+        found = [resource for resource in found if resource.name > after]
+    items = found[:limit]
+    return Page([view(resource) for resource in items], items[-1].name if len(found) > limit else None)
+
+
+def merged(value: Any, patch: Any) -> Any:
+    """A JSON merge patch applied (RFC 7396 §2)."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(value) if isinstance(value, dict) else {}
+    for key, item in patch.items():
+        if item is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), item)
+    return result
+
+
+def not_empty(name: str) -> None:
+    """Check a resource's name: it stands in paths and in logs."""
+    if not name.strip() or len(name) > 200 or "/" in name or not name.isprintable():
+        raise SettingsError("name", f"expected 1 to 200 printable characters without '/', got {name!r}")

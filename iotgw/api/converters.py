@@ -1,0 +1,175 @@
+"""`/converters`: users' scripts and their versions. Trying them out is in `trials`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from iotgw.api.auth import Permission
+from iotgw.api.catalogue import PAGE, READ_ONLY, Catalogue, Page, not_empty
+from iotgw.api.parts import Parts
+from iotgw.api.routes import Call, Reply, Route
+from iotgw.api.trials import Trials
+from iotgw.errors import NotFound, StillReferenced
+from iotgw.extension import convert
+from iotgw.model import ConverterSpec, ConverterVersion, DatasourceSpec, Resource
+
+
+class VersionView(Struct, frozen=True, rename="camel"):
+    """One immutable version; ``created_at`` is milliseconds since 1970, 0 for a bundled one."""
+
+    version: int
+    active: bool
+    created_at: int
+    type: str
+    dialect: str
+    engine: str
+    script: str
+    options: dict[str, Any]
+
+
+class Bundled(Struct, frozen=True):
+    """A converter of the library: a datasource may name it, or it is installed to be changed."""
+
+    name: str
+    type: str
+    dialect: str
+    engine: str
+    script: str
+
+
+class Install(Struct, frozen=True, forbid_unknown_fields=True):
+    """Under which name; the bundled one's where none is given."""
+
+    name: str = ""
+
+
+VERSION_FIELDS = frozenset({"version", "versions", "detected"})
+
+
+class Converters(Catalogue):
+    """The routes of converters, their versions, and the library."""
+
+    kind = "converter"
+    collection = "converters"
+    spec = ConverterSpec
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._trials = Trials(parts, self.find)
+
+    def routes(self) -> list[Route]:
+        """As of every kind; versions; trials; the library."""
+        read, write = Permission.READ, Permission.WRITE
+        versions = "/converters/<name>/versions"
+        return [
+            *super().routes(),
+            Route("GET", versions, read, self.versions, "All versions of a converter, oldest first", answer=Page),
+            Route(
+                "POST", f"{versions}/<number>/activate", write, self.activate,
+                "Make a version the active one; going back is activating an older one", answer=dict,
+            ),
+            *self._trials.routes(),
+            Route("GET", "/library", read, self.library, "The bundled converters", answer=Page, query=PAGE),
+            Route(
+                "POST", "/library/<name>/install", write, self.install,
+                "Save a bundled converter as one's own", Install, dict, status=201,
+            ),
+        ]  # fmt: skip
+
+    def _spec(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            value = {key: item for key, item in value.items() if key not in READ_ONLY | VERSION_FIELDS}
+        return convert(value, ConverterSpec)
+
+    async def check(self, call: Call, spec: ConverterSpec, stored: Resource | None) -> ConverterSpec:
+        """See `Catalogue.check`; the script is checked where it is saved."""
+        not_empty(spec.name)
+        if stored is not None and spec.name != stored.name:
+            self._unreferenced(stored, by_name_only=True)
+        return spec
+
+    def shown(self, resource: Resource) -> dict[str, Any]:
+        """See `Catalogue.shown`; with the active version's number, and what was detected of it."""
+        active = self.parts.versions.active(resource.tenant, resource.id)
+        detected = {"dialect": active.dialect, "engine": active.engine}
+        return {"name": resource.name, **resource.body, "detected": detected}
+
+    def status(self, resource: Resource) -> dict[str, Any]:
+        """Who uses it."""
+        return {"usedBy": [other.name for other in self._users(resource)]}
+
+    async def save_new(self, tenant: str, spec: ConverterSpec) -> Resource:
+        """See `Catalogue.save_new`."""
+        return await self.parts.versions.create(tenant, spec)
+
+    async def save(self, resource: Resource, spec: ConverterSpec, revision: int | None) -> Resource:
+        """A further version, which becomes the active one."""
+        return await self.parts.versions.replace(resource, spec, revision)
+
+    async def remove(self, resource: Resource, revision: int | None) -> None:
+        """See `Catalogue.remove`; one that a datasource names stays."""
+        self._unreferenced(resource)
+        await self.parts.versions.delete(resource, revision)
+
+    async def versions(self, call: Call, name: str) -> Page:
+        """All versions of one."""
+        resource = self.find(call, name)
+        active = resource.body["version"]
+        return Page(
+            [
+                VersionView(
+                    version.version, version.version == active, entry.created_ms, version.direction,
+                    version.dialect, version.engine, version.script, version.options,
+                )
+                for entry, version in self.parts.versions.versions(resource)
+            ]
+        )  # fmt: skip
+
+    async def activate(self, call: Call, name: str, number: str) -> Reply:
+        """Another version."""
+        resource = self.find(call, name)
+        if not number.isdigit() or not 1 <= int(number) <= resource.body["versions"]:
+            raise NotFound(f"converter {resource.name!r} has versions 1 to {resource.body['versions']}")
+        revision = self._matching(call, resource)
+        return self._reply(await self.parts.versions.activate(resource, int(number), revision))
+
+    async def library(self, call: Call) -> Page:
+        """The bundled converters."""
+        after, limit = call.query("after") or "", call.query("limit")
+        names = sorted(name for name in self.parts.versions.library if name > after)
+        items = [_bundled(name, self.parts.versions.library[name]) for name in names[:limit]]
+        return Page(items, items[-1].name if len(names) > limit else None)
+
+    async def install(self, call: Call, name: str) -> Reply:
+        """A bundled one as one's own."""
+        bundled = self.parts.versions.library.get(name)
+        if bundled is None:
+            raise NotFound(f"the library has no converter {name!r}")
+        spec = ConverterSpec(
+            name=call.optional_body().name or name, type=bundled.direction, script=bundled.script,
+            dialect=bundled.dialect, engine=msgspec.convert(bundled.engine, Any), options=bundled.options,
+        )  # fmt: skip
+        not_empty(spec.name)
+        return self._reply(await self.save_new(call.tenant, spec), 201)
+
+    def _users(self, resource: Resource, by_name_only: bool = False) -> list[Resource]:
+        keys = {resource.name} if by_name_only else {resource.name, resource.id}
+        found = []
+        for other in self.registry.list("datasource", resource.tenant):
+            spec = msgspec.convert(dict(other.body, name=other.name), DatasourceSpec)
+            if keys & {spec.converter, spec.downlink_converter, *spec.converters.values()}:
+                found.append(other)
+        return found
+
+    def _unreferenced(self, resource: Resource, by_name_only: bool = False) -> None:
+        users = self._users(resource, by_name_only)
+        if users:
+            names = ", ".join(sorted(user.name for user in users))
+            raise StillReferenced(f"converter {resource.name!r} is used by datasource {names}")
+
+
+def _bundled(name: str, version: ConverterVersion) -> Bundled:
+    return Bundled(name, version.direction, version.dialect, version.engine, version.script)

@@ -1,0 +1,159 @@
+"""`/datasources`: where data comes in. Saving one opens, changes or closes its listener before the answer."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from iotgw.api.auth import Permission
+from iotgw.api.catalogue import Catalogue, not_empty
+from iotgw.api.problems import Problem
+from iotgw.api.routes import Call, Route
+from iotgw.errors import NotFound, SettingsError
+from iotgw.model import DatasourceSpec, Resource, Status
+from iotgw.sealing import all_masked, masked, sealed
+
+
+class Injection(Struct, frozen=True, forbid_unknown_fields=True):
+    """An uplink by hand: ``payload`` in base64, or ``text``."""
+
+    payload: str = ""
+    text: str | None = None
+    metadata: Annotated[dict[str, Any], Meta(description="added to the datasource's own")] = {}
+
+
+class Injected(Struct, frozen=True):
+    """What became of it: a word of `model.Status`, and the message's id."""
+
+    status: str
+    id: str
+
+
+class Datasources(Catalogue):
+    """The routes of datasources."""
+
+    kind = "datasource"
+    collection = "datasources"
+    spec = DatasourceSpec
+
+    def routes(self) -> list[Route]:
+        """As of every kind, and sending an uplink by hand."""
+        one = "/datasources/<name>"
+        return [
+            *super().routes(),
+            Route(
+                "POST", f"{one}/inject", Permission.WRITE, self.inject,
+                "Send an uplink through the true pipeline, marked as simulated", Injection, Injected,
+            ),
+        ]  # fmt: skip
+
+    async def check(self, call: Call, spec: DatasourceSpec, stored: Resource | None) -> DatasourceSpec:
+        """See `Catalogue.check`."""
+        not_empty(spec.name)
+        types = self.parts.datasource_types
+        type_ = types.get(spec.type)
+        before = stored.body.get("configuration") if stored and stored.body["type"] == spec.type else None
+        types.configure(spec.type, spec.configuration)
+        configuration = sealed(
+            spec.configuration, type_.settings, self.registry.seal, before, "configuration"
+        )
+        for path, name in _named_converters(spec):
+            self._check_converter(call.tenant, path, name)
+        key = (
+            spec.routing_key or (stored.body.get("routingKey") if stored else "") or secrets.token_urlsafe(12)
+        )
+        self._check_routing_key(key, spec.type, stored)
+        return msgspec.structs.replace(spec, configuration=configuration, routing_key=key)
+
+    def _check_converter(self, tenant: str, path: str, name: str) -> None:
+        try:
+            self.parts.versions.active(tenant, name)
+        except NotFound as error:
+            raise SettingsError(path, str(error)) from error
+
+    def _check_routing_key(self, key: str, type_: str, stored: Resource | None) -> None:
+        """A routing key selects one datasource of a type, whichever tenant it belongs to."""
+        for other in self.registry.list(self.kind):
+            taken = other.body.get("routingKey") == key and other.body["type"] == type_
+            if taken and (stored is None or other.id != stored.id):
+                raise SettingsError("routingKey", f"expected a key that no other {type_} datasource has")
+
+    def shown(self, resource: Resource) -> dict[str, Any]:
+        """See `Catalogue.shown`."""
+        return {"name": resource.name, **resource.body, "configuration": shown_configuration(
+            self.parts.datasource_types, resource)}  # fmt: skip
+
+    def status(self, resource: Resource) -> dict[str, Any]:
+        """See `Catalogue.status`."""
+        return self.parts.gateway.status(resource.id)
+
+    async def save_new(self, tenant: str, spec: DatasourceSpec) -> Resource:
+        """Save it; what can't be opened is not kept."""
+        resource = await super().save_new(tenant, spec)
+        problem = await self._opened(resource)
+        if problem is not None:
+            await self.registry.delete(self.kind, resource.id)
+            raise problem
+        return resource
+
+    async def save(self, resource: Resource, spec: DatasourceSpec, revision: int | None) -> Resource:
+        """Save it; when it can't be opened while the one before could, that one is put back."""
+        worked = self.status(resource).get("state") != "failed"
+        saved = await super().save(resource, spec, revision)
+        problem = await self._opened(saved)
+        if problem is not None and worked:
+            await self.registry.replace(self.kind, resource.id, resource.body, name=resource.name)
+            await self.parts.gateway.applied(resource.id)
+            raise problem
+        return saved
+
+    async def remove(self, resource: Resource, revision: int | None) -> None:
+        """See `Catalogue.remove`."""
+        await super().remove(resource, revision)
+        await self.parts.gateway.applied(resource.id)
+
+    async def _opened(self, resource: Resource) -> Problem | None:
+        await self.parts.gateway.applied(resource.id)
+        status = self.status(resource)
+        if status.get("state") != "failed":
+            return None
+        return Problem(409, f"not saved: the datasource could not be opened: {status.get('error', '')}")
+
+    async def inject(self, call: Call, name: str) -> Injected:
+        """One uplink by hand."""
+        resource = self.find(call, name)
+        injection = call.body()
+        payload = decoded(injection.payload) if injection.text is None else injection.text.encode()
+        answer = await self.parts.gateway.inject(resource.id, payload, injection.metadata)
+        if answer.status is Status.BUSY:
+            raise Problem(503, "the gateway is full", {"Retry-After": str(max(1, round(answer.retry_after)))})
+        if answer.status is Status.TOO_LARGE:
+            raise Problem(413, "expected a smaller payload")
+        return Injected(answer.status.value, answer.message_id)
+
+
+def decoded(payload: str, path: str = "payload") -> bytes:
+    """Bytes of a base64 text; raises SettingsError."""
+    try:
+        return base64.b64decode(payload, validate=True)
+    except ValueError as error:
+        raise SettingsError(path, f"expected base64: {error}") from error
+
+
+def shown_configuration(types: Any, resource: Resource) -> Any:
+    """A stored configuration with its secrets masked, even when its type is not installed any more."""
+    configuration = resource.body.get("configuration", {})
+    try:
+        return masked(configuration, types.get(resource.body["type"]).settings)
+    except SettingsError:
+        return all_masked(configuration)
+
+
+def _named_converters(spec: DatasourceSpec) -> list[tuple[str, str]]:
+    named = [("converter", spec.converter), ("downlinkConverter", spec.downlink_converter)]
+    named += [(f"converters.{model}", name) for model, name in spec.converters.items()]
+    return [(path, name) for path, name in named if name]

@@ -1,0 +1,46 @@
+"""`/events`: what happened, newest first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from iotgw.api.auth import Permission
+from iotgw.api.catalogue import Page
+from iotgw.api.parts import Parts
+from iotgw.api.routes import Call, Query, Route
+
+EVENTS = (
+    Query("source", str, None, "the kind of thing it happened to", choices=(
+        "gateway", "datasource", "converter", "integration", "device", "downlink")),
+    Query("name", str, None, "its name"),
+    Query("type", str, None, "what happened: started, stopped, failed, …"),
+    Query("limit", int, 100, "how many at most", range=(1, 1000)),
+    Query("before", int, 0, "an event's id; the list goes on with older ones"),
+    Query("tenant", str, None, "for tokens of all tenants: which one"),
+)  # fmt: skip
+
+
+class Events:
+    """The route of events."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def routes(self) -> list[Route]:
+        """List."""
+        read = Permission.READ
+        return [
+            Route("GET", "/events", read, self.list, "What happened, newest first", answer=Page, query=EVENTS)
+        ]
+
+    async def list(self, call: Call) -> Page:
+        """A page of events."""
+        limit = call.query("limit")
+        found = await self._parts.events.query(
+            call.tenant, call.query("before"), limit,
+            source=call.query("source"), name=call.query("name"), type=call.query("type"),
+        )  # fmt: skip
+        items: list[dict[str, Any]] = [{"id": id, **msgspec.to_builtins(event)} for id, event in found]
+        return Page(items, str(items[-1]["id"]) if len(items) == limit else None)

@@ -1,0 +1,61 @@
+"""Is it alive, is it ready, how does it do: for probes, for Prometheus and for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import maybeDeferred
+
+from iotgw import __version__
+from iotgw.api.auth import Permission
+from iotgw.api.parts import Parts
+from iotgw.api.problems import Problem
+from iotgw.api.routes import Call, Reply, Route
+
+
+class Health:
+    """The routes of probes and of the whole gateway's state."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._started = parts.now_ms()
+
+    def routes(self) -> list[Route]:
+        """Live, ready, status."""
+        nobody, read = Permission.NONE, Permission.READ
+        return [
+            Route("GET", "/health/live", nobody, self.live, "Whether the process serves at all", answer=dict),
+            Route("GET", "/health/ready", nobody, self.ready, "Whether uplinks are taken", answer=dict),
+            Route("GET", "/status", read, self.status, "The whole gateway at a glance", answer=dict),
+        ]
+
+    async def live(self, call: Call) -> dict[str, Any]:
+        """That this is answered is the answer."""
+        return {"status": "live"}
+
+    async def ready(self, call: Call) -> Reply:
+        """Whether the journal takes uplinks; a listener that could not be opened doesn't make it unready,
+        as the others serve."""
+        if not self._parts.journal.room:
+            raise Problem(503, "the journal has no room", {"Retry-After": "5"})
+        return Reply({"status": "ready"})
+
+    async def status(self, call: Call) -> dict[str, Any]:
+        """Version, journal, datasources, integrations."""
+        parts = self._parts
+        return {
+            "version": __version__,
+            "startedAt": self._started,
+            "now": parts.now_ms(),
+            "epoch": parts.journal.epoch,
+            "ready": bool(parts.journal.room),
+            "journal": await maybeDeferred(parts.journal.stats),
+            "datasources": [
+                {"name": each.name, "type": each.body["type"], **parts.gateway.status(each.id)}
+                for each in parts.registry.list("datasource", call.tenant)
+            ],
+            "integrations": [
+                {"name": each.name, "type": each.body["type"], **parts.delivery.status(each.id)}
+                for each in parts.registry.list("integration", call.tenant)
+            ],
+        }

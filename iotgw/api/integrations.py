@@ -1,0 +1,159 @@
+"""`/integrations`: where data goes out, and what can be done with their queues."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from twisted.internet.defer import maybeDeferred
+
+from iotgw.api.auth import Permission
+from iotgw.api.catalogue import Catalogue, Page, not_empty
+from iotgw.api.datasources import shown_configuration
+from iotgw.api.routes import Call, Query, Route
+from iotgw.errors import SettingsError
+from iotgw.model import IntegrationSpec, Parked, Resource, message_id
+from iotgw.sealing import sealed
+
+
+class Seek(Struct, frozen=True, forbid_unknown_fields=True):
+    """Milliseconds since 1970; 0 for all that is stored."""
+
+    since: int
+
+
+class Retry(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which dead letters: their positions; all where none is given."""
+
+    positions: list[int] | None = None
+
+
+class DeadLetter(Struct, frozen=True, rename="camel"):
+    """A delivery that was given up. ``position`` names it for a retry, ``id`` is its message's."""
+
+    position: int
+    id: str
+    device: str
+    received_at: int
+    attempts: int
+    error: str
+    body: msgspec.Raw
+
+
+class Integrations(Catalogue):
+    """The routes of integrations."""
+
+    kind = "integration"
+    collection = "integrations"
+    spec = IntegrationSpec
+
+    def routes(self) -> list[Route]:
+        """As of every kind, and what can be done with their queues."""
+        read, write, one = Permission.READ, Permission.WRITE, "/integrations/<name>"
+        dead = (
+            Query("limit", int, 100, "how many at most", range=(1, 1000)),
+            Query("after", int, 0, "a position; the list goes on behind it"),
+        )
+        return [
+            *super().routes(),
+            Route("GET", f"{one}/stats", read, self.stats, "Its accounts and its queue", answer=dict),
+            Route(
+                "POST", f"{one}/check", write, self.try_check, "Connect and authenticate only", answer=dict
+            ),
+            Route("POST", f"{one}/test", write, self.try_test, "Send one message now", answer=dict),
+            Route("POST", f"{one}/pause", write, self.pause, "Hold what comes; it waits", answer=dict),
+            Route("POST", f"{one}/resume", write, self.resume, "Go on", answer=dict),
+            Route("POST", f"{one}/drain", write, self.drain, "Try all that waits at once", answer=dict),
+            Route("POST", f"{one}/purge", write, self.purge, "Drop all that waits, counted", answer=dict),
+            Route("POST", f"{one}/seek", write, self.seek, "Send history again from a time on", Seek, dict),
+            Route(
+                "GET",
+                f"{one}/dead-letters",
+                read,
+                self.dead_letters,
+                "What was given up",
+                answer=Page,
+                query=dead,
+            ),
+            Route("POST", f"{one}/retry", write, self.retry, "Try dead letters again", Retry, dict),
+        ]
+
+    async def check(self, call: Call, spec: IntegrationSpec, stored: Resource | None) -> IntegrationSpec:
+        """See `Catalogue.check`."""
+        not_empty(spec.name)
+        types = self.parts.integration_types
+        type_ = types.get(spec.type)
+        before = stored.body.get("configuration") if stored and stored.body["type"] == spec.type else None
+        types.configure(spec.type, spec.configuration)
+        if spec.format == "template" and not spec.template:
+            raise SettingsError("template", "expected a template, as format is 'template'")
+        configuration = sealed(
+            spec.configuration, type_.settings, self.registry.seal, before, "configuration"
+        )
+        return msgspec.structs.replace(spec, configuration=configuration)
+
+    def shown(self, resource: Resource) -> dict[str, Any]:
+        """See `Catalogue.shown`."""
+        configuration = shown_configuration(self.parts.integration_types, resource)
+        return {"name": resource.name, **resource.body, "configuration": configuration}
+
+    def status(self, resource: Resource) -> dict[str, Any]:
+        """See `Catalogue.status`."""
+        return self.parts.delivery.status(resource.id)
+
+    async def stats(self, call: Call, name: str) -> Any:
+        """Accounts and queue."""
+        return await maybeDeferred(self.parts.delivery.stats, self.find(call, name).id)
+
+    async def try_check(self, call: Call, name: str) -> Any:
+        """Connect and authenticate."""
+        return await maybeDeferred(self.parts.delivery.check, self.find(call, name).id)
+
+    async def try_test(self, call: Call, name: str) -> Any:
+        """One message."""
+        return await maybeDeferred(self.parts.delivery.test, self.find(call, name).id)
+
+    async def pause(self, call: Call, name: str) -> Any:
+        """Hold."""
+        return await self._done(call, name, self.parts.delivery.pause)
+
+    async def resume(self, call: Call, name: str) -> Any:
+        """Go on."""
+        return await self._done(call, name, self.parts.delivery.resume)
+
+    async def drain(self, call: Call, name: str) -> Any:
+        """Try what waits."""
+        return await self._done(call, name, self.parts.delivery.drain)
+
+    async def purge(self, call: Call, name: str) -> Any:
+        """Drop what waits."""
+        return await self._done(call, name, self.parts.delivery.purge)
+
+    async def seek(self, call: Call, name: str) -> Any:
+        """Send history again."""
+        return await self._done(call, name, self.parts.delivery.seek, call.body().since)
+
+    async def retry(self, call: Call, name: str) -> Any:
+        """Try dead letters again."""
+        return await self._done(call, name, self.parts.delivery.retry, call.optional_body().positions)
+
+    async def dead_letters(self, call: Call, name: str) -> Page:
+        """What was given up, oldest first."""
+        id, limit = self.find(call, name).id, call.query("limit")
+        found = await maybeDeferred(self.parts.delivery.dead_letters, id, call.query("after"), limit)
+        items = [self._dead_letter(parked) for parked in found]
+        return Page(items, str(items[-1].position) if len(items) == limit else None)
+
+    def _dead_letter(self, parked: Parked) -> DeadLetter:
+        record = parked.record
+        return DeadLetter(
+            record.seq, message_id(self.parts.journal.epoch, record.uplink), record.device_name,
+            record.received_ms, parked.attempts, parked.error, msgspec.Raw(record.body),
+        )  # fmt: skip
+
+    async def _done(self, call: Call, name: str, action: Any, *arguments: Any) -> Any:
+        """Do something with a queue; the answer is its accounts after it."""
+        id = self.find(call, name).id
+        await maybeDeferred(action, id, *arguments)
+        return await maybeDeferred(self.parts.delivery.stats, id)

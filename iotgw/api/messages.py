@@ -1,0 +1,205 @@
+"""`/messages`: every uplink with what became of it."""
+
+from __future__ import annotations
+
+import base64
+
+import msgspec
+from msgspec import Struct
+from twisted.internet.defer import Deferred, gatherResults
+
+from iotgw.api.auth import Permission
+from iotgw.api.parts import Parts
+from iotgw.api.routes import Call, Query, Route
+from iotgw.errors import IotgwError, NotFound
+from iotgw.model import ConversionError, Delivery, Kind, Message, State, message_id
+
+STATES = ("received", "converted", "filtered", "failed")
+BULK = 10_000
+"""The most messages that one bulk call looks at."""
+
+
+class MessageView(Struct, frozen=True, rename="camel"):
+    """A message. ``received_at`` is milliseconds since 1970, ``payload`` base64; each of ``output`` is one
+    device's ``{deviceName, deviceType, attributes, telemetry: [{ts, values}]}``; ``converter`` names the
+    version that ran."""
+
+    id: str
+    received_at: int
+    datasource: str
+    state: str
+    payload: str
+    metadata: msgspec.Raw
+    output: list[msgspec.Raw]
+    error: ConversionError | None
+    deliveries: list[Delivery]
+    converter: str = ""
+
+
+class MessagePage(Struct, frozen=True):
+    """Messages, newest first; ``next`` goes into ``before`` for older ones, null when there are none."""
+
+    items: list[MessageView]
+    next: str | None
+
+
+class Selection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which messages to convert again: their ids, or the newest ``limit`` that the filters leave."""
+
+    ids: list[str] | None = None
+    datasource: str = ""
+    state: str = "failed"
+    device: str = ""
+    limit: int = 1000
+
+
+class Reprocessed(Struct, frozen=True):
+    """How many were converted again, by their new state; ``missing`` are gone, or their datasource is."""
+
+    count: int
+    states: dict[str, int]
+    missing: int = 0
+
+
+FILTERS = (
+    Query("datasource", str, None, "id or name"),
+    Query("state", str, None, "what became of it", choices=STATES),
+    Query("device", str, None, "a device's name"),
+    Query("limit", int, 100, "how many at most", range=(1, 1000)),
+    Query("before", str, None, "a message's id; the list goes on with older ones"),
+    Query("tenant", str, None, "for tokens of all tenants: which one"),
+)
+
+
+class Messages:
+    """The routes of messages."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def routes(self) -> list[Route]:
+        """List, read, convert again."""
+        read, write = Permission.READ, Permission.WRITE
+        one = "/messages/<id>"
+        return [
+            Route("GET", "/messages", read, self.index, "Messages, newest first", answer=MessagePage, query=FILTERS),
+            Route("GET", one, read, self.read, "One message", answer=MessageView),
+            Route(
+                "POST", f"{one}/reprocess", write, self.reprocess,
+                "Convert a stored message again, for real", answer=MessageView,
+            ),
+            Route(
+                "POST", "/messages/reprocess", write, self.reprocess_many,
+                "Convert stored messages again, for real", Selection, Reprocessed,
+            ),
+        ]  # fmt: skip
+
+    async def index(self, call: Call) -> MessagePage:
+        """A page of messages."""
+        limit = call.query("limit")
+        before = call.query("before")
+        state = call.query("state")
+        found = await self._parts.journal.messages(
+            call.tenant,
+            self.position(before) if before else 0,
+            limit,
+            datasource=self.datasource_id(call, call.query("datasource")),
+            state=State[state.upper()] if state else None,
+            device=call.query("device"),
+        )
+        items = await gatherResults([Deferred.fromCoroutine(self.view(message)) for message in found])
+        more = len(found) == limit
+        return MessagePage(items, items[-1].id if more else None)
+
+    async def read(self, call: Call, id: str) -> MessageView:
+        """One message."""
+        return await self.view(await self.find(call, id))
+
+    async def reprocess(self, call: Call, id: str) -> MessageView:
+        """One message, converted again."""
+        message = await self.find(call, id)
+        await self._parts.gateway.reprocess(message)
+        return await self.view(await self.find(call, id))
+
+    async def reprocess_many(self, call: Call) -> Reprocessed:
+        """Many messages, oldest first, so that a device's values come in their order."""
+        selection = call.body()
+        states: dict[str, int] = {}
+        missing = 0
+        for message in reversed(await self.select(call, selection)):
+            try:
+                state = await self._parts.gateway.reprocess(message)
+            except NotFound:
+                missing += 1
+                continue
+            word = state.name.lower()
+            states[word] = states.get(word, 0) + 1
+        return Reprocessed(sum(states.values()), states, missing)
+
+    # --- for other resources ---
+
+    async def select(self, call: Call, selection: Selection) -> list[Message]:
+        """The messages of a selection, newest first; ids that are gone are left out."""
+        if selection.ids is not None:
+            found = [await self._parts.journal.message(self.position(id)) for id in selection.ids[:BULK]]
+            known = [message for message in found if message and message.uplink.tenant == call.tenant]
+            return sorted(known, key=lambda message: -message.seq)
+        state = State[selection.state.upper()] if selection.state in STATES else None
+        wanted = min(selection.limit, BULK)
+        result: list[Message] = []
+        before = 0
+        while len(result) < wanted:
+            some = await self._parts.journal.messages(
+                call.tenant, before, min(500, wanted - len(result)),
+                datasource=self.datasource_id(call, selection.datasource), state=state,
+                device=selection.device or None,
+            )  # fmt: skip
+            if not some:
+                break
+            result += some
+            before = some[-1].seq
+        return result
+
+    async def find(self, call: Call, id: str) -> Message:
+        """A message of the call's tenant; raises NotFound."""
+        message = await self._parts.journal.message(self.position(id))
+        if message is None or message.uplink.tenant != call.tenant:
+            raise NotFound(f"there is no message {id!r}; it may have been trimmed")
+        return message
+
+    def position(self, id: str) -> int:
+        """The position in the journal that an id names; raises NotFound for another journal's."""
+        epoch, _, seq = id.rpartition("-")
+        if epoch != self._parts.journal.epoch or not seq.isdigit() or len(seq) > 18:
+            raise NotFound(f"there is no message {id!r} in this journal")
+        return int(seq)
+
+    def datasource_id(self, call: Call, name: str | None) -> str | None:
+        """The id of a datasource by id or name; what is unknown is taken for the id of a deleted one."""
+        if not name:
+            return None
+        try:
+            return self._parts.registry.get("datasource", name, call.tenant).id
+        except NotFound:
+            return name
+
+    async def view(self, message: Message) -> MessageView:
+        """A message as the API shows it."""
+        uplink = message.uplink
+        records = [record for record in message.records if record.kind is Kind.TELEMETRY]
+        try:
+            deliveries = await self._parts.delivery.deliveries(message)
+        except IotgwError:
+            deliveries = []
+        return MessageView(
+            id=message_id(self._parts.journal.epoch, message.seq),
+            received_at=uplink.received_ms,
+            datasource=self._parts.gateway.datasource_name(uplink.datasource),
+            state=message.state.name.lower(),
+            payload=base64.b64encode(uplink.payload).decode(),
+            metadata=msgspec.Raw(uplink.metadata or b"{}"),
+            output=[msgspec.Raw(record.body) for record in records],
+            error=message.error,
+            deliveries=list(deliveries),
+            converter=message.converter,
+        )

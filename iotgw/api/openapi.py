@@ -1,0 +1,162 @@
+"""`/openapi.json`: the description of the API, made from its routes and the Structs they name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from iotgw import __version__
+from iotgw.api.auth import Permission
+from iotgw.api.parts import Parts
+from iotgw.api.routes import Call, Reply, Route
+
+_REF = "#/components/schemas/{name}"
+_VARIABLE = re.compile(r"<(\w+)>")
+
+
+class OpenApi:
+    """The route of the description; ``routes`` are all the others."""
+
+    def __init__(self, parts: Parts, routes: Sequence[Route]) -> None:
+        self._parts = parts
+        self._routes = routes
+        self._text = b""
+
+    def routes(self) -> list[Route]:
+        """One."""
+        summary = "This description"
+        return [Route("GET", "/openapi.json", Permission.NONE, self.read, summary, answer=dict)]
+
+    async def read(self, call: Call) -> Reply:
+        """The document; it doesn't change while the process runs."""
+        if not self._text:
+            self._text = msgspec.json.format(msgspec.json.encode(self.document()))
+        return Reply(content=self._text)
+
+    def document(self) -> dict[str, Any]:
+        """OpenAPI 3.1."""
+        kinds = {"datasource": self._parts.datasource_types, "integration": self._parts.integration_types}
+        settings = {kind: {type_.name: type_.settings for type_ in types} for kind, types in kinds.items()}
+        structs = [
+            each for route in self._routes for each in (*_structs(route.body), *_structs(route.answer))
+        ]
+        structs += [struct for of_kind in settings.values() for struct in of_kind.values()]
+        unique = list(dict.fromkeys(structs))
+        references, components = msgspec.json.schema_components(unique, ref_template=_REF)
+        schema_of = dict(zip(unique, references, strict=True))
+        components["Problem"] = _PROBLEM
+        self._describe_types(components, schema_of, settings)
+        paths: dict[str, Any] = {}
+        for route in self._routes:
+            path = "/api/v1" + _VARIABLE.sub(r"{\1}", route.path)
+            paths.setdefault(path, {})[route.method.lower()] = _operation(route, schema_of)
+        return {
+            "openapi": "3.1.0",
+            "info": {"title": "iotgw", "version": __version__, "license": {"name": "MIT"}},
+            "security": [{"token": []}],
+            "paths": dict(sorted(paths.items())),
+            "components": {
+                "schemas": dict(sorted(components.items())),
+                "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            },
+        }
+
+    @staticmethod
+    def _describe_types(
+        components: dict[str, Any], schema_of: dict[Any, Any], settings: dict[str, dict[str, Any]]
+    ) -> None:
+        """What ``configuration`` may be, by ``type``."""
+        for kind, of_kind in settings.items():
+            properties = components[f"{kind.capitalize()}Spec"]["properties"]
+            properties["type"] = {"type": "string", "enum": sorted(of_kind)}
+            if of_kind:
+                choices = [{"title": name, **schema_of[struct]} for name, struct in sorted(of_kind.items())]
+                properties["configuration"] = {"anyOf": choices, "description": "by type"}
+
+
+def _structs(of: Any) -> tuple[Any, ...]:
+    if of is None or of is dict:
+        return ()
+    return of if isinstance(of, tuple) else (of,)
+
+
+def _schema(of: Any, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    if of is dict:
+        return {"type": "object"}
+    if isinstance(of, tuple):
+        return {"allOf": [schema_of[each] for each in of]}
+    schema: dict[str, Any] = schema_of[of]
+    return schema
+
+
+def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _VARIABLE.findall(route.path)
+    ]
+    for query in route.query:
+        schema: dict[str, Any] = {"type": {int: "integer", bool: "boolean"}.get(query.type, "string")}
+        if query.default not in (None, ""):
+            schema["default"] = query.default
+        if query.range:
+            schema["minimum"], schema["maximum"] = query.range
+        if query.choices:
+            schema["enum"] = list(query.choices)
+        parameters.append(
+            {"name": query.name, "in": "query", "description": query.description, "schema": schema}
+        )
+    if route.method in ("PUT", "PATCH", "DELETE"):
+        parameters.append({"name": "If-Match", "in": "header", "schema": {"type": "string"}})
+    good: dict[str, Any] = {"description": "done"}
+    if route.answer is not None:
+        good["content"] = {"application/json": {"schema": _schema(route.answer, schema_of)}}
+    operation: dict[str, Any] = {
+        "operationId": operation_id(route),
+        "summary": route.summary,
+        "tags": [route.path.split("/")[1]],
+        "responses": {str(route.status): good, "default": _PROBLEM_RESPONSE},
+    }
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body is not None:
+        kind = "application/merge-patch+json" if route.method == "PATCH" else "application/json"
+        operation["requestBody"] = {"content": {kind: {"schema": _schema(route.body, schema_of)}}}
+    if route.needs is Permission.NONE:
+        operation["security"] = []
+    else:
+        operation["description"] = f"Needs the permission `{route.needs.value}`."
+    return operation
+
+
+def operation_id(route: Route) -> str:
+    """A unique name of an operation: ``postConvertersNameTest``."""
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", route.path) if word]
+    return route.method.lower() + "".join(word[:1].upper() + word[1:] for word in words)
+
+
+_PROBLEM = {
+    "title": "Problem",
+    "description": "RFC 9457",
+    "type": "object",
+    "required": ["title", "status"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"path": {"type": "string"}, "problem": {"type": "string"}, "value": {}},
+            },
+        },
+    },
+}
+_PROBLEM_RESPONSE = {
+    "description": "why not",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}

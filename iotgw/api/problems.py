@@ -1,0 +1,112 @@
+"""Errors as ``application/problem+json`` (RFC 9457). Whatever goes wrong, a client sees this and no traceback."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import msgspec
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from iotgw.errors import Conflict, NotFound, SettingsError, StillReferenced, Unavailable
+
+_log = Logger(namespace="iotgw.api")
+
+TITLES = {
+    400: "The request is malformed",
+    401: "Authentication is required",
+    403: "The token's role does not allow this",
+    404: "There is no such thing",
+    405: "The method is not allowed here",
+    409: "The state does not allow this",
+    412: "The resource has changed meanwhile",
+    413: "The body is too large",
+    415: "The body's type is not supported",
+    422: "A value is wrong",
+    429: "Too many failed attempts",
+    500: "The gateway failed",
+    501: "This gateway has no such part",
+    503: "Not now",
+}
+
+
+class Problem(Exception):
+    """An answer other than success.
+
+    ``detail`` is one line for a person, ``headers`` go into the response, ``more`` are further members.
+    """
+
+    def __init__(
+        self, status: int, detail: str = "", headers: dict[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers or {}
+        self.more = more
+
+    def body(self) -> bytes:
+        """The JSON text."""
+        title = TITLES.get(self.status, "The request failed")
+        members = {"type": "about:blank", "title": title, "status": self.status}
+        if self.detail:
+            members["detail"] = self.detail
+        return msgspec.json.encode({**members, **self.more})
+
+
+def wrong_value(path: str, problem: str, body: Any = None) -> Problem:
+    """422 that names the field, what was expected, and the value that came where it is short and plain."""
+    error: dict[str, Any] = {"path": path, "problem": problem}
+    value = _at(body, path)
+    if isinstance(value, str | int | float | bool) and len(str(value)) <= 100:
+        error["value"] = value
+    return Problem(422, f"{path}: {problem}" if path else problem, errors=[error])
+
+
+def from_failure(failure: Failure, body: Any = None) -> Problem:
+    """The problem that a failure is to a client; what nobody foresaw is logged and has a reference."""
+    problem = _foreseen(failure.value, body)
+    if problem is None:
+        reference = secrets.token_hex(4)
+        _log.failure("a request failed (reference {reference})", failure, reference=reference)
+        problem = Problem(500, f"the log has the reason under reference {reference}", reference=reference)
+    return problem
+
+
+def _foreseen(error: BaseException | None, body: Any) -> Problem | None:  # noqa: PLR0911
+    match error:
+        case Problem():
+            return error
+        case SettingsError():
+            return wrong_value(error.path, error.problem, body)
+        case NotFound():
+            return Problem(404, str(error))
+        case StillReferenced():
+            return Problem(409, str(error))
+        case Conflict():
+            return Problem(409, str(error))
+        case Unavailable():
+            seconds = max(1, round(error.retry_after))
+            return Problem(503, str(error), {"Retry-After": str(seconds)})
+        case MethodNotAllowed():
+            allowed = ", ".join(sorted(error.valid_methods or ()))
+            return Problem(405, f"allowed here: {allowed}", {"Allow": allowed})
+        case HTTPException():
+            return Problem(error.code or 400, "no such path" if error.code == 404 else error.name)
+        case NotImplementedError():
+            return Problem(501, str(error))
+    return None
+
+
+def _at(body: Any, path: str) -> Any:
+    """The value at a path like ``configuration.headers[0]``; None when there is none."""
+    for part in path.replace("[", ".").replace("]", "").split(".") if path else ():
+        if isinstance(body, dict):
+            body = body.get(part)
+        elif isinstance(body, list) and part.isdigit() and int(part) < len(body):
+            body = body[int(part)]
+        else:
+            return None
+    return body

@@ -1,0 +1,217 @@
+"""Routes as values, and what happens around every handler: who may, what came, what goes out.
+
+A handler gets a `Call` and the parts of its path, calls one part of the gateway, and returns a JSON value
+(200), None (204) or a `Reply`. It raises the errors of `iotgw.errors`; `problems` says what they are in HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.server import Request
+
+from iotgw.api.auth import ALL_TENANTS, Guard, Permission, Token
+from iotgw.api.parts import Parts
+from iotgw.api.problems import Problem, from_failure
+from iotgw.errors import SettingsError
+from iotgw.extension import convert
+from iotgw.model import DEFAULT_TENANT
+
+Handler = Callable[..., Awaitable[Any]]
+
+ANONYMOUS = Token("", "", "viewer", DEFAULT_TENANT)
+
+
+class Query(Struct, frozen=True):
+    """A query parameter. ``default`` None means that it may be missing; ``range`` is for numbers."""
+
+    name: str
+    type: type = str
+    default: Any = None
+    description: str = ""
+    range: tuple[int, int] | None = None
+    choices: tuple[str, ...] = ()
+
+
+class Route(Struct, frozen=True):
+    """One operation. ``body`` and ``answer`` are the Structs of its JSON; several in a tuple are one object.
+
+    ``path`` is below `/api/v1`, with ``<name>`` for its variable parts.
+    """
+
+    method: str
+    path: str
+    needs: Permission
+    handler: Handler
+    summary: str
+    body: Any = None
+    answer: Any = None
+    query: tuple[Query, ...] = ()
+    status: int = 200
+
+
+class Reply(Struct, frozen=True):
+    """An answer that is more than a value. Raw ``content`` (with its type) goes out as it is."""
+
+    value: Any = None
+    status: int = 200
+    headers: dict[str, str] = {}
+    content: bytes | None = None
+    content_type: str = "application/json"
+
+
+class Call:
+    """One request as a handler sees it."""
+
+    def __init__(self, route: Route, request: Request, token: Token) -> None:
+        self.route = route
+        self.token = token
+        self._request = request
+        self._query = parse_qs(
+            request.uri.partition(b"?")[2].decode("utf-8", "replace"), keep_blank_values=True
+        )
+        self.raw: Any = None
+        """The body's JSON value, once `json` was called."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant that the call is about: the token's, or any for a token of all tenants."""
+        if self.token.tenant != ALL_TENANTS:
+            return self.token.tenant
+        return (self._query.get("tenant") or [DEFAULT_TENANT])[-1]
+
+    def header(self, name: str) -> str | None:
+        """A header's value."""
+        return self._request.getHeader(name)
+
+    def query(self, name: str) -> Any:
+        """A query parameter of the route, converted; raises SettingsError."""
+        wanted = next(query for query in self.route.query if query.name == name)
+        given = self._query.get(name)
+        if not given or given[-1] == "":
+            return wanted.default
+        text = given[-1]
+        if wanted.choices and text not in wanted.choices:
+            raise SettingsError(name, f"expected one of {', '.join(wanted.choices)}, got {text!r}")
+        if wanted.type is bool:
+            return text.lower() in ("1", "true", "yes")
+        if wanted.type is not int:
+            return text
+        low, high = wanted.range or (0, 1 << 53)
+        if not text.isdigit() or not low <= int(text) <= high:
+            raise SettingsError(name, f"expected a number, {low} to {high}, got {text!r}")
+        return int(text)
+
+    def json(self) -> Any:
+        """The body's JSON value; raises Problem 400 or 415."""
+        kind = (self.header("content-type") or "").partition(";")[0].strip().lower()
+        if kind not in ("application/json", "application/merge-patch+json"):
+            raise Problem(415, f"expected 'Content-Type: application/json', got {kind or 'none'!r}")
+        content = self._request.content
+        assert content is not None
+        content.seek(0)
+        try:
+            self.raw = msgspec.json.decode(content.read())
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Problem(400, f"expected JSON: {error}") from error
+        return self.raw
+
+    def body(self) -> Any:
+        """The body as the route's Struct; raises SettingsError, Problem 400 or 415."""
+        return convert(self.json(), self.route.body)
+
+    def optional_body(self) -> Any:
+        """The body as the route's Struct, or the Struct's defaults when there is none."""
+        content = self._request.content
+        return self.body() if content is not None and content.read(1) else self.route.body()
+
+    def revision(self) -> int | None:
+        """The revision that ``If-Match`` asks for; None when it asks for none (RFC 9110 §13.1.1)."""
+        wanted = self.header("if-match")
+        if wanted is None or wanted.strip() == "*":
+            return None
+        text = wanted.strip().strip('"')
+        if not text.isdigit():
+            raise Problem(412, f"no resource has the entity tag {wanted}")
+        return int(text)
+
+
+class Dispatcher:
+    """Runs a route's handler for a request and writes what it returns."""
+
+    _log = Logger(namespace="iotgw.api")
+
+    def __init__(self, parts: Parts, guard: Guard) -> None:
+        self._parts = parts
+        self._guard = guard
+
+    def __call__(self, route: Route, request: Request, **variables: str) -> Deferred[bytes]:
+        """The Deferred of the response's body. It can be cancelled (the client went away) without harm to
+        the handler: a change that has begun is finished."""
+        call: list[Call] = []
+
+        async def run() -> Any:
+            token = self._admit(route, request)
+            call.append(Call(route, request, token))
+            return await route.handler(call[0], **variables)
+
+        answered: Deferred[bytes] = Deferred()
+
+        def finish(result: Any) -> None:
+            if answered.called:
+                if isinstance(result, Failure):
+                    self._log.debug("a request failed after its client left: {error}", error=result.value)
+                return
+            try:
+                answered.callback(self._render(request, result, call[0].raw if call else None))
+            except Exception:
+                answered.errback()
+
+        Deferred.fromCoroutine(run()).addBoth(finish)
+        return answered
+
+    def _admit(self, route: Route, request: Request) -> Token:
+        if route.needs is Permission.NONE:
+            return ANONYMOUS
+        address = getattr(request.getClientAddress(), "host", "")
+        now = self._parts.clock.seconds()
+        return self._guard.admit(request.getHeader("authorization"), address, route.needs, now)
+
+    def _render(self, request: Request, result: Any, body: Any) -> bytes:
+        if isinstance(result, Failure):
+            return write_problem(request, from_failure(result, body))
+        reply = result if isinstance(result, Reply) else Reply(result, 204 if result is None else 200)
+        for name, value in reply.headers.items():
+            request.setHeader(name, value)
+        if reply.content is not None:
+            return write(request, reply.status, reply.content, reply.content_type)
+        if reply.value is None:
+            return write(request, reply.status, b"", "")
+        return write(request, reply.status, msgspec.json.encode(reply.value), reply.content_type)
+
+
+def write_problem(request: Request, problem: Problem) -> bytes:
+    """Set the head of a response that is a problem; returns its body."""
+    for name, value in problem.headers.items():
+        request.setHeader(name, value)
+    return write(request, problem.status, problem.body(), "application/problem+json")
+
+
+def write(request: Request, status: int, body: bytes, content_type: str) -> bytes:
+    """Set the head of a response; returns its body."""
+    request.setResponseCode(status)
+    request.setHeader("Server", "iotgw")
+    request.setHeader("Cache-Control", "no-store")
+    request.setHeader("X-Content-Type-Options", "nosniff")
+    if content_type:
+        request.setHeader("Content-Type", content_type)
+    if status not in (204, 304):
+        request.setHeader("Content-Length", str(len(body)))
+    return body
