@@ -1,1 +1,1 @@
-"""Structured logs, events and metrics."""
+"""What an operator sees: structured logs, the record of events, metrics."""

@@ -1,0 +1,183 @@
+"""The record of events: a ring in its own SQLite file, so that it never stands in the journal's way.
+
+Events are written in batches that form while the last batch is written, in one thread of its own. Losing
+the last moments of it in a power cut is acceptable (``synchronous=NORMAL``); messages are not kept here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
+
+from iotgw.interfaces import IEvents
+from iotgw.model import Event
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS event (
+    id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, tenant TEXT NOT NULL, source TEXT NOT NULL,
+    name TEXT NOT NULL, type TEXT NOT NULL, body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS event_by_name ON event (source, name, id);
+CREATE INDEX IF NOT EXISTS event_by_type ON event (type, id);
+"""
+_LONGEST = 4096
+"""Bytes of one event; a longer one loses its detail."""
+
+
+@implementer(IEvents)
+class EventLog:
+    """The events of one gateway in a file.
+
+    ``capacity`` is how many events the ring holds, ``pending`` how many may wait for the disk; more are
+    dropped and counted in ``dropped``.
+    """
+
+    _log = Logger(namespace="iotgw.observe")
+
+    def __init__(self, path: Path, reactor: Any, capacity: int = 100_000, pending: int = 10_000) -> None:
+        self._path = path
+        self._reactor = reactor
+        self._capacity = capacity
+        self._pending = pending
+        self._queue: deque[Event] = deque()
+        self._pool = ThreadPool(1, 1, "events")
+        self._database: sqlite3.Connection
+        self._writing = 0
+        self._running = False
+        self.dropped = 0
+
+    def start(self) -> Deferred[None]:
+        """Open the file; Deferred that fires when it is. A damaged one is put aside."""
+        self._pool.start()
+        self._running = True
+        return self._in_thread(self._open).addCallback(lambda _: self._write_waiting())
+
+    def stop(self) -> Deferred[None]:
+        """Write what waits, close; Deferred."""
+        if not self._running:
+            return succeed(None)
+        self._write_waiting()
+        self._running = False
+        return self._in_thread(self._close).addBoth(self._stopped)
+
+    def _stopped(self, result: Any) -> Any:
+        self._pool.stop()
+        return result
+
+    # --- IEvents ---
+
+    def emit(self, event: Event) -> None:
+        """See `IEvents.emit`."""
+        if len(self._queue) >= self._pending:
+            self.dropped += 1
+            return
+        self._queue.append(event)
+        if not self._writing:
+            self._write_waiting()
+
+    def query(
+        self,
+        tenant: str,
+        before: int,
+        limit: int,
+        source: str | None = None,
+        name: str | None = None,
+        type: str | None = None,
+    ) -> Deferred[list[tuple[int, Event]]]:
+        """See `IEvents.query`; ``before`` is an event's id, 0 for the newest. Sees all that was emitted."""
+        self._write_waiting()
+        return self._in_thread(self._select, tenant, before, limit, source, name, type)
+
+    # --- writing ---
+
+    def _write_waiting(self) -> None:
+        """Hand what waits to the thread. Batches form as only the end of the last one comes back here."""
+        if not self._queue or not self._running:
+            return
+        events, self._queue = list(self._queue), deque()
+        self._writing += 1
+        written = self._in_thread(self._write, events)
+        written.addErrback(self._failed, len(events)).addCallback(self._written)
+
+    def _written(self, result: None) -> None:
+        self._writing -= 1
+        if not self._writing:
+            self._write_waiting()
+
+    def _failed(self, failure: Failure, count: int) -> None:
+        self.dropped += count
+        self._log.warn(
+            "{count} events could not be written: {error}", count=count, error=failure.getErrorMessage()
+        )
+
+    def _in_thread(self, function: Any, *arguments: Any) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._pool, function, *arguments)
+
+    # --- in the thread ---
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connect()
+        except sqlite3.DatabaseError:
+            self._path.replace(self._path.with_suffix(".damaged"))
+            for suffix in ("-wal", "-shm"):
+                Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+            self._connect()
+
+    def _connect(self) -> None:
+        self._database = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+        self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA)
+
+    def _close(self) -> None:
+        self._database.close()
+
+    def _write(self, events: list[Event]) -> None:
+        rows = [
+            (event.ts, event.tenant, event.source, event.name, event.type, _encoded(event))
+            for event in events
+        ]
+        with self._database:
+            self._database.execute("BEGIN")
+            self._database.executemany(
+                "INSERT INTO event (ts, tenant, source, name, type, body) VALUES (?, ?, ?, ?, ?, ?)", rows
+            )
+            self._database.execute(
+                "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", (self._capacity,)
+            )
+
+    def _select(
+        self, tenant: str, before: int, limit: int, source: str | None, name: str | None, type: str | None
+    ) -> list[tuple[int, Event]]:
+        where, values = ["tenant = ?"], [tenant]
+        for column, value in (("source", source), ("name", name), ("type", type)):
+            if value is not None:
+                where.append(f"{column} = ?")
+                values.append(value)
+        if before:
+            where.append("id < ?")
+            values.append(before)  # type: ignore[arg-type]
+        rows = self._database.execute(
+            f"SELECT id, body FROM event WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",
+            (*values, limit),
+        )
+        return [(id, msgspec.msgpack.decode(body, type=Event)) for id, body in rows]
+
+
+def _encoded(event: Event) -> bytes:
+    body = msgspec.msgpack.encode(event, enc_hook=str)
+    if len(body) > _LONGEST:
+        detail = {"omitted": f"{len(body)} bytes"}
+        event = msgspec.structs.replace(event, detail=detail, message=event.message[: _LONGEST // 4])
+        body = msgspec.msgpack.encode(event)
+    return body

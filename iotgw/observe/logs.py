@@ -1,0 +1,231 @@
+"""The log: one JSON object per line in a file that rotates, and a few readable lines on the terminal.
+
+Everything goes through `twisted.logger`. Fields that a line is logged with (``message_id=…``) become
+members of its object. Other libraries are heard from `warn` on. Secrets are masked by field name, and
+tokens of iotgw wherever they stand.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
+from twisted.python.logfile import LogFile
+from zope.interface import implementer
+
+_SECRET_FIELD = re.compile(r"pass(word|phrase)?$|secret|token$|authorization|psk$|key$", re.IGNORECASE)
+_TOKEN = re.compile(r"iotgw_[0-9a-f]{12}_[A-Za-z0-9_-]+")
+_MASK = "***"
+_LONGEST = 8192
+"""Characters of one field; what a peer sent can be long."""
+
+_LEVELS = {level.name: level for level in LogLevel.iterconstants()}
+
+
+@implementer(ILogObserver)
+class Logs:
+    """An observer of all log events; the terminal and the file are its two ends.
+
+    ``file`` None writes no file; it rotates at ``rotate_bytes`` and ``keep`` old ones stay. ``level`` is
+    the least that is written. ``terminal`` None prints nothing. May be called from any thread.
+    """
+
+    def __init__(
+        self,
+        file: Path | None,
+        level: str = "info",
+        rotate_bytes: int = 10 << 20,
+        keep: int = 5,
+        terminal: TextIO | None = sys.stdout,
+    ) -> None:
+        self._lock = threading.Lock()
+        self._file: LogFile | None = None
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._file = LogFile(
+                file.name,
+                str(file.parent),
+                rotateLength=rotate_bytes,
+                maxRotatedFiles=keep,
+                defaultMode=0o640,
+            )
+        self._terminal = terminal
+        self.set_level(level)
+
+    def set_level(self, level: str) -> None:
+        """Change the least level: ``debug``, ``info``, ``warn``, ``error`` or ``critical``."""
+        self._level = _LEVELS[level]
+
+    def reopen(self) -> None:
+        """Open the file again by its name; for who rotates it from outside."""
+        with self._lock:
+            if self._file is not None:
+                self._file.reopen()
+
+    def close(self) -> None:
+        """Write no more to the file."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def attach(self, application: Any) -> None:
+        """Make this the log of a `twistd` application; before it starts logging."""
+        application.setComponent(ILogObserver, self)
+
+    def __call__(self, event: LogEvent) -> None:
+        """Write an event. A full disk or a closed terminal loses lines, never the process."""
+        if not self._wanted(event):
+            return
+        try:
+            with self._lock:
+                if self._file is not None:
+                    self._file.write(json_line(event))
+                if self._terminal is not None:
+                    self._terminal.write(readable_line(event))
+                    self._terminal.flush()
+        except (OSError, ValueError):
+            pass
+
+    def _wanted(self, event: LogEvent) -> bool:
+        level = event.get("log_level") or LogLevel.info
+        if level < self._level:
+            return False
+        # Twisted's own "Starting factory …" and its kin say nothing to an operator.
+        return level >= LogLevel.warn or _is_ours(event)
+
+
+def _is_ours(event: LogEvent) -> bool:
+    return str(event.get("log_namespace", "")).startswith("iotgw")
+
+
+def json_line(event: LogEvent) -> str:
+    """An event as one line of JSON, with its newline."""
+    line: dict[str, Any] = {
+        "ts": _time(event).isoformat(timespec="milliseconds"),
+        "level": _level(event),
+        "source": _source(event),
+        "message": _text(event),
+    }
+    for name, value in event.items():
+        if not name.startswith("log_") and name not in (
+            "message",
+            "time",
+            "isError",
+            "system",
+            "failure",
+            "why",
+        ):
+            line[_camel(name)] = _plain(name, value)
+    failure = event.get("log_failure")
+    if failure is not None:
+        line["error"] = f"{failure.type.__name__}: {failure.getErrorMessage()}"[:_LONGEST]
+        line["traceback"] = failure.getTraceback()[-_LONGEST:]
+    return _masked(msgspec.json.encode(line).decode()) + "\n"
+
+
+def readable_line(event: LogEvent) -> str:
+    """An event as one line for a person: ``13:20:01 [gateway] datasource coap is open``."""
+    failure = event.get("log_failure")
+    text = _text(event)
+    if failure is not None:
+        text += f": {failure.type.__name__}: {failure.getErrorMessage()}"
+    level = event.get("log_level") or LogLevel.info
+    mark = f"{level.name.upper()} " if level >= LogLevel.warn else ""
+    where = _source(event).removeprefix("iotgw.")
+    one_line = " ".join(text.split())
+    return _masked(f"{_time(event):%H:%M:%S} [{where}] {mark}{one_line[:_LONGEST]}\n")
+
+
+def _time(event: LogEvent) -> datetime:
+    return datetime.fromtimestamp(event.get("log_time", 0.0)).astimezone()
+
+
+def _level(event: LogEvent) -> str:
+    level = event.get("log_level")
+    return level.name if level is not None else "info"
+
+
+def _source(event: LogEvent) -> str:
+    """``iotgw.api`` for a logger of ``iotgw.api.routes.Dispatcher``: the room, not the class."""
+    namespace = str(event.get("log_namespace") or "")
+    parts = namespace.split(".")
+    return ".".join(parts[:2]) if parts[0] == "iotgw" else namespace
+
+
+def _text(event: LogEvent) -> str:
+    # Only what the format names is in the text, so a secret field that it names must be masked before.
+    shown = {
+        name: _MASK if isinstance(value, str | bytes) and _SECRET_FIELD.search(name) else value
+        for name, value in event.items()
+    }
+    return formatEvent(shown)[:_LONGEST]
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A JSON value for a field."""
+    if _SECRET_FIELD.search(name) and not isinstance(value, bool | int | float | None):
+        return _MASK
+    if isinstance(value, bool | int | float | None):
+        return value
+    if isinstance(value, bytes):
+        return value[: _LONGEST // 2].hex()
+    if isinstance(value, dict):
+        return {str(key): _plain(str(key), item) for key, item in list(value.items())[:100]}
+    if isinstance(value, list | tuple):
+        return [_plain(name, item) for item in value[:100]]
+    return str(value)[:_LONGEST]
+
+
+def _masked(text: str) -> str:
+    return _TOKEN.sub("iotgw_" + _MASK, text) if "iotgw_" in text else text
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+class Sampled:
+    """Lets one line per key and window through, so that a hostile peer can't fill the log.
+
+    ``keys`` bounds the table, ``lines`` what all keys together may say in a window. ``seconds`` is a clock.
+    """
+
+    def __init__(
+        self, seconds: Callable[[], float], window: float = 60.0, keys: int = 1024, lines: int = 100
+    ) -> None:
+        self._seconds = seconds
+        self._window = window
+        self._keys = keys
+        self._lines = lines
+        self._table: dict[Any, list[float]] = {}
+        """Key → [time of its last line, lines suppressed since], in the order of those times."""
+        self._since = seconds()
+        self._said = 0
+
+    def due(self, key: Any) -> int | None:
+        """Whether to write a line for ``key`` now: the number of lines held back since the last, or None."""
+        now = self._seconds()
+        if now - self._since >= self._window:
+            self._since, self._said = now, 0
+        entry = self._table.get(key)
+        if entry is not None and now - entry[0] < self._window:
+            entry[1] += 1
+            return None
+        if self._said >= self._lines:
+            return None
+        self._said += 1
+        held_back = int(entry[1]) if entry is not None else 0
+        self._table.pop(key, None)
+        self._table[key] = [now, 0]
+        if len(self._table) > self._keys:
+            del self._table[next(iter(self._table))]
+        return held_back
