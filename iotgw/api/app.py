@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
+from iotgw.api.apply import Apply
 from iotgw.api.auth import Guard, Tokens
 from iotgw.api.converters import Converters
 from iotgw.api.datasources import Datasources
@@ -40,6 +41,7 @@ def routes(parts: Parts) -> list[Route]:
         Devices(parts),
         Events(parts),
         TokenResources(parts),
+        Apply(parts),
     ]
     found = [route for resource in resources for route in resource.routes()]
     return found + OpenApi(parts, found).routes()

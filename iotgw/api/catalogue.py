@@ -55,6 +55,7 @@ class Catalogue:
     kind: ClassVar[str]
     collection: ClassVar[str]
     spec: ClassVar[Any]
+    read_only: ClassVar[frozenset[str]] = READ_ONLY
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
@@ -77,7 +78,7 @@ class Catalogue:
 
     # --- what a kind decides ---
 
-    async def check(self, call: Call, spec: Any, stored: Resource | None) -> Any:
+    async def check(self, tenant: str, spec: Any, stored: Resource | None) -> Any:
         """The spec as it may be saved, secrets sealed; raises SettingsError."""
         raise NotImplementedError
 
@@ -162,7 +163,7 @@ class Catalogue:
         }
 
     async def _create(self, call: Call, value: Any) -> Reply:
-        spec = await self.check(call, self._spec(value), None)
+        spec = await self.check(call.tenant, self.parse(value), None)
         return self._reply(await self.save_new(call.tenant, spec), 201)
 
     def _reply(self, resource: Resource, status: int = 200) -> Reply:
@@ -171,16 +172,17 @@ class Catalogue:
             headers["Location"] = f"/api/v1/{self.collection}/{quote(resource.id, safe='')}"
         return Reply(self.view(resource), status, headers)
 
-    def _spec(self, value: Any) -> Any:
+    def parse(self, value: Any) -> Any:
+        """The spec of a JSON value, read-only fields ignored; raises SettingsError."""
         if isinstance(value, dict):
-            value = {key: item for key, item in value.items() if key not in READ_ONLY}
+            value = {key: item for key, item in value.items() if key not in self.read_only}
         return convert(value, self.spec)
 
     async def _change(self, call: Call, resource: Resource, value: Any) -> Reply:
         revision = self._matching(call, resource)
         if isinstance(value, dict):
             value = {"name": resource.name, **value}
-        spec = await self.check(call, self._spec(value), resource)
+        spec = await self.check(call.tenant, self.parse(value), resource)
         try:
             return self._reply(await self.save(resource, spec, revision))
         except Conflict:

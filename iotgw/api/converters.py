@@ -13,7 +13,6 @@ from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.api.trials import Trials
 from iotgw.errors import NotFound, StillReferenced
-from iotgw.extension import convert
 from iotgw.model import ConverterSpec, ConverterVersion, DatasourceSpec, Resource
 
 
@@ -46,15 +45,13 @@ class Install(Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
 
 
-VERSION_FIELDS = frozenset({"version", "versions", "detected"})
-
-
 class Converters(Catalogue):
     """The routes of converters, their versions, and the library."""
 
     kind = "converter"
     collection = "converters"
     spec = ConverterSpec
+    read_only = READ_ONLY | {"version", "versions", "detected"}
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
@@ -79,12 +76,7 @@ class Converters(Catalogue):
             ),
         ]  # fmt: skip
 
-    def _spec(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            value = {key: item for key, item in value.items() if key not in READ_ONLY | VERSION_FIELDS}
-        return convert(value, ConverterSpec)
-
-    async def check(self, call: Call, spec: ConverterSpec, stored: Resource | None) -> ConverterSpec:
+    async def check(self, tenant: str, spec: ConverterSpec, stored: Resource | None) -> ConverterSpec:
         """See `Catalogue.check`; the script is checked where it is saved."""
         not_empty(spec.name)
         if stored is not None and spec.name != stored.name:

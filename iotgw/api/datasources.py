@@ -51,7 +51,7 @@ class Datasources(Catalogue):
             ),
         ]  # fmt: skip
 
-    async def check(self, call: Call, spec: DatasourceSpec, stored: Resource | None) -> DatasourceSpec:
+    async def check(self, tenant: str, spec: DatasourceSpec, stored: Resource | None) -> DatasourceSpec:
         """See `Catalogue.check`."""
         not_empty(spec.name)
         types = self.parts.datasource_types
@@ -62,7 +62,7 @@ class Datasources(Catalogue):
             spec.configuration, type_.settings, self.registry.seal, before, "configuration"
         )
         for path, name in _named_converters(spec):
-            self._check_converter(call.tenant, path, name)
+            self._check_converter(tenant, path, name)
         key = (
             spec.routing_key or (stored.body.get("routingKey") if stored else "") or secrets.token_urlsafe(12)
         )

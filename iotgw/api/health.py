@@ -8,6 +8,7 @@ from twisted.internet.defer import maybeDeferred
 
 from iotgw import __version__
 from iotgw.api.auth import Permission
+from iotgw.api.integrations import state_of
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Reply, Route
@@ -55,7 +56,7 @@ class Health:
                 for each in parts.registry.list("datasource", call.tenant)
             ],
             "integrations": [
-                {"name": each.name, "type": each.body["type"], **parts.delivery.status(each.id)}
+                {"name": each.name, "type": each.body["type"], **state_of(parts, each.id)}
                 for each in parts.registry.list("integration", call.tenant)
             ],
         }

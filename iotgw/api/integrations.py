@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.defer import maybeDeferred
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Catalogue, Page, not_empty
 from iotgw.api.datasources import shown_configuration
+from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Query, Route
-from iotgw.errors import SettingsError
+from iotgw.errors import NotFound, SettingsError
 from iotgw.model import IntegrationSpec, Parked, Resource, message_id
 from iotgw.sealing import sealed
 
@@ -26,7 +27,7 @@ class Seek(Struct, frozen=True, forbid_unknown_fields=True):
 class Retry(Struct, frozen=True, forbid_unknown_fields=True):
     """Which dead letters: their positions; all where none is given."""
 
-    positions: list[int] | None = None
+    positions: Annotated[list[int], Meta(max_length=1000)] | None = None
 
 
 class DeadLetter(Struct, frozen=True, rename="camel"):
@@ -79,7 +80,7 @@ class Integrations(Catalogue):
             Route("POST", f"{one}/retry", write, self.retry, "Try dead letters again", Retry, dict),
         ]
 
-    async def check(self, call: Call, spec: IntegrationSpec, stored: Resource | None) -> IntegrationSpec:
+    async def check(self, tenant: str, spec: IntegrationSpec, stored: Resource | None) -> IntegrationSpec:
         """See `Catalogue.check`."""
         not_empty(spec.name)
         types = self.parts.integration_types
@@ -91,7 +92,9 @@ class Integrations(Catalogue):
         configuration = sealed(
             spec.configuration, type_.settings, self.registry.seal, before, "configuration"
         )
-        return msgspec.structs.replace(spec, configuration=configuration)
+        spec = msgspec.structs.replace(spec, configuration=configuration)
+        self.parts.delivery.validate(spec)
+        return spec
 
     def shown(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.shown`."""
@@ -100,7 +103,7 @@ class Integrations(Catalogue):
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.status`."""
-        return self.parts.delivery.status(resource.id)
+        return state_of(self.parts, resource.id)
 
     async def stats(self, call: Call, name: str) -> Any:
         """Accounts and queue."""
@@ -136,7 +139,10 @@ class Integrations(Catalogue):
 
     async def retry(self, call: Call, name: str) -> Any:
         """Try dead letters again."""
-        return await self._done(call, name, self.parts.delivery.retry, call.optional_body().positions)
+        id = self.find(call, name).id
+        for position in call.optional_body().positions or [None]:
+            await maybeDeferred(self.parts.delivery.retry, id, position)
+        return await maybeDeferred(self.parts.delivery.stats, id)
 
     async def dead_letters(self, call: Call, name: str) -> Page:
         """What was given up, oldest first."""
@@ -157,3 +163,12 @@ class Integrations(Catalogue):
         id = self.find(call, name).id
         await maybeDeferred(action, id, *arguments)
         return await maybeDeferred(self.parts.delivery.stats, id)
+
+
+def state_of(parts: Parts, id: str) -> dict[str, Any]:
+    """How an integration does: its accounts and its state; ``stopped`` while it doesn't run."""
+    try:
+        stats: dict[str, Any] = parts.delivery.stats(id)
+    except NotFound:
+        return {"state": "stopped"}
+    return stats

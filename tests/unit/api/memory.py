@@ -217,17 +217,15 @@ class MemoryDelivery:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
-    def status(self, id: str) -> dict[str, Any]:
-        return {"state": "connected"}
-
-    def applied(self, id: str) -> Deferred[None]:
-        return succeed(None)
+    def validate(self, spec: Any) -> None:
+        if "no scheme" in spec.configuration["url"]:
+            raise SettingsError("configuration.url", "expected http or https")
 
     def deliveries(self, message: Message) -> Deferred[list[Delivery]]:
         return succeed([Delivery("out", "delivered", 1, None)] if message.records else [])
 
     def stats(self, id: str) -> dict[str, Any]:
-        return {"queued": 3, "delivered": 2, "waiting": 1}
+        return {"state": "running", "queued": 3, "delivered": 2, "waiting": 1}
 
     def check(self, id: str) -> Deferred[dict[str, Any]]:
         return succeed({"ok": True, "detail": "connected"})

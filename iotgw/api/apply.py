@@ -1,0 +1,153 @@
+"""`/apply`: create or replace many resources at once, and say what changed. Also what a fresh gateway does
+with its resources file.
+
+Entries stand for themselves: one that is refused is reported, and the others are applied. What is there
+already, and the same, is left alone; what is not named stays.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from twisted.logger import Logger
+
+from iotgw.api.auth import Permission
+from iotgw.api.catalogue import Catalogue, body_of
+from iotgw.api.converters import Converters
+from iotgw.api.datasources import Datasources
+from iotgw.api.integrations import Integrations
+from iotgw.api.parts import Parts
+from iotgw.api.problems import Problem
+from iotgw.api.routes import Call, Query, Route
+from iotgw.errors import IotgwError, NotFound, SettingsError
+from iotgw.extension import Types
+from iotgw.model import DEFAULT_TENANT, Resource
+from iotgw.resources import Document, read
+from iotgw.sealing import revealed
+
+_log = Logger(namespace="iotgw.api")
+
+
+class Applied(Struct, frozen=True, omit_defaults=True):
+    """What became of an entry: ``created``, ``changed``, ``unchanged`` or ``refused`` (with ``error``)."""
+
+    kind: str
+    name: str
+    outcome: str
+    error: str = ""
+
+
+class Result(Struct, frozen=True):
+    """What became of all entries."""
+
+    items: list[Applied]
+    refused: int
+
+
+class Apply:
+    """The route that applies a document."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        types: dict[str, Types] = {
+            "datasource": parts.datasource_types, "integration": parts.integration_types,
+        }  # fmt: skip
+        self._types = types
+        self._catalogues: list[Catalogue] = [Converters(parts), Datasources(parts), Integrations(parts)]
+
+    def routes(self) -> list[Route]:
+        """One."""
+        query = (
+            Query("dryRun", bool, False, "say what would happen, and change nothing"),
+            Query("tenant", str, None, "for tokens of all tenants: which one"),
+        )
+        summary = "Create or replace many resources"
+        return [Route("POST", "/apply", Permission.WRITE, self.apply, summary, Document, Result, query)]
+
+    async def apply(self, call: Call) -> Result:
+        """Over the API."""
+        return await self.run(call.tenant, call.body(), call.query("dryRun"))
+
+    async def run(self, tenant: str, document: Document, dry: bool = False) -> Result:
+        """Apply a document: converters first, as datasources name them."""
+        coming = {str(entry.get("name")) for entry in document.converter} if dry else set()
+        items = []
+        for catalogue in self._catalogues:
+            for entry in getattr(document, catalogue.kind):
+                name = str(entry.get("name", ""))
+                try:
+                    outcome = await self._one(catalogue, tenant, entry, dry, coming)
+                    items.append(Applied(catalogue.kind, name, outcome))
+                except (IotgwError, Problem) as error:
+                    items.append(Applied(catalogue.kind, name, "refused", str(error)))
+        return Result(items, sum(item.outcome == "refused" for item in items))
+
+    async def _one(
+        self, catalogue: Catalogue, tenant: str, entry: dict[str, Any], dry: bool, coming: set[str]
+    ) -> str:
+        if catalogue.kind == "converter" and "library" in entry:
+            entry = self._bundled(entry)
+        spec = catalogue.parse(entry)
+        stored = self._stored(catalogue, tenant, spec.name)
+        if dry and {getattr(spec, "converter", ""), getattr(spec, "downlink_converter", "")} & coming:
+            return "created" if stored is None else "changed"  # its converter is not saved yet to check by
+        spec = await catalogue.check(tenant, spec, stored)
+        if stored is None:
+            if not dry:
+                await catalogue.save_new(tenant, spec)
+            return "created"
+        if self._same(stored, spec):
+            return "unchanged"
+        if not dry:
+            await catalogue.save(stored, spec, None)
+        return "changed"
+
+    def _bundled(self, entry: dict[str, Any]) -> dict[str, Any]:
+        entry = dict(entry)
+        library = str(entry.pop("library"))
+        bundled = self._parts.versions.library.get(library)
+        if bundled is None:
+            known = ", ".join(sorted(self._parts.versions.library)) or "none"
+            raise SettingsError("library", f"expected a bundled converter ({known}), got {library!r}")
+        of_version = {
+            "script": bundled.script, "type": bundled.direction, "dialect": bundled.dialect,
+            "options": bundled.options,
+        }  # fmt: skip
+        return {"name": library, **of_version, **entry}
+
+    def _stored(self, catalogue: Catalogue, tenant: str, name: str) -> Resource | None:
+        try:
+            return self._parts.registry.get(catalogue.kind, name, tenant)
+        except NotFound:
+            return None
+
+    def _same(self, stored: Resource, spec: Any) -> bool:
+        wanted = body_of(spec)
+        have = {key: value for key, value in stored.body.items() if key in wanted}
+        return self._clear(stored.kind, have) == self._clear(stored.kind, wanted)
+
+    def _clear(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        """A body with its secrets in the clear: sealing the same text twice gives two results."""
+        if kind not in self._types:
+            return body
+        settings = self._types[kind].get(body["type"]).settings
+        clear = revealed(body["configuration"], settings, self._parts.registry.unseal)
+        return {**body, "configuration": clear}
+
+
+async def apply_file(parts: Parts, path: Path) -> Result:
+    """Apply a resources file for the default tenant; each refused entry is one line in the log.
+
+    Raises SettingsError when the file can't be read. Called before the datasources are started, it keeps
+    those whose listener can't be opened.
+    """
+    result = await Apply(parts).run(DEFAULT_TENANT, read(path))
+    for item in result.items:
+        if item.outcome == "refused":
+            _log.warn(
+                "{file}: {kind} {name} was refused: {error}",
+                file=path.name, kind=item.kind, name=item.name, error=item.error,
+            )  # fmt: skip
+    return result
