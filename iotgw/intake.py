@@ -261,7 +261,7 @@ def _outcome(job: Job, conversion: Conversion) -> Outcome:
     if conversion.error is not None:
         return Outcome(job.seq, State.FAILED, key, (), conversion.error)
     if conversion.outputs:
-        return Outcome(job.seq, State.CONVERTED, key, conversion.outputs)
+        return Outcome(job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms)
     return Outcome(job.seq, State.FILTERED, key)
 
 

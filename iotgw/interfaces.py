@@ -180,6 +180,10 @@ class IJournal(Interface):
     def progress(progress):
         """Queue a `model.Progress`; it is written with the next commit, at the latest a second later."""
 
+    def hold(integration, max_age):
+        """Keep what an integration still waits for until it is ``max_age`` seconds old, however full the
+        journal is; without this, until it is as old as the journal keeps anything."""
+
     def conversion_cursors():
         """dict of datasource id → position, as of `start`."""
 

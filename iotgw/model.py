@@ -76,7 +76,8 @@ class State(enum.IntEnum):
 class Outcome(Struct, frozen=True, gc=False):
     """The end of one uplink's conversion.
 
-    ``converter`` names the version that did it (``"{id}/{version}"``), empty when none ran.
+    ``converter`` names the version that did it (``"{id}/{version}"``), empty when none ran. ``received_ms``
+    is the uplink's; the journal looks it up where it is 0.
     """
 
     seq: int
@@ -84,6 +85,7 @@ class Outcome(Struct, frozen=True, gc=False):
     converter: str
     outputs: tuple[Output, ...] = ()
     error: ConversionError | None = None
+    received_ms: int = 0
 
 
 class Kind(enum.IntEnum):

@@ -1,0 +1,40 @@
+"""One process per data directory."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from iotgw.errors import AlreadyRunning
+
+
+class DataDirectoryLock:
+    """Holds ``{data_dir}/lock`` until `release`, or until the process ends, however it ends."""
+
+    def __init__(self, data_dir: str | Path) -> None:
+        self._path = Path(data_dir) / "lock"
+        self._file: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock; makes the directory. Raises AlreadyRunning, naming the process that has it."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(file, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(file)
+            raise AlreadyRunning(
+                f"{self._path.parent}: in use by another iotgw (process {holder}); "
+                "stop it, or choose another --data-dir"
+            ) from None
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode("ascii"), 0)
+        self._file = file
+
+    def release(self) -> None:
+        """Let go. The file stays: removing it would let two processes lock two files of that name."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None

@@ -1,0 +1,284 @@
+"""Reads the journal on its own connection, in its own thread, beside the writer.
+
+Each query answers with one row that holds all the others as JSON. Python's sqlite3 gives the GIL away for
+every row that it fetches and, beside a busy reactor, waits a switch interval to have it back: 500 rows took
+0.4 s; as one row they take 8 ms, and no more CPU.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from iotgw.model import (
+    ConversionError,
+    DeliveryState,
+    Kind,
+    Message,
+    Parked,
+    State,
+    StoredUplink,
+    TelemetryRecord,
+    Uplink,
+)
+from iotgw.store.names import Names
+from iotgw.store.sqlite import connect_reader
+
+_UPLINK = "json_array(seq, tenant, datasource, received_ms, cast(metadata AS text), hex(payload))"
+_RECORD = "seq, uplink, tenant, datasource, received_ms, kind, device_name, device_type, cast(body AS text)"
+
+
+class _UplinkRow(Struct, array_like=True, gc=False):
+    seq: int
+    tenant: int
+    datasource: int
+    received_ms: int
+    metadata: str
+    payload: str
+
+
+class _RecordRow(Struct, array_like=True, gc=False):
+    seq: int
+    uplink: int
+    tenant: int
+    datasource: int
+    received_ms: int
+    kind: int
+    device_name: str
+    device_type: str
+    body: str
+
+
+class _ParkedRow(Struct, array_like=True, gc=False):
+    state: int
+    attempts: int
+    next_try_ms: int
+    error: str
+    record: _RecordRow
+
+
+class _MessageRow(Struct, array_like=True, gc=False):
+    uplink: _UplinkRow
+    state: int | None
+    converter: int | None
+    error: str | None
+    records: list[_RecordRow]
+
+
+_uplinks = msgspec.json.Decoder(list[_UplinkRow]).decode
+_records = msgspec.json.Decoder(list[_RecordRow]).decode
+_parked = msgspec.json.Decoder(list[_ParkedRow]).decode
+_messages = msgspec.json.Decoder(list[_MessageRow]).decode
+_error = msgspec.json.Decoder(ConversionError).decode
+
+_READ_UPLINKS = f"""
+SELECT json_group_array({_UPLINK}) FROM (
+    SELECT * FROM uplink WHERE datasource = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?)
+"""
+_READ_TELEMETRY = f"""
+SELECT json_group_array(json_array({_RECORD})) FROM (
+    SELECT * FROM telemetry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?)
+"""
+_READ_PARKED = f"""
+SELECT json_group_array(json_array(state, attempts, next_try_ms, error, json_array({_RECORD}))) FROM (
+    SELECT * FROM parked WHERE integration = ? AND {{condition}} LIMIT ?)
+"""
+_READ_MESSAGES = f"""
+SELECT json_group_array(json_array(
+    {_UPLINK.replace("seq", "uplink.seq")}, state, converter, cast(error AS text),
+    (SELECT json_group_array(json_array({_RECORD})) FROM (
+        SELECT * FROM telemetry WHERE uplink <> 0 AND uplink = found.value AND seq >= coalesce(outcome.telemetry, 0)
+        ORDER BY seq))
+)) FROM json_each(?) AS found
+JOIN uplink ON uplink.seq = found.value LEFT JOIN outcome ON outcome.seq = found.value
+"""
+
+
+class Reader:
+    """The journal's queries; each runs in the reader's thread and sees what is committed by then."""
+
+    def __init__(self, path: Path, names: Names) -> None:
+        self._connection: sqlite3.Connection = connect_reader(path)
+        self._names = names
+        self._path = path
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def uplinks(self, datasource: str, after: int, last: int, limit: int) -> list[StoredUplink]:
+        """Uplinks of a datasource with after < seq <= last."""
+        source = self._number(datasource)
+        return [self._uplink(row) for row in _uplinks(self._one(_READ_UPLINKS, source, after, last, limit))]
+
+    def telemetry(self, after: int, last: int, limit: int) -> list[TelemetryRecord]:
+        """Telemetry records with after < seq <= last."""
+        return [self._record(row) for row in _records(self._one(_READ_TELEMETRY, after, last, limit))]
+
+    def parked(self, integration: str, state: DeliveryState | None, after: int, limit: int) -> list[Parked]:
+        """Parked deliveries after a position, by position."""
+        if state is None:
+            return self._parked(integration, "seq > ? ORDER BY seq", after, limit)
+        return self._parked(integration, "seq > ? AND state = ? ORDER BY seq", after, int(state), limit)
+
+    def due(self, integration: str, now_ms: int, limit: int) -> list[Parked]:
+        """Parked deliveries whose time for another try has come, longest due first."""
+        condition = "state = 2 AND next_try_ms > 0 AND next_try_ms <= ? ORDER BY next_try_ms"
+        return self._parked(integration, condition, now_ms, limit)
+
+    def behind(self, integration: str, device: str, after: int, limit: int) -> list[Parked]:
+        """Parked deliveries of one device after a position."""
+        return self._parked(integration, "device_name = ? AND seq > ? ORDER BY seq", device, after, limit)
+
+    def messages(self, positions: list[int]) -> list[Message]:
+        """The messages at these positions, in this order; missing ones are left out."""
+        return [
+            self._message(row) for row in _messages(self._one(_READ_MESSAGES, msgspec.json.encode(positions)))
+        ]
+
+    def find(
+        self,
+        tenant: str,
+        before: int,
+        limit: int,
+        datasource: str | None,
+        state: State | None,
+        device: str | None,
+    ) -> list[Message]:
+        """The newest messages before a position that fulfil all conditions."""
+        origin, conditions = "uplink u", ["u.tenant = ?", "u.seq < ?"]
+        values: list[int | str] = [self._number(tenant), before]
+        order = "u.seq"
+        if device is not None:
+            # CROSS JOIN keeps the order of the tables: along the covering index, newest first.
+            origin = "telemetry t CROSS JOIN uplink u ON u.seq = t.uplink"
+            conditions += ["t.uplink <> 0", "t.uplink < ?", "t.device_name = ?"]
+            values += [before, device]
+            order = "t.uplink"
+        if state is State.RECEIVED:
+            origin += " LEFT JOIN outcome o ON o.seq = u.seq"
+            conditions += ["o.seq IS NULL", "u.seq > (SELECT coalesce(min(cursor), 0) FROM conversion)"]
+        elif state is not None and state is not State.CONVERTED and device is None:
+            origin = "outcome o CROSS JOIN uplink u ON u.seq = o.seq"
+            conditions += ["o.state <> 1", "o.state = ?", "o.seq < ?"]
+            values += [int(state), before]
+            order = "o.seq"
+        elif state is not None:
+            origin += " JOIN outcome o ON o.seq = u.seq"
+            conditions.append("o.state = ?")
+            values.append(int(state))
+        if datasource is not None:
+            conditions.append("u.datasource = ?")
+            values.append(self._number(datasource))
+        found = self._one(
+            f"SELECT json_group_array(seq) FROM (SELECT DISTINCT {order} AS seq FROM {origin} "
+            f"WHERE {' AND '.join(conditions)} ORDER BY {order} DESC LIMIT ?)",
+            *values,
+            limit,
+        )
+        return self.messages(msgspec.json.decode(found, type=list[int]))
+
+    def time_to_seq(self, ts_ms: int, head: int) -> int:
+        """Position of the first telemetry record received at or after a time; after the last if none was."""
+        row = self._connection.execute(
+            "SELECT telemetry FROM mark WHERE at_ms <= ? ORDER BY at_ms DESC LIMIT 1", (ts_ms,)
+        ).fetchone()
+        found = self._connection.execute(
+            "SELECT seq FROM telemetry WHERE seq > ? AND received_ms >= ? ORDER BY seq LIMIT 1",
+            (row[0] if row else 0, ts_ms),
+        ).fetchone()
+        return int(found[0]) if found else head + 1
+
+    def stats(self) -> dict[str, Any]:
+        """Counts, sizes, ages and positions, for the API."""
+        one = self._connection.execute
+        totals = dict.fromkeys(State, 0)
+        datasources: dict[str, dict[str, int]] = {}
+        for source, state, count in one("SELECT datasource, state, count FROM tally").fetchall():
+            totals[State(state)] += count
+            counts = datasources.setdefault(self._names.texts[source], {})
+            counts[State(state).name.lower()] = count
+        streams = {
+            table: _stream(one(f"SELECT min(seq), max(seq) FROM {table}").fetchone(), self._oldest(table))
+            for table in ("uplink", "telemetry")
+        }
+        done = totals[State.CONVERTED] + totals[State.FILTERED] + totals[State.FAILED]
+        (pages,), (free,), (size,) = (
+            one(f"PRAGMA {what}").fetchone() for what in ("page_count", "freelist_count", "page_size")
+        )
+        return {
+            **{state.name.lower(): count for state, count in totals.items()},
+            "waiting": totals[State.RECEIVED] - done,
+            "datasources": datasources,
+            "bytes": (pages - free) * size,
+            "fileBytes": pages * size,
+            "walBytes": _size(self._path.with_name(self._path.name + "-wal")),
+            "parked": one("SELECT count(*) FROM parked").fetchone()[0],
+            **streams,
+        }
+
+    # --- rows to values ---
+
+    def _one(self, query: str, *values: object) -> str:
+        (text,) = self._connection.execute(query, values).fetchone()
+        return text if isinstance(text, str) else "[]"
+
+    def _number(self, text: str) -> int:
+        return self._names.get(text, -1)  # never `[]`, which would make a new one
+
+    def _parked(self, integration: str, condition: str, *values: object) -> list[Parked]:
+        text = self._one(_READ_PARKED.format(condition=condition), self._number(integration), *values)
+        return [
+            Parked(
+                integration, self._record(row.record), DeliveryState(row.state), row.attempts,
+                row.next_try_ms, row.error,
+            )
+            for row in _parked(text)
+        ]  # fmt: skip
+
+    def _uplink(self, row: _UplinkRow) -> StoredUplink:
+        texts = self._names.texts
+        return StoredUplink(
+            row.seq,
+            Uplink(
+                texts[row.tenant], texts[row.datasource], row.received_ms,
+                bytes.fromhex(row.payload), row.metadata.encode(),
+            ),
+        )  # fmt: skip
+
+    def _record(self, row: _RecordRow) -> TelemetryRecord:
+        texts = self._names.texts
+        return TelemetryRecord(
+            row.seq, row.uplink, texts[row.tenant], texts[row.datasource], row.received_ms,
+            row.device_name, row.device_type, row.body.encode(), Kind(row.kind),
+        )  # fmt: skip
+
+    def _message(self, row: _MessageRow) -> Message:
+        stored = self._uplink(row.uplink)
+        return Message(
+            stored.seq,
+            stored.uplink,
+            State(row.state or 0),
+            "" if row.converter is None else self._names.texts[row.converter],
+            None if row.error is None else _error(row.error),
+            tuple([self._record(record) for record in row.records]),
+        )
+
+    def _oldest(self, table: Literal["uplink", "telemetry"]) -> int:
+        row = self._connection.execute(f"SELECT received_ms FROM {table} ORDER BY seq LIMIT 1").fetchone()
+        return int(row[0]) if row else 0
+
+
+def _stream(ends: tuple[int | None, int | None], oldest_ms: int) -> dict[str, int]:
+    return {"first": ends[0] or 0, "last": ends[1] or 0, "oldest": oldest_ms}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

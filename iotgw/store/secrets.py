@@ -1,0 +1,77 @@
+"""Secrets at rest: sealed with a key that lies beside the database, readable by its owner only.
+
+Who can read the key file can read the secrets; a copy of the database alone reveals none.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from iotgw.errors import IotgwError
+
+_PREFIX = "sealed:1:"
+_KEY_BYTES = 32
+_NONCE_BYTES = 12  # NIST SP 800-38D §8.2.2: a random nonce has 96 bits
+
+
+class CannotUnseal(IotgwError):
+    """A sealed text was made with another key, or was changed."""
+
+
+class Sealer:
+    """Seals texts with AES-256-GCM."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    @classmethod
+    def of_file(cls, path: Path) -> Sealer:
+        """With the key in a file; made, mode 0600, when missing. Raises CannotUnseal when it is no key."""
+        try:
+            key = path.read_bytes()
+        except FileNotFoundError:
+            key = AESGCM.generate_key(_KEY_BYTES * 8)
+            _write_new(path, key)
+        if len(key) != _KEY_BYTES:
+            raise CannotUnseal(f"{path}: expected a key of {_KEY_BYTES} bytes, got {len(key)}")
+        return cls(key)
+
+    def seal(self, secret: str) -> str:
+        """An encrypted text; another one each time."""
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = nonce + self._cipher.encrypt(nonce, secret.encode(), None)
+        return _PREFIX + urlsafe_b64encode(sealed).decode("ascii")
+
+    def unseal(self, sealed: str) -> str:
+        """The text that `seal` was given. Raises CannotUnseal."""
+        if not sealed.startswith(_PREFIX):
+            raise CannotUnseal(f"expected a sealed secret ({_PREFIX}…), got something else")
+        try:
+            raw = urlsafe_b64decode(sealed[len(_PREFIX) :])
+            return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None).decode()
+        except (InvalidTag, ValueError) as error:
+            raise CannotUnseal("a sealed secret can't be opened: was secret.key replaced?") from error
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Make a file of mode 0600 that is whole and on disk, or is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    temporary = path.with_name(path.name + ".new")
+    temporary.unlink(missing_ok=True)
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(file, content)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    temporary.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
