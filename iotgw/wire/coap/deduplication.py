@@ -30,6 +30,7 @@ class Remembered:
 
     def __init__(self, max_entries: int, max_bytes: int) -> None:
         self.entries: dict[int, Any] = {}
+        self.contents: dict[int, int] = {}  # key → fingerprint of the message, where that counts as well
         self.evicted = 0
         self._max_entries = max_entries
         self._max_bytes = max_bytes
@@ -53,6 +54,8 @@ class Remembered:
             self._again[key] = self._again.get(key, 0) + 1
             self._forget_value(key)
         self.entries[key] = value
+        if type(value) is bytes:
+            self._bytes += len(value)
         chunk = self._open.get(lifetime)
         if chunk is None or now >= chunk.closes or len(chunk.keys) >= self._chunk_size:
             chunk = self._new_chunk(lifetime, now)
@@ -98,6 +101,8 @@ class Remembered:
                     del self._again[key]
                 continue
             value = entries.pop(key)
+            if self.contents:
+                self.contents.pop(key, None)
             dropped += 1
             if type(value) is bytes:
                 self._bytes -= len(value)

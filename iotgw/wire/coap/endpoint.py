@@ -14,14 +14,15 @@ from random import Random
 from msgspec import Struct
 
 from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.client import Call, Client
 from iotgw.wire.coap.deduplication import Remembered
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Decoder, FormatError, Message, encode
 from iotgw.wire.coap.peers import Peer, Peers
 from iotgw.wire.coap.server import Server
-from iotgw.wire.coap.site import Site
+from iotgw.wire.coap.site import Resource, Site
 from iotgw.wire.coap.timers import Timers
-from iotgw.wire.coap.timing import DEFAULT, Timing
+from iotgw.wire.coap.timing import DEFAULT, DEFAULT_POLICY, Policy, Timing
 from iotgw.wire.coap.transmission import Transmissions
 
 Send = Callable[[bytes, Hashable], None]
@@ -95,6 +96,7 @@ class Endpoint:
         self._is_sweeping = False
         self._waiting: deque[Exchange] = deque()  # for the reply or for the empty ACK, in order of ack_due
         self.server = Server(self, failed)
+        self.client = Client(self)
         self.set_timing(timing)
 
     def set_timing(self, timing: Timing) -> None:
@@ -134,8 +136,7 @@ class Endpoint:
             return
         self.counters.requests += 1
         if not self._is_sweeping:
-            self._is_sweeping = True
-            self.timers.at(now + 1, self._sweep)
+            self._begin_sweeping(now)
         exchange = Exchange(self, peer, request, key, now + 0.5)
         self.remembered.remember(key, exchange, self._lifetimes[request.type], now)
         if multicast:
@@ -180,7 +181,25 @@ class Endpoint:
             self.counters.unexpected += 1
 
     def _response(self, message: Message, remote: Hashable, now: float) -> None:
-        self._unexpected(message, remote)
+        peer = self.peers.find(remote)
+        if peer is None:
+            self._unexpected(message, remote)
+            return
+        if message.type == n.ACK:
+            if not self.transmissions.settle(peer, message):
+                self.counters.unexpected += 1
+            return
+        key = peer.serial << 16 | message.mid
+        known = self.remembered.entries.get(key)
+        if isinstance(known, bytes) and known and message.type == n.CON:
+            self.send(known, remote)  # a copy of a response that was acknowledged
+        elif self.client.response(peer, message):
+            if message.type == n.CON:
+                acknowledgement = encode(n.ACK, n.EMPTY, message.mid)
+                self.remembered.remember(key, acknowledgement, self._lifetimes[n.CON], now)
+                self.send(acknowledgement, remote)
+        else:
+            self._unexpected(message, remote)
 
     def _unexpected(self, message: Message, remote: Hashable) -> None:
         """A message without a place here: a Confirmable one is reset (RFC 7252 §4.2)."""
@@ -200,8 +219,34 @@ class Endpoint:
         """Fit a response to what its request asks for (block-wise, Observe, No-Response …) and send it."""
         self.respond(exchange, self.server.shape(exchange, response))
 
+    def respond_raw(self, exchange: Exchange, response: Message) -> None:
+        """Send a response that is not the resource's: the server's word on one block."""
+        exchange.replied = True
+        self.respond(exchange, response)
+
+    def request(
+        self,
+        request: Message,
+        remote: Hashable,
+        done: Callable[[Message], None],
+        failed: Callable[[str], None],
+        policy: Policy = DEFAULT_POLICY,
+        notified: Callable[[Message], None] | None = None,
+    ) -> Call:
+        """Be a client: send a request to a peer and wait for its response; see `Call`."""
+        if not self._is_sweeping:
+            self._begin_sweeping(self.clock())
+        return self.client.request(request, remote, done, failed, policy, notified)
+
+    def changed(self, resource: Resource, rest: tuple[str, ...] | None = None) -> None:
+        """A resource's state has changed: tell its observers (those of the paths that end in ``rest``)."""
+        self.server.observers.changed(resource, self.clock(), rest)
+
     def respond(self, exchange: Exchange, response: Message | None) -> None:
         """Send a response the way its request asks for; None sends no more than an acknowledgement."""
+        if response is None and exchange.on_lost is not None:
+            exchange.on_lost("the peer wants no response")
+            exchange.on_acknowledged = None
         peer = exchange.peer
         if exchange.type == n.NON:
             self.remembered.settle(exchange.key, exchange, b"")
@@ -280,6 +325,10 @@ class Endpoint:
             return ack_due if due is None or ack_due < due else due
         return due
 
+    def _begin_sweeping(self, now: float) -> None:
+        self._is_sweeping = True
+        self.timers.at(now + 1, self._sweep)
+
     def _sweep(self, now: float) -> None:
         """Forget what is old, and come back when more will be."""
         self.remembered.expire(now)
@@ -303,6 +352,7 @@ class Endpoint:
         if peer is not None:
             self.transmissions.forget(peer)
             self.server.forget(peer)
+            self.client.forget(peer)
 
 
 def _also_on_next(peer: Peer, call: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy
 
 if TYPE_CHECKING:
     from iotgw.wire.coap.endpoint import Endpoint
+    from iotgw.wire.coap.site import Resource
 
 
 class Exchange:
@@ -34,6 +35,7 @@ class Exchange:
         "policy",
         "replied",
         "request",
+        "resource",
         "rest",
         "token",
         "type",
@@ -51,6 +53,7 @@ class Exchange:
         self.acknowledged = False  # with an empty ACK
         self.replied = False
         self.multicast = False
+        self.resource: Resource | None = None
         self.rest: tuple[str, ...] = ()
         self.policy: Policy = DEFAULT_POLICY
         self.on_acknowledged: Callable[[], None] | None = None
@@ -65,6 +68,11 @@ class Exchange:
     def is_confirmable(self) -> bool:
         """Whether the request was sent as CON."""
         return self.type == n.CON
+
+    def ignore(self) -> None:
+        """Give no response: nothing at all to NON; CON is acknowledged by the reply that it repeats for."""
+        self.replied = True
+        self.endpoint.remembered.settle(self.key, self, b"")
 
     def acknowledge(self) -> None:
         """Send the empty ACK at once, so that the reply is a message of its own whose arrival is known."""
@@ -88,7 +96,10 @@ class Exchange:
         self.replied = True
         self.on_acknowledged = on_acknowledged
         self.on_lost = on_lost
-        if self.request.options.is_plain and len(response.payload) <= self.policy.block_size:
+        size = len(response.payload)
+        if self.request.options.is_plain and (
+            not size or (size <= self.policy.block_size and not self.policy.amplification)
+        ):
             self.endpoint.respond(self, response)
         else:
             self.endpoint.shape_and_respond(self, response)

@@ -94,7 +94,7 @@ class Options(tuple[tuple[int, bytes], ...]):
                 if flaw is not None:
                     return flaw
             previous = number
-        if self.get(n.HOP_LIMIT) == b"\0":
+        if self.get_uint(n.HOP_LIMIT) == 0:
             return n.BAD_REQUEST, "Hop-Limit is 0"  # RFC 8768 §3
         return None
 

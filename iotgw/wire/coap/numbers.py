@@ -109,7 +109,7 @@ OPTIONS: dict[int, OptionFormat] = {
     CONTENT_FORMAT: OptionFormat("Content-Format", "uint", 0, 2),
     MAX_AGE: OptionFormat("Max-Age", "uint", 0, 4),
     URI_QUERY: OptionFormat("Uri-Query", "string", 0, 255, True),
-    HOP_LIMIT: OptionFormat("Hop-Limit", "uint", 1, 1),
+    HOP_LIMIT: OptionFormat("Hop-Limit", "uint", 0, 1),
     ACCEPT: OptionFormat("Accept", "uint", 0, 2),
     LOCATION_QUERY: OptionFormat("Location-Query", "string", 0, 255, True),
     BLOCK2: OptionFormat("Block2", "uint", 0, 3),

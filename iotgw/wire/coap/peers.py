@@ -10,10 +10,11 @@ class Peer:
     """One remote endpoint: a UDP address or a DTLS session.
 
     ``serial`` names it in the tables of the message layer. The Message IDs of what is sent to it are its
-    own sequence (RFC 7252 §4.4). ``verified`` is the time until which its address is known to be real.
+    own sequence (RFC 7252 §4.4). ``verified`` is the time until which its address is known to be real. It is
+    not forgotten while it has ``pins``: observations, unacknowledged messages, requests to it.
     """
 
-    __slots__ = ("mid", "on_next", "remote", "serial", "stamp", "tokens", "verified")
+    __slots__ = ("mid", "on_next", "pins", "remote", "serial", "stamp", "tokens", "verified")
 
     def __init__(self, serial: int, remote: Hashable, mid: int) -> None:
         self.serial = serial
@@ -22,6 +23,7 @@ class Peer:
         self.tokens = -1.0  # of the rate limit; negative: full
         self.stamp = 0.0  # when the tokens were counted
         self.verified = 0.0
+        self.pins = 0
         self.on_next: Callable[[], None] | None = None  # called when it sends a new request
 
     def next_mid(self) -> int:
@@ -82,5 +84,6 @@ class Peers:
         return self._turn if len(self) else None
 
     def _turn_generation(self, now: float) -> None:
-        self._older, self.current = self.current, {}
+        pinned = {remote: peer for remote, peer in self._older.items() if peer.pins}
+        self._older, self.current = self.current, pinned
         self._turn = now + self._lifetime

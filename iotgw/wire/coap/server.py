@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from iotgw.wire.coap import blockwise, observe
 from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.blockwise import Block, entity_tag, slice_response
+from iotgw.wire.coap.defence import VERIFIED_LIFETIME, Echo, size_of, wait_for_token
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message
+from iotgw.wire.coap.message import Message, options
 from iotgw.wire.coap.peers import Peer
 from iotgw.wire.coap.site import Resource, error
 
 if TYPE_CHECKING:
     from iotgw.wire.coap.endpoint import Endpoint
+
+SAFE = frozenset((n.GET, n.FETCH))
 
 
 class Server:
@@ -21,26 +26,80 @@ class Server:
     def __init__(self, endpoint: Endpoint, failed: Callable[[Exception, Message], None]) -> None:
         self._endpoint = endpoint
         self._failed = failed
+        self._budget = blockwise.Budget(endpoint.limits.body_bytes)
+        self.uploads = blockwise.Uploads(endpoint.timers, self._budget)
+        self.bodies = blockwise.Bodies(endpoint.timers, self._budget)
+        self.observers = observe.Observers(endpoint, endpoint.limits.observers)
+        self._echo = Echo(endpoint.random.randbytes(32))
+
+    # --- requests ---------------------------------------------------------------------------------
 
     def request(self, request: Message, exchange: Exchange, now: float) -> None:
         """Take a request that is no duplicate."""
-        options = request.options
-        if options.flaw is not None:
-            self._refuse(exchange, *options.flaw)
+        opts = request.options
+        if opts.flaw is not None:
+            self._refuse(exchange, *opts.flaw)
             return
-        found = self._endpoint.site.find(options.path)
+        found = self._endpoint.site.find(opts.path)
         if found is None:
-            self._refuse(exchange, n.NOT_FOUND, "")
+            self._refuse(exchange, n.NOT_FOUND)
             return
         resource, exchange.rest = found
-        exchange.policy = resource.policy
-        if request.code not in resource.methods:
-            self._refuse(exchange, n.METHOD_NOT_ALLOWED, "")
+        exchange.policy = policy = resource.policy
+        if exchange.multicast and not resource.takes_multicast:
+            exchange.ignore()
+        elif request.code not in resource.methods:
+            self._refuse(exchange, n.METHOD_NOT_ALLOWED)
+        elif len(request.payload) > policy.max_body:
+            exchange.reply(blockwise.too_large(policy.max_body))
+        elif policy.rate and (wait := wait_for_token(exchange.peer, policy, now)):
+            self._limit(exchange, wait)
+        else:
+            if policy.match_content:
+                self._endpoint.remembered.contents[exchange.key] = _fingerprint(request)
+            if opts.is_plain:
+                self.render(resource, request, exchange)
+            else:
+                self._serve(resource, request, exchange, now)
+
+    def _serve(self, resource: Resource, request: Message, exchange: Exchange, now: float) -> None:
+        """Take a request whose options ask for more than a plain one."""
+        opts = request.options
+        echo = opts.get(n.ECHO)
+        if echo is not None and self._echo.is_fresh(echo, exchange.remote, now):
+            exchange.peer.verified = now + VERIFIED_LIFETIME
+        try:
+            block1 = Block.of(opts, n.BLOCK1)
+            block2 = Block.of(opts, n.BLOCK2)
+        except ValueError as problem:
+            self._refuse(exchange, n.BAD_REQUEST, str(problem))
             return
-        self.render(resource, request, exchange)
+        if block1 is not None and request.code not in (n.GET, n.DELETE):
+            taken = self.uploads.take(exchange, block1, now)
+            if taken is None:
+                return
+            if isinstance(taken, Message):
+                self._endpoint.respond_raw(exchange, taken)
+                return
+            request = Message(request.code, taken, opts, request.type, request.mid, request.token)
+        elif block2 is not None and block2.number:
+            body = self.bodies.find(exchange, now)
+            if body is not None:
+                exchange.reply(body)
+                return
+            if request.code not in SAFE:
+                self._refuse(exchange, n.REQUEST_ENTITY_INCOMPLETE, "that body is not kept any more")
+                return
+        if not _precondition_holds(resource, request):
+            self._refuse(exchange, n.PRECONDITION_FAILED)
+        else:
+            if opts.get_uint(n.OBSERVE) == observe.DEREGISTER:
+                self.observers.remove((exchange.peer.serial, exchange.token))
+            self.render(resource, request, exchange)
 
     def render(self, resource: Resource, request: Message, exchange: Exchange) -> None:
         """Let the resource handle a whole request; an exception in it is a 5.00."""
+        exchange.resource = resource
         try:
             resource.render(request, exchange)
         except Exception as problem:
@@ -49,26 +108,119 @@ class Server:
             if not exchange.replied:
                 exchange.reply(Message(n.INTERNAL_SERVER_ERROR))
 
+    def _refuse(self, exchange: Exchange, code: int, reason: str = "") -> None:
+        self._endpoint.counters.refused += 1
+        if exchange.multicast or (code == n.BAD_OPTION and exchange.type == n.NON):
+            exchange.ignore()  # RFC 7252 §5.4.1 rejects it; silence gives a forged address nothing
+            return
+        room = 3 * size_of(exchange.request) - 5 - len(exchange.token)
+        exchange.reply(error(code, reason[: max(0, room)]))
+
+    def _limit(self, exchange: Exchange, wait: float) -> None:
+        self._endpoint.counters.limited += 1
+        if exchange.type == n.NON:
+            exchange.ignore()
+        else:
+            exchange.reply(error(n.TOO_MANY_REQUESTS, "", (n.MAX_AGE, max(1, round(wait)))))  # RFC 8516
+
+    # --- responses --------------------------------------------------------------------------------
+
     def shape(self, exchange: Exchange, response: Message) -> Message | None:
-        """Fit a response to its request's options."""
-        return response
+        """Fit a response to its request: Accept, ETag, Observe, Block1, Block2, Echo, No-Response."""
+        opts = exchange.request.options
+        now = self._endpoint.clock()
+        if response.code < n.BAD_REQUEST and exchange.request.code in SAFE:
+            response = _negotiated(exchange.request, response)
+        if opts.get_uint(n.OBSERVE) == observe.REGISTER and response.code in (n.CONTENT, n.VALID):
+            response = self._observed(exchange, response, now)
+        if response.code < n.BAD_REQUEST:
+            response = self._sliced(exchange, response, now)
+        if opts.get(n.BLOCK1) is not None and exchange.request.code not in (n.GET, n.DELETE):
+            value = opts.get_uint(n.BLOCK1) or 0
+            response = Message(response.code, response.payload, response.options.replaced((n.BLOCK1, value)))
+            for again in self.uploads.completed(exchange, response):
+                self._endpoint.respond_raw(again, response)
+        if exchange.policy.amplification and self._is_too_much(exchange, response, now):
+            echo = self._echo.value(exchange.remote, now)
+            response = Message(n.UNAUTHORIZED, b"", options((n.ECHO, echo)))
+        suppressed = opts.get_uint(n.NO_RESPONSE) or 0
+        return None if suppressed >> (response.code >> 5) - 1 & 1 else response  # RFC 7967 §2.1
+
+    def notification(self, observation: observe.Observation, response: Message, now: float) -> Message:
+        """A notification as it goes out: with its number, in blocks."""
+        exchange = observe.Notification(self._endpoint, observation, lambda _: None)
+        numbered = response.options.replaced((n.OBSERVE, observation.next_number()))
+        return self._sliced(exchange, Message(response.code, response.payload, numbered), now)
+
+    def _observed(self, exchange: Exchange, response: Message, now: float) -> Message:
+        resource = exchange.resource
+        if resource is None or not resource.is_observable or exchange.request.code not in SAFE:
+            return response
+        number = self.observers.register(exchange, resource, response, now)
+        if number is None:
+            return response
+        return Message(response.code, response.payload, response.options.replaced((n.OBSERVE, number)))
+
+    def _sliced(self, exchange: Exchange, response: Message, now: float) -> Message:
+        opts = exchange.request.options
+        wanted = None if opts.get(n.BLOCK2) is None else Block.of(opts, n.BLOCK2)
+        if wanted is None and len(response.payload) <= exchange.policy.block_size:
+            return response
+        sliced = slice_response(
+            response, wanted, exchange.policy.block_size, with_size=opts.get(n.SIZE2) is not None
+        )
+        if (wanted is None or not wanted.number) and len(sliced.payload) < len(response.payload):
+            self.bodies.keep(exchange, response, now)
+        return sliced
+
+    def _is_too_much(self, exchange: Exchange, response: Message, now: float) -> bool:
+        """Whether the response would let a forged address be flooded (RFC 9175 §2.4)."""
+        if exchange.request.code not in SAFE or exchange.peer.verified > now:
+            return False
+        return size_of(response) > exchange.policy.amplification * size_of(exchange.request)
+
+    # --- the rest ---------------------------------------------------------------------------------
 
     def is_reused(self, key: int, request: Message) -> bool:
-        """Whether a known Message ID comes with a message that is another one."""
-        return False
+        """Whether a known Message ID comes with another message, where a resource allows for that."""
+        content = self._endpoint.remembered.contents.get(key)
+        return content is not None and content != _fingerprint(request)
 
     def reset(self, peer: Peer, mid: int) -> bool:
         """A peer has reset a Non-confirmable message; returns whether that was a notification."""
-        return False
+        return self.observers.reset(peer, mid)
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone."""
+        self.observers.forget(peer)
+        self.uploads.forget(peer.serial)
+        self.bodies.forget(peer.serial)
 
-    def _refuse(self, exchange: Exchange, code: int, reason: str) -> None:
-        self._endpoint.counters.refused += 1
-        if code == n.BAD_OPTION and exchange.type == n.NON:
-            # RFC 7252 §5.4.1 rejects it; silence gives a spoofed address nothing
-            self._endpoint.respond(exchange, None)
-            exchange.replied = True
-            return
-        exchange.reply(error(code, reason))
+
+def _fingerprint(request: Message) -> int:
+    return hash((request.code, request.token, request.payload, request.options))
+
+
+def _negotiated(request: Message, response: Message) -> Message:
+    """A response to GET or FETCH after Accept (RFC 7252 §5.10.4) and ETag (§5.10.6.2)."""
+    opts = request.options
+    accept = opts.get_uint(n.ACCEPT)
+    if accept is not None and response.payload and accept != response.options.get_uint(n.CONTENT_FORMAT):
+        return Message(n.NOT_ACCEPTABLE)
+    known = opts.get_all(n.ETAG)
+    if known and response.code == n.CONTENT:
+        tag = response.options.get(n.ETAG) or entity_tag(response.payload)
+        if tag in known:
+            return Message(n.VALID, b"", response.options.replaced((n.ETAG, tag), (n.CONTENT_FORMAT, None)))
+    return response
+
+
+def _precondition_holds(resource: Resource, request: Message) -> bool:
+    """If-Match and If-None-Match (RFC 7252 §5.10.8)."""
+    opts = request.options
+    if opts.get(n.IF_NONE_MATCH) is not None and resource.exists(request):
+        return False
+    wanted = opts.get_all(n.IF_MATCH)
+    if not wanted:
+        return True
+    return resource.exists(request) and (b"" in wanted or resource.etag(request) in wanted)

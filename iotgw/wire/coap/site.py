@@ -14,12 +14,14 @@ class Resource:
     """What answers at a path. Subclass it and override `render`.
 
     ``methods`` are the codes that it takes; ``takes_rest`` makes it answer for longer paths as well;
+    ``takes_multicast`` lets it answer requests to a group;
     ``links`` are the attributes by which discovery shows it (None: it is not shown).
     """
 
     methods: frozenset[int] = frozenset((n.GET,))
     policy: Policy = DEFAULT_POLICY
     takes_rest = False
+    takes_multicast = False
     is_observable = False
     links: Mapping[str, str | Iterable[str] | None] | None = None
 

@@ -84,6 +84,7 @@ class Transmissions:
         timeout = timing.ack_timeout * self._random.uniform(1.0, timing.ack_random_factor)
         transmission = Transmission(key, peer, data, timing.max_retransmit, timeout, settled, lost)
         self._open[key] = transmission
+        peer.pins += 1
         self._arm(transmission, now)
         self._send(data, peer.remote)
         return transmission
@@ -108,7 +109,8 @@ class Transmissions:
 
     def cancel(self, transmission: Transmission) -> None:
         """Stop sending, and tell nobody."""
-        self._open.pop(transmission.key, None)
+        if self._open.pop(transmission.key, None) is not None:
+            transmission.peer.pins -= 1
         if transmission.timer is not None:
             transmission.timer.cancel()
 

@@ -1,0 +1,208 @@
+"""Observing resources (RFC 7641), server side: who is told of changes, and when they are told no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.message import Message, encode
+from iotgw.wire.coap.peers import Peer
+from iotgw.wire.coap.site import Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from iotgw.wire.coap.endpoint import Endpoint
+
+CONFIRM_INTERVAL = 24 * 3600.0
+"""Seconds after which a notification must be Confirmable (RFC 7641 §4.5)."""
+REGISTER = 0
+DEREGISTER = 1
+
+Key = tuple[int, bytes]
+"""An observer: a peer's serial and its token."""
+
+
+class Observation:
+    """One observer of one resource."""
+
+    __slots__ = (
+        "confirmed",
+        "format",
+        "in_flight",
+        "is_stale",
+        "key",
+        "mid",
+        "number",
+        "peer",
+        "request",
+        "resource",
+    )
+
+    def __init__(self, key: Key, peer: Peer, resource: Resource, request: Message, now: float) -> None:
+        self.key = key
+        self.peer = peer
+        self.resource = resource
+        self.request = request
+        self.number = 0
+        self.format: bytes | None = None
+        self.in_flight = False  # a Confirmable notification is not acknowledged yet
+        self.is_stale = False  # the state changed meanwhile
+        self.confirmed = now
+        self.mid = -1  # and peer of the last Non-confirmable notification, which a Reset may name
+
+    def next_number(self) -> int:
+        """The next sequence number (RFC 7641 §4.4)."""
+        self.number = (self.number + 1) & 0xFFFFFF
+        return self.number
+
+
+class Notification(Exchange):
+    """An exchange without a request of its own: what a resource replies is sent as a notification."""
+
+    __slots__ = ("_deliver",)
+
+    def __init__(
+        self, endpoint: Endpoint, observation: Observation, deliver: Callable[[Message], None]
+    ) -> None:
+        super().__init__(endpoint, observation.peer, observation.request, -1, 0.0)
+        self.policy = observation.resource.policy
+        self.acknowledged = True
+        self._deliver = deliver
+
+    def reply(self, response: Message, on_acknowledged: object = None, on_lost: object = None) -> None:
+        """Send the notification."""
+        self.replied = True
+        self._deliver(response)
+
+
+class Observers:
+    """The observations of an endpoint, at most ``limit``."""
+
+    def __init__(self, endpoint: Endpoint, limit: int) -> None:
+        self._endpoint = endpoint
+        self._limit = limit
+        self._all: dict[Key, Observation] = {}
+        self._by_resource: dict[Resource, dict[Key, Observation]] = {}
+        self._by_mid: dict[int, Observation] = {}  # of their last Non-confirmable notifications
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def register(self, exchange: Exchange, resource: Resource, response: Message, now: float) -> int | None:
+        """Add the observer of a request that got this response: its first sequence number, None if there is
+        no room. A request with a known token refreshes the observation (RFC 7641 §4.1)."""
+        key = exchange.peer.serial, exchange.token
+        observation = self._all.get(key)
+        if observation is None or observation.resource is not resource:
+            self.remove(key)
+            watching = self._by_resource.setdefault(resource, {})
+            if len(self._all) >= self._limit or len(watching) >= resource.policy.max_observers:
+                if not watching:
+                    del self._by_resource[resource]
+                return None
+            observation = Observation(key, exchange.peer, resource, exchange.request, now)
+            exchange.peer.pins += 1
+            self._all[key] = watching[key] = observation
+        observation.request = exchange.request
+        observation.format = response.options.get(n.CONTENT_FORMAT)
+        return observation.next_number()
+
+    def remove(self, key: Key) -> None:
+        """An observer wants, or can have, no more."""
+        observation = self._all.pop(key, None)
+        if observation is None:
+            return
+        observation.peer.pins -= 1
+        self._by_mid.pop(observation.mid, None)
+        watching = self._by_resource[observation.resource]
+        del watching[key]
+        if not watching:
+            del self._by_resource[observation.resource]
+
+    def reset(self, peer: Peer, mid: int) -> bool:
+        """A Non-confirmable notification was reset: its observer has gone (RFC 7641 §3.6)."""
+        observation = self._by_mid.get(peer.serial << 16 | mid)
+        if observation is None:
+            return False
+        self.remove(observation.key)
+        return True
+
+    def forget(self, peer: Peer) -> None:
+        """A peer is gone."""
+        for key in [key for key in self._all if key[0] == peer.serial]:
+            self.remove(key)
+
+    def count(self, resource: Resource) -> int:
+        """How many observe a resource."""
+        return len(self._by_resource.get(resource, ()))
+
+    def changed(self, resource: Resource, now: float, rest: tuple[str, ...] | None = None) -> None:
+        """Tell the observers of a resource; of those paths behind it only that end in ``rest``, if given."""
+        for observation in list(self._by_resource.get(resource, {}).values()):
+            path = observation.request.options.path
+            if rest is None or path[len(path) - len(rest) :] == rest:
+                self._notify(observation, now)
+
+    def drop(self, resource: Resource, response: Message) -> None:
+        """The resource is gone: tell its observers so, and remove them (RFC 7641 §4.2)."""
+        now = self._endpoint.clock()
+        for observation in list(self._by_resource.get(resource, {}).values()):
+            self._deliver(observation, response, now)
+
+    def _notify(self, observation: Observation, now: float) -> None:
+        if observation.in_flight:
+            observation.is_stale = True  # the newest state goes out when this one has arrived
+            return
+        exchange = Notification(
+            self._endpoint, observation, lambda response: self._deliver(observation, response, now)
+        )
+        self._endpoint.server.render(observation.resource, observation.request, exchange)
+
+    def _deliver(self, observation: Observation, response: Message, now: float) -> None:
+        if self._all.get(observation.key) is not observation:
+            return
+        if response.code < n.BAD_REQUEST and response.options.get(n.CONTENT_FORMAT) != observation.format:
+            # a client can't follow a change of the format (RFC 7641 §4.2)
+            response = Message(n.NOT_ACCEPTABLE)
+        if response.code >= n.BAD_REQUEST:
+            self.remove(observation.key)
+        elif observation.in_flight:
+            observation.is_stale = True
+            return
+        self._send(observation, response, now)
+
+    def _send(self, observation: Observation, response: Message, now: float) -> None:
+        endpoint, peer, policy = self._endpoint, observation.peer, observation.resource.policy
+        if response.code < n.BAD_REQUEST:
+            response = endpoint.server.notification(observation, response, now)
+        mid = peer.next_mid()
+        is_due = now - observation.confirmed >= CONFIRM_INTERVAL
+        type_ = n.CON if policy.confirmable_notifications or is_due else n.NON
+        token = observation.key[1]
+        data = encode(type_, response.code, mid, token, response.options, response.payload)
+        if type_ == n.NON:
+            self._by_mid.pop(observation.mid, None)
+            observation.mid = peer.serial << 16 | mid
+            self._by_mid[observation.mid] = observation
+            endpoint.send(data, peer.remote)
+            return
+        observation.in_flight = True
+        endpoint.transmissions.start(
+            peer,
+            mid,
+            data,
+            policy.timing,
+            now,
+            lambda message: self._arrived(observation),
+            lambda reason: self.remove(observation.key),
+        )
+
+    def _arrived(self, observation: Observation) -> None:
+        now = self._endpoint.clock()
+        observation.in_flight = False
+        observation.confirmed = now
+        if observation.is_stale and self._all.get(observation.key) is observation:
+            observation.is_stale = False
+            self._notify(observation, now)
