@@ -105,7 +105,7 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 
     def __post_init__(self) -> None:
         """Refuse what no listener could be made of."""
-        ipaddress.ip_address(self.interface.partition("%")[0])
+        ipaddress.ip_address(self.interface)
         Timing.__post_init__(self.transmission)
 
     @property
@@ -185,10 +185,13 @@ class CoapDatasource:
 
     def start(self) -> Deferred[None]:
         """See `IDatasource.start`."""
+        tree = load_tree(self.settings)
         port = self._type.open(self)
         self._resources = self._make_resources(port)
+        if tree is not None:
+            self._resources[()] = tree
         try:
-            port.add(self._resources, self.settings.transmission)
+            port.add(self._resources, self.settings.transmission, self._discovery)
         except KeyError as error:
             self._type.close(self)
             raise SettingsError("routingKey", f"{error.args[0]} is taken by another datasource") from error
@@ -200,8 +203,16 @@ class CoapDatasource:
         port, self._port = self._port, None
         if port is None:
             return succeed(None)
-        port.remove(self._resources, self.settings.transmission)
+        port.remove(self._resources, self.settings.transmission, self._discovery)
         return self._type.close(self)
+
+    @property
+    def _discovery(self) -> Policy | None:
+        """How discovery answers, None if it does not."""
+        mode = self.settings.discovery
+        if mode == "on" or (mode == "auto" and ipaddress.ip_address(self.settings.interface).is_loopback):
+            return self.settings.policy
+        return None
 
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`."""
@@ -224,6 +235,15 @@ class CoapDatasource:
             for prefix in ["", *self.settings.path_prefixes]:
                 resources[parse_path(prefix) + key] = uplink
         return resources
+
+
+def load_tree(settings: CoapSettings) -> Resource | None:
+    """The txThings tree that the settings name. txThings is imported only when one is."""
+    if not settings.resources:
+        return None
+    from iotgw.datasources import coap_txthings  # noqa: PLC0415
+
+    return coap_txthings.TxThingsTree(coap_txthings.load(settings.resources), settings.policy)
 
 
 def describe_udp(remote: Hashable) -> dict[str, Any]:

@@ -10,15 +10,20 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from iotgw.datasources.udp_socket import Address, UdpSocket
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery
 from iotgw.wire.coap.endpoint import Endpoint
 from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.site import Path, Resource, Site
-from iotgw.wire.coap.timing import DEFAULT, Timing
+from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
 
 NOTICE_INTERVAL = 60.0
 """Seconds between two log lines about the same kind of fault of the same host."""
 NOTICED_HOSTS = 1000
 """Hosts whose faults are told apart; a flood from more is one line per interval."""
+
+
+NOT_FOUND = Message(n.NOT_FOUND)
 
 
 class CoapPort:
@@ -35,6 +40,7 @@ class CoapPort:
         self._due = 0.0
         self._noticed: dict[tuple[str, object], float] = {}
         self._timings: list[Timing] = []
+        self._discoveries: list[Policy | None] = []
         self.site = Site()
         self.socket = UdpSocket(reactor, port, interface, self._received, self._schedule)
         self.endpoint = Endpoint(self.site, self.socket.send, clock, notice=self._notice, failed=self._failed)
@@ -45,8 +51,11 @@ class CoapPort:
         """Where it listens."""
         return self.socket.address
 
-    def add(self, resources: dict[Path, Resource], timing: Timing) -> None:
-        """Serve resources; raises KeyError with the path that is taken, and then serves none of them."""
+    def add(self, resources: dict[Path, Resource], timing: Timing, discovery: Policy | None = None) -> None:
+        """Serve resources, and ``/.well-known/core`` if it has a policy.
+
+        Raises KeyError with the path that is taken, and then serves none of them.
+        """
         added: list[Path] = []
         try:
             for path, resource in resources.items():
@@ -57,13 +66,18 @@ class CoapPort:
                 self.site.remove(path)
             raise
         self._timings.append(timing)
+        self._discoveries.append(discovery)
         self._reckon()
 
-    def remove(self, resources: dict[Path, Resource], timing: Timing) -> None:
-        """Serve them no more."""
-        for path in resources:
+    def remove(
+        self, resources: dict[Path, Resource], timing: Timing, discovery: Policy | None = None
+    ) -> None:
+        """Serve them no more, and tell who observes them."""
+        for path, resource in resources.items():
             self.site.remove(path)
+            self.endpoint.server.observers.drop(resource, NOT_FOUND)
         self._timings.remove(timing)
+        self._discoveries.remove(discovery)
         self._reckon()
 
     def close(self) -> Deferred[None]:
@@ -75,9 +89,14 @@ class CoapPort:
         return succeed(None)
 
     def _reckon(self) -> None:
-        """Remember messages for as long as the slowest peer may repeat them."""
+        """Remember messages for as long as the slowest peer may repeat them; discover if anybody wants it."""
         slowest = max(self._timings, key=lambda timing: timing.exchange_lifetime, default=DEFAULT)
         self.endpoint.set_timing(slowest)
+        wanted = next((policy for policy in self._discoveries if policy is not None), None)
+        if WELL_KNOWN_CORE in self.site:
+            self.site.remove(WELL_KNOWN_CORE)
+        if wanted is not None:
+            self.site.add(WELL_KNOWN_CORE, Discovery(self.site, wanted))
 
     # --- datagrams and time ---
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from typing import Any
 
@@ -11,11 +11,12 @@ from iotgw.model import Answer, Downlink, Metadata, Status
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, Options, options
-from iotgw.wire.coap.site import Resource, error
+from iotgw.wire.coap.site import Attributes, Path, Resource, error
 from iotgw.wire.coap.timing import Policy
 
 STORED = Message(n.CHANGED)
 TOO_LARGE = error(n.REQUEST_ENTITY_TOO_LARGE, "expected a smaller message")
+UPLINKS = {"rt": "iotgw.uplink", "ct": ["0", "50", "60"]}
 UNPROCESSABLE = 150
 """4.22 (RFC 8132 §3): well-formed, but the converter could not make sense of it."""
 DOWNLINK_FORMATS = {"JSON": n.JSON, "TEXT": n.TEXT_PLAIN, "BINARY": n.OCTET_STREAM}
@@ -55,6 +56,10 @@ class UplinkResource(Resource):
         """Hand the uplink to the gateway."""
         metadata = {**self._metadata(request, exchange), **self._describe(exchange.peer.remote)}
         self._intake.receive(request.payload, metadata, partial(self._answered, exchange))
+
+    def entries(self, path: Path) -> Iterator[tuple[Path, Attributes]]:
+        """Discovery tells that there are uplinks, never their routing keys."""
+        yield path[:-1], UPLINKS
 
     def _metadata(self, request: Message, exchange: Exchange) -> Metadata:
         """What the request says of itself: the same for a device's every message, so it is kept."""

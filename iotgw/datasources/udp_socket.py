@@ -7,7 +7,6 @@ ends; the end of a batch is when group commits and timers want to be looked afte
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -102,8 +101,3 @@ class UdpSocket:
             if error.errno not in _NOTHING_MORE and self._socket.fileno() >= 0:
                 self.unsent += 1  # an ICMP error of a datagram that was sent
         self._drained()
-
-
-def is_loopback(interface: str) -> bool:
-    """Whether only this machine can reach an address."""
-    return bool(interface) and ipaddress.ip_address(interface.partition("%")[0]).is_loopback

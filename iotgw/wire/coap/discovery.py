@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, options
-from iotgw.wire.coap.site import Path, Resource, Site
+from iotgw.wire.coap.site import Attributes, Path, Resource, Site
 from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy
 
 WELL_KNOWN_CORE: Path = (".well-known", "core")
@@ -15,8 +15,6 @@ WELL_KNOWN_CORE: Path = (".well-known", "core")
 _LINK_FORMAT = options((n.CONTENT_FORMAT, n.LINK_FORMAT))
 _UNQUOTED = frozenset(("ct", "sz"))
 _LISTS = frozenset(("rt", "if", "ct", "rel"))  # values of these are separated by spaces (RFC 6690 §4.1)
-
-Attributes = Mapping[str, str | Iterable[str] | None]
 
 
 class Discovery(Resource):
@@ -31,22 +29,15 @@ class Discovery(Resource):
     def render(self, request: Message, exchange: Exchange) -> None:
         """Answer with the links that the query's one filter lets through."""
         filters = [query.partition("=") for query in request.options.queries]
-        links = [
-            link
-            for path, resource in self._site
-            if resource.links is not None
-            for link in _matching(path, resource, filters)
-        ]
+        links = [link for path, resource in self._site for link in _matching(path, resource, filters)]
         exchange.reply(Message(n.CONTENT, ",".join(links).encode(), _LINK_FORMAT))
 
 
 def _matching(path: Path, resource: Resource, filters: list[tuple[str, str, str]]) -> Iterator[str]:
-    href = "/" + "/".join(path)
-    attributes = dict(resource.links or {})
-    if resource.is_observable:
-        attributes["obs"] = None
-    if all(_passes(href, attributes, name, wanted) for name, _, wanted in filters):
-        yield link(href, attributes)
+    for place, attributes in resource.entries(path):
+        href = "/" + "/".join(place)
+        if all(_passes(href, attributes, name, wanted) for name, _, wanted in filters):
+            yield link(href, attributes)
 
 
 def _passes(href: str, attributes: Attributes, name: str, wanted: str) -> bool:

@@ -25,7 +25,7 @@ class Server:
 
     def __init__(self, endpoint: Endpoint, failed: Callable[[Exception, Message], None]) -> None:
         self._endpoint = endpoint
-        self._failed = failed
+        self.failed = failed
         self._budget = blockwise.Budget(endpoint.limits.body_bytes)
         self.uploads = blockwise.Uploads(endpoint.timers, self._budget)
         self.bodies = blockwise.Bodies(endpoint.timers, self._budget)
@@ -104,7 +104,7 @@ class Server:
             resource.render(request, exchange)
         except Exception as problem:
             self._endpoint.counters.errors += 1
-            self._failed(problem, request)
+            self.failed(problem, request)
             if not exchange.replied:
                 exchange.reply(Message(n.INTERNAL_SERVER_ERROR))
 
@@ -154,7 +154,9 @@ class Server:
 
     def _observed(self, exchange: Exchange, response: Message, now: float) -> Message:
         resource = exchange.resource
-        if resource is None or not resource.is_observable or exchange.request.code not in SAFE:
+        if resource is None or exchange.request.code not in SAFE:
+            return response
+        if not resource.can_be_observed(exchange.request):
             return response
         number = self.observers.register(exchange, resource, response, now)
         if number is None:

@@ -9,6 +9,11 @@ from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import NO_OPTIONS, Message, options
 from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy
 
+Path = tuple[str, ...]
+
+Attributes = Mapping[str, str | Iterable[str] | None]
+"""Attributes of a link (RFC 6690 §3), without ``obs``; a value of None is an attribute that has none."""
+
 
 class Resource:
     """What answers at a path. Subclass it and override `render`.
@@ -23,7 +28,7 @@ class Resource:
     takes_rest = False
     takes_multicast = False
     is_observable = False
-    links: Mapping[str, str | Iterable[str] | None] | None = None
+    links: Attributes | None = None
 
     def render(self, request: Message, exchange: Exchange) -> None:
         """Handle a whole request: call ``exchange.reply`` once, now or later."""
@@ -40,8 +45,14 @@ class Resource:
         """Whether there is something at the request's path, for If-None-Match."""
         return True
 
+    def can_be_observed(self, request: Message) -> bool:
+        """Whether the representation that a request is about can be observed."""
+        return self.is_observable
 
-Path = tuple[str, ...]
+    def entries(self, path: Path) -> Iterator[tuple[Path, Attributes]]:
+        """The links that discovery shows for this resource at ``path``."""
+        if self.links is not None:
+            yield path, {**self.links, "obs": None} if self.is_observable else self.links
 
 
 def parse_path(path: str) -> Path:
@@ -57,6 +68,9 @@ class Site:
 
     def __iter__(self) -> Iterator[tuple[Path, Resource]]:
         return iter(self._resources.items())
+
+    def __contains__(self, path: Path) -> bool:
+        return path in self._resources
 
     def __len__(self) -> int:
         return len(self._resources)
