@@ -19,6 +19,7 @@ from iotgw.api.events import Events
 from iotgw.api.health import Health
 from iotgw.api.integrations import Integrations
 from iotgw.api.messages import Messages
+from iotgw.api.metrics import Metrics
 from iotgw.api.openapi import OpenApi
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem, from_failure
@@ -34,6 +35,7 @@ def routes(parts: Parts) -> list[Route]:
     """Every route of the API."""
     resources: list[Any] = [
         Health(parts),
+        Metrics(parts),
         Datasources(parts),
         Converters(parts),
         Integrations(parts),

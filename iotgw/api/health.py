@@ -38,7 +38,8 @@ class Health:
         """Whether the journal takes uplinks; a listener that could not be opened doesn't make it unready,
         as the others serve."""
         if not self._parts.journal.room:
-            raise Problem(503, "the journal has no room", {"Retry-After": "5"})
+            reason = (await maybeDeferred(self._parts.journal.stats)).get("problem") or "busy"
+            raise Problem(503, f"the journal takes no uplinks: {reason}", {"Retry-After": "5"})
         return Reply({"status": "ready"})
 
     async def status(self, call: Call) -> dict[str, Any]:
@@ -52,11 +53,11 @@ class Health:
             "ready": bool(parts.journal.room),
             "journal": await maybeDeferred(parts.journal.stats),
             "datasources": [
-                {"name": each.name, "type": each.body["type"], **parts.gateway.status(each.id)}
+                {"id": each.id, "name": each.name, "type": each.body["type"], **parts.gateway.status(each.id)}
                 for each in parts.registry.list("datasource", call.tenant)
             ],
             "integrations": [
-                {"name": each.name, "type": each.body["type"], **state_of(parts, each.id)}
+                {"id": each.id, "name": each.name, "type": each.body["type"], **state_of(parts, each.id)}
                 for each in parts.registry.list("integration", call.tenant)
             ],
         }

@@ -141,7 +141,7 @@ class MemoryJournal:
         return succeed(found[:limit])
 
     def stats(self) -> Deferred[dict[str, Any]]:
-        return succeed({"messages": len(self.stored)})
+        return succeed({"messages": len(self.stored), "datasources": {"id2": {"received": 3, "failed": 2}}})
 
 
 class MemoryGateway:

@@ -22,7 +22,7 @@ async def test_probes_need_no_token_and_everything_else_does(connect: Any) -> No
     nobody = connect("")
     for path in ("/health/live", "/health/ready", "/api/v1/health/live", "/api/v1/openapi.json"):
         assert (await nobody("GET", path)).status == 200, path
-    for path in ("/datasources", "/messages", "/tokens", "/status", "/events", "/devices"):
+    for path in ("/datasources", "/messages", "/tokens", "/status", "/metrics", "/events", "/devices"):
         answer = await nobody("GET", path)
         assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Bearer realm="iotgw"'), path
 
@@ -204,3 +204,32 @@ async def test_the_description_names_every_route_and_every_settings_struct(conne
     assert schemas["CoapSettings"]["properties"]["preSharedKey"]["writeOnly"] is True
     ids = [each["operationId"] for path in document["paths"].values() for each in path.values()]
     assert len(ids) == len(set(ids)) > 40
+
+
+@inline
+async def test_metrics_show_the_accounts_by_name(bench: Any, connect: Any) -> None:
+    client = connect()
+    await client.ok("POST", "/datasources", {"name": "field", "type": "coap"})
+    await client.ok(
+        "POST", "/integrations", {"name": "out", "type": "http", "configuration": {"url": "http://x"}}
+    )
+    for path in ("/metrics", "/api/v1/metrics"):
+        answer = await client("GET", path)
+        assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        for line in (
+            'iotgw_datasource_up{datasource="field",type="coap"} 1',
+            'iotgw_uplinks_total{datasource="field",state="failed"} 2',
+            'iotgw_deliveries_total{integration="out",outcome="delivered"} 2',
+            'iotgw_deliveries_queued_total{integration="out"} 3',
+        ):
+            assert line in answer.text.splitlines()
+
+
+@inline
+async def test_the_status_shows_the_whole_gateway(connect: Any) -> None:
+    client = connect()
+    await client.ok("POST", "/datasources", {"name": "field", "type": "coap"})
+    status = await client.ok("GET", "/status")
+    assert status["ready"] is True
+    assert status["datasources"][0]["state"] == "listening"
+    assert status["journal"]["messages"] == 0

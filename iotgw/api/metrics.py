@@ -1,0 +1,115 @@
+"""`/metrics`: the accounts of the gateway for Prometheus. What is received is converted, filtered, failed or
+waiting; what is queued for an integration is delivered, in flight, waiting, expired, dead or dropped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import maybeDeferred
+
+from iotgw import __version__
+from iotgw.api.auth import Permission
+from iotgw.api.integrations import state_of
+from iotgw.api.parts import Parts
+from iotgw.api.routes import Call, Reply, Route
+from iotgw.observe.metrics import CONTENT_TYPE, Exposition, process
+
+DOWN = frozenset({"failed", "stopped", "disabled", "unavailable"})
+"""States in which a datasource or an integration does not work."""
+
+
+class Metrics:
+    """The route of metrics."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._started = parts.clock.seconds()
+
+    def routes(self) -> list[Route]:
+        """One, also at the root."""
+        return [Route("GET", "/metrics", Permission.READ, self.read, "Figures for Prometheus")]
+
+    async def read(self, call: Call) -> Reply:
+        """All figures."""
+        exposition = Exposition()
+        exposition.gauge(
+            "iotgw_info", "Which version runs", 1, version=__version__, epoch=self._parts.journal.epoch
+        )
+        journal = await maybeDeferred(self._parts.journal.stats)
+        self._journal(exposition, journal)
+        for resource in self._parts.registry.list("datasource"):
+            counts = journal.get("datasources", {}).get(resource.id, {})
+            status = self._parts.gateway.status(resource.id)
+            _datasource(exposition, resource.name, resource.body["type"], counts, status)
+        for resource in self._parts.registry.list("integration"):
+            _integration(exposition, resource.name, resource.body["type"], state_of(self._parts, resource.id))
+        self._converters(exposition)
+        dropped = getattr(self._parts.events, "dropped", 0)
+        exposition.counter("iotgw_events_dropped_total", "Events that could not be kept", dropped)
+        process(exposition, self._started)
+        return Reply(content=exposition.text(), content_type=CONTENT_TYPE)
+
+    def _journal(self, exposition: Exposition, stats: dict[str, Any]) -> None:
+        gauge = exposition.gauge
+        gauge("iotgw_journal_bytes", "Data in the journal", stats.get("bytes"))
+        gauge("iotgw_journal_file_bytes", "The journal's file", stats.get("fileBytes"))
+        gauge("iotgw_journal_wal_bytes", "The journal's write-ahead log", stats.get("walBytes"))
+        gauge("iotgw_journal_pending", "Records that wait for the disk", stats.get("pending"))
+        gauge("iotgw_journal_room", "Whether uplinks are taken", int(self._parts.journal.room))
+        gauge("iotgw_uplinks_waiting", "Stored uplinks that wait for their conversion", stats.get("waiting"))
+        gauge("iotgw_deliveries_parked", "Deliveries that failed for their own reason", stats.get("parked"))
+
+    def _converters(self, exposition: Exposition) -> None:
+        status = getattr(self._parts.converters, "status", None)
+        if status is None:
+            return
+        state = status()
+        exposition.gauge("iotgw_conversions_waiting", "Uplinks that wait for a worker", state.get("waiting"))
+        for worker in state.get("workers", ()):
+            exposition.counter(
+                "iotgw_worker_deaths_total", "Workers that a script took down", worker["deaths"], worker=worker["name"]
+            )  # fmt: skip
+        suspended = len(state.get("suspended", ()))
+        exposition.gauge("iotgw_converters_suspended", "Converters whose script keeps dying", suspended)
+
+
+def _datasource(
+    exposition: Exposition, name: str, type_: str, counts: dict[str, int], status: dict[str, Any]
+) -> None:
+    up = int(status.get("state") not in DOWN)
+    exposition.gauge("iotgw_datasource_up", "Whether it is open", up, datasource=name, type=type_)
+    for state, count in counts.items():
+        about = "Uplinks: received = converted + filtered + failed + waiting"
+        exposition.counter("iotgw_uplinks_total", about, count, datasource=name, state=state)
+    refused = status.get("counts", {}).get("refused")
+    about = "Uplinks that were told to come back later, since the start"
+    exposition.counter("iotgw_uplinks_refused_total", about, refused, datasource=name)
+    for protocol, figures in status.items():
+        if protocol != "counts" and isinstance(figures, dict):
+            for figure, value in figures.items():
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    about = "What the protocol counts by itself, since the start"
+                    exposition.gauge(
+                        "iotgw_protocol", about, value, datasource=name, protocol=protocol, figure=figure
+                    )
+
+
+def _integration(exposition: Exposition, name: str, type_: str, stats: dict[str, Any]) -> None:
+    up = int(stats.get("state") not in DOWN)
+    exposition.gauge("iotgw_integration_up", "Whether it delivers", up, integration=name, type=type_)
+    queued = "Deliveries: queued = delivered + inflight + waiting + expired + dead + dropped"
+    exposition.counter("iotgw_deliveries_queued_total", queued, stats.get("queued"), integration=name)
+    for outcome in ("delivered", "expired", "dead"):
+        exposition.counter(
+            "iotgw_deliveries_total", "Deliveries that are over", stats.get(outcome), integration=name, outcome=outcome
+        )  # fmt: skip
+    for reason, count in stats.get("dropped", {}).items():
+        exposition.counter(
+            "iotgw_deliveries_dropped_total", "Deliveries given up by rule", count, integration=name, reason=reason
+        )  # fmt: skip
+    for state in ("inflight", "waiting", "retrying"):
+        exposition.gauge(
+            "iotgw_deliveries_open", "Deliveries that are not over", stats.get(state), integration=name, state=state
+        )  # fmt: skip
+    about = "Age of the oldest delivery that waits, in seconds"
+    exposition.gauge("iotgw_deliveries_oldest_seconds", about, stats.get("oldestAge"), integration=name)
