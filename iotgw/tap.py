@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
-from typing import Any
 
-from twisted.application.service import IService, Service
-from twisted.internet import defer
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
-from twisted.logger import Logger
 from twisted.python import usage
-from twisted.web.server import Site
 
 from iotgw import settings as process_settings
 from iotgw.errors import IotgwError

@@ -85,7 +85,7 @@ def test_json_that_is_none_still_says_whose_it_is():
     assert (facts["generation"], facts["imei"], facts["deviceModel"]) == (
         "JSON",
         "866207058378443",
-        "DS03A-NB",
+        "DS03A-NB JSON",
     )
 
 
