@@ -16,7 +16,7 @@ from msgspec import Struct
 from iotgw.model import Outcome, State, TelemetryRecord
 from iotgw.store.group import Advance, Group, Settlement
 from iotgw.store.names import Names
-from iotgw.store.sqlite import Rows
+from iotgw.store.sqlite import Rows, as_array
 
 MARK_MS = 10_000
 """Distance of the journal's time marks."""
@@ -223,7 +223,7 @@ class Committer:
             self._flush_outcomes(draft)
             for state, count in self._connection.execute(
                 "SELECT state, count(*) FROM outcome WHERE seq IN (SELECT value FROM json_each(?)) GROUP BY state",
-                (_json(numbers),),
+                (as_array(numbers),),
             ).fetchall():
                 draft.tally[source, state] -= count
         draft.settled[source] = max(settled, *numbers)
@@ -242,7 +242,7 @@ class Committer:
         (text,) = self._connection.execute(
             "SELECT json_group_array(json_array(seq, tenant, received_ms)) FROM uplink "
             "WHERE seq IN (SELECT value FROM json_each(?))",
-            (_json([outcome.seq for outcome in outcomes]),),
+            (as_array([outcome.seq for outcome in outcomes]),),
         ).fetchone()
         return {seq: (tenant, received_ms) for seq, tenant, received_ms in _pairs(text)}
 
@@ -281,7 +281,7 @@ class Committer:
         if advance.released:
             self._connection.execute(
                 "DELETE FROM parked WHERE integration = ? AND seq IN (SELECT value FROM json_each(?))",
-                (number, _json(list(advance.released))),
+                (number, as_array(list(advance.released))),
             )
         values: list[object] = []
         for parked in advance.parked.values():

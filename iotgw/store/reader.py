@@ -26,7 +26,7 @@ from iotgw.model import (
     Uplink,
 )
 from iotgw.store.names import Names
-from iotgw.store.sqlite import connect_reader
+from iotgw.store.sqlite import as_array, connect_reader
 
 _UPLINK = "json_array(seq, tenant, datasource, received_ms, cast(metadata AS text), hex(payload))"
 _RECORD = "seq, uplink, tenant, datasource, received_ms, kind, device_name, device_type, cast(body AS text)"
@@ -136,9 +136,7 @@ class Reader:
 
     def messages(self, positions: list[int]) -> list[Message]:
         """The messages at these positions, in this order; missing ones are left out."""
-        return [
-            self._message(row) for row in _messages(self._one(_READ_MESSAGES, msgspec.json.encode(positions)))
-        ]
+        return [self._message(row) for row in _messages(self._one(_READ_MESSAGES, as_array(positions)))]
 
     def find(
         self,

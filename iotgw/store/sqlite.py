@@ -13,6 +13,8 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from iotgw.errors import IotgwError
 
 PAGE_CACHE_KIB = 16 << 10
@@ -99,6 +101,12 @@ def upgrade(connection: sqlite3.Connection, name: str, texts: list[str] | None =
                 connection.execute("ROLLBACK")
             raise
     return int(version)
+
+
+def as_array(values: Sequence[object]) -> str:
+    """JSON text for ``json_each(?)``: many values in one parameter. A text, since newer versions of SQLite
+    take a blob for JSONB."""
+    return msgspec.json.encode(values).decode()
 
 
 class Rows:

@@ -1,0 +1,157 @@
+import msgspec
+import pytest
+from zope.interface.verify import verifyObject
+
+from iotgw.interfaces import IDevices
+from iotgw.model import Kind, TelemetryRecord
+from iotgw.store import devices as module
+from iotgw.store.device import MAX_KEYS
+from iotgw.store.devices import FLUSH_SECONDS, Devices
+
+
+def record(name="d1", attributes=None, telemetry=(), received_ms=1000, tenant="default", type_="t", **kwargs):
+    """A record of a device; ``telemetry`` are (ts, values)."""
+    body = msgspec.json.encode(
+        {
+            "deviceName": name,
+            "deviceType": type_,
+            "attributes": attributes or {},
+            "telemetry": [{"ts": ts, "values": values} for ts, values in telemetry],
+        }
+    )
+    return TelemetryRecord(1, 1, tenant, "ds1", received_ms, name, type_, kwargs.pop("body", body), **kwargs)
+
+
+class World:
+    def __init__(self, clock, data_dir, **settings):
+        self.clock, self.data_dir = clock, data_dir
+        self.devices = Devices(clock, data_dir, **settings)
+        clock.wait(self.devices.start())
+
+    def reopen(self):
+        self.clock.wait(self.devices.stop())
+        self.devices = Devices(self.clock, self.data_dir)
+        self.clock.wait(self.devices.start())
+
+    def get(self, name="d1", tenant="default"):
+        return self.clock.wait(self.devices.get(tenant, name))
+
+    def names(self, after="", limit=99, text="", tenant="default"):
+        return [d["name"] for d in self.clock.wait(self.devices.list(tenant, after, limit, text))]
+
+
+@pytest.fixture
+def world(clock, tmp_path):
+    world = World(clock, tmp_path)
+    yield world
+    clock.wait(world.devices.stop())
+
+
+def test_provides_the_interface(world):
+    assert verifyObject(IDevices, world.devices)
+
+
+def test_a_device_is_known_with_its_state(world):
+    world.devices.saw(
+        [record(attributes={"fw": "1.2", "n": None}, telemetry=[(5, {"t": 1.5, "o": {"a": [1]}})])]
+    )
+    assert world.get() == {
+        "name": "d1",
+        "type": "t",
+        "tenant": "default",
+        "datasource": "ds1",
+        "firstSeen": 1000,
+        "lastSeen": 1000,
+        "attributes": {"fw": "1.2", "n": None},
+        "telemetry": {"t": {"ts": 5, "value": 1.5}, "o": {"ts": 5, "value": {"a": [1]}}},
+    }
+    assert world.get("d2") is None
+    assert world.get("d1", "acme") is None
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_later_records_change_the_state(world, restart):
+    world.devices.saw([record(attributes={"fw": "1", "a": {"x": 1}}, telemetry=[(5, {"t": 1, "h": 2})])])
+    if restart:
+        world.reopen()
+    world.devices.saw(
+        [
+            record(
+                attributes={"fw": "2", "a": {"y": 2}}, telemetry=[(9, {"t": 3})], received_ms=3000, type_="u"
+            )
+        ]
+    )
+    device = world.get()
+    assert device["attributes"] == {"fw": "2", "a": {"y": 2}}
+    assert device["telemetry"] == {"t": {"ts": 9, "value": 3}, "h": {"ts": 5, "value": 2}}
+    assert (device["firstSeen"], device["lastSeen"], device["type"]) == (1000, 3000, "u")
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_older_reading_changes_nothing(world, restart):
+    world.devices.saw([record(telemetry=[(9, {"t": 3})])])
+    if restart:
+        world.reopen()
+    world.devices.saw([record(telemetry=[(5, {"t": 1}), (4, {"new": 1})])])
+    assert world.get()["telemetry"] == {"t": {"ts": 9, "value": 3}, "new": {"ts": 4, "value": 1}}
+
+
+def test_changes_are_written_every_few_seconds(world):
+    world.devices.saw([record()])
+    world.clock.advance(FLUSH_SECONDS)
+    path = world.data_dir / "devices.db"
+    world.clock.until(lambda: not world.devices._writes)
+    other = module.sqlite.connect_reader(path)
+    assert other.execute("SELECT name FROM device").fetchall() == [("d1",)]
+    other.close()
+
+
+def test_devices_are_listed_by_name(world):
+    world.devices.saw([record(f"Dev-{n}") for n in range(9)] + [record("x", tenant="acme")])
+    assert world.names(limit=3) == ["Dev-0", "Dev-1", "Dev-2"]
+    assert world.names(after="Dev-2", limit=2) == ["Dev-3", "Dev-4"]
+    assert world.names(text="eV-5") == ["Dev-5"]
+    assert world.names(tenant="acme") == ["x"]
+
+
+def test_an_event_is_no_sign_of_life(world):
+    world.devices.saw([record(kind=Kind.EVENT)])
+    assert world.get() is None
+
+
+def test_a_body_of_another_form_is_a_sign_of_life_only(world):
+    world.devices.saw([record(body=b'{"telemetry": "?"}')])
+    assert world.get()["telemetry"] == {}
+
+
+def test_a_device_cannot_grow_without_end(world):
+    for n in range(3):
+        values = {f"k{n}-{i}": i for i in range(MAX_KEYS // 2)}
+        world.devices.saw([record(attributes=values, telemetry=[(1, values)])])
+    world.devices.saw([record(attributes={"big": "x" * 20_000})])
+    device = world.get()
+    assert len(device["telemetry"]) <= MAX_KEYS
+    assert len(device["attributes"]) <= MAX_KEYS
+    assert "big" not in device["attributes"]
+    assert f"k2-{MAX_KEYS // 2 - 1}" in device["telemetry"]
+
+
+def test_too_many_changes_at_once_are_counted_not_kept(clock, tmp_path):
+    world = World(clock, tmp_path, max_changed=10)
+    world.devices.saw([record(f"d{n:02}") for n in range(15)])
+    assert world.devices.dropped == 5
+    assert len(world.names()) == 10
+    world.devices.saw([record("d14")])
+    assert len(world.names()) == 11
+    clock.wait(world.devices.stop())
+
+
+def test_many_devices_are_written_before_the_time(world, monkeypatch):
+    monkeypatch.setattr(module, "FLUSH_DEVICES", 100)
+    world.devices.saw([record(f"d{n:03}", telemetry=[(1, {"t": n})]) for n in range(700)])
+    assert world.devices._writes
+    assert world.clock.wait(world.devices.count()) == 700
+    world.devices.saw([record(f"d{n:03}", telemetry=[(2, {"t": -n})]) for n in range(0, 700, 2)])
+    assert world.get("d698")["telemetry"] == {"t": {"ts": 2, "value": -698}}
+    assert world.get("d699")["telemetry"] == {"t": {"ts": 1, "value": 699}}
+    assert world.clock.wait(world.devices.count()) == 700
