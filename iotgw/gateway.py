@@ -222,15 +222,17 @@ class Gateway:
         assert resource is not None
         spec = msgspec.convert(dict(resource.body, name=resource.name), DatasourceSpec)
         running = self._running.get(resource.id)
+        is_new = running is None
         if running is None:
             running = self._running[resource.id] = _Running(self._intake(resource, spec))
-            running.intake.start()
         await running.lock.acquire()
         try:
             await self._close(running)
             running.intake.configure(spec)
             if spec.enabled and not self._stopping:
                 await self._open(resource, spec, running)
+            if is_new:  # not before the datasource has set its guard
+                running.intake.start()
         finally:
             running.lock.release()
 
@@ -246,6 +248,7 @@ class Gateway:
             resource.id, spec.name, resource.tenant, spec.routing_key, spec.metadata, running.intake,
             self.reactor, self.registry, self.data_dir,
         )  # fmt: skip
+        running.intake.guard = None
         try:
             datasource = self.types.get(spec.type).build(
                 self.types.configure(spec.type, spec.configuration, self.registry.unseal), context

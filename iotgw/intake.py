@@ -8,7 +8,7 @@ the uplinks' order, together with the place up to which this datasource is done.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from iotgw.model import (
     Job,
     Metadata,
     Outcome,
+    Output,
     State,
     Status,
     StoredUplink,
@@ -80,6 +81,7 @@ class Intake:
         self.tenant = tenant
         self.spec = spec
         self.position = position
+        self.guard: Callable[[bytes, Sequence[Output]], str] | None = None
         self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
         self._tail: Tail[StoredUplink] = Tail(self._read, position, CAPACITY, self.pump)
         self._batches: deque[_Batch] = deque()
@@ -199,7 +201,8 @@ class Intake:
         def done(conversions: list[Conversion]) -> None:
             results = iter(zip(jobs, conversions, strict=True))
             batch.outcomes = [
-                ready[stored.seq] if stored.seq in ready else _outcome(*next(results)) for stored in uplinks
+                ready[stored.seq] if stored.seq in ready else self._outcome(*next(results))
+                for stored in uplinks
             ]
             self._settle()
 
@@ -226,7 +229,7 @@ class Intake:
             return job
         done: Deferred[list[Conversion]] = Deferred()
         self.gateway.converters.convert([job], done.callback)
-        return _outcome(job, (await done)[0])
+        return self._outcome(job, (await done)[0])
 
     def _converter(self, uplink: Uplink) -> ConverterVersion:
         name = self.spec.converter
@@ -239,6 +242,17 @@ class Intake:
                     f"{', '.join(sorted(self.spec.converters))} in `converters`, or a `converter` for the rest"
                 )
         return self.gateway.versions.active(self.tenant, name)
+
+    def _outcome(self, job: Job, conversion: Conversion) -> Outcome:
+        key = job.converter.key
+        if conversion.error is not None:
+            return Outcome(job.seq, State.FAILED, key, (), conversion.error)
+        if not conversion.outputs:
+            return Outcome(job.seq, State.FILTERED, key)
+        if self.guard is not None and (objection := self.guard(job.metadata, conversion.outputs)):
+            error = ConversionError(objection, stage="datasource", name="IdentityMismatch")
+            return Outcome(job.seq, State.FAILED, key, (), error)
+        return Outcome(job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms)
 
     def _settle(self) -> None:
         batches = self._batches
@@ -254,15 +268,6 @@ class Intake:
                     counts["filtered"] += 1
             self.gateway.journal.settle(self.id, self.position, outcomes)
         self.pump()
-
-
-def _outcome(job: Job, conversion: Conversion) -> Outcome:
-    key = job.converter.key
-    if conversion.error is not None:
-        return Outcome(job.seq, State.FAILED, key, (), conversion.error)
-    if conversion.outputs:
-        return Outcome(job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms)
-    return Outcome(job.seq, State.FILTERED, key)
 
 
 def _failed(seq: int, error: ConversionError) -> Outcome:

@@ -15,6 +15,10 @@ class IIntake(Interface):
     """What a datasource sees of the gateway; one per datasource, made by the gateway."""
 
     room = Attribute("bool: False when the gateway is full; a stream should stop reading")
+    guard = Attribute(
+        "None, or what a datasource sets: ``guard(metadata, outputs)`` is asked of each conversion, with the "
+        "metadata's JSON text and the `model.Output` items; a text that is not empty makes it fail"
+    )
 
     def receive(payload, metadata, answer, received_ms=0):
         """Take an uplink: ``bytes``, a dict of JSON values, and what to call with the `model.Answer`.

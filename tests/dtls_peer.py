@@ -8,6 +8,7 @@ from collections import deque
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
 
+from iotgw.credentials import Grant
 from iotgw.dtls.layer import DtlsLayer
 from iotgw.dtls.profiles import ListenerProfiles
 from iotgw.dtls.settings import DtlsSettings
@@ -124,14 +125,19 @@ class Secrets:
     """Credentials as a test wants them."""
 
     def __init__(self, psk=None, known=None):
-        self.psk = {name: s if isinstance(s, tuple) else (s,) for name, s in (psk or {}).items()}
+        self.keys = {name: s if isinstance(s, tuple) else (s,) for name, s in (psk or {}).items()}
         self.known = known or {}
 
-    def secrets(self, identity):
-        return self.psk.get(identity, ())
+    def psk(self, identity):
+        return [(secret, Grant("c1", "default", identity)) for secret in self.keys.get(identity, ())]
 
-    def knows(self, identity):
-        return self.known.get(identity.name)
+    @property
+    def several(self):
+        return any(len(secrets) > 1 for secrets in self.keys.values())
+
+    def x509(self, *names):
+        enabled = self.known.get(names[0])
+        return None if enabled is None else Grant("c2", "default", names[0], enabled=enabled)
 
 
 class Link:

@@ -72,17 +72,14 @@ class Apply:
 
     async def run(self, tenant: str, document: Document, dry: bool = False) -> Result:
         """Apply a document: converters first, as datasources name them."""
-        coming: set[str] = set()
-        """Converters that a dry run did not save, and that datasources may name all the same."""
+        coming = {str(entry.get("name")) for entry in document.converter} if dry else set()
         items = []
         for catalogue in self._catalogues:
             for entry in getattr(document, catalogue.kind):
-                name = str(entry.get("name") or entry.get("library", ""))
+                name = str(entry.get("name", ""))
                 try:
                     outcome = await self._one(catalogue, tenant, entry, dry, coming)
                     items.append(Applied(catalogue.kind, name, outcome))
-                    if dry and outcome == "created":
-                        coming.add(name)
                 except (IotgwError, Problem) as error:
                     items.append(Applied(catalogue.kind, name, "refused", str(error)))
         return Result(items, sum(item.outcome == "refused" for item in items))
@@ -95,7 +92,7 @@ class Apply:
         spec = catalogue.parse(entry)
         stored = self._stored(catalogue, tenant, spec.name)
         if dry and {getattr(spec, "converter", ""), getattr(spec, "downlink_converter", "")} & coming:
-            return "created" if stored is None else "changed"
+            return "created" if stored is None else "changed"  # its converter is not saved yet to check by
         spec = await catalogue.check(tenant, spec, stored)
         if stored is None:
             if not dry:

@@ -10,12 +10,16 @@ import ipaddress
 from collections.abc import Hashable
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
-from twisted.internet.defer import Deferred, succeed
+from msgspec import Meta, Struct, structs
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from zope.interface import implementer
 
+from iotgw.credentials import Credentials
 from iotgw.datasources.coap_port import CoapPort
+from iotgw.datasources.coap_security import IdentityGuard, SecureUplinkResource, fitting_block
 from iotgw.datasources.coap_uplink import UplinkResource
+from iotgw.datasources.coaps_port import CoapsPort
+from iotgw.dtls.settings import DtlsSettings
 from iotgw.errors import SettingsError
 from iotgw.extension import DatasourceContext
 from iotgw.interfaces import IDatasource, IDatasourceType
@@ -95,6 +99,19 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             "part of the acknowledgement, and counts as delivered with the device's next request."
         ),
     ] = True
+    security_mode: Annotated[
+        Literal["NO_SECURE", "DTLS", "MIXED"],
+        Meta(description="`coap` on `port`, `coaps` on `securePort`, or both."),
+    ] = "NO_SECURE"
+    secure_port: Annotated[int, Meta(ge=0, le=65535, description="UDP port of `coaps`.")] = 5684
+    dtls: Annotated[DtlsSettings, Meta(description="How devices prove who they are.")] = DtlsSettings()
+    require_identity: Annotated[
+        bool,
+        Meta(
+            description="A message fails whose converter names another device than the one that its "
+            "sender proved to be."
+        ),
+    ] = False
     resources: Annotated[
         str,
         Meta(
@@ -143,7 +160,8 @@ class CoapType:
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._ports: dict[tuple[str, int], tuple[CoapPort, list[CoapDatasource]]] = {}
+        self._ports: dict[tuple[str, int, bool], tuple[CoapPort, list[CoapDatasource]]] = {}
+        self._credentials: Credentials | None = None
 
     def build(self, settings: CoapSettings, context: DatasourceContext) -> CoapDatasource:
         """See `IDatasourceType.build`."""
@@ -151,22 +169,49 @@ class CoapType:
             raise SettingsError("routingKey", "expected a path token, got nothing: it selects the datasource")
         return CoapDatasource(self, settings, context)
 
-    def open(self, datasource: CoapDatasource) -> CoapPort:
-        """The port of a datasource, opened if it is the first there. Raises CannotListenError."""
+    def credentials(self, registry: Any) -> Credentials:
+        """The credentials that all ports share."""
+        if self._credentials is None:
+            self._credentials = Credentials(registry, lambda: int(self._reactor.seconds() * 1000))
+        return self._credentials
+
+    def open(self, datasource: CoapDatasource, secure: bool) -> CoapPort:
+        """A port of a datasource, opened if it is the first there.
+
+        Raises CannotListenError, SettingsError or Unavailable.
+        """
         settings = datasource.settings
-        key = settings.interface, settings.port
+        key = settings.interface, settings.secure_port if secure else settings.port, secure
         if key not in self._ports:
-            self._ports[key] = CoapPort(self._reactor, settings.port, settings.interface), []
+            self._ports[key] = self._new_port(datasource, secure), []
         port, users = self._ports[key]
+        if isinstance(port, CoapsPort):
+            port.check(settings.dtls, datasource.context.tenant)
+            port.trust([user.settings.dtls for user in [*users, datasource]])
         users.append(datasource)
         return port
 
-    def close(self, datasource: CoapDatasource) -> Deferred[None]:
-        """A datasource needs its port no more."""
-        key = datasource.settings.interface, datasource.settings.port
-        port, users = self._ports[key]
+    def _new_port(self, datasource: CoapDatasource, secure: bool) -> CoapPort:
+        settings, context = datasource.settings, datasource.context
+        if not secure:
+            return CoapPort(self._reactor, settings.port, settings.interface)
+        return CoapsPort(
+            self._reactor,
+            settings.secure_port,
+            settings.interface,
+            settings.dtls,
+            context.tenant,
+            self.credentials(context.registry),
+            context.intake.event,
+        )
+
+    def close(self, datasource: CoapDatasource, port: CoapPort) -> Deferred[None]:
+        """A datasource needs a port no more."""
+        key, users = next((key, users) for key, (one, users) in self._ports.items() if one is port)
         users.remove(datasource)
         if users:
+            if isinstance(port, CoapsPort):
+                port.trust([user.settings.dtls for user in users])
             return succeed(None)
         del self._ports[key]
         return port.close()
@@ -180,31 +225,32 @@ class CoapDatasource:
         self.settings = settings
         self.context = context
         self._type = type_
-        self._port: CoapPort | None = None
-        self._resources: dict[Path, Resource] = {}
+        self._ports: list[tuple[CoapPort, dict[Path, Resource]]] = []
+        if settings.security_mode != "NO_SECURE":
+            credentials = type_.credentials(context.registry).of(context.tenant)
+            guard = IdentityGuard(settings.require_identity, credentials)
+            if settings.require_identity or settings.security_mode == "MIXED":
+                context.intake.guard = guard.objection
 
     def start(self) -> Deferred[None]:
         """See `IDatasource.start`."""
-        tree = load_tree(self.settings)
-        port = self._type.open(self)
-        self._resources = self._make_resources(port)
-        if tree is not None:
-            self._resources[()] = tree
+        mode = self.settings.security_mode
         try:
-            port.add(self._resources, self.settings.transmission, self._discovery)
-        except KeyError as error:
-            self._type.close(self)
-            raise SettingsError("routingKey", f"{error.args[0]} is taken by another datasource") from error
-        self._port = port
+            if mode != "DTLS":
+                self._open(secure=False)
+            if mode != "NO_SECURE":
+                self._open(secure=True)
+        except Exception:
+            self.stop()
+            raise
         return succeed(None)
 
-    def stop(self) -> Deferred[None]:
+    def stop(self) -> Deferred[Any]:
         """See `IDatasource.stop`."""
-        port, self._port = self._port, None
-        if port is None:
-            return succeed(None)
-        port.remove(self._resources, self.settings.transmission, self._discovery)
-        return self._type.close(self)
+        ports, self._ports = self._ports, []
+        for port, resources in ports:
+            port.remove(resources, self.settings.transmission, self._discovery)
+        return gatherResults([self._type.close(self, port) for port, _ in ports])
 
     @property
     def _discovery(self) -> Policy | None:
@@ -216,34 +262,71 @@ class CoapDatasource:
 
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`."""
-        if self._port is None:
+        if not self._ports:
             return {"state": "stopped"}
-        host, number = self._port.address[:2]
-        return {
-            "state": "listening",
-            "address": f"udp {host}:{number}, " + ", ".join("/" + "/".join(path) for path in self._resources),
-            "coap": self._port.statistics(),
-        }
+        found: dict[str, Any] = {"state": "listening"}
+        addresses = []
+        for port, resources in self._ports:
+            scheme = "coaps" if isinstance(port, CoapsPort) else "coap"
+            host, number = port.address[:2]
+            paths = ", ".join("/" + "/".join(path) for path in resources)
+            addresses.append(f"{scheme}: udp {host}:{number}, {paths}")
+            found[scheme] = port.statistics()
+        return {**found, "address": "; ".join(addresses)}
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """The DTLS sessions of its port; see `CoapsPort.sessions`."""
+        return [session for port in self._secure_ports() for session in port.sessions()]
+
+    def end(self, session: str) -> bool:
+        """End a DTLS session by its id; False when there is none."""
+        return any(port.end(session) for port in self._secure_ports())
+
+    def _secure_ports(self) -> list[CoapsPort]:
+        return [port for port, _ in self._ports if isinstance(port, CoapsPort)]
+
+    def _open(self, secure: bool) -> None:
+        port = self._type.open(self, secure)
+        resources = self._make_resources(port)
+        try:
+            port.add(resources, self.settings.transmission, self._discovery)
+        except KeyError as error:
+            self._type.close(self, port)
+            raise SettingsError("routingKey", f"{error.args[0]} is taken by another datasource") from error
+        self._ports.append((port, resources))
 
     def _make_resources(self, port: CoapPort) -> dict[Path, Resource]:
         resources: dict[Path, Resource] = {}
+        tree = load_tree(self.settings, self._policy(port))
+        if tree is not None:
+            resources[()] = tree
         if self.context.routing_key:
-            uplink = UplinkResource(
-                self.context, self.settings.policy, describe_udp, port.sent, self.settings.confirm_downlinks
-            )
+            uplink = self._uplink(port)
             key = ("i", self.context.routing_key)
             for prefix in ["", *self.settings.path_prefixes]:
                 resources[parse_path(prefix) + key] = uplink
         return resources
 
+    def _policy(self, port: CoapPort) -> Policy:
+        policy = self.settings.policy
+        if not isinstance(port, CoapsPort):
+            return policy
+        return structs.replace(policy, block_size=fitting_block(policy.block_size, self.settings.dtls.mtu))
 
-def load_tree(settings: CoapSettings) -> Resource | None:
+    def _uplink(self, port: CoapPort) -> UplinkResource:
+        policy, confirm = self._policy(port), self.settings.confirm_downlinks
+        if isinstance(port, CoapsPort):
+            return SecureUplinkResource(self.context, self.settings.dtls, policy, port.sent, confirm)
+        return UplinkResource(self.context, policy, describe_udp, port.sent, confirm)
+
+
+def load_tree(settings: CoapSettings, policy: Policy) -> Resource | None:
     """The txThings tree that the settings name. txThings is imported only when one is."""
     if not settings.resources:
         return None
     from iotgw.datasources import coap_txthings  # noqa: PLC0415
 
-    return coap_txthings.TxThingsTree(coap_txthings.load(settings.resources), settings.policy)
+    return coap_txthings.TxThingsTree(coap_txthings.load(settings.resources), policy)
 
 
 def describe_udp(remote: Hashable) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from iotgw.datasources.udp_socket import Address, UdpSocket
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery
-from iotgw.wire.coap.endpoint import Endpoint
+from iotgw.wire.coap.endpoint import Endpoint, Send
 from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.site import Path, Resource, Site
 from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
@@ -43,7 +43,7 @@ class CoapPort:
         self._discoveries: list[Policy | None] = []
         self.site = Site()
         self.socket = UdpSocket(reactor, port, interface, self._received, self._schedule)
-        self.endpoint = Endpoint(self.site, self.socket.send, clock, notice=self._notice, failed=self._failed)
+        self.endpoint = Endpoint(self.site, self._sender(), clock, notice=self._notice, failed=self._failed)
         self.socket.start()
 
     @property
@@ -99,6 +99,10 @@ class CoapPort:
             self.site.add(WELL_KNOWN_CORE, Discovery(self.site, wanted))
 
     # --- datagrams and time ---
+
+    def _sender(self) -> Send:
+        """What puts the endpoint's datagrams on their way."""
+        return self.socket.send
 
     def _received(self, data: bytes, address: Address) -> None:
         self.endpoint.datagram(data, address, self._clock())

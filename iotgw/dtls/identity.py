@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from msgspec import Struct
 
+from iotgw.credentials import Grant
+
 Naming = Literal["sanUri", "cn", "fingerprint"]
 
 _URNS = (
@@ -23,14 +25,21 @@ _URNS = (
 class Identity(Struct, frozen=True):
     """What a peer proved. ``name`` is empty for an anonymous one (a certificate was not required).
 
-    ``fingerprint`` is the certificate's SHA-256 and ``anchor`` that of the trust anchor of its chain, in
-    hexadecimal.
+    ``name`` is the PSK identity or what the certificate says. ``fingerprint`` is the certificate's SHA-256
+    and ``anchor`` that of the trust anchor of its chain, in hexadecimal. ``grant`` is what its credential
+    gives it, if it has one.
     """
 
     type: Literal["psk", "x509", "none"]
     name: str = ""
     fingerprint: str = ""
     anchor: str = ""
+    grant: Grant | None = None
+
+    @property
+    def device(self) -> str:
+        """The device that this peer is."""
+        return self.grant.device if self.grant is not None else self.name
 
 
 ANONYMOUS = Identity("none")

@@ -1,8 +1,8 @@
 """Profiles: an OpenSSL context for one way to authenticate, with the cipher suites that choose it.
 
-A listener has up to four: pre-shared keys and certificates, each once with strong suites and once with
-those of an eight-byte tag. OpenSSL offers the latter at security level 0 only, which must not weaken the
-former.
+A listener has up to five: pre-shared keys and certificates, each once with strong suites and once with
+those of an eight-byte tag, and pre-shared keys with an ephemeral exchange. OpenSSL offers the short tags at
+security level 0 only, which must not weaken the others.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from OpenSSL import SSL
 
+from iotgw.credentials import Grant
 from iotgw.dtls import psk
 from iotgw.dtls.certificate import ServerCertificate
 from iotgw.dtls.identity import ANONYMOUS, Identity, Naming, device_name, fingerprint, weakness
@@ -28,8 +29,8 @@ _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME; pyOpenSSL has no name fo
 _RESUMABLE = 20480  # OpenSSL's own limit for sessions in a context's cache
 _RESUMABLE_FOR = 86400
 
-SecretsOf = Callable[[str], tuple[bytes, ...]]
-"""The secrets of a PSK identity, at once, the preferred first; empty for an unknown one."""
+Keys = Callable[[str], list[tuple[bytes, Grant]]]
+"""The keys of a PSK identity, at once, the preferred first; empty for an unknown one."""
 
 
 class Profile:
@@ -83,9 +84,9 @@ class Profile:
 class PskProfile(Profile):
     """Peers that prove a pre-shared key (RFC 4279)."""
 
-    def __init__(self, short_tag: bool, secrets_of: SecretsOf, resumption: bool = False) -> None:
-        super().__init__(Kind.PSK, short_tag, resumption)
-        self._secrets_of = secrets_of
+    def __init__(self, kind: Kind, short_tag: bool, keys: Keys, resumption: bool = False) -> None:
+        super().__init__(kind, short_tag, resumption)
+        self._keys = keys
         self._callback = psk.serve(self.context, self._secret)
 
     def trial(self, hello: bytes) -> KeyTrial:
@@ -94,14 +95,17 @@ class PskProfile(Profile):
 
     def _secret(self, raw: bytes) -> bytes | None:
         name = _text(raw)
-        secrets = self._candidates(raw)
-        self._claim(Identity("psk", name), "" if secrets else f"unknown PSK identity {name!r}")
-        if not secrets:
+        keys = self._keys(name) if name else []
+        if not keys or self.current is None:
+            self._claim(Identity("psk", name), f"unknown PSK identity {name!r}")
             return None
-        return (self.current and self.current.secret) or secrets[0]
+        found = self.current.secret
+        secret, grant = next((key for key in keys if key[0] == found), keys[0])
+        self._claim(Identity("psk", name, grant=grant))
+        return secret
 
     def _candidates(self, raw: bytes) -> tuple[bytes, ...]:
-        return self._secrets_of(_text(raw)) if raw else ()
+        return tuple(secret for secret, _ in self._keys(_text(raw))) if raw else ()
 
 
 def _text(raw: bytes) -> str:
@@ -111,7 +115,8 @@ def _text(raw: bytes) -> str:
 class X509Profile(Profile):
     """Peers that may have, or must have, a certificate.
 
-    ``admits(identity)`` is asked within the handshake, when the chain is good; False refuses the peer.
+    ``admit(identity)`` is asked within the handshake, when the chain is good; it returns the identity, with
+    what its credential gives it, or None to refuse it.
     """
 
     def __init__(
@@ -121,13 +126,13 @@ class X509Profile(Profile):
         client_certificates: str,
         anchors: Iterable[x509.Certificate],
         naming: tuple[Naming, ...],
-        admits: Callable[[Identity], bool],
+        admit: Callable[[Identity], Identity | None],
         skip_validity: bool = False,
         resumption: bool = False,
     ) -> None:
         super().__init__(server.kind, short_tag, resumption)
         self._naming = naming
-        self._admits = admits
+        self._admit = admit
         self._anchor = ""
         context = self.context
         context.use_certificate(server.certificate)
@@ -164,9 +169,10 @@ class X509Profile(Profile):
             return self._refuse(
                 f"certificate of {subject!r} names no device (looked for {', '.join(self._naming)})"
             )
-        if not self._admits(identity):
+        admitted = self._admit(identity)
+        if admitted is None:
             return self._refuse(f"device {identity.name!r} is not admitted")
-        self._claim(identity)
+        self._claim(admitted)
         return True
 
     def _refuse(self, problem: str) -> bool:

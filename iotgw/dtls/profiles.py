@@ -6,24 +6,32 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from msgspec import structs
+
+from iotgw.credentials import Grant
 from iotgw.dtls import psk
 from iotgw.dtls.certificate import ServerCertificate, load_anchors, load_pem, load_pkcs12, signature
 from iotgw.dtls.identity import Identity
 from iotgw.dtls.profile import Profile, PskProfile, X509Profile
 from iotgw.dtls.settings import DtlsSettings, X509Settings
-from iotgw.errors import IotgwError
+from iotgw.errors import IotgwError, SettingsError
+from iotgw.wire.dtls.suites import Kind
 
 _UNLUCKY = 1024
 
 
 class Credentials(Protocol):
-    """What devices may prove themselves with. Asked within handshakes, so it answers at once."""
+    """What devices may prove themselves with; `iotgw.credentials.Credentials`. Answers at once."""
 
-    def secrets(self, identity: str) -> tuple[bytes, ...]:
-        """The secrets of a PSK identity that are good now, the preferred first; empty for an unknown one."""
+    def psk(self, identity: str) -> list[tuple[bytes, Grant]]:
+        """The keys that are good now for a PSK identity, the preferred first; empty for an unknown one."""
 
-    def knows(self, identity: Identity) -> bool | None:
-        """Whether a certificate's device is registered: None for unknown, False for a disabled one."""
+    @property
+    def several(self) -> bool:
+        """Whether an identity has more than one key now, or may have."""
+
+    def x509(self, *names: str) -> Grant | None:
+        """What a certificate's device name or fingerprint gives; None for an unknown one."""
 
 
 class ListenerProfiles:
@@ -36,21 +44,32 @@ class ListenerProfiles:
         self._turns: OrderedDict[str, int] = OrderedDict()
         self._psk: list[Profile] = []
         self._x509: list[Profile] = []
+        self._anchors = list(settings.x509.trust_anchors) if settings.x509 is not None else []
         self._signature: tuple[tuple[int, int, int], ...] = ()
         if settings.psk:
             psk.check()
-            self._psk = [PskProfile(short, self._secrets, settings.resumption) for short in (False, True)]
+            self._psk = [
+                PskProfile(kind, short, self._keys, settings.resumption)
+                for kind, short in ((Kind.EPHEMERAL_PSK, False), (Kind.PSK, False), (Kind.PSK, True))
+            ]
         if settings.x509 is not None:
-            self._signature = signature(settings.x509.files)
+            self._signature = self._files(settings.x509)
             self._x509 = self._load(settings.x509)
 
     def __iter__(self) -> Iterator[Profile]:
         return iter(self._psk + self._x509)
 
     def choose(self, suites: frozenset[int]) -> Profile | None:
-        """The profile for a ClientHello's suites: by the preferred authentication, long tags first."""
-        by_preference = self._psk + self._x509 if self._settings.prefer == "psk" else self._x509 + self._psk
-        return next((profile for profile in by_preference if profile.suites & suites), None)
+        """The profile for a ClientHello's suites.
+
+        By the preferred authentication; then forward secrecy before none, long tags before short ones. While
+        a key is rotated, plain exchanges go first: with those, `KeyTrial` finds which key the device has.
+        """
+        psk = self._psk
+        if psk and self._credentials.several:
+            psk = psk[1:] + psk[:1]
+        order = psk + self._x509 if self._settings.prefer == "psk" else self._x509 + psk
+        return next((profile for profile in order if profile.suites & suites), None)
 
     def failed(self, identity: Identity) -> None:
         """Prefer the next of this identity's secrets the next time.
@@ -61,10 +80,23 @@ class ListenerProfiles:
         if len(self._turns) > _UNLUCKY:
             self._turns.popitem(last=False)
 
+    def trust(self, anchors: list[str]) -> None:
+        """Trust the certificates of these files from the next handshake on. Raises SettingsError."""
+        x509 = self._settings.x509
+        if x509 is None or anchors == self._anchors:
+            return
+        before, self._anchors = self._anchors, anchors
+        try:
+            self._x509 = self._load(x509)
+        except SettingsError:
+            self._anchors = before
+            raise
+        self._signature = self._files(x509)
+
     def reread(self, event: Callable[..., object]) -> None:
         """Make the X.509 profiles anew if a file changed. Bad files are reported, and the old ones stay."""
         x509 = self._settings.x509
-        if x509 is None or (now := signature(x509.files)) == self._signature:
+        if x509 is None or (now := self._files(x509)) == self._signature:
             return
         self._signature = now
         try:
@@ -74,14 +106,17 @@ class ListenerProfiles:
         else:
             event("dtls-certificate", "read again, as the files changed", "info")
 
-    def _secrets(self, identity: str) -> tuple[bytes, ...]:
-        secrets = self._credentials.secrets(identity)
-        turn = self._turns.get(identity, 0) % len(secrets) if secrets else 0
-        return secrets[turn:] + secrets[:turn]
+    def _keys(self, identity: str) -> list[tuple[bytes, Grant]]:
+        keys = self._credentials.psk(identity)
+        turn = self._turns.get(identity, 0) % len(keys) if keys else 0
+        return keys[turn:] + keys[:turn]
+
+    def _files(self, x509: X509Settings) -> tuple[tuple[int, int, int], ...]:
+        return signature(x509.own_files + self._anchors)
 
     def _load(self, x509: X509Settings) -> list[Profile]:
         server = _server_certificate(x509)
-        anchors = load_anchors(x509.trust_anchors)
+        anchors = load_anchors(self._anchors)
         return [
             X509Profile(
                 short_tag=short,
@@ -89,20 +124,21 @@ class ListenerProfiles:
                 client_certificates=x509.client_certificates,
                 anchors=anchors,
                 naming=tuple(x509.naming),
-                admits=self._admits,
+                admit=self._admit,
                 skip_validity=x509.skip_validity_check_for_client_cert,
                 resumption=self._settings.resumption,
             )
             for short in (False, True)
             # OpenSSL has no RSA suite with an eight-byte tag
-            if not short or server.kind.value == "ecdsa"
+            if not short or server.kind is Kind.ECDSA
         ]
 
-    def _admits(self, identity: Identity) -> bool:
-        known = self._credentials.knows(identity)
-        if known is None:
-            return self._settings.x509 is not None and self._settings.x509.provision_devices
-        return known
+    def _admit(self, identity: Identity) -> Identity | None:
+        grant = self._credentials.x509(identity.name, identity.fingerprint)
+        x509 = self._settings.x509
+        if grant is None:
+            return identity if x509 is not None and x509.provision_devices else None
+        return structs.replace(identity, grant=grant) if grant.enabled else None
 
 
 def _server_certificate(x509: X509Settings) -> ServerCertificate:

@@ -48,12 +48,12 @@ class X509Settings(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
             raise ValueError("trustAnchors: client certificates need at least one file of trust anchors")
 
     @property
-    def files(self) -> list[str]:
-        """Every file that these settings name."""
-        own = (
-            [self.pem.cert_file, self.pem.key_file] if self.pem else [self.keystore.store_file]  # type: ignore[union-attr]
-        )
-        return [path for path in own if path] + self.trust_anchors
+    def own_files(self) -> list[str]:
+        """The files of the server's certificate and key."""
+        if self.keystore is not None:
+            return [self.keystore.store_file]
+        assert self.pem is not None
+        return [path for path in (self.pem.cert_file, self.pem.key_file) if path]
 
 
 class Timings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

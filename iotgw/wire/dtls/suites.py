@@ -9,6 +9,7 @@ class Kind(Enum):
     """How a suite authenticates."""
 
     PSK = "psk"
+    EPHEMERAL_PSK = "ephemeral psk"
     ECDSA = "ecdsa"
     RSA = "rsa"
 
@@ -21,8 +22,8 @@ SUITES: dict[int, tuple[str, Kind, bool]] = {
     0xC0A4: ("PSK-AES128-CCM", Kind.PSK, False),
     0xC0A5: ("PSK-AES256-CCM", Kind.PSK, False),
     0xCCAB: ("PSK-CHACHA20-POLY1305", Kind.PSK, False),
-    0xCCAC: ("ECDHE-PSK-CHACHA20-POLY1305", Kind.PSK, False),
-    0xC037: ("ECDHE-PSK-AES128-CBC-SHA256", Kind.PSK, False),
+    0xCCAC: ("ECDHE-PSK-CHACHA20-POLY1305", Kind.EPHEMERAL_PSK, False),
+    0xC037: ("ECDHE-PSK-AES128-CBC-SHA256", Kind.EPHEMERAL_PSK, False),
     0x00AE: ("PSK-AES128-CBC-SHA256", Kind.PSK, False),
     0x008C: ("PSK-AES128-CBC-SHA", Kind.PSK, False),
     0xC0A8: ("PSK-AES128-CCM8", Kind.PSK, True),

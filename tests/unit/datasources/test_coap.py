@@ -94,7 +94,7 @@ class House:
         return datasource, intake
 
     def device(self, datasource):
-        host, port = datasource._port.address
+        host, port = datasource._ports[0][0].address
         device = Device((host, port))
         self.ports.append(reactor.listenUDP(0, device, interface="127.0.0.1"))
         return device
@@ -151,7 +151,7 @@ async def test_path_prefixes_stand_in_front_of_the_routing_key(house):
 async def test_datasources_share_a_port_and_one_closes_without_the_other(house):
     first, one = await house.datasource("k1")
     second, two = await house.datasource("k2")
-    assert first._port is second._port
+    assert first._ports[0][0] is second._ports[0][0]
     device = house.device(first)
     await device.post("i/k1", b"1", mid=1)
     await device.post("i/k2", b"2", mid=2)

@@ -1,1 +1,0 @@
-"""The commands of `iotgwctl`, one file per noun. Each has ``add(commands)``."""

@@ -1,0 +1,89 @@
+"""A coap datasource behind DTLS on a loopback port, with an intake that the test looks into."""
+
+from __future__ import annotations
+
+import os
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.utils import getProcessOutputAndValue
+
+from iotgw.datasources.coap import CoapSettings, CoapType
+from iotgw.extension import DatasourceContext, convert
+from iotgw.model import Answer, Status
+from tests.credential_registry import Registry
+from tests.peers.process import find
+
+
+class Intake:
+    """Stores everything at once. ``told`` are the events as (type, message)."""
+
+    room = True
+    guard = None
+
+    def __init__(self):
+        self.received, self.told, self._waiting = [], [], []
+
+    def receive(self, payload, metadata, answer, received_ms=0):
+        self.received.append((payload, metadata))
+        answer(Answer(Status.STORED))
+
+    def event(self, type, message, severity="info", **detail):
+        self.told.append((type, message))
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.callback(None)
+
+    async def event_with(self, words):
+        """The first event whose message has these words, once it is there."""
+        while True:
+            for _, message in self.told:
+                if words in message:
+                    return message
+            waiting = Deferred()
+            self._waiting.append(waiting)
+            await waiting
+
+
+class House:
+    """Datasources of one type instance."""
+
+    def __init__(self):
+        self.registry = Registry()
+        self.type = CoapType(reactor)
+        self.datasources = []
+
+    async def open(self, key="k", tenant="default", **settings):
+        """A datasource behind DTLS: its intake."""
+        configuration = {
+            "interface": "127.0.0.1",
+            "port": 0,
+            "securePort": 0,
+            "securityMode": "DTLS",
+            **settings,
+        }
+        intake = Intake()
+        context = DatasourceContext(f"id-{key}", f"ds-{key}", tenant, key, {}, intake, reactor, self.registry)
+        datasource = self.type.build(convert(configuration, CoapSettings), context)
+        await datasource.start()
+        intake.datasource = datasource
+        self.datasources.append(datasource)
+        return intake
+
+    def uri(self, index=0, path="/i/k"):
+        return f"coaps://127.0.0.1:{self.port(index).address[1]}{path}"
+
+    def port(self, index=0):
+        return self.datasources[index]._secure_ports()[0]
+
+    async def close(self):
+        for datasource in self.datasources:
+            await datasource.stop()
+
+
+async def run(command, *arguments):
+    """Run a peer's program: its output and errors as one text, and its exit status."""
+    out, err, status = await getProcessOutputAndValue(
+        find(command), [str(a) for a in arguments], env=os.environ
+    )
+    return (out + err).decode(errors="replace"), status
