@@ -37,15 +37,19 @@ class Response(Struct):
 class Client:
     """Speaks JSON to the API as one token's owner."""
 
-    def __init__(self, port: int, token: str, agent: Any) -> None:
+    def __init__(self, port: int, token: str, agent: Any, saved: Any) -> None:
         self.base = f"http://127.0.0.1:{port}"
         self.token = token
         self.agent = agent
+        self.saved = saved
 
     async def __call__(
         self, method: str, path: str, value: Any = None, headers: dict[str, str] | None = None,
         data: bytes | None = None,
     ) -> Response:  # fmt: skip
+        if self.saved is not None:
+            await self.saved
+            self.saved = None
         given = dict(headers or {})
         if self.token:
             given.setdefault("Authorization", f"Bearer {self.token}")
@@ -102,10 +106,10 @@ class Bench:
         )
         self.uploads: Any = None
 
-    def token(self, role: Any, tenant: str = ALL_TENANTS, expires_ms: int = 0) -> str:
+    def token(self, role: Any, tenant: str = ALL_TENANTS, expires_ms: int = 0) -> tuple[str, Any]:
+        """A new token's text, and the Deferred of its being saved."""
         text, body = mint(role, tenant, expires_ms)
-        self.registry.create("token", "default", f"{role} {body['key']}", body)
-        return text
+        return text, self.registry.create("token", "default", f"{role} {body['key']}", body)
 
 
 @pytest.fixture
@@ -124,8 +128,8 @@ def connect(bench: Bench) -> Iterator[Any]:
         if not ports:
             site = ApiSite(api_site(bench.parts, bench.uploads), max_body=64 << 10)
             ports.append(reactor.listenTCP(0, site, interface="127.0.0.1"))  # type: ignore[attr-defined]
-        token = bench.token(role, tenant, **more) if role else ""
-        return Client(ports[0].getHost().port, token, agent)
+        token, saved = bench.token(role, tenant, **more) if role else ("", None)
+        return Client(ports[0].getHost().port, token, agent, saved)
 
     yield make
     for port in ports:

@@ -1,0 +1,142 @@
+"""The API over the real registry, journal and gateway: what a fresh gateway does first."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+
+from iotgw.api.auth import ensure_admin_token
+from iotgw.datasources.rest import HttpType
+from iotgw.extension import Types
+from iotgw.gateway import Gateway
+from iotgw.observe.events import EventLog
+from iotgw.store.devices import Devices
+from iotgw.store.journal import Journal
+from iotgw.store.registry import Registry
+from iotgw.versions import ConverterVersions
+
+from . import memory
+
+
+class Quiet:
+    """A delivery service and a downlink queue with nothing to do."""
+
+    def room(self) -> bool:
+        return True
+
+    def feed(self, records: Any) -> None: ...
+
+    def waiting(self, tenant: str, device: str) -> bool:
+        return False
+
+
+class House:
+    """The parts that the API needs, started over a directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.registry = Registry(reactor, folder)
+        self.journal = Journal(reactor, folder / "journal.db")
+        self.events = EventLog(folder / "events.db", reactor)
+        self.devices = Devices(reactor, folder)
+        self.converters = memory.MemoryConverters()
+        self.versions = ConverterVersions(self.registry, self.converters, memory.LIBRARY)
+        self.types = Types("none", reactor, [HttpType])
+        quiet = Quiet()
+        self.gateway = Gateway(
+            journal=self.journal, registry=self.registry, converters=self.converters, versions=self.versions,
+            delivery=quiet, devices=self.devices, events=self.events, downlinks=quiet, types=self.types,
+            reactor=reactor,
+        )  # fmt: skip
+
+    async def start(self, bench: Any) -> None:
+        await self.registry.start()
+        await self.events.start()
+        await self.devices.start()
+        await self.journal.start(self.gateway)
+        await self.gateway.start()
+        bench.parts = msgspec.structs.replace(
+            bench.parts, registry=self.registry, journal=self.journal, events=self.events, devices=self.devices,
+            gateway=self.gateway, versions=self.versions, datasource_types=self.types, clock=reactor,
+        )  # fmt: skip
+        bench.registry = self.registry
+        bench.uploads = self.types.get("http").resource  # type: ignore[attr-defined]
+
+    async def stop(self) -> None:
+        await self.gateway.stop()
+        for part in (self.journal, self.devices, self.events, self.registry):
+            await part.stop()
+
+
+@pytest.fixture
+def house(bench: Any, tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    pytest_twisted.blockon(Deferred.fromCoroutine(house.start(bench)))
+    yield house
+    pytest_twisted.blockon(Deferred.fromCoroutine(house.stop()))
+
+
+def inline(function: Any) -> Any:
+    return pytest_twisted.ensureDeferred(function)
+
+
+@inline
+async def test_the_first_admin_token_is_written_once_to_a_file_of_its_owner(
+    house: House, connect: Any
+) -> None:
+    path = house.folder / "admin-token"
+    assert await ensure_admin_token(house.registry, path) is True
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    text = path.read_text()
+    assert await ensure_admin_token(house.registry, path) is False
+    assert path.read_text() == text
+    client = connect("")
+    client.token = text.strip()
+    assert (await client("GET", "/tokens")).json["items"][0]["name"] == "admin"
+    assert text.strip().split("_", 2)[2].encode() not in (house.folder / "registry.db").read_bytes()
+
+
+@inline
+async def test_an_upload_is_seen_as_a_message_and_its_datasource_comes_and_goes(
+    house: House, connect: Any
+) -> None:
+    client = connect()
+    await client.ok("POST", "/converters", {"name": "mine", "script": "function mark() {}"})
+    made = await client.ok("POST", "/datasources", {"name": "web", "type": "http", "converter": "mine"})
+    assert made["status"]["state"] == "listening"
+    path = f"/i/{made['routingKey']}"
+    assert (await client("POST", path, data=b"hello")).status == 204
+    assert (await client.ok("POST", "/datasources/web/inject", {"text": "by hand"}))["status"] == "stored"
+    first, second = (await client.ok("GET", "/messages"))["items"]
+    assert (first["metadata"]["simulated"], first["datasource"]) == (True, "web")
+    assert second["payload"] == "aGVsbG8="
+    await client.ok("PATCH", "/datasources/web", {"enabled": False})
+    assert (await client("POST", path, data=b"hello")).status == 404
+    await client.ok("DELETE", "/datasources/web")
+    assert {each["type"] for each in (await client.ok("GET", "/events"))["items"]} >= {"started", "stopped"}
+
+
+@inline
+async def test_a_second_datasource_of_one_key_is_refused_and_the_first_goes_on(
+    house: House, connect: Any
+) -> None:
+    client = connect()
+    await client.ok("POST", "/datasources", {"name": "web", "type": "http", "routingKey": "key"})
+    busy = {
+        "name": "own",
+        "type": "http",
+        "configuration": {"endpoint": client.base.replace("http://127.0.0.1", "tcp")},
+    }
+    answer = await client("POST", "/datasources", busy)
+    assert answer.status == 409
+    assert "could not be opened" in answer.json["detail"]
+    assert [each["name"] for each in (await client.ok("GET", "/datasources"))["items"]] == ["web"]
+    assert (await client("POST", "/i/key", data=b"x")).status == 204
