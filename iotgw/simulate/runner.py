@@ -1,0 +1,239 @@
+"""Lets simulated devices speak to a gateway over real sockets, at a rate, and counts what came of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import DatagramProtocol, Protocol
+from twisted.python.failure import Failure
+
+from iotgw.simulate.device import Device
+from iotgw.simulate.dragino import DraginoNode
+from iotgw.simulate.lobaro import LobaroGateway
+from iotgw.simulate.plain import JsonSensor
+from iotgw.simulate.tekelek import TekelekSensor
+
+MAX_OPEN = 1_000
+"""Connections at once; with more, uplinks wait for one to end."""
+
+
+class Kind(Struct, frozen=True):
+    """A protocol: its devices, its default port, and whether it is TCP or UDP."""
+
+    make: Callable[[random.Random], Device]
+    port: int
+    is_udp: bool = False
+    is_answered: bool = False
+    """Whether the server says that it has the uplink."""
+    about: str = ""
+
+
+KINDS = {
+    "tekelek": Kind(
+        TekelekSensor, 55345, is_answered=True, about="TEK 811 ultrasonic level sensors over TCP"
+    ),
+    "dragino": Kind(DraginoNode, 5600, about="Dragino NDDS75 distance sensors over TCP"),
+    "dragino-udp": Kind(DraginoNode, 5600, is_udp=True, about="the same over UDP"),
+    "lobaro-udp": Kind(LobaroGateway, 1064, is_udp=True, about="Lobaro wMBus gateways over legacy UDP"),
+    "tcp": Kind(
+        JsonSensor, 10560, about="JSON documents over TCP, for the handlers TEXT (maxFrameLength) and JSON"
+    ),
+    "udp": Kind(JsonSensor, 11560, is_udp=True, about="JSON documents over UDP"),
+}
+
+
+class Plan(Struct, frozen=True):
+    """What to do: ``count`` uplinks of ``devices`` devices in turn, ``rate`` a second (0: as fast as it goes)."""
+
+    kind: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    count: int = 10
+    rate: float = 1.0
+    devices: int = 10
+    patience: float | None = None
+    seed: int | None = None
+
+
+class Summary(Struct):
+    """What came of it. ``failed`` are connections that couldn't be made or broke."""
+
+    sent: int = 0
+    answered: int = 0
+    downlinks: int = 0
+    failed: int = 0
+    unanswered: int = 0
+    seconds: float = 0.0
+    last_error: str = ""
+
+
+def run(reactor: Any, plan: Plan, progress: Callable[[Summary], None] = lambda _: None) -> Deferred[Summary]:
+    """Carry out a plan; fires with its `Summary`."""
+    return _Run(reactor, plan, progress).start()
+
+
+class _Run:
+    def __init__(self, reactor: Any, plan: Plan, progress: Callable[[Summary], None]) -> None:
+        self.reactor = reactor
+        self.plan = plan
+        self.kind = KINDS[plan.kind]
+        rng = random.Random(plan.seed)
+        self._devices = [self.kind.make(rng) for _ in range(max(1, min(plan.devices, plan.count)))]
+        self._busy: set[str] = set()
+        self.summary = Summary()
+        self._progress = progress
+        self._next = 0
+        self._open = 0
+        self._began = 0.0
+        self._done: Deferred[Summary] = Deferred()
+
+    def start(self) -> Deferred[Summary]:
+        self._began = self.reactor.seconds()
+        self._step()
+        return self._done
+
+    def now_ms(self) -> int:
+        return int(self.reactor.seconds() * 1000)
+
+    def _step(self) -> None:
+        plan = self.plan
+        due = plan.count
+        if plan.rate > 0:
+            due = min(due, int((self.reactor.seconds() - self._began) * plan.rate) + 1)
+        while self._next < due and self._open < MAX_OPEN:
+            device = self._devices[self._next % len(self._devices)]
+            if device.identity in self._busy:
+                break  # a device does one thing at a time
+            self._next += 1
+            self._open += 1
+            self._busy.add(device.identity)
+            _udp(self, device) if self.kind.is_udp else _tcp(self, device)
+        if self._next < plan.count:
+            self.reactor.callLater(min(0.1, 1 / plan.rate) if plan.rate > 0 else 0.01, self._step)
+
+    def ended(self, device: Device, answered: bool, error: str = "") -> None:
+        """A device has done its uplink."""
+        summary = self.summary
+        self._open -= 1
+        self._busy.discard(device.identity)
+        if error:
+            summary.failed += 1
+            summary.last_error = error
+        elif answered:
+            summary.answered += 1
+        else:
+            summary.unanswered += 1
+        self._progress(summary)
+        if self._next >= self.plan.count and not self._open and not self._done.called:
+            summary.seconds = self.reactor.seconds() - self._began
+            self._done.callback(summary)
+
+    def patience(self, device: Device) -> float:
+        return device.patience if self.plan.patience is None else self.plan.patience
+
+    @property
+    def port(self) -> int:
+        return self.plan.port or self.kind.port
+
+
+class _Speech(Protocol):
+    """A device's TCP connection."""
+
+    def __init__(self, run: _Run, device: Device) -> None:
+        self._run = run
+        self._device = device
+        self._answered = False
+        self._timer: Any = None
+
+    def connectionMade(self) -> None:
+        """Say what there is to say."""
+        self.transport.write(self._device.uplink(self._run.now_ms()))  # type: ignore[union-attr]
+        self._run.summary.sent += 1
+        self._listen()
+
+    def _listen(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = self._run.reactor.callLater(self._run.patience(self._device), self._hang_up)
+
+    def _hang_up(self) -> None:
+        self.transport.loseConnection()  # type: ignore[union-attr]
+
+    def dataReceived(self, data: bytes) -> None:
+        """Do as told."""
+        reaction = self._device.received(data, self._run.now_ms())
+        self._answered |= reaction.is_answer
+        self._run.summary.downlinks += reaction.downlinks
+        if reaction.send:
+            self.transport.write(reaction.send)  # type: ignore[union-attr]
+        if reaction.is_done:
+            self._hang_up()
+        else:
+            self._listen()
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        """The end of this uplink."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        error = "" if reason.check(ConnectionDone) else reason.getErrorMessage()
+        self._run.ended(self._device, self._answered, error)
+
+
+def _tcp(run: _Run, device: Device) -> None:
+    endpoint = HostnameEndpoint(run.reactor, run.plan.host, run.port)
+    connectProtocol(endpoint, _Speech(run, device)).addErrback(
+        lambda failure: run.ended(device, False, failure.getErrorMessage())
+    )
+
+
+class _Shout(DatagramProtocol):
+    """A device's UDP socket, for one datagram."""
+
+    noisy = False
+
+    def __init__(self, run: _Run, device: Device) -> None:
+        self._run = run
+        self._device = device
+        self._answered = False
+        self._error = ""
+        self._port: Any = None
+        self._timer: Any = None
+
+    def speak(self, host: str) -> None:
+        reactor = self._run.reactor
+        self._port = reactor.listenUDP(0, self, interface="::" if ":" in host else "")
+        transport = self.transport
+        transport.connect(host, self._run.port)  # type: ignore[union-attr]
+        transport.write(self._device.uplink(self._run.now_ms()), None)  # type: ignore[union-attr]
+        self._run.summary.sent += 1
+        self._timer = reactor.callLater(self._run.patience(self._device), self._end)
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        """A downlink."""
+        reaction = self._device.received(datagram, self._run.now_ms())
+        self._answered |= reaction.is_answer
+        self._run.summary.downlinks += reaction.downlinks
+
+    def connectionRefused(self) -> None:
+        """Nobody listens there."""
+        self._error = "connection refused"
+
+    def _end(self) -> None:
+        self._port.stopListening()
+        self._run.ended(self._device, self._answered, self._error)
+
+
+def _udp(run: _Run, device: Device) -> None:
+    host = run.plan.host
+    speaking: Deferred[Any] = (
+        succeed(host) if isIPv6Address(host) else maybeDeferred(run.reactor.resolve, host)
+    )
+    speaking.addCallback(_Shout(run, device).speak)
+    speaking.addErrback(lambda failure: run.ended(device, False, failure.getErrorMessage()))

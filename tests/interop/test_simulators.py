@@ -1,0 +1,121 @@
+"""Simulated devices and the datasources over real sockets on loopback."""
+
+from __future__ import annotations
+
+import socket
+
+import msgspec
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+
+from iotgw.datasources.dragino import DraginoSettings, DraginoType, DraginoUdpSettings, DraginoUdpType
+from iotgw.datasources.lobaro import LobaroUdpSettings, LobaroUdpType
+from iotgw.datasources.tcp import TcpSettings, TcpType
+from iotgw.datasources.tekelek import TekelekSettings, TekelekType
+from iotgw.datasources.udp import UdpSettings, UdpType
+from iotgw.simulate.runner import Plan, run
+from tests.unit.datasources.fakes import FakeIntake, context
+
+SOURCES = {
+    "tekelek": (TekelekType, TekelekSettings, {"linger": 0.0}),
+    "dragino": (DraginoType, DraginoSettings, {"pause": 0.05}),
+    "dragino-udp": (DraginoUdpType, DraginoUdpSettings, {}),
+    "lobaro-udp": (LobaroUdpType, LobaroUdpSettings, {}),
+    "tcp": (TcpType, TcpSettings, {"handler": {"type": "JSON"}}),
+    "udp": (UdpType, UdpSettings, {"handler": {"type": "JSON"}}),
+}
+PATIENCE = {"dragino": 0.3, "dragino-udp": 0.3, "lobaro-udp": 0.1, "tcp": 0.1, "udp": 0.1}
+
+
+def open_source(kind: str, interface: str = "127.0.0.1"):
+    factory, type_, more = SOURCES[kind]
+    intake = FakeIntake()
+    settings = msgspec.convert({"port": 0, "interface": interface, **more}, type_)
+    source = factory(reactor).build(settings, context(intake, reactor))
+    return source, intake
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest_twisted.ensureDeferred
+async def test_every_simulated_uplink_arrives(kind, host):
+    if host == "::1" and not has_ipv6():
+        pytest.skip("this machine has no IPv6 loopback")
+    source, intake = open_source(kind, host)
+    await source.start()
+    try:
+        plan = Plan(
+            kind, host, source.port, count=20, rate=0, devices=20, patience=PATIENCE.get(kind), seed=7
+        )
+        summary = await run(reactor, plan)
+    finally:
+        await source.stop()
+    assert (summary.sent, summary.failed) == (20, 0)
+    assert len(intake.received) == 20 and intake.rejected == []
+    assert {facts["remoteIp"] for _, facts in intake.received} == {host}
+    if kind == "tekelek":
+        assert summary.answered == 20
+
+
+@pytest_twisted.ensureDeferred
+async def test_commands_reach_a_simulated_tekelek_and_its_answers_come_back():
+    source, intake = open_source("tekelek")
+    await source.start()
+    try:
+        plan = Plan("tekelek", "127.0.0.1", source.port, count=1, devices=1, seed=7)
+        await run(reactor, plan)
+        imei = intake.received[0][1]["identity"]
+        intake.put(imei, b"R1=02", b"R6=02")
+        summary = await run(reactor, plan)
+    finally:
+        await source.stop()
+    assert summary.downlinks == 2 and summary.answered == 1
+    assert [facts["messageName"] for _, facts in intake.received[1:]] == ["scheduled", "registers", "status"]
+    assert [state for _, state in intake.outcomes] == ["sent", "sent", "delivered", "delivered"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_downlink_reaches_a_simulated_node_over_tcp_and_udp():
+    for kind in ("dragino", "dragino-udp"):
+        source, intake = open_source(kind)
+        await source.start()
+        try:
+            plan = Plan(kind, "127.0.0.1", source.port, count=1, devices=1, seed=7, patience=0.5)
+            await run(reactor, plan)
+            intake.put(intake.received[0][1]["identity"], bytes.fromhex("01000384"))
+            summary = await run(reactor, plan)
+        finally:
+            await source.stop()
+        assert summary.downlinks == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_port_that_is_taken_is_told():
+    first, _ = open_source("tcp")
+    await first.start()
+    try:
+        settings = msgspec.convert({"port": first.port, "interface": "127.0.0.1"}, TcpSettings)
+        second = TcpType(reactor).build(settings, context(FakeIntake(), reactor))
+        with pytest.raises(Exception, match="Address already in use"):
+            await second.start()
+    finally:
+        await first.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_nobody_listens():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    summary = await run(reactor, Plan("tekelek", "127.0.0.1", port, count=2, rate=0, devices=2))
+    assert (summary.failed, summary.sent) == (2, 0) and "refused" in summary.last_error

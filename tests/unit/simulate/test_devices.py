@@ -1,0 +1,89 @@
+"""Simulated devices send what real ones send: the decoders understand every word."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from iotgw.simulate.device import imei
+from iotgw.simulate.dragino import DraginoNode
+from iotgw.simulate.lobaro import LobaroGateway
+from iotgw.simulate.tekelek import TekelekSensor
+from iotgw.wire import dragino, lobaro, tekelek
+from iotgw.wire.framing import Frame
+
+NOW = 1_795_262_400_000
+
+
+def test_a_made_up_imei_has_a_right_check_digit():
+    # the example of 3GPP TS 23.003 annex B has the digits 49015420323751, check digit 8
+    class Fixed(random.Random):
+        def randrange(self, *_):
+            return 323751
+
+    assert imei(Fixed(), "49015420") == "490154203237518"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_simulated_tek811_sends_right_frames(seed):
+    sensor = TekelekSensor(random.Random(seed))
+    for _ in range(30):
+        (event,) = tekelek.TekelekFramer().feed(sensor.uplink(NOW))
+        facts = tekelek.metadata(event.data, NOW)
+    assert (facts["crcOk"], facts["imei"], facts["deviceModel"]) == (True, sensor.identity, "TEK811")
+    assert facts["rtcTime"] == "12:00" and facts["sampleTimes"][0] == NOW
+    assert len(event.data) == 140 and event.data[26 + 4 * 27 : 138] != bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("command", "types"),
+    [
+        ("R1=01", [4]),
+        ("R1=02", [6]),
+        ("R1=20", [8]),
+        ("R6=02", [16]),
+        ("R7=23", [17]),
+        ("R1=02,R6=02", [6, 16]),
+    ],
+)
+def test_it_answers_commands_with_the_frame_that_they_ask_for(command, types):
+    sensor = TekelekSensor(random.Random(1))
+    sensor.uplink(NOW)
+    reaction = sensor.received(f"TEK811,{command}\r\n".encode(), NOW)
+    frames = [event.data for event in tekelek.TekelekFramer().feed(reaction.send)]
+    assert [tekelek.metadata(frame, NOW)["messageType"] for frame in frames] == types
+    assert not reaction.is_done
+
+
+def test_it_sets_registers_and_sleeps_when_it_is_told_to():
+    sensor = TekelekSensor(random.Random(1))
+    assert not sensor.received(b"TEK811,S0=8", NOW).downlinks
+    assert sensor.received(b"1,S1=02\r\n", NOW).downlinks == 2
+    text = sensor.received(b"TEK811,R1=02\r\n", NOW).send
+    assert b"S0=81,S1=02" in text
+    assert sensor.received(b"TEK811,R3=ACTIVE,R1=80\r\n", NOW).is_done
+
+
+def test_a_simulated_position_and_a_ready_are_understood():
+    sensor = TekelekSensor(random.Random(1))
+    (frame,) = tekelek.TekelekFramer().feed(sensor.received(b"TEK811,R7=23\r\n", NOW).send)
+    assert tekelek.metadata(frame.data, NOW)["gpsTime"] == NOW
+    assert tekelek.TekelekFramer().feed(sensor.received(b"TEK811,R1=40\r\n", NOW).send) == [Frame(b"RDY,0")]
+
+
+def test_a_simulated_nddds75_is_recognised():
+    node = DraginoNode(random.Random(1))
+    facts = dragino.metadata(dragino.parse(node.uplink(NOW)))
+    assert (facts["deviceModel"], facts["imei"], facts["firmware"]) == ("NDDS75", node.identity, "1.5.2")
+    node.received(bytes.fromhex("01000e10"), NOW)
+    frame = node.uplink(NOW)
+    assert int.from_bytes(frame[23:27], "big") == NOW // 1000 - 3600 or frame[17:21] == (
+        NOW // 1000
+    ).to_bytes(4, "big")
+
+
+def test_a_simulated_lobaro_gateway_counts_its_messages():
+    gateway = LobaroGateway(random.Random(1))
+    first, second = (lobaro.parse(gateway.uplink(NOW)) for _ in range(2))
+    assert (first.counter, second.counter) == (1, 2) and first.identity == gateway.identity
