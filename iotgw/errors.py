@@ -1,5 +1,9 @@
 """The errors of iotgw: a small tree. A message says what was expected, what came, and where."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class IotgwError(Exception):
     """Base of every error that iotgw raises on purpose."""
@@ -27,6 +31,14 @@ class Conflict(IotgwError):
 
 class StillReferenced(Conflict):
     """The resource can't be deleted while others name it."""
+
+
+class ConversionFailed(IotgwError):
+    """A downlink converter's script failed; ``error`` is the `iotgw.model.ConversionError`."""
+
+    def __init__(self, error: Any) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 class Unavailable(IotgwError):

@@ -1,0 +1,209 @@
+"""What a worker does with a script besides running it for uplinks: load it, compile it, try it, encode with it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import msgspec
+
+from iotgw.converters import position
+from iotgw.converters.careful import careful
+from iotgw.converters.dialect import ENTRIES, detect, looks_like_tbel, named
+from iotgw.converters.downlink import Encoded, encoded
+from iotgw.converters.engines import Engine, Stopped
+from iotgw.converters.output import Refused
+from iotgw.converters.protocol import Call
+from iotgw.converters.script import HEAP, Arm, Engines, LoadFailed, Script, load
+from iotgw.errors import SettingsError
+from iotgw.model import Conversion, ConversionError, ConverterSpec, ConverterVersion
+
+_COLUMNS_KEPT = 256
+_columns: dict[tuple[str, int, str], int | None] = {}
+
+
+def with_column(
+    script: Script, conversion: Conversion, call: Call, state: bytes, engines: Engines, arm: Arm
+) -> Conversion:
+    """Duktape knows lines only: run the call once more in QuickJS for the column of the same error."""
+    error = conversion.error
+    if error is None or error.line is None or error.column is not None or "quickjs" not in engines:
+        return conversion
+    place = (script.version.key, error.line, error.name)
+    if place not in _columns:
+        if len(_columns) >= _COLUMNS_KEPT:
+            _columns.clear()
+        arm(script.version.time_limit * 2 + 0.1)
+        version = msgspec.structs.replace(script.version, engine="quickjs")
+        try:
+            twin, _ = load(version, engines).convert(call.payload, call.metadata, call.received_ms, state)
+        except LoadFailed as failed:
+            twin = Conversion(error=failed.error)
+        same = twin.error is not None and twin.error.line == error.line
+        _columns[place] = twin.error.column if same and twin.error is not None else None
+    column = _columns[place]
+    if column is None:
+        return conversion
+    stack = error.stack.replace(f"({error.line})", f"({error.line}:{column})", 1)
+    return msgspec.structs.replace(
+        conversion, error=msgspec.structs.replace(error, column=column, stack=stack)
+    )
+
+
+def attempt(what: str, body: dict[str, Any], engines: Engines, arm: Arm) -> bytes:
+    """Do what a person asked for; JSON. What a script does wrong is part of the answer."""
+    if what == "compile":
+        answer: Any = compile_(body, engines, arm)
+    elif what == "test":
+        answer = test(body, engines, arm)
+    else:
+        answer = encode(body, engines, arm)
+    return msgspec.json.encode(answer)
+
+
+# --- compile ---
+
+
+def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
+    """Find engine and dialect of a `ConverterSpec`: ``{dialect, engine}`` or ``{path, problem}``."""
+    spec = msgspec.convert(body["spec"], ConverterSpec)
+    limit: float = body["timeLimit"]
+    try:
+        name, engine = _engine_for(spec, engines, limit, arm)
+        if spec.dialect != "auto":
+            dialect = named(spec.dialect, spec.type)
+        else:
+            arm(limit + 0.1)
+            # both engines agree on what is a program, and Duktape takes a stray `return` for one
+            source = json.dumps(spec.script)
+            is_body = "true" not in engine.call("program", source)
+            names = [] if is_body else _names(engine, spec.script)
+            dialect = detect(spec.script, spec.type, is_body, names)
+        version = ConverterVersion(
+            "draft", 0, spec.name, spec.type, spec.script, dialect.name, name, time_limit=limit,
+            options=spec.options,
+        )  # fmt: skip
+        arm(limit * 2 + 0.2)
+        load(version, engines)
+    except SettingsError as error:
+        return {"path": error.path, "problem": error.problem}
+    except LoadFailed as failed:
+        error_ = _columned(failed.error, spec.script, engines)
+        return {"path": "script", "problem": _place(error_), "line": error_.line, "column": error_.column}
+    except Stopped:
+        return {"path": "script", "problem": f"the script did not load within {limit * 1000:.0f} ms"}
+    return {"dialect": dialect.name, "engine": name}
+
+
+def _engine_for(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -> tuple[str, Engine]:
+    wanted = list(engines) if spec.engine == "auto" else [spec.engine]
+    error: ConversionError | None = None
+    for name in wanted:
+        if name not in engines:
+            raise SettingsError("engine", f"expected one of {', '.join(engines)} here, got {name!r}")
+        arm(limit + 0.1)
+        engine = engines[name](limit, HEAP)
+        answer = engine.call("compile", json.dumps(spec.script))
+        if answer == "{}":
+            return name, engine
+        error = position.explain(
+            answer if answer.isascii() else engine.call("ascii", ""), engine.line_offset
+        )[0]
+    assert error is not None
+    error = _columned(error, spec.script, engines)
+    if looks_like_tbel(spec.script):
+        raise SettingsError(
+            "script",
+            "this is not JavaScript but looks like TBEL, ThingsBoard's own language, which is not supported: "
+            f"use the JavaScript form of the converter ({_place(error)})",
+        )
+    raise LoadFailed(error)
+
+
+def _columned(error: ConversionError, script: str, engines: Engines) -> ConversionError:
+    """The same syntax error as QuickJS tells it, which knows columns."""
+    if error.column is None and error.name == "SyntaxError" and "quickjs" in engines:
+        engine = engines["quickjs"](0.25, HEAP)
+        answer = engine.call("compile", json.dumps(script))
+        if answer.startswith("!"):
+            told = position.explain(answer, engine.line_offset)[0]
+            if told.line is not None:
+                return told
+    return error
+
+
+def _names(engine: Engine, script: str) -> list[str]:
+    answer = engine.call("load", json.dumps({"shape": "functions", "names": ENTRIES, "source": script}))
+    if not answer.isascii():
+        answer = engine.call("ascii", "")
+    if answer.startswith("!"):
+        raise LoadFailed(*position.explain(answer, engine.line_offset))
+    names: list[str] = json.loads(answer)["names"]
+    return names
+
+
+def _place(error: ConversionError) -> str:
+    where = "" if error.line is None else f"line {error.line}, "
+    where += "" if error.column is None else f"column {error.column}, "
+    return f"{where.rstrip(', ')}{': ' if where else ''}{error.name}: {error.message}"
+
+
+# --- try ---
+
+
+_NOTHING: dict[str, Any] = {"result": None, "telemetry": [], "warnings": [], "logs": [], "acks": []}
+
+
+def test(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
+    """One conversion for a person: what the script returned, and what came of it."""
+    version = msgspec.convert(body["version"], ConverterVersion)
+    call = Call(0, body["payload"], body["metadata"], body["receivedMs"])
+    state = b"{}" if version.options.get("state") else b""
+    started = time.perf_counter()
+    raw: Any = None
+    hanging = careful(version, call, state, engines, arm) if body.get("careful") else None
+    if hanging is not None:
+        return {**_NOTHING, "durationMs": version.time_limit * 1000, "error": hanging.error}
+    try:
+        arm(version.time_limit + 0.1)
+        script = load(version, engines)
+        arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0))
+        started = time.perf_counter()
+        conversion, _ = script.convert(call.payload, call.metadata, call.received_ms, state)
+        spent = time.perf_counter() - started
+        raw = script.last
+        if version.engine == "duktape":
+            conversion = with_column(script, conversion, call, state, engines, arm)
+    except LoadFailed as failed:
+        spent = time.perf_counter() - started
+        conversion = Conversion(error=failed.error, logs=failed.logs)
+    return {
+        "result": raw,
+        "telemetry": [msgspec.Raw(output.body) for output in conversion.outputs],
+        "warnings": conversion.warnings,
+        "logs": conversion.logs,
+        "acks": [msgspec.Raw(ack) for ack in conversion.acks],
+        "durationMs": round(spent * 1000, 3),
+        "error": conversion.error,
+    }
+
+
+def encode(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
+    """Run a downlink converter: ``{contentType, data, metadata, warnings, logs, error}``."""
+    version = msgspec.convert(body["version"], ConverterVersion)
+    try:
+        arm(version.time_limit + 0.1)
+        script = load(version, engines)
+        arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0))
+        arguments = json.dumps([body["message"], body["metadata"], body["receivedMs"]])
+        result, also, error = script.call(arguments)
+    except LoadFailed as failed:
+        result, also, error = None, {"logs": failed.logs}, failed.error
+    made = Encoded()
+    if error is None:
+        try:
+            made = encoded(script.dialect, result)
+        except Refused as refused:
+            error = ConversionError(str(refused), name="OutputError")
+    return {**msgspec.to_builtins(made), "logs": also.get("logs", []), "error": error}

@@ -1,0 +1,106 @@
+"""The dialects of converters: which functions they define, and how a script's dialect is found.
+
+A script is a *body* (it returns at the top level) or defines functions; which of the known names it
+defines decides. See docs/converters.md for an example of each.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from msgspec import Struct
+
+from iotgw.errors import SettingsError
+
+Direction = Literal["UPLINK", "DOWNLINK"]
+
+
+class Dialect(Struct, frozen=True):
+    """One way to write a converter.
+
+    ``entry`` is the function it defines, empty for a body, whose ``parameters`` are given then.
+    ``adapter`` is its name in runtime/dialects.js; ``native`` says whether its result is ThingsBoard's.
+    """
+
+    name: str
+    direction: Direction
+    entry: str
+    adapter: str
+    parameters: str = ""
+    native: bool = False
+
+
+_ENCODER = "msg, metadata, msgType, integrationMetadata"
+
+# In the order of choice where a script defines several: the newer convention first.
+DIALECTS = (
+    Dialect("ts013", "UPLINK", "decodeUplink", "ts013"),
+    Dialect("chirpstack-v3", "UPLINK", "Decode", "chirpstack-v3"),
+    Dialect("lobaro", "UPLINK", "Parse", "lobaro"),
+    Dialect("thingsboard", "UPLINK", "Decoder", "thingsboard", native=True),
+    Dialect("ttn-v2", "UPLINK", "Decoder", "ttn-v2"),
+    Dialect("module", "UPLINK", "module.exports", "module"),
+    Dialect("thingsboard-body", "UPLINK", "", "thingsboard", "payload, metadata", native=True),
+    Dialect("ts013", "DOWNLINK", "encodeDownlink", "ts013-encoder"),
+    Dialect("chirpstack-v3", "DOWNLINK", "Encode", "chirpstack-v3-encoder"),
+    Dialect("thingsboard", "DOWNLINK", "Encoder", "thingsboard-encoder", native=True),
+    Dialect("ttn-v2", "DOWNLINK", "Encoder", "ttn-v2-encoder"),
+    Dialect("thingsboard-decoder", "DOWNLINK", "Decoder", "thingsboard-encoder", native=True),
+    Dialect("thingsboard-body", "DOWNLINK", "", "thingsboard-encoder", _ENCODER, native=True),
+)
+ENTRIES = tuple(sorted({d.entry for d in DIALECTS} - {"", "module.exports"}))
+NAMES = tuple(sorted({d.name for d in DIALECTS}))
+
+
+def named(name: str, direction: Direction) -> Dialect:
+    """The dialect of that name; raises SettingsError."""
+    for dialect in DIALECTS:
+        if dialect.name == name and dialect.direction == direction:
+            return dialect
+    known = ", ".join(d.name for d in DIALECTS if d.direction == direction)
+    raise SettingsError("dialect", f"expected auto or one of {known} for {direction}, got {name!r}")
+
+
+def detect(source: str, direction: Direction, is_body: bool, names: list[str]) -> Dialect:
+    """The dialect of a script that compiles. ``names`` are the entries it defines. Raises SettingsError."""
+    if is_body:
+        return named("thingsboard-body", direction)
+    choices = [d for d in DIALECTS if d.direction == direction and d.entry in names]
+    if not choices:
+        wanted = ", ".join(dict.fromkeys(d.entry for d in DIALECTS if d.direction == direction and d.entry))
+        found = f"; it defines {', '.join(names)}" if names else ""
+        raise SettingsError(
+            "script", f"expected one of the functions {wanted}, or a body that returns{found}"
+        )
+    first = choices[0]
+    if {d.name for d in choices if d.entry == first.entry} == {"thingsboard", "ttn-v2"}:
+        return named(_thingsboard_or_ttn(source, first.entry), direction)
+    return first
+
+
+def _thingsboard_or_ttn(source: str, entry: str) -> str:
+    """``Decoder(payload, metadata)`` or ``Decoder(bytes, port)``: the second parameter's name tells."""
+    found = re.search(rf"\b{entry}\s*(?:[=:]\s*(?:async\s+)?(?:function\s*\w*\s*)?)?\(([^)]*)\)", source)
+    parameters = [p.split("=")[0].strip() for p in found[1].split(",")] if found else []
+    second = parameters[1].lower() if len(parameters) > 1 else ""
+    if "port" in second:
+        return "ttn-v2"
+    if not second or second.startswith(("meta", "md")) or len(parameters) > 2:
+        return "thingsboard"
+    raise SettingsError(
+        "dialect",
+        f"{entry}({', '.join(parameters)}) can be ThingsBoard's {entry}(payload, metadata) or "
+        f"The Things Network's {entry}(bytes, port): set `dialect` to thingsboard or ttn-v2",
+    )
+
+
+_TBEL = re.compile(
+    r"\bforeach\s*\(|\.\?\w|\b(?:decodeToJson|parseBytesToInt|parseBytesToFloat|bytesToHex|hexToBytes)\s*\([^)]*\)\s*;"
+    r"|\bnew\s+(?:java\.|ArrayList|HashMap)|\.(?:putAll|containsKey)\(|\b(?:int|float|double|String|byte\[\])\s+\w+\s*=",
+)
+
+
+def looks_like_tbel(source: str) -> bool:
+    """Whether a script that is no JavaScript looks like ThingsBoard's TBEL (Java-like, MVEL's child)."""
+    return _TBEL.search(source) is not None

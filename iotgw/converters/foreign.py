@@ -1,0 +1,117 @@
+"""Results of dialects other than ThingsBoard's become a device and its telemetry, by a stated rule.
+
+The device's name is the first of `IDENTITY` that the message's metadata has, its type the metadata's
+``deviceType`` or ``deviceModel``; every key of the result is telemetry at the time of reception. The
+converter's ``template`` overrides each part (`iotgw.converters.options.Template`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from iotgw.converters.options import Template
+from iotgw.converters.output import Refused
+
+IDENTITY = (
+    "deviceName", "devEui", "devEUI", "deviceEui", "imei", "identity", "deviceId", "device", "endpoint", "serial",
+)  # fmt: skip
+TYPE = ("deviceType", "deviceModel", "model")
+
+_PLACE = re.compile(r"\{([\w.$-]+)\}")
+
+
+class Reported(Exception):
+    """The script reported errors in its result (TS013's ``errors``)."""
+
+
+def interpret(
+    dialect: str, result: Any, metadata: dict[str, Any], template: Template, time: Any = 0
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """ThingsBoard's form of a foreign result, and its warnings. Raises Refused, Reported."""
+    warnings: list[str] = []
+    if dialect == "ts013":
+        result, warnings = _ts013(result)
+    records = result if isinstance(result, list) else [result]
+    made = []
+    for index, data in enumerate(records):
+        if data is None:
+            continue
+        if not isinstance(data, dict):
+            at = f"[{index}]: " if isinstance(result, list) else ""
+            raise Refused(f"{at}expected an object of values, got {type(data).__name__}")
+        made.append(_record(data, metadata, template, time))
+    return made, warnings
+
+
+def _ts013(result: Any) -> tuple[Any, list[str]]:
+    """TS013 §"Payload codec API": ``{data, errors, warnings}``."""
+    if not isinstance(result, dict):
+        raise Refused("expected an object with `data`, `warnings`, `errors`")
+    if result.get("errors"):
+        errors = result["errors"] if isinstance(result["errors"], list) else [result["errors"]]
+        raise Reported("; ".join(str(error) for error in errors[:10]))
+    warnings = result.get("warnings") or []
+    if not isinstance(warnings, list):
+        warnings = [warnings]
+    if "data" not in result:
+        raise Refused("data: expected an object, it is missing")
+    return result["data"], [str(warning) for warning in warnings[:50]]
+
+
+def _record(data: dict[str, Any], metadata: dict[str, Any], template: Template, time: Any) -> dict[str, Any]:
+    values = dict(data)
+    device: dict[str, Any] = {
+        "deviceName": _fill(template.device_name, metadata, data) or _first(IDENTITY, metadata),
+        "deviceType": _fill(template.device_type, metadata, data) or _first(TYPE, metadata) or "default",
+    }
+    if device["deviceName"] is None:
+        raise Refused(
+            "deviceName: the message's metadata names no device (looked for "
+            f"{', '.join(IDENTITY)}); the converter's template can say where it is"
+        )
+    for key, text in (("customerName", template.customer_name), ("groupName", template.group_name)):
+        if text:
+            device[key] = _fill(text, metadata, data)
+    ts: Any = values.pop(template.ts, None) if template.ts else None
+    if ts is None and isinstance(time, list):  # Record.setTimeField(path, unit)
+        ts = _time_field(data, *time)
+    ts = ts or (time if not isinstance(time, list) else None)
+    device["attributes"] = {key: values.pop(key) for key in template.attributes if key in values}
+    device["telemetry"] = {"ts": ts, "values": values} if ts else {"values": values}
+    return device
+
+
+def _time_field(data: dict[str, Any], path: str, unit: str) -> Any:
+    value = _look(path, data)
+    return value * 1000 if unit == "UNIXS" and isinstance(value, (int, float)) else value
+
+
+def _first(names: tuple[str, ...], metadata: dict[str, Any]) -> str | None:
+    for name in names:
+        value = metadata.get(name)
+        if isinstance(value, (str, int)) and value:
+            return str(value)
+    return None
+
+
+def _fill(template: str, metadata: dict[str, Any], data: dict[str, Any]) -> str | None:
+    def place(match: re.Match[str]) -> str:
+        path = match[1]
+        if path.startswith("metadata."):
+            value = _look(path.removeprefix("metadata."), metadata)
+        elif path.startswith("data."):
+            value = _look(path.removeprefix("data."), data)
+        else:
+            value = metadata.get(path, data.get(path))
+        if not isinstance(value, (str, int, float)):
+            raise Refused(f"template: expected a text or number at {{{path}}}, found none")
+        return str(value)
+
+    return _PLACE.sub(place, template) if template else None
+
+
+def _look(path: str, value: Any) -> Any:
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

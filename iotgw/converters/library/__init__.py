@@ -1,0 +1,83 @@
+"""Converters that come with iotgw: ``converter.json``, ``converter.js`` and ``vectors.json`` in one folder each.
+
+A datasource can name one directly; a user can copy one. A vector is ``{name, payload (hex), metadata, output}``,
+where ``output`` is what the script returns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from iotgw.model import ConverterVersion
+
+PLACE = Path(__file__).resolve().parent
+
+
+class About(Struct, frozen=True, forbid_unknown_fields=True):
+    """A ``converter.json``."""
+
+    name: str
+    title: str
+    description: str
+    direction: Literal["UPLINK", "DOWNLINK"]
+    dialect: str
+    engine: str = "duktape"
+    options: dict[str, Any] = {}
+
+
+class Vector(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a converter must make of a payload (hex) with this metadata."""
+
+    name: str
+    payload: str
+    metadata: dict[str, Any]
+    output: Any
+
+
+class Bundled(Struct, frozen=True):
+    """A converter of the library."""
+
+    about: About
+    script: str
+    vectors: tuple[Vector, ...]
+
+    @property
+    def version(self) -> ConverterVersion:
+        """Ready to run. Its number is made of its text: another release may bring another script."""
+        digest = hashlib.sha256(self.script.encode()).digest()
+        return ConverterVersion(
+            id=f"bundled:{self.about.name}",
+            version=int.from_bytes(digest[:3]),
+            name=self.about.name,
+            direction=self.about.direction,
+            script=self.script,
+            dialect=self.about.dialect,
+            engine=self.about.engine,
+            options=self.about.options,
+        )
+
+
+@cache
+def catalogue() -> dict[str, Bundled]:
+    """All converters of the library, by name."""
+    found = {}
+    for about_file in sorted(PLACE.rglob("converter.json")):
+        folder = about_file.parent
+        about = msgspec.json.decode(about_file.read_bytes(), type=About)
+        found[about.name] = Bundled(
+            about=about,
+            script=(folder / "converter.js").read_text("utf-8"),
+            vectors=msgspec.json.decode((folder / "vectors.json").read_bytes(), type=tuple[Vector, ...]),
+        )
+    return found
+
+
+def versions() -> dict[str, ConverterVersion]:
+    """The library as versions that run, by name."""
+    return {name: bundled.version for name, bundled in catalogue().items()}

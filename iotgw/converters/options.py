@@ -1,0 +1,54 @@
+"""The options of a converter: what its user may set beside the script."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from iotgw.extension import convert
+
+
+class Template(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """How the result of a foreign dialect becomes a device and its telemetry.
+
+    A name is text with places in braces: ``{metadata.imei}``, ``{data.serial}``; a place without a dot
+    is looked for in the metadata, then in the data.
+    """
+
+    device_name: str = ""
+    device_type: str = ""
+    customer_name: str = ""
+    group_name: str = ""
+    attributes: Annotated[
+        list[str], Meta(description="Keys of the data that are attributes; the others are telemetry.")
+    ] = []
+    ts: Annotated[
+        str, Meta(description="Key of the data that holds the time (number of ms, or ISO text).")
+    ] = ""
+
+
+class Options(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What a `iotgw.model.ConverterSpec` may have in ``options``."""
+
+    nested: Annotated[
+        Literal["auto", "refuse", "flatten", "json"],
+        Meta(
+            description="Objects and lists as values: `refuse` them, `flatten` them to `a.b` and `a.0`, or "
+            "keep them as `json` text. `auto` refuses in ThingsBoard's dialect and flattens in the others."
+        ),
+    ] = "auto"
+    state: Annotated[
+        bool, Meta(description="Keep properties and partial messages per device between messages.")
+    ] = False
+    update_only_keys: Annotated[
+        list[str], Meta(description="Keys that are sent on only when their value has changed.")
+    ] = []
+    variables: Annotated[dict[str, Any], Meta(description="What a script finds as `input.variables`.")] = {}
+    template: Template = Template()
+
+
+def read(options: dict[str, Any]) -> Options:
+    """Validate ``options``; raises SettingsError with the wrong one's path."""
+    made: Options = convert(options, Options, "options")
+    return made

@@ -1,0 +1,235 @@
+"""The check of what a converter returned: ThingsBoard's format in every form, or an error that names the place.
+
+One object or a list of objects, each with ``deviceName`` and ``deviceType`` (or ``assetName`` and
+``assetType``), and ``customerName``, ``groupName``, ``attributes``, ``telemetry`` as they are there.
+Telemetry is ``{key: value}``, ``{"ts", "values"}``, or a list of either. What leaves here is canonical:
+telemetry is a list of ``{"ts", "values"}`` with ``ts`` in ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from iotgw.model import Output
+
+MAX_DEVICES = 1_000
+MAX_VALUES = 10_000
+MAX_NAME = 255
+MAX_TEXT = 65_536
+MAX_DEPTH = 8
+LATEST_MS = 253_402_300_799_999  # the end of the year 9999
+
+_encode = msgspec.json.Encoder().encode
+_NAMES = ("deviceName", "deviceType", "assetName", "assetType", "customerName", "groupName")
+_KNOWN = frozenset((*_NAMES, "attributes", "telemetry", "downlinkAck"))
+
+Changed = Callable[[str, str, dict[str, Any]], dict[str, Any]]
+"""``changed(device, part, values)``: the values that should be sent on."""
+
+
+class Refused(Exception):
+    """A converter's output is not what it must be; the message begins with the place."""
+
+
+class Checked(Struct):
+    """What a good output comes to."""
+
+    outputs: list[Output] = []
+    acks: list[bytes] = []
+    warnings: list[str] = []
+
+
+def check(result: Any, received_ms: int, nested: str = "refuse", changed: Changed | None = None) -> Checked:
+    """Check and normalise a converter's output (JSON values). Raises Refused."""
+    checked = Checked([], [], [])
+    if type(result) is dict:
+        _device(result, "", received_ms, nested, changed, checked)
+    elif type(result) is list:
+        if len(result) > MAX_DEVICES:
+            raise Refused(f"expected at most {MAX_DEVICES} objects, got {len(result)}")
+        for index, device in enumerate(result):
+            if type(device) is not dict:
+                raise Refused(f"[{index}]: expected an object, got {_kind(device)}")
+            _device(device, f"[{index}].", received_ms, nested, changed, checked)
+    elif result is not None:
+        raise Refused(f"expected an object or a list of objects, got {_kind(result)}")
+    return checked
+
+
+def _device(
+    device: dict[str, Any], at: str, received_ms: int, nested: str, changed: Changed | None, checked: Checked
+) -> None:
+    if not device.keys() <= _KNOWN:
+        unknown = ", ".join(sorted(device.keys() - _KNOWN)[:5])
+        checked.warnings.append(f"{at}{unknown}: not part of a converter's output, ignored")
+    ack = device.get("downlinkAck")
+    if ack is not None:
+        if type(ack) is not dict:
+            raise Refused(f"{at}downlinkAck: expected an object, got {_kind(ack)}")
+        checked.acks.append(_encode(ack))
+        if device.keys() == {"downlinkAck"}:
+            return
+    kind = "asset" if "assetName" in device and "deviceName" not in device else "device"
+    body: dict[str, Any] = {}
+    name = body[kind + "Name"] = _name(device, kind + "Name", at)
+    type_ = body[kind + "Type"] = _name(device, kind + "Type", at)
+    for key in ("customerName", "groupName"):
+        if device.get(key) is not None:
+            body[key] = _name(device, key, at)
+    attributes = device.get("attributes")
+    if attributes is None:
+        attributes = {}
+    elif type(attributes) is not dict:
+        raise Refused(f"{at}attributes: expected an object, got {_kind(attributes)}")
+    else:
+        attributes = _values(attributes, at + "attributes", nested, checked)
+    telemetry = _telemetry(device.get("telemetry"), at + "telemetry", received_ms, nested, checked)
+    if changed is not None:
+        attributes = changed(name, "attributes", attributes)
+        for entry in telemetry:
+            entry["values"] = changed(name, "telemetry", entry["values"])
+        telemetry = [entry for entry in telemetry if entry["values"]]
+    body["attributes"] = attributes
+    body["telemetry"] = telemetry
+    checked.outputs.append(Output(name, type_, _encode(body)))
+
+
+def _name(device: dict[str, Any], key: str, at: str) -> str:
+    value = device.get(key)
+    if type(value) is not str:
+        if type(value) is int:  # a serial number is a fine name
+            return str(value)
+        what = "it is missing" if key not in device else f"got {_kind(value)}"
+        raise Refused(f"{at}{key}: expected a text, {what}")
+    if not value or len(value) > MAX_NAME:
+        raise Refused(f"{at}{key}: expected 1 to {MAX_NAME} characters, got {len(value)}")
+    return value
+
+
+def _telemetry(
+    telemetry: Any, at: str, received_ms: int, nested: str, checked: Checked
+) -> list[dict[str, Any]]:
+    if telemetry is None:
+        return []
+    if type(telemetry) is dict:
+        return _entry(telemetry, at, received_ms, nested, checked)
+    if type(telemetry) is not list:
+        raise Refused(f"{at}: expected an object or a list of objects, got {_kind(telemetry)}")
+    if len(telemetry) > MAX_VALUES:
+        raise Refused(f"{at}: expected at most {MAX_VALUES} entries, got {len(telemetry)}")
+    entries: list[dict[str, Any]] = []
+    for index, entry in enumerate(telemetry):
+        if type(entry) is not dict:
+            raise Refused(f"{at}[{index}]: expected an object, got {_kind(entry)}")
+        entries += _entry(entry, f"{at}[{index}]", received_ms, nested, checked)
+    return entries
+
+
+def _entry(
+    entry: dict[str, Any], at: str, received_ms: int, nested: str, checked: Checked
+) -> list[dict[str, Any]]:
+    ts = received_ms
+    # ThingsBoard tells the two forms by whether both keys are there
+    if "values" in entry and ("ts" in entry or type(entry["values"]) is dict):
+        if "ts" in entry:
+            ts = timestamp(entry["ts"], at + ".ts")
+        values = entry["values"]
+        if type(values) is not dict:
+            raise Refused(f"{at}.values: expected an object, got {_kind(values)}")
+        values = _values(values, at + ".values", nested, checked)
+    else:
+        values = _values(entry, at, nested, checked)
+    return [{"ts": ts, "values": values}] if values else []
+
+
+def timestamp(value: Any, at: str) -> int:
+    """Milliseconds since 1970 from a number of ms or an ISO 8601 text. Raises Refused."""
+    kind = type(value)
+    if kind is str:
+        try:
+            moment = datetime.fromisoformat(value)
+            value = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        except (ValueError, OverflowError):
+            if not value.isascii() or not value.isdigit() or len(value) > 15:
+                raise Refused(
+                    f"{at}: expected a number of ms or an ISO 8601 time, got {value[:40]!r}"
+                ) from None
+            value = int(value)
+    elif kind is float:
+        value = int(value)
+    elif kind is not int:
+        raise Refused(f"{at}: expected a number of ms or an ISO 8601 time, got {_kind(value)}")
+    if not 0 <= value <= LATEST_MS:
+        raise Refused(f"{at}: expected ms since 1970, got {value}")
+    stamp: int = value
+    return stamp
+
+
+def _values(values: dict[str, Any], at: str, nested: str, checked: Checked) -> dict[str, Any]:
+    if len(values) > MAX_VALUES:
+        raise Refused(f"{at}: expected at most {MAX_VALUES} keys, got {len(values)}")
+    for key, value in values.items():
+        kind = type(value)
+        if kind is float or kind is bool:
+            good = True
+        elif kind is int:
+            good = -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF
+        else:
+            good = kind is str and len(value) <= MAX_TEXT
+        if not good or not key or len(key) > MAX_NAME:
+            break
+    else:
+        return values
+    made: dict[str, Any] = {}
+    _unfold(values, "", at, nested, checked, made, 0)
+    return made
+
+
+def _unfold(
+    values: dict[str, Any],
+    prefix: str,
+    at: str,
+    nested: str,
+    checked: Checked,
+    made: dict[str, Any],
+    depth: int,
+) -> None:
+    """The slow way: drop nulls, mend big numbers, flatten or refuse what is nested."""
+    for name, value in values.items():
+        key, place = prefix + name, f"{at}.{name}"
+        if not name or len(key) > MAX_NAME:
+            raise Refused(f"{at}: expected keys of 1 to {MAX_NAME} characters, got one of {len(key)}")
+        if value is None:
+            checked.warnings.append(f"{place}: null (or NaN, Infinity, undefined), left out")
+        elif isinstance(value, (dict, list)):
+            if nested == "json":
+                made[key] = _encode(value).decode()
+            elif nested == "flatten" and depth < MAX_DEPTH:
+                inner = value if isinstance(value, dict) else {str(i): v for i, v in enumerate(value)}
+                _unfold(inner, key + ".", place, nested, checked, made, depth + 1)
+            else:
+                raise Refused(
+                    f"{place}: expected a number, text or boolean, got {_kind(value)}"
+                    + ("" if nested == "flatten" else " (option `nested` can flatten it)")
+                )
+        elif type(value) is str and len(value) > MAX_TEXT:
+            raise Refused(f"{place}: expected at most {MAX_TEXT} characters, got {len(value)}")
+        elif type(value) is int and not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:
+            made[key] = float(value)
+        else:
+            made[key] = value
+        if len(made) > MAX_VALUES:
+            raise Refused(f"{at}: expected at most {MAX_VALUES} values, got more")
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    return {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list"}.get(
+        type(value), "an object"
+    )

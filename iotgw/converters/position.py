@@ -1,0 +1,60 @@
+"""Where in the user's script an error is: the engines' stacks, in the script's own lines."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from iotgw.converters.engines import FAR
+from iotgw.model import ConversionError
+
+_FRAME = re.compile(r"(?:compile|<input>):(\d+)(?::(\d+))?")
+_FUNCTION = re.compile(r"at ([\w$.<>\[\]]+) \(")
+_PARSE_LINE = re.compile(r"\(line (\d+)\)")
+_FRAMES = 10
+VAGUE = "<input>:1:1)"
+"""QuickJS's place of a loop that it interrupts: the position is kept only across calls."""
+
+
+def frames(stack: str, offset: int) -> list[tuple[str, int, int | None]]:
+    """The frames of a stack that are in the script: (function, line, column), innermost first."""
+    found = []
+    for text in stack.splitlines():
+        match = _FRAME.search(text)
+        if match is None or "(native)" in text or (text.endswith(" internal") and "compile:" not in text):
+            continue
+        line = int(match[1]) - FAR - offset
+        if line >= 1:
+            function = _FUNCTION.search(text)
+            column = int(match[2]) if match[2] else None
+            found.append((function[1] if function else "", line, column))
+    return found
+
+
+def explain(answer: str, offset: int) -> tuple[ConversionError, tuple[str, ...]]:
+    """The runtime's ``!{…}`` as an error, and the lines that the script had logged."""
+    seen: dict[str, Any] = msgspec.json.decode(answer[1:])
+    places = frames(seen.get("stack", ""), offset)
+    line, column = (places[0][1], places[0][2]) if places else (None, None)
+    message = _PARSE_LINE.sub(
+        lambda match: f"(line {max(int(match[1]) - FAR - offset, 1)})", seen.get("message") or "no message"
+    )
+    error = ConversionError(
+        message=message,
+        name=seen.get("name") or "Error",
+        line=line,
+        column=column,
+        stack=stack(places),
+    )
+    return error, tuple(seen.get("logs") or ())
+
+
+def stack(places: list[tuple[str, int, int | None]]) -> str:
+    """A stack as a person reads it."""
+    lines = [
+        f"at {function or 'script'} ({line}" + (f":{column})" if column else ")")
+        for function, line, column in places[:_FRAMES]
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,71 @@
+// How each dialect's function is called. `payload` is an array of byte values in every dialect.
+var variables = {};
+
+function portOf(metadata) {
+  var port = metadata.fPort !== undefined ? metadata.fPort : metadata.port;
+  return typeof port === 'number' ? port : (Number(port) || 1);
+}
+
+function variablesOf(metadata) {
+  return metadata.variables && typeof metadata.variables === 'object' ? metadata.variables : variables;
+}
+
+function hexOf(payload) {
+  var digits = '0123456789abcdef', hex = '';
+  for (var i = 0; i < payload.length; i++) hex += digits[payload[i] >> 4] + digits[payload[i] & 15];
+  return hex;
+}
+
+// Lobaro hands over the device's envelope {i, n, q, d}, or a LoRaWAN uplink with its data in base64.
+function lobaroInput(payload, metadata) {
+  if (payload[0] === 0x7b) {
+    try { return parse(utf8Decode(payload)); } catch (notJson) { /* bytes that begin with a brace */ }
+  }
+  var input = {data: encodeBase64(payload), fPort: portOf(metadata)};
+  var names = keys(metadata);
+  for (var i = 0; i < names.length; i++) if (!(names[i] in input)) input[names[i]] = metadata[names[i]];
+  var eui = metadata.devEUI || metadata.devEui;
+  if (eui) input.devEUI = eui;
+  else if (metadata.imei) input.i = metadata.imei;
+  return input;
+}
+
+var adapters = {
+  'thingsboard': function (fn) { return fn; },
+  'ts013': function (fn) {
+    return function (payload, metadata, received) {
+      return fn({bytes: payload, fPort: portOf(metadata), recvTime: new NewDate(received),
+                 variables: variablesOf(metadata)});
+    };
+  },
+  'chirpstack-v3': function (fn) {
+    return function (payload, metadata) { return fn(portOf(metadata), payload, variablesOf(metadata)); };
+  },
+  'ttn-v2': function (fn) {
+    return function (payload, metadata) { return fn(payload, portOf(metadata)); };
+  },
+  'lobaro': function (fn) {
+    return function (payload, metadata, received) {
+      setDevice(metadata);
+      return fn(lobaroInput(payload, metadata));
+    };
+  },
+  'module': function (fn) {
+    return function (payload, metadata) { return fn(hexOf(payload), metadata); };
+  },
+  // Downlinks: what comes in place of the payload is [msg, msgType, integrationMetadata].
+  'thingsboard-encoder': function (fn) {
+    return function (message, metadata) { return fn(message[0], metadata, message[1], message[2]); };
+  },
+  'ts013-encoder': function (fn) {
+    return function (message, metadata) {
+      return fn({data: message[0], fPort: portOf(metadata), variables: variablesOf(metadata)});
+    };
+  },
+  'chirpstack-v3-encoder': function (fn) {
+    return function (message, metadata) { return fn(portOf(metadata), message[0], variablesOf(metadata)); };
+  },
+  'ttn-v2-encoder': function (fn) {
+    return function (message, metadata) { return fn(message[0], portOf(metadata)); };
+  }
+};

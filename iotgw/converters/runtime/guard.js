@@ -1,0 +1,198 @@
+// The only way into and out of a script: JSON text in, JSON text out, nothing ever thrown.
+//
+// What comes back is one of
+//   {…} or […] or any JSON value     the result, and nothing else happened
+//   ~                                undefined or null: the message is filtered
+//   +{"logs":[…],"state":{…}}\n…     as above, with what else happened
+//   !{"name","message","stack","logs"}   the script threw
+//
+// Duktape's Python binding aborts the process when an exception that it can't read leaves a call
+// (`throw null`, a throwing getter), and leaks a stack slot for every other: so none leaves.
+// Built-ins are captured before the script can change them.
+var parse = JSON.parse, stringify = JSON.stringify;
+var uncurry = Function.prototype.bind.bind(Function.prototype.call);
+var slice = uncurry(String.prototype.slice), replace = uncurry(String.prototype.replace);
+var charCodeAt = uncurry(String.prototype.charCodeAt), push = uncurry(Array.prototype.push);
+var fromCharCode = String.fromCharCode, NewFunction = Function, NewDate = Date;
+var defineProperty = Object.defineProperty, keys = Object.keys, isArray = Array.isArray;
+
+var RESULT_LIMIT = 1 << 20;  // characters of a result's JSON
+var LOG_LINES = 50, LOG_CHARS = 2000;
+var UNREADABLE = '!{"name":"Error","message":"the script threw something that can\'t be read","stack":""}';
+
+var logs = [], logsCut = false;
+var invoke = null;    // set by `load`: (payload, metadata, received_ms, …) -> result
+var last = '~';
+var call = {state: null, changed: false, received: 0, time: 0};   // what host functions know of this call
+
+function text(value, limit) {
+  var made = typeof value === 'string' ? value : '' + value;
+  return made.length > limit ? slice(made, 0, limit) + '…' : made;
+}
+
+function describe(error) {
+  var seen = {name: 'Error', message: '', stack: ''};
+  try {
+    if (error !== null && (typeof error === 'object' || typeof error === 'function')) {
+      seen.name = text(error.name === undefined ? 'Error' : error.name, 100);
+      if (error.message === undefined) {
+        var json;
+        try { json = stringify(error); } catch (ignored) { json = undefined; }
+        seen.message = text(json === undefined ? error : json, 2000);
+      } else {
+        seen.message = text(error.message, 2000);
+      }
+      seen.stack = text(error.stack === undefined ? '' : error.stack, 4000);
+    } else {
+      seen.message = text(error === undefined || error === null ? 'threw ' + error : error, 2000);
+    }
+  } catch (unreadable) {
+    seen.message = seen.message || 'the script threw something that can\'t be read';
+  }
+  if (logs.length) seen.logs = logs;
+  return '!' + stringify(seen);
+}
+
+function refuse(message) {
+  return '!' + stringify({name: 'ResultError', message: message, stack: '', logs: logs});
+}
+
+function plain(result) {
+  try {
+    return stringify(result);
+  } catch (error) {
+    // BigInt has no JSON; a number is what was meant
+    if (typeof BigInt === 'undefined') throw error;
+    return stringify(result, function (key, value) { return typeof value === 'bigint' ? Number(value) : value; });
+  }
+}
+
+function finish(result) {
+  var json = '~';
+  if (result !== undefined && result !== null) {
+    json = plain(result);
+    if (typeof json !== 'string') return refuse('expected an object or a list, got a ' + typeof result);
+    if (json.length > RESULT_LIMIT) {
+      return refuse('expected at most ' + RESULT_LIMIT + ' characters of JSON, got ' + json.length);
+    }
+  }
+  if (!logs.length && !call.changed && !call.time) return json;
+  var also = {};
+  if (logs.length) also.logs = logs;
+  if (call.changed) also.state = call.state;
+  if (call.time) also.time = call.time;
+  return '+' + plain(also) + '\n' + json;
+}
+
+function begin(received, state) {
+  if (logs.length) logs = [];
+  logsCut = false;
+  call.received = received;
+  call.state = state;
+  call.changed = false;
+  call.time = 0;
+}
+
+// [payload bytes, metadata, received_ms, state] -> as above
+function run(json) {
+  try {
+    try {
+      var input = parse(json);
+      begin(input[2], input[3]);
+      return last = finish(invoke(input[0], input[1], input[2]));
+    } catch (error) {
+      return last = describe(error);
+    }
+  } catch (again) {
+    return UNREADABLE;
+  }
+}
+
+// The last answer again, in ASCII: the bindings garble what is outside the basic plane.
+function ascii() {
+  try {
+    return replace(last, /[\u007f-\uffff]/g, function (character) {
+      return '\\u' + slice('000' + charCodeAt(character, 0).toString(16), -4);
+    });
+  } catch (error) {
+    return UNREADABLE;
+  }
+}
+
+// {"shape", "parameters", "names", "source", …} -> {"names": […]} or !{…}
+function load(json) {
+  try {
+    try {
+      return instantiate(parse(json));
+    } catch (error) {
+      return describe(error);
+    }
+  } catch (again) {
+    return UNREADABLE;
+  }
+}
+
+// Lines of the script are told from ours in a stack by being far down.
+var far = '';
+for (var line = 0; line < 2000; line++) far += '\n';
+
+function instantiate(spec) {
+  begin(0, null);
+  variables = spec.variables || {};
+  if (spec.shape === 'body') {
+    var body = new NewFunction(spec.parameters + far, spec.source);
+    invoke = adapters[spec.dialect](body);
+    return '{"names":[]}';
+  }
+  var picks = '';
+  for (var i = 0; i < spec.names.length; i++) {
+    picks += spec.names[i] + ':typeof ' + spec.names[i] + '==="function"?' + spec.names[i] + ':void 0,';
+  }
+  var module = {exports: {}};
+  var make = new NewFunction('module', 'exports' + far, spec.source + '\n;return {' + picks + '};');
+  var found = make(module, module.exports), names = [];
+  for (var j = 0; j < spec.names.length; j++) {
+    var name = spec.names[j];
+    if (typeof found[name] !== 'function' && module.exports && typeof module.exports[name] === 'function') {
+      found[name] = module.exports[name];
+    }
+    if (typeof found[name] === 'function') push(names, name);
+  }
+  if (typeof module.exports === 'function') {
+    found['module.exports'] = module.exports;
+    push(names, 'module.exports');
+  }
+  if (spec.entry) {
+    if (typeof found[spec.entry] !== 'function') return refuse('expected a function ' + spec.entry);
+    invoke = adapters[spec.dialect](found[spec.entry]);
+  }
+  return stringify({names: names, logs: logs});
+}
+
+// Whether the source is a program (no `return` outside a function); compiles, runs nothing.
+function program(source) {
+  try {
+    (0, eval)('if(0){' + far + parse(source) + '\n}');
+    return '{"program":true}';
+  } catch (error) {
+    return '{"program":false}';
+  }
+}
+
+// Compile as the body of a function; runs nothing.
+function compile(source) {
+  try {
+    try {
+      new NewFunction(far, parse(source));
+      return '{}';
+    } catch (error) {
+      return describe(error);
+    }
+  } catch (again) {
+    return UNREADABLE;
+  }
+}
+
+// The loop that an instrumented script was in last (careful.py); scripts can't tell it from any other global.
+var reached = '';
+function mark() { return '' + reached; }

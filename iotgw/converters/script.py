@@ -1,0 +1,197 @@
+"""A converter version in a JavaScript context of its own: one message in, a `model.Conversion` out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from iotgw.converters import position
+from iotgw.converters.dialect import ENTRIES, Dialect, named
+from iotgw.converters.engines import Engine, Stopped
+from iotgw.converters.foreign import Reported, interpret
+from iotgw.converters.options import Options, read
+from iotgw.converters.output import Changed, Refused, check
+from iotgw.errors import SettingsError
+from iotgw.model import Conversion, ConversionError, ConverterVersion
+
+_decode = msgspec.json.Decoder().decode
+_HALF_PAIR = re.compile(
+    r"\\u[dD][89abAB][\da-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][\da-fA-F]{2})\\u[dD][c-fC-F][\da-fA-F]{2}"
+)
+
+TIME_LIMIT = "TimeLimit"
+MEMORY_LIMIT = "MemoryLimit"
+LIMITS = (TIME_LIMIT, MEMORY_LIMIT)
+HEAP = 64 << 20
+"""Bytes of a QuickJS context's heap."""
+
+Engines = dict[str, Callable[[float, int], Engine]]
+"""Engines by name; see `iotgw.converters.engines.available`."""
+Arm = Callable[[float], None]
+"""``arm(seconds)``: the kernel ends this process unless it is called again within that time; 0 is never."""
+
+_NO_MEMORY = ("alloc failed", "out of memory")
+
+
+class LoadFailed(Exception):
+    """The script can't be made ready; ``error`` is the `model.ConversionError`."""
+
+    def __init__(self, error: ConversionError, logs: tuple[str, ...] = ()) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.logs = logs
+
+
+class Script:
+    """A script that is ready to run. ``engine`` is a fresh one. Raises LoadFailed."""
+
+    def __init__(self, version: ConverterVersion, engine: Engine, changed: Changed | None = None) -> None:
+        self.version = version
+        self.engine = engine
+        self.dialect: Dialect = named(version.dialect, version.direction)
+        self.options: Options = read(version.options)
+        self.is_place_vague = False
+        """Whether the engine stopped the script in a loop whose place it doesn't know."""
+        self.last: Any = None
+        """What the script returned last, as JSON values."""
+        nested = self.options.nested
+        self._nested = ("refuse" if self.dialect.native else "flatten") if nested == "auto" else nested
+        self._changed = changed if self.options.update_only_keys else None
+        answer = self._ask(lambda: engine.call("load", load_order(self.dialect, version)))
+        if answer.startswith("!"):
+            raise LoadFailed(*position.explain(answer, engine.line_offset))
+
+    def convert(
+        self, payload: bytes, metadata: bytes, received_ms: int, state: bytes = b""
+    ) -> tuple[Conversion, bytes]:
+        """Run the script for one uplink. Returns the conversion, and the new state if that has changed."""
+        text = _ascii(metadata)
+        if state:
+            arguments = f"[{list(payload)},{text},{received_ms},{_ascii(state)}]"
+        else:
+            arguments = f"[{list(payload)},{text},{received_ms}]"
+        result, also, error = self.call(arguments)
+        self.last = result
+        logs = tuple(also.get("logs", ()))
+        if error is not None:
+            return Conversion(error=error, logs=logs), b""
+        try:
+            warnings: list[str] = []
+            if not self.dialect.native and result is not None:
+                result, warnings = interpret(
+                    self.dialect.name, result, _decode(text), self.options.template, also.get("time", 0)
+                )
+            checked = check(result, received_ms, self._nested, self._changed)
+        except Refused as refused:
+            return Conversion(error=ConversionError(str(refused), name="OutputError"), logs=logs), b""
+        except Reported as reported:
+            return Conversion(error=ConversionError(str(reported), name="ReportedError"), logs=logs), b""
+        conversion = Conversion(
+            outputs=tuple(checked.outputs),
+            warnings=tuple(warnings + checked.warnings),
+            logs=logs,
+            acks=tuple(checked.acks),
+        )
+        return conversion, msgspec.json.encode(also["state"]) if "state" in also else b""
+
+    def call(self, arguments: str) -> tuple[Any, dict[str, Any], ConversionError | None]:
+        """Run the script on the runtime's arguments: its result, what else happened, or an error."""
+        also: dict[str, Any] = {}
+        try:
+            answer = self._ask(lambda: self.engine.run(arguments))
+        except LoadFailed as failed:
+            return None, also, failed.error
+        if answer.startswith("!"):
+            error, logs = position.explain(answer, self.engine.line_offset)
+            return None, {"logs": logs}, _limit(error)
+        try:
+            if answer.startswith("+"):
+                head, _, answer = answer[1:].partition("\n")
+                also = decode(head)
+            return (None if answer == "~" else decode(answer)), also, None
+        except (msgspec.DecodeError, RecursionError) as error:
+            return None, also, ConversionError(f"the result can't be read: {error}", name="OutputError")
+
+    def _ask(self, run: Callable[[], str]) -> str:
+        try:
+            answer = run()
+            return answer if answer.isascii() else self.engine.call("ascii", "")
+        except Stopped as stopped:
+            raise LoadFailed(self.stopped(str(stopped))) from None
+
+    def stopped(self, why: str) -> ConversionError:
+        """The error for a script that its engine had to stop."""
+        places = position.frames(why, self.engine.line_offset)
+        line, column = (places[0][1], places[0][2]) if places else (None, None)
+        self.is_place_vague = position.VAGUE in why
+        if "interrupted" in why:
+            return ConversionError(
+                too_long(self.version),
+                name=TIME_LIMIT,
+                line=line,
+                column=column,
+                stack=position.stack(places),
+            )
+        return _limit(
+            ConversionError(
+                why.split("\n", 1)[0][:200], "converter", "Error", line, column, position.stack(places)
+            )
+        )
+
+
+def load(version: ConverterVersion, engines: Engines, changed: Changed | None = None) -> Script:
+    """A context with this version in it. Raises LoadFailed."""
+    make = engines.get(version.engine) or engines.get("quickjs")  # it runs whatever Duktape does
+    if make is None:
+        raise LoadFailed(ConversionError(f"the engine {version.engine} is not installed", name="NoEngine"))
+    try:
+        return Script(version, make(version.time_limit, HEAP), changed)
+    except SettingsError as error:
+        raise LoadFailed(ConversionError(str(error), name="SettingsError")) from error
+
+
+def decode(text: str) -> Any:
+    """JSON values of a text that JavaScript made: halves of surrogate pairs are replaced."""
+    try:
+        return _decode(text)
+    except msgspec.DecodeError:
+        return _decode(_HALF_PAIR.sub(r"\\ufffd", text))
+
+
+def too_long(version: ConverterVersion) -> str:
+    """What a person reads of a script that does not come to an end."""
+    return f"the script did not finish within {version.time_limit * 1000:.0f} ms"
+
+
+def load_order(dialect: Dialect, version: ConverterVersion) -> str:
+    """The argument of the runtime's ``load``."""
+    return json.dumps(
+        {
+            "shape": "functions" if dialect.entry else "body",
+            "dialect": dialect.adapter,
+            "parameters": dialect.parameters,
+            "names": ENTRIES,
+            "entry": dialect.entry,
+            "source": version.script,
+            "variables": read(version.options).variables,
+        }
+    )
+
+
+def _ascii(text: bytes) -> str:
+    """JSON in ASCII: the engines' bindings garble what is outside the basic plane."""
+    if text.isascii():
+        return str(text, "ascii") or "{}"
+    return json.dumps(msgspec.json.decode(text), separators=(",", ":"))
+
+
+def _limit(error: ConversionError) -> ConversionError:
+    if error.message in _NO_MEMORY:
+        return msgspec.structs.replace(
+            error, name=MEMORY_LIMIT, message="the script needs more memory than it may have"
+        )
+    return error

@@ -1,0 +1,502 @@
+"""`iotgw.interfaces.IConverters`: jobs in, conversions out, whatever the scripts do.
+
+Each converter version has a home among the workers, so its messages stay in order. One that dies moves to a
+worker for suspects, where it runs alone until it has proved itself (`iotgw.converters.breaker`). Two more
+workers serve people (tests, drafts) and downlinks, so neither waits for the other.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from iotgw.converters.breaker import STRIKES, Breaker
+from iotgw.converters.options import read
+from iotgw.converters.pool import Pool, Slot, Work
+from iotgw.converters.protocol import Call, Define, Done, Forget, Run, Tried, Try, frame
+from iotgw.converters.state import MemoryStates, device_of
+from iotgw.errors import ConversionFailed, SettingsError
+from iotgw.interfaces import IConverters
+from iotgw.model import Conversion, ConversionError, ConverterSpec, ConverterVersion, Job
+
+log = Logger()
+
+FRAME_CALLS = 64
+FRAME_BYTES = 256 << 10
+SCRIPTS_KEPT = 32 << 20
+"""Bytes of scripts that workers know at a time."""
+MAX_SCRIPT = 256 << 10
+TIME_LIMITS = (0.01, 30.0)
+
+Done_ = Callable[[list[Conversion]], None]
+Report = Callable[[str, ConverterVersion, str, str], None]
+"""``report(type, version, message, severity)``: something about a converter that its owner should see."""
+
+
+class _Batch:
+    """The jobs of one `convert` call and what has become of them."""
+
+    __slots__ = ("done", "missing", "results")
+
+    def __init__(self, size: int, done: Done_) -> None:
+        self.results: list[Any] = [None] * size
+        self.missing = size
+        self.done = done
+
+    def settle(self, index: int, conversion: Conversion) -> None:
+        """One result; the last one hands the batch back."""
+        self.results[index] = conversion
+        self.missing -= 1
+        if not self.missing:
+            self.done(self.results)
+
+
+class _Loaded:
+    """A converter version that workers know by its number."""
+
+    __slots__ = ("breaker", "home", "in_quarantine", "keeps_state", "number", "pending", "version")
+
+    def __init__(self, number: int, version: ConverterVersion, home: _Line) -> None:
+        self.number = number
+        self.version = version
+        self.home = home
+        self.breaker = Breaker()
+        self.pending = 0
+        self.in_quarantine = 0
+        self.keeps_state = bool(version.options.get("state"))
+
+
+_Task = tuple[_Batch, int, Job, _Loaded]
+
+
+class _Line:
+    """A worker's slot with the tasks that wait for it."""
+
+    def __init__(self, service: ConverterService, name: str, is_careful: bool = False) -> None:
+        self.service = service
+        self.is_careful = is_careful
+        self.tasks: deque[_Task] = deque()
+        self.converters = 0
+        self.slot: Slot = service.pool.slot(name, self._more, depth=1 if is_careful else 2)
+
+    def _more(self) -> Work | None:
+        tasks = self.tasks
+        taken: list[_Task] = []
+        size = 0
+        most = 1 if self.is_careful else FRAME_CALLS
+        while tasks and len(taken) < most and size < FRAME_BYTES:
+            task = tasks.popleft()
+            if not self.is_careful and task[3].breaker.is_suspect:
+                self.service.route(task)
+                continue
+            if self.is_careful and self.service.is_refused(task):
+                continue
+            taken.append(task)
+            size += len(task[2].payload) + len(task[2].metadata)
+        return _RunWork(self, taken) if taken else None
+
+
+class _RunWork:
+    """A frame of conversions."""
+
+    def __init__(self, line: _Line, tasks: list[_Task]) -> None:
+        self._line = line
+        self._tasks = tasks
+        self.patience = 2.0 + 5 * max(task[3].version.time_limit for task in tasks)
+
+    def frame(self, seq: int, slot: Slot) -> bytes:
+        """See `iotgw.converters.pool.Work`."""
+        parts = []
+        calls = []
+        states: dict[str, bytes] = {}
+        known = slot.known
+        for _, _, job, loaded in self._tasks:
+            if loaded.number not in known:
+                known.add(loaded.number)
+                parts.append(frame(Define(loaded.number, loaded.version)))
+            device = ""
+            if loaded.keeps_state:
+                device = device_of(job.metadata)
+                place = f"{loaded.number}/{device}"
+                if device and place not in slot.states:
+                    slot.states.add(place)
+                    kept = self._line.service.states.get(loaded.version.tenant, loaded.version.id, device)
+                    if kept:
+                        states[place] = kept
+            calls.append(Call(loaded.number, job.payload, job.metadata, job.received_ms, device))
+        parts.append(frame(Run(seq, calls, states, self._line.is_careful)))
+        return b"".join(parts)
+
+    def done(self, reply: Done | Tried) -> None:
+        """See `iotgw.converters.pool.Work`."""
+        assert isinstance(reply, Done)
+        service = self._line.service
+        if reply.states:
+            service.keep(self._tasks, reply.states)
+        for task, conversion in zip(self._tasks, reply.results, strict=True):
+            loaded = task[3]
+            if self._line.is_careful:
+                service.judged(task, conversion)
+            elif conversion.error is not None and conversion.error.name in LIMITS:
+                service.over_limit(task, conversion)
+            else:
+                loaded.pending -= 1
+                task[0].settle(task[1], conversion)
+
+    def died(self, index: int, cause: str) -> Work | None:
+        """See `iotgw.converters.pool.Work`."""
+        task = self._tasks[index]
+        del self._tasks[index]
+        self._line.service.died(task, cause, self._line.is_careful)
+        return self.again()
+
+    def again(self) -> Work | None:
+        """See `iotgw.converters.pool.Work`."""
+        # through the line once more: what else a suspect has to do is sent elsewhere there
+        self._line.tasks.extendleft(reversed(self._tasks))
+        return None
+
+
+class _TryWork:
+    """Something for a person, or a downlink: one `Try`."""
+
+    def __init__(self, what: str, body: dict[str, Any], time_limit: float) -> None:
+        self.answer: Deferred[dict[str, Any]] = Deferred()
+        self.patience = 2.0 + 10 * time_limit
+        self._what = what
+        self._body = body
+        self._time_limit = time_limit
+
+    def frame(self, seq: int, slot: Slot) -> bytes:
+        """See `iotgw.converters.pool.Work`."""
+        return frame(Try(seq, self._what, self._body))
+
+    def done(self, reply: Done | Tried) -> None:
+        """See `iotgw.converters.pool.Work`."""
+        assert isinstance(reply, Tried)
+        self.answer.callback(msgspec.json.decode(reply.body))
+
+    def died(self, index: int, cause: str) -> Work | None:
+        """See `iotgw.converters.pool.Work`."""
+        if cause == "time" and self._what == "test" and not self._body.get("careful"):
+            self._body = dict(self._body, careful=True)  # once more, to find out where it hangs
+            return self
+        error = _fatal(cause, self._time_limit)
+        self.answer.callback(
+            {"error": msgspec.to_builtins(error), "path": "script", "problem": error.message}
+        )
+        return None
+
+    def again(self) -> Work | None:
+        """See `iotgw.converters.pool.Work`."""
+        return self
+
+
+LIMITS = ("TimeLimit", "MemoryLimit")
+
+
+@implementer(IConverters)
+class ConverterService:
+    """The converter service.
+
+    ``workers`` run uplinks; ``time_limit`` (seconds) is for scripts that are compiled, ``memory_limit`` bytes
+    of address space per worker. ``report`` hears of suspensions. ``states`` keeps scripts' properties.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        workers: int = 2,
+        time_limit: float = 0.25,
+        memory_limit: int = 256 << 20,
+        report: Report | None = None,
+        states: Any = None,
+    ) -> None:
+        self.pool = Pool(reactor, memory_limit)
+        self.states = states if states is not None else MemoryStates()
+        self.time_limit = time_limit
+        self._reactor = reactor
+        self._report = report
+        self._lines = [_Line(self, f"worker-{number + 1}") for number in range(workers)]
+        self._quarantine = _Line(self, "quarantine", is_careful=True)
+        self._desk: deque[Work] = deque()
+        self._encoders: deque[Work] = deque()
+        self._desk_slot = self.pool.slot(
+            "desk", lambda: self._desk.popleft() if self._desk else None, depth=1
+        )
+        self._encoder_slot = self.pool.slot(
+            "downlinks", lambda: self._encoders.popleft() if self._encoders else None
+        )
+        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
+        self._numbers = 0
+        self._script_bytes = 0
+
+    def start(self) -> Deferred[None]:
+        """Start the workers' template; fires when the first conversion can run."""
+        return self.pool.start()
+
+    def stop(self) -> Deferred[None]:
+        """End every worker; what is under way is forgotten (it is in the journal)."""
+        return self.pool.stop()
+
+    def status(self) -> dict[str, Any]:
+        """For the API and metrics: engines, and per worker what waits and how often it died."""
+        now = self._reactor.seconds()
+        return {
+            "engines": list(self.pool.engines),
+            "workers": [
+                {"name": slot.name, "pid": slot.pid, "deaths": slot.deaths, "busy": slot.is_busy}
+                for slot in self.pool.slots.values()
+            ],
+            "waiting": sum(len(line.tasks) for line in (*self._lines, self._quarantine)),
+            "suspended": {
+                key: round(loaded.breaker.suspended_for(now), 1)
+                for key, loaded in self._loaded.items()
+                if loaded.breaker.suspended_for(now)
+            },
+        }
+
+    # --- IConverters ---
+
+    def convert(self, jobs: list[Job], done: Done_) -> None:
+        """See `iotgw.interfaces.IConverters`."""
+        if not jobs:
+            self._reactor.callLater(0, done, [])
+            return
+        batch = _Batch(len(jobs), done)
+        version: ConverterVersion | None = None
+        loaded: _Loaded | None = None
+        lines = set()
+        for index, job in enumerate(jobs):
+            if job.converter is not version or loaded is None:
+                version = job.converter
+                loaded = self._load(version)
+            loaded.pending += 1
+            task = (batch, index, job, loaded)
+            if loaded.breaker.is_suspect or loaded.in_quarantine:
+                self._enter_quarantine(task)
+                lines.add(self._quarantine)
+            else:
+                loaded.home.tasks.append(task)
+                lines.add(loaded.home)
+        for line in lines:
+            line.slot.pump()
+
+    def compile(self, spec: ConverterSpec) -> Deferred[tuple[str, str]]:
+        """See `iotgw.interfaces.IConverters`."""
+        answer: Deferred[Any] = Deferred()
+        try:
+            if len(spec.script) > MAX_SCRIPT:
+                raise SettingsError(
+                    "script", f"expected at most {MAX_SCRIPT} characters, got {len(spec.script)}"
+                )
+            read(spec.options)
+        except SettingsError as error:
+            answer.errback(error)
+            return answer
+        body = {"spec": msgspec.to_builtins(spec), "timeLimit": self.time_limit}
+        answer = self._try(body, "compile", self.time_limit)
+
+        def compiled(told: dict[str, Any]) -> tuple[str, str]:
+            if "problem" in told:
+                raise SettingsError(told["path"], told["problem"])
+            return told["dialect"], told["engine"]
+
+        return answer.addCallback(compiled)
+
+    def test(
+        self, version: ConverterVersion, payload: bytes, metadata: Any, received_ms: int
+    ) -> Deferred[dict[str, Any]]:
+        """See `iotgw.interfaces.IConverters`."""
+        body = {
+            "version": msgspec.to_builtins(version),
+            "payload": payload,
+            "metadata": metadata if isinstance(metadata, bytes) else msgspec.json.encode(metadata),
+            "receivedMs": received_ms,
+        }
+
+        def tested(told: dict[str, Any]) -> dict[str, Any]:
+            nothing: dict[str, Any] = {
+                "result": None,
+                "telemetry": [],
+                "warnings": [],
+                "logs": [],
+                "durationMs": None,
+            }
+            return {**nothing, **told} if "durationMs" not in told else told
+
+        return self._try(body, "test", version.time_limit).addCallback(tested)
+
+    def encode(
+        self,
+        version: ConverterVersion,
+        msg: Any,
+        metadata: dict[str, Any],
+        msg_type: str,
+        integration_metadata: dict[str, Any],
+    ) -> Deferred[dict[str, Any]]:
+        """See `iotgw.interfaces.IConverters`; fails with ConversionFailed."""
+        body = {
+            "version": msgspec.to_builtins(version),
+            "message": [msg, msg_type, integration_metadata],
+            "metadata": metadata,
+            "receivedMs": int(self._reactor.seconds() * 1000),
+        }
+        work = _TryWork("encode", body, version.time_limit)
+        self._encoders.append(work)
+        self._encoder_slot.pump()
+
+        def encoded(told: dict[str, Any]) -> dict[str, Any]:
+            if told["error"] is not None:
+                raise ConversionFailed(msgspec.convert(told["error"], ConversionError))
+            return told
+
+        return work.answer.addCallback(encoded)
+
+    def _try(self, body: dict[str, Any], what: str, time_limit: float) -> Deferred[Any]:
+        work = _TryWork(what, body, time_limit)
+        self._desk.append(work)
+        self._desk_slot.pump()
+        return work.answer
+
+    # --- where a task goes ---
+
+    def _load(self, version: ConverterVersion) -> _Loaded:
+        key = f"{version.tenant}/{version.key}"
+        loaded = self._loaded.get(key)
+        if loaded is not None and loaded.version is not version and loaded.version != version:
+            self._forget(key, loaded)  # a draft under a used name
+            loaded = None
+        if loaded is None:
+            home = min(self._lines, key=lambda line: line.converters)
+            home.converters += 1
+            self._numbers += 1
+            loaded = self._loaded[key] = _Loaded(self._numbers, version, home)
+            self._script_bytes += len(version.script)
+            self._shrink()
+        else:
+            self._loaded.move_to_end(key)
+        return loaded
+
+    def _shrink(self) -> None:
+        """Have workers forget the scripts that were not used for longest."""
+        if self._script_bytes <= SCRIPTS_KEPT:
+            return
+        for key, loaded in list(self._loaded.items())[:-1]:
+            if loaded.pending or loaded.breaker.is_suspect:
+                continue
+            self._forget(key, loaded)
+            if self._script_bytes <= SCRIPTS_KEPT:
+                return
+
+    def _forget(self, key: str, loaded: _Loaded) -> None:
+        del self._loaded[key]
+        self._script_bytes -= len(loaded.version.script)
+        loaded.home.converters -= 1
+        if not loaded.pending:
+            for slot in self.pool.slots.values():
+                slot.tell(loaded.number, frame(Forget(loaded.number)))
+
+    def route(self, task: _Task) -> None:
+        """A task that found its converter to be a suspect."""
+        self._enter_quarantine(task)
+        self._reactor.callLater(0, self._quarantine.slot.pump)
+
+    def _enter_quarantine(self, task: _Task) -> None:
+        task[3].in_quarantine += 1
+        self._quarantine.tasks.append(task)
+
+    def is_refused(self, task: _Task) -> bool:
+        """Whether a suspect's breaker is open; its task then fails at once."""
+        loaded = task[3]
+        wait = loaded.breaker.suspended_for(self._reactor.seconds())
+        if not wait:
+            return False
+        loaded.in_quarantine -= 1
+        error = ConversionError(
+            f"the converter is suspended for {wait:.0f} s more, because it died {STRIKES} times in a row "
+            f"({loaded.breaker.last_cause})",
+            name="Suspended",
+        )
+        loaded.pending -= 1
+        self._reactor.callLater(0, task[0].settle, task[1], Conversion(error=error))
+        return True
+
+    # --- what became of it ---
+
+    def died(self, task: _Task, cause: str, is_quarantine: bool) -> None:
+        """A worker died of this task."""
+        loaded = task[3]
+        if is_quarantine:
+            error = _fatal(cause, loaded.version.time_limit)
+            loaded.in_quarantine -= 1
+            self._strike(loaded, error)
+            loaded.pending -= 1
+            task[0].settle(task[1], Conversion(error=error))
+            return
+        loaded.breaker.suspect()
+        # the first in line, before its converter's later messages
+        loaded.in_quarantine += 1
+        self._quarantine.tasks.appendleft(task)
+        self._quarantine.slot.pump()
+
+    def over_limit(self, task: _Task, conversion: Conversion) -> None:
+        """A script was stopped by its engine at a limit; the worker lives."""
+        loaded = task[3]
+        assert conversion.error is not None
+        if conversion.error.name == "TimeLimit" and conversion.error.line is None:
+            self.died(task, "time", is_quarantine=False)  # see where it hangs
+            return
+        self._strike(loaded, conversion.error)
+        loaded.pending -= 1
+        task[0].settle(task[1], conversion)
+
+    def judged(self, task: _Task, conversion: Conversion) -> None:
+        """A suspect's conversion came to an end, alone."""
+        loaded = task[3]
+        loaded.in_quarantine -= 1
+        if conversion.error is not None and conversion.error.name in LIMITS:
+            self._strike(loaded, conversion.error)
+        elif loaded.breaker.survived():
+            self._tell("converter.trusted", loaded, "runs among the others again", "info")
+        loaded.pending -= 1
+        task[0].settle(task[1], conversion)
+
+    def _strike(self, loaded: _Loaded, error: ConversionError) -> None:
+        was_suspect = loaded.breaker.is_suspect
+        if loaded.breaker.strike(self._reactor.seconds(), error.message):
+            wait = loaded.breaker.suspended_for(self._reactor.seconds())
+            text = f"suspended for {wait:.0f} s: it died {STRIKES} times in a row ({error.message})"
+            self._tell("converter.suspended", loaded, text, "error")
+        elif not was_suspect:
+            self._tell("converter.suspect", loaded, f"runs alone from now on: {error.message}", "warning")
+
+    def _tell(self, type_: str, loaded: _Loaded, message: str, severity: str) -> None:
+        log.info("converter {key}: {message}", key=loaded.version.key, message=message)
+        if self._report is not None:
+            self._report(type_, loaded.version, message, severity)
+
+    def keep(self, tasks: list[_Task], states: dict[str, bytes]) -> None:
+        """Scripts have changed what they keep of their devices."""
+        versions = {loaded.number: loaded.version for _, _, _, loaded in tasks}
+        for place, state in states.items():
+            number, _, device = place.partition("/")
+            version = versions[int(number)]
+            self.states.put(version.tenant, version.id, device, state)
+
+
+def _fatal(cause: str, time_limit: float) -> ConversionError:
+    """The error of a script that ended its worker."""
+    if cause == "time":
+        return ConversionError(
+            f"the script did not finish within {time_limit * 1000:.0f} ms", name="TimeLimit"
+        )
+    if cause == "memory":
+        return ConversionError("the script needs more memory than it may have", name="MemoryLimit")
+    return ConversionError(f"the script ended its worker: {cause}", name="Crash")

@@ -1,0 +1,203 @@
+"""The worker program: runs users' scripts in batches, and can be killed at any time.
+
+It imports no Twisted, knows no host object, and talks `iotgw.converters.protocol` on its stdin and stdout.
+The kernel ends a call that takes too long (SIGALRM with its default action, set anew before each call).
+It is normally forked from a warm process (`iotgw.converters.template`); ``python -m iotgw.converters.worker``
+runs one by itself.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import resource
+import signal
+import sys
+from collections import OrderedDict
+
+from iotgw.converters import bench, sandbox
+from iotgw.converters.careful import careful
+from iotgw.converters.changes import LastValues
+from iotgw.converters.engines import available
+from iotgw.converters.protocol import (
+    BETWEEN,
+    LENGTH,
+    MAX_FRAME,
+    OUT_OF_MEMORY,
+    PROGRESS,
+    PROGRESS_SIZE,
+    RECYCLE,
+    Call,
+    Define,
+    Done,
+    Forget,
+    Run,
+    Tried,
+    Try,
+    frame,
+    orders,
+)
+from iotgw.converters.script import HEAP, LIMITS, LoadFailed, Script, load
+from iotgw.model import Conversion, ConverterVersion
+
+MAX_CONTEXTS = 128
+"""Contexts kept; each costs a few hundred KB. The least recently used one goes first."""
+MAX_STATES = 10_000
+GRACE = 0.03
+"""QuickJS stops a script at its limit by itself; the kernel waits this much longer, in seconds."""
+LOADING = 0.05
+"""Time to make a context, on top of the call's own limit, in seconds."""
+
+
+class Worker:
+    """Takes orders from ``read`` and answers on ``write`` (file descriptors) until ``read`` ends.
+
+    ``progress`` is the memory shared with the gateway, ``memory_limit`` bytes.
+    """
+
+    def __init__(self, read: int, write: int, progress: mmap.mmap, memory_limit: int) -> None:
+        self._read = read
+        self._write = write
+        self._progress = progress
+        self._recycle_at = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + memory_limit // 2048
+        self._versions: dict[int, ConverterVersion] = {}
+        self._scripts: OrderedDict[int, Script] = OrderedDict()
+        self._states: OrderedDict[tuple[int, str], bytes] = OrderedDict()
+        self._last_values = LastValues()
+        self.engines = available()
+        PROGRESS.pack_into(progress, 0, 0, BETWEEN)
+
+    def serve(self) -> int:
+        """Work until the stream ends; the exit code."""
+        try:
+            while (body := self._next()) is not None:
+                order = orders.decode(body)
+                if isinstance(order, Run):
+                    self._send(self._run(order))
+                elif isinstance(order, Define):
+                    self._versions[order.number] = order.version
+                elif isinstance(order, Try):
+                    self._send(self._try(order))
+                else:
+                    self._forget(order)
+                if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > self._recycle_at:
+                    return RECYCLE
+        except MemoryError:
+            return OUT_OF_MEMORY
+        return 0
+
+    def arm(self, seconds: float) -> None:
+        """Have the kernel kill this process unless it is called again within that time; 0 is never."""
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    # --- orders ---
+
+    def _run(self, run: Run) -> Done:
+        for device, state in run.states.items():
+            number, _, name = device.partition("/")
+            self._states[int(number), name] = state
+        results: list[Conversion] = []
+        changed: dict[str, bytes] = {}
+        for index, call in enumerate(run.calls):
+            PROGRESS.pack_into(self._progress, 0, run.seq, index)
+            results.append(self._convert(call, run.careful, changed))
+        self.arm(0)
+        PROGRESS.pack_into(self._progress, 0, run.seq, BETWEEN)
+        return Done(run.seq, results, changed)
+
+    def _convert(self, call: Call, is_suspect: bool, changed: dict[str, bytes]) -> Conversion:
+        version = self._versions[call.converter]
+        state = b""
+        if call.device:
+            state = self._states.get((call.converter, call.device), b"{}")
+        if is_suspect:
+            verdict = careful(version, call, state, self.engines, self.arm)
+            if verdict is not None:
+                return verdict
+        try:
+            script = self._script(call.converter)
+        except LoadFailed as failed:
+            return Conversion(error=failed.error, logs=failed.logs)
+        self.arm(self._limit(version))
+        before = self._peak()
+        conversion, new_state = script.convert(call.payload, call.metadata, call.received_ms, state)
+        if self._peak() - before > HEAP >> 10 or (
+            conversion.error is not None and conversion.error.name in LIMITS
+        ):
+            self._scripts.pop(call.converter, None)  # whatever it hoards goes with its context
+        if new_state:
+            self._states[call.converter, call.device] = new_state
+            self._states.move_to_end((call.converter, call.device))
+            if len(self._states) > MAX_STATES:
+                self._states.popitem(last=False)
+            changed[f"{call.converter}/{call.device}"] = new_state
+        if conversion.error is not None and script.engine.name == "duktape":
+            conversion = bench.with_column(script, conversion, call, state, self.engines, self.arm)
+        return conversion
+
+    def _peak(self) -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def _limit(self, version: ConverterVersion) -> float:
+        return version.time_limit + (GRACE if version.engine == "quickjs" else 0.0)
+
+    def _script(self, number: int) -> Script:
+        script = self._scripts.get(number)
+        if script is not None:
+            self._scripts.move_to_end(number)
+            return script
+        version = self._versions[number]
+        self.arm(self._limit(version) + LOADING)
+        script = load(version, self.engines, self._last_values.of(version))
+        self._scripts[number] = script
+        if len(self._scripts) > MAX_CONTEXTS:
+            self._scripts.popitem(last=False)
+        return script
+
+    def _try(self, order: Try) -> Tried:
+        PROGRESS.pack_into(self._progress, 0, order.seq, 0)
+        body = bench.attempt(order.what, order.body, self.engines, self.arm)
+        self.arm(0)
+        PROGRESS.pack_into(self._progress, 0, order.seq, BETWEEN)
+        return Tried(order.seq, body)
+
+    def _forget(self, order: Forget) -> None:
+        self._versions.pop(order.number, None)
+        self._scripts.pop(order.number, None)
+
+    # --- the stream ---
+
+    def _next(self) -> bytes | None:
+        head = self._exactly(LENGTH.size)
+        if head is None:
+            return None
+        (length,) = LENGTH.unpack(head)
+        return self._exactly(length) if length <= MAX_FRAME else None
+
+    def _exactly(self, count: int) -> bytes | None:
+        parts = []
+        while count:
+            part = os.read(self._read, min(count, 1 << 20))
+            if not part:
+                return None
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
+
+    def _send(self, reply: Done | Tried) -> None:
+        left = memoryview(frame(reply))
+        while left:
+            left = left[os.write(self._write, left) :]
+
+
+def main(arguments: list[str]) -> int:
+    """Run one worker on stdin and stdout; the memory limit in bytes may be given."""
+    memory_limit = int(arguments[0]) if arguments else 256 << 20
+    progress = mmap.mmap(-1, PROGRESS_SIZE)
+    worker = Worker(0, 1, progress, memory_limit)
+    sandbox.lock_down(memory_limit)
+    return worker.serve()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
