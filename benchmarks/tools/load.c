@@ -23,7 +23,7 @@
 
 struct load load = {
     .host = "127.0.0.1", .devices = 100, .seconds = 5, .ack_timeout = 2.0, .max_retransmit = 4,
-    .count = UINT64_MAX, .sequences = 65536,
+    .count = UINT64_MAX, .first = 1, .sequences = 65536,
 };
 
 static struct histogram latency;
@@ -80,6 +80,7 @@ bool load_option(int option, const char *value)
     case 262: load.max_retransmit = atoi(value); break;
     case 263: load.acked = value; break;
     case 264: load.sequences = (uint32_t)strtoul(value, NULL, 10); break;
+    case 265: load.first = (uint32_t)strtoul(value, NULL, 10); break;
     default: return false;
     }
     return true;
@@ -132,6 +133,7 @@ void load_open(void)
     for (int i = 0; i < load.devices; i++) {
         load.device[i] = (struct device){
             .id = load.base + (uint32_t)i, .index = (uint32_t)i, .channel = i % load.channels, .slot = -1,
+            .sequence = load.first - 1,
             .message_id = (uint16_t)(uniform() * 65536), .message = messages + (size_t)i * (size_t)load.message_room,
         };
         idle[i] = i;

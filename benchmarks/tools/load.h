@@ -47,8 +47,8 @@ struct load {
     /* options */
     const char *host, *text, *acked;
     int port, devices, window, channels, size, max_retransmit, message_room;
-    bool poisson, hex;
-    uint32_t base, sequences;
+    bool poisson;
+    uint32_t base, first, sequences;
     double rate, seconds, ack_timeout;
     uint64_t count;
     /* what the transports need */
@@ -66,14 +66,14 @@ extern struct load load;
 #define LOAD_OPTIONS \
     {"rate", 1, 0, 256}, {"poisson", 0, 0, 257}, {"text", 1, 0, 258}, {"size", 1, 0, 259}, {"base", 1, 0, 260}, \
     {"ack-timeout", 1, 0, 261}, {"max-retransmit", 1, 0, 262}, {"acked", 1, 0, 263}, {"sequences", 1, 0, 264}, \
-    {"hex", 1, 0, 265}
+    {"first", 1, 0, 265}
 #define LOAD_OWN_OPTION 300           /* transports number their own long options from here */
 #define LOAD_USAGE \
     "  -H ADDR  server, loopback only (127.0.0.1)   -p PORT  server port\n" \
     "  -n N  devices (100)   -w W  requests under way over all devices (= devices)   -s N  sockets\n" \
     "  -t SECONDS (5)   -c COUNT  messages at most   --rate R [--poisson]  open loop\n" \
     "  --text TEMPLATE  body instead of the binary record; {id} {id%N} {seq} are replaced\n" \
-    "  --size N  pad the body   --base N  number of the first device (0)\n" \
+    "  --size N  pad the body   --base N  number of the first device (0)   --first N  first sequence (1)\n" \
     "  --ack-timeout SECONDS (2)   --max-retransmit N (4)\n" \
     "  --acked FILE  write which (device, sequence) were answered   --sequences N  width of that file (65536)\n"
 
