@@ -6,6 +6,7 @@ and nested Structs. Everything here walks a JSON value beside its type and retur
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -16,6 +17,11 @@ from iotgw.errors import SettingsError
 
 Secret = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True, "format": "password"})]
 """A text that is stored sealed and never shown."""
+
+SECRET_NAME = re.compile(
+    r"pass(word|phrase)?$|secret|token$|authorization|cookie|psk$|key$|credential", re.IGNORECASE
+)
+"""Names of fields whose values are not repeated in logs and errors, whatever their type says."""
 
 MASK = "***"
 """What the API shows for a secret, and what a client may send back to keep the stored one."""

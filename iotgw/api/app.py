@@ -13,6 +13,7 @@ from twisted.web.server import Request
 from iotgw.api.apply import Apply
 from iotgw.api.auth import Guard, Tokens
 from iotgw.api.converters import Converters
+from iotgw.api.credentials import Credentials
 from iotgw.api.datasources import Datasources
 from iotgw.api.devices import Devices
 from iotgw.api.events import Events
@@ -24,6 +25,7 @@ from iotgw.api.openapi import OpenApi
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem, from_failure
 from iotgw.api.routes import Dispatcher, Route, write_problem
+from iotgw.api.sessions import Sessions
 from iotgw.api.tokens import TokenResources
 
 PREFIX = "/api/v1"
@@ -37,10 +39,12 @@ def routes(parts: Parts) -> list[Route]:
         Health(parts),
         Metrics(parts),
         Datasources(parts),
+        Sessions(parts),
         Converters(parts),
         Integrations(parts),
         Messages(parts),
         Devices(parts),
+        Credentials(parts),
         Events(parts),
         TokenResources(parts),
         Apply(parts),

@@ -24,6 +24,9 @@ class Gateway(Protocol):
     def datasource_name(self, id: str) -> str:
         """A datasource's name; its id when it is gone."""
 
+    def datasource(self, id: str) -> Any:
+        """The running `iotgw.interfaces.IDatasource`, or None."""
+
     def reprocess(self, message: Message) -> Awaitable[State]:
         """Convert a stored message again, for real; raises NotFound."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Any
 
@@ -11,6 +12,7 @@ from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from iotgw.errors import Conflict, NotFound, SettingsError, StillReferenced, Unavailable
+from iotgw.sealing import SECRET_NAME
 
 _log = Logger(namespace="iotgw.api")
 
@@ -57,10 +59,11 @@ class Problem(Exception):
 
 
 def wrong_value(path: str, problem: str, body: Any = None) -> Problem:
-    """422 that names the field, what was expected, and the value that came where it is short and plain."""
+    """422 that names the field, what was expected, and the value that came, where it is short, plain and no secret."""
     error: dict[str, Any] = {"path": path, "problem": problem}
     value = _at(body, path)
-    if isinstance(value, str | int | float | bool) and len(str(value)) <= 100:
+    may_show = not any(SECRET_NAME.search(part) for part in re.split(r"[.\[]", path))
+    if may_show and isinstance(value, str | int | float | bool) and len(str(value)) <= 100:
         error["value"] = value
     return Problem(422, f"{path}: {problem}" if path else problem, errors=[error])
 

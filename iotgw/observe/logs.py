@@ -20,9 +20,9 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
-_SECRET_FIELD = re.compile(r"pass(word|phrase)?$|secret|token$|authorization|psk$|key$", re.IGNORECASE)
+from iotgw.sealing import MASK, SECRET_NAME
+
 _TOKEN = re.compile(r"iotgw_[0-9a-f]{12}_[A-Za-z0-9_-]+")
-_MASK = "***"
 _LONGEST = 8192
 """Characters of one field; what a peer sent can be long."""
 
@@ -163,7 +163,7 @@ def _source(event: LogEvent) -> str:
 def _text(event: LogEvent) -> str:
     # Only what the format names is in the text, so a secret field that it names must be masked before.
     shown = {
-        name: _MASK if isinstance(value, str | bytes) and _SECRET_FIELD.search(name) else value
+        name: MASK if isinstance(value, str | bytes) and SECRET_NAME.search(name) else value
         for name, value in event.items()
     }
     return formatEvent(shown)[:_LONGEST]
@@ -171,8 +171,8 @@ def _text(event: LogEvent) -> str:
 
 def _plain(name: str, value: Any) -> Any:
     """A JSON value for a field."""
-    if _SECRET_FIELD.search(name) and not isinstance(value, bool | int | float | None):
-        return _MASK
+    if SECRET_NAME.search(name) and not isinstance(value, bool | int | float | None):
+        return MASK
     if isinstance(value, bool | int | float | None):
         return value
     if isinstance(value, bytes):
@@ -185,7 +185,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _masked(text: str) -> str:
-    return _TOKEN.sub("iotgw_" + _MASK, text) if "iotgw_" in text else text
+    return _TOKEN.sub("iotgw_" + MASK, text) if "iotgw_" in text else text
 
 
 def _camel(name: str) -> str:

@@ -151,6 +151,7 @@ class MemoryGateway:
         self._registry = registry
         self._journal = journal
         self.applied_ids: list[str] = []
+        self.running: dict[str, Any] = {}
 
     def applied(self, id: str) -> Deferred[None]:
         self.applied_ids.append(id)
@@ -170,6 +171,9 @@ class MemoryGateway:
         except NotFound:
             return id
 
+    def datasource(self, id: str) -> Any:
+        return self.running.get(id)
+
     def reprocess(self, message: Message) -> Deferred[State]:
         if message.uplink.datasource == "gone":
             return fail(NotFound("the message's datasource is gone"))
@@ -181,6 +185,16 @@ class MemoryGateway:
         if payload == b"full":
             return succeed(Answer(Status.BUSY, retry_after=5.0))
         return succeed(Answer(Status.STORED, f"e1-{len(payload)}"))
+
+
+class Connected:
+    """A running datasource with one session."""
+
+    def sessions(self) -> list[dict[str, Any]]:
+        return [{"id": "s1", "identity": "urn:imei:1", "cipher": "PSK-AES128-CCM8", "age": 5.0, "bytes": 100}]
+
+    def end(self, id: str) -> bool:
+        return id == "s1"
 
 
 class MemoryConverters:

@@ -1,0 +1,80 @@
+"""`/credentials`: what devices prove themselves with. Secrets go in, and never come out again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from iotgw.api.auth import Permission
+from iotgw.api.catalogue import Catalogue, Page, not_empty
+from iotgw.api.routes import Call, Reply, Route
+from iotgw.credentials import KIND, CredentialSpec, check_secrets
+from iotgw.errors import SettingsError
+from iotgw.extension import convert
+from iotgw.model import Resource
+from iotgw.sealing import MASK, masked, sealed
+
+
+class Credentials(Catalogue):
+    """The routes of credentials, and those of one device."""
+
+    kind = KIND
+    collection = "credentials"
+    spec = CredentialSpec
+
+    def routes(self) -> list[Route]:
+        """As of every kind, and by device."""
+        of_device = "/devices/<device>/credentials"
+        return [
+            *super().routes(),
+            Route("GET", of_device, Permission.READ, self.of_device, "A device's credentials", answer=Page),
+            Route(
+                "POST", of_device, Permission.WRITE, self.create_for, "Give a device a credential",
+                CredentialSpec, dict, status=201,
+            ),
+        ]  # fmt: skip
+
+    async def check(self, tenant: str, spec: CredentialSpec, stored: Resource | None) -> CredentialSpec:
+        """See `Catalogue.check`."""
+        not_empty(spec.name)
+        try:
+            check_secrets(spec, lambda text: text == MASK)
+        except ValueError as error:
+            path, _, problem = str(error).partition(": ")
+            raise SettingsError(path, problem) from error
+        for other in self.registry.list(KIND, tenant):
+            same = (other.body["type"], other.body["identity"]) == (spec.type, spec.identity)
+            if same and (stored is None or other.id != stored.id):
+                raise SettingsError("identity", f"expected one that credential {other.name!r} doesn't have")
+        before = stored.body if stored is not None else None
+        return convert(
+            sealed(msgspec.to_builtins(spec), CredentialSpec, self.registry.seal, before), CredentialSpec
+        )
+
+    def shown(self, resource: Resource) -> dict[str, Any]:
+        """See `Catalogue.shown`."""
+        body: dict[str, Any] = masked({"name": resource.name, **resource.body}, CredentialSpec)
+        return body
+
+    def status(self, resource: Resource) -> dict[str, Any]:
+        """Whether one of its secrets is good now."""
+        now = self.parts.now_ms()
+        spec = convert({"name": resource.name, **resource.body}, CredentialSpec)
+        good = [
+            (secret.not_before or 0) <= now < (secret.not_after or 1 << 62) for secret in spec.secrets
+        ] or [spec.type == "x509"]
+        return {"state": "active" if spec.enabled and any(good) else "inactive"}
+
+    async def of_device(self, call: Call, device: str) -> Page:
+        """Those that a device holds."""
+        found = self.registry.list(KIND, call.tenant)
+        held = [each for each in found if device in (each.body.get("device") or each.body["identity"],)]
+        return Page([self.view(each) for each in held])
+
+    async def create_for(self, call: Call, device: str) -> Reply:
+        """One more for a device; named after it where it has no name."""
+        value = call.json()
+        if not isinstance(value, dict):
+            raise SettingsError("", "expected an object")
+        return await self._create(call, {"name": device, "identity": device, **value, "device": device})

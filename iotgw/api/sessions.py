@@ -1,0 +1,44 @@
+"""`/datasources/{name}/sessions`: who is connected, where a datasource has sessions (DTLS)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iotgw.api.auth import Permission
+from iotgw.api.catalogue import Page
+from iotgw.api.parts import Parts
+from iotgw.api.routes import Call, Query, Route
+from iotgw.errors import NotFound
+
+LIMIT = (Query("limit", int, 100, "how many at most", range=(1, 10000)),)
+
+
+class Sessions:
+    """The routes of sessions; a datasource that has them has ``sessions()`` and ``end(id)``."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def routes(self) -> list[Route]:
+        """List, and end one."""
+        many, one = "/datasources/<name>/sessions", "/datasources/<name>/sessions/<id>"
+        return [
+            Route("GET", many, Permission.READ, self.index, "Who is connected", answer=Page, query=LIMIT),
+            Route("DELETE", one, Permission.WRITE, self.end, "End a session", status=204),
+        ]
+
+    async def index(self, call: Call, name: str) -> Page:
+        """The sessions of a datasource's listener."""
+        return Page(self._running(call, name).sessions()[: call.query("limit")])
+
+    async def end(self, call: Call, name: str, id: str) -> None:
+        """End one; the device may come again."""
+        if not self._running(call, name).end(id):
+            raise NotFound(f"there is no session {id!r}")
+
+    def _running(self, call: Call, name: str) -> Any:
+        resource = self._parts.registry.get("datasource", name, call.tenant)
+        running = self._parts.gateway.datasource(resource.id)
+        if not hasattr(running, "sessions"):
+            raise NotFound(f"datasource {resource.name!r} has no sessions, or is not open")
+        return running

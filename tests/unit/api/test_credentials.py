@@ -1,0 +1,82 @@
+"""Credentials and sessions over the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest_twisted
+
+from . import memory
+
+PSK = {"name": "meter", "identity": "urn:imei:1", "device": "meter-1", "secrets": [{"value": "hush-hush"}]}
+
+
+def inline(function: Any) -> Any:
+    return pytest_twisted.ensureDeferred(function)
+
+
+@inline
+async def test_a_secret_goes_in_and_never_comes_out(bench: Any, connect: Any) -> None:
+    client = connect()
+    made = await client("POST", "/credentials", PSK)
+    assert (made.status, "hush" in made.text) == (201, False)
+    assert made.json["secrets"][0]["value"] == "***"
+    assert made.json["status"] == {"state": "active"}
+    assert bench.registry.get("credential", "meter").body["secrets"][0]["value"].startswith("sealed:")
+    patched = await client.ok("PATCH", "/credentials/meter", {"description": "edited"})
+    assert patched["secrets"][0]["value"] == "***"
+    stored = bench.registry.get("credential", "meter").body["secrets"][0]["value"]
+    assert bench.registry.unseal(stored) == "hush-hush"
+
+
+@inline
+async def test_a_key_is_changed_without_a_gap(connect: Any) -> None:
+    client = connect()
+    made = await client.ok("POST", "/credentials", PSK)
+    both = [*made["secrets"], {"value": "the-next-key", "notBefore": 5}]
+    changed = await client.ok("PATCH", "/credentials/meter", {"secrets": both})
+    assert [secret["value"] for secret in changed["secrets"]] == ["***", "***"]
+    over = await client.ok("PATCH", "/credentials/meter", {"secrets": [{"value": "past", "notAfter": 5}]})
+    assert over["status"] == {"state": "inactive"}
+
+
+@inline
+async def test_wrong_credentials_are_refused_without_telling_the_secret(connect: Any) -> None:
+    client = connect()
+    await client.ok("POST", "/credentials", PSK)
+    for change, path in [
+        ({"secrets": [{"value": "abc"}]}, "secrets[0].value"),
+        ({"secrets": [{"value": "zz-no-hex", "encoding": "hex"}]}, "secrets[0].value"),
+        ({"secrets": [{"value": "***"}]}, "secrets[0].value"),
+        ({"name": "other"}, "identity"),
+    ]:
+        answer = await client("POST", "/credentials", {**PSK, "identity": "new", "name": "new", **change}
+                              if path != "identity" else {**PSK, **change})  # fmt: skip
+        assert (answer.status, answer.json["errors"][0]["path"]) == (422, path), answer.text
+        assert "zz-no" not in answer.text
+    assert (await client("POST", "/credentials", {**PSK, "name": "n", "secrets": []})).status == 422
+
+
+@inline
+async def test_a_devices_credentials_stand_beneath_it(connect: Any) -> None:
+    client = connect()
+    made = await client.ok(
+        "POST", "/devices/meter-1/credentials", {"identity": "i", "secrets": [{"value": "key1"}]}
+    )
+    assert (made["name"], made["device"]) == ("meter-1", "meter-1")
+    assert [
+        each["identity"] for each in (await client.ok("GET", "/devices/meter-1/credentials"))["items"]
+    ] == ["i"]
+    assert (await client.ok("GET", "/devices/other/credentials"))["items"] == []
+    assert (await client("DELETE", "/credentials/meter-1")).status == 204
+
+
+@inline
+async def test_sessions_are_seen_and_ended(bench: Any, connect: Any) -> None:
+    client = connect()
+    id = (await client.ok("POST", "/datasources", {"name": "secure", "type": "coap"}))["id"]
+    assert (await client("GET", "/datasources/secure/sessions")).status == 404
+    bench.gateway.running[id] = memory.Connected()
+    assert (await client.ok("GET", "/datasources/secure/sessions"))["items"][0]["identity"] == "urn:imei:1"
+    assert (await client("DELETE", "/datasources/secure/sessions/s1")).status == 204
+    assert (await client("DELETE", "/datasources/secure/sessions/s2")).status == 404
