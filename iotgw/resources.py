@@ -1,6 +1,6 @@
-"""The resources file: datasources, converters and integrations as TOML or JSON, to be applied as a whole.
+"""The resources file: what users save, as TOML or JSON, to be applied as a whole.
 
-``[[datasource]]``, ``[[converter]]`` and ``[[integration]]`` hold what the API takes. Instead of ``script``
+``[[converter]]``, ``[[credential]]``, ``[[datasource]]`` and ``[[integration]]`` hold what the API takes. Instead of ``script``
 a converter may name a file beside this one (``scriptFile``) or a bundled converter (``library``).
 """
 
@@ -20,6 +20,7 @@ class Document(Struct, frozen=True, forbid_unknown_fields=True):
     """What a file holds, each entry as the API takes it, converters possibly with ``library``."""
 
     converter: list[dict[str, Any]] = []
+    credential: list[dict[str, Any]] = []
     datasource: list[dict[str, Any]] = []
     integration: list[dict[str, Any]] = []
 

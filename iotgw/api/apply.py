@@ -16,16 +16,15 @@ from twisted.logger import Logger
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Catalogue, body_of
 from iotgw.api.converters import Converters
+from iotgw.api.credentials import Credentials
 from iotgw.api.datasources import Datasources
 from iotgw.api.integrations import Integrations
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Query, Route
 from iotgw.errors import IotgwError, NotFound, SettingsError
-from iotgw.extension import Types
 from iotgw.model import DEFAULT_TENANT, Resource
 from iotgw.resources import Document, read
-from iotgw.sealing import revealed
 
 _log = Logger(namespace="iotgw.api")
 
@@ -51,11 +50,12 @@ class Apply:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        types: dict[str, Types] = {
-            "datasource": parts.datasource_types, "integration": parts.integration_types,
-        }  # fmt: skip
-        self._types = types
-        self._catalogues: list[Catalogue] = [Converters(parts), Datasources(parts), Integrations(parts)]
+        self._catalogues: list[Catalogue] = [
+            Converters(parts),
+            Credentials(parts),
+            Datasources(parts),
+            Integrations(parts),
+        ]
 
     def routes(self) -> list[Route]:
         """One."""
@@ -72,14 +72,17 @@ class Apply:
 
     async def run(self, tenant: str, document: Document, dry: bool = False) -> Result:
         """Apply a document: converters first, as datasources name them."""
-        coming = {str(entry.get("name")) for entry in document.converter} if dry else set()
+        coming: set[str] = set()
+        """Converters that a dry run did not save, and that datasources may name all the same."""
         items = []
         for catalogue in self._catalogues:
             for entry in getattr(document, catalogue.kind):
-                name = str(entry.get("name", ""))
+                name = str(entry.get("name") or entry.get("library", ""))
                 try:
                     outcome = await self._one(catalogue, tenant, entry, dry, coming)
                     items.append(Applied(catalogue.kind, name, outcome))
+                    if dry and outcome == "created":
+                        coming.add(name)
                 except (IotgwError, Problem) as error:
                     items.append(Applied(catalogue.kind, name, "refused", str(error)))
         return Result(items, sum(item.outcome == "refused" for item in items))
@@ -87,18 +90,18 @@ class Apply:
     async def _one(
         self, catalogue: Catalogue, tenant: str, entry: dict[str, Any], dry: bool, coming: set[str]
     ) -> str:
-        if catalogue.kind == "converter" and "library" in entry:
+        if catalogue.kind == Converters.kind and "library" in entry:
             entry = self._bundled(entry)
         spec = catalogue.parse(entry)
         stored = self._stored(catalogue, tenant, spec.name)
         if dry and {getattr(spec, "converter", ""), getattr(spec, "downlink_converter", "")} & coming:
-            return "created" if stored is None else "changed"  # its converter is not saved yet to check by
+            return "created" if stored is None else "changed"
         spec = await catalogue.check(tenant, spec, stored)
         if stored is None:
             if not dry:
                 await catalogue.save_new(tenant, spec)
             return "created"
-        if self._same(stored, spec):
+        if _same(catalogue, stored, spec):
             return "unchanged"
         if not dry:
             await catalogue.save(stored, spec, None)
@@ -123,19 +126,6 @@ class Apply:
         except NotFound:
             return None
 
-    def _same(self, stored: Resource, spec: Any) -> bool:
-        wanted = body_of(spec)
-        have = {key: value for key, value in stored.body.items() if key in wanted}
-        return self._clear(stored.kind, have) == self._clear(stored.kind, wanted)
-
-    def _clear(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-        """A body with its secrets in the clear: sealing the same text twice gives two results."""
-        if kind not in self._types:
-            return body
-        settings = self._types[kind].get(body["type"]).settings
-        clear = revealed(body["configuration"], settings, self._parts.registry.unseal)
-        return {**body, "configuration": clear}
-
 
 async def apply_file(parts: Parts, path: Path) -> Result:
     """Apply a resources file for the default tenant; each refused entry is one line in the log.
@@ -151,3 +141,9 @@ async def apply_file(parts: Parts, path: Path) -> Result:
                 file=path.name, kind=item.kind, name=item.name, error=item.error,
             )  # fmt: skip
     return result
+
+
+def _same(catalogue: Catalogue, stored: Resource, spec: Any) -> bool:
+    wanted = body_of(spec)
+    have = {key: value for key, value in stored.body.items() if key in wanted}
+    return catalogue.clear(have) == catalogue.clear(wanted)

@@ -13,7 +13,7 @@ from iotgw.credentials import KIND, CredentialSpec, check_secrets
 from iotgw.errors import SettingsError
 from iotgw.extension import convert
 from iotgw.model import Resource
-from iotgw.sealing import MASK, masked, sealed
+from iotgw.sealing import MASK, masked, revealed, sealed
 
 
 class Credentials(Catalogue):
@@ -56,6 +56,11 @@ class Credentials(Catalogue):
         """See `Catalogue.shown`."""
         body: dict[str, Any] = masked({"name": resource.name, **resource.body}, CredentialSpec)
         return body
+
+    def clear(self, body: dict[str, Any]) -> dict[str, Any]:
+        """See `Catalogue.clear`."""
+        clear: dict[str, Any] = revealed(body, CredentialSpec, self.registry.unseal)
+        return clear
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """Whether one of its secrets is good now."""

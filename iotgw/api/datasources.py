@@ -15,7 +15,7 @@ from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
 from iotgw.errors import NotFound, SettingsError
 from iotgw.model import DatasourceSpec, Resource, Status
-from iotgw.sealing import all_masked, masked, sealed
+from iotgw.sealing import all_masked, masked, revealed, sealed
 
 
 class Injection(Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +87,10 @@ class Datasources(Catalogue):
         return {"name": resource.name, **resource.body, "configuration": shown_configuration(
             self.parts.datasource_types, resource)}  # fmt: skip
 
+    def clear(self, body: dict[str, Any]) -> dict[str, Any]:
+        """See `Catalogue.clear`."""
+        return with_clear_configuration(self.parts.datasource_types, body, self.registry.unseal)
+
     def status(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.status`."""
         return self.parts.gateway.status(resource.id)
@@ -151,6 +155,12 @@ def shown_configuration(types: Any, resource: Resource) -> Any:
         return masked(configuration, types.get(resource.body["type"]).settings)
     except SettingsError:
         return all_masked(configuration)
+
+
+def with_clear_configuration(types: Any, body: dict[str, Any], unseal: Any) -> dict[str, Any]:
+    """A stored body whose configuration has its secrets in the clear."""
+    settings = types.get(body["type"]).settings
+    return {**body, "configuration": revealed(body["configuration"], settings, unseal)}
 
 
 def _named_converters(spec: DatasourceSpec) -> list[tuple[str, str]]:

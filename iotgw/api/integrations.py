@@ -10,7 +10,7 @@ from twisted.internet.defer import maybeDeferred
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Catalogue, Page, not_empty
-from iotgw.api.datasources import shown_configuration
+from iotgw.api.datasources import shown_configuration, with_clear_configuration
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Query, Route
 from iotgw.errors import NotFound, SettingsError
@@ -100,6 +100,10 @@ class Integrations(Catalogue):
         """See `Catalogue.shown`."""
         configuration = shown_configuration(self.parts.integration_types, resource)
         return {"name": resource.name, **resource.body, "configuration": configuration}
+
+    def clear(self, body: dict[str, Any]) -> dict[str, Any]:
+        """See `Catalogue.clear`."""
+        return with_clear_configuration(self.parts.integration_types, body, self.registry.unseal)
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.status`."""

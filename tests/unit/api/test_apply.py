@@ -31,7 +31,15 @@ library = "json"
 name = "out"
 type = "http"
 configuration = { url = "http://x", headers = { X-Key = "hush" } }
+
+[[credential]]
+name = "meter"
+identity = "urn:imei:1"
+secrets = [{ value = "hush-hush" }]
 """
+
+
+KINDS = ("converter", "credential", "datasource", "integration")
 
 
 def inline(function: Any) -> Any:
@@ -51,13 +59,13 @@ def outcomes(result: Any) -> list[str]:
 
 @inline
 async def test_a_file_is_applied_once_and_then_nothing_changes(bench: Any, file: Path) -> None:
-    assert outcomes(await apply_file(bench.parts, file)) == ["created"] * 4
+    assert outcomes(await apply_file(bench.parts, file)) == ["created"] * 5
     assert bench.registry.get("converter", "mine").body["script"] == "function mine() {}"
     assert bench.registry.get("converter", "json").body["script"] == "function json() {}"
-    revisions = [each.revision for kind in ("converter", "datasource", "integration")
+    revisions = [each.revision for kind in KINDS
                  for each in bench.registry.list(kind)]  # fmt: skip
-    assert outcomes(await apply_file(bench.parts, file)) == ["unchanged"] * 4
-    assert revisions == [each.revision for kind in ("converter", "datasource", "integration")
+    assert outcomes(await apply_file(bench.parts, file)) == ["unchanged"] * 5
+    assert revisions == [each.revision for kind in KINDS
                          for each in bench.registry.list(kind)]  # fmt: skip
 
 
@@ -65,7 +73,7 @@ async def test_a_file_is_applied_once_and_then_nothing_changes(bench: Any, file:
 async def test_only_what_differs_is_changed_a_secret_too(bench: Any, file: Path) -> None:
     await apply_file(bench.parts, file)
     file.write_text(FILE.replace('X-Key = "hush"', 'X-Key = "other"'))
-    assert outcomes(await apply_file(bench.parts, file)) == ["unchanged", "unchanged", "unchanged", "changed"]
+    assert outcomes(await apply_file(bench.parts, file)) == ["unchanged"] * 4 + ["changed"]
 
 
 @inline

@@ -1,0 +1,104 @@
+"""One connection to the API: JSON in, JSON out; whatever goes wrong is one line."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+REFUSED = 1
+USAGE = 2
+UNREACHABLE = 3
+DEFAULT_URL = "http://127.0.0.1:8080"
+DEFAULT_TOKEN_FILE = "var/iotgw/admin-token"
+
+
+class CtlError(Exception):
+    """What a person is told, on one line, and the exit code."""
+
+    def __init__(self, message: str, code: int = REFUSED) -> None:
+        super().__init__(" ".join(message.split()))
+        self.code = code
+
+
+class Client:
+    """Speaks to the API at ``url`` with a token; ``timeout`` in seconds."""
+
+    def __init__(self, url: str, token: str, timeout: float = 60.0, ca_file: str | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise CtlError(f"--url: expected http://HOST:PORT or https://HOST:PORT, got {url!r}", USAGE)
+        self._where = f"{parts.scheme}://{parts.netloc}"
+        self._base = parts.path.rstrip("/")
+        self._token = token
+        self._connection: http.client.HTTPConnection
+        try:
+            if parts.scheme == "https":
+                context = ssl.create_default_context(cafile=ca_file)
+                self._connection = http.client.HTTPSConnection(
+                    parts.hostname, parts.port, timeout=timeout, context=context
+                )
+            else:
+                self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+        except (OSError, ValueError) as error:
+            raise CtlError(f"--url: {error}", USAGE) from error
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Read; parameters that are None are left out."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self.call("GET", path + (f"?{urlencode(given)}" if given else ""))
+
+    def call(self, method: str, path: str, value: Any = None) -> Any:
+        """Call an operation below `/api/v1`; returns the answer's JSON value, or None. Raises CtlError."""
+        headers = {"Accept": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        body = None
+        if value is not None:
+            body = json.dumps(value).encode()
+            headers["Content-Type"] = "application/json"
+        elif method in ("POST", "PUT"):
+            body = b""
+        try:
+            self._connection.request(method, f"{self._base}/api/v1{path}", body, headers)
+            response = self._connection.getresponse()
+            text = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise CtlError(f"cannot reach the gateway at {self._where}: {reason}", UNREACHABLE) from error
+        return self._value(response.status, text)
+
+    def _value(self, status: int, text: bytes) -> Any:
+        try:
+            value = json.loads(text) if text else None
+        except ValueError as error:
+            raise CtlError(
+                f"{self._where} does not answer as iotgw does (status {status})", UNREACHABLE
+            ) from error
+        if status < 400:
+            return value
+        detail = ""
+        if isinstance(value, dict):
+            detail = str(value.get("detail") or value.get("title") or "")
+        if status == 401:
+            detail += " (give --token-file, or the token in IOTGW_TOKEN)"
+        raise CtlError(detail or f"status {status}", UNREACHABLE if status >= 500 else REFUSED)
+
+
+def find_token(file: str | None) -> str:
+    """The token: of the file that was named, of IOTGW_TOKEN, or of the default file; empty for none."""
+    if file is None:
+        if token := os.environ.get("IOTGW_TOKEN"):
+            return token.strip()
+        if not Path(DEFAULT_TOKEN_FILE).exists():
+            return ""
+    try:
+        return Path(file or DEFAULT_TOKEN_FILE).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise CtlError(f"--token-file: cannot read {file or DEFAULT_TOKEN_FILE}: {reason}", USAGE) from error

@@ -1,0 +1,1 @@
+"""The commands of `iotgwctl`, one file per noun. Each has ``add(commands)``."""

@@ -1,0 +1,163 @@
+"""`iotgwctl messages`, `message`, `reprocess`, `tail`: what came in, and what became of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from iotgw.ctl.client import CtlError
+from iotgw.ctl.main import Commands, Context
+from iotgw.ctl.table import cell, moment, payload, printable, table, values
+
+HEAD = ("ID", "RECEIVED", "DATASOURCE", "STATE", "WHAT", "DELIVERED")
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    messages = commands.add("messages", _messages, "list messages, newest first")
+    _filters(messages)
+    messages.add_argument("--limit", type=int, default=20, help="how many (20)")
+    one = commands.add("message", _message, "show one message with all that became of it")
+    one.add_argument("id")
+    again = commands.add("reprocess", _reprocess, "convert stored messages again, for real")
+    again.add_argument("id", nargs="*", help="which; without one, those that failed")
+    _filters(again)
+    again.add_argument("--limit", type=int, default=1000, help="how many at most (1000)")
+    tail = commands.add("tail", _tail, "show messages as they come, until Ctrl-C")
+    _filters(tail)
+    tail.add_argument("--lines", "-n", type=int, default=10, help="how many older ones first (10)")
+
+
+def _filters(parser: Any) -> None:
+    parser.add_argument("--datasource", metavar="NAME")
+    parser.add_argument("--state", choices=("received", "converted", "filtered", "failed"))
+    parser.add_argument("--device", metavar="NAME")
+
+
+def _query(context: Context) -> dict[str, Any]:
+    options = context.options
+    return {"datasource": options.datasource, "state": options.state, "device": options.device}
+
+
+def _messages(context: Context) -> None:
+    found = context.client.get("/messages", limit=context.options.limit, **_query(context))
+    context.show(found, lambda page: table(HEAD, [_row(item) for item in page["items"]]))
+
+
+def _row(item: dict[str, Any]) -> tuple[Any, ...]:
+    deliveries = item["deliveries"]
+    delivered = sum(delivery["state"] == "delivered" for delivery in deliveries)
+    where = f"{delivered}/{len(deliveries)}" if deliveries else "-"
+    return (item["id"], moment(item["receivedAt"]), item["datasource"], item["state"], _what(item), where)
+
+
+def _what(item: dict[str, Any]) -> str:
+    if item["error"]:
+        return _error(item["error"])
+    return values(item["output"]) or payload(item["payload"])
+
+
+def _error(error: dict[str, Any]) -> str:
+    place = f"line {error['line']}, column {error.get('column')}: " if error.get("line") else ""
+    return f"{place}{error['message']}"
+
+
+def _message(context: Context) -> None:
+    context.show(context.client.get(f"/messages/{context.options.id}"), _text)
+
+
+def _text(item: dict[str, Any]) -> str:
+    lines = [
+        f"{item['id']}  {item['state']}",
+        f"received    {moment(item['receivedAt'])} by {printable(item['datasource'])}",
+        f"payload     {printable(payload(item['payload']))}",
+        *(f"metadata    {printable(key)} = {cell(value)}" for key, value in item["metadata"].items()),
+    ]
+    if item.get("converter"):
+        lines.append(f"converter   {item['converter']}")
+    if item["error"]:
+        lines.append(f"error       {printable(_error(item['error']))}")
+    for device in item["output"]:
+        lines.append(f"device      {printable(device['deviceName'])} ({printable(device['deviceType'])})")
+        for key, value in (device.get("attributes") or {}).items():
+            lines.append(f"attribute   {printable(key)} = {cell(value)}")
+        for entry in device.get("telemetry") or []:
+            shown = printable(json.dumps(entry["values"], ensure_ascii=False))
+            lines.append(f"telemetry   {moment(entry['ts'])}  {shown}")
+    for delivery in item["deliveries"]:
+        problem = f": {printable(delivery['error'])}" if delivery["error"] else ""
+        tries = f" after {delivery['attempts']} attempts" if delivery["attempts"] > 1 else ""
+        lines.append(f"delivery    {printable(delivery['integration'])} {delivery['state']}{tries}{problem}")
+    return "\n".join(lines)
+
+
+def _reprocess(context: Context) -> None:
+    options = context.options
+    if options.id:
+        selection: dict[str, Any] = {"ids": options.id}
+    else:
+        chosen = {key: value for key, value in _query(context).items() if value}
+        selection = {"state": "failed", **chosen, "limit": options.limit}
+    result = context.client.call("POST", "/messages/reprocess", selection)
+    context.show(result, _reprocessed)
+
+
+def _reprocessed(result: dict[str, Any]) -> str:
+    states = ", ".join(f"{count} {state}" for state, count in sorted(result["states"].items()))
+    gone = f"; {result['missing']} without a datasource" if result["missing"] else ""
+    return f"{result['count']} converted again{': ' + states if states else ''}{gone}"
+
+
+def _tail(context: Context) -> None:
+    for item in follow(context.client, _query(context), context.options.lines):
+        if context.options.json:
+            print(json.dumps(item, ensure_ascii=False), flush=True)
+        else:
+            print("  ".join(cell(value) for value in _row(item)), flush=True)
+
+
+def follow(
+    client: Any, query: dict[str, Any], lines: int, sleep: Any = time.sleep
+) -> Iterator[dict[str, Any]]:
+    """Messages, oldest first: the last ``lines`` that there are, then each that comes.
+
+    A gateway that is away for a moment is waited for.
+    """
+    first = client.get("/messages", limit=max(1, lines), **query)["items"]
+    last = first[0]["id"] if first else ""
+    yield from reversed(first[:lines])
+    while True:
+        sleep(1.0)
+        try:
+            fresh = _newer(client, query, last)
+        except CtlError as error:
+            if error.code != 3:
+                raise
+            continue
+        if fresh:
+            last = fresh[0]["id"]
+            yield from reversed(fresh)
+
+
+def _newer(client: Any, query: dict[str, Any], last: str) -> list[dict[str, Any]]:
+    """Messages that came after ``last``, newest first."""
+    found: list[dict[str, Any]] = []
+    before = None
+    while True:
+        page = client.get("/messages", limit=100, before=before, **query)
+        for item in page["items"]:
+            if not _is_newer(item["id"], last):
+                return found
+            found.append(item)
+        before = page["next"]
+        if before is None:
+            return found
+
+
+def _is_newer(id: str, last: str) -> bool:
+    """Ids of one journal grow; another journal's are all new."""
+    epoch, _, seq = id.rpartition("-")
+    last_epoch, _, last_seq = last.rpartition("-")
+    return epoch != last_epoch or int(seq) > int(last_seq)

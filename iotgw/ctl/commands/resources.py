@@ -1,0 +1,104 @@
+"""`iotgwctl datasources`, `converters`, `integrations`, `credentials`, `devices`, `delete`, `apply`, `token`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from iotgw.ctl.main import Commands, Context
+from iotgw.ctl.table import moment, table
+from iotgw.resources import read
+
+Row = Callable[[dict[str, Any]], tuple[Any, ...]]
+
+LISTS: dict[str, tuple[tuple[str, ...], Row]] = {
+    "datasources": (
+        ("NAME", "TYPE", "STATE", "WHERE", "CONVERTER"),
+        lambda each: (
+            each["name"], each["type"], each["status"].get("state"),
+            each["status"].get("error") or each["status"].get("address"),
+            each.get("converter") or ", ".join((each.get("converters") or {}).values()),
+        ),
+    ),
+    "converters": (
+        ("NAME", "TYPE", "VERSION", "DIALECT", "ENGINE", "USED BY"),
+        lambda each: (
+            each["name"], each["type"], each["version"], each["detected"]["dialect"],
+            each["detected"]["engine"], ", ".join(each["status"].get("usedBy", [])),
+        ),
+    ),
+    "integrations": (
+        ("NAME", "TYPE", "STATE", "DELIVERED", "WAITING", "DEAD", "LAST ERROR"),
+        lambda each: (
+            each["name"], each["type"],
+            *(each["status"].get(key) for key in ("state", "delivered", "waiting", "dead", "lastError")),
+        ),
+    ),
+    "credentials": (
+        ("NAME", "TYPE", "IDENTITY", "DEVICE", "STATE"),
+        lambda each: (
+            each["name"], each["type"], each["identity"], each.get("device"), each["status"].get("state"),
+        ),
+    ),
+    "devices": (
+        ("NAME", "TYPE", "LAST SEEN"),
+        lambda each: (each["name"], each.get("type"), moment(each.get("lastSeen"))),
+    ),
+}  # fmt: skip
+KINDS = {kind: f"{kind}s" for kind in ("datasource", "converter", "integration", "credential", "token")}
+ROLES = ("admin", "editor", "viewer", "network-server", "downlink")
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    for collection in LISTS:
+        parser = commands.add(collection, _list, f"list {collection}, or show one")
+        parser.add_argument("name", nargs="?")
+        parser.set_defaults(collection=collection)
+    apply = commands.add("apply", _apply, "create or replace what a resources file names (TOML or JSON)")
+    apply.add_argument("file", type=Path)
+    apply.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
+    delete = commands.add(
+        "delete", _delete, "delete a datasource, converter, integration, credential or token"
+    )
+    delete.add_argument("kind", choices=sorted(KINDS))
+    delete.add_argument("name")
+    token = commands.add("token", _token, "make an API token; it is shown once")
+    token.add_argument("name")
+    token.add_argument("--role", choices=ROLES, default="viewer", help="what it may do (viewer)")
+
+
+def _list(context: Context) -> None:
+    collection, name = context.options.collection, context.options.name
+    if name is not None:
+        value = context.client.get(f"/{collection}/{quote(name, safe='')}")
+        context.show(value, lambda value: json.dumps(value, indent=2, ensure_ascii=False))
+        return
+    head, row = LISTS[collection]
+    found = context.client.get(f"/{collection}")
+    context.show(found, lambda page: table(head, [row(each) for each in page["items"]]))
+
+
+def _apply(context: Context) -> int:
+    document = msgspec.to_builtins(read(context.options.file))
+    query = "?dryRun=true" if context.options.dry_run else ""
+    result = context.client.call("POST", f"/apply{query}", document)
+    rows = [(each["kind"], each["name"], each["outcome"], each.get("error")) for each in result["items"]]
+    context.show(result, lambda _: table(("KIND", "NAME", "OUTCOME", "WHY"), rows))
+    return 1 if result["refused"] else 0
+
+
+def _delete(context: Context) -> None:
+    kind, name = context.options.kind, context.options.name
+    context.client.call("DELETE", f"/{KINDS[kind]}/{quote(name, safe='')}")
+    context.show({"deleted": name}, lambda _: f"{kind} {name} is deleted")
+
+
+def _token(context: Context) -> None:
+    wanted = {"name": context.options.name, "role": context.options.role}
+    context.show(context.client.call("POST", "/tokens", wanted), lambda made: str(made["token"]))

@@ -1,0 +1,44 @@
+"""`iotgwctl status`: the whole gateway at a glance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iotgw.ctl.main import Commands, Context
+from iotgw.ctl.table import moment, table
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    commands.add("status", _status, "show the gateway at a glance")
+
+
+def _status(context: Context) -> int:
+    status = context.client.get("/status")
+    context.show(status, _text)
+    return 0 if status["ready"] else 1
+
+
+def _text(status: dict[str, Any]) -> str:
+    journal = status["journal"]
+    ready = "ready" if status["ready"] else f"NOT READY ({journal.get('problem') or 'busy'})"
+    counts = ", ".join(
+        f"{journal[name]} {name}" for name in ("received", "converted", "filtered", "failed", "waiting")
+        if name in journal
+    )  # fmt: skip
+    lines = [
+        f"iotgw {status['version']}, {ready}, since {moment(status['startedAt'])}",
+        f"messages: {counts}",
+    ]
+    if status["datasources"]:
+        lines += ["", table(("DATASOURCE", "TYPE", "STATE", "WHERE"), [
+            (each["name"], each["type"], each["state"], each.get("error") or each.get("address"))
+            for each in status["datasources"]
+        ])]  # fmt: skip
+    if status["integrations"]:
+        lines += ["", table(("INTEGRATION", "TYPE", "STATE", "DELIVERED", "WAITING", "DEAD", "LAST ERROR"), [
+            (each["name"], each["type"], each["state"], each.get("delivered"), each.get("waiting"),
+             each.get("dead"), each.get("lastError"))
+            for each in status["integrations"]
+        ])]  # fmt: skip
+    return "\n".join(lines)

@@ -1,0 +1,135 @@
+"""`iotgwctl`'s entry point: options, and the commands of `iotgw.ctl.commands` and of `iotgw.simulate`.
+
+Exit codes: 0 done; 1 refused by the gateway, or a check that failed; 2 wrong usage; 3 gateway not reachable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import pkgutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from iotgw import __version__
+from iotgw.ctl import commands
+from iotgw.ctl.client import DEFAULT_TOKEN_FILE, DEFAULT_URL, UNREACHABLE, Client, CtlError, find_token
+from iotgw.errors import IotgwError
+
+FURTHER = ("iotgw.simulate.command",)
+"""Modules beside `iotgw.ctl.commands` that bring commands."""
+
+
+class Context:
+    """What a command gets: its options, and the client on demand."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self._client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """The API."""
+        if self._client is None:
+            options = self.options
+            self._client = Client(
+                options.url, find_token(options.token_file), options.timeout, options.ca_file
+            )
+        return self._client
+
+    def show(self, value: Any, text: Callable[[Any], str]) -> None:
+        """Print a value: as JSON with ``--json``, else as ``text(value)``."""
+        if self.options.json:
+            print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
+        else:
+            print(text(value), flush=True)
+
+
+Run = Callable[[Context], int | None]
+
+
+class Commands:
+    """Where a module adds its commands, in its function ``add(commands)``."""
+
+    def __init__(self, parsers: Any, shared: argparse.ArgumentParser) -> None:
+        self._parsers = parsers
+        self._shared = shared
+
+    def add(self, name: str, run: Run, about: str) -> argparse.ArgumentParser:
+        """A command: ``run(context)`` returns its exit code (None for 0). Returns its parser, for options."""
+        parser: argparse.ArgumentParser = self._parsers.add_parser(
+            name, help=about, description=about, parents=[self._shared]
+        )
+        parser.set_defaults(run=run)
+        return parser
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    shared = _shared(argparse.SUPPRESS)
+    top = argparse.ArgumentParser(
+        prog="iotgwctl", description="Looks after an iotgw gateway over its API.", parents=[_shared(None)]
+    )
+    top.add_argument("--version", action="version", version=f"iotgwctl {__version__}")
+    registry = Commands(top.add_subparsers(dest="command", required=True, metavar="COMMAND"), shared)
+    for module in _modules():
+        module.add(registry)
+    return top
+
+
+def _shared(default: Any) -> argparse.ArgumentParser:
+    """Options that may stand before the command and behind it. There they have no default, which would
+    overwrite what was given before."""
+
+    def otherwise(value: Any) -> Any:
+        return value if default is None else default
+
+    options = argparse.ArgumentParser(add_help=False)
+    add = options.add_argument
+    url = os.environ.get("IOTGW_URL", DEFAULT_URL)
+    add("--url", default=otherwise(url), help=f"the gateway (IOTGW_URL, else {DEFAULT_URL})")
+    token = f"file with the token (else IOTGW_TOKEN, else {DEFAULT_TOKEN_FILE})"
+    add("--token-file", metavar="FILE", default=default, help=token)
+    add("--ca-file", metavar="FILE", default=default, help="certificates to trust, for https")
+    add("--timeout", type=float, metavar="S", default=otherwise(60.0), help="seconds to wait for an answer")
+    add("--json", action="store_true", default=otherwise(False), help="print what the API answers")
+    return options
+
+
+def _modules() -> list[Any]:
+    names = [f"{commands.__name__}.{found.name}" for found in pkgutil.iter_modules(commands.__path__)]
+    modules = [importlib.import_module(name) for name in names]
+    for name in FURTHER:
+        try:
+            modules.append(importlib.import_module(name))
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+    return modules
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        code = options.run(Context(options))
+    except CtlError as error:
+        print(f"iotgwctl: {error}", file=sys.stderr)
+        return error.code
+    except IotgwError as error:
+        print(f"iotgwctl: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has enough; Python must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREACHABLE
+    return code or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

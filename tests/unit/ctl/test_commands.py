@@ -1,0 +1,222 @@
+"""What a person sees of the gateway on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+
+from iotgw.ctl.client import CtlError
+from iotgw.ctl.commands.messages import follow
+from iotgw.ctl.table import payload, printable, table
+from iotgw.model import Event, State
+from tests.unit.api import memory
+
+
+def inline(function: Any) -> Any:
+    return pytest_twisted.ensureDeferred(function)
+
+
+RESOURCES = """
+[[converter]]
+name = "mine"
+script = "function mine() {}"
+[[datasource]]
+name = "field"
+type = "coap"
+converter = "mine"
+[[integration]]
+name = "out"
+type = "http"
+configuration = { url = "http://x" }
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    (tmp_path / "resources.toml").write_text(RESOURCES)
+    return str(tmp_path / "resources.toml")
+
+
+@inline
+async def test_a_file_is_applied_and_its_resources_are_listed(run: Any, file: str) -> None:
+    code, out, _ = await run("apply", file)
+    assert (code, out.count("created")) == (0, 3)
+    assert (await run("apply", "--dry-run", file))[1].count("unchanged") == 3
+    for command, words in [
+        ("datasources", ["NAME", "field", "coap", "listening", "mine"]),
+        ("converters", ["mine", "UPLINK", "1", "thingsboard", "duktape", "field"]),
+        ("integrations", ["out", "http", "running", "2"]),
+        ("devices", ["dev-1", "dev-2"]),
+    ]:
+        code, out, _ = await run(command)
+        assert code == 0
+        assert [word for word in words if word not in out.split()] == [], out
+    code, out, _ = await run("datasources", "field")
+    assert json.loads(out)["converter"] == "mine"
+
+
+@inline
+async def test_a_refused_entry_is_shown_and_the_exit_code_says_so(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text('[[datasource]]\nname = "x"\ntype = "pigeon"')
+    code, out, _ = await run("apply", str(tmp_path / "bad.toml"))
+    assert code == 1
+    assert "refused" in out
+    assert "expected one of coap, got 'pigeon'" in out
+
+
+@inline
+async def test_the_status_is_a_table_or_json(run: Any, file: str) -> None:
+    await run("apply", file)
+    code, out, _ = await run("status")
+    assert code == 0
+    assert "ready" in out.splitlines()[0]
+    assert "field" in out
+    assert "udp 127.0.0.1:5683" in out
+    assert json.loads((await run("--json", "status"))[1])["datasources"][0]["name"] == "field"
+    assert json.loads((await run("status", "--json"))[1])["ready"] is True
+
+
+@inline
+async def test_messages_are_shown_with_what_became_of_them(bench: Any, run: Any) -> None:
+    bench.journal.add("here", b"hello")
+    bench.journal.add("here", b"\x00\xff", State.FAILED)
+    bench.journal.add("here", b"quiet", State.FILTERED)
+    _, out, _ = await run("messages")
+    assert "dev-1: n=1" in out
+    assert "line 3, column 7: boom" in out
+    assert "quiet" in out
+    _, out, _ = await run("message", "e1-1")
+    assert "telemetry" in out
+    assert "delivery    out delivered" in out
+    assert "protocol = http" in out
+    assert "00ff" in (await run("message", "e1-2"))[1]
+    assert len(json.loads((await run("messages", "--json", "--state", "failed"))[1])["items"]) == 1
+
+
+@inline
+async def test_failed_messages_are_converted_again(bench: Any, run: Any) -> None:
+    bench.journal.add("here", b"1", State.FAILED)
+    assert (await run("reprocess"))[1] == "1 converted again: 1 converted\n"
+
+
+@inline
+async def test_what_devices_send_cannot_drive_the_terminal(bench: Any, run: Any) -> None:
+    bench.journal.add("here", b"x", device="\x1b[2Jevil\n")
+    for command in (("messages",), ("message", "e1-1")):
+        out = (await run(*command))[1]
+        assert "\x1b" not in out
+        assert "\\x1b[2Jevil" in out
+
+
+@inline
+async def test_queues_are_looked_at_and_acted_on(bench: Any, run: Any, file: str) -> None:
+    await run("apply", file)
+    code, out, _ = await run("integration", "out", "pause")
+    assert (code, "queued" in out) == (0, True)
+    assert bench.delivery.calls[-1][0] == "pause"
+    assert "400 Bad Request" in (await run("integration", "out", "dead-letters"))[1]
+    assert (await run("integration", "out", "check"))[0] == 0
+
+
+@inline
+async def test_events_are_listed(bench: Any, run: Any) -> None:
+    bench.events.emit(Event(5000, "failed", "datasource", "coap", "port taken", severity="error"))
+    assert "port taken" in (await run("events"))[1]
+
+
+@inline
+async def test_a_converter_is_tried(run: Any, file: str, tmp_path: Path) -> None:
+    await run("apply", file)
+    code, out, _ = await run("try", "mine", "--text", "hello")
+    assert code == 0
+    assert '"deviceName": "hello"' in out
+    (tmp_path / "bad.js").write_text("function fail() {}")
+    code, out, _ = await run("try", "--script", str(tmp_path / "bad.js"), "--hex", "00")
+    assert (code, "line 1, column 2: boom" in out) == (1, True)
+    assert (await run("try", "--text", "x"))[0] == 2
+
+
+@inline
+async def test_sessions_and_credentials_are_listed_and_ended(bench: Any, run: Any, file: str) -> None:
+    await run("apply", file)
+    bench.gateway.running[bench.registry.get("datasource", "field").id] = memory.Connected()
+    assert "PSK-AES128-CCM8" in (await run("dtls", "field"))[1]
+    assert (await run("dtls", "field", "--end", "s1"))[0] == 0
+    assert (await run("dtls", "field", "--end", "s2"))[0] == 1
+    assert (await run("credentials"))[1].startswith("NAME")
+
+
+@inline
+async def test_a_token_is_made_and_deleted(run: Any) -> None:
+    code, out, _ = await run("token", "app", "--role", "editor")
+    assert (code, out.startswith("iotgw_")) == (0, True)
+    assert (await run("delete", "token", "app"))[0] == 0
+
+
+@inline
+async def test_what_goes_wrong_is_one_line_and_an_exit_code(
+    run: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    table = [
+        (("message", "e1-77"), 1, "there is no message 'e1-77'"),
+        (("delete", "datasource", "gone"), 1, "there is no datasource 'gone'"),
+        (("--url", "http://127.0.0.1:1", "status"), 3, "cannot reach the gateway at http://127.0.0.1:1"),
+        (("--url", "nonsense", "status"), 2, "expected http://HOST:PORT"),
+        (("--token-file", str(tmp_path / "gone"), "status"), 2, "No such file"),
+        (("apply", str(tmp_path / "gone.toml")), 2, "No such file"),
+    ]
+    for arguments, expected, text in table:
+        code, out, err = await run(*arguments)
+        assert (code, out, err.count("\n")) == (expected, "", 1), (arguments, err)
+        assert text in err
+    monkeypatch.setenv("IOTGW_TOKEN", "wrong")
+    code, _, err = await run("status")
+    assert (code, "--token-file" in err) == (1, True)
+
+
+@inline
+async def test_a_token_file_outranks_the_environment(
+    run: Any, connect: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    (tmp_path / "token").write_text(connect("viewer").token + "\n")
+    monkeypatch.setenv("IOTGW_TOKEN", "wrong")
+    assert (await run("--token-file", str(tmp_path / "token"), "status"))[0] == 0
+
+
+class Scripted:
+    """Answers a list of pages, one per call; an error is raised."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+
+    def get(self, path: str, **query: Any) -> Any:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return {
+            "items": [{"id": f"e1-{number}"} for number in answer],
+            "next": f"e1-{answer[-1]}" if answer else None,
+        }
+
+
+def test_a_tail_shows_each_message_once_in_order_across_pages_and_an_absence() -> None:
+    client = Scripted([3, 2], [5, 4], [3, 2], CtlError("away", 3), [5], [6, 5], CtlError("no", 1))
+    seen = []
+    with pytest.raises(CtlError):
+        for item in follow(client, {}, 2, sleep=lambda seconds: None):
+            seen.append(item["id"])
+    assert seen == ["e1-2", "e1-3", "e1-4", "e1-5", "e1-6"]
+
+
+def test_cells_fit_and_are_harmless() -> None:
+    assert table(("A", "B"), [("x" * 100, None), (True, {"k": 1})]).splitlines() == [
+        "A" + " " * 61 + "B",
+        "x" * 59 + "…  -",
+        "yes" + " " * 59 + '{"k": 1}',
+    ]
+    assert printable("a\x1b\u202eb") == "a\\x1b\\u202eb"
+    assert (payload("aGk="), payload("AP8=")) == ("hi", "00ff")
