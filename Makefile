@@ -31,14 +31,14 @@ conformance: $(VENV)/.test
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz
 
-bench: $(VENV)/.run
+bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py
 
 bench-smoke: $(VENV)/.run
 	$(BIN)/python benchmarks/run.py --smoke
 
-profile: $(VENV)/.run
-	$(BIN)/python benchmarks/profile.py
+profile: $(VENV)/.bench
+	$(BIN)/python benchmarks/flame.py
 
 docs: $(VENV)/.run
 	$(BIN)/python -m iotgw.ctl.settings_tables docs
@@ -58,6 +58,10 @@ $(VENV)/.run: $(VENV)/bin/python setup.cfg pyproject.toml
 
 $(VENV)/.test: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.run

@@ -1,0 +1,138 @@
+"""Where the CPU goes in workload B: ``python benchmarks/flame.py [--seconds N]``; ``make profile``.
+
+Loads the gateway (CoAP → JavaScript → MQTT), lets py-spy look at the whole process tree, and writes
+``flame.svg`` and ``stacks.txt`` to ``benchmarks/results/profile/``. The table shares the CPU of the tree, as
+/proc knows it, among the stages of a message by the samples of py-spy. A stage is the innermost frame that
+belongs to a room of iotgw; what a room calls in a library is the room's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from harness import tools
+from harness.contestants import MQTT, Started
+from harness.measure import SEQUENCES
+from harness.tools import Load, Sink, load
+
+OUT = Path(__file__).resolve().parent / "results" / "profile"
+RATE = 250
+"""Samples a second."""
+
+STAGES = (
+    ("iotgw/converters/worker", "JavaScript (worker)"),
+    ("iotgw/converters/engines", "JavaScript (worker)"),
+    ("iotgw/converters", "converters: batches to the workers"),
+    ("iotgw/wire/coap", "CoAP engine"),
+    ("iotgw/wire/mqtt", "MQTT codec"),
+    ("iotgw/wire", "other codecs"),
+    ("iotgw/datasources", "datasource: socket, metadata"),
+    ("iotgw/store", "journal, devices, registry"),
+    ("iotgw/integrations", "delivery and target"),
+    ("iotgw/observe", "logs, events, metrics"),
+    ("iotgw/", "spine"),
+    ("twisted/", "reactor"),
+)
+
+
+def stage(frames: list[str]) -> str:
+    """The stage that a stack (outermost frame first) belongs to."""
+    if any("converters/worker" in frame for frame in frames):
+        return STAGES[0][1]
+    for frame in reversed(frames):
+        for path, name in STAGES[:-1]:
+            if path in frame:
+                return name
+    return "reactor" if any(STAGES[-1][0] in frame for frame in frames) else "other"
+
+
+def innermost(frames: list[str]) -> str:
+    """The last frame of a stack within iotgw; the last of all without one."""
+    ours = [frame for frame in frames if "iotgw/" in frame]
+    return (ours or frames)[-1]
+
+
+def parse(stacks: str) -> list[tuple[list[str], int]]:
+    """py-spy's raw format: frames by semicolon, a space, how often."""
+    rows = []
+    for line in stacks.splitlines():
+        stack, _, count = line.rpartition(" ")
+        rows.append((stack.split(";"), int(count)))
+    return rows
+
+
+def record(pid: int, form: str, seconds: float, file: Path) -> None:
+    """Let py-spy look for some seconds. Raises RuntimeError when it may not."""
+    spy = shutil.which("py-spy") or str(Path(sys.executable).with_name("py-spy"))
+    argv = [
+        spy,
+        "record",
+        "--pid",
+        str(pid),
+        "--subprocesses",
+        "--full-filenames",
+        "--threads",
+        "--nonblocking",
+    ]
+    argv += ["--format", form, "--rate", str(RATE), "--duration", str(round(seconds)), "--output", str(file)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"py-spy: {done.stderr.strip()[-400:]} (it needs root, or CAP_SYS_PTRACE)")
+
+
+def profile(started: Started, sink: Sink, seconds: float) -> str:
+    """Load the running gateway while py-spy looks; returns the tables in Markdown."""
+    common = ["-p", started.port, "-u", started.path, "-n", 500, "-w", 64, "--sequences", SEQUENCES]
+    sent = load("coapload", *common, "-t", 2, "--base", 500)["answered"]
+    sink.drained(sent)
+    cpu = started.program.cpu()
+    running = Load("coapload", *common, "-t", 2 * seconds + 4)
+    record(started.program.pid, "raw", seconds, OUT / "stacks.txt")
+    record(started.program.pid, "flamegraph", seconds, OUT / "flame.svg")
+    report = running.wait()
+    sink.drained(sent + report["answered"])
+    us = 1e6 * (started.program.cpu() - cpu) / report["answered"]
+    stacks = parse((OUT / "stacks.txt").read_text())
+    total = sum(count for _, count in stacks)
+    stages: Counter[str] = Counter()
+    places: Counter[str] = Counter()
+    for frames, count in stacks:
+        stages[stage(frames)] += count
+        places[innermost(frames)] += count
+    lines = [f"{report['rate']:.0f} msg/s, {us:.1f} µs of CPU per message, {total} samples", ""]
+    lines += ["| stage | share | µs per message |", "|---|---|---|"]
+    lines += [f"| {name} | {n / total:.1%} | {us * n / total:.1f} |" for name, n in stages.most_common()]
+    lines += ["", "| innermost line within iotgw | share |", "|---|---|"]
+    lines += [f"| {_short(place)} | {n / total:.1%} |" for place, n in places.most_common(25)]
+    return "\n".join(lines) + "\n"
+
+
+def _short(frame: str) -> str:
+    name, _, place = frame.partition(" (")
+    return f"`{name}` {place.rpartition('/iotgw/')[2].rstrip(')')}"
+
+
+def main(argv: list[str]) -> int:
+    """Run; returns the exit status."""
+    parser = argparse.ArgumentParser(description="profile the gateway under workload B")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each of the two recordings")
+    options = parser.parse_args(argv)
+    tools.build()
+    OUT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="iotgw-bench-") as folder, Sink(1000, SEQUENCES) as sink:
+        started = MQTT(Path(folder), sink)
+        with started.program:
+            text = profile(started, sink, options.seconds)
+    (OUT / "stages.md").write_text(text)
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,79 @@
+"""The benchmarks themselves: they run, they count, and they see what is lost."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def tools():
+    """The load generators and the sink, built."""
+    if not shutil.which("cc"):
+        if os.environ.get("CI") == "true":
+            pytest.fail("there is no C compiler")
+        pytest.skip("there is no C compiler")
+    subprocess.run(["make", "-s", "-C", BENCHMARKS / "tools", f"OUT={BENCHMARKS / 'bin'}"], check=True)
+    sys.path.insert(0, str(BENCHMARKS))
+    from harness import tools
+
+    yield tools
+    sys.path.remove(str(BENCHMARKS))
+
+
+def test_a_workload_runs_through_the_gateway_and_loses_nothing(tools, tmp_path):
+    done = subprocess.run(
+        [
+            sys.executable,
+            BENCHMARKS / "run.py",
+            "--smoke",
+            "--only",
+            "B,F",
+            "--entries",
+            "iotgw",
+            "--results",
+            tmp_path,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "results.json").read_text())["results"]
+    for letter in "BF":
+        (sample,) = results[letter]
+        assert sample["messages"] > 0
+        assert sample["missing"] == 0
+
+
+def test_a_message_that_the_target_never_got_is_counted_as_missing(tools, tmp_path):
+    with tools.Sink(8, 64) as sink:
+        acked = tmp_path / "acked"
+        bits = bytearray(8 * 64 // 8)
+        bits[3 * 64 // 8] = 0b110  # device 3, sequences 1 and 2
+        acked.write_bytes(bits)
+        with socket.create_connection(("127.0.0.1", sink.http)) as target:
+            body = b'{"deviceName":"dev-3","telemetry":[{"values":{"seq":2}},{"values":{"seq":2}}]}'
+            target.sendall(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            assert target.recv(100).startswith(b"HTTP/1.1 200")
+        stats = sink.stats()
+        assert (stats["unique"], stats["duplicates"]) == (1, 1)
+        assert sink.missing(acked) == 1
+
+
+def test_the_loader_reports_what_nobody_answered(tools):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        report = tools.load(
+            "coapload", "-p", silent.getsockname()[1], "-n", 2, "-c", 2, "--ack-timeout", 0.02, "--max-retransmit", 1
+        )  # fmt: skip
+    assert report["answered"] == 0
+    assert report["timeouts"] == 2
+    assert report["retransmits"] == 2
