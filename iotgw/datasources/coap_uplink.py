@@ -26,6 +26,18 @@ KNOWN_OPTIONS = 4096
 _TOLD_OTHERWISE = frozenset((n.URI_PATH, n.URI_QUERY, n.CONTENT_FORMAT, n.BLOCK1, n.BLOCK2, n.SIZE1))
 
 
+class Reading:
+    """What the bytes of a request mean, and how a downlink is put into a response. A vendor has its own."""
+
+    def uplink(self, payload: bytes, metadata: Metadata, received_ms: int) -> bytes:
+        """The payload as converters get it; may add to ``metadata``. Raises ValueError when it is no message."""
+        return payload
+
+    def downlink(self, item: Downlink) -> Message:
+        """The response that carries a downlink."""
+        return Message(n.CHANGED, item.payload, options((n.CONTENT_FORMAT, content_format(item))))
+
+
 class UplinkResource(Resource):
     """Takes uplinks by POST and PUT, and hands downlinks back.
 
@@ -35,6 +47,8 @@ class UplinkResource(Resource):
 
     methods = frozenset((n.POST, n.PUT))
     takes_rest = True
+    reading: Reading | None = None
+    """None takes the bytes as they are."""
 
     def __init__(
         self,
@@ -46,6 +60,7 @@ class UplinkResource(Resource):
     ) -> None:
         self.policy = policy
         self._intake = context.intake
+        self._clock = context.reactor
         self._facts: Metadata = {"integrationName": context.name, "protocol": "coap"}
         self._describe = describe
         self._sent = sent
@@ -55,7 +70,18 @@ class UplinkResource(Resource):
     def render(self, request: Message, exchange: Exchange) -> None:
         """Hand the uplink to the gateway."""
         metadata = {**self._metadata(request, exchange), **self._describe(exchange.peer.remote)}
-        self._intake.receive(request.payload, metadata, partial(self._answered, exchange))
+        payload = request.payload
+        if self.reading is not None:
+            try:
+                payload = self.reading.uplink(payload, metadata, self._now_ms())
+            except ValueError as reason:
+                self._intake.reject(payload, metadata, str(reason))
+                exchange.reply(error(n.BAD_REQUEST, str(reason)))
+                return
+        self._intake.receive(payload, metadata, partial(self._answered, exchange))
+
+    def _now_ms(self) -> int:
+        return int(self._clock.seconds() * 1000)
 
     def entries(self, path: Path) -> Iterator[tuple[Path, Attributes]]:
         """Discovery tells that there are uplinks, never their routing keys."""
@@ -93,13 +119,16 @@ class UplinkResource(Resource):
             self._intake.downlink_lost(item, "a CoAP response carries one downlink")
         if self._confirm:
             exchange.acknowledge()
-        response = Message(n.CHANGED, first.payload, options((n.CONTENT_FORMAT, content_format(first))))
+        response = (self.reading or _AS_IT_IS).downlink(first)
         self._intake.downlink_sent(first)
         exchange.reply(
             response,
             partial(self._intake.downlink_delivered, first),
             partial(self._intake.downlink_lost, first),
         )
+
+
+_AS_IT_IS = Reading()
 
 
 def content_format(downlink: Downlink) -> int:
