@@ -118,7 +118,7 @@ class Apply:
             "script": bundled.script, "type": bundled.direction, "dialect": bundled.dialect,
             "options": bundled.options,
         }  # fmt: skip
-        return {"name": library, **of_version, **entry}
+        return {"name": library.replace("/", "-"), **of_version, **entry}
 
     def _stored(self, catalogue: Catalogue, tenant: str, name: str) -> Resource | None:
         try:

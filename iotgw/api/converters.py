@@ -40,7 +40,7 @@ class Bundled(Struct, frozen=True):
 
 
 class Install(Struct, frozen=True, forbid_unknown_fields=True):
-    """Under which name; the bundled one's where none is given."""
+    """Under which name; the bundled one's where none is given, with hyphens for slashes."""
 
     name: str = ""
 
@@ -71,7 +71,7 @@ class Converters(Catalogue):
             *self._trials.routes(),
             Route("GET", "/library", read, self.library, "The bundled converters", answer=Page, query=PAGE),
             Route(
-                "POST", "/library/<name>/install", write, self.install,
+                "POST", "/library/<path:name>/install", write, self.install,
                 "Save a bundled converter as one's own", Install, dict, status=201,
             ),
         ]  # fmt: skip
@@ -141,7 +141,7 @@ class Converters(Catalogue):
         if bundled is None:
             raise NotFound(f"the library has no converter {name!r}")
         spec = ConverterSpec(
-            name=call.optional_body().name or name, type=bundled.direction, script=bundled.script,
+            name=call.optional_body().name or name.replace("/", "-"), type=bundled.direction, script=bundled.script,
             dialect=bundled.dialect, engine=msgspec.convert(bundled.engine, Any), options=bundled.options,
         )  # fmt: skip
         not_empty(spec.name)

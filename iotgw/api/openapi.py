@@ -14,7 +14,7 @@ from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
 
 _REF = "#/components/schemas/{name}"
-_VARIABLE = re.compile(r"<(\w+)>")
+_VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
 
 
 class OpenApi:
@@ -133,7 +133,7 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
 
 def operation_id(route: Route) -> str:
     """A unique name of an operation: ``postConvertersNameTest``."""
-    words = [word for word in re.split(r"[^A-Za-z0-9]+", route.path) if word]
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", route.path.replace("path:", "")) if word]
     return route.method.lower() + "".join(word[:1].upper() + word[1:] for word in words)
 
 

@@ -5,6 +5,8 @@ Nothing here is delivered or stored. A script's error is a result (200), not a f
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -17,11 +19,12 @@ from iotgw.api.datasources import decoded
 from iotgw.api.messages import BULK, Messages
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Route
-from iotgw.errors import NotFound, SettingsError
+from iotgw.errors import ConversionFailed, NotFound, SettingsError
 from iotgw.model import Conversion, ConverterSpec, ConverterVersion, Job, Message, Resource
 
 BATCH = 200
 SAMPLES = 20
+_PLACE = re.compile(r"line (\d+)(?:, column (\d+))?")
 
 
 class Trial(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -61,7 +64,11 @@ class TrialResult(Struct, frozen=True, rename="camel"):
 
 
 class SuiteResult(Struct, frozen=True):
-    """The stored vectors' outcomes: each of ``cases`` is ``{name, passed, expected, got, error}``."""
+    """The stored vectors' outcomes: each of ``cases`` is ``{name, passed, expected, got, error}``.
+
+    A vector is ``{name, payload | text | hex, metadata, receivedAt, output}``; ``output`` is what the script
+    returns, or the telemetry that it becomes.
+    """
 
     passed: int
     failed: int
@@ -107,9 +114,10 @@ class Trials:
     def routes(self) -> list[Route]:
         """Test, test-suite, replay."""
         write, one = Permission.WRITE, "/converters/<name>"
+        any_one = "/converters/<path:name>"  # the names of bundled converters have slashes
         return [
             Route("POST", "/converters/test", write, self.test_draft, "Try an unsaved script", Trial, TrialResult),
-            Route("POST", f"{one}/test", write, self.test, "Try a converter", Trial, TrialResult),
+            Route("POST", f"{any_one}/test", write, self.test, "Try a converter", Trial, TrialResult),
             Route("POST", f"{one}/test-suite", write, self.suite, "Run a converter's vectors", answer=SuiteResult),
             Route(
                 "POST", f"{one}/replay", write, self.replay,
@@ -134,18 +142,20 @@ class Trials:
         except SettingsError as error:
             if error.path != "script":
                 raise
-            message = {"name": "SyntaxError", "message": error.problem, "stage": "compile"}
-            return TrialResult(error=message)
+            return TrialResult(error=_syntax_error(error.problem))
         if version.direction == "DOWNLINK":
             return await self._encode(trial, version)
         payload, metadata, received_ms = await self._input(call, trial)
         return await self._parts.converters.test(version, payload, metadata, received_ms)
 
-    async def _encode(self, trial: Trial, version: ConverterVersion) -> Any:
-        result = await self._parts.converters.encode(
-            version, trial.msg, trial.metadata or {}, trial.msg_type, trial.integration_metadata
-        )
-        return {"result": result, "error": None}
+    async def _encode(self, trial: Trial, version: ConverterVersion) -> TrialResult:
+        try:
+            result = await self._parts.converters.encode(
+                version, trial.msg, trial.metadata or {}, trial.msg_type, trial.integration_metadata
+            )
+        except ConversionFailed as failed:
+            return TrialResult(error=msgspec.to_builtins(failed.error))
+        return TrialResult(result)
 
     async def _candidate(self, call: Call, trial: Any, name: str | None) -> ConverterVersion:
         active = self._active(call, name) if name is not None else None
@@ -198,9 +208,9 @@ class Trials:
             version, payload_of(vector), vector.get("metadata", {}), vector.get("receivedAt", 0)
         )
         result = msgspec.to_builtins(answer)
-        expected = vector.get("expected")
-        got, error = result.get("telemetry"), result.get("error")
-        passed = error is None and expected in (got, result.get("result"))
+        expected = vector.get("output")
+        got, error = result.get("result"), result.get("error")
+        passed = error is None and expected in (got, result.get("telemetry"))
         return {
             "name": vector.get("name", ""), "passed": passed, "expected": expected, "got": got, "error": error,
         }  # fmt: skip
@@ -306,4 +316,13 @@ def payload_of(source: dict[str, Any]) -> bytes:
 
 def _fingerprint(spec: ConverterSpec) -> int:
     """A draft's version number: workers keep compiled scripts by it, so each draft needs its own."""
-    return hash((spec.script, spec.dialect, spec.engine)) & 0x7FFFFFFF
+    return int.from_bytes(hashlib.sha256(msgspec.json.encode(spec)).digest()[:6])
+
+
+def _syntax_error(problem: str) -> dict[str, Any]:
+    """A script that doesn't compile, as an error of the trial."""
+    error: dict[str, Any] = {"name": "SyntaxError", "message": problem, "stage": "compile"}
+    if place := _PLACE.search(problem):
+        error["line"] = int(place[1])
+        error["column"] = int(place[2]) if place[2] else None
+    return error

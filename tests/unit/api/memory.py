@@ -318,5 +318,8 @@ class MemoryType:
 
 
 LIBRARY = {
-    "json": ConverterVersion("json", 1, "json", "UPLINK", "function json() {}", "thingsboard", "duktape")
+    name: ConverterVersion(
+        f"bundled:{name}", 1, name, "UPLINK", f"function {function}() {{}}", "thingsboard", "duktape"
+    )
+    for name, function in {"json": "json", "tekelek/logger": "logger"}.items()
 }

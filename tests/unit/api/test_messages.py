@@ -129,7 +129,7 @@ async def test_a_scripts_error_is_a_result(connect: Any) -> None:
     failed = await client.ok("POST", "/converters/test", {"script": "function fail() {}", "text": ""})
     assert (failed["error"]["line"], failed["error"]["column"]) == (1, 2)
     broken = await client.ok("POST", "/converters/test", {"script": "nonsense", "text": ""})
-    assert broken["error"]["stage"] == "compile"
+    assert (broken["error"]["stage"], broken["error"]["line"]) == ("compile", 1)
     assert (await client("POST", "/converters/test", {"text": ""})).status == 422
 
 
@@ -143,7 +143,8 @@ async def test_saved_bundled_and_older_versions_can_be_tried(connect: Any) -> No
         "error"
     ] is not None
     assert (await client("POST", "/converters/mine/test", {"text": "x", "version": 9})).status == 404
-    assert (await client.ok("POST", "/converters/json/test", {"text": "x"}))["error"] is None
+    for bundled in ("json", "tekelek/logger", "tekelek%2Flogger"):
+        assert (await client.ok("POST", f"/converters/{bundled}/test", {"text": "x"}))["error"] is None
 
 
 @inline
@@ -157,8 +158,8 @@ async def test_a_downlink_converter_is_tried_with_its_own_arguments(connect: Any
 @inline
 async def test_the_vectors_of_a_converter_are_run(connect: Any) -> None:
     client = connect()
-    good = {"name": "good", "text": "x", "expected": [{"deviceName": "x", "metadata": {}, "ts": 0}]}
-    bad = {"name": "bad", "text": "x", "expected": []}
+    good = {"name": "good", "text": "x", "output": [{"deviceName": "x", "metadata": {}, "ts": 0}]}
+    bad = {"name": "bad", "text": "x", "output": []}
     await client.ok(
         "POST", "/converters", {"name": "mine", "script": "function f() {}", "tests": [good, bad]}
     )

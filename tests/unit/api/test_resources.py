@@ -184,11 +184,15 @@ async def test_a_converter_in_use_is_neither_deleted_nor_renamed(connect: Any) -
 @inline
 async def test_a_bundled_converter_is_listed_used_and_installed(connect: Any) -> None:
     client = connect()
-    assert [each["name"] for each in (await client.ok("GET", "/library"))["items"]] == ["json"]
+    assert [each["name"] for each in (await client.ok("GET", "/library"))["items"]] == [
+        "json",
+        "tekelek/logger",
+    ]
     await client.ok("POST", "/datasources", {**COAP, "converter": "json"})
     installed = await client("POST", "/library/json/install", {"name": "my-json"})
     assert (installed.status, installed.json["name"]) == (201, "my-json")
     assert (await client("POST", "/library/json/install")).json["name"] == "json"
+    assert (await client("POST", "/library/tekelek/logger/install")).json["name"] == "tekelek-logger"
 
 
 @inline
