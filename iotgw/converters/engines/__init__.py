@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 RUNTIME = Path(__file__).resolve().parent.parent / "runtime"
-PARTS = ("lockdown.js", "guard.js", "host.js", "dialects.js", "polyfill.js")
+PARTS = ("lockdown.js", "guard.js", "host.js", "dialects.js")
 
 FAR = 2000
 """The runtime moves the script's lines this far down (``far`` in guard.js)."""
@@ -39,6 +39,7 @@ class Stopped(Exception):
 def source() -> str:
     """The runtime: the parts as one function, which leaves its entries in ``__iotgw``."""
     code = "\n".join((RUNTIME / part).read_text("utf-8") for part in PARTS)
+    code += "\n(function () {\n" + (RUNTIME / "polyfill.js").read_text("utf-8") + "})();\n"
     return (
         "(function () {\n'use strict';\nvar globalThis = (0, eval)('this');\n" + code + "\n"
         "globalThis.__iotgw_run = run; globalThis.__iotgw_load = load; globalThis.__iotgw_ascii = ascii;\n"

@@ -32,6 +32,8 @@ class QuickJS:
                 answer = function(args)
             except JSException as error:  # "interrupted" can't be caught by a script
                 raise Stopped(str(error)) from None
+            except TypeError as error:  # a value that the binding has no Python for
+                raise Stopped(f"the script broke the runtime it runs in: {error}") from None
             if type(answer) is not str:
                 raise Stopped("the script broke the runtime it runs in")
             return answer

@@ -30,6 +30,9 @@ function text(value, limit) {
   return made.length > limit ? slice(made, 0, limit) + '…' : made;
 }
 
+// QuickJS keeps long sums of strings as trees, which its Python binding does not know.
+function flat(string) { return slice(string, 0); }
+
 function describe(error) {
   var seen = {name: 'Error', message: '', stack: ''};
   try {
@@ -50,11 +53,11 @@ function describe(error) {
     seen.message = seen.message || 'the script threw something that can\'t be read';
   }
   if (logs.length) seen.logs = logs;
-  return '!' + stringify(seen);
+  return flat('!' + stringify(seen));
 }
 
 function refuse(message) {
-  return '!' + stringify({name: 'ResultError', message: message, stack: '', logs: logs});
+  return flat('!' + stringify({name: 'ResultError', message: message, stack: '', logs: logs}));
 }
 
 function plain(result) {
@@ -81,7 +84,7 @@ function finish(result) {
   if (logs.length) also.logs = logs;
   if (call.changed) also.state = call.state;
   if (call.time) also.time = call.time;
-  return '+' + plain(also) + '\n' + json;
+  return flat('+' + plain(also) + '\n' + json);
 }
 
 function begin(received, state) {
