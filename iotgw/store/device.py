@@ -1,4 +1,8 @@
-"""A device's last state, and how a record changes it. No database here."""
+"""A device's last state, and how a record changes it. No database here.
+
+With 100,000 devices these values are what the garbage collector would walk; so they are Structs that it does
+not know, and dicts that hold no containers, which CPython doesn't track.
+"""
 
 from __future__ import annotations
 
@@ -28,21 +32,27 @@ class _Body(Struct, gc=False):
 
 
 _body = msgspec.json.Decoder(_Body).decode
-Latest = dict[str, tuple[int, Raw]]
+_json = msgspec.json.Encoder().encode
 
 
-class DeviceState:
-    """A device's name and type, its attributes, and of each telemetry key the newest value with its time."""
+class DeviceState(Struct, gc=False):
+    """What is known of a device: of each telemetry key the newest value, and its time in ``times``."""
 
-    __slots__ = ("attributes", "datasource", "first_ms", "last_ms", "telemetry", "type")
+    type: str
+    datasource: str
+    first_ms: int
+    last_ms: int
+    attributes: dict[str, Raw]
+    values: dict[str, Raw]
+    times: dict[str, int]
 
-    def __init__(self, record: TelemetryRecord) -> None:
-        self.type = record.device_type
-        self.datasource = record.datasource
-        self.first_ms = self.last_ms = record.received_ms
-        self.attributes: dict[str, Raw] = {}
-        self.telemetry: Latest = {}
-        self.saw(record)
+    @classmethod
+    def of(cls, record: TelemetryRecord) -> DeviceState:
+        """The state of a device by its first record."""
+        at_ms = record.received_ms
+        state = cls(record.device_type, record.datasource, at_ms, at_ms, {}, {}, {})
+        state.saw(record)
+        return state
 
     def saw(self, record: TelemetryRecord) -> None:
         """Take in a record of this device. A reading older than the known one changes nothing."""
@@ -59,35 +69,39 @@ class DeviceState:
             return
         if body.attributes:
             self.attributes.update(body.attributes)
-        latest = self.telemetry
         for point in body.telemetry:
-            ts = point.ts
-            for key, value in point.values.items():
-                known = latest.get(key)
-                if known is None or known[0] <= ts:
-                    latest[key] = (ts, value)
+            self._add(point.values, dict.fromkeys(point.values, point.ts))
 
-    def merge(self, attributes: dict[str, Raw], telemetry: Latest, first_ms: int, last_ms: int) -> None:
+    def merge(self, earlier: DeviceState) -> None:
         """Put an earlier state of the same device under this one."""
-        self.attributes = attributes | self.attributes if attributes else self.attributes
-        if telemetry:
-            for key, (ts, value) in self.telemetry.items():
-                known = telemetry.get(key)
-                if known is None or known[0] <= ts:
-                    telemetry[key] = (ts, value)
-            self.telemetry = telemetry
-        self.first_ms = min(self.first_ms, first_ms)
-        self.last_ms = max(self.last_ms, last_ms)
+        later_values, later_times = self.values, self.times
+        earlier.attributes.update(self.attributes)
+        self.attributes, self.values, self.times = earlier.attributes, earlier.values, earlier.times
+        self._add(later_values, later_times)
+        self.first_ms = min(self.first_ms, earlier.first_ms)
+        self.last_ms = max(self.last_ms, earlier.last_ms)
 
-    def bound(self) -> None:
-        """Forget what is too much to keep."""
-        self.attributes = _bounded(self.attributes, lambda value: value)
-        self.telemetry = _bounded(self.telemetry, lambda reading: reading[1])
+    def _add(self, values: dict[str, Raw], times: dict[str, int]) -> None:
+        """Take over readings that are as new as the known ones, or newer."""
+        known = self.times
+        if values and known and min(times.values()) < max(known.values()):
+            values = {key: value for key, value in values.items() if times[key] >= known.get(key, times[key])}
+            times = {key: times[key] for key in values}
+        self.values.update(values)
+        known.update(times)
+
+    def encoded(self) -> tuple[bytes, bytes, bytes]:
+        """Attributes, telemetry values and their times as JSON texts, without what is too much to keep."""
+        attributes, values, times = _json(self.attributes), _json(self.values), _json(self.times)
+        if len(attributes) > MAX_VALUE_BYTES or len(self.attributes) > MAX_KEYS:
+            attributes = _json(_bounded(self.attributes))
+        if len(values) > MAX_VALUE_BYTES or len(self.values) > MAX_KEYS:
+            kept = _bounded(self.values)
+            values, times = _json(kept), _json({key: self.times[key] for key in kept})
+        return attributes, values, times
 
 
-def _bounded(values: dict[str, Any], raw: Any) -> dict[str, Any]:
-    if len(values) > MAX_KEYS:
-        values = dict(list(values.items())[-MAX_KEYS:])
-    if any(len(bytes(raw(value))) > MAX_VALUE_BYTES for value in values.values()):
-        return {key: value for key, value in values.items() if len(bytes(raw(value))) <= MAX_VALUE_BYTES}
-    return values
+def _bounded(values: dict[str, Any]) -> dict[str, Any]:
+    """The last keys, and of them those whose values are not too large."""
+    newest = list(values.items())[-MAX_KEYS:]
+    return {key: value for key, value in newest if len(_json(value)) <= MAX_VALUE_BYTES}

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -22,42 +21,14 @@ from zope.interface import implementer
 from iotgw.errors import Unavailable
 from iotgw.interfaces import IDevices
 from iotgw.model import Kind, TelemetryRecord
-from iotgw.store import sqlite
 from iotgw.store.device import DeviceState
+from iotgw.store.device_rows import Changes, DeviceRows
 from iotgw.store.worker import Worker
 
 FLUSH_SECONDS = 5.0
 FLUSH_DEVICES = 10_000
 """So many changed devices are written at once, without waiting for the time."""
-CHUNK = 256
-
-_DEVICES = sqlite.Rows(
-    "device",
-    "id, tenant, name, type, datasource, first_ms, last_ms, attributes, telemetry",
-    tail="ON CONFLICT (id) DO UPDATE SET type = excluded.type, datasource = excluded.datasource, "
-    "first_ms = excluded.first_ms, last_ms = excluded.last_ms, attributes = excluded.attributes, "
-    "telemetry = excluded.telemetry",
-)
-_KNOWN = """
-SELECT json_group_array(json_array(
-    device.id, name, first_ms, last_ms, json(cast(attributes AS text)), json(cast(telemetry AS text))))
-FROM json_each(?2) CROSS JOIN device ON tenant = ?1 AND name = value
-"""
-_COLUMNS = "name, type, datasource, first_ms, last_ms, attributes, telemetry"
-
-
-class _KnownRow(Struct, array_like=True, gc=False):
-    id: int
-    name: str
-    first_ms: int
-    last_ms: int
-    attributes: dict[str, Raw]
-    telemetry: dict[str, tuple[int, Raw]]
-
-
-_known = msgspec.json.Decoder(list[_KnownRow]).decode
-_json = msgspec.json.Encoder().encode
-_Changes = dict[tuple[str, str], DeviceState]
+_COLUMNS = "name, type, datasource, first_ms, last_ms, attributes, telemetry, times"
 _Found = list[dict[str, Any]]
 
 
@@ -76,8 +47,8 @@ class Devices:
         self._path = Path(data_dir) / "devices.db"
         self._max_changed = max_changed
         self._worker: Worker | None = None
-        self._connection: sqlite3.Connection
-        self._changed: _Changes = {}
+        self._rows: DeviceRows
+        self._changed: Changes = {}
         self._writes = 0
         """Batches of changes that the thread has not written yet."""
         self._tick = LoopingCall(self._flush_unless_writing)
@@ -91,10 +62,11 @@ class Devices:
         """Open; Deferred."""
         self._worker = Worker(self._reactor, "devices")
 
-        def opened(_: None) -> None:
+        def opened(rows: DeviceRows) -> None:
+            self._rows = rows
             self._tick.start(FLUSH_SECONDS, now=False)
 
-        return self._worker.call(self._open).addCallback(opened)
+        return self._worker.call(DeviceRows, self._path).addCallback(opened)
 
     def stop(self) -> Deferred[None]:
         """Write what waits, close; Deferred."""
@@ -104,18 +76,9 @@ class Devices:
             self._tick.stop()
         self._flush()
         worker, self._worker = self._worker, None
-        done = worker.call(self._close)
+        done = worker.call(self._rows.close)
         worker.stop()
         return done
-
-    def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        # Devices report in any order, so each of them dirties a page; small pages make that cheap.
-        self._connection = sqlite.connect(self._path, synchronous="NORMAL", page_size=1024)
-        sqlite.upgrade(self._connection, "devices")
-
-    def _close(self) -> None:
-        self._connection.close()
 
     # --- writing ---
 
@@ -130,7 +93,7 @@ class Devices:
             if state is not None:
                 state.saw(record)
             elif len(changed) < self._max_changed:
-                changed[key] = DeviceState(record)
+                changed[key] = DeviceState.of(record)
             else:
                 self.dropped += 1
         if len(changed) >= FLUSH_DEVICES:
@@ -146,69 +109,22 @@ class Devices:
         if self._changed and self._worker is not None:
             changed, self._changed = self._changed, {}
             self._writes += 1
-            self._worker.call(self._write, changed).addBoth(self._flushed, changed)
+            self._worker.call(self._rows.write, changed).addBoth(self._flushed, changed)
 
-    def _flushed(self, result: Any, changed: _Changes) -> None:
+    def _flushed(self, result: Any, changed: Changes) -> None:
         self._writes -= 1
         if isinstance(result, Failure):
             self._log.warn("device states could not be written: {error}", error=result.value)
             if result.check(sqlite3.OperationalError) is not None:  # a full disk: again with the next ones
                 self._put_back(changed)
 
-    def _put_back(self, changed: _Changes) -> None:
+    def _put_back(self, changed: Changes) -> None:
         for key, state in changed.items():
             later = self._changed.get(key)
             if later is not None:
-                later.merge(state.attributes, state.telemetry, state.first_ms, state.last_ms)
+                later.merge(state)
             elif len(self._changed) < self._max_changed:
                 self._changed[key] = state
-
-    # --- in the thread ---
-
-    def _write(self, changed: _Changes) -> None:
-        """One transaction: read what is known of these devices, merge, write back in the table's order."""
-        by_tenant: dict[str, dict[str, DeviceState]] = {}
-        for (tenant, name), state in changed.items():
-            by_tenant.setdefault(tenant, {})[name] = state
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for tenant, states in by_tenant.items():
-                ids = self._merge_known(tenant, states)
-                names = sorted(states, key=lambda name: ids.get(name, 1 << 62))
-                for start in range(0, len(names), CHUNK):
-                    self._write_rows(tenant, names[start : start + CHUNK], states, ids)
-            connection.execute("COMMIT")
-        except Exception:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-    def _merge_known(self, tenant: str, states: dict[str, DeviceState]) -> dict[str, int]:
-        """Put the stored states under the new ones; returns the row of each known device."""
-        ids = {}
-        names = list(states)
-        for start in range(0, len(names), CHUNK):
-            (text,) = self._connection.execute(
-                _KNOWN, (tenant, sqlite.as_array(names[start : start + CHUNK]))
-            ).fetchone()
-            for row in _known(text):
-                ids[row.name] = row.id
-                states[row.name].merge(row.attributes, row.telemetry, row.first_ms, row.last_ms)
-        return ids
-
-    def _write_rows(
-        self, tenant: str, names: list[str], states: dict[str, DeviceState], ids: dict[str, int]
-    ) -> None:
-        values: list[object] = []
-        for name in names:
-            state = states[name]
-            state.bound()
-            values += (
-                ids.get(name), tenant, name, state.type, state.datasource, state.first_ms, state.last_ms,
-                _json(state.attributes), _json(state.telemetry),
-            )  # fmt: skip
-        _DEVICES.write(self._connection, values)
 
     # --- reading ---
 
@@ -228,12 +144,14 @@ class Devices:
 
     def count(self) -> Deferred[int]:
         """How many devices are known."""
-        return self._call(lambda: int(self._connection.execute("SELECT count(*) FROM device").fetchone()[0]))
+        return self._call(
+            lambda: int(self._rows.connection.execute("SELECT count(*) FROM device").fetchone()[0])
+        )
 
     def _read(self, query: str, *values: object) -> Deferred[_Found]:
         tenant = str(values[0])
         return self._call(
-            lambda: [_shown(tenant, *row) for row in self._connection.execute(query, values).fetchall()]
+            lambda: [_shown(tenant, *row) for row in self._rows.connection.execute(query, values).fetchall()]
         )
 
     def _call(self, query: Any) -> Deferred[Any]:
@@ -255,8 +173,9 @@ def _shown(
     last_ms: int,
     attributes: bytes,
     telemetry: bytes,
+    times: bytes,
 ) -> dict[str, Any]:
-    latest = msgspec.json.decode(telemetry, type=dict[str, tuple[int, Any]])
+    values, at = msgspec.json.decode(telemetry), msgspec.json.decode(times)
     return {
         "name": name,
         "type": type_,
@@ -265,5 +184,5 @@ def _shown(
         "firstSeen": first_ms,
         "lastSeen": last_ms,
         "attributes": msgspec.json.decode(attributes),
-        "telemetry": {key: {"ts": ts, "value": value} for key, (ts, value) in latest.items()},
+        "telemetry": {key: {"ts": at[key], "value": value} for key, value in values.items()},
     }

@@ -18,8 +18,8 @@ import msgspec
 from iotgw.errors import IotgwError
 
 PAGE_CACHE_KIB = 16 << 10
-CHECKPOINT_PAGES = 2000
-"""WAL pages between checkpoints: 8 MB, whose copying holds a commit up for some 10 ms."""
+CHECKPOINT_PAGES = 1000
+"""WAL pages between checkpoints: 4 MB, whose copying holds one commit up for some 7 ms."""
 WAL_KEEP_BYTES = 32 << 20
 """The WAL file is cut back to this after a long read made it grow."""
 

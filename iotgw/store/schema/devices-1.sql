@@ -9,6 +9,7 @@ CREATE TABLE device (
     first_ms     INTEGER NOT NULL,
     last_ms      INTEGER NOT NULL,
     attributes   BLOB NOT NULL,         -- JSON: {key: value}
-    telemetry    BLOB NOT NULL,         -- JSON: {key: [ts, value]}, the latest of each key
+    telemetry    BLOB NOT NULL,         -- JSON: {key: value}, the newest of each key
+    times        BLOB NOT NULL,         -- JSON: {key: ts}
     UNIQUE (tenant, name)
 );

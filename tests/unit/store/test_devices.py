@@ -5,6 +5,7 @@ from zope.interface.verify import verifyObject
 from iotgw.interfaces import IDevices
 from iotgw.model import Kind, TelemetryRecord
 from iotgw.store import devices as module
+from iotgw.store import sqlite
 from iotgw.store.device import MAX_KEYS
 from iotgw.store.devices import FLUSH_SECONDS, Devices
 
@@ -82,6 +83,7 @@ def test_later_records_change_the_state(world, restart):
         ]
     )
     device = world.get()
+    assert list(device["attributes"]) == ["fw", "a"]
     assert device["attributes"] == {"fw": "2", "a": {"y": 2}}
     assert device["telemetry"] == {"t": {"ts": 9, "value": 3}, "h": {"ts": 5, "value": 2}}
     assert (device["firstSeen"], device["lastSeen"], device["type"]) == (1000, 3000, "u")
@@ -101,7 +103,7 @@ def test_changes_are_written_every_few_seconds(world):
     world.clock.advance(FLUSH_SECONDS)
     path = world.data_dir / "devices.db"
     world.clock.until(lambda: not world.devices._writes)
-    other = module.sqlite.connect_reader(path)
+    other = sqlite.connect_reader(path)
     assert other.execute("SELECT name FROM device").fetchall() == [("d1",)]
     other.close()
 
@@ -155,3 +157,27 @@ def test_many_devices_are_written_before_the_time(world, monkeypatch):
     assert world.get("d698")["telemetry"] == {"t": {"ts": 2, "value": -698}}
     assert world.get("d699")["telemetry"] == {"t": {"ts": 1, "value": 699}}
     assert world.clock.wait(world.devices.count()) == 700
+
+
+def test_a_state_of_the_known_shape_replaces_the_row_as_it_is(world):
+    for ts in (1, 2, 3):
+        world.devices.saw([record(attributes={"fw": ts}, telemetry=[(ts, {"t": ts})], received_ms=1000 * ts)])
+        device = world.get()
+        assert device["telemetry"] == {"t": {"ts": ts, "value": ts}}
+        assert (device["firstSeen"], device["lastSeen"]) == (1000, 1000 * ts)
+    world.devices.saw([record(attributes={"fw": 9}, telemetry=[(2, {"t": 9})], received_ms=500)])
+    device = world.get()
+    assert device["telemetry"] == {"t": {"ts": 3, "value": 3}}
+    assert device["attributes"] == {"fw": 9}
+    assert (device["firstSeen"], device["lastSeen"]) == (500, 3000)
+
+
+def test_a_disk_that_is_full_for_a_while_loses_no_state(world):
+    world.devices.saw([record(telemetry=[(1, {"a": 1})])])
+    world.get()
+    world.devices._rows.connection.execute("PRAGMA max_page_count = 1")  # no page more than there are
+    world.devices.saw([record(f"d{n}", telemetry=[(1, {"a": n})]) for n in range(100)])
+    assert world.get("d99") is None
+    world.devices._rows.connection.execute("PRAGMA max_page_count = 1073741823")
+    assert world.get("d99")["telemetry"] == {"a": {"ts": 1, "value": 99}}
+    assert world.clock.wait(world.devices.count()) == 100
