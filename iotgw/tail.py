@@ -92,6 +92,10 @@ class Tail(Generic[R]):
             self.fill()
         return taken
 
+    def peek(self) -> R | None:
+        """The next record, if it is in memory."""
+        return self._queue[0] if self._queue else None
+
     def unread(self, records: Sequence[R]) -> None:
         """Put back records that `take` gave, in the same order."""
         self._queue.extendleft(reversed(records))

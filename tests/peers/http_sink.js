@@ -4,6 +4,7 @@ const zlib = require('zlib');
 const received = [];
 let script = [];
 let always = null;
+let refused = null;
 
 function body(request, done) {
   const parts = [];
@@ -28,6 +29,8 @@ http.createServer((request, response) => {
     if (request.url === '/_received') return answer(response, { body: JSON.stringify(received) });
     if (request.url === '/_script') { script = JSON.parse(data); return answer(response, { status: 204 }); }
     if (request.url === '/_always') { always = JSON.parse(data); return answer(response, { status: 204 }); }
+    if (request.url === '/_refuse') { refused = data.toString('utf8'); return answer(response, { status: 204 }); }
+    if (refused && data.includes(refused)) return answer(response, { status: 400, body: 'refused' });
     const step = script.shift() || always || {};
     if (step.reset) return request.socket.resetAndDestroy();
     if (step.drop) { keep(request, data); return request.socket.destroy(); }

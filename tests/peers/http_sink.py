@@ -32,6 +32,10 @@ class HttpSink(Process):
         """Answer every request so; None for normally."""
         assert request("PUT", f"{self.url}/_always", json.dumps(step).encode()).status == 204
 
+    def refuse(self, text):
+        """Answer 400 to every request with this text in its body."""
+        assert request("PUT", f"{self.url}/_refuse", text.encode()).status == 204
+
     @property
     def received(self):
         return request("GET", f"{self.url}/_received").json

@@ -41,7 +41,8 @@ class Subscriber:
         keep = ["-c", "-i", client_id] if client_id else []
         self.messages = []
         self._child = subprocess.Popen(
-            [find("mosquitto_sub"), "-p", str(port), "-t", topic, "-q", str(qos), "-d", "-F", "MSG %j", *keep],
+            [find("stdbuf"), "-oL", find("mosquitto_sub"), "-p", str(port), "-t", topic, "-q", str(qos), "-d",
+             "-F", "MSG %j", *keep],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self._subscribed = threading.Event()

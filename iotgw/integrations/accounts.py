@@ -1,0 +1,109 @@
+"""The accounts of an integration. Each figure is counted for itself, so that their sum can be checked:
+
+``queued = delivered + expired + dropped + dead + inflight + waiting``
+"""
+
+from __future__ import annotations
+
+from iotgw.model import Counters
+
+DELIVERED = "delivered"
+EXPIRED = "expired"
+TRIMMED = "trimmed"
+"""Reason for what the journal let go before it was this integration's turn."""
+
+
+class Accounts:
+    """What an integration was given and what became of it.
+
+    What is kept must be true as of the cursor: a record delivered beyond it is met again after a crash.
+    So its outcome stays in ``_ahead`` until the cursor has passed it.
+    """
+
+    def __init__(self, counters: Counters) -> None:
+        self.queued = counters.queued
+        self.delivered = counters.delivered
+        self.expired = counters.expired
+        self.dead = counters.dead
+        self.dropped = dict(counters.dropped)
+        self.counted = counters.counted
+        self.since = counters.since
+        self.waiting_bytes = counters.waiting_bytes
+        self.parked = 0
+        """Records that failed, or wait behind one that did, with a row of their own."""
+        self.in_stream = 0
+        """Records that wait in the journal's stream, not yet taken."""
+        self._ahead: dict[int, tuple[str, int]] = {}
+
+    def begin(self, parked: int) -> None:
+        """After a restart: what is neither settled nor parked still waits in the stream."""
+        self.parked = parked
+        self.in_stream = self.queued - self.settled - parked
+
+    def count(self, seq: int, size: int) -> None:
+        """A record came to wait in the stream."""
+        self.counted = seq
+        self.queued += 1
+        self.in_stream += 1
+        self.waiting_bytes += size
+
+    @property
+    def settled(self) -> int:
+        """How many came to their end."""
+        return self.delivered + self.expired + self.dead + sum(self.dropped.values())
+
+    def settle(self, seq: int, outcome: str, size: int) -> None:
+        """A record came to its end: `DELIVERED`, `EXPIRED`, or the reason why it was dropped."""
+        self._ahead[seq] = (outcome, size)
+        self.waiting_bytes -= size
+        if outcome == DELIVERED:
+            self.delivered += 1
+        elif outcome == EXPIRED:
+            self.expired += 1
+        else:
+            self.drop(outcome, 1)
+
+    def bury(self, size: int) -> None:
+        """A record became a dead letter; its row says so, so that it isn't met again."""
+        self.dead += 1
+        self.waiting_bytes -= size
+
+    def revive(self, seq: int) -> None:
+        """A dead letter was delivered after all."""
+        self.dead -= 1
+        self.delivered += 1
+        self._ahead[seq] = (DELIVERED, 0)
+
+    def drop(self, reason: str, count: int) -> None:
+        """Note records as dropped without knowing each."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def uncount(self, counted: int) -> None:
+        """Forget what waits in the stream; it will be counted again from ``counted`` on."""
+        self.queued -= self.in_stream
+        self.in_stream = 0
+        self.counted = counted
+
+    def snapshot(self, cursor: int) -> Counters:
+        """The accounts as of a cursor, to keep."""
+        ahead = self._ahead
+        if ahead:
+            self._ahead = ahead = {seq: item for seq, item in ahead.items() if seq > cursor}
+        delivered, expired, waiting_bytes = self.delivered, self.expired, self.waiting_bytes
+        dropped = dict(self.dropped)
+        for outcome, size in ahead.values():
+            waiting_bytes += size
+            if outcome == DELIVERED:
+                delivered -= 1
+            elif outcome == EXPIRED:
+                expired -= 1
+            else:
+                dropped[outcome] -= 1
+        return Counters(
+            self.queued, delivered, expired, self.dead, dropped, self.counted, self.since, waiting_bytes
+        )  # fmt: skip
+
+    @property
+    def ahead(self) -> int:
+        """How many are settled beyond the cursor."""
+        return len(self._ahead)

@@ -1,0 +1,39 @@
+"""What a target sends back for a device, as an item for the downlink queue."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+
+
+def item_of(data: bytes) -> dict[str, Any]:
+    """A downlink item of what came: an object with ``msg`` or ``data`` is one already (as the API takes it);
+    other JSON becomes its ``msg``; anything else its ``data`` in base64."""
+    try:
+        value = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return {"data": base64.b64encode(data).decode(), "contentType": "BINARY"}
+    if isinstance(value, dict) and ("msg" in value or "data" in value):
+        return value
+    return {"msg": value, "contentType": "JSON"}
+
+
+def items_of(data: bytes, device: str) -> list[tuple[str, dict[str, Any]]]:
+    """Downlinks in a response: ``(device, item)`` pairs. An array carries several; an object may name its
+    ``deviceName``, else it is for ``device`` (none when empty)."""
+    if not data.strip():
+        return []
+    try:
+        value = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return []  # a page, a word of thanks: no downlink
+    found = []
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, dict) and ("msg" in one or "data" in one):
+            item = dict(one)
+            name = str(item.pop("deviceName", "") or device)
+            if name:
+                found.append((name, item))
+    return found

@@ -1,0 +1,412 @@
+"""The delivery service: an outbox per integration, and what the API asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from iotgw.errors import NotFound
+from iotgw.extension import IntegrationContext, Types
+from iotgw.integrations.outbox import Outbox
+from iotgw.integrations.route import route
+from iotgw.integrations.upkeep import Upkeep
+from iotgw.integrations.verdict import Delivered, Verdict
+from iotgw.interfaces import IDelivery
+from iotgw.model import (
+    Counters,
+    Delivery,
+    DeliveryState,
+    Event,
+    IntegrationSpec,
+    Message,
+    Parked,
+    TelemetryRecord,
+)
+from iotgw.sealing import revealed
+
+DRAIN = 5.0
+"""Seconds that what is in flight gets when the service stops."""
+COMMIT = 1.5
+"""Seconds after which what was handed to the journal can be read."""
+
+
+class Entry(Struct):
+    """An integration and its parts."""
+
+    name: str
+    tenant: str
+    spec: IntegrationSpec
+    outbox: Outbox
+    upkeep: Upkeep
+    target: Any
+    loaded: Deferred[None]
+
+
+@implementer(IDelivery)
+class DeliveryService:
+    """Delivers the telemetry stream to the integrations.
+
+    ``types`` is the `iotgw.extension.Types` of integrations, ``events`` an `iotgw.interfaces.IEvents`,
+    ``datasource_name`` maps a datasource's id to its name, ``downlink`` and ``unseal`` as in
+    `iotgw.extension.IntegrationContext`.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        journal: Any,
+        types: Types,
+        reactor: Any,
+        events: Any,
+        datasource_name: Callable[[str], str],
+        downlink: Callable[..., Any] | None = None,
+        unseal: Callable[[str], str] | None = None,
+        data_dir: str = "",
+    ) -> None:
+        self._journal = journal
+        self._types = types
+        self._reactor = reactor
+        self._events = events
+        self._datasource_name = datasource_name
+        self._downlink = downlink
+        self._unseal = unseal
+        self._data_dir = data_dir
+        self._entries: dict[str, Entry] = {}
+        self._kept: dict[str, tuple[int, Counters]] = {}
+        self._loop = LoopingCall(self._tick)
+        self._loop.clock = reactor
+        self._test = 0
+
+    # --- life
+
+    def start(self) -> None:
+        """Begin; the journal has started."""
+        self._kept = dict(self._journal.integrations())
+        self._loop.start(1.0, now=False).addErrback(
+            lambda failure: self._log.failure("the upkeep of deliveries stopped", failure)
+        )
+
+    def stop(self) -> Deferred[None]:
+        """Let what is in flight end (for seconds, not minutes), keep the cursors, close the targets."""
+        if self._loop.running:
+            self._loop.stop()
+        entries, self._entries = list(self._entries.values()), {}
+        quiet = DeferredList([entry.outbox.quiet() for entry in entries], consumeErrors=True)
+        quiet.addTimeout(DRAIN, self._reactor, lambda result, timeout: None)
+
+        def close(_: object) -> Any:
+            for entry in entries:
+                entry.outbox.close()
+            stopped = [maybeDeferred(entry.target.stop) for entry in entries if entry.target]
+            ended = DeferredList(stopped, consumeErrors=True)
+            return ended.addTimeout(DRAIN / 2, self._reactor, lambda result, timeout: None)
+
+        return quiet.addBoth(close).addCallback(lambda _: None)
+
+    def validate(self, spec: IntegrationSpec) -> None:
+        """Raise SettingsError when an integration of this spec could not run."""
+        self._build("", "check", "", spec, lambda *args, **detail: None)
+
+    def apply(self, id_: str, name: str, tenant: str, spec: IntegrationSpec) -> Deferred[None]:
+        """Create or change an integration; what waits for it stays. Fires when the change is done.
+
+        Raises SettingsError, and changes nothing, when the spec is wrong.
+        """
+
+        tell = self._teller(id_)
+        target = self._build(id_, name, tenant, spec, tell)
+        match = route(spec.route, tenant, self._datasource_name)
+        entry = self._entries.get(id_)
+        if entry is None:
+            opened = self._open(id_, name, tenant, spec, tell)
+            return opened.loaded.addCallback(lambda _: self._run(opened, target))
+        rerouted = (entry.spec.route, entry.tenant) != (spec.route, tenant)
+        reordered = entry.spec.order != spec.order
+        entry.name, entry.tenant, entry.spec = name, tenant, spec
+        quiet = entry.outbox.quiet()
+        quiet.addTimeout(DRAIN, self._reactor, lambda result, timeout: None)
+
+        def change(_: object) -> Any:
+            old = entry.outbox.release_target()
+            if reordered:
+                return self._reorder(entry, tell, old)
+            entry.outbox.configure(spec)
+            if rerouted:
+                entry.outbox.backlog.reroute(match)
+            return old.stop() if old is not None else None
+
+        def run(_: object) -> None:
+            self._run(entry, target)
+            entry.outbox.go_on()
+
+        return quiet.addBoth(change).addCallback(run)
+
+    def remove(self, id_: str) -> Deferred[None]:
+        """Delete an integration and what waits for it."""
+        entry = self._entries.pop(id_, None)
+        self._kept.pop(id_, None)
+        if entry is None:
+            return succeed(None)
+        entry.outbox.paused = True
+        target = entry.outbox.release_target()
+        entry.outbox.close()
+        self._journal.forget(id_)
+        return maybeDeferred(target.stop) if target is not None else succeed(None)
+
+    def _build(
+        self, id_: str, name: str, tenant: str, spec: IntegrationSpec, tell: Callable[..., None]
+    ) -> Any:
+        type_ = self._types.get(spec.type)
+        configuration = spec.configuration
+        if self._unseal is not None:
+            configuration = revealed(configuration, type_.settings, self._unseal)
+        settings = self._types.configure(spec.type, configuration)
+        return type_.build(
+            settings,
+            IntegrationContext(
+                id=id_, name=name, tenant=tenant, spec=spec, epoch=self._journal.epoch, reactor=self._reactor,
+                datasource_name=self._datasource_name, event=tell, downlink=self._downlink,
+                data_dir=self._data_dir, available=lambda: self._available(id_),
+            ),
+        )  # fmt: skip
+
+    def _open(
+        self, id_: str, name: str, tenant: str, spec: IntegrationSpec, tell: Callable[..., None]
+    ) -> Entry:
+        head = self._journal.head
+        cursor, counters = self._kept.pop(id_, (head, Counters(counted=head, since=head)))
+        match = route(spec.route, tenant, self._datasource_name)
+        outbox = Outbox(id_, self._journal, self._reactor, cursor, counters, spec, match, tell)
+        entry = Entry(name, tenant, spec, outbox, Upkeep(outbox, tell), None, outbox.load())
+        self._entries[id_] = entry
+        outbox.dirty()
+        return entry
+
+    def _reorder(self, entry: Entry, tell: Callable[..., None], old: Any) -> Any:
+        """Another order has other lines: begin anew from what the journal holds."""
+        outbox = entry.outbox
+        outbox.close()
+
+        def reopen(_: object) -> Deferred[None]:
+            self._kept[outbox.id] = (outbox.cursor, outbox.accounts.snapshot(outbox.cursor))
+            fresh = self._open(outbox.id, entry.name, entry.tenant, entry.spec, tell)
+            entry.outbox, entry.upkeep = fresh.outbox, fresh.upkeep
+            self._entries[outbox.id] = entry
+            return fresh.loaded
+
+        stopped = maybeDeferred(old.stop) if old is not None else succeed(None)
+        return stopped.addCallback(lambda _: deferLater(self._reactor, COMMIT)).addCallback(reopen)
+
+    def _run(self, entry: Entry, target: Any) -> None:
+        entry.target = target
+        if not entry.spec.enabled:
+            return
+        maybeDeferred(target.start).addCallbacks(
+            lambda _: entry.outbox.use(target) if entry.target is target else None,
+            lambda failure: self._not_started(entry, failure),
+        )
+
+    def _not_started(self, entry: Entry, failure: Failure) -> None:
+        self._log.failure("integration {name} could not start", failure, name=entry.name)
+        entry.outbox.last.error = failure.getErrorMessage()
+        self._teller(entry.outbox.id)("integration.failed", failure.getErrorMessage(), "error")
+
+    def _available(self, id_: str) -> None:
+        entry = self._entries.get(id_)
+        if entry is not None:
+            entry.outbox.breaker.nudge(self._reactor.seconds())
+            entry.outbox.pump()
+
+    def _teller(self, id_: str) -> Callable[..., None]:
+        """A function that records events of an integration, under the name that it has then."""
+
+        def tell(type_: str, message: str, severity: Any = "info", **detail: Any) -> None:
+            entry = self._entries.get(id_)
+            if entry is not None:
+                now_ms = int(self._reactor.seconds() * 1000)
+                self._events.emit(
+                    Event(
+                        now_ms,
+                        type_,
+                        "integration",
+                        entry.name,
+                        message,
+                        entry.tenant,
+                        severity,
+                        detail=detail,
+                    )
+                )
+
+        return tell
+
+    def _tick(self) -> None:
+        for entry in list(self._entries.values()):
+            entry.upkeep.tick()
+
+    # --- IDelivery
+
+    def feed(self, records: Sequence[TelemetryRecord]) -> None:
+        """These records are durable."""
+        if records:
+            for entry in self._entries.values():
+                entry.outbox.feed(records)
+
+    def room(self) -> bool:
+        """False while an integration that would rather have nothing new than lose the old is full."""
+        return not any(
+            entry.spec.queue.overflow == "rejectNew"
+            and entry.outbox.accounts.waiting_bytes >= entry.spec.queue.max_bytes
+            for entry in self._entries.values()
+        )
+
+    def deliveries(self, message: Message) -> Deferred[list[Delivery]]:
+        """What became of a message, per integration; of several outputs the one that is least far."""
+        wanted = []
+        for id_, entry in self._entries.items():
+            records = [
+                record
+                for record in message.records
+                if record.seq > entry.outbox.accounts.since and entry.outbox.backlog.match(record)
+            ]
+            wanted += [self._delivery(id_, entry, record) for record in records]
+        return DeferredList(wanted, consumeErrors=True).addCallback(_least_far)
+
+    def _delivery(self, id_: str, entry: Entry, record: TelemetryRecord) -> Deferred[Delivery]:
+        outbox, seq = entry.outbox, record.seq
+        if outbox.has_in_flight(seq):
+            return succeed(Delivery(entry.name, "inflight", 0, None))
+        if seq in outbox.open or seq > outbox.backlog.taken:
+            return succeed(Delivery(entry.name, "queued", 0, None))
+
+        def found(rows: list[Parked]) -> Delivery:
+            if rows and rows[0].record.seq == seq:
+                row = rows[0]
+                return Delivery(
+                    entry.name, DeliveryState(row.state).name.lower(), row.attempts, row.error or None
+                )
+            return Delivery(entry.name, "delivered", 1, None)
+
+        return self._journal.read_parked(id_, None, seq - 1, 1).addCallback(found)
+
+    # --- what the API asks
+
+    def entry(self, id_: str) -> Entry:
+        """The parts of an integration; raises NotFound."""
+        entry = self._entries.get(id_)
+        if entry is None:
+            raise NotFound(f"no integration {id_!r} is running")
+        return entry
+
+    def stats(self, id_: str) -> dict[str, Any]:
+        """The accounts and the state of an integration, as JSON."""
+        entry = self.entry(id_)
+        target = entry.target.status() if entry.target is not None else {}
+        return entry.upkeep.stats(entry.spec.enabled, target)
+
+    def pause(self, id_: str) -> None:
+        """Send nothing until `resume` or a restart."""
+        self.entry(id_).outbox.paused = True
+
+    def resume(self, id_: str) -> None:
+        """Send again."""
+        outbox = self.entry(id_).outbox
+        outbox.paused = False
+        outbox.pump()
+
+    def drain(self, id_: str) -> None:
+        """Try everything that waits now, without waiting out any backoff."""
+        outbox = self.entry(id_).outbox
+        outbox.breaker.nudge(self._reactor.seconds())
+        outbox.parking.hurry()
+        outbox.pump()
+
+    def purge(self, id_: str) -> Deferred[int]:
+        """Drop all that waits; fires with how many that were."""
+        return self.entry(id_).upkeep.purge()
+
+    def seek(self, id_: str, ts_ms: int) -> Deferred[None]:
+        """Go on with what was received at or after a time: sends history again, or skips some."""
+        upkeep = self.entry(id_).upkeep
+        return self._journal.time_to_seq(ts_ms).addCallback(lambda seq: upkeep.seek(max(0, seq - 1)))
+
+    def dead_letters(self, id_: str, after: int = 0, limit: int = 100) -> Deferred[list[Parked]]:
+        """Messages that were given up, by position."""
+        self.entry(id_).outbox.flush()
+        return self._journal.read_parked(id_, DeliveryState.DEAD, after, limit)
+
+    def retry(self, id_: str, seq: int | None = None) -> Deferred[None]:
+        """Send one dead letter again, or all of them; fails with NotFound."""
+        redrive = self.entry(id_).outbox.redrive
+        if seq is None:
+            redrive.all()
+            return succeed(None)
+
+        def found(rows: list[Parked]) -> None:
+            if not rows or rows[0].record.seq != seq:
+                raise NotFound(f"no dead letter at {seq}")
+            redrive.one(rows[0])
+
+        return self.dead_letters(id_, seq - 1, 1).addCallback(found)
+
+    def check(self, id_: str) -> Deferred[dict[str, Any]]:
+        """Connect and authenticate, deliver nothing: ``{"ok", "detail"}``."""
+        return maybeDeferred(self.entry(id_).target.check).addErrback(
+            lambda failure: {"ok": False, "detail": failure.getErrorMessage()}
+        )
+
+    def test(self, id_: str, record: TelemetryRecord | None = None) -> Deferred[dict[str, Any]]:
+        """Send one message now, outside of all accounts: ``{"ok", "detail"}``."""
+        entry = self.entry(id_)
+        self._test -= 1
+        if record is None:
+            record = _sample(entry.tenant, int(self._reactor.seconds() * 1000))
+        done: Deferred[dict[str, Any]] = Deferred()
+
+        def settle(seqs: Sequence[int], verdict: Verdict) -> None:
+            if not done.called:
+                good = isinstance(verdict, Delivered)
+                done.callback(
+                    {
+                        "ok": good,
+                        "detail": verdict.response if isinstance(verdict, Delivered) else verdict.reason,
+                    }
+                )
+
+        entry.target.send([_numbered(record, self._test)], settle)
+        return done
+
+
+def _sample(tenant: str, now_ms: int) -> TelemetryRecord:
+    body = (
+        b'{"deviceName":"iotgw-test","deviceType":"default","attributes":{"test":true},'
+        b'"telemetry":[{"ts":%d,"values":{"temperature":25.7,"humidity":69}}]}' % now_ms
+    )
+    return TelemetryRecord(0, 0, tenant, "", now_ms, "iotgw-test", "default", body)
+
+
+def _numbered(record: TelemetryRecord, seq: int) -> TelemetryRecord:
+    return TelemetryRecord(
+        seq, record.uplink, record.tenant, record.datasource, record.received_ms,
+        record.device_name, record.device_type, record.body, record.kind,
+    )  # fmt: skip
+
+
+_FAR = ("dead", "dropped", "expired", "retrying", "queued", "inflight", "delivered")
+
+
+def _least_far(results: list[tuple[bool, Any]]) -> list[Delivery]:
+    found: dict[str, Delivery] = {}
+    for good, delivery in results:
+        if good:
+            other = found.get(delivery.integration)
+            if other is None or _FAR.index(delivery.state) < _FAR.index(other.state):
+                found[delivery.integration] = delivery
+    return [found[name] for name in sorted(found)]

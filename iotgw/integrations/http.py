@@ -1,0 +1,347 @@
+"""HTTP push as a target: one request per message, or batches as a JSON array or NDJSON."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
+
+from msgspec import Meta, Struct
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from iotgw import __version__
+from iotgw.errors import SettingsError
+from iotgw.extension import IntegrationContext
+from iotgw.integrations import payload
+from iotgw.integrations.commands import items_of
+from iotgw.integrations.http_auth import Auth, Fixed, OAuth2, Token
+from iotgw.integrations.http_pool import Pool
+from iotgw.integrations.peer import Network, Tls, endpoint, networks
+from iotgw.integrations.template import Template, TemplateFailed, for_header, for_url
+from iotgw.integrations.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict
+from iotgw.interfaces import IIntegration, IIntegrationType
+from iotgw.model import TelemetryRecord
+from iotgw.wire.http1 import Response, request_head
+
+Settle = Callable[[Sequence[int], Verdict], None]
+
+NOT_THE_MESSAGE = {401, 403, 407, 408, 425, 429}
+"""Status codes below 500 that speak of us or of the target, not of the message."""
+OURS = {"host", "content-length", "transfer-encoding", "connection", "content-encoding", "idempotency-key"}
+"""Headers that the gateway sets itself."""
+
+
+class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """HTTP push."""
+
+    url: str
+    """A template after the host; values that are inserted are percent-encoded. Constant where ``batch`` is."""
+    method: Literal["POST", "PUT", "PATCH"] = "POST"
+    headers: dict[str, str] = {}
+    """Values are templates."""
+    content_type: str = ""
+    """``application/json`` (``application/x-ndjson`` for NDJSON) when empty."""
+    auth: Auth | None = None
+    tls: Tls | None = None
+    connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
+    timeout: Annotated[float, Meta(gt=0)] = 30.0
+    """Seconds for a whole exchange, with the response's body."""
+    concurrency: Annotated[int, Meta(ge=1, le=256)] = 16
+    """Requests under way at once; each needs a connection."""
+    batch: Literal["none", "array", "ndjson"] = "none"
+    batch_size: Annotated[int, Meta(ge=1, le=10000)] = 100
+    """The most messages of a request; it takes what there is and doesn't wait for more."""
+    gzip: bool = False
+    success_codes: list[int] = []
+    """Status codes that mean delivered; any 2xx when empty."""
+    keep_response: bool = False
+    """Keep the last response for a person to look at (`lastResponse`)."""
+    downlinks: bool = False
+    """A response that is a downlink (an object with ``msg`` or ``data``) is queued for the device."""
+
+
+@implementer(IIntegration)
+class HttpTarget:
+    """Posts; see `HttpSettings`."""
+
+    def __init__(
+        self, settings: HttpSettings, context: IntegrationContext, forbidden: tuple[Network, ...]
+    ) -> None:
+        self._settings = settings
+        self._context = context
+        names = payload.Names(context.epoch, context.datasource_name)
+        self._key = names.key
+        self._payload = payload.formatter(context.spec, names)
+        self._inflight = 0
+        self._last_error = ""
+        self.whole = settings.batch != "none"
+        self.max_batch = settings.batch_size if self.whole else settings.concurrency
+        self._successes = frozenset(settings.success_codes)
+        secure, host, port, netloc, path = _parts(settings.url)
+        reactor = context.reactor
+        way = endpoint(
+            reactor,
+            host,
+            port,
+            (settings.tls or Tls()) if secure else None,
+            settings.connect_timeout,
+            forbidden,
+        )
+        self._pool = Pool(reactor, way, settings.concurrency, settings.timeout)
+        self._auth = (
+            Token(settings.auth, reactor, settings.tls, forbidden)
+            if isinstance(settings.auth, OAuth2)
+            else Fixed(settings.auth)
+        )
+        self._path = Template(path, "configuration.url", names, for_url)
+        self._headers = [
+            (name, Template(value, f"configuration.headers.{name}", names, for_header))
+            for name, value in settings.headers.items()
+        ]
+        for name, value in self._headers:
+            if name.lower() in OURS or not name.replace("-", "").replace("_", "").isalnum():
+                raise SettingsError(f"configuration.headers.{name}", "this header is not yours to set")
+            if self.whole and value.constant is None:
+                raise SettingsError(
+                    f"configuration.headers.{name}", "expected no template where messages go in batches"
+                )
+        if self.whole and self._path.constant is None:
+            raise SettingsError("configuration.url", "expected no template where messages go in batches")
+        self._netloc = netloc
+        try:
+            self._fixed = self._head(None) if self._is_fixed else b""
+        except TemplateFailed as error:
+            raise SettingsError("configuration", str(error))
+
+    @property
+    def _is_fixed(self) -> bool:
+        return self._path.constant is not None and all(
+            value.constant is not None for _, value in self._headers
+        )
+
+    # --- IIntegration
+
+    @property
+    def capacity(self) -> int:
+        """What is under way, and a batch for each connection that is free."""
+        return self._inflight + self._pool.spare * (self.max_batch if self.whole else 1)
+
+    def start(self) -> Deferred[None]:
+        """Connections are made when they are needed."""
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        """Close the connections."""
+        self._auth.close()
+        return self._pool.close()
+
+    def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
+        """Post each record, or all in one."""
+        self._inflight += len(records)
+        if self._auth.ready():
+            self._send(records, settle)
+            return
+
+        def refreshed(problem: str) -> None:
+            if problem:
+                self._settle(records, settle, Unavailable(problem))
+            else:
+                self._send(records, settle)
+
+        self._auth.refresh(refreshed)
+
+    def check(self) -> Deferred[dict[str, Any]]:
+        """Ask for OPTIONS, with our credentials."""
+        done: Deferred[dict[str, Any]] = Deferred()
+
+        def ask(problem: str) -> None:
+            if problem:
+                done.callback({"ok": False, "detail": problem})
+                return
+            path = self._path.constant or "/"
+            head = request_head(
+                "OPTIONS", path, [("Host", self._netloc), ("User-Agent", f"iotgw/{__version__}")]
+            )
+            self._pool.request(head + self._auth.header + b"Content-Length: 0\r\n\r\n", answered)
+
+        def answered(response: Response | None, reason: str) -> None:
+            if response is None:
+                done.callback({"ok": False, "detail": reason})
+            else:
+                good = response.status < 500 and response.status not in (401, 403, 407)
+                done.callback({"ok": good, "detail": f"HTTP {response.status} to OPTIONS"})
+
+        self._auth.refresh(ask)
+        return done
+
+    def status(self) -> dict[str, Any]:
+        """Connections are many and come and go; the last error says more."""
+        return {
+            "state": "connected" if self._pool.connected else "idle",
+            "connections": self._pool.connected,
+            "lastError": self._last_error or None,
+        }
+
+    # --- requests
+
+    def _send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
+        if self.whole:
+            self._send_batch(records, settle)
+            return
+        for record in records:
+            try:
+                body = self._payload(record)
+                head = self._fixed or self._head(record)
+            except TemplateFailed as error:
+                self._settle([record], settle, Rejected(str(error)))
+                continue
+            key = b"Idempotency-Key: %b\r\n" % self._key(record).encode()
+            self._request([record], head + key, body, settle)
+
+    def _send_batch(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
+        good, bodies = [], []
+        for record in records:
+            try:
+                bodies.append(self._payload(record))
+                good.append(record)
+            except TemplateFailed as error:
+                self._settle([record], settle, Rejected(str(error)))
+        if not good:
+            return
+        array = self._settings.batch == "array"
+        body = b"[" + b",".join(bodies) + b"]" if array else b"\n".join(bodies) + b"\n"
+        self._request(good, self._fixed, body, settle)
+
+    def _request(self, records: Sequence[TelemetryRecord], head: bytes, body: bytes, settle: Settle) -> None:
+        if self._settings.gzip:
+            body = _gzip(body)
+
+        def answered(response: Response | None, reason: str) -> None:
+            self._settle(records, settle, self._verdict(records, response, reason))
+
+        self._pool.request(
+            b"%b%bContent-Length: %d\r\n\r\n%b" % (head, self._auth.header, len(body), body), answered
+        )  # fmt: skip
+
+    def _head(self, record: TelemetryRecord | None) -> bytes:
+        """Request line and headers; ``record`` is None when nothing depends on it. Raises TemplateFailed."""
+        settings = self._settings
+
+        def text(template: Template) -> str:
+            return template.constant or "" if record is None else template.text(record)
+
+        ndjson = settings.batch == "ndjson"
+        kind = settings.content_type or ("application/x-ndjson" if ndjson else payload.CONTENT_TYPE)
+        headers = [("Host", self._netloc), ("User-Agent", f"iotgw/{__version__}"), ("Content-Type", kind)]
+        headers += [(name, text(value)) for name, value in self._headers]
+        if settings.gzip:
+            headers.append(("Content-Encoding", "gzip"))
+        try:
+            return request_head(
+                settings.method, quote(text(self._path), safe="/?&=%:@!$'()*+,;~-._"), headers
+            )
+        except ValueError as error:
+            raise TemplateFailed(str(error)) from error
+
+    # --- responses
+
+    def _settle(self, records: Sequence[TelemetryRecord], settle: Settle, verdict: Verdict) -> None:
+        self._inflight -= len(records)
+        settle([record.seq for record in records], verdict)
+
+    def _verdict(self, records: Sequence[TelemetryRecord], response: Response | None, reason: str) -> Verdict:
+        if response is None:
+            self._last_error = reason
+            return Unavailable(reason)
+        status = response.status
+        if status in self._successes or (not self._successes and 200 <= status < 300):
+            if self._settings.downlinks and response.body:
+                self._take_downlinks(records, response.body)
+            if self._settings.keep_response:
+                return Delivered(f"HTTP {status} {_excerpt(response.body)}")
+            return DELIVERED
+        said = _excerpt(response.body)
+        reason = f"HTTP {status}" + (f": {said}" if said else "")
+        self._last_error = reason
+        if status == 401:
+            self._auth.refused()
+        after = retry_after(response.headers.get(b"retry-after"), self._context.reactor.seconds())
+        if (
+            status < 400
+            or status >= 500
+            or status in NOT_THE_MESSAGE
+            or (status in (404, 405) and self._fixed)
+        ):
+            # Where in truth one message is the reason, the others get through, and the outbox finds it.
+            return Unavailable(reason, after)
+        if len(records) > 1:
+            return Apart(reason)
+        return Retry(reason, after)
+
+    def _take_downlinks(self, records: Sequence[TelemetryRecord], body: bytes) -> None:
+        context = self._context
+        if context.downlink is not None:
+            device = records[0].device_name if len(records) == 1 else ""
+            for name, item in items_of(body, device):
+                context.downlink(context.tenant, name, item)
+
+
+def _gzip(body: bytes) -> bytes:
+    packer = zlib.compressobj(5, zlib.DEFLATED, 31)
+    return packer.compress(body) + packer.flush()
+
+
+def _excerpt(body: bytes) -> str:
+    return " ".join(body[:200].decode("utf-8", "replace").split())
+
+
+def _parts(url: str) -> tuple[bool, str, int, str, str]:
+    """``(secure, host, port, netloc, path with query)`` of a URL template; raises SettingsError."""
+    place = "configuration.url"
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("http", "https") or not separator:
+        raise SettingsError(place, f"expected an http or https URL, got {url!r}")
+    netloc = rest.partition("/")[0].partition("?")[0]
+    path = rest[len(netloc) :] or "/"
+    if "{" in netloc:
+        raise SettingsError(place, "expected a host without a template")
+    try:
+        split = urlsplit(f"{scheme}://{netloc}")
+        host, port = split.hostname, split.port
+    except ValueError as error:
+        raise SettingsError(place, f"expected a URL, got {url!r} ({error})")
+    if not host or "@" in netloc:
+        raise SettingsError(place, f"expected a host without user name (see auth), got {netloc!r}")
+    secure = scheme == "https"
+    return secure, host, port or (443 if secure else 80), netloc, path if path[0] == "/" else f"/{path}"
+
+
+def retry_after(header: bytes | None, now: float) -> float | None:
+    """Retry-After (RFC 9110 §10.2.3) in seconds from now; None when there is none that can be read."""
+    if not header:
+        return None
+    text = header.decode("latin-1")
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except ValueError:
+        return None
+
+
+@implementer(IIntegrationType)
+class HttpType:
+    """The type ``http``. ``forbid`` are networks that no target may be in (see `iotgw.integrations.peer`)."""
+
+    name = "http"
+    settings = HttpSettings
+
+    def __init__(self, reactor: Any, forbid: Sequence[str] = ()) -> None:
+        self._forbidden = networks(forbid)
+
+    def build(self, settings: HttpSettings, context: IntegrationContext) -> HttpTarget:
+        """A target; raises SettingsError."""
+        return HttpTarget(settings, context, self._forbidden)

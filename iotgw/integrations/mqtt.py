@@ -1,0 +1,257 @@
+"""MQTT 3.1.1 and 5 as a target: one PUBLISH per message, a window of them in flight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from iotgw.errors import SettingsError
+from iotgw.extension import IntegrationContext
+from iotgw.integrations import payload
+from iotgw.integrations.breaker import Backoff
+from iotgw.integrations.commands import item_of
+from iotgw.integrations.mqtt_link import Greeting, Link, client_id
+from iotgw.integrations.peer import Network, Tls, endpoint, networks
+from iotgw.integrations.template import Template, TemplateFailed, for_topic
+from iotgw.integrations.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
+from iotgw.interfaces import IIntegration, IIntegrationType
+from iotgw.model import TelemetryRecord
+from iotgw.sealing import Secret
+from iotgw.wire import mqtt
+
+Settle = Callable[[Sequence[int], Verdict], None]
+
+BUSY_CODES = {0x88, 0x89, 0x93, 0x96, 0x97}
+"""Reason codes that speak of the broker, not of the message (MQTT 5.0 §3.4.2.1)."""
+
+
+class WillSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What the broker publishes when the gateway's connection dies."""
+
+    topic: str
+    payload: str = ""
+    qos: Literal[0, 1, 2] = 0
+    retain: bool = False
+
+
+class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """MQTT: one message per PUBLISH."""
+
+    host: str
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    """1883, with TLS 8883."""
+    version: Literal["3.1.1", "5"] = "3.1.1"
+    client_id: str = "iotgw-{RND}"
+    """``{RND}`` becomes eight random characters."""
+    user: str = ""
+    password: Secret = ""
+    topic: str = "iotgw/{{ deviceName }}/telemetry"
+    """A template; values that are inserted lose ``/``, ``+`` and ``#``."""
+    qos: Literal[0, 1, 2] = 1
+    retain: bool = False
+    window: Annotated[int, Meta(ge=1, le=10000)] = 1000
+    """Messages in flight; a broker of MQTT 5 may ask for fewer."""
+    keepalive: Annotated[int, Meta(ge=0, le=65535)] = 60
+    """Seconds."""
+    connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
+    tls: Tls | None = None
+    will: WillSettings | None = None
+    command_topic: str = ""
+    """A topic filter with one ``+`` where the device's name stands; what arrives there is queued for the
+    device as a downlink: a JSON object as the API takes it, or else raw bytes."""
+
+
+@implementer(IIntegration)
+class MqttTarget:
+    """Publishes; see `MqttSettings`."""
+
+    whole = False
+
+    def __init__(
+        self, settings: MqttSettings, context: IntegrationContext, forbidden: Sequence[Network]
+    ) -> None:
+        self._settings = settings
+        self._context = context
+        self._settle: dict[int, Settle] = {}
+        names = payload.Names(context.epoch, context.datasource_name)
+        self._topic = Template(settings.topic, "configuration.topic", names, for_topic)
+        self._payload = payload.formatter(context.spec, names)
+        self._key = names.key
+        self._five = settings.version == "5"
+        self.capacity = self.max_batch = settings.window
+        self._limits = mqtt.Connected()
+        if settings.command_topic and settings.command_topic.split("/").count("+") != 1:
+            raise SettingsError("configuration.commandTopic", "expected exactly one level + for the device")
+        self._endpoint = endpoint(
+            context.reactor, settings.host, settings.port or (8883 if settings.tls else 1883), settings.tls,
+            settings.connect_timeout, forbidden,
+        )  # fmt: skip
+        self._link = self._make_link(self)
+
+    def _make_link(self, owner: Any) -> Link:
+        settings = self._settings
+        will = settings.will
+        greeting = Greeting(
+            client_id(settings.client_id),
+            mqtt.V5 if self._five else mqtt.V311,
+            settings.keepalive,
+            settings.user or None,
+            settings.password or None,
+            mqtt.Will(will.topic, will.payload.encode(), will.qos, will.retain) if will else None,
+        )
+        return Link(
+            self._context.reactor, self._endpoint, greeting, owner, Backoff(self._context.spec.retry)
+        )  # fmt: skip
+
+    # --- IIntegration
+
+    def start(self) -> Deferred[None]:
+        """Connect in the background."""
+        self._link.start()
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        """Disconnect."""
+        return self._link.stop()
+
+    def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
+        """Publish each record."""
+        up = self._link.up
+        if up is None:
+            reason = self._link.last_error or "not connected yet"
+            settle([record.seq for record in records], Unavailable(reason))
+            return
+        items = []
+        settles, topic, payload_of = self._settle, self._topic, self._payload
+        largest = self._limits.maximum_packet
+        for record in records:
+            try:
+                name, body = topic.bytes(record), payload_of(record)
+            except TemplateFailed as error:
+                settle([record.seq], Rejected(str(error)))
+                continue
+            if len(name) + len(body) + 64 > largest:
+                settle([record.seq], Rejected(f"{len(body)} bytes; the broker takes packets of {largest}"))
+                continue
+            properties = b""
+            if self._five:
+                properties = mqtt.user_property("idempotency-key", self._key(record))
+            settles[record.seq] = settle
+            items.append((record.seq, name, body, properties))
+        if items:
+            up.publish(items, min(self._settings.qos, self._limits.maximum_qos), self._settings.retain)
+
+    def check(self) -> Deferred[dict[str, Any]]:
+        """Connect beside the running connection, and leave."""
+        probe = _Probe(self._context.reactor, self._settings.connect_timeout + 10)
+        return probe.run(self._make_link(probe))
+
+    def status(self) -> dict[str, Any]:
+        """Connected or not, and why not."""
+        up = self._link.up is not None
+        return {
+            "state": "connected" if up else "connecting",
+            "lastError": self._link.last_error or None,
+        }
+
+    # --- Owner
+
+    def on_up(self, limits: mqtt.Connected) -> None:
+        """The broker said yes."""
+        self._limits = limits
+        self.capacity = self.max_batch = min(self._settings.window, limits.receive_maximum)
+        if self._settings.command_topic and self._link.up is not None:
+            self._link.up.subscribe([(self._settings.command_topic, 1)])
+        self._context.event("integration.connected", "connected to the broker", "info")
+        self._context.available()
+
+    def on_acknowledged(self, seqs: list[int]) -> None:
+        """The broker has these."""
+        settles = self._settle
+        settle, group = settles.pop(seqs[0]), seqs[:1]
+        for seq in seqs[1:]:
+            other = settles.pop(seq)
+            if other is not settle:  # one send was a person's test, or the target's settings changed
+                settle(group, DELIVERED)
+                settle, group = other, []
+            group.append(seq)
+        settle(group, DELIVERED)
+
+    def on_refused(self, seq: int, code: int, reason: str) -> None:
+        """The broker doesn't take this one."""
+        settle = self._settle.pop(seq)
+        settle([seq], Unavailable(reason) if code in BUSY_CODES else Retry(reason))
+
+    def on_lost(self, seqs: list[int], reason: str) -> None:
+        """The connection ended; what wasn't acknowledged is sent again."""
+        by: dict[Any, list[int]] = {}
+        for seq in seqs:
+            by.setdefault(self._settle.pop(seq), []).append(seq)
+        for settle, mine in by.items():
+            settle(mine, Unavailable(reason))
+
+    def on_message(self, message: mqtt.Arrived) -> None:
+        """A command for a device."""
+        levels = message.topic.split("/")
+        place = self._settings.command_topic.split("/").index("+")
+        if self._context.downlink is not None and place < len(levels):
+            self._context.downlink(self._context.tenant, levels[place], item_of(message.payload))
+
+    def on_trouble(self, reason: str) -> None:
+        """The broker refused our subscription."""
+        self._context.event("integration.trouble", reason, "warning")
+
+
+class _Probe:
+    """Connects once and tells how it went."""
+
+    def __init__(self, reactor: Any, patience: float) -> None:
+        self._reactor = reactor
+        self._patience = patience
+        self._done: Deferred[dict[str, Any]] = Deferred()
+
+    def run(self, link: Link) -> Deferred[dict[str, Any]]:
+        """The answer of `IIntegration.check`."""
+        self._done.addTimeout(
+            self._patience, self._reactor, lambda result, timeout: {"ok": False, "detail": "no answer"}
+        )
+        link.start()
+
+        def leave(result: dict[str, Any]) -> Any:
+            return link.stop().addCallback(lambda _: result)
+
+        return self._done.addCallback(leave)
+
+    def _answer(self, ok: bool, detail: str) -> None:
+        if not self._done.called:
+            self._done.callback({"ok": ok, "detail": detail})
+
+    def on_up(self, limits: mqtt.Connected) -> None:
+        self._answer(True, "connected")
+
+    def on_lost(self, seqs: list[int], reason: str) -> None:
+        self._answer(False, reason)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("on_"):
+            return lambda *args: None
+        raise AttributeError(name)
+
+
+@implementer(IIntegrationType)
+class MqttType:
+    """The type ``mqtt``. ``forbid`` are networks that no target may be in (see `iotgw.integrations.peer`)."""
+
+    name = "mqtt"
+    settings = MqttSettings
+
+    def __init__(self, reactor: Any, forbid: Sequence[str] = ()) -> None:
+        self._forbidden = networks(forbid)
+
+    def build(self, settings: MqttSettings, context: IntegrationContext) -> MqttTarget:
+        """A target; raises SettingsError."""
+        return MqttTarget(settings, context, self._forbidden)

@@ -1,0 +1,516 @@
+"""What one integration still has to deliver: what is in flight, what waits for its device, how far it is.
+
+Records come in stream order from the `Backlog`. Many devices are in flight; of each device one record (or
+one batch) at most, where order matters. A record that fails for its own reason goes to the `Parking`; a
+target that is down opens the `Breaker`, and the cursor stands still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from iotgw.integrations.accounts import DELIVERED, EXPIRED, Accounts
+from iotgw.integrations.backlog import Backlog, Match
+from iotgw.integrations.breaker import Backoff, Breaker
+from iotgw.integrations.lines import Lines
+from iotgw.integrations.parking import Parking
+from iotgw.integrations.redrive import Redrive
+from iotgw.integrations.verdict import Apart, Delivered, Rejected, Retry, Unavailable, Verdict
+from iotgw.model import Counters, IntegrationSpec, Progress, TelemetryRecord
+
+HELD = 4096
+"""Records in memory whose device is busy; then the stream waits."""
+AHEAD = 65536
+"""Records settled beyond the cursor; then the stream waits for the oldest in flight."""
+SLICE = 512
+"""Records sent before the reactor has its turn."""
+FLUSH = 0.2
+"""Seconds between two writes of the cursor: what may come twice after a crash."""
+SUSPECT = 3
+"""A record that so often found the target down while others got through is suspected itself."""
+
+
+class Last(Struct):
+    """What a person asks first. Times are milliseconds since 1970, 0 for never."""
+
+    error: str = ""
+    error_ms: int = 0
+    delivered_ms: int = 0
+    response: str = ""
+
+
+class Outbox:
+    """One integration's deliveries. Its target may be exchanged; its records stay.
+
+    ``tell(type, message, severity, **detail)`` records an event.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        id_: str,
+        journal: Any,
+        reactor: Any,
+        cursor: int,
+        counters: Counters,
+        spec: IntegrationSpec,
+        match: Match,
+        tell: Callable[..., None],
+    ) -> None:
+        self.id = id_
+        self.spec = spec
+        self._journal = journal
+        self._reactor = reactor
+        self._tell = tell
+        self.accounts = Accounts(counters)
+        self.last = Last()
+        self.paused = False
+        """A person wants nothing to be sent."""
+        self._held = False
+        self._ordered = spec.order == "device"
+        self._backoff = Backoff(spec.retry)
+        self.breaker = Breaker(self._backoff)
+        self.lines = Lines()
+        self.open: dict[int, TelemetryRecord] = {}
+        """Taken and neither settled nor parked, in stream order: its first is the low-water mark."""
+        self._flying: dict[int, TelemetryRecord] = {}
+        self._setbacks: dict[int, tuple[int, int]] = {}
+        self._parked_rest = False
+        """A parked record found the target down: let others try first."""
+        self._target: Any = None
+        self._generation = 0
+        self._settle_now = self._settler()
+        self._pumping = self._again = False
+        self._wake_call: Any = None
+        self._flush_call: Any = None
+        self._tokens = self._tokens_at = 0.0
+        self._written: tuple[int, Counters] | None = None
+        self._quiet: list[Deferred[None]] = []
+        self.backlog = Backlog(journal, self.accounts, cursor, match, self.pump)
+        self.parking = Parking(id_, journal, self.accounts, self._key_of, self.now_ms, self.pump)
+        self.redrive = Redrive(id_, journal, self.parking, self.accounts, self.pump)
+
+    # --- life
+
+    def load(self) -> Deferred[None]:
+        """Find what waits since before a restart; fires when deliveries may begin."""
+
+        def loaded(known: set[int]) -> None:
+            self.backlog.pass_over(known)
+            self.accounts.begin(self.accounts.parked)
+            self.backlog.count()
+
+        return self.parking.load().addCallback(lambda _: self.parking.beyond(self.cursor)).addCallback(loaded)
+
+    def configure(self, spec: IntegrationSpec) -> None:
+        """Work by these settings from now on; the order stays."""
+        self.spec = spec
+        self._backoff = Backoff(spec.retry)
+        self.breaker = Breaker(self._backoff)
+
+    def use(self, target: Any) -> None:
+        """Deliver to this target from now on."""
+        self._target = target
+        self._generation += 1
+        self._settle_now = self._settler()
+        self.backlog.tail.fill()
+        self.pump()
+
+    def release_target(self) -> Any:
+        """Send nothing more to the target; what is in flight there comes again. Returns the target."""
+        target, self._target = self._target, None
+        self._generation += 1
+        self._return(list(self._flying))
+        for seq in list(self.parking.flying):
+            self.parking.back(seq)
+        self.redrive.back()
+        return target
+
+    def quiet(self) -> Deferred[None]:
+        """Take nothing more until `go_on`; fires when nothing is in flight."""
+        self._held = True
+        if not self.inflight:
+            return succeed(None)
+        self._quiet.append(Deferred())
+        return self._quiet[-1]
+
+    def go_on(self) -> None:
+        """Send again after `quiet`."""
+        self._held = False
+        self.pump()
+
+    def close(self) -> None:
+        """Write the cursor and end."""
+        self.release_target()
+        self.backlog.close()
+        self.flush()
+        for call in (self._wake_call, self._flush_call):
+            if call is not None and call.active():
+                call.cancel()
+
+    # --- in
+
+    def feed(self, records: Sequence[TelemetryRecord]) -> None:
+        """Live records, durable, in order."""
+        self.backlog.feed(records)
+        self.dirty()
+        if not self.open:
+            self.pump()
+
+    # --- what there is
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return int(self._reactor.seconds() * 1000)
+
+    @property
+    def cursor(self) -> int:
+        """Every record up to here is settled or parked."""
+        return next(iter(self.open)) - 1 if self.open else self.backlog.taken
+
+    @property
+    def inflight(self) -> int:
+        """Records that the target has and didn't answer yet."""
+        return len(self._flying) + len(self.parking.flying)
+
+    def has_in_flight(self, seq: int) -> bool:
+        """Whether a record is in flight."""
+        return seq in self._flying or seq in self.parking.flying
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest was received that is open and in memory; None when nothing is."""
+        first = next(iter(self.open.values()), None) or self.backlog.tail.peek()
+        return first.received_ms if first is not None else None
+
+    @property
+    def waiting(self) -> int:
+        """Records that wait: in the stream, for their device, or parked."""
+        return (
+            self.accounts.in_stream + len(self.lines) + self.accounts.parked - len(self.parking.flying)
+        )  # fmt: skip
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the accounts add up."""
+        return self.accounts.queued == self.accounts.settled + self.inflight + self.waiting
+
+    # --- out
+
+    def pump(self) -> None:
+        """Send what may be sent, a slice of it."""
+        if self._pumping:
+            self._again = True
+            return
+        if self.paused or self._held or self._target is None:
+            return
+        self._pumping = True
+        try:
+            more = True
+            while more:
+                self._again = False
+                sent = self._pump(self._reactor.seconds())
+                more = self._again and sent < SLICE and self._target is not None
+        finally:
+            self._pumping = False
+        if sent >= SLICE:
+            self._reactor.callLater(0, self.pump)
+        else:
+            self._plan()
+
+    def _pump(self, now: float) -> int:
+        target, breaker, rate = self._target, self.breaker, self.spec.queue.rate
+        sent = 0
+        self.parking.look()
+        while sent < SLICE and breaker.allows(now):
+            room: int = min(target.capacity - self.inflight, target.max_batch, SLICE - sent)
+            if breaker.state == "half-open":
+                room = 0 if self.inflight else 1
+            if rate:
+                room = min(room, self._allowance(now, rate))
+            batch = self._next(room, now) if room > 0 else None
+            if not batch:
+                break
+            sent += len(batch)
+            if rate:
+                self._tokens -= len(batch)
+            target.send(batch, self._settle_now)
+            if self._target is not target:
+                break
+        return sent
+
+    def _settler(self) -> Callable[[Sequence[int], Verdict], None]:
+        generation = self._generation
+
+        def settle(seqs: Sequence[int], verdict: Verdict) -> None:
+            if generation == self._generation:
+                self._settle(seqs, verdict)
+
+        return settle
+
+    def _allowance(self, now: float, rate: float) -> int:
+        self._tokens = min(max(rate / 10, 1.0), self._tokens + (now - self._tokens_at) * rate)
+        self._tokens_at = now
+        return int(self._tokens + 1e-6)
+
+    def _next(self, room: int, now: float) -> list[TelemetryRecord]:
+        """The next send: one parked record whose time has come, or those who waited, and new ones."""
+        oldest_ms = int((now - self.spec.queue.max_age) * 1000)
+        if self.breaker.state == "half-open" and self.breaker.opened % 2 == 0:
+            batch = self._next_fresh(1, oldest_ms, [])  # lest one record is every probe, and the reason
+            if batch:
+                return batch
+        if not self._parked_rest and (parked := self._next_parked(oldest_ms)):
+            return parked
+        waiting = self._next_waiting(room)
+        if waiting is None:
+            return []
+        batch = self._next_fresh(room, oldest_ms, waiting)
+        if not batch and self._parked_rest:
+            self._parked_rest = False
+            return self._next_parked(oldest_ms)
+        return batch
+
+    def _next_fresh(self, room: int, oldest_ms: int, batch: list[TelemetryRecord]) -> list[TelemetryRecord]:
+        """Fill a send from the stream; all of it is in flight then."""
+        if len(batch) < room and not (batch and batch[0].seq in self.lines.single):
+            self._take(batch, room, oldest_ms)
+        for record in batch:
+            self._flying[record.seq] = record
+        return batch
+
+    def _next_parked(self, oldest_ms: int) -> list[TelemetryRecord]:
+        """A parked record or a dead letter; alone, because its neighbours in a batch would share its fate."""
+        while (row := self.parking.take()) is not None:
+            if row.record.received_ms >= oldest_ms:
+                return [row.record]
+            self._end_parked(row.record, EXPIRED)
+        dead = self.redrive.take()
+        return [dead] if dead is not None else []
+
+    def _next_waiting(self, room: int) -> list[TelemetryRecord] | None:
+        """Records of ready lines; None when one of them needs the target for itself and has to wait."""
+        lines, whole = self.lines, self._target.whole
+        batch: list[TelemetryRecord] = []
+        while lines.ready and len(batch) < room:
+            single = lines.next_single() if lines.single else None
+            if single is not None:
+                if batch:
+                    break
+                return None if single and self.inflight else lines.take(1)
+            batch += lines.take(room - len(batch) if whole else 1)
+        return batch
+
+    def _take(self, batch: list[TelemetryRecord], room: int, oldest_ms: int) -> None:
+        """Fill a send from the stream."""
+        lines, parked_lines, open_ = self.lines, self.parking.lines, self.open
+        together = self._target.whole and self._ordered
+        mine = {record.device_name for record in batch} if together else set()
+        while len(batch) < room and len(lines) < HELD and self.accounts.ahead < AHEAD:
+            records = self.backlog.take(room - len(batch), oldest_ms)
+            if not records:
+                break
+            for record in records:
+                key: Hashable = record.device_name if self._ordered else record.seq
+                if parked_lines and key in parked_lines:
+                    self.parking.park_behind(parked_lines[key], record)
+                    continue
+                open_[record.seq] = record
+                if lines.claim(key, key in mine):
+                    batch.append(record)
+                    if together:
+                        mine.add(record.device_name)
+                else:
+                    lines.hold(key, record)
+        self.dirty()
+
+    def _key_of(self, record: TelemetryRecord) -> Hashable:
+        return record.device_name if self._ordered else record.seq
+
+    # --- what the target says
+
+    def _settle(self, seqs: Sequence[int], verdict: Verdict) -> None:
+        if isinstance(verdict, Delivered):
+            self._delivered(seqs, verdict)
+        elif isinstance(verdict, Unavailable):
+            self._unavailable(seqs, verdict)
+        else:
+            self._close_breaker()
+            self._note(verdict.reason)
+            if isinstance(verdict, Apart):
+                self.lines.single.update(dict.fromkeys(seqs, False))
+                self._return([seq for seq in seqs if seq in self._flying])
+            else:
+                for seq in seqs:
+                    self._failed(seq, verdict)
+        self.dirty()
+        if self._quiet and not self.inflight:
+            waiters, self._quiet = self._quiet, []
+            for waiter in waiters:
+                waiter.callback(None)
+        self.pump()
+
+    def _delivered(self, seqs: Sequence[int], verdict: Delivered) -> None:
+        self._close_breaker()
+        flying, open_, accounts, lines = self._flying, self.open, self.accounts, self.lines
+        ordered = self._ordered
+        for seq in seqs:
+            record = flying.pop(seq, None)
+            if record is None:
+                self._delivered_again(seq)
+                continue
+            del open_[seq]
+            accounts.settle(seq, DELIVERED, len(record.body))
+            lines.done(record.device_name if ordered else seq)
+        if self._setbacks or lines.single:
+            for seq in seqs:
+                self._setbacks.pop(seq, None)
+                lines.single.pop(seq, None)
+        self.last.delivered_ms = self.now_ms()
+        if verdict.response:
+            self.last.response = verdict.response
+
+    def _delivered_again(self, seq: int) -> None:
+        line = self.parking.flying.get(seq)
+        if line is not None:
+            self._end_parked(line.rows[0].record, DELIVERED)
+        elif seq in self.redrive.flying:
+            self.redrive.delivered(seq)
+
+    def _end_parked(self, record: TelemetryRecord, outcome: str) -> None:
+        self.accounts.settle(record.seq, outcome, len(record.body))
+        self._setbacks.pop(record.seq, None)
+        self.parking.release(record.seq)
+
+    def _failed(self, seq: int, verdict: Retry | Rejected) -> None:
+        """A record failed for its own reason."""
+        if seq in self.redrive.flying:
+            self.redrive.failed(seq, verdict.reason)
+            return
+        line = self.parking.flying.get(seq)
+        record = self._flying.pop(seq, None) if line is None else line.rows[0].record
+        if record is None:
+            return
+        self._setbacks.pop(seq, None)
+        attempts = 1 + (line.attempts if line is not None else 0)
+        dead = isinstance(verdict, Rejected) or attempts >= self.spec.retry.max_attempts
+        if dead:
+            self.accounts.bury(len(record.body))
+        else:
+            after = verdict.after if isinstance(verdict, Retry) else None
+            next_try_ms = self.now_ms() + 1 + int(1000 * self._backoff.wait(attempts - 1, after))
+        if line is not None:
+            if dead:
+                self.parking.give_up(seq, verdict.reason)
+            else:
+                self.parking.retry(seq, verdict.reason, next_try_ms)
+            return
+        key = self._key_of(record)
+        del self.open[seq]
+        self.lines.single.pop(seq, None)
+        if dead:
+            self.parking.bury(record, attempts, verdict.reason)
+        else:
+            self.parking.park(record, attempts, verdict.reason, next_try_ms)
+            parked = self.parking.lines[key]
+            for later in self.lines.empty(key):
+                del self.open[later.seq]
+                self.parking.park_behind(parked, later)
+        self.lines.done(key)
+
+    def _unavailable(self, seqs: Sequence[int], verdict: Unavailable) -> None:
+        """The target is down. Nobody's fault; but see `SUSPECT`."""
+        self._note(verdict.reason)
+        if self.breaker.failed(self._reactor.seconds(), verdict.after):
+            self._tell("delivery.unavailable", f"the target is down: {verdict.reason}", "warning")
+        guilty = [seq for seq in seqs if self._set_back(seq)]
+        for seq in guilty:
+            self._failed(seq, Retry(verdict.reason, verdict.after))
+        self._return([seq for seq in seqs if seq in self._flying])
+        for seq in seqs:
+            if seq in self.parking.flying:
+                self.parking.back(seq)
+                self._parked_rest = True
+            elif seq in self.redrive.flying:
+                self.redrive.back(seq)
+                self._parked_rest = True
+
+    def _set_back(self, seq: int) -> bool:
+        """Note that a record found the target down; True when it alone must be the reason."""
+        count, delivered = self._setbacks.get(seq, (0, -1))
+        if delivered == self.accounts.delivered:
+            return False
+        self._setbacks[seq] = (count + 1, self.accounts.delivered)
+        if count + 1 < SUSPECT or seq in self.redrive.flying:
+            return False
+        if seq in self.parking.flying or self.lines.single.get(seq):
+            return True
+        self.lines.single[seq] = True
+        return False
+
+    def _return(self, seqs: Sequence[int]) -> None:
+        """Records come back from their flight, to be sent again."""
+        for seq in seqs:
+            record = self._flying.pop(seq)
+            self.lines.back(self._key_of(record), record)
+
+    def _close_breaker(self) -> None:
+        if self.breaker.state != "closed" or self.breaker.shaken:
+            self._parked_rest = False
+            if self.breaker.succeeded():
+                self._tell("delivery.available", "the target is back", "info")
+
+    def _note(self, reason: str) -> None:
+        self.last.error = reason
+        self.last.error_ms = self.now_ms()
+
+    # --- times
+
+    def _plan(self) -> None:
+        """Be called when the breaker, a parked record or the rate lets something go."""
+        now = self._reactor.seconds()
+        when: float | None = None
+        if self.breaker.state == "open":
+            when = self.breaker.retry_at
+        else:
+            due_ms = self.parking.next_due_ms()
+            if due_ms is not None and due_ms > now * 1000:
+                when = due_ms / 1000
+            rate = self.spec.queue.rate
+            if rate and self._tokens < 1 and self.waiting:
+                when = min(now + (1 - self._tokens) / rate, when or now + 1)
+        if when is None:
+            return
+        call = self._wake_call
+        if call is not None and call.active():
+            if call.getTime() <= when + 0.001:
+                return
+            call.cancel()
+        self._wake_call = self._reactor.callLater(max(0.001, when - now), self.pump)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call in a while."""
+        self._reactor.callLater(seconds, call)
+
+    def dirty(self) -> None:
+        """Something changed that has to be kept."""
+        if self._flush_call is None:
+            self._flush_call = self._reactor.callLater(FLUSH, self.flush)
+
+    def flush(self) -> None:
+        """Hand cursor, accounts and parked records to the journal."""
+        if self._flush_call is not None and self._flush_call.active():
+            self._flush_call.cancel()
+        self._flush_call = None
+        parked, released = self.parking.changes()
+        cursor = self.cursor
+        counters = self.accounts.snapshot(cursor)
+        if parked or released or self._written != (cursor, counters):
+            self._written = (cursor, counters)
+            self._journal.progress(Progress(self.id, cursor, counters, parked, released))

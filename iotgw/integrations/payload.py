@@ -1,0 +1,157 @@
+"""What a target is sent: a record in one of the formats. Bodies are spliced, not decoded, where that will do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from iotgw.integrations.template import Template
+from iotgw.model import IntegrationSpec, Kind, TelemetryRecord, message_id
+
+Format = Callable[[TelemetryRecord], bytes]
+
+CONTENT_TYPE = "application/json"
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Entry(msgspec.Struct):
+    """Values of one time."""
+
+    ts: int
+    values: dict[str, Any]
+
+
+class Document(msgspec.Struct, rename="camel", omit_defaults=True):
+    """The standard document: one device's output of one message. Its JSON Schema is published from here.
+
+    ``id`` names the message, ``receivedAt`` and ``ts`` are milliseconds since 1970 UTC; ``datasource`` is
+    the name of the one that received it. ``key`` names the delivery: it stays the same when a delivery
+    comes a second time, and no other has it.
+    """
+
+    id: str
+    key: str
+    received_at: int
+    datasource: str
+    device_name: str
+    device_type: str
+    attributes: dict[str, Any] = {}
+    telemetry: list[Entry] = []
+    asset_name: str = ""
+    asset_type: str = ""
+    customer_name: str = ""
+    group_name: str = ""
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the standard document."""
+    return msgspec.json.schema(Document)
+
+
+class Names:
+    """What names a record outside: its message, its delivery, its datasource."""
+
+    def __init__(self, epoch: str, datasource_name: Callable[[str], str]) -> None:
+        self.epoch = epoch
+        self._datasource_name = datasource_name
+        self._encoded: dict[str, bytes] = {}
+
+    def message(self, record: TelemetryRecord) -> str:
+        """The id of the message it came from."""
+        return message_id(self.epoch, record.uplink)
+
+    def key(self, record: TelemetryRecord) -> str:
+        """The idempotency key: one message may make several records, so it has the record's position too."""
+        return f"{self.epoch}-{record.uplink}.{record.seq}"
+
+    def datasource(self, record: TelemetryRecord) -> str:
+        """The name of its datasource."""
+        return self._datasource_name(record.datasource)
+
+    def datasource_json(self, record: TelemetryRecord) -> bytes:
+        """The same as JSON text."""
+        found = self._encoded.get(record.datasource)
+        if found is None:
+            if len(self._encoded) > 1000:
+                self._encoded.clear()
+            found = self._encoded[record.datasource] = _encode(self.datasource(record))
+        return found
+
+
+def standard(names: Names) -> Format:
+    """`Document` as JSON."""
+    epoch = names.epoch.encode()
+    datasource = names.datasource_json
+
+    def make(record: TelemetryRecord) -> bytes:
+        uplink = record.uplink
+        return b'{"id":"%b-%d","key":"%b-%d.%d","receivedAt":%d,"datasource":%b,%b' % (
+            epoch, uplink, epoch, uplink, record.seq, record.received_ms, datasource(record), record.body[1:],
+        )  # fmt: skip
+
+    return make
+
+
+def thingsboard(record: TelemetryRecord) -> bytes:
+    """The converter's output to the letter, as ThingsBoard's integrations take it."""
+    return record.body
+
+
+def values(record: TelemetryRecord) -> bytes:
+    """Flat values with their ``ts``: an object, or an array when there are several times."""
+    body = _decode(record.body)
+    rows = [{"ts": entry["ts"], **entry["values"]} for entry in body.get("telemetry", ())]
+    if not rows:
+        rows = [{"ts": record.received_ms, **body.get("attributes", {})}]
+    return _encode(rows[0] if len(rows) == 1 else rows)
+
+
+def facts(names: Names, record: TelemetryRecord) -> dict[str, Any]:
+    """What a template may use. ``values`` are the latest of each key, ``ts`` the latest time."""
+    body = _decode(record.body)
+    telemetry = body.get("telemetry") or []
+    latest: dict[str, Any] = {}
+    for entry in sorted(telemetry, key=lambda entry: entry["ts"]):
+        latest |= entry["values"]
+    return {
+        "id": names.message(record),
+        "key": names.key(record),
+        "receivedAt": record.received_ms,
+        "datasource": names.datasource(record),
+        "deviceName": record.device_name,
+        "deviceType": record.device_type,
+        "attributes": body.get("attributes") or {},
+        "telemetry": telemetry,
+        "values": latest,
+        "ts": max((entry["ts"] for entry in telemetry), default=record.received_ms),
+        "kind": record.kind.name.lower(),
+        "body": body,
+    }
+
+
+def _wanted(make: Format, wants: set[str]) -> Format:
+    """Leave out what the route doesn't want."""
+    if {"telemetry", "attributes"} <= wants:
+        return make
+    empty: dict[str, Any] = {"attributes": {}, "telemetry": []}
+    left_out = {key: value for key, value in empty.items() if key not in wants}
+
+    def less(record: TelemetryRecord) -> bytes:
+        if record.kind is Kind.EVENT:
+            return make(record)
+        body = _encode(_decode(record.body) | left_out)
+        return make(msgspec.structs.replace(record, body=body))
+
+    return less
+
+
+def formatter(spec: IntegrationSpec, names: Names) -> Format:
+    """The function that makes a payload of a record; raises SettingsError for a wrong template."""
+    if spec.format == "template":
+        template = Template(spec.template or "", "template", names)
+        return _wanted(template.bytes, set(spec.route.wants))
+    simple = {"standard": standard(names), "thingsboard": thingsboard, "values": values}
+    return _wanted(simple[spec.format], set(spec.route.wants))

@@ -1,0 +1,197 @@
+"""Templates that users write for URLs, topics, paths, headers and bodies: Jinja2 without its dangers.
+
+They are checked when they are saved. They can't call anything, and can't loop over more than the message
+holds; what they insert is escaped for the place where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+from jinja2 import StrictUndefined, TemplateError, TemplateRuntimeError, meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from iotgw.errors import IotgwError, SettingsError
+from iotgw.model import TelemetryRecord
+
+if TYPE_CHECKING:
+    from iotgw.integrations.payload import Names
+
+MAX_RESULT = 1 << 20
+"""Bytes that a template may make of one message."""
+CACHE = 4096
+"""Results kept for templates that use nothing but a device's names."""
+PLAIN = {"deviceName", "deviceType", "datasource"}
+FILTERS = (
+    "abs", "default", "first", "float", "int", "items", "last", "length", "lower", "round",
+    "sort", "string", "trim", "upper", "urlencode", "dictsort", "unique", "min", "max", "sum", "map", "list",
+)  # fmt: skip
+FORBIDDEN = (
+    nodes.Call, nodes.CallBlock, nodes.Macro, nodes.Import, nodes.FromImport, nodes.Include, nodes.Extends,
+    nodes.Block, nodes.Pow, nodes.Assign, nodes.AssignBlock, nodes.FilterBlock,
+)  # fmt: skip
+
+
+class TemplateFailed(IotgwError):
+    """A template can't be made for this message: it lacks a value, or the result is too large."""
+
+
+def json_text(value: Any) -> str:
+    """The filter ``tojson``: a value as JSON text."""
+    return msgspec.json.encode(value).decode()
+
+
+def for_topic(value: Any) -> str:
+    """A value in an MQTT topic: no level separator, no wildcard, no NUL (MQTT 5.0 §4.7)."""
+    return str(value).translate({ord(bad): "_" for bad in "/+#\0"})
+
+
+def for_url(value: Any) -> str:
+    """A value in a URL."""
+    return quote(str(value), safe="")
+
+
+def for_path(value: Any) -> str:
+    """A value in a file's path: stays in its directory."""
+    text = str(value).translate({ord(bad): "_" for bad in '/\\\0\r\n:*?"<>|'})
+    return "_" + text[1:] if text.startswith(".") else text or "_"
+
+
+def for_header(value: Any) -> str:
+    """A value in an HTTP header: one line."""
+    return "".join(char for char in str(value) if char >= " " and char != "\x7f")
+
+
+def replaced(value: Any, old: str, new: str) -> str:
+    """The filter ``replace``, with an end to growth."""
+    text = str(value)
+    if len(text) + text.count(str(old)) * len(str(new)) > MAX_RESULT:
+        raise ValueError(f"replace: the result would have more than {MAX_RESULT} characters")
+    return text.replace(str(old), str(new))
+
+
+def joined(value: Any, separator: str = "") -> str:
+    """The filter ``join``, with an end to growth."""
+    parts = [str(part) for part in value]
+    if sum(map(len, parts)) + len(parts) * len(separator) > MAX_RESULT:
+        raise ValueError(f"join: the result would have more than {MAX_RESULT} characters")
+    return separator.join(parts)
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """Multiplies numbers only: ``"a" * 10**9`` is a way to eat memory."""
+
+    intercepted_binops = frozenset(("*", "%"))
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        for side in (left, right):
+            if not isinstance(side, int | float):
+                raise TemplateRuntimeError(f"{operator} takes numbers, got {type(side).__name__}")
+        return super().call_binop(context, operator, left, right)
+
+
+def _environment(escape: Callable[[Any], str] | None) -> ImmutableSandboxedEnvironment:
+    made = _Environment(
+        undefined=StrictUndefined, autoescape=False, finalize=escape, keep_trailing_newline=True
+    )
+    made.globals.clear()
+    made.filters = {name: made.filters[name] for name in FILTERS} | {
+        "tojson": json_text, "replace": replaced, "join": joined,
+    }  # fmt: skip
+    return made
+
+
+class Template:
+    """A user's template. ``place`` names the setting in errors; ``escape`` is one of the functions above.
+
+    Raises SettingsError when it isn't a template, uses what there isn't, or does what it may not.
+    """
+
+    def __init__(
+        self, text: str, place: str, names: Names, escape: Callable[[Any], str] | None = None
+    ) -> None:
+        environment = _environment(escape)
+        try:
+            tree = environment.parse(text)
+            for node in tree.find_all(FORBIDDEN):
+                kind = type(node).__name__.lower()
+                raise SettingsError(place, f"a template may not use {kind} (line {node.lineno})")
+            _check_loops(tree, place)
+            self._used = meta.find_undeclared_variables(tree)
+            compiled = environment.from_string(tree)
+        except TemplateError as error:
+            line = getattr(error, "lineno", None)
+            raise SettingsError(place, f"{error.message}" + (f" (line {line})" if line else ""))
+        unknown = self._used - set(SAMPLE)
+        if unknown:
+            raise SettingsError(
+                place, f"there is no {', '.join(sorted(unknown))}; there are {', '.join(sorted(SAMPLE))}"
+            )
+        self._render = compiled.render
+        self._names = names
+        self._place = place
+        fixed = not self._used and not any(True for _ in tree.find_all((nodes.For, nodes.If)))
+        self._constant = self._render() if fixed else None
+        self._plain = self._constant is None and self._used <= PLAIN
+        self._cache: dict[tuple[str, str, str], str] = {}
+
+    @property
+    def constant(self) -> str | None:
+        """The result, when it is the same for every message."""
+        return self._constant
+
+    def text(self, record: TelemetryRecord) -> str:
+        """The result for a record; raises TemplateFailed."""
+        if self._constant is not None:
+            return self._constant
+        if not self._plain:
+            from iotgw.integrations.payload import facts  # noqa: PLC0415 - each needs the other
+
+            return self._make(facts(self._names, record))
+        key = (record.device_name, record.device_type, record.datasource)
+        found = self._cache.get(key)
+        if found is None:
+            if len(self._cache) >= CACHE:
+                self._cache.clear()
+            found = self._cache[key] = self._make(
+                {
+                    "deviceName": record.device_name,
+                    "deviceType": record.device_type,
+                    "datasource": self._names.datasource(record),
+                }
+            )
+        return found
+
+    def bytes(self, record: TelemetryRecord) -> bytes:
+        """The same in UTF-8."""
+        return self.text(record).encode()
+
+    def _make(self, values: dict[str, Any]) -> str:
+        try:
+            result = self._render(values)
+        except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError) as error:
+            raise TemplateFailed(f"{self._place}: {error}") from error
+        if len(result) > MAX_RESULT:
+            raise TemplateFailed(
+                f"{self._place}: the result has {len(result)} characters, allowed are {MAX_RESULT}"
+            )
+        return result
+
+
+SAMPLE = {
+    "id": "", "key": "", "receivedAt": 0, "datasource": "", "deviceName": "", "deviceType": "",
+    "attributes": {}, "telemetry": [], "values": {}, "ts": 0, "kind": "", "body": {},
+}  # fmt: skip
+"""The names that a template may use."""
+
+
+def _check_loops(tree: nodes.Node, place: str, depth: int = 0) -> None:
+    """Two loops within each other visit what a message holds; a third would be a way to hang."""
+    for child in tree.iter_child_nodes():
+        inner = depth + isinstance(child, nodes.For)
+        if inner > 2:
+            raise SettingsError(place, f"at most two loops within each other (line {child.lineno})")
+        _check_loops(child, place, inner)

@@ -1,0 +1,179 @@
+"""The client's side of HTTP/1.1 without I/O: a request as bytes, and a reader of responses (RFC 9112).
+
+For one request after the other on a connection that stays open. Bodies are kept up to a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from iotgw.errors import ProtocolError
+
+MAX_HEAD = 32768
+"""Bytes of a response's status line and headers."""
+MAX_BODY = 1 << 20
+"""A response body that is longer ends the connection."""
+KEPT = 65536
+"""Bytes of a body that are kept."""
+
+
+class Response(Struct, frozen=True):
+    """A response. Header names are lower case; of several headers of one name the last is kept.
+
+    ``reusable``: the connection may take the next request.
+    """
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+    reusable: bool
+
+
+def request_head(method: str, target: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """The request line and headers, without the line that ends them. Raises ValueError for control characters.
+
+    ``target`` is the path with its query; characters that may not stand in it are the caller's to escape.
+    """
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+    for line in lines:
+        if not line.isprintable():
+            raise ValueError(f"expected printable characters in {line!r}")
+    return ("\r\n".join(lines) + "\r\n").encode("latin-1", "replace")
+
+
+class Reader:
+    """Reads the responses of one connection. Call `receive` with bytes, and `ended` when the peer closed."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._head: tuple[int, dict[bytes, bytes], bool] | None = None
+        self._body = bytearray()
+        self._left = 0
+        """Bytes of the body, or of its current chunk, that are still to come; -1: until the connection ends."""
+        self._chunked = False
+        self._seen = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of a response is here."""
+        return self._head is None and not self._buffer
+
+    def receive(self, data: bytes) -> Response | None:
+        """Bytes from the server; a response when it is complete. Raises ProtocolError."""
+        self._buffer += data
+        while True:
+            if self._head is None:
+                if not self._read_head():
+                    return None
+            elif self._chunked:
+                if not self._read_chunks():
+                    return None
+                return self._finish()
+            else:
+                self._keep(self._left)
+                if self._left == 0:
+                    return self._finish()
+                return None
+
+    def ended(self) -> Response | None:
+        """The connection was closed; the response that this completes, if any."""
+        if self._head is not None and self._left == -1 and not self._chunked:
+            return self._finish()
+        return None
+
+    def _read_head(self) -> bool:
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._buffer) > MAX_HEAD:
+                raise ProtocolError(f"HTTP: expected headers of at most {MAX_HEAD} bytes")
+            return False
+        lines = bytes(self._buffer[:end]).split(b"\r\n")
+        del self._buffer[: end + 4]
+        first = lines[0]
+        if not (first.startswith(b"HTTP/1.") and first[9:12].isdigit()):
+            raise ProtocolError(f"HTTP: expected a status line, got {first[:60]!r}")
+        status = int(first[9:12])
+        headers = {}
+        for line in lines[1:]:
+            name, colon, value = line.partition(b":")
+            if not colon:
+                raise ProtocolError(f"HTTP: expected a header, got {line[:60]!r}")
+            headers[name.lower()] = value.strip()
+        if status < 200:
+            if status == 101:
+                raise ProtocolError("HTTP: the server switched protocols")
+            return True  # an interim response (RFC 9110 §15.2): the real one follows
+        reusable = first.startswith(b"HTTP/1.1") and headers.get(b"connection", b"").lower() != b"close"
+        self._measure(status, headers)
+        self._head = status, headers, reusable and self._left >= 0
+        return True
+
+    def _measure(self, status: int, headers: dict[bytes, bytes]) -> None:
+        """How long the body is (RFC 9112 §6.3)."""
+        self._chunked = False
+        self._seen = 0
+        length = headers.get(b"content-length")
+        if status in (204, 304):
+            self._left = 0
+        elif headers.get(b"transfer-encoding", b"").lower().endswith(b"chunked"):
+            self._chunked, self._left = True, 0
+        elif length is None:
+            self._left = -1
+        elif length.isdigit() and len(length) < 12:
+            self._left = int(length)
+        else:
+            raise ProtocolError(f"HTTP: malformed Content-Length {length[:40]!r}")
+
+    def _keep(self, limit: int) -> None:
+        """Move up to ``limit`` bytes (-1: all) of the buffer to the body."""
+        size = len(self._buffer) if limit < 0 else min(limit, len(self._buffer))
+        self._seen += size
+        if self._seen > MAX_BODY:
+            raise ProtocolError(f"HTTP: expected a body of at most {MAX_BODY} bytes")
+        self._body += self._buffer[: min(size, KEPT - len(self._body))]
+        del self._buffer[:size]
+        if limit >= 0:
+            self._left -= size
+
+    def _read_chunks(self) -> bool:
+        """Chunks (RFC 9112 §7.1); True at the end of the last."""
+        while True:
+            if self._left > 0:
+                self._keep(self._left)
+                if self._left:
+                    return False
+                self._left = -2  # the line end after a chunk
+            end = self._buffer.find(b"\r\n")
+            if end < 0:
+                if len(self._buffer) > MAX_HEAD:
+                    raise ProtocolError("HTTP: malformed chunk")
+                return False
+            line = bytes(self._buffer[:end])
+            del self._buffer[: end + 2]
+            if self._left == -2:
+                self._left = 0
+                if line:
+                    raise ProtocolError("HTTP: a chunk is longer than it says")
+            elif self._left == -3:  # the trailer section
+                if not line:
+                    self._left = 0
+                    return True
+            else:
+                size = line.partition(b";")[0].strip()
+                try:
+                    self._left = int(size, 16) if 0 < len(size) < 9 else -1
+                except ValueError:
+                    self._left = -1
+                if self._left < 0:
+                    raise ProtocolError(f"HTTP: malformed chunk size {size[:20]!r}")
+                self._left = self._left or -3
+
+    def _finish(self) -> Response:
+        assert self._head is not None
+        status, headers, reusable = self._head
+        response = Response(status, headers, bytes(self._body), reusable and not self._buffer)
+        self._head = None
+        self._body = bytearray()
+        return response

@@ -1,0 +1,125 @@
+import json
+
+import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet.threads import deferToThread
+
+from tests.peers.http_sink import HttpSink
+
+from .delivering import Delivering, numbers, per_device, until
+
+
+@pytest.fixture
+def sink(tmp_path):
+    with HttpSink(tmp_path / "sink") as sink:
+        yield sink
+
+
+async def received(sink):
+    return await deferToThread(lambda: sink.received)
+
+
+@ensureDeferred
+async def test_each_message_is_one_post(sink):
+    configuration = {
+        "url": sink.url + "/in/{{ deviceName }}?t={{ deviceType }}",
+        "headers": {"X-Device": "{{ deviceName }}"},
+        "auth": {"type": "bearer", "token": "secret"},
+    }
+    async with Delivering("http", configuration=configuration) as world:
+        world.store(*["a b", "c"] * 25)
+        stats = await world.settled()
+        assert stats["delivered"] == 50
+        requests = await received(sink)
+        assert len(requests) == 50
+        first = next(r for r in requests if json.loads(r["body"])["id"] == "E-1")
+        assert (first["method"], first["path"]) == ("POST", "/in/a%20b?t=default")
+        assert first["headers"]["x-device"] == "a b"
+        assert first["headers"]["authorization"] == "Bearer secret"
+        assert first["headers"]["idempotency-key"] == "E-1.1" == json.loads(first["body"])["key"]
+        arrived = per_device(numbers(json.loads(r["body"]) for r in requests))
+        assert all(line == sorted(line) for line in arrived.values())
+
+
+@pytest.mark.parametrize("batch", ["array", "ndjson"])
+@ensureDeferred
+async def test_batches(sink, batch):
+    configuration = {"url": sink.url, "batch": batch, "batchSize": 10, "gzip": True, "concurrency": 2}
+    async with Delivering("http", configuration=configuration) as world:
+        world.service.pause("i1")
+        world.store(*["a", "b"] * 50)
+        world.service.resume("i1")
+        await world.settled()
+        requests = await received(sink)
+        assert len(requests) <= 20
+        documents = []
+        for request in requests:
+            lines = request["body"].splitlines()
+            documents += json.loads(request["body"]) if batch == "array" else map(json.loads, lines)
+        assert len(documents) == 100
+        assert all(line == sorted(line) for line in per_device(numbers(documents)).values())
+
+
+@ensureDeferred
+async def test_faults_lose_nothing_and_keep_order(sink):
+    await deferToThread(
+        sink.script,
+        {"status": 500}, {"reset": True}, {"drop": True}, {"status": 503, "headers": {"Retry-After": "1"}},
+        {}, {"status": 429}, {"delay": 300}, {"reset": True}, {"status": 502}, {}, {"drop": True}, {"status": 500},
+    )  # fmt: skip
+    async with Delivering("http", configuration={"url": sink.url}) as world:
+        world.store(*["a", "b", "c", "d"] * 50)
+        stats = await world.settled()
+        assert (stats["delivered"], stats["dead"]) == (200, 0)
+        arrived = numbers(json.loads(r["body"]) for r in await received(sink))
+        lines = per_device(arrived)
+        assert sum(map(len, lines.values())) == 200
+        assert all(line == sorted(line) for line in lines.values())
+        assert len(arrived) <= 200 + 2  # the answer was lost twice
+
+
+@ensureDeferred
+async def test_a_400_for_one_message_of_a_batch_is_dead_alone(sink):
+    template = '{"n":{{ values.n }}}'
+    configuration = {"url": sink.url, "batch": "array", "batchSize": 10}
+    async with Delivering("http", configuration=configuration, format="template", template=template) as world:
+        await deferToThread(sink.refuse, '"n":7}')
+        world.store(*"abcdefghij")
+        stats = await world.settled()
+        assert (stats["delivered"], stats["dead"]) == (9, 1)
+        (letter,) = await world.service.dead_letters("i1")
+        assert letter.record.seq == 7
+        assert letter.error.startswith("HTTP 400")
+
+
+@ensureDeferred
+async def test_a_server_that_is_down_is_waited_for(sink):
+    sink.kill()
+    async with Delivering("http", configuration={"url": sink.url}) as world:
+        world.store(*"abc")
+        await until(lambda: world.stats()["state"] == "unavailable")
+        assert "refused" in world.stats()["lastError"]
+        await deferToThread(sink.start)
+        stats = await world.settled()
+        assert stats["delivered"] == 3
+        assert len(await received(sink)) == 3
+
+
+@ensureDeferred
+async def test_a_silent_server_is_given_up_on_in_time(sink):
+    await deferToThread(sink.script, {"silent": True})
+    async with Delivering("http", configuration={"url": sink.url, "timeout": 1.0}) as world:
+        world.store("a")
+        await world.settled()
+        assert "no complete response within 1 s" in world.stats()["lastError"]
+
+
+@ensureDeferred
+async def test_a_response_may_carry_a_downlink(sink):
+    await deferToThread(sink.script, {"body": '{"msg":{"interval":60}}'}, {"body": "thanks"})
+    async with Delivering("http", configuration={"url": sink.url, "downlinks": True}) as world:
+        world.store("a")
+        await world.settled()
+        world.store("a")
+        await world.settled()
+        assert world.downlinks == [("default", "a", {"msg": {"interval": 60}})]

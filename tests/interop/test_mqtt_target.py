@@ -1,0 +1,96 @@
+import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet.threads import deferToThread
+
+from tests.peers.mosquitto import Mosquitto
+
+from .delivering import Delivering, numbers, per_device, until
+
+
+@pytest.fixture
+def broker(tmp_path):
+    with Mosquitto(tmp_path / "mosquitto") as broker:
+        yield broker
+
+
+def settings(broker, **more):
+    return {"host": "127.0.0.1", "port": broker.port, **more}
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+@pytest.mark.parametrize("qos", [0, 1, 2])
+@ensureDeferred
+async def test_messages_arrive_once_and_in_order(broker, version, qos):
+    subscriber = await deferToThread(broker.subscribe, "iotgw/#", 2)
+    configuration = settings(broker, version=version, qos=qos)
+    async with Delivering("mqtt", configuration=configuration) as world:
+        await until(lambda: world.stats()["target"]["state"] == "connected")
+        world.store(*["a", "b", "c"] * 20)
+        stats = await world.settled()
+        assert stats["delivered"] == 60
+        await until(lambda: len(subscriber.messages) >= 60)
+        topics = {topic for topic, _ in subscriber.messages}
+        assert topics == {f"iotgw/{name}/telemetry" for name in "abc"}
+        arrived = numbers(subscriber.documents)
+        assert len(arrived) == 60
+        assert all(line == sorted(line) for line in per_device(arrived).values())
+        first = subscriber.documents[0]
+        assert (first["id"], first["datasource"], first["deviceType"]) == ("E-1", "my-source", "default")
+    subscriber.close()
+
+
+@ensureDeferred
+async def test_a_broker_that_is_killed_and_comes_back_gets_everything(broker):
+    async with Delivering("mqtt", configuration=settings(broker)) as world:
+        await until(lambda: world.stats()["target"]["state"] == "connected")
+        broker.kill()
+        await until(lambda: world.stats()["target"]["state"] == "connecting")
+        world.store(*["a", "b"] * 100)
+        await until(lambda: world.stats()["state"] == "unavailable")
+        broker.start()
+        subscriber = await deferToThread(broker.subscribe, "iotgw/#")
+        stats = await world.settled()
+        assert (stats["delivered"], stats["dead"]) == (200, 0)
+        # the subscription may have come after the first ones; nothing that came is out of order
+        await until(lambda: subscriber.messages)
+        assert all(line == sorted(line) for line in per_device(numbers(subscriber.documents)).values())
+        subscriber.close()
+
+
+@ensureDeferred
+async def test_a_wrong_password_is_said_and_costs_no_message(tmp_path):
+    passwords = tmp_path / "passwords"
+    passwords.write_text("")
+    passwords.chmod(0o600)
+    config = f"password_file {passwords}\nallow_anonymous false\n"
+    with Mosquitto(tmp_path / "mosquitto", config=config) as broker:
+        configuration = settings(broker, user="u", password="p")
+        async with Delivering("mqtt", configuration=configuration) as world:
+            world.store("a")
+            await until(lambda: "not authorized" in (world.stats()["lastError"] or ""))
+            assert world.stats()["waiting"] == 1
+            result = await world.service.check("i1")
+            assert not result["ok"]
+            assert "not authorized" in result["detail"]
+
+
+@ensureDeferred
+async def test_check_connects_and_delivers_nothing(broker):
+    async with Delivering("mqtt", configuration=settings(broker)) as world:
+        assert (await world.service.check("i1"))["ok"]
+
+
+@ensureDeferred
+async def test_commands_from_a_topic_reach_the_downlink_queue(broker):
+    configuration = settings(broker, commandTopic="iotgw/+/command")
+    async with Delivering("mqtt", configuration=configuration) as world:
+        await until(lambda: world.stats()["target"]["state"] == "connected")
+        async with Delivering(
+            "mqtt",
+            configuration=settings(broker, topic="iotgw/{{ deviceName }}/command"),
+            format="template",
+            template='{"msg":{"n":{{ values.n }}}}',
+        ) as sender:
+            sender.store("sn/1")
+            await until(lambda: world.downlinks)
+        assert world.downlinks == [("default", "sn_1", {"msg": {"n": 1}})]
