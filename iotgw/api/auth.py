@@ -147,11 +147,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="iotgw"'}
 
 
 async def ensure_admin_token(registry: Any, path: str) -> bool:
-    """Write a new admin token to a file (mode 0600) when the registry has none; says whether it did.
-
-    A file that was lost can be had again: delete the token ``admin`` through the API with another admin
-    token, or the last one by ``iotgwctl`` on a stopped gateway.
-    """
+    """Write a new admin token to a file (mode 0600) when the registry has none; says whether it did."""
     if any(token.body["role"] == "admin" for token in registry.list(KIND)):
         return False
     text, body = mint("admin", ALL_TENANTS)

@@ -67,13 +67,14 @@ class Catalogue:
         shown = (self.spec, ResourceFields)
         read, change = Permission.READ, Permission.WRITE
         kind, spec = self.kind, self.spec
+        a_kind = f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
         return [
             Route("GET", many, read, self.list, f"List {self.collection}", answer=Page, query=PAGE),
-            Route("POST", many, change, self.create, f"Create a {kind}", spec, shown, status=201),
-            Route("GET", one, read, self.read, f"Read a {kind} by id or name", answer=shown),
-            Route("PUT", one, change, self.replace, f"Replace a {kind}, or create it", spec, shown),
-            Route("PATCH", one, change, self.patch, f"Change fields of a {kind} (RFC 7396)", dict, shown),
-            Route("DELETE", one, change, self.delete, f"Delete a {kind}", status=204),
+            Route("POST", many, change, self.create, f"Create {a_kind}", spec, shown, status=201),
+            Route("GET", one, read, self.read, f"Read {a_kind} by id or name", answer=shown),
+            Route("PUT", one, change, self.replace, f"Replace {a_kind}, or create it", spec, shown),
+            Route("PATCH", one, change, self.patch, f"Change fields of {a_kind} (RFC 7396)", dict, shown),
+            Route("DELETE", one, change, self.delete, f"Delete {a_kind}", status=204),
         ]
 
     # --- what a kind decides ---

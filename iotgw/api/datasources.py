@@ -46,7 +46,7 @@ class Datasources(Catalogue):
         return [
             *super().routes(),
             Route(
-                "POST", f"{one}/inject", Permission.WRITE, self.inject,
+                "POST", f"{one}/inject", Permission.UPLINK, self.inject,
                 "Send an uplink through the true pipeline, marked as simulated", Injection, Injected,
             ),
         ]  # fmt: skip

@@ -43,6 +43,8 @@ async def test_a_role_may_do_what_it_is_for(connect: Any) -> None:
         ("editor", "POST", "/datasources", 422),
         ("editor", "GET", "/tokens", 403),
         ("network-server", "GET", "/messages", 403),
+        ("network-server", "POST", "/datasources/gone/inject", 404),
+        ("viewer", "POST", "/datasources/gone/inject", 403),
         ("downlink", "GET", "/messages", 403),
         ("admin", "GET", "/tokens", 200),
     ]
