@@ -25,7 +25,8 @@ MAX_DEPTH = 8
 LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 
 _encode = msgspec.json.Encoder().encode
-_NAMES = ("deviceName", "deviceType", "assetName", "assetType", "customerName", "groupName")
+_OWNERS = ("customerName", "groupName")
+_NAMES = ("deviceName", "deviceType", "assetName", "assetType", *_OWNERS)
 _KNOWN = frozenset((*_NAMES, "attributes", "telemetry", "downlinkAck"))
 
 Changed = Callable[[str, str, dict[str, Any]], dict[str, Any]]
@@ -36,12 +37,12 @@ class Refused(Exception):
     """A converter's output is not what it must be; the message begins with the place."""
 
 
-class Checked(Struct):
+class Checked(Struct, gc=False):
     """What a good output comes to."""
 
-    outputs: list[Output] = []
-    acks: list[bytes] = []
-    warnings: list[str] = []
+    outputs: list[Output]
+    acks: list[bytes]
+    warnings: list[str]
 
 
 def check(result: Any, received_ms: int, nested: str = "refuse", changed: Changed | None = None) -> Checked:
@@ -67,18 +68,15 @@ def _device(
     if not device.keys() <= _KNOWN:
         unknown = ", ".join(sorted(device.keys() - _KNOWN)[:5])
         checked.warnings.append(f"{at}{unknown}: not part of a converter's output, ignored")
-    ack = device.get("downlinkAck")
-    if ack is not None:
-        if type(ack) is not dict:
-            raise Refused(f"{at}downlinkAck: expected an object, got {_kind(ack)}")
-        checked.acks.append(_encode(ack))
-        if device.keys() == {"downlinkAck"}:
-            return
-    kind = "asset" if "assetName" in device and "deviceName" not in device else "device"
-    body: dict[str, Any] = {}
-    name = body[kind + "Name"] = _name(device, kind + "Name", at)
-    type_ = body[kind + "Type"] = _name(device, kind + "Type", at)
-    for key in ("customerName", "groupName"):
+    if "downlinkAck" in device and not _acknowledges(device, at, checked):
+        return
+    if "assetName" in device and "deviceName" not in device:
+        name, type_ = _name(device, "assetName", at), _name(device, "assetType", at)
+        body: dict[str, Any] = {"assetName": name, "assetType": type_}
+    else:
+        name, type_ = _name(device, "deviceName", at), _name(device, "deviceType", at)
+        body = {"deviceName": name, "deviceType": type_}
+    for key in _OWNERS:
         if device.get(key) is not None:
             body[key] = _name(device, key, at)
     attributes = device.get("attributes")
@@ -86,29 +84,43 @@ def _device(
         attributes = {}
     elif type(attributes) is not dict:
         raise Refused(f"{at}attributes: expected an object, got {_kind(attributes)}")
+    elif not _is_plain(attributes):
+        attributes = _unfolded(attributes, at + "attributes", nested, checked)
+    telemetry = device.get("telemetry")
+    if type(telemetry) is dict and "values" not in telemetry and _is_plain(telemetry):
+        entries: list[dict[str, Any]] = [{"ts": received_ms, "values": telemetry}] if telemetry else []
     else:
-        attributes = _values(attributes, at + "attributes", nested, checked)
-    telemetry = _telemetry(device.get("telemetry"), at + "telemetry", received_ms, nested, checked)
+        entries = _telemetry(telemetry, at + "telemetry", received_ms, nested, checked)
     if changed is not None:
         attributes = changed(name, "attributes", attributes)
-        for entry in telemetry:
+        for entry in entries:
             entry["values"] = changed(name, "telemetry", entry["values"])
-        telemetry = [entry for entry in telemetry if entry["values"]]
+        entries = [entry for entry in entries if entry["values"]]
     body["attributes"] = attributes
-    body["telemetry"] = telemetry
+    body["telemetry"] = entries
     checked.outputs.append(Output(name, type_, _encode(body)))
+
+
+def _acknowledges(device: dict[str, Any], at: str, checked: Checked) -> bool:
+    """Keep a ``downlinkAck``; whether there is a device beside it."""
+    ack = device["downlinkAck"]
+    if ack is not None:
+        if type(ack) is not dict:
+            raise Refused(f"{at}downlinkAck: expected an object, got {_kind(ack)}")
+        checked.acks.append(_encode(ack))
+    return len(device) > 1
 
 
 def _name(device: dict[str, Any], key: str, at: str) -> str:
     value = device.get(key)
+    if type(value) is str and 0 < len(value) <= MAX_NAME:
+        return value
     if type(value) is not str:
         if type(value) is int:  # a serial number is a fine name
             return str(value)
         what = "it is missing" if key not in device else f"got {_kind(value)}"
         raise Refused(f"{at}{key}: expected a text, {what}")
-    if not value or len(value) > MAX_NAME:
-        raise Refused(f"{at}{key}: expected 1 to {MAX_NAME} characters, got {len(value)}")
-    return value
+    raise Refused(f"{at}{key}: expected 1 to {MAX_NAME} characters, got {len(value)}")
 
 
 def _telemetry(
@@ -171,20 +183,29 @@ def timestamp(value: Any, at: str) -> int:
 
 
 def _values(values: dict[str, Any], at: str, nested: str, checked: Checked) -> dict[str, Any]:
+    return values if _is_plain(values) else _unfolded(values, at, nested, checked)
+
+
+def _is_plain(values: dict[str, Any]) -> bool:
+    """Whether keys and values are as they must be, as nearly always."""
     if len(values) > MAX_VALUES:
-        raise Refused(f"{at}: expected at most {MAX_VALUES} keys, got {len(values)}")
+        return False
     for key, value in values.items():
         kind = type(value)
-        if kind is float or kind is bool:
-            good = True
-        elif kind is int:
-            good = -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF
-        else:
-            good = kind is str and len(value) <= MAX_TEXT
-        if not good or not key or len(key) > MAX_NAME:
-            break
-    else:
-        return values
+        if kind is int:
+            if not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:
+                return False
+        elif kind is str:
+            if len(value) > MAX_TEXT:
+                return False
+        elif kind is not float and kind is not bool:
+            return False
+        if not 0 < len(key) <= MAX_NAME:
+            return False
+    return True
+
+
+def _unfolded(values: dict[str, Any], at: str, nested: str, checked: Checked) -> dict[str, Any]:
     made: dict[str, Any] = {}
     _unfold(values, "", at, nested, checked, made, 0)
     return made

@@ -332,6 +332,11 @@ class Pool:
 
     # --- the template ---
 
+    @property
+    def template_pid(self) -> int:
+        """The template's process id; 0 when there is none."""
+        return (self._template.transport.pid or 0) if self._template is not None else 0
+
     def _spawn(self) -> None:
         self._restarting = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -34,6 +34,7 @@ Engines = dict[str, Callable[[float, int], Engine]]
 Arm = Callable[[float], None]
 """``arm(seconds)``: the kernel ends this process unless it is called again within that time; 0 is never."""
 
+_NOTHING: dict[str, Any] = {}
 _NO_MEMORY = ("alloc failed", "out of memory")
 
 
@@ -61,7 +62,9 @@ class Script:
         nested = self.options.nested
         self._nested = ("refuse" if self.dialect.native else "flatten") if nested == "auto" else nested
         self._changed = changed if self.options.update_only_keys else None
-        answer = self._ask(lambda: engine.call("load", load_order(self.dialect, version)))
+        self._is_native = self.dialect.native
+        self._run = engine.run
+        answer = self._load(load_order(self.dialect, version))
         if answer.startswith("!"):
             raise LoadFailed(*position.explain(answer, engine.line_offset))
 
@@ -69,19 +72,19 @@ class Script:
         self, payload: bytes, metadata: bytes, received_ms: int, state: bytes = b""
     ) -> tuple[Conversion, bytes]:
         """Run the script for one uplink. Returns the conversion, and the new state if that has changed."""
-        text = _ascii(metadata)
+        text = str(metadata, "ascii") if metadata.isascii() and metadata else _ascii(metadata)
         if state:
             arguments = f"[{list(payload)},{text},{received_ms},{_ascii(state)}]"
         else:
             arguments = f"[{list(payload)},{text},{received_ms}]"
         result, also, error = self.call(arguments)
         self.last = result
-        logs = tuple(also.get("logs", ()))
+        logs = tuple(also.get("logs", ())) if also else ()
         if error is not None:
             return Conversion(error=error, logs=logs), b""
+        warnings: list[str] = []
         try:
-            warnings: list[str] = []
-            if not self.dialect.native and result is not None:
+            if not self._is_native and result is not None:
                 result, warnings = interpret(
                     self.dialect.name, result, _decode(text), self.options.template, also.get("time", 0)
                 )
@@ -91,34 +94,33 @@ class Script:
         except Reported as reported:
             return Conversion(error=ConversionError(str(reported), name="ReportedError"), logs=logs), b""
         conversion = Conversion(
-            outputs=tuple(checked.outputs),
-            warnings=tuple(warnings + checked.warnings),
-            logs=logs,
-            acks=tuple(checked.acks),
+            tuple(checked.outputs), None, tuple(warnings + checked.warnings), logs, tuple(checked.acks)
         )
-        return conversion, msgspec.json.encode(also["state"]) if "state" in also else b""
+        return conversion, msgspec.json.encode(also["state"]) if also and "state" in also else b""
 
     def call(self, arguments: str) -> tuple[Any, dict[str, Any], ConversionError | None]:
         """Run the script on the runtime's arguments: its result, what else happened, or an error."""
-        also: dict[str, Any] = {}
         try:
-            answer = self._ask(lambda: self.engine.run(arguments))
-        except LoadFailed as failed:
-            return None, also, failed.error
-        if answer.startswith("!"):
-            error, logs = position.explain(answer, self.engine.line_offset)
-            return None, {"logs": logs}, _limit(error)
+            answer = self._run(arguments)
+            if not answer.isascii():
+                answer = self.engine.call("ascii", "")
+        except Stopped as stopped:
+            return None, _NOTHING, self.stopped(str(stopped))
+        also = _NOTHING
         try:
-            if answer.startswith("+"):
+            if answer[0] == "!":
+                error, logs = position.explain(answer, self.engine.line_offset)
+                return None, {"logs": logs}, _limit(error)
+            if answer[0] == "+":
                 head, _, answer = answer[1:].partition("\n")
                 also = decode(head)
             return (None if answer == "~" else decode(answer)), also, None
         except (msgspec.DecodeError, RecursionError) as error:
             return None, also, ConversionError(f"the result can't be read: {error}", name="OutputError")
 
-    def _ask(self, run: Callable[[], str]) -> str:
+    def _load(self, order: str) -> str:
         try:
-            answer = run()
+            answer = self.engine.call("load", order)
             return answer if answer.isascii() else self.engine.call("ascii", "")
         except Stopped as stopped:
             raise LoadFailed(self.stopped(str(stopped))) from None
