@@ -48,12 +48,12 @@ class Result(Struct, frozen=True):
 class Apply:
     """The route that applies a document."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, keep_failed: bool = False) -> None:
         self._parts = parts
         self._catalogues: list[Catalogue] = [
             Converters(parts),
             Credentials(parts),
-            Datasources(parts),
+            Datasources(parts, keep_failed),
             Integrations(parts),
         ]
 
@@ -130,10 +130,9 @@ class Apply:
 async def apply_file(parts: Parts, path: Path) -> Result:
     """Apply a resources file for the default tenant; each refused entry is one line in the log.
 
-    Raises SettingsError when the file can't be read. Called before the datasources are started, it keeps
-    those whose listener can't be opened.
+    Raises SettingsError when the file can't be read. Datasources that can't be opened now are kept.
     """
-    result = await Apply(parts).run(DEFAULT_TENANT, read(path))
+    result = await Apply(parts, keep_failed=True).run(DEFAULT_TENANT, read(path))
     for item in result.items:
         if item.outcome == "refused":
             _log.warn(

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Catalogue, not_empty
+from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
 from iotgw.errors import NotFound, SettingsError
@@ -39,6 +40,11 @@ class Datasources(Catalogue):
     kind = "datasource"
     collection = "datasources"
     spec = DatasourceSpec
+
+    def __init__(self, parts: Parts, keep_failed: bool = False) -> None:
+        super().__init__(parts)
+        self._keep_failed = keep_failed
+        """Whether one that can't be opened is saved all the same, as when a gateway starts for the first time."""
 
     def routes(self) -> list[Route]:
         """As of every kind, and sending an uplink by hand."""
@@ -123,7 +129,7 @@ class Datasources(Catalogue):
     async def _opened(self, resource: Resource) -> Problem | None:
         await self.parts.gateway.applied(resource.id)
         status = self.status(resource)
-        if status.get("state") != "failed":
+        if self._keep_failed or status.get("state") != "failed":
             return None
         return Problem(409, f"not saved: the datasource could not be opened: {status.get('error', '')}")
 

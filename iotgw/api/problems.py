@@ -55,7 +55,7 @@ class Problem(Exception):
         members = {"type": "about:blank", "title": title, "status": self.status}
         if self.detail:
             members["detail"] = self.detail
-        return msgspec.json.encode({**members, **self.more})
+        return msgspec.json.encode({**members, **self.more}) + b"\n"
 
 
 def wrong_value(path: str, problem: str, body: Any = None) -> Problem:

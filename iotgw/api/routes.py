@@ -146,7 +146,7 @@ class Call:
 class Dispatcher:
     """Runs a route's handler for a request and writes what it returns."""
 
-    _log = Logger(namespace="iotgw.api")
+    _log = Logger()
 
     def __init__(self, parts: Parts, guard: Guard) -> None:
         self._parts = parts
@@ -194,7 +194,8 @@ class Dispatcher:
             return write(request, reply.status, reply.content, reply.content_type)
         if reply.value is None:
             return write(request, reply.status, b"", "")
-        return write(request, reply.status, msgspec.json.encode(reply.value), reply.content_type)
+        # The line's end is for who reads it in a terminal.
+        return write(request, reply.status, msgspec.json.encode(reply.value) + b"\n", reply.content_type)
 
 
 def write_problem(request: Request, problem: Problem) -> bytes:

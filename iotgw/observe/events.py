@@ -14,13 +14,14 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.threads import deferToThreadPool
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from iotgw.interfaces import IEvents
 from iotgw.model import Event
+from iotgw.observe.logs import Sampled
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
@@ -30,6 +31,12 @@ CREATE TABLE IF NOT EXISTS event (
 CREATE INDEX IF NOT EXISTS event_by_name ON event (source, name, id);
 CREATE INDEX IF NOT EXISTS event_by_type ON event (type, id);
 """
+_LOGGERS = {
+    source: Logger(namespace=f"iotgw.{source}")
+    for source in ("gateway", "datasource", "integration", "converter")
+}
+"""Whose events are lines of the log too; those of devices and downlinks come with every message."""
+_LEVELS = {"debug": LogLevel.debug, "info": LogLevel.info, "warning": LogLevel.warn, "error": LogLevel.error}
 _LONGEST = 4096
 """Bytes of one event; a longer one loses its detail."""
 
@@ -39,10 +46,11 @@ class EventLog:
     """The events of one gateway in a file.
 
     ``capacity`` is how many events the ring holds, ``pending`` how many may wait for the disk; more are
-    dropped and counted in ``dropped``.
+    dropped and counted in ``dropped``. Those of datasources, integrations and converters are also lines of
+    the log, one per kind of event and minute.
     """
 
-    _log = Logger(namespace="iotgw.observe")
+    _log = Logger()
 
     def __init__(self, path: Path, reactor: Any, capacity: int = 100_000, pending: int = 10_000) -> None:
         self._path = path
@@ -54,6 +62,7 @@ class EventLog:
         self._database: sqlite3.Connection
         self._writing = 0
         self._running = False
+        self._sampled = Sampled(reactor.seconds)
         self.dropped = 0
 
     def start(self) -> Deferred[None]:
@@ -78,12 +87,24 @@ class EventLog:
 
     def emit(self, event: Event) -> None:
         """See `IEvents.emit`."""
+        if event.source in _LOGGERS:
+            held_back = self._sampled.due((event.source, event.name, event.type, event.tenant))
+            if held_back is not None:
+                self._say(event, held_back)
         if len(self._queue) >= self._pending:
             self.dropped += 1
             return
         self._queue.append(event)
         if not self._writing:
             self._write_waiting()
+
+    def _say(self, event: Event, held_back: int) -> None:
+        """An event as a line of the log."""
+        more = f" ({held_back} more like this in between)" if held_back else ""
+        _LOGGERS[event.source].emit(
+            _LEVELS[event.severity], "{name}: {text}{more}", name=event.name, text=event.message, more=more,
+            type=event.type,
+        )  # fmt: skip
 
     def query(
         self,

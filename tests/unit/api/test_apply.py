@@ -70,6 +70,18 @@ async def test_a_file_is_applied_once_and_then_nothing_changes(bench: Any, file:
 
 
 @inline
+async def test_a_first_start_keeps_a_datasource_whose_port_is_taken(
+    bench: Any, tmp_path: Path, connect: Any
+) -> None:
+    (tmp_path / "r.toml").write_text(
+        '[[datasource]]\nname = "low"\ntype = "coap"\nconfiguration = { port = 1 }'
+    )
+    assert outcomes(await apply_file(bench.parts, tmp_path / "r.toml")) == ["created"]
+    shown = await connect().ok("GET", "/datasources/low")
+    assert shown["status"] == {"state": "failed", "error": "port 1: permission denied"}
+
+
+@inline
 async def test_only_what_differs_is_changed_a_secret_too(bench: Any, file: Path) -> None:
     await apply_file(bench.parts, file)
     file.write_text(FILE.replace('X-Key = "hush"', 'X-Key = "other"'))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.logger import formatEvent, globalLogPublisher
 from zope.interface.verify import verifyObject
 
 from iotgw.interfaces import IEvents
@@ -127,3 +128,21 @@ async def test_a_disk_that_refuses_costs_events_and_nothing_else(opened: Any) ->
     log.emit(event(1))
     await log._in_thread(lambda: None)
     assert log.dropped == 1
+
+
+@inline
+async def test_events_of_the_gateways_parts_are_lines_of_the_log_and_those_of_devices_are_not(
+    opened: Any,
+) -> None:
+    seen: list[Any] = []
+    globalLogPublisher.addObserver(seen.append)
+    try:
+        log = await opened()
+        log.emit(event(1, severity="error"))
+        log.emit(event(1, severity="error"))
+        log.emit(event(2))
+        log.emit(event(3, "downlink"))
+    finally:
+        globalLogPublisher.removeObserver(seen.append)
+    lines = [(each["log_namespace"], each["log_level"].name, formatEvent(each)) for each in seen]
+    assert lines == [("iotgw.datasource", "error", "n1: text"), ("iotgw.datasource", "info", "n2: text")]
