@@ -102,6 +102,7 @@ class Committer:
         self._connection = connection
         self._names = names
         self.positions = positions
+        self._rested = (0, 0)
 
     def begin(self) -> None:
         """Open the next transaction ahead of its group. It holds no lock before it writes."""
@@ -120,8 +121,8 @@ class Committer:
                     self._draft_settlement(item, draft)
                 else:
                     self._draft_record(item, draft)
-            if now_ms - draft.mark_ms >= MARK_MS and (group.entries or group.results):
-                self._mark(draft, now_ms)
+            if group.entries or group.results:
+                draft.mark_ms = self._mark(now_ms)
             self._write(draft)
             for integration in group.forgotten:
                 self._forget(integration)
@@ -135,6 +136,13 @@ class Committer:
             raise
         self._take_over(group, draft)
         return Committed(draft.new_outcomes, draft.new_records, draft.telemetry_seq)
+
+    def rest(self, now_ms: int) -> None:
+        """Note the time once after the last group, so that its age is known while nothing comes."""
+        positions = self.positions
+        if (positions.uplink, positions.telemetry) != self._rested and now_ms - positions.mark_ms >= MARK_MS:
+            positions.mark_ms = self._mark(now_ms)
+            self._rested = (positions.uplink, positions.telemetry)
 
     def probe(self) -> None:
         """See whether a commit succeeds, by one of some size that leaves nothing behind."""
@@ -259,12 +267,16 @@ class Committer:
         if tally:
             _TALLIES.write(connection, tally)
 
-    def _mark(self, draft: _Draft, now_ms: int) -> None:
-        """Note the time. What was received before it and is not in this group is below these positions."""
+    def _mark(self, now_ms: int) -> int:
+        """Note the time, now and then: what is below these positions was received before it, and what isn't
+        committed yet is above. Returns the last mark's time."""
+        positions = self.positions
+        if now_ms - positions.mark_ms < MARK_MS:
+            return positions.mark_ms
         self._connection.execute(
-            "INSERT INTO mark VALUES (?, ?, ?)", (now_ms, self.positions.uplink, self.positions.telemetry)
+            "INSERT INTO mark VALUES (?, ?, ?)", (now_ms, positions.uplink, positions.telemetry)
         )
-        draft.mark_ms = now_ms
+        return now_ms
 
     def _forget(self, integration: str) -> None:
         number = self._names[integration]

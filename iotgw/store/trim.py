@@ -18,7 +18,9 @@ from iotgw.store.commit import Positions
 
 STEP_ROWS = 5000
 STEP_SECONDS = 0.015
-CHECK_MS = 1000
+CHECK_MS = 500
+HEADROOM = 0.95
+"""Trimming begins at this part of the size limit: what comes until the next check has its place then."""
 GRACE_MS = 3_600_000
 """Beyond an integration's age limit, so that the delivery service counts what expires before it is gone."""
 
@@ -51,8 +53,8 @@ class Trimmer:
         self._rows = 1000
 
     def step(self, now_ms: int) -> bool:
-        """Delete a little if there is need; True if there is more to do. Checks once a second."""
-        if 0 <= self._next_ms - now_ms <= CHECK_MS:
+        """Delete a little if there is need; True if there is more to do. Checks twice a second."""
+        if 0 < self._next_ms - now_ms <= CHECK_MS:
             return False
         deleted = self._step(now_ms)
         self._next_ms = 0 if deleted else now_ms + CHECK_MS
@@ -68,13 +70,16 @@ class Trimmer:
 
     def _step(self, now_ms: int) -> bool:
         used = self.used()
+        first_uplink, uplink_ms = self._first("uplink")
+        first_telemetry, telemetry_ms = self._first("telemetry")
         old_uplink, old_telemetry = self._positions_at(now_ms - self.limits.max_age_ms)
         uplink_floor = self._unconverted()
         telemetry_floor = self._undelivered(now_ms)
-        if used > self.limits.max_bytes:
+        rows = self._rows
+        if used > self.limits.max_bytes * HEADROOM:
             old_uplink, old_telemetry = uplink_floor, telemetry_floor
-        first_uplink, uplink_ms = self._first("uplink")
-        first_telemetry, telemetry_ms = self._first("telemetry")
+            # A fiftieth of them at once, so that little more goes than must.
+            rows = min(rows, 1 + max(uplink_floor - first_uplink, telemetry_floor - first_telemetry) // 50)
         uplink_bound = min(old_uplink, uplink_floor)
         telemetry_bound = min(old_telemetry, telemetry_floor)
         trim_uplink = 0 < first_uplink <= uplink_bound
@@ -83,9 +88,9 @@ class Trimmer:
             trim_uplink = uplink_ms <= telemetry_ms
             trim_telemetry = not trim_uplink
         if trim_uplink:
-            self._delete(("uplink", "outcome"), first_uplink, uplink_bound)
+            self._delete(("uplink", "outcome"), min(uplink_bound, first_uplink + rows - 1))
         elif trim_telemetry:
-            self._delete(("telemetry",), first_telemetry, telemetry_bound)
+            self._delete(("telemetry",), min(telemetry_bound, first_telemetry + rows - 1))
         self.full = used > self.limits.max_bytes * self.limits.ceiling and not (trim_uplink or trim_telemetry)
         return trim_uplink or trim_telemetry
 
@@ -95,8 +100,11 @@ class Trimmer:
         floor = positions.uplink - 1
         for datasource, last in positions.received.items():
             cursor = positions.converted.get(datasource, 0)
-            if cursor < last:
-                floor = min(floor, cursor)
+            if cursor < min(last, floor):
+                (waits,) = self._connection.execute(
+                    "SELECT min(seq) FROM uplink WHERE datasource = ? AND seq > ?", (datasource, cursor)
+                ).fetchone()
+                floor = min(floor, waits - 1)
         return floor
 
     def _undelivered(self, now_ms: int) -> int:
@@ -122,9 +130,8 @@ class Trimmer:
         ).fetchone()
         return row or (0, 0)
 
-    def _delete(self, tables: tuple[str, ...], first: int, bound: int) -> None:
+    def _delete(self, tables: tuple[str, ...], last: int) -> None:
         connection = self._connection
-        last = min(bound, first + self._rows - 1)
         began = time.perf_counter()
         try:
             if not connection.in_transaction:

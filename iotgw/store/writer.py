@@ -172,6 +172,10 @@ class Writer:
         self._reactor.callFromThread(self._report, done)
 
     def _tend(self, now_ms: int) -> None:
+        try:
+            self._committer.rest(now_ms)
+        except sqlite3.Error as error:
+            self._log.warn("the journal's time could not be noted: {error}", error=error)
         while self._trim(now_ms) and self._orders.empty():
             pass
 
