@@ -43,7 +43,7 @@ def test_a_step_that_fails_leaves_the_old_version_whole(tmp_path):
 def test_a_newer_database_is_refused(tmp_path):
     connection = sqlite.connect(tmp_path / "a.db")
     connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(SchemaError, match="schema version .* or older, got 99"):
+    with pytest.raises(SchemaError, match=r"schema version .* or older, got 99"):
         sqlite.upgrade(connection, "journal")
     connection.close()
 

@@ -28,13 +28,14 @@ def stats(world):
 
 
 def tend(world):
-    """Let the journal trim until there is nothing more to do. Each turn is one step at least."""
+    """Let the journal trim until there is nothing more to do."""
     before = None
     while (now := [stats(world)[stream]["first"] for stream in ("uplink", "telemetry")]) != before:
         before = now
-        world.clock.advance(1.5)  # it looks once a second
-        world.journal.forget("nobody")  # a commit comes behind that look
-        world.wait(world.journal.read_parked("nobody", None, 0, 1))
+        for _ in range(2):  # after each commit it trims a step; the second says that the first's is done
+            world.clock.advance(1.5)
+            world.journal.forget("nobody")
+            world.wait(world.journal.read_parked("nobody", None, 0, 1))
 
 
 def days(world, count, *, convert=True, messages=5, size=100):
