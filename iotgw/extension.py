@@ -18,8 +18,13 @@ from iotgw.sealing import revealed
 class Type(Protocol):
     """What both kinds of types have; see `iotgw.interfaces.IDatasourceType`."""
 
-    name: str
-    settings: type[Struct]
+    @property
+    def name(self) -> str:
+        """The ``type`` of its resources."""
+
+    @property
+    def settings(self) -> type[Struct]:
+        """The Struct of their ``configuration``."""
 
     def build(self, settings: Any, context: Any) -> Any:
         """Make the running thing."""

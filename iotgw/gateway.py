@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, succeed
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.errors import IotgwError, NotFound
-from iotgw.extension import DatasourceContext, Types
+from iotgw.errors import NotFound
+from iotgw.extension import Types
 from iotgw.intake import Intake
 from iotgw.interfaces import IJournalListener
+from iotgw.lifecycle import RunningDatasource
 from iotgw.model import (
     Answer,
     DatasourceSpec,
@@ -32,16 +32,6 @@ from iotgw.model import (
 
 RETRY_AFTER = 5.0
 """Seconds after which a device that was told BUSY may try again."""
-
-
-class _Running:
-    """A datasource as it runs now."""
-
-    def __init__(self, intake: Intake) -> None:
-        self.intake = intake
-        self.datasource: Any = None
-        self.error = ""
-        self.lock = DeferredLock()
 
 
 @implementer(IJournalListener)
@@ -83,7 +73,7 @@ class Gateway:
         self.data_dir = data_dir
         self.max_payload = max_payload
         self.busy = Answer(Status.BUSY, retry_after=RETRY_AFTER)
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, RunningDatasource] = {}
         self._waiting: dict[int, tuple[Intake, Callable[[Answer], None], str]] = {}
         """Who is answered after the conversion, by position."""
         self._when_room: list[Callable[[], None]] = []
@@ -133,6 +123,8 @@ class Gateway:
     def stored(self, entries: list[tuple[StoredUplink, Any]]) -> None:
         """Uplinks are durable: answer the devices, and have them converted."""
         running = self._running
+        # An item waits for a device that only its converter can name: then the answer waits for that.
+        unresolved = self.downlinks.unresolved
         by_datasource: dict[str, list[StoredUplink]] = {}
         for stored, (answer, identity) in entries:
             source = stored.uplink.datasource
@@ -141,7 +133,7 @@ class Gateway:
                 group = by_datasource[source] = []
             group.append(stored)
             intake = running[source].intake if source in running else None
-            if intake is None or intake.spec.reply == "stored":
+            if intake is None or (intake.spec.reply == "stored" and not unresolved):
                 self._answer(intake, answer, stored.seq, identity, Status.STORED)
             else:
                 self._waiting[stored.seq] = (intake, answer, identity)
@@ -182,8 +174,10 @@ class Gateway:
                 if (waiting := self._waiting.pop(outcome.seq, None)) is not None:
                     intake, answer, device = waiting
                     status = Status.FAILED if outcome.state is State.FAILED else Status.STORED
-                    if not device and outcome.outputs:
-                        device = outcome.outputs[0].device_name
+                    if outcome.outputs:
+                        named = outcome.outputs[0].device_name
+                        self.downlinks.resolve(intake.tenant, device or named, named)
+                        device = device or named
                     self._answer(intake, answer, outcome.seq, device, status)
 
     def room_again(self) -> None:
@@ -203,7 +197,7 @@ class Gateway:
     async def stop(self) -> None:
         """Close every listener, then wait for the conversions under way; nothing stored is lost by it."""
         self._stopping = True
-        await gatherResults([ensureDeferred(self._close(running)) for running in self._running.values()])
+        await gatherResults([ensureDeferred(running.close()) for running in self._running.values()])
         for running in self._running.values():
             running.intake.stop()
 
@@ -222,19 +216,11 @@ class Gateway:
         assert resource is not None
         spec = msgspec.convert(dict(resource.body, name=resource.name), DatasourceSpec)
         running = self._running.get(resource.id)
-        is_new = running is None
         if running is None:
-            running = self._running[resource.id] = _Running(self._intake(resource, spec))
-        await running.lock.acquire()
-        try:
-            await self._close(running)
-            running.intake.configure(spec)
-            if spec.enabled and not self._stopping:
-                await self._open(resource, spec, running)
-            if is_new:  # not before the datasource has set its guard
-                running.intake.start()
-        finally:
-            running.lock.release()
+            running = self._running[resource.id] = RunningDatasource(
+                self._intake(resource, spec), self.types, self.reactor, self.registry, self.data_dir
+            )
+        await running.apply(resource, spec, spec.enabled and not self._stopping)
 
     def _intake(self, resource: Resource, spec: DatasourceSpec) -> Intake:
         position = self.journal.conversion_cursors().get(resource.id)
@@ -243,52 +229,12 @@ class Gateway:
             self.journal.settle(resource.id, position, [])
         return Intake(self, resource.id, resource.tenant, spec, position)
 
-    async def _open(self, resource: Resource, spec: DatasourceSpec, running: _Running) -> None:
-        context = DatasourceContext(
-            resource.id, spec.name, resource.tenant, spec.routing_key, spec.metadata, running.intake,
-            self.reactor, self.registry, self.data_dir,
-        )  # fmt: skip
-        running.intake.guard = None
-        try:
-            datasource = self.types.get(spec.type).build(
-                self.types.configure(spec.type, spec.configuration, self.registry.unseal), context
-            )
-            await datasource.start()
-        except (IotgwError, OSError) as error:
-            self._cannot_open(running, error)
-        except Exception as error:
-            if type(error).__module__.startswith("twisted.internet"):  # CannotListenError and its kin
-                self._cannot_open(running, error)
-            else:
-                self._log.failure("datasource {name} could not be opened", Failure(), name=spec.name)
-                self._cannot_open(running, error)
-        else:
-            running.datasource = datasource
-            running.error = ""
-            running.intake.event("started", f"datasource {spec.name} is open")
-
-    @staticmethod
-    def _cannot_open(running: _Running, error: Exception) -> None:
-        running.error = str(error)
-        running.intake.event("failed", f"cannot open: {error}", "error")
-
-    async def _close(self, running: _Running) -> None:
-        datasource, running.datasource = running.datasource, None
-        if datasource is not None:
-            await datasource.stop()
-            running.intake.event("stopped", f"datasource {running.intake.spec.name} is closed")
-
     async def _remove(self, id: str) -> None:
         running = self._running.get(id)
-        if running is None:
-            return
-        await running.lock.acquire()
-        try:
-            await self._close(running)
+        if running is not None:
+            await running.close()
             self._running.pop(id, None)
             running.intake.stop()
-        finally:
-            running.lock.release()
 
     # --- for the API ---
 
@@ -300,14 +246,7 @@ class Gateway:
     def status(self, id: str) -> dict[str, Any]:
         """How a datasource does: state, address, counts."""
         running = self._running.get(id)
-        if running is None:
-            return {"state": "stopped"}
-        status: dict[str, Any] = {"state": "stopped"}
-        if running.error:
-            status = {"state": "failed", "error": running.error}
-        elif running.datasource is not None:
-            status = running.datasource.status()
-        return {**status, "counts": dict(running.intake.counts), "pending": running.intake.pending}
+        return running.status() if running is not None else {"state": "stopped"}
 
     def datasource(self, id: str) -> Any:
         """The running `iotgw.interfaces.IDatasource`, or None."""

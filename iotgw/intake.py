@@ -199,6 +199,9 @@ class Intake:
                 jobs.append(job)
 
         def done(conversions: list[Conversion]) -> None:
+            for conversion in conversions:
+                if conversion.acks:
+                    self._acknowledged(conversion)
             results = iter(zip(jobs, conversions, strict=True))
             batch.outcomes = [
                 ready[stored.seq] if stored.seq in ready else self._outcome(*next(results))
@@ -253,6 +256,12 @@ class Intake:
             error = ConversionError(objection, stage="datasource", name="IdentityMismatch")
             return Outcome(job.seq, State.FAILED, key, (), error)
         return Outcome(job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms)
+
+    def _acknowledged(self, conversion: Conversion) -> None:
+        """The converter read a receipt for a downlink."""
+        device = conversion.outputs[0].device_name if conversion.outputs else ""
+        for ack in conversion.acks:
+            self.gateway.downlinks.acknowledged(self.tenant, device, msgspec.json.decode(ack))
 
     def _settle(self) -> None:
         batches = self._batches

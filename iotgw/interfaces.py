@@ -69,6 +69,14 @@ class IDatasource(Interface):
         """A dict for the API: ``{"state": "listening", "address": "udp 0.0.0.0:5683", …}``."""
 
 
+class IPushes(IDatasource):
+    """A datasource that can send to a device without being asked."""
+
+    def push(metadata, downlinks):
+        """Send a tuple of `model.Downlink` to the device whose last uplink had this metadata (a dict), and
+        report each to the intake."""
+
+
 class IDatasourceType(Interface):
     """A kind of datasource. One instance per gateway, made as ``factory(reactor)``: what its datasources
     share (a UDP port) lives on it. Third parties name the factory in the entry point group
@@ -272,6 +280,14 @@ class IDownlinks(Interface):
 
     def waiting(tenant, device):
         """bool, at once: whether this device (by name or identifier) has items that could leave."""
+
+    unresolved = Attribute("bool: whether items wait for a device whose identity is not known")
+
+    def resolve(tenant, identity, device):
+        """Learn by which identity a datasource knows a device that has items."""
+
+    def acknowledged(tenant, device, ack):
+        """A device's receipt: a dict ``{id | msgType, success, response}`` of a converter's output."""
 
     def reachable(tenant, device, datasource, send):
         """See `IIntake.reachable`."""

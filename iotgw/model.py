@@ -7,9 +7,9 @@ Values that users see are camelCase in JSON. This module imports nobody.
 from __future__ import annotations
 
 import enum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 Metadata = dict[str, Any]
 """Facts about a message; JSON values only."""
@@ -316,6 +316,7 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
     """Where data comes in.
 
     ``converters`` picks a converter by the metadata's ``deviceModel``; ``converter`` serves the rest.
+    ``downlink_window`` is how long a device listens after its uplink, in seconds; 0 means always.
     """
 
     name: str
@@ -325,6 +326,7 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
     converter: str = ""
     converters: dict[str, str] = {}
     downlink_converter: str = ""
+    downlink_window: float = 20.0
     reply: Literal["stored", "converted"] = "stored"
     metadata: dict[str, Any] = {}
     configuration: dict[str, Any] = {}
@@ -390,3 +392,29 @@ class IntegrationSpec(Spec, frozen=True, kw_only=True):
     format: Literal["standard", "thingsboard", "values", "template"] = "standard"
     template: str | UnsetType = UNSET
     description: str = ""
+
+
+DownlinkMode = Literal["auto", "sync", "async"]
+"""sync: with the device's next uplink; async: only while it can be reached; auto: whichever comes first."""
+
+
+class DownlinkSpec(Spec, frozen=True, kw_only=True):
+    """What a user sends to queue an item: a ``msg`` for the downlink converter, or ``data`` as it is."""
+
+    msg_type: str = "downlink"
+    msg: Any = None
+    data: Annotated[
+        str | UnsetType, Meta(description="Bytes in base64 (BINARY), or the text itself (TEXT, JSON).")
+    ] = UNSET
+    content_type: Literal["JSON", "TEXT", "BINARY"] = "BINARY"
+    metadata: dict[str, Any] = {}
+    mode: DownlinkMode = "auto"
+    ttl: Annotated[float, Meta(gt=0, description="Seconds after which an unsent item expires.")] = 7 * 86400.0
+    max_attempts: Annotated[int, Meta(ge=1, le=100)] = 5
+    priority: Annotated[int, Meta(ge=-100, le=100, description="Higher leaves first.")] = 0
+    confirmed: Annotated[
+        bool, Meta(description="Sent again with later uplinks until the transport or the device confirms it.")
+    ] = False
+    policy: Annotated[
+        Literal["fifo", "last"], Meta(description="`last` takes the place of whatever waits for the device.")
+    ] = "fifo"

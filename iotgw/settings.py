@@ -95,10 +95,6 @@ class Settings(Section, frozen=True, kw_only=True):
     log: Log = Log()
 
 
-RELOADABLE = ("log", "converters")
-"""Tables that SIGHUP applies; the others need a restart."""
-
-
 def load(path: str | Path | None) -> Settings:
     """Read a settings file; None gives the defaults. Raises SettingsError with the setting's path."""
     if path is None:

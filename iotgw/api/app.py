@@ -16,6 +16,7 @@ from iotgw.api.converters import Converters
 from iotgw.api.credentials import Credentials
 from iotgw.api.datasources import Datasources
 from iotgw.api.devices import Devices
+from iotgw.api.downlinks import Downlinks
 from iotgw.api.events import Events
 from iotgw.api.health import Health
 from iotgw.api.integrations import Integrations
@@ -44,6 +45,7 @@ def routes(parts: Parts) -> list[Route]:
         Integrations(parts),
         Messages(parts),
         Devices(parts),
+        Downlinks(parts),
         Credentials(parts),
         Events(parts),
         TokenResources(parts),

@@ -70,6 +70,7 @@ class ApiSite(Site):
     """A site over a resource. ``max_body`` in bytes; ``timeout`` in seconds for an idle connection."""
 
     requestFactory = ApiRequest
+    noisy = False
 
     def __init__(self, resource: IResource, max_body: int = 4 << 20, timeout: float = 60.0) -> None:
         super().__init__(resource, timeout=timeout)

@@ -25,6 +25,8 @@ MAX_DEPTH = 8
 LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 
 _encode = msgspec.json.Encoder().encode
+DEFAULT_TYPE = "default"
+"""ThingsBoard's default profile, for a converter that names no type."""
 _OWNERS = ("customerName", "groupName")
 _NAMES = ("deviceName", "deviceType", "assetName", "assetType", *_OWNERS)
 _KNOWN = frozenset((*_NAMES, "attributes", "telemetry", "downlinkAck"))
@@ -71,10 +73,10 @@ def _device(
     if "downlinkAck" in device and not _acknowledges(device, at, checked):
         return
     if "assetName" in device and "deviceName" not in device:
-        name, type_ = _name(device, "assetName", at), _name(device, "assetType", at)
+        name, type_ = _name(device, "assetName", at), _name(device, "assetType", at, DEFAULT_TYPE)
         body: dict[str, Any] = {"assetName": name, "assetType": type_}
     else:
-        name, type_ = _name(device, "deviceName", at), _name(device, "deviceType", at)
+        name, type_ = _name(device, "deviceName", at), _name(device, "deviceType", at, DEFAULT_TYPE)
         body = {"deviceName": name, "deviceType": type_}
     for key in _OWNERS:
         if device.get(key) is not None:
@@ -111,8 +113,10 @@ def _acknowledges(device: dict[str, Any], at: str, checked: Checked) -> bool:
     return len(device) > 1
 
 
-def _name(device: dict[str, Any], key: str, at: str) -> str:
+def _name(device: dict[str, Any], key: str, at: str, default: str | None = None) -> str:
     value = device.get(key)
+    if value is None and default is not None:
+        return default
     if type(value) is str and 0 < len(value) <= MAX_NAME:
         return value
     if type(value) is not str:

@@ -29,6 +29,8 @@ from . import memory
 class Quiet:
     """A delivery service and a downlink queue with nothing to do."""
 
+    unresolved = False
+
     def room(self) -> bool:
         return True
 

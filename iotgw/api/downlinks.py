@@ -1,0 +1,76 @@
+"""`/devices/{name}/downlinks`: the queue of messages to a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iotgw.api.auth import Permission
+from iotgw.api.catalogue import Page
+from iotgw.api.parts import Parts
+from iotgw.api.routes import Call, Query, Reply, Route
+from iotgw.extension import convert
+from iotgw.model import DownlinkSpec
+
+ITEMS = (
+    Query("limit", int, 100, "how many at most", range=(1, 1000)),
+    Query("tenant", str, None, "for tokens of all tenants: which one"),
+)
+TENANT = ITEMS[1:]
+
+
+class Downlinks:
+    """The routes of the downlink queue."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._queue = parts.downlinks
+
+    def routes(self) -> list[Route]:
+        """Push, replace, clear, list; read and cancel one."""
+        path, one = "/devices/<name>/downlinks", "/devices/<name>/downlinks/<id>"
+        read, send = Permission.READ, Permission.DOWNLINK
+        return [
+            Route(
+                "GET",
+                path,
+                read,
+                self.list,
+                "What waits for a device, then what was",
+                answer=Page,
+                query=ITEMS,
+            ),
+            Route("POST", path, send, self.push, "Queue a downlink", DownlinkSpec, dict, TENANT, 201),
+            Route("PUT", path, send, self.replace, "Replace what waits", list[DownlinkSpec], Page, TENANT),
+            Route("DELETE", path, send, self.clear, "Cancel what waits", answer=dict, query=TENANT),
+            Route("GET", one, read, self.read, "One downlink", answer=dict, query=TENANT),
+            Route("DELETE", one, send, self.cancel, "Cancel one downlink", answer=dict, query=TENANT),
+        ]
+
+    async def list(self, call: Call, name: str) -> Page:
+        """A device's items: the open ones as they will leave, then the latest others."""
+        items = await self._queue.list(call.tenant, name, call.query("limit"))
+        return Page([item.view() for item in items], None)
+
+    async def push(self, call: Call, name: str) -> Reply:
+        """Queue an item; it is durable when this answers."""
+        item = await self._queue.push(call.tenant, name, call.body())
+        location = f"/api/v1/devices/{name}/downlinks/{item.id}"
+        return Reply(item.view(), 201, {"Location": location})
+
+    async def replace(self, call: Call, name: str) -> Page:
+        """Cancel what waits, queue these instead: one item or an array, empty to clear."""
+        value = call.json()
+        specs = convert(value if isinstance(value, list) else [value], list[DownlinkSpec])
+        items = await self._queue.replace(call.tenant, name, specs)
+        return Page([item.view() for item in items], None)
+
+    async def clear(self, call: Call, name: str) -> Any:
+        """Cancel everything that waits."""
+        return {"deleted": await self._queue.clear(call.tenant, name)}
+
+    async def read(self, call: Call, name: str, id: str) -> Any:
+        """One item."""
+        return (await self._queue.get(call.tenant, id)).view()
+
+    async def cancel(self, call: Call, name: str, id: str) -> Any:
+        """Cancel one item; 409 when it is over."""
+        return (await self._queue.cancel(call.tenant, id)).view()

@@ -1,0 +1,98 @@
+"""An item of the downlink queue, and the states of its life. Pure values; no clock, no I/O."""
+
+from __future__ import annotations
+
+import base64
+import enum
+from typing import Any
+
+import msgspec
+from msgspec import Struct, UnsetType
+
+from iotgw.errors import SettingsError
+from iotgw.model import DownlinkSpec
+
+
+class ItemState(enum.Enum):
+    """ThingsBoard's RPC states. QUEUED, SENT and DELIVERED are open; the others are final."""
+
+    QUEUED = "QUEUED"
+    SENT = "SENT"
+    DELIVERED = "DELIVERED"
+    SUCCESSFUL = "SUCCESSFUL"
+    TIMEOUT = "TIMEOUT"
+    EXPIRED = "EXPIRED"
+    FAILED = "FAILED"
+    DELETED = "DELETED"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more happens to an item in this state."""
+        return self not in _OPEN
+
+
+_OPEN = frozenset({ItemState.QUEUED, ItemState.SENT, ItemState.DELIVERED})
+
+
+def payload(spec: DownlinkSpec) -> bytes | None:
+    """The bytes of an item's ``data``; None where there are none. Raises SettingsError."""
+    if isinstance(spec.data, UnsetType):
+        return None
+    if spec.content_type != "BINARY":
+        return spec.data.encode()
+    try:
+        return base64.b64decode(spec.data, validate=True)
+    except ValueError as error:
+        raise SettingsError("data", f"expected base64: {error}") from error
+
+
+class Item(Struct, frozen=True, gc=False):
+    """An item of a device's queue; every change is a new value. ``seq`` orders items of one priority."""
+
+    id: str
+    seq: int
+    tenant: str
+    device: str
+    spec: DownlinkSpec
+    state: ItemState
+    created_ms: int
+    updated_ms: int
+    expires_ms: int
+    attempts: int = 0
+    reason: str = ""
+    response: Any = None
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Sorts a queue: priority first, then age."""
+        return (-self.spec.priority, self.seq)
+
+    def change(self, state: ItemState, now_ms: int, reason: str = "", **more: Any) -> Item:
+        """The item in another state."""
+        return msgspec.structs.replace(self, state=state, updated_ms=now_ms, reason=reason, **more)
+
+    def view(self) -> dict[str, Any]:
+        """The item as the API shows it."""
+        shown: dict[str, Any] = msgspec.to_builtins(self.spec)
+        return {
+            "id": self.id, "device": self.device, "state": self.state.value, "createdAt": self.created_ms,
+            "updatedAt": self.updated_ms, "expiresAt": self.expires_ms, "attempts": self.attempts,
+            "reason": self.reason, "response": self.response, **shown,
+        }  # fmt: skip
+
+
+TRANSITIONS: dict[tuple[ItemState, str], ItemState] = {
+    (ItemState.QUEUED, "sent"): ItemState.SENT,
+    (ItemState.QUEUED, "delivered"): ItemState.DELIVERED,
+    (ItemState.QUEUED, "lost"): ItemState.QUEUED,
+    (ItemState.QUEUED, "successful"): ItemState.SUCCESSFUL,
+    (ItemState.QUEUED, "failed"): ItemState.FAILED,
+    (ItemState.SENT, "sent"): ItemState.SENT,
+    (ItemState.SENT, "delivered"): ItemState.DELIVERED,
+    (ItemState.SENT, "lost"): ItemState.QUEUED,
+    (ItemState.SENT, "successful"): ItemState.SUCCESSFUL,
+    (ItemState.SENT, "failed"): ItemState.FAILED,
+    (ItemState.DELIVERED, "successful"): ItemState.SUCCESSFUL,
+    (ItemState.DELIVERED, "failed"): ItemState.FAILED,
+}
+"""What a report makes of an item. A report that is not here comes too late, and changes nothing."""

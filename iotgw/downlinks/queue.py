@@ -1,0 +1,361 @@
+"""The downlink queue: which items wait for which device, and what became of them.
+
+The open items are in memory and on disk; a change is written before anybody is told that it is queued, and
+after it when it was sent: a crash in between sends an item once more, and never forgets one.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from iotgw.downlinks.item import TRANSITIONS, Item, ItemState, payload
+from iotgw.downlinks.waiting import Waiting, may_leave
+from iotgw.errors import Conflict, NotFound, Unavailable
+from iotgw.interfaces import IDownlinks
+from iotgw.model import Downlink, DownlinkSpec, Event
+
+Key = tuple[str, str]
+Send = Callable[[tuple[Downlink, ...]], None]
+
+MAX_OPEN = 200_000
+"""Open items in all; each costs about half a kilobyte of memory."""
+MAX_PER_DEVICE = 1_000
+SWEEP = 10.0
+"""Seconds between two looks for expired items."""
+REMEMBERED = 600.0
+"""Seconds that an item which has left, and asks for no receipt, is kept in memory for its transport's word."""
+OFFER = 300.0
+"""Seconds after which an item that a datasource took, and never spoke of again, may leave once more."""
+
+
+@implementer(IDownlinks)
+class DownlinkQueue:
+    """Every device's queue.
+
+    ``store`` keeps items (`iotgw.store.downlinks.DownlinkStore`); ``encode(datasource, item)`` is a
+    Deferred of ``(payload, content_type, metadata)`` made by the datasource's downlink converter;
+    ``find(tenant, device)`` a Deferred of ``(datasource, push, identity)``: where the device was seen last,
+    a function that sends to it at once if it can be reached now, or None, and the identity by which that
+    datasource knows it;
+    ``changed(item)`` hears of each change; ``clock`` is an IReactorTime.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        store: Any,
+        encode: Callable[[str, Item], Deferred[tuple[bytes, Any, dict[str, Any]]]],
+        find: Callable[[str, str], Deferred[tuple[str, Send | None, str]]],
+        changed: Callable[[Event, Item], None],
+        clock: Any,
+    ) -> None:
+        self._store = store
+        self._encode = encode
+        self._find = find
+        self._changed = changed
+        self._clock = clock
+        self._items: dict[str, Item] = {}
+        """The open items, by id."""
+        self._waiting = Waiting()
+        self._offered: dict[str, float] = {}
+        """Items that are on their way now, with the time they left."""
+        self._sessions: dict[Key, deque[tuple[str, Send]]] = {}
+        self._seq = 0
+        self._sweep: Any = None
+
+    # --- life ---
+
+    async def start(self) -> None:
+        """Load the open items: what was on its way when the gateway ended is QUEUED again."""
+        await self._store.start()
+        for item in await self._store.open_items():
+            self._seq = max(self._seq, item.seq)
+            self._keep(item)
+        self._sweep = self._clock.callLater(SWEEP, self._expire)
+
+    async def stop(self) -> None:
+        """Write what is to be written."""
+        if self._sweep is not None and self._sweep.active():
+            self._sweep.cancel()
+        await self._store.stop()
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return int(self._clock.seconds() * 1000)
+
+    # --- for users ---
+
+    async def push(self, tenant: str, device: str, spec: DownlinkSpec) -> Item:
+        """Queue an item; raises Unavailable when the queue is full. It is durable when this returns."""
+        payload(spec)
+        if spec.policy == "last":
+            for other in self._waiting.of(tenant, device):
+                if other.id not in self._offered:
+                    self._update(other.change(ItemState.DELETED, self.now_ms(), "replaced by a later item"))
+        elif self._waiting.count(tenant, device) >= MAX_PER_DEVICE:
+            raise Unavailable(f"expected at most {MAX_PER_DEVICE} open items for a device")
+        if len(self._items) >= MAX_OPEN:
+            raise Unavailable(f"expected at most {MAX_OPEN} open items in all")
+        self._seq += 1
+        now = self.now_ms()
+        item = Item(
+            f"dl{secrets.token_hex(8)}", self._seq, tenant, device, spec, ItemState.QUEUED, now, now,
+            now + int(spec.ttl * 1000),
+        )  # fmt: skip
+        await self._store.save([item])
+        self._keep(item)
+        self._tell(item)
+        await self._try_now(item)
+        return self._items.get(item.id, item)
+
+    async def replace(self, tenant: str, device: str, specs: list[DownlinkSpec]) -> list[Item]:
+        """Take the place of everything that waits for a device."""
+        await self.clear(tenant, device)
+        return [await self.push(tenant, device, spec) for spec in specs]
+
+    async def clear(self, tenant: str, device: str) -> int:
+        """Cancel everything that waits for a device; returns how many."""
+        items = list(self._waiting.of(tenant, device))
+        for item in items:
+            self._update(item.change(ItemState.DELETED, self.now_ms(), "cleared"))
+        await self._store.flushed()
+        return len(items)
+
+    async def cancel(self, tenant: str, id: str) -> Item:
+        """Cancel one item; raises NotFound, or Conflict when it is over already."""
+        item = await self.get(tenant, id)
+        if item.state.final:
+            raise Conflict(f"expected an open item, this one is {item.state.value}")
+        gone = item.change(ItemState.DELETED, self.now_ms(), "cancelled")
+        self._update(gone)
+        await self._store.flushed()
+        return gone
+
+    async def get(self, tenant: str, id: str) -> Item:
+        """One item, open or over; raises NotFound."""
+        item = self._items.get(id) or await self._store.get(id)
+        if item is None or item.tenant != tenant:
+            raise NotFound(f"there is no downlink {id!r}")
+        return item
+
+    async def list(self, tenant: str, device: str, limit: int = 100) -> list[Item]:
+        """A device's items: the open ones in the order in which they will leave, then the latest others."""
+        waiting = list(self._waiting.of(tenant, device))
+        known = {item.id for item in waiting}
+        past = await self._store.of_device(tenant, device, limit)
+        return [*waiting, *(item for item in past if item.id not in known)][:limit]
+
+    def depth(self) -> int:
+        """Open items in all."""
+        return len(self._items)
+
+    # --- for the gateway ---
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether an item waits for a device whose identity is not known."""
+        return self._waiting.unresolved
+
+    def waiting(self, tenant: str, device: str) -> bool:
+        """See `IDownlinks.waiting`."""
+        return (tenant, device) in self._waiting
+
+    def resolve(self, tenant: str, identity: str, device: str) -> None:
+        """Learn by which identity a datasource knows a device that has items."""
+        self._waiting.resolve(tenant, identity, device)
+
+    def take(
+        self,
+        tenant: str,
+        device: str,
+        datasource: str,
+        uplink_metadata: dict[str, Any],
+        limit: int,
+        done: Callable[[tuple[Downlink, ...]], None],
+    ) -> None:
+        """See `IDownlinks.take`."""
+        ensureDeferred(self._take(tenant, device, datasource, limit, with_uplink=True)).addErrback(
+            self._could_not_take
+        ).addCallback(done)
+
+    def _could_not_take(self, failure: Any) -> tuple[Downlink, ...]:
+        self._log.failure("downlinks could not be taken", failure)
+        return ()
+
+    async def _take(
+        self, tenant: str, device: str, datasource: str, limit: int, with_uplink: bool
+    ) -> tuple[Downlink, ...]:
+        taken: list[Downlink] = []
+        for item in self._waiting.of(tenant, device):
+            if not self._leaves(item.id, with_uplink):
+                continue
+            downlink = await self._encoded(item, datasource)
+            if downlink is not None:
+                taken.append(downlink)
+                if len(taken) == limit:
+                    break
+        return tuple(taken)
+
+    def _leaves(self, id: str, with_uplink: bool) -> bool:
+        item = self._items.get(id)
+        if item is None or not may_leave(item) or id in self._offered:
+            return False
+        if item.expires_ms <= self.now_ms():
+            self._update(
+                item.change(ItemState.EXPIRED, self.now_ms(), "it could not be sent in its time to live")
+            )
+            return False
+        return not (with_uplink and item.spec.mode == "async")
+
+    async def _encoded(self, item: Item, datasource: str) -> Downlink | None:
+        self._offered[item.id] = self._clock.seconds()
+        try:
+            payload, content_type, metadata = await self._encode(datasource, item)
+        except Exception as error:  # a user's script: whatever it raised is the item's reason
+            self._offered.pop(item.id, None)
+            if item.id in self._items:
+                self._update(item.change(ItemState.QUEUED, self.now_ms(), f"downlink converter: {error}"))
+            return None
+        current = self._items.get(item.id)
+        if current is None:  # cancelled while its converter ran
+            self._offered.pop(item.id, None)
+            return None
+        return Downlink(item.id, item.device, payload, content_type, metadata)
+
+    def outcome(self, downlink_id: str, state: str, reason: str = "", response: Any = None) -> None:
+        """See `IDownlinks.outcome`."""
+        item = self._items.get(downlink_id)
+        if item is None:
+            return
+        if state != "offered":
+            self._offered.pop(downlink_id, None)
+        following = TRANSITIONS.get((item.state, state))
+        if following is None:
+            return
+        now = self.now_ms()
+        attempts = item.attempts
+        if state == "sent" or (state == "lost" and item.state is ItemState.QUEUED):
+            attempts += 1
+        if state == "lost" and attempts >= item.spec.max_attempts:
+            following, reason = ItemState.FAILED, f"lost in {attempts} attempts: {reason}"
+        self._update(item.change(following, now, reason, attempts=attempts, response=response))
+
+    def acknowledged(self, tenant: str, device: str, ack: dict[str, Any]) -> None:
+        """A device's receipt (``downlinkAck`` of a converter's output): by item id, or the oldest of a
+        message type that was sent."""
+        name = self._waiting.name(tenant, device)
+        state = "successful" if ack.get("success", True) else "failed"
+        item = self._items.get(str(ack.get("id", "")))
+        if item is None and "msgType" in ack:
+            sent = (each for each in self._waiting.of(tenant, name) if each.state is not ItemState.QUEUED)
+            item = next((each for each in sent if each.spec.msg_type == ack["msgType"]), None)
+        if item is not None and item.tenant == tenant:
+            self.outcome(item.id, state, str(ack.get("error", "")), ack.get("response"))
+        else:
+            ensureDeferred(self._late_ack(tenant, name, ack, state)).addErrback(
+                lambda failure: self._log.failure("a downlink's receipt was not taken", failure)
+            )
+
+    async def _late_ack(self, tenant: str, device: str, ack: dict[str, Any], state: str) -> None:
+        """A receipt for an item that left the queue when it was sent."""
+        for item in await self._store.of_device(tenant, device, 20):
+            matches = item.id == ack.get("id") or item.spec.msg_type == ack.get("msgType")
+            if matches and (item.state, state) in TRANSITIONS:
+                self._update(
+                    item.change(
+                        TRANSITIONS[item.state, state],
+                        self.now_ms(),
+                        str(ack.get("error", "")),
+                        response=ack.get("response"),
+                    )
+                )
+                return
+
+    # --- devices that can be reached now ---
+
+    def reachable(self, tenant: str, device: str, datasource: str, send: Send) -> Callable[[], None]:
+        """See `IIntake.reachable`."""
+        key = (tenant, device)
+        entry = (datasource, send)
+        self._sessions.setdefault(key, deque()).append(entry)
+
+        def gone() -> None:
+            sessions = self._sessions.get(key)
+            if sessions is not None and entry in sessions:
+                sessions.remove(entry)
+                if not sessions:
+                    del self._sessions[key]
+
+        return gone
+
+    async def _try_now(self, item: Item) -> None:
+        """Send at once what may leave without an uplink, to a device that can be reached."""
+        datasource, push, identity = await self._find(item.tenant, item.device)
+        self.resolve(item.tenant, identity, item.device)
+        if item.spec.mode == "sync":
+            return
+        for name in (identity, item.device):
+            if sessions := self._sessions.get((item.tenant, name)):
+                datasource, push = sessions[-1]
+                break
+        if push is not None:
+            items = await self._take(item.tenant, item.device, datasource, 1, with_uplink=False)
+            if items:
+                push(items)
+
+    # --- bookkeeping ---
+
+    def _keep(self, item: Item) -> None:
+        if item.state.final:
+            self._items.pop(item.id, None)
+            self._offered.pop(item.id, None)
+        else:
+            self._items[item.id] = item
+        self._waiting.put(item)
+
+    def _update(self, item: Item) -> None:
+        self._keep(item)
+        self._store.save([item]).addErrback(self._not_saved)
+        self._tell(item)
+
+    def _not_saved(self, failure: Any) -> None:
+        self._log.failure(
+            "a downlink's state could not be written; after a restart it is the one before", failure
+        )
+
+    def _tell(self, item: Item) -> None:
+        detail = {"id": item.id, "msgType": item.spec.msg_type, "state": item.state.value}
+        event = Event(
+            item.updated_ms, f"downlink.{item.state.value.lower()}", "device", item.device, item.reason,
+            item.tenant, "info", item.device, "", detail,
+        )  # fmt: skip
+        self._changed(event, item)
+
+    def _expire(self) -> None:
+        """Expired items, items that nobody will speak of again, offers that were forgotten."""
+        now = self.now_ms()
+        for id, since in list(self._offered.items()):
+            if self._clock.seconds() - since > OFFER:
+                del self._offered[id]
+        for item in list(self._items.values()):
+            waits = may_leave(item)
+            if item.expires_ms <= now and item.id not in self._offered:
+                if item.state is ItemState.QUEUED:
+                    self._update(
+                        item.change(ItemState.EXPIRED, now, "it could not be sent in its time to live")
+                    )
+                elif waits:
+                    self._update(
+                        item.change(ItemState.TIMEOUT, now, "sent, but no receipt came in its time to live")
+                    )
+            elif not waits and now - item.updated_ms > REMEMBERED * 1000:
+                self._items.pop(item.id, None)
+        self._sweep = self._clock.callLater(SWEEP, self._expire)

@@ -1,0 +1,93 @@
+"""How an item finds its device: through the downlink converter of a datasource, and to where it was seen."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+
+from iotgw.downlinks.item import Item, payload
+from iotgw.errors import IotgwError, NotFound
+from iotgw.model import DatasourceSpec
+
+
+class Seen(msgspec.Struct):
+    """What is read of a device's last uplink."""
+
+    identity: str = ""
+
+
+class Reach:
+    """Encodes items and finds devices; the callables that `iotgw.downlinks.queue.DownlinkQueue` is given.
+
+    ``gateway`` offers ``datasource(id)``; the rest are the interfaces' implementations.
+    """
+
+    def __init__(self, *, registry: Any, journal: Any, versions: Any, converters: Any, clock: Any) -> None:
+        self._registry = registry
+        self._journal = journal
+        self._versions = versions
+        self._converters = converters
+        self._clock = clock
+        self.gateway: Any = None
+
+    async def encode(self, datasource: str, item: Item) -> tuple[bytes, Any, dict[str, Any]]:
+        """Payload, content type and metadata of an item: its ``data`` as it is, or what the downlink
+        converter of the datasource makes of its ``msg``; without a converter, the message itself.
+
+        Raises IotgwError when the converter fails.
+        """
+        spec = item.spec
+        data = payload(spec)
+        if data is not None:
+            return data, spec.content_type, spec.metadata
+        name, metadata = self._converter(item.tenant, datasource)
+        if not name:
+            if isinstance(spec.msg, str):
+                return spec.msg.encode(), "TEXT", spec.metadata
+            return msgspec.json.encode(spec.msg), "JSON", spec.metadata
+        version = self._versions.active(item.tenant, name)
+        facts = {"deviceName": item.device, **spec.metadata}
+        made = await self._converters.encode(version, spec.msg, facts, spec.msg_type, metadata)
+        kind, text = made.get("contentType", "JSON"), made.get("data", "")
+        if kind == "BINARY":
+            try:
+                body = base64.b64decode(text, validate=True)
+            except ValueError as error:
+                raise IotgwError(f"expected base64 in `data` of a BINARY downlink: {error}") from error
+        else:
+            body = text.encode() if isinstance(text, str) else msgspec.json.encode(text)
+        return body, kind, {**spec.metadata, **made.get("metadata", {})}
+
+    def _converter(self, tenant: str, datasource: str) -> tuple[str, dict[str, Any]]:
+        """The downlink converter's name, and the datasource's static metadata."""
+        try:
+            resource = self._registry.get("datasource", datasource, tenant)
+        except NotFound:
+            return "", {}
+        return resource.body.get("downlinkConverter", ""), resource.body.get("metadata", {})
+
+    async def find(self, tenant: str, device: str) -> tuple[str, Any, str]:
+        """Where a device was seen last: ``(datasource id, push or None, identity)``.
+
+        ``push(downlinks)`` is there while the device listens: within the datasource's window after its last
+        uplink, on a datasource that can send without being asked.
+        """
+        messages = await self._journal.messages(tenant, 0, 1, device=device)
+        if not messages:
+            return "", None, ""
+        uplink = messages[0].uplink
+        identity = msgspec.json.decode(uplink.metadata, type=Seen).identity
+        datasource = self.gateway.datasource(uplink.datasource)
+        push = getattr(datasource, "push", None)
+        if push is None or not self._listens(tenant, uplink):
+            return uplink.datasource, None, identity
+        metadata = msgspec.json.decode(uplink.metadata)
+        return uplink.datasource, lambda downlinks: push(metadata, downlinks), identity
+
+    def _listens(self, tenant: str, uplink: Any) -> bool:
+        body = self._registry.get("datasource", uplink.datasource, tenant).body
+        spec = msgspec.convert(dict(body, name=""), DatasourceSpec)
+        age = self._clock.seconds() - uplink.received_ms / 1000
+        return spec.downlink_window == 0 or age <= spec.downlink_window

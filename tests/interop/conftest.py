@@ -1,0 +1,35 @@
+"""Real peers for the interop tests; each test gets its own on ports of their own."""
+
+import pytest
+
+from tests.peers.gateway import Gateway
+from tests.peers.http_sink import HttpSink
+from tests.peers.mosquitto import Mosquitto
+from tests.peers.process import free_udp_port
+from tests.peers.sshd import Sshd
+
+
+@pytest.fixture
+def gateway(tmp_path):
+    """A running gateway without any resource."""
+    with Gateway(tmp_path / "gateway").start() as running:
+        running.coap_port = free_udp_port()
+        yield running
+
+
+@pytest.fixture
+def mosquitto(tmp_path):
+    with Mosquitto(tmp_path / "mosquitto") as broker:
+        yield broker
+
+
+@pytest.fixture
+def http_sink(tmp_path):
+    with HttpSink(tmp_path / "http-sink") as sink:
+        yield sink
+
+
+@pytest.fixture
+def sshd(tmp_path):
+    with Sshd(tmp_path / "sshd") as server:
+        yield server

@@ -1,0 +1,124 @@
+"""HTTP devices against a running gateway."""
+
+import base64
+
+import pytest
+
+from tests.peers.process import free_port, wait_until
+
+
+def datasource(gateway, name="http", **configuration):
+    return gateway.create(
+        "datasources", name=name, type="http", routingKey=name, converter="json", configuration=configuration
+    )
+
+
+def test_an_upload_is_answered_204_and_keeps_its_headers_as_metadata(gateway):
+    datasource(gateway)
+    answer = gateway.post(
+        "http", b'{"deviceName": "d", "t": 1}', {"X-Meter": "7", "Authorization": "x"}, "/a/b?q=1"
+    )
+    assert answer.status == 204
+    message = gateway.message_when("converted")
+    metadata = message["metadata"]
+    assert metadata["Header:X-Meter"] == "7"
+    assert metadata["integrationName"] == "http"
+    assert metadata["path"] == "a/b"
+    assert metadata["query"] == {"q": "1"}
+    assert "Header:Authorization" not in metadata
+    assert answer.headers["X-Message-Id"] == message["id"]
+
+
+def test_an_unknown_routing_key_is_404_and_a_wrong_method_405(gateway):
+    datasource(gateway)
+    assert gateway.post("nobody", b"{}").status == 404
+    assert gateway.api("GET", "/../../i/http").status in (404, 405)
+
+
+def test_a_body_over_the_limit_is_413(gateway):
+    datasource(gateway, maxBody=10)
+    assert gateway.post("http", b"x" * 11).status == 413
+    assert gateway.messages() == []
+
+
+@pytest.mark.parametrize(
+    ("security", "header"),
+    [
+        ({"mode": "basic", "username": "u", "password": "p"}, "Basic " + base64.b64encode(b"u:p").decode()),
+        ({"mode": "bearer", "token": "secret"}, "Bearer secret"),
+    ],
+)
+def test_only_the_right_credentials_are_taken(gateway, security, header):
+    created = datasource(gateway, security=security)
+    assert "secret" not in str(created)
+    body = b'{"deviceName": "d"}'
+    assert gateway.post("http", body).status == 401
+    assert gateway.post("http", body, {"Authorization": header + "x"}).status == 401
+    assert gateway.post("http", body, {"Authorization": header}).status == 204
+
+
+def test_every_header_of_the_filter_must_match(gateway):
+    datasource(gateway, headersFilter={"X-Key": "a", "X-Other": "b"})
+    assert gateway.post("http", b"{}", {"X-Key": "a"}).status == 401
+    assert gateway.post("http", b"{}", {"X-Key": "a", "X-Other": "b"}).status == 204
+    assert "Header:X-Key" not in gateway.messages()[0]["metadata"]
+
+
+def test_an_empty_answer_is_200_where_it_must_be(gateway):
+    datasource(gateway, replaceNoContentToOk=True)
+    assert gateway.post("http", b'{"deviceName": "d"}').status == 200
+
+
+@pytest.mark.parametrize(
+    ("split", "body"),
+    [
+        ("array", b'[{"deviceName": "a", "t": 1}, {"deviceName": "b", "t": 2}]'),
+        ("lines", b'{"deviceName": "a", "t": 1}\r\n\n{"deviceName": "b", "t": 2}\n'),
+    ],
+)
+def test_one_request_can_carry_several_messages(gateway, split, body):
+    datasource(gateway, split=split)
+    assert gateway.post("http", body).status == 204
+
+    def names():
+        return {each["deviceName"] for item in gateway.messages() for each in item["output"]} == {"a", "b"}
+
+    wait_until(names)
+
+
+def test_what_is_no_array_is_kept_as_a_failed_message_with_its_bytes(gateway):
+    datasource(gateway, split="array")
+    assert gateway.post("http", b'{"not": "an array"}').status == 400
+    message = gateway.message_when("failed")
+    assert base64.b64decode(message["payload"]) == b'{"not": "an array"}'
+    assert "expected a JSON array" in message["error"]["message"]
+
+
+def test_a_datasource_can_have_a_listener_of_its_own(gateway):
+    port = free_port()
+    datasource(gateway, endpoint=f"tcp:{port}:interface=127.0.0.1")
+    assert gateway.post("http", b"{}").status == 404
+    gateway.port, api = port, gateway.port
+    assert gateway.post("http", b'{"deviceName": "d"}').status == 204
+    gateway.port = api
+    assert gateway.message_when("converted")
+
+
+def test_an_endpoint_that_is_none_is_refused_with_its_setting(gateway):
+    answer = gateway.api(
+        "POST", "/datasources",
+        {"name": "x", "type": "http", "routingKey": "x", "configuration": {"endpoint": "nonsense"}},
+    )  # fmt: skip
+    described = answer.body.decode()
+    assert "endpoint" in described
+    assert "Traceback" not in described
+
+
+def test_the_answer_can_wait_for_the_conversion(gateway):
+    gateway.create(
+        "converters", name="picky", script="function Decoder(payload, metadata) { throw new Error('no'); }"
+    )
+    gateway.create(
+        "datasources", name="strict", type="http", routingKey="strict", converter="picky", reply="converted"
+    )
+    assert gateway.post("strict", b"x").status == 422

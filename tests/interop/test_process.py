@@ -1,0 +1,112 @@
+"""The process itself: signals, a second instance, a daemon, a changed resource."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from tests.peers.gateway import _TWISTD, ROOT, Gateway, request
+from tests.peers.process import accepts, free_udp_port, wait_until
+
+
+def test_sigterm_ends_it_cleanly_with_everything_written(tmp_path):
+    gateway = Gateway(tmp_path / "gateway")
+    with gateway.start():
+        gateway.create("datasources", name="http", type="http", routingKey="key", converter="json")
+        for n in range(50):
+            gateway.post("key", b'{"deviceName": "d", "n": %d}' % n)
+        assert gateway.stop(10) in (0, -signal.SIGTERM)
+    assert "iotgw has stopped" in gateway.output
+    with gateway.start():
+        assert len(gateway.messages(limit=100)) == 50
+
+
+def test_the_admin_token_is_only_for_its_owner_and_never_logged(gateway):
+    path = gateway.data / "admin-token"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert gateway.token not in gateway.output
+    assert str(path) in gateway.output
+    assert gateway.token not in (gateway.data / "iotgw.log").read_text()
+
+
+def test_a_second_instance_on_the_same_data_is_refused_with_one_line(gateway):
+    second = subprocess.run(
+        [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "iotgw", "--config", gateway.config],
+        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert second.returncode != 0
+    lines = [line for line in (second.stdout + second.stderr).splitlines() if line.strip()]
+    assert len(lines) == 1, lines
+    assert "in use by another iotgw" in lines[0]
+
+
+def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path):
+    config = tmp_path / "iotgw.toml"
+    config.write_text("[store]\nmax-age = -5\n")
+    ran = subprocess.run(
+        [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "iotgw", "--config", config],
+        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ran.returncode != 0
+    assert "store.max-age" in ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
+def test_a_taken_api_port_ends_the_start_with_the_reason(gateway, tmp_path):
+    other = Gateway(tmp_path / "other", settings="")
+    other.config.write_text(other.config.read_text().replace(str(other.port), str(gateway.port)))
+    Gateway.__mro__[1].start(other)
+    assert other.child.wait(30) != 0
+    assert "can't start" in other.output
+    assert "Traceback" not in other.output
+
+
+def test_sighup_applies_the_log_level(gateway):
+    gateway.config.write_text(gateway.config.read_text() + '\n[log]\nlevel = "debug"\n')
+    gateway.child.send_signal(signal.SIGHUP)
+    wait_until(lambda: "settings reloaded" in gateway.output, what="the reload")
+    gateway.config.write_text(gateway.config.read_text().replace("debug", "loud"))
+    gateway.child.send_signal(signal.SIGHUP)
+    wait_until(lambda: "log.level" in gateway.output, what="the refusal")
+    assert gateway.ready()
+
+
+def test_it_runs_as_a_daemon(tmp_path):
+    gateway = Gateway(tmp_path / "gateway")
+    pidfile = tmp_path / "iotgw.pid"
+    subprocess.run(
+        [sys.executable, "-c", _TWISTD, f"--pidfile={pidfile}", "iotgw", "--config", gateway.config],
+        check=True, timeout=30, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path,
+    )  # fmt: skip
+    try:
+        wait_until(gateway.ready, what="the daemon to be ready")
+    finally:
+        pid = int(wait_until(lambda: pidfile.exists() and pidfile.read_text()))
+        os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not accepts(gateway.port), what="the daemon to stop")
+
+
+def test_a_datasource_opens_changes_and_closes_at_once_and_others_never_notice(gateway):
+    first, second = free_udp_port(), free_udp_port()
+    gateway.create("datasources", name="http", type="http", routingKey="key", converter="json")
+    made = gateway.create(
+        "datasources", name="coap", type="coap", routingKey="k", converter="json",
+        configuration={"port": first, "interface": "127.0.0.1"},
+    )  # fmt: skip
+    assert f"{first}" in str(gateway.api("GET", "/datasources/coap").json["status"])
+    changed = {key: made[key] for key in ("name", "type", "routingKey", "converter")}
+    changed["configuration"] = {"port": second, "interface": "127.0.0.1"}
+    assert gateway.api("PUT", "/datasources/coap", changed).status == 200
+    assert f"{second}" in str(gateway.api("GET", "/datasources/coap").json["status"])
+    assert gateway.post("key", b'{"deviceName": "d"}').status == 204
+    assert gateway.api("DELETE", "/datasources/coap").status == 204
+    assert gateway.api("GET", "/datasources/coap").status == 404
+    assert gateway.post("key", b'{"deviceName": "d"}').status == 204
+
+
+def test_health_needs_no_token_and_everything_else_does(gateway):
+    assert request("GET", f"{gateway.url}/health/live").status == 200
+    assert request("GET", f"{gateway.url}/api/v1/messages").status == 401
+    assert (
+        request("GET", f"{gateway.url}/api/v1/messages", headers={"Authorization": "Bearer no"}).status == 401
+    )

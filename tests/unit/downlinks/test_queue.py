@@ -1,0 +1,257 @@
+"""The downlink queue on its real store, with a clock of the test's own."""
+
+import itertools
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import ensureDeferred, fail, succeed
+from twisted.internet.task import Clock
+
+from iotgw.downlinks.item import Item, ItemState, payload
+from iotgw.downlinks.queue import MAX_PER_DEVICE, DownlinkQueue
+from iotgw.errors import Conflict, NotFound, SettingsError, Unavailable
+from iotgw.model import DownlinkSpec
+from iotgw.store.downlinks import DownlinkStore
+
+
+class Store(DownlinkStore):
+    pass
+
+
+class World:
+    """A queue whose encoder hands on the data, and a device that ``send`` reaches when it is set."""
+
+    def __init__(self, path):
+        from twisted.internet import reactor
+
+        self.clock = Clock()
+        self.clock.rightNow = 1_700_000_000.0
+        self.path = path
+        self.reactor = reactor
+        self.events = []
+        self.encoder_error = None
+        self.push = None
+        self.identity = ""
+        self.make()
+
+    def make(self):
+        self.store = DownlinkStore(self.path, Item, self.reactor)
+        self.queue = DownlinkQueue(self.store, self.encode, self.find, self.changed, self.clock)
+
+    def encode(self, datasource, item):
+        if self.encoder_error:
+            return fail(ValueError(self.encoder_error))
+        return succeed((payload(item.spec) or b"?", "BINARY", {}))
+
+    def find(self, tenant, device):
+        return succeed(("ds", self.push, self.identity))
+
+    def changed(self, event, item):
+        self.events.append((item.id, item.state.value))
+
+    async def start(self):
+        await self.queue.start()
+
+    async def crash(self):
+        """End without a word, as far as the queue goes; what was committed is on disk."""
+        await self.queue.stop()
+        self.make()
+        await self.start()
+
+    async def push_text(self, text, device="dev", **more):
+        return await self.queue.push("default", device, DownlinkSpec(data=text, content_type="TEXT", **more))
+
+    async def take(self, device="dev", limit=1):
+        taken = []
+        self.queue.take("default", device, "ds", {}, limit, taken.append)
+        return [downlink for group in taken for downlink in group]
+
+    async def state(self, item):
+        return (await self.queue.get("default", item.id)).state.value
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path)
+    pytest_twisted.blockon(ensureDeferred(world.start()))
+    yield world
+    pytest_twisted.blockon(ensureDeferred(world.queue.stop()))
+
+
+def asynchronous(test):
+    return pytest_twisted.ensureDeferred(test)
+
+
+@asynchronous
+async def test_an_item_waits_for_a_device_that_was_never_seen(world):
+    item = await world.push_text("hello")
+    assert item.state is ItemState.QUEUED
+    assert world.queue.waiting("default", "dev")
+    assert not world.queue.waiting("other", "dev")
+    (downlink,) = await world.take()
+    assert downlink.payload == b"hello"
+
+
+@asynchronous
+async def test_an_item_leaves_once_and_its_states_follow(world):
+    item = await world.push_text("hello")
+    await world.take()
+    assert await world.take() == []
+    world.queue.outcome(item.id, "sent")
+    world.queue.outcome(item.id, "delivered")
+    assert [state for _, state in world.events] == ["QUEUED", "SENT", "DELIVERED"]
+    assert await world.take() == []
+    world.queue.acknowledged("default", "dev", {"id": item.id, "success": True, "response": {"ok": 1}})
+    over = await world.queue.get("default", item.id)
+    assert (over.state, over.response) == (ItemState.SUCCESSFUL, {"ok": 1})
+
+
+@asynchronous
+async def test_a_lost_item_is_queued_again_until_its_attempts_are_used_up(world):
+    item = await world.push_text("hello", max_attempts=2)
+    for _ in range(2):
+        assert await world.take()
+        world.queue.outcome(item.id, "sent")
+        world.queue.outcome(item.id, "lost", "no ack")
+    assert await world.state(item) == "FAILED"
+    assert "no ack" in (await world.queue.get("default", item.id)).reason
+
+
+@asynchronous
+async def test_higher_priority_leaves_first_then_the_oldest(world):
+    for text, priority in (("b", 0), ("c", 0), ("a", 5)):
+        await world.push_text(text, priority=priority)
+    assert [each.payload for each in await world.take(limit=3)] == [b"a", b"b", b"c"]
+
+
+@asynchronous
+async def test_policy_last_takes_the_place_of_what_waits(world):
+    first = await world.push_text("old")
+    await world.push_text("new", policy="last")
+    assert await world.state(first) == "DELETED"
+    assert [each.payload for each in await world.take(limit=9)] == [b"new"]
+
+
+@asynchronous
+async def test_an_item_expires_when_its_time_to_live_is_over(world):
+    item = await world.push_text("late", ttl=5)
+    world.clock.advance(6)
+    assert await world.take() == []
+    assert await world.state(item) == "EXPIRED"
+    swept = await world.push_text("late", ttl=5)
+    world.clock.pump([5, 5, 5])
+    assert await world.state(swept) == "EXPIRED"
+
+
+@asynchronous
+async def test_a_confirmed_item_is_sent_again_until_it_is_delivered_or_times_out(world):
+    item = await world.push_text("sure", confirmed=True, ttl=60)
+    for _ in range(2):
+        assert len(await world.take()) == 1
+        world.queue.outcome(item.id, "sent")
+    world.clock.pump([15] * 5)
+    assert await world.state(item) == "TIMEOUT"
+
+
+@asynchronous
+async def test_items_can_be_cancelled_cleared_and_replaced(world):
+    first = await world.push_text("1")
+    await world.queue.cancel("default", first.id)
+    assert await world.state(first) == "DELETED"
+    with pytest.raises(Conflict):
+        await world.queue.cancel("default", first.id)
+    await world.push_text("2")
+    await world.push_text("3")
+    assert await world.queue.clear("default", "dev") == 2
+    await world.push_text("4")
+    await world.queue.replace("default", "dev", [DownlinkSpec(data="5", content_type="TEXT")])
+    assert [each.payload for each in await world.take(limit=9)] == [b"5"]
+    with pytest.raises(NotFound):
+        await world.queue.get("other", first.id)
+
+
+@asynchronous
+async def test_a_converter_error_leaves_the_item_with_its_reason(world):
+    item = await world.push_text("x")
+    world.encoder_error = "line 3: boom"
+    assert await world.take() == []
+    kept = await world.queue.get("default", item.id)
+    assert (kept.state, kept.reason) == (ItemState.QUEUED, "downlink converter: line 3: boom")
+    world.encoder_error = None
+    assert len(await world.take()) == 1
+
+
+@asynchronous
+async def test_after_a_restart_what_was_queued_or_on_its_way_is_queued(world):
+    first, second = await world.push_text("1"), await world.push_text("2")
+    await world.take()
+    await world.crash()
+    assert [each.id for each in await world.take(limit=9)] == [first.id, second.id]
+
+
+@asynchronous
+async def test_a_device_known_by_its_identity_gets_what_waits_for_its_name(world):
+    world.identity = "356938035643809"
+    await world.push_text("1")
+    assert not world.queue.unresolved
+    assert world.queue.waiting("default", "356938035643809")
+    assert len(await world.take("356938035643809")) == 1
+
+
+@asynchronous
+async def test_an_item_for_an_unknown_device_is_unresolved_until_its_identity_is_learnt(world):
+    await world.push_text("1")
+    assert world.queue.unresolved
+    world.queue.resolve("default", "imei", "dev")
+    assert not world.queue.unresolved
+    assert world.queue.waiting("default", "imei")
+
+
+@asynchronous
+async def test_a_reachable_device_gets_an_item_at_once_unless_it_is_sync(world):
+    sent = []
+    gone = world.queue.reachable("default", "dev", "ds", sent.extend)
+    await world.push_text("now")
+    await world.push_text("later", mode="sync")
+    assert [each.payload for each in sent] == [b"now"]
+    gone()
+    await world.push_text("not now")
+    assert len(sent) == 1
+
+
+@asynchronous
+async def test_a_receipt_by_message_type_finds_the_item_that_was_sent(world):
+    item = await world.push_text("x", msg_type="reboot", confirmed=True)
+    await world.take()
+    world.queue.outcome(item.id, "sent")
+    world.queue.acknowledged("default", "dev", {"msgType": "reboot", "success": False, "error": "busy"})
+    assert await world.state(item) == "FAILED"
+
+
+@asynchronous
+async def test_a_device_has_a_bounded_queue(world):
+    await world.queue.replace("default", "dev", [DownlinkSpec(data="", content_type="TEXT")] * 3)
+    for _ in range(MAX_PER_DEVICE - 3):
+        world.store.save = lambda items: succeed(None)
+        await world.push_text("x")
+    with pytest.raises(Unavailable):
+        await world.push_text("x")
+
+
+@asynchronous
+async def test_base64_that_is_none_is_refused(world):
+    with pytest.raises(SettingsError, match="base64"):
+        await world.queue.push("default", "dev", DownlinkSpec(data="€€"))
+
+
+@asynchronous
+async def test_any_series_of_reports_leaves_a_state_that_a_transition_allows(world):
+    reports = ["offered", "sent", "delivered", "lost", "successful", "failed"]
+    for series in itertools.product(reports, repeat=3):
+        item = await world.push_text("x", device="".join(series))
+        for report in series:
+            world.queue.outcome(item.id, report)
+        state = await world.state(item)
+        assert state in {each.value for each in ItemState}
+        if "sent" not in series and "delivered" not in series and "successful" not in series:
+            assert state in ("QUEUED", "FAILED")

@@ -1,0 +1,31 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_rooms_import_only_what_they_may():
+    linter = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    ran = subprocess.run(
+        [linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_only_the_worker_program_imports_the_gpl_engine():
+    importers = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "iotgw").rglob("*.py")
+        if "import pyduktape2" in path.read_text() or "from pyduktape2" in path.read_text()
+    }
+    assert importers == {"iotgw/converters/engines/duktape.py"}
+
+
+def test_the_worker_program_imports_no_twisted():
+    code = "import sys, iotgw.converters.worker; print([m for m in sys.modules if m.startswith('twisted')])"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout.strip() == "[]"
