@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -116,6 +117,7 @@ def facts(names: Names, record: TelemetryRecord) -> dict[str, Any]:
     latest: dict[str, Any] = {}
     for entry in sorted(telemetry, key=lambda entry: entry["ts"]):
         latest |= entry["values"]
+    received = datetime.fromtimestamp(record.received_ms / 1000, UTC)
     return {
         "id": names.message(record),
         "key": names.key(record),
@@ -129,6 +131,8 @@ def facts(names: Names, record: TelemetryRecord) -> dict[str, Any]:
         "ts": max((entry["ts"] for entry in telemetry), default=record.received_ms),
         "kind": record.kind.name.lower(),
         "body": body,
+        "date": f"{received:%Y-%m-%d}",
+        "time": f"{received:%H-%M-%S}",
     }
 
 

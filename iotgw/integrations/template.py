@@ -120,12 +120,12 @@ class Template:
                 kind = type(node).__name__.lower()
                 raise SettingsError(place, f"a template may not use {kind} (line {node.lineno})")
             _check_loops(tree, place)
-            self._used = meta.find_undeclared_variables(tree)
+            self.used = meta.find_undeclared_variables(tree)
             compiled = environment.from_string(tree)
         except TemplateError as error:
             line = getattr(error, "lineno", None)
             raise SettingsError(place, f"{error.message}" + (f" (line {line})" if line else ""))
-        unknown = self._used - set(SAMPLE)
+        unknown = self.used - set(SAMPLE)
         if unknown:
             raise SettingsError(
                 place, f"there is no {', '.join(sorted(unknown))}; there are {', '.join(sorted(SAMPLE))}"
@@ -133,9 +133,9 @@ class Template:
         self._render = compiled.render
         self._names = names
         self._place = place
-        fixed = not self._used and not any(True for _ in tree.find_all((nodes.For, nodes.If)))
+        fixed = not self.used and not any(True for _ in tree.find_all((nodes.For, nodes.If)))
         self._constant = self._render() if fixed else None
-        self._plain = self._constant is None and self._used <= PLAIN
+        self._plain = self._constant is None and self.used <= PLAIN
         self._cache: dict[tuple[str, str, str], str] = {}
 
     @property
@@ -143,14 +143,14 @@ class Template:
         """The result, when it is the same for every message."""
         return self._constant
 
-    def text(self, record: TelemetryRecord) -> str:
-        """The result for a record; raises TemplateFailed."""
+    def text(self, record: TelemetryRecord, extra: dict[str, Any] | None = None) -> str:
+        """The result for a record, with names of the place's own; raises TemplateFailed."""
         if self._constant is not None:
             return self._constant
         if not self._plain:
             from iotgw.integrations.payload import facts  # noqa: PLC0415 - each needs the other
 
-            return self._make(facts(self._names, record))
+            return self._make(facts(self._names, record) | (extra or {}))
         key = (record.device_name, record.device_type, record.datasource)
         found = self._cache.get(key)
         if found is None:
@@ -183,7 +183,8 @@ class Template:
 
 SAMPLE = {
     "id": "", "key": "", "receivedAt": 0, "datasource": "", "deviceName": "", "deviceType": "",
-    "attributes": {}, "telemetry": [], "values": {}, "ts": 0, "kind": "", "body": {},
+    "attributes": {}, "telemetry": [], "values": {}, "ts": 0, "kind": "", "body": {}, "date": "", "time": "",
+    "file": "",
 }  # fmt: skip
 """The names that a template may use."""
 

@@ -1,0 +1,100 @@
+"""Records as the content of files: JSON, NDJSON, or CSV with a header that doesn't change."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from iotgw.integrations.payload import Format
+from iotgw.model import TelemetryRecord
+
+FIXED = ["time", "deviceName", "deviceType"]
+MAX_COLUMNS = 1000
+"""Keys beyond are left out of a CSV file; a device that invents keys would widen it without end."""
+
+
+class Columns:
+    """The value columns per device type: new keys come to the right, none ever moves. Kept in a file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path) if path else None
+        self._known: dict[str, list[str]] = {}
+        if self._path is not None:
+            with contextlib.suppress(OSError, msgspec.DecodeError):
+                self._known = msgspec.json.decode(self._path.read_bytes(), type=dict[str, list[str]])
+
+    def of(self, device_type: str, keys: Sequence[str]) -> list[str]:
+        """The columns of a device type, with these keys among them."""
+        columns = self._known.setdefault(device_type, [])
+        new = sorted(set(keys).difference(columns))[: MAX_COLUMNS - len(columns)]
+        if new:
+            columns += new
+            self._keep()
+        return columns
+
+    def _keep(self) -> None:
+        if self._path is not None:
+            temporary = self._path.with_suffix(".new")
+            temporary.write_bytes(msgspec.json.encode(self._known))
+            os.replace(temporary, self._path)
+
+
+def json_file(records: Sequence[TelemetryRecord], make: Format) -> bytes:
+    """One document, or an array of several."""
+    if len(records) == 1:
+        return make(records[0])
+    return b"[" + b",\n".join(make(record) for record in records) + b"]\n"
+
+
+def ndjson_file(records: Sequence[TelemetryRecord], make: Format) -> bytes:
+    """A document per line."""
+    return b"".join(make(record) + b"\n" for record in records)
+
+
+def csv_file(records: Sequence[TelemetryRecord], columns: Columns) -> bytes:
+    """A row per time of each record; all of one device type."""
+    rows: list[tuple[str, str, str, dict[str, Any]]] = []
+    for record in records:
+        body = msgspec.json.decode(record.body)
+        entries = body.get("telemetry") or [
+            {"ts": record.received_ms, "values": body.get("attributes") or {}}
+        ]
+        rows += [
+            (_iso(entry["ts"]), record.device_name, record.device_type, entry["values"]) for entry in entries
+        ]
+    keys = dict.fromkeys(key for row in rows for key in row[3])
+    header = columns.of(records[0].device_type, list(keys))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
+    writer.writerow(FIXED + header)
+    for moment, name, type_, found in rows:
+        writer.writerow([moment, _cell(name), _cell(type_), *(_cell(found.get(key)) for key in header)])
+    return out.getvalue().encode()
+
+
+def _iso(ts: float) -> str:
+    try:
+        return (
+            datetime.fromtimestamp(ts / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        )
+    except (OverflowError, ValueError, OSError):
+        return str(ts)
+
+
+def _cell(value: Any) -> str:
+    """A value as a cell; text that a spreadsheet would run as a formula gets an apostrophe."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else msgspec.json.encode(value).decode()
