@@ -12,7 +12,7 @@ from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Catalogue, Page, not_empty
 from iotgw.api.datasources import shown_configuration, with_clear_configuration
 from iotgw.api.parts import Parts
-from iotgw.api.routes import Call, Query, Route
+from iotgw.api.routes import Call, Milliseconds, Query, Route
 from iotgw.errors import NotFound, SettingsError
 from iotgw.model import IntegrationSpec, Parked, Resource, message_id
 from iotgw.sealing import sealed
@@ -21,13 +21,13 @@ from iotgw.sealing import sealed
 class Seek(Struct, frozen=True, forbid_unknown_fields=True):
     """Milliseconds since 1970; 0 for all that is stored."""
 
-    since: int
+    since: Milliseconds
 
 
 class Retry(Struct, frozen=True, forbid_unknown_fields=True):
     """Which dead letters: their positions; all where none is given."""
 
-    positions: Annotated[list[int], Meta(max_length=1000)] | None = None
+    positions: Annotated[list[Annotated[int, Meta(ge=0, le=1 << 53)]], Meta(max_length=1000)] | None = None
 
 
 class DeadLetter(Struct, frozen=True, rename="camel"):

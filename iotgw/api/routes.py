@@ -7,11 +7,11 @@ A handler gets a `Call` and the parts of its path, calls one part of the gateway
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -25,6 +25,9 @@ from iotgw.extension import convert
 from iotgw.model import DEFAULT_TENANT
 
 Handler = Callable[..., Awaitable[Any]]
+
+Milliseconds = Annotated[int, Meta(ge=0, le=1 << 53)]
+"""A time since 1970 UTC, or 0."""
 
 ANONYMOUS = Token("", "", "viewer", DEFAULT_TENANT)
 

@@ -10,7 +10,7 @@ from iotgw.api.auth import ALL_TENANTS, KIND, Permission, Role, mint
 from iotgw.api.catalogue import PAGE, Page, not_empty, page
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
-from iotgw.api.routes import Call, Reply, Route
+from iotgw.api.routes import Call, Milliseconds, Reply, Route
 from iotgw.errors import Conflict
 from iotgw.model import Resource
 
@@ -21,7 +21,7 @@ class NewToken(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     name: str
     role: Role
     tenant: Annotated[str, Meta(description="'*' for all; the caller's own where it is empty")] = ""
-    expires_at: int = 0
+    expires_at: Milliseconds = 0
 
 
 class TokenView(Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -18,7 +18,7 @@ from iotgw.api.auth import Permission
 from iotgw.api.datasources import decoded
 from iotgw.api.messages import BULK, Messages
 from iotgw.api.parts import Parts
-from iotgw.api.routes import Call, Route
+from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.errors import ConversionFailed, NotFound, SettingsError
 from iotgw.model import Conversion, ConverterSpec, ConverterVersion, Job, Message, Resource
 
@@ -39,7 +39,7 @@ class Trial(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     hex: str | None = None
     message_id: str | None = None
     metadata: dict[str, Any] | None = None
-    received_at: int | None = None
+    received_at: Milliseconds | None = None
     script: str | None = None
     decoder: str | None = None
     dialect: str = "auto"
@@ -86,8 +86,8 @@ class Replay(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     options: dict[str, Any] | None = None
     datasource: str | None = None
     device: str | None = None
-    since: int = 0
-    until: Annotated[int, Meta(description="milliseconds since 1970; 0 for now")] = 0
+    since: Milliseconds = 0
+    until: Annotated[Milliseconds, Meta(description="0 for now")] = 0
     limit: Annotated[int, Meta(ge=1, le=BULK)] = 1000
 
 

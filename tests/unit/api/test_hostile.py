@@ -1,0 +1,110 @@
+"""Whatever comes in, no route fails with a 500, and no answer shows a traceback."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import pytest_twisted
+
+from iotgw.api.app import routes
+
+from .test_real_parts import house
+
+__all__ = ["house"]
+
+BODIES: list[Any] = [
+    None, 0, True, "text", [], [[]], [None], {}, {"": None}, {"name": None}, {"name": 5}, {"name": "\x00"},
+    {"name": "x" * 5000}, {"name": "a", "type": "coap", "configuration": []}, {"script": None}, {"script": 5},
+    {"name": "a", "type": "http", "configuration": {"url": 5, "headers": {"a": None}}},
+    {"name": "a", "script": "function f() {}", "options": 5}, {"payload": "\ud800"}, {"hex": "zz"}, {"text": 1},
+    {"name": "a", "script": "function f() {}", "tests": [5]},
+    {"name": "c", "identity": "*", "secrets": [{"value": "***"}]}, {"name": "t", "role": "god"},
+    {"ids": ["e1-x", 5]}, {"ids": ["nothing"]}, {"state": "lost"}, {"limit": -1}, {"limit": 10**30},
+    {"since": "now"}, {"since": 10**30}, {"receivedAt": 10**30, "text": "x"}, {"positions": [10**30]}, {"positions": "all"}, {"version": 10**30},
+    {"datasource": [{}], "converter": [{}], "integration": [5]},
+    {"converter": [{"library": None}, {"library": ["x"]}, {"library": "x", "name": {}}]},
+]  # fmt: skip
+NAMES = ["nothing", "%00", "..%2f..", "%F0%9F%99%82", "x" * 3000, "a%0d%0ab", "e1-1", "%22%3E"]
+QUERIES = [
+    "limit=-1",
+    "limit=1e9",
+    "before=x",
+    "before=%00",
+    "state=%ff",
+    "after=%00",
+    "tenant=%F0%9F%99%82",
+    "limit=",
+]
+
+
+def inline(function: Any) -> Any:
+    return pytest_twisted.ensureDeferred(function)
+
+
+@pytest.fixture
+def calm(bench: Any) -> Any:
+    """A bench with one of each, so that names lead somewhere."""
+    bench.journal.add("here", b"x")
+    return bench
+
+
+def paths(route: Any, name: str) -> str:
+    return re.sub(r"<[^>]+>", name, route.path)
+
+
+@inline
+async def test_no_body_makes_a_route_fail(calm: Any, connect: Any) -> None:
+    client = connect()
+    await client.ok("POST", "/datasources", {"name": "nothing", "type": "coap"})
+    await client.ok(
+        "POST", "/integrations", {"name": "nothing", "type": "http", "configuration": {"url": "x"}}
+    )
+    await client.ok("POST", "/converters", {"name": "nothing", "script": "function f() {}"})
+    for route in routes(calm.parts):
+        if route.method in ("POST", "PUT", "PATCH"):
+            for body in BODIES:
+                answer = await client(route.method, paths(route, "nothing"), body)
+                assert answer.status < 500, (route.method, route.path, body, answer.text)
+
+
+@inline
+async def test_no_name_or_query_makes_a_route_fail(calm: Any, connect: Any) -> None:
+    client = connect()
+    for route in routes(calm.parts):
+        for name in NAMES if "<" in route.path else ():
+            answer = await client(route.method, paths(route, name), {} if route.method != "GET" else None)
+            assert answer.status < 500, (route.method, route.path, name, answer.text)
+        if route.method == "GET" and "<" not in route.path:
+            for query in QUERIES:
+                answer = await client("GET", f"{route.path}?{query}")
+                assert answer.status < 500, (route.path, query, answer.text)
+
+
+@inline
+async def test_nor_does_any_query_of_the_real_journal_and_registry(
+    house: Any, bench: Any, connect: Any
+) -> None:
+    client = connect()
+    made = await client.ok("POST", "/datasources", {"name": "nothing", "type": "http"})
+    assert (await client("POST", f"/i/{made['routingKey']}", data=b"x")).status == 204
+    epoch = house.journal.epoch
+    queries = [
+        *QUERIES,
+        f"before={epoch}-999999999999999999",
+        "device=%00",
+        "device=%F0%9F%99%82",
+        "datasource=%27--",
+    ]
+    for path in ("/messages", "/events", "/devices", "/datasources", "/tokens", "/status", "/metrics"):
+        for query in queries:
+            answer = await client("GET", f"{path}?{query}")
+            assert answer.status < 500, (path, query, answer.text)
+    for name in [*NAMES, f"{epoch}-0", f"{epoch}-999999999999999999"]:
+        for path in ("/messages/", "/devices/", "/datasources/", "/credentials/"):
+            answer = await client("GET", path + name)
+            assert answer.status in (200, 400, 404), (path, name, answer.text)
+    for body in BODIES:
+        answer = await client("POST", "/messages/reprocess", body)
+        assert answer.status < 500, (body, answer.text)
