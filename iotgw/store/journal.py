@@ -129,8 +129,8 @@ class Journal:
         return self._stopping
 
     def _finish(self) -> None:
-        """Write the rest once more, then close."""
-        if self._pending and not self._problem:
+        """Write the rest, then close."""
+        if self._pending:
             self._hand_over()
             return
         stopping = self._stopping
@@ -235,9 +235,18 @@ class Journal:
         if refused:
             self._tell(self._listener.refused, _unstored(refused), done.problem)
         if self._stopping is not None:
-            if self._pending.entries:
-                self._tell(self._listener.refused, _unstored(self._pending.entries), done.problem)
+            self._give_up()
             self._finish()
+
+    def _give_up(self) -> None:
+        """There is no later: what was not written is converted and delivered again after the next start."""
+        group, self._pending = self._pending, Group()
+        if group.entries:
+            self._tell(self._listener.refused, _unstored(group.entries), self._problem)
+        if group.results:
+            self._log.warn("outcomes could not be written; their uplinks will be converted again")
+        for waiter in group.waiters:
+            waiter.errback(Unavailable(f"the journal can't be written: {self._problem}"))
 
     def _filled(self, full: bool) -> None:
         """The journal reached the size beyond which it takes nothing, or is below it again."""
