@@ -103,6 +103,7 @@ class Bench:
             datasource_types=Types("none", None, [lambda _: memory.MemoryType("coap", memory.CoapSettings)]),
             integration_types=Types("none", None, [lambda _: memory.MemoryType("http", memory.HttpSettings)]),
             clock=self.clock,
+            downlinks=memory.MemoryDownlinks(),
         )
         self.uploads: Any = None
 

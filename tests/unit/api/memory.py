@@ -259,6 +259,27 @@ class MemoryDelivery:
         return call
 
 
+class MemoryDownlinks:
+    """A downlink queue with nothing in it."""
+
+    def list(self, tenant: str, device: str, limit: int) -> Deferred[list[Any]]:
+        return succeed([])
+
+    def push(self, tenant: str, device: str, spec: Any) -> Deferred[Any]:
+        return fail(NotFound("this queue takes nothing"))
+
+    def replace(self, tenant: str, device: str, specs: list[Any]) -> Deferred[list[Any]]:
+        return succeed([])
+
+    def clear(self, tenant: str, device: str) -> Deferred[int]:
+        return succeed(0)
+
+    def get(self, tenant: str, id: str) -> Deferred[Any]:
+        return fail(NotFound(f"there is no downlink {id!r}"))
+
+    cancel = get
+
+
 class MemoryDevices:
     """Two devices."""
 
