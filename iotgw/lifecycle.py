@@ -36,6 +36,9 @@ class RunningDatasource:
         """Close what is open, and open it as the spec says; a failure is kept as `error`."""
         await self.lock.acquire()
         try:
+            if enabled and self.datasource is not None and _listener(spec) == _listener(self.intake.spec):
+                self.intake.configure(spec)  # another converter is no reason to cut connections
+                return
             await self._close()
             self.intake.configure(spec)
             self.intake.guard = None
@@ -81,13 +84,15 @@ class RunningDatasource:
             return
         self.datasource = datasource
         address = datasource.status().get("address", "")
-        self._log.info(
-            "datasource {name} ({type}) is open: {address}", name=spec.name, type=spec.type, address=address
-        )
-        self.intake.event("started", f"datasource {spec.name} is open: {address}")
+        self.intake.event("started", f"{spec.type} is open: {address}")
 
     async def _close(self) -> None:
         datasource, self.datasource = self.datasource, None
         if datasource is not None:
             await datasource.stop()
-            self.intake.event("stopped", f"datasource {self.intake.spec.name} is closed")
+            self.intake.event("stopped", f"{self.intake.spec.type} is closed")
+
+
+def _listener(spec: DatasourceSpec) -> tuple[Any, ...]:
+    """What a running datasource was made of; the rest is read when it is needed."""
+    return (spec.type, spec.name, spec.routing_key, spec.metadata, spec.configuration)

@@ -127,6 +127,17 @@ async def test_an_upload_is_seen_as_a_message_and_its_datasource_comes_and_goes(
 
 
 @inline
+async def test_a_change_that_the_listener_need_not_know_of_leaves_it_open(house: House, connect: Any) -> None:
+    client = connect()
+    id = (await client.ok("POST", "/datasources", {"name": "web", "type": "http"}))["id"]
+    running = house.gateway.datasource(id)
+    await client.ok("PATCH", "/datasources/web", {"converter": "json", "description": "edited"})
+    assert house.gateway.datasource(id) is running
+    await client.ok("PATCH", "/datasources/web", {"configuration": {"maxBody": 10}})
+    assert house.gateway.datasource(id) is not running
+
+
+@inline
 async def test_a_second_datasource_of_one_key_is_refused_and_the_first_goes_on(
     house: House, connect: Any
 ) -> None:
