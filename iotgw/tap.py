@@ -42,6 +42,8 @@ from iotgw.gateway import Gateway
 from iotgw.integrations.delivery import DeliveryService
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.mqtt import MqttType
+from iotgw.integrations.sftp import SftpType
+from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.model import ConverterVersion, Event, IntegrationSpec, Kind, Resource, TelemetryRecord
 from iotgw.observe.events import EventLog
 from iotgw.observe.logs import Logs
@@ -56,7 +58,7 @@ from iotgw.versions import ConverterVersions
 
 DATASOURCES = (TekelekType, DraginoType, DraginoUdpType, LobaroUdpType, TcpType, UdpType)
 """Besides the CoAP types, which share their ports, and HTTP, which shares the API's listener."""
-INTEGRATIONS = (HttpType, MqttType)
+INTEGRATIONS = (HttpType, MqttType, SftpType, ThingsBoardType)
 
 TICK = 0.05
 """Seconds between two looks, while stopping, whether the conversions under way are done."""

@@ -17,7 +17,7 @@ def item_of(data: bytes) -> dict[str, Any]:
         return {"data": base64.b64encode(data).decode(), "contentType": "BINARY"}
     if isinstance(value, dict) and ("msg" in value or "data" in value):
         return value
-    return {"msg": value, "contentType": "JSON"}
+    return {"msg": value}
 
 
 def items_of(data: bytes, device: str) -> list[tuple[str, dict[str, Any]]]:

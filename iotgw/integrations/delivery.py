@@ -12,8 +12,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.errors import NotFound
-from iotgw.extension import IntegrationContext, Types
+from iotgw.errors import NotFound, SettingsError
+from iotgw.extension import IntegrationContext, Types, convert
 from iotgw.integrations.outbox import Outbox
 from iotgw.integrations.route import route
 from iotgw.integrations.upkeep import Upkeep
@@ -23,6 +23,7 @@ from iotgw.model import (
     Counters,
     Delivery,
     DeliveryState,
+    DownlinkSpec,
     Event,
     IntegrationSpec,
     Message,
@@ -139,6 +140,7 @@ class DeliveryService:
             if reordered:
                 return self._reorder(entry, tell, old)
             entry.outbox.configure(spec)
+            self._journal.hold(id_, spec.queue.max_age)
             if rerouted:
                 entry.outbox.backlog.reroute(match)
             return old.stop() if old is not None else None
@@ -173,7 +175,7 @@ class DeliveryService:
             settings,
             IntegrationContext(
                 id=id_, name=name, tenant=tenant, spec=spec, epoch=self._journal.epoch, reactor=self._reactor,
-                datasource_name=self._datasource_name, event=tell, downlink=self._downlink,
+                datasource_name=self._datasource_name, event=tell, downlink=self._push,
                 data_dir=self._data_dir, available=lambda: self._available(id_),
             ),
         )  # fmt: skip
@@ -184,6 +186,7 @@ class DeliveryService:
         head = self._journal.head
         cursor, counters = self._kept.pop(id_, (head, Counters(counted=head, since=head)))
         match = route(spec.route, tenant, self._datasource_name)
+        self._journal.hold(id_, spec.queue.max_age)
         outbox = Outbox(id_, self._journal, self._reactor, cursor, counters, spec, match, tell)
         entry = Entry(name, tenant, spec, outbox, Upkeep(outbox, tell), None, outbox.load())
         self._entries[id_] = entry
@@ -218,6 +221,25 @@ class DeliveryService:
         self._log.failure("integration {name} could not start", failure, name=entry.name)
         entry.outbox.last.error = failure.getErrorMessage()
         self._teller(entry.outbox.id)("integration.failed", failure.getErrorMessage(), "error")
+
+    def _push(self, tenant: str, device: str, item: dict[str, Any]) -> None:
+        """Queue what a target sent for a device."""
+        if self._downlink is None:
+            return
+        now_ms = int(self._reactor.seconds() * 1000)
+
+        def refused(failure: Failure) -> None:
+            reason = failure.getErrorMessage()
+            self._events.emit(
+                Event(now_ms, "downlink.refused", "device", device, reason, tenant, "warning", device)
+            )
+
+        try:
+            spec = convert(item, DownlinkSpec)
+        except SettingsError:
+            refused(Failure())
+        else:
+            maybeDeferred(self._downlink, tenant, device, spec).addErrback(refused)
 
     def _available(self, id_: str) -> None:
         entry = self._entries.get(id_)

@@ -147,7 +147,7 @@ class MqttTarget:
 
     def check(self) -> Deferred[dict[str, Any]]:
         """Connect beside the running connection, and leave."""
-        probe = _Probe(self._context.reactor, self._settings.connect_timeout + 10)
+        probe = Probe(self._context.reactor, self._settings.connect_timeout + 10)
         return probe.run(self._make_link(probe))
 
     def status(self) -> dict[str, Any]:
@@ -206,7 +206,7 @@ class MqttTarget:
         self._context.event("integration.trouble", reason, "warning")
 
 
-class _Probe:
+class Probe:
     """Connects once and tells how it went."""
 
     def __init__(self, reactor: Any, patience: float) -> None:
@@ -231,9 +231,11 @@ class _Probe:
             self._done.callback({"ok": ok, "detail": detail})
 
     def on_up(self, limits: mqtt.Connected) -> None:
+        """It works."""
         self._answer(True, "connected")
 
     def on_lost(self, seqs: list[int], reason: str) -> None:
+        """It doesn't."""
         self._answer(False, reason)
 
     def __getattr__(self, name: str) -> Any:

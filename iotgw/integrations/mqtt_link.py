@@ -168,6 +168,10 @@ class Conversation(Protocol):
         elif written:
             self._owner.on_acknowledged(written)
 
+    def say(self, topic: bytes, payload: bytes) -> None:
+        """Publish with QoS 0, for nobody's account."""
+        self.transport.write(self.session.publish(topic, payload, 0)[1])
+
     def subscribe(self, filters: Sequence[tuple[str, int]]) -> None:
         """Ask for topics."""
         self.transport.write(self.session.subscribe(filters)[1])

@@ -8,6 +8,7 @@ from iotgw.integrations.delivery import DeliveryService
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.sftp import SftpType
+from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.model import IntegrationSpec, RetrySpec
 from tests.unit.integrations.worlds import Events, MemoryJournal, record
 
@@ -26,7 +27,7 @@ async def until(condition, seconds=20.0, what="the condition"):
 class Delivering:
     """One integration ``i1``; an async context manager."""
 
-    def __init__(self, type_, journal=None, types=(MqttType, HttpType, SftpType), **spec):
+    def __init__(self, type_, journal=None, types=(MqttType, HttpType, SftpType, ThingsBoardType), **spec):
         self.journal = journal or MemoryJournal()
         self.events = Events()
         self.downlinks = []

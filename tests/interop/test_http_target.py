@@ -122,4 +122,5 @@ async def test_a_response_may_carry_a_downlink(sink):
         await world.settled()
         world.store("a")
         await world.settled()
-        assert world.downlinks == [("default", "a", {"msg": {"interval": 60}})]
+        ((tenant, device, item),) = world.downlinks
+        assert (tenant, device, item.msg) == ("default", "a", {"interval": 60})

@@ -93,4 +93,5 @@ async def test_commands_from_a_topic_reach_the_downlink_queue(broker):
         ) as sender:
             sender.store("sn/1")
             await until(lambda: world.downlinks)
-        assert world.downlinks == [("default", "sn_1", {"msg": {"n": 1}})]
+        ((tenant, device, item),) = world.downlinks
+        assert (tenant, device, item.msg) == ("default", "sn_1", {"n": 1})

@@ -35,6 +35,7 @@ class MemoryJournal:
         self.lag = False
         self.queue = []
         self.reads = 0
+        self.held = {}
 
     @property
     def head(self):
@@ -46,6 +47,9 @@ class MemoryJournal:
 
     def integrations(self):
         return dict(self.cursors)
+
+    def hold(self, integration, max_age):
+        self.held[integration] = max_age
 
     def forget(self, integration):
         self.cursors.pop(integration, None)

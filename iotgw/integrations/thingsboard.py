@@ -1,0 +1,289 @@
+"""ThingsBoard as a target, by its MQTT gateway API: telemetry and attributes of many devices in batches;
+RPC and shared attributes come back into the downlink queue.
+
+https://thingsboard.io/docs/reference/gateway-mqtt-api/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from iotgw.extension import IntegrationContext
+from iotgw.integrations.breaker import Backoff
+from iotgw.integrations.mqtt import Probe
+from iotgw.integrations.mqtt_link import Greeting, Item, Link, client_id
+from iotgw.integrations.peer import Network, Tls, endpoint, networks
+from iotgw.integrations.verdict import DELIVERED, Apart, Retry, Unavailable, Verdict
+from iotgw.interfaces import IIntegration, IIntegrationType
+from iotgw.model import Kind, TelemetryRecord
+from iotgw.sealing import Secret
+from iotgw.wire import mqtt
+
+Settle = Callable[[Sequence[int], Verdict], None]
+
+TELEMETRY = b"v1/gateway/telemetry"
+ATTRIBUTES = b"v1/gateway/attributes"
+CONNECT = b"v1/gateway/connect"
+RPC = b"v1/gateway/rpc"
+ANNOUNCED = 100_000
+"""Devices that are remembered as announced; then all are announced again."""
+
+
+class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """ThingsBoard: a device there that is marked as a gateway, and its credentials."""
+
+    host: str
+    port: Annotated[int | None, Meta(description="1883, with TLS 8883.")] = None
+    token: Annotated[Secret, Meta(description="The gateway device's access token.")] = ""
+    client_id: Annotated[str, Meta(description="`{RND}` becomes eight random characters.")] = "iotgw-{RND}"
+    user: Annotated[str, Meta(description="With MQTT basic credentials, instead of `token`.")] = ""
+    password: Secret = ""
+    tls: Tls | None = None
+    batch_size: Annotated[int, Meta(ge=1, le=5000, description="The most messages of a PUBLISH.")] = 100
+    max_payload: Annotated[
+        int, Meta(ge=1024, description="Bytes of a PUBLISH; ThingsBoard takes 65,536 as it is delivered.")
+    ] = 60_000
+    window: Annotated[int, Meta(ge=1, le=1000, description="Batches in flight.")] = 10
+    keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
+    connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
+    downlinks: Annotated[
+        bool, Meta(description="Queue RPC and shared attributes for the device as downlinks.")
+    ] = True
+
+
+class _Body(Struct):
+    telemetry: Raw = Raw(b"[]")
+    attributes: Raw = Raw(b"{}")
+
+
+class _FromGateway(Struct):
+    device: str
+    data: Any = None
+
+
+_body = msgspec.json.Decoder(_Body).decode
+_from_gateway = msgspec.json.Decoder(_FromGateway).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class _Batch:
+    """What one send waits for."""
+
+    __slots__ = ("left", "refused", "seqs", "settle")
+
+    def __init__(self, seqs: list[int], settle: Settle) -> None:
+        self.seqs = seqs
+        self.settle = settle
+        self.left = 0
+        self.refused = ""
+
+
+def packed(parts: dict[str, list[bytes]], limit: int, form: Callable[[list[bytes]], bytes]) -> list[bytes]:
+    """JSON objects of ``name: form(values)``, each at most ``limit`` bytes where that can be."""
+    out: list[bytes] = []
+    members: list[bytes] = []
+    size = 2
+    for name, values in parts.items():
+        member = _encode(name) + b":" + form(values)
+        if members and size + len(member) + 1 > limit:
+            out.append(b"{" + b",".join(members) + b"}")
+            members, size = [], 2
+        members.append(member)
+        size += len(member) + 1
+    if members:
+        out.append(b"{" + b",".join(members) + b"}")
+    return out
+
+
+def _array(values: list[bytes]) -> bytes:
+    return b"[" + b",".join(value.strip()[1:-1] for value in values) + b"]"
+
+
+def _merged(values: list[bytes]) -> bytes:
+    if len(values) == 1:
+        return values[0]
+    merged: dict[str, Any] = {}
+    for value in values:
+        merged |= msgspec.json.decode(value)
+    return _encode(merged)
+
+
+@implementer(IIntegration)
+class ThingsBoardTarget:
+    """Publishes for many devices; see `ThingsBoardSettings`."""
+
+    whole = True
+
+    def __init__(
+        self, settings: ThingsBoardSettings, context: IntegrationContext, forbidden: Sequence[Network]
+    ) -> None:
+        self._settings = settings
+        self._context = context
+        self.max_batch = settings.batch_size
+        self.capacity = settings.batch_size * settings.window
+        self._wants = set(context.spec.route.wants)
+        self._batches: dict[int, _Batch] = {}
+        self._packet = 0
+        self._announced: set[str] = set()
+        port = settings.port or (8883 if settings.tls else 1883)
+        self._endpoint = endpoint(
+            context.reactor, settings.host, port, settings.tls, settings.connect_timeout, forbidden
+        )
+        self._link = self._make_link(self)
+
+    def _make_link(self, owner: Any) -> Link:
+        settings = self._settings
+        greeting = Greeting(
+            client_id(settings.client_id), mqtt.V311, settings.keepalive,
+            settings.token or settings.user or None, settings.password or None,
+        )  # fmt: skip
+        return Link(
+            self._context.reactor, self._endpoint, greeting, owner, Backoff(self._context.spec.retry)
+        )  # fmt: skip
+
+    # --- IIntegration
+
+    def start(self) -> Deferred[None]:
+        """Connect in the background."""
+        self._link.start()
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        """Disconnect."""
+        return self._link.stop()
+
+    def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
+        """Publish telemetry and attributes of a batch; devices that are new to the connection first."""
+        seqs = [record.seq for record in records]
+        up = self._link.up
+        if up is None:
+            settle(seqs, Unavailable(self._link.last_error or "not connected yet"))
+            return
+        batch = _Batch(seqs, settle)
+        items = [self._item(batch, topic, payload) for topic, payload in self._packets(records)]
+        if items:
+            up.publish(items, 1, False)
+        else:
+            settle(seqs, DELIVERED)
+
+    def check(self) -> Deferred[dict[str, Any]]:
+        """Connect beside the running connection, and leave."""
+        probe = Probe(self._context.reactor, self._settings.connect_timeout + 10)
+        return probe.run(self._make_link(probe))
+
+    def status(self) -> dict[str, Any]:
+        """Connected or not, and why not."""
+        up = self._link.up is not None
+        return {"state": "connected" if up else "connecting", "lastError": self._link.last_error or None}
+
+    # --- packets
+
+    def _packets(self, records: Sequence[TelemetryRecord]) -> list[tuple[bytes, bytes]]:
+        packets: list[tuple[bytes, bytes]] = []
+        telemetry: dict[str, list[bytes]] = {}
+        attributes: dict[str, list[bytes]] = {}
+        for record in records:
+            name = record.device_name
+            if record.kind is Kind.EVENT or not name:
+                continue
+            if name not in self._announced:
+                if len(self._announced) >= ANNOUNCED:
+                    self._announced.clear()
+                self._announced.add(name)
+                packets.append((CONNECT, _encode({"device": name, "type": record.device_type})))
+            body = _body(record.body)
+            if "telemetry" in self._wants and len(bytes(body.telemetry).strip()) > 2:
+                telemetry.setdefault(name, []).append(bytes(body.telemetry))
+            if "attributes" in self._wants and len(bytes(body.attributes).strip()) > 2:
+                attributes.setdefault(name, []).append(bytes(body.attributes))
+        limit = self._settings.max_payload
+        packets += [(TELEMETRY, payload) for payload in packed(telemetry, limit, _array)]
+        packets += [(ATTRIBUTES, payload) for payload in packed(attributes, limit, _merged)]
+        return packets
+
+    def _item(self, batch: _Batch, topic: bytes, payload: bytes) -> Item:
+        self._packet += 1
+        self._batches[self._packet] = batch
+        batch.left += 1
+        return self._packet, topic, payload, b""
+
+    # --- Owner
+
+    def on_up(self, limits: mqtt.Connected) -> None:
+        """The server said yes."""
+        self._announced.clear()
+        if self._settings.downlinks and self._link.up is not None:
+            self._link.up.subscribe([(RPC.decode(), 1), (ATTRIBUTES.decode(), 1)])
+        self._context.event("integration.connected", "connected to ThingsBoard", "info")
+        self._context.available()
+
+    def on_acknowledged(self, packets: list[int]) -> None:
+        """The server has these."""
+        for packet in packets:
+            batch = self._batches.pop(packet)
+            batch.left -= 1
+            if not batch.left:
+                self._end(batch)
+
+    def on_refused(self, packet: int, code: int, reason: str) -> None:
+        """The server doesn't take this one."""
+        self._batches[packet].refused = reason
+        self.on_acknowledged([packet])
+
+    def _end(self, batch: _Batch) -> None:
+        if not batch.refused:
+            batch.settle(batch.seqs, DELIVERED)
+        elif len(batch.seqs) > 1:
+            batch.settle(batch.seqs, Apart(batch.refused))
+        else:
+            batch.settle(batch.seqs, Retry(batch.refused))
+
+    def on_lost(self, packets: list[int], reason: str) -> None:
+        """The connection ended; a batch that wasn't acknowledged as a whole is sent again as a whole."""
+        batches = {id(self._batches[packet]): self._batches.pop(packet) for packet in packets}
+        for batch in batches.values():
+            batch.settle(batch.seqs, Unavailable(reason))
+
+    def on_message(self, message: mqtt.Arrived) -> None:
+        """An RPC request or changed shared attributes."""
+        try:
+            request = _from_gateway(message.payload)
+        except msgspec.DecodeError:
+            return
+        if self._context.downlink is None or not request.device:
+            return
+        is_rpc = message.topic == RPC.decode()
+        if is_rpc and not (isinstance(request.data, dict) and "method" in request.data):
+            return
+        kind = "rpc" if is_rpc else "attributes"
+        self._context.downlink(self._context.tenant, request.device, {"msgType": kind, "msg": request.data})
+        rpc_id = request.data.get("id") if is_rpc else None
+        if rpc_id is not None and self._link.up is not None:
+            # A sleeping device answers tomorrow; the caller learns that its request is kept until then.
+            answer = {"device": request.device, "id": rpc_id, "data": {"queued": True}}
+            self._link.up.say(RPC, _encode(answer))
+
+    def on_trouble(self, reason: str) -> None:
+        """The server refused our subscription."""
+        self._context.event("integration.trouble", reason, "warning")
+
+
+@implementer(IIntegrationType)
+class ThingsBoardType:
+    """The type ``thingsboard``. ``forbid`` are networks that no target may be in."""
+
+    name = "thingsboard"
+    settings = ThingsBoardSettings
+
+    def __init__(self, reactor: Any, forbid: Sequence[str] = ()) -> None:
+        self._forbidden = networks(forbid)
+
+    def build(self, settings: ThingsBoardSettings, context: IntegrationContext) -> ThingsBoardTarget:
+        """A target; raises SettingsError."""
+        return ThingsBoardTarget(settings, context, self._forbidden)

@@ -1,0 +1,68 @@
+"""Against mosquitto: what ThingsBoard's gateway API is sent, by its topics and documents."""
+
+import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet.threads import deferToThread
+
+from tests.peers.mosquitto import Mosquitto
+
+from .delivering import Delivering, until
+
+
+@pytest.fixture
+def broker(tmp_path):
+    with Mosquitto(tmp_path / "mosquitto") as broker:
+        yield broker
+
+
+def body(name, **telemetry):
+    import json
+
+    return json.dumps(
+        {"deviceName": name, "deviceType": "t", "attributes": {"fw": 1},
+         "telemetry": [{"ts": 1, "values": telemetry}]}
+    ).encode()  # fmt: skip
+
+
+@ensureDeferred
+async def test_a_batch_is_one_publish_for_many_devices(broker):
+    subscriber = await deferToThread(broker.subscribe, "v1/gateway/#")
+    configuration = {"host": "127.0.0.1", "port": broker.port, "token": "T", "downlinks": False}
+    async with Delivering("thingsboard", configuration=configuration) as world:
+        await until(lambda: world.stats()["target"]["state"] == "connected")
+        world.service.pause("i1")
+        world.store("a", body=body("a", x=1))
+        world.store("b", body=body("b", x=2))
+        world.store("a", body=body("a", x=3))
+        world.service.resume("i1")
+        stats = await world.settled()
+        assert stats["delivered"] == 3
+        await until(lambda: len(subscriber.messages) >= 4)
+        by_topic = {}
+        for (topic, _), document in zip(subscriber.messages, subscriber.documents, strict=True):
+            by_topic.setdefault(topic.removeprefix("v1/gateway/"), []).append(document)
+        assert [d["device"] for d in by_topic["connect"]] == ["a", "b"]
+        assert by_topic["telemetry"] == [
+            {"a": [{"ts": 1, "values": {"x": 1}}, {"ts": 1, "values": {"x": 3}}],
+             "b": [{"ts": 1, "values": {"x": 2}}]}
+        ]  # fmt: skip
+        assert by_topic["attributes"] == [{"a": {"fw": 1}, "b": {"fw": 1}}]
+    subscriber.close()
+
+
+@ensureDeferred
+async def test_rpc_comes_back_as_a_downlink(broker):
+    subscriber = await deferToThread(broker.subscribe, "v1/gateway/rpc")
+    configuration = {"host": "127.0.0.1", "port": broker.port, "token": "T"}
+    async with Delivering("thingsboard", configuration=configuration) as world:
+        await until(lambda: world.stats()["target"]["state"] == "connected")
+        request = '{"device":"a","data":{"id":7,"method":"setInterval","params":60}}'
+        sender = {"host": "127.0.0.1", "port": broker.port, "topic": "v1/gateway/rpc"}
+        async with Delivering("mqtt", configuration=sender, format="template", template=request) as server:
+            server.store("x")
+            await until(lambda: world.downlinks)
+        ((_, device, item),) = world.downlinks
+        assert (device, item.msg_type, item.msg["method"]) == ("a", "rpc", "setInterval")
+        await until(lambda: len(subscriber.messages) >= 2)
+        assert subscriber.documents[-1] == {"device": "a", "id": 7, "data": {"queued": True}}
+    subscriber.close()
