@@ -49,7 +49,9 @@ DIALECTS = (
     Dialect("thingsboard-decoder", "DOWNLINK", "Decoder", "thingsboard-encoder", native=True),
     Dialect("thingsboard-body", "DOWNLINK", "", "thingsboard-encoder", _ENCODER, native=True),
 )
-ENTRIES = tuple(sorted({d.entry for d in DIALECTS} - {"", "module.exports"}))
+BESIDE = ("normalizeUplink", "decodeDownlink")
+"""What TS013 scripts may define besides."""
+ENTRIES = (*sorted({d.entry for d in DIALECTS} - {"", "module.exports"}), *BESIDE)
 NAMES = tuple(sorted({d.name for d in DIALECTS}))
 
 

@@ -45,6 +45,9 @@ class Options(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_
         list[str], Meta(description="Keys that are sent on only when their value has changed.")
     ] = []
     variables: Annotated[dict[str, Any], Meta(description="What a script finds as `input.variables`.")] = {}
+    normalized: Annotated[
+        bool, Meta(description="Take what `normalizeUplink` (TS013) makes of `decodeUplink`'s data.")
+    ] = False
     template: Template = Template()
 
 

@@ -75,8 +75,8 @@ class Slot:
         self.pid = 0
         self.known: set[int] = set()
         """Converters that the present worker has been told of."""
-        self.states: set[str] = set()
-        """Devices whose state it has."""
+        self.states: dict[str, bytes] = {}
+        """What it knows of devices' states, by place."""
         self._pool = pool
         self._more = more
         self._depth = depth

@@ -45,17 +45,17 @@ class Forget(Struct, frozen=True, array_like=True, tag=2):
 
 
 class Call(Struct, frozen=True, array_like=True, gc=False):
-    """One conversion. ``device`` is whose state it may use; empty for none."""
+    """One conversion. ``place`` names the state that it may use; empty for none."""
 
     converter: int
     payload: bytes
     metadata: bytes
     received_ms: int
-    device: str = ""
+    place: str = ""
 
 
 class Run(Struct, frozen=True, array_like=True, tag=3):
-    """Convert these in order. ``states`` are kept properties by device that this worker doesn't have yet.
+    """Convert these in order. ``states`` are those that this worker doesn't have.
 
     ``careful`` runs are of a script that has died: first under an engine that can say where it hangs.
     """
@@ -75,7 +75,7 @@ class Try(Struct, frozen=True, array_like=True, tag=4):
 
 
 class Done(Struct, frozen=True, array_like=True, tag=5):
-    """The results of a `Run`, as many as it had calls; ``states`` are changed properties by device."""
+    """The results of a `Run`, as many as it had calls; ``states`` are those that changed."""
 
     seq: int
     results: list[Conversion]

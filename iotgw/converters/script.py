@@ -29,6 +29,9 @@ LIMITS = (TIME_LIMIT, MEMORY_LIMIT)
 HEAP = 64 << 20
 """Bytes of a QuickJS context's heap."""
 
+MAX_STATE = 16 << 10
+"""Bytes of what a script may keep of one device, as JSON."""
+
 Engines = dict[str, Callable[[float, int], Engine]]
 """Engines by name; see `iotgw.converters.engines.available`."""
 Arm = Callable[[float], None]
@@ -96,7 +99,13 @@ class Script:
         conversion = Conversion(
             tuple(checked.outputs), None, tuple(warnings + checked.warnings), logs, tuple(checked.acks)
         )
-        return conversion, msgspec.json.encode(also["state"]) if also and "state" in also else b""
+        if not also or "state" not in also:
+            return conversion, b""
+        new_state = msgspec.json.encode(also["state"])
+        if len(new_state) > MAX_STATE:
+            problem = f"expected at most {MAX_STATE} bytes of state per device, got {len(new_state)}"
+            return Conversion(error=ConversionError(problem, name="StateError"), logs=logs), b""
+        return conversion, new_state
 
     def call(self, arguments: str) -> tuple[Any, dict[str, Any], ConversionError | None]:
         """Run the script on the runtime's arguments: its result, what else happened, or an error."""
@@ -171,6 +180,7 @@ def too_long(version: ConverterVersion) -> str:
 
 def load_order(dialect: Dialect, version: ConverterVersion) -> str:
     """The argument of the runtime's ``load``."""
+    options = read(version.options)
     return json.dumps(
         {
             "shape": "functions" if dialect.entry else "body",
@@ -179,7 +189,8 @@ def load_order(dialect: Dialect, version: ConverterVersion) -> str:
             "names": ENTRIES,
             "entry": dialect.entry,
             "source": version.script,
-            "variables": read(version.options).variables,
+            "variables": options.variables,
+            "normalized": options.normalized,
         }
     )
 

@@ -20,7 +20,7 @@ from iotgw.converters.breaker import STRIKES, Breaker
 from iotgw.converters.options import read
 from iotgw.converters.pool import Pool, Slot, Work
 from iotgw.converters.protocol import Call, Define, Done, Forget, Run, Tried, Try, frame
-from iotgw.converters.state import MemoryStates, device_of
+from iotgw.converters.state import MemoryStates, States, device_of, parts_of, place_of
 from iotgw.errors import ConversionFailed, SettingsError
 from iotgw.interfaces import IConverters
 from iotgw.model import Conversion, ConversionError, ConverterSpec, ConverterVersion, Job
@@ -120,25 +120,31 @@ class _RunWork:
             if loaded.number not in known:
                 known.add(loaded.number)
                 parts.append(frame(Define(loaded.number, loaded.version)))
-            device = ""
-            if loaded.keeps_state:
-                device = device_of(job.metadata)
-                place = f"{loaded.number}/{device}"
-                if device and place not in slot.states:
-                    slot.states.add(place)
-                    kept = self._line.service.states.get(loaded.version.tenant, loaded.version.id, device)
-                    if kept:
-                        states[place] = kept
-            calls.append(Call(loaded.number, job.payload, job.metadata, job.received_ms, device))
+            place = self._state(slot, job, loaded, states) if loaded.keeps_state else ""
+            calls.append(Call(loaded.number, job.payload, job.metadata, job.received_ms, place))
         parts.append(frame(Run(seq, calls, states, self._line.is_careful)))
         return b"".join(parts)
+
+    def _state(self, slot: Slot, job: Job, loaded: _Loaded, states: dict[str, bytes]) -> str:
+        """Whose state a job uses; what the worker does not know of it goes into ``states``."""
+        device = device_of(job.metadata)
+        if not device:
+            return ""
+        version = loaded.version
+        place = place_of(version.tenant, version.id, device)
+        kept = self._line.service.states.get(version.tenant, version.id, device)
+        # what the worker itself has changed in a frame under way is newer, and not known here yet
+        if slot.states.get(place, b"") != kept:
+            slot.states[place] = states[place] = kept
+        return place
 
     def done(self, reply: Done | Tried) -> None:
         """See `iotgw.converters.pool.Work`."""
         assert isinstance(reply, Done)
         service = self._line.service
-        if reply.states:
-            service.keep(self._tasks, reply.states)
+        for place, state in reply.states.items():
+            self._line.slot.states[place] = state
+            service.states.put(*parts_of(place), state)
         for task, conversion in zip(self._tasks, reply.results, strict=True):
             loaded = task[3]
             if self._line.is_careful:
@@ -216,10 +222,10 @@ class ConverterService:
         time_limit: float = 0.25,
         memory_limit: int = 256 << 20,
         report: Report | None = None,
-        states: Any = None,
+        states: States | None = None,
     ) -> None:
         self.pool = Pool(reactor, memory_limit)
-        self.states = states if states is not None else MemoryStates()
+        self.states: States = states if states is not None else MemoryStates()
         self.time_limit = time_limit
         self._reactor = reactor
         self._report = report
@@ -243,7 +249,7 @@ class ConverterService:
 
     def stop(self) -> Deferred[None]:
         """End every worker; what is under way is forgotten (it is in the journal)."""
-        return self.pool.stop()
+        return self.states.stop().addBoth(lambda _: self.pool.stop())
 
     def status(self) -> dict[str, Any]:
         """For the API and metrics: engines, and per worker what waits and how often it died."""
@@ -399,9 +405,8 @@ class ConverterService:
         del self._loaded[key]
         self._script_bytes -= len(loaded.version.script)
         loaded.home.converters -= 1
-        if not loaded.pending:
-            for slot in self.pool.slots.values():
-                slot.tell(loaded.number, frame(Forget(loaded.number)))
+        for slot in self.pool.slots.values():
+            slot.tell(loaded.number, frame(Forget(loaded.number)))
 
     def route(self, task: _Task) -> None:
         """A task that found its converter to be a suspect."""
@@ -481,14 +486,6 @@ class ConverterService:
         log.info("converter {key}: {message}", key=loaded.version.key, message=message)
         if self._report is not None:
             self._report(type_, loaded.version, message, severity)
-
-    def keep(self, tasks: list[_Task], states: dict[str, bytes]) -> None:
-        """Scripts have changed what they keep of their devices."""
-        versions = {loaded.number: loaded.version for _, _, _, loaded in tasks}
-        for place, state in states.items():
-            number, _, device = place.partition("/")
-            version = versions[int(number)]
-            self.states.put(version.tenant, version.id, device, state)
 
 
 def _fatal(cause: str, time_limit: float) -> ConversionError:

@@ -38,12 +38,13 @@ from iotgw.converters.protocol import (
     frame,
     orders,
 )
-from iotgw.converters.script import HEAP, LIMITS, MEMORY_LIMIT, LoadFailed, Script, load
-from iotgw.model import Conversion, ConversionError, ConverterVersion
+from iotgw.converters.script import HEAP, LIMITS, LoadFailed, Script, load
+from iotgw.model import Conversion, ConverterVersion
 
 MAX_CONTEXTS = 128
 """Contexts kept; each costs a few hundred KB. The least recently used one goes first."""
-MAX_STATES = 10_000
+STATE_BYTES = 16 << 20
+"""States kept here; beyond, the worker is replaced by one that knows none."""
 GRACE = 0.03
 """QuickJS stops a script at its limit by itself; the kernel waits this much longer, in seconds."""
 LOADING = 0.05
@@ -52,9 +53,6 @@ LOADING = 0.05
 
 SLOW = 0.004
 """A call this long, in seconds, may have taken much memory; a shorter one can't have."""
-TOO_MUCH_MEMORY = ConversionError(
-    f"the script needs more memory than it may have ({HEAP >> 20} MB)", name=MEMORY_LIMIT
-)
 
 
 def _peak() -> int:
@@ -78,7 +76,8 @@ class Worker:
         self._armed = (0.0, 0.0)
         self._versions: dict[int, ConverterVersion] = {}
         self._scripts: OrderedDict[int, Script] = OrderedDict()
-        self._states: OrderedDict[tuple[int, str], bytes] = OrderedDict()
+        self._states: dict[str, bytes] = {}
+        self._state_bytes = 0
         self._last_values = LastValues()
         self.engines = available()
         PROGRESS.pack_into(progress, 0, 0, BETWEEN)
@@ -96,7 +95,8 @@ class Worker:
                     self._send(self._try(order))
                 else:
                     self._forget(order)
-                if self._is_spent or _peak() > self._recycle_at:
+                self._peak_seen = _peak()
+                if self._is_spent or self._peak_seen > self._recycle_at:
                     return RECYCLE
         except MemoryError:
             return OUT_OF_MEMORY
@@ -123,9 +123,8 @@ class Worker:
     # --- orders ---
 
     def _run(self, run: Run) -> Done:
-        for device, state in run.states.items():
-            number, _, name = device.partition("/")
-            self._states[int(number), name] = state
+        for place, state in run.states.items():
+            self._keep(place, state)
         results: list[Conversion] = []
         changed: dict[str, bytes] = {}
         for index, call in enumerate(run.calls):
@@ -137,9 +136,7 @@ class Worker:
 
     def _convert(self, call: Call, is_suspect: bool, changed: dict[str, bytes]) -> Conversion:
         version = self._versions[call.converter]
-        state = b""
-        if call.device:
-            state = self._states.get((call.converter, call.device), b"{}")
+        state = (self._states.get(call.place) or b"{}") if call.place else b""
         if is_suspect:
             verdict = careful(version, call, state, self.engines, self.arm)
             if verdict is not None:
@@ -150,28 +147,23 @@ class Worker:
             return Conversion(error=failed.error, logs=failed.logs)
         started = self.allow(self._limit(version))
         conversion, new_state = script.convert(call.payload, call.metadata, call.received_ms, state)
-        if monotonic() - started > SLOW and self._has_grown():
-            conversion = Conversion(error=TOO_MUCH_MEMORY)
+        if monotonic() - started > SLOW and _peak() - self._peak_seen > HEAP >> 10:
+            # what it took from the system is not given back: make room for a new worker, which is told of what
+            raise MemoryError
         if conversion.error is not None and conversion.error.name in LIMITS:
             self._scripts.pop(call.converter, None)  # whatever it hoards goes with its context
         if new_state:
-            self._states[call.converter, call.device] = new_state
-            self._states.move_to_end((call.converter, call.device))
-            if len(self._states) > MAX_STATES:
-                self._states.popitem(last=False)
-            changed[f"{call.converter}/{call.device}"] = new_state
+            self._keep(call.place, new_state)
+            changed[call.place] = new_state
         if conversion.error is not None and script.engine.name == "duktape":
             conversion = bench.with_column(script, conversion, call, state, self.engines, self.arm)
         return conversion
 
-    def _has_grown(self) -> bool:
-        """Whether memory grew by more since the last look than one script may have."""
-        peak = _peak()
-        grown, self._peak_seen = peak - self._peak_seen, peak
-        if grown <= HEAP >> 10:
-            return False
-        self._is_spent = True  # what it took from the system is not given back: a new worker is cheaper
-        return True
+    def _keep(self, place: str, state: bytes) -> None:
+        self._state_bytes += len(place) + len(state) - len(self._states.get(place, b""))
+        self._states[place] = state
+        if self._state_bytes > STATE_BYTES:
+            self._is_spent = True  # the gateway has them all; the next worker is given what it needs
 
     def _limit(self, version: ConverterVersion) -> float:
         return version.time_limit + (GRACE if version.engine == "quickjs" else 0.0)

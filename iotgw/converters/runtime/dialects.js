@@ -32,10 +32,14 @@ function lobaroInput(payload, metadata) {
 
 var adapters = {
   'thingsboard': function (fn) { return fn; },
-  'ts013': function (fn) {
+  // TS013 normalizeUplink takes what decodeUplink made of it
+  'ts013': function (fn, normalize) {
     return function (payload, metadata, received) {
-      return fn({bytes: payload, fPort: portOf(metadata), recvTime: new NewDate(received),
-                 variables: variablesOf(metadata)});
+      var made = fn({bytes: payload, fPort: portOf(metadata), recvTime: new NewDate(received),
+                     variables: variablesOf(metadata)});
+      if (!normalize || !made || !made.data || (made.errors && made.errors.length)) return made;
+      var normal = normalize({data: made.data, fPort: portOf(metadata), variables: variablesOf(metadata)});
+      return {data: normal.data, errors: normal.errors, warnings: (made.warnings || []).concat(normal.warnings || [])};
     };
   },
   'chirpstack-v3': function (fn) {

@@ -167,7 +167,7 @@ function instantiate(spec) {
   }
   if (spec.entry) {
     if (typeof found[spec.entry] !== 'function') return refuse('expected a function ' + spec.entry);
-    invoke = adapters[spec.dialect](found[spec.entry]);
+    invoke = adapters[spec.dialect](found[spec.entry], spec.normalized ? found.normalizeUplink : null);
   }
   return stringify({names: names, logs: logs});
 }

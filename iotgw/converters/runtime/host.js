@@ -153,7 +153,9 @@ give('Parser', {
   newPartial: function (key) { setter('partial')(partKey(key), {t: call.received, b: ''}); },
   joinPartial: function (bytes, key) {
     var held = stateOf('partial')[partKey(key)];
-    var all = (held ? decodeBase64(held.b) : []).concat([].slice.call(bytes));
+    // what was not completed within a day never will be
+    var open = held && call.received - held.t < 86400000;
+    var all = (open ? decodeBase64(held.b) : []).concat([].slice.call(bytes));
     setter('partial')(partKey(key), {t: call.received, b: encodeBase64(all)});
     return all;
   },
