@@ -29,6 +29,7 @@ from iotgw.datasources.coap import CoapType
 from iotgw.datasources.coap_vendor import DraginoCoapType, LobaroCoapType
 from iotgw.datasources.dragino import DraginoType, DraginoUdpType
 from iotgw.datasources.lobaro import LobaroUdpType
+from iotgw.datasources.mqtt import MqttType as MqttDatasourceType
 from iotgw.datasources.rest import HttpType as HttpDatasourceType
 from iotgw.datasources.tcp import TcpType
 from iotgw.datasources.tekelek import TekelekType
@@ -56,7 +57,9 @@ from iotgw.store.registry import Registry
 from iotgw.store.trim import Limits
 from iotgw.versions import ConverterVersions
 
-DATASOURCES = (TekelekType, DraginoType, DraginoUdpType, LobaroUdpType, TcpType, UdpType)
+DATASOURCES = (
+    TekelekType, DraginoType, DraginoUdpType, LobaroUdpType, TcpType, UdpType, MqttDatasourceType,
+)  # fmt: skip
 """Besides the CoAP types, which share their ports, and HTTP, which shares the API's listener."""
 INTEGRATIONS = (HttpType, MqttType, SftpType, ThingsBoardType)
 

@@ -15,9 +15,11 @@ from typing import Annotated, Any, Protocol
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from iotgw.datasources.sampling import Sampled
 from iotgw.extension import DatasourceContext
@@ -75,8 +77,12 @@ class Session(Protocol):
         """The connection is gone; ``clean`` when it was closed in good order."""
 
 
+@implementer(IHalfCloseableProtocol)
 class Connection(TwistedProtocol):
-    """One device's connection."""
+    """One device's connection.
+
+    A peer that closes its side only is still answered; then ours is closed, too.
+    """
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -89,7 +95,9 @@ class Connection(TwistedProtocol):
         self._admitted = False
         self._timer: Any = None
         self._waiting: deque[tuple[bytes, Metadata, Callable[[Answer], None]]] = deque()
+        self._unanswered = 0
         self._is_paused = False
+        self._is_half_closed = False
         self.is_open = False
 
     # --- Twisted ---
@@ -127,9 +135,19 @@ class Connection(TwistedProtocol):
             self._timer.cancel()
         self._listener.gone(self)
         if self.session is not None:
-            if was_open:
+            if was_open and not self._is_half_closed:
                 self.session.ended()
             self.session.closed(reason.check(ConnectionDone) is not None)
+
+    def readConnectionLost(self) -> None:
+        """The peer has said everything."""
+        self._is_half_closed = True
+        if self.session is not None and self.is_open:
+            self.session.ended()
+        self.close_if_done()
+
+    def writeConnectionLost(self) -> None:
+        """We never close our side only."""
 
     def _proxied(self, data: bytes) -> bytes:
         """Takes the PROXY header off; what follows it is the device's."""
@@ -188,6 +206,7 @@ class Connection(TwistedProtocol):
     def submit(self, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None]) -> None:
         """Hand a message to the gateway; in order, and later when it is full. ``answer`` never hears BUSY."""
         self._listener.counts["frames"] += 1
+        self._unanswered += 1
         self._waiting.append((payload, metadata, answer))
         self._hand_over()
 
@@ -225,6 +244,15 @@ class Connection(TwistedProtocol):
                 self.transport.pauseProducing()  # type: ignore[union-attr]
             self.intake.when_room(self._go_on)
 
+    def answered(self) -> None:
+        """The gateway has answered one message."""
+        self._unanswered -= 1
+
+    def close_if_done(self) -> None:
+        """Close, if the peer has said everything and heard of everything."""
+        if self._is_half_closed and not self._unanswered:
+            self.close()
+
     def again(
         self, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None], after: float
     ) -> None:
@@ -250,7 +278,9 @@ def _retrying(
         if result.status is Status.BUSY:
             connection.again(payload, metadata, answer, result.retry_after or 1.0)
         else:
+            connection.answered()
             answer(result)
+            connection.close_if_done()
 
     return answered
 

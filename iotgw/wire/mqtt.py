@@ -39,6 +39,7 @@ class Connected(Struct, frozen=True):
     maximum_packet: int = 268_435_455
     keepalive: int | None = None
     client_id: str = ""
+    session_present: bool = False
 
 
 class Refused(Struct, frozen=True):
@@ -63,12 +64,15 @@ class NotTaken(Struct, frozen=True):
 
 
 class Arrived(Struct, frozen=True):
-    """A PUBLISH from the server; its acknowledgement is among `Session.to_send`."""
+    """A PUBLISH from the server; its acknowledgement is among `Session.to_send`, or with ``hold`` up to the
+    user: `Session.acknowledge` with its ``id``."""
 
     topic: str
     payload: bytes
     qos: int
     retain: bool
+    id: int = 0
+    duplicate: bool = False
 
 
 class Subscribed(Struct, frozen=True):
@@ -152,9 +156,15 @@ def content_type(value: str) -> bytes:
 
 
 class Session:
-    """One connection's conversation, from CONNECT to its end."""
+    """One connection's conversation, from CONNECT to its end.
 
-    def __init__(self, version: int = V311) -> None:
+    With ``hold``, what arrives is acknowledged by `acknowledge` only. ``received`` holds the identifiers of
+    QoS 2 messages between PUBREC and PUBREL; it belongs to the session that outlives connections (§4.3.3).
+    """
+
+    def __init__(self, version: int = V311, hold: bool = False, received: set[int] | None = None) -> None:
+        self._hold = hold
+        self._received = received if received is not None else set()
         self._five = version == V5
         self._version = version
         self._buffer = bytearray()
@@ -173,9 +183,11 @@ class Session:
         password: str | bytes | None = None,
         will: Will | None = None,
         receive_maximum: int = 100,
+        clean: bool = True,
+        expiry: int = 0,
     ) -> bytes:
-        """CONNECT with a clean session (§3.1)."""
-        flags = 0x02
+        """CONNECT (§3.1); ``expiry`` is how long the server keeps an unclean session of MQTT 5, in seconds."""
+        flags = 0x02 if clean else 0
         body = [_text(client_id)]
         if will is not None:
             flags |= 0x04 | will.qos << 3 | (0x20 if will.retain else 0)
@@ -187,6 +199,8 @@ class Session:
             flags |= 0x40
             body.append(_text(password))
         properties = b"\x21" + receive_maximum.to_bytes(2, "big") + b"\x27" + MAX_PACKET.to_bytes(4, "big")
+        if expiry:
+            properties += b"\x11" + expiry.to_bytes(4, "big")
         head = _text("MQTT") + bytes((self._version, flags)) + keepalive.to_bytes(2, "big")
         if self._five:
             head += varint(len(properties)) + properties
@@ -219,6 +233,15 @@ class Session:
         content = id_.to_bytes(2, "big") + (b"\x00" if self._five else b"")
         content += b"".join(_text(filter_) + bytes((qos,)) for filter_, qos in filters)
         return id_, b"\x82" + varint(len(content)) + content
+
+    def acknowledge(self, message: Arrived) -> bytes:
+        """What to send when a held message has been taken: PUBACK or PUBREC, nothing for QoS 0."""
+        if not message.qos:
+            return b""
+        if message.qos == 2:
+            self._received.add(message.id)
+        answer = PUBACK if message.qos == 1 else PUBREC
+        return bytes((answer << 4, 2)) + message.id.to_bytes(2, "big")
 
     def _take_id(self) -> int:
         id_, unfinished = self._next_id, self._unfinished
@@ -282,9 +305,12 @@ class Session:
         if kind in (PUBACK, PUBCOMP, PUBREC):
             self._acknowledged(kind, body, events, done)
         elif kind == PUBLISH:
-            events.append(self._arrived(first, body))
+            arrived = self._arrived(first, body)
+            if arrived is not None:
+                events.append(arrived)
         elif kind == PUBREL:
             id_ = _two(body, 0, "PUBREL")
+            self._received.discard(id_)
             self._out.append(b"\x70\x02" + id_.to_bytes(2, "big"))
         elif kind == CONNACK:
             events.append(self._connack(body))
@@ -309,6 +335,8 @@ class Session:
             reasons = REASONS if self._five else REASONS_311
             return Refused(code, reasons.get(code, f"code {code}"))
         self.connected = True
+        if not body[0] & 1:
+            self._received.clear()
         properties, _ = self._properties(body, 2)
         return Connected(
             receive_maximum=properties.get(0x21, 65535) or 65535,
@@ -317,6 +345,7 @@ class Session:
             maximum_packet=properties.get(0x27, 268_435_455),
             keepalive=properties.get(0x13),
             client_id=str(properties.get(0x12, "")),
+            session_present=bool(body[0] & 1),
         )
 
     def _acknowledged(self, kind: int, body: bytes, events: list[Event], done: list[int]) -> None:
@@ -336,7 +365,8 @@ class Session:
             self._unfinished.discard(id_)
             done.append(id_)
 
-    def _arrived(self, first: int, body: bytes) -> Arrived:
+    def _arrived(self, first: int, body: bytes) -> Arrived | None:
+        """A PUBLISH; None for a QoS 2 message that was taken already."""
         qos = first >> 1 & 3
         size = _two(body, 0, "PUBLISH")
         place = 2 + size
@@ -346,13 +376,16 @@ class Session:
             topic = body[2:place].decode()
         except UnicodeDecodeError as error:
             raise ProtocolError("MQTT: the topic of a PUBLISH is not UTF-8") from error
+        id_ = 0
         if qos:
             id_ = _two(body, place, "PUBLISH")
             place += 2
-            answer = PUBACK if qos == 1 else PUBREC
-            self._out.append(bytes((answer << 4, 2)) + id_.to_bytes(2, "big"))
         _, place = self._properties(body, place)
-        return Arrived(topic, body[place:], qos, bool(first & 1))
+        message = Arrived(topic, body[place:], qos, bool(first & 1), id_, bool(first & 8))
+        is_known = qos == 2 and id_ in self._received
+        if qos and (is_known or not self._hold):
+            self._out.append(self.acknowledge(message))
+        return None if is_known else message
 
     def _properties(self, body: bytes, place: int) -> tuple[dict[int, Any], int]:
         """Properties at ``place``, the last of each kind, and where they end."""

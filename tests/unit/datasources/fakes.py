@@ -135,6 +135,9 @@ class FakeDevice:
     def is_paused(self) -> bool:
         return self.transport.producerState == "paused"
 
+    def half_close(self) -> None:
+        self.protocol.readConnectionLost()
+
     def hang_up(self) -> None:
         self.protocol.connectionLost(Failure(ConnectionDone()))
 

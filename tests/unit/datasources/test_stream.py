@@ -210,6 +210,27 @@ def test_a_downlink_leaves_at_once_while_the_connection_is_open():
     assert field.intake.sessions == {}
 
 
+def test_a_peer_that_closes_its_side_is_answered_before_ours_is_closed():
+    field = Field(identity="address")
+    field.intake.auto = False
+    field.intake.put("192.0.2.7", b"go")
+    device = field.connect()
+    device.send(b"one\ntwo")
+    device.half_close()
+    assert field.lines == [b"one", b"two"] and not device.is_closed
+    field.intake.answer(0)
+    assert device.read() == b"go" and not device.is_closed
+    field.intake.answer(1)
+    assert device.is_closed
+
+
+def test_a_peer_that_closes_its_side_without_a_word_is_closed():
+    field = Field()
+    device = field.connect()
+    device.half_close()
+    assert device.is_closed
+
+
 def test_stop_waits_for_the_last_connection():
     field = Field()
     field.source._port = _Port()

@@ -1,0 +1,196 @@
+"""Every vendor frame that the facts hold, through the running gateway: in over TCP or UDP, with the shipped
+resources and bundled converters, seen at an HTTP server and at an MQTT broker."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.peers.gateway import Gateway
+from tests.peers.process import free_port, free_udp_port, wait_until
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = ROOT / "iotgw" / "converters" / "library"
+PORTS = {"5683": free_udp_port, "55345": free_port, "5600": free_port, "1064": free_udp_port}
+
+
+def vectors(name):
+    return json.loads((LIBRARY / name / "vectors.json").read_text())
+
+
+def shipped_resources():
+    """``etc/resources.toml`` on ports of the test's own; the port that took each one's place."""
+    text = (ROOT / "etc" / "resources.toml").read_text()
+    ports = {}
+    for port, free in PORTS.items():
+        ports[port] = free()
+        text, count = re.subn(rf"port = {port}\b", f"port = {ports[port]}", text)
+        assert count == 1, port
+    return text, {int(port): taken for port, taken in ports.items()}
+
+
+@pytest.fixture
+def field(tmp_path, http_sink, mosquitto):
+    resources, ports = shipped_resources()
+    with Gateway(tmp_path / "gateway", resources).start() as gateway:
+        gateway.ports = ports
+        gateway.create("integrations", name="http", type="http", configuration={"url": http_sink.url})
+        gateway.create(
+            "integrations", name="mqtt", type="mqtt",
+            configuration={"host": "127.0.0.1", "port": mosquitto.port, "topic": "up/{{ deviceName }}"},
+        )  # fmt: skip
+        yield gateway
+
+
+def send(port, data, size=0):
+    """Send over TCP in pieces, hang up when the server has answered or has nothing to say."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(data), size or len(data)):
+            connection.sendall(data[start : start + (size or len(data))])
+        connection.shutdown(socket.SHUT_WR)
+        heard = b""
+        while more := connection.recv(4096):
+            heard += more
+    return heard
+
+
+def readings(document):
+    """Who, and what was read: without times, which count from when a frame came."""
+    telemetry = document["telemetry"]
+    telemetry = telemetry if isinstance(telemetry, list) else [telemetry]
+    values = [entry.get("values", entry) for entry in telemetry]
+    return document["deviceName"], document["deviceType"], document.get("attributes", {}), values
+
+
+def canonical(documents):
+    """Texts that are the same for the same readings; 3 and 3.0 are."""
+    texts = (json.dumps(readings(document), sort_keys=True) for document in documents)
+    return sorted(json.dumps(json.loads(text, parse_int=float)) for text in texts)
+
+
+def assert_arrived(sink, broker, expected):
+    """The sink and the broker have exactly these outputs, in whatever order of devices."""
+    wanted = canonical(expected)
+    wait_until(lambda: len(sink.documents) >= len(wanted), 30, "every output at the web server")
+    assert canonical(sink.documents) == wanted
+    wait_until(lambda: len(broker.documents) >= len(wanted), 30, "every output at the broker")
+    assert canonical(broker.documents) == wanted
+
+
+@pytest.mark.parametrize("size", [0, 1, 7])
+def test_every_tekelek_frame(field, http_sink, mosquitto, size):
+    cases = [case for name in ("tekelek/ultrasonic", "tekelek/logger") for case in vectors(name)]
+    cases = [case for case in cases if case["metadata"].keys().isdisjoint({"tankHeight", "s26", "identity"})]
+    assert len(cases) == 40
+    with mosquitto.subscribe("up/#") as broker:
+        for case in cases:
+            heard = send(field.ports[55345], bytes.fromhex(case["payload"]), size)
+            assert heard.endswith(b",R3=ACTIVE,R1=80\r\n")
+        assert_arrived(http_sink, broker, [case["output"] for case in cases])
+
+
+DRAGINO = (
+    "cpn01",
+    "n95s31b",
+    "nbsn95",
+    "ndds75",
+    "nds01",
+    "nds03a",
+    "nlms01",
+    "nmds200",
+    "nse01",
+    "ps-nb",
+    "sw3l",
+    "generic",
+)
+
+
+@pytest.mark.parametrize("size", [0, 1, 7])
+def test_every_dragino_frame(field, http_sink, mosquitto, size):
+    """Frames that several models could have sent go to a datasource each that says the model."""
+    by_model = {}
+    for name in DRAGINO:
+        for case in vectors(f"dragino/{name}"):
+            facts = case["metadata"]
+            is_told = (
+                "deviceModelSource" in facts
+                or "deviceModel" not in facts
+                or facts["generation"] in ("KW", "JSON")
+            )
+            by_model.setdefault("" if is_told else facts["deviceModel"], []).append(case)
+    shipped = field.api("GET", "/datasources/dragino").json
+    with mosquitto.subscribe("up/#") as broker:
+        for model, cases in by_model.items():
+            port = field.ports[5600]
+            if model:
+                port = free_port()
+                field.create(
+                    "datasources", name=model, type="dragino", converter=shipped["converter"],
+                    converters=shipped["converters"], configuration={"port": port, "devices": devices(cases, model)},
+                )  # fmt: skip
+            for case in cases:
+                send(port, bytes.fromhex(case["payload"]), size)
+        assert_arrived(http_sink, broker, [case["output"] for cases in by_model.values() for case in cases])
+
+
+def devices(cases, model):
+    return {case["output"]["deviceName"]: {"model": model} for case in cases}
+
+
+def test_lobaro_s_documented_datagram(field, http_sink, mosquitto):
+    field.api("PATCH", "/datasources/lobaro-udp", {"enabled": True})
+    case = vectors("lobaro/wmbus")[0]
+    expected = json.loads(json.dumps(case["output"]))
+    # over this port an envelope without q is of the kind "udp"
+    values = expected["telemetry"][0]["values"]
+    expected["telemetry"][0]["values"] = {
+        **{f"udp.{key}": values[key] for key in ("rssi", "vbat", "temperature", "monitor", "telegram")},
+        "batteryVolts": values["batteryVolts"],
+    }
+    with mosquitto.subscribe("up/#") as broker, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        for _ in range(2):
+            device.sendto(bytes.fromhex(case["payload"]), ("127.0.0.1", field.ports[1064]))
+        assert_arrived(http_sink, broker, [expected])
+    status = field.api("GET", "/datasources/lobaro-udp").json
+    assert status["status"]["duplicates"] == 1
+
+
+BAD = {
+    "another protocol": (b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", "expected a Tekelek frame"),
+    "a truncated frame": (
+        bytes.fromhex(vectors("tekelek/logger")[0]["payload"])[:40],
+        "expected the rest of a frame",
+    ),
+    "a wrong product and checksum": (b"\x63" + b"\xff" * 60, "expected a Tekelek frame"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_bytes_are_kept_with_a_reason_and_disturb_nobody(field, http_sink, name):
+    data, reason = BAD[name]
+    good = next(case for case in vectors("tekelek/logger") if "sheet 822 cell S7" in case["name"])
+    with socket.create_connection(("127.0.0.1", field.ports[55345]), timeout=20) as other:
+        other.sendall(bytes.fromhex(good["payload"])[:70])
+        send(field.ports[55345], data)
+        failed = field.message_when("failed", datasource="tekelek")
+        assert reason in failed["error"]["message"]
+        other.sendall(bytes.fromhex(good["payload"])[70:])
+        assert other.recv(4096).endswith(b"R1=80\r\n")
+    wait_until(lambda: http_sink.documents, 20, "the good frame at the web server")
+    assert len(http_sink.documents) == 1
+
+
+def test_a_command_queued_over_the_api_reaches_the_device_with_its_next_frame(field):
+    frame = bytes.fromhex(
+        next(c for c in vectors("tekelek/logger") if "sheet 822 cell S7" in c["name"])["payload"]
+    )
+    assert send(field.ports[55345], frame) == b"TEK822,R3=ACTIVE,R1=80\r\n"
+    field.message_when("converted", datasource="tekelek")
+    answer = field.api("POST", "/devices/864431047987054/downlinks", {"data": "R1=80", "contentType": "TEXT"})
+    assert answer.status in (200, 201, 202), answer.body
+    assert send(field.ports[55345], frame) == b"TEK822,R1=80\r\n"
