@@ -37,6 +37,12 @@ _json = msgspec.json.Encoder().encode
 _pairs = msgspec.json.Decoder(list[tuple[int, int, int]]).decode
 
 
+def check_json(text: bytes) -> None:
+    """Raise UnicodeDecodeError for what no reader could show as the JSON that it should be."""
+    if not text.isascii():
+        text.decode()
+
+
 class Committed(Struct, frozen=True):
     """What a commit made durable, as the listener hears it."""
 
@@ -168,6 +174,7 @@ class Committer:
             uplink = stored.uplink
             source = names[uplink.datasource]
             tenant = names[uplink.tenant]
+            check_json(uplink.metadata)
             extend((stored.seq, tenant, source, uplink.received_ms, uplink.metadata, uplink.payload))
             sources.append(source)
             received[source] = stored.seq
@@ -200,6 +207,7 @@ class Committer:
                 for output in outcome.outputs:
                     seq += 1
                     name, type_, body = output.device_name, output.device_type, output.body
+                    check_json(body)
                     extend_telemetry((seq, outcome.seq, tenant_id, source, received_ms, 0, name, type_, body))
                     records.append(
                         TelemetryRecord(
@@ -213,6 +221,7 @@ class Committer:
 
     def _draft_record(self, record: TelemetryRecord, draft: _Draft) -> None:
         names = self._names
+        check_json(record.body)
         draft.telemetry_seq = seq = draft.telemetry_seq + 1
         draft.telemetry.extend(
             (

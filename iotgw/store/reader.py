@@ -200,10 +200,7 @@ class Reader:
             totals[State(state)] += count
             counts = datasources.setdefault(self._names.texts[source], {})
             counts[State(state).name.lower()] = count
-        streams = {
-            table: _stream(one(f"SELECT min(seq), max(seq) FROM {table}").fetchone(), self._oldest(table))
-            for table in ("uplink", "telemetry")
-        }
+        streams = {table: self._stream(table) for table in ("uplink", "telemetry")}
         done = totals[State.CONVERTED] + totals[State.FILTERED] + totals[State.FAILED]
         (pages,), (free,), (size,) = (
             one(f"PRAGMA {what}").fetchone() for what in ("page_count", "freelist_count", "page_size")
@@ -266,13 +263,12 @@ class Reader:
             tuple([self._record(record) for record in row.records]),
         )
 
-    def _oldest(self, table: Literal["uplink", "telemetry"]) -> int:
-        row = self._connection.execute(f"SELECT received_ms FROM {table} ORDER BY seq LIMIT 1").fetchone()
-        return int(row[0]) if row else 0
-
-
-def _stream(ends: tuple[int | None, int | None], oldest_ms: int) -> dict[str, int]:
-    return {"first": ends[0] or 0, "last": ends[1] or 0, "oldest": oldest_ms}
+    def _stream(self, table: Literal["uplink", "telemetry"]) -> dict[str, int]:
+        """First and last position, and the time of the first. Two queries: each is one step in the index."""
+        one = self._connection.execute
+        first = one(f"SELECT seq, received_ms FROM {table} ORDER BY seq LIMIT 1").fetchone() or (0, 0)
+        last = one(f"SELECT seq FROM {table} ORDER BY seq DESC LIMIT 1").fetchone() or (0,)
+        return {"first": first[0], "last": last[0], "oldest": first[1]}
 
 
 def _size(path: Path) -> int:

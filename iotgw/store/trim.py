@@ -17,8 +17,8 @@ from msgspec import Struct
 from iotgw.store.commit import Positions
 
 STEP_ROWS = 5000
-STEP_SECONDS = 0.015
-CHECK_MS = 500
+STEP_SECONDS = 0.008
+CHECK_MS = 100
 HEADROOM = 0.95
 """Trimming begins at this part of the size limit: what comes until the next check has its place then."""
 GRACE_MS = 3_600_000
@@ -53,7 +53,7 @@ class Trimmer:
         self._rows = 1000
 
     def step(self, now_ms: int) -> bool:
-        """Delete a little if there is need; True if there is more to do. Checks twice a second."""
+        """Delete a little if there is need; True if there is more to do. Looks ten times a second, at most."""
         if 0 < self._next_ms - now_ms <= CHECK_MS:
             return False
         deleted = self._step(now_ms)

@@ -1,4 +1,5 @@
-"""Values that no database takes: lone surrogates in a text, numbers beyond 64 bit, a str where bytes belong.
+"""Values that no database takes, or nobody could read back: lone surrogates in a text, JSON that is no UTF-8,
+numbers beyond 64 bit, a str where bytes belong.
 
 They are looked for only when a commit failed by one. What has one is taken out of its group, so that it can
 neither hold up the rest nor come again with the next try.
@@ -15,7 +16,7 @@ from iotgw.model import ConversionError, Outcome, Output, State, StoredUplink, T
 from iotgw.store.group import Advance, Group, Settlement
 
 UNFIT = (
-    UnicodeEncodeError,
+    UnicodeError,
     OverflowError,
     TypeError,
     ValueError,
@@ -51,7 +52,7 @@ def _mended(outcome: Outcome) -> Outcome:
     if _text_fits(outcome.converter) and all(_output_fits(output) for output in outcome.outputs):
         return outcome
     error = ConversionError(
-        "expected texts of valid Unicode in deviceName and deviceType, got a lone surrogate", stage="store"
+        "expected valid Unicode in the output, got a lone surrogate or bytes that are no UTF-8", stage="store"
     )
     return replace(outcome, state=State.FAILED, converter=_plain(outcome.converter), outputs=(), error=error)
 
@@ -67,14 +68,12 @@ def _uplink_fits(uplink: Uplink) -> bool:
         and _text_fits(uplink.datasource)
         and _number_fits(uplink.received_ms)
         and isinstance(uplink.payload, bytes)
-        and isinstance(uplink.metadata, bytes)
+        and _json_fits(uplink.metadata)
     )
 
 
 def _output_fits(output: Output) -> bool:
-    return (
-        _text_fits(output.device_name) and _text_fits(output.device_type) and isinstance(output.body, bytes)
-    )
+    return _text_fits(output.device_name) and _text_fits(output.device_type) and _json_fits(output.body)
 
 
 def _record_fits(record: TelemetryRecord) -> bool:
@@ -84,12 +83,19 @@ def _record_fits(record: TelemetryRecord) -> bool:
         and _text_fits(record.device_name)
         and _text_fits(record.device_type)
         and _number_fits(record.received_ms)
-        and isinstance(record.body, bytes)
+        and _json_fits(record.body)
     )
 
 
 def _text_fits(text: object) -> bool:
     return isinstance(text, str) and _plain(text) == text
+
+
+def _json_fits(text: object) -> bool:
+    try:
+        return isinstance(text, bytes) and bool(text.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _plain(text: str) -> str:

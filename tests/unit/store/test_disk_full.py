@@ -68,11 +68,10 @@ def fill(world):
     """Append until the disk is full; the tokens of what was stored."""
     number = 0
     while not world.listener.lost:
-        heard = len(world.listener.entries) + len(world.listener.lost)
         for _ in range(16):
             world.journal.append(world.uplink(number.to_bytes(4, "big") * 2000), number)
             number += 1
-        world.clock.until(lambda: len(world.listener.entries) + len(world.listener.lost) >= heard + 16)
+        world.clock.until(lambda told=number: len(world.listener.entries) + len(world.listener.lost) >= told)
     return {token for _, token in world.listener.entries}
 
 

@@ -320,25 +320,51 @@ def test_large_uplinks_fill_the_queue_by_their_bytes(clock, backend):
     world.wait(world.journal.stop())
 
 
-def test_a_text_that_cannot_be_stored_costs_only_its_own_message(world):
-    good, bad = world.store(b"a", b"b")
+@pytest.mark.parametrize("bad", [output("d\ud800"), output(type_="\udfff"), output(body=b'"\xff"')])
+def test_an_output_that_cannot_be_stored_costs_only_its_own_message(world, bad):
+    good, other = world.store(b"a", b"b")
     world.settle(
         [
             Outcome(good, State.CONVERTED, "c/1", (output("d1"),)),
-            Outcome(bad, State.CONVERTED, "c/1", (output("d\ud800"),)),
+            Outcome(other, State.CONVERTED, "c/1", (bad,)),
         ]
     )
-    message = world.wait(world.journal.message(bad))
-    assert message.state is State.FAILED
-    assert "surrogate" in message.error.message
+    message = world.wait(world.journal.message(other))
+    assert (message.state, message.error.stage) == (State.FAILED, "store")
+    assert "expected valid Unicode" in message.error.message
     assert world.wait(world.journal.message(good)).state is State.CONVERTED
+    assert [outcome.state for outcome in world.listener.outcomes] == [State.CONVERTED, State.FAILED]
 
 
-def test_an_uplink_that_cannot_be_stored_is_refused_alone(world):
-    world.journal.append(world.uplink(b"bad", datasource="ds\ud800"), "bad")
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"datasource": "ds\ud800"},
+        {"tenant": "\ud800"},
+        {"metadata": b'"\xff"'},
+        {"received_ms": 1 << 63},
+    ],
+)
+def test_an_uplink_that_cannot_be_stored_is_refused_alone(world, bad):
+    world.journal.append(replace(world.uplink(b"bad"), **bad), "bad")
     world.store(b"good")
     assert [token for _, token in world.listener.lost] == ["bad"]
     assert [token for _, token in world.listener.entries] == [b"good"]
+    assert len(world.wait(world.journal.read_uplinks("ds1", 0, 9))) == 1
+
+
+def test_an_event_that_cannot_be_stored_is_dropped(world):
+    world.journal.emit(replace(event(), device_name="\ud800"))
+    world.journal.emit(event())
+    world.clock.until(lambda: world.listener.records)
+    assert world.listener.records == world.wait(world.journal.read_telemetry(0, 9))
+
+
+def test_an_error_of_any_text_can_be_parked(world):
+    (record,) = world.convert(*world.store(b"a"))
+    world.progress("int1", 1, [parked(record, DeliveryState.DEAD, error="\ud800!")])
+    (item,) = world.wait(world.journal.read_parked("int1", None, 0, 9))
+    assert item.error == "?!"
 
 
 def test_a_reader_of_the_stream_gets_each_record_once(world):

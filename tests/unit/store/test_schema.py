@@ -4,8 +4,11 @@ import sqlite3
 
 import pytest
 
+from iotgw.model import Counters, DeliveryState, State
 from iotgw.store import sqlite
+from iotgw.store.journal import Journal
 from iotgw.store.sqlite import SchemaError
+from tests.unit.store.world import World
 
 
 def test_a_new_database_gets_every_step(tmp_path):
@@ -52,3 +55,38 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "a.db").write_bytes(b"this is not a database, but a text that is long enough" * 100)
     with pytest.raises(SchemaError, match="expected an iotgw database"):
         sqlite.connect(tmp_path / "a.db")
+
+
+def test_a_journal_of_the_first_schema_is_upgraded_and_read(clock, tmp_path):
+    """What a release wrote, in SQL of its time, so that no later change of the code can make it fit."""
+    path = tmp_path / "journal.db"
+    connection = sqlite.connect(path)
+    sqlite.upgrade(connection, "journal", sqlite.upgrades("journal")[:1])
+    connection.executescript("""
+        INSERT INTO meta VALUES ('epoch', '0badcafe');
+        INSERT INTO name VALUES (1, 'default'), (2, 'ds1'), (3, 'c/1'), (4, 'int1');
+        INSERT INTO uplink VALUES (5, 1, 2, 1700000000000, '{"peer":"::1"}', x'00ff');
+        INSERT INTO outcome VALUES (5, 1, 3, 9, NULL);
+        INSERT INTO telemetry VALUES (9, 5, 1, 2, 1700000000000, 0, 'dev', 'default', '{"telemetry":[]}');
+        INSERT INTO conversion VALUES (2, 5);
+        INSERT INTO tally VALUES (2, 0, 1), (2, 1, 1);
+        INSERT INTO integration VALUES (4, 9, '{"queued":1,"delivered":0}');
+        INSERT INTO parked VALUES
+            (4, 9, 4, 3, 0, '400', 5, 1, 2, 1700000000000, 0, 'dev', 'default', '{"telemetry":[]}');
+        INSERT INTO mark VALUES (1699999999000, 0, 0);
+    """)
+    connection.close()
+    world = World(clock, lambda clock: Journal(clock, path))
+    journal = world.journal
+    assert (journal.epoch, journal.last_uplink, journal.head) == ("0badcafe", 5, 9)
+    assert journal.conversion_cursors() == {"ds1": 5}
+    assert journal.integrations() == {"int1": (9, Counters(queued=1))}
+    message = world.wait(journal.message(5))
+    assert (message.state, message.converter, message.uplink.payload) == (State.CONVERTED, "c/1", b"\x00\xff")
+    assert message.records[0].body == b'{"telemetry":[]}'
+    (item,) = world.wait(journal.read_parked("int1", None, 0, 9))
+    assert (item.state, item.attempts, item.record) == (DeliveryState.DEAD, 3, message.records[0])
+    assert world.wait(journal.stats())["converted"] == 1
+    assert world.wait(journal.time_to_seq(0)) == 9
+    assert world.store(b"next") == [6]
+    world.wait(journal.stop())
