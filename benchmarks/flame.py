@@ -86,18 +86,37 @@ def record(pid: int, form: str, seconds: float, file: Path) -> None:
         raise RuntimeError(f"py-spy: {done.stderr.strip()[-400:]} (it needs root, or CAP_SYS_PTRACE)")
 
 
+def threads(pids: list[int]) -> dict[str, float]:
+    """CPU seconds so far: the reactor's thread, the other threads of that process, the workers."""
+    spent = {"reactor's thread": 0.0, "journal's and other threads": 0.0, "workers": 0.0}
+    for place, pid in enumerate(pids):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            ran = int((task / "schedstat").read_text().split()[0]) / 1e9
+            key = (
+                "workers"
+                if place
+                else "reactor's thread"
+                if task.name == str(pid)
+                else "journal's and other threads"
+            )
+            spent[key] += ran
+    return spent
+
+
 def profile(started: Started, sink: Sink, seconds: float) -> str:
     """Load the running gateway while py-spy looks; returns the tables in Markdown."""
     common = ["-p", started.port, "-u", started.path, "-n", 500, "-w", 64, "--sequences", SEQUENCES]
     sent = load("coapload", *common, "-t", 2, "--base", 500)["answered"]
     sink.drained(sent)
-    cpu = started.program.cpu()
+    pids = started.program.tree()
+    cpu, before = started.program.cpu(), threads(pids)
     running = Load("coapload", *common, "-t", 2 * seconds + 4)
     record(started.program.pid, "raw", seconds, OUT / "stacks.txt")
     record(started.program.pid, "flamegraph", seconds, OUT / "flame.svg")
     report = running.wait()
     sink.drained(sent + report["answered"])
     us = 1e6 * (started.program.cpu() - cpu) / report["answered"]
+    after = threads(pids)
     stacks = parse((OUT / "stacks.txt").read_text())
     total = sum(count for _, count in stacks)
     stages: Counter[str] = Counter()
@@ -106,7 +125,11 @@ def profile(started: Started, sink: Sink, seconds: float) -> str:
         stages[stage(frames)] += count
         places[innermost(frames)] += count
     lines = [f"{report['rate']:.0f} msg/s, {us:.1f} µs of CPU per message, {total} samples", ""]
-    lines += ["| stage | share | µs per message |", "|---|---|---|"]
+    lines += ["| thread | µs per message |", "|---|---|"]
+    lines += [
+        f"| {name} | {1e6 * (after[name] - before[name]) / report['answered']:.1f} |" for name in before
+    ]
+    lines += ["", "| stage | share | µs per message |", "|---|---|---|"]
     lines += [f"| {name} | {n / total:.1%} | {us * n / total:.1f} |" for name, n in stages.most_common()]
     lines += ["", "| innermost line within iotgw | share |", "|---|---|"]
     lines += [f"| {_short(place)} | {n / total:.1%} |" for place, n in places.most_common(25)]

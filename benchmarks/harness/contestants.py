@@ -157,14 +157,16 @@ def _node_red(kind: str) -> Callable[[Path, Sink | None], Started]:
     return start
 
 
-def gateway(deliver: Callable[[Gateway, Sink], object] | None) -> Callable[[Path, Sink | None], Started]:
-    """The gateway with a CoAP datasource, the common converter and what ``deliver`` adds."""
+def gateway(
+    deliver: Callable[[Gateway, Sink], object] | None = None, converter: str = "bench"
+) -> Callable[[Path, Sink | None], Started]:
+    """The gateway with a CoAP datasource, the common converter (or none) and what ``deliver`` adds."""
 
     def start(folder: Path, sink: Sink | None) -> Started:
         program, port = Gateway(folder), _udp_port()
         try:
             program.converter()
-            program.coap(port)
+            program.coap(port, converter=converter)
             if deliver is not None:
                 assert sink is not None
                 deliver(program, sink)
@@ -186,7 +188,8 @@ _NODE = ["node", str(PEERS / "pipeline.js")]
 INTAKE = (
     Contestant("C echo", _echo, _nothing),
     Contestant("libcoap", _libcoap, _needs_program("coap-server-notls")),
-    Contestant("iotgw", gateway(None), _nothing, durable=True),
+    Contestant("iotgw", gateway(converter=""), _nothing, durable=True),
+    Contestant("iotgw, converting", gateway(), _nothing, durable=True),
     Contestant("node-coap", _node_coap, _needs_node("coap")),
     Contestant("txThings", _python_intake("intake_txthings.py"), _needs_python("txthings")),
     Contestant("aiocoap", _python_intake("intake_aiocoap.py"), _needs_python("aiocoap")),

@@ -88,6 +88,13 @@ class Gateway(Program):
             configuration={"port": port, "interface": "127.0.0.1"},
         )
 
+    def coaps(self, port: int, secret: str, key: str = "secure", converter: str = "") -> None:
+        """Open a datasource over DTLS at ``/i/{key}``; one pre-shared key (in hex) serves all ``dev-*``."""
+        secrets = [{"value": secret, "encoding": "hex"}]
+        self.api("POST", "/credentials", {"name": "bench", "identity": "dev-*", "secrets": secrets})
+        configuration = {"securityMode": "DTLS", "securePort": port, "interface": "127.0.0.1"}
+        self.datasource("coap", f"coaps {key}", routingKey=key, converter=converter, configuration=configuration)
+
     def mqtt(self, port: int, name: str = "mqtt") -> str:
         """Deliver to a broker, a PUBLISH with QoS 1 per message; returns the integration's id."""
         configuration = {"host": "127.0.0.1", "port": port, "qos": 1, "topic": "t/{{ deviceName }}"}
@@ -95,7 +102,9 @@ class Gateway(Program):
 
     def http(self, port: int, batch: int = 1, name: str = "http") -> str:
         """Deliver to an HTTP server, ``batch`` messages per POST at most; returns the integration's id."""
-        configuration = {"url": f"http://127.0.0.1:{port}/", "batch": {"maxCount": batch}}
+        configuration: dict[str, Any] = {"url": f"http://127.0.0.1:{port}/"}
+        if batch > 1:
+            configuration |= {"batch": "array", "batchSize": batch}
         return self._integration("http", name, configuration)
 
     def _integration(self, type_: str, name: str, configuration: dict[str, Any]) -> str:

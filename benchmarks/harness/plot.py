@@ -19,6 +19,7 @@ def draw(results: dict[str, list[Sample]], titles: dict[str, str], stem: Path) -
     mpl.rcParams["svg.hashsalt"] = "iotgw"
     from matplotlib import pyplot  # noqa: PLC0415
 
+    results = {letter: [each for each in rows if "error" not in each] for letter, rows in results.items()}
     panels: list[Any] = [(letter, _bars) for letter in "ABC" if results.get(letter)]
     panels += [("E", _memory)] if results.get("E") else []
     panels += [("I", _curves)] if results.get("I") else []

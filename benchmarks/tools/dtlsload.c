@@ -15,7 +15,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define HANDSHAKE_SECONDS 60
+#define HANDSHAKE_SECONDS 30
 
 static struct coap_request request = { .path = "up", .method = "post", .confirmable = true, .content_format = 42 };
 static const char *identity = "dev-{id}", *ciphers = "PSK-AES128-CCM8";
@@ -82,6 +82,8 @@ static int handshakes(void)
             for (int i = 0; i < begun; i++) if (!SSL_is_init_finished(session[i])) DTLSv1_handle_timeout(session[i]);
         }
     }
+    for (int i = 0; i < begun; i++)
+        if (!SSL_is_init_finished(session[i])) fprintf(stderr, "device %u: %s\n", load.device[i].id, SSL_state_string_long(session[i]));
     return done;
 }
 

@@ -134,7 +134,7 @@ void load_open(void)
         load.device[i] = (struct device){
             .id = load.base + (uint32_t)i, .index = (uint32_t)i, .channel = i % load.channels, .slot = -1,
             .sequence = load.first - 1,
-            .message_id = (uint16_t)(uniform() * 65536), .message = messages + (size_t)i * (size_t)load.message_room,
+            .message_id = (uint16_t)(uniform() * 32768), .message = messages + (size_t)i * (size_t)load.message_room,
         };
         idle[i] = i;
     }

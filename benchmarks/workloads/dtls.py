@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 import time
 from pathlib import Path
 
 from harness.contestants import gateway
+from harness.gateway import Gateway
 from harness.measure import Sample, answered, loaded
 from harness.plan import Plan
 from harness.processes import free_port
@@ -20,10 +22,11 @@ KEY = "000102030405060708090a0b0c0d0e0f"
 def _dtls(plan: Plan) -> Sample:
     with tempfile.TemporaryDirectory(prefix="iotgw-bench-") as name:
         folder = Path(name)
-        started = gateway(None)(folder, None)
+        started = gateway(converter="")(folder, None)
         with started.program as program:
-            port = free_port()
-            program.coaps(port, plan.sessions, KEY)  # type: ignore[attr-defined]
+            port = free_port(socket.SOCK_DGRAM)
+            assert isinstance(program, Gateway)
+            program.coaps(port, KEY)
             plain = loaded(started, plan, folder, None)
             rss, cpu = program.rss(), program.cpu()
             load = Load(
