@@ -11,7 +11,7 @@ from iotgw.api.auth import Permission
 from iotgw.api.catalogue import PAGE, READ_ONLY, Catalogue, Page, not_empty
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
-from iotgw.api.trials import Trials
+from iotgw.api.trials import Trials, vectors
 from iotgw.errors import NotFound, StillReferenced
 from iotgw.model import ConverterSpec, ConverterVersion, DatasourceSpec, Resource
 
@@ -79,6 +79,7 @@ class Converters(Catalogue):
     async def check(self, tenant: str, spec: ConverterSpec, stored: Resource | None) -> ConverterSpec:
         """See `Catalogue.check`; the script is checked where it is saved."""
         not_empty(spec.name)
+        vectors(spec.tests)
         if stored is not None and spec.name != stored.name:
             self._unreferenced(stored, by_name_only=True)
         return spec

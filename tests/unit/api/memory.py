@@ -205,7 +205,11 @@ class MemoryConverters:
             return fail(SettingsError("script", "expected JavaScript, got something else at line 1"))
         return succeed(("thingsboard" if spec.dialect == "auto" else spec.dialect, "duktape"))
 
+    def __init__(self) -> None:
+        self.ran: set[str] = set()
+
     def convert(self, jobs: list[Any], done: Any) -> None:
+        self.ran |= {job.converter.id for job in jobs}
         done([self._one(job.converter.script, job.payload, job.seq) for job in jobs])
 
     def _one(self, script: str, payload: bytes, seq: int) -> Conversion:
@@ -259,25 +263,49 @@ class MemoryDelivery:
         return call
 
 
+class Queued(Struct):
+    """A downlink that waits."""
+
+    id: str
+    spec: Any
+    state: str = "QUEUED"
+
+    def view(self) -> dict[str, Any]:
+        shown = {"createdAt": 1000, "expiresAt": 5000, "attempts": 0, "reason": ""}
+        return {"id": self.id, "state": self.state, **shown, **msgspec.to_builtins(self.spec)}
+
+
 class MemoryDownlinks:
-    """A downlink queue with nothing in it."""
+    """A downlink queue in a list, for all devices."""
+
+    def __init__(self) -> None:
+        self.items: list[Queued] = []
 
     def list(self, tenant: str, device: str, limit: int) -> Deferred[list[Any]]:
-        return succeed([])
+        return succeed(self.items[:limit])
 
     def push(self, tenant: str, device: str, spec: Any) -> Deferred[Any]:
-        return fail(NotFound("this queue takes nothing"))
+        self.items.append(Queued(f"d{len(self.items) + 1}", spec))
+        return succeed(self.items[-1])
 
     def replace(self, tenant: str, device: str, specs: list[Any]) -> Deferred[list[Any]]:
-        return succeed([])
+        self.items = [Queued(f"d{number}", spec) for number, spec in enumerate(specs, 1)]
+        return succeed(self.items)
 
     def clear(self, tenant: str, device: str) -> Deferred[int]:
-        return succeed(0)
+        count, self.items = len(self.items), []
+        return succeed(count)
 
     def get(self, tenant: str, id: str) -> Deferred[Any]:
-        return fail(NotFound(f"there is no downlink {id!r}"))
+        found = [item for item in self.items if item.id == id]
+        return succeed(found[0]) if found else fail(NotFound(f"there is no downlink {id!r}"))
 
-    cancel = get
+    def cancel(self, tenant: str, id: str) -> Deferred[Any]:
+        def cancelled(item: Queued) -> Queued:
+            item.state = "DELETED"
+            return item
+
+        return self.get(tenant, id).addCallback(cancelled)
 
 
 class MemoryDevices:

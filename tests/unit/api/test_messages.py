@@ -166,6 +166,9 @@ async def test_the_vectors_of_a_converter_are_run(connect: Any) -> None:
     result = await client.ok("POST", "/converters/mine/test-suite")
     assert (result["passed"], result["failed"]) == (1, 1)
     assert [(case["name"], case["passed"]) for case in result["cases"]] == [("good", True), ("bad", False)]
+    for tests, path in [([{"output": 1, "hex": "x"}], "tests[0].hex"), ([good, {"text": "x"}], "tests[1]")]:
+        answer = await client("PATCH", "/converters/mine", {"tests": tests})
+        assert (answer.status, answer.json["errors"][0]["path"]) == (422, path)
 
 
 @inline
@@ -179,11 +182,12 @@ async def test_a_replay_says_what_a_draft_would_change(bench: Any, connect: Any)
     assert (same["count"], same["same"], same["samples"]) == (4, 4, [])
     changed = await client.ok("POST", "/converters/mine/replay", {"script": "function mark() {}", "limit": 3})
     assert (changed["count"], changed["changed"], len(changed["samples"])) == (3, 3, 3)
-    assert changed["samples"][0]["id"] == "e1-4"
+    assert [sample["id"] for sample in changed["samples"]] == ["e1-2", "e1-3", "e1-4"]
     odd = await client.ok("POST", "/converters/mine/replay", {"script": "function odd() {}"})
     assert (odd["same"], odd["newlyFailing"]) == (2, 2)
     late = await client.ok("POST", "/converters/mine/replay", {"script": "function g() {}", "since": 3000})
     assert late["count"] == 2
+    assert all(name.startswith("replay:") for name in bench.converters.ran), "no script's state is touched"
 
 
 @inline

@@ -151,6 +151,25 @@ async def test_sessions_and_credentials_are_listed_and_ended(bench: Any, run: An
 
 
 @inline
+async def test_downlinks_are_queued_listed_and_cancelled(bench: Any, run: Any) -> None:
+    assert await run("downlink", "dev-1", "--text", "R3=ACTIVE", "--ttl", "60") == (
+        0,
+        "downlink d1 is QUEUED\n",
+        "",
+    )
+    await run("downlink", "dev-1", "--hex", "00ff", "--last")
+    await run("downlink", "dev-1", "--msg", '{"led": true}', "--msg-type", "RPC")
+    specs = [item.spec for item in bench.parts.downlinks.items]
+    assert [spec.data for spec in specs[:2]] == ["R3=ACTIVE", "AP8="]
+    assert [spec.policy for spec in specs] == ["fifo", "last", "fifo"]
+    assert (specs[2].msg, specs[2].msg_type) == ({"led": True}, "RPC")
+    assert (await run("downlinks", "dev-1"))[1].count("QUEUED") == 3
+    assert "d1 is DELETED" in (await run("downlinks", "dev-1", "--cancel", "d1"))[1]
+    assert (await run("downlinks", "dev-1", "--clear"))[1] == "3 cancelled\n"
+    assert (await run("downlink", "dev-1", "--hex", "0"))[0] == 2
+
+
+@inline
 async def test_a_token_is_made_and_deleted(run: Any) -> None:
     code, out, _ = await run("token", "app", "--role", "editor")
     assert (code, out.startswith("iotgw_")) == (0, True)

@@ -1,0 +1,80 @@
+"""Which version a trial or a replay runs: the active one, another, a bundled one, or an unsaved draft."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from iotgw.api.parts import Parts
+from iotgw.api.routes import Call
+from iotgw.errors import NotFound
+from iotgw.model import ConverterSpec, ConverterVersion, Resource
+
+
+class Wanted(Protocol):
+    """What a request says about the version: a draft's ``script`` with its settings, or a ``version``."""
+
+    @property
+    def script(self) -> str | None: ...  # noqa: D102
+    @property
+    def dialect(self) -> str: ...  # noqa: D102
+    @property
+    def engine(self) -> str: ...  # noqa: D102
+    @property
+    def options(self) -> dict[str, Any] | None: ...  # noqa: D102
+    @property
+    def version(self) -> int | None: ...  # noqa: D102
+
+
+class Candidates:
+    """Finds versions. ``find(call, name)`` gives a saved converter's resource, or raises NotFound."""
+
+    def __init__(self, parts: Parts, find: Callable[[Call, str], Resource]) -> None:
+        self._parts = parts
+        self._find = find
+
+    def active(self, call: Call, name: str) -> ConverterVersion:
+        """The active version of a saved converter, or a bundled one; raises NotFound."""
+        return self._parts.versions.active(call.tenant, name)
+
+    async def get(
+        self, call: Call, wanted: Wanted, name: str | None, direction: str = "UPLINK"
+    ) -> ConverterVersion:
+        """The version that is wanted, of a converter or of none; raises NotFound or SettingsError."""
+        active = self.active(call, name) if name is not None else None
+        if wanted.script is not None:
+            return await self._draft(call, wanted, wanted.script, active, direction)
+        assert active is not None and name is not None
+        if wanted.version is None or wanted.version == active.version:
+            return active
+        for _, version in self._parts.versions.versions(self._find(call, name)):
+            if version.version == wanted.version:
+                return version
+        raise NotFound(f"converter {name!r} has no version {wanted.version}")
+
+    async def _draft(
+        self, call: Call, wanted: Wanted, script: str, active: ConverterVersion | None, direction: str
+    ) -> ConverterVersion:
+        options = wanted.options or (active.options if active else {})
+        spec = msgspec.convert(
+            {
+                "name": active.name if active else "draft", "script": script, "dialect": wanted.dialect,
+                "engine": wanted.engine, "type": active.direction if active else direction,
+                "options": options,
+            },
+            ConverterSpec,
+        )  # fmt: skip
+        dialect, engine = await self._parts.converters.compile(spec)
+        limit = active.time_limit if active else 0.25
+        return ConverterVersion(
+            "draft", _fingerprint(spec), spec.name, spec.type, script, dialect, engine, call.tenant, limit,
+            spec.options,
+        )  # fmt: skip
+
+
+def _fingerprint(spec: ConverterSpec) -> int:
+    """A draft's version number: workers keep compiled scripts by it, so each draft needs its own."""
+    return int.from_bytes(hashlib.sha256(msgspec.json.encode(spec)).digest()[:6])

@@ -1,0 +1,157 @@
+"""Replaying stored messages through a candidate beside the active version: what would it change?
+
+Nothing is delivered or stored, and what scripts keep of their devices is not touched: both versions run
+under names of their own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, structs
+from twisted.internet.defer import Deferred
+
+from iotgw.api.auth import Permission
+from iotgw.api.candidates import Candidates
+from iotgw.api.messages import BULK, Messages
+from iotgw.api.parts import Parts
+from iotgw.api.routes import Call, Milliseconds, Route
+from iotgw.errors import SettingsError
+from iotgw.model import Conversion, ConverterVersion, Job, Message
+
+BATCH = 200
+SAMPLES = 20
+
+
+class Replay(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Which stored messages run through which candidate: the newest ``limit`` of this converter's messages
+    that the filters leave. The candidate is a draft ``script`` or a ``version``."""
+
+    script: str | None = None
+    version: int | None = None
+    dialect: str = "auto"
+    engine: str = "auto"
+    options: dict[str, Any] | None = None
+    datasource: str | None = None
+    device: str | None = None
+    since: Milliseconds = 0
+    until: Annotated[Milliseconds, Meta(description="0 for now")] = 0
+    limit: Annotated[int, Meta(ge=1, le=BULK)] = 1000
+
+
+class ReplayResult(Struct, frozen=True, rename="camel"):
+    """How the candidate compares with the active version, with samples of what differs."""
+
+    count: int = 0
+    same: int = 0
+    changed: int = 0
+    fixed: int = 0
+    newly_failing: int = 0
+    still_failing: int = 0
+    samples: list[dict[str, Any]] = []
+
+
+class Replays:
+    """The route of replays."""
+
+    def __init__(self, parts: Parts, candidates: Candidates) -> None:
+        self._parts = parts
+        self._candidates = candidates
+        self._messages = Messages(parts)
+
+    def routes(self) -> list[Route]:
+        """One."""
+        summary = "Run stored messages through a candidate beside the active version"
+        path = "/converters/<name>/replay"
+        return [Route("POST", path, Permission.WRITE, self.replay, summary, Replay, ReplayResult)]
+
+    async def replay(self, call: Call, name: str) -> ReplayResult:
+        """Stored messages through both."""
+        wanted = call.body()
+        if wanted.script is None and wanted.version is None:
+            raise SettingsError(
+                "script", "expected a draft script or a version to compare with the active one"
+            )
+        active = self._candidates.active(call, name)
+        candidate = await self._candidates.get(call, wanted, name)
+        mark = secrets.token_hex(4)
+        old = structs.replace(active, id=f"replay:{mark}:active")
+        new = structs.replace(candidate, id=f"replay:{mark}:candidate")
+        tally = _Tally()
+        async for batch in self._stored(call, wanted, active.id):
+            befores, afters = await self._convert(old, batch), await self._convert(new, batch)
+            for message, before, after in zip(batch, befores, afters, strict=True):
+                tally.note(f"{self._parts.journal.epoch}-{message.seq}", before, after)
+        return tally.result()
+
+    async def _stored(self, call: Call, wanted: Replay, converter: str) -> AsyncIterator[list[Message]]:
+        """Batches of the messages that this converter had: the newest first, each in its messages' order."""
+        left, before = wanted.limit, 0
+        datasource = self._messages.datasource_id(call, wanted.datasource)
+        while left > 0:
+            found = await self._parts.journal.messages(
+                call.tenant, before, BATCH, datasource=datasource, device=wanted.device
+            )
+            if not found or found[-1].seq == before:
+                return
+            before = found[-1].seq
+            batch = [
+                message
+                for message in found
+                if (datasource or message.converter.partition("/")[0] == converter)
+                and wanted.since <= message.uplink.received_ms
+                and (not wanted.until or message.uplink.received_ms < wanted.until)
+            ][:left]
+            left -= len(batch)
+            if batch:
+                yield batch[::-1]
+            if found[-1].uplink.received_ms < wanted.since:
+                return
+
+    def _convert(self, version: ConverterVersion, batch: list[Message]) -> Deferred[list[Conversion]]:
+        jobs = [
+            Job(
+                version,
+                message.uplink.payload,
+                message.uplink.metadata,
+                message.uplink.received_ms,
+                message.seq,
+            )
+            for message in batch
+        ]
+        done: Deferred[list[Conversion]] = Deferred()
+        self._parts.converters.convert(jobs, done.callback)
+        return done
+
+
+class _Tally:
+    """Counts how a candidate's conversions differ from the active version's."""
+
+    def __init__(self) -> None:
+        self._counts = {"same": 0, "changed": 0, "fixed": 0, "newly_failing": 0, "still_failing": 0}
+        self._samples: list[dict[str, Any]] = []
+
+    def note(self, id: str, old: Conversion, new: Conversion) -> None:
+        """One message's two conversions."""
+        if old.error and new.error:
+            kind = "still_failing"
+        elif new.error:
+            kind = "newly_failing"
+        elif old.error:
+            kind = "fixed"
+        else:
+            kind = "same" if old.outputs == new.outputs else "changed"
+        self._counts[kind] += 1
+        if kind not in ("same", "still_failing") and len(self._samples) < SAMPLES:
+            self._samples.append({"id": id, "kind": kind, "before": _shown(old), "after": _shown(new)})
+
+    def result(self) -> ReplayResult:
+        """All of it."""
+        return ReplayResult(sum(self._counts.values()), **self._counts, samples=self._samples)
+
+
+def _shown(conversion: Conversion) -> dict[str, Any]:
+    return {"output": [msgspec.Raw(output.body) for output in conversion.outputs], "error": conversion.error}

@@ -1,0 +1,71 @@
+"""`iotgwctl downlinks DEVICE` and `downlink DEVICE …`: what waits for a device, and one more for it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from urllib.parse import quote
+
+from iotgw.ctl.client import USAGE, CtlError
+from iotgw.ctl.main import Commands, Context
+from iotgw.ctl.table import moment, table
+
+HEAD = ("ID", "STATE", "TYPE", "CREATED", "EXPIRES", "ATTEMPTS", "WHY")
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    many = commands.add("downlinks", _list, "list what waits for a device, then what was; or cancel some")
+    many.add_argument("device")
+    many.add_argument("--cancel", metavar="ID", help="cancel this one")
+    many.add_argument("--clear", action="store_true", help="cancel all that wait")
+    one = commands.add("downlink", _push, "queue a downlink for a device")
+    one.add_argument("device")
+    what = one.add_mutually_exclusive_group(required=True)
+    what.add_argument("--text", help="a text, sent as it is")
+    what.add_argument("--hex", help="bytes in hexadecimal, sent as they are")
+    what.add_argument("--msg", type=json.loads, metavar="JSON", help="a message for the downlink converter")
+    one.add_argument("--msg-type", default="downlink", help="what kind of message, for the converter")
+    one.add_argument("--ttl", type=float, metavar="S", help="seconds until it expires")
+    one.add_argument("--last", action="store_true", help="take the place of whatever waits")
+
+
+def _path(context: Context) -> str:
+    return f"/devices/{quote(context.options.device, safe='')}/downlinks"
+
+
+def _list(context: Context) -> None:
+    path, cancel = _path(context), context.options.cancel
+    if cancel is not None:
+        item = context.client.call("DELETE", f"{path}/{quote(cancel, safe='')}")
+        context.show(item, lambda item: f"downlink {item['id']} is {item['state']}")
+    elif context.options.clear:
+        context.show(context.client.call("DELETE", path), lambda answer: f"{answer['deleted']} cancelled")
+    else:
+        context.show(
+            context.client.get(path), lambda page: table(HEAD, [_row(each) for each in page["items"]])
+        )
+
+
+def _row(item: dict[str, Any]) -> tuple[Any, ...]:
+    times = moment(item["createdAt"]), moment(item["expiresAt"])
+    return (item["id"], item["state"], item["msgType"], *times, item["attempts"], item["reason"])
+
+
+def _push(context: Context) -> None:
+    options = context.options
+    item: dict[str, Any] = {"msgType": options.msg_type, "policy": "last" if options.last else "fifo"}
+    if options.ttl is not None:
+        item["ttl"] = options.ttl
+    if options.text is not None:
+        item.update(data=options.text, contentType="TEXT")
+    elif options.hex is not None:
+        try:
+            item["data"] = base64.b64encode(bytes.fromhex(options.hex)).decode()
+        except ValueError as error:
+            raise CtlError(f"--hex: expected pairs of hexadecimal digits: {error}", USAGE) from error
+    else:
+        item["msg"] = options.msg
+    pushed = context.client.call("POST", _path(context), item)
+    context.show(pushed, lambda item: f"downlink {item['id']} is {item['state']}")
