@@ -134,6 +134,7 @@ class DraginoSession:
         self._pause = pause
         self._stream = DraginoStream()
         self._sent: list[Downlink] = []
+        self._reachable: dict[str, Any] = {}
         self._timer: Any = None
 
     @property
@@ -160,6 +161,8 @@ class DraginoSession:
     def closed(self, clean: bool) -> None:
         """See `iotgw.datasources.stream.Session`."""
         self._cancel()
+        for forget in self._reachable.values():
+            forget()
         intake = self._connection.intake
         for downlink in self._sent:
             if clean:
@@ -181,9 +184,15 @@ class DraginoSession:
         connection = self._connection
         facts = self._nodes.metadata(frame, connection.now_ms()) | connection.metadata
 
-        def answered(answer: Answer) -> None:
-            self._reply(frame.identity, answer.downlinks)
+        def reply(downlinks: tuple[Downlink, ...]) -> None:
+            self._reply(frame.identity, downlinks)
 
+        def answered(answer: Answer) -> None:
+            reply(answer.downlinks)
+
+        if frame.identity not in self._reachable and connection.is_open:
+            # as long as it listens, what is queued for it leaves at once
+            self._reachable[frame.identity] = connection.intake.reachable(frame.identity, reply)
         connection.submit(frame.payload, facts, answered)
 
     def _reply(self, identity: str, downlinks: tuple[Downlink, ...]) -> None:

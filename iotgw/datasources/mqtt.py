@@ -19,7 +19,7 @@ from zope.interface import implementer
 from iotgw.datasources.client_tls import ClientTls, client_endpoint
 from iotgw.datasources.mqtt_link import MqttLink
 from iotgw.extension import DatasourceContext, Secret
-from iotgw.interfaces import IDatasource, IDatasourceType
+from iotgw.interfaces import IDatasourceType, IPushes
 from iotgw.model import Downlink, Metadata
 from iotgw.wire import lobaro, mqtt
 
@@ -104,7 +104,7 @@ class MqttType:
         return MqttDatasource(settings, context, endpoint)
 
 
-@implementer(IDatasource)
+@implementer(IPushes)
 class MqttDatasource:
     """A subscription."""
 
@@ -154,7 +154,7 @@ class MqttDatasource:
         }
 
     def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
-        """Send downlinks to the device of an uplink's metadata now."""
+        """See `IPushes.push`."""
         self.publish(str(metadata.get("identity", "")), str(metadata.get("topic", "")), downlinks)
 
     # --- connections come and go ---

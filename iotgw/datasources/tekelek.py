@@ -140,6 +140,7 @@ class TekelekSession:
         self._timer: Any = None
         self._is_closing = False
         self._is_fetching = False
+        self._forget: Any = None
 
     # --- from the device ---
 
@@ -165,6 +166,7 @@ class TekelekSession:
     def closed(self, clean: bool) -> None:
         """See `iotgw.datasources.stream.Session`."""
         self._cancel()
+        self._be_unreachable()
         for downlink in self._sent:
             if clean:
                 self._connection.intake.downlink_delivered(downlink)
@@ -199,12 +201,20 @@ class TekelekSession:
         connection.submit(frame, facts, self._answered)
 
     def _remember(self, imei: str, facts: Metadata, device: TekelekDevice | None) -> None:
+        if imei != self._imei:
+            self._be_unreachable()
+            self._forget = self._connection.intake.reachable(imei, self._command)
         self._imei = imei
         product = PRODUCTS.get(facts.get("productCode", -1))
         if device is not None and device.password:
             self._password = device.password
         elif not self._password and product is not None:
             self._password = product.password
+
+    def _be_unreachable(self) -> None:
+        forget, self._forget = self._forget, None
+        if forget is not None:
+            forget()
 
     # --- to the device ---
 
@@ -229,6 +239,7 @@ class TekelekSession:
         more.addErrback(lambda failure: self._log.failure("commands could not be sent", failure))
 
     def _command(self, downlinks: tuple[Downlink, ...]) -> None:
+        """Send commands: those of an answer, or what was queued while the session is open."""
         self._is_fetching = False
         good: list[Downlink] = []
         texts: list[str] = []
@@ -280,6 +291,7 @@ class TekelekSession:
 
     def _close(self, is_ended: bool) -> None:
         self._is_closing = True
+        self._be_unreachable()
         if self._settings.closing_commands and not is_ended and self._password:
             self._write([self._settings.closing_commands])
         self._cancel()

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -194,3 +196,41 @@ def test_a_command_queued_over_the_api_reaches_the_device_with_its_next_frame(fi
     answer = field.api("POST", "/devices/864431047987054/downlinks", {"data": "R1=80", "contentType": "TEXT"})
     assert answer.status in (200, 201, 202), answer.body
     assert send(field.ports[55345], frame) == b"TEK822,R1=80\r\n"
+
+
+def memory(pid):
+    """The megabytes that a process and its children take, shared pages counted once."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    share = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    return int(share[1]) / 1024 + sum(memory(int(child)) for child in children)
+
+
+def test_500_tekelek_sessions_and_2000_idle_connections_at_once(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        pytest.skip("this machine allows too few open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    ports = free_port(), free_port()
+    sources = "".join(
+        f"[[datasource]]\nname = '{type_}'\ntype = '{type_}'\nconverter = 'tekelek/ultrasonic'\n"
+        f"configuration = {{ port = {port}, idleTimeout = 600.0 }}\n"
+        for type_, port in zip(("tekelek", "tcp"), ports, strict=True)
+    )
+    frame = bytes.fromhex(
+        next(c for c in vectors("tekelek/ultrasonic") if "sheet 811 cell S8" in c["name"])["payload"]
+    )
+    with Gateway(tmp_path / "gateway", sources).start() as gateway, ExitStack() as connections:
+
+        def connect(port):
+            return connections.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+
+        for _ in range(2000):
+            connect(ports[1])
+        sessions = [connect(ports[0]) for _ in range(500)]
+        for session in sessions:
+            session.sendall(frame[:70])
+        for session in sessions:
+            session.sendall(frame[70:])
+        for session in sessions:
+            assert session.recv(200) == b"TEK811,R3=ACTIVE,R1=80\r\n"
+        assert memory(gateway.pid) < 150

@@ -84,6 +84,18 @@ def test_a_downlink_goes_out_while_the_node_listens():
     assert [state for _, state in field.intake.outcomes] == ["sent", "delivered"]
 
 
+def test_a_downlink_that_is_queued_while_the_node_listens_leaves_at_once():
+    field = Field()
+    device = field.connect()
+    device.send(NDDS75)
+    field.clock.advance(1)
+    field.intake.put(IMEI, b"\x04\xff")
+    field.intake.sessions[IMEI](field.intake.take(IMEI, 1))
+    assert device.read() == b"\x04\xff"
+    device.hang_up()
+    assert field.intake.sessions == {}
+
+
 def test_a_downlink_for_a_node_that_left_stays_queued():
     field = Field()
     field.intake.put(IMEI, bytes.fromhex("01000384"))

@@ -205,3 +205,18 @@ def test_a_wrong_time_zone_is_refused_when_it_is_saved():
         msgspec.ValidationError, match="expected a time zone such as Europe/Berlin, got 'Mars'"
     ):
         msgspec.convert({"timeZone": "Mars"}, TekelekSettings)
+
+
+def test_a_command_that_is_queued_while_the_session_is_open_leaves_at_once():
+    field = Field()
+    field.intake.put(IMEI, b"R1=02")
+    device = field.connect()
+    device.send(LOGGER)
+    device.read()
+    field.intake.put(IMEI, b"S0=84")
+    field.intake.sessions[IMEI](field.intake.take(IMEI, 1))
+    assert device.read() == b"TEK822,S0=84\r\n"
+    device.send(REGISTERS)
+    assert device.read() == CLOSING
+    # from the closing line on it sleeps
+    assert field.intake.sessions == {}
