@@ -50,6 +50,7 @@ ABRUPT = {
     "require": "return require('/etc/hostname')",
     "print": "print('x'); alert('y')",
     "waiting for another thread": "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)",
+    "a promise": "return (0, eval)('(async function () { return {}; })()')",
     "import": "return eval('import(\"os\")')",
     "the constructor's way to globals": "return Function('return process')().exit()",
     "escaping the scope of the runtime": "return [typeof run, typeof invoke, typeof logs, typeof __iotgw_run].join()",

@@ -16,6 +16,8 @@ var charCodeAt = uncurry(String.prototype.charCodeAt), push = uncurry(Array.prot
 var fromCharCode = String.fromCharCode, NewFunction = Function, NewDate = Date;
 var defineProperty = Object.defineProperty, keys = Object.keys, isArray = Array.isArray;
 
+var OwnPromise = typeof Promise === 'undefined' ? null : Promise;
+
 var RESULT_LIMIT = 1 << 20;  // characters of a result's JSON
 var LOG_LINES = 50, LOG_CHARS = 2000;
 var UNREADABLE = '!{"name":"Error","message":"the script threw something that can\'t be read","stack":""}';
@@ -73,6 +75,7 @@ function plain(result) {
 function finish(result) {
   var json = '~';
   if (result !== undefined && result !== null) {
+    if (OwnPromise && result instanceof OwnPromise) return refuse('expected a value, got a promise: nothing waits for it');
     json = plain(result);
     if (typeof json !== 'string') return refuse('expected an object or a list, got a ' + typeof result);
     if (json.length > RESULT_LIMIT) {

@@ -64,10 +64,10 @@ def test_a_time_is_a_number_of_ms_or_iso_text(ts, ms):
         (5, "expected an object or a list of objects, got a number"),
         ([5], "[0]: expected an object, got a number"),
         ({"deviceType": "t"}, "deviceName: expected a text, it is missing"),
-        ({"deviceName": "d"}, "deviceType: expected a text, it is missing"),
+        ({"deviceName": "d", "deviceType": []}, "deviceType: expected a text, got a list"),
         ({"deviceName": "", "deviceType": "t"}, "deviceName: expected 1 to 255 characters, got 0"),
         ({"deviceName": {}, "deviceType": "t"}, "deviceName: expected a text, got an object"),
-        ({"assetName": "a"}, "assetType: expected a text, it is missing"),
+        ({"assetName": "a", "assetType": ""}, "assetType: expected 1 to 255 characters, got 0"),
         ({**NAMED, "attributes": []}, "attributes: expected an object, got a list"),
         ({**NAMED, "customerName": True}, "customerName: expected a text, got a boolean"),
         ({**NAMED, "downlinkAck": 1}, "downlinkAck: expected an object, got a number"),
@@ -97,6 +97,11 @@ def test_an_asset_keeps_its_own_names():
     asset = {"assetName": "a", "assetType": "building", "customerName": "c", "groupName": "g"}
     assert bodies(asset) == [{**asset, "attributes": {}, "telemetry": []}]
     assert check(asset, AT).outputs[0].device_name == "a"
+
+
+def test_a_device_without_a_type_is_of_thingsboard_s_default_one():
+    assert check({"deviceName": "d"}, AT).outputs[0].device_type == "default"
+    assert check({"assetName": "a"}, AT).outputs[0].device_type == "default"
 
 
 def test_nested_values_are_flattened_or_kept_as_text_by_option():

@@ -1,0 +1,37 @@
+"""Every example of docs/converters.md runs, in the dialect and with the result that it states."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from pytest_twisted import ensureDeferred
+
+from iotgw.converters.dialect import DIALECTS
+from iotgw.model import ConverterSpec
+from tests.unit.converters.conftest import convert, job, version
+
+TEXT = (Path(__file__).parents[3] / "docs" / "converters.md").read_text()
+EXAMPLE = re.compile(
+    r"^### `(?P<dialect>[\w-]+)`.*?```js\n(?P<script>.*?)```\s+Payload `(?P<payload>[0-9a-f]*)`, "
+    r"metadata `(?P<metadata>.*?)`:\s+```json\n(?P<outputs>.*?)```",
+    re.MULTILINE | re.DOTALL,
+)
+EXAMPLES = {match["dialect"]: match for match in EXAMPLE.finditer(TEXT)}
+
+
+def test_every_uplink_dialect_has_an_example():
+    assert set(EXAMPLES) == {dialect.name for dialect in DIALECTS if dialect.direction == "UPLINK"}
+
+
+@pytest.mark.parametrize("dialect", EXAMPLES)
+@ensureDeferred
+async def test_an_example_gives_what_it_says(service, dialect):
+    example = EXAMPLES[dialect]
+    found, engine = await service.compile(ConverterSpec(name="x", script=example["script"]))
+    assert found == dialect
+    converter = version(example["script"], dialect=found, engine=engine)
+    payload, metadata = bytes.fromhex(example["payload"]), example["metadata"].encode()
+    (made,) = await convert(service, job(converter, payload, metadata, 1_700_000_000_000))
+    assert made.error is None
+    assert [json.loads(output.body) for output in made.outputs] == json.loads(example["outputs"])
