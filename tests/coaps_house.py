@@ -82,8 +82,11 @@ class House:
 
 
 async def run(command, *arguments):
-    """Run a peer's program: its output and errors as one text, and its exit status."""
+    """Run a peer's program: its output and errors as one text, and its exit status.
+
+    Its input is a line with a Q, which tells ``openssl s_client`` to leave.
+    """
     out, err, status = await getProcessOutputAndValue(
-        find(command), [str(a) for a in arguments], env=os.environ
+        find(command), [str(argument) for argument in arguments], env=os.environ, stdinBytes=b"Q\n"
     )
     return (out + err).decode(errors="replace"), status

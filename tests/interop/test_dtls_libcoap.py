@@ -167,6 +167,19 @@ class TestCertificates:
 
 
 @pytest_twisted.ensureDeferred
+async def test_200_kilobytes_go_block_wise_over_dtls(house, tmp_path):
+    house.registry.put("meter-7", secrets=[{"value": "secret key"}])
+    intake = await house.open()
+    body = bytes(range(256)) * 800
+    (tmp_path / "body").write_bytes(body)
+    text, _ = await run(
+        CLIENTS[0], "-m", "post", "-f", tmp_path / "body", "-b", "1024",
+        "-u", "meter-7", "-k", "secret key", "-B", 30, "-v", "3", house.uri(),
+    )  # fmt: skip
+    assert [payload == body for payload, _ in intake.received] == [True], text
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_lossy_client_gets_through(house):
     # libcoap leaves out its own second and fourth datagram: a hello and a flight have to be repeated.
     house.registry.put("meter-7", secrets=[{"value": "secret key"}])
