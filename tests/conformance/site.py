@@ -126,7 +126,9 @@ def serve(port: int) -> None:
     from iotgw.wire.coap.timing import DEFAULT
 
     coap = CoapPort(reactor, port, "127.0.0.1")
-    coap.add(dict(make_site()), DEFAULT)
+    site = make_site()
+    site.remove(WELL_KNOWN_CORE)  # the port has its own
+    coap.add(dict(site), DEFAULT, discovery=POLICY)
     print(coap.address[1], flush=True)
     reactor.run()
 

@@ -29,7 +29,9 @@ class Discovery(Resource):
     def render(self, request: Message, exchange: Exchange) -> None:
         """Answer with the links that the query's one filter lets through."""
         filters = [query.partition("=") for query in request.options.queries]
-        links = [link for path, resource in self._site for link in _matching(path, resource, filters)]
+        links: dict[str, None] = {}  # a set that keeps the order
+        for path, resource in self._site:
+            links.update(dict.fromkeys(_matching(path, resource, filters)))
         exchange.reply(Message(n.CONTENT, ",".join(links).encode(), _LINK_FORMAT))
 
 
