@@ -68,10 +68,12 @@ class Apply:
 
     async def apply(self, call: Call) -> Result:
         """Over the API."""
-        return await self.run(call.tenant, call.body(), call.query("dryRun"))
+        return await self.run(call.tenant, call.body(), call.query("dryRun"), call.token.name)
 
-    async def run(self, tenant: str, document: Document, dry: bool = False) -> Result:
-        """Apply a document: converters first, as datasources name them."""
+    async def run(
+        self, tenant: str, document: Document, dry: bool = False, by: str = "the resources file"
+    ) -> Result:
+        """Apply a document: converters first, as datasources name them. ``by`` is who does it."""
         coming: set[str] = set()
         """Converters that a dry run did not save, and that datasources may name all the same."""
         items = []
@@ -79,7 +81,7 @@ class Apply:
             for entry in getattr(document, catalogue.kind):
                 name = str(entry.get("name") or entry.get("library", ""))
                 try:
-                    outcome = await self._one(catalogue, tenant, entry, dry, coming)
+                    outcome = await self._one(catalogue, tenant, entry, dry, coming, by)
                     items.append(Applied(catalogue.kind, name, outcome))
                     if dry and outcome == "created":
                         coming.add(name)
@@ -88,7 +90,7 @@ class Apply:
         return Result(items, sum(item.outcome == "refused" for item in items))
 
     async def _one(
-        self, catalogue: Catalogue, tenant: str, entry: dict[str, Any], dry: bool, coming: set[str]
+        self, catalogue: Catalogue, tenant: str, entry: dict[str, Any], dry: bool, coming: set[str], by: str
     ) -> str:
         if catalogue.kind == Converters.kind and "library" in entry:
             entry = self._bundled(entry)
@@ -99,12 +101,12 @@ class Apply:
         spec = await catalogue.check(tenant, spec, stored)
         if stored is None:
             if not dry:
-                await catalogue.save_new(tenant, spec)
+                catalogue.note(await catalogue.save_new(tenant, spec), "created", by)
             return "created"
         if _same(catalogue, stored, spec):
             return "unchanged"
         if not dry:
-            await catalogue.save(stored, spec, None)
+            catalogue.note(await catalogue.save(stored, spec, None), "changed", by)
         return "changed"
 
     def _bundled(self, entry: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Query, Reply, Route
 from iotgw.errors import Conflict, NotFound, SettingsError
 from iotgw.extension import convert
-from iotgw.model import Resource
+from iotgw.model import Event, Resource
 
 
 class ResourceFields(Struct, frozen=True, rename="camel"):
@@ -148,8 +148,13 @@ class Catalogue:
         resource = self.find(call, name)
         revision = self._matching(call, resource)
         await self.remove(resource, revision)
+        self.note(resource, "deleted", call.token.name)
 
     # --- for subclasses ---
+
+    def note(self, resource: Resource, what: str, by: str) -> None:
+        """Record who changed something; ``by`` is a token's name."""
+        note(self.parts, resource, what, by)
 
     def find(self, call: Call, name: str) -> Resource:
         """A resource of the call's tenant; raises NotFound."""
@@ -169,7 +174,9 @@ class Catalogue:
 
     async def _create(self, call: Call, value: Any) -> Reply:
         spec = await self.check(call.tenant, self.parse(value), None)
-        return self._reply(await self.save_new(call.tenant, spec), 201)
+        resource = await self.save_new(call.tenant, spec)
+        self.note(resource, "created", call.token.name)
+        return self._reply(resource, 201)
 
     def _reply(self, resource: Resource, status: int = 200) -> Reply:
         headers = {"ETag": tag(resource)}
@@ -189,10 +196,12 @@ class Catalogue:
             value = {"name": resource.name, **value}
         spec = await self.check(call.tenant, self.parse(value), resource)
         try:
-            return self._reply(await self.save(resource, spec, revision))
+            saved = await self.save(resource, spec, revision)
         except Conflict:
             self._matching(call, self.find(call, resource.id))  # moved on while this one was checked
             raise
+        self.note(saved, "changed", call.token.name)
+        return self._reply(saved)
 
     @staticmethod
     def _matching(call: Call, resource: Resource) -> int | None:
@@ -202,6 +211,14 @@ class Catalogue:
                 412, f"the revision is {resource.revision} now, not {revision}", {"ETag": tag(resource)}
             )
         return revision
+
+
+def note(parts: Parts, resource: Resource, what: str, by: str) -> None:
+    """Record who changed a resource: an event ``created``, ``changed`` or ``deleted``."""
+    message = f"{what} by {by}"
+    parts.events.emit(
+        Event(parts.now_ms(), what, resource.kind, resource.name, message, resource.tenant, detail={"by": by})
+    )
 
 
 def body_of(spec: Any) -> dict[str, Any]:

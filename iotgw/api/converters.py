@@ -127,7 +127,9 @@ class Converters(Catalogue):
         if not number.isdigit() or not 1 <= int(number) <= resource.body["versions"]:
             raise NotFound(f"converter {resource.name!r} has versions 1 to {resource.body['versions']}")
         revision = self._matching(call, resource)
-        return self._reply(await self.parts.versions.activate(resource, int(number), revision))
+        active = await self.parts.versions.activate(resource, int(number), revision)
+        self.note(active, "changed", call.token.name)
+        return self._reply(active)
 
     async def library(self, call: Call) -> Page:
         """The bundled converters."""
@@ -146,7 +148,9 @@ class Converters(Catalogue):
             dialect=bundled.dialect, engine=msgspec.convert(bundled.engine, Any), options=bundled.options,
         )  # fmt: skip
         not_empty(spec.name)
-        return self._reply(await self.save_new(call.tenant, spec), 201)
+        resource = await self.save_new(call.tenant, spec)
+        self.note(resource, "created", call.token.name)
+        return self._reply(resource, 201)
 
     def _users(self, resource: Resource, by_name_only: bool = False) -> list[Resource]:
         keys = {resource.name} if by_name_only else {resource.name, resource.id}

@@ -1,4 +1,5 @@
-"""The HTTP listener's site: bodies are capped while they arrive, whatever they say about their length."""
+"""The HTTP listener's site: bodies are capped while they arrive, whatever they say about their length; so are
+all bodies together, and the connections."""
 
 from __future__ import annotations
 
@@ -15,23 +16,37 @@ _DRAIN = 16 << 20
 
 
 class CappedBody(BytesIO):
-    """A request's body in memory; what exceeds ``cap`` bytes is dropped and ``excess`` counts it."""
+    """A request's body in memory; when it is too much, it is dropped and ``excess`` counts its bytes."""
 
-    def __init__(self, cap: int) -> None:
+    def __init__(self, site: ApiSite) -> None:
         super().__init__()
-        self.cap = cap
+        self._site = site
+        self._size = 0
         self.excess = 0
+        self.problem: Problem | None = None
 
     def write(self, data: Any) -> int:
         """Take a chunk, or drop it."""
         size = len(data)
-        if self.excess or self.tell() + size > self.cap:
-            if not self.excess:
-                self.seek(0)
-                self.truncate()
+        if self.problem is None:
+            if self._size + size > self._site.max_body:
+                self.problem = Problem(413, f"expected at most {self._site.max_body} bytes")
+            elif self._site.buffered + size > self._site.max_buffered:
+                self.problem = Problem(503, "too many requests are under way", {"Retry-After": "1"})
+        if self.problem is not None:
+            self.release()
             self.excess += size
             return size
+        self._size += size
+        self._site.buffered += size
         return super().write(data)
+
+    def release(self) -> None:
+        """Let go of what is held; may be called again."""
+        self._site.buffered -= self._size
+        self._size = 0
+        self.seek(0)
+        self.truncate()
 
 
 class ApiRequest(Request):
@@ -52,34 +67,77 @@ class ApiRequest(Request):
         super().requestReceived(command, path, version)
 
     def process(self) -> None:
-        """Answer 413 here, for every resource."""
-        if not self.content.excess:
+        """Answer what is too large here, for every resource."""
+        problem = self.content.problem
+        if problem is None:
             super().process()
             return
-        problem = Problem(413, f"expected at most {self.content.cap} bytes")
         body = problem.body()
-        self.setResponseCode(413)
+        self.setResponseCode(problem.status)
+        for name, value in problem.headers.items():
+            self.setHeader(name, value)
         self.setHeader(b"Content-Type", b"application/problem+json")
         self.setHeader(b"Content-Length", b"%d" % len(body))
         self.setHeader(b"Connection", b"close")
         self.write(body)
         self.finish()
 
+    def finish(self) -> None:
+        """The response is complete."""
+        self.content.release()
+        super().finish()
+
+    def connectionLost(self, reason: Any) -> None:
+        """The client went away."""
+        if self.content is not None:
+            self.content.release()
+        super().connectionLost(reason)
+
 
 class ApiSite(Site):
-    """A site over a resource. ``max_body`` in bytes; ``timeout`` in seconds for an idle connection."""
+    """A site over a resource.
+
+    ``max_body`` bounds one body in bytes, ``max_buffered`` all that are in memory, ``max_connections`` the
+    clients: further ones are closed at once. ``timeout`` is in seconds, for an idle connection.
+    """
 
     requestFactory = ApiRequest
-    noisy = False
+    displayTracebacks = False
 
-    def __init__(self, resource: IResource, max_body: int = 4 << 20, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        resource: IResource,
+        max_body: int = 4 << 20,
+        max_buffered: int = 64 << 20,
+        max_connections: int = 1000,
+        timeout: float = 60.0,
+    ) -> None:
         super().__init__(resource, timeout=timeout)
         self.max_body = max_body
-        self.displayTracebacks = False
+        self.max_buffered = max_buffered
+        self.max_connections = max_connections
+        self.buffered = 0
+        self.connections = 0
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """A channel for a new client, unless there are too many."""
+        if self.connections >= self.max_connections:
+            return None
+        channel: Any = super().buildProtocol(addr)
+        if channel is not None:
+            self.connections += 1
+            lost = channel.connectionLost
+
+            def count_down(reason: Any) -> None:
+                self.connections -= 1
+                lost(reason)
+
+            channel.connectionLost = count_down
+        return channel
 
     def getContentFile(self, length: int | None) -> CappedBody:
         """Where a request's body goes."""
-        return CappedBody(self.max_body)
+        return CappedBody(self)
 
     def log(self, request: Any) -> None:
         """No line per request."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from iotgw.api.auth import ALL_TENANTS, KIND, Permission, Role, mint
-from iotgw.api.catalogue import PAGE, Page, not_empty, page
+from iotgw.api.catalogue import PAGE, Page, not_empty, note, page
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Milliseconds, Reply, Route
@@ -65,6 +65,7 @@ class TokenResources:
             raise Problem(403, "a token of one tenant makes tokens of that tenant only")
         text, body = mint(wanted.role, tenant, wanted.expires_at)
         resource = await self._registry.create(KIND, call.tenant, wanted.name, body)
+        note(self._parts, resource, "created", call.token.name)
         return Reply(_view(resource, text), 201)
 
     async def delete(self, call: Call, name: str) -> None:
@@ -74,6 +75,7 @@ class TokenResources:
         if [token.id for token in admins] == [resource.id]:
             raise Conflict("this is the last admin token; make another one first")
         await self._registry.delete(KIND, resource.id)
+        note(self._parts, resource, "deleted", call.token.name)
 
 
 def _visible(call: Call, token: Resource) -> bool:

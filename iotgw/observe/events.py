@@ -33,7 +33,7 @@ CREATE INDEX IF NOT EXISTS event_by_type ON event (type, id);
 """
 _LOGGERS = {
     source: Logger(namespace=f"iotgw.{source}")
-    for source in ("gateway", "datasource", "integration", "converter")
+    for source in ("gateway", "datasource", "integration", "converter", "credential", "token")
 }
 """Whose events are lines of the log too; those of devices and downlinks come with every message."""
 _LEVELS = {"debug": LogLevel.debug, "info": LogLevel.info, "warning": LogLevel.warn, "error": LogLevel.error}

@@ -226,3 +226,14 @@ async def test_an_uplink_can_be_sent_by_hand(connect: Any) -> None:
     assert (busy.status, busy.headers["retry-after"]) == (503, "5")
     bad = await client("POST", "/datasources/field/inject", {"payload": "%%%"})
     assert (bad.status, bad.json["errors"][0]["path"]) == (422, "payload")
+
+
+@inline
+async def test_who_changed_what_is_recorded(bench: Any, connect: Any) -> None:
+    client = connect()
+    name = (await client.ok("GET", "/tokens"))["items"][0]["name"]
+    await client.ok("POST", "/integrations", HTTP)
+    await client.ok("PATCH", "/integrations/out", {"enabled": False})
+    await client.ok("DELETE", "/integrations/out")
+    noted = [(event.source, event.name, event.type, event.detail) for event in bench.events.emitted]
+    assert noted == [("integration", "out", what, {"by": name}) for what in ("created", "changed", "deleted")]
