@@ -24,6 +24,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--patience", type=float, metavar="S", help="seconds to listen for an answer (the device's)"
     )
+    parser.add_argument("--path", default="", help="path of uploads (http, coap) or topic (mqtt)")
     parser.add_argument("--seed", type=int, help="the same devices and readings again")
 
 
@@ -34,7 +35,7 @@ def _simulate(context: Any) -> int:
     options = context.options
     plan = Plan(
         options.kind, options.host, options.port, options.count, options.rate, options.devices,
-        options.patience, options.seed,
+        options.patience, options.path, options.seed,
     )  # fmt: skip
     found: list[Any] = []
 

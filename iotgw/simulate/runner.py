@@ -14,9 +14,12 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import DatagramProtocol, Protocol
 from twisted.python.failure import Failure
 
+from iotgw.simulate.coap import CoapSensor
 from iotgw.simulate.device import Device
 from iotgw.simulate.dragino import DraginoNode
+from iotgw.simulate.http import HttpSensor
 from iotgw.simulate.lobaro import LobaroGateway
+from iotgw.simulate.mqtt import MqttSensor
 from iotgw.simulate.plain import JsonSensor
 from iotgw.simulate.tekelek import TekelekSensor
 
@@ -27,12 +30,14 @@ MAX_OPEN = 1_000
 class Kind(Struct, frozen=True):
     """A protocol: its devices, its default port, and whether it is TCP or UDP."""
 
-    make: Callable[[random.Random], Device]
+    make: Callable[..., Device]
     port: int
     is_udp: bool = False
     is_answered: bool = False
     """Whether the server says that it has the uplink."""
     about: str = ""
+    has_path: bool = False
+    """Whether its devices take a path or topic."""
 
 
 KINDS = {
@@ -44,6 +49,17 @@ KINDS = {
     "lobaro-udp": Kind(LobaroGateway, 1064, is_udp=True, about="Lobaro wMBus gateways over legacy UDP"),
     "tcp": Kind(
         JsonSensor, 10560, about="JSON documents over TCP, for the handlers TEXT (maxFrameLength) and JSON"
+    ),
+    "http": Kind(
+        HttpSensor, 8080, is_answered=True, about="JSON over HTTP; --path /i/<routing key>", has_path=True
+    ),
+    "coap": Kind(CoapSensor, 5683, True, True, "JSON over CoAP; --path /i/<routing key>", has_path=True),
+    "mqtt": Kind(
+        MqttSensor,
+        1883,
+        is_answered=True,
+        about="JSON to an MQTT broker; --path <topic with {id}>",
+        has_path=True,
     ),
     "udp": Kind(JsonSensor, 11560, is_udp=True, about="JSON documents over UDP"),
 }
@@ -59,6 +75,7 @@ class Plan(Struct, frozen=True):
     rate: float = 1.0
     devices: int = 10
     patience: float | None = None
+    path: str = ""
     seed: int | None = None
 
 
@@ -85,7 +102,8 @@ class _Run:
         self.plan = plan
         self.kind = KINDS[plan.kind]
         rng = random.Random(plan.seed)
-        self._devices = [self.kind.make(rng) for _ in range(max(1, min(plan.devices, plan.count)))]
+        more = (plan.path,) if plan.path and self.kind.has_path else ()
+        self._devices = [self.kind.make(rng, *more) for _ in range(max(1, min(plan.devices, plan.count)))]
         self._busy: set[str] = set()
         self.summary = Summary()
         self._progress = progress
@@ -216,10 +234,15 @@ class _Shout(DatagramProtocol):
         self._timer = reactor.callLater(self._run.patience(self._device), self._end)
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """A downlink."""
+        """A downlink, or the server's word."""
         reaction = self._device.received(datagram, self._run.now_ms())
         self._answered |= reaction.is_answer
         self._run.summary.downlinks += reaction.downlinks
+        if reaction.send:
+            self.transport.write(reaction.send, None)  # type: ignore[union-attr]
+        if reaction.is_done and self._timer.active():
+            self._timer.cancel()
+            self._end()
 
     def connectionRefused(self) -> None:
         """Nobody listens there."""

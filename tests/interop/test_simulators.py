@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -15,6 +18,7 @@ from iotgw.datasources.tcp import TcpSettings, TcpType
 from iotgw.datasources.tekelek import TekelekSettings, TekelekType
 from iotgw.datasources.udp import UdpSettings, UdpType
 from iotgw.simulate.runner import Plan, run
+from tests.peers.process import wait_until
 from tests.unit.datasources.fakes import FakeIntake, context
 
 SOURCES = {
@@ -119,3 +123,40 @@ async def test_nobody_listens():
         port = probe.getsockname()[1]
     summary = await run(reactor, Plan("tekelek", "127.0.0.1", port, count=2, rate=0, devices=2))
     assert (summary.failed, summary.sent) == (2, 0) and "refused" in summary.last_error
+
+
+def test_simulated_devices_over_http_and_coap_and_by_way_of_a_broker(gateway, mosquitto):
+    """From the command line, as a user runs it."""
+    gateway.create("datasources", name="http", type="http", routingKey="h1", converter="json")
+    gateway.create(
+        "datasources", name="coap", type="coap", routingKey="c1", converter="json",
+        configuration={"port": gateway.coap_port, "interface": "127.0.0.1"},
+    )  # fmt: skip
+    gateway.create(
+        "datasources", name="mqtt", type="mqtt", converter="json",
+        configuration={"host": "127.0.0.1", "port": mosquitto.port, "topics": ["devices/+/up"]},
+    )  # fmt: skip
+    wait_until(lambda: gateway.api("GET", "/datasources/mqtt").json["status"]["state"] == "connected")
+    for kind, port, path in (
+        ("http", gateway.port, "/i/h1"),
+        ("coap", gateway.coap_port, "/i/c1"),
+        ("mqtt", mosquitto.port, ""),
+    ):
+        command = [
+            sys.executable,
+            "-m",
+            "iotgw.ctl.main",
+            "--json",
+            "simulate",
+            kind,
+            "--port",
+            str(port),
+            "--rate",
+            "0",
+        ]
+        done = subprocess.run(
+            [*command, "--path", path], check=False, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["answered"] == 10
+        wait_until(lambda name=kind: len(gateway.messages(datasource=name, state="converted")) == 10)
