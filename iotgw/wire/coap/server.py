@@ -26,9 +26,9 @@ class Server:
     def __init__(self, endpoint: Endpoint, failed: Callable[[Exception, Message], None]) -> None:
         self._endpoint = endpoint
         self.failed = failed
-        self._budget = blockwise.Budget(endpoint.limits.body_bytes)
-        self.uploads = blockwise.Uploads(endpoint.timers, self._budget)
-        self.bodies = blockwise.Bodies(endpoint.timers, self._budget)
+        self.budget = blockwise.Budget(endpoint.limits.body_bytes)
+        self.uploads = blockwise.Uploads(endpoint.timers, self.budget)
+        self.bodies = blockwise.Bodies(endpoint.timers, self.budget)
         self.observers = observe.Observers(endpoint, endpoint.limits.observers)
         self._echo = Echo(endpoint.random.randbytes(32))
 

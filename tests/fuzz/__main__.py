@@ -1,0 +1,31 @@
+"""``python -m tests.fuzz [MILLIONS] [SEED]``: five million datagrams by default, and what was held meanwhile."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+
+from tests.fuzz.coap import Fuzz
+
+STEP = 250_000
+
+
+def main() -> None:
+    total = int(float(sys.argv[1] if len(sys.argv) > 1 else 5) * 1_000_000)
+    fuzz = Fuzz(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    began = time.monotonic()
+    for done in range(STEP, total + STEP, STEP):
+        fuzz.run(STEP)
+        fuzz.check()
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(f"{done:>9} datagrams, {fuzz.sent} sent, {used} MiB at most, {fuzz.sizes()}", flush=True)
+    fuzz.idle(3600)
+    print(f"after an idle hour: {fuzz.sizes()}")
+    print(f"counters: {vars(fuzz.endpoint.counters)}")
+    assert not any(fuzz.sizes().values()), "something is still held"
+    print(f"{total} datagrams without an error in {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
