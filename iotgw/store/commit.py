@@ -16,6 +16,7 @@ from msgspec import Struct
 from iotgw.model import Outcome, State, TelemetryRecord
 from iotgw.store.group import Advance, Group, Settlement
 from iotgw.store.names import Names
+from iotgw.store.positions import Positions
 from iotgw.store.sqlite import Rows, as_array
 
 MARK_MS = 10_000
@@ -49,38 +50,6 @@ class Committed(Struct, frozen=True):
     outcomes: list[Outcome]
     records: list[TelemetryRecord]
     head: int
-
-
-class Positions:
-    """Where the streams and their consumers are, as of the last commit."""
-
-    def __init__(self, connection: sqlite3.Connection, names: Names) -> None:
-        one = connection.execute
-        self.uplink: int = one("SELECT coalesce(max(seq), 0) FROM uplink").fetchone()[0]
-        self.telemetry: int = one("SELECT coalesce(max(seq), 0) FROM telemetry").fetchone()[0]
-        self.mark_ms: int = one("SELECT coalesce(max(at_ms), 0) FROM mark").fetchone()[0]
-        self.settled_at_start: int = one("SELECT coalesce(max(seq), 0) FROM outcome").fetchone()[0]
-        self.settled: dict[int, int] = {}
-        """Beyond it no uplink of a datasource has an outcome; before the first one, `settled_at_start` is."""
-        self.converted: dict[int, int] = dict(one("SELECT datasource, cursor FROM conversion"))
-        self.received: dict[int, int] = {}
-        """The last uplink of each datasource."""
-        self.tenant: dict[int, int] = {}
-        for datasource, tenant, last in one(_LAST_OF_EACH):
-            self.received[datasource] = last
-            self.tenant[datasource] = tenant
-        self.delivered: dict[int, int] = dict(one("SELECT id, cursor FROM integration"))
-
-
-# A loose index scan: one step per datasource, not per uplink.
-_LAST_OF_EACH = """
-WITH RECURSIVE source(id) AS (
-    SELECT min(datasource) FROM uplink
-    UNION ALL SELECT (SELECT min(datasource) FROM uplink WHERE datasource > id) FROM source WHERE id IS NOT NULL
-)
-SELECT datasource, tenant, seq FROM source
-JOIN uplink ON seq = (SELECT max(seq) FROM uplink WHERE datasource = id) WHERE id IS NOT NULL
-"""
 
 
 class _Draft:
@@ -146,9 +115,11 @@ class Committer:
     def rest(self, now_ms: int) -> None:
         """Note the time once after the last group, so that its age is known while nothing comes."""
         positions = self.positions
-        if (positions.uplink, positions.telemetry) != self._rested and now_ms - positions.mark_ms >= MARK_MS:
-            positions.mark_ms = self._mark(now_ms)
-            self._rested = (positions.uplink, positions.telemetry)
+        if (positions.uplink, positions.telemetry) != self._rested:
+            marked_ms = self._mark(now_ms)
+            if marked_ms != positions.mark_ms:
+                positions.mark_ms = marked_ms
+                self._rested = (positions.uplink, positions.telemetry)
 
     def probe(self) -> None:
         """See whether a commit succeeds, by one of some size that leaves nothing behind."""
@@ -280,8 +251,10 @@ class Committer:
         """Note the time, now and then: what is below these positions was received before it, and what isn't
         committed yet is above. Returns the last mark's time."""
         positions = self.positions
-        if now_ms - positions.mark_ms < MARK_MS:
+        if abs(now_ms - positions.mark_ms) < MARK_MS:
             return positions.mark_ms
+        if now_ms < positions.mark_ms:  # the clock was wrong until now
+            self._connection.execute("DELETE FROM mark WHERE at_ms >= ?", (now_ms,))
         self._connection.execute(
             "INSERT INTO mark VALUES (?, ?, ?)", (now_ms, positions.uplink, positions.telemetry)
         )

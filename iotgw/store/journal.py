@@ -33,9 +33,8 @@ from iotgw.model import (
 )
 from iotgw.store.group import Group, Settlement
 from iotgw.store.names import Names
-from iotgw.store.reader import Reader
+from iotgw.store.readers import Readers
 from iotgw.store.trim import Limits
-from iotgw.store.worker import Worker
 from iotgw.store.writer import Done, Opened, Writer
 
 TICK = 1.0
@@ -82,8 +81,8 @@ class Journal:
         self._durable_uplink = 0
         self._opened: Opened | None = None
         self._stopping: Deferred[None] | None = None
-        self._reads: Worker | None = None
-        self._reader: Reader | None = None
+        self._readers = Readers()
+        self._crowd: list[Callable[[], object]] = []
         self._tick = LoopingCall(self._tend)
         self._tick.clock = reactor
 
@@ -103,11 +102,11 @@ class Journal:
             self.epoch = result.epoch
             self.head = result.head
             self.last_uplink = self._durable_uplink = result.last_uplink
-            self._reads = Worker(self._reactor, "journal-reader")
-            self._reads.call(Reader, self._path, self._names).addCallback(ready).addErrback(done.errback)
+            self._readers.open(self._reactor, self._path, self._names).addCallback(ready).addErrback(
+                done.errback
+            )
 
-        def ready(reader: Reader) -> None:
-            self._reader = reader
+        def ready(_: Any) -> None:
             self.room = True
             self._tick.start(TICK, now=False)
             done.callback(None)
@@ -136,10 +135,9 @@ class Journal:
         stopping = self._stopping
         assert stopping is not None
         self._opened = None
-        if self._reads is not None and self._reader is not None:
-            self._reads.call(self._reader.close)
-            self._reads.stop()
-        self._writer.stop(lambda: stopping.callback(None))
+        self._let_read()
+        # The writer last: who closes a database last tidies up its WAL.
+        self._readers.close().addBoth(lambda _: self._writer.stop(lambda: stopping.callback(None)))
 
     # --- writing ---
 
@@ -221,6 +219,8 @@ class Journal:
         for waiter in group.waiters:
             waiter.callback(None)
         self._look_for_room()
+        if self._crowd and self._pending.weight < self._max_pending_bytes:
+            self._let_read()
         if self._stopping is not None and self._writing is None:
             self._finish()
 
@@ -284,16 +284,13 @@ class Journal:
         """See `IJournal.integrations`."""
         return self._opened.integrations if self._opened is not None else {}
 
-    # What was announced when a read is asked for is its limit, not what happens to be committed when it
-    # runs: so a reader that hears of live records neither misses one nor gets it twice.
-
     def read_uplinks(self, datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         """See `IJournal.read_uplinks`."""
-        return self._read("uplinks", datasource, after, self._durable_uplink, limit)
+        return self._read_stream("uplinks", datasource, after, self._durable_uplink, limit)
 
     def read_telemetry(self, after: int, limit: int) -> Deferred[list[TelemetryRecord]]:
         """See `IJournal.read_telemetry`."""
-        return self._read("telemetry", after, self.head, limit)
+        return self._read_stream("telemetry", after, self.head, limit)
 
     def read_parked(
         self, integration: str, state: DeliveryState | None, after: int, limit: int
@@ -311,7 +308,7 @@ class Journal:
 
     def message(self, seq: int) -> Deferred[Message | None]:
         """See `IJournal.message`."""
-        return self._read("messages", [seq]).addCallback(lambda found: found[0] if found else None)
+        return self._readers.ask("messages", [seq]).addCallback(lambda found: found[0] if found else None)
 
     def messages(
         self,
@@ -323,11 +320,11 @@ class Journal:
         device: str | None = None,
     ) -> Deferred[list[Message]]:
         """See `IJournal.messages`."""
-        return self._read("find", tenant, before or 1 << 62, limit, datasource, state, device)
+        return self._readers.ask("find", tenant, before or 1 << 62, limit, datasource, state, device)
 
     def time_to_seq(self, ts_ms: int) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""
-        return self._read("time_to_seq", ts_ms, self.head)
+        return self._readers.ask("time_to_seq", ts_ms, self.head)
 
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IJournal.stats`."""
@@ -336,18 +333,29 @@ class Journal:
             "problem": self._problem or ("full" if self._full else ""),
             "pending": self._pending.size + (self._writing.size if self._writing is not None else 0),
         }
-        return self._read("stats").addCallback(lambda found: {**found, **state})
+        return self._readers.ask("stats").addCallback(lambda found: {**found, **state})
 
-    def _read(self, query: str, *arguments: Any) -> Deferred[Any]:
-        if self._reads is None or self._stopping is not None:
-            failed: Deferred[Any] = Deferred()
-            failed.errback(Unavailable("the journal is closed"))
-            return failed
-        return self._reads.call(getattr(self._reader, query), *arguments)
+    def _read_stream(self, query: str, *arguments: Any) -> Deferred[Any]:
+        """Read what makes more work. Its limit is what was announced when it was asked for, not what happens to
+        be committed when it runs: so who also hears of live records neither misses one nor gets it twice.
+
+        While too much of the work done before waits for the disk, a read waits too.
+        """
+        if self._pending.weight < self._max_pending_bytes or self._opened is None:
+            return self._readers.stream(query, *arguments)
+        done: Deferred[Any] = Deferred()
+        self._crowd.append(lambda: self._readers.stream(query, *arguments).chainDeferred(done))
+        return done
+
+    def _let_read(self) -> None:
+        """Do the reads that waited."""
+        crowd, self._crowd = self._crowd, []
+        for read in crowd:
+            read()
 
     def _after_progress(self, query: str, *arguments: Any) -> Deferred[Any]:
         """Read parked deliveries after what is queued about them is written: nobody sees what it undid."""
-        return self._committed().addCallback(lambda _: self._read(query, *arguments))
+        return self._committed().addCallback(lambda _: self._readers.stream(query, *arguments))
 
     def _committed(self) -> Deferred[None]:
         """Fires when the progress that was queued until now is durable."""

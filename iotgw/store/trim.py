@@ -14,7 +14,7 @@ import time
 
 from msgspec import Struct
 
-from iotgw.store.commit import Positions
+from iotgw.store.positions import Positions
 
 STEP_ROWS = 5000
 STEP_SECONDS = 0.008

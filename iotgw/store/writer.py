@@ -20,9 +20,10 @@ from twisted.python.failure import Failure
 
 from iotgw.model import Counters, StoredUplink
 from iotgw.store import sqlite, unfit
-from iotgw.store.commit import Committed, Committer, Positions
+from iotgw.store.commit import Committed, Committer
 from iotgw.store.group import Group
 from iotgw.store.names import Names
+from iotgw.store.positions import Positions
 from iotgw.store.trim import Limits, Trimmer
 
 
@@ -131,7 +132,7 @@ class Writer:
         (epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
         names = self._names
         names.load(connection)
-        positions = Positions(connection, names)
+        positions = Positions(connection)
         self._committer = Committer(connection, names, positions)
         self._trimmer = Trimmer(connection, positions, self._limits)
         return Opened(
@@ -162,7 +163,7 @@ class Writer:
             except unfit.UNFIT as error:
                 self._log.warn("a record can't be stored and is taken out: {error}", error=error)
                 bad = unfit.take_out(group)
-                committed = self._committer.commit(group, now_ms)
+                committed = self._commit_mended(group, now_ms)
         except Exception as error:  # whatever it was, the journal goes on and says so
             if not isinstance(error, sqlite3.Error):
                 self._log.failure("a group could not be committed")
@@ -170,6 +171,16 @@ class Writer:
         else:
             done = Done(group, committed, unfit=bad)
         self._reactor.callFromThread(self._report, done)
+
+    def _commit_mended(self, group: Group, now_ms: int) -> Committed:
+        """The last resort against a record that would be tried for ever: leave out all but the uplinks. Their
+        cursors don't move, so it is converted and delivered again after a restart."""
+        try:
+            return self._committer.commit(group, now_ms)
+        except unfit.UNFIT:
+            self._log.failure("outcomes and progress that can't be stored are left out")
+            group.results, group.progress = [], {}
+            return self._committer.commit(group, now_ms)
 
     def _tend(self, now_ms: int) -> None:
         try:

@@ -58,7 +58,7 @@ def disk(request, tmp_path):
 
 @pytest.fixture
 def world(clock, disk):
-    world = World(clock, lambda clock: Journal(clock, disk.path / "journal.db"))
+    world = World(clock, lambda clock: Journal(clock, disk.path / "journal.db", max_pending_bytes=2 * SIZE))
     yield world
     disk.free()
     clock.wait(world.journal.stop())
@@ -78,6 +78,13 @@ def fill(world):
 def numbers(world, limit=10_000):
     found = world.wait(world.journal.read_uplinks("ds1", 0, limit))
     return {int.from_bytes(stored.uplink.payload[:4], "big") for stored in found}
+
+
+def make_room(disk):
+    """More than was taken up."""
+    disk.free()
+    if isinstance(disk, SmallDisk):
+        subprocess.run(["mount", "-o", f"remount,size={SIZE * 20}", disk.path], check=True)
 
 
 def second(world):
@@ -119,9 +126,7 @@ def test_outcomes_and_progress_wait_for_the_disk(world, disk):
     for _ in range(2):
         second(world)
     assert len(world.listener.records) == 1
-    disk.free()
-    if isinstance(disk, SmallDisk):
-        subprocess.run(["mount", "-o", f"remount,size={SIZE * 20}", disk.path], check=True)
+    make_room(disk)
     world.clock.advance(1.0)
     world.clock.until(lambda: len(world.listener.records) == 2)
     assert world.listener.records[1].device_name == "d2"
@@ -130,6 +135,19 @@ def test_outcomes_and_progress_wait_for_the_disk(world, disk):
     assert world.journal.integrations()["int1"][0] == early.seq
     assert len(world.wait(world.journal.read_parked("int1", None, 0, 9))) == 1
     assert world.wait(world.journal.message(seqs[1])).records[0].device_name == "d2"
+
+
+def test_conversions_are_not_given_more_work_than_can_be_written_down(world, disk):
+    seqs = world.store(b"a", b"b")
+    fill(world)
+    big = output(body=b'"' + b"x" * 3 * SIZE + b'"')
+    world.journal.settle("ds1", seqs[0], [Outcome(seqs[0], State.CONVERTED, "c/1", (big,))])
+    read = world.journal.read_uplinks("ds1", seqs[0], 1)
+    second(world)
+    assert not read.called
+    make_room(disk)
+    second(world)
+    assert [stored.seq for stored in world.wait(read)] == [seqs[1]]
 
 
 def test_stopping_with_a_full_disk_refuses_what_is_queued(world, disk):

@@ -44,6 +44,15 @@ def test_positions_grow_over_a_restart(world):
     assert world.journal.last_uplink == second[0]
 
 
+def test_no_position_is_given_below_a_cursor(world):
+    """A datasource that was made while uplinks were refused begins after their positions."""
+    world.journal.settle("new", 1000, [])
+    world.progress("int1", 2000)
+    world.reopen()
+    assert world.store(b"a", datasource="new")[0] > 1000
+    assert world.convert(world.journal.last_uplink, datasource="new")[0].seq > 2000
+
+
 def test_stopping_writes_what_is_queued(world):
     world.append(b"a", b"b")
     world.wait(world.journal.stop())
@@ -365,6 +374,24 @@ def test_an_error_of_any_text_can_be_parked(world):
     world.progress("int1", 1, [parked(record, DeliveryState.DEAD, error="\ud800!")])
     (item,) = world.wait(world.journal.read_parked("int1", None, 0, 9))
     assert item.error == "?!"
+
+
+def test_what_cannot_be_mended_does_not_stop_the_journal(world):
+    world.progress("int1", 1, dropped={"x": object()})
+    world.store(b"a")
+    world.progress("int1", 2, queued=1)
+    world.reopen()
+    assert world.journal.integrations() == {"int1": (2, Counters(queued=1))}
+
+
+def test_a_clock_that_was_wrong_for_a_while_leaves_the_order_of_times(world):
+    before = world.convert(*world.store(b"a"))
+    world.clock.advance(1e8)
+    world.convert(*world.store(b"b"))
+    world.clock.rightNow -= 1e8 - 60
+    after = world.convert(*world.store(b"c"))
+    assert world.wait(world.journal.time_to_seq(before[0].received_ms)) == before[0].seq
+    assert world.wait(world.journal.time_to_seq(after[0].received_ms)) == after[0].seq
 
 
 def test_a_reader_of_the_stream_gets_each_record_once(world):
