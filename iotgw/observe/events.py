@@ -36,6 +36,8 @@ _LOGGERS = {
     for source in ("gateway", "datasource", "integration", "converter", "credential", "token")
 }
 """Whose events are lines of the log too; those of devices and downlinks come with every message."""
+_BY_HAND = frozenset({"started", "stopped", "created", "changed", "deleted"})
+"""What only people bring about; each of these is a line."""
 _LEVELS = {"debug": LogLevel.debug, "info": LogLevel.info, "warning": LogLevel.warn, "error": LogLevel.error}
 _LONGEST = 4096
 """Bytes of one event; a longer one loses its detail."""
@@ -47,7 +49,7 @@ class EventLog:
 
     ``capacity`` is how many events the ring holds, ``pending`` how many may wait for the disk; more are
     dropped and counted in ``dropped``. Those of datasources, integrations and converters are also lines of
-    the log, one per kind of event and minute.
+    the log; what may come often, one per kind of event and minute.
     """
 
     _log = Logger()
@@ -88,7 +90,8 @@ class EventLog:
     def emit(self, event: Event) -> None:
         """See `IEvents.emit`."""
         if event.source in _LOGGERS:
-            held_back = self._sampled.due((event.source, event.name, event.type, event.tenant))
+            key = (event.source, event.name, event.type, event.tenant)
+            held_back = 0 if event.type in _BY_HAND else self._sampled.due(key)
             if held_back is not None:
                 self._say(event, held_back)
         if len(self._queue) >= self._pending:

@@ -138,11 +138,16 @@ async def test_events_of_the_gateways_parts_are_lines_of_the_log_and_those_of_de
     globalLogPublisher.addObserver(seen.append)
     try:
         log = await opened()
-        log.emit(event(1, severity="error"))
-        log.emit(event(1, severity="error"))
+        log.emit(event(1, severity="error", type="failed"))
+        log.emit(event(1, severity="error", type="failed"))
+        log.emit(event(2))
         log.emit(event(2))
         log.emit(event(3, "downlink"))
     finally:
         globalLogPublisher.removeObserver(seen.append)
     lines = [(each["log_namespace"], each["log_level"].name, formatEvent(each)) for each in seen]
-    assert lines == [("iotgw.datasource", "error", "n1: text"), ("iotgw.datasource", "info", "n2: text")]
+    assert lines == [
+        ("iotgw.datasource", "error", "n1: text"),
+        ("iotgw.datasource", "info", "n2: text"),
+        ("iotgw.datasource", "info", "n2: text"),
+    ]
