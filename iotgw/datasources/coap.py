@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from zope.interface import implementer
 
 from iotgw.credentials import Credentials
+from iotgw.datasources.coap_downlink import SEGMENT, DownlinkResource, push, remote_of
 from iotgw.datasources.coap_port import CoapPort
 from iotgw.datasources.coap_security import IdentityGuard, SecureUplinkResource, fitting_block
 from iotgw.datasources.coap_uplink import UplinkResource
@@ -22,7 +23,8 @@ from iotgw.datasources.coaps_port import CoapsPort
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.errors import SettingsError
 from iotgw.extension import DatasourceContext
-from iotgw.interfaces import IDatasource, IDatasourceType
+from iotgw.interfaces import IDatasourceType, IPushes
+from iotgw.model import Downlink
 from iotgw.wire.coap import timing
 from iotgw.wire.coap.site import Path, Resource, parse_path
 from iotgw.wire.coap.timing import Policy, Timing
@@ -99,6 +101,9 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             "part of the acknowledgement, and counts as delivered with the device's next request."
         ),
     ] = True
+    downlink_path: Annotated[
+        str, Meta(description="Where a listening device takes downlinks: the gateway POSTs them there.")
+    ] = "downlink"
     security_mode: Annotated[
         Literal["NO_SECURE", "DTLS", "MIXED"],
         Meta(description="`coap` on `port`, `coaps` on `securePort`, or both."),
@@ -217,7 +222,7 @@ class CoapType:
         return port.close()
 
 
-@implementer(IDatasource)
+@implementer(IPushes)
 class CoapDatasource:
     """Uplinks under one routing key."""
 
@@ -269,10 +274,22 @@ class CoapDatasource:
         for port, resources in self._ports:
             scheme = "coaps" if isinstance(port, CoapsPort) else "coap"
             host, number = port.address[:2]
-            paths = ", ".join("/" + "/".join(path) for path in resources)
+            paths = ", ".join("/" + "/".join(path) for path in resources if path[-1:] != (SEGMENT,))
             addresses.append(f"{scheme}: udp {host}:{number}, {paths}")
             found[scheme] = port.statistics()
         return {**found, "address": "; ".join(addresses)}
+
+    def push(self, metadata: dict[str, Any], downlinks: tuple[Downlink, ...]) -> None:
+        """See `IPushes.push`: a confirmable POST from the endpoint that the device talks to."""
+        secure = metadata.get("identityType", "none") != "none"
+        for port, _ in self._ports:
+            if isinstance(port, CoapsPort) is secure and (remote := remote_of(port, metadata)) is not None:
+                path = parse_path(self.settings.downlink_path)
+                for downlink in downlinks:
+                    push(port, self.context.intake, self._policy(port), path, remote, downlink)
+                return
+        for downlink in downlinks:
+            self.context.intake.downlink_lost(downlink, "the device's session has ended")
 
     def sessions(self) -> list[dict[str, Any]]:
         """The DTLS sessions of its port; see `CoapsPort.sessions`."""
@@ -303,8 +320,10 @@ class CoapDatasource:
         if self.context.routing_key:
             uplink = self._uplink(port)
             key = ("i", self.context.routing_key)
+            downlinks = DownlinkResource(self.context.intake, self._policy(port), port)
             for prefix in ["", *self.settings.path_prefixes]:
                 resources[parse_path(prefix) + key] = uplink
+                resources[parse_path(prefix) + key + (SEGMENT,)] = downlinks
         return resources
 
     def _policy(self, port: CoapPort) -> Policy:

@@ -106,6 +106,10 @@ class CoapsPort(CoapPort):
         now = self._clock()
         return [described(session, now) for session in self.layer.sessions()]
 
+    def session_at(self, host: str, port: int) -> Session | None:
+        """The session of a peer's address; None when there is none."""
+        return next((each for each in self.layer.sessions() if each.address[:2] == (host, port)), None)
+
     def end(self, id: str) -> bool:
         """End a session; False when there is none."""
         return self.layer.end(id)

@@ -107,7 +107,7 @@ def test_a_large_item_reaches_a_coap_device_block_by_block(gateway):
 def test_tekelek_gets_its_commands_with_password_and_closing_template(gateway):
     port = free_port()
     gateway.create(
-        "datasources", name="tek", type="tekelek", converter="tekelek/percent", configuration={"port": port}
+        "datasources", name="tek", type="tekelek", converter="tekelek/logger", configuration={"port": port}
     )
     item = text(gateway, TEKELEK_IMEI, "R1=02")
     answer = exchange(socket.SOCK_STREAM, port, TEKELEK)
@@ -121,7 +121,7 @@ def test_tekelek_gets_its_commands_with_password_and_closing_template(gateway):
 def test_dragino_gets_its_bytes_while_it_listens(gateway, type_, kind):
     port = free_port(kind)
     gateway.create(
-        "datasources", name="node", type=type_, converter="dragino/ndds", configuration={"port": port}
+        "datasources", name="node", type=type_, converter="dragino/ndds75", configuration={"port": port}
     )
     item = push(gateway, DRAGINO_IMEI, data=base64.b64encode(bytes.fromhex("01000384")).decode())
     assert exchange(kind, port, DRAGINO) == bytes.fromhex("01000384")
@@ -178,8 +178,8 @@ def test_priority_cancel_replace_and_last(gateway):
 def test_an_expired_item_does_not_leave(gateway):
     http(gateway)
     item = text(gateway, "d", "late", ttl=0.2)
-    wait_until(lambda: gateway.post("key", BY_NAME).status == 204)
-    becomes(gateway, item, "EXPIRED")
+    becomes(gateway, item, "EXPIRED", 30)
+    assert gateway.post("key", BY_NAME).status == 204
 
 
 def test_a_receipt_of_the_device_makes_the_item_successful(gateway):
@@ -238,6 +238,25 @@ def test_a_coap_device_that_is_awake_gets_an_item_at_once(gateway):
         assert request.endswith(b"\xffnow")
         device.send(bytes([0x60 | (request[0] & 15), 0x44]) + request[2 : 4 + (request[0] & 15)])
         becomes(gateway, item, "DELIVERED")
+
+
+def test_an_observer_gets_each_item_as_a_notification_and_its_acknowledgement_counts(gateway):
+    coap(gateway)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        device.settimeout(10)
+        device.connect(("127.0.0.1", gateway.coap_port))
+        device.send(b"\x41\x01\x00\x01\x07\x60\x51i\x03key\x08downlink\x01d")
+        first = device.recv(2000)
+        if first[1] == 0:  # an empty acknowledgement, then the response
+            first = device.recv(2000)
+        assert first[1] == 0x45
+        for content in ("one", "two"):
+            item = text(gateway, "d", content)
+            notification = device.recv(2000)
+            assert notification[0] & 0x30 == 0
+            assert notification.endswith(b"\xff" + content.encode())
+            device.send(b"\x60\x00" + notification[2:4])
+            becomes(gateway, item, "DELIVERED")
 
 
 def test_a_coap_device_that_does_not_answer_gets_the_item_with_its_next_uplink(gateway):

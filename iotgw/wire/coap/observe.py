@@ -63,18 +63,21 @@ class Notification(Exchange):
 
     __slots__ = ("_deliver",)
 
-    def __init__(
-        self, endpoint: Endpoint, observation: Observation, deliver: Callable[[Message], None]
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, observation: Observation, deliver: Callable[..., None]) -> None:
         super().__init__(endpoint, observation.peer, observation.request, -1, 0.0)
         self.policy = observation.resource.policy
         self.acknowledged = True
         self._deliver = deliver
 
-    def reply(self, response: Message, on_acknowledged: object = None, on_lost: object = None) -> None:
+    def reply(
+        self,
+        response: Message,
+        on_acknowledged: Callable[[], None] | None = None,
+        on_lost: Callable[[str], None] | None = None,
+    ) -> None:
         """Send the notification."""
         self.replied = True
-        self._deliver(response)
+        self._deliver(response, on_acknowledged, on_lost)
 
 
 class Observers:
@@ -105,6 +108,7 @@ class Observers:
             observation = Observation(key, exchange.peer, resource, exchange.request, now)
             exchange.peer.pins += 1
             self._all[key] = watching[key] = observation
+            resource.observed(exchange.request, exchange.remote, key)
         observation.request = exchange.request
         observation.format = response.options.get(n.CONTENT_FORMAT)
         return observation.next_number()
@@ -120,6 +124,7 @@ class Observers:
         del watching[key]
         if not watching:
             del self._by_resource[observation.resource]
+        observation.resource.unobserved(key)
 
     def reset(self, peer: Peer, mid: int) -> bool:
         """A Non-confirmable notification was reset: its observer has gone (RFC 7641 §3.6)."""
@@ -156,12 +161,23 @@ class Observers:
             observation.is_stale = True  # the newest state goes out when this one has arrived
             return
         exchange = Notification(
-            self._endpoint, observation, lambda response: self._deliver(observation, response, now)
+            self._endpoint,
+            observation,
+            lambda response, *outcome: self._deliver(observation, response, now, *outcome),
         )
         self._endpoint.server.render(observation.resource, observation.request, exchange)
 
-    def _deliver(self, observation: Observation, response: Message, now: float) -> None:
+    def _deliver(
+        self,
+        observation: Observation,
+        response: Message,
+        now: float,
+        on_acknowledged: Callable[[], None] | None = None,
+        on_lost: Callable[[str], None] | None = None,
+    ) -> None:
         if self._all.get(observation.key) is not observation:
+            if on_lost is not None:
+                on_lost("the observer has gone")
             return
         if response.code < n.BAD_REQUEST and response.options.get(n.CONTENT_FORMAT) != observation.format:
             # a client can't follow a change of the format (RFC 7641 §4.2)
@@ -170,15 +186,25 @@ class Observers:
             self.remove(observation.key)
         elif observation.in_flight:
             observation.is_stale = True
+            if on_lost is not None:
+                on_lost("an earlier notification is still under way")
             return
-        self._send(observation, response, now)
+        self._send(observation, response, now, on_acknowledged, on_lost)
 
-    def _send(self, observation: Observation, response: Message, now: float) -> None:
+    def _send(
+        self,
+        observation: Observation,
+        response: Message,
+        now: float,
+        on_acknowledged: Callable[[], None] | None,
+        on_lost: Callable[[str], None] | None,
+    ) -> None:
         endpoint, peer, policy = self._endpoint, observation.peer, observation.resource.policy
         if response.code < n.BAD_REQUEST:
             response = endpoint.server.notification(observation, response, now)
         mid = peer.next_mid()
-        is_due = now - observation.confirmed >= CONFIRM_INTERVAL
+        must_confirm = on_acknowledged is not None
+        is_due = must_confirm or now - observation.confirmed >= CONFIRM_INTERVAL
         type_ = n.CON if policy.confirmable_notifications or is_due else n.NON
         token = observation.key[1]
         data = encode(type_, response.code, mid, token, response.options, response.payload)
@@ -195,11 +221,18 @@ class Observers:
             data,
             policy.timing,
             now,
-            lambda message: self._arrived(observation),
-            lambda reason: self.remove(observation.key),
+            lambda message: self._arrived(observation, on_acknowledged),
+            lambda reason: self._lost(observation, reason, on_lost),
         )
 
-    def _arrived(self, observation: Observation) -> None:
+    def _lost(self, observation: Observation, reason: str, on_lost: Callable[[str], None] | None) -> None:
+        self.remove(observation.key)
+        if on_lost is not None:
+            on_lost(reason)
+
+    def _arrived(self, observation: Observation, on_acknowledged: Callable[[], None] | None) -> None:
+        if on_acknowledged is not None:
+            on_acknowledged()
         now = self._endpoint.clock()
         observation.in_flight = False
         observation.confirmed = now

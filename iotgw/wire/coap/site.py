@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
@@ -48,6 +48,12 @@ class Resource:
     def can_be_observed(self, request: Message) -> bool:
         """Whether the representation that a request is about can be observed."""
         return self.is_observable
+
+    def observed(self, request: Message, remote: Hashable, key: tuple[int, bytes]) -> None:
+        """A peer observes the representation of a request; ``key`` names the observation."""
+
+    def unobserved(self, key: tuple[int, bytes]) -> None:
+        """That observation has ended."""
 
     def entries(self, path: Path) -> Iterator[tuple[Path, Attributes]]:
         """The links that discovery shows for this resource at ``path``."""
