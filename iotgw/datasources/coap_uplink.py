@@ -117,7 +117,9 @@ class UplinkResource(Resource):
         first, *rest = downlinks
         for item in rest:
             self._intake.downlink_lost(item, "a CoAP response carries one downlink")
-        if self._confirm:
+        # One that goes block by block is confirmed by the request for its next block; and some clients can't
+        # tell what a block belongs to once their request has been acknowledged.
+        if self._confirm and len(first.payload) <= self.policy.block_size:
             exchange.acknowledge()
         response = (self.reading or _AS_IT_IS).downlink(first)
         self._intake.downlink_sent(first)
