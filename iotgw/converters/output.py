@@ -1,7 +1,8 @@
 """The check of what a converter returned: ThingsBoard's format in every form, or an error that names the place.
 
 One object or a list of objects, each with ``deviceName`` and ``deviceType`` (or ``assetName`` and
-``assetType``), and ``customerName``, ``groupName``, ``attributes``, ``telemetry`` as they are there.
+``assetType``; a type that is missing is ``default``), and ``customerName``, ``groupName``, ``attributes``,
+``telemetry`` as they are there.
 Telemetry is ``{key: value}``, ``{"ts", "values"}``, or a list of either. What leaves here is canonical:
 telemetry is a list of ``{"ts", "values"}`` with ``ts`` in ms.
 """
