@@ -16,7 +16,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from twisted.logger import Logger
 
+from iotgw.errors import IotgwError
 from iotgw.model import Resource, Spec
 from iotgw.sealing import Secret, revealed
 
@@ -132,8 +134,10 @@ class _Held(Struct, frozen=True):
 class Credentials:
     """Every tenant's credentials, from the registry and after each of its changes.
 
-    ``now_ms`` is the clock.
+    ``now_ms`` is the clock. One that can't be read (the key that seals secrets was replaced) serves nobody.
     """
+
+    _log = Logger()
 
     def __init__(self, registry: Any, now_ms: Callable[[], int]) -> None:
         self._unseal = registry.unseal
@@ -142,7 +146,7 @@ class Credentials:
         self._tenants: dict[str, _Index] = {}
         self._watchers: list[Callable[[], None]] = []
         for resource in registry.list(KIND):
-            self._held[resource.id] = self._hold(resource)
+            self._take(resource)
         self._index()
         registry.watch(KIND, self._changed)
 
@@ -174,10 +178,16 @@ class Credentials:
         if old is not None:
             self._held.pop(old.id, None)
         if new is not None:
-            self._held[new.id] = self._hold(new)
+            self._take(new)
         self._index()
         for watcher in tuple(self._watchers):
             watcher()
+
+    def _take(self, resource: Resource) -> None:
+        try:
+            self._held[resource.id] = self._hold(resource)
+        except (IotgwError, ValueError) as error:  # the others still serve
+            self._log.error("credential {name} can't be used: {error}", name=resource.name, error=error)
 
     def _hold(self, resource: Resource) -> _Held:
         body = revealed({**resource.body, "name": resource.name}, CredentialSpec, self._unseal)

@@ -1,7 +1,7 @@
 import pytest
 
 from iotgw.credentials import Credentials, CredentialSpec, SecretSpec, check_secrets, derived
-from iotgw.errors import SettingsError
+from iotgw.errors import IotgwError, SettingsError
 from iotgw.extension import convert
 from iotgw.sealing import MASK
 from tests.credential_registry import Registry
@@ -108,6 +108,20 @@ class TestPsk:
         registry.put("b", identity="meter", secrets=[one("of b")], tenant="b")
         assert (keys(credentials, "meter", "a"), keys(credentials, "meter", "b")) == ([b"of a"], [b"of b"])
         assert keys(credentials, "meter") == []
+
+
+    def test_one_that_can_not_be_unsealed_does_not_take_the_others_along(self, registry, clock):
+        registry.put("meter", secrets=[one()])
+        registry.put("valve", secrets=[one("key-2")])
+
+        def unseal(text):
+            if text == registry.resources["meter"].body["secrets"][0]["value"]:
+                raise IotgwError("was secret.key replaced?")
+            return Registry.unseal(text)
+
+        registry.unseal = unseal
+        credentials = Credentials(registry, clock)
+        assert (keys(credentials, "meter"), keys(credentials, "valve")) == ([], [b"key-2"])
 
 
 class TestX509:
