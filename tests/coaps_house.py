@@ -20,13 +20,14 @@ class Intake:
 
     room = True
     guard = None
+    stored = Answer(Status.STORED)
 
     def __init__(self):
         self.received, self.told, self._waiting = [], [], []
 
     def receive(self, payload, metadata, answer, received_ms=0):
         self.received.append((payload, metadata))
-        answer(Answer(Status.STORED))
+        answer(self.stored)
 
     def event(self, type, message, severity="info", **detail):
         self.told.append((type, message))
@@ -46,7 +47,9 @@ class Intake:
 
 
 class House:
-    """Datasources of one type instance."""
+    """Datasources of one type instance, each with an ``intake`` of its own."""
+
+    intake = Intake
 
     def __init__(self):
         self.registry = Registry()
@@ -62,7 +65,7 @@ class House:
             "securityMode": "DTLS",
             **settings,
         }
-        intake = Intake()
+        intake = self.intake()
         context = DatasourceContext(f"id-{key}", f"ds-{key}", tenant, key, {}, intake, reactor, self.registry)
         datasource = self.type.build(convert(configuration, CoapSettings), context)
         await datasource.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections import deque
 
@@ -79,6 +80,10 @@ class Client:
         self.error = ""
         self.received = []
         return self
+
+    def another(self):
+        """A client on the same context, which costs less than one of its own."""
+        return copy.copy(self).connect()
 
     def begin(self):
         self._step()
