@@ -50,7 +50,7 @@ def _passes(href: str, attributes: Attributes, name: str, wanted: str) -> bool:
         value = attributes[name]
         values = [""] if value is None else [value] if isinstance(value, str) else list(value)
         if name in _LISTS:
-            values = [part for text in values for part in text.split()]
+            values = [part for text in values for part in text.split() or [""]]
     else:
         return False
     if wanted.endswith("*"):
