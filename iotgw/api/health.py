@@ -45,19 +45,21 @@ class Health:
     async def status(self, call: Call) -> dict[str, Any]:
         """Version, journal, datasources, integrations."""
         parts = self._parts
+        journal = dict(await maybeDeferred(parts.journal.stats))
+        journal.pop("datasources", None)  # by id, of all tenants; each datasource shows its own
         return {
             "version": __version__,
             "startedAt": self._started,
             "now": parts.now_ms(),
             "epoch": parts.journal.epoch,
             "ready": bool(parts.journal.room),
-            "journal": await maybeDeferred(parts.journal.stats),
+            "journal": journal,
             "datasources": [
                 {"id": each.id, "name": each.name, "type": each.body["type"], **parts.gateway.status(each.id)}
-                for each in parts.registry.list("datasource", call.tenant)
+                for each in parts.registry.list("datasource", call.tenants)
             ],
             "integrations": [
                 {"id": each.id, "name": each.name, "type": each.body["type"], **state_of(parts, each.id)}
-                for each in parts.registry.list("integration", call.tenant)
+                for each in parts.registry.list("integration", call.tenants)
             ],
         }

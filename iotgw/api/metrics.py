@@ -37,11 +37,11 @@ class Metrics:
         )
         journal = await maybeDeferred(self._parts.journal.stats)
         self._journal(exposition, journal)
-        for resource in self._parts.registry.list("datasource"):
+        for resource in self._parts.registry.list("datasource", call.tenants):
             counts = journal.get("datasources", {}).get(resource.id, {})
             status = self._parts.gateway.status(resource.id)
             _datasource(exposition, resource.name, resource.body["type"], counts, status)
-        for resource in self._parts.registry.list("integration"):
+        for resource in self._parts.registry.list("integration", call.tenants):
             _integration(exposition, resource.name, resource.body["type"], state_of(self._parts, resource.id))
         self._converters(exposition)
         dropped = getattr(self._parts.events, "dropped", 0)

@@ -90,6 +90,11 @@ class Call:
             return self.token.tenant
         return (self._query.get("tenant") or [DEFAULT_TENANT])[-1]
 
+    @property
+    def tenants(self) -> str | None:
+        """What limits a view of the whole gateway: the token's tenant, or None for a token of all."""
+        return None if self.token.tenant == ALL_TENANTS else self.token.tenant
+
     def header(self, name: str) -> str | None:
         """A header's value."""
         return self._request.getHeader(name)

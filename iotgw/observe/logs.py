@@ -57,6 +57,8 @@ class Logs:
                 defaultMode=0o640,
             )
         self._terminal = terminal
+        self.lost = 0
+        """Lines that could not be written."""
         self.set_level(level)
 
     def set_level(self, level: str) -> None:
@@ -92,7 +94,7 @@ class Logs:
                     self._terminal.write(readable_line(event))
                     self._terminal.flush()
         except (OSError, ValueError):
-            pass
+            self.lost += 1
 
     def _wanted(self, event: LogEvent) -> bool:
         level = event.get("log_level") or LogLevel.info

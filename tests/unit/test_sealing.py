@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Struct
 
 from iotgw.errors import SettingsError
@@ -101,3 +103,26 @@ def test_a_value_of_unknown_type_shows_no_text() -> None:
     assert all_masked({"a": "x", "b": [1, "y"], "c": {"d": None}}) == {
         "a": MASK, "b": [1, MASK], "c": {"d": None},
     }  # fmt: skip
+
+
+_texts = st.text(max_size=8)
+_settings = st.fixed_dictionaries(
+    {"url": _texts},
+    optional={
+        "apiKey": st.none() | _texts,
+        "auth": st.none()
+        | st.fixed_dictionaries({"type": st.just("basic"), "user": _texts, "password": _texts})
+        | st.fixed_dictionaries({"type": st.just("bearer"), "token": _texts}),
+        "headers": st.dictionaries(_texts, _texts, max_size=3),
+        "keys": st.lists(_texts, max_size=3),
+    },
+)
+
+
+@given(_settings)
+def test_whatever_is_sealed_comes_back_the_same_and_by_its_mask_too(value: dict[str, Any]) -> None:
+    if MASK in str(value):
+        return
+    stored = sealed(value, Settings, seal)
+    assert revealed(stored, Settings, unseal) == value
+    assert sealed(masked(stored, Settings), Settings, seal, stored) == stored

@@ -85,6 +85,10 @@ async def test_a_token_of_one_tenant_sees_nothing_of_another(connect: Any) -> No
     assert (await south.ok("GET", "/datasources"))["items"] == []
     assert (await south("POST", "/tokens", {"name": "x", "role": "admin", "tenant": "north"})).status == 403
     everybody = connect()
+    for path in ("/metrics", "/status"):
+        assert "field" in (await north("GET", path)).text
+        assert "field" in (await everybody("GET", path)).text
+        assert "field" not in (await south("GET", path)).text
     assert len((await everybody.ok("GET", "/datasources?tenant=north"))["items"]) == 1
 
 

@@ -108,6 +108,7 @@ def test_a_file_that_was_moved_away_is_opened_again(written: Written) -> None:
 def test_a_closed_terminal_costs_nothing_but_its_lines(written: Written) -> None:
     written.terminal.close()
     written.log.info("one")
+    assert (len(written.lines), written.logs.lost) == (1, 1)
     written.logs.close()
     written.log.info("two")
 
