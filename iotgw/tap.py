@@ -184,6 +184,7 @@ class IotgwService(Service):
     def startService(self) -> None:
         """Open everything, in the order of the data's way backwards."""
         super().startService()
+        self._lock.note_process()  # a daemon is another process than the one that took it
         ensureDeferred(self._start()).addErrback(self._cannot_start)
 
     async def _start(self) -> None:

@@ -29,9 +29,14 @@ class DataDirectoryLock:
                 f"{self._path.parent}: in use by another iotgw (process {holder}); "
                 "stop it, or choose another --data-dir"
             ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode("ascii"), 0)
         self._file = file
+        self.note_process()
+
+    def note_process(self) -> None:
+        """Write down whose lock it is: again after a fork, which takes it along."""
+        if self._file is not None:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode("ascii"), 0)
 
     def release(self) -> None:
         """Let go. The file stays: removing it would let two processes lock two files of that name."""
