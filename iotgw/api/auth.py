@@ -148,11 +148,13 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="iotgw"'}
 
 async def ensure_admin_token(registry: Any, path: str) -> bool:
     """Write a new admin token to a file (mode 0600) when the registry has none; says whether it did."""
-    if any(token.body["role"] == "admin" for token in registry.list(KIND)):
-        return False
-    text, body = mint("admin", ALL_TENANTS)
     # The file first: a token that is stored but was never written down would lock everybody out.
     temporary = f"{path}.new"
+    if any(token.body["role"] == "admin" for token in registry.list(KIND)):
+        if os.path.exists(temporary):  # the last start ended between the two steps below
+            os.replace(temporary, path)
+        return False
+    text, body = mint("admin", ALL_TENANTS)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w") as file:
         os.fchmod(file.fileno(), 0o600)

@@ -107,6 +107,19 @@ async def test_the_first_admin_token_is_written_once_to_a_file_of_its_owner(
 
 
 @inline
+async def test_a_crash_while_the_first_token_is_written_leaves_one_that_works(
+    house: House, connect: Any
+) -> None:
+    path = house.folder / "admin-token"
+    await ensure_admin_token(house.registry, path)
+    path.rename(f"{path}.new")  # as it is when the process ends before the last step
+    assert await ensure_admin_token(house.registry, path) is False
+    client = connect("")
+    client.token = path.read_text().strip()
+    assert (await client("GET", "/tokens")).status == 200
+
+
+@inline
 async def test_an_upload_is_seen_as_a_message_and_its_datasource_comes_and_goes(
     house: House, connect: Any
 ) -> None:
