@@ -25,6 +25,7 @@ from iotgw.api.parts import Parts
 from iotgw.api.site import ApiSite
 from iotgw.converters import library
 from iotgw.converters.service import ConverterService
+from iotgw.converters.state import RegistryStates
 from iotgw.datasources.coap import CoapType
 from iotgw.datasources.coap_vendor import DraginoCoapType, LobaroCoapType
 from iotgw.datasources.dragino import DraginoType, DraginoUdpType
@@ -143,6 +144,7 @@ class IotgwService(Service):
             time_limit=settings.converters.time_limit,
             memory_limit=settings.converters.memory_limit,
             report=self._converter_report,
+            states=RegistryStates(reactor, self.registry),
         )
         self.versions = ConverterVersions(self.registry, self.converters, library.versions())
         reach = Reach(
