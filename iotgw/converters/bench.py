@@ -9,46 +9,15 @@ from typing import Any
 import msgspec
 
 from iotgw.converters import position
-from iotgw.converters.careful import careful
+from iotgw.converters.careful import careful, placed
 from iotgw.converters.dialect import ENTRIES, detect, looks_like_tbel, named
 from iotgw.converters.downlink import Encoded, encoded
 from iotgw.converters.engines import Engine, Stopped
 from iotgw.converters.output import Refused
 from iotgw.converters.protocol import Call
-from iotgw.converters.script import HEAP, Arm, Engines, LoadFailed, Script, load
+from iotgw.converters.script import HEAP, Arm, Engines, LoadFailed, load
 from iotgw.errors import SettingsError
 from iotgw.model import Conversion, ConversionError, ConverterSpec, ConverterVersion
-
-_COLUMNS_KEPT = 256
-_columns: dict[tuple[str, int, str], int | None] = {}
-
-
-def with_column(
-    script: Script, conversion: Conversion, call: Call, state: bytes, engines: Engines, arm: Arm
-) -> Conversion:
-    """Duktape knows lines only: run the call once more in QuickJS for the column of the same error."""
-    error = conversion.error
-    if error is None or error.line is None or error.column is not None or "quickjs" not in engines:
-        return conversion
-    place = (script.version.key, error.line, error.name)
-    if place not in _columns:
-        if len(_columns) >= _COLUMNS_KEPT:
-            _columns.clear()
-        arm(script.version.time_limit * 2 + 0.1)
-        version = msgspec.structs.replace(script.version, engine="quickjs")
-        try:
-            twin, _ = load(version, engines).convert(call.payload, call.metadata, call.received_ms, state)
-        except LoadFailed as failed:
-            twin = Conversion(error=failed.error)
-        same = twin.error is not None and twin.error.line == error.line
-        _columns[place] = twin.error.column if same and twin.error is not None else None
-    column = _columns[place]
-    if column is None:
-        return conversion
-    stack = error.stack.replace(f"({error.line})", f"({error.line}:{column})", 1)
-    return msgspec.structs.replace(
-        conversion, error=msgspec.structs.replace(error, column=column, stack=stack)
-    )
 
 
 def attempt(what: str, body: dict[str, Any], engines: Engines, arm: Arm) -> bytes:
@@ -173,8 +142,7 @@ def test(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
         conversion, _ = script.convert(call.payload, call.metadata, call.received_ms, state)
         spent = time.perf_counter() - started
         raw = script.last
-        if version.engine == "duktape":
-            conversion = with_column(script, conversion, call, state, engines, arm)
+        conversion = placed(script, conversion, call, state, engines, arm)
     except LoadFailed as failed:
         spent = time.perf_counter() - started
         conversion = Conversion(error=failed.error, logs=failed.logs)

@@ -1,7 +1,9 @@
-"""A second look at a script that died: where does it hang?
+"""A second look at a script that hangs or fails: where?
 
-QuickJS can stop a script and say which function it was in, but not which loop; so the script runs once with
-a mark in the condition of every loop. What comes of that run is only used when it shows the script to hang.
+QuickJS can stop a script and say which function it was in, but not which loop; Duktape knows the lines of errors
+but not their columns; and what is thrown without being an Error (``throw "too short"``) has no place in either. So
+the script runs once more in QuickJS, with a mark in the condition of every loop and in every ``throw``. Nothing
+but the place is taken from that run.
 """
 
 from __future__ import annotations
@@ -12,13 +14,15 @@ import msgspec
 
 from iotgw.converters.protocol import Call
 from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script
-from iotgw.model import Conversion, ConverterVersion
+from iotgw.model import Conversion, ConversionError, ConverterVersion
 
+PATIENCE = 6
+"""QuickJS counts CPU time, which comes slower than the clock's on a busy machine."""
 _MARK = "__iotgw_at"
 # comments, strings and templates are skipped; a loop's keyword with its parenthesis is what is looked for
 _TOKEN = re.compile(
     r"//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`"
-    r"|(?<![\w$.])(while|for)\s*\(|[();]",
+    r"|(?<![\w$.])(while|for)\s*\(|(?<![\w$.])(throw)(?=[\s({\"'`\[])|[();]",
     re.DOTALL,
 )
 
@@ -33,7 +37,7 @@ def careful(
     script, marks = instrument(version.script)
     for source, places in ((script, marks), (version.script, [])):
         suspect = msgspec.structs.replace(version, engine="quickjs", script=source)
-        arm(version.time_limit * 2 + 0.2)
+        arm(version.time_limit * PATIENCE + 1)
         engine = make(version.time_limit, HEAP)
         try:
             run = Script(suspect, engine)
@@ -48,26 +52,78 @@ def careful(
         if is_vague:
             reached = engine.call("mark", "")
             if reached.isdigit() and int(reached) < len(places):
-                line, column = places[int(reached)]
+                line, column, _ = places[int(reached)]
                 error = msgspec.structs.replace(error, line=line, column=column)
         return Conversion(error=error)
     return None
 
 
-def instrument(script: str) -> tuple[str, list[tuple[int, int]]]:
-    """The script with a mark in each loop's condition, and the (line, column) of each mark's loop."""
-    places: list[tuple[int, int]] = []
+_known: dict[tuple[str, int | None, str, str], tuple[int, int] | None] = {}
+_KNOWN = 256
+
+
+def placed(
+    script: Script, conversion: Conversion, call: Call, state: bytes, engines: Engines, arm: Arm
+) -> Conversion:
+    """The same conversion with line and column in its error, where they were missing and can be found."""
+    error = conversion.error
+    if error is None or error.column is not None or error.name in LIMITS or "quickjs" not in engines:
+        return conversion
+    # errors with a line are of one kind per line; others are told by what they say
+    kind = (script.version.key, error.line, error.name, "" if error.line else error.message[:100])
+    if kind not in _known:
+        if len(_known) >= _KNOWN:
+            _known.clear()
+        _known[kind] = _find(script.version, error, call, state, engines, arm)
+    place = _known[kind]
+    if place is None:
+        return conversion
+    stack = error.stack.replace(f"({error.line})", f"({place[0]}:{place[1]})", 1)
+    error = msgspec.structs.replace(error, line=place[0], column=place[1], stack=stack)
+    return msgspec.structs.replace(conversion, error=error)
+
+
+def _find(
+    version: ConverterVersion, error: ConversionError, call: Call, state: bytes, engines: Engines, arm: Arm
+) -> tuple[int, int] | None:
+    source, places = (version.script, []) if error.line is not None else instrument(version.script)
+    twin_version = msgspec.structs.replace(version, engine="quickjs", script=source)
+    arm(version.time_limit * PATIENCE + 1)
+    engine = engines["quickjs"](version.time_limit, HEAP)
+    try:
+        twin = Script(twin_version, engine)
+        again = twin.convert(call.payload, call.metadata, call.received_ms, state)[0].error
+    except LoadFailed as failed:
+        again = failed.error
+    if again is None:
+        return None
+    if error.line is not None:
+        return (again.line, again.column) if again.line == error.line and again.column else None
+    reached = engine.call("mark", "")
+    if again.message == error.message and reached.isdigit() and int(reached) < len(places):
+        line, column, keyword = places[int(reached)]
+        return (line, column) if keyword == "throw" else None
+    return None
+
+
+def instrument(script: str) -> tuple[str, list[tuple[int, int, str]]]:
+    """The script with its marks, and the (line, column, keyword) of each: a loop's or a ``throw``'s."""
+    places: list[tuple[int, int, str]] = []
     inserts: list[tuple[int, str]] = []
     open_: list[tuple[str, int, int]] = []  # (keyword or "", mark, semicolons seen)
     for match in _TOKEN.finditer(script):
         token = match[0]
-        if match[1]:
+        keyword = match[1] or match[2]
+        if keyword:
             mark = len(places)
-            before = script[: match.start()]
-            places.append((before.count("\n") + 1, match.start() - before.rfind("\n")))
-            if match[1] == "while":
+            at = match.start()
+            places.append((script.count("\n", 0, at) + 1, at - script.rfind("\n", 0, at), keyword))
+            if keyword == "throw":
+                inserts.append((match.end(), f" {_MARK}({mark}),"))
+                continue
+            if keyword == "while":
                 inserts.append((match.end(), f"{_MARK}({mark}),"))
-            open_.append((match[1], mark, 0))
+            open_.append((keyword, mark, 0))
         elif token == "(":
             open_.append(("", -1, 0))
         elif token == ";" and open_:

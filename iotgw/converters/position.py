@@ -51,6 +51,16 @@ def explain(answer: str, offset: int) -> tuple[ConversionError, tuple[str, ...]]
     return error, tuple(seen.get("logs") or ())
 
 
+def of_result(script: str, entry: str) -> tuple[int, int] | None:
+    """Where a script makes its result, for a result that is refused: its entry, or a body's last return."""
+    name = re.escape(entry) if entry else "return"
+    found = list(re.finditer(rf"(?<![\w$]){name}(?![\w$])", script))
+    if not found:
+        return None
+    at = found[0 if entry else -1].start()
+    return script.count("\n", 0, at) + 1, at - script.rfind("\n", 0, at)
+
+
 def stack(places: list[tuple[str, int, int | None]]) -> str:
     """A stack as a person reads it."""
     lines = [

@@ -93,9 +93,9 @@ class Script:
                 )
             checked = check(result, received_ms, self._nested, self._changed)
         except Refused as refused:
-            return Conversion(error=ConversionError(str(refused), name="OutputError"), logs=logs), b""
+            return Conversion(error=self._refused(str(refused), "OutputError"), logs=logs), b""
         except Reported as reported:
-            return Conversion(error=ConversionError(str(reported), name="ReportedError"), logs=logs), b""
+            return Conversion(error=self._refused(str(reported), "ReportedError"), logs=logs), b""
         conversion = Conversion(
             tuple(checked.outputs), None, tuple(warnings + checked.warnings), logs, tuple(checked.acks)
         )
@@ -119,13 +119,22 @@ class Script:
         try:
             if answer[0] == "!":
                 error, logs = position.explain(answer, self.engine.line_offset)
+                if error.name == "ResultError":
+                    place = self._refused(error.message, "OutputError")
+                    error = (
+                        place if error.line is None else msgspec.structs.replace(error, name="OutputError")
+                    )
                 return None, {"logs": logs}, _limit(error)
             if answer[0] == "+":
                 head, _, answer = answer[1:].partition("\n")
                 also = decode(head)
             return (None if answer == "~" else decode(answer)), also, None
         except (msgspec.DecodeError, RecursionError) as error:
-            return None, also, ConversionError(f"the result can't be read: {error}", name="OutputError")
+            return None, also, self._refused(f"the result can't be read: {error}", "OutputError")
+
+    def _refused(self, message: str, name: str) -> ConversionError:
+        line, column = position.of_result(self.version.script, self.dialect.entry) or (None, None)
+        return ConversionError(message, name=name, line=line, column=column)
 
     def _load(self, order: str) -> str:
         try:

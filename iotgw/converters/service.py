@@ -108,7 +108,7 @@ class _RunWork:
     def __init__(self, line: _Line, tasks: list[_Task]) -> None:
         self._line = line
         self._tasks = tasks
-        self.patience = 2.0 + 5 * max(task[3].version.time_limit for task in tasks)
+        self.patience = 5.0 + 20 * max(task[3].version.time_limit for task in tasks)
 
     def frame(self, seq: int, slot: Slot) -> bytes:
         """See `iotgw.converters.pool.Work`."""
@@ -174,7 +174,7 @@ class _TryWork:
 
     def __init__(self, what: str, body: dict[str, Any], time_limit: float) -> None:
         self.answer: Deferred[dict[str, Any]] = Deferred()
-        self.patience = 2.0 + 10 * time_limit
+        self.patience = 5.0 + 20 * time_limit
         self._what = what
         self._body = body
         self._time_limit = time_limit

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from time import monotonic
 
 from iotgw.converters import bench, sandbox
-from iotgw.converters.careful import careful
+from iotgw.converters.careful import careful, placed
 from iotgw.converters.changes import LastValues
 from iotgw.converters.engines import available
 from iotgw.converters.protocol import (
@@ -51,6 +51,8 @@ LOADING = 0.05
 """Time to make a context, on top of the call's own limit, in seconds."""
 
 
+SECOND_LOOKS = 8
+"""Errors per frame that get a second run to find their place; finding it costs a context."""
 SLOW = 0.004
 """A call this long, in seconds, may have taken much memory; a shorter one can't have."""
 
@@ -74,6 +76,7 @@ class Worker:
         self._recycle_at = self._peak_seen + memory_limit // 2048
         self._is_spent = False
         self._armed = (0.0, 0.0)
+        self._second_looks = 0
         self._versions: dict[int, ConverterVersion] = {}
         self._scripts: OrderedDict[int, Script] = OrderedDict()
         self._states: dict[str, bytes] = {}
@@ -125,6 +128,7 @@ class Worker:
     def _run(self, run: Run) -> Done:
         for place, state in run.states.items():
             self._keep(place, state)
+        self._second_looks = 0
         results: list[Conversion] = []
         changed: dict[str, bytes] = {}
         for index, call in enumerate(run.calls):
@@ -155,8 +159,9 @@ class Worker:
         if new_state:
             self._keep(call.place, new_state)
             changed[call.place] = new_state
-        if conversion.error is not None and script.engine.name == "duktape":
-            conversion = bench.with_column(script, conversion, call, state, self.engines, self.arm)
+        if conversion.error is not None and self._second_looks < SECOND_LOOKS:
+            self._second_looks += 1
+            conversion = placed(script, conversion, call, state, self.engines, self.arm)
         return conversion
 
     def _keep(self, place: str, state: bytes) -> None:

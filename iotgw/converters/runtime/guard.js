@@ -35,7 +35,7 @@ function text(value, limit) {
 // QuickJS keeps long sums of strings as trees, which its Python binding does not know.
 function flat(string) { return slice(string, 0); }
 
-function describe(error) {
+function read(error) {
   var seen = {name: 'Error', message: '', stack: ''};
   try {
     if (error !== null && (typeof error === 'object' || typeof error === 'function')) {
@@ -54,12 +54,17 @@ function describe(error) {
   } catch (unreadable) {
     seen.message = seen.message || 'the script threw something that can\'t be read';
   }
+  return seen;
+}
+
+function describe(error) {
+  var seen = read(error);
   if (logs.length) seen.logs = logs;
   return flat('!' + stringify(seen));
 }
 
-function refuse(message) {
-  return flat('!' + stringify({name: 'ResultError', message: message, stack: '', logs: logs}));
+function refuse(message, stack) {
+  return flat('!' + stringify({name: 'ResultError', message: message, stack: stack || '', logs: logs}));
 }
 
 function plain(result) {
@@ -76,7 +81,12 @@ function finish(result) {
   var json = '~';
   if (result !== undefined && result !== null) {
     if (OwnPromise && result instanceof OwnPromise) return refuse('expected a value, got a promise: nothing waits for it');
-    json = plain(result);
+    try {
+      json = plain(result);
+    } catch (error) {
+      var seen = read(error);
+      return refuse('the result can\'t be made JSON: ' + seen.message, seen.stack);
+    }
     if (typeof json !== 'string') return refuse('expected an object or a list, got a ' + typeof result);
     if (json.length > RESULT_LIMIT) {
       return refuse('expected at most ' + RESULT_LIMIT + ' characters of JSON, got ' + json.length);

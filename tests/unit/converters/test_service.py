@@ -79,6 +79,23 @@ async def test_an_error_names_line_and_column_of_the_script(service, engine):
 
 
 @pytest.mark.parametrize("engine", ["duktape", "quickjs"])
+@pytest.mark.parametrize(
+    ("script", "dialect", "place"),
+    [
+        ("// a comment\nfunction Decoder(p, m) {\n  return 5;\n}", "thingsboard", (2, 10)),
+        ("if (!payload) return null;\nvar a = {};\n  return a;", "thingsboard-body", (3, 3)),
+    ],
+)
+@ensureDeferred
+async def test_a_result_that_is_refused_points_at_what_made_it(service, engine, script, dialect, place):
+    (made,) = await convert(service, job(version(script, engine=engine, dialect=dialect)))
+    assert made.error.name == "OutputError" and made.error.message.startswith(
+        ("expected", "deviceName: expected")
+    )
+    assert (made.error.line, made.error.column) == place
+
+
+@pytest.mark.parametrize("engine", ["duktape", "quickjs"])
 @ensureDeferred
 async def test_console_lines_are_kept_with_the_conversion(service, engine):
     script = "console.log('a', {b: 1}); console.warn(7); return null;"

@@ -48,7 +48,7 @@ async def test_a_suspect_that_behaves_is_trusted_again():
     service = ConverterService(reactor, workers=1, report=lambda *told: reports.append(told))
     await service.start()
     try:
-        moody = version("if (payload[0]) for (;;) {} return null;", id="moody", time_limit=0.05)
+        moody = version("if (payload[0]) for (;;) {} return null;", id="moody", time_limit=0.3)
         made = await convert(service, job(moody, b"\x01"), *[job(moody, b"\x00") for _ in range(40)])
         assert made[0].error.name == "TimeLimit" and not any(one.error for one in made[1:])
         assert [type_ for type_, *_ in reports] == ["converter.trusted"]
@@ -104,7 +104,7 @@ async def test_the_second_watchdog_ends_a_worker_that_makes_no_progress():
         slot = next(slot for slot in service.pool.slots.values() if slot.pid)
         os.kill(slot.pid, 19)  # SIGSTOP: the kernel's timer can't help
         done = convert(service, job(GOOD))
-        for _ in range(5):
+        for _ in range(8):
             slot.watch(2.0)
         assert (await done)[0].outputs
         assert slot.deaths == 1
