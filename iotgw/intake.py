@@ -191,8 +191,9 @@ class Intake:
         self._batches.append(batch)
         jobs: list[Job] = []
         ready: dict[int, Outcome] = {}
+        version = self._only_version()
         for stored in uplinks:
-            job = self.job(stored)
+            job = self._job(stored, version)
             if isinstance(job, Outcome):
                 ready[stored.seq] = job
             else:
@@ -214,20 +215,34 @@ class Intake:
         else:
             done([])
 
-    def job(self, stored: StoredUplink) -> Job | Outcome:
-        """The conversion that an uplink needs, or its outcome where it can have none."""
+    def _job(self, stored: StoredUplink, version: ConverterVersion | None) -> Job | Outcome:
+        """The conversion that an uplink needs, or its outcome where it can have none. ``version`` None: its
+        metadata says which converter."""
         uplink = stored.uplink
         if _REJECTED in uplink.metadata and (reason := _routing(uplink.metadata).rejected):
             return _failed(stored.seq, ConversionError(reason, stage="datasource", name="Rejected"))
-        try:
-            version = self._converter(uplink)
-        except NotFound as error:
-            return _failed(stored.seq, ConversionError(str(error), name="NoConverter"))
+        if version is None:
+            if not self.spec.converter and not self.spec.converters:
+                return Outcome(stored.seq, State.FILTERED, "")  # it is only to be stored
+            try:
+                version = self._converter(uplink)
+            except NotFound as error:
+                return _failed(stored.seq, ConversionError(str(error), name="NoConverter"))
         return Job(version, uplink.payload, uplink.metadata, uplink.received_ms, stored.seq)
+
+    def _only_version(self) -> ConverterVersion | None:
+        """The converter version of every uplink, where there is one for all."""
+        if self.spec.converters or not self.spec.converter:
+            return None
+        try:
+            version: ConverterVersion = self.gateway.versions.active(self.tenant, self.spec.converter)
+        except NotFound:
+            return None
+        return version
 
     async def convert_again(self, stored: StoredUplink) -> Outcome:
         """Convert one stored uplink by itself."""
-        job = self.job(stored)
+        job = self._job(stored, None)
         if isinstance(job, Outcome):
             return job
         done: Deferred[list[Conversion]] = Deferred()

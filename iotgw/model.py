@@ -315,7 +315,8 @@ class Spec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fie
 class DatasourceSpec(Spec, frozen=True, kw_only=True):
     """Where data comes in.
 
-    ``converters`` picks a converter by the metadata's ``deviceModel``; ``converter`` serves the rest.
+    ``converters`` picks a converter by the metadata's ``deviceModel``; ``converter`` serves the rest. Without
+    either, messages are only stored.
     ``downlink_window`` is how long a device listens after its uplink, in seconds; 0 means always.
     """
 

@@ -93,7 +93,9 @@ class Gateway(Program):
         secrets = [{"value": secret, "encoding": "hex"}]
         self.api("POST", "/credentials", {"name": "bench", "identity": "dev-*", "secrets": secrets})
         configuration = {"securityMode": "DTLS", "securePort": port, "interface": "127.0.0.1"}
-        self.datasource("coap", f"coaps {key}", routingKey=key, converter=converter, configuration=configuration)
+        self.datasource(
+            "coap", f"coaps {key}", routingKey=key, converter=converter, configuration=configuration
+        )
 
     def mqtt(self, port: int, name: str = "mqtt") -> str:
         """Deliver to a broker, a PUBLISH with QoS 1 per message; returns the integration's id."""

@@ -375,6 +375,14 @@ async def test_a_missing_converter_is_the_message_s_error(world):
 
 
 @asynchronous
+async def test_a_datasource_without_a_converter_only_stores(world):
+    await world.datasource(converter="")
+    message = await world.converted(await world.send(b"anything"))
+    assert message.state is State.FILTERED
+    assert message.error is None
+
+
+@asynchronous
 async def test_the_device_model_picks_the_converter(world):
     await world.datasource(converter="", converters={"TEK822": "json"})
     await world.send(document("a"), deviceModel="TEK822")
