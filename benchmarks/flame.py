@@ -1,6 +1,6 @@
-"""Where the CPU goes in workload B: ``python benchmarks/flame.py [--seconds N]``; ``make profile``.
+"""Where the CPU goes in workload B: ``python benchmarks/flame.py [--seconds N] [--intake]``; ``make profile``.
 
-Loads the gateway (CoAP → JavaScript → MQTT), lets py-spy look at the whole process tree, and writes
+Loads the gateway (CoAP → JavaScript → MQTT; with ``--intake`` CoAP alone, as in workload A), lets py-spy look at the whole process tree, and writes
 ``flame.svg`` and ``stacks.txt`` to ``benchmarks/results/profile/``. The table shares the CPU of the tree, as
 /proc knows it, among the stages of a message by the samples of py-spy. A stage is the innermost frame that
 belongs to a room of iotgw; what a room calls in a library is the room's.
@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from harness import tools
-from harness.contestants import MQTT, Started
+from harness.contestants import MQTT, Started, gateway
 from harness.measure import SEQUENCES
 from harness.tools import Load, Sink, load
 
@@ -103,18 +103,20 @@ def threads(pids: list[int]) -> dict[str, float]:
     return spent
 
 
-def profile(started: Started, sink: Sink, seconds: float) -> str:
+def profile(started: Started, sink: Sink | None, seconds: float) -> str:
     """Load the running gateway while py-spy looks; returns the tables in Markdown."""
     common = ["-p", started.port, "-u", started.path, "-n", 500, "-w", 64, "--sequences", SEQUENCES]
     sent = load("coapload", *common, "-t", 2, "--base", 500)["answered"]
-    sink.drained(sent)
+    if sink:
+        sink.drained(sent)
     pids = started.program.tree()
     cpu, before = started.program.cpu(), threads(pids)
     running = Load("coapload", *common, "-t", 2 * seconds + 4)
     record(started.program.pid, "raw", seconds, OUT / "stacks.txt")
     record(started.program.pid, "flamegraph", seconds, OUT / "flame.svg")
     report = running.wait()
-    sink.drained(sent + report["answered"])
+    if sink:
+        sink.drained(sent + report["answered"])
     us = 1e6 * (started.program.cpu() - cpu) / report["answered"]
     after = threads(pids)
     stacks = parse((OUT / "stacks.txt").read_text())
@@ -145,13 +147,15 @@ def main(argv: list[str]) -> int:
     """Run; returns the exit status."""
     parser = argparse.ArgumentParser(description="profile the gateway under workload B")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each of the two recordings")
+    parser.add_argument("--intake", action="store_true", help="profile workload A: neither script nor target")
     options = parser.parse_args(argv)
     tools.build()
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="iotgw-bench-") as folder, Sink(1000, SEQUENCES) as sink:
-        started = MQTT(Path(folder), sink)
+        start = gateway(converter="") if options.intake else MQTT
+        started = start(Path(folder), sink)
         with started.program:
-            text = profile(started, sink, options.seconds)
+            text = profile(started, None if options.intake else sink, options.seconds)
     (OUT / "stages.md").write_text(text)
     print(text)
     return 0

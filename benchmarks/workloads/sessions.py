@@ -35,7 +35,7 @@ def _sessions(plan: Plan) -> Sample:
             rss = program.rss()
             acked = folder / "acked"
             load = Load(
-                "tcpload", "-p", port, "--frame", "tekelek", "--reply", "close", "--reconnect", "-n", plan.tekelek,
+                "tcpload", "-p", port, "--frame", "tekelek", "--reply", "line", "--reconnect", "-n", plan.tekelek,
                 "-t", plan.seconds, "--hold", plan.hold, "--sequences", SEQUENCES, "--acked", acked,
             )  # fmt: skip
             load.line()
