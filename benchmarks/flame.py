@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from harness import tools
@@ -26,8 +27,8 @@ RATE = 250
 """Samples a second."""
 
 STAGES = (
-    ("iotgw/converters/worker", "JavaScript (worker)"),
-    ("iotgw/converters/engines", "JavaScript (worker)"),
+    ("iotgw/converters/worker", "JavaScript in the worker"),
+    ("iotgw/converters/engines", "JavaScript in the worker"),
     ("iotgw/converters", "converters: batches to the workers"),
     ("iotgw/wire/coap", "CoAP engine"),
     ("iotgw/wire/mqtt", "MQTT codec"),
@@ -86,21 +87,39 @@ def record(pid: int, form: str, seconds: float, file: Path) -> None:
         raise RuntimeError(f"py-spy: {done.stderr.strip()[-400:]} (it needs root, or CAP_SYS_PTRACE)")
 
 
+REACTOR, JOURNAL, WORKERS = "reactor's thread", "journal's threads", "workers"
+
+
+def thread(frames: list[str]) -> str:
+    """Which thread a stack is of."""
+    if any("iotgw/converters/worker" in frame or "iotgw/converters/template" in frame for frame in frames):
+        return WORKERS
+    return JOURNAL if any("threading.py" in frame for frame in frames) else REACTOR
+
+
 def threads(pids: list[int]) -> dict[str, float]:
-    """CPU seconds so far: the reactor's thread, the other threads of that process, the workers."""
-    spent = {"reactor's thread": 0.0, "journal's and other threads": 0.0, "workers": 0.0}
+    """CPU seconds so far, by thread."""
+    spent = {REACTOR: 0.0, JOURNAL: 0.0, WORKERS: 0.0}
     for place, pid in enumerate(pids):
         for task in Path(f"/proc/{pid}/task").iterdir():
-            ran = int((task / "schedstat").read_text().split()[0]) / 1e9
-            key = (
-                "workers"
-                if place
-                else "reactor's thread"
-                if task.name == str(pid)
-                else "journal's and other threads"
-            )
-            spent[key] += ran
+            key = WORKERS if place else REACTOR if task.name == str(pid) else JOURNAL
+            spent[key] += int((task / "schedstat").read_text().split()[0]) / 1e9
     return spent
+
+
+def shared(
+    stacks: list[tuple[list[str], int]], us: dict[str, float], name: Callable[[list[str]], str]
+) -> Counter[str]:
+    """µs per message by ``name(frames)``: each thread's CPU is shared among its own samples, since a thread
+    that waits in the kernel is sampled too."""
+    samples: Counter[str] = Counter()
+    for frames, count in stacks:
+        samples[thread(frames)] += count
+    found: Counter[str] = Counter()
+    for frames, count in stacks:
+        own = thread(frames)
+        found[name(frames)] += us[own] * count / samples[own]  # type: ignore[assignment]
+    return found
 
 
 def profile(started: Started, sink: Sink | None, seconds: float) -> str:
@@ -110,36 +129,37 @@ def profile(started: Started, sink: Sink | None, seconds: float) -> str:
     if sink:
         sink.drained(sent)
     pids = started.program.tree()
-    cpu, before = started.program.cpu(), threads(pids)
-    running = Load("coapload", *common, "-t", 2 * seconds + 4)
-    record(started.program.pid, "raw", seconds, OUT / "stacks.txt")
-    record(started.program.pid, "flamegraph", seconds, OUT / "flame.svg")
-    report = running.wait()
+    before = threads(pids)
+    report = load("coapload", *common, "-t", seconds)  # by itself, as py-spy slows down what it looks at
     if sink:
         sink.drained(sent + report["answered"])
-    us = 1e6 * (started.program.cpu() - cpu) / report["answered"]
-    after = threads(pids)
+    us = {name: 1e6 * (ran - before[name]) / report["answered"] for name, ran in threads(pids).items()}
+    running = Load("coapload", *common, "--first", SEQUENCES // 2, "-t", 2 * seconds + 4)
+    record(started.program.pid, "raw", seconds, OUT / "stacks.txt")
+    record(started.program.pid, "flamegraph", seconds, OUT / "flame.svg")
+    running.wait()
     stacks = parse((OUT / "stacks.txt").read_text())
-    total = sum(count for _, count in stacks)
-    stages: Counter[str] = Counter()
-    places: Counter[str] = Counter()
-    for frames, count in stacks:
-        stages[stage(frames)] += count
-        places[innermost(frames)] += count
-    lines = [f"{report['rate']:.0f} msg/s, {us:.1f} µs of CPU per message, {total} samples", ""]
-    lines += ["| thread | µs per message |", "|---|---|"]
-    lines += [
-        f"| {name} | {1e6 * (after[name] - before[name]) / report['answered']:.1f} |" for name in before
+    lines = [
+        (
+            f"{report['rate']:.0f} msg/s, {sum(us.values()):.1f} µs of CPU per message; "
+            f"{sum(count for _, count in stacks)} samples"
+        ),
+        "",
     ]
-    lines += ["", "| stage | share | µs per message |", "|---|---|---|"]
-    lines += [f"| {name} | {n / total:.1%} | {us * n / total:.1f} |" for name, n in stages.most_common()]
-    lines += ["", "| innermost line within iotgw | share |", "|---|---|"]
-    lines += [f"| {_short(place)} | {n / total:.1%} |" for place, n in places.most_common(25)]
-    return "\n".join(lines) + "\n"
+    for title, found in (
+        ("thread", Counter(us)),
+        ("stage", shared(stacks, us, stage)),
+        ("innermost line within iotgw", shared(stacks, us, innermost)),
+    ):
+        lines += [f"| {title} | µs per message |", "|---|---|"]
+        lines += [f"| {_short(name)} | {value:.1f} |" for name, value in found.most_common(25)] + [""]
+    return "\n".join(lines)
 
 
 def _short(frame: str) -> str:
-    name, _, place = frame.partition(" (")
+    name, there, place = frame.partition(" (")
+    if not there:
+        return frame
     return f"`{name}` {place.rpartition('/iotgw/')[2].rstrip(')')}"
 
 

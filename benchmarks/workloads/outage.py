@@ -36,7 +36,7 @@ def _outage(contestant: Contestant, plan: Plan) -> Sample:
             behind = sink.stats()["unique"]
             report = load.wait()
             # a client may back off for a minute before it looks again
-            after = sink.drained(report["answered"], silence=max(10.0, 3 * plan.outage))
+            after = sink.drained(report["answered"], silence=2 * plan.outage)
             caught_up = time.monotonic() - back
             return answered(report) | {
                 "queued": round(plan.outage * plan.outage_rate),
