@@ -19,6 +19,7 @@ from iotgw.wire.dtls.record import fill, is_one_record, split
 if TYPE_CHECKING:
     from iotgw.dtls.profile import Profile
 
+_STREAM = 65536
 _READ = 16384  # the most plaintext of one record (RFC 5246 §6.2.1)
 
 
@@ -126,18 +127,15 @@ class OpenSslEngine:
 
     def outgoing(self) -> list[bytes]:
         """See `IEngine.outgoing`."""
-        try:
-            stream = self._conn.bio_read(65536)
-        except SSL.WantReadError:
-            return []
-        if self.done and is_one_record(stream):
-            return [stream]
+        stream = b""
         with suppress(SSL.WantReadError):
-            while True:
-                stream += self._conn.bio_read(65536)
+            while len(stream) % _STREAM == 0:  # a shorter read has emptied the BIO
+                stream += self._conn.bio_read(_STREAM)
+        if not stream:
+            return []
         if self._trial is not None:
             self._trial.sent(stream)
-        return fill(split(stream), self._size)
+        return [stream] if is_one_record(stream) else fill(split(stream), self._size)
 
     def retransmit(self) -> None:
         """See `IEngine.retransmit`. OpenSSL's own back-off (1, 2, 4, 8 … s) is the least interval."""
