@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.utils import getProcessOutputAndValue
 
 from iotgw.datasources.coap import CoapSettings, CoapType
@@ -28,6 +28,9 @@ class Intake:
     def receive(self, payload, metadata, answer, received_ms=0):
         self.received.append((payload, metadata))
         answer(self.stored)
+
+    def downlinks(self, device, limit=1):
+        return succeed(())
 
     def event(self, type, message, severity="info", **detail):
         self.told.append((type, message))

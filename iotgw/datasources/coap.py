@@ -231,11 +231,11 @@ class CoapDatasource:
         self.context = context
         self._type = type_
         self._ports: list[tuple[CoapPort, dict[Path, Resource]]] = []
+        self._guard: IdentityGuard | None = None
         if settings.security_mode != "NO_SECURE":
             credentials = type_.credentials(context.registry).of(context.tenant)
-            guard = IdentityGuard(settings.require_identity, credentials)
-            if settings.require_identity or settings.security_mode == "MIXED":
-                context.intake.guard = guard.objection
+            self._guard = IdentityGuard(settings.require_identity, credentials)
+            context.intake.guard = self._guard.objection
 
     def start(self) -> Deferred[None]:
         """See `IDatasource.start`."""
@@ -321,6 +321,8 @@ class CoapDatasource:
             uplink = self._uplink(port)
             key = ("i", self.context.routing_key)
             downlinks = DownlinkResource(self.context.intake, self._policy(port), port)
+            if self._guard is not None:
+                downlinks.objection = self._guard.taking
             for prefix in ["", *self.settings.path_prefixes]:
                 resources[parse_path(prefix) + key] = uplink
                 resources[parse_path(prefix) + key + (SEGMENT,)] = downlinks
@@ -336,7 +338,10 @@ class CoapDatasource:
         policy, confirm = self._policy(port), self.settings.confirm_downlinks
         if isinstance(port, CoapsPort):
             return SecureUplinkResource(self.context, self.settings.dtls, policy, port.sent, confirm)
-        return UplinkResource(self.context, policy, describe_udp, port.sent, confirm)
+        uplink = UplinkResource(self.context, policy, describe_udp, port.sent, confirm)
+        if self._guard is not None:
+            uplink.objection = self._guard.claim
+        return uplink
 
 
 def load_tree(settings: CoapSettings, policy: Policy) -> Resource | None:

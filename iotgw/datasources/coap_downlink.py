@@ -48,10 +48,10 @@ def push(
 
 def remote_of(port: CoapPort, metadata: Metadata) -> Hashable:
     """The peer whose uplink had this metadata: its address, or its DTLS session; None when that is gone."""
-    host, number = metadata.get("remoteIp", ""), metadata.get("remotePort", 0)
-    finder: Callable[[str, int], Hashable] | None = getattr(port, "session_at", None)
+    finder: Callable[[Metadata], Hashable] | None = getattr(port, "session_of", None)
     if finder is not None:
-        return finder(host, number)
+        return finder(metadata)
+    host, number = metadata.get("remoteIp", ""), metadata.get("remotePort", 0)
     return (host, number, 0, 0) if ":" in host else (host, number)
 
 
@@ -61,6 +61,8 @@ class DownlinkResource(Resource):
     methods = frozenset((n.GET,))
     takes_rest = True
     is_observable = True
+    objection: Callable[[Hashable, str], str] | None = None
+    """Says why a peer may not take a device's items; an empty text if it may."""
 
     def __init__(self, intake: Any, policy: Policy, port: CoapPort) -> None:
         self.policy = policy
@@ -78,6 +80,9 @@ class DownlinkResource(Resource):
         device = _device(request)
         if not device:
             exchange.reply(error(n.BAD_REQUEST, f"expected …/{SEGMENT}/{{device}}"))
+            return
+        if self.objection is not None and (objection := self.objection(exchange.remote, device)):
+            exchange.reply(error(n.UNAUTHORIZED, objection))
             return
         waiting = self._pending.get(device)
         if waiting:

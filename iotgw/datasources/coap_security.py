@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from iotgw.dtls.identity import fingerprint
 from iotgw.dtls.session import Session
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.extension import DatasourceContext
-from iotgw.model import Output
+from iotgw.model import Metadata, Output
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message
@@ -76,10 +76,10 @@ _proof: Any = msgspec.json.Decoder(_Proof).decode
 
 
 class IdentityGuard:
-    """Says what is wrong with the devices that a converter names for a message.
+    """Says what is wrong with who claims to be, or to speak for, which device.
 
-    A device with a credential doesn't come without, unless that allows it. With ``must_agree``, a message is
-    only ever about the device that sent it.
+    A device with a credential is nobody but who holds it, unless that allows plain CoAP. With ``must_agree``,
+    who has proved an identity speaks for no other device at all.
     """
 
     def __init__(self, must_agree: bool, credentials: TenantCredentials) -> None:
@@ -89,11 +89,28 @@ class IdentityGuard:
     def objection(self, metadata: bytes, outputs: Sequence[Output]) -> str:
         """Why these outputs may not come of a message with this metadata; empty if they may."""
         proof = _proof(metadata)
+        proved = proof.identity if proof.identityType != "none" else ""
         for output in outputs:
-            name = output.device_name
-            if proof.identityType == "none":
-                if self._credentials.must_be_secure(name):
-                    return f"device {name!r} has a credential and must use coaps"
-            elif self._must_agree and name != proof.identity:
-                return f"device {name!r} is not {proof.identity!r}, which its sender proved to be"
+            if text := self._object(proved, output.device_name):
+                return text
+        return ""
+
+    def claim(self, metadata: Metadata) -> str:
+        """Why a message may not claim the identity in its metadata: it would be handed another's downlinks."""
+        name = metadata.get("identity", "")
+        proved = name if metadata.get("identityType", "none") != "none" else ""
+        return self._object(proved, name) if name else ""
+
+    def taking(self, remote: Hashable, device: str) -> str:
+        """Why a peer may not take a device's downlinks."""
+        proved = remote.identity.device if isinstance(remote, Session) else ""
+        return self._object(proved, device)
+
+    def _object(self, proved: str, device: str) -> str:
+        if proved and device == proved:
+            return ""
+        if self._credentials.must_be_secure(device):
+            return f"device {device!r} has a credential, and must prove it over coaps"
+        if self._must_agree and proved:
+            return f"device {device!r} is not {proved!r}, which its sender proved to be"
         return ""

@@ -49,6 +49,8 @@ class UplinkResource(Resource):
     takes_rest = True
     reading: Reading | None = None
     """None takes the bytes as they are."""
+    objection: Callable[[Metadata], str] | None = None
+    """Says why a message with this metadata may not come this way; an empty text if it may."""
 
     def __init__(
         self,
@@ -78,6 +80,9 @@ class UplinkResource(Resource):
                 self._intake.reject(payload, metadata, str(reason))
                 exchange.reply(error(n.BAD_REQUEST, str(reason)))
                 return
+        if self.objection is not None and (objection := self.objection(metadata)):
+            exchange.reply(error(n.UNAUTHORIZED, objection))
+            return
         self._intake.receive(payload, metadata, partial(self._answered, exchange))
 
     def _now_ms(self) -> int:

@@ -24,6 +24,7 @@ from iotgw.dtls.profiles import ListenerProfiles
 from iotgw.dtls.session import Session
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.errors import SettingsError
+from iotgw.model import Metadata
 from iotgw.wire.coap.endpoint import Send
 
 TICK = 1.0
@@ -106,9 +107,18 @@ class CoapsPort(CoapPort):
         now = self._clock()
         return [described(session, now) for session in self.layer.sessions()]
 
-    def session_at(self, host: str, port: int) -> Session | None:
-        """The session of a peer's address; None when there is none."""
-        return next((each for each in self.layer.sessions() if each.address[:2] == (host, port)), None)
+    def session_of(self, metadata: Metadata) -> Session | None:
+        """The session of the device that sent a message with this metadata, wherever it is now.
+
+        By the identity, not by the address: that may be another device's by now.
+        """
+        device = metadata.get("identity", "")
+        host, number = metadata.get("remoteIp", ""), metadata.get("remotePort", 0)
+        there = self.layer.session_at((host, number, 0, 0) if ":" in host else (host, number))
+        if there is not None and device and there.identity.device == device:
+            return there
+        found = [session for session in self.layer.sessions() if session.identity.device == device]
+        return found[-1] if device and found else None
 
     def end(self, id: str) -> bool:
         """End a session; False when there is none."""

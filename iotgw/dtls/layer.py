@@ -329,6 +329,10 @@ class DtlsLayer:
         """Every established session, least recently used first."""
         return iter(self._sessions)
 
+    def session_at(self, address: Address) -> Session | None:
+        """The established session of an address."""
+        return self._sessions.get(address)
+
     @property
     def half_open(self) -> int:
         """How many handshakes are under way."""

@@ -14,7 +14,8 @@ from typing import Any
 from iotgw.dtls.engine import IEngine
 from iotgw.dtls.identity import ANONYMOUS, Identity
 
-Address = tuple[str, int]
+Address = tuple[Any, ...]
+"""``(host, port)``, with flow and scope behind in IPv6."""
 
 
 class Handshake:

@@ -109,7 +109,6 @@ class TestPsk:
         assert (keys(credentials, "meter", "a"), keys(credentials, "meter", "b")) == ([b"of a"], [b"of b"])
         assert keys(credentials, "meter") == []
 
-
     def test_one_that_can_not_be_unsealed_does_not_take_the_others_along(self, registry, clock):
         registry.put("meter", secrets=[one()])
         registry.put("valve", secrets=[one("key-2")])

@@ -58,11 +58,11 @@ class Device(DatagramProtocol):
             self.waiting = Deferred()
             await self.waiting
 
-    async def post(self, path="i/k", payload=b"x"):
+    async def post(self, path="i/k", payload=b"x", code=n.POST):
         if self.client is not None:
             await self.until(lambda: self.client.done)
         self.mid += 1
-        data = encode(n.CON, n.POST, self.mid, b"t", options(*uri_options(path)), payload)
+        data = encode(n.CON, code, self.mid, b"t", options(*uri_options(path)), payload)
         self._send(self.client.send(data) if self.client else [data])
         await self.until(lambda: self.inbox)
         return decode(self.inbox.pop(0))
@@ -210,23 +210,23 @@ def house_port():
 
 
 class TestWhoSpeaksForWhom:
-    credentials = SimpleNamespace(must_be_secure=lambda device: device == "meter-7")
+    """meter-7 and meter-8 have credentials, meter-9 has none."""
+
+    credentials = SimpleNamespace(must_be_secure=lambda device: device in ("meter-7", "meter-8"))
     PSK = b'{"identity":"meter-7","identityType":"psk"}'
+    MUST = "has a credential, and must prove it over coaps"
 
     @pytest.mark.parametrize(
         ("must_agree", "metadata", "device", "objection"),
         [
-            (False, b"{}", "meter-7", "device 'meter-7' has a credential and must use coaps"),
-            (
-                False,
-                b'{"identityType":"none"}',
-                "meter-7",
-                "device 'meter-7' has a credential and must use coaps",
-            ),
-            (False, b"{}", "meter-8", ""),
-            (False, PSK, "meter-8", ""),
+            (False, b"{}", "meter-7", f"device 'meter-7' {MUST}"),
+            (False, b'{"identity":"meter-7","identityType":"none"}', "meter-7", f"device 'meter-7' {MUST}"),
+            (False, b"{}", "meter-9", ""),
+            (False, PSK, "meter-7", ""),
+            (False, PSK, "meter-8", f"device 'meter-8' {MUST}"),
+            (False, PSK, "meter-9", ""),
             (True, PSK, "meter-7", ""),
-            (True, PSK, "meter-8", "device 'meter-8' is not 'meter-7', which its sender proved to be"),
+            (True, PSK, "meter-9", "device 'meter-9' is not 'meter-7', which its sender proved to be"),
         ],
     )
     def test_objections(self, must_agree, metadata, device, objection):
@@ -234,16 +234,47 @@ class TestWhoSpeaksForWhom:
         assert guard.objection(metadata, [Output(device, "t", b"{}")]) == objection
 
     def test_every_output_counts(self):
-        guard = IdentityGuard(True, self.credentials)
-        outputs = [Output("meter-7", "t", b"{}"), Output("meter-9", "t", b"{}")]
-        assert "meter-9" in guard.objection(self.PSK, outputs)
+        guard = IdentityGuard(False, self.credentials)
+        outputs = [Output("meter-7", "t", b"{}"), Output("meter-8", "t", b"{}")]
+        assert "meter-8" in guard.objection(self.PSK, outputs)
+
+    def test_an_identity_of_the_payload_is_only_a_claim(self):
+        guard = IdentityGuard(False, self.credentials)
+        assert self.MUST in guard.claim({"identity": "meter-7"})
+        assert self.MUST in guard.claim({"identity": "meter-7", "identityType": "none"})
+        assert guard.claim({"identity": "meter-7", "identityType": "psk"}) == ""
+        assert guard.claim({"identity": "meter-9"}) == guard.claim({}) == ""
 
     @pytest_twisted.ensureDeferred
-    async def test_the_guard_stands_where_it_is_needed(self, house):
-        assert (await house.open("a")).guard is None
-        assert (await house.open("b", securityMode="MIXED")).guard is not None
-        assert (await house.open("c", requireIdentity=True)).guard is not None
-        assert (await house.open("d", securityMode="NO_SECURE")).guard is None
+    async def test_nobody_takes_the_downlinks_of_another(self, house, device):
+        for name in ("meter-7", "meter-8"):
+            house.registry.put(name, secrets=[{"value": "secret"}])
+        await house.open(securityMode="MIXED")
+        seven = device(house.port(), psk())
+        codes = [
+            (await seven.post("i/k/downlink/meter-7", code=n.GET)).code,
+            (await seven.post("i/k/downlink/meter-8", code=n.GET)).code,
+            (await device(house.datasources[0]._ports[0][0]).post("i/k/downlink/meter-7", code=n.GET)).code,
+        ]
+        assert codes == [n.CONTENT, n.UNAUTHORIZED, n.UNAUTHORIZED]
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_push_goes_to_the_session_of_its_device(self, house, device):
+        house.registry.put("meter-*", identity="meter-*", secrets=[{"value": "secret"}])
+        intake = await house.open()
+        for name in (b"meter-7", b"meter-8"):
+            await device(house.port(), psk(name)).post()
+        (_, of_seven), (_, of_eight) = intake.received
+        find = house.port().session_of
+        assert find(of_seven).identity.name == "meter-7"
+        # the address that meter-7 had is another's by now
+        assert find({**of_seven, "remotePort": of_eight["remotePort"]}).identity.name == "meter-7"
+        assert find({"remoteIp": of_seven["remoteIp"], "remotePort": of_seven["remotePort"]}) is None
+
+    @pytest_twisted.ensureDeferred
+    async def test_the_guard_stands_where_there_is_dtls(self, house):
+        assert (await house.open("a")).guard is not None
+        assert (await house.open("b", securityMode="NO_SECURE")).guard is None
 
 
 @pytest.mark.parametrize(("mtu", "size"), [(1232, 1024), (1168, 512), (512, 256), (256, 64)])
