@@ -77,9 +77,14 @@ class Datasources(Catalogue):
 
     def _check_converter(self, tenant: str, path: str, name: str) -> None:
         try:
-            self.parts.versions.active(tenant, name)
+            version = self.parts.versions.active(tenant, name)
         except NotFound as error:
             raise SettingsError(path, str(error)) from error
+        wanted = "DOWNLINK" if path == "downlinkConverter" else "UPLINK"
+        if version.direction != wanted:
+            raise SettingsError(
+                path, f"expected a converter of type {wanted}, got {name!r}, which is {version.direction}"
+            )
 
     def _check_routing_key(self, key: str, type_: str, stored: Resource | None) -> None:
         """A routing key selects one datasource of a type, whichever tenant it belongs to."""

@@ -164,6 +164,7 @@ class Dispatcher:
         """The Deferred of the response's body. It can be cancelled (the client went away) without harm to
         the handler: a change that has begun is finished."""
         call: list[Call] = []
+        started = self._parts.clock.seconds()
 
         async def run() -> Any:
             token = self._admit(route, request)
@@ -178,9 +179,16 @@ class Dispatcher:
                     self._log.debug("a request failed after its client left: {error}", error=result.value)
                 return
             try:
-                answered.callback(self._render(request, result, call[0].raw if call else None))
+                body = self._render(request, result, call[0].raw if call else None)
             except Exception:
                 answered.errback()
+                return
+            self._log.debug(
+                "{method} {path}: {status} in {seconds:.3f} s for {by}", method=route.method, path=request.uri.decode(errors="replace"),
+                status=request.code, seconds=self._parts.clock.seconds() - started,
+                by=call[0].token.name if call else "nobody",
+            )  # fmt: skip
+            answered.callback(body)
 
         Deferred.fromCoroutine(run()).addBoth(finish)
         return answered

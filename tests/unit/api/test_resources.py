@@ -182,6 +182,17 @@ async def test_a_converter_in_use_is_neither_deleted_nor_renamed(connect: Any) -
 
 
 @inline
+async def test_a_converter_of_the_wrong_direction_is_refused(connect: Any) -> None:
+    client = connect()
+    await client.ok("POST", "/converters", {"name": "down", "type": "DOWNLINK", "script": "function e() {}"})
+    for change, path in [({"converter": "down"}, "converter"), ({"downlinkConverter": "json"}, "downlinkConverter"),
+                         ({"converters": {"TEK586": "down"}}, "converters.TEK586")]:  # fmt: skip
+        answer = await client("POST", "/datasources", {**COAP, **change})
+        assert (answer.status, answer.json["errors"][0]["path"]) == (422, path)
+    await client.ok("POST", "/datasources", {**COAP, "converter": "json", "downlinkConverter": "down"})
+
+
+@inline
 async def test_a_bundled_converter_is_listed_used_and_installed(connect: Any) -> None:
     client = connect()
     assert [each["name"] for each in (await client.ok("GET", "/library"))["items"]] == [
