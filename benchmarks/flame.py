@@ -20,6 +20,7 @@ from pathlib import Path
 from harness import tools
 from harness.contestants import MQTT, Started, gateway
 from harness.measure import SEQUENCES
+from harness.report import publish
 from harness.tools import Load, Sink, load
 
 OUT = Path(__file__).resolve().parent / "results" / "profile"
@@ -168,6 +169,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description="profile the gateway under workload B")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each of the two recordings")
     parser.add_argument("--intake", action="store_true", help="profile workload A: neither script nor target")
+    parser.add_argument("--publish", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args(argv)
     tools.build()
     OUT.mkdir(parents=True, exist_ok=True)
@@ -178,6 +180,8 @@ def main(argv: list[str]) -> int:
             text = profile(started, None if options.intake else sink, options.seconds)
     (OUT / "stages.md").write_text(text)
     print(text)
+    if options.publish:
+        publish("profile", text)
     return 0
 
 

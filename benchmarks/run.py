@@ -30,6 +30,7 @@ from workloads.throughput import A, B, C
 
 HERE = Path(__file__).resolve().parent
 WORKLOADS = {each.letter: each for each in (A, B, C, D, E, F, G, H, SCALING)}
+TITLES = {letter: each.title for letter, each in WORKLOADS.items()}
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -44,6 +45,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="of a closed-loop measurement (5)")
     parser.add_argument("--tail", type=float, help="seconds of workload E (600)")
     parser.add_argument("--results", type=Path, help="folder for JSON and pictures")
+    parser.add_argument("--keep", action="store_true", help="keep what the folder has of other workloads")
+    parser.add_argument("--publish", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args(argv)
     options.only = [letter for letter in options.only.upper().split(",") if letter] or list(WORKLOADS)
     if unknown := set(options.only) - set(WORKLOADS):
@@ -102,14 +105,18 @@ def save(run: dict[str, Any], folder: Path) -> None:
     """Write the samples, the tables and the picture."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(run, indent=1) + "\n")
-    titles = {letter: workload.title for letter, workload in WORKLOADS.items()}
-    (folder / "results.md").write_text(report.text(run, titles))
+    (folder / "results.md").write_text(report.text(run, TITLES))
     try:
         from harness.plot import draw  # noqa: PLC0415 (matplotlib is optional)
 
-        draw(run["results"], titles, folder / "results")
+        draw(run["results"], TITLES, folder / "results")
     except ImportError as error:
         print(f"no picture: {error}; pip install 'iotgw[bench]'", file=sys.stderr)
+
+
+def kept(folder: Path) -> dict[str, Any]:
+    """The run that a folder holds."""
+    return dict(json.loads((folder / "results.json").read_text()))
 
 
 def faults(results: dict[str, list[Sample]]) -> list[str]:
@@ -137,22 +144,30 @@ def main(argv: list[str]) -> int:
     skipped: dict[str, str] = {}
     if not options.smoke and (why := install_node_peers()):
         skipped["Node.js peers"] = why
-    run: dict[str, Any] = {
-        "command": " ".join(["benchmarks/run.py", *argv]),
-        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "commit": machine.commit(HERE),
-        "machine": machine.describe(),
-        "plan": plan._asdict(),
-        "skipped": skipped,
-        "results": {},
-    }
-    prefixes = tuple(each for each in options.entries.split(",") if each)
     folder = options.results or HERE / "results" / ("smoke" if options.smoke else "")
+    run = kept(folder) if options.keep else {"results": {}, "ran": {}, "skipped": {}}
+    run["machine"] = machine.describe()
+    run["skipped"] |= skipped
+    prefixes = tuple(each for each in options.entries.split(",") if each)
+    mine = {}
     for letter in options.only:
-        run["results"][letter] = measure(WORKLOADS[letter], plan, prefixes, skipped)
+        run["ran"][letter] = {
+            "command": " ".join(["benchmarks/run.py", *argv]),
+            "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+            "commit": machine.commit(HERE),
+            "load": machine.load(),
+            "plan": plan._asdict(),
+        }
+        mine[letter] = measure(WORKLOADS[letter], plan, prefixes, run["skipped"])
+        run["results"] = {
+            each: (run["results"] | mine)[each] for each in WORKLOADS if each in run["results"] | mine
+        }
         save(run, folder)
-    print((folder / "results.md").read_text())
-    problems = faults(run["results"])
+    tables = (folder / "results.md").read_text()
+    print(tables)
+    if options.publish:
+        report.publish("results", tables)
+    problems = faults(mine)
     for problem in problems:
         print(f"FAULT {problem}", file=sys.stderr)
     return 1 if problems else 0

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 from harness.measure import Sample, exponent, middle, reach
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 
 COLUMNS = {
     "A": ("rate", "cpu_us", "ack_ms/p50", "ack_ms/p99", "ack_ms/p99.9", "rss_mib", "unanswered"),
@@ -196,21 +199,28 @@ def bars_table(found: list[Bar]) -> str:
 def text(run: dict[str, Any], titles: dict[str, str]) -> str:
     """The whole report in Markdown."""
     machine = run["machine"]
-    parts = [
-        (
-            f"`{run['command']}` on {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
-            f"Linux {machine['kernel']}, Python {machine['python']}, {machine['openssl']}; "
-            f"load before the run {machine['load']}; {run['date']}, {run['commit']}."
-        )
-    ]
+    place = (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
+        f"Python {machine['python']}, {machine['openssl']}."
+    )
+    parts = [place]
     if run["skipped"]:
         parts.append("Skipped: " + "; ".join(f"{name} ({why})" for name, why in run["skipped"].items()) + ".")
     for letter, samples in run["results"].items():
         rounds = len({sample["round"] for sample in samples})
+        ran = run["ran"][letter]
         parts.append(
-            f"### {letter}. {titles[letter]} ({rounds} round{'s' * (rounds > 1)})\n\n{table(letter, samples)}"
+            f"### {letter}. {titles[letter]}\n\n{rounds} round{'s' * (rounds > 1)} at {ran['commit']}, {ran['date']}, "
+            f"load average before {ran['load']}: `{ran['command']}`\n\n{table(letter, samples)}"
         )
         if letter == "I":
             parts.append(curves(samples))
     parts.append("### Bars\n\n" + bars_table(bars(run["results"])))
     return "\n\n".join(parts) + "\n"
+
+
+def publish(name: str, tables: str) -> None:
+    """Replace what stands between two marks in docs/performance.md."""
+    before, begin, rest = DOCUMENT.read_text().partition(f"<!-- begin {name} -->\n")
+    _, end, after = rest.partition(f"<!-- end {name} -->\n")
+    DOCUMENT.write_text(f"{before}{begin}\n{tables.strip()}\n\n{end}{after}")
