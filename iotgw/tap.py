@@ -158,7 +158,7 @@ class IotgwService(Service):
             self._downlink_changed,
             reactor,
         )
-        self.http = HttpDatasourceType(reactor)
+        self.http = HttpDatasourceType(reactor, ApiSite)
         coap = CoapType(reactor)
         shared = (coap, DraginoCoapType(reactor, coap), LobaroCoapType(reactor, coap), self.http)
         datasource_types = Types("iotgw.datasources", reactor, [*DATASOURCES])

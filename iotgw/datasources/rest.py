@@ -19,6 +19,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
+from iotgw.datasources.server_tls import FileContext, ServerTls, TlsFactory
 from iotgw.errors import SettingsError
 from iotgw.extension import DatasourceContext, Secret
 from iotgw.interfaces import IDatasource, IDatasourceType
@@ -52,6 +53,12 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             "`ssl:8443:privateKey=key.pem:certKey=cert.pem`; empty shares the API's."
         ),
     ] = ""
+    tls: Annotated[
+        ServerTls | None,
+        Meta(
+            description="Certificate files for an `endpoint` such as `tcp:8443`; read again when they change."
+        ),
+    ] = None
     security: Annotated[Security, Meta(description="none, basic or bearer.")] = Security()
     headers_filter: Annotated[
         dict[str, Secret], Meta(description="Every header must be there and equal, or the answer is 401.")
@@ -66,6 +73,16 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     max_body: Annotated[int, Meta(gt=0, description="Largest body in bytes; beyond, 413.")] = 1 << 20
 
 
+MakeSite = Callable[[Resource, int], Any]
+"""Makes a listener's site of a resource and the largest body in bytes."""
+
+
+def _plain_site(resource: Resource, max_body: int) -> Site:
+    site = Site(resource)
+    site.displayTracebacks = False
+    return site
+
+
 @implementer(IDatasourceType)
 class HttpType:
     """The ``http`` datasources of a gateway; `resource` serves those that share the API's listener."""
@@ -73,8 +90,9 @@ class HttpType:
     name = "http"
     settings = HttpSettings
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, make_site: MakeSite | None = None) -> None:
         self._reactor = reactor
+        self._make_site = make_site or _plain_site
         self.resource = Uploads()
 
     def build(self, settings: HttpSettings, context: DatasourceContext) -> HttpDatasource:
@@ -85,8 +103,10 @@ class HttpType:
             raise SettingsError("configuration.security.username", "expected a name for basic authentication")
         if settings.security.mode == "bearer" and not settings.security.token:
             raise SettingsError("configuration.security.token", "expected the bearer token")
+        if settings.tls is not None and not settings.endpoint:
+            raise SettingsError("configuration.endpoint", "expected an endpoint such as tcp:8443 for `tls`")
         uploads = Uploads() if settings.endpoint else self.resource
-        return HttpDatasource(settings, context, uploads, self._reactor)
+        return HttpDatasource(settings, context, uploads, self._reactor, self._make_site)
 
 
 @implementer(IDatasource)
@@ -94,8 +114,14 @@ class HttpDatasource:
     """Uploads under one routing key."""
 
     def __init__(
-        self, settings: HttpSettings, context: DatasourceContext, uploads: Uploads, reactor: Any
+        self,
+        settings: HttpSettings,
+        context: DatasourceContext,
+        uploads: Uploads,
+        reactor: Any,
+        make_site: MakeSite,
     ) -> None:
+        self._make_site = make_site
         self.settings = settings
         self.context = context
         self._uploads = uploads
@@ -108,14 +134,19 @@ class HttpDatasource:
         self._uploads.add(self.context.routing_key.encode(), self)
         if not self.settings.endpoint:
             return succeed(None)
+        listening: Deferred[Any] = maybeDeferred(self._listen)
+        return listening.addCallbacks(self._opened, self._not_opened)
+
+    def _listen(self) -> Any:
         root = Resource()
         root.putChild(b"i", self._uploads)
-        site = Site(root)
-        site.displayTracebacks = False
-        listening: Deferred[Any] = maybeDeferred(
-            lambda: serverFromString(self._reactor, self.settings.endpoint).listen(site)
-        )
-        return listening.addCallbacks(self._opened, self._not_opened)
+        factory = self._make_site(root, self.settings.max_body)
+        if self.settings.tls is not None:
+            factory = TlsFactory(FileContext(self.settings.tls, self._certificate), factory)
+        return serverFromString(self._reactor, self.settings.endpoint).listen(factory)
+
+    def _certificate(self, message: str) -> None:
+        self.context.intake.event("certificate", message)
 
     def _opened(self, port: Any) -> None:
         self._port = port

@@ -1,9 +1,12 @@
 """HTTP devices against a running gateway."""
 
 import base64
+import ssl
+import urllib.request
 
 import pytest
 
+from tests.certificates import Authority
 from tests.peers.process import free_port, wait_until
 
 
@@ -122,3 +125,46 @@ def test_the_answer_can_wait_for_the_conversion(gateway):
         "datasources", name="strict", type="http", routingKey="strict", converter="picky", reply="converted"
     )
     assert gateway.post("strict", b"x").status == 422
+
+
+def https(port, ca, body):
+    context = ssl.create_default_context(cadata=ca.pem().decode())
+    context.check_hostname = False
+    ask = urllib.request.Request(f"https://127.0.0.1:{port}/i/https", data=body, method="POST")
+    with urllib.request.urlopen(ask, context=context, timeout=20) as answer:
+        return answer.status
+
+
+def shown(port):
+    """The certificate that a new client is shown, as PEM."""
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=20).strip()
+
+
+def test_a_renewed_certificate_is_shown_to_the_next_client_and_a_broken_one_is_not(gateway, tmp_path):
+    ca = Authority()
+    first, second = (ca.issue("gateway", hosts=["127.0.0.1"]) for _ in range(2))
+    certificate, key = first.write(tmp_path, "https")
+    port = free_port()
+    datasource(
+        gateway,
+        "https",
+        endpoint=f"tcp:{port}:interface=127.0.0.1",
+        tls={"certificate": certificate, "key": key},
+    )
+    assert https(port, ca, b'{"deviceName": "d", "t": 1}') == 204
+    assert shown(port) == first.pem().decode().strip()
+    second.write(tmp_path, "https")
+    wait_until(lambda: shown(port) == second.pem().decode().strip())
+    assert https(port, ca, b'{"deviceName": "d", "t": 2}') == 204
+    (tmp_path / "https.key").write_text("rubbish")
+    assert shown(port) == second.pem().decode().strip()
+
+
+def test_certificate_files_that_are_not_there_are_told(gateway):
+    answer = gateway.api(
+        "POST", "/datasources",
+        {"name": "https", "type": "http", "routingKey": "https", "converter": "json",
+         "configuration": {"endpoint": f"tcp:{free_port()}", "tls": {"certificate": "/no.pem", "key": "/no.key"}}},
+    )  # fmt: skip
+    assert answer.status == 409
+    assert "configuration.tls.certificate: expected a PEM file" in answer.json["detail"]

@@ -198,6 +198,18 @@ def test_a_command_queued_over_the_api_reaches_the_device_with_its_next_frame(fi
     assert send(field.ports[55345], frame) == b"TEK822,R1=80\r\n"
 
 
+def test_a_downlink_queued_over_the_api_reaches_a_node_that_listens(field):
+    frame = bytes.fromhex(vectors("dragino/ndds75")[0]["payload"])
+    send(field.ports[5600], frame)
+    field.message_when("converted", datasource="dragino")
+    with socket.create_connection(("127.0.0.1", field.ports[5600]), timeout=20) as node:
+        node.sendall(frame)
+        wait_until(lambda: len(field.messages(datasource="dragino", state="converted")) == 2)
+        answer = field.api("POST", "/devices/867787054545078/downlinks", {"data": "AQADhA=="})
+        assert answer.status in (200, 201, 202), answer.body
+        assert node.recv(100) == bytes.fromhex("01000384")
+
+
 def memory(pid):
     """The megabytes that a process and its children take, shared pages counted once."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -12,7 +12,13 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
-from iotgw.datasources.coap_vendor import DraginoCoapType, LobaroCoapType
+from iotgw.datasources.coap_vendor import (
+    DraginoCoapSettings,
+    DraginoCoapType,
+    DraginoReading,
+    LobaroCoapType,
+    LobaroReading,
+)
 from iotgw.extension import DatasourceContext, convert
 from iotgw.wire.coap import numbers as n
 from tests.unit.datasources.fakes import FakeIntake
@@ -111,6 +117,19 @@ async def test_who_it_is_from_in_the_order_of_trust(field, path, payload, identi
     device, intake, _ = await field.vendor("lobaro-coap")
     await device.post(path, payload)
     assert intake.received[0][1].get("identity") == identity
+
+
+@pytest.mark.parametrize(
+    ("reading", "payload"),
+    [
+        (LobaroReading(), cbor2.dumps(ENVELOPE)),
+        (DraginoReading(DraginoCoapSettings()), NDDS75.encode()),
+    ],
+)
+def test_what_a_certificate_proved_outranks_what_the_payload_says(reading, payload):
+    metadata = {"identity": "70b3d5e050020901", "identityType": "x509"}
+    reading.uplink(payload, metadata, 0)
+    assert metadata["identity"] == "70b3d5e050020901"
 
 
 @ensureDeferred
