@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from iotgw.model import Outcome, State, TelemetryRecord
+from iotgw.model import DEFAULT_TENANT, Outcome, State, TelemetryRecord
 from iotgw.store.group import Advance, Group, Settlement
 from iotgw.store.names import Names
 from iotgw.store.positions import Positions
@@ -173,7 +173,11 @@ class Committer:
             states.append(state)
             extend_outcomes((outcome.seq, state, names[outcome.converter], seq + 1, error))
             if outcome.outputs:
-                tenant_id, received_ms = origins[outcome.seq]
+                # Converted again by hand while it was trimmed: only its tenant and time are unknown.
+                tenant_id, received_ms = origins.get(outcome.seq) or (
+                    names[DEFAULT_TENANT],
+                    outcome.received_ms,
+                )
                 tenant = names.texts[tenant_id]
                 for output in outcome.outputs:
                     seq += 1

@@ -49,8 +49,12 @@ class Registry:
         self._connection: sqlite3.Connection
         self._sealer: Sealer
         self._changes = DeferredLock()
-        self._by_id: dict[tuple[str, str], Resource] = {}
-        self._by_name: dict[tuple[str, str, str], Resource] = {}
+        self._by_id: dict[str, dict[str, Resource]] = {}
+        """Kind → id → resource."""
+        self._by_name: dict[tuple[str, str], dict[str, Resource]] = {}
+        """Kind and name → tenant → resource."""
+        self._sorted: dict[str, list[Resource]] = {}
+        """Kind → its resources by name; made when asked for, forgotten with a change."""
         self._watchers: dict[str, list[Watcher]] = {}
 
     # --- life ---
@@ -98,26 +102,22 @@ class Registry:
 
     def list(self, kind: str, tenant: str | None = None) -> list[Resource]:
         """See `IRegistry.list`."""
-        found = [
-            resource
-            for (of_kind, _), resource in self._by_id.items()
-            if of_kind == kind and tenant in (None, resource.tenant)
-        ]
-        return sorted(found, key=lambda resource: (resource.name, resource.tenant))
+        found = self._sorted.get(kind)
+        if found is None:
+            found = sorted(self._by_id.get(kind, {}).values(), key=lambda one: (one.name, one.tenant))
+            self._sorted[kind] = found
+        return [resource for resource in found if tenant in (None, resource.tenant)]
 
     def get(self, kind: str, id_or_name: str, tenant: str | None = None) -> Resource:
         """See `IRegistry.get`. Without a tenant a name is found when only one tenant has it."""
-        found = self._by_id.get((kind, id_or_name))
+        found = self._by_id.get(kind, {}).get(id_or_name)
         if found is not None and tenant in (None, found.tenant):
             return found
-        if tenant is not None:
-            found = self._by_name.get((kind, tenant, id_or_name))
-            if found is not None:
-                return found
-        else:
-            named = [resource for resource in self.list(kind) if resource.name == id_or_name]
-            if len(named) == 1:
-                return named[0]
+        named = self._by_name.get((kind, id_or_name), {})
+        if tenant in named:
+            return named[tenant]
+        if tenant is None and len(named) == 1:
+            return next(iter(named.values()))
         raise NotFound(f"there is no {kind} {id_or_name!r}")
 
     def watch(self, kind: str, callback: Watcher) -> None:
@@ -204,11 +204,15 @@ class Registry:
 
     def _changed(self, old: Resource | None, new: Resource | None) -> Any:
         if old is not None:
-            del self._by_id[old.kind, old.id]
-            del self._by_name[old.kind, old.tenant, old.name]
+            del self._by_id[old.kind][old.id]
+            named = self._by_name[old.kind, old.name]
+            del named[old.tenant]
+            if not named:
+                del self._by_name[old.kind, old.name]
         if new is not None:
             self._remember(new)
         kind = new.kind if new is not None else old.kind if old is not None else ""
+        self._sorted.pop(kind, None)
         for watcher in list(self._watchers.get(kind, ())):
             try:
                 watcher(old, new)
@@ -217,11 +221,11 @@ class Registry:
         return new
 
     def _remember(self, resource: Resource) -> None:
-        self._by_id[resource.kind, resource.id] = resource
-        self._by_name[resource.kind, resource.tenant, resource.name] = resource
+        self._by_id.setdefault(resource.kind, {})[resource.id] = resource
+        self._by_name.setdefault((resource.kind, resource.name), {})[resource.tenant] = resource
 
     def _current(self, kind: str, id: str, revision: int | None) -> Resource:
-        found = self._by_id.get((kind, id))
+        found = self._by_id.get(kind, {}).get(id)
         if found is None:
             raise NotFound(f"there is no {kind} {id!r}")
         if revision is not None and revision != found.revision:
@@ -229,7 +233,7 @@ class Registry:
         return found
 
     def _check_name(self, kind: str, tenant: str, name: str) -> None:
-        if (kind, tenant, name) in self._by_name:
+        if tenant in self._by_name.get((kind, name), ()):
             raise Conflict(f"there is a {kind} {name!r} already")
 
     def _now_ms(self) -> int:

@@ -15,17 +15,10 @@ from msgspec.structs import replace
 from iotgw.model import ConversionError, Outcome, Output, State, StoredUplink, TelemetryRecord, Uplink
 from iotgw.store.group import Advance, Group, Settlement
 
-UNFIT = (
-    UnicodeError,
-    OverflowError,
-    TypeError,
-    ValueError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-    sqlite3.DataError,
-    sqlite3.IntegrityError,
-)
-"""What a value that can't be stored raises; anything else is the disk's fault."""
+
+def is_disk_fault(error: Exception) -> bool:
+    """Whether a commit failed for the disk's sake, and may succeed later; else a value of it is at fault."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
 
 def take_out(group: Group) -> list[tuple[StoredUplink, Any]]:

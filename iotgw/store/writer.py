@@ -160,7 +160,9 @@ class Writer:
                 self._committer.probe()
             try:
                 committed = self._committer.commit(group, now_ms)
-            except unfit.UNFIT as error:
+            except Exception as error:
+                if unfit.is_disk_fault(error):
+                    raise
                 self._log.warn("a record can't be stored and is taken out: {error}", error=error)
                 bad = unfit.take_out(group)
                 committed = self._commit_mended(group, now_ms)
@@ -177,7 +179,9 @@ class Writer:
         cursors don't move, so it is converted and delivered again after a restart."""
         try:
             return self._committer.commit(group, now_ms)
-        except unfit.UNFIT:
+        except Exception as error:
+            if unfit.is_disk_fault(error):
+                raise
             self._log.failure("outcomes and progress that can't be stored are left out")
             group.results, group.progress = [], {}
             return self._committer.commit(group, now_ms)

@@ -384,6 +384,12 @@ def test_what_cannot_be_mended_does_not_stop_the_journal(world):
     assert world.journal.integrations() == {"int1": (2, Counters(queued=1))}
 
 
+def test_an_outcome_of_an_uplink_that_is_gone_does_not_stop_the_journal(world):
+    (record,) = world.convert(99)
+    assert (record.uplink, record.tenant) == (99, "default")
+    world.store(b"a")
+
+
 def test_a_clock_that_was_wrong_for_a_while_leaves_the_order_of_times(world):
     before = world.convert(*world.store(b"a"))
     world.clock.advance(1e8)
