@@ -134,7 +134,10 @@ class Template:
         self._names = names
         self._place = place
         fixed = not self.used and not any(True for _ in tree.find_all((nodes.For, nodes.If)))
-        self._constant = self._render() if fixed else None
+        try:
+            self._constant = self._make({}) if fixed else None
+        except TemplateFailed as error:
+            raise SettingsError(place, str(error))
         self._plain = self._constant is None and self.used <= PLAIN
         self._cache: dict[tuple[str, str, str], str] = {}
 
