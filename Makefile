@@ -52,20 +52,23 @@ $(VENV)/bin/python:
 	  echo "python3-venv is missing: apt-get install python3-venv"; \
 	  [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv && rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
 
-$(VENV)/.run: $(VENV)/bin/python setup.cfg pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+# Installed as a user has it: twistd finds its plugins in site-packages, not beside an editable install.
+SOURCES := $(shell find iotgw twisted -type f -not -name '*.pyc')
+$(VENV)/.run: $(VENV)/bin/python setup.cfg pyproject.toml $(SOURCES)
+	@rm -rf build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[bench]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[lint]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[lint]'
 	@touch $@
 
 clean:
