@@ -21,12 +21,15 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.datasources.sampling import Sampled
+from iotgw.datasources.sampling import Allowance, Sampled
 from iotgw.extension import DatasourceContext
 from iotgw.model import Answer, Metadata, Status
 from iotgw.wire import proxy
 
 Seconds = Annotated[float, Meta(gt=0)]
+
+KEPT = 30
+"""Rejected frames of one address that are kept per minute; a flood of rubbish must not fill the journal."""
 
 
 class StreamSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -211,9 +214,10 @@ class Connection(TwistedProtocol):
         self._hand_over()
 
     def reject(self, payload: bytes, metadata: Metadata, reason: str) -> None:
-        """Keep bytes that are no message."""
+        """Keep bytes that are no message; of one address, so many a minute."""
         self._listener.counts["faults"] += 1
-        self.intake.reject(payload, {**self.metadata, **metadata}, reason)
+        if self._listener.kept.take(self.host) is not None:
+            self.intake.reject(payload, {**self.metadata, **metadata}, reason)
 
     def write(self, data: bytes) -> None:
         """Send bytes to the device."""
@@ -309,6 +313,7 @@ class Listener(Factory):
         self._by_address: Counter[str] = Counter()
         self._counted: dict[Connection, str] = {}
         self._refusals = Sampled(context.reactor, context.intake, "refused")
+        self.kept = Allowance(context.reactor, KEPT)
         self._port: Any = None
         self._closed: list[Deferred[None]] = []
 

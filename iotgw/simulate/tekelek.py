@@ -68,7 +68,7 @@ class TekelekSensor:
         self._count = (self._count + 1) & 0xFFFF
         slots = self._history if message_type == 4 else self._history[:10]
         head = self._count.to_bytes(2, "big") + bytes(
-            (0x60 | clock.hour, 0, 0, 113 - 2 * self._csq & 0x7F, 0x84, 3, clock.minute)
+            (0x60 | clock.hour, 0, 0, max(0, 69 - 2 * self._csq), 0x84, 3, clock.minute)
         )
         body = head + b"".join(slots).ljust(112, b"\x00")
         return self._frame(message_type, body, contact)

@@ -101,6 +101,19 @@ def test_a_frame_over_the_limit_is_kept_and_ends_only_its_connection():
     assert bad.is_closed and not good.is_closed and field.lines == [b"fine"]
 
 
+def test_a_flood_of_rubbish_is_counted_and_not_all_of_it_kept():
+    field = Field()
+    for _ in range(100):
+        device = field.connect()
+        device.send(b"x" * 200)
+        device.hang_up()
+    assert field.source.counts["faults"] == 100 and len(field.intake.rejected) == 30
+    field.clock.advance(61)
+    field.connect().send(b"x" * 200)
+    field.connect("192.0.2.8").send(b"x" * 200)
+    assert len(field.intake.rejected) == 32
+
+
 def test_nothing_is_read_after_a_close():
     field = Field()
     device = field.connect()
