@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import OrderedDict
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from iotgw.converters.downlink import Encoded, encoded
 from iotgw.converters.engines import Engine, Stopped
 from iotgw.converters.output import Refused
 from iotgw.converters.protocol import Call
-from iotgw.converters.script import HEAP, Arm, Engines, LoadFailed, load
+from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script, load
 from iotgw.errors import SettingsError
 from iotgw.model import Conversion, ConversionError, ConverterSpec, ConverterVersion
 
@@ -157,21 +158,33 @@ def test(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
     }
 
 
+_encoders: OrderedDict[str, Script] = OrderedDict()
+_ENCODERS = 32
+
+
 def encode(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
-    """Run a downlink converter: ``{contentType, data, metadata, warnings, logs, error}``."""
+    """Run a downlink converter: ``{contentType, data, metadata, warnings, decoded, logs, error}``."""
     version = msgspec.convert(body["version"], ConverterVersion)
+    place = f"{version.tenant}/{version.key}"
+    made = Encoded()
     try:
         arm(version.time_limit + 0.1)
-        script = load(version, engines)
+        script = _encoders.get(place)
+        if script is None or script.version != version:
+            script = _encoders[place] = load(version, engines)
+        _encoders.move_to_end(place)
+        if len(_encoders) > _ENCODERS:
+            _encoders.popitem(last=False)
         arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0))
         arguments = json.dumps([body["message"], body["metadata"], body["receivedMs"]])
         result, also, error = script.call(arguments)
     except LoadFailed as failed:
-        result, also, error = None, {"logs": failed.logs}, failed.error
-    made = Encoded()
+        return {**msgspec.to_builtins(made), "logs": failed.logs, "error": failed.error}
     if error is None:
         try:
             made = encoded(script.dialect, result)
         except Refused as refused:
             error = ConversionError(str(refused), name="OutputError")
+    elif error.name in LIMITS:
+        del _encoders[place]
     return {**msgspec.to_builtins(made), "logs": also.get("logs", []), "error": error}

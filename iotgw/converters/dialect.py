@@ -98,7 +98,7 @@ def _thingsboard_or_ttn(source: str, entry: str) -> str:
 
 
 _TBEL = re.compile(
-    r"\bforeach\s*\(|\.\?\w|\b(?:decodeToJson|parseBytesToInt|parseBytesToFloat|bytesToHex|hexToBytes)\s*\([^)]*\)\s*;"
+    r"\bforeach\s*\(|\bfor\s*\(\s*\w+\s*:|\bjava\.util\.|\.\?\w|\b(?:decodeToJson|parseBytesToInt|parseBytesToFloat|bytesToHex|hexToBytes)\s*\([^)]*\)\s*;"
     r"|\bnew\s+(?:java\.|ArrayList|HashMap)|\.(?:putAll|containsKey)\(|\b(?:int|float|double|String|byte\[\])\s+\w+\s*=",
 )
 

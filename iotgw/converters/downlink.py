@@ -21,6 +21,8 @@ class Encoded(Struct, rename="camel"):
     data: str = ""
     metadata: dict[str, Any] = {}
     warnings: list[str] = []
+    decoded: Any = None
+    """What the script's ``decodeDownlink`` reads from the bytes."""
 
 
 def encoded(dialect: Dialect, result: Any) -> Encoded:
@@ -36,7 +38,12 @@ def encoded(dialect: Dialect, result: Any) -> Encoded:
         raise Refused("; ".join(map(str, errors)) if isinstance(errors, list) else str(errors))
     metadata = {"fPort": result["fPort"]} if result.get("fPort") is not None else {}
     warnings = [str(warning) for warning in result.get("warnings") or []]
-    return Encoded(data=_bytes(result.get("bytes"), "bytes"), metadata=metadata, warnings=warnings)
+    return Encoded(
+        data=_bytes(result.get("bytes"), "bytes"),
+        metadata=metadata,
+        warnings=warnings,
+        decoded=result.get("decoded"),
+    )
 
 
 def _thingsboard(result: Any) -> Encoded:

@@ -61,9 +61,13 @@ var adapters = {
   'thingsboard-encoder': function (fn) {
     return function (message, metadata) { return fn(message[0], metadata, message[1], message[2]); };
   },
-  'ts013-encoder': function (fn) {
+  // TS013 decodeDownlink says what the bytes mean: it is shown with them
+  'ts013-encoder': function (fn, normalize, decode) {
     return function (message, metadata) {
-      return fn({data: message[0], fPort: portOf(metadata), variables: variablesOf(metadata)});
+      var made = fn({data: message[0], fPort: portOf(metadata), variables: variablesOf(metadata)});
+      if (!decode || !made || !made.bytes) return made;
+      var meant = decode({bytes: made.bytes, fPort: made.fPort || portOf(metadata), variables: variablesOf(metadata)});
+      return {bytes: made.bytes, fPort: made.fPort, warnings: made.warnings, errors: made.errors, decoded: meant.data};
     };
   },
   'chirpstack-v3-encoder': function (fn) {

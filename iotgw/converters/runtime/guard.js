@@ -180,7 +180,7 @@ function instantiate(spec) {
   }
   if (spec.entry) {
     if (typeof found[spec.entry] !== 'function') return refuse('expected a function ' + spec.entry);
-    invoke = adapters[spec.dialect](found[spec.entry], spec.normalized ? found.normalizeUplink : null);
+    invoke = adapters[spec.dialect](found[spec.entry], spec.normalized ? found.normalizeUplink : null, found.decodeDownlink);
   }
   return stringify({names: names, logs: logs});
 }

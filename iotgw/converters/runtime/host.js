@@ -148,18 +148,31 @@ give('Device', {
 });
 
 function partKey(key) { return key === undefined ? '' : '' + key; }
+function partsOf(key) {
+  var held = stateOf('partial')[partKey(key)];
+  // what was not completed within a day never will be
+  return held && call.received - held.t < 86400000 ? decodeBase64(held.b) : [];
+}
+function join(bytes, key) {
+  var all = partsOf(key).concat([].slice.call(bytes));
+  setter('partial')(partKey(key), {t: call.received, b: encodeBase64(all)});
+  return all;
+}
+function clear(key) {
+  var all = partsOf(key);
+  setter('partial')(partKey(key), null);
+  return all;
+}
 give('Parser', {
   // bytes gathered under a key over several messages; all of them so far come back
-  newPartial: function (key) { setter('partial')(partKey(key), {t: call.received, b: ''}); },
-  joinPartial: function (bytes, key) {
-    var held = stateOf('partial')[partKey(key)];
-    // what was not completed within a day never will be
-    var open = held && call.received - held.t < 86400000;
-    var all = (open ? decodeBase64(held.b) : []).concat([].slice.call(bytes));
-    setter('partial')(partKey(key), {t: call.received, b: encodeBase64(all)});
-    return all;
+  joinPartial: join,
+  clearPartial: clear,
+  // (bytes, key) starts anew with these; (key) alone with nothing
+  newPartial: function (bytes, key) {
+    if (typeof bytes !== 'object') { clear(bytes); return []; }
+    clear(key);
+    return join(bytes, key);
   },
-  clearPartial: function (key) { setter('partial')(partKey(key), null); },
   parseWmbus: function () { throw new Error('Parser.parseWmbus is not available here'); }
 });
 function toMs(value, unit) {
@@ -168,7 +181,7 @@ function toMs(value, unit) {
   return unit === 'UNIXS' ? Number(value) * 1000 : Number(value);
 }
 give('Record', {
-  getReceivedAt: function () { return new NewDate(call.received); },
+  getReceivedAt: function () { return call.received; },
   setTime: function (value) { call.time = toMs(value); },
   setTimeField: function (path, unit) { call.time = [path, unit || 'UNIXMS']; }
 });

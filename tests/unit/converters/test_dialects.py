@@ -116,7 +116,7 @@ function Parse(input) {
   var telegram = parseBase64(input.d.telegram);
   Record.setTime(input.d.timestamp * 1000);
   return {id: input.i, n: input.n, first: uint16BE(telegram), last: uint32LE(telegram.slice(-4)),
-          text: string(bytes("ab")), name: Device.address, received: Record.getReceivedAt().getTime()};
+          text: string(bytes("ab")), name: Device.address, received: Record.getReceivedAt()};
 }"""
 
 
@@ -173,16 +173,23 @@ async def test_partial_messages_are_joined(service, engine):
     function Parse(input) {
       var part = parseBase64(input.data);
       if (part[0] === 0) Parser.newPartial('k');
+      if (part[0] === 2) return {all: string(Parser.newPartial(part.slice(1), 'k'))};
       var all = Parser.joinPartial(part.slice(1), 'k');
       if (all.length < 4) return null;
-      Parser.clearPartial('k');
-      return {all: string(all)};
+      return {all: string(Parser.clearPartial('k'))};
     }"""
     converter = version(script, dialect="lobaro", engine=engine, options={"state": True}, id=f"join-{engine}")
     parts = [b"\x00ab", b"\x01cd", b"\x00ef", b"\x01gh"]
     made = await convert(service, *[job(converter, part, b'{"imei":"9"}') for part in parts])
     assert [len(one.outputs) for one in made] == [0, 1, 0, 1]
-    assert [only(one)["telemetry"][0]["values"]["all"] for one in made if one.outputs] == ["abcd", "efgh"]
+    late = job(converter, b"\x01late", b'{"imei":"9"}', 90_000_000)  # more than a day later
+    made += await convert(service, job(converter, b"\x02new", b'{"imei":"9"}'), late)
+    assert [only(one)["telemetry"][0]["values"]["all"] for one in made if one.outputs] == [
+        "abcd",
+        "efgh",
+        "new",
+        "late",
+    ]
 
 
 @BOTH
@@ -210,6 +217,17 @@ async def test_update_only_keys_are_sent_when_they_change(service, engine):
     bodies = [only(made) for made in await convert(service, *jobs)]
     assert [b["attributes"] for b in bodies] == [{"fw": 5}, {}, {}, {"fw": 5}]
     assert [[e["values"] for e in b["telemetry"]] for b in bodies] == [[{"a": 1}], [], [{"a": 2}], [{"a": 1}]]
+
+
+@BOTH
+@ensureDeferred
+async def test_a_downlink_is_shown_with_what_its_bytes_mean(service, engine):
+    script = """
+    function encodeDownlink(input) { return {bytes: [input.data.minutes * 2]}; }
+    function decodeDownlink(input) { return {data: {minutes: input.bytes[0] / 2}}; }"""
+    converter = version(script, dialect="ts013", engine=engine, direction="DOWNLINK")
+    made = await service.encode(converter, {"minutes": 5}, {}, "", {})
+    assert (made["data"], made["decoded"]) == ("Cg==", {"minutes": 5})
 
 
 @pytest.mark.parametrize(
