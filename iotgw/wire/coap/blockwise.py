@@ -12,6 +12,9 @@ from iotgw.wire.coap.message import Message, Options
 from iotgw.wire.coap.site import error
 from iotgw.wire.coap.timers import Timers
 
+NOT_FETCHED = "the peer did not ask for every block"
+NO_ROOM = "too many bodies are under way"
+
 Key = tuple[int, int, tuple[tuple[int, bytes], ...]]
 """What blocks of one body share: the peer, the method and the cache key, hence Request-Tag as well."""
 
@@ -210,17 +213,16 @@ class Uploads:
 
 
 class Body:
-    """A response body that goes out in blocks."""
+    """A response body that goes out in blocks; who waits to hear of its arrival hears of the whole."""
 
-    __slots__ = ("key", "on_served", "quiet_since", "response")
+    __slots__ = ("key", "on_acknowledged", "on_lost", "quiet_since", "response")
 
-    def __init__(
-        self, key: Key, response: Message, now: float, on_served: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, key: Key, response: Message, now: float) -> None:
         self.key = key
         self.response = response
         self.quiet_since = now
-        self.on_served = on_served
+        self.on_acknowledged: Callable[[], None] | None = None
+        self.on_lost: Callable[[str], None] | None = None
 
 
 class Bodies:
@@ -238,21 +240,34 @@ class Bodies:
         return len(self._open)
 
     def keep(self, exchange: Exchange, response: Message, now: float) -> None:
-        """Keep a response for the requests for its further blocks, if there is room."""
+        """Keep a response for the requests for its further blocks, if there is room.
+
+        What the exchange would have said of its arrival is said when the last block is asked for.
+        """
         key = transfer_key(exchange)
         self._drop(key)
         size = len(response.payload)
+        body = Body(key, response, now)
+        body.on_acknowledged, exchange.on_acknowledged = exchange.on_acknowledged, None
+        body.on_lost, exchange.on_lost = exchange.on_lost, None
         if self._budget.has_room(size):
             self._budget.used += size
-            body = self._open[key] = Body(key, response, now)
+            self._open[key] = body
             self._watch(body, exchange.policy.block_timeout)
+        elif body.on_lost is not None:
+            body.on_lost(NO_ROOM)
 
-    def find(self, exchange: Exchange, now: float) -> Message | None:
+    def find(self, exchange: Exchange, wanted: Block, now: float) -> Message | None:
         """The whole response that a request for a further block is about."""
         body = self._open.get(transfer_key(exchange))
         if body is None:
             return None
         body.quiet_since = now
+        end = wanted.offset + min(wanted.size, exchange.policy.block_size)
+        if end >= len(body.response.payload):
+            arrived, body.on_acknowledged, body.on_lost = body.on_acknowledged, None, None
+            if arrived is not None:
+                arrived()
         return body.response
 
     def forget(self, serial: int) -> None:
@@ -274,6 +289,8 @@ class Bodies:
         body = self._open.pop(key, None)
         if body is not None:
             self._budget.used -= len(body.response.payload)
+            if body.on_lost is not None:
+                body.on_lost(NOT_FETCHED)
 
 
 def slice_response(response: Message, wanted: Block | None, block_size: int, with_size: bool) -> Message:
