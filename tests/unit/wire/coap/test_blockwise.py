@@ -122,9 +122,12 @@ def test_a_peer_has_few_uploads_at_a_time_and_others_theirs(bench):
 
 
 def test_the_bodies_under_way_have_a_limit_together(box):
-    bench = Bench({"i": box}, limits=Limits(body_bytes=150))
-    assert [send(bench, number, True).code for number in range(2)] == [n.CONTINUE] * 2
-    assert send(bench, 2, True).code == n.SERVICE_UNAVAILABLE
+    bench = Bench({"i": box}, limits=Limits(body_bytes=1600))
+    first = bench.one(n.POST, "i", bytes(256), (n.BLOCK1, block(0, True, 4)))
+    assert first.code == n.CONTINUE
+    assert send(bench, 0, True, remote=OTHER).code == n.SERVICE_UNAVAILABLE
+    second = bench.one(n.POST, "i", bytes(256), (n.BLOCK1, block(1, True, 4)))
+    assert second.code == n.SERVICE_UNAVAILABLE
     assert bench.endpoint.server.budget.used == 0
 
 
