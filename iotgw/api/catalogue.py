@@ -7,7 +7,7 @@ sent back: read-only fields are ignored, and a masked secret keeps the stored on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, ClassVar
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -230,7 +230,7 @@ def note(parts: Parts, resource: Resource, what: str, by: str) -> None:
             resource.tenant,
             severity,
             detail={"by": by},
-        )  # fmt: skip
+        )
     )
 
 
