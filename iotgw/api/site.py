@@ -102,7 +102,6 @@ class ApiSite(Site):
     """
 
     requestFactory = ApiRequest
-    noisy = False
     displayTracebacks = False
 
     def __init__(

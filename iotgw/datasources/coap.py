@@ -337,7 +337,7 @@ class CoapDatasource:
     def _uplink(self, port: CoapPort) -> UplinkResource:
         policy, confirm = self._policy(port), self.settings.confirm_downlinks
         if isinstance(port, CoapsPort):
-            return SecureUplinkResource(self.context, self.settings.dtls, policy, port.sent, confirm)
+            return SecureUplinkResource(self.context, self.settings.dtls, policy, port, confirm)
         uplink = UplinkResource(self.context, policy, describe_udp, port.sent, confirm)
         if self._guard is not None:
             uplink.objection = self._guard.claim

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -10,11 +11,12 @@ from msgspec import Struct
 
 from iotgw.credentials import TenantCredentials
 from iotgw.datasources.coap_uplink import UplinkResource
-from iotgw.datasources.coaps_port import describe_session
+from iotgw.datasources.coaps_port import CoapsPort, describe_session
 from iotgw.dtls.certificate import load_anchors
 from iotgw.dtls.identity import fingerprint
 from iotgw.dtls.session import Session
 from iotgw.dtls.settings import DtlsSettings
+from iotgw.errors import SettingsError
 from iotgw.extension import DatasourceContext
 from iotgw.model import Metadata, Output
 from iotgw.wire.coap import numbers as n
@@ -36,25 +38,31 @@ class SecureUplinkResource(UplinkResource):
     each admits only those of its own."""
 
     def __init__(
-        self,
-        context: DatasourceContext,
-        dtls: DtlsSettings,
-        policy: Policy,
-        sent: Callable[[], None],
-        confirm: bool,
+        self, context: DatasourceContext, dtls: DtlsSettings, policy: Policy, port: CoapsPort, confirm: bool
     ) -> None:
-        super().__init__(context, policy, describe_session, sent, confirm)
-        files = dtls.x509.trust_anchors if dtls.x509 is not None else ()
-        self._anchors = frozenset(fingerprint(anchor) for anchor in load_anchors(files))
+        super().__init__(context, policy, describe_session, port.sent, confirm)
+        self._files = dtls.x509.trust_anchors if dtls.x509 is not None else []
+        self._profiles = port.profiles
+        self._generation = -1
+        self._anchors: frozenset[str] = frozenset()
 
     def render(self, request: Message, exchange: Exchange) -> None:
         """See `UplinkResource.render`."""
         session = exchange.peer.remote
         assert isinstance(session, Session)
-        if session.identity.anchor and session.identity.anchor not in self._anchors:
+        if session.identity.anchor and not self._trusts(session.identity.anchor):
             exchange.reply(NOT_HERE)
             return
         super().render(request, exchange)
+
+    def _trusts(self, anchor: str) -> bool:
+        if self._generation != self._profiles.generation:
+            self._generation = self._profiles.generation
+            with suppress(
+                SettingsError
+            ):  # a file that went away since: as in the profiles, the old ones stay
+                self._anchors = frozenset(fingerprint(each) for each in load_anchors(self._files))
+        return anchor in self._anchors
 
 
 def fitting_block(wanted: int, mtu: int) -> int:

@@ -11,9 +11,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 from zope.interface import implementer
 
-from iotgw.datasources.connection import Connection
 from iotgw.datasources.handlers import Handler, TextHandler
-from iotgw.datasources.stream import Listener, StreamSettings
+from iotgw.datasources.stream import Connection, Listener, StreamSettings
 from iotgw.extension import DatasourceContext
 from iotgw.interfaces import IDatasource, IDatasourceType
 from iotgw.model import Answer, Downlink, Metadata
@@ -75,21 +74,21 @@ class TcpSession:
 
     @property
     def pending(self) -> int:
-        """See `iotgw.datasources.connection.Session`."""
+        """See `iotgw.datasources.stream.Session`."""
         return self._framer.pending
 
     def received(self, data: bytes) -> None:
-        """See `iotgw.datasources.connection.Session`."""
+        """See `iotgw.datasources.stream.Session`."""
         # the connection held since the last downlink: that is all that TCP can say
         self._sent = []
         self._take(self._framer.feed(data))
 
     def ended(self) -> None:
-        """See `iotgw.datasources.connection.Session`."""
+        """See `iotgw.datasources.stream.Session`."""
         self._take(self._framer.close())
 
     def closed(self, clean: bool) -> None:
-        """See `iotgw.datasources.connection.Session`."""
+        """See `iotgw.datasources.stream.Session`."""
         if self._forget is not None:
             self._forget()
         for downlink in self._sent:

@@ -17,8 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from iotgw.datasources.connection import Connection
-from iotgw.datasources.stream import Listener, Seconds, StreamSettings
+from iotgw.datasources.stream import Connection, Listener, Seconds, StreamSettings
 from iotgw.extension import DatasourceContext, Secret
 from iotgw.interfaces import IDatasource, IDatasourceType
 from iotgw.model import Answer, Downlink, Metadata
@@ -147,11 +146,11 @@ class TekelekSession:
 
     @property
     def pending(self) -> int:
-        """See `iotgw.datasources.connection.Session`."""
+        """See `iotgw.datasources.stream.Session`."""
         return self._framer.pending
 
     def received(self, data: bytes) -> None:
-        """See `iotgw.datasources.connection.Session`."""
+        """See `iotgw.datasources.stream.Session`."""
         for event in self._framer.feed(data):
             if isinstance(event, Fault):
                 self._fault(event)
@@ -159,13 +158,13 @@ class TekelekSession:
                 self._frame(event.data)
 
     def ended(self) -> None:
-        """See `iotgw.datasources.connection.Session`."""
+        """See `iotgw.datasources.stream.Session`."""
         for event in self._framer.close():
             if isinstance(event, Fault):
                 self._fault(event)
 
     def closed(self, clean: bool) -> None:
-        """See `iotgw.datasources.connection.Session`."""
+        """See `iotgw.datasources.stream.Session`."""
         self._cancel()
         self._be_unreachable()
         for downlink in self._sent:

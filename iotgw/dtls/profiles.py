@@ -41,6 +41,8 @@ class ListenerProfiles:
     def __init__(self, settings: DtlsSettings, credentials: Credentials) -> None:
         self._settings = settings
         self._credentials = credentials
+        self.generation = 0
+        """How often the files were read: what depends on them looks here."""
         self._turns: OrderedDict[str, int] = OrderedDict()
         self._psk: list[Profile] = []
         self._x509: list[Profile] = []
@@ -117,6 +119,7 @@ class ListenerProfiles:
     def _load(self, x509: X509Settings) -> list[Profile]:
         server = _server_certificate(x509)
         anchors = load_anchors(self._anchors)
+        self.generation += 1
         return [
             X509Profile(
                 short_tag=short,

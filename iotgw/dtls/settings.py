@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from iotgw.dtls.identity import Naming
 from iotgw.sealing import Secret
 
+Seconds = Annotated[float, Meta(gt=0)]
+
 
 class PemSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A chain in PEM, the server's own certificate first, and its key."""
+    """A chain and a key in PEM."""
 
-    cert_file: str
-    key_file: str = ""
-    key_password: Secret = ""
+    cert_file: Annotated[str, Meta(description="The chain, the server's own certificate first.")]
+    key_file: Annotated[str, Meta(description="The private key; the same file if empty.")] = ""
+    key_password: Annotated[Secret, Meta(description="What opens the key.")] = ""
 
 
 class KeystoreSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A PKCS#12 store. Its key has the store's password."""
+    """A PKCS#12 store."""
 
-    store_file: str
-    store_password: Secret = ""
-    key_alias: str = ""
+    store_file: Annotated[str, Meta(description="The store; it holds one key.")]
+    store_password: Annotated[Secret, Meta(description="What opens the store, and the key in it.")] = ""
+    key_alias: Annotated[str, Meta(description="The key's name, if it must have one.")] = ""
 
 
 class X509Settings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """Certificates: the server's own, whether clients need one, and how it names a device.
+    """Certificates: the server's own, whether clients need one, and how it names a device."""
 
-    ``naming``: the first of these that the certificate has. ``provisionDevices`` False admits only devices
-    that have a credential of type ``x509`` in the registry.
-    """
-
-    pem: PemSettings | None = None
-    keystore: KeystoreSettings | None = None
-    client_certificates: Literal["none", "optional", "required"] = "required"
-    trust_anchors: list[str] = []
-    skip_validity_check_for_client_cert: bool = False
-    naming: list[Naming] = field(default_factory=lambda: ["sanUri", "cn"])
-    provision_devices: bool = True
+    pem: Annotated[PemSettings | None, Meta(description="Certificate and key in PEM files.")] = None
+    keystore: Annotated[
+        KeystoreSettings | None, Meta(description="Certificate and key in a PKCS#12 store.")
+    ] = None
+    client_certificates: Annotated[
+        Literal["none", "optional", "required"], Meta(description="Whether a device needs one.")
+    ] = "required"
+    trust_anchors: Annotated[
+        list[str], Meta(description="PEM files with the certificates that a device's chain may end in.")
+    ] = []
+    skip_validity_check_for_client_cert: Annotated[
+        bool, Meta(description="Take certificates that have expired, or are not valid yet.")
+    ] = False
+    naming: Annotated[
+        list[Naming], Meta(description="What names the device: the first of these that its certificate has.")
+    ] = field(default_factory=lambda: ["sanUri", "cn"])
+    provision_devices: Annotated[
+        bool,
+        Meta(description="Take any device of a trust anchor; else it needs a credential of type `x509`."),
+    ] = True
 
     def __post_init__(self) -> None:
         if (self.pem is None) == (self.keystore is None):
@@ -74,35 +85,56 @@ PRESETS = {
 
 
 class DtlsSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A DTLS listener.
+    """A DTLS listener. Times are seconds, sizes bytes."""
 
-    ``maxSessions``: an idle session takes about 70 kB. ``mtu`` is the most bytes of UDP payload; the default
-    fits IPv6's smallest link. ``addressChange``: how many sessions of the same IP address are tried for a
-    record from an unknown port; 0 switches it off. ``resumption``: a returning device may skip key exchange.
-    """
-
-    psk: bool = True
-    x509: X509Settings | None = None
-    prefer: Literal["psk", "x509"] = "psk"
-    preset: Literal["lobaro", "rfc6347", "rfc7925"] = "lobaro"
-    handshake_timeout: float | None = None
-    flight_interval: float | None = None
-    idle_timeout: float | None = None
-    max_handshakes: int = 1000
-    max_sessions: int = 10000
-    mtu: int = 1232
-    address_change: int = 0
-    resumption: bool = False
+    psk: Annotated[bool, Meta(description="Take pre-shared keys (credentials of type `psk`).")] = True
+    x509: Annotated[X509Settings | None, Meta(description="Take certificates.")] = None
+    prefer: Annotated[
+        Literal["psk", "x509"], Meta(description="Which one, for a device that offers both.")
+    ] = "psk"
+    preset: Annotated[
+        Literal["lobaro", "rfc6347", "rfc7925"],
+        Meta(description="Handshake timeout and flight interval: 35 and 15 s, 60 and 1 s, 60 and 9 s."),
+    ] = "lobaro"
+    handshake_timeout: Annotated[
+        Seconds | None,
+        Meta(description="When an unfinished handshake is dropped; the preset's if not given."),
+    ] = None
+    flight_interval: Annotated[
+        Seconds | None,
+        Meta(
+            description="When a flight is sent again that nobody answered. OpenSSL doubles 1 s each time: what is "
+            "shorter than that has no effect."
+        ),
+    ] = None
+    idle_timeout: Annotated[
+        Seconds | None, Meta(description="When a silent session is ended; the preset's (24 h) if not given.")
+    ] = None
+    max_handshakes: Annotated[
+        int, Meta(ge=1, description="Handshakes under way; beyond, the oldest is dropped.")
+    ] = 1000
+    max_sessions: Annotated[
+        int,
+        Meta(ge=1, description="Sessions of about 70 kB each; beyond, the least recently used is ended."),
+    ] = 10000
+    mtu: Annotated[
+        int, Meta(ge=256, le=16384, description="Most bytes of a datagram; 1232 fits IPv6's smallest link.")
+    ] = 1232
+    address_change: Annotated[
+        int,
+        Meta(
+            ge=0, le=64,
+            description="How many sessions of the same IP address are tried for data from an unknown port; 0 tries "
+            "none.",
+        ),
+    ] = 0  # fmt: skip
+    resumption: Annotated[
+        bool, Meta(description="Let a returning device continue its session with a shorter handshake.")
+    ] = False
 
     def __post_init__(self) -> None:
         if not self.psk and self.x509 is None:
             raise ValueError("expected psk, x509 or both")
-        if not 256 <= self.mtu <= 16384:
-            raise ValueError(f"mtu: expected 256 to 16384, got {self.mtu}")
-        if not 0 <= self.address_change <= 64:
-            raise ValueError(f"addressChange: expected 0 to 64, got {self.address_change}")
-        if self.max_handshakes < 1 or self.max_sessions < 1:
-            raise ValueError("maxHandshakes and maxSessions: expected at least 1")
 
     @property
     def timings(self) -> Timings:

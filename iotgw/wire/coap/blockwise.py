@@ -10,10 +10,7 @@ from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, Options
 from iotgw.wire.coap.site import error
-from iotgw.wire.coap.timers import Timer, Timers
-
-NOT_FETCHED = "the peer did not ask for every block"
-NO_ROOM = "too many bodies are under way"
+from iotgw.wire.coap.timers import Timers
 
 Key = tuple[int, int, tuple[tuple[int, bytes], ...]]
 """What blocks of one body share: the peer, the method and the cache key, hence Request-Tag as well."""
@@ -69,35 +66,21 @@ def entity_tag(body: bytes) -> bytes:
 
 
 class Budget:
-    """Bytes that the transfers under way may take, together."""
+    """Bytes that the bodies under way may take, together."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
 
-    def take(self, size: int) -> bool:
-        """Use ``size`` more bytes; False when they don't fit."""
-        if self.used + size > self.limit:
-            return False
-        self.used += size
-        return True
-
-    def give_back(self, size: int) -> None:
-        """Use them no more."""
-        self.used -= size
-
-
-def overhead(key: Key) -> int:
-    """Bytes that a transfer takes besides its body, about."""
-    return 1000 + sum(100 + len(value) for _, value in key[2])
+    def has_room(self, size: int) -> bool:
+        """Whether ``size`` more bytes fit."""
+        return self.used + size <= self.limit
 
 
 class Upload:
     """A body that comes in, in order; when it is whole, the response to its last block."""
 
-    timer: Timer
-
-    __slots__ = ("body", "finisher", "key", "last", "quiet_since", "response", "timer", "waiting")
+    __slots__ = ("body", "finisher", "key", "last", "quiet_since", "response", "waiting")
 
     def __init__(self, key: Key, now: float) -> None:
         self.key = key
@@ -165,14 +148,15 @@ class Uploads:
         if block.offset != received:
             self._drop(upload.key)
             return error(n.REQUEST_ENTITY_INCOMPLETE, f"expected byte {received}, got {block.offset}")
+        if not self._budget.has_room(len(payload)):
+            self._drop(upload.key)
+            return _no_room()
         if block.more:
-            if not self._budget.take(len(payload)):
-                self._drop(upload.key)
-                return _no_room()
             upload.body += payload
+            self._budget.used += len(payload)
             return _continue(block, exchange)
         body = bytes(upload.body) + payload
-        self._budget.give_back(received)
+        self._budget.used -= received
         upload.body = bytearray()
         upload.last = block
         upload.finisher = exchange
@@ -196,7 +180,7 @@ class Uploads:
 
     def _begin(self, key: Key, exchange: Exchange, now: float) -> Upload | None:
         policy = exchange.policy
-        if self._per_peer.get(key[0], 0) >= policy.max_uploads or not self._budget.take(overhead(key)):
+        if self._per_peer.get(key[0], 0) >= policy.max_uploads:
             return None
         upload = self._open[key] = Upload(key, now)
         self._per_peer[key[0]] = self._per_peer.get(key[0], 0) + 1
@@ -205,19 +189,19 @@ class Uploads:
 
     def _watch(self, upload: Upload, timeout: float) -> None:
         def look(now: float) -> None:
-            if now - upload.quiet_since >= timeout:
-                self._drop(upload.key)
-            else:
-                self._watch(upload, timeout)
+            if self._open.get(upload.key) is upload:
+                if now - upload.quiet_since >= timeout:
+                    self._drop(upload.key)
+                else:
+                    self._watch(upload, timeout)
 
-        upload.timer = self._timers.at(upload.quiet_since + timeout, look)
+        self._timers.at(upload.quiet_since + timeout, look)
 
     def _drop(self, key: Key) -> None:
         upload = self._open.pop(key, None)
         if upload is None:
             return
-        upload.timer.cancel()
-        self._budget.give_back(len(upload.body) + overhead(key))
+        self._budget.used -= len(upload.body)
         left = self._per_peer[key[0]] - 1
         if left:
             self._per_peer[key[0]] = left
@@ -226,18 +210,17 @@ class Uploads:
 
 
 class Body:
-    """A response body that goes out in blocks; who waits to hear of its arrival hears of the whole."""
+    """A response body that goes out in blocks."""
 
-    timer: Timer
+    __slots__ = ("key", "on_served", "quiet_since", "response")
 
-    __slots__ = ("key", "on_acknowledged", "on_lost", "quiet_since", "response", "timer")
-
-    def __init__(self, key: Key, response: Message, now: float) -> None:
+    def __init__(
+        self, key: Key, response: Message, now: float, on_served: Callable[[], None] | None = None
+    ) -> None:
         self.key = key
         self.response = response
         self.quiet_since = now
-        self.on_acknowledged: Callable[[], None] | None = None
-        self.on_lost: Callable[[str], None] | None = None
+        self.on_served = on_served
 
 
 class Bodies:
@@ -255,32 +238,21 @@ class Bodies:
         return len(self._open)
 
     def keep(self, exchange: Exchange, response: Message, now: float) -> None:
-        """Keep a response for the requests for its further blocks, if there is room.
-
-        What the exchange would have said of its arrival is said when the last block is asked for.
-        """
+        """Keep a response for the requests for its further blocks, if there is room."""
         key = transfer_key(exchange)
         self._drop(key)
-        body = Body(key, response, now)
-        body.on_acknowledged, exchange.on_acknowledged = exchange.on_acknowledged, None
-        body.on_lost, exchange.on_lost = exchange.on_lost, None
-        if self._budget.take(len(response.payload) + overhead(key)):
-            self._open[key] = body
+        size = len(response.payload)
+        if self._budget.has_room(size):
+            self._budget.used += size
+            body = self._open[key] = Body(key, response, now)
             self._watch(body, exchange.policy.block_timeout)
-        elif body.on_lost is not None:
-            body.on_lost(NO_ROOM)
 
-    def find(self, exchange: Exchange, wanted: Block, now: float) -> Message | None:
+    def find(self, exchange: Exchange, now: float) -> Message | None:
         """The whole response that a request for a further block is about."""
         body = self._open.get(transfer_key(exchange))
         if body is None:
             return None
         body.quiet_since = now
-        end = wanted.offset + min(wanted.size, exchange.policy.block_size)
-        if end >= len(body.response.payload):
-            arrived, body.on_acknowledged, body.on_lost = body.on_acknowledged, None, None
-            if arrived is not None:
-                arrived()
         return body.response
 
     def forget(self, serial: int) -> None:
@@ -290,20 +262,18 @@ class Bodies:
 
     def _watch(self, body: Body, timeout: float) -> None:
         def look(now: float) -> None:
-            if now - body.quiet_since >= timeout:
-                self._drop(body.key)
-            else:
-                self._watch(body, timeout)
+            if self._open.get(body.key) is body:
+                if now - body.quiet_since >= timeout:
+                    self._drop(body.key)
+                else:
+                    self._watch(body, timeout)
 
-        body.timer = self._timers.at(body.quiet_since + timeout, look)
+        self._timers.at(body.quiet_since + timeout, look)
 
     def _drop(self, key: Key) -> None:
         body = self._open.pop(key, None)
         if body is not None:
-            body.timer.cancel()
-            self._budget.give_back(len(body.response.payload) + overhead(key))
-            if body.on_lost is not None:
-                body.on_lost(NOT_FETCHED)
+            self._budget.used -= len(body.response.payload)
 
 
 def slice_response(response: Message, wanted: Block | None, block_size: int, with_size: bool) -> Message:

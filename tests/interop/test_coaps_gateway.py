@@ -1,0 +1,128 @@
+"""The two devices of docs/coaps.md against a whole gateway: the commands there are these."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import Authority
+from tests.peers.gateway import Gateway
+from tests.peers.process import find, free_udp_port, wait_until
+
+DOCS = Path(__file__).parents[2] / "docs" / "coaps.md"
+
+RESOURCES = """
+[[credential]]
+name = "meter-7"
+identity = "sim-4711"
+secrets = [{{ value = "correct horse battery staple" }}]
+device = "meter-7"
+
+[[datasource]]
+name = "meters"
+type = "coap"
+routingKey = "meters"
+converter = "json"
+[datasource.configuration]
+interface = "127.0.0.1"
+securityMode = "DTLS"
+securePort = {port}
+[datasource.configuration.dtls.x509]
+pem = {{ certFile = "{folder}/server.pem", keyFile = "{folder}/server.key" }}
+trustAnchors = ["{folder}/ca.pem"]
+"""
+
+
+@pytest.fixture(scope="module")
+def ca():
+    return Authority()
+
+
+@pytest.fixture(scope="module")
+def port():
+    return free_udp_port()
+
+
+@pytest.fixture(scope="module")
+def folder(ca, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("coaps")
+    ca.issue("localhost").write(folder, "server")
+    ca.issue("x", uris=["urn:dev:mac:70b3d5e050020901"]).write(folder, "device")
+    (folder / "ca.pem").write_bytes(ca.pem())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gateway(folder, port):
+    with Gateway(folder / "gateway", RESOURCES.format(folder=folder, port=port)) as gateway:
+        yield gateway
+
+
+def post(port, *options, payload='{"temperature": 21.5}', wait=10):
+    command = [
+        find("coap-client-openssl"),
+        "-m",
+        "post",
+        "-t",
+        "json",
+        "-e",
+        payload,
+        "-B",
+        str(wait),
+        "-v",
+        "6",
+    ]
+    done = subprocess.run(
+        [*command, *map(str, options), f"coaps://127.0.0.1:{port}/i/meters"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.stdout + done.stderr
+
+
+def test_a_device_with_a_key(gateway, port):
+    assert "2.04" in post(port, "-u", "sim-4711", "-k", "correct horse battery staple")
+    message = gateway.message_when("converted")
+    assert message["metadata"]["identity"] == "meter-7"
+    assert (message["metadata"]["dtlsIdentity"], message["metadata"]["identityType"]) == ("sim-4711", "psk")
+    assert message["output"][0]["deviceName"] == "meter-7"
+
+
+def test_a_device_with_a_certificate(gateway, port, folder):
+    options = ["-c", folder / "device.pem", "-j", folder / "device.key", "-R", folder / "ca.pem"]
+    assert "2.04" in post(port, *options)
+    wait_until(lambda: gateway.messages()[0]["metadata"]["identityType"] == "x509", what="the message")
+    message = gateway.message_when("converted")
+    assert message["metadata"]["identity"] == "70b3d5e050020901"
+
+
+def test_a_device_whose_certificate_openssl_made(gateway, port, folder):
+    """The commands of docs/coaps.md, with the CA added to the anchors: the file is read again."""
+    script = DOCS.read_text().split("```sh\n")[2].partition("```")[0]
+    makes = [line for line in script.replace("\\\n", "").splitlines() if line.startswith("openssl")]
+    assert len(makes) == 3
+    (folder / "made").mkdir()
+    for line in makes:
+        subprocess.run(line, shell=True, cwd=folder / "made", check=True, capture_output=True)
+    with (folder / "ca.pem").open("a") as anchors:
+        anchors.write((folder / "made" / "devices-ca.pem").read_text())
+    gateway.wait_for(lambda: "read again" in gateway.api("GET", "/events").body.decode(), what="the event")
+    options = ["-c", folder / "made/device.pem", "-j", folder / "made/device.key", "-R", folder / "ca.pem"]
+    assert "2.04" in post(port, *options)
+    wait_until(lambda: gateway.messages()[0]["metadata"]["identity"] == "meter-8", what="the message")
+
+
+def test_who_is_connected_and_one_who_is_revoked(gateway, port):
+    post(port, "-u", "sim-4711", "-k", "correct horse battery staple")
+    for session in gateway.api("GET", "/datasources/meters/sessions").json["items"]:
+        assert session["cipher"] and session["received"] > 0
+    assert gateway.api("GET", "/credentials/meter-7").json["secrets"] == [
+        {"value": "***", "encoding": "text", "notBefore": None, "notAfter": None}
+    ]
+    assert gateway.api("PATCH", "/credentials/meter-7", {"enabled": False}).status == 200
+    assert "2.04" not in post(port, "-u", "sim-4711", "-k", "correct horse battery staple", wait=2)
+
+
+def test_secrets_are_nowhere_in_the_data_directory_in_the_clear(gateway):
+    for file in gateway.data.rglob("*"):
+        if file.is_file():
+            assert b"correct horse" not in file.read_bytes(), file
