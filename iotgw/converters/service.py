@@ -32,7 +32,6 @@ FRAME_BYTES = 256 << 10
 SCRIPTS_KEPT = 32 << 20
 """Bytes of scripts that workers know at a time."""
 MAX_SCRIPT = 256 << 10
-TIME_LIMITS = (0.01, 30.0)
 
 Done_ = Callable[[list[Conversion]], None]
 Report = Callable[[str, ConverterVersion, str, str], None]

@@ -11,9 +11,9 @@ function variablesOf(metadata) {
 }
 
 function hexOf(payload) {
-  var digits = '0123456789abcdef', hex = '';
-  for (var i = 0; i < payload.length; i++) hex += digits[payload[i] >> 4] + digits[payload[i] & 15];
-  return hex;
+  var digits = '0123456789abcdef', hex = [];
+  for (var i = 0; i < payload.length; i++) hex[i] = digits[payload[i] >> 4] + digits[payload[i] & 15];
+  return joined(hex, '');
 }
 
 // Lobaro hands over the device's envelope {i, n, q, d}, or a LoRaWAN uplink with its data in base64.

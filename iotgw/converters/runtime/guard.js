@@ -13,6 +13,7 @@ var parse = JSON.parse, stringify = JSON.stringify;
 var uncurry = Function.prototype.bind.bind(Function.prototype.call);
 var slice = uncurry(String.prototype.slice), replace = uncurry(String.prototype.replace);
 var charCodeAt = uncurry(String.prototype.charCodeAt), push = uncurry(Array.prototype.push);
+var apply = uncurry(Function.prototype.apply), joined = uncurry(Array.prototype.join), listSlice = uncurry(Array.prototype.slice);
 var fromCharCode = String.fromCharCode, NewFunction = Function, NewDate = Date;
 var defineProperty = Object.defineProperty, keys = Object.keys, isArray = Array.isArray;
 

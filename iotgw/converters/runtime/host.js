@@ -7,12 +7,12 @@ SEXTETS['-'] = 62;
 SEXTETS['_'] = 63;
 
 function encodeBase64(bytes) {
-  var out = '';
+  var out = [];
   for (var i = 0; i < bytes.length; i += 3) {
     var rest = bytes.length - i, three = (bytes[i] & 255) << 16 | (rest > 1 ? (bytes[i + 1] & 255) << 8 : 0) | (rest > 2 ? bytes[i + 2] & 255 : 0);
-    out += BASE64[three >> 18] + BASE64[three >> 12 & 63] + (rest > 1 ? BASE64[three >> 6 & 63] : '=') + (rest > 2 ? BASE64[three & 63] : '=');
+    out[out.length] = BASE64[three >> 18] + BASE64[three >> 12 & 63] + (rest > 1 ? BASE64[three >> 6 & 63] : '=') + (rest > 2 ? BASE64[three & 63] : '=');
   }
-  return out;
+  return joined(out, '');
 }
 
 function decodeBase64(encoded) {
@@ -28,10 +28,16 @@ function decodeBase64(encoded) {
   return bytes;
 }
 
+// Duktape hashes every string that it makes: text is put together from few long pieces.
+var PIECE = 1024;
 function latin1(bytes) {
-  var out = '';
-  for (var i = 0; i < bytes.length; i++) out += fromCharCode(bytes[i] & 255);
-  return out;
+  var pieces = [];
+  for (var i = 0; i < bytes.length; i += PIECE) {
+    var piece = listSlice(bytes, i, i + PIECE);
+    for (var j = 0; j < piece.length; j++) piece[j] &= 255;
+    pieces[pieces.length] = apply(fromCharCode, null, piece);
+  }
+  return pieces.length === 1 ? pieces[0] : joined(pieces, '');
 }
 
 function latin1Bytes(string) {
@@ -41,12 +47,16 @@ function latin1Bytes(string) {
 }
 
 // UTF-8 where the bytes are UTF-8; otherwise each byte is a character, as ThingsBoard's examples have it.
+var OwnDecoder = typeof TextDecoder === 'undefined' ? null : TextDecoder, OwnBytes = Uint8Array;
+var isHigh = uncurry(RegExp.prototype.test), HIGH = /[\x80-\xff]/;
 function utf8Decode(bytes) {
-  var high = false;
-  for (var i = 0; i < bytes.length && !high; i++) high = (bytes[i] & 255) > 127;
+  if (OwnDecoder) {
+    try { return new OwnDecoder('utf-8', {fatal: true}).decode(new OwnBytes(bytes)); } catch (notUtf8) { return latin1(bytes); }
+  }
   var out = latin1(bytes);
-  if (!high) return out;
-  try { return decodeURIComponent(escape(out)); } catch (notUtf8) { return out; }
+  if (!isHigh(HIGH, out)) return out;
+  try { out = decodeURIComponent(escape(out)); } catch (notUtf8) { return out; }
+  return charCodeAt(out, 0) === 0xfeff ? slice(out, 1) : out;  // a byte order mark, as TextDecoder has it
 }
 
 function utf8Encode(string) {
