@@ -1,242 +1,33 @@
-"""The gateway's side of the worker processes: the template they are forked from, and one slot per worker.
+"""The template process that workers are forked from, and the slots that they work in.
 
-A `Slot` is a place with a queue; the worker in it comes and goes. It hands work over in frames that form by
-themselves while earlier ones are under way, and when its worker dies it knows the call that killed it, blames
-that one alone, and has a new worker do the rest.
+The template is a child process that has everything imported and runs nothing of a user's; a worker is forked from it
+in 2 ms. Should the template end, its workers end with it, and another is started.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-import signal
 import socket
 import sys
-from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from twisted.internet import error
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.logger import Logger
-from twisted.protocols.basic import Int32StringReceiver
 
-from iotgw.converters.protocol import (
-    BETWEEN,
-    MAX_FRAME,
-    OUT_OF_MEMORY,
-    PROGRESS,
-    PROGRESS_SIZE,
-    RECYCLE,
-    Done,
-    Tried,
-    replies,
-)
+from iotgw.converters.protocol import BETWEEN, PROGRESS, PROGRESS_SIZE
+from iotgw.converters.slot import FRAMES_IN_FLIGHT, Connection, Slot, Work
 
 log = Logger()
 
-FRAMES_IN_FLIGHT = 2
-"""Frames per worker: one that it works on, and one that it finds when it is done."""
 WATCHDOG = 1.0
 """The second watchdog looks this often, in seconds; the kernel's timer is the first."""
 BACKOFF_CAP = 5.0
-
-
-class Work(Protocol):
-    """A frame's worth of work."""
-
-    def frame(self, seq: int, slot: Slot) -> bytes:
-        """The bytes to send; a `Define` that the worker needs goes in front."""
-
-    def done(self, reply: Done | Tried) -> None:
-        """The worker answered."""
-
-    def died(self, index: int, cause: str) -> Work | None:
-        """The worker died at call ``index`` of this frame; returns what is left to be done again."""
-
-    def again(self) -> Work | None:
-        """The worker died of something else: this work, if it is to be done again as it is."""
-
-    patience: float
-    """Seconds without progress after which the second watchdog kills."""
-
-
-class Slot:
-    """A place for one worker. ``more()`` gives the next `Work` for it, or None."""
-
-    def __init__(
-        self, pool: Pool, number: int, name: str, more: Callable[[], Work | None], depth: int
-    ) -> None:
-        self.name = name
-        self.number = number
-        self.deaths = 0
-        self.pid = 0
-        self.known: set[int] = set()
-        """Converters that the present worker has been told of."""
-        self.states: dict[str, bytes] = {}
-        """What it knows of devices' states, by place."""
-        self._pool = pool
-        self._more = more
-        self._depth = depth
-        self._again: deque[Work] = deque()
-        self._inflight: deque[tuple[int, Work]] = deque()
-        self._seq = 0
-        self._connection: _Connection | None = None
-        self._progress: mmap.mmap | None = None
-        self._status: int | None = None
-        self._closed = False
-        self._stuck: tuple[int, int] | None = None
-        self._stuck_for = 0.0
-        self._unexplained = 0
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether anything is under way or waits to be done again."""
-        return bool(self._inflight or self._again)
-
-    @property
-    def has_worker(self) -> bool:
-        """Whether there is a worker, or one on its way out."""
-        return self._progress is not None
-
-    # --- work ---
-
-    def pump(self) -> None:
-        """Hand over what there is, as far as it may be in flight."""
-        while len(self._inflight) < self._depth:
-            work = self._again.popleft() if self._again else self._more()
-            if work is None:
-                return
-            if self._connection is None:
-                self._again.appendleft(work)
-                self._pool.fork(self)
-                return
-            self._seq = self._seq % 0x7FFFFFFF + 1
-            self._inflight.append((self._seq, work))
-            self._connection.transport.write(work.frame(self._seq, self))
-
-    def tell(self, number: int, order: bytes) -> None:
-        """Have the present worker forget a converter that it knows."""
-        if number in self.known and self._connection is not None:
-            self.known.discard(number)
-            self._connection.transport.write(order)
-
-    def answered(self, body: bytes) -> None:
-        """The worker's reply."""
-        reply = replies.decode(body)
-        seq, work = self._inflight.popleft()
-        if reply.seq != seq:
-            raise msgspec.ValidationError(f"expected the answer to {seq}, got {reply.seq}")
-        self._unexplained = 0
-        work.done(reply)
-        self.pump()
-
-    # --- life and death of the worker ---
-
-    def connected(self, connection: _Connection, progress: mmap.mmap) -> None:
-        """A new worker is there."""
-        self._connection, self._progress, self._status = connection, progress, None
-        self._stuck = None
-        self.known.clear()
-        self.states.clear()
-        self.pump()
-
-    def exited(self, status: int | None) -> None:
-        """The template says how the worker ended; None when the template itself is gone."""
-        self._status = -1 if status is None else status
-        self.pid = 0
-        if self._connection is None:
-            self._lost()
-
-    def disconnected(self) -> None:
-        """The stream ended: every answer that the worker gave has been read."""
-        self._connection = None
-        if self._status is not None or self._closed:
-            self._lost()
-
-    def _lost(self) -> None:
-        """Both the stream and the process are gone: settle the blame."""
-        progress, status = self._progress, self._status
-        self._progress = None
-        inflight, self._inflight = self._inflight, deque()
-        if progress is None or self._closed:
-            return
-        seq, index = PROGRESS.unpack_from(progress, 0)
-        progress.close()
-        cause = describe(status)
-        peaceful = status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == RECYCLE
-        if not peaceful:
-            self.deaths += 1
-            self._unexplained += 1
-        for position, (number, work) in reversed(list(enumerate(inflight))):
-            blamed: int | None = None
-            if number == seq and index != BETWEEN and status != -1:
-                blamed = index
-                self._unexplained = 0
-            elif self._unexplained > 3 and position == 0:
-                blamed, self._unexplained = 0, 0  # it keeps dying and won't say of what: the first one it is
-            rest = work.again() if blamed is None else work.died(blamed, cause)
-            if rest is not None:
-                self._again.appendleft(rest)
-        self.pump()
-
-    def watch(self, seconds: float) -> None:
-        """The second watchdog: kill a worker that has been at one call for too long."""
-        if self._progress is None or not self._inflight:
-            self._stuck = None
-            return
-        at = PROGRESS.unpack_from(self._progress, 0)
-        if at != self._stuck:
-            self._stuck, self._stuck_for = at, 0.0
-            return
-        self._stuck_for += seconds
-        if self._stuck_for > self._inflight[0][1].patience:
-            log.warn("killing converter worker {name}: no progress", name=self.name)
-            self._stuck = None
-            self._pool.kill(self)
-
-    def close(self) -> None:
-        """Let the worker go."""
-        self._closed = True
-        if self._connection is not None:
-            self._connection.transport.loseConnection()
-
-
-def describe(status: int | None) -> str:
-    """How a worker ended, for a person."""
-    if status is None or status == -1:
-        return "the worker went away"
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number == signal.SIGALRM:
-            return "time"
-        return f"the worker was ended by {signal.Signals(number).name}"
-    code = os.WEXITSTATUS(status)
-    return "memory" if code == OUT_OF_MEMORY else f"the worker ended with code {code}"
-
-
-class _Connection(Int32StringReceiver):
-    MAX_LENGTH = MAX_FRAME
-    transport: Any
-
-    def __init__(self, slot: Slot, progress: mmap.mmap) -> None:
-        self._slot = slot
-        self._progress = progress
-
-    def connectionMade(self) -> None:
-        self._slot.connected(self, self._progress)
-
-    def stringReceived(self, string: bytes) -> None:
-        try:
-            self._slot.answered(string)
-        except (msgspec.DecodeError, IndexError):
-            log.failure("a converter worker broke the protocol")
-            self._slot._pool.kill(self._slot)
-
-    def connectionLost(self, reason: Any = None) -> None:
-        self._slot.disconnected()
+"""A template that keeps ending is started again after at most this many seconds."""
 
 
 class _Control:
@@ -418,7 +209,7 @@ class Pool:
             theirs.close()
             os.close(memory)
         ours.setblocking(False)
-        factory = Factory.forProtocol(lambda: _Connection(slot, progress))
+        factory = Factory.forProtocol(lambda: Connection(slot, progress))
         factory.noisy = False
         self.reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, factory)
         ours.close()

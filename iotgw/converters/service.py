@@ -16,194 +16,26 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from iotgw.converters.breaker import STRIKES, Breaker
+from iotgw.converters.breaker import STRIKES
+from iotgw.converters.line import LIMITS, TIME_LIMIT, Batch, DoneWith, Line, Loaded, Task, fatal
 from iotgw.converters.options import read
-from iotgw.converters.pool import Pool, Slot, Work
-from iotgw.converters.protocol import Call, Define, Done, Forget, Run, Tried, Try, frame
-from iotgw.converters.state import MemoryStates, States, device_of, parts_of, place_of
+from iotgw.converters.pool import Pool
+from iotgw.converters.protocol import Forget, frame
+from iotgw.converters.slot import Work
+from iotgw.converters.state import MemoryStates, States
+from iotgw.converters.trial import TryWork
 from iotgw.errors import ConversionFailed, SettingsError
 from iotgw.interfaces import IConverters
 from iotgw.model import Conversion, ConversionError, ConverterSpec, ConverterVersion, Job
 
 log = Logger()
 
-FRAME_CALLS = 64
-FRAME_BYTES = 256 << 10
 SCRIPTS_KEPT = 32 << 20
 """Bytes of scripts that workers know at a time."""
 MAX_SCRIPT = 256 << 10
 
-Done_ = Callable[[list[Conversion]], None]
 Report = Callable[[str, ConverterVersion, str, str], None]
 """``report(type, version, message, severity)``: something about a converter that its owner should see."""
-
-
-class _Batch:
-    """The jobs of one `convert` call and what has become of them."""
-
-    __slots__ = ("done", "missing", "results")
-
-    def __init__(self, size: int, done: Done_) -> None:
-        self.results: list[Any] = [None] * size
-        self.missing = size
-        self.done = done
-
-    def settle(self, index: int, conversion: Conversion) -> None:
-        """One result; the last one hands the batch back."""
-        self.results[index] = conversion
-        self.missing -= 1
-        if not self.missing:
-            self.done(self.results)
-
-
-class _Loaded:
-    """A converter version that workers know by its number."""
-
-    __slots__ = ("breaker", "home", "in_quarantine", "keeps_state", "number", "pending", "version")
-
-    def __init__(self, number: int, version: ConverterVersion, home: _Line) -> None:
-        self.number = number
-        self.version = version
-        self.home = home
-        self.breaker = Breaker()
-        self.pending = 0
-        self.in_quarantine = 0
-        self.keeps_state = bool(version.options.get("state"))
-
-
-_Task = tuple[_Batch, int, Job, _Loaded]
-
-
-class _Line:
-    """A worker's slot with the tasks that wait for it."""
-
-    def __init__(self, service: ConverterService, name: str, is_careful: bool = False) -> None:
-        self.service = service
-        self.is_careful = is_careful
-        self.tasks: deque[_Task] = deque()
-        self.converters = 0
-        self.slot: Slot = service.pool.slot(name, self._more, depth=1 if is_careful else 2)
-
-    def _more(self) -> Work | None:
-        tasks = self.tasks
-        taken: list[_Task] = []
-        size = 0
-        most = 1 if self.is_careful else FRAME_CALLS
-        while tasks and len(taken) < most and size < FRAME_BYTES:
-            task = tasks.popleft()
-            if not self.is_careful and task[3].breaker.is_suspect:
-                self.service.route(task)
-                continue
-            if self.is_careful and self.service.is_refused(task):
-                continue
-            taken.append(task)
-            size += len(task[2].payload) + len(task[2].metadata)
-        return _RunWork(self, taken) if taken else None
-
-
-class _RunWork:
-    """A frame of conversions."""
-
-    def __init__(self, line: _Line, tasks: list[_Task]) -> None:
-        self._line = line
-        self._tasks = tasks
-        self.patience = 5.0 + 20 * max(task[3].version.time_limit for task in tasks)
-
-    def frame(self, seq: int, slot: Slot) -> bytes:
-        """See `iotgw.converters.pool.Work`."""
-        parts = []
-        calls = []
-        states: dict[str, bytes] = {}
-        known = slot.known
-        for _, _, job, loaded in self._tasks:
-            if loaded.number not in known:
-                known.add(loaded.number)
-                parts.append(frame(Define(loaded.number, loaded.version)))
-            place = self._state(slot, job, loaded, states) if loaded.keeps_state else ""
-            calls.append(Call(loaded.number, job.payload, job.metadata, job.received_ms, place))
-        parts.append(frame(Run(seq, calls, states, self._line.is_careful)))
-        return b"".join(parts)
-
-    def _state(self, slot: Slot, job: Job, loaded: _Loaded, states: dict[str, bytes]) -> str:
-        """Whose state a job uses; what the worker does not know of it goes into ``states``."""
-        device = device_of(job.metadata)
-        if not device:
-            return ""
-        version = loaded.version
-        place = place_of(version.tenant, version.id, device)
-        kept = self._line.service.states.get(version.tenant, version.id, device)
-        # what the worker itself has changed in a frame under way is newer, and not known here yet
-        if slot.states.get(place, b"") != kept:
-            slot.states[place] = states[place] = kept
-        return place
-
-    def done(self, reply: Done | Tried) -> None:
-        """See `iotgw.converters.pool.Work`."""
-        assert isinstance(reply, Done)
-        service = self._line.service
-        for place, state in reply.states.items():
-            self._line.slot.states[place] = state
-            service.states.put(*parts_of(place), state)
-        for task, conversion in zip(self._tasks, reply.results, strict=True):
-            loaded = task[3]
-            if self._line.is_careful:
-                service.judged(task, conversion)
-            elif conversion.error is not None and conversion.error.name in LIMITS:
-                service.over_limit(task, conversion)
-            else:
-                loaded.pending -= 1
-                task[0].settle(task[1], conversion)
-
-    def died(self, index: int, cause: str) -> Work | None:
-        """See `iotgw.converters.pool.Work`."""
-        task = self._tasks[index]
-        del self._tasks[index]
-        self._line.service.died(task, cause, self._line.is_careful)
-        return self.again()
-
-    def again(self) -> Work | None:
-        """See `iotgw.converters.pool.Work`."""
-        # through the line once more: what else a suspect has to do is sent elsewhere there
-        self._line.tasks.extendleft(reversed(self._tasks))
-        return None
-
-
-class _TryWork:
-    """Something for a person, or a downlink: one `Try`."""
-
-    def __init__(self, what: str, body: dict[str, Any], time_limit: float) -> None:
-        self.answer: Deferred[dict[str, Any]] = Deferred()
-        self.patience = 5.0 + 20 * time_limit
-        self._what = what
-        self._body = body
-        self._time_limit = time_limit
-
-    def frame(self, seq: int, slot: Slot) -> bytes:
-        """See `iotgw.converters.pool.Work`."""
-        return frame(Try(seq, self._what, self._body))
-
-    def done(self, reply: Done | Tried) -> None:
-        """See `iotgw.converters.pool.Work`."""
-        assert isinstance(reply, Tried)
-        self.answer.callback(msgspec.json.decode(reply.body))
-
-    def died(self, index: int, cause: str) -> Work | None:
-        """See `iotgw.converters.pool.Work`."""
-        if cause == "time" and self._what == "test" and not self._body.get("careful"):
-            self._body = dict(self._body, careful=True)  # once more, to find out where it hangs
-            return self
-        error = _fatal(cause, self._time_limit)
-        self.answer.callback(
-            {"error": msgspec.to_builtins(error), "path": "script", "problem": error.message}
-        )
-        return None
-
-    def again(self) -> Work | None:
-        """See `iotgw.converters.pool.Work`."""
-        return self
-
-
-LIMITS = ("TimeLimit", "MemoryLimit")
 
 
 @implementer(IConverters)
@@ -228,8 +60,8 @@ class ConverterService:
         self.time_limit = time_limit
         self._reactor = reactor
         self._report = report
-        self._lines = [_Line(self, f"worker-{number + 1}") for number in range(workers)]
-        self._quarantine = _Line(self, "quarantine", is_careful=True)
+        self._lines = [Line(self, self.pool.slot, f"worker-{number + 1}") for number in range(workers)]
+        self._quarantine = Line(self, self.pool.slot, "quarantine", is_careful=True)
         self._desk: deque[Work] = deque()
         self._encoders: deque[Work] = deque()
         self._desk_slot = self.pool.slot(
@@ -238,7 +70,7 @@ class ConverterService:
         self._encoder_slot = self.pool.slot(
             "downlinks", lambda: self._encoders.popleft() if self._encoders else None
         )
-        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
+        self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._numbers = 0
         self._script_bytes = 0
 
@@ -269,14 +101,14 @@ class ConverterService:
 
     # --- IConverters ---
 
-    def convert(self, jobs: list[Job], done: Done_) -> None:
+    def convert(self, jobs: list[Job], done: DoneWith) -> None:
         """See `iotgw.interfaces.IConverters`."""
         if not jobs:
             self._reactor.callLater(0, done, [])
             return
-        batch = _Batch(len(jobs), done)
+        batch = Batch(len(jobs), done)
         version: ConverterVersion | None = None
-        loaded: _Loaded | None = None
+        loaded: Loaded | None = None
         lines = set()
         for index, job in enumerate(jobs):
             if job.converter is not version or loaded is None:
@@ -353,7 +185,7 @@ class ConverterService:
             "metadata": metadata,
             "receivedMs": int(self._reactor.seconds() * 1000),
         }
-        work = _TryWork("encode", body, version.time_limit)
+        work = TryWork("encode", body, version.time_limit)
         self._encoders.append(work)
         self._encoder_slot.pump()
 
@@ -365,14 +197,14 @@ class ConverterService:
         return work.answer.addCallback(encoded)
 
     def _try(self, body: dict[str, Any], what: str, time_limit: float) -> Deferred[Any]:
-        work = _TryWork(what, body, time_limit)
+        work = TryWork(what, body, time_limit)
         self._desk.append(work)
         self._desk_slot.pump()
         return work.answer
 
     # --- where a task goes ---
 
-    def _load(self, version: ConverterVersion) -> _Loaded:
+    def _load(self, version: ConverterVersion) -> Loaded:
         key = f"{version.tenant}/{version.key}"
         loaded = self._loaded.get(key)
         if loaded is not None and loaded.version is not version and loaded.version != version:
@@ -382,7 +214,7 @@ class ConverterService:
             home = min(self._lines, key=lambda line: line.converters)
             home.converters += 1
             self._numbers += 1
-            loaded = self._loaded[key] = _Loaded(self._numbers, version, home)
+            loaded = self._loaded[key] = Loaded(self._numbers, version, home)
             self._script_bytes += len(version.script)
             self._shrink()
         else:
@@ -400,23 +232,23 @@ class ConverterService:
             if self._script_bytes <= SCRIPTS_KEPT:
                 return
 
-    def _forget(self, key: str, loaded: _Loaded) -> None:
+    def _forget(self, key: str, loaded: Loaded) -> None:
         del self._loaded[key]
         self._script_bytes -= len(loaded.version.script)
         loaded.home.converters -= 1
         for slot in self.pool.slots.values():
             slot.tell(loaded.number, frame(Forget(loaded.number)))
 
-    def route(self, task: _Task) -> None:
+    def route(self, task: Task) -> None:
         """A task that found its converter to be a suspect."""
         self._enter_quarantine(task)
         self._reactor.callLater(0, self._quarantine.slot.pump)
 
-    def _enter_quarantine(self, task: _Task) -> None:
+    def _enter_quarantine(self, task: Task) -> None:
         task[3].in_quarantine += 1
         self._quarantine.tasks.append(task)
 
-    def is_refused(self, task: _Task) -> bool:
+    def is_refused(self, task: Task) -> bool:
         """Whether a suspect's breaker is open; its task then fails at once."""
         loaded = task[3]
         wait = loaded.breaker.suspended_for(self._reactor.seconds())
@@ -434,11 +266,11 @@ class ConverterService:
 
     # --- what became of it ---
 
-    def died(self, task: _Task, cause: str, is_quarantine: bool) -> None:
+    def died(self, task: Task, cause: str, is_quarantine: bool) -> None:
         """A worker died of this task."""
         loaded = task[3]
         if is_quarantine:
-            error = _fatal(cause, loaded.version.time_limit)
+            error = fatal(cause, loaded.version.time_limit)
             loaded.in_quarantine -= 1
             self._strike(loaded, error)
             loaded.pending -= 1
@@ -450,18 +282,18 @@ class ConverterService:
         self._quarantine.tasks.appendleft(task)
         self._quarantine.slot.pump()
 
-    def over_limit(self, task: _Task, conversion: Conversion) -> None:
+    def over_limit(self, task: Task, conversion: Conversion) -> None:
         """A script was stopped by its engine at a limit; the worker lives."""
         loaded = task[3]
         assert conversion.error is not None
-        if conversion.error.name == "TimeLimit" and conversion.error.line is None:
+        if conversion.error.name == TIME_LIMIT and conversion.error.line is None:
             self.died(task, "time", is_quarantine=False)  # see where it hangs
             return
         self._strike(loaded, conversion.error)
         loaded.pending -= 1
         task[0].settle(task[1], conversion)
 
-    def judged(self, task: _Task, conversion: Conversion) -> None:
+    def judged(self, task: Task, conversion: Conversion) -> None:
         """A suspect's conversion came to an end, alone."""
         loaded = task[3]
         loaded.in_quarantine -= 1
@@ -472,7 +304,7 @@ class ConverterService:
         loaded.pending -= 1
         task[0].settle(task[1], conversion)
 
-    def _strike(self, loaded: _Loaded, error: ConversionError) -> None:
+    def _strike(self, loaded: Loaded, error: ConversionError) -> None:
         was_suspect = loaded.breaker.is_suspect
         if loaded.breaker.strike(self._reactor.seconds(), error.message):
             wait = loaded.breaker.suspended_for(self._reactor.seconds())
@@ -481,18 +313,7 @@ class ConverterService:
         elif not was_suspect:
             self._tell("converter.suspect", loaded, f"runs alone from now on: {error.message}", "warning")
 
-    def _tell(self, type_: str, loaded: _Loaded, message: str, severity: str) -> None:
+    def _tell(self, type_: str, loaded: Loaded, message: str, severity: str) -> None:
         log.info("converter {key}: {message}", key=loaded.version.key, message=message)
         if self._report is not None:
             self._report(type_, loaded.version, message, severity)
-
-
-def _fatal(cause: str, time_limit: float) -> ConversionError:
-    """The error of a script that ended its worker."""
-    if cause == "time":
-        return ConversionError(
-            f"the script did not finish within {time_limit * 1000:.0f} ms", name="TimeLimit"
-        )
-    if cause == "memory":
-        return ConversionError("the script needs more memory than it may have", name="MemoryLimit")
-    return ConversionError(f"the script ended its worker: {cause}", name="Crash")
