@@ -16,10 +16,10 @@ class Template(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown
     is looked for in the metadata, then in the data.
     """
 
-    device_name: str = ""
-    device_type: str = ""
-    customer_name: str = ""
-    group_name: str = ""
+    device_name: Annotated[str, Meta(description="The device's name; empty for the rule.")] = ""
+    device_type: Annotated[str, Meta(description="Its type; empty for the rule.")] = ""
+    customer_name: Annotated[str, Meta(description="Whose it is; empty for nobody in particular.")] = ""
+    group_name: Annotated[str, Meta(description="The group it belongs to.")] = ""
     attributes: Annotated[
         list[str], Meta(description="Keys of the data that are attributes; the others are telemetry.")
     ] = []
@@ -48,7 +48,9 @@ class Options(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_
     normalized: Annotated[
         bool, Meta(description="Take what `normalizeUplink` (TS013) makes of `decodeUplink`'s data.")
     ] = False
-    template: Template = Template()
+    template: Annotated[
+        Template, Meta(description="How a foreign dialect's result becomes a device; see below.")
+    ] = Template()
 
 
 def read(options: dict[str, Any]) -> Options:
