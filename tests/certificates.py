@@ -75,10 +75,17 @@ class Authority(Issued):
         attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else []
         builder = _builder(x509.Name(attributes), self.certificate.subject, key, start, end)
         names = [x509.UniformResourceIdentifier(uri) for uri in uris]
-        names += [x509.IPAddress(ipaddress.ip_address(host)) for host in hosts]
+        names += [_host(host) for host in hosts]
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return Issued(builder.sign(self.key, hashes.SHA256()), key, self)
+
+
+def _host(text):
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
 
 
 def _builder(subject, issuer, key, start=NOW - DAY, end=NOW + 30 * DAY):

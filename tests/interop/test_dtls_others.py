@@ -1,4 +1,4 @@
-"""openssl's and node-dtls-client's DTLS against a coap datasource."""
+"""openssl's, node-dtls-client's and pion's DTLS against a coap datasource."""
 
 import pytest
 import pytest_twisted
@@ -49,6 +49,50 @@ class TestNode:
         intake = await house.open()
         assert (await self.post(house, key="wrong!")).startswith("error: ")
         assert intake.received == []
+
+
+class TestPion:
+    """A Go program on the DTLS that plgd's go-coap, and so Lobaro's server, stands on."""
+
+    async def post(self, house, *arguments):
+        program = HOME / "pion" / "pion"
+        if not program.exists():
+            pytest.skip("tests/peers/pion is not built: that takes Go")
+        text, _ = await run(program, f"127.0.0.1:{house.port().address[1]}", REQUEST.hex(), *arguments)
+        return text.strip()
+
+    @pytest.mark.parametrize("suite", ["CCM_8", "CCM", "GCM", "CBC"])
+    @pytest_twisted.ensureDeferred
+    async def test_the_right_key(self, house, suite):
+        house.registry.put("meter-7", secrets=[{"value": "secret"}])
+        intake = await house.open()
+        answer = await self.post(house, "psk", "meter-7", "secret", suite)
+        assert decode(bytes.fromhex(answer)).code == n.CHANGED
+        assert [payload for payload, _ in intake.received] == [b"hello"]
+
+    @pytest.mark.parametrize(("identity", "key"), [("meter-7", "wrong!"), ("nobody", "secret")])
+    @pytest_twisted.ensureDeferred
+    async def test_a_wrong_key_and_an_unknown_identity(self, house, identity, key):
+        house.registry.put("meter-7", secrets=[{"value": "secret"}])
+        intake = await house.open()
+        assert (await self.post(house, "psk", identity, key, "CCM_8")).startswith("error: ")
+        assert intake.received == []
+
+    @pytest.mark.parametrize(("issuer", "gets_in"), [("ours", True), ("rogue", False)])
+    @pytest_twisted.ensureDeferred
+    async def test_certificates(self, house, tmp_path, issuer, gets_in):
+        ca = Authority()
+        cert_file, key_file = ca.issue("localhost", hosts=["localhost"]).write(tmp_path, "server")
+        (tmp_path / "ca.pem").write_bytes(ca.pem())
+        x509 = {
+            "pem": {"certFile": cert_file, "keyFile": key_file},
+            "trustAnchors": [str(tmp_path / "ca.pem")],
+        }
+        intake = await house.open(dtls={"psk": False, "x509": x509})
+        device = (ca if issuer == "ours" else Authority("Rogue")).issue("device")
+        answer = await self.post(house, "cert", *device.write(tmp_path, "device"), tmp_path / "ca.pem")
+        assert answer.startswith("error: ") is not gets_in, answer
+        assert [metadata["identity"] for _, metadata in intake.received] == ["device"] * gets_in
 
 
 class TestOpenssl:
