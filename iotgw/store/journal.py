@@ -196,10 +196,14 @@ class Journal:
             self._hand_over()
 
     def _reported(self, done: Done) -> None:
-        """The writer's report of a commit."""
+        """The writer's report of a commit.
+
+        The listener is told before the next group is handed over: the writer would fight for the GIL with the
+        answers that go out.
+        """
         group = done.group
-        self._writing = None
         if done.committed is None:
+            self._writing = None
             self._failed(done)
             return
         if self._problem:
@@ -208,8 +212,6 @@ class Journal:
         if group.entries:
             self._durable_uplink = group.entries[-1][0].seq
         self.head = done.committed.head
-        if self._pending.urgent:
-            self._hand_over()
         if done.unfit:
             self._tell(self._listener.refused, _unstored(done.unfit), "it can't be stored")
         if group.entries:
@@ -218,6 +220,9 @@ class Journal:
             self._tell(self._listener.settled, done.committed.outcomes, done.committed.records)
         for waiter in group.waiters:
             waiter.callback(None)
+        self._writing = None
+        if self._pending.urgent:
+            self._hand_over()
         self._look_for_room()
         if self._crowd and self._pending.weight < self._max_pending_bytes:
             self._let_read()
