@@ -28,6 +28,10 @@ class SchemaError(IotgwError):
     """A database is newer than this program, or is none."""
 
 
+class CannotOpen(IotgwError):
+    """The file system doesn't let a database be opened."""
+
+
 def upgrades(name: str) -> list[str]:
     """The SQL texts that lead an empty database to the current schema, oldest first."""
     folder = resources.files("iotgw.store") / "schema"
@@ -46,9 +50,15 @@ def connect(
     """Open a database for writing; made when missing, in WAL mode, transactions by explicit BEGIN.
 
     FULL syncs the WAL at every commit: what is committed outlasts a power cut. NORMAL may lose the last
-    commits then, but never harms the rest. Raises SchemaError when the file is no database.
+    commits then, but never harms the rest. Raises SchemaError when the file is no database, CannotOpen when it
+    can't be read and written.
     """
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+    except sqlite3.OperationalError as error:
+        raise CannotOpen(f"{path}: can't be opened: {error}") from error
     try:
         connection.execute(f"PRAGMA page_size = {page_size}")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -59,10 +69,11 @@ def connect(
         connection.execute("PRAGMA temp_store = MEMORY")
         # Debian's SQLite overwrites what is deleted with zeros, which makes trimming write everything again.
         connection.execute("PRAGMA secure_delete = OFF")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        raise CannotOpen(f"{path}: can't be opened for writing: {error}") from error
     except sqlite3.DatabaseError as error:
         connection.close()
-        if isinstance(error, sqlite3.OperationalError):
-            raise
         raise SchemaError(f"{path}: expected an iotgw database: {error}") from error
     return connection
 

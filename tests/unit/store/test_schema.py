@@ -7,7 +7,7 @@ import pytest
 from iotgw.model import Counters, DeliveryState, State
 from iotgw.store import sqlite
 from iotgw.store.journal import Journal
-from iotgw.store.sqlite import SchemaError
+from iotgw.store.sqlite import CannotOpen, SchemaError
 from tests.unit.store.world import World
 
 
@@ -55,6 +55,12 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "a.db").write_bytes(b"this is not a database, but a text that is long enough" * 100)
     with pytest.raises(SchemaError, match="expected an iotgw database"):
         sqlite.connect(tmp_path / "a.db")
+
+
+def test_a_place_that_takes_no_database_is_named(clock, tmp_path):
+    (tmp_path / "journal.db").mkdir()
+    with pytest.raises(CannotOpen, match=r"journal\.db: can't be opened"):
+        clock.wait(Journal(clock, tmp_path / "journal.db").start(None))
 
 
 def test_a_journal_of_the_first_schema_is_upgraded_and_read(clock, tmp_path):
