@@ -1,0 +1,65 @@
+"""The gateway on a file system that fills up: it refuses, keeps what it has, and goes on by itself."""
+
+import os
+import subprocess
+import time
+
+import pytest
+
+from tests.peers.gateway import Gateway
+from tests.peers.process import wait_until
+
+pytestmark = pytest.mark.root
+
+SIZE = 24 << 20
+BALLAST = 18 << 20
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A mounted directory of a few megabytes."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small file system")
+    path = tmp_path / "gateway" / "data"
+    path.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", path], check=True)
+    (path / "ballast").write_bytes(bytes(BALLAST))
+    yield path
+    subprocess.run(["umount", "-l", path], check=True)
+
+
+def body(number):
+    return b'{"deviceName": "dev-%d", "n": %d, "filler": "%s"}' % (number % 10, number, b"x" * 30_000)
+
+
+def test_a_full_disk_refuses_uplinks_loses_nothing_and_service_resumes_by_itself(
+    small_disk, tmp_path, http_sink
+):
+    with Gateway(tmp_path / "gateway").start() as gateway:
+        gateway.create("datasources", name="http", type="http", routingKey="key", converter="json")
+        gateway.create("integrations", name="sink", type="http", configuration={"url": f"{http_sink.url}/in"})
+        accepted = []
+        for number in range(2000):
+            status = gateway.post("key", body(number)).status
+            if status == 503:
+                break
+            assert status == 204
+            accepted.append(number)
+        assert status == 503
+        assert accepted
+        assert gateway.api("GET", "/messages?limit=1").status == 200  # it still reads
+        (small_disk / "ballast").unlink()
+        wait_until(lambda: gateway.post("key", body(5000)).status == 204, 20, "the service to resume")
+        accepted.append(5000)
+
+        def delivered():
+            return {document["telemetry"][0]["values"]["n"] for document in http_sink.documents}
+
+        wait_until(lambda: delivered() >= set(accepted), 60, "everything accepted to arrive")
+        stored = [message for message in gateway.all_messages() if message["state"] == "converted"]
+        assert len(stored) >= len(accepted)
+        gateway.kill()
+        began = time.monotonic()
+        gateway.start()
+        assert time.monotonic() - began < 30
+        assert len(gateway.all_messages()) >= len(accepted)
