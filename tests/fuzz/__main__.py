@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz [MILLIONS] [SEED]``: five million datagrams by default, and what was held meanwhile."""
+"""``python -m tests.fuzz [MILLIONS] [SEED]``: five million datagrams by default, and what was held meanwhile; then vendors' devices."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import time
 
 from tests.fuzz.coap import Fuzz
+from tests.fuzz.devices import Fuzz as DeviceFuzz
 
 STEP = 250_000
 
@@ -25,6 +26,10 @@ def main() -> None:
     print(f"counters: {vars(fuzz.endpoint.counters)}")
     assert not any(fuzz.sizes().values()), "something is still held"
     print(f"{total} datagrams without an error in {time.monotonic() - began:.0f} s")
+    devices = DeviceFuzz(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    devices.run(total // 10)
+    devices.end()
+    print(f"{devices.frames} doings of vendors' and plain devices without an error")
 
 
 if __name__ == "__main__":

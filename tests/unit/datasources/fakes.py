@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,7 @@ class FakeIntake:
         self.answers: list[Callable[[Answer], None]] = []
         self.events: list[tuple[str, str]] = []
         self.queue: dict[str, list[Downlink]] = {}
+        self._numbers: Counter[str] = Counter()
         self.outcomes: list[tuple[str, str]] = []
         self.sessions: dict[str, Callable[[tuple[Downlink, ...]], None]] = {}
         self._waiting: list[Callable[[], None]] = []
@@ -58,9 +60,9 @@ class FakeIntake:
 
     def put(self, device: str, *payloads: bytes) -> None:
         queue = self.queue.setdefault(device, [])
-        queue += [
-            Downlink(f"{device}-{len(queue) + n}", device, payload) for n, payload in enumerate(payloads)
-        ]
+        for payload in payloads:
+            queue.append(Downlink(f"{device}-{self._numbers[device]}", device, payload))
+            self._numbers[device] += 1
 
     def reject(self, payload: bytes, metadata: Metadata, reason: str) -> None:
         self.rejected.append((payload, metadata, reason))
