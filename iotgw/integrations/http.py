@@ -37,30 +37,48 @@ OURS = {"host", "content-length", "transfer-encoding", "connection", "content-en
 class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """HTTP push."""
 
-    url: str
-    """A template after the host; values that are inserted are percent-encoded. Constant where ``batch`` is."""
+    url: Annotated[
+        str,
+        Meta(
+            description="A template after the host; values that are inserted are percent-encoded. Constant where `batch` is."
+        ),
+    ]
     method: Literal["POST", "PUT", "PATCH"] = "POST"
-    headers: dict[str, str] = {}
-    """Values are templates."""
-    content_type: str = ""
-    """``application/json`` (``application/x-ndjson`` for NDJSON) when empty."""
+    headers: Annotated[dict[str, str], Meta(description="Values are templates.")] = {}
+    content_type: Annotated[
+        str, Meta(description="`application/json` (`application/x-ndjson` for NDJSON) when empty.")
+    ] = ""
     auth: Auth | None = None
     tls: Tls | None = None
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
-    timeout: Annotated[float, Meta(gt=0)] = 30.0
-    """Seconds for a whole exchange, with the response's body."""
-    concurrency: Annotated[int, Meta(ge=1, le=256)] = 16
-    """Requests under way at once; each needs a connection."""
+    timeout: Annotated[
+        float, Meta(gt=0, description="Seconds for a whole exchange, with the response's body.")
+    ] = 30.0
+    concurrency: Annotated[
+        int, Meta(ge=1, le=256, description="Requests under way at once; each needs a connection.")
+    ] = 16
     batch: Literal["none", "array", "ndjson"] = "none"
-    batch_size: Annotated[int, Meta(ge=1, le=10000)] = 100
-    """The most messages of a request; it takes what there is and doesn't wait for more."""
+    batch_size: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10000,
+            description="The most messages of a request; it takes what there is and doesn't wait for more.",
+        ),
+    ] = 100
     gzip: bool = False
-    success_codes: list[int] = []
-    """Status codes that mean delivered; any 2xx when empty."""
-    keep_response: bool = False
-    """Keep the last response for a person to look at (`lastResponse`)."""
-    downlinks: bool = False
-    """A response that is a downlink (an object with ``msg`` or ``data``) is queued for the device."""
+    success_codes: Annotated[
+        list[int], Meta(description="Status codes that mean delivered; any 2xx when empty.")
+    ] = []
+    keep_response: Annotated[
+        bool, Meta(description="Keep the last response for a person to look at (`lastResponse`).")
+    ] = False
+    downlinks: Annotated[
+        bool,
+        Meta(
+            description="A response that is a downlink (an object with `msg` or `data`) is queued for the device."
+        ),
+    ] = False
 
 
 @implementer(IIntegration)

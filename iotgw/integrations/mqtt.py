@@ -42,27 +42,29 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     """MQTT: one message per PUBLISH."""
 
     host: str
-    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
-    """1883, with TLS 8883."""
+    port: Annotated[int | None, Meta(description="1883, with TLS 8883.")] = None
     version: Literal["3.1.1", "5"] = "3.1.1"
-    client_id: str = "iotgw-{RND}"
-    """``{RND}`` becomes eight random characters."""
+    client_id: Annotated[str, Meta(description="`{RND}` becomes eight random characters.")] = "iotgw-{RND}"
     user: str = ""
     password: Secret = ""
-    topic: str = "iotgw/{{ deviceName }}/telemetry"
-    """A template; values that are inserted lose ``/``, ``+`` and ``#``."""
+    topic: Annotated[str, Meta(description="A template; values that are inserted lose `/`, `+` and `#`.")] = (
+        "iotgw/{{ deviceName }}/telemetry"
+    )
     qos: Literal[0, 1, 2] = 1
     retain: bool = False
-    window: Annotated[int, Meta(ge=1, le=10000)] = 1000
-    """Messages in flight; a broker of MQTT 5 may ask for fewer."""
-    keepalive: Annotated[int, Meta(ge=0, le=65535)] = 60
-    """Seconds."""
+    window: Annotated[
+        int, Meta(ge=1, le=10000, description="Messages in flight; a broker of MQTT 5 may ask for fewer.")
+    ] = 1000
+    keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
     tls: Tls | None = None
     will: WillSettings | None = None
-    command_topic: str = ""
-    """A topic filter with one ``+`` where the device's name stands; what arrives there is queued for the
-    device as a downlink: a JSON object as the API takes it, or else raw bytes."""
+    command_topic: Annotated[
+        str,
+        Meta(
+            description="A topic filter with one `+` where the device's name stands; what arrives there is queued for the device as a downlink: a JSON object as the API takes it, or else raw bytes."
+        ),
+    ] = ""
 
 
 @implementer(IIntegration)
@@ -86,6 +88,8 @@ class MqttTarget:
         self._limits = mqtt.Connected()
         if settings.command_topic and settings.command_topic.split("/").count("+") != 1:
             raise SettingsError("configuration.commandTopic", "expected exactly one level + for the device")
+        if any(bad in self._topic.written for bad in "+#\0"):
+            raise SettingsError("configuration.topic", "expected a topic without + and #")
         self._endpoint = endpoint(
             context.reactor, settings.host, settings.port or (8883 if settings.tls else 1883), settings.tls,
             settings.connect_timeout, forbidden,

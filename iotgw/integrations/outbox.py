@@ -416,6 +416,8 @@ class Outbox:
         self.lines.single.pop(seq, None)
         if dead:
             self.parking.bury(record, attempts, verdict.reason)
+        elif key in self.parking.lines:  # an earlier one of the same batch is parked already
+            self.parking.park_behind(self.parking.lines[key], record)
         else:
             self.parking.park(record, attempts, verdict.reason, next_try_ms)
             parked = self.parking.lines[key]

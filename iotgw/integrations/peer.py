@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from OpenSSL import SSL
-from service_identity import VerificationError
+from service_identity import CertificateError, VerificationError
+from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
+from service_identity.pyopenssl import extract_patterns
 from twisted.internet import ssl
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IHostnameResolver, IReactorPluggableNameResolver, IResolutionReceiver
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.interfaces import (
+    IHostnameResolver,
+    IOpenSSLClientConnectionCreator,
+    IReactorPluggableNameResolver,
+    IResolutionReceiver,
+    IStreamClientEndpoint,
+)
 from twisted.python.components import proxyForInterface
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
-from iotgw.errors import SettingsError
+from iotgw.errors import SettingsError, Unavailable
 from iotgw.sealing import Secret
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -29,17 +39,26 @@ NAMED = {
 """What an operator may forbid by name."""
 
 
+PROBLEMS = {
+    9: "is not valid yet", 10: "has expired", 18: "is self-signed and not trusted",
+    19: "comes from an authority that is not trusted", 20: "comes from an authority that is not trusted",
+    21: "comes from an authority that is not trusted", 23: "is revoked", 26: "is not for this purpose",
+    66: "has too weak a key",
+}  # fmt: skip
+"""X509_V_ERR_… of OpenSSL (x509_vfy.h), as what a person can act on."""
+
+
 class Tls(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """TLS towards a target. All three are PEM text."""
 
-    ca: str = ""
-    """Certificates to trust instead of the system's."""
-    certificate: str = ""
-    """Our certificate, with its chain, where the target asks for one."""
-    key: Secret = ""
-    """The private key of ``certificate``."""
-    server_name: str = ""
-    """The name to expect in the target's certificate; its host name when empty."""
+    ca: Annotated[str, Meta(description="Certificates to trust instead of the system's.")] = ""
+    certificate: Annotated[
+        str, Meta(description="Our certificate, with its chain, where the target asks for one.")
+    ] = ""
+    key: Annotated[Secret, Meta(description="The private key of `certificate`.")] = ""
+    server_name: Annotated[
+        str, Meta(description="The name to expect in the target's certificate; its host name when empty.")
+    ] = ""
 
 
 def in_words(failure: Failure) -> str:
@@ -50,9 +69,6 @@ def in_words(failure: Failure) -> str:
             item[-1] for item in (error.args[0] if error.args and isinstance(error.args[0], list) else [])
         ]
         return f"TLS: {', '.join(filter(None, reasons)) or 'the connection broke'}"
-    if isinstance(error, VerificationError):
-        names = ", ".join(str(getattr(problem, "mismatched_id", problem)) for problem in error.errors)
-        return f"TLS: the certificate is for another name than {names}"
     return failure.getErrorMessage() or type(error).__name__
 
 
@@ -67,6 +83,39 @@ def networks(forbidden: Iterable[str]) -> tuple[Network, ...]:
                 names = ", ".join(NAMED)
                 raise SettingsError("forbid", f"expected {names} or a network like 10.0.0.0/8, got {text!r}")
     return tuple(found)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Explaining:
+    """Verifies as Twisted does, and says why a certificate is refused: OpenSSL by itself says only
+    "certificate verify failed"."""
+
+    def __init__(self, options: Any, host: str) -> None:
+        self._options = options
+        self._host = host
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> Any:
+        """See `IOpenSSLClientConnectionCreator`."""
+        connection = self._options.clientConnectionForTLS(tlsProtocol)
+        is_address = isIPAddress(self._host) or isIPv6Address(self._host)
+        identity = IPAddress_ID(self._host) if is_address else DNS_ID(self._host.encode("idna").decode())
+
+        def verified(connection: Any, certificate: Any, code: int, depth: int, good: int) -> bool:
+            if not good:
+                said = PROBLEMS.get(code, f"is refused (code {code})")
+                tlsProtocol.failVerification(Failure(Unavailable(f"TLS: the certificate {said}")))
+                return False
+            if depth == 0:
+                try:
+                    verify_service_identity(extract_patterns(certificate), [identity], [])
+                except (VerificationError, CertificateError):
+                    said = f"TLS: the certificate is for another name than {self._host}"
+                    tlsProtocol.failVerification(Failure(Unavailable(said)))
+                    return False
+            return True
+
+        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verified)
+        return connection
 
 
 def context_of(tls: Tls, host: str) -> Any:
@@ -85,9 +134,9 @@ def context_of(tls: Tls, host: str) -> Any:
         own = None
         if tls.certificate:
             own = ssl.PrivateCertificate.loadPEM(f"{tls.certificate}\n{tls.key}")
-        return ssl.optionsForClientTLS(
-            tls.server_name or host, trustRoot=trust or ssl.platformTrust(), clientCertificate=own
-        )
+        name = tls.server_name or host
+        options = ssl.optionsForClientTLS(name, trustRoot=trust or ssl.platformTrust(), clientCertificate=own)
+        return _Explaining(options, name)
     except (SSL.Error, ValueError) as error:
         raise SettingsError("tls", f"expected PEM certificates and key, got something else ({error})")
 
@@ -96,46 +145,98 @@ def endpoint(
     reactor: Any, host: str, port: int, tls: Tls | None, timeout: float, forbidden: Sequence[Network] = ()
 ) -> Any:
     """A Twisted client endpoint for a target. Names resolve off the reactor; ``timeout`` in seconds."""
-    plain = HostnameEndpoint(_guard(reactor, forbidden), host, port, timeout=timeout)
+    plain: Any
+    if forbidden:
+        plain = _Guarded(reactor, host, port, timeout, forbidden)
+    else:
+        plain = HostnameEndpoint(reactor, host, port, timeout=timeout)
     return plain if tls is None else wrapClientTLS(context_of(tls, host), plain)
 
 
-def _guard(reactor: Any, forbidden: Sequence[Network]) -> Any:
-    if not forbidden:
-        return reactor
+class Forbidden(ConnectError):
+    """The target's name leads to an address that the operator forbids."""
 
-    class Guarded:
-        nameResolver = _Filter(reactor.nameResolver, forbidden)
+    def __init__(self, host: str, addresses: Sequence[str]) -> None:
+        super().__init__()
+        self._said = f"{host} leads to {', '.join(addresses)}, which is forbidden here"
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(reactor, name)
-
-    guarded = Guarded()
-    directlyProvides(guarded, providedBy(reactor), IReactorPluggableNameResolver)
-    return guarded
+    def __str__(self) -> str:
+        return self._said
 
 
-@implementer(IHostnameResolver)
-class _Filter:
-    """Resolves names, and lets through only addresses that aren't forbidden.
+@implementer(IStreamClientEndpoint)
+class _Guarded:
+    """Connects to a name, but not to addresses that are forbidden.
 
     A name may lead elsewhere on the next look, so it is the address that is judged, each time.
     """
 
+    def __init__(
+        self, reactor: Any, host: str, port: int, timeout: float, forbidden: Sequence[Network]
+    ) -> None:
+        self._reactor = reactor
+        self._host = host
+        self._port = port
+        self._timeout = timeout
+        self._forbidden = forbidden
+
+    def connect(self, protocolFactory: Any) -> Any:
+        """See `IStreamClientEndpoint`; fails with `Forbidden`."""
+        resolver = _Sieve(self._reactor.nameResolver, self._forbidden)
+        reactor = _WithResolver(self._reactor, resolver)
+        directlyProvides(reactor, providedBy(self._reactor), IReactorPluggableNameResolver)
+
+        def judged(failure: Failure) -> Failure:
+            failure.trap(DNSLookupError)
+            return Failure(Forbidden(self._host, resolver.refused)) if resolver.refused else failure
+
+        made = HostnameEndpoint(reactor, self._host, self._port, timeout=self._timeout)
+        return made.connect(protocolFactory).addErrback(judged)
+
+
+class _WithResolver:
+    """A reactor with another resolver."""
+
+    def __init__(self, reactor: Any, resolver: Any) -> None:
+        self._reactor = reactor
+        self.nameResolver = resolver
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+
+@implementer(IHostnameResolver)
+class _Sieve:
+    """Resolves names, and lets only addresses through that aren't forbidden."""
+
     def __init__(self, resolver: Any, forbidden: Sequence[Network]) -> None:
         self._resolver = resolver
         self._forbidden = forbidden
+        self.refused: list[str] = []
 
     def resolveHostName(  # type: ignore[override]
         self, receiver: Any, host: str, *args: Any, **kwargs: Any
     ) -> Any:
-        forbidden = self._forbidden
+        """See `IHostnameResolver`."""
+        return self._resolver.resolveHostName(_Judge(receiver, self._judge), host, *args, **kwargs)
 
-        class Sieve(proxyForInterface(IResolutionReceiver, "_to")):  # type: ignore[misc]
-            def addressResolved(self, address: Any) -> None:
-                ip = ipaddress.ip_address(address.host.partition("%")[0])
-                ip = getattr(ip, "ipv4_mapped", None) or ip
-                if not any(ip in network for network in forbidden):
-                    self._to.addressResolved(address)
+    def _judge(self, host: str) -> bool:
+        ip = ipaddress.ip_address(host.partition("%")[0])
+        ip = getattr(ip, "ipv4_mapped", None) or ip
+        if any(ip in network for network in self._forbidden):
+            self.refused.append(host)
+            return False
+        return True
 
-        return self._resolver.resolveHostName(Sieve(receiver), host, *args, **kwargs)
+
+class _Judge(proxyForInterface(IResolutionReceiver, "receiver")):  # type: ignore[misc]
+    """Passes on the addresses that ``judge`` lets through."""
+
+    def __init__(self, receiver: Any, judge: Callable[[str], bool]) -> None:
+        super().__init__(receiver)
+        self._judge = judge
+
+    def addressResolved(self, address: Any) -> None:
+        """One address."""
+        if self._judge(address.host):
+            self.receiver.addressResolved(address)

@@ -25,6 +25,7 @@ from twisted.internet.defer import (
     CancelledError,
     Deferred,
     DeferredLock,
+    FirstError,
     TimeoutError,
     gatherResults,
     succeed,
@@ -74,30 +75,42 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     port: Annotated[int, Meta(ge=1, le=65535)] = 22
     user: str
     password: Secret = ""
-    key: Secret = ""
-    """A private key as text: OpenSSH or PEM; Ed25519, ECDSA or RSA (signed with SHA-2)."""
-    passphrase: Secret = ""
-    """Of the key."""
-    host_keys: list[str] = []
-    """The server's keys: ``ssh-ed25519 AAAA…`` or ``SHA256:…``."""
-    known_hosts: str = ""
-    """The text of a known_hosts file."""
-    files: Literal["message", "batch", "schedule"] = "message"
-    """A file per message, per batch (what waits, at most ``batchSize``), or per scheduled run."""
-    schedule: str = "30 5 * * *"
-    """When to write files: minute, hour, day of month, month, day of week; UTC."""
-    content: Literal["json", "ndjson", "csv"] = "json"
-    """CSV has one file per device type, with a header that only ever grows to the right."""
-    path: str = ""
-    """A template. Inserted values stay within their directory; directories are made. ``file`` is a name
-    that no other batch or run has. Default: ``{{ deviceName }}/{{ key }}.json`` for messages,
-    ``{{ file }}_{{ deviceType }}.csv`` for CSV, ``{{ file }}.json`` else."""
+    key: Annotated[
+        Secret,
+        Meta(description="A private key as text: OpenSSH or PEM; Ed25519, ECDSA or RSA (signed with SHA-2)."),
+    ] = ""
+    passphrase: Annotated[Secret, Meta(description="Of the key.")] = ""
+    host_keys: Annotated[
+        list[str], Meta(description="The server's keys: `ssh-ed25519 AAAA…` or `SHA256:…`.")
+    ] = []
+    known_hosts: Annotated[str, Meta(description="The text of a known_hosts file.")] = ""
+    files: Annotated[
+        Literal["message", "batch", "schedule"],
+        Meta(
+            description="A file per message, per batch (what waits, at most `batchSize`), or per scheduled run."
+        ),
+    ] = "message"
+    schedule: Annotated[
+        str, Meta(description="When to write files: minute, hour, day of month, month, day of week; UTC.")
+    ] = "30 5 * * *"
+    content: Annotated[
+        Literal["json", "ndjson", "csv"],
+        Meta(
+            description="CSV has one file per device type, with a header that only ever grows to the right."
+        ),
+    ] = "json"
+    path: Annotated[
+        str,
+        Meta(
+            description="A template. Inserted values stay within their directory; directories are made. `file` is a name that no other batch or run has. Default: `{{ deviceName }}/{{ key }}.json` for messages, `{{ file }}_{{ deviceType }}.csv` for CSV, `{{ file }}.json` else."
+        ),
+    ] = ""
     batch_size: Annotated[int, Meta(ge=1, le=100_000)] = 1000
-    concurrency: Annotated[int, Meta(ge=1, le=64)] = 8
-    """Files under way at once, where each message has its own."""
+    concurrency: Annotated[
+        int, Meta(ge=1, le=64, description="Files under way at once, where each message has its own.")
+    ] = 8
     connect_timeout: Annotated[float, Meta(gt=0)] = 20.0
-    timeout: Annotated[float, Meta(gt=0)] = 120.0
-    """Seconds for a file."""
+    timeout: Annotated[float, Meta(gt=0, description="Seconds for a file.")] = 120.0
 
 
 @implementer(IIntegration)
@@ -314,7 +327,11 @@ class SftpTarget:
         try:
             for start in range(0, len(content), CHUNK * PIPELINED):
                 piece = range(start, min(start + CHUNK * PIPELINED, len(content)), CHUNK)
-                await gatherResults([file.writeChunk(at, content[at : at + CHUNK]) for at in piece], True)
+                writes = [file.writeChunk(at, content[at : at + CHUNK]) for at in piece]
+                try:
+                    await gatherResults(writes, consumeErrors=True)
+                except FirstError as error:
+                    error.subFailure.raiseException()
             await files.sync(file)
             await file.close()
             await files.replace(temporary, final)

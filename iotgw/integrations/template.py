@@ -125,6 +125,8 @@ class Template:
         except TemplateError as error:
             line = getattr(error, "lineno", None)
             raise SettingsError(place, f"{error.message}" + (f" (line {line})" if line else ""))
+        self.written = "".join(str(part.data) for part in tree.find_all(nodes.TemplateData))
+        """What stands in it as it is."""
         unknown = self.used - set(SAMPLE)
         if unknown:
             raise SettingsError(

@@ -90,6 +90,17 @@ def test_a_failed_record_waits_with_its_devices_later_ones_and_nobody_else():
     assert world.accounts()["delivered"] == 4
 
 
+def test_a_batch_that_fails_as_a_whole_is_parked_in_order():
+    world = World(batch=9, window=9, says=lambda records: Retry("no"))
+    world.store(*"aabaab")
+    world.clock.advance(0.3)
+    world.target.says = delivered
+    for _ in range(5):
+        world.clock.advance(1)
+    assert [n for n in world.target.got if n in (1, 2, 4, 5)] == [1, 2, 4, 5]
+    assert sorted(world.target.got) == [1, 2, 3, 4, 5, 6]
+
+
 def test_records_that_arrive_later_wait_behind_the_parked_ones():
     world = World(says=lambda records: Retry("no"))
     world.store("bad")

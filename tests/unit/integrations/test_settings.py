@@ -1,0 +1,99 @@
+"""What is said when an integration is saved."""
+
+import pytest
+
+from iotgw.errors import SettingsError
+from iotgw.extension import Types
+from iotgw.integrations.delivery import DeliveryService
+from iotgw.integrations.http import HttpType, retry_after
+from iotgw.integrations.mqtt import MqttSettings, MqttType
+from iotgw.integrations.sftp import SftpType
+from iotgw.integrations.thingsboard import ThingsBoardSettings, ThingsBoardType
+from iotgw.model import IntegrationSpec
+from iotgw.sealing import masked
+
+from .worlds import Events, MemoryJournal
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJrDyJkOaI7ZQyGjkrKBpAPDOo1UBBQQyQDhGO2jAqaB"
+
+
+@pytest.fixture
+def service():
+    from twisted.internet import reactor
+
+    types = Types("iotgw.none", reactor, (HttpType, MqttType, SftpType, ThingsBoardType))
+    return DeliveryService(MemoryJournal(), types, reactor, Events(), lambda id_: id_)
+
+
+def sftp(**more):
+    return {"host": "h", "user": "u", "hostKeys": ["SHA256:abc"], **more}
+
+
+@pytest.mark.parametrize(
+    ("type_", "configuration", "path"),
+    [
+        ("nothing", {}, "type"),
+        ("http", {"url": "ftp://x/"}, "configuration.url"),
+        ("http", {"url": "http://{{ deviceName }}/"}, "configuration.url"),
+        ("http", {"url": "http://u:p@h/"}, "configuration.url"),
+        ("http", {"url": "http://h:port/"}, "configuration.url"),
+        ("http", {"url": "http://h/{{ nobody }}"}, "configuration.url"),
+        ("http", {"url": "http://h/{{ deviceName }}", "batch": "array"}, "configuration.url"),
+        ("http", {"url": "http://h/", "headers": {"Host": "x"}}, "configuration.headers.Host"),
+        ("http", {"url": "http://h/", "headers": {"A b": "x"}}, "configuration.headers.A b"),
+        ("http", {"url": "http://h/", "headers": {"X": "{{ deviceName }}"}, "batch": "array"}, "configuration.headers.X"),
+        ("http", {"url": "http://h/", "concurrency": 0}, "configuration.concurrency"),
+        ("http", {"url": "http://h/", "auth": {"type": "oauth2", "tokenUrl": "x", "clientId": "", "clientSecret": ""}},
+         "configuration.auth.tokenUrl"),
+        ("http", {"url": "https://h/", "tls": {"ca": "nonsense"}}, "tls.ca"),
+        ("mqtt", {"host": "h", "topic": "{{ x"}, "configuration.topic"),
+        ("mqtt", {"host": "h", "commandTopic": "a/b"}, "configuration.commandTopic"),
+        ("mqtt", {"host": "h", "topic": "a/+/b"}, "configuration.topic"),
+        ("mqtt", {"host": "h", "qos": 3}, "configuration.qos"),
+        ("sftp", sftp(hostKeys=[]), "configuration.hostKeys"),
+        ("sftp", sftp(hostKeys=["ssh-rsa x"]), "configuration.hostKeys"),
+        ("sftp", sftp(key="nonsense"), "configuration.key"),
+        ("sftp", sftp(files="batch", path="all.json"), "configuration.path"),
+        ("sftp", sftp(files="batch", content="csv", path="{{ file }}.csv"), "configuration.path"),
+        ("sftp", sftp(files="schedule", schedule="daily"), "configuration.schedule"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_refused_with_its_place(service, type_, configuration, path):
+    with pytest.raises(SettingsError) as caught:
+        service.validate(IntegrationSpec(name="i", type=type_, configuration=configuration))
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("type_", "configuration"),
+    [
+        ("http", {"url": "https://example.com/a?b={{ deviceName }}"}),
+        ("mqtt", {"host": "h", "tls": {}, "will": {"topic": "w"}}),
+        ("sftp", sftp(hostKeys=[KEY], files="schedule", content="csv")),
+        ("sftp", sftp(hostKeys=[], knownHosts=f"other {KEY}\nh {KEY} me")),
+        ("thingsboard", {"host": "h", "token": "t"}),
+    ],
+)
+def test_good_settings_are_taken(service, type_, configuration):
+    service.validate(IntegrationSpec(name="i", type=type_, configuration=configuration))
+
+
+def test_secrets_are_secrets():
+    assert masked({"host": "h", "password": "p", "tls": {"key": "k"}}, MqttSettings) == {
+        "host": "h", "password": "***", "tls": {"key": "***"},
+    }  # fmt: skip
+    assert masked({"host": "h", "token": "t"}, ThingsBoardSettings) == {"host": "h", "token": "***"}
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (b"120", 120.0),
+        (b"Sat, 21 Nov 2026 12:00:30 GMT", 30.0),
+        (b"Sat, 21 Nov 2026 11:00:00 GMT", 0.0),
+        (b"soon", None),
+        (None, None),
+    ],
+)
+def test_retry_after(header, seconds):
+    assert retry_after(header, 1795262400.0) == seconds
