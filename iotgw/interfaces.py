@@ -136,15 +136,16 @@ class IConverters(Interface):
         """Run one conversion for a person; Deferred of a dict as `POST /converters/test` answers it."""
 
     def encode(version, msg, metadata, msg_type, integration_metadata):
-        """Run a downlink converter; Deferred of `model.Downlink`-like dict ``{contentType, data, metadata}``."""
+        """Run a downlink converter; Deferred of `model.Downlink`-like dict ``{contentType, data, metadata}``,
+        ``data`` being base64 for BINARY. Fails with ConversionFailed."""
 
 
 class IConverterEngine(Interface):
     """A JavaScript engine inside the worker program; one instance per converter version."""
 
     def call(entry, args):
-        """Call the runtime's function ``entry`` with a JSON text; returns a JSON text. Never raises for
-        what a script does."""
+        """Call the runtime's function ``entry`` with a text; returns a text. What a script throws is in the
+        text; raises only `iotgw.converters.engines.Stopped`, when the engine had to stop the script."""
 
 
 class IJournalListener(Interface):

@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -216,7 +217,9 @@ class Pool:
 
     def kill(self, slot: Slot) -> None:
         """End a slot's worker now."""
-        if self._template is not None:
+        if self._template is None:
+            return
+        with suppress(OSError):  # a template that is going takes its workers with it
             self._template.control.end.send(msgspec.msgpack.encode(("kill", slot.number)))
 
     def _watch(self) -> None:

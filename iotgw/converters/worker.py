@@ -47,6 +47,8 @@ STATE_BYTES = 16 << 20
 """States kept here; beyond, the worker is replaced by one that knows none."""
 GRACE = 0.03
 """QuickJS stops a script at its limit by itself; the kernel waits this much longer, in seconds."""
+RETRY_LOADING = 1.0
+"""A script that could not be made ready is tried again after this long, in seconds: trying costs 2 ms."""
 LOADING = 0.05
 """Time to make a context, on top of the call's own limit, in seconds."""
 
@@ -79,6 +81,7 @@ class Worker:
         self._second_looks = 0
         self._versions: dict[int, ConverterVersion] = {}
         self._scripts: OrderedDict[int, Script] = OrderedDict()
+        self._failures: dict[int, tuple[LoadFailed, float]] = {}
         self._states: dict[str, bytes] = {}
         self._state_bytes = 0
         self._last_values = LastValues()
@@ -179,8 +182,15 @@ class Worker:
             self._scripts.move_to_end(number)
             return script
         version = self._versions[number]
+        failed, at = self._failures.get(number, (None, 0.0))
+        if failed is not None and monotonic() - at < RETRY_LOADING:
+            raise failed
         self.arm(self._limit(version) + LOADING)
-        script = load(version, self.engines, self._last_values.of(version))
+        try:
+            script = load(version, self.engines, self._last_values.of(version))
+        except LoadFailed as error:
+            self._failures[number] = (error, monotonic())
+            raise
         self._scripts[number] = script
         if len(self._scripts) > MAX_CONTEXTS:
             self._scripts.popitem(last=False)
@@ -196,6 +206,7 @@ class Worker:
     def _forget(self, order: Forget) -> None:
         self._versions.pop(order.number, None)
         self._scripts.pop(order.number, None)
+        self._failures.pop(order.number, None)
 
     # --- the stream ---
 

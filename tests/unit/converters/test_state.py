@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from pytest_twisted import ensureDeferred
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from iotgw.converters.state import KIND, MAX_AGE, SWEEP, WRITE_BEHIND, RegistryStates, device_of
 from iotgw.errors import NotFound
 from iotgw.model import Resource
+from iotgw.store.registry import Registry as StoredRegistry
 
 
 class Registry:
@@ -101,6 +104,18 @@ def test_old_states_and_the_oldest_of_too_many_are_dropped():
     states.put("t", "c", "g", b"{}")
     clock.advance(WRITE_BEHIND)
     assert [r.name for r in registry.resources.values()] == ["c/g"]
+
+
+@ensureDeferred
+async def test_states_outlive_the_process_in_the_real_registry(tmp_path):
+    for expected in (b"", b'{"properties":{"a":1}}'):
+        registry = StoredRegistry(reactor, tmp_path)
+        await registry.start()
+        states = RegistryStates(reactor, registry)
+        assert states.get("t", "bundled:a/b", "d") == expected
+        states.put("t", "bundled:a/b", "d", b'{"properties":{"a":1}}')
+        await states.stop()
+        await registry.stop()
 
 
 def test_a_device_is_known_by_its_metadata():

@@ -139,6 +139,23 @@ async def test_a_draft_under_a_known_name_replaces_what_was_there():
 
 
 @ensureDeferred
+async def test_a_script_that_fails_as_it_loads_fails_each_message(service):
+    broken = version("var a = null.b; function Decoder() {}", dialect="thingsboard", id="broken")
+    made = await convert(service, *[job(broken) for _ in range(500)], job(GOOD))
+    assert {(one.error.name, one.error.line) for one in made[:-1]} == {("TypeError", 1)}
+    assert made[-1].outputs
+
+
+@ensureDeferred
+async def test_a_caller_that_fails_costs_other_callers_nothing(service):
+    def done(_conversions):
+        raise RuntimeError("the caller's own fault")
+
+    service.convert([job(GOOD)], done)
+    assert (await convert(service, job(GOOD)))[0].outputs
+
+
+@ensureDeferred
 async def test_an_idle_service_gives_an_empty_batch_back_later():
     service = ConverterService(reactor, workers=1)
     done = convert(service)
