@@ -1,4 +1,4 @@
-"""openssl's, node-dtls-client's and pion's DTLS against a coap datasource."""
+"""openssl's, node-dtls-client's, pion's and Californium's DTLS against a coap datasource."""
 
 import pytest
 import pytest_twisted
@@ -93,6 +93,41 @@ class TestPion:
         answer = await self.post(house, "cert", *device.write(tmp_path, "device"), tmp_path / "ca.pem")
         assert answer.startswith("error: ") is not gets_in, answer
         assert [metadata["identity"] for _, metadata in intake.received] == ["device"] * gets_in
+
+
+class TestCalifornium:
+    """A Java program; it offers a Connection ID, which is left unanswered."""
+
+    async def post(
+        self, house, identity="meter-7", key="secret", suite="TLS_PSK_WITH_AES_128_CCM_8", size=40
+    ):
+        folder = HOME / "californium" / "target"
+        if not (folder / "lib").exists():
+            pytest.skip("tests/peers/californium is not built: that takes Java and Maven")
+        house.registry.put("meter-7", secrets=[{"value": "secret"}])
+        classes = f"{folder / 'californium-device-1.jar'}:{folder / 'lib'}/*"
+        text, _ = await run("java", "-cp", classes, "Device", house.uri(), identity, key, suite, size)
+        return text.strip()
+
+    @pytest.mark.parametrize(
+        ("suite", "size"),
+        [
+            ("TLS_PSK_WITH_AES_128_CCM_8", 40),
+            ("TLS_PSK_WITH_AES_128_GCM_SHA256", 40),
+            ("TLS_PSK_WITH_AES_128_CCM_8", 20_000),
+        ],
+    )
+    @pytest_twisted.ensureDeferred
+    async def test_the_right_key(self, house, suite, size):
+        intake = await house.open()
+        assert await self.post(house, suite=suite, size=size) == "2.04"
+        assert [len(payload) for payload, _ in intake.received] == [size]
+
+    @pytest_twisted.ensureDeferred
+    async def test_an_unknown_identity(self, house):
+        intake = await house.open()
+        assert (await self.post(house, identity="nobody")).startswith("error: ")
+        assert intake.received == []
 
 
 class TestOpenssl:
