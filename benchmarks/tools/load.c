@@ -309,7 +309,7 @@ void load_run(const struct transport *t)
             result.answered = load.answered;
             result.own_cpu = own_cpu() - cpu;
             double patience = load.ack_timeout * (t->retransmits ? 1.5 * (double)(2 << load.max_retransmit) : 2);
-            end = now + (uint64_t)((patience < 60 ? patience : 60) * 1e9);
+            end = now + (uint64_t)((patience < 20 ? patience : 20) * 1e9);
         }
         if (draining && (under_way_count == 0 || now >= end)) break;
         if (!draining) next = start_due(t, next, timer);
