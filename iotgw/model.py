@@ -350,21 +350,24 @@ class ConverterSpec(Spec, frozen=True, kw_only=True):
 class RouteSpec(Spec, frozen=True, kw_only=True):
     """Which messages an integration gets; an empty list means all. Patterns are shell-style."""
 
-    datasources: list[str] = []
-    device_types: list[str] = []
-    device_names: list[str] = []
-    wants: list[Literal["telemetry", "attributes", "events"]] = field(
-        default_factory=lambda: ["telemetry", "attributes"]
-    )
+    datasources: Annotated[list[str], Meta(description="By name or id.")] = []
+    device_types: Annotated[list[str], Meta(description="Patterns, such as `meter-*`.")] = []
+    device_names: Annotated[list[str], Meta(description="Patterns.")] = []
+    wants: Annotated[
+        list[Literal["telemetry", "attributes", "events"]],
+        Meta(description="Events are such as a downlink's progress."),
+    ] = field(default_factory=lambda: ["telemetry", "attributes"])
 
 
 class RetrySpec(Spec, frozen=True, kw_only=True):
     """Full-jitter exponential backoff: a wait is uniform in 0…min(cap, initial · multiplier^n) seconds."""
 
-    initial: float = 1.0
-    multiplier: float = 2.0
-    cap: float = 300.0
-    max_attempts: int = 10
+    initial: Annotated[float, Meta(gt=0, description="Seconds.")] = 1.0
+    multiplier: Annotated[float, Meta(ge=1)] = 2.0
+    cap: Annotated[float, Meta(gt=0, description="Seconds; no wait is longer, but by `Retry-After`.")] = 300.0
+    max_attempts: Annotated[
+        int, Meta(ge=1, description="Tries of a message that fails for its own reason; outages don't count.")
+    ] = 10
 
 
 class QueueSpec(Spec, frozen=True, kw_only=True):
@@ -373,10 +376,13 @@ class QueueSpec(Spec, frozen=True, kw_only=True):
     ``rate`` is messages per second at most, so that a backlog doesn't flood a target; 0 means no limit.
     """
 
-    max_age: float = 7 * 86400.0
-    max_bytes: int = 2 << 30
-    overflow: Literal["dropOldest", "rejectNew"] = "dropOldest"
-    rate: float = 0.0
+    max_age: Annotated[float, Meta(gt=0, description="Seconds; older messages expire.")] = 7 * 86400.0
+    max_bytes: Annotated[int, Meta(gt=0)] = 2 << 30
+    overflow: Annotated[
+        Literal["dropOldest", "rejectNew"],
+        Meta(description="Drop the oldest, or have the datasources turn devices away (CoAP 5.03, HTTP 503)."),
+    ] = "dropOldest"
+    rate: Annotated[float, Meta(ge=0, description="Messages per second at most; 0 is no limit.")] = 0.0
 
 
 class IntegrationSpec(Spec, frozen=True, kw_only=True):

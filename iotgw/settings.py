@@ -73,6 +73,18 @@ class Log(Section, frozen=True, kw_only=True):
     keep: Annotated[int, Meta(ge=1, description="Rotated files that are kept.")] = 5
 
 
+class Integrations(Section, frozen=True, kw_only=True):
+    """What holds for all integrations."""
+
+    forbid: Annotated[
+        list[str],
+        Meta(
+            description="Addresses that no target may have: `loopback`, `link-local`, `private`, or networks like "
+            "`10.0.0.0/8`. Judged after name resolution. For gateways whose users aren't their operators."
+        ),
+    ] = []
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """All process settings."""
 
@@ -92,6 +104,7 @@ class Settings(Section, frozen=True, kw_only=True):
     ] = 5.0
     store: Store = Store()
     converters: Converters = Converters()
+    integrations: Integrations = Integrations()
     log: Log = Log()
 
 

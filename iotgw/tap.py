@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,11 @@ class IotgwService(Service):
         datasource_types = Types("iotgw.datasources", reactor, [*DATASOURCES])
         for type_ in shared:
             datasource_types.register(type_)
-        integration_types = Types("iotgw.integrations", reactor, INTEGRATIONS)
+        integration_types = Types(
+            "iotgw.integrations",
+            reactor,
+            [partial(type_, forbid=settings.integrations.forbid) for type_ in INTEGRATIONS],
+        )
         self.delivery = DeliveryService(
             self.journal, integration_types, reactor, self.events, self._datasource_name,
             self.downlinks.push, self.registry.unseal, str(data_dir),

@@ -23,7 +23,7 @@ EARLY = 30.0
 class Basic(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag="basic"):
     """User name and password (RFC 7617)."""
 
-    user: str
+    username: str
     password: Secret = ""
 
 
@@ -51,7 +51,7 @@ class Fixed:
     def __init__(self, auth: Basic | Bearer | None) -> None:
         self.header = b""
         if isinstance(auth, Basic):
-            pair = base64.b64encode(f"{auth.user}:{auth.password}".encode()).decode()
+            pair = base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode()
             self.header = f"Authorization: Basic {pair}\r\n".encode()
         elif isinstance(auth, Bearer):
             if not auth.token.isprintable():

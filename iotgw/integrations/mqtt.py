@@ -45,7 +45,7 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     port: Annotated[int | None, Meta(description="1883, with TLS 8883.")] = None
     version: Literal["3.1.1", "5"] = "3.1.1"
     client_id: Annotated[str, Meta(description="`{RND}` becomes eight random characters.")] = "iotgw-{RND}"
-    user: str = ""
+    username: str = ""
     password: Secret = ""
     topic: Annotated[str, Meta(description="A template; values that are inserted lose `/`, `+` and `#`.")] = (
         "iotgw/{{ deviceName }}/telemetry"
@@ -103,7 +103,7 @@ class MqttTarget:
             client_id(settings.client_id),
             mqtt.V5 if self._five else mqtt.V311,
             settings.keepalive,
-            settings.user or None,
+            settings.username or None,
             settings.password or None,
             mqtt.Will(will.topic, will.payload.encode(), will.qos, will.retain) if will else None,
         )

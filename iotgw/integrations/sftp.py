@@ -73,9 +73,9 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 
     host: str
     port: Annotated[int, Meta(ge=1, le=65535)] = 22
-    user: str
+    username: str
     password: Secret = ""
-    key: Annotated[
+    private_key: Annotated[
         Secret,
         Meta(description="A private key as text: OpenSSH or PEM; Ed25519, ECDSA or RSA (signed with SHA-2)."),
     ] = ""
@@ -143,7 +143,7 @@ class SftpTarget:
             raise SettingsError("configuration.path", "expected {{ deviceType }}: CSV has a file for each")
         self._columns = Columns(f"{context.data_dir}/sftp-{context.id}.json" if context.data_dir else "")
         self._credentials = Credentials(
-            settings.user, settings.password, load_key(settings.key, settings.passphrase)
+            settings.username, settings.password, load_key(settings.private_key, settings.passphrase)
         )
         self._host_keys = HostKeys(settings.host_keys, settings.known_hosts, settings.host, settings.port)
         self._endpoint = endpoint(
@@ -198,7 +198,7 @@ class SftpTarget:
         async def knock() -> dict[str, Any]:
             session = await connect(self._endpoint, self._credentials, self._host_keys)
             session.loseConnection()
-            return {"ok": True, "detail": f"logged in as {self._settings.user}"}
+            return {"ok": True, "detail": f"logged in as {self._settings.username}"}
 
         knocking = Deferred.fromCoroutine(knock())
         knocking.addTimeout(self._settings.connect_timeout * 2, self._reactor)

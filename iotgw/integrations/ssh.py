@@ -46,7 +46,7 @@ def load_key(text: str, passphrase: str) -> Key | None:
         raise SettingsError("configuration.passphrase", "the key is encrypted; expected its passphrase")
     except (BadKeyError, ValueError, TypeError, KeyError, IndexError) as error:
         raise SettingsError(
-            "configuration.key", f"expected an OpenSSH or PEM private key that opens ({error})"
+            "configuration.privateKey", f"expected an OpenSSH or PEM private key that opens ({error})"
         )
 
 

@@ -42,7 +42,7 @@ class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", for
     port: Annotated[int | None, Meta(description="1883, with TLS 8883.")] = None
     token: Annotated[Secret, Meta(description="The gateway device's access token.")] = ""
     client_id: Annotated[str, Meta(description="`{RND}` becomes eight random characters.")] = "iotgw-{RND}"
-    user: Annotated[str, Meta(description="With MQTT basic credentials, instead of `token`.")] = ""
+    username: Annotated[str, Meta(description="With MQTT basic credentials, instead of `token`.")] = ""
     password: Secret = ""
     tls: Tls | None = None
     batch_size: Annotated[int, Meta(ge=1, le=5000, description="The most messages of a PUBLISH.")] = 100
@@ -141,7 +141,7 @@ class ThingsBoardTarget:
         settings = self._settings
         greeting = Greeting(
             client_id(settings.client_id), mqtt.V311, settings.keepalive,
-            settings.token or settings.user or None, settings.password or None,
+            settings.token or settings.username or None, settings.password or None,
         )  # fmt: skip
         return Link(
             self._context.reactor, self._endpoint, greeting, owner, Backoff(self._context.spec.retry)

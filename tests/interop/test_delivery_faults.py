@@ -218,7 +218,7 @@ async def test_a_full_disk_at_the_target_is_waited_for_and_leaves_no_half_file(t
         (disk / "ballast").write_bytes(b"x" * 180_000)
         with Sshd(tmp_path / "sshd") as server:
             configuration = {
-                "host": "127.0.0.1", "port": server.port, "user": "root", "key": server.user_key.read_text(),
+                "host": "127.0.0.1", "port": server.port, "username": "root", "privateKey": server.user_key.read_text(),
                 "hostKeys": [server.host_public_key], "files": "batch", "path": f"{disk}/{{{{ file }}}}.json",
             }  # fmt: skip
             async with Delivering("sftp", configuration=configuration) as world:

@@ -64,7 +64,7 @@ async def test_a_wrong_password_is_said_and_costs_no_message(tmp_path):
     passwords.chmod(0o600)
     config = f"password_file {passwords}\nallow_anonymous false\n"
     with Mosquitto(tmp_path / "mosquitto", config=config) as broker:
-        configuration = settings(broker, user="u", password="p")
+        configuration = settings(broker, username="u", password="p")
         async with Delivering("mqtt", configuration=configuration) as world:
             world.store("a")
             await until(lambda: "not authorized" in (world.stats()["lastError"] or ""))

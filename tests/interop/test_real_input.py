@@ -111,8 +111,9 @@ def test_each_arrives_once_as_a_file_at_a_real_sshd(ready, sshd):
     ready.create(
         "integrations", name="files", type="sftp",
         configuration={
-            "host": "127.0.0.1", "port": sshd.port, "username": "root", "path": str(sshd.root),
-            "privateKey": sshd.user_key.read_text(), "hostKey": sshd.host_public_key,
+            "host": "127.0.0.1", "port": sshd.port, "username": "root",
+            "path": f"{sshd.root}/{{{{ deviceName }}}}/{{{{ key }}}}.json",
+            "privateKey": sshd.user_key.read_text(), "hostKeys": [sshd.host_public_key],
         },
     )  # fmt: skip
     send_all(ready)

@@ -22,7 +22,7 @@ def settings(server, tmp_path):
     def make(**more):
         more["path"] = f"{tmp_path}/out/{more.pop('path', '{{ deviceName }}/{{ key }}.json')}"
         return {
-            "host": "127.0.0.1", "port": server.port, "user": "root", "key": server.user_key.read_text(),
+            "host": "127.0.0.1", "port": server.port, "username": "root", "privateKey": server.user_key.read_text(),
             "hostKeys": [server.host_public_key], **more,
         }  # fmt: skip
 
@@ -89,7 +89,7 @@ async def test_keys_of_every_kind(server, settings, tmp_path, kind):
     authorized = server.user_key.parent / "authorized_keys"
     before = authorized.read_text()
     authorized.write_text(before + key.with_suffix(".pub").read_text())
-    configuration = settings(key=key.read_text(), passphrase="open")
+    configuration = settings(privateKey=key.read_text(), passphrase="open")
     async with Delivering("sftp", configuration=configuration) as world:
         assert await world.service.check("i1") == {"ok": True, "detail": "logged in as root"}
     authorized.write_text(before)
@@ -110,7 +110,7 @@ async def test_a_changed_host_key_is_refused(settings, tmp_path):
 @ensureDeferred
 async def test_a_wrong_key_is_said(settings, tmp_path):
     make_key(tmp_path / "wrong")
-    configuration = settings(key=(tmp_path / "wrong").read_text(), password="wrong")
+    configuration = settings(privateKey=(tmp_path / "wrong").read_text(), password="wrong")
     async with Delivering("sftp", configuration=configuration) as world:
         result = await world.service.check("i1")
         assert not result["ok"]

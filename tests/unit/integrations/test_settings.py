@@ -26,7 +26,7 @@ def service():
 
 
 def sftp(**more):
-    return {"host": "h", "user": "u", "hostKeys": ["SHA256:abc"], **more}
+    return {"host": "h", "username": "u", "hostKeys": ["SHA256:abc"], **more}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def sftp(**more):
         ("mqtt", {"host": "h", "qos": 3}, "configuration.qos"),
         ("sftp", sftp(hostKeys=[]), "configuration.hostKeys"),
         ("sftp", sftp(hostKeys=["ssh-rsa x"]), "configuration.hostKeys"),
-        ("sftp", sftp(key="nonsense"), "configuration.key"),
+        ("sftp", sftp(privateKey="nonsense"), "configuration.privateKey"),
         ("sftp", sftp(files="batch", path="all.json"), "configuration.path"),
         ("sftp", sftp(files="batch", content="csv", path="{{ file }}.csv"), "configuration.path"),
         ("sftp", sftp(files="schedule", schedule="daily"), "configuration.schedule"),
