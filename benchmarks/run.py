@@ -145,7 +145,11 @@ def main(argv: list[str]) -> int:
     if not options.smoke and (why := install_node_peers()):
         skipped["Node.js peers"] = why
     folder = options.results or HERE / "results" / ("smoke" if options.smoke else "")
-    run = kept(folder) if options.keep else {"results": {}, "ran": {}, "skipped": {}}
+    run = (
+        kept(folder)
+        if options.keep and (folder / "results.json").exists()
+        else {"results": {}, "ran": {}, "skipped": {}}
+    )
     run["machine"] = machine.describe()
     run["skipped"] |= skipped
     prefixes = tuple(each for each in options.entries.split(",") if each)

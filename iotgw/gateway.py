@@ -234,7 +234,7 @@ class Gateway:
         if running is not None:
             await running.close()
             self._running.pop(id, None)
-            running.intake.stop()
+            running.intake.remove()
 
     # --- for the API ---
 

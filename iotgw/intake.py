@@ -85,6 +85,7 @@ class Intake:
         self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
         self._tail: Tail[StoredUplink] = Tail(self._read, position, CAPACITY, self.pump)
         self._batches: deque[_Batch] = deque()
+        self._removed = False
 
     def configure(self, spec: DatasourceSpec) -> None:
         """Take over changed settings; what is under way goes on."""
@@ -157,6 +158,13 @@ class Intake:
     def stop(self) -> None:
         """Hand nothing more to the converters."""
         self._tail.close()
+
+    def remove(self) -> None:
+        """The datasource is deleted: what is under conversion ends, the rest stays as it was received. Its
+        cursor goes to the end, so that the journal keeps nothing for it."""
+        self.stop()
+        self._removed = True
+        self._settle()
 
     def stored(self, uplinks: list[StoredUplink]) -> None:
         """These uplinks of this datasource are durable."""
@@ -291,7 +299,10 @@ class Intake:
                 else:
                     counts["filtered"] += 1
             self.gateway.journal.settle(self.id, self.position, outcomes)
-        self.pump()
+        if not self._removed:
+            self.pump()
+        elif not batches:
+            self.gateway.journal.settle(self.id, self.gateway.journal.last_uplink, [])
 
 
 def _failed(seq: int, error: ConversionError) -> Outcome:

@@ -14,7 +14,7 @@ from harness.plan import Plan
 from harness.tools import Sink, load
 
 Sample = dict[str, Any]
-SEQUENCES = 16384
+SEQUENCES = 65536
 
 
 def closed_loop(contestant: Contestant, plan: Plan, delivers: bool) -> Sample:

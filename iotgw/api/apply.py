@@ -14,7 +14,7 @@ from msgspec import Struct
 from twisted.logger import Logger
 
 from iotgw.api.auth import Permission
-from iotgw.api.catalogue import Catalogue, body_of
+from iotgw.api.catalogue import FIRST_START, Catalogue, body_of
 from iotgw.api.converters import Converters
 from iotgw.api.credentials import Credentials
 from iotgw.api.datasources import Datasources
@@ -70,9 +70,7 @@ class Apply:
         """Over the API."""
         return await self.run(call.tenant, call.body(), call.query("dryRun"), call.token.name)
 
-    async def run(
-        self, tenant: str, document: Document, dry: bool = False, by: str = "the resources file"
-    ) -> Result:
+    async def run(self, tenant: str, document: Document, dry: bool = False, by: str = FIRST_START) -> Result:
         """Apply a document: converters first, as datasources name them. ``by`` is who does it."""
         coming: set[str] = set()
         """Converters that a dry run did not save, and that datasources may name all the same."""

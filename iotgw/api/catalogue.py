@@ -7,7 +7,7 @@ sent back: read-only fields are ignored, and a masked secret keeps the stored on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -213,11 +213,24 @@ class Catalogue:
         return revision
 
 
+FIRST_START = "the resources file"
+"""Who makes the resources of a fresh gateway; that is no line of the log for each."""
+
+
 def note(parts: Parts, resource: Resource, what: str, by: str) -> None:
     """Record who changed a resource: an event ``created``, ``changed`` or ``deleted``."""
-    message = f"{what} by {by}"
+    severity: Literal["debug", "info"] = "debug" if by == FIRST_START else "info"
     parts.events.emit(
-        Event(parts.now_ms(), what, resource.kind, resource.name, message, resource.tenant, detail={"by": by})
+        Event(
+            parts.now_ms(),
+            what,
+            resource.kind,
+            resource.name,
+            f"{what} by {by}",
+            resource.tenant,
+            severity,
+            detail={"by": by},
+        )
     )
 
 

@@ -23,6 +23,7 @@ from iotgw.api.problems import Problem, from_failure
 from iotgw.errors import SettingsError
 from iotgw.extension import convert
 from iotgw.model import DEFAULT_TENANT
+from iotgw.observe.logs import Sampled
 
 Handler = Callable[..., Awaitable[Any]]
 
@@ -159,6 +160,7 @@ class Dispatcher:
     def __init__(self, parts: Parts, guard: Guard) -> None:
         self._parts = parts
         self._guard = guard
+        self._refusals = Sampled(parts.clock.seconds)
 
     def __call__(self, route: Route, request: Request, **variables: str) -> Deferred[bytes]:
         """The Deferred of the response's body. It can be cancelled (the client went away) without harm to
@@ -197,8 +199,19 @@ class Dispatcher:
         if route.needs is Permission.NONE:
             return ANONYMOUS
         address = getattr(request.getClientAddress(), "host", "")
-        now = self._parts.clock.seconds()
-        return self._guard.admit(request.getHeader("authorization"), address, route.needs, now)
+        brought = request.getHeader("authorization")
+        try:
+            return self._guard.admit(brought, address, route.needs, self._parts.clock.seconds())
+        except Problem as problem:
+            if brought and problem.status != 403:
+                self._say_refused(address)
+            raise
+
+    def _say_refused(self, address: str) -> None:
+        held_back = self._refusals.due(address)
+        if held_back is not None:
+            more = f" ({held_back} more in between)" if held_back else ""
+            self._log.warn("{address} came with a wrong token{more}", address=address, more=more)
 
     def _render(self, request: Request, result: Any, body: Any) -> bytes:
         if isinstance(result, Failure):

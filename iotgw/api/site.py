@@ -102,6 +102,7 @@ class ApiSite(Site):
     """
 
     requestFactory = ApiRequest
+    noisy = False
     displayTracebacks = False
 
     def __init__(

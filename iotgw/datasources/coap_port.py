@@ -37,6 +37,7 @@ class CoapPort:
         self._reactor = reactor
         self._clock = clock
         self._call: Any = None
+        self._is_closed = False
         self._due = 0.0
         self._noticed: dict[tuple[str, object], float] = {}
         self._timings: list[Timing] = []
@@ -83,6 +84,7 @@ class CoapPort:
     def close(self) -> Deferred[None]:
         """Stop listening."""
         self.socket.stop()
+        self._is_closed = True
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -110,7 +112,7 @@ class CoapPort:
     def _schedule(self) -> None:
         """Have `_poll` called when the endpoint has something to do."""
         due = self.endpoint.deadline
-        if due is None:
+        if due is None or self._is_closed:
             return
         if self._call is not None:
             if due >= self._due:

@@ -21,7 +21,8 @@ UNPROCESSABLE = 150
 """4.22 (RFC 8132 §3): well-formed, but the converter could not make sense of it."""
 DOWNLINK_FORMATS = {"JSON": n.JSON, "TEXT": n.TEXT_PLAIN, "BINARY": n.OCTET_STREAM}
 KNOWN_OPTIONS = 4096
-"""Distinct option sets whose metadata is kept ready."""
+KNOWN_BYTES = 256
+"""Distinct option sets whose metadata is kept ready, and the bytes that one may have."""
 
 _TOLD_OTHERWISE = frozenset((n.URI_PATH, n.URI_QUERY, n.CONTENT_FORMAT, n.BLOCK1, n.BLOCK2, n.SIZE1))
 
@@ -98,9 +99,10 @@ class UplinkResource(Resource):
         metadata = self._known.get(key)
         if metadata is None:
             metadata = {**self._facts, **facts(request, exchange.rest)}
-            if len(self._known) >= KNOWN_OPTIONS:
-                self._known.clear()
-            self._known[key] = metadata
+            if sum(len(value) for _, value in request.options) <= KNOWN_BYTES:
+                if len(self._known) >= KNOWN_OPTIONS:
+                    self._known.clear()
+                self._known[key] = metadata
         return metadata
 
     def _answered(self, exchange: Exchange, answer: Answer) -> None:

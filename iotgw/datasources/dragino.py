@@ -12,8 +12,9 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 from zope.interface import implementer
 
+from iotgw.datasources.connection import Connection
 from iotgw.datasources.datagram import Datagram, DatagramListener, DatagramSettings
-from iotgw.datasources.stream import Connection, Listener, Seconds, StreamSettings
+from iotgw.datasources.stream import Listener, Seconds, StreamSettings
 from iotgw.extension import DatasourceContext
 from iotgw.interfaces import IDatasource, IDatasourceType
 from iotgw.model import Answer, Downlink, Metadata
@@ -139,11 +140,11 @@ class DraginoSession:
 
     @property
     def pending(self) -> int:
-        """See `iotgw.datasources.stream.Session`."""
+        """See `iotgw.datasources.connection.Session`."""
         return self._stream.pending
 
     def received(self, data: bytes) -> None:
-        """See `iotgw.datasources.stream.Session`."""
+        """See `iotgw.datasources.connection.Session`."""
         self._cancel()
         self._take(self._stream.feed(data))
         if self._stream.pending:
@@ -154,12 +155,12 @@ class DraginoSession:
         self._take(self._stream.pause())
 
     def ended(self) -> None:
-        """See `iotgw.datasources.stream.Session`."""
+        """See `iotgw.datasources.connection.Session`."""
         self._cancel()
         self._take(self._stream.close())
 
     def closed(self, clean: bool) -> None:
-        """See `iotgw.datasources.stream.Session`."""
+        """See `iotgw.datasources.connection.Session`."""
         self._cancel()
         for forget in self._reachable.values():
             forget()

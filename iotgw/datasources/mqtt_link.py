@@ -183,6 +183,8 @@ class MqttLink(Protocol):
         self._is_paused = False
         self._hand_over()
         if not self._is_paused and self._is_open:
+            # what the broker said meanwhile has not been read
+            self._heard_at = self._clock.seconds()
             self.transport.resumeProducing()
 
     def _acknowledge(self, message: mqtt.Arrived) -> None:

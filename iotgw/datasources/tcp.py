@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 from zope.interface import implementer
 
+from iotgw.datasources.connection import Connection
 from iotgw.datasources.handlers import Handler, TextHandler
-from iotgw.datasources.stream import Connection, Listener, StreamSettings
+from iotgw.datasources.stream import Listener, StreamSettings
 from iotgw.extension import DatasourceContext
 from iotgw.interfaces import IDatasource, IDatasourceType
 from iotgw.model import Answer, Downlink, Metadata
@@ -74,21 +75,21 @@ class TcpSession:
 
     @property
     def pending(self) -> int:
-        """See `iotgw.datasources.stream.Session`."""
+        """See `iotgw.datasources.connection.Session`."""
         return self._framer.pending
 
     def received(self, data: bytes) -> None:
-        """See `iotgw.datasources.stream.Session`."""
+        """See `iotgw.datasources.connection.Session`."""
         # the connection held since the last downlink: that is all that TCP can say
         self._sent = []
         self._take(self._framer.feed(data))
 
     def ended(self) -> None:
-        """See `iotgw.datasources.stream.Session`."""
+        """See `iotgw.datasources.connection.Session`."""
         self._take(self._framer.close())
 
     def closed(self, clean: bool) -> None:
-        """See `iotgw.datasources.stream.Session`."""
+        """See `iotgw.datasources.connection.Session`."""
         if self._forget is not None:
             self._forget()
         for downlink in self._sent:

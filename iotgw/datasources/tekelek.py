@@ -17,7 +17,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from iotgw.datasources.stream import Connection, Listener, Seconds, StreamSettings
+from iotgw.datasources.connection import Connection
+from iotgw.datasources.stream import Listener, Seconds, StreamSettings
 from iotgw.extension import DatasourceContext, Secret
 from iotgw.interfaces import IDatasource, IDatasourceType
 from iotgw.model import Answer, Downlink, Metadata
@@ -146,11 +147,11 @@ class TekelekSession:
 
     @property
     def pending(self) -> int:
-        """See `iotgw.datasources.stream.Session`."""
+        """See `iotgw.datasources.connection.Session`."""
         return self._framer.pending
 
     def received(self, data: bytes) -> None:
-        """See `iotgw.datasources.stream.Session`."""
+        """See `iotgw.datasources.connection.Session`."""
         for event in self._framer.feed(data):
             if isinstance(event, Fault):
                 self._fault(event)
@@ -158,13 +159,13 @@ class TekelekSession:
                 self._frame(event.data)
 
     def ended(self) -> None:
-        """See `iotgw.datasources.stream.Session`."""
+        """See `iotgw.datasources.connection.Session`."""
         for event in self._framer.close():
             if isinstance(event, Fault):
                 self._fault(event)
 
     def closed(self, clean: bool) -> None:
-        """See `iotgw.datasources.stream.Session`."""
+        """See `iotgw.datasources.connection.Session`."""
         self._cancel()
         self._be_unreachable()
         for downlink in self._sent:

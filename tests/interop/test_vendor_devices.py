@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.coap import coap_client
 from tests.peers.gateway import Gateway
 from tests.peers.process import free_port, free_udp_port, wait_until
 
@@ -160,6 +161,32 @@ def test_lobaro_s_documented_datagram(field, http_sink, mosquitto):
         assert_arrived(http_sink, broker, [expected])
     status = field.api("GET", "/datasources/lobaro-udp").json
     assert status["status"]["duplicates"] == 1
+
+
+def test_a_node_and_a_lobaro_device_over_coap_by_libcoap_s_client(field, http_sink, mosquitto):
+    node, gateway = vectors("dragino/ndds75")[0], vectors("lobaro/wmbus")[0]
+    shipped = field.api("GET", "/datasources/dragino").json
+    port = field.ports[5683]
+    field.create(
+        "datasources", name="nodes", type="dragino-coap", converter=shipped["converter"],
+        converters=shipped["converters"], configuration={"port": port, "path": "mqtt"},
+    )  # fmt: skip
+    field.create(
+        "datasources",
+        name="lobaro",
+        type="lobaro-coap",
+        converter="lobaro/wmbus",
+        configuration={"port": port},
+    )
+    field.api("POST", "/devices/867787054545078/downlinks", {"data": "AQADhA=="})
+    with mosquitto.subscribe("up/#") as broker:
+        printed = coap_client(f"coap://127.0.0.1:{port}/mqtt/coap", node["payload"].encode(), method="put")
+        assert printed.strip() == "01000384"
+        # 308 octets in blocks of 64
+        coap_client(
+            f"coap://127.0.0.1:{port}/any/path", bytes.fromhex(gateway["payload"]), options=("-b", "64")
+        )
+        assert_arrived(http_sink, broker, [node["output"], gateway["output"]])
 
 
 BAD = {

@@ -393,6 +393,22 @@ async def test_the_device_model_picks_the_converter(world):
 
 
 @asynchronous
+async def test_the_journal_keeps_nothing_for_a_removed_datasource(world):
+    id = await world.datasource()
+    world.converters.held = []
+    await world.send(document("first"))
+    await world.until(lambda: world.converters.held)
+    answers = [await world.send(document("later")) for _ in range(3)]
+    await world.registry.delete("datasource", id)
+    await world.until(lambda: world.gateway.status(id) == {"state": "stopped"})
+    while world.converters.held:
+        world.converters.release()
+    last = int(answers[-1].message_id.split("-")[1])
+    await world.again()
+    assert world.journal.conversion_cursors()[id] >= last
+
+
+@asynchronous
 async def test_a_removed_datasource_takes_nothing_more(world):
     id = await world.datasource()
     await world.send(document("d"))

@@ -10,7 +10,10 @@ from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, Options
 from iotgw.wire.coap.site import error
-from iotgw.wire.coap.timers import Timers
+from iotgw.wire.coap.timers import Timer, Timers
+
+NOT_FETCHED = "the peer did not ask for every block"
+NO_ROOM = "too many bodies are under way"
 
 Key = tuple[int, int, tuple[tuple[int, bytes], ...]]
 """What blocks of one body share: the peer, the method and the cache key, hence Request-Tag as well."""
@@ -66,21 +69,35 @@ def entity_tag(body: bytes) -> bytes:
 
 
 class Budget:
-    """Bytes that the bodies under way may take, together."""
+    """Bytes that the transfers under way may take, together."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
 
-    def has_room(self, size: int) -> bool:
-        """Whether ``size`` more bytes fit."""
-        return self.used + size <= self.limit
+    def take(self, size: int) -> bool:
+        """Use ``size`` more bytes; False when they don't fit."""
+        if self.used + size > self.limit:
+            return False
+        self.used += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Use them no more."""
+        self.used -= size
+
+
+def overhead(key: Key) -> int:
+    """Bytes that a transfer takes besides its body, about."""
+    return 1000 + sum(100 + len(value) for _, value in key[2])
 
 
 class Upload:
     """A body that comes in, in order; when it is whole, the response to its last block."""
 
-    __slots__ = ("body", "finisher", "key", "last", "quiet_since", "response", "waiting")
+    timer: Timer
+
+    __slots__ = ("body", "finisher", "key", "last", "quiet_since", "response", "timer", "waiting")
 
     def __init__(self, key: Key, now: float) -> None:
         self.key = key
@@ -148,15 +165,14 @@ class Uploads:
         if block.offset != received:
             self._drop(upload.key)
             return error(n.REQUEST_ENTITY_INCOMPLETE, f"expected byte {received}, got {block.offset}")
-        if not self._budget.has_room(len(payload)):
-            self._drop(upload.key)
-            return _no_room()
         if block.more:
+            if not self._budget.take(len(payload)):
+                self._drop(upload.key)
+                return _no_room()
             upload.body += payload
-            self._budget.used += len(payload)
             return _continue(block, exchange)
         body = bytes(upload.body) + payload
-        self._budget.used -= received
+        self._budget.give_back(received)
         upload.body = bytearray()
         upload.last = block
         upload.finisher = exchange
@@ -180,7 +196,7 @@ class Uploads:
 
     def _begin(self, key: Key, exchange: Exchange, now: float) -> Upload | None:
         policy = exchange.policy
-        if self._per_peer.get(key[0], 0) >= policy.max_uploads:
+        if self._per_peer.get(key[0], 0) >= policy.max_uploads or not self._budget.take(overhead(key)):
             return None
         upload = self._open[key] = Upload(key, now)
         self._per_peer[key[0]] = self._per_peer.get(key[0], 0) + 1
@@ -189,19 +205,19 @@ class Uploads:
 
     def _watch(self, upload: Upload, timeout: float) -> None:
         def look(now: float) -> None:
-            if self._open.get(upload.key) is upload:
-                if now - upload.quiet_since >= timeout:
-                    self._drop(upload.key)
-                else:
-                    self._watch(upload, timeout)
+            if now - upload.quiet_since >= timeout:
+                self._drop(upload.key)
+            else:
+                self._watch(upload, timeout)
 
-        self._timers.at(upload.quiet_since + timeout, look)
+        upload.timer = self._timers.at(upload.quiet_since + timeout, look)
 
     def _drop(self, key: Key) -> None:
         upload = self._open.pop(key, None)
         if upload is None:
             return
-        self._budget.used -= len(upload.body)
+        upload.timer.cancel()
+        self._budget.give_back(len(upload.body) + overhead(key))
         left = self._per_peer[key[0]] - 1
         if left:
             self._per_peer[key[0]] = left
@@ -210,17 +226,18 @@ class Uploads:
 
 
 class Body:
-    """A response body that goes out in blocks."""
+    """A response body that goes out in blocks; who waits to hear of its arrival hears of the whole."""
 
-    __slots__ = ("key", "on_served", "quiet_since", "response")
+    timer: Timer
 
-    def __init__(
-        self, key: Key, response: Message, now: float, on_served: Callable[[], None] | None = None
-    ) -> None:
+    __slots__ = ("key", "on_acknowledged", "on_lost", "quiet_since", "response", "timer")
+
+    def __init__(self, key: Key, response: Message, now: float) -> None:
         self.key = key
         self.response = response
         self.quiet_since = now
-        self.on_served = on_served
+        self.on_acknowledged: Callable[[], None] | None = None
+        self.on_lost: Callable[[str], None] | None = None
 
 
 class Bodies:
@@ -238,21 +255,32 @@ class Bodies:
         return len(self._open)
 
     def keep(self, exchange: Exchange, response: Message, now: float) -> None:
-        """Keep a response for the requests for its further blocks, if there is room."""
+        """Keep a response for the requests for its further blocks, if there is room.
+
+        What the exchange would have said of its arrival is said when the last block is asked for.
+        """
         key = transfer_key(exchange)
         self._drop(key)
-        size = len(response.payload)
-        if self._budget.has_room(size):
-            self._budget.used += size
-            body = self._open[key] = Body(key, response, now)
+        body = Body(key, response, now)
+        body.on_acknowledged, exchange.on_acknowledged = exchange.on_acknowledged, None
+        body.on_lost, exchange.on_lost = exchange.on_lost, None
+        if self._budget.take(len(response.payload) + overhead(key)):
+            self._open[key] = body
             self._watch(body, exchange.policy.block_timeout)
+        elif body.on_lost is not None:
+            body.on_lost(NO_ROOM)
 
-    def find(self, exchange: Exchange, now: float) -> Message | None:
+    def find(self, exchange: Exchange, wanted: Block, now: float) -> Message | None:
         """The whole response that a request for a further block is about."""
         body = self._open.get(transfer_key(exchange))
         if body is None:
             return None
         body.quiet_since = now
+        end = wanted.offset + min(wanted.size, exchange.policy.block_size)
+        if end >= len(body.response.payload):
+            arrived, body.on_acknowledged, body.on_lost = body.on_acknowledged, None, None
+            if arrived is not None:
+                arrived()
         return body.response
 
     def forget(self, serial: int) -> None:
@@ -262,18 +290,20 @@ class Bodies:
 
     def _watch(self, body: Body, timeout: float) -> None:
         def look(now: float) -> None:
-            if self._open.get(body.key) is body:
-                if now - body.quiet_since >= timeout:
-                    self._drop(body.key)
-                else:
-                    self._watch(body, timeout)
+            if now - body.quiet_since >= timeout:
+                self._drop(body.key)
+            else:
+                self._watch(body, timeout)
 
-        self._timers.at(body.quiet_since + timeout, look)
+        body.timer = self._timers.at(body.quiet_since + timeout, look)
 
     def _drop(self, key: Key) -> None:
         body = self._open.pop(key, None)
         if body is not None:
-            self._budget.used -= len(body.response.payload)
+            body.timer.cancel()
+            self._budget.give_back(len(body.response.payload) + overhead(key))
+            if body.on_lost is not None:
+                body.on_lost(NOT_FETCHED)
 
 
 def slice_response(response: Message, wanted: Block | None, block_size: int, with_size: bool) -> Message:

@@ -144,10 +144,8 @@ class Endpoint:
                 self.counters.unexpected += 1  # RFC 7252 §8.1: requests to a group are Non-confirmable
                 return
             exchange.multicast = True
-        heard = peer.on_next
-        if heard is not None:
-            peer.on_next = None
-            heard()
+        if peer.on_next is not None:
+            peer.heard()
         self.server.request(request, exchange, now)
         if not exchange.replied and request.type == n.CON:
             exchange.ack_due = now + exchange.policy.empty_ack_delay

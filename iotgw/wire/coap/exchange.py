@@ -88,8 +88,9 @@ class Exchange:
         """Send the response: code, options and payload of ``response``. Once per exchange.
 
         ``on_acknowledged()`` is called when the peer has acknowledged a separate response. A piggybacked
-        one is never acknowledged: then the call comes with the peer's next request, which says only that
-        it has stopped waiting. ``on_lost(reason)`` is called when a separate response was reset or given up.
+        one is never acknowledged: then the call comes with the peer's next request, or when none has come
+        for EXCHANGE_LIFETIME, which says only that it has stopped waiting. For a body that goes in blocks it comes when the last one is asked for.
+        ``on_lost(reason)`` is called when a separate response was reset or given up, or a body not fetched.
         """
         if self.replied:
             raise RuntimeError("this exchange has its reply")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CONFIRM_INTERVAL = 24 * 3600.0
 """Seconds after which a notification must be Confirmable (RFC 7641 §4.5)."""
+MAX_PER_PEER = 16
+"""Observations of one peer: a device watches a few resources."""
 REGISTER = 0
 DEREGISTER = 1
 
@@ -88,6 +90,7 @@ class Observers:
         self._limit = limit
         self._all: dict[Key, Observation] = {}
         self._by_resource: dict[Resource, dict[Key, Observation]] = {}
+        self._per_peer: dict[int, int] = {}
         self._by_mid: dict[int, Observation] = {}  # of their last Non-confirmable notifications
 
     def __len__(self) -> int:
@@ -101,10 +104,16 @@ class Observers:
         if observation is None or observation.resource is not resource:
             self.remove(key)
             watching = self._by_resource.setdefault(resource, {})
-            if len(self._all) >= self._limit or len(watching) >= resource.policy.max_observers:
+            of_peer = self._per_peer.get(key[0], 0)
+            if (
+                len(self._all) >= self._limit
+                or len(watching) >= resource.policy.max_observers
+                or of_peer >= MAX_PER_PEER
+            ):
                 if not watching:
                     del self._by_resource[resource]
                 return None
+            self._per_peer[key[0]] = of_peer + 1
             observation = Observation(key, exchange.peer, resource, exchange.request, now)
             exchange.peer.pins += 1
             self._all[key] = watching[key] = observation
@@ -119,6 +128,11 @@ class Observers:
         if observation is None:
             return
         observation.peer.pins -= 1
+        left = self._per_peer[key[0]] - 1
+        if left:
+            self._per_peer[key[0]] = left
+        else:
+            del self._per_peer[key[0]]
         self._by_mid.pop(observation.mid, None)
         watching = self._by_resource[observation.resource]
         del watching[key]

@@ -24,7 +24,13 @@ class Peer:
         self.stamp = 0.0  # when the tokens were counted
         self.verified = 0.0
         self.pins = 0
-        self.on_next: Callable[[], None] | None = None  # called when it sends a new request
+        self.on_next: Callable[[], None] | None = None  # see `heard`
+
+    def heard(self) -> None:
+        """It has stopped waiting for its last reply: another request came, or none for a lifetime."""
+        call, self.on_next = self.on_next, None
+        if call is not None:
+            call()
 
     def next_mid(self) -> int:
         """A Message ID for the next message to this peer."""
@@ -84,6 +90,10 @@ class Peers:
         return self._turn if len(self) else None
 
     def _turn_generation(self, now: float) -> None:
-        pinned = {remote: peer for remote, peer in self._older.items() if peer.pins}
-        self._older, self.current = self.current, pinned
+        older, self._older, self.current = self._older, self.current, {}
         self._turn = now + self._lifetime
+        for remote, peer in older.items():
+            if peer.pins:
+                self.current[remote] = peer
+            elif peer.on_next is not None:
+                peer.heard()

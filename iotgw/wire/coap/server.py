@@ -83,7 +83,7 @@ class Server:
                 return
             request = Message(request.code, taken, opts, request.type, request.mid, request.token)
         elif block2 is not None and block2.number:
-            body = self.bodies.find(exchange, now)
+            body = self.bodies.find(exchange, block2, now)
             if body is not None:
                 exchange.reply(body)
                 return

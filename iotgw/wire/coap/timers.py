@@ -9,9 +9,10 @@ from collections.abc import Callable
 class Timer:
     """A call that is due; ``cancel()`` it at any time."""
 
-    __slots__ = ("call", "due", "serial")
+    __slots__ = ("_timers", "call", "due", "serial")
 
-    def __init__(self, due: float, serial: int, call: Callable[[float], None] | None) -> None:
+    def __init__(self, timers: Timers, due: float, serial: int, call: Callable[[float], None] | None) -> None:
+        self._timers = timers
         self.due = due
         self.serial = serial
         self.call = call
@@ -21,13 +22,16 @@ class Timer:
 
     def cancel(self) -> None:
         """Never make the call."""
-        self.call = None
+        if self.call is not None:
+            self.call = None
+            self._timers.cancelled += 1
 
 
 class Timers:
-    """Calls in the order of their times. A cancelled one is dropped when it comes up."""
+    """Calls in the order of their times. A cancelled one is dropped when it comes up, or when most are."""
 
     def __init__(self) -> None:
+        self.cancelled = 0
         self._heap: list[Timer] = []
         self._serial = 0
 
@@ -36,24 +40,23 @@ class Timers:
 
     def at(self, due: float, call: Callable[[float], None]) -> Timer:
         """Make ``call(now)`` at the time ``due``."""
+        if self.cancelled > 1000 and self.cancelled * 2 > len(self._heap):
+            self._heap = [timer for timer in self._heap if timer.call is not None]
+            heapq.heapify(self._heap)
+            self.cancelled = 0
         self._serial += 1
-        timer = Timer(due, self._serial, call)
+        timer = Timer(self, due, self._serial, call)
         heapq.heappush(self._heap, timer)
         return timer
 
     def run(self, now: float) -> float | None:
         """Make the calls that are due; returns when the next one is, None if there is none."""
-        heap = self._heap
-        while heap:
-            timer = heap[0]
-            call = timer.call
-            if call is not None and timer.due > now:
-                return timer.due
-            heapq.heappop(heap)
+        while (due := self.next) is not None and due <= now:
+            timer = heapq.heappop(self._heap)
+            call, timer.call = timer.call, None
             if call is not None:
-                timer.call = None
                 call(now)
-        return None
+        return due
 
     @property
     def next(self) -> float | None:
@@ -61,4 +64,5 @@ class Timers:
         heap = self._heap
         while heap and heap[0].call is None:
             heapq.heappop(heap)
+            self.cancelled -= 1
         return heap[0].due if heap else None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest_twisted
 from twisted.internet.threads import deferToThread
-from twisted.logger import globalLogPublisher
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.web.resource import Resource
 
 from iotgw.api.auth import FailedAttempts, Tokens, mint
@@ -96,8 +96,13 @@ async def test_a_token_of_one_tenant_sees_nothing_of_another(connect: Any) -> No
 async def test_too_many_wrong_tokens_are_told_to_wait_and_the_right_one_still_passes(connect: Any) -> None:
     stranger, owner = connect(""), connect()
     stranger.token = "iotgw_000000000000_guess"
+    seen: list[Any] = []
+    globalLogPublisher.addObserver(seen.append)
     statuses = [(await stranger("GET", "/datasources")).status for _ in range(12)]
+    globalLogPublisher.removeObserver(seen.append)
     assert statuses == [401] * 10 + [429] * 2
+    warned = [formatEvent(each) for each in seen if each["log_level"].name == "warn"]
+    assert warned == ["127.0.0.1 came with a wrong token"]
     assert (await owner("GET", "/datasources")).status == 200
 
 

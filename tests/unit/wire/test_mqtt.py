@@ -97,7 +97,7 @@ def test_refused(version, data, reason):
 
 def test_a_message_that_arrives_is_acknowledged():
     session = connected()
-    assert session.receive(b"\x32\x07\x00\x01t\x00\x07hi") == [mqtt.Arrived("t", b"hi", 1, False)]
+    assert session.receive(b"\x32\x07\x00\x01t\x00\x07hi") == [mqtt.Arrived("t", b"hi", 1, False, id=7)]
     assert session.to_send() == b"\x40\x02\x00\x07"
 
 

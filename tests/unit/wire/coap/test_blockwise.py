@@ -122,9 +122,12 @@ def test_a_peer_has_few_uploads_at_a_time_and_others_theirs(bench):
 
 
 def test_the_bodies_under_way_have_a_limit_together(box):
-    bench = Bench({"i": box}, limits=Limits(body_bytes=150))
-    assert [send(bench, number, True).code for number in range(2)] == [n.CONTINUE] * 2
-    assert send(bench, 2, True).code == n.SERVICE_UNAVAILABLE
+    bench = Bench({"i": box}, limits=Limits(body_bytes=1600))
+    first = bench.one(n.POST, "i", bytes(256), (n.BLOCK1, block(0, True, 4)))
+    assert first.code == n.CONTINUE
+    assert send(bench, 0, True, remote=OTHER).code == n.SERVICE_UNAVAILABLE
+    second = bench.one(n.POST, "i", bytes(256), (n.BLOCK1, block(1, True, 4)))
+    assert second.code == n.SERVICE_UNAVAILABLE
     assert bench.endpoint.server.budget.used == 0
 
 
@@ -166,3 +169,30 @@ def test_a_session_that_ends_takes_its_transfers_along(bench, box):
     bench.endpoint.forget(("192.0.2.1", 40000))
     server = bench.endpoint.server
     assert (len(server.uploads), len(server.bodies), server.budget.used) == (0, 0, 0)
+
+
+def downlink(bench, box):
+    """A response in blocks whose sender waits to hear of it; the outcome, as it comes."""
+    outcome = []
+    box.response = None
+    bench.ask(n.POST, "i", b"x", (n.BLOCK2, block(0, False)))
+    box.exchanges[0].reply(Message(n.CHANGED, BODY), lambda: outcome.append("arrived"), outcome.append)
+    return outcome
+
+
+def test_a_body_in_blocks_has_arrived_when_its_last_block_is_asked_for(bench, box):
+    outcome = downlink(bench, box)
+    for number in (1, 2):
+        bench.one(n.POST, "i", b"", (n.BLOCK2, block(number, False)))
+        assert outcome == []
+    bench.one(n.POST, "i", b"", (n.BLOCK2, block(3, False)))
+    assert outcome == ["arrived"]
+    bench.advance(100)
+    assert outcome == ["arrived"]
+
+
+def test_a_body_that_is_not_fetched_to_its_end_is_lost(bench, box):
+    outcome = downlink(bench, box)
+    bench.one(n.POST, "i", b"", (n.BLOCK2, block(1, False)))
+    bench.advance(31)
+    assert outcome == ["the peer did not ask for every block"]

@@ -173,6 +173,26 @@ def test_a_piggybacked_reply_is_confirmed_no_sooner_than_by_the_next_request(ben
     assert outcome == ["next"]
 
 
+def test_a_piggybacked_reply_counts_as_confirmed_when_the_peer_asks_no_more(bench, box):
+    outcome = []
+    box.response = None
+    bench.ask(n.POST, "i", mid=9)
+    box.exchanges[0].reply(Message(n.CHANGED), lambda: outcome.append("silent"))
+    bench.advance(246)
+    assert outcome == []
+    bench.advance(600)
+    assert outcome == ["silent"]
+
+
+def test_cancelled_timers_do_not_pile_up(bench, box):
+    for _ in range(5000):
+        response, _ = separate(bench, box)
+        bench.put_in(encode(n.ACK, n.EMPTY, response.mid))
+        box.exchanges.clear()
+        bench.endpoint.forget(PEER)
+    assert len(bench.endpoint.timers) < 2100
+
+
 def test_a_ping_is_reset(bench):
     assert bench.put_in(encode(n.CON, n.EMPTY, 77)) == [Message(n.EMPTY, type=n.RST, mid=77)]
 
@@ -231,7 +251,7 @@ def test_a_flaw_in_the_options_of_a_con_is_explained_and_of_a_non_rejected_silen
     assert box.requests == []
 
 
-def test_a_million_message_ids_stay_under_the_cap_and_are_gone_within_the_hour():
+def test_a_flood_of_message_ids_stays_under_the_cap_and_is_gone_within_the_hour():
     bench = Bench({"i": Box(keep=False)}, limits=Limits(remembered=20_000, peers=1000))
     bench.site.find(("i",))[0].requests = _Nothing()
     bench.site.find(("i",))[0].exchanges = _Nothing()
