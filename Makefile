@@ -30,6 +30,7 @@ conformance: $(VENV)/.test
 
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz
+	$(BIN)/python -m tests.fuzz.converters
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py
