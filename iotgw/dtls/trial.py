@@ -97,6 +97,8 @@ class KeyTrial:
         if finished is None:
             return False
         ours = list(wire.messages(self._flight))
+        if not ours or ours[0][0] != wire.SERVER_HELLO:
+            return True
         server = wire.parse_server_hello(ours[0])
         suite = _SUITES.get(server.suite)
         if suite is None:

@@ -6,6 +6,7 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import DatagramProtocol
 
 from iotgw.datasources.coap_security import IdentityGuard, fitting_block
@@ -73,8 +74,9 @@ def device():
     ports = []
 
     def make(port, client=None):
-        device = Device(("127.0.0.1", port.address[1]), client)
-        ports.append(reactor.listenUDP(0, device, "127.0.0.1"))
+        host, number = port.address[:2]
+        device = Device((host, number), client)
+        ports.append(reactor.listenUDP(0, device, host))
         return device
 
     yield make
@@ -113,6 +115,19 @@ class TestModes:
         meter.mid -= 1
         assert (await meter.post()) == first
         assert len(intake.received) == 1
+
+    @pytest_twisted.ensureDeferred
+    async def test_ipv6(self, house, device):
+        house.registry.put("meter-7", secrets=[{"value": "secret"}])
+        try:
+            intake = await house.open(interface="::1")
+        except CannotListenError:
+            pytest.skip("this machine has no IPv6")
+        meter = device(house.port(), psk())
+        assert (await meter.post()).code == n.CHANGED
+        [(_, metadata)] = intake.received
+        assert (metadata["remoteIp"], metadata["identity"]) == ("::1", "meter-7")
+        assert house.port().session_of(metadata) is not None
 
 
 class TestSessions:
