@@ -8,6 +8,7 @@ import time
 
 from tests.fuzz.coap import Fuzz
 from tests.fuzz.devices import Fuzz as DeviceFuzz
+from tests.fuzz.dtls import Fuzz as DtlsFuzz
 
 STEP = 250_000
 
@@ -30,6 +31,12 @@ def main() -> None:
     devices.run(total // 10)
     devices.end()
     print(f"{devices.frames} doings of vendors' and plain devices without an error")
+    dtls = DtlsFuzz(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    for _ in range(total // 100_000):
+        dtls.run(1000)
+        dtls.check()
+    dtls.idle()
+    print(f"{dtls.datagrams} bad datagrams among DTLS handshakes and sessions without an error")
 
 
 if __name__ == "__main__":
