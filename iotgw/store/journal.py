@@ -181,6 +181,13 @@ class Journal:
             self._woken = True
             self._reactor.callLater(0, self._hand_over)
 
+    def _wake_later(self) -> None:
+        """As `_wake`, after the reactor has read once more: who was just answered may send again, and be in the
+        next group. Without it two half-empty groups take turns."""
+        if not self._woken and not self._problem:
+            self._woken = True
+            self._reactor.callLater(0, self._reactor.callLater, 0, self._hand_over)
+
     def _hand_over(self) -> None:
         self._woken = False
         if self._writing is None and self._opened is not None and (self._pending or self._problem):
@@ -222,7 +229,7 @@ class Journal:
             waiter.callback(None)
         self._writing = None
         if self._pending.urgent:
-            self._hand_over()
+            self._wake_later()
         self._look_for_room()
         if self._crowd and self._pending.weight < self._max_pending_bytes:
             self._let_read()
