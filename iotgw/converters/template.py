@@ -105,7 +105,10 @@ class Template:
 def main(arguments: list[str]) -> None:
     """Serve on stdin; the argument is the memory limit in bytes."""
     sandbox.die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the gateway, which tells us
+    # a terminal's Ctrl-C and systemd's SIGTERM reach the whole group, but the gateway still drains then:
+    # we end when it lets go of us
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=os.dup(0))
     engines = available()
     for make in engines.values():

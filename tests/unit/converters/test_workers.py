@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -67,6 +68,22 @@ async def test_a_template_that_is_killed_is_replaced_and_nothing_is_lost():
         made = await done
         values = [json.loads(one.outputs[0].body)["telemetry"][0]["values"]["a"] for one in made]
         assert values == [i % 256 for i in range(3000)]
+    finally:
+        await service.stop()
+
+
+@ensureDeferred
+async def test_signals_for_the_whole_group_leave_workers_to_the_gateway():
+    service = ConverterService(reactor, workers=1)
+    await service.start()
+    try:
+        await convert(service, job(GOOD))
+        pids = [service.pool.template_pid, *[slot.pid for slot in service.pool.slots.values() if slot.pid]]
+        for pid in pids:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                os.kill(pid, number)
+        assert (await convert(service, job(GOOD)))[0].outputs
+        assert pids == [service.pool.template_pid, *[s.pid for s in service.pool.slots.values() if s.pid]]
     finally:
         await service.stop()
 
