@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, succ
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from iotgw.answers import Answers
 from iotgw.errors import NotFound
 from iotgw.extension import Types
 from iotgw.intake import Intake
@@ -74,8 +75,7 @@ class Gateway:
         self.max_payload = max_payload
         self.busy = Answer(Status.BUSY, retry_after=RETRY_AFTER)
         self._running: dict[str, RunningDatasource] = {}
-        self._waiting: dict[int, tuple[Intake, Callable[[Answer], None], str]] = {}
-        """Who is answered after the conversion, by position."""
+        self._answers = Answers(downlinks, reactor, self.message_id)
         self._when_room: list[Callable[[], None]] = []
         self._stopping = False
 
@@ -123,8 +123,8 @@ class Gateway:
     def stored(self, entries: list[tuple[StoredUplink, Any]]) -> None:
         """Uplinks are durable: answer the devices, and have them converted."""
         running = self._running
-        # An item waits for a device that only its converter can name: then the answer waits for that.
-        unresolved = self.downlinks.unresolved
+        epoch = self.journal.epoch
+        is_anything_waiting = self.downlinks.depth() > 0
         by_datasource: dict[str, list[StoredUplink]] = {}
         for stored, (answer, identity) in entries:
             source = stored.uplink.datasource
@@ -133,27 +133,13 @@ class Gateway:
                 group = by_datasource[source] = []
             group.append(stored)
             intake = running[source].intake if source in running else None
-            if intake is None or (intake.spec.reply == "stored" and not unresolved):
-                self._answer(intake, answer, stored.seq, identity, Status.STORED)
+            if intake is None or (intake.spec.reply == "stored" and not is_anything_waiting):
+                answer(Answer(Status.STORED, f"{epoch}-{stored.seq}"))
             else:
-                self._waiting[stored.seq] = (intake, answer, identity)
+                self._answers.stored(intake, stored.seq, answer, identity)
         for source, uplinks in by_datasource.items():
             if source in running:
                 running[source].intake.stored(uplinks)
-
-    def _answer(
-        self, intake: Intake | None, answer: Callable[[Answer], None], seq: int, device: str, status: Status
-    ) -> None:
-        """Tell a datasource of its uplink, with the downlinks that wait for the device."""
-        name = f"{self.journal.epoch}-{seq}"
-        if intake is None or not device or not self.downlinks.waiting(intake.tenant, device):
-            answer(Answer(status, name))
-            return
-
-        def with_downlinks(items: tuple[Downlink, ...]) -> None:
-            answer(Answer(status, name, 0.0, items))
-
-        self.downlinks.take(intake.tenant, device, intake.id, {}, 1, with_downlinks)
 
     def refused(self, entries: list[tuple[Uplink, Any]], reason: str) -> None:
         """The journal could not take these: nobody is told that they were received."""
@@ -169,16 +155,7 @@ class Gateway:
         if records:
             self.devices.saw(records)
             self.delivery.feed(records)
-        if self._waiting:
-            for outcome in outcomes:
-                if (waiting := self._waiting.pop(outcome.seq, None)) is not None:
-                    intake, answer, device = waiting
-                    status = Status.FAILED if outcome.state is State.FAILED else Status.STORED
-                    if outcome.outputs:
-                        named = outcome.outputs[0].device_name
-                        self.downlinks.resolve(intake.tenant, device or named, named)
-                        device = device or named
-                    self._answer(intake, answer, outcome.seq, device, status)
+        self._answers.settled(outcomes)
 
     def room_again(self) -> None:
         """There is room: let the streams go on."""
@@ -200,6 +177,7 @@ class Gateway:
         await gatherResults([ensureDeferred(running.close()) for running in self._running.values()])
         for running in self._running.values():
             running.intake.stop()
+        self._answers.stop()
 
     def _changed(self, old: Resource | None, new: Resource | None) -> None:
         change = self._remove(old.id) if new is None and old is not None else self._apply(new)

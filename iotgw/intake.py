@@ -99,7 +99,12 @@ class Intake:
         return bool(self.gateway.room)
 
     def receive(
-        self, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None], received_ms: int = 0
+        self,
+        payload: bytes,
+        metadata: Metadata,
+        answer: Callable[[Answer], None],
+        received_ms: int = 0,
+        listens: bool = True,
     ) -> None:
         """See `IIntake.receive`."""
         gateway = self.gateway
@@ -115,11 +120,11 @@ class Intake:
             metadata = {**self.spec.metadata, **metadata}
         text = _encode(metadata)
         uplink = Uplink(self.tenant, self.id, received_ms or gateway.now_ms(), payload, text)
-        gateway.journal.append(uplink, (answer, metadata.get("identity", "")))
+        gateway.journal.append(uplink, (answer, metadata.get("identity", "") if listens else None))
 
     def reject(self, payload: bytes, metadata: Metadata, reason: str) -> None:
         """See `IIntake.reject`."""
-        self.receive(payload, {**metadata, "rejected": reason}, _nobody)
+        self.receive(payload, {**metadata, "rejected": reason}, _nobody, listens=False)
 
     def when_room(self, callback: Callable[[], None]) -> None:
         """See `IIntake.when_room`."""
@@ -141,6 +146,15 @@ class Intake:
         """See `IIntake.downlink_lost`."""
         self.gateway.downlinks.outcome(downlink.id, "lost", reason)
 
+    def downlink_offered(self, downlink: Downlink) -> None:
+        """See `IIntake.downlink_offered`."""
+        self.gateway.downlinks.outcome(downlink.id, "offered", "offered to the network")
+
+    def downlink_confirmed(self, device: str, delivered: bool, reason: str = "") -> None:
+        """See `IIntake.downlink_confirmed`."""
+        state = "delivered" if delivered else "lost"
+        self.gateway.downlinks.confirmed(self.tenant, device, state, reason)
+
     def downlinks(self, device: str, limit: int = 1) -> Any:
         """See `IIntake.downlinks`."""
         return self.gateway.take_downlinks(self, device, limit)
@@ -150,6 +164,11 @@ class Intake:
         return self.gateway.downlinks.reachable(self.tenant, device, self.id, send)
 
     # --- for the gateway ---
+
+    @property
+    def converts(self) -> bool:
+        """Whether uplinks are converted, or only stored."""
+        return bool(self.spec.converter or self.spec.converters)
 
     def start(self) -> None:
         """Go on where the journal says."""

@@ -20,11 +20,12 @@ class IIntake(Interface):
         "metadata's JSON text and the `model.Output` items; a text that is not empty makes it fail"
     )
 
-    def receive(payload, metadata, answer, received_ms=0):
+    def receive(payload, metadata, answer, received_ms=0, listens=True):
         """Take an uplink: ``bytes``, a dict of JSON values, and what to call with the `model.Answer`.
 
         ``answer`` is called once, later in the reactor's thread, when the uplink is durable (or converted,
         where the datasource says so), or at once with BUSY. It must not raise. ``received_ms``: 0 means now.
+        ``listens``: False when the answer can carry no downlink, so that none is taken from the queue.
         """
 
     def reject(payload, metadata, reason):
@@ -44,6 +45,12 @@ class IIntake(Interface):
 
     def downlink_lost(downlink, reason):
         """This downlink did not reach the device; it goes back into the queue."""
+
+    def downlink_offered(downlink):
+        """This downlink was handed to a network that says later, in `downlink_confirmed`, what became of it."""
+
+    def downlink_confirmed(device, delivered, reason=""):
+        """What became of the latest downlink that was offered for a device (by name or identity)."""
 
     def downlinks(device, limit=1):
         """Take up to ``limit`` queued downlinks for a device that can be reached now (late additions to an
@@ -282,10 +289,11 @@ class IDownlinks(Interface):
     def waiting(tenant, device):
         """bool, at once: whether this device (by name or identifier) has items that could leave."""
 
-    unresolved = Attribute("bool: whether items wait for a device whose identity is not known")
+    def waits_in(tenant):
+        """bool, at once: whether any device of this tenant has items that could leave."""
 
-    def resolve(tenant, identity, device):
-        """Learn by which identity a datasource knows a device that has items."""
+    def depth():
+        """int, at once: open items in all."""
 
     def acknowledged(tenant, device, ack):
         """A device's receipt: a dict ``{id | msgType, success, response}`` of a converter's output."""
@@ -297,7 +305,10 @@ class IDownlinks(Interface):
         """Call ``done(tuple of model.Downlink)`` with items that leave now; each is marked offered."""
 
     def outcome(downlink_id, state, reason=""):
-        """A datasource's report: ``sent``, ``delivered``, ``lost``; or a converter's ``downlinkAck``."""
+        """A datasource's report: ``sent``, ``offered``, ``delivered``, ``lost``; or a converter's ``downlinkAck``."""
+
+    def confirmed(tenant, device, state, reason=""):
+        """``delivered`` or ``lost``, of the latest item of a device (by name or identity) that is SENT."""
 
 
 class IEvents(Interface):

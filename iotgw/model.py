@@ -318,6 +318,7 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
     ``converters`` picks a converter by the metadata's ``deviceModel``; ``converter`` serves the rest. Without
     either, messages are only stored.
     ``downlink_window`` is how long a device listens after its uplink, in seconds; 0 means always.
+    ``downlink_windows`` is the same for single devices, by name or identity.
     """
 
     name: str
@@ -328,6 +329,7 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
     converters: dict[str, str] = {}
     downlink_converter: str = ""
     downlink_window: float = 20.0
+    downlink_windows: dict[str, float] = {}
     reply: Literal["stored", "converted"] = "stored"
     metadata: dict[str, Any] = {}
     configuration: dict[str, Any] = {}

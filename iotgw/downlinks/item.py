@@ -83,11 +83,13 @@ class Item(Struct, frozen=True, gc=False):
 
 TRANSITIONS: dict[tuple[ItemState, str], ItemState] = {
     (ItemState.QUEUED, "sent"): ItemState.SENT,
+    (ItemState.QUEUED, "offered"): ItemState.SENT,
     (ItemState.QUEUED, "delivered"): ItemState.DELIVERED,
     (ItemState.QUEUED, "lost"): ItemState.QUEUED,
     (ItemState.QUEUED, "successful"): ItemState.SUCCESSFUL,
     (ItemState.QUEUED, "failed"): ItemState.FAILED,
     (ItemState.SENT, "sent"): ItemState.SENT,
+    (ItemState.SENT, "offered"): ItemState.SENT,
     (ItemState.SENT, "delivered"): ItemState.DELIVERED,
     (ItemState.SENT, "lost"): ItemState.QUEUED,
     (ItemState.SENT, "successful"): ItemState.SUCCESSFUL,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -31,6 +32,8 @@ SWEEP = 10.0
 """Seconds between two looks for expired items."""
 REMEMBERED = 600.0
 """Seconds that an item which has left, and asks for no receipt, is kept in memory for its transport's word."""
+RECENT = 100
+"""How many of a device's items are looked at for the one that a receipt means."""
 OFFER = 300.0
 """Seconds after which an item that a datasource took, and never spoke of again, may leave once more."""
 
@@ -68,6 +71,8 @@ class DownlinkQueue:
         self._offered: dict[str, float] = {}
         """Items that are on their way now, with the time they left."""
         self._sessions: dict[Key, deque[tuple[str, Send]]] = {}
+        self._due: list[tuple[int, str]] = []
+        """When to look at an item again (a heap of times in ms, with ids)."""
         self._seq = 0
         self._sweep: Any = None
 
@@ -76,9 +81,11 @@ class DownlinkQueue:
     async def start(self) -> None:
         """Load the open items: what was on its way when the gateway ended is QUEUED again."""
         await self._store.start()
+        recently = self.now_ms() - int(REMEMBERED * 1000)
         for item in await self._store.open_items():
             self._seq = max(self._seq, item.seq)
-            self._keep(item)
+            if may_leave(item) or item.updated_ms > recently:
+                self._keep(item)
         self._sweep = self._clock.callLater(SWEEP, self._expire)
 
     async def stop(self) -> None:
@@ -96,28 +103,36 @@ class DownlinkQueue:
     async def push(self, tenant: str, device: str, spec: DownlinkSpec) -> Item:
         """Queue an item; raises Unavailable when the queue is full. It is durable when this returns."""
         payload(spec)
+        if len(self._items) >= MAX_OPEN:
+            raise Unavailable(f"expected at most {MAX_OPEN} open items in all")
         if spec.policy == "last":
             for other in self._waiting.of(tenant, device):
                 if other.id not in self._offered:
                     self._update(other.change(ItemState.DELETED, self.now_ms(), "replaced by a later item"))
         elif self._waiting.count(tenant, device) >= MAX_PER_DEVICE:
             raise Unavailable(f"expected at most {MAX_PER_DEVICE} open items for a device")
-        if len(self._items) >= MAX_OPEN:
-            raise Unavailable(f"expected at most {MAX_OPEN} open items in all")
         self._seq += 1
         now = self.now_ms()
         item = Item(
             f"dl{secrets.token_hex(8)}", self._seq, tenant, device, spec, ItemState.QUEUED, now, now,
             now + int(spec.ttl * 1000),
         )  # fmt: skip
-        await self._store.save([item])
+        try:
+            await self._store.save([item])
+        except Exception:
+            self._store.forget(item.id)  # its sender is told that it is not queued
+            raise
         self._keep(item)
         self._tell(item)
-        await self._try_now(item)
+        await self._try_now(tenant, device, item)
         return self._items.get(item.id, item)
 
     async def replace(self, tenant: str, device: str, specs: list[DownlinkSpec]) -> list[Item]:
-        """Take the place of everything that waits for a device."""
+        """Take the place of everything that waits for a device; nothing of it goes if an item is refused."""
+        for spec in specs:
+            payload(spec)
+        if len(specs) > MAX_PER_DEVICE:
+            raise Unavailable(f"expected at most {MAX_PER_DEVICE} open items for a device")
         await self.clear(tenant, device)
         return [await self.push(tenant, device, spec) for spec in specs]
 
@@ -159,18 +174,13 @@ class DownlinkQueue:
 
     # --- for the gateway ---
 
-    @property
-    def unresolved(self) -> bool:
-        """Whether an item waits for a device whose identity is not known."""
-        return self._waiting.unresolved
+    def waits_in(self, tenant: str) -> bool:
+        """See `IDownlinks.waits_in`."""
+        return self._waiting.waits_in(tenant)
 
     def waiting(self, tenant: str, device: str) -> bool:
         """See `IDownlinks.waiting`."""
         return (tenant, device) in self._waiting
-
-    def resolve(self, tenant: str, identity: str, device: str) -> None:
-        """Learn by which identity a datasource knows a device that has items."""
-        self._waiting.resolve(tenant, identity, device)
 
     def take(
         self,
@@ -209,11 +219,9 @@ class DownlinkQueue:
         if item is None or not may_leave(item) or id in self._offered:
             return False
         if item.expires_ms <= self.now_ms():
-            self._update(
-                item.change(ItemState.EXPIRED, self.now_ms(), "it could not be sent in its time to live")
-            )
+            self._over(item, self.now_ms())
             return False
-        return not (with_uplink and item.spec.mode == "async")
+        return item.spec.mode != ("async" if with_uplink else "sync")
 
     async def _encoded(self, item: Item, datasource: str) -> Downlink | None:
         self._offered[item.id] = self._clock.seconds()
@@ -235,49 +243,63 @@ class DownlinkQueue:
         item = self._items.get(downlink_id)
         if item is None:
             return
-        if state != "offered":
-            self._offered.pop(downlink_id, None)
+        self._offered.pop(downlink_id, None)
         following = TRANSITIONS.get((item.state, state))
         if following is None:
             return
         now = self.now_ms()
         attempts = item.attempts
-        if state == "sent" or (state == "lost" and item.state is ItemState.QUEUED):
+        if state in ("sent", "offered") or (state == "lost" and item.state is ItemState.QUEUED):
             attempts += 1
         if state == "lost" and attempts >= item.spec.max_attempts:
             following, reason = ItemState.FAILED, f"lost in {attempts} attempts: {reason}"
         self._update(item.change(following, now, reason, attempts=attempts, response=response))
+        if following is ItemState.DELIVERED and self.waiting(item.tenant, item.device):
+            # it listens: what waits behind this one may follow
+            ensureDeferred(self._try_now(item.tenant, item.device)).addErrback(
+                lambda failure: self._log.failure("the next downlink could not follow", failure)
+            )
+
+    def confirmed(self, tenant: str, device: str, state: str, reason: str = "") -> None:
+        """See `IDownlinks.confirmed`."""
+        ensureDeferred(self._confirmed(tenant, device, state, reason)).addErrback(
+            lambda failure: self._log.failure("a downlink's confirmation was not taken", failure)
+        )
+
+    async def _confirmed(self, tenant: str, device: str, state: str, reason: str) -> None:
+        items = await self._store.of_device(tenant, self._waiting.name(tenant, device), RECENT)
+        sent = [item for item in items if item.state is ItemState.SENT]
+        if sent:
+            latest = max(sent, key=lambda item: item.updated_ms)
+            self._items.setdefault(latest.id, latest)
+            self.outcome(latest.id, state, reason)
 
     def acknowledged(self, tenant: str, device: str, ack: dict[str, Any]) -> None:
         """A device's receipt (``downlinkAck`` of a converter's output): by item id, or the oldest of a
         message type that was sent."""
-        name = self._waiting.name(tenant, device)
-        state = "successful" if ack.get("success", True) else "failed"
-        item = self._items.get(str(ack.get("id", "")))
-        if item is None and "msgType" in ack:
-            sent = (each for each in self._waiting.of(tenant, name) if each.state is not ItemState.QUEUED)
-            item = next((each for each in sent if each.spec.msg_type == ack["msgType"]), None)
-        if item is not None and item.tenant == tenant:
-            self.outcome(item.id, state, str(ack.get("error", "")), ack.get("response"))
-        else:
-            ensureDeferred(self._late_ack(tenant, name, ack, state)).addErrback(
-                lambda failure: self._log.failure("a downlink's receipt was not taken", failure)
-            )
+        ensureDeferred(self._acknowledged(tenant, self._waiting.name(tenant, device), ack)).addErrback(
+            lambda failure: self._log.failure("a downlink's receipt was not taken", failure)
+        )
 
-    async def _late_ack(self, tenant: str, device: str, ack: dict[str, Any], state: str) -> None:
-        """A receipt for an item that left the queue when it was sent."""
-        for item in await self._store.of_device(tenant, device, 20):
-            matches = item.id == ack.get("id") or item.spec.msg_type == ack.get("msgType")
-            if matches and (item.state, state) in TRANSITIONS:
-                self._update(
-                    item.change(
-                        TRANSITIONS[item.state, state],
-                        self.now_ms(),
-                        str(ack.get("error", "")),
-                        response=ack.get("response"),
-                    )
-                )
-                return
+    async def _acknowledged(self, tenant: str, device: str, ack: dict[str, Any]) -> None:
+        state = "successful" if ack.get("success", True) else "failed"
+        item = await self._meant(tenant, device, ack)
+        if item is not None and (item.state, state) in TRANSITIONS:
+            self._items.setdefault(item.id, item)  # it may have left memory long ago
+            self.outcome(item.id, state, str(ack.get("error", "")), ack.get("response"))
+
+    async def _meant(self, tenant: str, device: str, ack: dict[str, Any]) -> Item | None:
+        """The item of a receipt: of its id, or the oldest of its message type that was sent and may still be
+        answered."""
+        if "id" in ack:
+            item = self._items.get(str(ack["id"])) or await self._store.get(str(ack["id"]))
+            return item if item is not None and (item.tenant, item.device) == (tenant, device) else None
+        now = self.now_ms()
+        for item in reversed(await self._store.of_device(tenant, device, RECENT)):
+            is_sent = item.state in (ItemState.SENT, ItemState.DELIVERED)
+            if is_sent and item.spec.msg_type == ack.get("msgType") and item.expires_ms > now:
+                return self._items.get(item.id, item)
+        return None
 
     # --- devices that can be reached now ---
 
@@ -296,18 +318,18 @@ class DownlinkQueue:
 
         return gone
 
-    async def _try_now(self, item: Item) -> None:
-        """Send at once what may leave without an uplink, to a device that can be reached."""
-        datasource, push, identity = await self._find(item.tenant, item.device)
-        self.resolve(item.tenant, identity, item.device)
-        if item.spec.mode == "sync":
+    async def _try_now(self, tenant: str, device: str, item: Item | None = None) -> None:
+        """Send at once what may leave without an uplink, to a device that can be reached; ``item`` is new."""
+        datasource, push, identity = await self._find(tenant, device)
+        self._waiting.resolve(tenant, identity, device)
+        if item is not None and item.spec.mode == "sync":
             return
-        for name in (identity, item.device):
-            if sessions := self._sessions.get((item.tenant, name)):
+        for name in (identity, device):
+            if sessions := self._sessions.get((tenant, name)):
                 datasource, push = sessions[-1]
                 break
         if push is not None:
-            items = await self._take(item.tenant, item.device, datasource, 1, with_uplink=False)
+            items = await self._take(tenant, device, datasource, 1, with_uplink=False)
             if items:
                 push(items)
 
@@ -319,6 +341,8 @@ class DownlinkQueue:
             self._offered.pop(item.id, None)
         else:
             self._items[item.id] = item
+            due = item.expires_ms if may_leave(item) else item.updated_ms + int(REMEMBERED * 1000)
+            heappush(self._due, (due, item.id))
         self._waiting.put(item)
 
     def _update(self, item: Item) -> None:
@@ -345,17 +369,26 @@ class DownlinkQueue:
         for id, since in list(self._offered.items()):
             if self._clock.seconds() - since > OFFER:
                 del self._offered[id]
-        for item in list(self._items.values()):
-            waits = may_leave(item)
-            if item.expires_ms <= now and item.id not in self._offered:
-                if item.state is ItemState.QUEUED:
-                    self._update(
-                        item.change(ItemState.EXPIRED, now, "it could not be sent in its time to live")
-                    )
-                elif waits:
-                    self._update(
-                        item.change(ItemState.TIMEOUT, now, "sent, but no receipt came in its time to live")
-                    )
-            elif not waits and now - item.updated_ms > REMEMBERED * 1000:
-                self._items.pop(item.id, None)
+        later: list[str] = []
+        while self._due and self._due[0][0] <= now:
+            _, id = heappop(self._due)
+            item = self._items.get(id)
+            if item is None:
+                continue
+            if not may_leave(item):
+                if now - item.updated_ms >= REMEMBERED * 1000:
+                    del self._items[id]
+            elif id in self._offered:
+                later.append(id)
+            elif item.expires_ms <= now:
+                self._over(item, now)
+        for id in later:
+            heappush(self._due, (now + int(SWEEP * 1000), id))
         self._sweep = self._clock.callLater(SWEEP, self._expire)
+
+    def _over(self, item: Item, now: int) -> None:
+        """Its time to live has passed."""
+        if item.state is ItemState.QUEUED:
+            self._update(item.change(ItemState.EXPIRED, now, "it could not be sent in its time to live"))
+        else:
+            self._update(item.change(ItemState.TIMEOUT, now, "sent, but no receipt came in its time to live"))

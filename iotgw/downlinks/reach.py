@@ -11,11 +11,26 @@ from iotgw.downlinks.item import Item, payload
 from iotgw.errors import IotgwError, NotFound
 from iotgw.model import DatasourceSpec
 
+LONGEST = 86_400.0
+"""Seconds that a device may say it listens."""
+
 
 class Seen(msgspec.Struct):
     """What is read of a device's last uplink."""
 
     identity: str = ""
+    ttd: Any = None
+    query: dict[str, Any] = {}
+
+    @property
+    def window(self) -> float | None:
+        """Seconds that the device said it would listen (``ttd``, as Eclipse Hono calls it), if it did."""
+        said: Any = self.query.get("ttd") if self.ttd is None else self.ttd
+        try:
+            window = float(said)
+        except (TypeError, ValueError):
+            return None
+        return window if 0 <= window <= LONGEST else None
 
 
 class Reach:
@@ -78,16 +93,17 @@ class Reach:
         if not messages:
             return "", None, ""
         uplink = messages[0].uplink
-        identity = msgspec.json.decode(uplink.metadata, type=Seen).identity
+        seen = msgspec.json.decode(uplink.metadata, type=Seen)
         datasource = self.gateway.datasource(uplink.datasource)
         push = getattr(datasource, "push", None)
-        if push is None or not self._listens(tenant, uplink):
-            return uplink.datasource, None, identity
+        if push is None or not self._listens(tenant, device, seen, uplink):
+            return uplink.datasource, None, seen.identity
         metadata = msgspec.json.decode(uplink.metadata)
-        return uplink.datasource, lambda downlinks: push(metadata, downlinks), identity
+        return uplink.datasource, lambda downlinks: push(metadata, downlinks), seen.identity
 
-    def _listens(self, tenant: str, uplink: Any) -> bool:
+    def _listens(self, tenant: str, device: str, seen: Seen, uplink: Any) -> bool:
         body = self._registry.get("datasource", uplink.datasource, tenant).body
         spec = msgspec.convert(dict(body, name=""), DatasourceSpec)
-        age = self._clock.seconds() - uplink.received_ms / 1000
-        return spec.downlink_window == 0 or age <= spec.downlink_window
+        windows = (spec.downlink_windows.get(device), spec.downlink_windows.get(seen.identity), seen.window)
+        window = next((each for each in windows if each is not None), spec.downlink_window)
+        return window == 0 or self._clock.seconds() - uplink.received_ms / 1000 <= window

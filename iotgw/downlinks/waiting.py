@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
+from collections import Counter
 from collections.abc import Iterator
 
 from iotgw.downlinks.item import Item, ItemState
@@ -22,6 +23,8 @@ class Waiting:
         self._queues: dict[Key, list[Item]] = {}
         self._device: dict[Key, str] = {}
         self._identity: dict[Key, str] = {}
+        self._tenants: Counter[str] = Counter()
+        """How many devices of each tenant something waits for."""
 
     def __contains__(self, key: Key) -> bool:
         """Whether something waits for a (tenant, device name or identity)."""
@@ -31,31 +34,42 @@ class Waiting:
         """Devices that something waits for."""
         return len(self._queues)
 
-    @property
-    def unresolved(self) -> bool:
-        """Whether something waits for a device whose identity is not known."""
-        return len(self._identity) < len(self._queues)
+    def waits_in(self, tenant: str) -> bool:
+        """Whether something waits for any device of a tenant."""
+        return tenant in self._tenants
 
     def put(self, item: Item) -> None:
         """Add an item, or put its new value in its place; one that may not leave any more goes."""
         key = (item.tenant, item.device)
-        queue = self._queues.setdefault(key, [])
-        queue[:] = [other for other in queue if other.id != item.id]
+        queue = self._queues.get(key)
+        if queue is not None:
+            queue[:] = [other for other in queue if other.id != item.id]
         if may_leave(item):
+            if queue is None:
+                queue = self._queues[key] = []
+                self._tenants[item.tenant] += 1
             insort(queue, item, key=lambda each: each.order)
-        elif not queue:
-            del self._queues[key]
-            identity = self._identity.pop(key, None)
-            if identity is not None:
-                self._device.pop((item.tenant, identity), None)
+        elif queue is not None and not queue:
+            self._remove(key)
+
+    def _remove(self, key: Key) -> None:
+        del self._queues[key]
+        tenant = key[0]
+        self._tenants[tenant] -= 1
+        if not self._tenants[tenant]:
+            del self._tenants[tenant]
+        identity = self._identity.pop(key, None)
+        # several devices may be behind one identity: the name that it stands for may be another's
+        if identity is not None and self._device.get((tenant, identity)) == key[1]:
+            del self._device[tenant, identity]
 
     def resolve(self, tenant: str, identity: str, device: str) -> None:
         """Learn by which identity a datasource knows a device that something waits for."""
         key = (tenant, device)
         if identity and key in self._queues:
             before = self._identity.get(key)
-            if before is not None:
-                self._device.pop((tenant, before), None)
+            if before is not None and self._device.get((tenant, before)) == device:
+                del self._device[tenant, before]
             self._identity[key] = identity
             if identity != device:
                 self._device[tenant, identity] = device

@@ -63,6 +63,10 @@ class DownlinkStore:
         self._write()
         return done
 
+    def forget(self, id: str) -> None:
+        """Do not write an item whose `save` failed with a later one."""
+        self._pending.pop(id, None)
+
     def flushed(self) -> Deferred[None]:
         """Fires when everything that was saved so far is durable."""
         return self.save([]) if self._writing or self._pending else succeed(None)
@@ -122,8 +126,9 @@ class DownlinkStore:
         self._connection = connect(self._path)
         upgrade(self._connection, "downlinks")
         self._connection.execute(
-            "DELETE FROM item WHERE state NOT IN ('QUEUED', 'SENT', 'DELIVERED') AND updated_ms < ?",
-            (before_ms,),
+            "DELETE FROM item WHERE state != 'QUEUED' AND updated_ms < ? AND (state NOT IN ('SENT', 'DELIVERED')"
+            " OR json_extract(CAST(body AS TEXT), '$.expires_ms') < ?)",
+            (before_ms, before_ms),
         )
 
     def _close(self) -> None:

@@ -57,12 +57,9 @@ class Versions:
 class Fed:
     """What the rooms behind the spine were given."""
 
-    unresolved = False
-
     def __init__(self):
         self.records = []
         self.items = {}
-        self.resolved = []
         self.has_room = True
 
     def saw(self, records):
@@ -80,8 +77,11 @@ class Fed:
     def waiting(self, tenant, device):
         return device in self.items
 
-    def resolve(self, tenant, identity, device):
-        self.resolved.append((identity, device))
+    def waits_in(self, tenant):
+        return bool(self.items)
+
+    def depth(self):
+        return len(self.items)
 
     def take(self, tenant, device, datasource, metadata, limit, done):
         done((self.items.pop(device),))
@@ -348,10 +348,60 @@ async def test_a_downlink_for_a_known_identity_goes_with_the_answer(world):
 @asynchronous
 async def test_while_an_item_waits_for_a_device_that_only_the_converter_names_the_answer_waits_too(world):
     await world.datasource()
-    world.fed.unresolved = True
     world.fed.items["d"] = Downlink("1", "d", b"x")
     answer = await world.send(document("d"))
     assert [item.payload for item in answer.downlinks] == [b"x"]
+
+
+@asynchronous
+async def test_each_uplink_of_a_device_that_only_the_converter_names_takes_one_item(world):
+    await world.datasource()
+    for text in (b"x", b"y"):
+        world.fed.items["d"] = Downlink("1", "d", text)
+        world.fed.items["other"] = Downlink("2", "other", b"z")
+        answer = await world.send(document("d"))
+        assert [item.payload for item in answer.downlinks] == [text]
+
+
+@asynchronous
+async def test_an_item_of_somebody_else_does_not_change_the_answer_to_a_message_that_fails(world):
+    await world.datasource()
+    world.fed.items["other"] = Downlink("1", "other", b"x")
+    assert (await world.send(b"no json")).status is Status.STORED
+
+
+@asynchronous
+async def test_an_answer_that_can_carry_no_downlink_takes_none(world):
+    await world.datasource()
+    world.fed.items["d"] = Downlink("1", "d", b"x")
+    answers = []
+    world.intake().receive(document("d"), {"identity": "d"}, answers.append, listens=False)
+    await world.until(lambda: answers)
+    assert answers[0].downlinks == () and "d" in world.fed.items
+
+
+@asynchronous
+async def test_a_known_identity_waits_for_its_converter_once(world):
+    """What a conversion told of an identity is remembered: the next answer doesn't wait."""
+    await world.datasource()
+    world.fed.items["other"] = Downlink("1", "other", b"x")
+    await world.send(document("d"), identity="imei")
+    world.converters.held = []
+    assert (await world.send(document("d"), identity="imei")).downlinks == ()
+    await world.until(lambda: world.converters.held)
+
+
+@asynchronous
+async def test_an_item_that_comes_while_the_answer_waits_for_the_converter_goes_with_it(world):
+    await world.datasource(reply="converted")
+    world.converters.held = []
+    answers = []
+    world.intake().receive(document("d"), {}, answers.append)
+    await world.until(lambda: world.converters.held)
+    world.fed.items["d"] = Downlink("1", "d", b"just in time")
+    world.converters.release()
+    await world.until(lambda: answers)
+    assert [item.payload for item in answers[0].downlinks] == [b"just in time"]
 
 
 @asynchronous

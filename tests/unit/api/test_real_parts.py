@@ -29,15 +29,13 @@ from . import memory
 class Quiet:
     """A delivery service and a downlink queue with nothing to do."""
 
-    unresolved = False
-
     def room(self) -> bool:
         return True
 
     def feed(self, records: Any) -> None: ...
 
-    def waiting(self, tenant: str, device: str) -> bool:
-        return False
+    def depth(self) -> int:
+        return 0
 
 
 class House:

@@ -36,7 +36,12 @@ class FakeIntake:
         self._waiting: list[Callable[[], None]] = []
 
     def receive(
-        self, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None], received_ms: int = 0
+        self,
+        payload: bytes,
+        metadata: Metadata,
+        answer: Callable[[Answer], None],
+        received_ms: int = 0,
+        listens: bool = True,
     ):
         if not self.room:
             answer(Answer(Status.BUSY, retry_after=5.0))

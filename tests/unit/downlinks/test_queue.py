@@ -25,7 +25,7 @@ class World:
         from twisted.internet import reactor
 
         self.clock = Clock()
-        self.clock.rightNow = 1_700_000_000.0
+        self.clock.rightNow = reactor.seconds()  # the store forgets what is over by it
         self.path = path
         self.reactor = reactor
         self.events = []
@@ -193,18 +193,18 @@ async def test_after_a_restart_what_was_queued_or_on_its_way_is_queued(world):
 async def test_a_device_known_by_its_identity_gets_what_waits_for_its_name(world):
     world.identity = "356938035643809"
     await world.push_text("1")
-    assert not world.queue.unresolved
     assert world.queue.waiting("default", "356938035643809")
     assert len(await world.take("356938035643809")) == 1
 
 
 @asynchronous
-async def test_an_item_for_an_unknown_device_is_unresolved_until_its_identity_is_learnt(world):
-    await world.push_text("1")
-    assert world.queue.unresolved
-    world.queue.resolve("default", "imei", "dev")
-    assert not world.queue.unresolved
-    assert world.queue.waiting("default", "imei")
+async def test_two_devices_behind_one_identity_do_not_forget_each_other(world):
+    world.identity = "gateway"
+    first = await world.push_text("1", device="a")
+    await world.push_text("2", device="b")
+    await world.queue.cancel("default", first.id)
+    assert world.queue.waits_in("default")
+    assert [each.payload for each in await world.take("gateway")] == [b"2"]
 
 
 @asynchronous
@@ -225,6 +225,7 @@ async def test_a_receipt_by_message_type_finds_the_item_that_was_sent(world):
     await world.take()
     world.queue.outcome(item.id, "sent")
     world.queue.acknowledged("default", "dev", {"msgType": "reboot", "success": False, "error": "busy"})
+    await world.queue.list("default", "dev")  # it reads the store after the receipt did
     assert await world.state(item) == "FAILED"
 
 
@@ -253,5 +254,76 @@ async def test_any_series_of_reports_leaves_a_state_that_a_transition_allows(wor
             world.queue.outcome(item.id, report)
         state = await world.state(item)
         assert state in {each.value for each in ItemState}
-        if "sent" not in series and "delivered" not in series and "successful" not in series:
+        if not {"sent", "offered"} & {*series} and "delivered" not in series and "successful" not in series:
             assert state in ("QUEUED", "FAILED")
+
+
+@asynchronous
+async def test_a_receipt_by_message_type_means_the_oldest_that_was_sent_and_is_not_over(world):
+    items = [await world.push_text(text, msg_type="set") for text in "abc"]
+    for item in items[:2]:
+        await world.take()
+        world.queue.outcome(item.id, "sent")
+    world.queue.acknowledged("default", "dev", {"msgType": "set"})
+    await world.queue.list("default", "dev")
+    assert [await world.state(item) for item in items] == ["SUCCESSFUL", "SENT", "QUEUED"]
+
+
+@asynchronous
+async def test_a_device_cannot_confirm_the_item_of_another(world):
+    item = await world.push_text("x")
+    await world.take()
+    world.queue.outcome(item.id, "sent")
+    world.queue.acknowledged("default", "somebody", {"id": item.id})
+    await world.queue.list("default", "dev")
+    assert await world.state(item) == "SENT"
+
+
+@asynchronous
+async def test_an_offered_item_waits_for_its_confirmation_even_over_a_restart(world):
+    item = await world.push_text("x")
+    await world.take()
+    world.queue.outcome(item.id, "offered", "offered to the network")
+    assert await world.take() == []
+    await world.crash()
+    assert await world.take() == []
+    world.queue.confirmed("default", "dev", "lost", "no answer")
+    await world.queue.list("default", "dev")
+    assert await world.state(item) == "QUEUED"
+    await world.take()
+    world.queue.outcome(item.id, "offered", "offered to the network")
+    world.queue.confirmed("default", "dev", "delivered")
+    await world.queue.list("default", "dev")
+    assert await world.state(item) == "DELIVERED"
+
+
+@asynchronous
+async def test_what_waits_behind_a_delivered_item_follows_while_the_device_listens(world):
+    sent = []
+    for text in "abc":
+        await world.push_text(text)
+    world.queue.reachable("default", "dev", "ds", sent.extend)
+    (first,) = await world.take()
+    for expected in (b"b", b"c"):
+        world.queue.outcome(first.id, "delivered")
+        first = sent[-1]
+        assert first.payload == expected
+
+
+@asynchronous
+async def test_an_item_that_is_refused_in_a_replacement_leaves_the_queue_as_it_was(world):
+    item = await world.push_text("old")
+    with pytest.raises(SettingsError):
+        await world.queue.replace("default", "dev", [DownlinkSpec(data="eA=="), DownlinkSpec(data="€€")])
+    assert await world.state(item) == "QUEUED"
+
+
+@asynchronous
+async def test_an_item_that_could_not_be_stored_is_not_queued_later(world):
+    commit, world.store._commit = world.store._commit, lambda rows: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        await world.push_text("x")
+    world.store._commit = commit
+    await world.push_text("y", device="other")
+    await world.crash()
+    assert await world.queue.list("default", "dev") == []

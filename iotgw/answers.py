@@ -1,0 +1,124 @@
+"""When a device is answered, and with which downlinks.
+
+An uplink is answered as soon as it is durable. It waits for its conversion where the datasource says so, and
+where an item waits for a device that only the converter can name. What a conversion told of an identity is
+remembered for a while, so a device that its datasource knows waits once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+from iotgw.model import Answer, Downlink, Outcome, State, Status
+
+PATIENCE = 5.0
+"""Seconds that an answer waits for a conversion on account of downlinks; later ones go with the next uplink."""
+REMEMBERED = 600.0
+"""Seconds after which all that was learnt of identities is forgotten: converters change their minds."""
+IDENTITIES = 100_000
+SEVERAL = ""
+"""The name of an identity that speaks for more than one device."""
+
+Reply = Callable[[Answer], None]
+
+
+class Answers:
+    """The answers that are due.
+
+    ``downlinks`` is an `iotgw.interfaces.IDownlinks`, ``clock`` an IReactorTime, ``name(seq)`` an uplink's
+    name outside.
+    """
+
+    def __init__(self, downlinks: Any, clock: Any, name: Callable[[int], str]) -> None:
+        self._downlinks = downlinks
+        self._clock = clock
+        self._name = name
+        self._waiting: dict[int, tuple[Any, Reply, str | None, float]] = {}
+        """Who is answered after the conversion, by position; at the latest at a time."""
+        self._sweep: Any = None
+        self._names: dict[tuple[str, str], str] = {}
+        """The device's name, by datasource and identity; `SEVERAL` where there is more than one."""
+        self._forget_at = 0.0
+
+    def stored(self, intake: Any, seq: int, reply: Reply, identity: str | None) -> None:
+        """An uplink is durable. ``identity`` is what its datasource knows of the sender, None when the
+        answer can carry no downlink."""
+        if intake.spec.reply == "converted":
+            self._waiting[seq] = (intake, reply, identity, inf)
+            return
+        device = self._device(intake, identity)
+        if device is None:
+            self._waiting[seq] = (intake, reply, identity, self._clock.seconds() + PATIENCE)
+            if self._sweep is None:
+                self._sweep = self._clock.callLater(1.0, self._give_up)
+        else:
+            self._answer(intake, reply, seq, device, Status.STORED)
+
+    def settled(self, outcomes: list[Outcome]) -> None:
+        """These uplinks are converted."""
+        if not self._waiting:
+            return
+        for outcome in outcomes:
+            if (waiting := self._waiting.pop(outcome.seq, None)) is None:
+                continue
+            intake, reply, identity, _ = waiting
+            failed = outcome.state is State.FAILED and intake.spec.reply == "converted"
+            names = [output.device_name for output in outcome.outputs]
+            device = ""
+            if identity is not None:
+                if identity and names:
+                    self._learn((intake.id, identity), set(names))
+                has_items = (
+                    name
+                    for name in (identity, *names)
+                    if name and self._downlinks.waiting(intake.tenant, name)
+                )
+                device = next(has_items, "")
+            self._answer(intake, reply, outcome.seq, device, Status.FAILED if failed else Status.STORED)
+
+    def stop(self) -> None:
+        """Nobody waits any more."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+
+    def _device(self, intake: Any, identity: str | None) -> str | None:
+        """Whose items go with an answer: empty for nobody's, None where only the converter can tell."""
+        downlinks, tenant = self._downlinks, intake.tenant
+        if identity is None or not downlinks.waits_in(tenant):
+            return ""
+        if not identity:
+            return None if intake.converts else ""
+        if downlinks.waiting(tenant, identity):
+            return identity
+        return self._names.get((intake.id, identity)) or (None if intake.converts else "")
+
+    def _learn(self, key: tuple[str, str], names: set[str]) -> None:
+        now = self._clock.seconds()
+        if now > self._forget_at or len(self._names) >= IDENTITIES:
+            self._names.clear()
+            self._forget_at = now + REMEMBERED
+        name = names.pop()
+        self._names[key] = SEVERAL if names or self._names.get(key, name) != name else name
+
+    def _give_up(self) -> None:
+        """A conversion that takes too long, or has a queue before it, keeps no device waiting."""
+        now = self._clock.seconds()
+        late = [seq for seq, (_, _, _, until) in self._waiting.items() if until <= now]
+        for seq in late:
+            intake, reply, _, _ = self._waiting.pop(seq)
+            self._answer(intake, reply, seq, "", Status.STORED)
+        self._sweep = self._clock.callLater(1.0, self._give_up) if self._waiting else None
+
+    def _answer(self, intake: Any, reply: Reply, seq: int, device: str, status: Status) -> None:
+        name = self._name(seq)
+        if not device or not self._downlinks.waiting(intake.tenant, device):
+            reply(Answer(status, name))
+            return
+
+        def with_downlinks(items: tuple[Downlink, ...]) -> None:
+            reply(Answer(status, name, 0.0, items))
+
+        self._downlinks.take(intake.tenant, device, intake.id, {}, 1, with_downlinks)
