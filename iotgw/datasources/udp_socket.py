@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -31,9 +32,12 @@ Address = tuple[Any, ...]
 class UdpSocket:
     """A bound UDP socket.
 
-    ``received(data, address)`` is called for each datagram and ``drained()`` after each batch; neither may
-    raise. ``interface`` is an IPv4 or IPv6 address, empty for all of IPv4. Raises CannotListenError.
+    ``received(data, address)`` is called for each datagram and ``drained()`` after each batch; what the first
+    one raises is logged and costs its datagram alone. ``interface`` is an IPv4 or IPv6 address, empty for all
+    of IPv4. Raises CannotListenError.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -100,4 +104,7 @@ class UdpSocket:
         except OSError as error:
             if error.errno not in _NOTHING_MORE and self._socket.fileno() >= 0:
                 self.unsent += 1  # an ICMP error of a datagram that was sent
+        except Exception:
+            # the reactor would close the port for everybody; what is left is read in the next turn
+            self.log.failure("a datagram could not be handled")
         self._drained()

@@ -94,9 +94,9 @@ class House:
         return datasource, intake
 
     def device(self, datasource):
-        host, port = datasource._ports[0][0].address
+        host, port = datasource._ports[0][0].address[:2]
         device = Device((host, port))
-        self.ports.append(reactor.listenUDP(0, device, interface="127.0.0.1"))
+        self.ports.append(reactor.listenUDP(0, device, interface=host))
         return device
 
     async def close(self):
@@ -257,3 +257,77 @@ def test_a_wrong_setting_is_refused_with_its_path(configuration, place):
     with pytest.raises(SettingsError) as caught:
         convert(configuration, CoapSettings, "configuration")
     assert caught.value.path == place
+
+
+@ensureDeferred
+async def test_ipv6_is_served_and_told(house):
+    datasource, intake = await house.datasource("k1", interface="::1")
+    assert (await house.device(datasource).post("i/k1", b"x")).code == n.CHANGED
+    assert intake.received[0][1]["remoteIp"] == "::1"
+
+
+@ensureDeferred
+async def test_a_closed_datasource_leaves_no_timer_and_answers_nobody(house):
+    intake = FakeIntake(None)
+    datasource, _ = await house.datasource("k1", intake)
+    device = house.device(datasource)
+    device.send(n.CON, n.POST, 1, "i/k1", b"x")
+    assert (await device.next()).code == n.EMPTY
+    await datasource.stop()
+    before = set(reactor.getDelayedCalls())
+    intake.unanswered[0](Answer(Status.STORED))
+    assert set(reactor.getDelayedCalls()) <= before
+    assert datasource.status() == {"state": "stopped"}
+
+
+@ensureDeferred
+async def test_discovery_tells_of_uplinks_but_not_of_routing_keys(house):
+    datasource, _ = await house.datasource("secret")
+    device = house.device(datasource)
+    device.send(n.CON, n.GET, 1, ".well-known/core")
+    answer = await device.next()
+    assert answer.payload == b'</i>;rt="iotgw.uplink";ct="0 50 60"'
+    hidden, _ = await house.datasource("other", interface="127.0.0.2", discovery="off")
+    host, port = hidden._ports[0][0].address[:2]
+    device.address = host, port
+    device.send(n.CON, n.GET, 2, ".well-known/core")
+    assert (await device.next()).code == n.NOT_FOUND
+
+
+@ensureDeferred
+async def test_garbage_is_counted_and_told_once_a_minute(house):
+    datasource, _ = await house.datasource("k1")
+    device = house.device(datasource)
+    lines = []
+    datasource._ports[0][0].log = _Log(lines)
+    for _ in range(5):
+        device.transport.write(b"\x00garbage", device.address)
+    device.send(n.CON, n.EMPTY, 9)
+    await device.next()
+    assert datasource.status()["coap"]["malformed"] == 5
+    assert len(lines) == 1
+
+
+class _Log:
+    def __init__(self, lines):
+        self.info = self.error = self.failure = lambda line, **facts: lines.append(line.format(**facts))
+
+
+@ensureDeferred
+async def test_a_fault_of_ours_costs_one_datagram_and_not_the_port(house):
+    datasource, intake = await house.datasource("k1")
+    socket = datasource._ports[0][0].socket
+    lines, handle = [], socket._received
+    socket.log = _Log(lines)
+
+    def faulty(data, address):
+        if b"bad" in data:
+            raise ZeroDivisionError
+        handle(data, address)
+
+    socket._received = faulty
+    device = house.device(datasource)
+    device.send(n.CON, n.POST, 1, "i/k1", b"bad")
+    assert (await device.post("i/k1", b"good", mid=2)).code == n.CHANGED
+    assert [payload for payload, _ in intake.received] == [b"good"]
+    assert lines == ["a datagram could not be handled"]
