@@ -174,6 +174,7 @@ class Connection(TwistedProtocol):
     def reject(self, payload: bytes, metadata: Metadata, reason: str) -> None:
         """Keep bytes that are no message; of one address, so many a minute."""
         self._listener.counts["faults"] += 1
+        self._listener.faults.note(self.host, f"bytes from {self.host} are no message: {reason}")
         if self._listener.kept.take(self.host) is not None:
             self.intake.reject(payload, {**self.metadata, **metadata}, reason)
 

@@ -75,6 +75,7 @@ class Listener(Factory):
         self._counted: dict[Connection, str] = {}
         self._refusals = Sampled(context.reactor, context.intake, "refused")
         self.kept = Allowance(context.reactor, KEPT)
+        self.faults = Sampled(context.reactor, context.intake, "malformed", "error")
         self._port: Any = None
         self._closed: list[Deferred[None]] = []
 

@@ -99,6 +99,8 @@ def test_a_frame_over_the_limit_is_kept_and_ends_only_its_connection():
     assert payload == b"x" * 200 and facts["remoteIp"] == "192.0.2.7"
     assert reason == "expected a delimiter within 128 bytes"
     assert bad.is_closed and not good.is_closed and field.lines == [b"fine"]
+    said = "bytes from 192.0.2.7 are no message: expected a delimiter within 128 bytes"
+    assert field.intake.events == [("malformed", said)]
 
 
 def test_a_flood_of_rubbish_is_counted_and_not_all_of_it_kept():
