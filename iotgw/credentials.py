@@ -167,10 +167,13 @@ class Credentials:
         """The time."""
         return self._now_ms()
 
-    def is_good(self, grant: Grant) -> bool:
-        """Whether a credential is still there and enabled, and still has the secret of a grant."""
+    def is_good(self, grant: Grant, name: str) -> bool:
+        """Whether a credential still gives this to who goes by ``name``: it is there and enabled, and has the
+        secret and the device of the grant."""
         held = self._held.get(grant.credential)
         if held is None or not held.spec.enabled or held.tenant != grant.tenant:
+            return False
+        if (held.spec.device or name) != grant.device:
             return False
         return not grant.key or any(digest(secret) == grant.key for secret, _, _ in held.secrets)
 

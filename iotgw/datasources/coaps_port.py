@@ -150,10 +150,17 @@ class CoapsPort(CoapPort):
         self.profiles.reread(self._event)
 
     def _end_revoked(self) -> None:
-        def is_over(identity: Identity) -> bool:
-            return identity.grant is not None and not self._credentials.is_good(identity.grant)
+        of_tenant = self._credentials.of(self.tenant)
 
-        ended = self.layer.end_identities(is_over, "its credential was revoked")
+        def is_over(identity: Identity) -> bool:
+            if identity.grant is not None:
+                return not self._credentials.is_good(identity.grant, identity.name)
+            if identity.type != "x509":
+                return False
+            since = of_tenant.x509(identity.name, identity.fingerprint)
+            return since is not None  # it has come in by its certificate alone, and may be another now
+
+        ended = self.layer.end_identities(is_over, "its credential was changed or revoked")
         if ended:
             self._event("dtls-revoked", f"{ended} sessions ended: their credential was changed or revoked")
 

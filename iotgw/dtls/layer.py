@@ -34,8 +34,10 @@ from iotgw.wire.dtls.record import (
 Received = list[tuple[Session, bytes]]
 
 _HANDSHAKE_FAILURE, _PROTOCOL_VERSION = 40, 70
-_TOLD_PEERS = 1024
+_TOLD_HOSTS = 1024
+_TOLD_REASONS = 10
 _TOLD_FOR = 60.0
+_LONGEST_REASON = 300  # a certificate's subject is as long as its maker likes
 
 
 class Profiles(Protocol):
@@ -55,7 +57,7 @@ class DtlsLayer:
     """Sessions of one listener.
 
     ``transmit(datagram, address)`` sends; ``event(type, message, severity, **detail)`` hears of what a person
-    may want to know, at most once a minute per peer and type; ``closed(session, reason)`` of each session's
+    may want to know: of one host each reason once a minute, and ten reasons at most; ``closed(session, reason)`` of each session's
     end. ``secret`` is 32 random bytes for cookies. ``counters`` counts what happened, by name.
     """
 
@@ -79,7 +81,7 @@ class DtlsLayer:
         self._engine = engine
         self._sessions = SessionTable(by_host=settings.address_change > 0)
         self._handshakes: OrderedDict[Address, Handshake] = OrderedDict()
-        self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._told: OrderedDict[str, tuple[float, set[str]]] = OrderedDict()
         self._serial = 0
         self.counters: Counter[str] = Counter()
         self.route: Callable[[bytes], Session | None] | None = None
@@ -313,14 +315,18 @@ class DtlsLayer:
         self._closed(session, reason)
 
     def _tell(self, address: Address, reason: str, now: float, **detail: Any) -> None:
-        key = (address[0], reason)
-        if self._told.get(key, now) > now:
+        host, reason = address[0], reason[:_LONGEST_REASON]
+        until, reasons = self._told.get(host, (0.0, set[str]()))
+        if now >= until:
+            until, reasons = now + _TOLD_FOR, set()
+        if reason in reasons or len(reasons) >= _TOLD_REASONS:
             return
-        self._told[key] = now + _TOLD_FOR
-        self._told.move_to_end(key)
-        if len(self._told) > _TOLD_PEERS:
+        reasons.add(reason)
+        self._told[host] = until, reasons
+        self._told.move_to_end(host)
+        if len(self._told) > _TOLD_HOSTS:
             self._told.popitem(last=False)
-        peer = f"{address[0]}:{address[1]}"
+        peer = f"{host}:{address[1]}"
         self._event("dtls-handshake-failed", f"{peer}: {reason}", "warning", peer=peer, **detail)
 
     # --- for people -------------------------------------------------------------------------------

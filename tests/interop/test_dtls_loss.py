@@ -13,7 +13,7 @@ from tests.dtls_peer import CCM8, Client, Link
 
 CLIENTS = 100
 PATIENCE = 90.0
-STARTS_OVER = 12.0
+STARTS_OVER = 8.0
 """Seconds after which a device gives a handshake up and begins anew; OpenSSL has sent each flight four times."""
 
 

@@ -149,6 +149,8 @@ class TestRevoking:
             (lambda r: r.put("meter", secrets=[one("key-2")]), False),
             (lambda r: r.put("meter", secrets=[one("key-2"), one()]), True),
             (lambda r: r.put("meter", secrets=[one()], description="x"), True),
+            (lambda r: r.put("meter", secrets=[one()], device="another"), False),
+            (lambda r: r.put("meter", secrets=[one()], device="meter"), True),
             (lambda r: r.put("other", secrets=[one()]), True),
         ],
     )
@@ -158,7 +160,7 @@ class TestRevoking:
         registry.put("meter", secrets=[one()])
         grant = self.grant(credentials)
         told = []
-        credentials.watch(lambda: told.append(credentials.is_good(grant)))
+        credentials.watch(lambda: told.append(credentials.is_good(grant, "meter")))
         change(registry)
         assert told == [is_good]
 

@@ -200,6 +200,20 @@ class TestSharingAPort:
         assert "alert" in late.client.error
 
     @pytest_twisted.ensureDeferred
+    async def test_a_device_that_came_by_its_certificate_can_be_barred(self, house, device, anchors):
+        (first, _), (one, _) = anchors
+        await house.open("a", dtls=one)
+        meter = device(house.port(), Client(certificate=first.issue("m1"), ciphers=GCM))
+        assert (await meter.post("i/a")).code == n.CHANGED
+        house.registry.put("other", type="x509", identity="m2", enabled=False)
+        assert len(house.port().sessions()) == 1
+        house.registry.put("barred", type="x509", identity="m1", enabled=False)
+        assert house.port().sessions() == []
+        again = device(house.port(), Client(certificate=first.issue("m1"), ciphers=GCM))
+        await again.until(lambda: again.client.error)
+        assert "alert" in again.client.error
+
+    @pytest_twisted.ensureDeferred
     async def test_other_settings_or_another_tenant_need_a_port_of_their_own(self, house):
         number = house_port()
         await house.open("a", securePort=number)
