@@ -42,6 +42,8 @@ class Backlog:
         self.known: set[int] = set()
         self._known_until = 0
         self._fed = 0
+        self._begun = False
+        """Until the first `count`, live records are left to it: it goes through all of the stream."""
         self._counting = False
         self._counted_by: list[Deferred[None]] = []
         self.tail: Tail[TelemetryRecord] = Tail(journal.read_telemetry, position, CAPACITY, ready)
@@ -49,7 +51,7 @@ class Backlog:
     def feed(self, records: Sequence[TelemetryRecord]) -> None:
         """Live records, durable, in order."""
         self._fed = records[-1].seq
-        if not self._counting:
+        if self._begun and not self._counting:
             self._count(records)
         self.tail.offer(records)
 
@@ -121,6 +123,7 @@ class Backlog:
 
     def count(self) -> Deferred[None]:
         """Count what the journal holds beyond what was counted; fires when done."""
+        self._begun = True
         if not self._counting:
             if self._accounts.counted >= self.last:
                 return succeed(None)

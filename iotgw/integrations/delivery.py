@@ -188,9 +188,9 @@ class DeliveryService:
         match = route(spec.route, tenant, self._datasource_name)
         self._journal.hold(id_, spec.queue.max_age)
         outbox = Outbox(id_, self._journal, self._reactor, cursor, counters, spec, match, tell)
+        outbox.flush()  # its place in the stream is kept from now on: reading parked records waits for that
         entry = Entry(name, tenant, spec, outbox, Upkeep(outbox, tell), None, outbox.load())
         self._entries[id_] = entry
-        outbox.dirty()
         return entry
 
     def _reorder(self, entry: Entry, tell: Callable[..., None], old: Any) -> Any:

@@ -380,6 +380,23 @@ def test_the_backlog_is_counted_after_a_restart():
     assert after.accounts()["queued"] == 5
 
 
+def test_records_that_come_while_parked_ones_are_still_being_found_count_once():
+    world = World()
+    world.service.pause("i1")
+    world.store(*"abc")
+    world.clock.advance(1)
+    world.store(*"de", feed=False)
+    world.journal.slow = []
+    after = world.crash()
+    after.store(*"fg")
+    for found, rows in world.journal.slow:
+        found.callback(rows)
+    world.journal.slow = None
+    assert after.accounts()["queued"] == 7
+    after.target.answer_all()
+    assert after.accounts()["delivered"] == 7
+
+
 def test_parked_records_survive_a_restart_in_order():
     world = World(says=lambda records: Retry("no", after=50) if records[0].device_name == "a" else DELIVERED)
     world.store("a", "b", "a", "a")

@@ -1,0 +1,112 @@
+"""A journal with deliveries to an HTTP server, in a process that can be killed:
+
+    python -m tests.interop.delivery_child DIR URL COUNT
+
+Each message of ``COUNT`` goes through the real journal; what a killed process left is gone on with. Prints
+the accounts as JSON when everything is delivered.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from twisted.internet import defer, reactor, task
+
+from iotgw.extension import Types
+from iotgw.integrations.delivery import DeliveryService
+from iotgw.integrations.http import HttpType
+from iotgw.model import IntegrationSpec, Outcome, Output, RetrySpec, State, Uplink
+from iotgw.store.journal import Journal
+from tests.unit.integrations.worlds import Events
+
+DEVICES = 7
+
+
+class Intake:
+    def __init__(self, journal):
+        self.journal = journal
+        self.service = None
+        self.durable = 0
+
+    def stored(self, entries):
+        self.settle([stored for stored, _ in entries])
+
+    def settle(self, uplinks):
+        if not uplinks:
+            return
+        outcomes = []
+        for stored in uplinks:
+            n = int(stored.uplink.payload)
+            name = f"dev-{n % DEVICES}"
+            body = json.dumps(
+                {"deviceName": name, "deviceType": "t", "attributes": {},
+                 "telemetry": [{"ts": 1, "values": {"n": n}}]},
+                separators=(",", ":"),
+            ).encode()  # fmt: skip
+            output = Output(name, "t", body)
+            at = stored.uplink.received_ms
+            outcomes.append(Outcome(stored.seq, State.CONVERTED, "c/1", (output,), received_ms=at))
+        self.journal.settle("ds", uplinks[-1].seq, outcomes)
+
+    def settled(self, outcomes, records):
+        self.durable += len(records)
+        if self.service is not None:
+            self.service.feed(records)
+
+    def refused(self, entries, reason):
+        raise SystemExit(reason)
+
+    def room_again(self):
+        pass
+
+
+async def main(directory, url, count):
+    journal = Journal(reactor, Path(directory) / "journal.db")
+    intake = Intake(journal)
+    await journal.start(intake)
+    types = Types("iotgw.none", reactor, [HttpType])
+    service = DeliveryService(journal, types, reactor, Events(), lambda id_: "source")
+    service.start()
+    retry = RetrySpec(initial=0.05, cap=0.2)
+    spec = IntegrationSpec(name="out", type="http", configuration={"url": url, "concurrency": 4}, retry=retry)
+    if not journal.integrations():
+        await service.apply("out", "out", "default", spec)
+    intake.service = service
+    # what the last process stored and didn't convert
+    cursor = journal.conversion_cursors().get("ds", 0)
+    while left := await journal.read_uplinks("ds", cursor, 500):
+        intake.settle(left)
+        cursor = left[-1].seq
+    if journal.integrations():
+        await service.apply("out", "out", "default", spec)
+    marker = Path(directory) / "sent"
+    n = int(marker.read_text()) if marker.exists() else 0
+    while n < count:
+        marker.with_suffix(".new").write_text(str(n + 10))
+        marker.with_suffix(".new").replace(marker)  # a number may be left out, none is used twice
+        for number in range(n, min(n + 10, count)):
+            journal.append(
+                Uplink("default", "ds", int(reactor.seconds() * 1000), b"%d" % number, b"{}"), None
+            )
+        n += 10
+        await task.deferLater(reactor, 0.004)
+    outbox = service.entry("out").outbox
+    while True:
+        stats = service.stats("out")
+        if not stats["balanced"]:
+            raise SystemExit(f"not balanced: {stats}")
+        if outbox.backlog.settled() and not stats["waiting"] and not stats["inflight"]:
+            break
+        await task.deferLater(reactor, 0.05)
+    records = await journal.read_telemetry(0, 1_000_000)
+    await service.stop()
+    await journal.stop()
+    print(
+        json.dumps(
+            {"stats": stats, "records": [json.loads(r.body)["telemetry"][0]["values"]["n"] for r in records]}
+        )
+    )
+
+
+if __name__ == "__main__":
+    task.react(lambda _: defer.ensureDeferred(main(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
