@@ -28,13 +28,16 @@ class Answers:
     """The answers that are due.
 
     ``downlinks`` is an `iotgw.interfaces.IDownlinks`, ``clock`` an IReactorTime, ``name(seq)`` an uplink's
-    name outside.
+    name outside, ``tell(reply, answer)`` calls a reply whatever that does.
     """
 
-    def __init__(self, downlinks: Any, clock: Any, name: Callable[[int], str]) -> None:
+    def __init__(
+        self, downlinks: Any, clock: Any, name: Callable[[int], str], tell: Callable[[Reply, Answer], None]
+    ) -> None:
         self._downlinks = downlinks
         self._clock = clock
         self._name = name
+        self._tell = tell
         self._waiting: dict[int, tuple[Any, Reply, str | None, float]] = {}
         """Who is answered after the conversion, by position; at the latest at a time."""
         self._sweep: Any = None
@@ -78,6 +81,13 @@ class Answers:
                 device = next(has_items, "")
             self._answer(intake, reply, outcome.seq, device, Status.FAILED if failed else Status.STORED)
 
+    def removed(self, intake: Any) -> None:
+        """A datasource was deleted: who waits for its converter is told what is certain."""
+        for seq, (waiting, reply, _, _) in list(self._waiting.items()):
+            if waiting is intake:
+                del self._waiting[seq]
+                self._tell(reply, Answer(Status.STORED, self._name(seq)))
+
     def stop(self) -> None:
         """Nobody waits any more."""
         if self._sweep is not None:
@@ -115,10 +125,10 @@ class Answers:
     def _answer(self, intake: Any, reply: Reply, seq: int, device: str, status: Status) -> None:
         name = self._name(seq)
         if not device or not self._downlinks.waiting(intake.tenant, device):
-            reply(Answer(status, name))
+            self._tell(reply, Answer(status, name))
             return
 
         def with_downlinks(items: tuple[Downlink, ...]) -> None:
-            reply(Answer(status, name, 0.0, items))
+            self._tell(reply, Answer(status, name, 0.0, items))
 
         self._downlinks.take(intake.tenant, device, intake.id, {}, 1, with_downlinks)

@@ -31,6 +31,8 @@ from iotgw.model import (
     Uplink,
 )
 
+LOOK_FOR_ROOM = 0.5
+"""Seconds between two looks for room while streams wait for it."""
 RETRY_AFTER = 5.0
 """Seconds after which a device that was told BUSY may try again."""
 
@@ -75,7 +77,7 @@ class Gateway:
         self.max_payload = max_payload
         self.busy = Answer(Status.BUSY, retry_after=RETRY_AFTER)
         self._running: dict[str, RunningDatasource] = {}
-        self._answers = Answers(downlinks, reactor, self.message_id)
+        self._answers = Answers(downlinks, reactor, self.message_id, self._tell)
         self._when_room: list[Callable[[], None]] = []
         self._stopping = False
 
@@ -94,8 +96,10 @@ class Gateway:
         """Call back once when there is room; at once if there is."""
         if self.room:
             callback()
-        else:
-            self._when_room.append(callback)
+            return
+        self._when_room.append(callback)
+        if len(self._when_room) == 1:
+            self.reactor.callLater(LOOK_FOR_ROOM, self._look_for_room)
 
     def event(
         self,
@@ -134,12 +138,19 @@ class Gateway:
             group.append(stored)
             intake = running[source].intake if source in running else None
             if intake is None or (intake.spec.reply == "stored" and not is_anything_waiting):
-                answer(Answer(Status.STORED, f"{epoch}-{stored.seq}"))
+                self._tell(answer, Answer(Status.STORED, f"{epoch}-{stored.seq}"))
             else:
                 self._answers.stored(intake, stored.seq, answer, identity)
         for source, uplinks in by_datasource.items():
             if source in running:
                 running[source].intake.stored(uplinks)
+
+    def _tell(self, callback: Callable[..., None], *what: Any) -> None:
+        """Call a datasource back; its fault is its own, and keeps nobody else from being told."""
+        try:
+            callback(*what)
+        except Exception:
+            self._log.failure("a datasource failed when it was told of an uplink")
 
     def refused(self, entries: list[tuple[Uplink, Any]], reason: str) -> None:
         """The journal could not take these: nobody is told that they were received."""
@@ -148,7 +159,7 @@ class Gateway:
             running = self._running.get(uplink.datasource)
             if running is not None:
                 running.intake.counts["refused"] += 1
-            answer(self.busy)
+            self._tell(answer, self.busy)
 
     def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
         """Outcomes are durable: deliver what came of them, answer who waited."""
@@ -158,10 +169,17 @@ class Gateway:
         self._answers.settled(outcomes)
 
     def room_again(self) -> None:
-        """There is room: let the streams go on."""
-        waiting, self._when_room = self._when_room, []
-        for callback in waiting:
-            callback()
+        """There may be room: let the streams go on."""
+        if self.room:
+            waiting, self._when_room = self._when_room, []
+            for callback in waiting:
+                self._tell(callback)
+
+    def _look_for_room(self) -> None:
+        """An integration that had too much says nothing when it has less: look again while somebody waits."""
+        self.room_again()
+        if self._when_room and not self._stopping:
+            self.reactor.callLater(LOOK_FOR_ROOM, self._look_for_room)
 
     # --- datasources come and go ---
 
@@ -213,6 +231,7 @@ class Gateway:
             await running.close()
             self._running.pop(id, None)
             running.intake.remove()
+            self._answers.removed(running.intake)
 
     # --- for the API ---
 

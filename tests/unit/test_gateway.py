@@ -263,9 +263,21 @@ async def test_without_room_nothing_is_taken_and_the_device_hears_it(world):
     world.intake().when_room(lambda: again.append(1))
     assert not again
     world.fed.has_room = True
-    world.gateway.room_again()
-    assert again == [1]
+    await world.until(lambda: again == [1])
     assert (await world.send(document("d"))).status is Status.STORED
+
+
+@asynchronous
+async def test_a_datasource_that_fails_to_answer_keeps_nobody_from_being_told(world):
+    await world.datasource()
+
+    def fails(answer):
+        raise ValueError("a fault of the datasource")
+
+    world.intake().receive(document("a"), {}, fails)
+    answer = await world.send(document("b"))
+    assert answer.status is Status.STORED
+    await world.until(lambda: len(world.fed.records) == 2)
 
 
 @asynchronous
