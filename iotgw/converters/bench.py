@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import OrderedDict
 from typing import Any
@@ -68,6 +69,8 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
 
 def _engine_for(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -> tuple[str, Engine]:
     wanted = list(engines) if spec.engine == "auto" else [spec.engine]
+    if len(wanted) > 1 and (pattern := _only_in_quickjs(engines)) and pattern.search(spec.script):
+        wanted = ["quickjs"]
     error: ConversionError | None = None
     for name in wanted:
         if name not in engines:
@@ -89,6 +92,30 @@ def _engine_for(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -
             f"use the JavaScript form of the converter ({_place(error)})",
         )
     raise LoadFailed(error)
+
+
+def _only_in_quickjs(engines: Engines) -> re.Pattern[str] | None:
+    """What finds built-ins in a script that Duktape, with what the runtime adds, does not have.
+
+    A script may compile in Duktape and then miss ``BigInt`` or ``codePointAt``. A name too many does no
+    harm: QuickJS runs whatever Duktape runs.
+    """
+    if "pattern" not in _cache:
+        duktape, quickjs = (
+            json.loads(engines[name](1.0, HEAP).call("names", "")) for name in ("duktape", "quickjs")
+        )
+        known = {*duktape["members"], *duktape["globals"], *_COMMON}
+        members = sorted(set(quickjs["members"]) - known)
+        globals_ = sorted(set(quickjs["globals"]) - known)
+        _cache["pattern"] = re.compile(
+            rf"\.\s*(?:{'|'.join(map(re.escape, members))})\s*\(|(?<![\w$.])(?:{'|'.join(globals_)})(?![\w$])"
+        )
+    return _cache["pattern"]
+
+
+_cache: dict[str, re.Pattern[str]] = {}
+_COMMON = ("next", "return", "throw", "add", "raw")
+"""Names that scripts give to their own functions."""
 
 
 def _columned(error: ConversionError, script: str, engines: Engines) -> ConversionError:

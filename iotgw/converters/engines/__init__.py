@@ -44,12 +44,12 @@ def source() -> str:
         "(function () {\n'use strict';\nvar globalThis = (0, eval)('this');\n" + code + "\n"
         "globalThis.__iotgw_run = run; globalThis.__iotgw_load = load; globalThis.__iotgw_ascii = ascii;\n"
         "globalThis.__iotgw_program = program; globalThis.__iotgw_compile = compile;\n"
-        "globalThis.__iotgw_mark = mark;\n"
+        "globalThis.__iotgw_mark = mark; globalThis.__iotgw_names = names;\n"
         "})();"
     )
 
 
-ENTRIES = ("run", "load", "ascii", "program", "compile", "mark")
+ENTRIES = ("run", "load", "ascii", "program", "compile", "mark", "names")
 
 
 def available() -> dict[str, Callable[[float, int], Engine]]:

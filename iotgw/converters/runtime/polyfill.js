@@ -107,6 +107,8 @@ fill(String.prototype, 'padStart', function (length, filler) { return pad(this, 
 fill(String.prototype, 'padEnd', function (length, filler) { return this + pad(this, length, filler); });
 fill(String.prototype, 'trimStart', function () { return this.replace(/^\s+/, ''); });
 fill(String.prototype, 'trimEnd', function () { return this.replace(/\s+$/, ''); });
+fill(String.prototype, 'trimLeft', String.prototype.trimStart);
+fill(String.prototype, 'trimRight', String.prototype.trimEnd);
 fill(String.prototype, 'at', function (index) {
   index = whole(index);
   return this.charAt(index < 0 ? this.length + index : index) || undefined;

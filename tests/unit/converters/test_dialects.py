@@ -49,6 +49,17 @@ async def test_ts013_data_is_telemetry_of_the_device_that_the_metadata_names(ser
 
 @BOTH
 @ensureDeferred
+async def test_strict_scripts_and_exported_functions_are_found(service, engine):
+    strict = "'use strict';\nfunction decodeUplink(input) { return {data: {a: input.bytes[0]}}; }"
+    exported = "exports.decodeUplink = function (input) { return {data: {a: input.bytes[0]}}; };"
+    in_a_module = "module.exports = {decodeUplink: function (input) { return {data: {a: input.bytes[0]}}; }};"
+    for script in (strict, exported, in_a_module):
+        assert (await service.compile(ConverterSpec(name="x", script=script, engine=engine)))[0] == "ts013"
+        assert only(await run(service, script, "ts013", engine))["telemetry"][0]["values"] == {"a": 1}
+
+
+@BOTH
+@ensureDeferred
 async def test_ts013_errors_fail_the_message(service, engine):
     made = await run(
         service, "function decodeUplink() { return {errors: ['bad', 'worse']}; }", "ts013", engine

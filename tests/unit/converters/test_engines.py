@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from iotgw.converters.bench import compile_
-from iotgw.converters.engines import Stopped, available
+from iotgw.converters.engines import FAR, Stopped, available, source
+from iotgw.converters.library import catalogue
 from iotgw.converters.options import read
 from iotgw.converters.script import HEAP, load
 from iotgw.errors import SettingsError
@@ -60,6 +61,23 @@ def test_quickjs_alone_takes_what_duktape_would_have_taken():
         "expected one of quickjs here, got 'duktape'"
         in compiled("return {};", alone, engine="duktape")["problem"]
     )
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "return {v: Number(BigInt(5))};",
+        "return {v: [3, 1].toSorted()};",
+        "return {v: Object.hasOwn({}, 'a')};",
+    ],
+)
+def test_a_script_that_compiles_in_duktape_but_needs_more_gets_quickjs(script):
+    assert compiled(script)["engine"] == "quickjs"
+
+
+@pytest.mark.parametrize("bundled", catalogue())
+def test_the_library_runs_in_duktape(bundled):
+    assert compiled(catalogue()[bundled].script)["engine"] == "duktape"
 
 
 def test_an_engine_set_by_hand_must_take_the_script():
@@ -124,6 +142,12 @@ def test_a_wrong_option_is_refused_with_its_path(option):
         ("float32BE([0x41, 0x20, 0, 0]) + float32LE([9, 0, 0, 0x20, 0x41], 1)", 20),
         ("new TextDecoder().decode(new Uint8Array([104, 105]))", "hi"),
         ("payload.slice(1).concat([4])", [2, 3, 4]),
+        ("Buffer.from(payload).readUInt16BE(1) + Buffer.from('ff7f', 'hex').readInt16LE(0)", 0x0203 + 0x7FFF),
+        ("Buffer.from('AQID', 'base64').toString('hex') + Buffer.from('é').toString('base64')", "010203w6k="),
+        ("Buffer.from([0, 0, 128, 63]).readFloatLE(0) + Buffer.concat([Buffer.from([1]), Buffer.alloc(2)]).length", 4),
+        ("Buffer.from([104, 105, 33]).slice(0, 2).toString() + Buffer.isBuffer(Buffer.alloc(1)) + Buffer.isBuffer([])", "hitruefalse"),
+        ("(function () { var b = Buffer.alloc(4); b.writeInt32BE(-2, 0); return b.toJSON().data; })()", [255, 255, 255, 254]),
+        ("' a'.trimLeft() + 'b '.trimRight()", "ab"),
         ("(function () { return typeof this; })()", "object"),
     ],
 )  # fmt: skip
@@ -138,6 +162,10 @@ def test_a_function_of_the_script_wins_over_the_built_in(engine):
     )
     script.convert(b"", b"{}", 1)
     assert script.last == {"v": "mine"}
+
+
+def test_the_runtime_ends_above_the_lines_of_scripts():
+    assert source().count("\n") < FAR
 
 
 @BOTH
