@@ -222,7 +222,8 @@ class Counters(Struct, frozen=True):
     """The accounts of an integration: ``queued = delivered + expired + dropped + dead + what is open``.
 
     ``counted`` is the position up to which ``queued`` has counted, ``since`` the one that the integration
-    began after, ``waiting_bytes`` the size of what is open.
+    began after, ``waiting_bytes`` the size of what is open. ``lost`` are the newest ranges of positions that
+    ended undelivered: first, last, outcome.
     """
 
     queued: int = 0
@@ -233,6 +234,7 @@ class Counters(Struct, frozen=True):
     counted: int = 0
     since: int = 0
     waiting_bytes: int = 0
+    lost: list[tuple[int, int, str]] = []
 
 
 class Progress(Struct, frozen=True):

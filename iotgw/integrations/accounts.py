@@ -9,6 +9,8 @@ from iotgw.model import Counters
 
 DELIVERED = "delivered"
 EXPIRED = "expired"
+RANGES = 200
+"""How many ranges of lost positions are known."""
 TRIMMED = "trimmed"
 """Reason for what the journal let go before it was this integration's turn."""
 
@@ -33,6 +35,9 @@ class Accounts:
         """Records that failed, or wait behind one that did, with a row of their own."""
         self.in_stream = 0
         """Records that wait in the journal's stream, not yet taken."""
+        self._lost = list(counters.lost)
+        self._highest = 0
+        """The last position that was delivered."""
         self._ahead: dict[int, tuple[str, int]] = {}
 
     def begin(self, parked: int) -> None:
@@ -58,10 +63,25 @@ class Accounts:
         self.waiting_bytes -= size
         if outcome == DELIVERED:
             self.delivered += 1
-        elif outcome == EXPIRED:
+            self._highest = max(self._highest, seq)
+            return
+        if outcome == EXPIRED:
             self.expired += 1
         else:
             self.drop(outcome, 1)
+        self._lose(seq, outcome)
+
+    def _lose(self, seq: int, outcome: str) -> None:
+        lost = self._lost
+        if lost and lost[-1][2] == outcome and self._highest < lost[-1][1] < seq:
+            lost[-1] = (lost[-1][0], seq, outcome)
+        else:
+            lost.append((seq, seq, outcome))
+            del lost[:-RANGES]
+
+    def lost_as(self, seq: int) -> str | None:
+        """How a record ended that was not delivered, as far back as is known."""
+        return next((outcome for first, last, outcome in reversed(self._lost) if first <= seq <= last), None)
 
     def bury(self, size: int) -> None:
         """A record became a dead letter; its row says so, so that it isn't met again."""
@@ -100,7 +120,8 @@ class Accounts:
             else:
                 dropped[outcome] -= 1
         return Counters(
-            self.queued, delivered, expired, self.dead, dropped, self.counted, self.since, waiting_bytes
+            self.queued, delivered, expired, self.dead, dropped, self.counted, self.since, waiting_bytes,
+            list(self._lost),
         )  # fmt: skip
 
     @property

@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from iotgw.errors import NotFound, SettingsError
 from iotgw.extension import IntegrationContext, Types, convert
+from iotgw.integrations.accounts import EXPIRED
 from iotgw.integrations.outbox import Outbox
 from iotgw.integrations.route import route
 from iotgw.integrations.upkeep import Upkeep
@@ -314,6 +315,9 @@ class DeliveryService:
                 return Delivery(
                     entry.name, DeliveryState(row.state).name.lower(), row.attempts, row.error or None
                 )
+            outcome = outbox.accounts.lost_as(seq)
+            if outcome is not None:
+                return Delivery(entry.name, "expired" if outcome == EXPIRED else "dropped", 0, outcome)
             return Delivery(entry.name, "delivered", 1, None)
 
         return self._journal.read_parked(id_, None, seq - 1, 1).addCallback(found)

@@ -566,6 +566,33 @@ def test_the_state_of_a_delivery():
     assert states(1) == [("one", "delivered", 1, None)]
 
 
+def test_a_message_that_was_dropped_or_expired_is_not_called_delivered():
+    from iotgw.model import Message, State
+
+    def state(world, seq):
+        message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
+        return fired(world.service.deliveries(message))[0].state
+
+    world = World(says=delivered, queue=queue(max_age=60))
+    world.store("a")
+    world.service.pause("i1")
+    world.store("b", "c")
+    fired(world.service.purge("i1"))
+    world.store("d")
+    world.clock.advance(70)
+    world.service.resume("i1")
+    world.store("e")
+    world.clock.advance(1)
+    assert [state(world, seq) for seq in range(1, 6)] == [
+        "delivered",
+        "dropped",
+        "dropped",
+        "expired",
+        "delivered",
+    ]
+    assert [state(world.crash(), seq) for seq in range(1, 6)][1:4] == ["dropped", "dropped", "expired"]
+
+
 def test_a_test_message_is_outside_of_all_accounts():
     world = World(says=delivered)
     result = fired(world.service.test("i1"))
