@@ -26,7 +26,7 @@ SHAPES = 100_000
 
 _ROWS = sqlite.Rows(
     "device",
-    "id, tenant, name, type, datasource, first_ms, last_ms, attributes, telemetry, times",
+    "tenant, name, id, type, datasource, first_ms, last_ms, attributes, telemetry, times",
     tail="ON CONFLICT (id) DO UPDATE SET type = excluded.type, datasource = excluded.datasource, "
     "first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms), "
     "attributes = excluded.attributes, telemetry = excluded.telemetry, times = excluded.times",
@@ -113,7 +113,7 @@ class DeviceRows:
             state = changes[key]
             id = ids.get(key)
             values += (
-                id, *key, state.type, state.datasource, state.first_ms, state.last_ms, *state.encoded(),
+                *key, id, state.type, state.datasource, state.first_ms, state.last_ms, *state.encoded(),
             )  # fmt: skip
             if id is not None:
                 shapes[key] = _Shape(id, _keys(state), max(state.times.values(), default=0))
