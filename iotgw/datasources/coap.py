@@ -18,7 +18,7 @@ from iotgw.credentials import Credentials
 from iotgw.datasources.coap_downlink import SEGMENT, DownlinkResource, push, remote_of
 from iotgw.datasources.coap_port import CoapPort
 from iotgw.datasources.coap_security import IdentityGuard, SecureUplinkResource, fitting_block
-from iotgw.datasources.coap_uplink import UplinkResource
+from iotgw.datasources.coap_uplink import AS_IT_IS, Reading, UplinkResource
 from iotgw.datasources.coaps_port import CoapsPort
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.errors import SettingsError
@@ -226,6 +226,8 @@ class CoapType:
 class CoapDatasource:
     """Uplinks under one routing key."""
 
+    reading: Reading = AS_IT_IS
+
     def __init__(self, type_: CoapType, settings: CoapSettings, context: DatasourceContext) -> None:
         self.settings = settings
         self.context = context
@@ -284,9 +286,10 @@ class CoapDatasource:
         secure = metadata.get("identityType", "none") != "none"
         for port, _ in self._ports:
             if isinstance(port, CoapsPort) is secure and (remote := remote_of(port, metadata)) is not None:
-                path = parse_path(self.settings.downlink_path)
+                path, identity = parse_path(self.settings.downlink_path), str(metadata.get("identity", ""))
                 for downlink in downlinks:
-                    push(port, self.context.intake, self._policy(port), path, remote, downlink)
+                    content = self.reading.downlink(downlink, identity)
+                    push(port, self.context.intake, self._policy(port), path, remote, downlink, content)
                 return
         for downlink in downlinks:
             self.context.intake.downlink_lost(downlink, "the device's session has ended")

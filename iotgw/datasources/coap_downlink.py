@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 from iotgw.datasources.coap_port import CoapPort
-from iotgw.datasources.coap_uplink import content_format
 from iotgw.model import Downlink, Metadata
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
@@ -27,13 +26,20 @@ MAX_PENDING = 100
 
 
 def push(
-    port: CoapPort, intake: Any, policy: Policy, path: Path, remote: Hashable, downlink: Downlink
+    port: CoapPort,
+    intake: Any,
+    policy: Policy,
+    path: Path,
+    remote: Hashable,
+    downlink: Downlink,
+    content: Message,
 ) -> None:
-    """Send a downlink as a confirmable POST to ``path`` of a peer, and tell the intake what became of it."""
+    """Send a downlink as a confirmable POST to ``path`` of a peer, and tell the intake what became of it.
+    ``content`` is the response that would carry it."""
     segments = [(n.URI_PATH, segment) for segment in path]
-    request = Message(
-        n.POST, downlink.payload, options(*segments, (n.CONTENT_FORMAT, content_format(downlink)))
-    )
+    form = content.options.get_uint(n.CONTENT_FORMAT)
+    forms = [] if form is None else [(n.CONTENT_FORMAT, form)]
+    request = Message(n.POST, content.payload, options(*segments, *forms))
 
     def answered(response: Message) -> None:
         if response.code >= n.BAD_REQUEST:

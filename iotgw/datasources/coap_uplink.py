@@ -34,8 +34,8 @@ class Reading:
         """The payload as converters get it; may add to ``metadata``. Raises ValueError when it is no message."""
         return payload
 
-    def downlink(self, item: Downlink) -> Message:
-        """The response that carries a downlink."""
+    def downlink(self, item: Downlink, identity: str) -> Message:
+        """The response that carries a downlink to the device with this identity."""
         return Message(n.CHANGED, item.payload, options((n.CONTENT_FORMAT, content_format(item))))
 
 
@@ -84,7 +84,9 @@ class UplinkResource(Resource):
         if self.objection is not None and (objection := self.objection(metadata)):
             exchange.reply(error(n.UNAUTHORIZED, objection))
             return
-        self._intake.receive(payload, metadata, partial(self._answered, exchange))
+        self._intake.receive(
+            payload, metadata, partial(self._answered, exchange, metadata.get("identity", ""))
+        )
 
     def _now_ms(self) -> int:
         return int(self._clock.seconds() * 1000)
@@ -105,9 +107,9 @@ class UplinkResource(Resource):
                 self._known[key] = metadata
         return metadata
 
-    def _answered(self, exchange: Exchange, answer: Answer) -> None:
+    def _answered(self, exchange: Exchange, identity: str, answer: Answer) -> None:
         if answer.downlinks:
-            self._reply_with(exchange, answer.downlinks)
+            self._reply_with(exchange, identity, answer.downlinks)
         elif answer.status is Status.STORED:
             exchange.reply(STORED)
         elif answer.status is Status.BUSY:
@@ -120,7 +122,7 @@ class UplinkResource(Resource):
         if exchange.acknowledged:
             self._sent()
 
-    def _reply_with(self, exchange: Exchange, downlinks: tuple[Downlink, ...]) -> None:
+    def _reply_with(self, exchange: Exchange, identity: str, downlinks: tuple[Downlink, ...]) -> None:
         first, *rest = downlinks
         for item in rest:
             self._intake.downlink_lost(item, "a CoAP response carries one downlink")
@@ -128,7 +130,7 @@ class UplinkResource(Resource):
         # tell what a block belongs to once their request has been acknowledged.
         if self._confirm and len(first.payload) <= self.policy.block_size:
             exchange.acknowledge()
-        response = (self.reading or _AS_IT_IS).downlink(first)
+        response = (self.reading or AS_IT_IS).downlink(first, identity)
         self._intake.downlink_sent(first)
         exchange.reply(
             response,
@@ -137,7 +139,7 @@ class UplinkResource(Resource):
         )
 
 
-_AS_IT_IS = Reading()
+AS_IT_IS = Reading()
 
 
 def content_format(downlink: Downlink) -> int:

@@ -63,14 +63,14 @@ class VendorDatasource(CoapDatasource):
 
     def __init__(self, type_: CoapType, settings: Any, context: DatasourceContext, reading: Reading) -> None:
         super().__init__(type_, settings, context)
-        self._reading = reading
+        self.reading = reading
 
     def _make_resources(self, port: CoapPort) -> dict[Path, Resource]:
         return {parse_path(self.settings.path): self._uplink(port)}  # type: ignore[attr-defined]
 
     def _uplink(self, port: CoapPort) -> UplinkResource:
         uplink = super()._uplink(port)
-        uplink.reading = self._reading
+        uplink.reading = self.reading
         return uplink
 
 
@@ -89,9 +89,9 @@ class DraginoReading(Reading):
         metadata |= self._nodes.metadata(frame, received_ms) | proved
         return frame.payload
 
-    def downlink(self, item: Downlink) -> Message:
+    def downlink(self, item: Downlink, identity: str) -> Message:
         """See `Reading.downlink`."""
-        return Message(n.CHANGED, self._nodes.encode(item.device, item))
+        return Message(n.CHANGED, self._nodes.encode(identity or item.device, item))
 
 
 class LobaroReading(Reading):
@@ -112,7 +112,7 @@ class LobaroReading(Reading):
         metadata |= facts
         return payload
 
-    def downlink(self, item: Downlink) -> Message:
+    def downlink(self, item: Downlink, identity: str) -> Message:
         """See `Reading.downlink`."""
         return Message(n.CHANGED, downlink_cbor(item), options((n.CONTENT_FORMAT, n.CBOR)))
 

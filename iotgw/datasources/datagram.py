@@ -77,12 +77,14 @@ class Datagram:
         metadata: Metadata,
         encode: Callable[[Downlink], bytes],
         refused: Callable[[], None] = lambda: None,
+        listens: bool = True,
     ) -> None:
         """Hand it to the gateway; a downlink of its answer goes back as ``encode`` writes it.
 
-        ``refused`` is called when the gateway could not take it.
+        ``refused`` is called when the gateway could not take it; ``listens`` is False for a device that
+        takes no downlink.
         """
-        self._listener.submit(self, payload, {**metadata, **self.metadata}, encode, refused)
+        self._listener.submit(self, payload, {**metadata, **self.metadata}, encode, refused, listens)
 
     def reject(self, reason: str, data: bytes | None = None) -> None:
         """These bytes are no message."""
@@ -175,6 +177,7 @@ class DatagramListener:
         metadata: Metadata,
         encode: Callable[[Downlink], bytes],
         refused: Callable[[], None],
+        listens: bool,
     ) -> None:
         """See `Datagram.submit`."""
         address = datagram.address
@@ -186,7 +189,7 @@ class DatagramListener:
             else:
                 self._answer(address, answer.downlinks, encode)
 
-        self.intake.receive(payload, metadata, answered, datagram.received_ms)
+        self.intake.receive(payload, metadata, answered, datagram.received_ms, listens)
 
     def _answer(
         self, address: Address, downlinks: tuple[Downlink, ...], encode: Callable[[Downlink], bytes]

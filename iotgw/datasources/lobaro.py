@@ -75,7 +75,11 @@ class LobaroUdpDatasource(DatagramListener):
         elif identity:
             facts["device"] = identity
         datagram.submit(
-            datagram.data, facts, downlink_cbor, lambda: self._seen.forget(identity, envelope.counter)
+            datagram.data,
+            facts,
+            downlink_cbor,
+            lambda: self._seen.forget(identity, envelope.counter),
+            listens=self.settings.reply == "cbor",
         )
 
 

@@ -169,7 +169,8 @@ class MqttLink(Protocol):
             if answer.downlinks:
                 self._datasource.publish(facts.get("identity", ""), message.topic, answer.downlinks)
 
-        self._intake.receive(payload, facts, answered)
+        # without a topic for downlinks none may be taken from the queue
+        self._intake.receive(payload, facts, answered, listens=bool(self._settings.downlink_topic))
 
     def _again(self, message: mqtt.Arrived, after: float) -> None:
         if not self._is_open and message.qos:

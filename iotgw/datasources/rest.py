@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,6 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
+from iotgw.datasources import sigfox
 from iotgw.datasources.server_tls import FileContext, ServerTls, TlsFactory
 from iotgw.errors import SettingsError
 from iotgw.extension import DatasourceContext, Secret
@@ -69,6 +71,13 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     split: Annotated[
         Literal["none", "array", "lines"],
         Meta(description="One request is one message, a JSON array of messages, or one message per line."),
+    ] = "none"
+    profile: Annotated[
+        Literal["none", "sigfox"],
+        Meta(
+            description="`sigfox`: bodies are SigFox's callbacks with `device`, `data` and `ack`; a downlink is "
+            "offered when `ack` is true, and delivered when a callback with `infoCode` 0 says so."
+        ),
     ] = "none"
     max_body: Annotated[int, Meta(gt=0, description="Largest body in bytes; beyond, 413.")] = 1 << 20
 
@@ -228,46 +237,66 @@ class Uploads(Resource):
             return _problem(request, 413, f"expected at most {datasource.settings.max_body} bytes")
         try:
             payloads = _payloads(body, datasource.settings.split)
+            is_sigfox = datasource.settings.profile == "sigfox"
+            callbacks = [sigfox.read(payload) if is_sigfox else None for payload in payloads]
         except ValueError as error:
             datasource.context.intake.reject(body, _metadata(request, datasource), str(error))
             return _problem(request, 400, str(error))
-        _Upload(request, datasource, len(payloads)).receive(payloads, _metadata(request, datasource))
+        _Upload(request, datasource).receive(
+            list(zip(payloads, callbacks, strict=True)), _metadata(request, datasource)
+        )
         return NOT_DONE_YET
 
 
 class _Upload:
     """One request under way: answered when all of its messages are."""
 
-    def __init__(self, request: Request, datasource: HttpDatasource, count: int) -> None:
+    def __init__(self, request: Request, datasource: HttpDatasource) -> None:
         self._request = request
-        self._datasource = datasource
-        self._open = count
-        self._answers: list[Answer] = []
+        self._settings = datasource.settings
+        self._intake = datasource.context.intake
+        self._open = 1
+        self._worst = Answer(Status.STORED)
+        self._items: list[tuple[str, Downlink]] = []
         self._gone = False
         request.notifyFinish().addErrback(self._lost)
 
     def _lost(self, failure: Any) -> None:
         self._gone = True
 
-    def receive(self, payloads: list[bytes], metadata: Metadata) -> None:
-        if not payloads:
-            self._finish(Answer(Status.STORED))
-        for payload in payloads:
-            self._datasource.context.intake.receive(payload, metadata, self._answered)
+    def receive(self, messages: list[tuple[bytes, sigfox.Callback | None]], metadata: Metadata) -> None:
+        """Hand the messages to the gateway."""
+        self._open += len(messages)
+        for payload, callback in messages:
+            if callback is None:
+                self._intake.receive(payload, metadata, partial(self._answered, ""))
+            elif callback.info_code is not None:
+                delivered = callback.info_code == sigfox.ACKED
+                self._intake.downlink_confirmed(callback.device, delivered, callback.reason)
+                self._done()
+            else:
+                device = callback.device
+                facts = {**metadata, "identity": device}
+                self._intake.receive(
+                    payload, facts, partial(self._answered, device), listens=callback.listens
+                )
+        self._done()
 
-    def _answered(self, answer: Answer) -> None:
-        self._answers.append(answer)
+    def _answered(self, device: str, answer: Answer) -> None:
+        if not self._worst.message_id or _SEVERITY[answer.status] > _SEVERITY[self._worst.status]:
+            self._worst = answer
+        self._items += [(device, item) for item in answer.downlinks]
+        self._done()
+
+    def _done(self) -> None:
         self._open -= 1
         if not self._open:
-            worst = max(self._answers, key=lambda each: _SEVERITY[each.status])
-            downlinks = tuple(item for each in self._answers for item in each.downlinks)
-            self._finish(Answer(worst.status, worst.message_id, worst.retry_after, downlinks))
+            self._finish(self._worst)
 
     def _finish(self, answer: Answer) -> None:
-        request, intake = self._request, self._datasource.context.intake
+        request = self._request
         if self._gone:
-            for item in answer.downlinks:
-                intake.downlink_lost(item, "the client went away before the answer")
+            self._lose("the client went away before the answer")
             return
         if answer.message_id:
             request.setHeader(b"x-message-id", answer.message_id.encode())
@@ -276,26 +305,45 @@ class _Upload:
             request.write(_problem(request, 503, "the gateway is full; come back later"))
         elif answer.status is Status.TOO_LARGE:
             request.write(_problem(request, 413, "expected a smaller message"))
+        elif self._items:
+            self._write()
         elif answer.status is Status.FAILED:
             request.write(_problem(request, 422, "stored, but its converter failed; see the message"))
-        elif answer.downlinks:
-            self._write(answer.downlinks)
         else:
-            request.setResponseCode(200 if self._datasource.settings.replace_no_content_to_ok else 204)
+            request.setResponseCode(200 if self._settings.replace_no_content_to_ok else 204)
+        self._lose("the answer could not carry it")
         request.finish()
 
-    def _write(self, downlinks: tuple[Downlink, ...]) -> None:
-        first, *rest = downlinks
-        intake = self._datasource.context.intake
-        for item in rest:
-            intake.downlink_lost(item, "an HTTP answer carries one downlink")
-        self._request.setHeader(b"content-type", CONTENT_TYPES[first.content_type])
-        self._request.setHeader(b"x-downlink-id", first.id.encode())
-        self._request.write(first.payload)
-        intake.downlink_sent(first)
-        self._request.notifyFinish().addCallbacks(
-            lambda _: intake.downlink_delivered(first),
-            lambda failure: intake.downlink_lost(first, "the connection closed before the answer was out"),
+    def _lose(self, reason: str) -> None:
+        items, self._items = self._items, []
+        for _, item in items:
+            self._intake.downlink_lost(item, reason)
+
+    def _write(self) -> None:
+        """Send what fits the answer; the rest goes back to the queue."""
+        request, is_offer = self._request, self._settings.profile == "sigfox"
+        if is_offer:
+            fitting = {device: item for device, item in self._items if len(item.payload) == sigfox.PAYLOAD}
+            sent = list(fitting.items())
+        else:
+            sent = self._items[:1]
+        self._items = [each for each in self._items if each not in sent]
+        if not sent:
+            request.setResponseCode(204)
+            self._lose(f"expected {sigfox.PAYLOAD} bytes, as SigFox takes")
+            return
+        first = sent[0][1]
+        request.setHeader(b"content-type", CONTENT_TYPES["JSON" if is_offer else first.content_type])
+        request.setHeader(b"x-downlink-id", first.id.encode())
+        request.write(sigfox.reply(sent) if is_offer else first.payload)
+        for _, item in sent:
+            (self._intake.downlink_offered if is_offer else self._intake.downlink_sent)(item)
+        request.notifyFinish().addCallbacks(
+            lambda _: None if is_offer else self._intake.downlink_delivered(first),
+            lambda failure: [
+                self._intake.downlink_lost(item, "the connection closed before the answer was out")
+                for _, item in sent
+            ],
         )
 
 
