@@ -7,7 +7,7 @@ from pathlib import Path
 
 from measure import Device, certificates, client, iotgw, libcoap
 
-ROUNDS, HANDSHAKES, RECORDS, SESSIONS = 3, 2000, 20_000, 32
+ROUNDS, HANDSHAKES, RECORDS, SESSIONS = 5, 2000, 20_000, 32
 
 
 def handshakes(server, template):

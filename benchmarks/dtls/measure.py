@@ -94,7 +94,7 @@ def client(kind, certificate):
 class Device:
     """A client with a socket, and so a port, of its own; blocking."""
 
-    def __init__(self, client, server, timeout=5.0):
+    def __init__(self, client, server, timeout=1.1):
         self.client, self.path = client, server.path
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.settimeout(timeout)
@@ -104,7 +104,10 @@ class Device:
     def handshake(self):
         self._send(self.client.begin())
         while not self.client.done:
-            self._send(self.client.feed(self.socket.recv(4096)))
+            try:
+                self._send(self.client.feed(self.socket.recv(4096)))
+            except TimeoutError:
+                self._send(self.client.repeat())
             if self.client.error:
                 raise RuntimeError(self.client.error)
         return self
@@ -116,6 +119,7 @@ class Device:
         self._send(self.client.send(message))
 
     def answered(self):
+        self.socket.settimeout(10)
         self.client.feed(self.socket.recv(4096))
         answer = self.client.received.pop()
         assert answer[1] >> 5 == 2, answer
