@@ -5,6 +5,7 @@ import threading
 from collections import defaultdict
 
 from tests.peers.coap import Device
+from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import wait_until
 
 COUNT = 1000
@@ -15,7 +16,8 @@ def payload(number):
     return json.dumps({"deviceName": f"meter-{number % 10}", "deviceType": "meter", "n": number}).encode()
 
 
-def test_a_thousand_messages_sent_while_the_broker_is_away_all_arrive_in_order(gateway, mosquitto):
+def test_a_thousand_messages_sent_while_the_broker_is_away_all_arrive_in_order(gateway, tmp_path):
+    mosquitto = Mosquitto(tmp_path / "mosquitto", persistent=True).start()
     gateway.create(
         "datasources", name="coap", type="coap", routingKey="key", converter="json",
         configuration={"port": gateway.coap_port},
@@ -24,6 +26,8 @@ def test_a_thousand_messages_sent_while_the_broker_is_away_all_arrive_in_order(g
         "integrations", name="broker", type="mqtt",
         configuration={"host": "127.0.0.1", "port": mosquitto.port}, retry={"cap": 2},
     )  # fmt: skip
+    # Its subscription outlives the broker, so that it is there before the first message is.
+    subscriber = mosquitto.subscribe(client_id="reader")
     mosquitto.stop()
     left = threading.Timer(AWAY, lambda: None)
     left.start()
@@ -31,7 +35,7 @@ def test_a_thousand_messages_sent_while_the_broker_is_away_all_arrive_in_order(g
     assert len(device.answered) == COUNT
     left.join()
     mosquitto.start()
-    with mosquitto.subscribe() as subscriber:
+    with mosquitto, subscriber:
         wait_until(lambda: len(subscriber.messages) >= COUNT, 60, f"{COUNT} messages at the broker")
         order = defaultdict(list)
         for document in subscriber.documents:
