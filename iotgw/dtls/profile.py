@@ -82,16 +82,20 @@ class Profile:
 
 
 class PskProfile(Profile):
-    """Peers that prove a pre-shared key (RFC 4279)."""
+    """Peers that prove a pre-shared key (RFC 4279). ``several()`` says whether an identity may have more than
+    one."""
 
-    def __init__(self, kind: Kind, short_tag: bool, keys: Keys, resumption: bool = False) -> None:
+    def __init__(
+        self, kind: Kind, short_tag: bool, keys: Keys, several: Callable[[], bool], resumption: bool = False
+    ) -> None:
         super().__init__(kind, short_tag, resumption)
+        self._several = several
         self._keys = keys
         self._callback = psk.serve(self.context, self._secret)
 
-    def trial(self, hello: bytes) -> KeyTrial:
+    def trial(self, hello: bytes) -> KeyTrial | None:
         """See `Profile.trial`."""
-        return KeyTrial(hello, self._candidates)
+        return KeyTrial(hello, self._candidates) if self._several() else None
 
     def _secret(self, raw: bytes) -> bytes | None:
         name = _text(raw)

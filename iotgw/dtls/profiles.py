@@ -51,7 +51,7 @@ class ListenerProfiles:
         if settings.psk:
             psk.check()
             self._psk = [
-                PskProfile(kind, short, self._keys, settings.resumption)
+                PskProfile(kind, short, self._keys, lambda: credentials.several, settings.resumption)
                 for kind, short in ((Kind.EPHEMERAL_PSK, False), (Kind.PSK, False), (Kind.PSK, True))
             ]
         if settings.x509 is not None:
