@@ -2,7 +2,7 @@
 
     python benchmarks/delivery.py [--messages 40000] [--rounds 3] [shape …]
 
-Shapes: ``mqtt`` (QoS 1), ``post`` (one POST per message), ``batch`` (POST of 100), ``thingsboard``;
+Shapes: ``mqtt`` (QoS 1), ``mqtt-paho`` (paho as its engine), ``post`` (one POST per message), ``batch`` (POST of 100), ``thingsboard``; ``post+dead`` and the like: with another integration that is dead;
 beside them, to compare, bare libraries without any delivery service: ``treq`` (pooled POSTs), ``paho`` (its
 own thread). ``backlog`` puts messages into a real journal while the target is away, and lets them go.
 The target is ``iotsink``. Records are fed 64 at a time, 500 devices.
@@ -14,6 +14,7 @@ import argparse
 import os
 import resource
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -95,6 +96,7 @@ def spec_of(shape, sink):
     mqtt = {"host": "127.0.0.1", "port": sink.mqtt}
     type_, configuration = {
         "mqtt": ("mqtt", mqtt),
+        "mqtt-paho": ("mqtt", {**mqtt, "engine": "paho"}),
         "thingsboard": ("thingsboard", mqtt),
         "post": ("http", {"url": http}),
         "batch": ("http", {"url": http, "batch": "array", "batchSize": 100, "concurrency": 4}),
@@ -102,6 +104,14 @@ def spec_of(shape, sink):
     }[shape]
     retry = RetrySpec(initial=0.2, cap=1.0)
     return IntegrationSpec(name=shape, type=type_, configuration=configuration, retry=retry)
+
+
+def dead():
+    """An integration whose target refuses every connection."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    return IntegrationSpec(name="dead", type="http", configuration={"url": f"http://127.0.0.1:{port}/"})
 
 
 async def service_of(journal, spec):
@@ -122,8 +132,11 @@ def line(shape, count, took, used, extra=""):
 
 
 async def stage(shape, count, sink):
+    name, _, beside = shape.partition("+")
     stream = Stream(count)
-    service = await service_of(stream, spec_of(shape, sink))
+    service = await service_of(stream, spec_of(name, sink))
+    if beside:
+        await service.apply("dead", "dead", "default", dead())
     await task.deferLater(reactor, 0.3)
     outbox = service.entry("bench").outbox
     began, cpu_began = time.perf_counter(), cpu()
@@ -247,7 +260,7 @@ async def backlog(count, sink, directory):
 
 async def main(arguments):
     tools.build()
-    shapes = arguments.shapes or ["mqtt", "post", "batch", "thingsboard", "treq", "paho"]
+    shapes = arguments.shapes or ["mqtt", "mqtt-paho", "post", "batch", "thingsboard", "treq", "paho"]
     print(f"load {os.getloadavg()[0]:.1f}")
     print("shape        messages     msg/s    µs CPU")
     for _ in range(arguments.rounds):

@@ -14,7 +14,7 @@ from iotgw.extension import IntegrationContext
 from iotgw.integrations import payload
 from iotgw.integrations.breaker import Backoff
 from iotgw.integrations.commands import item_of
-from iotgw.integrations.mqtt_link import Greeting, Link, client_id
+from iotgw.integrations.mqtt_link import Conversation, Greeting, Link, client_id
 from iotgw.integrations.peer import Network, Tls, endpoint, networks
 from iotgw.integrations.template import Template, TemplateFailed, for_topic
 from iotgw.integrations.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
@@ -59,6 +59,12 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
     tls: Tls | None = None
     will: WillSettings | None = None
+    engine: Annotated[
+        Literal["iotgw", "paho"],
+        Meta(
+            description="Who speaks MQTT: the gateway's own client, or paho-mqtt at five times the CPU."
+        ),
+    ] = "iotgw"
     command_topic: Annotated[
         str,
         Meta(
@@ -107,9 +113,13 @@ class MqttTarget:
             settings.password or None,
             mqtt.Will(will.topic, will.payload.encode(), will.qos, will.retain) if will else None,
         )
-        return Link(
-            self._context.reactor, self._endpoint, greeting, owner, Backoff(self._context.spec.retry)
-        )  # fmt: skip
+        engine: Any = Conversation
+        if settings.engine == "paho":
+            from iotgw.integrations.mqtt_paho import PahoConversation  # noqa: PLC0415 - only who asks for it
+
+            engine = PahoConversation
+        backoff = Backoff(self._context.spec.retry)
+        return Link(self._context.reactor, self._endpoint, greeting, owner, backoff, engine)
 
     # --- IIntegration
 

@@ -251,19 +251,29 @@ class _Welcome:
 
 
 class Link:
-    """Keeps one connection up from `start` to `stop`, and is the way to the broker in between."""
+    """Keeps one connection up from `start` to `stop`, and is the way to the broker in between.
+
+    ``conversation`` is `Conversation`, or something that is used as it.
+    """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, endpoint: Any, greeting: Greeting, owner: Owner, backoff: Backoff
+        self,
+        reactor: Any,
+        endpoint: Any,
+        greeting: Greeting,
+        owner: Owner,
+        backoff: Backoff,
+        conversation: Any = Conversation,
     ) -> None:
+        self._conversation = conversation
         self._reactor = reactor
         self._greeting = greeting
         self._owner = owner
-        self._current: Conversation | None = None
+        self._current: Any = None
         """The one that is connecting or connected."""
-        self.up: Conversation | None = None
+        self.up: Any = None
         self.last_error = ""
         factory = Factory.forProtocol(Protocol)
         factory.noisy = False
@@ -291,12 +301,12 @@ class Link:
             self.up.transport.write(mqtt.BYE)
         return self._service.stopService()
 
-    def converse(self) -> Conversation:
+    def converse(self) -> Any:
         """A new conversation; for the endpoint."""
-        self._current = Conversation(self._greeting, self, self._reactor.seconds)
+        self._current = self._conversation(self._greeting, self, self._reactor.seconds)
         return self._current
 
-    def welcome(self, conversation: Conversation, limits: mqtt.Connected) -> None:
+    def welcome(self, conversation: Any, limits: mqtt.Connected) -> None:
         """The broker said yes; for the endpoint."""
         self.up = conversation
         self._owner.on_up(limits)

@@ -13,14 +13,16 @@ def broker(tmp_path):
         yield broker
 
 
-def settings(broker, **more):
-    return {"host": "127.0.0.1", "port": broker.port, **more}
+@pytest.fixture(params=["iotgw", "paho"])
+def settings(request):
+    """What follows holds for both engines: it is the contract of `mqtt_link.Conversation`."""
+    return lambda broker, **more: {"host": "127.0.0.1", "port": broker.port, "engine": request.param, **more}
 
 
 @pytest.mark.parametrize("version", ["3.1.1", "5"])
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @ensureDeferred
-async def test_messages_arrive_once_and_in_order(broker, version, qos):
+async def test_messages_arrive_once_and_in_order(broker, settings, version, qos):
     subscriber = await deferToThread(broker.subscribe, "iotgw/#", 2)
     configuration = settings(broker, version=version, qos=qos)
     async with Delivering("mqtt", configuration=configuration) as world:
@@ -40,7 +42,7 @@ async def test_messages_arrive_once_and_in_order(broker, version, qos):
 
 
 @ensureDeferred
-async def test_a_broker_that_is_killed_and_comes_back_gets_everything(broker):
+async def test_a_broker_that_is_killed_and_comes_back_gets_everything(broker, settings):
     async with Delivering("mqtt", configuration=settings(broker)) as world:
         await until(lambda: world.stats()["target"]["state"] == "connected")
         broker.kill()
@@ -58,7 +60,7 @@ async def test_a_broker_that_is_killed_and_comes_back_gets_everything(broker):
 
 
 @ensureDeferred
-async def test_a_wrong_password_is_said_and_costs_no_message(tmp_path):
+async def test_a_wrong_password_is_said_and_costs_no_message(tmp_path, settings):
     passwords = tmp_path / "passwords"
     passwords.write_text("")
     passwords.chmod(0o600)
@@ -75,13 +77,13 @@ async def test_a_wrong_password_is_said_and_costs_no_message(tmp_path):
 
 
 @ensureDeferred
-async def test_check_connects_and_delivers_nothing(broker):
+async def test_check_connects_and_delivers_nothing(broker, settings):
     async with Delivering("mqtt", configuration=settings(broker)) as world:
         assert (await world.service.check("i1"))["ok"]
 
 
 @ensureDeferred
-async def test_commands_from_a_topic_reach_the_downlink_queue(broker):
+async def test_commands_from_a_topic_reach_the_downlink_queue(broker, settings):
     configuration = settings(broker, commandTopic="iotgw/+/command")
     async with Delivering("mqtt", configuration=configuration) as world:
         await until(lambda: world.stats()["target"]["state"] == "connected")
@@ -95,3 +97,42 @@ async def test_commands_from_a_topic_reach_the_downlink_queue(broker):
             await until(lambda: world.downlinks)
         ((tenant, device, item),) = world.downlinks
         assert (tenant, device, item.msg) == ("default", "sn_1", {"n": 1})
+
+
+@ensureDeferred
+async def test_a_broker_that_freezes_is_given_up_on_and_nothing_is_lost(broker, settings, monkeypatch):
+    monkeypatch.setattr("iotgw.integrations.mqtt_link.SILENCE", 1.0)
+    monkeypatch.setattr("iotgw.integrations.mqtt_paho.SILENCE", 1.0)
+    async with Delivering("mqtt", configuration=settings(broker)) as world:
+        await until(lambda: world.stats()["target"]["state"] == "connected")
+        broker.freeze()
+        world.store(*"abc")
+        await until(lambda: "acknowledged nothing" in (world.stats()["lastError"] or ""))
+        broker.thaw()
+        assert (await world.settled())["delivered"] == 3
+
+
+@ensureDeferred
+async def test_a_will_is_published_when_the_gateway_dies(broker, settings):
+    subscriber = await deferToThread(broker.subscribe, "gone")
+    configuration = settings(broker, will={"topic": "gone", "payload": '{"gone":true}', "qos": 1})
+    async with Delivering("mqtt", configuration=configuration) as world:
+        await until(lambda: world.stats()["target"]["state"] == "connected")
+        world.service.entry("i1").target._link.up.transport.abortConnection()
+        await until(lambda: subscriber.messages)
+    subscriber.close()
+
+
+@ensureDeferred
+async def test_an_idempotency_key_goes_with_a_message_of_mqtt_5(broker, settings):
+    import subprocess
+
+    child = subprocess.Popen(
+        ["stdbuf", "-oL", "mosquitto_sub", "-V", "5", "-p", str(broker.port), "-t", "#", "-C", "1", "-F", "%P|%t"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    async with Delivering("mqtt", configuration=settings(broker, version="5", retain=True)) as world:
+        world.store("a")
+        await world.settled()
+        out, _ = await deferToThread(child.communicate, timeout=20)
+        assert out.strip() == "idempotency-key:E-1.1|iotgw/a/telemetry"
