@@ -317,7 +317,7 @@ class Intake:
                     counts["failed"] += 1
                 else:
                     counts["filtered"] += 1
-            self.gateway.journal.settle(self.id, self.position, outcomes)
+            self.gateway.journal.settle(self.id, self.position, outcomes, haste=self.converts)
         if not self._removed:
             self.pump()
         elif not batches:

@@ -61,11 +61,13 @@ class Group:
     ``results`` holds settlements and events in their order: both go to the telemetry stream.
     """
 
-    __slots__ = ("entries", "forgotten", "progress", "results", "size", "waiters", "weight")
+    __slots__ = ("entries", "forgotten", "haste", "progress", "results", "size", "waiters", "weight")
 
     def __init__(self) -> None:
         self.entries: list[tuple[StoredUplink, Any]] = []
         self.results: list[Settlement | TelemetryRecord] = []
+        self.haste = False
+        """Whether somebody waits for a result."""
         self.progress: dict[str, Advance] = {}
         self.forgotten: list[str] = []
         self.waiters: list[Deferred[None]] = []
@@ -81,7 +83,7 @@ class Group:
     @property
     def urgent(self) -> bool:
         """Whether it should be written at once; progress that nobody waits for may wait for company."""
-        return bool(self.entries or self.results or self.forgotten or self.waiters)
+        return bool(self.entries or self.haste or self.forgotten or self.waiters)
 
     def append(self, stored: StoredUplink, token: Any) -> None:
         """Add an uplink."""
@@ -90,8 +92,9 @@ class Group:
         self.size += 1
         self.weight += len(uplink.payload) + len(uplink.metadata) + ROW_BYTES
 
-    def settle(self, settlement: Settlement) -> None:
+    def settle(self, settlement: Settlement, haste: bool = True) -> None:
         """Add outcomes."""
+        self.haste |= haste
         self.results.append(settlement)
         self.size += len(settlement.outcomes) or 1
         self.weight += sum(
@@ -100,6 +103,7 @@ class Group:
 
     def emit(self, record: TelemetryRecord) -> None:
         """Add an event."""
+        self.haste = True
         self.results.append(record)
         self.size += 1
         self.weight += len(record.body) + ROW_BYTES
@@ -120,6 +124,7 @@ class Group:
     def keep_for(self, later: Group) -> None:
         """Put all but the uplinks before what ``later`` holds: it could not be written, and is not lost."""
         later.results[:0] = self.results
+        later.haste |= self.haste
         earlier = self.progress
         for integration in later.forgotten:
             earlier.pop(integration, None)

@@ -152,10 +152,11 @@ class Journal:
             self.room = False
         return seq
 
-    def settle(self, datasource: str, cursor: int, outcomes: list[Outcome]) -> None:
+    def settle(self, datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True) -> None:
         """See `IJournal.settle`."""
-        self._pending.settle(Settlement(datasource, cursor, outcomes))
-        self._wake()
+        self._pending.settle(Settlement(datasource, cursor, outcomes), haste)
+        if haste:
+            self._wake()
 
     def emit(self, record: TelemetryRecord) -> None:
         """See `IJournal.emit`."""
