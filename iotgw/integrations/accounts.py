@@ -45,11 +45,11 @@ class Accounts:
         self.parked = parked
         self.in_stream = self.queued - self.settled - parked
 
-    def count(self, seq: int, size: int) -> None:
-        """A record came to wait in the stream."""
-        self.counted = seq
-        self.queued += 1
-        self.in_stream += 1
+    def count(self, records: int, size: int, counted: int) -> None:
+        """Records up to ``counted`` came to wait in the stream."""
+        self.counted = counted
+        self.queued += records
+        self.in_stream += records
         self.waiting_bytes += size
 
     @property

@@ -69,7 +69,7 @@ class Backlog:
                 if not match(record) or (known and seq in known):
                     continue
                 if seq > accounts.counted:  # read from the journal before it was fed
-                    accounts.count(seq, len(record.body))
+                    accounts.count(1, len(record.body), seq)
                 accounts.in_stream -= 1
                 if record.received_ms < oldest_ms:
                     accounts.settle(seq, EXPIRED, len(record.body))
@@ -101,7 +101,7 @@ class Backlog:
                         self.tail.unread(records[place:])
                         return swept
                     if seq > self._accounts.counted:
-                        self._accounts.count(seq, len(record.body))
+                        self._accounts.count(1, len(record.body), seq)
                     self._accounts.in_stream -= 1
                     self._accounts.settle(seq, reason, len(record.body))
                     swept += 1
@@ -156,11 +156,9 @@ class Backlog:
         self.tail.close()
 
     def _count(self, records: Sequence[TelemetryRecord]) -> None:
-        accounts, match = self._accounts, self.match
-        for record in records:
-            if record.seq > accounts.counted and match(record):
-                accounts.count(record.seq, len(record.body))
-        accounts.counted = max(accounts.counted, records[-1].seq)
+        counted, match = self._accounts.counted, self.match
+        sizes = [len(record.body) for record in records if record.seq > counted and match(record)]
+        self._accounts.count(len(sizes), sum(sizes), max(counted, records[-1].seq))
 
     def _count_page(self) -> None:
         after = self._accounts.counted

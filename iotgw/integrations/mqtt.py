@@ -61,9 +61,7 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     will: WillSettings | None = None
     engine: Annotated[
         Literal["iotgw", "paho"],
-        Meta(
-            description="Who speaks MQTT: the gateway's own client, or paho-mqtt at five times the CPU."
-        ),
+        Meta(description="Who speaks MQTT: the gateway's own client, or paho-mqtt at five times the CPU."),
     ] = "iotgw"
     command_topic: Annotated[
         str,

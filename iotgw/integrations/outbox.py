@@ -19,7 +19,9 @@ from iotgw.integrations.backlog import Backlog, Match
 from iotgw.integrations.breaker import Backoff, Breaker
 from iotgw.integrations.lines import Lines
 from iotgw.integrations.parking import Parking
+from iotgw.integrations.rate import Rate
 from iotgw.integrations.redrive import Redrive
+from iotgw.integrations.setbacks import Setbacks
 from iotgw.integrations.verdict import Apart, Delivered, Rejected, Retry, Unavailable, Verdict
 from iotgw.model import Counters, IntegrationSpec, Progress, TelemetryRecord
 
@@ -31,8 +33,6 @@ SLICE = 512
 """Records sent before the reactor has its turn."""
 FLUSH = 0.2
 """Seconds between two writes of the cursor: what may come twice after a crash."""
-SUSPECT = 3
-"""A record that so often found the target down while others got through is suspected itself."""
 
 
 class Last(Struct):
@@ -76,11 +76,12 @@ class Outbox:
         self._ordered = spec.order == "device"
         self._backoff = Backoff(spec.retry)
         self.breaker = Breaker(self._backoff)
+        self._rate = Rate(spec.queue.rate)
         self.lines = Lines()
         self.open: dict[int, TelemetryRecord] = {}
         """Taken and neither settled nor parked, in stream order: its first is the low-water mark."""
         self._flying: dict[int, TelemetryRecord] = {}
-        self._setbacks: dict[int, tuple[int, int]] = {}
+        self._setbacks = Setbacks()
         self._parked_rest = False
         """A parked record found the target down: let others try first."""
         self._target: Any = None
@@ -89,7 +90,6 @@ class Outbox:
         self._pumping = self._again = False
         self._wake_call: Any = None
         self._flush_call: Any = None
-        self._tokens = self._tokens_at = 0.0
         self._written: tuple[int, Counters] | None = None
         self._quiet: list[Deferred[None]] = []
         self.backlog = Backlog(journal, self.accounts, cursor, match, self.pump)
@@ -113,6 +113,7 @@ class Outbox:
         self.spec = spec
         self._backoff = Backoff(spec.retry)
         self.breaker = Breaker(self._backoff)
+        self._rate = Rate(spec.queue.rate)
 
     def use(self, target: Any) -> None:
         """Deliver to this target from now on."""
@@ -225,21 +226,19 @@ class Outbox:
             self._plan()
 
     def _pump(self, now: float) -> int:
-        target, breaker, rate = self._target, self.breaker, self.spec.queue.rate
+        target, breaker = self._target, self.breaker
         sent = 0
         self.parking.look()
         while sent < SLICE and breaker.allows(now):
             room: int = min(target.capacity - self.inflight, target.max_batch, SLICE - sent)
             if breaker.state == "half-open":
                 room = 0 if self.inflight else 1
-            if rate:
-                room = min(room, self._allowance(now, rate))
+            room = self._rate.room(room, now)
             batch = self._next(room, now) if room > 0 else None
             if not batch:
                 break
             sent += len(batch)
-            if rate:
-                self._tokens -= len(batch)
+            self._rate.spend(len(batch))
             target.send(batch, self._settle_now)
             if self._target is not target:
                 break
@@ -253,11 +252,6 @@ class Outbox:
                 self._settle(seqs, verdict)
 
         return settle
-
-    def _allowance(self, now: float, rate: float) -> int:
-        self._tokens = min(max(rate / 10, 1.0), self._tokens + (now - self._tokens_at) * rate)
-        self._tokens_at = now
-        return int(self._tokens + 1e-6)
 
     def _next(self, room: int, now: float) -> list[TelemetryRecord]:
         """The next send: one parked record whose time has come, or those who waited, and new ones."""
@@ -368,9 +362,9 @@ class Outbox:
             del open_[seq]
             accounts.settle(seq, DELIVERED, len(record.body))
             lines.done(record.device_name if ordered else seq)
-        if self._setbacks or lines.single:
+        self._setbacks.forget(seqs)
+        if lines.single:
             for seq in seqs:
-                self._setbacks.pop(seq, None)
                 lines.single.pop(seq, None)
         self.last.delivered_ms = self.now_ms()
         if verdict.response:
@@ -385,7 +379,7 @@ class Outbox:
 
     def _end_parked(self, record: TelemetryRecord, outcome: str) -> None:
         self.accounts.settle(record.seq, outcome, len(record.body))
-        self._setbacks.pop(record.seq, None)
+        self._setbacks.forget([record.seq])
         self.parking.release(record.seq)
 
     def _failed(self, seq: int, verdict: Retry | Rejected) -> None:
@@ -397,7 +391,7 @@ class Outbox:
         record = self._flying.pop(seq, None) if line is None else line.rows[0].record
         if record is None:
             return
-        self._setbacks.pop(seq, None)
+        self._setbacks.forget([seq])
         attempts = 1 + (line.attempts if line is not None else 0)
         dead = isinstance(verdict, Rejected) or attempts >= self.spec.retry.max_attempts
         if dead:
@@ -427,7 +421,7 @@ class Outbox:
         self.lines.done(key)
 
     def _unavailable(self, seqs: Sequence[int], verdict: Unavailable) -> None:
-        """The target is down. Nobody's fault; but see `SUSPECT`."""
+        """The target is down. Nobody's fault; but see `Setbacks`."""
         self._note(verdict.reason)
         if self.breaker.failed(self._reactor.seconds(), verdict.after):
             self._tell("delivery.unavailable", f"the target is down: {verdict.reason}", "warning")
@@ -445,15 +439,11 @@ class Outbox:
 
     def _set_back(self, seq: int) -> bool:
         """Note that a record found the target down; True when it alone must be the reason."""
-        count, delivered = self._setbacks.get(seq, (0, -1))
-        if delivered == self.accounts.delivered:
-            return False
-        self._setbacks[seq] = (count + 1, self.accounts.delivered)
-        if count + 1 < SUSPECT or seq in self.redrive.flying:
+        if not self._setbacks.note(seq, self.accounts.delivered) or seq in self.redrive.flying:
             return False
         if seq in self.parking.flying or self.lines.single.get(seq):
             return True
-        self.lines.single[seq] = True
+        self.lines.single[seq] = True  # a suspect: alone next time
         return False
 
     def _return(self, seqs: Sequence[int]) -> None:
@@ -484,9 +474,9 @@ class Outbox:
             due_ms = self.parking.next_due_ms()
             if due_ms is not None and due_ms > now * 1000:
                 when = due_ms / 1000
-            rate = self.spec.queue.rate
-            if rate and self._tokens < 1 and self.waiting:
-                when = min(now + (1 - self._tokens) / rate, when or now + 1)
+            allowed = self._rate.next(now) if self.waiting else None
+            if allowed is not None:
+                when = allowed if when is None else min(allowed, when)
         if when is None:
             return
         call = self._wake_call

@@ -17,6 +17,8 @@ class _Wanted(Struct):
     attributes: dict[str, object] = {}
 
 
+EVENT = Kind.EVENT  # an enum's member is slow to look up
+
 _decode = Decoder(_Wanted).decode
 
 
@@ -43,6 +45,9 @@ def route(
             wanted = known[datasource] = datasource in sources or datasource_name(datasource) in sources
         return wanted
 
+    def match_all(record: TelemetryRecord) -> bool:
+        return record.tenant == tenant and (events or record.kind is not EVENT)
+
     def match(record: TelemetryRecord) -> bool:
         if record.tenant != tenant:
             return False
@@ -52,7 +57,7 @@ def route(
             return False
         if of_name is not None and not of_name(record.device_name):
             return False
-        if record.kind is Kind.EVENT:
+        if record.kind is EVENT:
             return events
         if whole:
             return True
@@ -61,4 +66,5 @@ def route(
         parts = _decode(record.body)
         return bool(parts.telemetry if telemetry else parts.attributes)
 
-    return match
+    everything = whole and not sources and of_type is None and of_name is None
+    return match_all if everything else match

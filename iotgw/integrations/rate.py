@@ -1,0 +1,29 @@
+"""At most so many a second: a token bucket that holds a tenth of a second's worth, or one."""
+
+from __future__ import annotations
+
+
+class Rate:
+    """``per_second`` 0 means no limit. Times are the reactor's seconds."""
+
+    def __init__(self, per_second: float) -> None:
+        self._rate = per_second
+        self._tokens = self._at = 0.0
+
+    def room(self, wanted: int, now: float) -> int:
+        """How many of ``wanted`` may go now."""
+        if not self._rate:
+            return wanted
+        most = max(self._rate / 10, 1.0)
+        self._tokens = min(most, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        return min(wanted, int(self._tokens + 1e-6))  # a sum of floats may fall short of a whole
+
+    def spend(self, count: int) -> None:
+        """So many went."""
+        if self._rate:
+            self._tokens -= count
+
+    def next(self, now: float) -> float | None:
+        """When the next may go; None when there is no limit."""
+        return now + max(0.0, 1 - self._tokens) / self._rate if self._rate else None
