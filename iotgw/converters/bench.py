@@ -76,7 +76,7 @@ def _engine_for(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -
         if name not in engines:
             raise SettingsError("engine", f"expected one of {', '.join(engines)} here, got {name!r}")
         arm(limit + 0.1)
-        engine = engines[name](limit, HEAP)
+        engine = engines[name](limit, HEAP, spec.script)
         answer = engine.call("compile", json.dumps(spec.script))
         if answer == "{}":
             return name, engine
@@ -102,7 +102,7 @@ def _only_in_quickjs(engines: Engines) -> re.Pattern[str] | None:
     """
     if "pattern" not in _cache:
         duktape, quickjs = (
-            json.loads(engines[name](1.0, HEAP).call("names", "")) for name in ("duktape", "quickjs")
+            json.loads(engines[name](1.0, HEAP, "").call("names", "")) for name in ("duktape", "quickjs")
         )
         known = {*duktape["members"], *duktape["globals"], *_COMMON}
         members = sorted(set(quickjs["members"]) - known)
@@ -121,7 +121,7 @@ _COMMON = ("next", "return", "throw", "add", "raw")
 def _columned(error: ConversionError, script: str, engines: Engines) -> ConversionError:
     """The same syntax error as QuickJS tells it, which knows columns."""
     if error.column is None and error.name == "SyntaxError" and "quickjs" in engines:
-        engine = engines["quickjs"](0.25, HEAP)
+        engine = engines["quickjs"](0.25, HEAP, script)
         answer = engine.call("compile", json.dumps(script))
         if answer.startswith("!"):
             told = position.explain(answer, engine.line_offset)[0]

@@ -38,7 +38,7 @@ def careful(
     for source, places in ((script, marks), (version.script, [])):
         suspect = msgspec.structs.replace(version, engine="quickjs", script=source)
         arm(version.time_limit * PATIENCE + 1)
-        engine = make(version.time_limit, HEAP)
+        engine = make(version.time_limit, HEAP, source)
         try:
             run = Script(suspect, engine)
             error = run.convert(call.payload, call.metadata, call.received_ms, state)[0].error
@@ -89,7 +89,7 @@ def _find(
     source, places = (version.script, []) if error.line is not None else instrument(version.script)
     twin_version = msgspec.structs.replace(version, engine="quickjs", script=source)
     arm(version.time_limit * PATIENCE + 1)
-    engine = engines["quickjs"](version.time_limit, HEAP)
+    engine = engines["quickjs"](version.time_limit, HEAP, source)
     try:
         twin = Script(twin_version, engine)
         again = twin.convert(call.payload, call.metadata, call.received_ms, state)[0].error

@@ -11,7 +11,7 @@ import msgspec
 
 from iotgw.converters import position
 from iotgw.converters.dialect import ENTRIES, Dialect, named
-from iotgw.converters.engines import Engine, Stopped
+from iotgw.converters.engines import Engine, Make, Stopped
 from iotgw.converters.foreign import Reported, interpret
 from iotgw.converters.options import Options, read
 from iotgw.converters.output import Changed, Refused, check
@@ -32,7 +32,7 @@ HEAP = 64 << 20
 MAX_STATE = 16 << 10
 """Bytes of what a script may keep of one device, as JSON."""
 
-Engines = dict[str, Callable[[float, int], Engine]]
+Engines = dict[str, Make]
 """Engines by name; see `iotgw.converters.engines.available`."""
 Arm = Callable[[float], None]
 """``arm(seconds)``: the kernel ends this process unless it is called again within that time; 0 is never."""
@@ -169,7 +169,7 @@ def load(version: ConverterVersion, engines: Engines, changed: Changed | None = 
     if make is None:
         raise LoadFailed(ConversionError(f"the engine {version.engine} is not installed", name="NoEngine"))
     try:
-        return Script(version, make(version.time_limit, HEAP), changed)
+        return Script(version, make(version.time_limit, HEAP, version.script), changed)
     except SettingsError as error:
         raise LoadFailed(ConversionError(str(error), name="SettingsError")) from error
 

@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 
 import msgspec
 
@@ -69,6 +70,8 @@ class Template:
             code = 70
             try:
                 code = self._become_worker(stream, memory)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(code)  # never back into the template's loop
         self._workers[pid] = number
@@ -112,7 +115,7 @@ def main(arguments: list[str]) -> None:
     control = socket.socket(fileno=os.dup(0))
     engines = available()
     for make in engines.values():
-        make(0.25, HEAP)  # whatever is lazy is done before the first fork
+        make(0.25, HEAP, "Buffer Parse")  # whatever is lazy is done before the first fork
     gc.collect()
     gc.freeze()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):

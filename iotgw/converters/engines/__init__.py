@@ -6,13 +6,20 @@ wheel for Python 3.14; QuickJS then runs everything).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
 RUNTIME = Path(__file__).resolve().parent.parent / "runtime"
 PARTS = ("lockdown.js", "guard.js", "host.js", "dialects.js")
+ON_DEMAND = {
+    "lobaro.js": re.compile(r"\b(?:Parse|Parser|Device|Record|u?int(?:16|32)[BL]E|float32[BL]E)\b"),
+    "buffer.js": re.compile(r"\bBuffer\b"),
+}
+"""Parts for scripts that name what is in them: a context costs what its runtime does, in time and memory."""
 
 FAR = 2000
 """The runtime moves the script's lines this far down (``far`` in guard.js)."""
@@ -32,29 +39,36 @@ class Engine(Protocol):
         """Call one of the runtime's functions (guard.js) with a text; returns a text."""
 
 
+Make = Callable[[float, int, str], Engine]
+"""``make(time_limit, memory_limit, script)``: seconds per call, bytes of heap (where the engine can limit it),
+and the script that is to run there."""
+
+
 class Stopped(Exception):
     """The engine stopped the script at a limit it can't catch; ``args[0]`` is the engine's stack."""
 
 
-def source() -> str:
-    """The runtime: the parts as one function, which leaves its entries in ``__iotgw``."""
-    code = "\n".join((RUNTIME / part).read_text("utf-8") for part in PARTS)
-    code += "\n(function () {\n" + (RUNTIME / "polyfill.js").read_text("utf-8") + "})();\n"
-    return (
-        "(function () {\n'use strict';\nvar globalThis = (0, eval)('this');\n" + code + "\n"
-        "globalThis.__iotgw_run = run; globalThis.__iotgw_load = load; globalThis.__iotgw_ascii = ascii;\n"
-        "globalThis.__iotgw_program = program; globalThis.__iotgw_compile = compile;\n"
-        "globalThis.__iotgw_mark = mark; globalThis.__iotgw_names = names;\n"
-        "})();"
-    )
+def source(script: str, *more: str) -> str:
+    """The runtime for a script, with ``more`` parts, as one function, which leaves its entries in ``__iotgw``."""
+    return _assembled(*PARTS, *(part for part, named in ON_DEMAND.items() if named.search(script)), *more)
+
+
+_TEXTS = {path.name: path.read_text("utf-8") for path in RUNTIME.glob("*.js")}  # a worker can open no file
+
+
+@cache
+def _assembled(*parts: str) -> str:
+    code = "\n".join(_TEXTS[part] for part in parts)
+    entries = " ".join(f"globalThis.__iotgw_{entry} = {entry};" for entry in ENTRIES)
+    return f"(function () {{\n'use strict';\nvar globalThis = (0, eval)('this');\n{code}\n{entries}\n}})();"
 
 
 ENTRIES = ("run", "load", "ascii", "program", "compile", "mark", "names")
 
 
-def available() -> dict[str, Callable[[float, int], Engine]]:
-    """The engines that can be made here: name → ``factory(time_limit, memory_limit)``."""
-    found: dict[str, Callable[[float, int], Engine]] = {}
+def available() -> dict[str, Make]:
+    """The engines that can be made here, by name."""
+    found: dict[str, Make] = {}
     for name, place in (("duktape", "Duktape"), ("quickjs", "QuickJS")):
         try:
             found[name] = getattr(import_module(f"iotgw.converters.engines.{name}"), place)

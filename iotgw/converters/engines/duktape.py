@@ -6,8 +6,6 @@ from pyduktape2 import DuktapeContext, JSError
 
 from iotgw.converters.engines import ENTRIES, Stopped, source
 
-_SOURCE = source()
-
 
 class Duktape:
     """A Duktape 2.7 context: ES5.1 and parts of ES6; it has no time or memory limit of its own.
@@ -19,9 +17,9 @@ class Duktape:
     name = "duktape"
     line_offset = 0
 
-    def __init__(self, time_limit: float, memory_limit: int) -> None:
+    def __init__(self, time_limit: float, memory_limit: int, script: str) -> None:
         context = DuktapeContext()
-        context.eval_js(_SOURCE)
+        context.eval_js(source(script, "polyfill.js"))
         self._entries = {entry: context.get_global("__iotgw_" + entry) for entry in ENTRIES}
         context.eval_js(";".join(f"delete this.__iotgw_{entry}" for entry in ENTRIES))
         self._context = context

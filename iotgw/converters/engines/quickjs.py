@@ -6,8 +6,6 @@ from quickjs import Context, JSException
 
 from iotgw.converters.engines import ENTRIES, Stopped, source
 
-_SOURCE = source()
-
 
 class QuickJS:
     """A QuickJS context. ``time_limit`` is CPU seconds per call, ``memory_limit`` bytes of its heap."""
@@ -15,10 +13,10 @@ class QuickJS:
     name = "quickjs"
     line_offset = 2
 
-    def __init__(self, time_limit: float, memory_limit: int) -> None:
+    def __init__(self, time_limit: float, memory_limit: int, script: str) -> None:
         context = Context()
         context.set_memory_limit(memory_limit)
-        context.eval(_SOURCE)
+        context.eval(source(script))
         self._entries = {entry: context.get("__iotgw_" + entry) for entry in ENTRIES}
         context.eval(";".join(f"delete globalThis.__iotgw_{entry}" for entry in ENTRIES))
         context.set_time_limit(time_limit)

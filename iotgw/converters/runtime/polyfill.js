@@ -1,4 +1,5 @@
 // Built-ins that vendors' decoders use and Duktape lacks. Each is added only where it is missing.
+(function () {
 function fill(target, name, value) {
   if (!(name in target)) {
     defineProperty(target, name, {value: value, writable: true, configurable: true, enumerable: false});
@@ -176,3 +177,4 @@ fill(globalThis, 'Map', Table);
 fill(globalThis, 'Set', Bag);
 fill(globalThis, 'WeakMap', Table);
 fill(globalThis, 'WeakSet', Bag);
+})();
