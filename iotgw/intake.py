@@ -200,8 +200,8 @@ class Intake:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is known to wait for conversion."""
-        return not self._batches and self._tail.caught_up
+        """Whether nothing is under conversion, nor known to wait for it (once closed, nothing more begins)."""
+        return not self._batches and (self._tail.closed or self._tail.caught_up)
 
     @property
     def pending(self) -> int:

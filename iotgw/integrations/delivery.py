@@ -33,7 +33,7 @@ from iotgw.model import (
 )
 from iotgw.sealing import revealed
 
-DRAIN = 5.0
+DRAIN = 3.0
 """Seconds that what is in flight gets when the service stops."""
 COMMIT = 1.5
 """Seconds after which what was handed to the journal can be read."""
