@@ -70,6 +70,8 @@ class DownlinkQueue:
         self._waiting = Waiting()
         self._offered: dict[str, float] = {}
         """Items that are on their way now, with the time they left."""
+        self._pushed: set[str] = set()
+        """Items that left without an uplink, until their transport has spoken."""
         self._sessions: dict[Key, deque[tuple[str, Send]]] = {}
         self._due: list[tuple[int, str]] = []
         """When to look at an item again (a heap of times in ms, with ids)."""
@@ -124,7 +126,7 @@ class DownlinkQueue:
             raise
         self._keep(item)
         self._tell(item)
-        await self._try_now(tenant, device, item)
+        await self._try_now(item)
         return self._items.get(item.id, item)
 
     async def replace(self, tenant: str, device: str, specs: list[DownlinkSpec]) -> list[Item]:
@@ -254,9 +256,11 @@ class DownlinkQueue:
         if state == "lost" and attempts >= item.spec.max_attempts:
             following, reason = ItemState.FAILED, f"lost in {attempts} attempts: {reason}"
         self._update(item.change(following, now, reason, attempts=attempts, response=response))
+        was_pushed = downlink_id in self._pushed
+        if state not in ("sent", "offered"):
+            self._pushed.discard(downlink_id)
         if following is ItemState.DELIVERED and self.waiting(item.tenant, item.device):
-            # it listens: what waits behind this one may follow
-            ensureDeferred(self._try_now(item.tenant, item.device)).addErrback(
+            ensureDeferred(self._follow(item.tenant, item.device, was_pushed)).addErrback(
                 lambda failure: self._log.failure("the next downlink could not follow", failure)
             )
 
@@ -318,12 +322,22 @@ class DownlinkQueue:
 
         return gone
 
-    async def _try_now(self, tenant: str, device: str, item: Item | None = None) -> None:
-        """Send at once what may leave without an uplink, to a device that can be reached; ``item`` is new."""
+    async def _try_now(self, item: Item) -> None:
+        """Send a new item at once, if it may leave without an uplink and its device can be reached."""
+        datasource, push, identity = await self._find(item.tenant, item.device)
+        self._waiting.resolve(item.tenant, identity, item.device)
+        if item.spec.mode != "sync":
+            await self._push(item.tenant, item.device, identity, datasource, push)
+
+    async def _follow(self, tenant: str, device: str, was_pushed: bool) -> None:
+        """An item arrived: what waits behind it follows, if the device has a session, or took this one
+        without having asked. One that had it with an answer may know nothing else than answers."""
         datasource, push, identity = await self._find(tenant, device)
-        self._waiting.resolve(tenant, identity, device)
-        if item is not None and item.spec.mode == "sync":
-            return
+        await self._push(tenant, device, identity, datasource, push if was_pushed else None)
+
+    async def _push(
+        self, tenant: str, device: str, identity: str, datasource: str, push: Send | None
+    ) -> None:
         for name in (identity, device):
             if sessions := self._sessions.get((tenant, name)):
                 datasource, push = sessions[-1]
@@ -331,6 +345,7 @@ class DownlinkQueue:
         if push is not None:
             items = await self._take(tenant, device, datasource, 1, with_uplink=False)
             if items:
+                self._pushed.update(item.id for item in items)
                 push(items)
 
     # --- bookkeeping ---
@@ -339,6 +354,7 @@ class DownlinkQueue:
         if item.state.final:
             self._items.pop(item.id, None)
             self._offered.pop(item.id, None)
+            self._pushed.discard(item.id)
         else:
             self._items[item.id] = item
             due = item.expires_ms if may_leave(item) else item.updated_ms + int(REMEMBERED * 1000)
@@ -378,6 +394,7 @@ class DownlinkQueue:
             if not may_leave(item):
                 if now - item.updated_ms >= REMEMBERED * 1000:
                     del self._items[id]
+                    self._pushed.discard(id)
             elif id in self._offered:
                 later.append(id)
             elif item.expires_ms <= now:
