@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -213,3 +214,40 @@ def test_a_worker_by_itself_speaks_the_protocol_on_its_stdin_and_stdout():
         "import sys, iotgw.converters.worker; print([m for m in sys.modules if m.startswith('twisted')])"
     )
     assert subprocess.check_output([sys.executable, "-c", imported], text=True).strip() == "[]"
+
+
+GATEWAY = """
+import os, signal, sys
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, ensureDeferred
+from iotgw.converters.service import ConverterService
+from tests.unit.converters.conftest import convert, job, version
+
+async def run():
+    service = ConverterService(reactor, workers=1)
+    await service.start()
+    await convert(service, job(version("return null;")))
+    pids = [service.pool.template_pid, *[slot.pid for slot in service.pool.slots.values() if slot.pid]]
+    print(*pids, flush=True)
+    sys.stdin.readline()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+ensureDeferred(run())
+reactor.run()
+"""
+
+
+def test_workers_end_with_a_gateway_that_is_killed():
+    gateway = subprocess.Popen(
+        [sys.executable, "-c", GATEWAY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    pids = [int(pid) for pid in gateway.stdout.readline().split()]
+    assert len(pids) == 2
+    ends = [os.pidfd_open(pid) for pid in pids]
+    gateway.stdin.write("now\n")
+    gateway.stdin.close()
+    assert gateway.wait(30) == -signal.SIGKILL
+    for end in ends:
+        assert select.select([end], [], [], 30)[0], "a worker outlived its gateway"
+        os.close(end)
+    gateway.stdout.close()
