@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -37,7 +38,7 @@ async def test_a_script_that_dies_five_times_is_suspended_and_its_owner_hears_of
         assert [(type_, who.id) for type_, who, _, _ in reports][-1] == ("converter.suspended", "endless")
         assert list(service.status()["suspended"]) == ["default/endless/1"]
         (later,) = await convert(service, job(endless))
-        assert "suspended for 30 s more" in later.error.message
+        assert re.search(r"suspended for \d\d s more", later.error.message)
         mended = version("return null;", id="endless")  # another version is another matter
         assert (await convert(service, job(mended)))[0].error is None
     finally:
