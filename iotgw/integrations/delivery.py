@@ -14,9 +14,9 @@ from zope.interface import implementer
 
 from iotgw.errors import NotFound, SettingsError
 from iotgw.extension import IntegrationContext, Types, convert
-from iotgw.integrations.accounts import EXPIRED
 from iotgw.integrations.outbox import Outbox
 from iotgw.integrations.route import route
+from iotgw.integrations.standing import deliveries
 from iotgw.integrations.upkeep import Upkeep
 from iotgw.integrations.verdict import Delivered, Verdict
 from iotgw.interfaces import IDelivery
@@ -292,35 +292,8 @@ class DeliveryService:
 
     def deliveries(self, message: Message) -> Deferred[list[Delivery]]:
         """What became of a message, per integration; of several outputs the one that is least far."""
-        wanted = []
-        for id_, entry in self._entries.items():
-            records = [
-                record
-                for record in message.records
-                if record.seq > entry.outbox.accounts.since and entry.outbox.backlog.match(record)
-            ]
-            wanted += [self._delivery(id_, entry, record) for record in records]
-        return DeferredList(wanted, consumeErrors=True).addCallback(_least_far)
-
-    def _delivery(self, id_: str, entry: Entry, record: TelemetryRecord) -> Deferred[Delivery]:
-        outbox, seq = entry.outbox, record.seq
-        if outbox.has_in_flight(seq):
-            return succeed(Delivery(entry.name, "inflight", 0, None))
-        if seq in outbox.open or seq > outbox.backlog.taken:
-            return succeed(Delivery(entry.name, "queued", 0, None))
-
-        def found(rows: list[Parked]) -> Delivery:
-            if rows and rows[0].record.seq == seq:
-                row = rows[0]
-                return Delivery(
-                    entry.name, DeliveryState(row.state).name.lower(), row.attempts, row.error or None
-                )
-            outcome = outbox.accounts.lost_as(seq)
-            if outcome is not None:
-                return Delivery(entry.name, "expired" if outcome == EXPIRED else "dropped", 0, outcome)
-            return Delivery(entry.name, "delivered", 1, None)
-
-        return self._journal.read_parked(id_, None, seq - 1, 1).addCallback(found)
+        outboxes = [(entry.name, entry.outbox) for entry in self._entries.values()]
+        return deliveries(self._journal, outboxes, message)
 
     # --- what the API asks
 
@@ -423,16 +396,3 @@ def _numbered(record: TelemetryRecord, seq: int) -> TelemetryRecord:
         seq, record.uplink, record.tenant, record.datasource, record.received_ms,
         record.device_name, record.device_type, record.body, record.kind,
     )  # fmt: skip
-
-
-_FAR = ("dead", "dropped", "expired", "retrying", "queued", "inflight", "delivered")
-
-
-def _least_far(results: list[tuple[bool, Any]]) -> list[Delivery]:
-    found: dict[str, Delivery] = {}
-    for good, delivery in results:
-        if good:
-            other = found.get(delivery.integration)
-            if other is None or _FAR.index(delivery.state) < _FAR.index(other.state):
-                found[delivery.integration] = delivery
-    return [found[name] for name in sorted(found)]

@@ -7,28 +7,25 @@ target that is down opens the `Breaker`, and the cursor stands still.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from iotgw.integrations.accounts import DELIVERED, EXPIRED, Accounts
+from iotgw.integrations.accounts import DELIVERED, Accounts
 from iotgw.integrations.backlog import Backlog, Match
 from iotgw.integrations.breaker import Backoff, Breaker
 from iotgw.integrations.lines import Lines
 from iotgw.integrations.parking import Parking
 from iotgw.integrations.rate import Rate
 from iotgw.integrations.redrive import Redrive
+from iotgw.integrations.scheduler import Scheduler, by_device, by_itself
 from iotgw.integrations.setbacks import Setbacks
 from iotgw.integrations.verdict import Apart, Delivered, Rejected, Retry, Unavailable, Verdict
 from iotgw.model import Counters, IntegrationSpec, Progress, TelemetryRecord
 
-HELD = 4096
-"""Records in memory whose device is busy; then the stream waits."""
-AHEAD = 65536
-"""Records settled beyond the cursor; then the stream waits for the oldest in flight."""
 SLICE = 512
 """Records sent before the reactor has its turn."""
 FLUSH = 0.2
@@ -73,7 +70,6 @@ class Outbox:
         self.paused = False
         """A person wants nothing to be sent."""
         self._held = False
-        self._ordered = spec.order == "device"
         self._backoff = Backoff(spec.retry)
         self.breaker = Breaker(self._backoff)
         self._rate = Rate(spec.queue.rate)
@@ -82,8 +78,6 @@ class Outbox:
         """Taken and neither settled nor parked, in stream order: its first is the low-water mark."""
         self._flying: dict[int, TelemetryRecord] = {}
         self._setbacks = Setbacks()
-        self._parked_rest = False
-        """A parked record found the target down: let others try first."""
         self._target: Any = None
         self._generation = 0
         self._settle_now = self._settler()
@@ -93,8 +87,14 @@ class Outbox:
         self._written: tuple[int, Counters] | None = None
         self._quiet: list[Deferred[None]] = []
         self.backlog = Backlog(journal, self.accounts, cursor, match, self.pump)
-        self.parking = Parking(id_, journal, self.accounts, self._key_of, self.now_ms, self.pump)
+        ordered = spec.order == "device"
+        self._key_of = key_of = by_device if ordered else by_itself
+        self.parking = Parking(id_, journal, self.accounts, key_of, self.now_ms, self.pump)
         self.redrive = Redrive(id_, journal, self.parking, self.accounts, self.pump)
+        self.scheduler = Scheduler(
+            ordered, self.lines, self.backlog, self.parking, self.redrive, self.accounts, self.open,
+            self._flying, self._end_parked,
+        )  # fmt: skip
 
     # --- life
 
@@ -227,14 +227,16 @@ class Outbox:
 
     def _pump(self, now: float) -> int:
         target, breaker = self._target, self.breaker
-        sent = 0
+        sent, taken = 0, self.backlog.taken
+        oldest_ms = int((now - self.spec.queue.max_age) * 1000)
         self.parking.look()
         while sent < SLICE and breaker.allows(now):
             room: int = min(target.capacity - self.inflight, target.max_batch, SLICE - sent)
             if breaker.state == "half-open":
                 room = 0 if self.inflight else 1
             room = self._rate.room(room, now)
-            batch = self._next(room, now) if room > 0 else None
+            fresh_first = breaker.state == "half-open" and breaker.opened % 2 == 0
+            batch = self.scheduler.next(room, oldest_ms, target.whole, fresh_first) if room > 0 else None
             if not batch:
                 break
             sent += len(batch)
@@ -242,6 +244,8 @@ class Outbox:
             target.send(batch, self._settle_now)
             if self._target is not target:
                 break
+        if self.backlog.taken != taken:
+            self.dirty()
         return sent
 
     def _settler(self) -> Callable[[Sequence[int], Verdict], None]:
@@ -252,80 +256,6 @@ class Outbox:
                 self._settle(seqs, verdict)
 
         return settle
-
-    def _next(self, room: int, now: float) -> list[TelemetryRecord]:
-        """The next send: one parked record whose time has come, or those who waited, and new ones."""
-        oldest_ms = int((now - self.spec.queue.max_age) * 1000)
-        if self.breaker.state == "half-open" and self.breaker.opened % 2 == 0:
-            batch = self._next_fresh(1, oldest_ms, [])  # lest one record is every probe, and the reason
-            if batch:
-                return batch
-        if not self._parked_rest and (parked := self._next_parked(oldest_ms)):
-            return parked
-        waiting = self._next_waiting(room)
-        if waiting is None:
-            return []
-        batch = self._next_fresh(room, oldest_ms, waiting)
-        if not batch and self._parked_rest:
-            self._parked_rest = False
-            return self._next_parked(oldest_ms)
-        return batch
-
-    def _next_fresh(self, room: int, oldest_ms: int, batch: list[TelemetryRecord]) -> list[TelemetryRecord]:
-        """Fill a send from the stream; all of it is in flight then."""
-        if len(batch) < room and not (batch and batch[0].seq in self.lines.single):
-            self._take(batch, room, oldest_ms)
-        for record in batch:
-            self._flying[record.seq] = record
-        return batch
-
-    def _next_parked(self, oldest_ms: int) -> list[TelemetryRecord]:
-        """A parked record or a dead letter; alone, because its neighbours in a batch would share its fate."""
-        while (row := self.parking.take()) is not None:
-            if row.record.received_ms >= oldest_ms:
-                return [row.record]
-            self._end_parked(row.record, EXPIRED)
-        dead = self.redrive.take()
-        return [dead] if dead is not None else []
-
-    def _next_waiting(self, room: int) -> list[TelemetryRecord] | None:
-        """Records of ready lines; None when one of them needs the target for itself and has to wait."""
-        lines, whole = self.lines, self._target.whole
-        batch: list[TelemetryRecord] = []
-        while lines.ready and len(batch) < room:
-            single = lines.next_single() if lines.single else None
-            if single is not None:
-                if batch:
-                    break
-                return None if single and self.inflight else lines.take(1)
-            batch += lines.take(room - len(batch) if whole else 1)
-        return batch
-
-    def _take(self, batch: list[TelemetryRecord], room: int, oldest_ms: int) -> None:
-        """Fill a send from the stream."""
-        lines, parked_lines, open_ = self.lines, self.parking.lines, self.open
-        together = self._target.whole and self._ordered
-        mine = {record.device_name for record in batch} if together else set()
-        while len(batch) < room and len(lines) < HELD and self.accounts.ahead < AHEAD:
-            records = self.backlog.take(room - len(batch), oldest_ms)
-            if not records:
-                break
-            for record in records:
-                key: Hashable = record.device_name if self._ordered else record.seq
-                if parked_lines and key in parked_lines:
-                    self.parking.park_behind(parked_lines[key], record)
-                    continue
-                open_[record.seq] = record
-                if lines.claim(key, key in mine):
-                    batch.append(record)
-                    if together:
-                        mine.add(record.device_name)
-                else:
-                    lines.hold(key, record)
-        self.dirty()
-
-    def _key_of(self, record: TelemetryRecord) -> Hashable:
-        return record.device_name if self._ordered else record.seq
 
     # --- what the target says
 
@@ -353,7 +283,7 @@ class Outbox:
     def _delivered(self, seqs: Sequence[int], verdict: Delivered) -> None:
         self._close_breaker()
         flying, open_, accounts, lines = self._flying, self.open, self.accounts, self.lines
-        ordered = self._ordered
+        key_of = self._key_of
         for seq in seqs:
             record = flying.pop(seq, None)
             if record is None:
@@ -361,7 +291,7 @@ class Outbox:
                 continue
             del open_[seq]
             accounts.settle(seq, DELIVERED, len(record.body))
-            lines.done(record.device_name if ordered else seq)
+            lines.done(key_of(record))
         self._setbacks.forget(seqs)
         if lines.single:
             for seq in seqs:
@@ -432,10 +362,10 @@ class Outbox:
         for seq in seqs:
             if seq in self.parking.flying:
                 self.parking.back(seq)
-                self._parked_rest = True
+                self.scheduler.parked_rest = True
             elif seq in self.redrive.flying:
                 self.redrive.back(seq)
-                self._parked_rest = True
+                self.scheduler.parked_rest = True
 
     def _set_back(self, seq: int) -> bool:
         """Note that a record found the target down; True when it alone must be the reason."""
@@ -454,7 +384,7 @@ class Outbox:
 
     def _close_breaker(self) -> None:
         if self.breaker.state != "closed" or self.breaker.shaken:
-            self._parked_rest = False
+            self.scheduler.parked_rest = False
             if self.breaker.succeeded():
                 self._tell("delivery.available", "the target is back", "info")
 

@@ -263,6 +263,15 @@ def test_records_older_than_the_limit_expire():
     assert "delivery.expired" in world.events.types
 
 
+def test_records_that_wait_in_memory_expire_too():
+    world = World(queue=queue(max_age=60))
+    world.store("a", "a", "a")
+    world.clock.advance(61)
+    world.target.answer()
+    assert world.target.sent == [[1]]
+    assert world.accounts()["expired"] == 2
+
+
 def test_the_oldest_are_dropped_when_the_queue_is_full():
     size = len(record(1, received_ms=1_000_000_000).body)
     world = World(says=lambda records: Unavailable("down", after=9999), queue=queue(max_bytes=size * 3 + 50))
