@@ -217,8 +217,17 @@ class IotgwService(Service):
             signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
         self._log.info(
             "iotgw {version} is ready: API on {api}, data in {data}",
-            version=__version__, api=self._settings.api, data=str(self._data_dir),
+            version=__version__, api=self._api_url(), data=str(self._data_dir),
         )  # fmt: skip
+
+    def _api_url(self) -> str:
+        """Where the API listens, as one would type it; the endpoint's text where it is no TCP port."""
+        host = self._port.getHost()
+        if not hasattr(host, "port"):
+            return self._settings.api
+        scheme = "https" if self._settings.api.startswith("ssl:") else "http"
+        name = f"[{host.host}]" if ":" in host.host else host.host
+        return f"{scheme}://{name}:{host.port}"
 
     async def _first_resources(self) -> None:
         """Apply the resources file once, to an empty registry."""
