@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from iotgw.datasources.sampling import Allowance
 from iotgw.datasources.udp_socket import Address, UdpSocket
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery
@@ -17,12 +18,8 @@ from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.site import Path, Resource, Site
 from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
 
-NOTICE_INTERVAL = 60.0
-"""Seconds between two log lines about the same kind of fault of the same host."""
-NOTICED_HOSTS = 1000
-"""Hosts whose faults are told apart; a flood from more is one line per interval."""
-
-
+LINES_PER_MINUTE = 30
+"""Log lines about faults of peers: addresses can be forged, so that one each would be no limit."""
 NOT_FOUND = Message(n.NOT_FOUND)
 
 
@@ -39,7 +36,8 @@ class CoapPort:
         self._call: Any = None
         self._is_closed = False
         self._due = 0.0
-        self._noticed: dict[tuple[str, object], float] = {}
+        self._lines = Allowance(reactor, 1)
+        self._all_lines = Allowance(reactor, LINES_PER_MINUTE)
         self._timings: list[Timing] = []
         self._discoveries: list[Policy | None] = []
         self.site = Site()
@@ -146,16 +144,13 @@ class CoapPort:
 
     def _notice(self, kind: str, remote: Hashable, text: str) -> None:
         host = remote[0] if isinstance(remote, tuple) else remote
-        now = self._clock()
-        if now - self._noticed.get((kind, host), -NOTICE_INTERVAL) < NOTICE_INTERVAL:
-            return
-        if len(self._noticed) >= NOTICED_HOSTS:
-            recent = {key: at for key, at in self._noticed.items() if now - at < NOTICE_INTERVAL}
-            self._noticed = recent
-            if len(recent) >= NOTICED_HOSTS:
-                return
-        self._noticed[(kind, host)] = now
-        self.log.info("{kind} CoAP datagram from {host}: {text}", kind=kind, host=host, text=text)
+        if self._may_say(f"{kind} {host}"):
+            self.log.info("{kind} CoAP datagram from {host}: {text}", kind=kind, host=host, text=text)
 
     def _failed(self, error: Exception, request: Message) -> None:
-        self.log.error("a CoAP resource failed: {error!r} ({request})", error=error, request=str(request))
+        if self._may_say(f"failed {request.options.path}"):
+            self.log.error("a CoAP resource failed: {error!r} ({request})", error=error, request=str(request))
+
+    def _may_say(self, what: str) -> bool:
+        """Whether a line about this fault is due: one a minute for each host, and not too many in all."""
+        return self._lines.take(what) is not None and self._all_lines.take("") is not None

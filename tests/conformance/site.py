@@ -15,6 +15,7 @@ from iotgw.wire.coap.site import Resource, Site, parse_path
 from iotgw.wire.coap.timing import Policy
 
 TEXT = options((n.CONTENT_FORMAT, n.TEXT_PLAIN))
+LARGE = bytes(32 + number % 90 for number in range(3000))
 POLICY = Policy(max_body=1 << 20)
 
 
@@ -64,7 +65,7 @@ class Large(Resource):
     links = {"sz": "3000"}
 
     def render(self, request: Message, exchange: Exchange) -> None:
-        exchange.reply(Message(n.CONTENT, bytes(32 + i % 90 for i in range(3000)), TEXT))
+        exchange.reply(Message(n.CONTENT, LARGE, TEXT))
 
 
 class Boom(Resource):

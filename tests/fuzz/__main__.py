@@ -22,7 +22,7 @@ def main() -> None:
         fuzz.check()
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(f"{done:>9} datagrams, {fuzz.sent} sent, {used} MiB at most, {fuzz.sizes()}", flush=True)
-    fuzz.idle(3600)
+    fuzz.end()
     print(f"after an idle hour: {fuzz.sizes()}")
     print(f"counters: {vars(fuzz.endpoint.counters)}")
     assert not any(fuzz.sizes().values()), "something is still held"

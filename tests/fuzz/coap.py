@@ -10,12 +10,52 @@ from random import Random
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.endpoint import Endpoint, Limits
+from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, encode, options, uri_options
+from iotgw.wire.coap.timing import Policy
 from tests.conformance.probe import Answer
-from tests.conformance.site import make_site
+from tests.conformance.site import Large, make_site
 
 LIMITS = Limits(remembered=20_000, peers=5_000, unacknowledged=2_000, body_bytes=2 << 20, observers=200)
-PATHS = ("i", "i", "count", "slow", "large", "clock", "no/such", ".well-known/core", "i?a=1&b", "large?x")
+PATHS = (
+    "i",
+    "i",
+    "count",
+    "slow",
+    "large",
+    "clock",
+    "no/such",
+    ".well-known/core",
+    "i?a=1&b",
+    "large?x",
+    "guarded",
+    "guarded",
+)
+
+
+GUARDED = Policy(
+    rate=5,
+    burst=3,
+    amplification=3,
+    match_content=True,
+    max_body=2000,
+    confirmable_notifications=False,
+    max_observers=10,
+)
+
+
+class Guarded(Large):
+    """A resource with every limit on, observable, that takes everything and sometimes fails."""
+
+    methods = frozenset(n.METHOD_NAMES)
+    is_observable = True
+
+    def render(self, request: Message, exchange: Exchange) -> None:
+        if len(request.payload) == 3:
+            raise ZeroDivisionError("three bytes")
+        super().render(request, exchange)
+        if request.code != n.GET:
+            exchange.endpoint.changed(self)
 
 
 class Fuzz:
@@ -34,6 +74,9 @@ class Fuzz:
             random=Random(seed),
             failed=lambda error, request: self.failures.append(error),
         )
+        self.guarded = Guarded()
+        self.guarded.policy = GUARDED
+        self.endpoint.site.add(("guarded",), self.guarded)
         self._answers: list[tuple[Answer, object]] = []
 
     def _send(self, data: bytes, remote: object) -> None:
@@ -144,6 +187,12 @@ class Fuzz:
         assert sizes["observers"] <= LIMITS.observers, sizes
         assert sizes["body bytes"] <= LIMITS.body_bytes, sizes
         assert endpoint.remembered.size >= 0
+
+    def end(self) -> None:
+        """Nobody sends any more. Who observes without acknowledging is found out after a day."""
+        self.idle(25 * 3600)
+        self.endpoint.changed(self.guarded)
+        self.idle(3600)
 
     def idle(self, seconds: float) -> None:
         """Let time pass with nobody sending."""

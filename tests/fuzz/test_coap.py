@@ -13,5 +13,5 @@ def test_nothing_raises_everything_is_bounded_and_forgotten(seed):
     for _ in range(4):
         fuzz.run(5_000)
         fuzz.check()
-    fuzz.idle(3600)
+    fuzz.end()
     assert not any(fuzz.sizes().values()), fuzz.sizes()

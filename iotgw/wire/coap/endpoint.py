@@ -102,6 +102,7 @@ class Endpoint:
     def set_timing(self, timing: Timing) -> None:
         """Reckon with other peers' timing from now on."""
         self.timing = timing
+        self.peers.lifetime = timing.exchange_lifetime
         self._lifetimes = (timing.exchange_lifetime, timing.non_lifetime)
 
     # --- in ---------------------------------------------------------------------------------------

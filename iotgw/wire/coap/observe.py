@@ -91,6 +91,7 @@ class Observers:
         self._all: dict[Key, Observation] = {}
         self._by_resource: dict[Resource, dict[Key, Observation]] = {}
         self._per_peer: dict[int, int] = {}
+        self._rendering: set[Resource] = set()
         self._by_mid: dict[int, Observation] = {}  # of their last Non-confirmable notifications
 
     def __len__(self) -> int:
@@ -159,10 +160,16 @@ class Observers:
 
     def changed(self, resource: Resource, now: float, rest: tuple[str, ...] | None = None) -> None:
         """Tell the observers of a resource; of those paths behind it only that end in ``rest``, if given."""
-        for observation in list(self._by_resource.get(resource, {}).values()):
-            path = observation.request.options.path
-            if rest is None or path[len(path) - len(rest) :] == rest:
-                self._notify(observation, now)
+        if resource in self._rendering:
+            return  # what it does while it is rendered for its observers is no news to them
+        self._rendering.add(resource)
+        try:
+            for observation in list(self._by_resource.get(resource, {}).values()):
+                path = observation.request.options.path
+                if rest is None or path[len(path) - len(rest) :] == rest:
+                    self._notify(observation, now)
+        finally:
+            self._rendering.discard(resource)
 
     def drop(self, resource: Resource, response: Message) -> None:
         """The resource is gone: tell its observers so, and remove them (RFC 7641 §4.2)."""

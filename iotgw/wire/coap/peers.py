@@ -48,7 +48,7 @@ class Peers:
         self.current: dict[Hashable, Peer] = {}
         self._older: dict[Hashable, Peer] = {}
         self._random = random
-        self._lifetime = lifetime
+        self.lifetime = lifetime
         self._limit = limit
         self._serial = 0
         self._turn = 0.0
@@ -65,7 +65,7 @@ class Peers:
                 self._serial += 1
                 peer = Peer(self._serial, remote, self._random.randrange(0x10000))
             if not self.current:
-                self._turn = now + self._lifetime
+                self._turn = now + self.lifetime
             elif len(self.current) >= self._limit:
                 self._turn_generation(now)
             self.current[remote] = peer
@@ -91,7 +91,7 @@ class Peers:
 
     def _turn_generation(self, now: float) -> None:
         older, self._older, self.current = self._older, self.current, {}
-        self._turn = now + self._lifetime
+        self._turn = now + self.lifetime
         for remote, peer in older.items():
             if peer.pins:
                 self.current[remote] = peer

@@ -308,6 +308,16 @@ async def test_garbage_is_counted_and_told_once_a_minute(house):
     assert len(lines) == 1
 
 
+@ensureDeferred
+async def test_forged_addresses_do_not_fill_the_log(house):
+    datasource, _ = await house.datasource("k1")
+    port, lines = datasource._ports[0][0], []
+    port.log = _Log(lines)
+    for number in range(500):
+        port.endpoint.datagram(b"garbage", (f"192.0.2.{number}", 1), 0.0)
+    assert len(lines) == 30
+
+
 class _Log:
     def __init__(self, lines):
         self.info = self.error = self.failure = lambda line, **facts: lines.append(line.format(**facts))

@@ -9,6 +9,7 @@ import pytest
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.endpoint import Limits
 from iotgw.wire.coap.message import Message, encode, options, uri_options
+from iotgw.wire.coap.timing import NB_IOT
 from tests.unit.wire.coap.bench import OTHER, PEER, Bench, Boom, Box
 
 SPAN = 45.0  # MAX_TRANSMIT_SPAN of RFC 7252 §4.8.2
@@ -74,6 +75,16 @@ def test_a_message_id_is_free_again_after_its_lifetime(bench, box, type_, lifeti
     bench.advance(3)
     bench.ask(n.POST, "i", mid=9, type=type_)
     assert len(box.requests) == 2
+
+
+def test_a_slower_timing_remembers_for_longer(bench, box):
+    bench.endpoint.set_timing(NB_IOT)  # EXCHANGE_LIFETIME is 315 s
+    bench.ask(n.POST, "i", mid=9)
+    bench.advance(314)
+    bench.ask(n.POST, "i", mid=9)
+    assert len(box.requests) == 1
+    bench.advance(1000)
+    assert len(bench.endpoint.remembered) == len(bench.endpoint.peers) == 0
 
 
 def test_the_same_message_id_from_another_port_is_another_message(bench, box):

@@ -141,6 +141,23 @@ def test_who_cannot_observe_any_more_gets_a_plain_answer():
     assert observe(bench, bytes([0])) == 2  # a known one is refreshed
 
 
+def test_a_resource_that_changes_by_being_rendered_does_not_run_in_circles():
+    class Restless(Box):
+        def render(self, request, exchange):
+            super().render(request, exchange)
+            exchange.endpoint.changed(self)
+
+    box = Restless(
+        Message(n.CONTENT, b"0"), is_observable=True, policy=Policy(confirmable_notifications=False)
+    )
+    bench = Bench({"i": box})
+    for token in (b"1", b"2", b"3"):
+        bench.ask(n.GET, "i", b"", (n.OBSERVE, 0), token=token)
+    bench.take()
+    bench.endpoint.changed(box)
+    assert len(bench.take()) == 3
+
+
 def test_while_a_notification_is_under_way_only_the_newest_state_waits():
     box = Box(Message(n.CONTENT, b"0"), is_observable=True)
     bench = Bench({"i": box})
