@@ -147,7 +147,6 @@ class Credentials:
         self._watchers: list[Callable[[], None]] = []
         for resource in registry.list(KIND):
             self._take(resource)
-        self._index()
         registry.watch(KIND, self._changed)
 
     def of(self, tenant: str) -> TenantCredentials:
@@ -155,7 +154,7 @@ class Credentials:
         return TenantCredentials(self, tenant)
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call ``callback()`` after each change; returns what ends that."""
+        """Call ``callback()`` after a change that may end a session; returns what ends that."""
         self._watchers.append(callback)
         return lambda: self._watchers.remove(callback)
 
@@ -178,19 +177,24 @@ class Credentials:
         return not grant.key or any(digest(secret) == grant.key for secret, _, _ in held.secrets)
 
     def _changed(self, old: Resource | None, new: Resource | None) -> None:
-        if old is not None:
-            self._held.pop(old.id, None)
+        held = self._held.pop(old.id, None) if old is not None else None
+        if held is not None:
+            self._tenants[held.tenant].remove(held)
         if new is not None:
             self._take(new)
-        self._index()
+        if held is None and new is not None and new.body.get("type", "psk") == "psk":
+            return  # nobody has come by it yet
         for watcher in tuple(self._watchers):
             watcher()
 
     def _take(self, resource: Resource) -> None:
         try:
-            self._held[resource.id] = self._hold(resource)
+            held = self._hold(resource)
         except (IotgwError, ValueError) as error:  # the others still serve
             self._log.error("credential {name} can't be used: {error}", name=resource.name, error=error)
+            return
+        self._held[held.id] = held
+        self._tenants.setdefault(held.tenant, _Index()).add(held)
 
     def _hold(self, resource: Resource) -> _Held:
         body = revealed({**resource.body, "name": resource.name}, CredentialSpec, self._unseal)
@@ -199,35 +203,53 @@ class Credentials:
         secrets.sort(key=lambda secret: -secret[1])
         return _Held(resource.id, resource.tenant, spec, tuple(secrets))
 
-    def _index(self) -> None:
-        self._tenants = {}
-        for held in self._held.values():
-            self._tenants.setdefault(held.tenant, _Index()).add(held)
-
 
 class _Index:
     """One tenant's credentials, by what they are looked up by."""
 
     def __init__(self) -> None:
         self.psk: dict[str, list[_Held]] = {}
-        self.patterns: list[tuple[str, str, _Held]] = []
+        self.patterns: dict[str, tuple[str, str, _Held]] = {}
         self.x509: dict[str, _Held] = {}
-        self.devices: dict[str, _Held] = {}
-        self.several = False
+        self.devices: dict[str, list[_Held]] = {}
+        self._with_several: set[str] = set()
+
+    @property
+    def several(self) -> bool:
+        """Whether somebody has more than one secret."""
+        return bool(self._with_several)
 
     def add(self, held: _Held) -> None:
         """Take one in."""
         spec = held.spec
-        self.several |= len(held.secrets) > 1 or spec.identity in self.psk
         before, star, behind = spec.identity.partition("*")
+        if len(held.secrets) > 1:
+            self._with_several.add(held.id)
+        if star:
+            self.patterns[held.id] = before, behind, held
+            return
         if spec.type == "x509":
             self.x509[spec.identity] = held
-        elif star:
-            self.patterns.append((before, behind, held))
-            return
         else:
             self.psk.setdefault(spec.identity, []).append(held)
-        self.devices[spec.device or spec.identity] = held
+            if len(self.psk[spec.identity]) > 1:
+                self._with_several.add(spec.identity)
+        self.devices.setdefault(spec.device or spec.identity, []).append(held)
+
+    def remove(self, held: _Held) -> None:
+        """Leave one out."""
+        spec = held.spec
+        self._with_several.discard(held.id)
+        if self.patterns.pop(held.id, None) is not None:
+            return
+        if spec.type == "x509":
+            if self.x509.get(spec.identity) is held:
+                del self.x509[spec.identity]
+        else:
+            _drop(self.psk, spec.identity, held)
+            if len(self.psk.get(spec.identity, ())) < 2:
+                self._with_several.discard(spec.identity)
+        _drop(self.devices, spec.device or spec.identity, held)
 
     def matching(self, identity: str) -> list[_Held]:
         """Those for a PSK identity; one for this very identity hides those with a pattern."""
@@ -237,7 +259,7 @@ class _Index:
         size = len(identity)
         return [
             held
-            for before, behind, held in self.patterns
+            for before, behind, held in self.patterns.values()
             if size >= len(before) + len(behind) and identity.startswith(before) and identity.endswith(behind)
         ]
 
@@ -267,8 +289,16 @@ class TenantCredentials:
 
     def must_be_secure(self, device: str) -> bool:
         """Whether a device has a credential that doesn't allow it to come without."""
-        held = self._all.index(self._tenant).devices.get(device)
-        return held is not None and held.spec.enabled and not held.spec.allow_insecure
+        held = [each.spec for each in self._all.index(self._tenant).devices.get(device, ())]
+        enabled = [spec for spec in held if spec.enabled]
+        return bool(enabled) and not any(spec.allow_insecure for spec in enabled)
+
+
+def _drop(lists: dict[str, list[_Held]], key: str, held: _Held) -> None:
+    found = lists[key]
+    found.remove(held)
+    if not found:
+        del lists[key]
 
 
 def derived(secret: bytes, how: str, identity: str) -> bytes:

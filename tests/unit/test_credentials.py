@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iotgw.credentials import Credentials, CredentialSpec, SecretSpec, check_secrets, derived
 from iotgw.errors import IotgwError, SettingsError
@@ -151,7 +153,6 @@ class TestRevoking:
             (lambda r: r.put("meter", secrets=[one()], description="x"), True),
             (lambda r: r.put("meter", secrets=[one()], device="another"), False),
             (lambda r: r.put("meter", secrets=[one()], device="meter"), True),
-            (lambda r: r.put("other", secrets=[one()]), True),
         ],
     )
     def test_a_grant_is_good_while_its_credential_and_secret_are(
@@ -166,9 +167,51 @@ class TestRevoking:
 
     def test_watching_can_end(self, registry, credentials):
         told = []
+        registry.put("meter", secrets=[one()])
         credentials.watch(lambda: told.append(1))()
+        registry.delete("meter")
+        assert told == []
+
+    def test_a_new_key_ends_nobodys_session(self, registry, credentials):
+        told = []
+        credentials.watch(lambda: told.append(1))
         registry.put("meter", secrets=[one()])
         assert told == []
+        registry.put("barred", type="x509", identity="x", enabled=False)
+        assert told == [1]
+
+
+class TestChanges:
+    """The index follows the registry change by change: whatever the order, it is as if made anew."""
+
+    @given(
+        st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["put", "two", "x509", "pattern", "delete"])))
+    )
+    def test_the_index_is_as_if_made_anew(self, changes):
+        registry = Registry()
+        followed = Credentials(registry, Clock())
+        for number, change in changes:
+            name, identity = f"c{number}", f"i{number % 3}"
+            if change == "delete":
+                if name in registry.resources:
+                    registry.delete(name)
+            elif change == "x509":
+                registry.put(name, type="x509", identity=f"c{number}", device=f"d{number % 2}")
+            elif change == "pattern":
+                registry.put(name, identity=f"{identity}*", secrets=[one()])
+            else:
+                secrets = [one(f"key-{number}")] + [one("second")] * (change == "two")
+                registry.put(name, identity=identity, device=f"d{number % 2}", secrets=secrets)
+        anew = Credentials(registry, Clock())
+        for identity in ("i0", "i1", "i2", "i0x"):
+            ours, theirs = followed.of("default"), anew.of("default")
+            assert sorted(key for key, _ in ours.psk(identity)) == sorted(
+                key for key, _ in theirs.psk(identity)
+            )
+            assert ours.several == theirs.several
+            for name in ("d0", "d1", "c0", "i0"):
+                assert ours.must_be_secure(name) == theirs.must_be_secure(name)
+                assert (ours.x509(name) is None) == (theirs.x509(name) is None)
 
 
 class TestPlainCoap:
@@ -176,7 +219,10 @@ class TestPlainCoap:
         registry.put("a", device="meter-7", secrets=[one()])
         registry.put("b", device="meter-8", secrets=[one()], allowInsecure=True)
         registry.put("c", type="x509", identity="meter-9")
+        registry.put("d", device="meter-11", secrets=[one()])
+        registry.put("e", type="x509", identity="x", device="meter-11", allowInsecure=True)
         must = credentials.of("default").must_be_secure
+        assert must("meter-11") is False
         assert [must(f"meter-{n}") for n in (7, 8, 9, 10)] == [True, False, True, False]
 
 
