@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,16 @@ def planned(options: argparse.Namespace) -> Plan:
 
 
 def measure(
-    workload: Workload, plan: Plan, prefixes: tuple[str, ...], skipped: dict[str, str]
-) -> list[Sample]:
-    """All rounds of a workload, its entries in turn; each round begins with another one."""
+    workload: Workload,
+    plan: Plan,
+    prefixes: tuple[str, ...],
+    skipped: dict[str, str],
+    found: Callable[[list[Sample]], None],
+) -> None:
+    """All rounds of a workload, its entries in turn; each round begins with another one.
+
+    ``found`` is called with the samples so far after each, so that a run that is interrupted has them.
+    """
     entries = []
     for entry in workload.entries(plan):
         if prefixes and not entry.name.startswith(prefixes):
@@ -76,6 +84,7 @@ def measure(
             skipped[entry.name] = why
         else:
             entries.append(entry)
+    order = {entry.name: place for place, entry in enumerate(entries)}
     samples: list[Sample] = []
     for number in range(workload.rounds(plan)):
         shift = number % max(1, len(entries))
@@ -85,13 +94,13 @@ def measure(
                 sample = entry.measure(plan)
             except (RuntimeError, TimeoutError, OSError) as error:
                 sample = {"error": f"{type(error).__name__}: {error}"}
-            samples.append({"entry": entry.name, "round": number, **sample})
+            took = time.monotonic() - begin
             print(
-                f"{workload.letter} {number + 1} {entry.name}: {_brief(sample)} [{time.monotonic() - begin:.0f} s]",
+                f"{workload.letter} {number + 1} {entry.name}: {_brief(sample)} [{took:.0f} s]",
                 file=sys.stderr,
             )
-    order = {entry.name: place for place, entry in enumerate(entries)}
-    return sorted(samples, key=lambda sample: (order[sample["entry"]], sample["round"]))
+            samples.append({"entry": entry.name, "round": number, **sample})
+            found(sorted(samples, key=lambda each: (order[each["entry"]], each["round"])))
 
 
 def _brief(sample: Sample) -> str:
@@ -101,15 +110,19 @@ def _brief(sample: Sample) -> str:
     )
 
 
-def save(run: dict[str, Any], folder: Path) -> None:
-    """Write the samples, the tables and the picture."""
+def write(run: dict[str, Any], folder: Path) -> None:
+    """Write the samples and the tables."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(run, indent=1) + "\n")
     (folder / "results.md").write_text(report.text(run, TITLES))
-    try:
-        from harness.plot import draw  # noqa: PLC0415 (matplotlib is optional)
 
-        draw(run["results"], TITLES, folder / "results")
+
+def draw(run: dict[str, Any], folder: Path) -> None:
+    """Draw the picture, where matplotlib is."""
+    try:
+        from harness import plot  # noqa: PLC0415 (matplotlib is optional)
+
+        plot.draw(run["results"], TITLES, folder / "results")
     except ImportError as error:
         print(f"no picture: {error}; pip install 'iotgw[bench]'", file=sys.stderr)
 
@@ -153,7 +166,7 @@ def main(argv: list[str]) -> int:
     run["machine"] = machine.describe()
     run["skipped"] |= skipped
     prefixes = tuple(each for each in options.entries.split(",") if each)
-    mine = {}
+    mine: dict[str, list[Sample]] = {}
     for letter in options.only:
         run["ran"][letter] = {
             "command": " ".join(["benchmarks/run.py", *argv]),
@@ -162,11 +175,16 @@ def main(argv: list[str]) -> int:
             "load": machine.load(),
             "plan": plan._asdict(),
         }
-        mine[letter] = measure(WORKLOADS[letter], plan, prefixes, run["skipped"])
-        run["results"] = {
-            each: (run["results"] | mine)[each] for each in WORKLOADS if each in run["results"] | mine
-        }
-        save(run, folder)
+
+        def found(samples: list[Sample], letter: str = letter) -> None:
+            mine[letter] = samples
+            results = run["results"] | mine
+            run["results"] = {each: results[each] for each in WORKLOADS if each in results}
+            write(run, folder)
+
+        found([])
+        measure(WORKLOADS[letter], plan, prefixes, run["skipped"], found)
+        draw(run, folder)
     tables = (folder / "results.md").read_text()
     print(tables)
     if options.publish:

@@ -19,6 +19,9 @@ SEQUENCES = 4096
 SECOND = SEQUENCES // 2
 """First sequence of the measured run; the run before makes the devices known and fills the queue."""
 
+BACK_OFF = 330.0
+"""Seconds: a client that was refused for long waits up to five minutes before it looks again."""
+
 
 def _settled(program: Gateway, messages: int) -> None:
     """Wait until every message is converted."""
@@ -62,7 +65,7 @@ def _point(
             if queued is not None:
                 cpu = program.cpu()
                 sink.back()
-                after = sink.drained(sent, silence=60)
+                after = sink.drained(sent, silence=BACK_OFF)
                 sample["drain_cpu_us"] = 1e6 * (program.cpu() - cpu) / sent
                 sample["drain_rate"] = after["rate"]
             return sample | {
