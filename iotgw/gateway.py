@@ -30,6 +30,7 @@ from iotgw.model import (
     TelemetryRecord,
     Uplink,
 )
+from iotgw.trace import Trace
 
 LOOK_FOR_ROOM = 0.5
 """Seconds between two looks for room while streams wait for it."""
@@ -75,6 +76,7 @@ class Gateway:
         self.reactor = reactor
         self.data_dir = data_dir
         self.max_payload = max_payload
+        self.trace = Trace()
         self.busy = Answer(Status.BUSY, retry_after=RETRY_AFTER)
         self._running: dict[str, RunningDatasource] = {}
         self._answers = Answers(downlinks, reactor, self.message_id, self._tell)
@@ -141,6 +143,9 @@ class Gateway:
                 self._tell(answer, Answer(Status.STORED, f"{epoch}-{stored.seq}"))
             else:
                 self._answers.stored(intake, stored.seq, answer, identity)
+        if self.trace.on:
+            for source, uplinks in by_datasource.items():
+                self.trace.stored(uplinks, self.datasource_name(source))
         for source, uplinks in by_datasource.items():
             if source in running:
                 running[source].intake.stored(uplinks)
@@ -163,6 +168,8 @@ class Gateway:
 
     def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
         """Outcomes are durable: deliver what came of them, answer who waited."""
+        if self.trace.on:
+            self.trace.settled(outcomes, records)
         if records:
             self.devices.saw(records)
             self.delivery.feed(records)
@@ -185,6 +192,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Open every datasource of the registry, and follow its changes."""
+        self.trace.epoch = self.journal.epoch
         self.registry.watch("datasource", self._changed)
         for resource in self.registry.list("datasource"):
             await self._apply(resource)

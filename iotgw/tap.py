@@ -179,6 +179,8 @@ class IotgwService(Service):
             delivery=self.delivery, devices=self.devices, events=self.events, downlinks=self.downlinks,
             types=datasource_types, reactor=reactor, data_dir=str(data_dir), max_payload=store.max_payload,
         )  # fmt: skip
+        self.delivery.trace = self.gateway.trace
+        self.gateway.trace.on = settings.log.level == "debug"
         self._parts = Parts(
             registry=self.registry, journal=self.journal, gateway=self.gateway, converters=self.converters,
             versions=self.versions, delivery=self.delivery, devices=self.devices, events=self.events,
@@ -260,6 +262,7 @@ class IotgwService(Service):
             self._log.error("the settings stay as they are: {reason}", reason=str(error))
             return
         self._logs.set_level(settings.log.level)
+        self.gateway.trace.on = settings.log.level == "debug"
         self._logs.reopen()
         now = msgspec.structs.replace(self._settings, log=settings.log)
         if now != settings:

@@ -73,6 +73,8 @@ class DeliveryService:
         unseal: Callable[[str], str] | None = None,
         data_dir: str = "",
     ) -> None:
+        self.trace: Any = None
+        """An `iotgw.trace.Trace` that follows single messages, or None."""
         self._journal = journal
         self._types = types
         self._reactor = reactor
@@ -189,6 +191,7 @@ class DeliveryService:
         match = route(spec.route, tenant, self._datasource_name)
         self._journal.hold(id_, spec.queue.max_age)
         outbox = Outbox(id_, self._journal, self._reactor, cursor, counters, spec, match, tell)
+        outbox.trace = self.trace
         outbox.flush()  # its place in the stream is kept from now on: reading parked records waits for that
         entry = Entry(name, tenant, spec, outbox, Upkeep(outbox, tell), None, outbox.load())
         self._entries[id_] = entry

@@ -69,6 +69,8 @@ class Outbox:
         self.last = Last()
         self.paused = False
         """A person wants nothing to be sent."""
+        self.trace: Any = None
+        """An `iotgw.trace.Trace`, or None."""
         self._held = False
         self._backoff = Backoff(spec.retry)
         self.breaker = Breaker(self._backoff)
@@ -260,6 +262,10 @@ class Outbox:
     # --- what the target says
 
     def _settle(self, seqs: Sequence[int], verdict: Verdict) -> None:
+        if self.trace is not None and self.trace.on:
+            sent = [self._flying[seq] for seq in seqs if seq in self._flying]
+            reason = "" if isinstance(verdict, Delivered) else f": {verdict.reason}"
+            self.trace.delivered(sent, self.spec.name, f"{type(verdict).__name__.lower()}{reason}")
         if isinstance(verdict, Delivered):
             self._delivered(seqs, verdict)
         elif isinstance(verdict, Unavailable):

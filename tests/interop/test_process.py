@@ -1,5 +1,6 @@
 """The process itself: signals, a second instance, a daemon, a changed resource."""
 
+import json
 import os
 import signal
 import subprocess
@@ -110,3 +111,22 @@ def test_health_needs_no_token_and_everything_else_does(gateway):
     assert (
         request("GET", f"{gateway.url}/api/v1/messages", headers={"Authorization": "Bearer no"}).status == 401
     )
+
+
+def test_one_message_can_be_followed_by_its_id_through_the_debug_log(tmp_path, http_sink):
+    with Gateway(tmp_path / "gateway", settings='[log]\nlevel = "debug"\n').start() as gateway:
+        gateway.create("datasources", name="http", type="http", routingKey="key", converter="json")
+        gateway.create("integrations", name="web", type="http", configuration={"url": f"{http_sink.url}/x"})
+        id = gateway.post("key", b'{"deviceName": "d", "t": 1}').headers["X-Message-Id"]
+        log = gateway.data / "iotgw.log"
+
+        def told():
+            lines = [json.loads(line) for line in log.read_text().splitlines()]
+            return [line["message"] for line in lines if line.get("messageId") == id]
+
+        wait_until(lambda: len(told()) == 4, what="four lines")
+        stored, converted, waits, delivered = told()
+    assert "27 bytes from http are stored" in stored
+    assert "converted by" in converted
+    assert "of d waits" in waits
+    assert delivered.endswith("at web: delivered")
