@@ -14,7 +14,8 @@ from iotgw.extension import IntegrationContext
 from iotgw.integrations import payload
 from iotgw.integrations.breaker import Backoff
 from iotgw.integrations.commands import item_of
-from iotgw.integrations.mqtt_link import Conversation, Greeting, Link, client_id
+from iotgw.integrations.mqtt_engine import EngineName, engine_maker
+from iotgw.integrations.mqtt_link import Greeting, Link, client_id
 from iotgw.integrations.peer import Network, Tls, endpoint, networks
 from iotgw.integrations.template import Template, TemplateFailed, for_topic
 from iotgw.integrations.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
@@ -59,16 +60,16 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
     tls: Tls | None = None
     will: WillSettings | None = None
-    engine: Annotated[
-        Literal["iotgw", "paho"],
-        Meta(description="Who speaks MQTT: the gateway's own client, or paho-mqtt at five times the CPU."),
-    ] = "iotgw"
     command_topic: Annotated[
         str,
         Meta(
             description="A topic filter with one `+` where the device's name stands; what arrives there is queued for the device as a downlink: a JSON object as the API takes it, or else raw bytes."
         ),
     ] = ""
+    engine: Annotated[
+        EngineName,
+        Meta(description="Who speaks MQTT: `iotgw` is our own, `paho` is paho-mqtt; see below."),
+    ] = "iotgw"
 
 
 @implementer(IIntegration)
@@ -92,8 +93,15 @@ class MqttTarget:
         self._limits = mqtt.Connected()
         if settings.command_topic and settings.command_topic.split("/").count("+") != 1:
             raise SettingsError("configuration.commandTopic", "expected exactly one level + for the device")
+        if any(len(level) > 1 and set(level) & set("+#") for level in settings.command_topic.split("/")):
+            raise SettingsError("configuration.commandTopic", "expected + and # to be whole levels")
         if any(bad in self._topic.written for bad in "+#\0"):
             raise SettingsError("configuration.topic", "expected a topic without + and #")
+        if settings.will and (not settings.will.topic or any(bad in settings.will.topic for bad in "+#\0")):
+            raise SettingsError("configuration.will.topic", "expected a topic without + and #")
+        self._engine = engine_maker(
+            settings.engine, mqtt.V5 if self._five else mqtt.V311, settings.window, 2 * settings.window
+        )
         self._endpoint = endpoint(
             context.reactor, settings.host, settings.port or (8883 if settings.tls else 1883), settings.tls,
             settings.connect_timeout, forbidden,
@@ -105,19 +113,13 @@ class MqttTarget:
         will = settings.will
         greeting = Greeting(
             client_id(settings.client_id),
-            mqtt.V5 if self._five else mqtt.V311,
             settings.keepalive,
             settings.username or None,
             settings.password or None,
             mqtt.Will(will.topic, will.payload.encode(), will.qos, will.retain) if will else None,
         )
-        engine: Any = Conversation
-        if settings.engine == "paho":
-            from iotgw.integrations.mqtt_paho import PahoConversation  # noqa: PLC0415 - only who asks for it
-
-            engine = PahoConversation
         backoff = Backoff(self._context.spec.retry)
-        return Link(self._context.reactor, self._endpoint, greeting, owner, backoff, engine)
+        return Link(self._context.reactor, self._endpoint, greeting, owner, backoff, self._engine)
 
     # --- IIntegration
 

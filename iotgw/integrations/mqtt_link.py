@@ -1,4 +1,4 @@
-"""A connection to an MQTT broker that is kept up: a Twisted endpoint under `iotgw.wire.mqtt.Session`.
+"""A connection to an MQTT broker that is kept up: a Twisted endpoint under an engine (`mqtt_engine`).
 
 Names, TCP, TLS and the broker's silence never hold the reactor. What was published and not acknowledged
 when the connection ends is handed back to the one who published it.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, cast
 from typing import Protocol as Shape
 
@@ -24,6 +25,7 @@ from zope.interface import implementer
 
 from iotgw.errors import ProtocolError, Unavailable
 from iotgw.integrations.breaker import Backoff
+from iotgw.integrations.mqtt_engine import Engine, NotSent
 from iotgw.integrations.peer import in_words
 from iotgw.wire import mqtt
 
@@ -46,7 +48,6 @@ class Greeting(Struct, frozen=True):
     """What CONNECT says; ``keepalive`` in seconds, 0 for none."""
 
     client_id: str
-    version: int = mqtt.V311
     keepalive: int = 60
     user: str | None = None
     password: str | None = None
@@ -81,11 +82,11 @@ class Conversation(Protocol):
 
     transport: Any
 
-    def __init__(self, greeting: Greeting, owner: Owner, now: Any) -> None:
+    def __init__(self, greeting: Greeting, owner: Owner, now: Any, engine: Engine) -> None:
         self._greeting = greeting
         self._owner = owner
         self._now = now
-        self.session = mqtt.Session(greeting.version)
+        self.session = engine
         self.ready: Deferred[mqtt.Connected] = Deferred(lambda _: self.end("stopped"))
         self.ended: Deferred[list[Failure]] = Deferred()
         self.limits: mqtt.Connected | None = None
@@ -154,23 +155,33 @@ class Conversation(Protocol):
         session, outstanding = self.session, self.outstanding
         out = []
         written = []
+        refused: list[tuple[int, NotSent]] = []
         for seq, topic, payload, properties in items:
-            id_, data = session.publish(topic, payload, qos, retain, properties)
+            try:
+                id_, data = session.publish(topic, payload, qos, retain, properties)
+            except NotSent as error:
+                refused.append((seq, error))
+                continue
             if id_:
                 outstanding[id_] = seq
             else:
                 written.append(seq)
             out.append(data)
         self._sent_at = self._now()
+        out.append(session.to_send())
         self.transport.write(b"".join(out))
         if self._full:
             self._unacknowledged += written
         elif written:
             self._owner.on_acknowledged(written)
+        for seq, why in refused:
+            self._owner.on_refused(seq, why.code, why.reason)
 
     def say(self, topic: bytes, payload: bytes) -> None:
         """Publish with QoS 0, for nobody's account."""
-        self.transport.write(self.session.publish(topic, payload, 0)[1])
+        with suppress(NotSent):  # the connection ends
+            data = self.session.publish(topic, payload, 0)[1]
+            self.transport.write(data + self.session.to_send())
 
     def subscribe(self, filters: Sequence[tuple[str, int]]) -> None:
         """Ask for topics."""
@@ -190,7 +201,7 @@ class Conversation(Protocol):
         elif keepalive and not self._pinged and now - min(self._sent_at, self._heard_at) > keepalive * 0.75:
             self._pinged = True
             self._sent_at = now
-            self.transport.write(mqtt.PING)
+            self.transport.write(self.session.ping())
 
     def pauseProducing(self) -> None:
         """The transport is full."""
@@ -253,7 +264,7 @@ class _Welcome:
 class Link:
     """Keeps one connection up from `start` to `stop`, and is the way to the broker in between.
 
-    ``conversation`` is `Conversation`, or something that is used as it.
+    ``engine`` makes the one that speaks MQTT on a connection.
     """
 
     _log = Logger()
@@ -265,15 +276,15 @@ class Link:
         greeting: Greeting,
         owner: Owner,
         backoff: Backoff,
-        conversation: Any = Conversation,
+        engine: Callable[[], Engine],
     ) -> None:
-        self._conversation = conversation
         self._reactor = reactor
+        self._engine = engine
         self._greeting = greeting
         self._owner = owner
-        self._current: Any = None
+        self._current: Conversation | None = None
         """The one that is connecting or connected."""
-        self.up: Any = None
+        self.up: Conversation | None = None
         self.last_error = ""
         factory = Factory.forProtocol(Protocol)
         factory.noisy = False
@@ -298,15 +309,15 @@ class Link:
         if self._loop.running:
             self._loop.stop()
         if self.up is not None:
-            self.up.transport.write(mqtt.BYE)
+            self.up.transport.write(self.up.session.goodbye())
         return self._service.stopService()
 
-    def converse(self) -> Any:
+    def converse(self) -> Conversation:
         """A new conversation; for the endpoint."""
-        self._current = self._conversation(self._greeting, self, self._reactor.seconds)
+        self._current = Conversation(self._greeting, self, self._reactor.seconds, self._engine())
         return self._current
 
-    def welcome(self, conversation: Any, limits: mqtt.Connected) -> None:
+    def welcome(self, conversation: Conversation, limits: mqtt.Connected) -> None:
         """The broker said yes; for the endpoint."""
         self.up = conversation
         self._owner.on_up(limits)

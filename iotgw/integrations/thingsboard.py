@@ -16,7 +16,8 @@ from zope.interface import implementer
 
 from iotgw.extension import IntegrationContext
 from iotgw.integrations.breaker import Backoff
-from iotgw.integrations.mqtt import Probe
+from iotgw.integrations.mqtt import BUSY_CODES, Probe
+from iotgw.integrations.mqtt_engine import EngineName, engine_maker
 from iotgw.integrations.mqtt_link import Greeting, Item, Link, client_id
 from iotgw.integrations.peer import Network, Tls, endpoint, networks
 from iotgw.integrations.verdict import DELIVERED, Apart, Retry, Unavailable, Verdict
@@ -55,6 +56,10 @@ class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", for
     downlinks: Annotated[
         bool, Meta(description="Queue RPC and shared attributes for the device as downlinks.")
     ] = True
+    engine: Annotated[
+        EngineName,
+        Meta(description="Who speaks MQTT: `iotgw` is our own, `paho` is paho-mqtt; see `mqtt`."),
+    ] = "iotgw"
 
 
 class _Body(Struct):
@@ -75,13 +80,14 @@ _encode = msgspec.json.Encoder().encode
 class _Batch:
     """What one send waits for."""
 
-    __slots__ = ("left", "refused", "seqs", "settle")
+    __slots__ = ("is_busy", "left", "refused", "seqs", "settle")
 
     def __init__(self, seqs: list[int], settle: Settle) -> None:
         self.seqs = seqs
         self.settle = settle
         self.left = 0
         self.refused = ""
+        self.is_busy = False
 
 
 def packed(parts: dict[str, list[bytes]], limit: int, form: Callable[[list[bytes]], bytes]) -> list[bytes]:
@@ -135,17 +141,20 @@ class ThingsBoardTarget:
         self._endpoint = endpoint(
             context.reactor, settings.host, port, settings.tls, settings.connect_timeout, forbidden
         )
+        # telemetry, attributes and perhaps CONNECT for each message; identifiers end at 65,535
+        self._engine = engine_maker(
+            settings.engine, mqtt.V311, 2 * settings.window, min(3 * self.capacity, 60_000)
+        )
         self._link = self._make_link(self)
 
     def _make_link(self, owner: Any) -> Link:
         settings = self._settings
         greeting = Greeting(
-            client_id(settings.client_id), mqtt.V311, settings.keepalive,
+            client_id(settings.client_id), settings.keepalive,
             settings.token or settings.username or None, settings.password or None,
         )  # fmt: skip
-        return Link(
-            self._context.reactor, self._endpoint, greeting, owner, Backoff(self._context.spec.retry)
-        )  # fmt: skip
+        backoff = Backoff(self._context.spec.retry)
+        return Link(self._context.reactor, self._endpoint, greeting, owner, backoff, self._engine)
 
     # --- IIntegration
 
@@ -233,12 +242,16 @@ class ThingsBoardTarget:
 
     def on_refused(self, packet: int, code: int, reason: str) -> None:
         """The server doesn't take this one."""
-        self._batches[packet].refused = reason
+        batch = self._batches[packet]
+        batch.refused = reason
+        batch.is_busy = batch.is_busy or code in BUSY_CODES
         self.on_acknowledged([packet])
 
     def _end(self, batch: _Batch) -> None:
         if not batch.refused:
             batch.settle(batch.seqs, DELIVERED)
+        elif batch.is_busy:
+            batch.settle(batch.seqs, Unavailable(batch.refused))
         elif len(batch.seqs) > 1:
             batch.settle(batch.seqs, Apart(batch.refused))
         else:

@@ -251,6 +251,14 @@ class Session:
         self._next_id = id_ % 65535 + 1
         return id_
 
+    def ping(self) -> bytes:
+        """PINGREQ (§3.12)."""
+        return PING
+
+    def goodbye(self) -> bytes:
+        """DISCONNECT (§3.14): the server forgets the will."""
+        return BYE
+
     def to_send(self) -> bytes:
         """What received packets call for; send it after each `receive`."""
         if not self._out:

@@ -101,8 +101,9 @@ async def test_a_certificate_that_is_wrong_is_said_and_costs_nothing(authority, 
             assert sorted(server.keys) == ["E-1.1", "E-2.2"]
 
 
+@pytest.mark.parametrize("engine", ["iotgw", "paho"])
 @ensureDeferred
-async def test_mqtt_over_tls_with_a_client_certificate(authority, tmp_path):
+async def test_mqtt_over_tls_with_a_client_certificate(authority, tmp_path, engine):
     certificate, key = authority.issue("broker", hosts=["127.0.0.1"]).write(tmp_path, "server")
     (tmp_path / "ca.pem").write_bytes(authority.pem())
     port = free_port()
@@ -114,7 +115,7 @@ async def test_mqtt_over_tls_with_a_client_certificate(authority, tmp_path):
     tls = {"ca": authority.pem().decode(), "certificate": own.pem().decode(), "key": own.key_pem().decode()}
     with Mosquitto(tmp_path / "mosquitto", config=config) as broker:
         subscriber = await deferToThread(broker.subscribe)
-        configuration = {"host": "127.0.0.1", "port": port, "tls": tls}
+        configuration = {"host": "127.0.0.1", "port": port, "tls": tls, "engine": engine}
         async with Delivering("mqtt", configuration=configuration) as world:
             world.store(*"abc")
             await world.settled()
@@ -143,9 +144,18 @@ class BlackHole:
 
 
 @pytest.mark.parametrize("backlog", [100, 0])
-@pytest.mark.parametrize("type_", ["mqtt", "http", "thingsboard"])
+@pytest.mark.parametrize(
+    ("type_", "more"),
+    [
+        ("mqtt", {}),
+        ("mqtt", {"engine": "paho"}),
+        ("http", {}),
+        ("thingsboard", {}),
+        ("thingsboard", {"engine": "paho"}),
+    ],
+)
 @ensureDeferred
-async def test_a_black_hole_does_not_stall_the_reactor(type_, backlog):
+async def test_a_black_hole_does_not_stall_the_reactor(type_, more, backlog):
     hole = BlackHole(backlog)
     gaps, last = [], reactor.seconds()
 
@@ -155,7 +165,7 @@ async def test_a_black_hole_does_not_stall_the_reactor(type_, backlog):
         gaps.append(now - last)
         last = now
 
-    where = {"host": "127.0.0.1", "port": hole.port}
+    where = {"host": "127.0.0.1", "port": hole.port, **more}
     if type_ == "http":
         where = {"url": f"http://127.0.0.1:{hole.port}/", "timeout": 0.5}
     async with Delivering(type_, configuration={**where, "connectTimeout": 0.5}) as world:
@@ -170,11 +180,13 @@ async def test_a_black_hole_does_not_stall_the_reactor(type_, backlog):
     assert sorted(gaps)[-3] < 0.1  # two may be the machine's
 
 
+@pytest.mark.parametrize("engine", ["iotgw", "paho"])
 @ensureDeferred
-async def test_a_broker_that_freezes_and_thaws_gets_everything_in_order(tmp_path):
+async def test_a_broker_that_freezes_and_thaws_gets_everything_in_order(tmp_path, engine):
     with Mosquitto(tmp_path / "mosquitto") as broker:
         subscriber = await deferToThread(broker.subscribe)
-        async with Delivering("mqtt", configuration={"host": "127.0.0.1", "port": broker.port}) as world:
+        configuration = {"host": "127.0.0.1", "port": broker.port, "engine": engine}
+        async with Delivering("mqtt", configuration=configuration) as world:
             await until(lambda: world.stats()["target"]["state"] == "connected")
             world.store(*"abc" * 20)
             broker.freeze()

@@ -1,5 +1,7 @@
 import pytest
 from pytest_twisted import ensureDeferred
+from twisted.internet import reactor
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.threads import deferToThread
 
 from tests.peers.mosquitto import Mosquitto
@@ -15,7 +17,7 @@ def broker(tmp_path):
 
 @pytest.fixture(params=["iotgw", "paho"])
 def settings(request):
-    """What follows holds for both engines: it is the contract of `mqtt_link.Conversation`."""
+    """What follows holds for both engines: it is the contract of an engine on a connection."""
     return lambda broker, **more: {"host": "127.0.0.1", "port": broker.port, "engine": request.param, **more}
 
 
@@ -102,7 +104,6 @@ async def test_commands_from_a_topic_reach_the_downlink_queue(broker, settings):
 @ensureDeferred
 async def test_a_broker_that_freezes_is_given_up_on_and_nothing_is_lost(broker, settings, monkeypatch):
     monkeypatch.setattr("iotgw.integrations.mqtt_link.SILENCE", 1.0)
-    monkeypatch.setattr("iotgw.integrations.mqtt_paho.SILENCE", 1.0)
     async with Delivering("mqtt", configuration=settings(broker)) as world:
         await until(lambda: world.stats()["target"]["state"] == "connected")
         broker.freeze()
@@ -136,3 +137,48 @@ async def test_an_idempotency_key_goes_with_a_message_of_mqtt_5(broker, settings
         await world.settled()
         out, _ = await deferToThread(child.communicate, timeout=20)
         assert out.strip() == "idempotency-key:E-1.1|iotgw/a/telemetry"
+
+
+class Forgetful(Protocol):
+    """A broker that takes messages and breaks the first connection instead of acknowledging them."""
+
+    def connectionMade(self):
+        self.factory.connections.append([])
+        self._buffer = b""
+
+    def dataReceived(self, data):
+        self._buffer += data
+        while len(self._buffer) > 1 and len(self._buffer) >= 2 + self._buffer[1]:  # packets under 128 bytes
+            size = 2 + self._buffer[1]
+            self._packet(self._buffer[0], self._buffer[2:size])
+            self._buffer = self._buffer[size:]
+
+    def _packet(self, first, body):
+        if first == 0x10:
+            self.transport.write(b"\x20\x02\x00\x00")
+        elif first >> 4 == 3:
+            topic = 2 + int.from_bytes(body[:2], "big")
+            received = self.factory.connections[-1]
+            received.append(body[topic + 2 :])
+            if len(self.factory.connections) > 1:
+                self.transport.write(b"\x40\x02" + body[topic : topic + 2])
+            elif len(received) == 3:
+                self.transport.abortConnection()
+
+
+@ensureDeferred
+async def test_what_was_not_acknowledged_is_sent_again(settings):
+    factory = Factory.forProtocol(Forgetful)
+    factory.connections = []
+    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    port.port = port.getHost().port
+    more = {"format": "template", "template": "{{ deviceName }}"}
+    try:
+        async with Delivering("mqtt", configuration=settings(port), **more) as world:
+            await until(lambda: world.stats()["target"]["state"] == "connected")
+            world.store("a", "b", "c")
+            stats = await world.settled()
+            assert (stats["delivered"], stats["dead"]) == (3, 0)
+            assert [sorted(received) for received in factory.connections] == [[b"a", b"b", b"c"]] * 2
+    finally:
+        await port.stopListening()

@@ -15,6 +15,11 @@ def broker(tmp_path):
         yield broker
 
 
+@pytest.fixture(params=["iotgw", "paho"])
+def settings(request, broker):
+    return {"host": "127.0.0.1", "port": broker.port, "token": "T", "engine": request.param}
+
+
 def body(name, **telemetry):
     import json
 
@@ -25,9 +30,9 @@ def body(name, **telemetry):
 
 
 @ensureDeferred
-async def test_a_batch_is_one_publish_for_many_devices(broker):
+async def test_a_batch_is_one_publish_for_many_devices(broker, settings):
     subscriber = await deferToThread(broker.subscribe, "v1/gateway/#")
-    configuration = {"host": "127.0.0.1", "port": broker.port, "token": "T", "downlinks": False}
+    configuration = {**settings, "downlinks": False}
     async with Delivering("thingsboard", configuration=configuration) as world:
         await until(lambda: world.stats()["target"]["state"] == "connected")
         world.service.pause("i1")
@@ -51,10 +56,9 @@ async def test_a_batch_is_one_publish_for_many_devices(broker):
 
 
 @ensureDeferred
-async def test_rpc_comes_back_as_a_downlink(broker):
+async def test_rpc_comes_back_as_a_downlink(broker, settings):
     subscriber = await deferToThread(broker.subscribe, "v1/gateway/rpc")
-    configuration = {"host": "127.0.0.1", "port": broker.port, "token": "T"}
-    async with Delivering("thingsboard", configuration=configuration) as world:
+    async with Delivering("thingsboard", configuration=settings) as world:
         await until(lambda: world.stats()["target"]["state"] == "connected")
         request = '{"device":"a","data":{"id":7,"method":"setInterval","params":60}}'
         sender = {"host": "127.0.0.1", "port": broker.port, "topic": "v1/gateway/rpc"}
