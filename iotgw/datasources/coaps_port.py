@@ -162,7 +162,7 @@ class CoapsPort(CoapPort):
 
         ended = self.layer.end_identities(is_over, "its credential was changed or revoked")
         if ended:
-            self._event("dtls-revoked", f"{ended} sessions ended: their credential was changed or revoked")
+            self._event("dtls.revoked", f"{ended} sessions ended: their credential was changed or revoked")
 
 
 def described(session: Session, now: float) -> dict[str, Any]:

@@ -327,7 +327,7 @@ class DtlsLayer:
         if len(self._told) > _TOLD_HOSTS:
             self._told.popitem(last=False)
         peer = f"{host}:{address[1]}"
-        self._event("dtls-handshake-failed", f"{peer}: {reason}", "warning", peer=peer, **detail)
+        self._event("dtls.failed", f"{peer}: {reason}", "warning", peer=peer, **detail)
 
     # --- for people -------------------------------------------------------------------------------
 

@@ -160,7 +160,7 @@ class TestSessions:
         statistics = house.port().statistics()
         assert (statistics["peers"], statistics["dtlsSessions"]) == (0, 0)
         assert (
-            "dtls-revoked",
+            "dtls.revoked",
             "1 sessions ended: their credential was changed or revoked",
         ) in house.datasources[0].context.intake.told
 

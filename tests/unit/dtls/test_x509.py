@@ -283,7 +283,7 @@ class TestFiles:
         link.connect(("10.0.0.1", 40001), newer)
         assert newer.error == "" and newer.done
         assert link.say(HERE, b"still here") == [b"still here"]
-        assert events == [("dtls-certificate", "read again, as the files changed", "info")]
+        assert events == [("dtls.certificate", "read again, as the files changed", "info")]
 
     def test_bad_files_are_reported_once_and_the_old_ones_stay(self, link_with, device, tmp_path):
         link = link_with()
