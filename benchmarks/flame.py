@@ -9,6 +9,7 @@ belongs to a room of iotgw; what a room calls in a library is the room's.
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -139,6 +140,8 @@ def profile(started: Started, sink: Sink | None, seconds: float) -> str:
     record(started.program.pid, "raw", seconds, OUT / "stacks.txt")
     record(started.program.pid, "flamegraph", seconds, OUT / "flame.svg")
     running.wait()
+    picture = OUT / "flame.svg"
+    picture.write_text(bare(picture.read_text()))
     stacks = parse((OUT / "stacks.txt").read_text())
     lines = [
         (
@@ -161,7 +164,12 @@ def _short(frame: str) -> str:
     name, there, place = frame.partition(" (")
     if not there:
         return frame
-    return f"`{name}` {place.rpartition('/iotgw/')[2].rstrip(')')}"
+    return f"`{name}` {bare(place).rstrip(')')}"
+
+
+def bare(text: str) -> str:
+    """A text whose file names say nothing of this machine: they begin at the package."""
+    return re.sub(r"/[^ ();<>\"]*?/(?:site-packages|lib/python[0-9.]+|(?=(?:iotgw|twisted)/))", "", text)
 
 
 def main(argv: list[str]) -> int:
