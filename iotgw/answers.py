@@ -59,27 +59,36 @@ class Answers:
         else:
             self._answer(intake, reply, seq, device, Status.STORED)
 
+    def converted(self, outcomes: list[Outcome]) -> None:
+        """These uplinks are converted: answer who only waited to be named."""
+        waiting = self._waiting
+        if waiting:
+            for outcome in outcomes:
+                if (entry := waiting.get(outcome.seq)) is not None and entry[3] < inf:
+                    del waiting[outcome.seq]
+                    self._named(outcome, *entry[:3], Status.STORED)
+
     def settled(self, outcomes: list[Outcome]) -> None:
-        """These uplinks are converted."""
-        if not self._waiting:
-            return
-        for outcome in outcomes:
-            if (waiting := self._waiting.pop(outcome.seq, None)) is None:
-                continue
-            intake, reply, identity, _ = waiting
-            failed = outcome.state is State.FAILED and intake.spec.reply == "converted"
+        """These outcomes are durable: answer who waited for that."""
+        waiting = self._waiting
+        if waiting:
+            for outcome in outcomes:
+                if (entry := waiting.pop(outcome.seq, None)) is not None:
+                    failed = outcome.state is State.FAILED
+                    self._named(outcome, *entry[:3], Status.FAILED if failed else Status.STORED)
+
+    def _named(
+        self, outcome: Outcome, intake: Any, reply: Reply, identity: str | None, status: Status
+    ) -> None:
+        """Answer with what waits for the identity, or for a device that the outcome names."""
+        device = ""
+        if identity is not None:
             names = [output.device_name for output in outcome.outputs]
-            device = ""
-            if identity is not None:
-                if identity and names:
-                    self._learn((intake.id, identity), set(names))
-                has_items = (
-                    name
-                    for name in (identity, *names)
-                    if name and self._downlinks.waiting(intake.tenant, name)
-                )
-                device = next(has_items, "")
-            self._answer(intake, reply, outcome.seq, device, Status.FAILED if failed else Status.STORED)
+            if identity and names:
+                self._learn((intake.id, identity), set(names))
+            is_waited_for, tenant = self._downlinks.waiting, intake.tenant
+            device = next((name for name in (identity, *names) if name and is_waited_for(tenant, name)), "")
+        self._answer(intake, reply, outcome.seq, device, status)
 
     def removed(self, intake: Any) -> None:
         """A datasource was deleted: who waits for its converter is told what is certain."""

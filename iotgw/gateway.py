@@ -166,6 +166,10 @@ class Gateway:
                 running.intake.counts["refused"] += 1
             self._tell(answer, self.busy)
 
+    def converted(self, outcomes: list[Outcome]) -> None:
+        """Uplinks are converted; that is not durable yet."""
+        self._answers.converted(outcomes)
+
     def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
         """Outcomes are durable: deliver what came of them, answer who waited."""
         if self.trace.on:

@@ -235,6 +235,7 @@ class Intake:
                 ready[stored.seq] if stored.seq in ready else self._outcome(*next(results))
                 for stored in uplinks
             ]
+            self.gateway.converted(batch.outcomes)
             self._settle()
 
         if jobs:

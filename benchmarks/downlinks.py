@@ -1,0 +1,119 @@
+"""What queued downlinks cost the uplinks of devices that have none: a ratio, within one run.
+
+``python benchmarks/downlinks.py [--rounds N] [--seconds S] [--rate R]`` starts two gateways, one of them with 100,000 items
+for 50,000 sleeping devices, and loads them in turns over CoAP with other devices' uplinks: once where only the
+converter names a device (its answer waits for the conversion), once where the datasource knows it. Prints one
+JSON object per case: CPU per uplink in µs with and without items (medians), and their ratio (median of the
+rounds').
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+
+import msgspec
+from harness import tools
+from harness.gateway import Gateway
+from harness.processes import free_port
+from harness.tools import load
+
+from iotgw.downlinks.item import Item, ItemState
+from iotgw.model import DownlinkSpec
+from iotgw.store.sqlite import connect, upgrade
+
+ITEMS = 100_000
+DEVICES = 50_000
+CASES = {"the converter names the device": "i/key", "the datasource knows the device": "up?i={id}"}
+
+
+def fill(folder: Path) -> None:
+    """Write the items as a gateway would have left them."""
+    (folder / "data").mkdir()
+    now = int(time.time() * 1000)
+    encode = msgspec.json.Encoder().encode
+    spec = DownlinkSpec(msg={"interval": 900}, msg_type="config")
+    rows = []
+    for number in range(ITEMS):
+        device = f"sleeper-{number % DEVICES}"
+        item = Item(
+            f"dl{number:016x}", number + 1, "default", device, spec, ItemState.QUEUED, now, now, now + 10**9
+        )
+        rows.append((item.id, item.seq, item.tenant, device, "QUEUED", now, encode(item)))
+    connection: sqlite3.Connection = connect(folder / "data" / "downlinks.db")
+    upgrade(connection, "downlinks")
+    connection.execute("BEGIN")
+    connection.executemany("INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.execute("COMMIT")
+    connection.close()
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[dict[str, tuple[Gateway, int]]]:
+    """A gateway with a datasource per case: the gateway and the port of each."""
+    with Gateway(folder) as gateway:
+        gateway.converter()
+        ports = [free_port(socket.SOCK_DGRAM) for _ in CASES]
+        gateway.coap(ports[0])
+        configuration = {"port": ports[1], "interface": "127.0.0.1"}
+        gateway.datasource("lobaro-coap", "lobaro", converter="bench", configuration=configuration)
+        yield {case: (gateway, port) for case, port in zip(CASES, ports, strict=True)}
+
+
+def cost(gateway: Gateway, port: int, path: str, seconds: float, rate: float) -> float:
+    """CPU in µs per uplink; the conversions that are left over when the load ends count for the next."""
+    before = gateway.cpu()
+    pace = ["--rate", rate, "--poisson"] if rate else ["-w", 64]
+    common = ["-p", port, "-u", path, "-m", "post", "-n", 200, "--base", 100_000, "-t", seconds]
+    report = load("coapload", *common, *pace)
+    assert report["answered"], report
+    return float(1e6 * (gateway.cpu() - before) / report["answered"])
+
+
+def measure(rounds: int, seconds: float, rate: float) -> None:
+    """Both gateways in turns, the order changing with each round."""
+    with ExitStack() as stack:
+        folders = [
+            Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iotgw-bench-"))) for _ in "12"
+        ]
+        fill(folders[1])
+        without, with_items = (stack.enter_context(running(folder)) for folder in folders)
+        for case, path in CASES.items():
+            pairs = []
+            for number in range(-1, rounds):
+                order = (without, with_items) if number % 2 else (with_items, without)
+                costs = {id(each): cost(*each[case], path, seconds, rate) for each in order}
+                if number >= 0:  # the first is to warm up
+                    pairs.append((costs[id(without)], costs[id(with_items)]))
+            print(
+                json.dumps(
+                    {
+                        "case": case, "items": ITEMS, "devices": DEVICES, "rounds": rounds, "rate": rate or "closed loop of 64",
+                        "without_us": round(median(a for a, _ in pairs), 2),
+                        "with_us": round(median(b for _, b in pairs), 2),
+                        "ratio": round(median(b / a for a, b in pairs), 3),
+                        "ratios": [round(b / a, 3) for a, b in pairs],
+                    }
+                ),
+                flush=True,
+            )  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
+    parser.add_argument(
+        "--rate", type=float, default=2000.0, help="uplinks a second; 0: 64 under way, always"
+    )
+    options = parser.parse_args()
+    tools.build()
+    measure(options.rounds, options.seconds, options.rate)
