@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from iotgw.integrations.accounts import EXPIRED, Accounts
+from iotgw.integrations.accounts import DELIVERED, EXPIRED, Accounts
 from iotgw.integrations.backlog import Backlog
 from iotgw.integrations.lines import Lines
 from iotgw.integrations.parking import Parking
@@ -129,8 +129,11 @@ class Scheduler:
                 return
             for record in records:
                 key: Hashable = record.device_name if ordered else record.seq
-                if parked and key in parked:
-                    self._parking.park_behind(parked[key], record)
+                if parked and (line := parked.get(key)) is not None:
+                    if record.seq > line.head:
+                        self._parking.park_behind(line, record)
+                    else:  # met again after a crash; had it not been delivered, its line would begin with it
+                        self._accounts.settle(record.seq, DELIVERED, len(record.body))
                     continue
                 open_[record.seq] = record
                 if lines.claim(key, key in mine):

@@ -24,7 +24,8 @@ def record(seq, device="d1", type_="default", tenant="default", received_ms=0, k
 
 
 class MemoryJournal:
-    """What `iotgw.interfaces.IJournal` says of deliveries. With ``lag`` progress is written when told."""
+    """What `iotgw.interfaces.IJournal` says of deliveries. With ``lag`` progress is written when told, with
+    ``lazy`` when told or before the next look at parked records."""
 
     epoch = "E"
 
@@ -32,7 +33,7 @@ class MemoryJournal:
         self.records = []
         self.cursors = {}
         self.parked = {}
-        self.lag = False
+        self.lag = self.lazy = False
         self.queue = []
         self.reads = 0
         self.held = {}
@@ -58,8 +59,14 @@ class MemoryJournal:
 
     def progress(self, progress):
         self.queue.append(progress)
-        if not self.lag:
+        if not self.lag and not self.lazy:
             self.commit()
+
+    def durable(self):
+        """What a crash leaves: another journal."""
+        left = MemoryJournal()
+        left.records, left.cursors, left.parked = list(self.records), dict(self.cursors), dict(self.parked)
+        return left
 
     def commit(self):
         for progress in self.queue:
@@ -72,6 +79,8 @@ class MemoryJournal:
         self.queue = []
 
     def _rows(self, integration):
+        if self.lazy:
+            self.commit()
         return [self.parked[key] for key in sorted(self.parked) if key[0] == integration]
 
     def read_parked(self, integration, state, after, limit):
@@ -238,8 +247,7 @@ class World:
 
     def crash(self, **how):
         """A new service on what the journal has."""
-        self.journal.queue = []
-        world = World(self.journal, self.clock, apply=False)
+        world = World(self.journal.durable(), self.clock, apply=False)
         world.spec = self.spec
         world.service.apply("i1", "one", "default", self.spec)
         return world

@@ -1,0 +1,89 @@
+from datetime import UTC, datetime
+
+from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.task import Clock
+
+from iotgw.extension import IntegrationContext
+from iotgw.integrations.sftp import SftpSettings, SftpTarget
+from iotgw.integrations.verdict import DELIVERED, Unavailable
+from iotgw.model import IntegrationSpec
+
+from .worlds import record
+
+
+class Scheduled:
+    """A target whose files are written into a dict."""
+
+    def __init__(self, **settings):
+        self.clock = Clock()
+        self.clock.advance(datetime(2026, 11, 21, 5, 0, tzinfo=UTC).timestamp())
+        self.available = 0
+        self.files = {}
+        self.verdicts = []
+        self.refuse = False
+        settings = SftpSettings(
+            host="h", username="u", host_keys=["SHA256:x"], files="schedule", batch_size=2, **settings
+        )
+        spec = IntegrationSpec(name="i", type="sftp")
+        context = IntegrationContext(
+            id="i", name="i", tenant="default", spec=spec, epoch="E", reactor=self.clock,
+            datasource_name=str, event=lambda *a, **k: None, available=self._available,
+        )  # fmt: skip
+        self.target = SftpTarget(settings, context, ())
+        self.target._write_all = self._write
+        self.target.start()
+
+    def _available(self):
+        self.available += 1
+
+    async def _write(self, groups):
+        if self.refuse:
+            raise ConnectionRefusedError
+        self.files.update({path: [r.seq for r in records] for path, records in groups.items()})
+
+    def send(self, *seqs):
+        self.target.send([record(seq) for seq in seqs], lambda seqs, verdict: self.verdicts.append(verdict))
+
+
+def test_outside_of_a_run_nothing_is_taken():
+    world = Scheduled()
+    assert world.target.capacity == 0
+    assert world.target.status()["nextRun"] == 1795239000000
+
+
+def test_a_run_writes_what_waits_and_ends_with_a_batch_that_is_not_full():
+    world = Scheduled(content="csv")
+    world.clock.advance(1800)
+    assert world.available == 1
+    assert world.target.capacity == 2
+    world.send(1, 2)
+    assert world.target.capacity == 2
+    world.send(3)
+    assert world.target.capacity == 0
+    assert world.files == {
+        "2026-11-21_05-30_default.csv": [1, 2], "2026-11-21_05-30_2_default.csv": [3],
+    }  # fmt: skip
+    assert world.verdicts == [DELIVERED, DELIVERED]
+
+
+def test_a_run_with_nothing_to_write_ends_by_itself():
+    world = Scheduled()
+    world.clock.advance(1800)
+    world.clock.advance(61)
+    assert world.target.capacity == 0
+    world.clock.advance(86400)
+    assert world.available == 2
+
+
+def test_a_run_that_fails_goes_on_until_it_succeeds():
+    world = Scheduled()
+    world.refuse = True
+    world.clock.advance(1800)
+    world.send(1)
+    assert isinstance(world.verdicts[0], Unavailable)
+    world.clock.advance(3600)
+    assert world.target.capacity == 2
+    world.refuse = False
+    world.send(1)
+    assert world.files == {"2026-11-21_05-30.json": [1]}
+    assert world.target.capacity == 0
