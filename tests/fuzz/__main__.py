@@ -23,7 +23,7 @@ def main() -> None:
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(f"{done:>9} datagrams, {fuzz.sent} sent, {used} MiB at most, {fuzz.sizes()}", flush=True)
     fuzz.end()
-    print(f"after an idle hour: {fuzz.sizes()}")
+    print(f"when nobody sends any more: {fuzz.sizes()}")
     print(f"counters: {vars(fuzz.endpoint.counters)}")
     assert not any(fuzz.sizes().values()), "something is still held"
     print(f"{total} datagrams without an error in {time.monotonic() - began:.0f} s")
