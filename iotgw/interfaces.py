@@ -79,6 +79,8 @@ class IDatasource(Interface):
 class IPushes(IDatasource):
     """A datasource that can send to a device without being asked."""
 
+    can_push = Attribute("bool: False where its settings say that devices take nothing but answers")
+
     def push(metadata, downlinks):
         """Send a tuple of `model.Downlink` to the device whose last uplink had this metadata (a dict), and
         report each to the intake."""

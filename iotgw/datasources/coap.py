@@ -98,7 +98,7 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         bool,
         Meta(
             description="Send a downlink as a message of its own that the device acknowledges. Without, it is "
-            "part of the acknowledgement, and counts as delivered with the device's next request."
+            "part of the acknowledgement, counts as delivered with the device's next request, and is never pushed."
         ),
     ] = True
     downlink_path: Annotated[
@@ -233,6 +233,7 @@ class CoapDatasource:
         self.context = context
         self._type = type_
         self._ports: list[tuple[CoapPort, dict[Path, Resource]]] = []
+        self.can_push = settings.confirm_downlinks
         self._guard: IdentityGuard | None = None
         if settings.security_mode != "NO_SECURE":
             credentials = type_.credentials(context.registry).of(context.tenant)

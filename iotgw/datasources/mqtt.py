@@ -113,6 +113,7 @@ class MqttDatasource:
         self.context = context
         self.intake = context.intake
         self.clock = context.reactor
+        self.can_push = bool(settings.downlink_topic)
         self.counts: Counter[str] = Counter()
         self.received: set[int] = set()
         """Identifiers of QoS 2 messages that were taken; they outlive a connection."""

@@ -1,7 +1,7 @@
 """Any device over plain TCP: ThingsBoard's TCP integration, with its handlers TEXT, BINARY and JSON, and HEX.
 
-A downlink goes back on the same connection. Who a device is, mostly only its converter knows: with
-``reply: converted`` its queue is looked up under the name that the converter gave it.
+A downlink goes back on the same connection. Who a device is, mostly only its converter knows: while items wait,
+an answer waits for the name that the converter gives.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from iotgw.downlinks import receipts
 from iotgw.downlinks.item import TRANSITIONS, Item, ItemState, payload
 from iotgw.downlinks.waiting import Waiting, may_leave
 from iotgw.errors import Conflict, NotFound, Unavailable
@@ -28,12 +29,10 @@ Send = Callable[[tuple[Downlink, ...]], None]
 MAX_OPEN = 200_000
 """Open items in all; each costs about half a kilobyte of memory."""
 MAX_PER_DEVICE = 1_000
-SWEEP = 10.0
+SWEEP = 2.0
 """Seconds between two looks for expired items."""
 REMEMBERED = 600.0
 """Seconds that an item which has left, and asks for no receipt, is kept in memory for its transport's word."""
-RECENT = 100
-"""How many of a device's items are looked at for the one that a receipt means."""
 OFFER = 300.0
 """Seconds after which an item that a datasource took, and never spoke of again, may leave once more."""
 
@@ -271,12 +270,10 @@ class DownlinkQueue:
         )
 
     async def _confirmed(self, tenant: str, device: str, state: str, reason: str) -> None:
-        items = await self._store.of_device(tenant, self._waiting.name(tenant, device), RECENT)
-        sent = [item for item in items if item.state is ItemState.SENT]
-        if sent:
-            latest = max(sent, key=lambda item: item.updated_ms)
-            self._items.setdefault(latest.id, latest)
-            self.outcome(latest.id, state, reason)
+        item = await receipts.offered(self._store, self._items, tenant, self._waiting.name(tenant, device))
+        if item is not None:
+            self._items.setdefault(item.id, item)
+            self.outcome(item.id, state, reason)
 
     def acknowledged(self, tenant: str, device: str, ack: dict[str, Any]) -> None:
         """A device's receipt (``downlinkAck`` of a converter's output): by item id, or the oldest of a
@@ -287,23 +284,10 @@ class DownlinkQueue:
 
     async def _acknowledged(self, tenant: str, device: str, ack: dict[str, Any]) -> None:
         state = "successful" if ack.get("success", True) else "failed"
-        item = await self._meant(tenant, device, ack)
+        item = await receipts.acknowledged(self._store, self._items, tenant, device, ack, self.now_ms())
         if item is not None and (item.state, state) in TRANSITIONS:
             self._items.setdefault(item.id, item)  # it may have left memory long ago
             self.outcome(item.id, state, str(ack.get("error", "")), ack.get("response"))
-
-    async def _meant(self, tenant: str, device: str, ack: dict[str, Any]) -> Item | None:
-        """The item of a receipt: of its id, or the oldest of its message type that was sent and may still be
-        answered."""
-        if "id" in ack:
-            item = self._items.get(str(ack["id"])) or await self._store.get(str(ack["id"]))
-            return item if item is not None and (item.tenant, item.device) == (tenant, device) else None
-        now = self.now_ms()
-        for item in reversed(await self._store.of_device(tenant, device, RECENT)):
-            is_sent = item.state in (ItemState.SENT, ItemState.DELIVERED)
-            if is_sent and item.spec.msg_type == ack.get("msgType") and item.expires_ms > now:
-                return self._items.get(item.id, item)
-        return None
 
     # --- devices that can be reached now ---
 

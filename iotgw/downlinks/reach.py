@@ -95,7 +95,7 @@ class Reach:
         uplink = messages[0].uplink
         seen = msgspec.json.decode(uplink.metadata, type=Seen)
         datasource = self.gateway.datasource(uplink.datasource)
-        push = getattr(datasource, "push", None)
+        push = datasource.push if getattr(datasource, "can_push", False) else None
         if push is None or not self._listens(tenant, device, seen, uplink):
             return uplink.datasource, None, seen.identity
         metadata = msgspec.json.decode(uplink.metadata)

@@ -240,6 +240,25 @@ def test_a_coap_device_that_is_awake_gets_an_item_at_once(gateway):
         becomes(gateway, item, "DELIVERED")
 
 
+@pytest.mark.parametrize(
+    ("query", "settings"),
+    [
+        (b"\x46ttd=60", {"downlinkWindow": 0.001}),
+        (b"", {"downlinkWindow": 0.001, "downlinkWindows": {"d": 60}}),
+    ],
+)
+def test_a_device_says_how_long_it_listens_or_its_datasource_knows(gateway, query, settings):
+    coap(gateway, **settings)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        device.settimeout(10)
+        device.connect(("127.0.0.1", gateway.coap_port))
+        device.send(b"\x40\x02\x12\x34\xb1i\x03key" + query + b"\xff" + BY_NAME)
+        assert device.recv(2000)[1] == 0x44
+        gateway.message_when("converted")
+        text(gateway, "d", "now")
+        assert device.recv(2000).endswith(b"\xffnow")
+
+
 def test_an_observer_gets_each_item_as_a_notification_and_its_acknowledgement_counts(gateway):
     coap(gateway)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:

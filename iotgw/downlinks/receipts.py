@@ -1,0 +1,35 @@
+"""Which item a receipt means: of a device (``downlinkAck``), or of a network that it was offered to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from iotgw.downlinks.item import Item, ItemState
+
+RECENT = 100
+"""How many of a device's items are looked at."""
+
+
+async def acknowledged(
+    store: Any, open_items: Mapping[str, Item], tenant: str, device: str, ack: dict[str, Any], now_ms: int
+) -> Item | None:
+    """The item of this id, if it is this device's; or the oldest of a message type that was sent and may still
+    be answered. ``open_items`` outrank what the store has of them."""
+    if "id" in ack:
+        id = str(ack["id"])
+        item = open_items.get(id) or await store.get(id)
+        return item if item is not None and (item.tenant, item.device) == (tenant, device) else None
+    for stored in reversed(await store.of_device(tenant, device, RECENT)):
+        item = open_items.get(stored.id, stored)
+        is_sent = item.state in (ItemState.SENT, ItemState.DELIVERED)
+        if is_sent and item.spec.msg_type == ack.get("msgType") and item.expires_ms > now_ms:
+            return item
+    return None
+
+
+async def offered(store: Any, open_items: Mapping[str, Item], tenant: str, device: str) -> Item | None:
+    """The item that was sent last, and of which nothing more is known."""
+    items = [open_items.get(item.id, item) for item in await store.of_device(tenant, device, RECENT)]
+    sent = [item for item in items if item.state is ItemState.SENT]
+    return max(sent, key=lambda item: item.updated_ms, default=None)
