@@ -35,6 +35,8 @@ class Accounts:
         """Records that failed, or wait behind one that did, with a row of their own."""
         self.in_stream = 0
         """Records that wait in the journal's stream, not yet taken."""
+        self.stream_bytes = 0
+        """Their size."""
         self._lost = list(counters.lost)
         self._highest = 0
         """The last position that was delivered."""
@@ -44,13 +46,33 @@ class Accounts:
         """After a restart: what is neither settled nor parked still waits in the stream."""
         self.parked = parked
         self.in_stream = self.queued - self.settled - parked
+        self.stream_bytes += self.waiting_bytes  # those who found the parked ones took their size off
 
     def count(self, records: int, size: int, counted: int) -> None:
         """Records up to ``counted`` came to wait in the stream."""
         self.counted = counted
         self.queued += records
         self.in_stream += records
+        self.stream_bytes += size
         self.waiting_bytes += size
+
+    def take(self, size: int) -> None:
+        """A record left the stream."""
+        self.in_stream -= 1
+        self.stream_bytes -= size
+
+    def put_back(self, size: int) -> None:
+        """A record that was taken waits in the stream again."""
+        self.in_stream += 1
+        self.stream_bytes += size
+
+    def trim(self) -> int:
+        """What waited in the stream is there no more; returns how many that were."""
+        lost = self.in_stream
+        self.drop(TRIMMED, lost)
+        self.waiting_bytes -= self.stream_bytes
+        self.in_stream = self.stream_bytes = 0
+        return lost
 
     @property
     def settled(self) -> int:
@@ -101,7 +123,8 @@ class Accounts:
     def uncount(self, counted: int) -> None:
         """Forget what waits in the stream; it will be counted again from ``counted`` on."""
         self.queued -= self.in_stream
-        self.in_stream = 0
+        self.waiting_bytes -= self.stream_bytes
+        self.in_stream = self.stream_bytes = 0
         self.counted = counted
 
     def snapshot(self, cursor: int) -> Counters:

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.integrations.accounts import EXPIRED, TRIMMED, Accounts
+from iotgw.integrations.accounts import EXPIRED, Accounts
 from iotgw.model import TelemetryRecord
 from iotgw.tail import Tail
 
@@ -66,11 +66,14 @@ class Backlog:
                 break
             for record in records:
                 seq = record.seq
-                if not match(record) or (known and seq in known):
+                if not match(record):
+                    continue
+                if known and seq in known:
+                    accounts.counted = max(accounts.counted, seq)
                     continue
                 if seq > accounts.counted:  # read from the journal before it was fed
                     accounts.count(1, len(record.body), seq)
-                accounts.in_stream -= 1
+                accounts.take(len(record.body))
                 if record.received_ms < oldest_ms:
                     accounts.settle(seq, EXPIRED, len(record.body))
                 else:
@@ -102,7 +105,7 @@ class Backlog:
                         return swept
                     if seq > self._accounts.counted:
                         self._accounts.count(1, len(record.body), seq)
-                    self._accounts.in_stream -= 1
+                    self._accounts.take(len(record.body))
                     self._accounts.settle(seq, reason, len(record.body))
                     swept += 1
                 self.taken = seq
@@ -144,20 +147,21 @@ class Backlog:
     def reconcile(self) -> int:
         """When the stream is at its end, whatever still counts as waiting in it was trimmed by the journal
         (its size limit); returns how many that were."""
-        lost = self._accounts.in_stream
-        if not self.settled() or self.taken < self._fed or lost == 0:
+        if not self.settled() or self.taken < self._fed or self._accounts.in_stream <= 0:
             return 0
-        self._accounts.in_stream = 0
-        self._accounts.drop(TRIMMED, lost)
-        return lost
+        return self._accounts.trim()
 
     def close(self) -> None:
         """Hand out nothing more."""
         self.tail.close()
 
     def _count(self, records: Sequence[TelemetryRecord]) -> None:
-        counted, match = self._accounts.counted, self.match
-        sizes = [len(record.body) for record in records if record.seq > counted and match(record)]
+        counted, match, known = self._accounts.counted, self.match, self.known
+        sizes = [
+            len(record.body)
+            for record in records
+            if record.seq > counted and match(record) and not (known and record.seq in known)
+        ]
         self._accounts.count(len(sizes), sum(sizes), max(counted, records[-1].seq))
 
     def _count_page(self) -> None:

@@ -71,7 +71,7 @@ class Outbox:
         """A person wants nothing to be sent."""
         self.trace: Any = None
         """An `iotgw.trace.Trace`, or None."""
-        self._held = False
+        self._held = 0
         self._backoff = Backoff(spec.retry)
         self.breaker = Breaker(self._backoff)
         self._rate = Rate(spec.queue.rate)
@@ -136,8 +136,8 @@ class Outbox:
         return target
 
     def quiet(self) -> Deferred[None]:
-        """Take nothing more until `go_on`; fires when nothing is in flight."""
-        self._held = True
+        """Take nothing more until `go_on`, once for each call; fires when nothing is in flight."""
+        self._held += 1
         if not self.inflight:
             return succeed(None)
         self._quiet.append(Deferred())
@@ -145,7 +145,7 @@ class Outbox:
 
     def go_on(self) -> None:
         """Send again after `quiet`."""
-        self._held = False
+        self._held = max(0, self._held - 1)
         self.pump()
 
     def close(self) -> None:
@@ -280,10 +280,8 @@ class Outbox:
                 for seq in seqs:
                     self._failed(seq, verdict)
         self.dirty()
-        if self._quiet and not self.inflight:
-            waiters, self._quiet = self._quiet, []
-            for waiter in waiters:
-                waiter.callback(None)
+        while self._quiet and not self.inflight:
+            self._quiet.pop(0).callback(None)
         self.pump()
 
     def _delivered(self, seqs: Sequence[int], verdict: Delivered) -> None:

@@ -28,17 +28,19 @@ COMMIT_LAG_MS = 200
 
 
 class Line:
-    """One device's parked records. ``head`` is the position of the first, ``count`` how many there are.
+    """One device's parked records. ``head`` and ``last`` are the positions of the first and the last, ``count``
+    how many there are.
 
     ``rows`` are the first of them, when they were read; ``idle`` says that it waits for ``next_try_ms``.
     """
 
-    __slots__ = ("attempts", "count", "device", "head", "idle", "key", "next_try_ms", "rows")
+    __slots__ = ("attempts", "count", "device", "head", "idle", "key", "last", "next_try_ms", "rows")
 
     def __init__(self, key: Hashable, device: str, head: int, attempts: int, next_try_ms: int) -> None:
         self.key = key
         self.device = device
         self.head = head
+        self.last = head
         self.attempts = attempts
         self.next_try_ms = next_try_ms
         self.count = 1
@@ -103,6 +105,7 @@ class Parking:
         if row.state is DeliveryState.DEAD:
             return
         self._accounts.parked += 1
+        self._accounts.stream_bytes -= len(row.record.body)  # see `Accounts.begin`
         key = self._key_of(row.record)
         line = self.lines.get(key)
         if line is None:
@@ -110,6 +113,7 @@ class Parking:
             self._idle(line, row.next_try_ms)
         else:
             line.count += 1
+            line.last = seq
 
     def beyond(self, position: int) -> Deferred[set[int]]:
         """Fires with the positions after ``position`` that have a row: the stream brings them again."""
@@ -142,6 +146,7 @@ class Parking:
     def park_behind(self, line: Line, record: TelemetryRecord) -> None:
         """A record must wait for one of its device."""
         line.count += 1
+        line.last = max(line.last, record.seq)
         self._accounts.parked += 1
         self._write(record, DeliveryState.QUEUED, 0, 0, "")
 
@@ -217,41 +222,38 @@ class Parking:
             if line.idle:
                 self._idle(line, now_ms)
 
-    def purge(self) -> Deferred[int]:
-        """Drop every record that waits here and isn't in flight; fires with their number."""
-        keep = {line.key for line in self.flying.values()}
-        dropped = 0
-        for key in [key for key in self.lines if key not in keep]:
-            dropped += self.lines.pop(key).count
+    def purge(self, until: int, outcome: str) -> Deferred[int]:
+        """Settle every record up to a position that waits here and isn't in flight; fires with their number.
+
+        The journal has all rows: the outbox was flushed.
+        """
+        keys = set(self.lines)
+        flying = {line.key for line in self.flying.values()}
+        for key in keys - flying:
+            del self.lines[key]
         for line in self.flying.values():
-            dropped += line.count - 1
             line.count = 1
             line.rows = deque([line.rows[0]])
-        self._accounts.parked -= dropped
         self._queue.clear()
-        for seq, row in list(self._rows.items()):
-            if row.state is not DeliveryState.DEAD and seq not in self.flying:
-                del self._rows[seq]
-                self._released[seq] = None
-                self._accounts.waiting_bytes -= len(row.record.body)
-        return self._sweep().addCallback(lambda _: dropped)
-
-    def _sweep(self) -> Deferred[None]:
-        """Release the rows of lines that are no more."""
-        done: Deferred[None] = Deferred()
+        done: Deferred[int] = Deferred()
+        purged = 0
 
         def page(after: int) -> None:
             self._journal.read_parked(self._integration, None, after, PAGE).addCallbacks(found, done.errback)
 
         def found(rows: list[Parked]) -> None:
+            nonlocal purged
             for row in rows:
-                seq = row.record.seq
-                orphan = row.state is not DeliveryState.DEAD and self._key_of(row.record) not in self.lines
-                if orphan and seq not in self._released:
+                record = row.record
+                seq = record.seq
+                waits = row.state is not DeliveryState.DEAD and seq not in self.flying
+                if waits and seq <= until and seq not in self._released and self._key_of(record) in keys:
                     self._released[seq] = None
-                    self._accounts.waiting_bytes -= len(row.record.body)
-            if len(rows) < PAGE:
-                done.callback(None)
+                    self._accounts.parked -= 1
+                    self._accounts.settle(seq, outcome, len(record.body))
+                    purged += 1
+            if len(rows) < PAGE or rows[-1].record.seq > until:
+                done.callback(purged)
             else:
                 page(rows[-1].record.seq)
 

@@ -130,10 +130,11 @@ class Scheduler:
             for record in records:
                 key: Hashable = record.device_name if ordered else record.seq
                 if parked and (line := parked.get(key)) is not None:
-                    if record.seq > line.head:
+                    if record.seq > line.last:
                         self._parking.park_behind(line, record)
-                    else:  # met again after a crash; had it not been delivered, its line would begin with it
-                        self._accounts.settle(record.seq, DELIVERED, len(record.body))
+                    else:  # met again after a crash; had it not been settled before, its line would have it
+                        outcome = self._accounts.lost_as(record.seq) or DELIVERED
+                        self._accounts.settle(record.seq, outcome, len(record.body))
                     continue
                 open_[record.seq] = record
                 if lines.claim(key, key in mine):

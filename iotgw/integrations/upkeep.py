@@ -81,10 +81,10 @@ class Upkeep:
         until = outbox.backlog.last
 
         def parked(count: int) -> Deferred[int]:
-            accounts.drop(PURGED, count)
             return self._pass(until, PURGED).addCallback(lambda passed: passed + count + len(waiting))
 
-        return outbox.parking.purge().addCallback(parked)
+        outbox.flush()
+        return outbox.parking.purge(outbox.backlog.taken, PURGED).addCallback(parked)
 
     def seek(self, position: int) -> Deferred[None]:
         """Go on after ``position`` of the stream: back to send history again, or forth to skip some."""
@@ -94,7 +94,7 @@ class Upkeep:
         def quiet(_: object) -> Deferred[Any]:
             for record in outbox.lines.clear():
                 del outbox.open[record.seq]
-                outbox.accounts.in_stream += 1
+                outbox.accounts.put_back(len(record.body))
             if position > outbox.backlog.taken:
                 return self._pass(position, SKIPPED)
             outbox.flush()
