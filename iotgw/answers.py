@@ -112,7 +112,10 @@ class Answers:
             return None if intake.converts else ""
         if downlinks.waiting(tenant, identity):
             return identity
-        return self._names.get((intake.id, identity)) or (None if intake.converts else "")
+        name = self._names.get((intake.id, identity), SEVERAL)
+        if name != SEVERAL:
+            return name if downlinks.waiting(tenant, name) else ""
+        return None if intake.converts else ""
 
     def _learn(self, key: tuple[str, str], names: set[str]) -> None:
         now = self._clock.seconds()
@@ -133,7 +136,7 @@ class Answers:
 
     def _answer(self, intake: Any, reply: Reply, seq: int, device: str, status: Status) -> None:
         name = self._name(seq)
-        if not device or not self._downlinks.waiting(intake.tenant, device):
+        if not device:
             self._tell(reply, Answer(status, name))
             return
 
