@@ -128,13 +128,16 @@ void load_open(void)
     if (!load.device || !load.channel || !idle || !under_way || !messages) die("no memory");
     if (load.acked && !ledger_open(&acked, load.base + n, load.sequences)) die("no memory for the ledger");
     random_state ^= now_ns();
+    /* A run may get the port of the one before: its Message IDs must not be those of the last 247 s
+     * (RFC 7252 §4.4), or the server rightly takes its requests for copies. */
+    double ids = (double)(now_ns() / 1000000000 % 16 * 2048);
     load.epoll = epoll_create1(EPOLL_CLOEXEC);
     for (int i = 0; i < load.channels; i++) load.channel[i] = LOAD_NO_CHANNEL;
     for (int i = 0; i < load.devices; i++) {
         load.device[i] = (struct device){
             .id = load.base + (uint32_t)i, .index = (uint32_t)i, .channel = i % load.channels, .slot = -1,
             .sequence = load.first - 1,
-            .message_id = (uint16_t)(uniform() * 32768), .message = messages + (size_t)i * (size_t)load.message_room,
+            .message_id = (uint16_t)(ids + uniform() * 1024), .message = messages + (size_t)i * (size_t)load.message_room,
         };
         idle[i] = i;
     }
