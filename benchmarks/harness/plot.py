@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.measure import Sample, middle
-from harness.report import points
+from harness.report import figure, points
 
 OURS, PEER = "#1f6f8b", "#b8c4c8"
 
@@ -26,16 +26,16 @@ def draw(results: dict[str, list[Sample]], titles: dict[str, str], stem: Path) -
     if not panels:
         return []
     rows = (len(panels) + 1) // 2
-    figure, axes = pyplot.subplots(rows, 2, figsize=(11, 3.4 * rows), layout="constrained", squeeze=False)
+    picture, axes = pyplot.subplots(rows, 2, figsize=(11, 3.4 * rows), layout="constrained", squeeze=False)
     for axis, (letter, paint) in zip(axes.flat, panels, strict=False):
         paint(axis, results[letter])
         axis.set_title(f"{letter}. {titles[letter]}", fontsize=10, loc="left")
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
     files = [stem.with_suffix(".png"), stem.with_suffix(".svg")]
-    figure.savefig(files[0], dpi=110)
-    figure.savefig(files[1], metadata={"Date": None})
-    pyplot.close(figure)
+    picture.savefig(files[0], dpi=110)
+    picture.savefig(files[1], metadata={"Date": None})
+    pyplot.close(picture)
     return files
 
 
@@ -49,11 +49,10 @@ def _bars(axis: Any, samples: list[Sample]) -> None:
         value = middle(_of(samples, name), "cpu_us")
         axis.barh(row, value, color=OURS if name.startswith("iotgw") else PEER)
         axis.plot([min(values), max(values)], [row, row], color="black", linewidth=1)
-        axis.annotate(f" {value:.3g}", (max(values), row), va="center", fontsize=8)
+        axis.annotate(f" {figure(value)}", (max(values), row), va="center", fontsize=8)
     axis.set_yticks(range(len(names)), names, fontsize=9)
-    axis.set_xscale("log")
     axis.set_xlabel("CPU µs per message (process tree)", fontsize=8)
-    axis.margins(x=0.15)
+    axis.margins(x=0.12)
 
 
 def _memory(axis: Any, samples: list[Sample]) -> None:
@@ -75,6 +74,9 @@ def _curves(axis: Any, samples: list[Sample]) -> None:
             )
     axis.set_xscale("log")
     axis.set_yscale("log")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")
+    axis.tick_params(axis="y", which="both", labelsize=8)
     axis.set_xlabel("how many", fontsize=8)
     axis.set_ylabel("CPU µs per message", fontsize=8)
     axis.legend(fontsize=8)

@@ -70,13 +70,14 @@ def _cell(samples: list[Sample], key: str) -> str:
         return "–"
     if key in ("missing", "duplicates", "unanswered"):
         return str(sum(values))
-    text = _number(median(values))
+    text = figure(median(values))
     if len(values) > 1 and key in ("rate", "cpu_us"):
-        text += f" ({_number(min(values))}–{_number(max(values))})"
+        text += f" ({figure(min(values))}–{figure(max(values))})"
     return text
 
 
-def _number(value: float) -> str:
+def figure(value: float) -> str:
+    """Three digits, or all of them from a thousand on."""
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
