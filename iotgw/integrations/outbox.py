@@ -133,6 +133,7 @@ class Outbox:
         for seq in list(self.parking.flying):
             self.parking.back(seq)
         self.redrive.back()
+        self._tell_quiet()
         return target
 
     def quiet(self) -> Deferred[None]:
@@ -142,6 +143,10 @@ class Outbox:
             return succeed(None)
         self._quiet.append(Deferred())
         return self._quiet[-1]
+
+    def _tell_quiet(self) -> None:
+        while self._quiet and not self.inflight:
+            self._quiet.pop(0).callback(None)
 
     def go_on(self) -> None:
         """Send again after `quiet`."""
@@ -280,8 +285,7 @@ class Outbox:
                 for seq in seqs:
                     self._failed(seq, verdict)
         self.dirty()
-        while self._quiet and not self.inflight:
-            self._quiet.pop(0).callback(None)
+        self._tell_quiet()
         self.pump()
 
     def _delivered(self, seqs: Sequence[int], verdict: Delivered) -> None:

@@ -222,12 +222,14 @@ class Parking:
             if line.idle:
                 self._idle(line, now_ms)
 
-    def purge(self, until: int, outcome: str) -> Deferred[int]:
-        """Settle every record up to a position that waits here and isn't in flight; fires with their number.
+    def purge(self, outcome: str) -> Deferred[int]:
+        """Settle every record that waits here now and isn't in flight; fires with their number.
 
         The journal has all rows: the outbox was flushed.
         """
         keys = set(self.lines)
+        # After a crash, there are rows beyond what was taken again from the stream.
+        until = max((line.last for line in self.lines.values()), default=0)
         flying = {line.key for line in self.flying.values()}
         for key in keys - flying:
             del self.lines[key]

@@ -84,7 +84,7 @@ class Upkeep:
             return self._pass(until, PURGED).addCallback(lambda passed: passed + count + len(waiting))
 
         outbox.flush()
-        return outbox.parking.purge(outbox.backlog.taken, PURGED).addCallback(parked)
+        return outbox.parking.purge(PURGED).addCallback(parked)
 
     def seek(self, position: int) -> Deferred[None]:
         """Go on after ``position`` of the stream: back to send history again, or forth to skip some."""

@@ -91,3 +91,33 @@ def test_nothing_is_lost_and_the_accounts_add_up(seed, batch):
     for device in "abcd":
         line = [seq for seq in first if records[seq] == device and seq not in run.given_up]
         assert line == sorted(line), (device, line)
+
+
+class RunWithOperator(Run):
+    """Somebody purges, seeks, retries, drains and changes settings meanwhile."""
+
+    def step(self):
+        world = self.world
+        if self.random.random() < 0.05:
+            what = self.random.choice(["purge", "retry", "seek", "drain", "apply"])
+            if what == "seek":
+                world.service.seek("i1", int(self.random.uniform(1_000_000_000, world.now_ms)))
+            elif what == "apply":
+                world.service.apply("i1", "one", "default", world.spec)
+                for _ in range(8):
+                    world.clock.advance(1)
+                self.watch()
+            else:
+                getattr(world.service, what)("i1")
+        super().step()
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("seed", range(60))
+def test_the_accounts_add_up_whatever_an_operator_does(seed, batch):
+    run = RunWithOperator(random.Random(seed), batch)
+    for _ in range(80):
+        run.step()
+    stats = run.finish()
+    assert stats["waiting"] == stats["inflight"] == stats["waitingBytes"] == 0, stats
+    assert all(count >= 0 for count in stats["dropped"].values())
