@@ -185,7 +185,7 @@ def main(argv: list[str]) -> int:
 
         found([])
         measure(WORKLOADS[letter], plan, prefixes, run["skipped"], found)
-        draw(run, folder)
+    draw(run, folder)
     tables = (folder / "results.md").read_text()
     print(tables)
     if options.publish:
