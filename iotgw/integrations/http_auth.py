@@ -8,16 +8,26 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
+import treq
 from msgspec import Struct
+from treq.client import HTTPClient
+from twisted.internet.defer import ensureDeferred
+from twisted.python.failure import Failure
+from twisted.web.client import Agent
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
 
-from iotgw.errors import SettingsError
-from iotgw.integrations.http_pool import Pool
-from iotgw.integrations.peer import Network, Tls, endpoint
+from iotgw.errors import SettingsError, Unavailable
+from iotgw.integrations.peer import Network, Tls, endpoint, in_words
 from iotgw.sealing import Secret
-from iotgw.wire.http1 import Response, request_head
 
 EARLY = 30.0
 """Seconds before its end that a token is renewed."""
+PATIENCE = 20.0
+"""Seconds for a token to come, its body included."""
+LARGEST = 64 << 10
+"""Bytes of an answer with a token."""
 
 
 class Basic(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag="basic"):
@@ -82,6 +92,7 @@ class Token:
         self._reactor = reactor
         self._waiting: list[Callable[[str], None]] = []
         self._asking = False
+        self._fetching: Any = None
         url = urlsplit(auth.token_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             raise SettingsError(
@@ -89,30 +100,13 @@ class Token:
             )
         secure = url.scheme == "https"
         port = url.port or (443 if secure else 80)
-        self._pool = Pool(
-            reactor,
-            endpoint(reactor, url.hostname, port, (tls or Tls()) if secure else None, 10, forbidden),
-            1,
-            20,
-        )
-        form = {"grant_type": "client_credentials"} | ({"scope": auth.scope} if auth.scope else {})
-        body = urlencode(form).encode()
+        way = endpoint(reactor, url.hostname, port, (tls or Tls()) if secure else None, 10, forbidden)
+        self._client = HTTPClient(Agent.usingEndpointFactory(reactor, _OneWay(way)))
+        self._url = auth.token_url
+        self._form = {"grant_type": "client_credentials"} | ({"scope": auth.scope} if auth.scope else {})
         pair = urlencode({auth.client_id: auth.client_secret}).replace("=", ":", 1)  # RFC 6749 §2.3.1
-        self._request = (
-            request_head(
-                "POST",
-                (url.path or "/") + (f"?{url.query}" if url.query else ""),
-                [
-                    ("Host", url.netloc.rpartition("@")[2]),
-                    ("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"),
-                    ("Content-Type", "application/x-www-form-urlencoded"),
-                    ("Accept", "application/json"),
-                    ("Content-Length", str(len(body))),
-                ],
-            )
-            + b"\r\n"
-            + body
-        )
+        basic = base64.b64encode(pair.encode()).decode()
+        self._headers = Headers({"Authorization": [f"Basic {basic}"], "Accept": ["application/json"]})
 
     def ready(self) -> bool:
         """Whether the token is good."""
@@ -123,7 +117,9 @@ class Token:
         self._waiting.append(done)
         if not self._asking:
             self._asking = True
-            self._pool.request(self._request, self._answered)
+            self._fetching = ensureDeferred(self._fetch())
+            self._fetching.addTimeout(PATIENCE, self._reactor).addCallbacks(self._take, self._failed)
+            self._fetching.addCallback(self._answered)
 
     def refused(self) -> None:
         """The target didn't take the token."""
@@ -131,25 +127,54 @@ class Token:
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._pool.close()
+        if self._fetching is not None:
+            self._fetching.cancel()
 
-    def _answered(self, response: Response | None, reason: str) -> None:
-        problem = self._take(response, reason)
-        self._asking = False
+    async def _fetch(self) -> tuple[int, bytes]:
+        """Ask for a token: status and body. A redirect is not followed: it could lead anywhere."""
+        response = await self._client.post(
+            self._url, data=self._form, headers=self._headers, allow_redirects=False
+        )
+        body = bytearray()
+
+        def take(data: bytes) -> None:
+            body.extend(data)
+            if len(body) > LARGEST:
+                raise Unavailable(f"expected a token of at most {LARGEST} bytes")
+
+        await treq.collect(response, take)
+        return response.code, bytes(body)
+
+    def _failed(self, failure: Failure) -> str:
+        return f"no token: {in_words(failure)}"
+
+    def _answered(self, problem: str) -> None:
+        self._asking, self._fetching = False, None
         waiting, self._waiting = self._waiting, []
         for done in waiting:
             done(problem)
 
-    def _take(self, response: Response | None, reason: str) -> str:
-        if response is None:
-            return f"no token: {reason}"
+    def _take(self, answered: tuple[int, bytes]) -> str:
+        status, body = answered
         try:
-            answer = msgspec.json.decode(response.body)
+            answer = msgspec.json.decode(body)
             token, seconds = str(answer["access_token"]), float(answer.get("expires_in", 3600))
         except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError):
-            return f"no token: HTTP {response.status} {response.body[:200].decode('utf-8', 'replace')}"
+            return f"no token: HTTP {status} {body[:200].decode('utf-8', 'replace')}"
         if not token.isprintable():
             return "no token: it has control characters"
         self.header = f"Authorization: Bearer {token}\r\n".encode()
         self._until = self._reactor.seconds() + max(1.0, seconds - EARLY)
         return ""
+
+
+@implementer(IAgentEndpointFactory)
+class _OneWay:
+    """Every URI leads to one endpoint: the token server's, with the addresses that are forbidden."""
+
+    def __init__(self, way: Any) -> None:
+        self._way = way
+
+    def endpointForURI(self, uri: Any) -> Any:
+        """See `IAgentEndpointFactory`."""
+        return self._way
