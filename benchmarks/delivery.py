@@ -2,7 +2,10 @@
 
     python benchmarks/delivery.py [--messages 40000] [--rounds 3] [shape …]
 
-Shapes: ``mqtt`` (QoS 1), ``mqtt-paho`` (paho as its engine), ``post`` (one POST per message), ``batch`` (POST of 100), ``thingsboard``; ``post+dead`` and the like: with another integration that is dead;
+Shapes: ``mqtt`` (QoS 1), ``post`` (one POST per message), ``batch`` (POST of 100), ``thingsboard``;
+``mqtt-paho`` and ``thingsboard-paho`` with paho as the engine; ``mqtt@mosquitto`` and ``mqtt-paho@mosquitto``
+with a mosquitto as the target, where ``mqtt5`` (MQTT 5) goes too, which ``iotsink`` doesn't speak;
+``post+dead`` and the like: with another integration that is dead;
 beside them, to compare, bare libraries without any delivery service: ``treq`` (pooled POSTs), ``paho`` (its
 own thread). ``backlog`` puts messages into a real journal while the target is away, and lets them go.
 The target is ``iotsink``. Records are fed 64 at a time, 500 devices.
@@ -35,6 +38,7 @@ from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.model import IntegrationSpec, Outcome, Output, RetrySpec, State, TelemetryRecord, Uplink
 from iotgw.store.journal import Journal
+from tests.peers import mosquitto
 
 DEVICES = 500
 FEED = 64
@@ -91,17 +95,35 @@ def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+class Mosquitto:
+    """A mosquitto in place of `tools.Sink`; it knows how many messages it got, not which."""
+
+    def __init__(self):
+        self._folder = Path(tempfile.mkdtemp())
+        self._broker = mosquitto.Mosquitto(
+            self._folder, config="max_inflight_messages 0\nsys_interval 0\n"
+        ).start()
+        self.mqtt, self.http = self._broker.port, 0
+
+    def __exit__(self, *_):
+        self._broker.stop()
+        shutil.rmtree(self._folder)
+
+
 def spec_of(shape, sink):
+    shape, _, engine = shape.partition("-")
     http = f"http://127.0.0.1:{sink.http}/in"
     mqtt = {"host": "127.0.0.1", "port": sink.mqtt}
     type_, configuration = {
         "mqtt": ("mqtt", mqtt),
-        "mqtt-paho": ("mqtt", {**mqtt, "engine": "paho"}),
+        "mqtt5": ("mqtt", {**mqtt, "version": "5"}),
         "thingsboard": ("thingsboard", mqtt),
         "post": ("http", {"url": http}),
         "batch": ("http", {"url": http, "batch": "array", "batchSize": 100, "concurrency": 4}),
         "backlog": ("http", {"url": http, "batch": "array", "batchSize": 100, "concurrency": 4}),
     }[shape]
+    if engine:
+        configuration = {**configuration, "engine": engine}
     retry = RetrySpec(initial=0.2, cap=1.0)
     return IntegrationSpec(name=shape, type=type_, configuration=configuration, retry=retry)
 
@@ -128,11 +150,11 @@ async def until(condition):
 
 
 def line(shape, count, took, used, extra=""):
-    print(f"{shape:12} {count:8} {count / took:10,.0f} {used / count * 1e6:9.1f} {extra}", flush=True)
+    print(f"{shape:20} {count:8} {count / took:10,.0f} {used / count * 1e6:9.1f} {extra}", flush=True)
 
 
 async def stage(shape, count, sink):
-    name, _, beside = shape.partition("+")
+    name, _, beside = shape.removesuffix("@mosquitto").partition("+")
     stream = Stream(count)
     service = await service_of(stream, spec_of(name, sink))
     if beside:
@@ -146,8 +168,11 @@ async def stage(shape, count, sink):
         await task.deferLater(reactor, 0)
     await until(lambda: outbox.accounts.delivered >= count)
     took, used = time.perf_counter() - began, cpu() - cpu_began
-    stats = sink.stats()
-    line(shape, count, took, used, f"missing {count - stats['unique']}, duplicates {stats['duplicates']}")
+    found = ""
+    if isinstance(sink, tools.Sink):
+        stats = sink.stats()
+        found = f"missing {count - stats['unique']}, duplicates {stats['duplicates']}"
+    line(shape, count, took, used, found)
     await service.stop()
 
 
@@ -262,10 +287,10 @@ async def main(arguments):
     tools.build()
     shapes = arguments.shapes or ["mqtt", "mqtt-paho", "post", "batch", "thingsboard", "treq", "paho"]
     print(f"load {os.getloadavg()[0]:.1f}")
-    print("shape        messages     msg/s    µs CPU")
+    print("shape                messages     msg/s    µs CPU")
     for _ in range(arguments.rounds):
         for shape in shapes:
-            sink = tools.Sink(DEVICES, 1 << 16)
+            sink = Mosquitto() if shape.endswith("@mosquitto") else tools.Sink(DEVICES, 1 << 16)
             directory = Path(tempfile.mkdtemp(dir=arguments.dir))
             try:
                 if shape == "backlog":

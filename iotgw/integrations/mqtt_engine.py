@@ -57,15 +57,14 @@ class Engine(Protocol):
         """DISCONNECT."""
 
 
-def engine_maker(name: EngineName, version: int, window: int, queue: int) -> Callable[[], Engine]:
+def engine_maker(name: EngineName, version: int, most: int) -> Callable[[], Engine]:
     """What makes an engine for each connection. Raises SettingsError when the installed paho won't do.
 
-    ``window`` is the most messages in flight and ``queue`` the most that are unfinished; our own engine
-    leaves both to its user.
+    ``most`` messages may be unfinished; our own engine leaves that to its user.
     """
     if name == "iotgw":
         return lambda: mqtt.Session(version)
     from iotgw.integrations import mqtt_paho  # noqa: PLC0415 - costs memory only where it is asked for
 
     mqtt_paho.require()
-    return lambda: mqtt_paho.PahoSession(version, window, queue)
+    return lambda: mqtt_paho.PahoSession(version, most)

@@ -120,10 +120,10 @@ class _Client(paho.Client):
 
 
 class PahoSession:
-    """An `iotgw.integrations.mqtt_engine.Engine`. At most ``window`` messages are in flight and ``queue``
-    unfinished; a message beyond is not taken."""
+    """An `iotgw.integrations.mqtt_engine.Engine`. At most ``most`` messages are unfinished;
+    one beyond is not taken."""
 
-    def __init__(self, version: int = mqtt.V311, window: int = 1000, queue: int = 2000) -> None:
+    def __init__(self, version: int = mqtt.V311, most: int = 1000) -> None:
         self._five = version == mqtt.V5
         self._memory = MemorySocket()
         self._events: list[mqtt.Event] = []
@@ -131,7 +131,7 @@ class PahoSession:
         self._is_connected = False
         protocol = paho.MQTTv5 if self._five else paho.MQTTv311
         self._protocol = protocol
-        self._window, self._queue = window, queue
+        self._most = most
         self._client: _Client | None = None
 
     # --- out
@@ -151,8 +151,8 @@ class PahoSession:
         )  # fmt: skip
         self._client = client
         client.memory = self._memory
-        client.max_inflight_messages = self._window
-        client.max_queued_messages = self._queue
+        client.max_queued_messages = self._most
+        client.max_inflight_messages = 0  # else paho looks through all of them at each acknowledgement
         # paho writes at once unless it is told that others watch its socket; so a batch is one write
         client.on_socket_register_write = lambda *about: None
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect

@@ -142,9 +142,7 @@ class ThingsBoardTarget:
             context.reactor, settings.host, port, settings.tls, settings.connect_timeout, forbidden
         )
         # telemetry, attributes and perhaps CONNECT for each message; identifiers end at 65,535
-        self._engine = engine_maker(
-            settings.engine, mqtt.V311, 2 * settings.window, min(3 * self.capacity, 60_000)
-        )
+        self._engine = engine_maker(settings.engine, mqtt.V311, min(3 * self.capacity, 60_000))
         self._link = self._make_link(self)
 
     def _make_link(self, owner: Any) -> Link:
