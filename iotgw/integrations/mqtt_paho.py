@@ -14,9 +14,8 @@ from typing import Any
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.exception import MQTTException
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt.properties import MQTTException, Properties  # type: ignore[attr-defined]  # its home moved in 2.2
 from paho.mqtt.reasoncodes import ReasonCode
 
 from iotgw.errors import ProtocolError, SettingsError
