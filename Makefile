@@ -9,8 +9,9 @@ PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 run: $(VENV)/.run
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
 
+# most tests wait for a real peer, so three at a time are quicker on any machine
 test: $(VENV)/.test peers
-	$(PYTEST) -m "not soak"
+	$(PYTEST) -m "not soak" -n 3 --dist loadfile
 
 soak: $(VENV)/.test peers
 	$(PYTEST) -m soak --timeout=3600

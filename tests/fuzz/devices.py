@@ -61,7 +61,7 @@ class Gateway(FakeIntake):
         self._random = random
         self._clock = clock
 
-    def receive(self, payload, metadata, answer, received_ms=0):
+    def receive(self, payload, metadata, answer, received_ms=0, listens=True):
         if not self.room or self._random.random() < 0.03:
             answer(Answer(Status.BUSY, retry_after=1.0))
             return
