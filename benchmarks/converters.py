@@ -12,7 +12,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from twisted.internet import task
 from twisted.internet.defer import Deferred
