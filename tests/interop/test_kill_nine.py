@@ -3,11 +3,12 @@
 import json
 import random
 import threading
+from base64 import b64decode
 
 import pytest
 
 from tests.peers.coap import Device
-from tests.peers.gateway import Gateway
+from tests.peers.gateway import ROOT, Gateway
 from tests.peers.process import free_udp_port
 
 ROUNDS = 20
@@ -39,15 +40,9 @@ def answered_and_stored(folder, rounds, env=None):
         answered |= device.answered
         first = max(device.sent, default=first) + 1
     with gateway.start():
-        stored = {json.loads(decode(item["payload"]))["n"] for item in gateway.all_messages()}
+        stored = {json.loads(b64decode(item["payload"]))["n"] for item in gateway.all_messages()}
         gateway.stop()
     return answered, stored
-
-
-def decode(text):
-    import base64
-
-    return base64.b64decode(text)
 
 
 def test_no_message_that_was_answered_is_missing_after_kill_nine(tmp_path):
@@ -60,7 +55,7 @@ def test_a_gateway_that_acknowledges_early_is_caught(tmp_path):
     """The control: without it the test above could pass for the wrong reason."""
     (tmp_path / "early").mkdir()
     (tmp_path / "early" / "sitecustomize.py").write_text(EARLY)
-    env = {"PYTHONPATH": f"{tmp_path / 'early'}:{pytest.importorskip('tests.peers.gateway').ROOT}"}
+    env = {"PYTHONPATH": f"{tmp_path / 'early'}:{ROOT}"}
     for attempt in range(3):
         answered, stored = answered_and_stored(tmp_path / f"gateway-{attempt}", 4, env)
         if answered - stored:
