@@ -7,7 +7,7 @@ after it when it was sent: a crash in between sends an item once more, and never
 from __future__ import annotations
 
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
@@ -69,6 +69,8 @@ class DownlinkQueue:
         self._waiting = Waiting()
         self._offered: dict[str, float] = {}
         """Items that are on their way now, with the time they left."""
+        self._held: Counter[str] = Counter()
+        """Items that are being written, or replaced by such: none leaves before it is known which of them stay."""
         self._pushed: set[str] = set()
         """Items that left without an uplink, until their transport has spoken."""
         self._sessions: dict[Key, deque[tuple[str, Send]]] = {}
@@ -103,47 +105,77 @@ class DownlinkQueue:
 
     async def push(self, tenant: str, device: str, spec: DownlinkSpec) -> Item:
         """Queue an item; raises Unavailable when the queue is full. It is durable when this returns."""
-        payload(spec)
-        if len(self._items) >= MAX_OPEN:
-            raise Unavailable(f"expected at most {MAX_OPEN} open items in all")
+        replaced: list[Item] = []
         if spec.policy == "last":
-            for other in self._waiting.of(tenant, device):
-                if other.id not in self._offered:
-                    self._update(other.change(ItemState.DELETED, self.now_ms(), "replaced by a later item"))
-        elif self._waiting.count(tenant, device) >= MAX_PER_DEVICE:
-            raise Unavailable(f"expected at most {MAX_PER_DEVICE} open items for a device")
-        self._seq += 1
-        now = self.now_ms()
-        item = Item(
-            f"dl{secrets.token_hex(8)}", self._seq, tenant, device, spec, ItemState.QUEUED, now, now,
-            now + int(spec.ttl * 1000),
-        )  # fmt: skip
-        try:
-            await self._store.save([item])
-        except Exception:
-            self._store.forget(item.id)  # its sender is told that it is not queued
-            raise
-        self._keep(item)
-        self._tell(item)
-        await self._try_now(item)
-        return self._items.get(item.id, item)
+            replaced = [item for item in self._waiting.of(tenant, device) if item.id not in self._offered]
+        items, _ = await self._exchange(tenant, device, [spec], replaced, "replaced by a later item")
+        return items[0]
 
     async def replace(self, tenant: str, device: str, specs: list[DownlinkSpec]) -> list[Item]:
         """Take the place of everything that waits for a device; nothing of it goes if an item is refused."""
-        for spec in specs:
-            payload(spec)
-        if len(specs) > MAX_PER_DEVICE:
-            raise Unavailable(f"expected at most {MAX_PER_DEVICE} open items for a device")
-        await self.clear(tenant, device)
-        return [await self.push(tenant, device, spec) for spec in specs]
+        replaced = list(self._waiting.of(tenant, device))
+        items, _ = await self._exchange(tenant, device, specs, replaced, "replaced")
+        return items
 
     async def clear(self, tenant: str, device: str) -> int:
         """Cancel everything that waits for a device; returns how many."""
-        items = list(self._waiting.of(tenant, device))
+        _, gone = await self._exchange(tenant, device, [], list(self._waiting.of(tenant, device)), "cleared")
+        return gone
+
+    async def _exchange(
+        self, tenant: str, device: str, specs: list[DownlinkSpec], replaced: list[Item], reason: str
+    ) -> tuple[list[Item], int]:
+        """Queue items in the place of others; returns them as they are then, and how many others went.
+
+        One transaction: a crash leaves the ones or the others. And one step in memory: the new items count
+        from now on, the others until they are gone; neither leave meanwhile.
+        """
+        for spec in specs:
+            payload(spec)
+        freed = sum(item.id not in self._held for item in replaced)
+        self._expect_room(tenant, device, len(specs) - freed)
+        items = [self._new(tenant, device, spec) for spec in specs]
+        gone = [item.change(ItemState.DELETED, self.now_ms(), reason) for item in replaced]
+        held = [item.id for item in (*items, *gone)]
         for item in items:
-            self._update(item.change(ItemState.DELETED, self.now_ms(), "cleared"))
-        await self._store.flushed()
-        return len(items)
+            self._keep(item)
+        self._held.update(held)
+        try:
+            await self._store.save([*gone, *items])
+        except Exception:
+            for item in items:  # their sender is told that they are not queued
+                self._keep(item.change(ItemState.DELETED, self.now_ms()))
+            for id in held:
+                self._store.forget(id)
+            raise
+        finally:
+            self._held -= Counter(held)
+        # what left its state while it was written has been written again
+        deleted = [new for old, new in zip(replaced, gone, strict=True) if self._items.get(old.id) is old]
+        for item in deleted:
+            self._keep(item)
+            self._tell(item)
+        queued = [item for item in items if item.id in self._items]
+        for item in queued:
+            self._tell(item)
+        for item in queued:
+            await self._try_now(item)
+        return [self._items.get(item.id, item) for item in items], len(deleted)
+
+    def _expect_room(self, tenant: str, device: str, more: int) -> None:
+        """Raises Unavailable where so many more items would be too many."""
+        if more > 0 and len(self._items) + more > MAX_OPEN:
+            raise Unavailable(f"expected at most {MAX_OPEN} open items in all")
+        if more > 0 and self._waiting.count(tenant, device) + more > MAX_PER_DEVICE:
+            raise Unavailable(f"expected at most {MAX_PER_DEVICE} open items for a device")
+
+    def _new(self, tenant: str, device: str, spec: DownlinkSpec) -> Item:
+        self._seq += 1
+        now = self.now_ms()
+        return Item(
+            f"dl{secrets.token_hex(8)}", self._seq, tenant, device, spec, ItemState.QUEUED, now, now,
+            now + int(spec.ttl * 1000),
+        )  # fmt: skip
 
     async def cancel(self, tenant: str, id: str) -> Item:
         """Cancel one item; raises NotFound, or Conflict when it is over already."""
@@ -217,7 +249,7 @@ class DownlinkQueue:
 
     def _leaves(self, id: str, with_uplink: bool) -> bool:
         item = self._items.get(id)
-        if item is None or not may_leave(item) or id in self._offered:
+        if item is None or not may_leave(item) or id in self._offered or id in self._held:
             return False
         if item.expires_ms <= self.now_ms():
             self._over(item, self.now_ms())
@@ -233,8 +265,7 @@ class DownlinkQueue:
             if item.id in self._items:
                 self._update(item.change(ItemState.QUEUED, self.now_ms(), f"downlink converter: {error}"))
             return None
-        current = self._items.get(item.id)
-        if current is None:  # cancelled while its converter ran
+        if item.id not in self._items or item.id in self._held:  # cancelled while its converter ran
             self._offered.pop(item.id, None)
             return None
         return Downlink(item.id, item.device, payload, content_type, metadata)
@@ -379,7 +410,7 @@ class DownlinkQueue:
                 if now - item.updated_ms >= REMEMBERED * 1000:
                     del self._items[id]
                     self._pushed.discard(id)
-            elif id in self._offered:
+            elif id in self._offered or id in self._held:
                 later.append(id)
             elif item.expires_ms <= now:
                 self._over(item, now)

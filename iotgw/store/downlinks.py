@@ -53,7 +53,7 @@ class DownlinkStore:
         return self.flushed().addCallback(lambda _: self._worker.call(self._close))
 
     def save(self, items: list[Any]) -> Deferred[None]:
-        """Write items; fires when they are durable."""
+        """Write items in one transaction; fires when they are durable."""
         for item in items:
             self._pending[item.id] = (
                 item.id, item.seq, item.tenant, item.device, item.state.value, item.updated_ms, self._encode(item),
@@ -119,6 +119,8 @@ class DownlinkStore:
             self._pending.setdefault(row[0], row)
         for done in waiting:
             done.errback(failure)
+        if self._waiting:  # who came meanwhile is told what becomes of another attempt
+            self._write()
 
     # --- in the worker's thread ---
 

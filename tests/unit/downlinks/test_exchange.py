@@ -1,0 +1,176 @@
+"""Items that take the place of others, and pushes that come at once: one step in memory, one on disk."""
+
+import sqlite3
+from contextlib import closing
+
+import msgspec
+import pytest
+import pytest_twisted
+from twisted.internet.defer import DeferredList, ensureDeferred
+
+from iotgw.downlinks import queue as queues
+from iotgw.downlinks.item import ItemState
+from iotgw.errors import Unavailable
+from iotgw.model import DownlinkSpec
+from tests.unit.downlinks.test_queue import World, asynchronous
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path)
+    pytest_twisted.blockon(ensureDeferred(world.start()))
+    yield world
+    pytest_twisted.blockon(ensureDeferred(world.queue.stop()))
+
+
+def text(content, **more):
+    return DownlinkSpec(data=content, content_type="TEXT", **more)
+
+
+def together(*coroutines):
+    """Start them all, then wait: a list of ``(succeeded, result)``."""
+    return DeferredList([ensureDeferred(each) for each in coroutines], consumeErrors=True)
+
+
+def recorded_commits(world):
+    """What a crash would leave after each transaction from now on: the texts of the QUEUED items."""
+    left = []
+    commit = world.store._commit
+
+    def watched(rows):
+        commit(rows)
+        with closing(sqlite3.connect(world.path / "downlinks.db")) as reader:
+            bodies = reader.execute("SELECT body FROM item WHERE state = 'QUEUED' ORDER BY seq").fetchall()
+        left.append([msgspec.json.decode(body)["spec"]["data"] for (body,) in bodies])
+
+    world.store._commit = watched
+    return left
+
+
+def failing_commits(world):
+    """The disk takes nothing until the function that this returns is called."""
+    commit, world.store._commit = world.store._commit, lambda rows: 1 / 0
+    return lambda: setattr(world.store, "_commit", commit)
+
+
+@asynchronous
+async def test_a_crash_leaves_the_old_items_or_the_new_ones(world):
+    await world.push_text("old")
+    left = recorded_commits(world)
+    await world.push_text("new", policy="last")
+    await world.queue.replace("default", "dev", [text("a"), text("b")])
+    await world.queue.replace("default", "dev", [text("c")])
+    assert left == [["new"], ["a", "b"], ["c"]]
+
+
+@asynchronous
+@pytest.mark.parametrize("replaces", [True, False], ids=["PUT", "last"])
+async def test_a_replacement_that_could_not_be_written_leaves_what_waited(world, replaces):
+    old = await world.push_text("old")
+    mend = failing_commits(world)
+    with pytest.raises(ZeroDivisionError):
+        if replaces:
+            await world.queue.replace("default", "dev", [text("a"), text("b")])
+        else:
+            await world.push_text("new", policy="last")
+    mend()
+    assert await world.state(old) == "QUEUED"
+    assert world.queue.depth() == 1
+    await world.push_text("other", device="other")
+    await world.crash()
+    assert [each.payload for each in await world.take(limit=9)] == [b"old"]
+
+
+@asynchronous
+async def test_neither_the_old_nor_the_new_leaves_before_the_new_is_durable(world):
+    sent = []
+    old = await world.push_text("old")
+    world.queue.reachable("default", "dev", "ds", sent.extend)
+    replacing = ensureDeferred(world.queue.replace("default", "dev", [text("new")]))
+    assert await world.take() == []
+    await replacing
+    assert [each.payload for each in sent] == [b"new"]
+    assert await world.state(old) == "DELETED"
+
+
+@asynchronous
+async def test_an_item_whose_converter_runs_while_it_is_replaced_does_not_leave(world):
+    from twisted.internet.defer import Deferred
+
+    old = await world.push_text("old")
+    encoding = Deferred()
+    world.queue._encode = lambda datasource, item: encoding
+    taken = []
+    world.queue.take("default", "dev", "ds", {}, 1, taken.append)
+    replacing = ensureDeferred(world.queue.clear("default", "dev"))
+    encoding.callback((b"old", "TEXT", {}))
+    assert await replacing == 1
+    assert taken == [()]
+    assert await world.state(old) == "DELETED"
+
+
+@asynchronous
+async def test_of_concurrent_pushes_with_policy_last_one_item_stays(world):
+    await together(*(world.push_text(str(number), policy="last") for number in range(20)))
+    assert [each.payload for each in await world.take(limit=99)] == [b"19"]
+    assert world.queue.depth() == 1
+
+
+@asynchronous
+async def test_an_item_that_left_while_it_was_replaced_keeps_its_true_state(world):
+    old = await world.push_text("old")
+    await world.take()
+    replacing = ensureDeferred(world.queue.replace("default", "dev", [text("new")]))
+    world.queue.outcome(old.id, "sent")
+    await replacing
+    assert await world.state(old) == "SENT"
+    await world.crash()
+    assert await world.state(old) == "SENT"
+    assert [each.payload for each in await world.take(limit=9)] == [b"new"]
+
+
+@asynchronous
+async def test_concurrent_pushes_do_not_overshoot_the_limit_of_a_device(world, monkeypatch):
+    monkeypatch.setattr(queues, "MAX_PER_DEVICE", 10)
+    results = await together(
+        *(world.push_text("x") for _ in range(15)),
+        *(world.queue.replace("default", "other", [text("x")] * 4) for _ in range(5)),
+    )
+    assert [succeeded for succeeded, _ in results[:15]] == [True] * 10 + [False] * 5
+    assert all(failure.check(Unavailable) for succeeded, failure in results if not succeeded)
+    assert len(await world.take(limit=99)) == 10
+    assert len(await world.take("other", limit=99)) == 4
+
+
+@asynchronous
+async def test_concurrent_pushes_do_not_overshoot_the_limit_of_all(world, monkeypatch):
+    monkeypatch.setattr(queues, "MAX_OPEN", 10)
+    results = await together(*(world.push_text("x", device=f"d{number}") for number in range(15)))
+    assert [succeeded for succeeded, _ in results].count(True) == 10
+    assert world.queue.depth() == 10
+    # what takes another's place, and what makes room, is not refused
+    replaced = await world.queue.replace("default", "d0", [text("y")])
+    assert [item.state for item in replaced] == [ItemState.QUEUED]
+    await world.queue.clear("default", "d0")
+    await world.push_text("z", device="d99")
+
+
+@asynchronous
+async def test_a_push_that_could_not_be_written_makes_its_room_again(world, monkeypatch):
+    monkeypatch.setattr(queues, "MAX_PER_DEVICE", 1)
+    mend = failing_commits(world)
+    with pytest.raises(ZeroDivisionError):
+        await world.push_text("x")
+    mend()
+    await world.push_text("y")
+
+
+@asynchronous
+async def test_a_push_that_comes_while_another_fails_to_be_written_is_answered(world):
+    mend = failing_commits(world)
+    results = together(world.push_text("x"), world.push_text("y"))
+    (first, _), (second, _) = await results
+    assert (first, second) == (False, False)
+    mend()
+    await world.push_text("z")
+    assert world.queue.depth() == 1
