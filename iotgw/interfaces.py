@@ -203,6 +203,9 @@ class IJournal(Interface):
     def progress(progress):
         """Queue a `model.Progress`; it is written with the next commit, at the latest a second later."""
 
+    def committed():
+        """Deferred that fires when all progress that was queued until now is durable; at once if it is."""
+
     def hold(integration, max_age):
         """Keep what an integration still waits for until it is ``max_age`` seconds old, however full the
         journal is; without this, until it is as old as the journal keeps anything."""

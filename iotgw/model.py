@@ -222,8 +222,9 @@ class Counters(Struct, frozen=True):
     """The accounts of an integration: ``queued = delivered + expired + dropped + dead + what is open``.
 
     ``counted`` is the position up to which ``queued`` has counted, ``since`` the one that the integration
-    began after, ``waiting_bytes`` the size of what is open. ``lost`` are the newest ranges of positions that
-    ended undelivered: first, last, outcome.
+    began after, ``waiting_bytes`` the size of what is open. ``lost`` are ranges of positions that ended
+    undelivered: first, last, outcome; an empty outcome says that nobody knows any more. ``paused``: a person
+    wants nothing to be sent.
     """
 
     queued: int = 0
@@ -235,6 +236,7 @@ class Counters(Struct, frozen=True):
     since: int = 0
     waiting_bytes: int = 0
     lost: list[tuple[int, int, str]] = []
+    paused: bool = False
 
 
 class Progress(Struct, frozen=True):

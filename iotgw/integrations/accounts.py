@@ -5,24 +5,23 @@
 
 from __future__ import annotations
 
+from iotgw.integrations.losses import Losses
 from iotgw.model import Counters
 
 DELIVERED = "delivered"
 EXPIRED = "expired"
-RANGES = 200
-"""How many ranges of lost positions are known."""
 TRIMMED = "trimmed"
 """Reason for what the journal let go before it was this integration's turn."""
 
 
 class Accounts:
-    """What an integration was given and what became of it.
+    """What an integration was given and what became of it, as of ``cursor`` to begin with.
 
     What is kept must be true as of the cursor: a record delivered beyond it is met again after a crash.
     So its outcome stays in ``_ahead`` until the cursor has passed it.
     """
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, cursor: int) -> None:
         self.queued = counters.queued
         self.delivered = counters.delivered
         self.expired = counters.expired
@@ -37,9 +36,7 @@ class Accounts:
         """Records that wait in the journal's stream, not yet taken."""
         self.stream_bytes = 0
         """Their size."""
-        self._lost = list(counters.lost)
-        self._highest = 0
-        """The last position that was delivered."""
+        self.losses = Losses(counters.lost, cursor)
         self._ahead: dict[int, tuple[str, int]] = {}
 
     def begin(self, parked: int) -> None:
@@ -85,25 +82,13 @@ class Accounts:
         self.waiting_bytes -= size
         if outcome == DELIVERED:
             self.delivered += 1
-            self._highest = max(self._highest, seq)
+            self.losses.deliver(seq)
             return
         if outcome == EXPIRED:
             self.expired += 1
         else:
             self.drop(outcome, 1)
-        self._lose(seq, outcome)
-
-    def _lose(self, seq: int, outcome: str) -> None:
-        lost = self._lost
-        if lost and lost[-1][2] == outcome and self._highest < lost[-1][1] < seq:
-            lost[-1] = (lost[-1][0], seq, outcome)
-        else:
-            lost.append((seq, seq, outcome))
-            del lost[:-RANGES]
-
-    def lost_as(self, seq: int) -> str | None:
-        """How a record ended that was not delivered, as far back as is known."""
-        return next((outcome for first, last, outcome in reversed(self._lost) if first <= seq <= last), None)
+        self.losses.lose(seq, outcome)
 
     def bury(self, size: int) -> None:
         """A record became a dead letter; its row says so, so that it isn't met again."""
@@ -127,8 +112,8 @@ class Accounts:
         self.in_stream = self.stream_bytes = 0
         self.counted = counted
 
-    def snapshot(self, cursor: int) -> Counters:
-        """The accounts as of a cursor, to keep."""
+    def snapshot(self, cursor: int, paused: bool) -> Counters:
+        """The accounts as of a cursor, to keep; ``paused`` is kept with them."""
         ahead = self._ahead
         if ahead:
             self._ahead = ahead = {seq: item for seq, item in ahead.items() if seq > cursor}
@@ -144,7 +129,7 @@ class Accounts:
                 dropped[outcome] -= 1
         return Counters(
             self.queued, delivered, expired, self.dead, dropped, self.counted, self.since, waiting_bytes,
-            list(self._lost),
+            self.losses.ranges(), paused,
         )  # fmt: skip
 
     @property

@@ -114,6 +114,7 @@ class Backlog:
     def seek(self, position: int) -> Deferred[None]:
         """Go on after ``position``, back in the stream; fires when it is known again how much waits."""
         self._accounts.uncount(position)
+        self._accounts.losses.forget(position)
         self.taken = position
         self.tail.seek(position)
         return self.count()
@@ -121,6 +122,8 @@ class Backlog:
     def reroute(self, match: Match) -> Deferred[None]:
         """Let through what ``match`` says from now on; fires when it is known again how much waits."""
         self.match = match
+        # Whether the old route let them through is forgotten with it.
+        self._accounts.losses.doubt(self.taken)
         self._accounts.uncount(self.taken)
         return self.count()
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.errors import NotFound, SettingsError
+from iotgw.errors import NotFound, SettingsError, Unavailable
 from iotgw.extension import IntegrationContext, Types, convert
 from iotgw.integrations.outbox import Outbox
 from iotgw.integrations.route import route
@@ -35,8 +35,8 @@ from iotgw.sealing import revealed
 
 DRAIN = 3.0
 """Seconds that what is in flight gets when the service stops."""
-COMMIT = 1.5
-"""Seconds after which what was handed to the journal can be read."""
+NOTED = 5.0
+"""Seconds that somebody waits to hear that the journal has it."""
 
 
 class Entry(Struct):
@@ -203,14 +203,14 @@ class DeliveryService:
         outbox.close()
 
         def reopen(_: object) -> Deferred[None]:
-            self._kept[outbox.id] = (outbox.cursor, outbox.accounts.snapshot(outbox.cursor))
+            self._kept[outbox.id] = (outbox.cursor, outbox.counters)
             fresh = self._open(outbox.id, entry.name, entry.tenant, entry.spec, tell)
             entry.outbox, entry.upkeep = fresh.outbox, fresh.upkeep
             self._entries[outbox.id] = entry
             return fresh.loaded
 
         stopped = maybeDeferred(old.stop) if old is not None else succeed(None)
-        return stopped.addCallback(lambda _: deferLater(self._reactor, COMMIT)).addCallback(reopen)
+        return stopped.addCallback(lambda _: self._journal.committed()).addCallback(reopen)
 
     def _run(self, entry: Entry, target: Any) -> None:
         entry.target = target
@@ -313,15 +313,28 @@ class DeliveryService:
         target = entry.target.status() if entry.target is not None else {}
         return entry.upkeep.stats(entry.spec.enabled, target)
 
-    def pause(self, id_: str) -> None:
-        """Send nothing until `resume` or a restart."""
-        self.entry(id_).outbox.paused = True
+    def pause(self, id_: str) -> Deferred[None]:
+        """Send nothing until `resume`; fires when a restart would not change that."""
+        entry = self.entry(id_)
+        entry.outbox.paused = True
+        return self._noted(entry)
 
-    def resume(self, id_: str) -> None:
-        """Send again."""
-        outbox = self.entry(id_).outbox
-        outbox.paused = False
-        outbox.pump()
+    def resume(self, id_: str) -> Deferred[None]:
+        """Send again; fires as `pause` does."""
+        entry = self.entry(id_)
+        entry.outbox.paused = False
+        entry.outbox.pump()
+        return self._noted(entry)
+
+    def _noted(self, entry: Entry) -> Deferred[None]:
+        """Fires when the journal has it; fails with Unavailable when that takes too long."""
+        entry.outbox.flush()
+
+        def too_long(result: object, timeout: float) -> None:
+            raise Unavailable("it is done, but a restart would forget it: the journal can't be written")
+
+        noted: Deferred[None] = self._journal.committed()
+        return noted.addTimeout(NOTED, self._reactor, too_long)
 
     def drain(self, id_: str) -> None:
         """Try everything that waits now, without waiting out any backoff."""
@@ -331,13 +344,20 @@ class DeliveryService:
         outbox.pump()
 
     def purge(self, id_: str) -> Deferred[int]:
-        """Drop all that waits; fires with how many that were."""
-        return self.entry(id_).upkeep.purge()
+        """Drop all that waits; fires, once that is durable, with how many that were."""
+        entry = self.entry(id_)
+
+        def purged(count: int) -> Deferred[int]:
+            return self._noted(entry).addCallback(lambda _: count)
+
+        return entry.upkeep.purge().addCallback(purged)
 
     def seek(self, id_: str, ts_ms: int) -> Deferred[None]:
-        """Go on with what was received at or after a time: sends history again, or skips some."""
-        upkeep = self.entry(id_).upkeep
-        return self._journal.time_to_seq(ts_ms).addCallback(lambda seq: upkeep.seek(max(0, seq - 1)))
+        """Go on with what was received at or after a time: sends history again, or skips some. Fires when
+        the new position is durable."""
+        entry = self.entry(id_)
+        sought = self._journal.time_to_seq(ts_ms).addCallback(lambda seq: entry.upkeep.seek(max(0, seq - 1)))
+        return sought.addCallback(lambda _: self._noted(entry))
 
     def dead_letters(self, id_: str, after: int = 0, limit: int = 100) -> Deferred[list[Parked]]:
         """Messages that were given up, by position."""

@@ -65,10 +65,10 @@ class Outbox:
         self._journal = journal
         self._reactor = reactor
         self._tell = tell
-        self.accounts = Accounts(counters)
+        self.accounts = Accounts(counters, cursor)
         self.last = Last()
-        self.paused = False
-        """A person wants nothing to be sent."""
+        self.paused = counters.paused
+        """A person wants nothing to be sent; a restart doesn't change that."""
         self.trace: Any = None
         """An `iotgw.trace.Trace`, or None."""
         self._held = 0
@@ -181,6 +181,11 @@ class Outbox:
     def cursor(self) -> int:
         """Every record up to here is settled or parked."""
         return next(iter(self.open)) - 1 if self.open else self.backlog.taken
+
+    @property
+    def counters(self) -> Counters:
+        """The accounts as of the cursor, to keep."""
+        return self.accounts.snapshot(self.cursor, self.paused)
 
     @property
     def inflight(self) -> int:
@@ -439,8 +444,7 @@ class Outbox:
             self._flush_call.cancel()
         self._flush_call = None
         parked, released = self.parking.changes()
-        cursor = self.cursor
-        counters = self.accounts.snapshot(cursor)
+        cursor, counters = self.cursor, self.counters
         if parked or released or self._written != (cursor, counters):
             self._written = (cursor, counters)
             self._journal.progress(Progress(self.id, cursor, counters, parked, released))

@@ -133,7 +133,7 @@ class Scheduler:
                     if record.seq > line.last:
                         self._parking.park_behind(line, record)
                     else:  # met again after a crash; had it not been settled before, its line would have it
-                        outcome = self._accounts.lost_as(record.seq) or DELIVERED
+                        outcome = self._accounts.losses.outcome(record.seq) or DELIVERED
                         self._accounts.settle(record.seq, outcome, len(record.body))
                     continue
                 open_[record.seq] = record

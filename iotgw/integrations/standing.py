@@ -8,11 +8,13 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList, succeed
 
 from iotgw.integrations.accounts import EXPIRED
+from iotgw.integrations.losses import UNSURE
 from iotgw.integrations.outbox import Outbox
 from iotgw.model import Delivery, DeliveryState, Message, Parked, TelemetryRecord
 
-FAR = ("dead", "dropped", "expired", "retrying", "queued", "inflight", "delivered")
+FAR = ("dead", "dropped", "expired", "retrying", "queued", "inflight", "unknown", "delivered")
 """Of several outputs of one message, the one whose state comes first here stands for it."""
+UNKNOWN = "delivered or not: that is not known any more"
 
 
 def deliveries(
@@ -39,7 +41,9 @@ def _delivery(journal: Any, name: str, outbox: Outbox, record: TelemetryRecord) 
         if rows and rows[0].record.seq == seq:
             row = rows[0]
             return Delivery(name, DeliveryState(row.state).name.lower(), row.attempts, row.error or None)
-        outcome = outbox.accounts.lost_as(seq)
+        outcome = outbox.accounts.losses.outcome(seq)
+        if outcome == UNSURE:
+            return Delivery(name, "unknown", 0, UNKNOWN)
         if outcome is not None:
             return Delivery(name, "expired" if outcome == EXPIRED else "dropped", 0, outcome)
         return Delivery(name, "delivered", 1, None)

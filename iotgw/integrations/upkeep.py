@@ -74,7 +74,7 @@ class Upkeep:
         """Drop all that waits; fires with how many that were. What is in flight goes on."""
         outbox = self._outbox
         accounts = outbox.accounts
-        waiting = outbox.lines.clear()
+        waiting = sorted(outbox.lines.clear(), key=lambda record: record.seq)
         for record in waiting:
             del outbox.open[record.seq]
             accounts.settle(record.seq, PURGED, len(record.body))

@@ -368,10 +368,10 @@ class Journal:
 
     def _after_progress(self, query: str, *arguments: Any) -> Deferred[Any]:
         """Read parked deliveries after what is queued about them is written: nobody sees what it undid."""
-        return self._committed().addCallback(lambda _: self._readers.stream(query, *arguments))
+        return self.committed().addCallback(lambda _: self._readers.stream(query, *arguments))
 
-    def _committed(self) -> Deferred[None]:
-        """Fires when the progress that was queued until now is durable."""
+    def committed(self) -> Deferred[None]:
+        """See `IJournal.committed`."""
         for group in (self._pending, self._writing):
             if group is not None and (group.progress or group.forgotten):
                 waiter: Deferred[None] = Deferred()

@@ -1,7 +1,9 @@
 import pytest
+from msgspec import structs
+from twisted.internet.defer import Deferred
 
 from iotgw.integrations.verdict import DELIVERED, Apart, Rejected, Retry, Unavailable
-from iotgw.model import Kind, RetrySpec, RouteSpec
+from iotgw.model import Kind, Message, RetrySpec, RouteSpec, State
 
 from .worlds import MemoryJournal, World, fired, queue, record
 
@@ -319,6 +321,51 @@ def test_pause_and_resume():
     assert world.target.got == [1]
 
 
+def test_pause_survives_a_crash_and_a_change_of_settings():
+    world = World(says=delivered)
+    fired(world.service.pause("i1"))
+    world.store("a")
+    again = world.crash()
+    again.target.says = delivered
+    assert again.stats()["state"] == "paused"
+    fired(again.service.apply("i1", "one", "default", structs.replace(world.spec, order="none")))
+    assert again.stats()["state"] == "paused"
+    assert again.target.got == []
+    fired(again.service.resume("i1"))
+    last = again.crash()
+    last.target.says = delivered
+    last.store("b")
+    assert last.stats()["state"] == "running"
+
+
+def test_what_an_operator_did_is_durable_when_it_is_answered():
+    world = World(says=delivered)
+    world.journal.lazy = True
+    world.store("a", "b")
+    world.clock.advance(100)
+    later = world.now_ms
+    world.store("a", "c")
+    world.clock.advance(1)
+    fired(world.service.pause("i1"))
+    fired(world.service.seek("i1", later))
+    again = world.crash()
+    assert (again.stats()["waiting"], again.stats()["state"]) == (2, "paused")
+    fired(again.service.purge("i1"))
+    assert again.crash().stats()["dropped"] == {"purged": 2}
+
+
+def test_who_pauses_while_the_journal_can_not_be_written_is_told_so():
+    world = World(says=delivered)
+    never = Deferred()
+    world.journal.committed = lambda: never
+    answers = []
+    world.service.pause("i1").addErrback(lambda failure: answers.append(failure.value))
+    world.store("a")
+    assert (world.target.got, answers) == ([], [])
+    world.clock.advance(6)
+    assert "a restart would forget it" in str(answers[0])
+
+
 def test_purge_drops_what_waits():
     world = World(says=lambda records: Unavailable("down", after=9999))
     world.store(*"abcabc")
@@ -402,6 +449,7 @@ def test_records_that_come_while_parked_ones_are_still_being_found_count_once():
         found.callback(rows)
     world.journal.slow = None
     assert after.accounts()["queued"] == 7
+    after.service.resume("i1")
     after.target.answer_all()
     assert after.accounts()["delivered"] == 7
 
@@ -553,8 +601,6 @@ def test_backoff_of_a_record_grows_to_its_cap():
 
 
 def test_the_state_of_a_delivery():
-    from iotgw.model import Message, State
-
     def states(seq):
         message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
         return [
@@ -575,13 +621,13 @@ def test_the_state_of_a_delivery():
     assert states(1) == [("one", "delivered", 1, None)]
 
 
+def state(world, seq):
+    """The state of the delivery of a record that is the only one of its message."""
+    message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
+    return fired(world.service.deliveries(message))[0].state
+
+
 def test_a_message_that_was_dropped_or_expired_is_not_called_delivered():
-    from iotgw.model import Message, State
-
-    def state(world, seq):
-        message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
-        return fired(world.service.deliveries(message))[0].state
-
     world = World(says=delivered, queue=queue(max_age=60))
     world.store("a")
     world.service.pause("i1")
@@ -600,6 +646,31 @@ def test_a_message_that_was_dropped_or_expired_is_not_called_delivered():
         "delivered",
     ]
     assert [state(world.crash(), seq) for seq in range(1, 6)][1:4] == ["dropped", "dropped", "expired"]
+
+
+def test_what_was_lost_long_ago_is_not_called_delivered():
+    world = World(says=delivered, queue=queue(max_age=60))
+    for _ in range(300):
+        world.store("a")
+        world.service.pause("i1")
+        world.store("b")
+        fired(world.service.purge("i1"))
+        world.service.resume("i1")
+    world.clock.advance(1)
+    assert {state(world, seq) for seq in range(2, 200, 2)} == {"unknown"}
+    for now in (world, world.crash()):
+        assert [state(now, seq) for seq in range(581, 601)] == ["delivered", "dropped"] * 10
+    assert world.stats()["dropped"] == {"purged": 300}
+
+
+def test_what_an_older_route_may_have_left_out_is_not_called_delivered():
+    world = World(says=delivered, route=RouteSpec(device_names=["a"]))
+    world.store("a", "b")
+    world.clock.advance(1)
+    fired(world.service.apply("i1", "one", "default", structs.replace(world.spec, route=RouteSpec())))
+    world.target.says = delivered
+    world.store("b")
+    assert [state(world, seq) for seq in (1, 2, 3)] == ["unknown", "unknown", "delivered"]
 
 
 def test_a_test_message_is_outside_of_all_accounts():

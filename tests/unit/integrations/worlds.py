@@ -62,6 +62,11 @@ class MemoryJournal:
         if not self.lag and not self.lazy:
             self.commit()
 
+    def committed(self):
+        if self.lazy:
+            self.commit()
+        return succeed(None)
+
     def durable(self):
         """What a crash leaves: another journal."""
         left = MemoryJournal()
