@@ -227,9 +227,9 @@ class Intake:
                 jobs.append(job)
 
         def done(conversions: list[Conversion]) -> None:
-            for conversion in conversions:
+            for job, conversion in zip(jobs, conversions, strict=True):
                 if conversion.acks:
-                    self._acknowledged(conversion)
+                    self._acknowledged(job, conversion)
             results = iter(zip(jobs, conversions, strict=True))
             batch.outcomes = [
                 ready[stored.seq] if stored.seq in ready else self._outcome(*next(results))
@@ -300,11 +300,17 @@ class Intake:
             return Outcome(job.seq, State.FAILED, key, (), error)
         return Outcome(job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms)
 
-    def _acknowledged(self, conversion: Conversion) -> None:
-        """The converter read a receipt for a downlink."""
-        device = conversion.outputs[0].device_name if conversion.outputs else ""
-        for ack in conversion.acks:
-            self.gateway.downlinks.acknowledged(self.tenant, device, msgspec.json.decode(ack))
+    def _acknowledged(self, job: Job, conversion: Conversion) -> None:
+        """The converter read receipts for downlinks: each of the device beside it, or of the sender. Who may
+        not speak for a device can't confirm what was sent to it."""
+        if self.guard is not None and self.guard(job.metadata, conversion.outputs):
+            return
+        identity = _routing(job.metadata).identity
+        sender = identity or next((output.device_name for output in conversion.outputs), "")
+        for text in conversion.acks:
+            ack = msgspec.json.decode(text)
+            device = ack.pop("deviceName", "") or sender
+            self.gateway.downlinks.acknowledged(self.tenant, device, identity, ack)
 
     def _settle(self) -> None:
         batches = self._batches

@@ -301,11 +301,16 @@ class IDownlinks(Interface):
     def depth():
         """int, at once: open items in all."""
 
-    def acknowledged(tenant, device, ack):
-        """A device's receipt: a dict ``{id | msgType, success, response}`` of a converter's output."""
+    def acknowledged(tenant, device, identity, ack):
+        """A device's receipt: a dict ``{id | msgType, success, response}`` of a converter's output. ``identity``
+        is what its datasource knows it by; an item may be queued for either."""
 
     def reachable(tenant, device, datasource, send):
         """See `IIntake.reachable`."""
+
+    def listen(tenant, device, callback):
+        """Call ``callback()`` whenever an item was queued for a device (by name or identity), until the function
+        that this returns is called."""
 
     def take(tenant, device, datasource, uplink_metadata, limit, done):
         """Call ``done(tuple of model.Downlink)`` with items that leave now; each is marked offered."""

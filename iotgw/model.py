@@ -154,7 +154,7 @@ class Conversion(Struct, frozen=True, gc=False):
     warnings: tuple[str, ...] = ()
     logs: tuple[str, ...] = ()
     acks: tuple[bytes, ...] = ()
-    """``downlinkAck`` objects of the output, each as JSON text."""
+    """``downlinkAck`` objects of the output, each as JSON text, with the ``deviceName`` that stood beside it."""
 
 
 class Downlink(Struct, frozen=True, gc=False):

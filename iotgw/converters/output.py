@@ -19,6 +19,8 @@ from msgspec import Struct
 from iotgw.model import Output
 
 MAX_DEVICES = 1_000
+MAX_RECEIPTS = 100
+"""Receipts beside one device."""
 MAX_VALUES = 10_000
 MAX_NAME = 255
 MAX_TEXT = 65_536
@@ -71,8 +73,12 @@ def _device(
     if not device.keys() <= _KNOWN:
         unknown = ", ".join(sorted(device.keys() - _KNOWN)[:5])
         checked.warnings.append(f"{at}{unknown}: not part of a converter's output, ignored")
-    if "downlinkAck" in device and not _acknowledges(device, at, checked):
-        return
+    receipts: list[dict[str, Any]] = []
+    if "downlinkAck" in device:
+        receipts = _receipts(device["downlinkAck"], at + "downlinkAck")
+        if len(device) == 1:  # of whoever sent the uplink
+            checked.acks += map(_encode, receipts)
+            return
     if "assetName" in device and "deviceName" not in device:
         name, type_ = _name(device, "assetName", at), _name(device, "assetType", at, DEFAULT_TYPE)
         body: dict[str, Any] = {"assetName": name, "assetType": type_}
@@ -102,16 +108,24 @@ def _device(
     body["attributes"] = attributes
     body["telemetry"] = entries
     checked.outputs.append(Output(name, type_, _encode(body)))
+    checked.acks += [_encode({**receipt, "deviceName": name}) for receipt in receipts]
 
 
-def _acknowledges(device: dict[str, Any], at: str, checked: Checked) -> bool:
-    """Keep a ``downlinkAck``; whether there is a device beside it."""
-    ack = device["downlinkAck"]
-    if ack is not None:
-        if type(ack) is not dict:
-            raise Refused(f"{at}downlinkAck: expected an object, got {_kind(ack)}")
-        checked.acks.append(_encode(ack))
-    return len(device) > 1
+def _receipts(acks: Any, at: str) -> list[dict[str, Any]]:
+    """The receipts for downlinks of one device: an object or a list of objects."""
+    if acks is None:
+        return []
+    receipts = acks if type(acks) is list else [acks]
+    if len(receipts) > MAX_RECEIPTS:
+        raise Refused(f"{at}: expected at most {MAX_RECEIPTS} objects, got {len(receipts)}")
+    for receipt in receipts:
+        if type(receipt) is not dict:
+            raise Refused(f"{at}: expected an object or a list of objects, got {_kind(receipt)}")
+        if type(receipt.get("id")) is not str and type(receipt.get("msgType")) is not str:
+            raise Refused(f"{at}: expected a text in `id` or `msgType`, got neither")
+        if type(receipt.get("success", True)) is not bool:
+            raise Refused(f"{at}.success: expected true or false, got {_kind(receipt['success'])}")
+    return receipts
 
 
 def _name(device: dict[str, Any], key: str, at: str, default: str | None = None) -> str:

@@ -7,7 +7,7 @@ after it when it was sent: a crash in between sends an item once more, and never
 from __future__ import annotations
 
 import secrets
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
@@ -18,13 +18,11 @@ from zope.interface import implementer
 
 from iotgw.downlinks import receipts
 from iotgw.downlinks.item import TRANSITIONS, Item, ItemState, payload
+from iotgw.downlinks.sessions import Listeners, Send, Sessions
 from iotgw.downlinks.waiting import Waiting, may_leave
 from iotgw.errors import Conflict, NotFound, Unavailable
 from iotgw.interfaces import IDownlinks
 from iotgw.model import Downlink, DownlinkSpec, Event
-
-Key = tuple[str, str]
-Send = Callable[[tuple[Downlink, ...]], None]
 
 MAX_OPEN = 200_000
 """Open items in all; each costs about half a kilobyte of memory."""
@@ -73,7 +71,8 @@ class DownlinkQueue:
         """Items that are being written, or replaced by such: none leaves before it is known which of them stay."""
         self._pushed: set[str] = set()
         """Items that left without an uplink, until their transport has spoken."""
-        self._sessions: dict[Key, deque[tuple[str, Send]]] = {}
+        self._sessions = Sessions()
+        self._listeners = Listeners()
         self._due: list[tuple[int, str]] = []
         """When to look at an item again (a heap of times in ms, with ids)."""
         self._seq = 0
@@ -150,17 +149,25 @@ class DownlinkQueue:
             raise
         finally:
             self._held -= Counter(held)
-        # what left its state while it was written has been written again
-        deleted = [new for old, new in zip(replaced, gone, strict=True) if self._items.get(old.id) is old]
-        for item in deleted:
-            self._keep(item)
-            self._tell(item)
+        deleted = [new for old, new in zip(replaced, gone, strict=True) if self._gone(old, new)]
         queued = [item for item in items if item.id in self._items]
         for item in queued:
             self._tell(item)
         for item in queued:
             await self._try_now(item)
         return [self._items.get(item.id, item) for item in items], len(deleted)
+
+    def _gone(self, old: Item, new: Item) -> bool:
+        """An item was replaced on disk; whether that is so, or it left or ended meanwhile."""
+        current = self._items.get(old.id)
+        if current is None or not may_leave(current):
+            return False
+        if current is old:
+            self._keep(new)
+            self._tell(new)
+        else:  # its later value was written after it
+            self._update(new)
+        return True
 
     def _expect_room(self, tenant: str, device: str, more: int) -> None:
         """Raises Unavailable where so many more items would be too many."""
@@ -262,7 +269,7 @@ class DownlinkQueue:
             payload, content_type, metadata = await self._encode(datasource, item)
         except Exception as error:  # a user's script: whatever it raised is the item's reason
             self._offered.pop(item.id, None)
-            if item.id in self._items:
+            if item.id in self._items and item.id not in self._held:
                 self._update(item.change(ItemState.QUEUED, self.now_ms(), f"downlink converter: {error}"))
             return None
         if item.id not in self._items or item.id in self._held:  # cancelled while its converter ran
@@ -306,16 +313,17 @@ class DownlinkQueue:
             self._items.setdefault(item.id, item)
             self.outcome(item.id, state, reason)
 
-    def acknowledged(self, tenant: str, device: str, ack: dict[str, Any]) -> None:
+    def acknowledged(self, tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
         """A device's receipt (``downlinkAck`` of a converter's output): by item id, or the oldest of a
         message type that was sent."""
-        ensureDeferred(self._acknowledged(tenant, self._waiting.name(tenant, device), ack)).addErrback(
+        names = dict.fromkeys((self._waiting.name(tenant, device), device, identity))
+        ensureDeferred(self._acknowledged(tenant, tuple(filter(None, names)), ack)).addErrback(
             lambda failure: self._log.failure("a downlink's receipt was not taken", failure)
         )
 
-    async def _acknowledged(self, tenant: str, device: str, ack: dict[str, Any]) -> None:
+    async def _acknowledged(self, tenant: str, names: tuple[str, ...], ack: dict[str, Any]) -> None:
         state = "successful" if ack.get("success", True) else "failed"
-        item = await receipts.acknowledged(self._store, self._items, tenant, device, ack, self.now_ms())
+        item = await receipts.acknowledged(self._store, self._items, tenant, names, ack, self.now_ms())
         if item is not None and (item.state, state) in TRANSITIONS:
             self._items.setdefault(item.id, item)  # it may have left memory long ago
             self.outcome(item.id, state, str(ack.get("error", "")), ack.get("response"))
@@ -324,23 +332,20 @@ class DownlinkQueue:
 
     def reachable(self, tenant: str, device: str, datasource: str, send: Send) -> Callable[[], None]:
         """See `IIntake.reachable`."""
-        key = (tenant, device)
-        entry = (datasource, send)
-        self._sessions.setdefault(key, deque()).append(entry)
+        return self._sessions.add((tenant, device), (datasource, send))
 
-        def gone() -> None:
-            sessions = self._sessions.get(key)
-            if sessions is not None and entry in sessions:
-                sessions.remove(entry)
-                if not sessions:
-                    del self._sessions[key]
-
-        return gone
+    def listen(self, tenant: str, device: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """See `IDownlinks.listen`."""
+        return self._listeners.add((tenant, device), callback)
 
     async def _try_now(self, item: Item) -> None:
-        """Send a new item at once, if it may leave without an uplink and its device can be reached."""
+        """Send a new item at once: with an answer that is held back for it, or, if it may leave without an
+        uplink and its device can be reached, by itself."""
+        self._listeners.wake((item.tenant, item.device))
         datasource, push, identity = await self._find(item.tenant, item.device)
         self._waiting.resolve(item.tenant, identity, item.device)
+        if identity and identity != item.device:
+            self._listeners.wake((item.tenant, identity))
         if item.spec.mode != "sync":
             await self._push(item.tenant, item.device, identity, datasource, push)
 
@@ -354,7 +359,7 @@ class DownlinkQueue:
         self, tenant: str, device: str, identity: str, datasource: str, push: Send | None
     ) -> None:
         for name in (identity, device):
-            if sessions := self._sessions.get((tenant, name)):
+            if sessions := self._sessions.of((tenant, name)):
                 datasource, push = sessions[-1]
                 break
         if push is not None:

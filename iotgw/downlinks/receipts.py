@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from iotgw.downlinks.item import Item, ItemState
@@ -12,19 +12,25 @@ RECENT = 100
 
 
 async def acknowledged(
-    store: Any, open_items: Mapping[str, Item], tenant: str, device: str, ack: dict[str, Any], now_ms: int
+    store: Any,
+    open_items: Mapping[str, Item],
+    tenant: str,
+    names: Sequence[str],
+    ack: dict[str, Any],
+    now_ms: int,
 ) -> Item | None:
     """The item of this id, if it is this device's; or the oldest of a message type that was sent and may still
-    be answered. ``open_items`` outrank what the store has of them."""
+    be answered. ``names`` are what the device is called by, ``open_items`` outrank what the store has of them."""
     if "id" in ack:
         id = str(ack["id"])
         item = open_items.get(id) or await store.get(id)
-        return item if item is not None and (item.tenant, item.device) == (tenant, device) else None
-    for stored in reversed(await store.of_device(tenant, device, RECENT)):
-        item = open_items.get(stored.id, stored)
-        is_sent = item.state in (ItemState.SENT, ItemState.DELIVERED)
-        if is_sent and item.spec.msg_type == ack.get("msgType") and item.expires_ms > now_ms:
-            return item
+        return item if item is not None and item.tenant == tenant and item.device in names else None
+    for name in names:
+        for stored in reversed(await store.of_device(tenant, name, RECENT)):
+            item = open_items.get(stored.id, stored)
+            is_sent = item.state in (ItemState.SENT, ItemState.DELIVERED)
+            if is_sent and item.spec.msg_type == ack.get("msgType") and item.expires_ms > now_ms:
+                return item
     return None
 
 

@@ -40,7 +40,10 @@ class Converters:
             return Conversion(error=ConversionError(str(error), line=1, column=2))
         if not data:
             return Conversion()
-        return Conversion((Output(data["deviceName"], "", job.payload),), acks=tuple(data.get("acks", ())))
+        acks = tuple(map(msgspec.json.encode, data.get("acks", ())))
+        if "deviceName" not in data:
+            return Conversion(acks=acks)
+        return Conversion((Output(data["deviceName"], "", job.payload),), acks=acks)
 
     def release(self, index=0):
         _, done, results = self.held.pop(index)
@@ -60,6 +63,7 @@ class Fed:
     def __init__(self):
         self.records = []
         self.items = {}
+        self.receipts = []
         self.has_room = True
 
     def saw(self, records):
@@ -82,6 +86,9 @@ class Fed:
 
     def depth(self):
         return len(self.items)
+
+    def acknowledged(self, tenant, device, identity, ack):
+        self.receipts.append((device, identity, ack))
 
     def take(self, tenant, device, datasource, metadata, limit, done):
         done((self.items.pop(device),))
@@ -477,3 +484,27 @@ async def test_a_removed_datasource_takes_nothing_more(world):
     await world.registry.delete("datasource", id)
     await world.until(lambda: world.gateway.status(id) == {"state": "stopped"})
     assert world.gateway.datasource_name(id) == id
+
+
+@asynchronous
+async def test_a_receipt_counts_for_the_device_beside_it_or_for_the_sender(world):
+    await world.datasource()
+    beside = {"deviceName": "a", "id": "1"}
+    await world.converted(await world.send(document("b", acks=[beside, {"id": "2"}]), identity="i"))
+    await world.converted(await world.send(document("b", acks=[{"id": "3"}])))
+    await world.converted(await world.send(b'{"acks": [{"id": "4"}]}', identity="i"))
+    assert world.fed.receipts == [
+        ("a", "i", {"id": "1"}),
+        ("i", "i", {"id": "2"}),
+        ("b", "", {"id": "3"}),
+        ("i", "i", {"id": "4"}),
+    ]
+
+
+@asynchronous
+async def test_who_may_not_speak_for_a_device_cannot_confirm_its_downlinks(world):
+    await world.datasource()
+    world.intake().guard = lambda metadata, outputs: "" if outputs[0].device_name == "own" else "not yours"
+    await world.converted(await world.send(document("own", acks=[{"deviceName": "own", "id": "1"}])))
+    await world.converted(await world.send(document("another", acks=[{"deviceName": "another", "id": "2"}])))
+    assert [ack["id"] for _, _, ack in world.fed.receipts] == ["1"]

@@ -70,7 +70,7 @@ def test_a_time_is_a_number_of_ms_or_iso_text(ts, ms):
         ({"assetName": "a", "assetType": ""}, "assetType: expected 1 to 255 characters, got 0"),
         ({**NAMED, "attributes": []}, "attributes: expected an object, got a list"),
         ({**NAMED, "customerName": True}, "customerName: expected a text, got a boolean"),
-        ({**NAMED, "downlinkAck": 1}, "downlinkAck: expected an object, got a number"),
+        ({**NAMED, "downlinkAck": 1}, "downlinkAck: expected an object or a list of objects, got a number"),
         ([NAMED, {**NAMED, "telemetry": "x"}], "[1].telemetry: expected an object or a list of objects, got a text"),
         ({**NAMED, "telemetry": {"a": {"b": 1}}}, "telemetry.a: expected a number, text or boolean, got an object"),
         ({**NAMED, "telemetry": {"": 1}}, "telemetry: expected keys of 1 to 255 characters, got one of 0"),
@@ -120,6 +120,36 @@ def test_an_unknown_key_is_ignored_with_a_warning():
     assert check({**NAMED, "telemtry": {}}, AT).warnings == [
         "telemtry: not part of a converter's output, ignored"
     ]
+
+
+def acks(result):
+    return [json.loads(ack) for ack in check(result, AT).acks]
+
+
+def test_receipts_belong_to_the_device_beside_them():
+    one, two = {"id": "dl1", "success": False}, {"msgType": "set", "response": [1]}
+    assert acks({**NAMED, "downlinkAck": one}) == [{**one, "deviceName": "d"}]
+    assert acks({**NAMED, "downlinkAck": [one, two]}) == [{**ack, "deviceName": "d"} for ack in (one, two)]
+    several = [{"deviceName": "a", "downlinkAck": one}, {"deviceName": "b", "downlinkAck": two}]
+    assert [ack["deviceName"] for ack in acks(several)] == ["a", "b"]
+    assert acks({"downlinkAck": [one, two]}) == [one, two]
+    assert acks({**NAMED, "downlinkAck": {**one, "deviceName": "another"}}) == [{**one, "deviceName": "d"}]
+
+
+@pytest.mark.parametrize(
+    ("ack", "says"),
+    [
+        ("dl1", "expected an object or a list"),
+        (["dl1"], "expected an object or a list"),
+        ({"id": 7}, "`id` or `msgType`"),
+        ({"success": True}, "`id` or `msgType`"),
+        ({"id": "dl1", "success": "no"}, "success: expected true or false"),
+        ([{"id": "dl1"}] * 101, "at most 100"),
+    ],
+)
+def test_what_is_no_receipt_is_refused(ack, says):
+    with pytest.raises(Refused, match=says):
+        check({**NAMED, "downlinkAck": ack}, AT)
 
 
 def test_an_acknowledgement_alone_names_no_device():

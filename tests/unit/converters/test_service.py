@@ -107,7 +107,7 @@ async def test_console_lines_are_kept_with_the_conversion(service, engine):
 async def test_an_answer_may_carry_a_downlink_acknowledgement(service):
     script = "return {deviceName: 'd', deviceType: 't', downlinkAck: {id: '5', success: true}};"
     (made,) = await convert(service, job(version(script)))
-    assert [json.loads(ack) for ack in made.acks] == [{"id": "5", "success": True}]
+    assert [json.loads(ack) for ack in made.acks] == [{"id": "5", "success": True, "deviceName": "d"}]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from contextlib import closing
 import msgspec
 import pytest
 import pytest_twisted
-from twisted.internet.defer import DeferredList, ensureDeferred
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 
 from iotgw.downlinks import queue as queues
 from iotgw.downlinks.item import ItemState
@@ -95,8 +95,6 @@ async def test_neither_the_old_nor_the_new_leaves_before_the_new_is_durable(worl
 
 @asynchronous
 async def test_an_item_whose_converter_runs_while_it_is_replaced_does_not_leave(world):
-    from twisted.internet.defer import Deferred
-
     old = await world.push_text("old")
     encoding = Deferred()
     world.queue._encode = lambda datasource, item: encoding
@@ -127,6 +125,25 @@ async def test_an_item_that_left_while_it_was_replaced_keeps_its_true_state(worl
     await world.crash()
     assert await world.state(old) == "SENT"
     assert [each.payload for each in await world.take(limit=9)] == [b"new"]
+
+
+@asynchronous
+async def test_an_item_that_was_lost_while_it_was_replaced_does_not_come_back(world):
+    old = await world.push_text("old")
+    await world.take()
+    world.queue.outcome(old.id, "sent")
+    failing = await world.push_text("fails")
+    encoding = Deferred()
+    world.queue._encode = lambda datasource, item: encoding
+    taken = []
+    world.queue.take("default", "dev", "ds", {}, 1, taken.append)
+    replacing = ensureDeferred(world.queue.replace("default", "dev", []))
+    encoding.errback(ValueError("boom"))
+    world.queue.outcome(failing.id, "lost", "twice")
+    await replacing
+    await world.crash()
+    assert await world.state(failing) == "DELETED"
+    assert await world.take() == []
 
 
 @asynchronous

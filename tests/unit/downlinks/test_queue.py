@@ -101,7 +101,7 @@ async def test_an_item_leaves_once_and_its_states_follow(world):
     world.queue.outcome(item.id, "delivered")
     assert [state for _, state in world.events] == ["QUEUED", "SENT", "DELIVERED"]
     assert await world.take() == []
-    world.queue.acknowledged("default", "dev", {"id": item.id, "success": True, "response": {"ok": 1}})
+    world.queue.acknowledged("default", "dev", "", {"id": item.id, "success": True, "response": {"ok": 1}})
     over = await world.queue.get("default", item.id)
     assert (over.state, over.response) == (ItemState.SUCCESSFUL, {"ok": 1})
 
@@ -224,7 +224,7 @@ async def test_a_receipt_by_message_type_finds_the_item_that_was_sent(world):
     item = await world.push_text("x", msg_type="reboot", confirmed=True)
     await world.take()
     world.queue.outcome(item.id, "sent")
-    world.queue.acknowledged("default", "dev", {"msgType": "reboot", "success": False, "error": "busy"})
+    world.queue.acknowledged("default", "dev", "", {"msgType": "reboot", "success": False, "error": "busy"})
     await world.queue.list("default", "dev")  # it reads the store after the receipt did
     assert await world.state(item) == "FAILED"
 
@@ -264,7 +264,7 @@ async def test_a_receipt_by_message_type_means_the_oldest_that_was_sent_and_is_n
     for item in items[:2]:
         await world.take()
         world.queue.outcome(item.id, "sent")
-    world.queue.acknowledged("default", "dev", {"msgType": "set"})
+    world.queue.acknowledged("default", "dev", "", {"msgType": "set"})
     await world.queue.list("default", "dev")
     assert [await world.state(item) for item in items] == ["SUCCESSFUL", "SENT", "QUEUED"]
 
@@ -274,7 +274,7 @@ async def test_a_device_cannot_confirm_the_item_of_another(world):
     item = await world.push_text("x")
     await world.take()
     world.queue.outcome(item.id, "sent")
-    world.queue.acknowledged("default", "somebody", {"id": item.id})
+    world.queue.acknowledged("default", "somebody", "", {"id": item.id})
     await world.queue.list("default", "dev")
     assert await world.state(item) == "SENT"
 
@@ -327,3 +327,34 @@ async def test_an_item_that_could_not_be_stored_is_not_queued_later(world):
     await world.push_text("y", device="other")
     await world.crash()
     assert await world.queue.list("default", "dev") == []
+
+
+@asynchronous
+async def test_a_receipt_of_an_unknown_id_another_tenant_or_another_device_changes_nothing(world):
+    item = await world.push_text("x", msg_type="set")
+    await world.take()
+    world.queue.outcome(item.id, "sent")
+    for tenant, device, ack in (
+        ("default", "dev", {"id": "dl0000"}),
+        ("default", "dev", {"msgType": "get"}),
+        ("other", "dev", {"id": item.id}),
+        ("other", "dev", {"msgType": "set"}),
+        ("default", "somebody", {"msgType": "set"}),
+        ("default", "", {"id": item.id}),
+    ):
+        world.queue.acknowledged(tenant, device, "", ack)
+        await world.queue.list("default", "dev")
+    assert await world.state(item) == "SENT"
+
+
+@asynchronous
+async def test_a_receipt_by_the_device_s_name_confirms_an_item_that_was_queued_for_its_identity(world):
+    items = [await world.push_text("x", device="356938035643809", msg_type="set") for _ in range(2)]
+    for item in items:
+        await world.take("356938035643809")
+        world.queue.outcome(item.id, "sent")
+    world.queue.acknowledged("default", "meter", "356938035643809", {"msgType": "set"})
+    world.queue.acknowledged("default", "meter", "356938035643809", {"id": items[1].id, "success": False})
+    for _ in range(2):  # it is looked for by either name
+        await world.queue.list("default", "dev")
+    assert [await world.state(item) for item in items] == ["SUCCESSFUL", "FAILED"]
