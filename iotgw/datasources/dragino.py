@@ -18,7 +18,7 @@ from iotgw.datasources.stream import Listener, Seconds, StreamSettings
 from iotgw.extension import DatasourceContext
 from iotgw.interfaces import IDatasource, IDatasourceType
 from iotgw.model import Answer, Downlink, Metadata
-from iotgw.wire.dragino import DraginoFrame, DraginoStream, encode_downlink, metadata, parse
+from iotgw.wire.dragino import DraginoFrame, DraginoStream, Guesses, encode_downlink, metadata, parse
 from iotgw.wire.dragino.downlink import Encoding
 from iotgw.wire.framing import Fault
 
@@ -83,14 +83,13 @@ class Nodes:
         self._devices = devices
         self._model = model
         self._encoding = encoding
+        self._guesses = Guesses()
 
     def metadata(self, frame: DraginoFrame, received_ms: int) -> Metadata:
         """What converters get of a frame."""
         device = self._devices.get(frame.identity)
         model = device.model if device is not None and device.model else ""
-        facts = metadata(frame, model)
-        if "deviceModel" not in facts and self._model:
-            facts = metadata(frame, self._model)
+        facts = metadata(frame, model, self._model, self._guesses)
         return {**facts, "identity": frame.identity, "receivedTime": received_ms}
 
     def encode(self, identity: str, downlink: Downlink) -> bytes:

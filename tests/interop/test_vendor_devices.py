@@ -67,7 +67,11 @@ def readings(document):
     telemetry = document["telemetry"]
     telemetry = telemetry if isinstance(telemetry, list) else [telemetry]
     values = [entry.get("values", entry) for entry in telemetry]
-    return document["deviceName"], document["deviceType"], document.get("attributes", {}), values
+    attributes = dict(document.get("attributes", {}))
+    if "modelCandidates" in attributes:
+        # their order counts what the device sent before
+        attributes["modelCandidates"] = sorted(attributes["modelCandidates"].split(","))
+    return document["deviceName"], document["deviceType"], attributes, values
 
 
 def canonical(documents):
@@ -107,6 +111,7 @@ DRAGINO = (
     "nlms01",
     "nmds200",
     "nse01",
+    "nsph01",
     "ps-nb",
     "sw3l",
     "generic",
@@ -115,34 +120,50 @@ DRAGINO = (
 
 @pytest.mark.parametrize("size", [0, 1, 7])
 def test_every_dragino_frame(field, http_sink, mosquitto, size):
-    """Frames that several models could have sent go to a datasource each that says the model."""
-    by_model = {}
-    for name in DRAGINO:
-        for case in vectors(f"dragino/{name}"):
-            facts = case["metadata"]
-            is_told = (
-                "deviceModelSource" in facts
-                or "deviceModel" not in facts
-                or facts["generation"] in ("KW", "JSON")
-            )
-            by_model.setdefault("" if is_told else facts["deviceModel"], []).append(case)
-    shipped = field.api("GET", "/datasources/dragino").json
+    """With nothing set up, also of models whose frames look alike."""
+    cases = [case for name in DRAGINO for case in vectors(f"dragino/{name}")]
     with mosquitto.subscribe("up/#") as broker:
-        for model, cases in by_model.items():
-            port = field.ports[5600]
-            if model:
-                port = free_port()
-                field.create(
-                    "datasources", name=model, type="dragino", converter=shipped["converter"],
-                    converters=shipped["converters"], configuration={"port": port, "devices": devices(cases, model)},
-                )  # fmt: skip
-            for case in cases:
-                send(port, bytes.fromhex(case["payload"]), size)
-        assert_arrived(http_sink, broker, [case["output"] for cases in by_model.values() for case in cases])
+        for case in cases:
+            send(field.ports[5600], bytes.fromhex(case["payload"]), size)
+        assert_arrived(http_sink, broker, [case["output"] for case in cases])
 
 
-def devices(cases, model):
-    return {case["output"]["deviceName"]: {"model": model} for case in cases}
+FRAMES = json.loads((ROOT / "tests" / "data" / "dragino.json").read_text())
+
+
+def test_every_dragino_frame_of_the_facts_as_hexadecimal_text(field, http_sink):
+    """The stated header and model, whatever form a transport gives the frame."""
+    for frame in FRAMES:
+        send(field.ports[5600], frame["hex"].encode())
+    wait_until(lambda: len(http_sink.documents) >= len(FRAMES), 30, "every output at the web server")
+    seen = {document["deviceName"]: document for document in http_sink.documents}
+    for frame in FRAMES:
+        name, type_, attributes, values = readings(seen[frame.get("imei") or frame["deviceId"]])
+        assert (type_, attributes["generation"]) == (frame["model"], frame["generation"]), name
+        assert attributes.get("modelGuessed", False) == ("candidates" in frame)
+        for key in ("batteryVolts", "csq"):
+            assert values[0][key] == frame.get(key, values[0][key])
+
+
+def test_a_model_that_is_set_ends_the_guessing(field, http_sink):
+    frame = bytes.fromhex(vectors("dragino/nlms01")[0]["payload"])
+    configuration = field.api("GET", "/datasources/dragino").json["configuration"]
+    configuration["devices"] = {"868411056754138": {"model": "NSPH01"}}
+    send(field.ports[5600], frame)
+    wait_until(lambda: http_sink.documents, 20, "the guess at the web server")
+    assert field.api("PATCH", "/datasources/dragino", {"configuration": configuration}).status == 200
+    wait_until(lambda: try_to_connect(field.ports[5600]), 20, "the datasource with its new settings")
+    send(field.ports[5600], frame)
+    wait_until(lambda: len(http_sink.documents) == 2, 20, "both readings at the web server")
+    (_, guessed, before, _), (_, told, after, values) = map(readings, http_sink.documents)
+    assert (guessed, before["modelGuessed"]) == ("NLMS01", True)
+    assert (told, after["modelGuessed"]) == ("NSPH01", False) and "modelCandidates" not in after
+    assert values[0]["soilPh"] == 5.49
+
+
+def try_to_connect(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_lobaro_s_documented_datagram(field, http_sink, mosquitto):

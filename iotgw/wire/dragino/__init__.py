@@ -6,7 +6,8 @@ big-endian. What a model measures is left to its converter.
 
 from iotgw.wire.dragino.downlink import encode_downlink
 from iotgw.wire.dragino.frame import DraginoFrame, parse
+from iotgw.wire.dragino.guess import Guesses
 from iotgw.wire.dragino.report import metadata
 from iotgw.wire.dragino.stream import DraginoStream
 
-__all__ = ["DraginoFrame", "DraginoStream", "encode_downlink", "metadata", "parse"]
+__all__ = ["DraginoFrame", "DraginoStream", "Guesses", "encode_downlink", "metadata", "parse"]

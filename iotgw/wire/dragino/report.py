@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from iotgw.wire.dragino.frame import DraginoFrame
-from iotgw.wire.dragino.layout import fitting
+from iotgw.wire.dragino.guess import Guesses, best, evidence
+from iotgw.wire.dragino.layout import Layout, fitting
 
 
-def metadata(frame: DraginoFrame, model: str = "") -> dict[str, Any]:
-    """All that is common to the models. ``model`` is what the datasource's settings say the device is.
+def metadata(
+    frame: DraginoFrame, model: str = "", default: str = "", guesses: Guesses | None = None
+) -> dict[str, Any]:
+    """All that is common to the models.
 
-    Without that, ``deviceModel`` is set when the frame names it or only one known model's layout fits;
-    when several fit, they are in ``deviceModelCandidates`` and ``deviceModel`` is missing.
+    ``deviceModel`` is ``model``, which the settings say of this device, else what the frame names, else the only
+    model whose layout fits, else ``default``, which the settings say of all devices that don't tell. If
+    none of these says it but several layouts fit, it is the likeliest of their models:
+    then ``deviceModelGuessed`` is true, and ``deviceModelCandidates`` has all of them, likeliest first.
+    ``guesses`` remembers devices, so that the same frames keep giving the same model.
     """
     facts: dict[str, Any] = {
         "vendor": "Dragino",
@@ -35,10 +41,6 @@ def metadata(frame: DraginoFrame, model: str = "") -> dict[str, Any]:
         facts["csq"] = frame.signal
         if frame.signal <= 31:
             facts["rssiDbm"] = 2 * frame.signal - 113
-    layouts = fitting(frame)
-    if layouts and all(layout.generation == "G3" for layout in layouts):
-        facts["generation"] = "G3"
-    candidates = sorted({layout.model for layout in layouts})
     if frame.model:
         facts["productName"] = frame.model
     if frame.generation == "JSON":
@@ -46,9 +48,25 @@ def metadata(frame: DraginoFrame, model: str = "") -> dict[str, Any]:
         facts["deviceModel"] = model or f"{frame.model} JSON".lstrip()
     elif model or frame.model:
         facts["deviceModel"] = model or frame.model
-    elif len(candidates) == 1:
-        facts["deviceModel"] = candidates[0]
-        facts["deviceModelSource"] = "layout"
-    elif candidates:
-        facts["deviceModelCandidates"] = candidates
+    layouts = fitting(frame)
+    if layouts and "deviceModel" not in facts:
+        facts |= _guess(frame, layouts, default, guesses)
+    elif default:
+        facts.setdefault("deviceModel", default)
+    mine = [layout for layout in layouts if layout.model == facts.get("deviceModel")] or layouts
+    if mine and all(layout.generation == "G3" for layout in mine):
+        facts["generation"] = "G3"
     return facts
+
+
+def _guess(
+    frame: DraginoFrame, layouts: tuple[Layout, ...], default: str, guesses: Guesses | None
+) -> dict[str, Any]:
+    """Which model it is, and how that is known."""
+    says = evidence(frame, layouts)
+    models = best(says) if guesses is None else guesses.models(frame.identity, says)
+    if len(models) == 1:
+        return {"deviceModel": models[0], "deviceModelSource": "layout"}
+    if default:
+        return {"deviceModel": default}
+    return {"deviceModel": models[0], "deviceModelGuessed": True, "deviceModelCandidates": models}

@@ -54,8 +54,7 @@ def test_the_listener_gives_the_metadata_of_the_vector(name, vector):
     if name.startswith("tekelek"):
         facts = tekelek.metadata(payload, metadata["receivedTime"])
     elif name.startswith("dragino"):
-        model = "" if "deviceModelSource" in metadata else metadata.get("deviceModel", "")
-        facts = dragino.metadata(dragino.parse(payload), model)
+        facts = dragino.metadata(dragino.parse(payload))
     else:
         facts = lobaro.metadata(lobaro.parse(payload))
     assert facts == stated

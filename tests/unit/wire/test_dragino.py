@@ -48,16 +48,22 @@ def test_every_frame_of_the_facts_tells_its_header(vector, form):
         assert facts.get(key) == vector.get(key), key
     assert frame.payload == data
     assert frame.encoding == ("raw" if form == "raw" else "asciihex")
-    if vector.get("guessed"):
-        assert facts["deviceModel"] == vector["model"]
-    else:
-        assert vector["model"] in facts["deviceModelCandidates"]
+    assert facts["deviceModel"] == vector["model"]
+    assert facts.get("deviceModelGuessed", False) == ("candidates" in vector)
+    assert facts.get("deviceModelCandidates") == vector.get("candidates")
 
 
-def test_the_settings_say_what_the_frame_does_not():
-    assert metadata(of(NLMS01))["deviceModelCandidates"] == ["NLMS01", "NMDS200", "NSPH01"]
-    facts = metadata(of(NLMS01), "NLMS01")
-    assert facts["deviceModel"] == "NLMS01" and "deviceModelCandidates" not in facts
+@pytest.mark.parametrize("told", [("NSPH01",), ("", "NSPH01"), ("NSPH01", "NMDS200")])
+def test_the_settings_say_what_the_frame_does_not(told):
+    facts = metadata(of(NLMS01), *told)
+    assert facts["deviceModel"] == "NSPH01"
+    assert "deviceModelGuessed" not in facts and "deviceModelCandidates" not in facts
+
+
+def test_a_model_of_all_does_not_replace_what_a_frame_tells():
+    assert metadata(of(NDDS75), "", "NLMS01")["deviceModel"] == "NDDS75"
+    assert metadata(of(NDDS75), "NLMS01")["deviceModel"] == "NLMS01"
+    assert metadata(of(NDDS75[:-1]), "", "NLMS01")["deviceModel"] == "NLMS01"
 
 
 def test_the_next_generation_carries_an_imsi():
