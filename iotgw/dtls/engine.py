@@ -98,7 +98,7 @@ class OpenSslEngine:
             # Moves OpenSSL past the cookie exchange, which was ours: its cookie callback agrees to all.
             self._conn.DTLSv1_listen()
         except SSL.Error as error:
-            raise HandshakeFailed(f"expected a ClientHello that OpenSSL accepts: {_reason(error)}") from error
+            raise HandshakeFailed(f"expected a ClientHello that OpenSSL accepts: {reason(error)}") from error
         self._conn.set_ciphertext_mtu(self._size)  # DTLSv1_listen clears the connection
         self._handshake()
 
@@ -143,7 +143,7 @@ class OpenSslEngine:
             try:
                 self._conn.DTLSv1_handle_timeout()
             except SSL.Error as error:  # too many retransmissions
-                raise HandshakeFailed(_reason(error)) from error
+                raise HandshakeFailed(reason(error)) from error
 
     def close(self) -> None:
         """See `IEngine.close`."""
@@ -170,7 +170,7 @@ class OpenSslEngine:
             return
         except SSL.Error as error:
             self.closed = True
-            raise HandshakeFailed(self.problem or _reason(error)) from error
+            raise HandshakeFailed(self.problem or reason(error)) from error
         finally:
             profile.current = None
         self.identity = profile.identify(self, self._conn)
@@ -196,7 +196,8 @@ class OpenSslEngine:
                 return plaintexts
 
 
-def _reason(error: SSL.Error) -> str:
+def reason(error: SSL.Error) -> str:
+    """What OpenSSL has to say about an error, in one line."""
     queue = error.args[0] if error.args else ()
     reasons = [entry[2] for entry in queue if len(entry) > 2 and entry[2]] if isinstance(queue, list) else []
     return "; ".join(reasons) or type(error).__name__

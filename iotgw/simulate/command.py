@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from iotgw.simulate.coaps import Key
 from iotgw.simulate.runner import KINDS, Plan, Summary, run
 
 
@@ -25,6 +26,10 @@ def add(commands: Any) -> None:
         "--patience", type=float, metavar="S", help="seconds to listen for an answer (the device's)"
     )
     parser.add_argument("--path", default="", help="path of uploads (http, coap) or topic (mqtt)")
+    parser.add_argument(
+        "--psk-identity", default="", metavar="ID", help="coaps: who the devices say they are"
+    )
+    parser.add_argument("--psk", default="", metavar="SECRET", help="coaps: their key, 0x… for hexadecimal")
     parser.add_argument("--seed", type=int, help="the same devices and readings again")
 
 
@@ -33,9 +38,14 @@ def _simulate(context: Any) -> int:
     from twisted.internet import reactor  # noqa: PLC0415
 
     options = context.options
+    try:
+        key = _key(options) if KINDS[options.kind].has_key else None
+    except ValueError as error:
+        context.show({"error": str(error)}, lambda value: value["error"])
+        return 1
     plan = Plan(
         options.kind, options.host, options.port, options.count, options.rate, options.devices,
-        options.patience, options.path, options.seed,
+        options.patience, options.path, options.seed, key,
     )  # fmt: skip
     found: list[Any] = []
 
@@ -50,6 +60,18 @@ def _simulate(context: Any) -> int:
         return 1
     context.show(msgspec.to_builtins(found[0]), lambda _: _text(found[0], KINDS[plan.kind].is_answered))
     return 1 if found[0].failed else 0
+
+
+def _key(options: Any) -> Key:
+    secret: str = options.psk
+    if not options.psk_identity or not secret:
+        raise ValueError(f"{options.kind}: expected --psk-identity and --psk")
+    try:
+        return Key(
+            options.psk_identity, bytes.fromhex(secret[2:]) if secret.startswith("0x") else secret.encode()
+        )
+    except ValueError:
+        raise ValueError("--psk: expected hexadecimal digits after 0x") from None
 
 
 def _text(summary: Summary, is_answered: bool) -> str:

@@ -17,6 +17,8 @@ class Reaction(Struct, frozen=True):
     """Whether this was the server's word that the uplink arrived."""
     downlinks: int = 0
     """How many commands it was given."""
+    error: str = ""
+    """Why it gives up, in one line."""
 
 
 class Device(Protocol):

@@ -15,6 +15,7 @@ from twisted.internet.protocol import DatagramProtocol, Protocol
 from twisted.python.failure import Failure
 
 from iotgw.simulate.coap import CoapSensor
+from iotgw.simulate.coaps import CoapsSensor, Key
 from iotgw.simulate.device import Device
 from iotgw.simulate.dragino import DraginoNode
 from iotgw.simulate.http import HttpSensor
@@ -38,6 +39,8 @@ class Kind(Struct, frozen=True):
     about: str = ""
     has_path: bool = False
     """Whether its devices take a path or topic."""
+    has_key: bool = False
+    """Whether its devices need a pre-shared key."""
 
 
 KINDS = {
@@ -54,6 +57,15 @@ KINDS = {
         HttpSensor, 8080, is_answered=True, about="JSON over HTTP; --path /i/<routing key>", has_path=True
     ),
     "coap": Kind(CoapSensor, 5683, True, True, "JSON over CoAP; --path /i/<routing key>", has_path=True),
+    "coaps": Kind(
+        CoapsSensor,
+        5684,
+        is_udp=True,
+        is_answered=True,
+        about="the same over DTLS; --psk-identity, --psk",
+        has_path=True,
+        has_key=True,
+    ),
     "mqtt": Kind(
         MqttSensor,
         1883,
@@ -77,6 +89,7 @@ class Plan(Struct, frozen=True):
     patience: float | None = None
     path: str = ""
     seed: int | None = None
+    key: Key | None = None
 
 
 class Summary(Struct):
@@ -102,8 +115,10 @@ class _Run:
         self.plan = plan
         self.kind = KINDS[plan.kind]
         rng = random.Random(plan.seed)
-        more = (plan.path,) if plan.path and self.kind.has_path else ()
-        self._devices = [self.kind.make(rng, *more) for _ in range(max(1, min(plan.devices, plan.count)))]
+        more: dict[str, Any] = {"path": plan.path} if plan.path and self.kind.has_path else {}
+        if self.kind.has_key:
+            more["key"] = plan.key
+        self._devices = [self.kind.make(rng, **more) for _ in range(max(1, min(plan.devices, plan.count)))]
         self._busy: set[str] = set()
         self.summary = Summary()
         self._progress = progress
@@ -236,6 +251,7 @@ class _Shout(DatagramProtocol):
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         """A downlink, or the server's word."""
         reaction = self._device.received(datagram, self._run.now_ms())
+        self._error = reaction.error
         self._answered |= reaction.is_answer
         self._run.summary.downlinks += reaction.downlinks
         if reaction.send:

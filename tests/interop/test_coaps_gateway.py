@@ -1,6 +1,8 @@
 """The two devices of docs/coaps.md against a whole gateway: the commands there are these."""
 
+import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from tests.peers.process import find, free_udp_port, wait_until
 
 DOCS = Path(__file__).parents[2] / "docs" / "coaps.md"
 
+SECRET = "correct horse battery staple"
 RESOURCES = """
 [[credential]]
 name = "meter-7"
@@ -80,11 +83,48 @@ def post(port, *options, payload='{"temperature": 21.5}', wait=10):
 
 
 def test_a_device_with_a_key(gateway, port):
-    assert "2.04" in post(port, "-u", "sim-4711", "-k", "correct horse battery staple")
+    assert "2.04" in post(port, "-u", "sim-4711", "-k", SECRET)
     message = gateway.message_when("converted")
     assert message["metadata"]["identity"] == "meter-7"
     assert (message["metadata"]["dtlsIdentity"], message["metadata"]["identityType"]) == ("sim-4711", "psk")
     assert message["output"][0]["deviceName"] == "meter-7"
+
+
+def simulate(port, identity, secret, *options):
+    command = [sys.executable, "-m", "iotgw.ctl.main", "--json", "simulate", "coaps", "--port", str(port)]
+    options = ["--path", "/i/meters", "--psk-identity", identity, "--psk", secret, "--rate", "0", *options]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("secret", [SECRET, "0x" + SECRET.encode().hex()])
+def test_simulated_devices_with_a_key(gateway, port, secret):
+    code, summary = simulate(port, "sim-4711", secret, "--count", "6", "--devices", "3")
+    assert (code, summary["answered"], summary["failed"]) == (0, 6, 0), summary
+    message = gateway.message_when("converted")
+    assert (message["metadata"]["dtlsIdentity"], message["metadata"]["identityType"]) == ("sim-4711", "psk")
+    assert message["output"][0]["deviceName"].startswith("sensor-")
+    # they say goodbye, so nothing is left
+    gateway.wait_for(
+        lambda: gateway.api("GET", "/datasources/meters/sessions").json["items"] == [], what="the end"
+    )
+
+
+def test_a_simulated_device_that_nobody_knows_is_told(port, gateway):
+    code, summary = simulate(port, "nobody-{id}", SECRET, "--count", "1")
+    assert code == 1 and summary["failed"] == 1
+    assert summary["last_error"].startswith("the DTLS handshake failed: ")
+
+
+def test_a_simulated_device_with_the_wrong_key_is_not_answered(port, gateway):
+    _, summary = simulate(port, "sim-4711", "wrong", "--count", "1", "--patience", "0.5")
+    assert (summary["answered"], summary["unanswered"]) == (0, 1)
+
+
+@pytest.mark.parametrize("options", [("sim-4711", ""), ("", "x"), ("sim-4711", "0xno")])
+def test_a_simulated_device_without_a_key_says_what_is_missing(port, options):
+    code, answer = simulate(port, *options)
+    assert code == 1 and "--psk" in answer["error"]
 
 
 def test_a_device_with_a_certificate(gateway, port, folder):
@@ -112,14 +152,14 @@ def test_a_device_whose_certificate_openssl_made(gateway, port, folder):
 
 
 def test_who_is_connected_and_one_who_is_revoked(gateway, port):
-    post(port, "-u", "sim-4711", "-k", "correct horse battery staple")
+    post(port, "-u", "sim-4711", "-k", SECRET)
     for session in gateway.api("GET", "/datasources/meters/sessions").json["items"]:
         assert session["cipher"] and session["received"] > 0
     assert gateway.api("GET", "/credentials/meter-7").json["secrets"] == [
         {"value": "***", "encoding": "text", "notBefore": None, "notAfter": None}
     ]
     assert gateway.api("PATCH", "/credentials/meter-7", {"enabled": False}).status == 200
-    assert "2.04" not in post(port, "-u", "sim-4711", "-k", "correct horse battery staple", wait=2)
+    assert "2.04" not in post(port, "-u", "sim-4711", "-k", SECRET, wait=2)
 
 
 def test_secrets_are_nowhere_in_the_data_directory_in_the_clear(gateway):

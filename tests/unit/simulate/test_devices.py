@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from iotgw.simulate.coaps import CoapsSensor, Key
 from iotgw.simulate.device import imei
 from iotgw.simulate.dragino import DraginoNode
 from iotgw.simulate.lobaro import LobaroGateway
@@ -87,3 +90,13 @@ def test_a_simulated_lobaro_gateway_counts_its_messages():
     gateway = LobaroGateway(random.Random(1))
     first, second = (lobaro.parse(gateway.uplink(NOW)) for _ in range(2))
     assert (first.counter, second.counter) == (1, 2) and first.identity == gateway.identity
+
+
+@given(
+    st.lists(st.binary(max_size=100) | st.binary(max_size=60).map(b"\x16\xfe\xfd\0\0\0\0\0\0\0\0".__add__))
+)
+def test_no_bytes_make_a_simulated_coaps_device_raise(datagrams):
+    sensor = CoapsSensor(random.Random(1), Key("meter-{id}", b"secret"))
+    sensor.uplink(NOW)
+    for datagram in datagrams:
+        assert not sensor.received(datagram, NOW).is_answer
