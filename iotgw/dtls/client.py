@@ -41,7 +41,8 @@ class PskClient:
 
     def feed(self, datagram: bytes) -> list[bytes]:
         """Take one datagram; the plaintexts in it."""
-        self._conn.bio_write(datagram)
+        if datagram:  # the BIO takes no empty one
+            self._conn.bio_write(datagram)
         return self._go_on()
 
     def write(self, plaintext: bytes) -> None:
