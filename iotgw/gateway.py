@@ -13,6 +13,7 @@ from zope.interface import implementer
 from iotgw.answers import Answers
 from iotgw.errors import NotFound
 from iotgw.extension import Types
+from iotgw.held import Held
 from iotgw.intake import Intake
 from iotgw.interfaces import IJournalListener
 from iotgw.lifecycle import RunningDatasource
@@ -80,6 +81,7 @@ class Gateway:
         self.busy = Answer(Status.BUSY, retry_after=RETRY_AFTER)
         self._running: dict[str, RunningDatasource] = {}
         self._answers = Answers(downlinks, reactor, self.message_id, self._tell)
+        self.held = Held(downlinks, reactor)
         self._when_room: list[Callable[[], None]] = []
         self._stopping = False
 
@@ -169,6 +171,7 @@ class Gateway:
     def converted(self, outcomes: list[Outcome]) -> None:
         """Uplinks are converted; that is not durable yet."""
         self._answers.converted(outcomes)
+        self.held.converted(outcomes)
 
     def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
         """Outcomes are durable: deliver what came of them, answer who waited."""
@@ -204,6 +207,7 @@ class Gateway:
     async def stop(self) -> None:
         """Close every listener, then wait for the conversions under way; nothing stored is lost by it."""
         self._stopping = True
+        self.held.stop()
         await gatherResults([ensureDeferred(running.close()) for running in self._running.values()])
         for running in self._running.values():
             running.intake.stop()

@@ -105,22 +105,30 @@ class Intake:
         answer: Callable[[Answer], None],
         received_ms: int = 0,
         listens: bool = True,
-    ) -> None:
-        """See `IIntake.receive`."""
+    ) -> int:
+        """See `IIntake.receive`; returns the uplink's position, 0 when it was refused."""
         gateway = self.gateway
         if not gateway.room:
             self.counts["refused"] += 1
             answer(gateway.busy)
-            return
+            return 0
         if len(payload) > gateway.max_payload:
             self.counts["refused"] += 1
             answer(Answer(Status.TOO_LARGE))
-            return
+            return 0
         if self.spec.metadata:
             metadata = {**self.spec.metadata, **metadata}
         text = _encode(metadata)
         uplink = Uplink(self.tenant, self.id, received_ms or gateway.now_ms(), payload, text)
-        gateway.journal.append(uplink, (answer, metadata.get("identity", "") if listens else None))
+        seq: int = gateway.journal.append(uplink, (answer, metadata.get("identity", "") if listens else None))
+        return seq
+
+    def receive_and_hold(
+        self, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None], ttd: float
+    ) -> Callable[[], None]:
+        """See `IIntake.receive_and_hold`."""
+        let_go: Callable[[], None] = self.gateway.held.receive(self, payload, metadata, answer, ttd)
+        return let_go
 
     def reject(self, payload: bytes, metadata: Metadata, reason: str) -> None:
         """See `IIntake.reject`."""

@@ -28,6 +28,11 @@ class IIntake(Interface):
         ``listens``: False when the answer can carry no downlink, so that none is taken from the queue.
         """
 
+    def receive_and_hold(payload, metadata, answer, ttd):
+        """As `receive`, of a device that listens for ``ttd`` seconds: an answer that would carry no downlink is
+        held back so long for one that is queued meanwhile. Returns what to call when the device went away;
+        ``answer`` may not be called any more then."""
+
     def reject(payload, metadata, reason):
         """Keep bytes that can't be an uplink as a failed message, with a reason in one line."""
 
@@ -316,7 +321,8 @@ class IDownlinks(Interface):
         """Call ``done(tuple of model.Downlink)`` with items that leave now; each is marked offered."""
 
     def outcome(downlink_id, state, reason=""):
-        """A datasource's report: ``sent``, ``offered``, ``delivered``, ``lost``; or a converter's ``downlinkAck``."""
+        """A datasource's report: ``sent``, ``offered``, ``delivered``, ``lost``; or a converter's ``downlinkAck``;
+        or ``returned``, when an item that was taken did not leave, which is no attempt."""
 
     def confirmed(tenant, device, state, reason=""):
         """``delivered`` or ``lost``, of the latest item of a device (by name or identity) that is SENT."""

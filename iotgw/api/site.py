@@ -41,10 +41,15 @@ class CappedBody(BytesIO):
         self._site.buffered += size
         return super().write(data)
 
+    def truncate(self, size: int | None = None) -> int:
+        """Let go of what is behind ``size``, or behind the position."""
+        kept = super().truncate(size)
+        self._site.buffered -= max(0, self._size - kept)
+        self._size = min(self._size, kept)
+        return kept
+
     def release(self) -> None:
         """Let go of what is held; may be called again."""
-        self._site.buffered -= self._size
-        self._size = 0
         self.seek(0)
         self.truncate()
 

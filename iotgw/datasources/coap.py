@@ -104,6 +104,15 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     downlink_path: Annotated[
         str, Meta(description="Where a listening device takes downlinks: the gateway POSTs them there.")
     ] = "downlink"
+    longest_ttd: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=120,
+            description="Most seconds that the response is held back for a downlink when a device says that it "
+            "listens (`?ttd=`), for devices that take nothing but responses; 0 answers at once.",
+        ),
+    ] = 0.0
     security_mode: Annotated[
         Literal["NO_SECURE", "DTLS", "MIXED"],
         Meta(description="`coap` on `port`, `coaps` on `securePort`, or both."),
@@ -341,10 +350,14 @@ class CoapDatasource:
     def _uplink(self, port: CoapPort) -> UplinkResource:
         policy, confirm = self._policy(port), self.settings.confirm_downlinks
         if isinstance(port, CoapsPort):
-            return SecureUplinkResource(self.context, self.settings.dtls, policy, port, confirm)
-        uplink = UplinkResource(self.context, policy, describe_udp, port.sent, confirm)
-        if self._guard is not None:
-            uplink.objection = self._guard.claim
+            uplink: UplinkResource = SecureUplinkResource(
+                self.context, self.settings.dtls, policy, port, confirm
+            )
+        else:
+            uplink = UplinkResource(self.context, policy, describe_udp, port.sent, confirm)
+            if self._guard is not None:
+                uplink.objection = self._guard.claim
+        uplink.longest_ttd = self.settings.longest_ttd
         return uplink
 
 

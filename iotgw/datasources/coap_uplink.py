@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from typing import Any
 
+from iotgw.datasources import ttd
 from iotgw.extension import DatasourceContext
 from iotgw.model import Answer, Downlink, Metadata, Status
 from iotgw.wire.coap import numbers as n
@@ -50,6 +51,8 @@ class UplinkResource(Resource):
     takes_rest = True
     reading: Reading | None = None
     """None takes the bytes as they are."""
+    longest_ttd: float = 0.0
+    """Most seconds that a response is held back for a downlink."""
     objection: Callable[[Metadata], str] | None = None
     """Says why a message with this metadata may not come this way; an empty text if it may."""
 
@@ -84,9 +87,13 @@ class UplinkResource(Resource):
         if self.objection is not None and (objection := self.objection(metadata)):
             exchange.reply(error(n.UNAUTHORIZED, objection))
             return
-        self._intake.receive(
-            payload, metadata, partial(self._answered, exchange, metadata.get("identity", ""))
-        )
+        answered = partial(self._answered, exchange, metadata.get("identity", ""))
+        if self.longest_ttd and "query" in metadata:
+            listens = ttd.seconds(ttd.in_query(metadata["query"]), self.longest_ttd)
+            if listens:
+                self._intake.receive_and_hold(payload, metadata, answered, listens)
+                return
+        self._intake.receive(payload, metadata, answered)
 
     def _now_ms(self) -> int:
         return int(self._clock.seconds() * 1000)

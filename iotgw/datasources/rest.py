@@ -20,7 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
-from iotgw.datasources import sigfox
+from iotgw.datasources import sigfox, ttd
 from iotgw.datasources.server_tls import FileContext, ServerTls, TlsFactory
 from iotgw.errors import SettingsError
 from iotgw.extension import DatasourceContext, Secret
@@ -79,6 +79,15 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             "offered when `ack` is true, and delivered when a callback with `infoCode` 0 says so."
         ),
     ] = "none"
+    longest_ttd: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=600,
+            description="Most seconds that an answer is held back for a downlink when a device says that it "
+            "listens (`hono-ttd`, in a header or the query, or `?ttd=`); 0 never.",
+        ),
+    ] = 60.0
     max_body: Annotated[int, Meta(gt=0, description="Largest body in bytes; beyond, 413.")] = 1 << 20
 
 
@@ -242,9 +251,13 @@ class Uploads(Resource):
         except ValueError as error:
             datasource.context.intake.reject(body, _metadata(request, datasource), str(error))
             return _problem(request, 400, str(error))
-        _Upload(request, datasource).receive(
-            list(zip(payloads, callbacks, strict=True)), _metadata(request, datasource)
-        )
+        request.content.truncate(0)  # type: ignore[union-attr]  # one that is held back keeps no body
+        upload = _Upload(request, datasource)
+        listens = _ttd(request, datasource.settings)
+        if listens and len(payloads) == 1 and not is_sigfox:
+            upload.hold(payloads[0], _metadata(request, datasource), listens)
+        else:
+            upload.receive(list(zip(payloads, callbacks, strict=True)), _metadata(request, datasource))
         return NOT_DONE_YET
 
 
@@ -259,10 +272,17 @@ class _Upload:
         self._worst = Answer(Status.STORED)
         self._items: list[tuple[str, Downlink]] = []
         self._gone = False
+        self._let_go: Callable[[], None] = lambda: None
         request.notifyFinish().addErrback(self._lost)
 
     def _lost(self, failure: Any) -> None:
         self._gone = True
+        self._let_go()
+
+    def hold(self, payload: bytes, metadata: Metadata, seconds: float) -> None:
+        """Hand the only message to the gateway; its answer may wait so long for a downlink."""
+        answered = partial(self._answered, "")  # nothing else is open then
+        self._let_go = self._intake.receive_and_hold(payload, metadata, answered, seconds)
 
     def receive(self, messages: list[tuple[bytes, sigfox.Callback | None]], metadata: Metadata) -> None:
         """Hand the messages to the gateway."""
@@ -360,6 +380,14 @@ def _payloads(body: bytes, split: str) -> list[bytes]:
         return [bytes(item) for item in msgspec.json.decode(body, type=list[msgspec.Raw])]
     except msgspec.DecodeError as error:
         raise ValueError(f"expected a JSON array: {error}") from error
+
+
+def _ttd(request: Request, settings: HttpSettings) -> float:
+    """For how many seconds the answer may be held back."""
+    said = request.getHeader(ttd.NAMES[0])
+    if said is None and request.args:
+        said = ttd.in_query({name.decode("latin-1"): values[-1] for name, values in request.args.items()})
+    return ttd.seconds(said, settings.longest_ttd)
 
 
 def _metadata(request: Request, datasource: HttpDatasource) -> Metadata:

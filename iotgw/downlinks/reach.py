@@ -25,7 +25,7 @@ class Seen(msgspec.Struct):
     @property
     def window(self) -> float | None:
         """Seconds that the device said it would listen (``ttd``, as Eclipse Hono calls it), if it did."""
-        said: Any = self.query.get("ttd") if self.ttd is None else self.ttd
+        said: Any = self.query.get("ttd", self.query.get("hono-ttd")) if self.ttd is None else self.ttd
         try:
             window = float(said)
         except (TypeError, ValueError):

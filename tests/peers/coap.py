@@ -22,12 +22,14 @@ def coap_client(url, payload=None, method="post", options=(), seconds=10, varian
     return (ran.stdout + ran.stderr).decode(errors="replace")
 
 
-def con_post(mid, token, path, payload):
-    """A confirmable POST (RFC 7252 §3) to a path whose segments are shorter than 13 bytes."""
+def con_post(mid, token, path, payload, query=""):
+    """A confirmable POST (RFC 7252 §3) to a path whose segments are shorter than 13 bytes, as is the query."""
     options, previous = b"", 0
     for segment in path.strip("/").split("/"):
         options += bytes([(11 - previous) << 4 | len(segment)]) + segment.encode()
         previous = 11
+    if query:
+        options += bytes([(15 - previous) << 4 | len(query)]) + query.encode()
     return struct.pack("!BBH", 0x40 | len(token), 0x02, mid) + token + options + b"\xff" + payload
 
 

@@ -24,6 +24,10 @@ class Echo(Resource):
     def render(self, request: Any) -> Any:
         if request.path == b"/held":
             return NOT_DONE_YET
+        if request.path == b"/read":
+            request.content.read()
+            request.content.truncate(0)
+            return NOT_DONE_YET
         return b"%d" % len(request.content.read())
 
 
@@ -87,6 +91,14 @@ def test_all_bodies_together_are_capped_and_their_room_comes_back(site: ApiSite)
     slow[1].dataReceived(b"x")
     assert site.buffered == 1000, "its request is under way"
     slow[1].connectionLost(Failure(ConnectionLost()))
+    assert site.buffered == 0
+
+
+def test_a_body_that_was_read_can_be_let_go_before_the_answer(site: ApiSite) -> None:
+    channel = connect(site)
+    channel.dataReceived(head(900, "/read") + b"x" * 900)
+    assert site.buffered == 0
+    channel.connectionLost(Failure(ConnectionLost()))
     assert site.buffered == 0
 
 

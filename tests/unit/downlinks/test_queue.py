@@ -358,3 +358,30 @@ async def test_a_receipt_by_the_device_s_name_confirms_an_item_that_was_queued_f
     for _ in range(2):  # it is looked for by either name
         await world.queue.list("default", "dev")
     assert [await world.state(item) for item in items] == ["SUCCESSFUL", "FAILED"]
+
+
+@asynchronous
+async def test_an_item_that_was_returned_is_as_if_it_had_not_been_taken(world):
+    item = await world.push_text("x", max_attempts=1)
+    await world.take()
+    world.queue.outcome(item.id, "returned")
+    kept = await world.queue.get("default", item.id)
+    assert (kept.state, kept.attempts) == (ItemState.QUEUED, 0)
+    assert len(await world.take()) == 1
+
+
+@asynchronous
+async def test_who_listens_is_called_for_items_of_the_device_by_its_name_and_by_its_identity(world):
+    calls = []
+    world.identity = "i"
+    gone = [
+        world.queue.listen("default", name, lambda name=name: calls.append(name))
+        for name in ("dev", "i", "x")
+    ]
+    await world.push_text("1", mode="sync")
+    await world.queue.push("other", "dev", DownlinkSpec(data="2", content_type="TEXT"))
+    assert calls == ["dev", "i"]
+    for each in gone:
+        each()
+    await world.push_text("3")
+    assert len(calls) == 2
