@@ -21,6 +21,13 @@ from msgspec import Struct
 SMALLEST = 11
 """Bytes of the shortest header, that of G0."""
 
+BLANK = b" \t\r\n\0"
+"""What may stand around text, as line ends and terminators."""
+_SIGNALS = frozenset((*range(32), 99))
+"""CSQ; 99 is unknown."""
+_FULL = 6000
+"""mV; more than any of these batteries has."""
+
 _HEX_TEXT = re.compile(rb"[0-9A-Fa-f]{22,}")
 _IMEI = re.compile(rb'"IMEI"\s*:\s*"?(\d{12,16})')
 _IMSI = re.compile(rb'"IMSI"\s*:\s*"?(\d{14,15})')
@@ -51,12 +58,12 @@ class DraginoFrame(Struct, frozen=True):
 
 def parse(data: bytes) -> DraginoFrame | str:
     """The frame that these bytes are, or what was expected instead, in one line."""
-    if data[:1] == b"{":
-        return _json(data)
+    text = data.strip(BLANK)
+    if text[:1] == b"{":
+        return _json(text)
     if data.startswith(_KW):
         return _kw(data)
     encoding = "raw"
-    text = data.strip()
     if _HEX_TEXT.fullmatch(text) and len(text) % 2 == 0:
         data = bytes.fromhex(text.decode("ascii"))
         encoding = "asciihex"
@@ -83,6 +90,11 @@ def _binary(data: bytes, encoding: str) -> DraginoFrame | str:
         return f"expected a Dragino frame beginning with the digits of an IMEI, got {data[:8].hex()}"
     if len(data) < start + 5:
         return f"expected the {start + 5} bytes of a {generation} header, got {len(data)}"
+    version, battery = (int.from_bytes(data[at : at + 2], "big") for at in (start, start + 2))
+    signal = data[start + 4]
+    if generation == "G0" and (battery > _FULL or signal not in _SIGNALS):
+        # without the nibble f, much that is no frame begins with digits: text, for one
+        return f"expected a G0 frame's battery in mV and CSQ at offset 8, got {battery} and {signal}"
     return DraginoFrame(
         generation,
         encoding,
@@ -90,9 +102,9 @@ def _binary(data: bytes, encoding: str) -> DraginoFrame | str:
         identity,
         imsi,
         data=start + 5,
-        version=int.from_bytes(data[start : start + 2], "big"),
-        battery=int.from_bytes(data[start + 2 : start + 4], "big"),
-        signal=data[start + 4],
+        version=version,
+        battery=battery,
+        signal=signal,
     )
 
 

@@ -8,7 +8,7 @@ of a known layout, a longer one otherwise. The pauses are the caller's: it has t
 
 from __future__ import annotations
 
-from iotgw.wire.dragino.frame import DraginoFrame, kw_size, parse
+from iotgw.wire.dragino.frame import BLANK, DraginoFrame, kw_size, parse
 from iotgw.wire.dragino.layout import fitting
 from iotgw.wire.framing import BalancedScanner, Events, Fault, Frame, head, truncated
 
@@ -45,7 +45,7 @@ class DraginoStream:
         buffer = self._buffer
         buffer += data
         while buffer and 0 < (size := self._size()) <= self._limit:
-            if buffer[:size].strip():
+            if buffer[:size].strip(BLANK):
                 events.append(Frame(bytes(buffer[:size])))
             del buffer[:size]
         if len(buffer) > self._limit:
@@ -87,7 +87,7 @@ class DraginoStream:
             return truncated(buffer, "expected the closing bracket of a JSON document")
         rest = bytes(buffer)
         buffer.clear()
-        return [Frame(rest)] if rest.strip() else []
+        return [Frame(rest)] if rest.strip(BLANK) else []
 
     def close(self) -> Events:
         """The stream ended; as `pause`."""

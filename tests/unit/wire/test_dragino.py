@@ -95,6 +95,15 @@ def test_json_that_is_none_still_says_whose_it_is():
     )
 
 
+@pytest.mark.parametrize("around", [b"\r\n%b", b"%b\r\n", b" %b\r\n\0", b"%b\0"])
+def test_blanks_around_text_are_nothing(around):
+    assert of(around % DS03A).payload == DS03A
+    assert of(around % NDDS75.hex().encode()).payload == NDDS75
+    stream = DraginoStream()
+    events = stream.feed(around % DS03A) + stream.pause()
+    assert [of(event.data).payload for event in events] == [DS03A]
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -102,6 +111,11 @@ def test_json_that_is_none_still_says_whose_it_is():
         (b"{}", 'expected "IMEI"'),
         (b"GET / HTTP/1.1\r\n\r\n", "digits of an IMEI, got 474554202f204854"),
         (NDDS75[:12], "expected the 13 bytes of a G1 header, got 12"),
+        (
+            b"F8 67 78 70 52 67 96 14 00 98 0d",
+            "expected a G0 frame's battery in mV and CSQ at offset 8, got 8247 and 48",
+        ),
+        (b"0" * 21, "got 12336 and 48"),
         (NDS01[:30], "expected the 61 bytes of a KW frame, got 30"),
         (NDS01[:-3] + b"xyz", "tail IOT"),
     ],

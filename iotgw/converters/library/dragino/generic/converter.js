@@ -2,12 +2,15 @@
 // Dragino's JSON is often none ("1":{1,4,0,2023/11/15 07:54:30}), so it is read by pattern.
 function Decoder(payload, metadata) {
     var values = { batteryVolts: metadata.batteryVolts, csq: metadata.csq, rssi: metadata.rssiDbm };
+    var model = metadata.productName, ts;
     if (metadata.generation === 'JSON') {
         fields(text(payload), values);
+        ts = time(values, metadata.receivedTime || Date.now());
+        position(values);
     } else {
         values.data = hex(payload, metadata.dataOffset);
+        model = model || metadata.deviceModel;
     }
-    var model = metadata.productName || metadata.deviceModel;
     return {
         deviceName: metadata.imei || metadata.deviceId,
         deviceType: model || 'Dragino',
@@ -19,8 +22,26 @@ function Decoder(payload, metadata) {
             imsi: metadata.imsi,
             modelCandidates: metadata.deviceModelCandidates && metadata.deviceModelCandidates.join(',')
         },
-        telemetry: values
+        telemetry: ts ? { ts: ts, values: values } : values
     };
+}
+
+// "time":"2024-08-20T02:50:58Z" is when it was measured, unless the device had no clock then.
+function time(values, now) {
+    var ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(values.time) ? Date.parse(values.time) : NaN;
+    if (!(ms >= 1420070400000 && ms <= now + 86400000)) {
+        return undefined;
+    }
+    delete values.time;
+    return ms;
+}
+
+// Both are 0 before the first fix.
+function position(values) {
+    if (values.latitude === 0 && values.longitude === 0) {
+        delete values.latitude;
+        delete values.longitude;
+    }
 }
 
 var NAMES = { battery: 'batteryVolts', signal: 'csq' };
