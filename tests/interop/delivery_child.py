@@ -1,6 +1,8 @@
-"""A journal with deliveries to an HTTP server, in a process that can be killed:
+"""A journal with deliveries to a target, in a process that can be killed:
 
-    python -m tests.interop.delivery_child DIR URL COUNT
+    python -m tests.interop.delivery_child DIR INTEGRATION COUNT
+
+``INTEGRATION`` is JSON with ``type`` and ``configuration``.
 
 Each message of ``COUNT`` goes through the real journal; what a killed process left is gone on with. Prints
 the accounts as JSON when everything is delivered.
@@ -15,6 +17,9 @@ from twisted.internet import defer, reactor, task
 from iotgw.extension import Types
 from iotgw.integrations.delivery import DeliveryService
 from iotgw.integrations.http import HttpType
+from iotgw.integrations.mqtt import MqttType
+from iotgw.integrations.sftp import SftpType
+from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.model import IntegrationSpec, Outcome, Output, RetrySpec, State, Uplink
 from iotgw.store.journal import Journal
 from tests.unit.integrations.worlds import Events
@@ -60,15 +65,15 @@ class Intake:
         pass
 
 
-async def main(directory, url, count):
+async def main(directory, integration, count):
     journal = Journal(reactor, Path(directory) / "journal.db")
     intake = Intake(journal)
     await journal.start(intake)
-    types = Types("iotgw.none", reactor, [HttpType])
+    types = Types("iotgw.none", reactor, [HttpType, MqttType, SftpType, ThingsBoardType])
     service = DeliveryService(journal, types, reactor, Events(), lambda id_: "source")
     service.start()
     retry = RetrySpec(initial=0.05, cap=0.2)
-    spec = IntegrationSpec(name="out", type="http", configuration={"url": url, "concurrency": 4}, retry=retry)
+    spec = IntegrationSpec(name="out", retry=retry, **integration)
     if not journal.integrations():
         await service.apply("out", "out", "default", spec)
     intake.service = service
@@ -109,4 +114,4 @@ async def main(directory, url, count):
 
 
 if __name__ == "__main__":
-    task.react(lambda _: defer.ensureDeferred(main(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
+    task.react(lambda _: defer.ensureDeferred(main(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]))))

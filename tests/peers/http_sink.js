@@ -1,7 +1,10 @@
 // A real HTTP server that keeps what it is sent and misbehaves as told (see http_sink.py).
+const fs = require('fs');
 const http = require('http');
 const zlib = require('zlib');
-const received = [];
+const file = process.argv[3]; // where it keeps what it took, over its own end
+const received = file && fs.existsSync(file)
+  ? fs.readFileSync(file, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line)) : [];
 let script = [];
 let always = null;
 let refused = null;
@@ -16,7 +19,9 @@ function body(request, done) {
 }
 
 function keep(request, data) {
-  received.push({ method: request.method, path: request.url, headers: request.headers, body: data.toString('utf8') });
+  const item = { method: request.method, path: request.url, headers: request.headers, body: data.toString('utf8') };
+  received.push(item);
+  if (file) fs.appendFileSync(file, `${JSON.stringify(item)}\n`);
 }
 
 function answer(response, step) {

@@ -7,12 +7,14 @@ from .process import HOME, Process, accepts, find, free_port
 
 
 class HttpSink(Process):
-    """``received`` are the requests that it took: dicts with method, path, headers, body."""
+    """``received`` are the requests that it took: dicts with method, path, headers, body. They outlive
+    the server when it is ``persistent``."""
 
-    def __init__(self, folder, port=None):
+    def __init__(self, folder, port=None, persistent=False):
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
-        super().__init__([find("node"), HOME / "http_sink.js", self.port], folder / "http-sink.log")
+        keep = [folder / "received"] if persistent else []
+        super().__init__([find("node"), HOME / "http_sink.js", self.port, *keep], folder / "http-sink.log")
 
     @property
     def url(self):

@@ -4,6 +4,8 @@ import json
 import subprocess
 import threading
 
+import paho.mqtt.client as paho
+
 from .process import Process, accepts, find, free_port
 
 
@@ -74,3 +76,40 @@ class Subscriber:
 
     def __exit__(self, *exc):
         self.close()
+
+
+class Recorder:
+    """Keeps what a broker hands out, in order, over the broker's deaths; `attach` to each new one."""
+
+    def __init__(self, port, topic="#"):
+        self._port = port
+        self._topic = topic
+        self.messages = []
+        self._gone = threading.Event()
+        self._client = None
+
+    def attach(self):
+        """Subscribe at a broker that runs."""
+        subscribed = threading.Event()
+        self._gone.clear()
+        self._client = client = paho.Client(
+            paho.CallbackAPIVersion.VERSION2, clean_session=True, reconnect_on_failure=False
+        )
+        client.on_message = lambda _client, _data, message: self.messages.append(
+            (message.topic, message.payload)
+        )
+        client.on_subscribe = lambda *_: subscribed.set()
+        client.on_disconnect = lambda *_: self._gone.set()
+        client.connect("127.0.0.1", self._port)
+        client.loop_start()
+        client.subscribe(self._topic, 1)
+        assert subscribed.wait(20), "the broker did not answer a subscription"
+
+    def drain(self):
+        """The broker is dead: read what it said until then."""
+        assert self._gone.wait(20), "the broker's end was not noticed"
+        self._client.loop_stop()
+
+    def close(self):
+        self._client.disconnect()
+        self._client.loop_stop()

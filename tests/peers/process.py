@@ -120,6 +120,17 @@ class Process:
         self.child.kill()
         self.child.wait()
 
+    def kill_all(self):
+        """SIGKILL for it and the processes that it started."""
+        pids = [self.pid]
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        for pid in pids[1:]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.kill()
+
     def freeze(self):
         self.child.send_signal(signal.SIGSTOP)
 
