@@ -23,6 +23,8 @@ from iotgw.wire.http1 import Reader, Response
 
 IDLE = 30.0
 """Seconds after which a connection that nobody uses is closed."""
+LEAVE = 5.0
+"""Seconds that a server has to read the rest of a request that it answered early."""
 
 Answer = Callable[[Response | None, str], None]
 """Called once with the response, or with None and why there is none."""
@@ -37,8 +39,6 @@ class Connection(Protocol):
         self._pool = pool
         self._reader = Reader()
         self._answer: Answer | None = None
-        self.used = False
-        """Whether it has answered before: then its end may mean only that the server closed it, idle."""
         self.deadline = 0.0
         self._reason = ""
         self.gone: Deferred[None] = Deferred()
@@ -73,12 +73,10 @@ class Connection(Protocol):
 
     def _done(self, response: Response) -> None:
         answer, self._answer = self._answer, None
-        self.used = True
         if response.reusable:
             self._pool.free(self)
         else:
-            self._pool.lost(self)
-            self.transport.loseConnection()
+            self._pool.leave(self)
         if answer is not None:
             answer(response, "")
 
@@ -90,7 +88,7 @@ class Connection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the one who waits."""
-        self._pool.lost(self)
+        self._pool.gone(self)
         response = self._reader.ended() if reason.check(ConnectionDone) else None
         answer, self._answer = self._answer, None
         if answer is not None:
@@ -111,6 +109,7 @@ class Pool:
         self._timeout = timeout
         self._open: dict[Connection, None] = {}
         self._free: list[Connection] = []
+        self._leaving: dict[Connection, None] = {}
         self._connecting = 0
         self._queue: deque[tuple[bytes, Answer, float]] = deque()
         self._attempts: set[Deferred[Any]] = set()
@@ -152,7 +151,7 @@ class Pool:
             attempt.cancel()
         self._fail("stopped")
         gone = [connection.gone for connection in self._open]
-        for connection in list(self._open):
+        for connection in [*self._open, *self._leaving]:
             if connection.busy:
                 connection.end("stopped")
             else:
@@ -199,6 +198,18 @@ class Pool:
             connection.deadline = self._reactor.seconds() + IDLE
             self._free.append(connection)
 
+    def leave(self, connection: Connection) -> None:
+        """Close it when what it has to send is sent."""
+        connection.deadline = self._reactor.seconds() + LEAVE
+        self._leaving[connection] = None
+        self.lost(connection)
+        connection.transport.loseConnection()
+
+    def gone(self, connection: Connection) -> None:
+        """It is closed."""
+        self._leaving.pop(connection, None)
+        self.lost(connection)
+
     def lost(self, connection: Connection) -> None:
         """It takes none any more."""
         if self._open.pop(connection, self) is None and connection in self._free:
@@ -213,9 +224,12 @@ class Pool:
                 if connection.busy:
                     connection.end(f"no complete response within {self._timeout:g} s")
                 else:
-                    self.lost(connection)
-                    connection.transport.loseConnection()
+                    self.leave(connection)
+        for connection in list(self._leaving):
+            if now > connection.deadline:
+                connection.transport.abortConnection()
         while self._queue and now > self._queue[0][2]:
             self._queue.popleft()[1](None, f"no connection within {self._timeout:g} s")
-        if not self._open and not self._queue and not self._connecting and self._loop.running:
+        busy = self._open or self._leaving or self._queue or self._connecting
+        if not busy and self._loop.running:
             self._loop.stop()

@@ -29,6 +29,10 @@ Settle = Callable[[Sequence[int], Verdict], None]
 BUSY_CODES = {0x88, 0x89, 0x93, 0x96, 0x97}
 """Reason codes that speak of the broker, not of the message (MQTT 5.0 §3.4.2.1)."""
 
+HEAD = 12
+"""Bytes of a PUBLISH besides topic, payload and properties, at the most: first byte, remaining length (4), length
+of the topic (2), packet identifier (2), length of the properties (here at most 3)."""
+
 
 class WillSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What the broker publishes when the gateway's connection dies."""
@@ -141,23 +145,32 @@ class MqttTarget:
             return
         items = []
         settles, topic, payload_of = self._settle, self._topic, self._payload
-        largest = self._limits.maximum_packet
+        limits = self._limits
+        qos = min(self._settings.qos, limits.maximum_qos)
+        if (
+            qos and len(settles) + len(records) > limits.receive_maximum
+        ):  # a person's test beside a full window
+            settle([record.seq for record in records], Unavailable("the broker takes no more at a time"))
+            return
+        largest = limits.maximum_packet - HEAD
         for record in records:
             try:
                 name, body = topic.bytes(record), payload_of(record)
             except TemplateFailed as error:
                 settle([record.seq], Rejected(str(error)))
                 continue
-            if len(name) + len(body) + 64 > largest:
-                settle([record.seq], Rejected(f"{len(body)} bytes; the broker takes packets of {largest}"))
-                continue
             properties = b""
             if self._five:
                 properties = mqtt.user_property("idempotency-key", self._key(record))
+            if len(name) + len(body) + len(properties) > largest:
+                said = f"{len(body)} bytes; the broker takes packets of {limits.maximum_packet}"
+                settle([record.seq], Rejected(said))
+                continue
             settles[record.seq] = settle
             items.append((record.seq, name, body, properties))
         if items:
-            up.publish(items, min(self._settings.qos, self._limits.maximum_qos), self._settings.retain)
+            retain = self._settings.retain and limits.retain_available
+            up.publish(items, qos, retain)
 
     def check(self) -> Deferred[dict[str, Any]]:
         """Connect beside the running connection, and leave."""

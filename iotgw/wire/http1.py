@@ -14,7 +14,7 @@ from iotgw.errors import ProtocolError
 MAX_HEAD = 32768
 """Bytes of a response's status line and headers."""
 MAX_BODY = 1 << 20
-"""A response body that is longer ends the connection."""
+"""Of a response body that is longer, no more is read: the response counts, the connection ends."""
 KEPT = 65536
 """Bytes of a body that are kept."""
 
@@ -69,13 +69,13 @@ class Reader:
                     return None
             elif self._chunked:
                 if not self._read_chunks():
-                    return None
+                    return self._enough()
                 return self._finish()
             else:
                 self._keep(self._left)
                 if self._left == 0:
                     return self._finish()
-                return None
+                return self._enough()
 
     def ended(self) -> Response | None:
         """The connection was closed; the response that this completes, if any."""
@@ -130,8 +130,6 @@ class Reader:
         """Move up to ``limit`` bytes (-1: all) of the buffer to the body."""
         size = len(self._buffer) if limit < 0 else min(limit, len(self._buffer))
         self._seen += size
-        if self._seen > MAX_BODY:
-            raise ProtocolError(f"HTTP: expected a body of at most {MAX_BODY} bytes")
         self._body += self._buffer[: min(size, KEPT - len(self._body))]
         del self._buffer[:size]
         if limit >= 0:
@@ -170,10 +168,14 @@ class Reader:
                     raise ProtocolError(f"HTTP: malformed chunk size {size[:20]!r}")
                 self._left = self._left or -3
 
-    def _finish(self) -> Response:
+    def _enough(self) -> Response | None:
+        """The response without the rest of its body, when that is too long."""
+        return self._finish(whole=False) if self._seen > MAX_BODY else None
+
+    def _finish(self, whole: bool = True) -> Response:
         assert self._head is not None
         status, headers, reusable = self._head
-        response = Response(status, headers, bytes(self._body), reusable and not self._buffer)
+        response = Response(status, headers, bytes(self._body), reusable and whole and not self._buffer)
         self._head = None
         self._body = bytearray()
         return response

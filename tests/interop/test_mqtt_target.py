@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
@@ -6,6 +8,7 @@ from twisted.internet.threads import deferToThread
 
 from tests.peers.mosquitto import Mosquitto
 
+from .brokers import StrictBroker
 from .delivering import Delivering, numbers, per_device, until
 
 
@@ -183,3 +186,71 @@ async def test_what_was_not_acknowledged_is_sent_again(settings):
             assert [sorted(received) for received in factory.connections] == [[b"a", b"b", b"c"]] * 2
     finally:
         await port.stopListening()
+
+
+@ensureDeferred
+async def test_a_broker_that_takes_one_at_a_time_gets_one_at_a_time(settings):
+    async with StrictBroker(receive_maximum=1) as broker:
+        async with Delivering("mqtt", configuration=settings(broker, version="5")) as world:
+            await until(lambda: world.stats()["target"]["state"] == "connected")
+            world.store(*"abcd" * 10)
+            beside = world.service.test("i1")
+            stats = await world.settled()
+            assert "no more at a time" in (await beside)["detail"]
+            assert (stats["delivered"], stats["dead"]) == (40, 0)
+        assert (len(broker.received), broker.overstepped) == (40, [])
+
+
+@ensureDeferred
+async def test_what_is_larger_than_the_broker_takes_is_dead_and_what_just_fits_is_not(settings):
+    async with StrictBroker(largest=300) as broker:
+        how = {"format": "template", "template": "{{ values.text }}"}
+        async with Delivering("mqtt", configuration=settings(broker, version="5"), **how) as world:
+            await until(lambda: world.stats()["target"]["state"] == "connected")
+            for size in range(200, 300, 4):
+                body = '{"deviceName":"a","deviceType":"t","attributes":{},"telemetry":[{"ts":1,"values":{"text":"%s"}}]}'
+                world.store("a", body=(body % ("x" * size)).encode())
+            stats = await world.settled()
+            assert stats["dead"] > 5
+            assert stats["delivered"] + stats["dead"] == 25
+        assert broker.overstepped == []
+        assert max(size for _, _, size in broker.received) > 290
+
+
+@ensureDeferred
+async def test_a_broker_that_keeps_nothing_is_not_asked_to(settings):
+    async with StrictBroker(retain=False) as broker:
+        async with Delivering("mqtt", configuration=settings(broker, version="5", retain=True)) as world:
+            world.store(*"ab")
+            assert (await world.settled())["delivered"] == 2
+        assert broker.overstepped == []
+
+
+@ensureDeferred
+async def test_a_refusal_for_one_device_costs_only_that_one(settings):
+    """0x99, payload format invalid, is the message's fault."""
+    async with StrictBroker(refuse=lambda topic: 0x99 if "/bad/" in topic else 0) as broker:
+        async with Delivering("mqtt", configuration=settings(broker, version="5")) as world:
+            world.store(*["good", "bad", "fine"] * 10)
+            stats = await world.settled()
+            assert (stats["delivered"], stats["dead"]) == (20, 10)
+            letters = await world.service.dead_letters("i1")
+            assert {letter.record.device_name for letter in letters} == {"bad"}
+            assert letters[0].error == "payload format invalid"
+        assert len(broker.received) == 20
+
+
+@ensureDeferred
+async def test_a_broker_that_is_over_its_quota_is_waited_for(settings):
+    """0x97 is nobody's fault: as a 503 is."""
+    codes = [0x97] * 8
+    async with (
+        StrictBroker(refuse=lambda topic: codes.pop() if codes else 0) as broker,
+        Delivering("mqtt", configuration=settings(broker, version="5")) as world,
+    ):
+        world.store(*"abcd" * 10)
+        stats = await world.settled()
+        assert (stats["delivered"], stats["dead"]) == (40, 0)
+        assert stats["lastError"] == "quota exceeded"
+        lines = per_device(numbers(json.loads(payload) for _, payload, _ in broker.received))
+        assert all(line == sorted(line) for line in lines.values())
