@@ -7,6 +7,7 @@ import json
 import re
 import resource
 import socket
+import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from tests.peers.coap import coap_client
 from tests.peers.gateway import Gateway
-from tests.peers.process import free_port, free_udp_port, wait_until
+from tests.peers.process import find, free_port, free_udp_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "iotgw" / "converters" / "library"
@@ -182,6 +183,34 @@ def test_lobaro_s_documented_datagram(field, http_sink, mosquitto):
         assert_arrived(http_sink, broker, [expected])
     status = field.api("GET", "/datasources/lobaro-udp").json
     assert status["status"]["duplicates"] == 1
+
+
+def test_the_shipped_mqtt_datasource_and_lobaro_s_topics_name_devices(field, http_sink, mosquitto):
+    """Neither document says which device it is from; the topics do."""
+    configuration = field.api("GET", "/datasources/mqtt").json["configuration"]
+    broker = {"host": "127.0.0.1", "port": mosquitto.port}
+    patch = {"enabled": True, "configuration": configuration | broker}
+    assert field.api("PATCH", "/datasources/mqtt", patch).status == 200
+    field.create(
+        "datasources", name="lobaro", type="mqtt", converter="lobaro/wmbus",
+        configuration={**broker, "preset": "lobaro"},
+    )  # fmt: skip
+    for name in ("mqtt", "lobaro"):
+        field.wait_for(lambda name=name: is_connected(field, name), what=f"{name} to be connected")
+    publish(mosquitto, "devices/meter-7/up", '{"temperature": 21.5}')
+    publish(mosquitto, "LOB/70b3d5e050020901/up/data", '{"n": 1, "d": {"level": 4}}')
+    wait_until(lambda: len(http_sink.documents) == 2, 20, "both at the web server")
+    seen = {document["deviceName"]: readings(document)[3] for document in http_sink.documents}
+    assert seen == {"meter-7": [{"temperature": 21.5}], "70b3d5e050020901": [{"level": 4}]}
+
+
+def publish(broker, topic, text):
+    command = [find("mosquitto_pub"), "-p", str(broker.port), "-q", "1", "-t", topic, "-m", text]
+    subprocess.run(command, check=True, timeout=20)
+
+
+def is_connected(field, name):
+    return field.api("GET", f"/datasources/{name}").json["status"]["state"] == "connected"
 
 
 def test_a_node_and_a_lobaro_device_over_coap_by_libcoap_s_client(field, http_sink, mosquitto):

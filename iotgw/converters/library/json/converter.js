@@ -1,4 +1,4 @@
-// JSON objects that name their device, or come from a known one (metadata.identity): every key but deviceName, deviceType and ts is telemetry.
+// JSON objects that name their device, or come from a known one (metadata.identity, or metadata.device of an MQTT topic): every key but deviceName, deviceType and ts is telemetry.
 function Decoder(payload, metadata) {
     var readings = decodeToJson(payload);
     return Array.isArray(readings) ? readings.map(function (reading) { return one(reading, metadata); })
@@ -9,7 +9,7 @@ function one(reading, metadata) {
     if (reading === null || typeof reading !== 'object') {
         throw new Error('expected a JSON object with a deviceName, got ' + JSON.stringify(reading));
     }
-    var name = reading.deviceName || metadata.deviceName || metadata.identity;
+    var name = reading.deviceName || metadata.deviceName || metadata.identity || metadata.device;
     if (!name) {
         throw new Error('expected a deviceName in ' + JSON.stringify(reading).slice(0, 100));
     }

@@ -15,7 +15,7 @@ function Decoder(payload, metadata) {
         }
     }
     return {
-        deviceName: input.i || metadata.identity,
+        deviceName: input.i || metadata.identity || metadata.device,
         deviceType: 'Lobaro',
         attributes: attributes,
         telemetry: telemetry
