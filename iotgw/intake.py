@@ -146,9 +146,9 @@ class Intake:
         """See `IIntake.downlink_sent`."""
         self.gateway.downlinks.outcome(downlink.id, "sent")
 
-    def downlink_delivered(self, downlink: Downlink) -> None:
+    def downlink_delivered(self, downlink: Downlink, is_certain: bool = True) -> None:
         """See `IIntake.downlink_delivered`."""
-        self.gateway.downlinks.outcome(downlink.id, "delivered")
+        self.gateway.downlinks.outcome(downlink.id, "delivered" if is_certain else "answered")
 
     def downlink_lost(self, downlink: Downlink, reason: str) -> None:
         """See `IIntake.downlink_lost`."""

@@ -45,8 +45,9 @@ class IIntake(Interface):
     def downlink_sent(downlink):
         """Bytes of this `model.Downlink` left; whether they arrived is not known yet."""
 
-    def downlink_delivered(downlink):
-        """The transport confirmed this downlink."""
+    def downlink_delivered(downlink, is_certain=True):
+        """The transport confirmed this downlink. Not ``is_certain``: it did all that it can, but an answer may
+        still be lost; an item that must be confirmed waits for the device's own receipt then."""
 
     def downlink_lost(downlink, reason):
         """This downlink did not reach the device; it goes back into the queue."""
@@ -321,7 +322,8 @@ class IDownlinks(Interface):
         """Call ``done(tuple of model.Downlink)`` with items that leave now; each is marked offered."""
 
     def outcome(downlink_id, state, reason=""):
-        """A datasource's report: ``sent``, ``offered``, ``delivered``, ``lost``; or a converter's ``downlinkAck``;
+        """A datasource's report: ``sent``, ``offered``, ``delivered``, ``answered`` (as good
+        as delivered, unless the item must be confirmed), ``lost``; or a converter's ``downlinkAck``;
         or ``returned``, when an item that was taken did not leave, which is no attempt."""
 
     def confirmed(tenant, device, state, reason=""):

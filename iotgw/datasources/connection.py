@@ -6,6 +6,9 @@ Each connection has a `Session`, the part that knows the protocol. It hands its 
 
 from __future__ import annotations
 
+import fcntl
+import sys
+import termios
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -60,6 +63,8 @@ class Connection(TwistedProtocol):
         self._is_paused = False
         self._is_half_closed = False
         self.is_open = False
+        self.is_heard = True
+        """False when we closed before the peer's TCP had acknowledged everything."""
 
     # --- Twisted ---
 
@@ -187,6 +192,7 @@ class Connection(TwistedProtocol):
         """Close when everything is written; a peer that doesn't let us is cut off after the idle time."""
         if self.is_open:
             self.is_open = False
+            self.is_heard = self._is_half_closed or unacknowledged(self.transport) == 0
             self.transport.loseConnection()  # type: ignore[union-attr]
             if self._timer.active():
                 self._timer.cancel()
@@ -206,6 +212,10 @@ class Connection(TwistedProtocol):
             if self.is_open:
                 self.transport.pauseProducing()  # type: ignore[union-attr]
             self.intake.when_room(self._go_on)
+
+    def preparing(self) -> None:
+        """An answer is not ready yet; `answered` says that it is."""
+        self._unanswered += 1
 
     def answered(self) -> None:
         """The gateway has answered one message."""
@@ -232,6 +242,18 @@ class Connection(TwistedProtocol):
         self._hand_over()
         if not self._is_paused and self.is_open:
             self.transport.resumeProducing()  # type: ignore[union-attr]
+
+
+def unacknowledged(transport: Any) -> int:
+    """Bytes that were written, and that the peer's TCP has not acknowledged; 0 where the system can't tell."""
+    waiting = len(getattr(transport, "dataBuffer", b"")) + sum(
+        map(len, getattr(transport, "_tempDataBuffer", ()))
+    )
+    try:
+        asked = fcntl.ioctl(transport.fileno(), termios.TIOCOUTQ, bytes(4))  # SIOCOUTQ, tcp(7)
+    except (AttributeError, OSError):
+        return waiting
+    return waiting + int.from_bytes(asked, sys.byteorder)
 
 
 def _retrying(

@@ -165,10 +165,10 @@ class DraginoSession:
             forget()
         intake = self._connection.intake
         for downlink in self._sent:
-            if clean:
-                intake.downlink_delivered(downlink)
-            else:
+            if not clean:
                 intake.downlink_lost(downlink, "the connection broke")
+            elif self._connection.is_heard:
+                intake.downlink_delivered(downlink)
         self._sent = []
 
     def _take(self, events: Any) -> None:

@@ -359,7 +359,7 @@ class _Upload:
         for _, item in sent:
             (self._intake.downlink_offered if is_offer else self._intake.downlink_sent)(item)
         request.notifyFinish().addCallbacks(
-            lambda _: None if is_offer else self._intake.downlink_delivered(first),
+            lambda _: None if is_offer else self._intake.downlink_delivered(first, is_certain=False),
             lambda failure: [
                 self._intake.downlink_lost(item, "the connection closed before the answer was out")
                 for _, item in sent

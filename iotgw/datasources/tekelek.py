@@ -169,10 +169,10 @@ class TekelekSession:
         self._cancel()
         self._be_unreachable()
         for downlink in self._sent:
-            if clean:
-                self._connection.intake.downlink_delivered(downlink)
-            else:
+            if not clean:
                 self._connection.intake.downlink_lost(downlink, "the connection broke")
+            elif self._connection.is_heard:
+                self._connection.intake.downlink_delivered(downlink)
         self._sent = []
 
     def _fault(self, fault: Fault) -> None:
@@ -232,12 +232,18 @@ class TekelekSession:
             self._lose(first, "the device closed the connection")
             return
         self._is_fetching = True
+        self._connection.preparing()  # a device that has said everything still hears them
         more: Deferred[tuple[Downlink, ...]] = self._connection.intake.downlinks(
             self._imei, PER_LINE - len(first)
         )
         more.addErrback(lambda _: ())
         more.addCallback(lambda rest: self._command((*first, *rest)))
         more.addErrback(lambda failure: self._log.failure("commands could not be sent", failure))
+        more.addCallback(lambda _: self._fetched())
+
+    def _fetched(self) -> None:
+        self._connection.answered()
+        self._connection.close_if_done()
 
     def _command(self, downlinks: tuple[Downlink, ...]) -> None:
         """Send commands: those of an answer, or what was queued while the session is open."""

@@ -283,6 +283,10 @@ class DownlinkQueue:
         if item is None:
             return
         self._offered.pop(downlink_id, None)
+        if state == "answered":
+            if item.spec.confirmed:
+                return
+            state = "delivered"
         following = TRANSITIONS.get((item.state, state))
         if following is None:
             return

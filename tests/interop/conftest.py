@@ -1,7 +1,10 @@
 """Real peers for the interop tests; each test gets its own on ports of their own."""
 
+import contextlib
+
 import pytest
 
+from tests.interop.downlink_field import Field
 from tests.peers.gateway import Gateway
 from tests.peers.http_sink import HttpSink
 from tests.peers.mosquitto import Mosquitto
@@ -33,3 +36,17 @@ def http_sink(tmp_path):
 def sshd(tmp_path):
     with Sshd(tmp_path / "sshd") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def field(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("field")
+    with contextlib.ExitStack() as stack:
+        gateway = stack.enter_context(Gateway(folder / "gateway").start())
+        broker = stack.enter_context(Mosquitto(folder / "mosquitto"))
+        heard = stack.enter_context(broker.subscribe("events"))
+        gateway.create(
+            "integrations", name="broker", type="mqtt", route={"wants": ["events"]},
+            configuration={"host": "127.0.0.1", "port": broker.port, "topic": "events"},
+        )  # fmt: skip
+        yield Field(gateway, broker, heard)

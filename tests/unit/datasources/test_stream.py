@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+
 import msgspec
 import pytest
+from twisted.internet.testing import StringTransport
 
+from iotgw.datasources.connection import unacknowledged
 from iotgw.datasources.tcp import TcpDatasource, TcpSettings
 from iotgw.model import Status
 from tests.unit.datasources.fakes import FakeDevice, FakeIntake, clock, context
@@ -295,3 +300,18 @@ def test_the_handlers(handler, data, messages, size):
     field = Field(**{name: getattr(settings, name) for name in ("handler",)})
     field.connect().send(data, size)
     assert field.lines == messages
+
+
+def test_what_a_peer_s_tcp_has_not_acknowledged_is_counted():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        peer, _ = server.accept()
+        with ours, peer:
+            ours.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    ours.send(bytes(65536))
+            assert unacknowledged(ours) > 0
+            while unacknowledged(ours):
+                peer.recv(1 << 20)
+    assert unacknowledged(StringTransport()) == 0

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from twisted.internet.defer import Deferred
 
+from iotgw.datasources import connection
 from iotgw.datasources.tekelek import TekelekDatasource, TekelekSettings
 from tests.unit.datasources.fakes import FakeDevice, FakeIntake, clock, context
 
@@ -220,3 +222,29 @@ def test_a_command_that_is_queued_while_the_session_is_open_leaves_at_once():
     assert device.read() == CLOSING
     # from the closing line on it sleeps
     assert field.intake.sessions == {}
+
+
+@pytest.mark.parametrize(("rest", "outcomes"), [(0, ["sent", "delivered"]), (7, ["sent"])])
+def test_what_the_device_s_tcp_did_not_acknowledge_is_only_sent(monkeypatch, rest, outcomes):
+    monkeypatch.setattr(connection, "unacknowledged", lambda transport: rest)
+    field = Field()
+    field.intake.put(IMEI, b"S0=84")
+    device = field.connect()
+    device.send(LOGGER)
+    field.clock.advance(2)
+    device.hang_up()
+    assert [state for _, state in field.intake.outcomes] == outcomes
+
+
+def test_a_device_that_has_said_everything_still_gets_its_commands():
+    field = Field()
+    first, rest = Deferred(), field.intake.downlinks
+    field.intake.downlinks = lambda device, limit: first.addCallback(lambda _: rest(device, limit))
+    field.intake.put(IMEI, b"S0=84", b"S1=05")
+    device = field.connect()
+    device.send(LOGGER)
+    device.half_close()
+    assert not device.is_closed
+    first.callback(None)
+    assert device.read() == b"TEK822,S0=84,S1=05\r\n" + CLOSING
+    assert device.is_closed
