@@ -366,8 +366,10 @@ class DeliveryService:
 
     def retry(self, id_: str, seq: int | None = None) -> Deferred[None]:
         """Send one dead letter again, or all of them; fails with NotFound."""
-        redrive = self.entry(id_).outbox.redrive
+        outbox = self.entry(id_).outbox
+        redrive = outbox.redrive
         if seq is None:
+            outbox.flush()  # who died just now has no row yet
             redrive.all()
             return succeed(None)
 

@@ -101,6 +101,36 @@ async def test_a_certificate_that_is_wrong_is_said_and_costs_nothing(authority, 
             assert sorted(server.keys) == ["E-1.1", "E-2.2"]
 
 
+@pytest.mark.parametrize("type_", ["mqtt", "thingsboard"])
+@pytest.mark.parametrize(
+    ("issue", "said"),
+    [
+        ({"hosts": ["127.0.0.9"]}, "another name"),
+        ({"hosts": ["127.0.0.1"], "start": NOW - 9 * DAY, "end": NOW - DAY}, "expired"),
+        (None, "not trusted"),
+    ],
+)
+@ensureDeferred
+async def test_a_brokers_certificate_that_is_wrong_is_said_and_costs_nothing(
+    authority, tmp_path, issue, said, type_
+):
+    issuer = authority if issue else Authority("somebody else")
+    certificate, key = issuer.issue("broker", **(issue or {"hosts": ["127.0.0.1"]})).write(tmp_path, "server")
+    port = free_port()
+    config = f"listener {port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n"
+    configuration = {"host": "127.0.0.1", "port": port, "tls": {"ca": authority.pem().decode()}}
+    with Mosquitto(tmp_path / "mosquitto", config=config) as broker:
+        async with Delivering(type_, configuration=configuration) as world:
+            world.store("a", "b")
+            await until(lambda: said in (world.stats()["lastError"] or ""), what=said)
+            assert said in (await world.service.check("i1"))["detail"]
+            assert world.stats()["waiting"] + world.stats()["inflight"] == 2
+            authority.issue("broker", hosts=["127.0.0.1"]).write(tmp_path, "server")
+            await deferToThread(broker.stop)
+            await deferToThread(broker.start)
+            assert (await world.settled())["delivered"] == 2
+
+
 @pytest.mark.parametrize("engine", ["iotgw", "paho"])
 @ensureDeferred
 async def test_mqtt_over_tls_with_a_client_certificate(authority, tmp_path, engine):
@@ -152,6 +182,7 @@ class BlackHole:
         ("http", {}),
         ("thingsboard", {}),
         ("thingsboard", {"engine": "paho"}),
+        ("sftp", {"username": "u", "password": "p", "hostKeys": ["SHA256:x"], "timeout": 0.5}),
     ],
 )
 @ensureDeferred

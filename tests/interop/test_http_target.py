@@ -60,22 +60,26 @@ async def test_batches(sink, batch):
         assert all(line == sorted(line) for line in per_device(numbers(documents)).values())
 
 
+@pytest.mark.parametrize("batch", ["none", "array"])
 @ensureDeferred
-async def test_faults_lose_nothing_and_keep_order(sink):
+async def test_faults_lose_nothing_and_keep_order(sink, batch):
     await deferToThread(
         sink.script,
         {"status": 500}, {"reset": True}, {"drop": True}, {"status": 503, "headers": {"Retry-After": "1"}},
         {}, {"status": 429}, {"delay": 300}, {"reset": True}, {"status": 502}, {}, {"drop": True}, {"status": 500},
     )  # fmt: skip
-    async with Delivering("http", configuration={"url": sink.url}) as world:
+    most = {"none": 1, "array": 10}[batch]
+    configuration = {"url": sink.url, "batch": batch, "batchSize": most}
+    async with Delivering("http", configuration=configuration) as world:
         world.store(*["a", "b", "c", "d"] * 50)
         stats = await world.settled()
         assert (stats["delivered"], stats["dead"]) == (200, 0)
-        arrived = numbers(json.loads(r["body"]) for r in await received(sink))
+        bodies = [json.loads(r["body"]) for r in await received(sink)]
+        arrived = numbers(bodies if batch == "none" else [each for body in bodies for each in body])
         lines = per_device(arrived)
         assert sum(map(len, lines.values())) == 200
         assert all(line == sorted(line) for line in lines.values())
-        assert len(arrived) <= 200 + 2  # the answer was lost twice
+        assert len(arrived) <= 200 + 2 * most  # the answer was lost twice
 
 
 @ensureDeferred
@@ -124,3 +128,32 @@ async def test_a_response_may_carry_a_downlink(sink):
         await world.settled()
         ((tenant, device, item),) = world.downlinks
         assert (tenant, device, item.msg) == ("default", "a", {"interval": 60})
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@ensureDeferred
+async def test_a_wrong_password_is_said_and_costs_no_message(sink, status):
+    await deferToThread(sink.always, {"status": status, "body": "who are you?"})
+    async with Delivering("http", configuration={"url": sink.url}) as world:
+        world.store(*"abc" * 10)
+        await until(lambda: world.stats()["state"] == "unavailable")
+        assert world.stats()["lastError"] == f"HTTP {status}: who are you?"
+        assert (await world.service.check("i1")) == {"ok": False, "detail": f"HTTP {status} to OPTIONS"}
+        await deferToThread(sink.always, None)
+        stats = await world.settled()
+        assert (stats["delivered"], stats["dead"]) == (30, 0)
+
+
+@ensureDeferred
+async def test_a_400_for_one_device_costs_only_that_one(sink):
+    await deferToThread(sink.refuse, '"deviceName":"bad"')
+    async with Delivering("http", configuration={"url": sink.url}) as world:
+        world.store(*["good", "bad", "fine"] * 10)
+        stats = await world.settled()
+        assert (stats["delivered"], stats["dead"]) == (20, 10)
+        arrived = per_device(numbers(json.loads(r["body"]) for r in await received(sink)))
+        assert set(arrived) == {"good", "fine"}
+        assert all(line == sorted(line) for line in arrived.values())
+        await deferToThread(sink.refuse, "nobody says this")
+        await world.service.retry("i1")
+        await until(lambda: world.stats()["delivered"] == 30)

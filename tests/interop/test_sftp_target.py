@@ -2,6 +2,7 @@ import csv
 import json
 
 import pytest
+from msgspec import structs
 from pytest_twisted import ensureDeferred
 
 from tests.peers.sshd import Sshd, make_key
@@ -105,16 +106,27 @@ async def test_a_changed_host_key_is_refused(settings, tmp_path):
         await until(lambda: "host key" in (world.stats()["lastError"] or ""))
         assert not found(tmp_path)
         assert world.stats()["waiting"] + world.stats()["inflight"] == 1
+        # somebody looked, and put in the new one
+        right = structs.replace(world.spec, configuration=settings())
+        await world.service.apply("i1", "one", "default", right)
+        assert (await world.settled())["delivered"] == 1
 
 
 @ensureDeferred
-async def test_a_wrong_key_is_said(settings, tmp_path):
+async def test_a_wrong_key_is_said_and_costs_no_message(settings, tmp_path):
     make_key(tmp_path / "wrong")
     configuration = settings(privateKey=(tmp_path / "wrong").read_text(), password="wrong")
     async with Delivering("sftp", configuration=configuration) as world:
         result = await world.service.check("i1")
         assert not result["ok"]
         assert "auth" in result["detail"].lower()
+        world.store("a", "b")
+        await until(lambda: "auth" in (world.stats()["lastError"] or "").lower())
+        await world.service.apply(
+            "i1", "one", "default", structs.replace(world.spec, configuration=settings())
+        )
+        stats = await world.settled()
+        assert (stats["delivered"], stats["dead"]) == (2, 0)
 
 
 @ensureDeferred

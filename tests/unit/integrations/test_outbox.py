@@ -151,6 +151,14 @@ def test_dead_letters_can_be_sent_again():
     assert world.accounts()["delivered"] == 3
 
 
+def test_who_died_just_now_is_sent_again_too():
+    world = World(says=lambda records: Rejected("never"))
+    world.store("a", "b")
+    world.target.says = delivered
+    world.service.retry("i1")
+    assert world.target.got == [1, 2]
+
+
 def test_a_dead_letter_that_fails_again_stays_dead():
     world = World(says=lambda records: Rejected("no"))
     world.store("a")
