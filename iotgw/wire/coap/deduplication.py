@@ -1,114 +1,242 @@
-"""What was answered to which message, for as long as its Message ID is taken (RFC 7252 §4.2, §4.8.2)."""
+"""What was answered to which message, for as long as its Message ID is taken (RFC 7252 §4.2, §4.8.2).
+
+A message is `open` until it has its reply. Then most devices need next to nothing: one Message ID follows
+the other and each gets the same bare code, which makes a `_Run`. What is not of that kind has an entry of its
+own, with the bytes of its reply.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING
+
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.message import encode
+
+if TYPE_CHECKING:
+    from iotgw.wire.coap.exchange import Exchange
+    from iotgw.wire.coap.peers import Peer
 
 ENTRY_BYTES = 220
 """What an entry takes besides its reply: key, table slot, place in its chunk, object headers."""
+RUN_BYTES = 400
+"""What a run takes, with its stretches and its place in their chunks."""
+STRETCH = 16.0
+"""Seconds of a run that are forgotten together."""
+RUNS_PER_PEER = 4
+"""A peer that jumps about more than this gets entries."""
+SILENCE = 0
+"""The code of a run that answers nothing: Non-confirmable messages."""
+
+
+class _Run:
+    """Consecutive Message IDs of a peer that all got the same code, without options or payload.
+
+    ``end`` and ``begin`` count its messages from the first one, whose Message ID is ``first``: those before
+    ``begin`` are forgotten.
+    """
+
+    __slots__ = ("begin", "closes", "code", "end", "first", "peer", "stretches")
+
+    def __init__(self, peer: Peer, first: int, code: int) -> None:
+        self.peer = peer
+        self.first = first
+        self.code = code
+        self.begin = 0
+        self.end = 0
+        self.closes = 0.0  # when its youngest stretch ends
+        self.stretches: list[int] = []  # where each begins
 
 
 class _Chunk:
-    """Keys that were remembered within a second; they are forgotten together."""
+    """What was remembered within a second, to be forgotten together: keys of entries, and runs for their
+    oldest stretch."""
 
-    __slots__ = ("closes", "expires", "keys")
+    __slots__ = ("closes", "expires", "items")
 
     def __init__(self, closes: float, expires: float) -> None:
         self.closes = closes
         self.expires = expires
-        self.keys: list[int] = []
+        self.items: list[int | _Run] = []
 
 
 class Remembered:
-    """Message key → the reply as bytes, or the exchange that is still open.
+    """Messages by peer and Message ID, with their replies.
 
-    A key is ``peer.serial << 16 | mid``, an int, so that a large table costs the garbage collector
-    nothing. Entries expire in chunks of a second, without a timer or a time stamp each. Bounded by
-    ``max_entries`` and ``max_bytes``: beyond, the oldest chunk goes and ``evicted`` counts.
+    Nothing has a timer or a time stamp of its own: all is forgotten in chunks of a second. Keys are ints,
+    ``peer.serial << 16 | mid``, so that a large table costs the garbage collector nothing. Bounded by
+    ``max_entries`` and ``max_bytes``: beyond, the oldest chunk goes and ``evicted`` counts its messages.
+    ``lifetime`` in seconds is that of messages that never get their reply.
     """
 
-    def __init__(self, max_entries: int, max_bytes: int) -> None:
-        self.entries: dict[int, Any] = {}
+    def __init__(self, max_entries: int, max_bytes: int, lifetime: float) -> None:
+        self.lifetime = lifetime
         self.contents: dict[int, int] = {}  # key → fingerprint of the message, where that counts as well
         self.evicted = 0
+        self._open: dict[int, Exchange] = {}  # in the order of their arrival
+        self._entries: dict[int, bytes] = {}
+        self._runs = 0
+        self._in_runs = 0  # messages
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._chunk_size = max(1, min(4096, max_entries // 16))
         self._bytes = 0
         self._chunks: dict[float, deque[_Chunk]] = {}  # by lifetime: each deque is in order of time
-        self._open: dict[float, _Chunk] = {}
+        self._newest: dict[float, _Chunk] = {}
         self._again: dict[int, int] = {}  # key → in how many older chunks it stands besides its newest
 
     def __len__(self) -> int:
-        return len(self.entries)
+        """How many messages are remembered."""
+        return len(self._open) + len(self._entries) + self._in_runs
 
     @property
     def size(self) -> int:
         """Bytes in use, estimated."""
-        return self._bytes + ENTRY_BYTES * len(self.entries)
+        return self._bytes + ENTRY_BYTES * (len(self._entries) + len(self._open)) + RUN_BYTES * self._runs
 
-    def remember(self, key: int, value: Any, lifetime: float, now: float) -> None:
-        """Keep a value for ``lifetime`` seconds, a chunk's second more."""
-        if key in self.entries:
+    def find(self, peer: Peer, mid: int, token: bytes) -> Exchange | bytes | None:
+        """The open exchange or the reply of a known message, the bytes for a copy with ``token``; None for a new
+        message."""
+        for run in peer.runs:
+            if (mid - run.first - run.begin) & 0xFFFF < run.end - run.begin:
+                return encode(n.ACK, run.code, mid, token) if run.code else b""
+        key = peer.serial << 16 | mid
+        return self._open.get(key) or self._entries.get(key)
+
+    def open(self, key: int, exchange: Exchange) -> None:
+        """Remember a message that is to be answered."""
+        forgotten = self._entries.pop(key, None)  # another message with the Message ID of an earlier one
+        if forgotten is not None:
+            self._bytes -= len(forgotten)
             self._again[key] = self._again.get(key, 0) + 1
-            self._forget_value(key)
-        self.entries[key] = value
-        if type(value) is bytes:
-            self._bytes += len(value)
-        chunk = self._open.get(lifetime)
-        if chunk is None or now >= chunk.closes or len(chunk.keys) >= self._chunk_size:
-            chunk = self._new_chunk(lifetime, now)
-        chunk.keys.append(key)
+        self._open[key] = exchange
+        if len(self._open) > self._max_entries:
+            self._open.pop(next(iter(self._open)))
+            self.evicted += 1
 
-    def settle(self, key: int, exchange: Any, reply: bytes) -> None:
-        """Put the reply in place of the exchange that was remembered, unless that is forgotten."""
-        if self.entries.get(key) is exchange:
-            self.entries[key] = reply
-            self._bytes += len(reply)
+    def settle(self, exchange: Exchange, lifetime: float, reply: bytes, bare: int | None = None) -> None:
+        """Put the reply in place of the exchange that was remembered, unless that is forgotten.
+
+        ``bare`` is the reply's code where that and the token are all of it, `SILENCE` where there is none.
+        """
+        key = exchange.key
+        if self._open.get(key) is not exchange:
+            return
+        del self._open[key]
+        peer = exchange.peer
+        mid = exchange.mid
+        if bare is not None and not (self.contents and key in self.contents):
+            runs = peer.runs
+            run = runs[-1] if runs else None
+            if run is not None and run.code == bare and (run.first + run.end) & 0xFFFF == mid:
+                if exchange.received >= run.closes:
+                    self._stretch(run, lifetime, exchange.received)
+                run.end += 1
+                self._in_runs += 1
+                return
+            last, peer.last = peer.last, mid << 8 | bare
+            if last == ((mid - 1) & 0xFFFF) << 8 | bare and len(runs) < RUNS_PER_PEER:
+                self._begin(peer, mid, bare, lifetime, exchange.received)
+                return
+        self.keep(key, reply, lifetime, exchange.received)
+
+    def keep(self, key: int, reply: bytes, lifetime: float, now: float) -> None:
+        """Remember a reply by itself for ``lifetime`` seconds, a chunk's second more."""
+        known = self._entries.get(key)
+        if known is not None:
+            self._again[key] = self._again.get(key, 0) + 1
+            self._bytes -= len(known)
+        self._entries[key] = reply
+        self._bytes += len(reply)
+        self._chunk(lifetime, now).append(key)
 
     def expire(self, now: float) -> None:
         """Forget what is past its lifetime."""
         for chunks in self._chunks.values():
             while chunks and chunks[0].expires <= now:
                 self._drop(chunks)
+        oldest = now - self.lifetime - 1
+        while self._open:
+            key, exchange = next(iter(self._open.items()))
+            if exchange.received > oldest:
+                break
+            del self._open[key]
+            self.contents.pop(key, None)
 
     @property
     def next_expiry(self) -> float | None:
-        """When `expire` is due, None when the table is empty."""
-        return min((chunks[0].expires for chunks in self._chunks.values() if chunks), default=None)
+        """When `expire` is due, None when nothing is remembered."""
+        times = [chunks[0].expires for chunks in self._chunks.values() if chunks]
+        if self._open:
+            times.append(next(iter(self._open.values())).received + self.lifetime + 1)
+        return min(times, default=None)
 
-    def _new_chunk(self, lifetime: float, now: float) -> _Chunk:
-        while self.entries and (len(self.entries) > self._max_entries or self.size > self._max_bytes):
-            oldest = min((c for c in self._chunks.values() if c), key=lambda chunks: chunks[0].closes)
-            self.evicted += self._drop(oldest)
-        chunk = self._open[lifetime] = _Chunk(now + 1, now + 1 + lifetime)
-        self._chunks.setdefault(lifetime, deque()).append(chunk)
-        return chunk
+    # --- runs ---
+
+    def _begin(self, peer: Peer, mid: int, code: int, lifetime: float, now: float) -> None:
+        run = _Run(peer, mid, code)
+        peer.runs = (*peer.runs, run)
+        self._runs += 1
+        self._stretch(run, lifetime, now)
+        run.end += 1
+        self._in_runs += 1
+
+    def _stretch(self, run: _Run, lifetime: float, now: float) -> None:
+        """What follows is forgotten together, a lifetime after the last of it."""
+        run.closes = now + STRETCH
+        run.stretches.append(run.end)
+        self._chunk(lifetime + STRETCH, now).append(run)
+
+    def _shorten(self, run: _Run) -> int:
+        """Forget a run's oldest stretch; returns how many messages that were."""
+        stretches = run.stretches
+        del stretches[0]
+        begin = stretches[0] if stretches else run.end
+        forgotten = begin - run.begin
+        run.begin = begin
+        self._in_runs -= forgotten
+        if not stretches:
+            run.peer.runs = tuple([other for other in run.peer.runs if other is not run])
+            self._runs -= 1
+        return forgotten
+
+    # --- chunks ---
+
+    def _chunk(self, lifetime: float, now: float) -> list[int | _Run]:
+        """Where to note what is remembered now."""
+        chunk = self._newest.get(lifetime)
+        if chunk is None or now >= chunk.closes or len(chunk.items) >= self._chunk_size:
+            while self._chunks and self._is_over:
+                oldest = min((c for c in self._chunks.values() if c), key=lambda chunks: chunks[0].closes)
+                self.evicted += self._drop(oldest)
+            chunk = self._newest[lifetime] = _Chunk(now + 1, now + 1 + lifetime)
+            self._chunks.setdefault(lifetime, deque()).append(chunk)
+        return chunk.items
+
+    @property
+    def _is_over(self) -> bool:
+        slots = len(self._entries) + self._runs
+        return slots > self._max_entries or (slots > 0 and self.size > self._max_bytes)
 
     def _drop(self, chunks: deque[_Chunk]) -> int:
+        """Forget the oldest chunk; returns how many messages that were."""
         chunk = chunks.popleft()
-        for lifetime, opened in self._open.items():
-            if opened is chunk:
-                del self._open[lifetime]
+        for lifetime, newest in self._newest.items():
+            if newest is chunk:
+                del self._newest[lifetime]
                 break
-        entries = self.entries
+        entries = self._entries
         dropped = 0
-        for key in chunk.keys:
-            if self._again and key in self._again:
-                self._again[key] -= 1
-                if not self._again[key]:
-                    del self._again[key]
-                continue
-            value = entries.pop(key)
-            if self.contents:
-                self.contents.pop(key, None)
-            dropped += 1
-            if type(value) is bytes:
-                self._bytes -= len(value)
+        for item in chunk.items:
+            if isinstance(item, _Run):
+                dropped += self._shorten(item)
+            elif self._again and item in self._again:
+                self._again[item] -= 1
+                if not self._again[item]:
+                    del self._again[item]
+            else:
+                self._bytes -= len(entries.pop(item))
+                if self.contents:
+                    self.contents.pop(item, None)
+                dropped += 1
         return dropped
-
-    def _forget_value(self, key: int) -> None:
-        value = self.entries.pop(key)
-        if type(value) is bytes:
-            self._bytes -= len(value)

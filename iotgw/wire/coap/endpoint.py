@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.client import Call, Client
-from iotgw.wire.coap.deduplication import Remembered
+from iotgw.wire.coap.deduplication import SILENCE, Remembered
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Decoder, FormatError, Message, encode
 from iotgw.wire.coap.peers import Peer, Peers
@@ -90,7 +90,7 @@ class Endpoint:
         self.counters = Counters()
         self.timers = Timers()
         self.peers = Peers(self.random, timing.exchange_lifetime, limits.peers)
-        self.remembered = Remembered(limits.remembered, limits.remembered_bytes)
+        self.remembered = Remembered(limits.remembered, limits.remembered_bytes, timing.exchange_lifetime)
         self.transmissions = Transmissions(self.timers, self.random, send, limits.unacknowledged)
         self._decode = Decoder().decode
         self._is_sweeping = False
@@ -102,7 +102,7 @@ class Endpoint:
     def set_timing(self, timing: Timing) -> None:
         """Reckon with other peers' timing from now on."""
         self.timing = timing
-        self.peers.lifetime = timing.exchange_lifetime
+        self.peers.lifetime = self.remembered.lifetime = timing.exchange_lifetime
         self._lifetimes = (timing.exchange_lifetime, timing.non_lifetime)
 
     # --- in ---------------------------------------------------------------------------------------
@@ -132,14 +132,14 @@ class Endpoint:
     def _request(self, request: Message, remote: Hashable, now: float, multicast: bool) -> None:
         peer = self.peers.current.get(remote) or self.peers.get(remote, now)
         key = peer.serial << 16 | request.mid
-        known = self.remembered.entries.get(key)
+        known = self.remembered.find(peer, request.mid, request.token)
         if known is not None and self._is_duplicate(known, key, request, peer):
             return
         self.counters.requests += 1
         if not self._is_sweeping:
             self._begin_sweeping(now)
-        exchange = Exchange(self, peer, request, key, now + 0.5)
-        self.remembered.remember(key, exchange, self._lifetimes[request.type], now)
+        exchange = Exchange(self, peer, request, key, now)
+        self.remembered.open(key, exchange)
         if multicast:
             if request.type == n.CON:
                 self.counters.unexpected += 1  # RFC 7252 §8.1: requests to a group are Non-confirmable
@@ -188,14 +188,14 @@ class Endpoint:
             if not self.transmissions.settle(peer, message):
                 self.counters.unexpected += 1
             return
-        key = peer.serial << 16 | message.mid
-        known = self.remembered.entries.get(key)
+        known = self.remembered.find(peer, message.mid, b"")
         if isinstance(known, bytes) and known and message.type == n.CON:
             self.send(known, remote)  # a copy of a response that was acknowledged
         elif self.client.response(peer, message):
             if message.type == n.CON:
                 acknowledgement = encode(n.ACK, n.EMPTY, message.mid)
-                self.remembered.remember(key, acknowledgement, self._lifetimes[n.CON], now)
+                key = peer.serial << 16 | message.mid
+                self.remembered.keep(key, acknowledgement, self._lifetimes[n.CON], now)
                 self.send(acknowledgement, remote)
         else:
             self._unexpected(message, remote)
@@ -241,6 +241,10 @@ class Endpoint:
         """A resource's state has changed: tell its observers (those of the paths that end in ``rest``)."""
         self.server.observers.changed(resource, self.clock(), rest)
 
+    def settle(self, exchange: Exchange, reply: bytes, bare: int | None = None) -> None:
+        """Remember what copies of a request get; ``bare`` as in `Remembered.settle`."""
+        self.remembered.settle(exchange, self._lifetimes[exchange.type], reply, bare)
+
     def respond(self, exchange: Exchange, response: Message | None) -> None:
         """Send a response the way its request asks for; None sends no more than an acknowledgement."""
         if response is None and exchange.on_lost is not None:
@@ -248,22 +252,27 @@ class Endpoint:
             exchange.on_acknowledged = None
         peer = exchange.peer
         if exchange.type == n.NON:
-            self.remembered.settle(exchange.key, exchange, b"")
+            self.settle(exchange, b"", SILENCE)
             if response is not None:
                 self._respond_non(exchange, response)
         elif not exchange.acknowledged:
             if response is None:
                 reply = encode(n.ACK, n.EMPTY, exchange.mid)
-            else:
+                self.settle(exchange, reply)
+            elif response.options or response.payload:
                 reply = encode(
                     n.ACK, response.code, exchange.mid, exchange.token, response.options, response.payload
                 )
-            self.remembered.settle(exchange.key, exchange, reply)
+                self.settle(exchange, reply)
+            else:
+                code = response.code
+                reply = encode(n.ACK, code, exchange.mid, exchange.token)
+                self.remembered.settle(exchange, self._lifetimes[n.CON], reply, code)
             if exchange.on_acknowledged is not None:
                 _also_on_next(peer, exchange.on_acknowledged)
             self.send(reply, peer.remote)
         else:
-            self.remembered.settle(exchange.key, exchange, encode(n.ACK, n.EMPTY, exchange.mid))
+            self.settle(exchange, encode(n.ACK, n.EMPTY, exchange.mid))
             if response is not None:
                 self._respond_separately(exchange, response)
         waiting = self._waiting

@@ -33,6 +33,7 @@ class Exchange:
         "on_lost",
         "peer",
         "policy",
+        "received",
         "replied",
         "request",
         "resource",
@@ -41,7 +42,7 @@ class Exchange:
         "type",
     )
 
-    def __init__(self, endpoint: Endpoint, peer: Peer, request: Message, key: int, ack_due: float) -> None:
+    def __init__(self, endpoint: Endpoint, peer: Peer, request: Message, key: int, now: float) -> None:
         self.endpoint = endpoint
         self.peer = peer
         self.request = request
@@ -49,7 +50,8 @@ class Exchange:
         self.mid = request.mid
         self.token = request.token
         self.key = key
-        self.ack_due = ack_due
+        self.received = now
+        self.ack_due = now + 0.5
         self.acknowledged = False  # with an empty ACK
         self.replied = False
         self.multicast = False
@@ -72,7 +74,7 @@ class Exchange:
     def ignore(self) -> None:
         """Give no response: nothing at all to NON; CON is acknowledged by the reply that it repeats for."""
         self.replied = True
-        self.endpoint.remembered.settle(self.key, self, b"")
+        self.endpoint.settle(self, b"")
 
     def acknowledge(self) -> None:
         """Send the empty ACK at once, so that the reply is a message of its own whose arrival is known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from random import Random
+from typing import Any
 
 
 class Peer:
@@ -14,7 +15,18 @@ class Peer:
     not forgotten while it has ``pins``: observations, unacknowledged messages, requests to it.
     """
 
-    __slots__ = ("mid", "on_next", "pins", "remote", "serial", "stamp", "tokens", "verified")
+    __slots__ = (
+        "last",
+        "mid",
+        "on_next",
+        "pins",
+        "remote",
+        "runs",
+        "serial",
+        "stamp",
+        "tokens",
+        "verified",
+    )
 
     def __init__(self, serial: int, remote: Hashable, mid: int) -> None:
         self.serial = serial
@@ -24,6 +36,8 @@ class Peer:
         self.stamp = 0.0  # when the tokens were counted
         self.verified = 0.0
         self.pins = 0
+        self.last = -1  # Message ID << 8 | code of the last bare reply, see `Remembered`
+        self.runs: tuple[Any, ...] = ()  # what `Remembered` knows of it in few words
         self.on_next: Callable[[], None] | None = None  # see `heard`
 
     def heard(self) -> None:
