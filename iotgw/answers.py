@@ -48,7 +48,7 @@ class Answers:
     def stored(self, intake: Any, seq: int, reply: Reply, identity: str | None) -> None:
         """An uplink is durable. ``identity`` is what its datasource knows of the sender, None when the
         answer can carry no downlink."""
-        if intake.spec.reply == "converted":
+        if intake.spec.reply == "converted" and intake.converts:
             self._waiting[seq] = (intake, reply, identity, inf)
             return
         device = self._device(intake, identity)

@@ -58,12 +58,13 @@ _routing = msgspec.json.Decoder(_Routing).decode
 
 
 class _Batch:
-    """Uplinks under conversion; ``outcomes`` is set when it is back."""
+    """Uplinks under conversion; ``outcomes`` is set when it is back, of all but those that are only ``kept``."""
 
-    __slots__ = ("outcomes", "uplinks")
+    __slots__ = ("kept", "outcomes", "uplinks")
 
     def __init__(self, uplinks: list[StoredUplink]) -> None:
         self.uplinks = uplinks
+        self.kept = 0
         self.outcomes: list[Outcome] | None = None
 
 
@@ -224,6 +225,9 @@ class Intake:
     def _convert(self, uplinks: list[StoredUplink]) -> None:
         batch = _Batch(uplinks)
         self._batches.append(batch)
+        if not self.converts:
+            self._keep(batch)
+            return
         jobs: list[Job] = []
         ready: dict[int, Outcome] = {}
         version = self._only_version()
@@ -251,12 +255,22 @@ class Intake:
         else:
             done([])
 
+    def _keep(self, batch: _Batch) -> None:
+        """Nothing is converted here: only what a datasource has objected to ends as something."""
+        batch.outcomes = [
+            _failed(stored.seq, objection)
+            for stored in batch.uplinks
+            if (objection := _objection(stored.uplink)) is not None
+        ]
+        batch.kept = len(batch.uplinks) - len(batch.outcomes)
+        self._settle()
+
     def _job(self, stored: StoredUplink, version: ConverterVersion | None) -> Job | Outcome:
         """The conversion that an uplink needs, or its outcome where it can have none. ``version`` None: its
         metadata says which converter."""
         uplink = stored.uplink
-        if _REJECTED in uplink.metadata and (reason := _routing(uplink.metadata).rejected):
-            return _failed(stored.seq, ConversionError(reason, stage="datasource", name="Rejected"))
+        if (objection := _objection(uplink)) is not None:
+            return _failed(stored.seq, objection)
         if version is None:
             if not self.spec.converter and not self.spec.converters:
                 return Outcome(stored.seq, State.FILTERED, "")  # it is only to be stored
@@ -323,8 +337,10 @@ class Intake:
     def _settle(self) -> None:
         batches = self._batches
         while batches and (outcomes := batches[0].outcomes) is not None:
-            self.position = batches.popleft().uplinks[-1].seq
+            batch = batches.popleft()
+            self.position = batch.uplinks[-1].seq
             counts = self.counts
+            counts["filtered"] += batch.kept
             for outcome in outcomes:
                 if outcome.state is State.CONVERTED:
                     counts["converted"] += 1
@@ -332,11 +348,20 @@ class Intake:
                     counts["failed"] += 1
                 else:
                     counts["filtered"] += 1
-            self.gateway.journal.settle(self.id, self.position, outcomes, haste=self.converts)
+            self.gateway.journal.settle(
+                self.id, self.position, outcomes, haste=bool(outcomes), kept=batch.kept
+            )
         if not self._removed:
             self.pump()
         elif not batches:
             self.gateway.journal.settle(self.id, self.gateway.journal.last_uplink, [])
+
+
+def _objection(uplink: Uplink) -> ConversionError | None:
+    """Why the datasource itself says that an uplink is none."""
+    if _REJECTED in uplink.metadata and (reason := _routing(uplink.metadata).rejected):
+        return ConversionError(reason, stage="datasource", name="Rejected")
+    return None
 
 
 def _failed(seq: int, error: ConversionError) -> Outcome:

@@ -197,11 +197,12 @@ class IJournal(Interface):
         """Queue a `model.Uplink` for the next commit; returns its position. The listener hears of it with
         ``token``, an opaque object."""
 
-    def settle(datasource, cursor, outcomes, haste=True):
+    def settle(datasource, cursor, outcomes, haste=True, kept=0):
         """Queue outcomes (list of `model.Outcome`) of a datasource; their outputs go to the telemetry
         stream, and the datasource's conversion cursor moves to ``cursor``, in one transaction. A second
-        outcome for a position (reprocessing) replaces the first. Without ``haste`` nobody waits for it: it
-        is written with the next commit, at the latest a second later."""
+        outcome for a position (reprocessing) replaces the first. ``kept`` counts the uplinks up to the cursor
+        that are only kept: they end as FILTERED without an outcome each. Without ``haste`` nobody waits for
+        it: it is written with the next commit, at the latest a second later."""
 
     def emit(record):
         """Queue an event as a `model.TelemetryRecord` (its ``seq`` is ignored) for integrations."""

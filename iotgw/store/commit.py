@@ -19,6 +19,8 @@ from iotgw.store.names import Names
 from iotgw.store.positions import Positions
 from iotgw.store.sqlite import Rows, as_array
 
+KEPT = 4
+"""The state, in the tally alone, of uplinks that ended as FILTERED without a row of their own."""
 MARK_MS = 10_000
 """Distance of the journal's time marks."""
 
@@ -157,11 +159,13 @@ class Committer:
         names = self._names
         source = names[settlement.datasource]
         outcomes = settlement.outcomes
-        if settlement.cursor > draft.converted.get(source, self.positions.converted.get(source, -1)):
+        done = draft.converted.get(source, self.positions.converted.get(source, -1))
+        if settlement.cursor > done:
             draft.converted[source] = settlement.cursor
+        draft.tally[source, KEPT] += settlement.kept
         if not outcomes:
             return
-        self._replace(source, outcomes, draft)
+        self._replace(source, outcomes, done, draft)
         origins = self._origins(settlement)
         records = draft.new_records
         extend_outcomes, extend_telemetry = draft.outcomes.extend, draft.telemetry.extend
@@ -206,19 +210,31 @@ class Committer:
         )  # fmt: skip
         draft.new_records.append(msgspec.structs.replace(record, seq=seq))
 
-    def _replace(self, source: int, outcomes: list[Outcome], draft: _Draft) -> None:
-        """Take earlier outcomes of these uplinks out of the tally; new ones, in order, have none."""
+    def _replace(self, source: int, outcomes: list[Outcome], done: int, draft: _Draft) -> None:
+        """Take earlier outcomes of these uplinks out of the tally; new ones, in order, have none. Up to ``done``
+        an uplink without a row was kept."""
         positions = self.positions
         settled = draft.settled.get(source) or positions.settled.get(source, positions.settled_at_start)
         numbers = [outcome.seq for outcome in outcomes]
-        if min(numbers) <= settled:
+        if min(numbers) <= max(settled, done):
             self._flush_outcomes(draft)
+            unknown = sum([number <= done for number in numbers])
             for state, count in self._connection.execute(
                 "SELECT state, count(*) FROM outcome WHERE seq IN (SELECT value FROM json_each(?)) GROUP BY state",
                 (as_array(numbers),),
             ).fetchall():
                 draft.tally[source, state] -= count
+                unknown -= count
+            if unknown > 0:
+                kept = self._kept(source) + draft.tally[source, KEPT]
+                draft.tally[source, KEPT] -= min(unknown, kept)
         draft.settled[source] = max(settled, *numbers)
+
+    def _kept(self, source: int) -> int:
+        row = self._connection.execute(
+            "SELECT count FROM tally WHERE datasource = ? AND state = ?", (source, KEPT)
+        ).fetchone()
+        return int(row[0]) if row else 0
 
     def _flush_outcomes(self, draft: _Draft) -> None:
         """Write the outcomes drafted so far, so that a later one in the same group finds them."""

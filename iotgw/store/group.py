@@ -18,11 +18,13 @@ ROW_BYTES = 100
 
 
 class Settlement(Struct, frozen=True, gc=False):
-    """Outcomes of a datasource's uplinks, and the position up to which it is done with them."""
+    """Outcomes of a datasource's uplinks, and the position up to which it is done with them. ``kept`` of them
+    end there without an outcome."""
 
     datasource: str
     cursor: int
     outcomes: list[Outcome]
+    kept: int = 0
 
 
 class Advance:

@@ -152,9 +152,11 @@ class Journal:
             self.room = False
         return seq
 
-    def settle(self, datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True) -> None:
+    def settle(
+        self, datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0
+    ) -> None:
         """See `IJournal.settle`."""
-        self._pending.settle(Settlement(datasource, cursor, outcomes), haste)
+        self._pending.settle(Settlement(datasource, cursor, outcomes, kept), haste)
         if haste:
             self._wake()
 

@@ -25,6 +25,7 @@ from iotgw.model import (
     TelemetryRecord,
     Uplink,
 )
+from iotgw.store.commit import KEPT
 from iotgw.store.names import Names
 from iotgw.store.sqlite import as_array, connect_reader
 
@@ -87,9 +88,15 @@ _READ_PARKED = f"""
 SELECT json_group_array(json_array(state, attempts, next_try_ms, error, json_array({_RECORD}))) FROM (
     SELECT * FROM parked WHERE integration = ? AND {{condition}} LIMIT ?)
 """
+_KEPT_TO = f"""(SELECT cursor FROM conversion JOIN tally USING (datasource)
+    WHERE conversion.datasource = uplink.datasource AND tally.state = {KEPT})"""
+"""Up to where uplinks without an outcome were kept, in datasources that keep some."""
+_WAS_KEPT = f"""uplink.datasource IN (SELECT datasource FROM tally WHERE state = {KEPT})
+    AND uplink.seq <= {_KEPT_TO} AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.seq = uplink.seq)"""
 _READ_MESSAGES = f"""
 SELECT json_group_array(json_array(
-    {_UPLINK.replace("seq", "uplink.seq")}, state, converter, cast(error AS text),
+    {_UPLINK.replace("seq", "uplink.seq").replace("datasource", "uplink.datasource")},
+    coalesce(outcome.state, CASE WHEN uplink.seq <= {_KEPT_TO} THEN 2 END), converter, cast(error AS text),
     (SELECT json_group_array(json_array({_RECORD})) FROM (
         SELECT * FROM telemetry WHERE uplink <> 0 AND uplink = found.value AND seq >= coalesce(outcome.telemetry, 0)
         ORDER BY seq))
@@ -148,37 +155,50 @@ class Reader:
         device: str | None,
     ) -> list[Message]:
         """The newest messages before a position that fulfil all conditions."""
-        origin, conditions = "uplink u", ["u.tenant = ?", "u.seq < ?"]
+        origin, conditions = "uplink", ["uplink.tenant = ?", "uplink.seq < ?"]
         values: list[int | str] = [self._number(tenant), before]
-        order = "u.seq"
+        order = "uplink.seq"
+        kept: list[int] = []
+        if datasource is not None:
+            conditions.append("uplink.datasource = ?")
+            values.append(self._number(datasource))
         if device is not None:
             # CROSS JOIN keeps the order of the tables: along the covering index, newest first.
-            origin = "telemetry t CROSS JOIN uplink u ON u.seq = t.uplink"
+            origin = "telemetry t CROSS JOIN uplink ON uplink.seq = t.uplink"
             conditions += ["t.uplink <> 0", "t.uplink < ?", "t.device_name = ?"]
             values += [before, device]
             order = "t.uplink"
         if state is State.RECEIVED:
-            origin += " LEFT JOIN outcome o ON o.seq = u.seq"
-            conditions += ["o.seq IS NULL", "u.seq > (SELECT coalesce(min(cursor), 0) FROM conversion)"]
+            origin += " LEFT JOIN outcome o ON o.seq = uplink.seq"
+            conditions += [
+                "o.seq IS NULL",
+                "uplink.seq > (SELECT coalesce(min(cursor), 0) FROM conversion)",
+                f"uplink.seq > coalesce({_KEPT_TO}, 0)",
+            ]
         elif state is not None and state is not State.CONVERTED and device is None:
-            origin = "outcome o CROSS JOIN uplink u ON u.seq = o.seq"
+            if state is State.FILTERED:
+                kept = self._positions("uplink", [*conditions, _WAS_KEPT], order, values, limit)
+            origin = "outcome o CROSS JOIN uplink ON uplink.seq = o.seq"
             conditions += ["o.state <> 1", "o.state = ?", "o.seq < ?"]
             values += [int(state), before]
             order = "o.seq"
         elif state is not None:
-            origin += " JOIN outcome o ON o.seq = u.seq"
+            origin += " JOIN outcome o ON o.seq = uplink.seq"
             conditions.append("o.state = ?")
             values.append(int(state))
-        if datasource is not None:
-            conditions.append("u.datasource = ?")
-            values.append(self._number(datasource))
+        found = self._positions(origin, conditions, order, values, limit)
+        return self.messages(sorted({*found, *kept}, reverse=True)[:limit])
+
+    def _positions(
+        self, origin: str, conditions: list[str], order: str, values: list[int | str], limit: int
+    ) -> list[int]:
         found = self._one(
             f"SELECT json_group_array(seq) FROM (SELECT DISTINCT {order} AS seq FROM {origin} "
             f"WHERE {' AND '.join(conditions)} ORDER BY {order} DESC LIMIT ?)",
             *values,
             limit,
         )
-        return self.messages(msgspec.json.decode(found, type=list[int]))
+        return msgspec.json.decode(found, type=list[int])
 
     def time_to_seq(self, ts_ms: int, head: int) -> int:
         """Position of the first telemetry record received at or after a time; after the last if none was."""
@@ -197,9 +217,11 @@ class Reader:
         totals = dict.fromkeys(State, 0)
         datasources: dict[str, dict[str, int]] = {}
         for source, state, count in one("SELECT datasource, state, count FROM tally").fetchall():
-            totals[State(state)] += count
+            kind = State.FILTERED if state == KEPT else State(state)
+            totals[kind] += count
             counts = datasources.setdefault(self._names.texts[source], {})
-            counts[State(state).name.lower()] = count
+            name = kind.name.lower()
+            counts[name] = counts.get(name, 0) + count
         streams = {table: self._stream(table) for table in ("uplink", "telemetry")}
         done = totals[State.CONVERTED] + totals[State.FILTERED] + totals[State.FAILED]
         (pages,), (free,), (size,) = (

@@ -196,6 +196,23 @@ def test_messages_are_filtered(world):
     assert [m.seq for m in world.wait(world.journal.messages("acme", 0, 9))] == [other]
 
 
+def test_uplinks_that_are_only_kept_are_filtered_messages(world):
+    a, b, c = world.store(b"a", b"b", b"c")
+    world.journal.settle("ds1", b, [], kept=2)
+    world.store(b"d", datasource="ds2")
+    assert [message.state for message in world.wait(world.journal.messages("default", 0, 9, "ds1"))] == [
+        State.RECEIVED,
+        State.FILTERED,
+        State.FILTERED,
+    ]
+    assert listed(world, state=State.FILTERED) == [b, a]
+    assert listed(world, state=State.RECEIVED, datasource="ds1") == [c]
+    world.settle([Outcome(a, State.FAILED, "c/1")])
+    assert listed(world, state=State.FILTERED) == [b]
+    stats = world.wait(world.journal.stats())
+    assert stats["datasources"]["ds1"] == {"received": 3, "filtered": 1, "failed": 1}
+
+
 def test_stats_keep_the_identity(world):
     a, b, c, d = world.store(b"a", b"b", b"c", b"d")
     world.convert(a)

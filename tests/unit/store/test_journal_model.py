@@ -21,6 +21,7 @@ class JournalModel(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         self.uplinks = {}  # position → (datasource, payload)
         self.outcomes = {}  # position → the last outcome
+        self.kept = set()
         self.cursors = {}
         self.records = {}  # position → record
         self.parked = {}
@@ -39,11 +40,32 @@ class JournalModel(RuleBasedStateMachine):
     @rule(datasource=DATASOURCES, count=st.integers(1, 9), data=st.data())
     def convert(self, datasource, count, data):
         """The next ones of a datasource, in order."""
-        cursor = self.cursors.get(datasource, 0)
-        todo = sorted(s for s, (of, _) in self.uplinks.items() if of == datasource and s > cursor)[:count]
+        todo = self.next(datasource, count)
         if todo:
             self.settle(datasource, todo, data)
             self.cursors[datasource] = todo[-1]
+
+    def next(self, datasource, count):
+        cursor = self.cursors.get(datasource, 0)
+        return sorted(s for s, (of, _) in self.uplinks.items() if of == datasource and s > cursor)[:count]
+
+    @rule(datasource=DATASOURCES, count=st.integers(1, 9))
+    def keep(self, datasource, count):
+        """The next ones of a datasource without a converter."""
+        todo = self.next(datasource, count)
+        if todo:
+            self.world.journal.settle(datasource, todo[-1], [], haste=False, kept=len(todo))
+            self.store(datasource, [b"it is written with the next commit"])
+            self.cursors[datasource] = todo[-1]
+            self.kept.update(todo)
+
+    @rule(data=st.data())
+    def convert_kept(self, data):
+        """They have a converter now, and are converted again."""
+        if self.kept:
+            seq = data.draw(st.sampled_from(sorted(self.kept)))
+            self.kept.remove(seq)
+            self.settle(self.uplinks[seq][0], [seq], data)
 
     @rule(data=st.data())
     def convert_again(self, data):
@@ -99,13 +121,20 @@ class JournalModel(RuleBasedStateMachine):
         assert {item.record.seq: item for item in parked} == self.parked
         for message in wait(journal.messages("default", 0, 10_000)):
             outcome, records = self.outcomes.get(message.seq, (None, []))
-            assert message.state == (outcome.state if outcome else State.RECEIVED)
+            assert message.state == (outcome.state if outcome else self.unconverted(message.seq))
             assert message.error == (outcome.error if outcome else None)
             assert list(message.records) == records
         stats = wait(journal.stats())
         states = [outcome.state for outcome, _ in self.outcomes.values()]
         assert stats["received"] == len(self.uplinks)
+        states += [State.FILTERED for _ in self.kept]
         assert [stats[s.name.lower()] for s in State][1:] == [states.count(s) for s in State][1:]
+        filtered = [seq for seq, (outcome, _) in self.outcomes.items() if outcome.state is State.FILTERED]
+        found = wait(journal.messages("default", 0, 10_000, state=State.FILTERED))
+        assert [message.seq for message in found] == sorted({*filtered, *self.kept}, reverse=True)
+
+    def unconverted(self, seq):
+        return State.FILTERED if seq in self.kept else State.RECEIVED
 
     def teardown(self):
         if hasattr(self, "world"):
