@@ -14,7 +14,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import DatagramProtocol, Protocol
 from twisted.python.failure import Failure
 
-from iotgw.simulate.coap import CoapSensor
+from iotgw.simulate.coap import CoapSensor, DraginoCoapNode, LobaroCoapGateway
 from iotgw.simulate.coaps import CoapsSensor, Key
 from iotgw.simulate.device import Device
 from iotgw.simulate.dragino import DraginoNode
@@ -49,6 +49,12 @@ KINDS = {
     ),
     "dragino": Kind(DraginoNode, 5600, about="Dragino NDDS75 distance sensors over TCP"),
     "dragino-udp": Kind(DraginoNode, 5600, is_udp=True, about="the same over UDP"),
+    "dragino-coap": Kind(
+        DraginoCoapNode, 5683, True, True, "the same over CoAP, to a dragino-coap datasource", has_path=True
+    ),
+    "lobaro-coap": Kind(
+        LobaroCoapGateway, 5683, True, True, "Lobaro wMBus gateways over CoAP", has_path=True
+    ),
     "lobaro-udp": Kind(LobaroGateway, 1064, is_udp=True, about="Lobaro wMBus gateways over legacy UDP"),
     "tcp": Kind(
         JsonSensor, 10560, about="JSON documents over TCP, for the handlers TEXT (maxFrameLength) and JSON"

@@ -125,6 +125,9 @@ async def test_nobody_listens():
     assert (summary.failed, summary.sent) == (2, 0) and "refused" in summary.last_error
 
 
+VENDORS_OVER_COAP = {"dragino-coap": "dragino/ndds75", "lobaro-coap": "lobaro/wmbus"}
+
+
 def test_simulated_devices_over_http_and_coap_and_by_way_of_a_broker(gateway, mosquitto):
     """From the command line, as a user runs it."""
     gateway.create("datasources", name="http", type="http", routingKey="h1", converter="json")
@@ -137,7 +140,13 @@ def test_simulated_devices_over_http_and_coap_and_by_way_of_a_broker(gateway, mo
         configuration={"host": "127.0.0.1", "port": mosquitto.port, "topics": ["devices/+/up"]},
     )  # fmt: skip
     wait_until(lambda: gateway.api("GET", "/datasources/mqtt").json["status"]["state"] == "connected")
+    for name, converter in VENDORS_OVER_COAP.items():
+        gateway.create(
+            "datasources", name=name, type=name, converter=converter,
+            configuration={"port": gateway.coap_port, "interface": "127.0.0.1", "path": name},
+        )  # fmt: skip
     for kind, port, path in (
+        *((name, gateway.coap_port, f"/{name}/up") for name in VENDORS_OVER_COAP),
         ("http", gateway.port, "/i/h1"),
         ("coap", gateway.coap_port, "/i/c1"),
         ("mqtt", mosquitto.port, ""),

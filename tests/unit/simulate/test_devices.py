@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iotgw.simulate.coap import CoapSensor, DraginoCoapNode, LobaroCoapGateway
 from iotgw.simulate.coaps import CoapsSensor, Key
 from iotgw.simulate.device import imei
 from iotgw.simulate.dragino import DraginoNode
 from iotgw.simulate.lobaro import LobaroGateway
 from iotgw.simulate.tekelek import TekelekSensor
 from iotgw.wire import dragino, lobaro, tekelek
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.message import decode, encode, options
 from iotgw.wire.framing import Frame
 
 NOW = 1_795_262_400_000
@@ -100,3 +103,40 @@ def test_no_bytes_make_a_simulated_coaps_device_raise(datagrams):
     sensor.uplink(NOW)
     for datagram in datagrams:
         assert not sensor.received(datagram, NOW).is_answer
+
+
+def reply(request, kind=n.ACK, code=n.CHANGED, payload=b""):
+    asked = decode(request)
+    return encode(kind, code, asked.mid, asked.token, options(), payload)
+
+
+def test_a_simulated_node_takes_its_interval_as_hexadecimal_text_within_the_acknowledgement():
+    node = DraginoCoapNode(random.Random(1))
+    request = node.uplink(NOW)
+    facts = dragino.metadata(dragino.parse(decode(request).payload))
+    assert (facts["encoding"], facts["imei"]) == ("asciihex", node.identity)
+    reaction = node.received(reply(request, payload=b"01000384"), NOW)
+    assert (reaction.is_done, reaction.is_answer, reaction.downlinks) == (True, True, 1)
+    assert node.received(reply(request, payload=b"no hex"), NOW).downlinks == 1
+
+
+def test_a_simulated_lobaro_device_posts_its_envelope():
+    device = LobaroCoapGateway(random.Random(1))
+    assert lobaro.parse(decode(device.uplink(NOW)).payload).identity == device.identity
+
+
+def test_a_request_is_a_downlink_and_the_response_is_still_awaited():
+    sensor = CoapSensor(random.Random(1))
+    request = sensor.uplink(NOW)
+    reaction = sensor.received(reply(request, n.CON, n.POST, b"{}"), NOW)
+    assert (decode(reaction.send).code, reaction.downlinks, reaction.is_done) == (n.CHANGED, 1, False)
+    assert not sensor.received(reply(request, code=0), NOW).is_done
+    separate = sensor.received(reply(request, n.CON), NOW)
+    assert separate.is_answer and decode(separate.send).type == n.ACK
+
+
+@given(st.sampled_from([CoapSensor, DraginoCoapNode, LobaroCoapGateway]), st.binary(max_size=60))
+def test_no_bytes_make_a_simulated_coap_device_raise(make, data):
+    device = make(random.Random(1))
+    device.uplink(NOW)
+    device.received(data, NOW)
