@@ -17,8 +17,8 @@ from iotgw.extension import IntegrationContext, Types, convert
 from iotgw.integrations.outbox import Outbox
 from iotgw.integrations.route import route
 from iotgw.integrations.standing import deliveries
+from iotgw.integrations.trial import sample, try_out
 from iotgw.integrations.upkeep import Upkeep
-from iotgw.integrations.verdict import Delivered, Verdict
 from iotgw.interfaces import IDelivery
 from iotgw.model import (
     Counters,
@@ -87,7 +87,7 @@ class DeliveryService:
         self._kept: dict[str, tuple[int, Counters]] = {}
         self._loop = LoopingCall(self._tick)
         self._loop.clock = reactor
-        self._test = 0
+        self._trials = 0
 
     # --- life
 
@@ -389,35 +389,7 @@ class DeliveryService:
     def test(self, id_: str, record: TelemetryRecord | None = None) -> Deferred[dict[str, Any]]:
         """Send one message now, outside of all accounts: ``{"ok", "detail"}``."""
         entry = self.entry(id_)
-        self._test -= 1
+        self._trials += 1
         if record is None:
-            record = _sample(entry.tenant, int(self._reactor.seconds() * 1000))
-        done: Deferred[dict[str, Any]] = Deferred()
-
-        def settle(seqs: Sequence[int], verdict: Verdict) -> None:
-            if not done.called:
-                good = isinstance(verdict, Delivered)
-                done.callback(
-                    {
-                        "ok": good,
-                        "detail": verdict.response if isinstance(verdict, Delivered) else verdict.reason,
-                    }
-                )
-
-        entry.target.send([_numbered(record, self._test)], settle)
-        return done
-
-
-def _sample(tenant: str, now_ms: int) -> TelemetryRecord:
-    body = (
-        b'{"deviceName":"iotgw-test","deviceType":"default","attributes":{"test":true},'
-        b'"telemetry":[{"ts":%d,"values":{"temperature":25.7,"humidity":69}}]}' % now_ms
-    )
-    return TelemetryRecord(0, 0, tenant, "", now_ms, "iotgw-test", "default", body)
-
-
-def _numbered(record: TelemetryRecord, seq: int) -> TelemetryRecord:
-    return TelemetryRecord(
-        seq, record.uplink, record.tenant, record.datasource, record.received_ms,
-        record.device_name, record.device_type, record.body, record.kind,
-    )  # fmt: skip
+            record = sample(entry.tenant, int(self._reactor.seconds() * 1000))
+        return try_out(entry.target, record, -self._trials)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from iotgw.integrations.accounts import DELIVERED, Accounts
+from iotgw.integrations.accounts import Accounts
 from iotgw.integrations.backlog import Backlog, Match
 from iotgw.integrations.breaker import Backoff, Breaker
 from iotgw.integrations.lines import Lines
@@ -22,8 +22,8 @@ from iotgw.integrations.parking import Parking
 from iotgw.integrations.rate import Rate
 from iotgw.integrations.redrive import Redrive
 from iotgw.integrations.scheduler import Scheduler, by_device, by_itself
-from iotgw.integrations.setbacks import Setbacks
-from iotgw.integrations.verdict import Apart, Delivered, Rejected, Retry, Unavailable, Verdict
+from iotgw.integrations.settlement import Settlement
+from iotgw.integrations.verdict import Delivered, Verdict
 from iotgw.model import Counters, IntegrationSpec, Progress, TelemetryRecord
 
 SLICE = 512
@@ -64,7 +64,7 @@ class Outbox:
         self.spec = spec
         self._journal = journal
         self._reactor = reactor
-        self._tell = tell
+        self.tell = tell
         self.accounts = Accounts(counters, cursor)
         self.last = Last()
         self.paused = counters.paused
@@ -72,14 +72,14 @@ class Outbox:
         self.trace: Any = None
         """An `iotgw.trace.Trace`, or None."""
         self._held = 0
-        self._backoff = Backoff(spec.retry)
-        self.breaker = Breaker(self._backoff)
+        self.backoff = Backoff(spec.retry)
+        self.breaker = Breaker(self.backoff)
         self._rate = Rate(spec.queue.rate)
         self.lines = Lines()
         self.open: dict[int, TelemetryRecord] = {}
         """Taken and neither settled nor parked, in stream order: its first is the low-water mark."""
-        self._flying: dict[int, TelemetryRecord] = {}
-        self._setbacks = Setbacks()
+        self.flying: dict[int, TelemetryRecord] = {}
+        """Of those, what the target has and didn't answer yet."""
         self._target: Any = None
         self._generation = 0
         self._settle_now = self._settler()
@@ -90,12 +90,13 @@ class Outbox:
         self._quiet: list[Deferred[None]] = []
         self.backlog = Backlog(journal, self.accounts, cursor, match, self.pump)
         ordered = spec.order == "device"
-        self._key_of = key_of = by_device if ordered else by_itself
+        self.key_of = key_of = by_device if ordered else by_itself
         self.parking = Parking(id_, journal, self.accounts, key_of, self.now_ms, self.pump)
         self.redrive = Redrive(id_, journal, self.parking, self.accounts, self.pump)
+        self._settlement = Settlement(self)
         self.scheduler = Scheduler(
             ordered, self.lines, self.backlog, self.parking, self.redrive, self.accounts, self.open,
-            self._flying, self._end_parked,
+            self.flying, self._settlement.end_parked,
         )  # fmt: skip
 
     # --- life
@@ -113,8 +114,8 @@ class Outbox:
     def configure(self, spec: IntegrationSpec) -> None:
         """Work by these settings from now on; the order stays."""
         self.spec = spec
-        self._backoff = Backoff(spec.retry)
-        self.breaker = Breaker(self._backoff)
+        self.backoff = Backoff(spec.retry)
+        self.breaker = Breaker(self.backoff)
         self._rate = Rate(spec.queue.rate)
 
     def use(self, target: Any) -> None:
@@ -129,7 +130,7 @@ class Outbox:
         """Send nothing more to the target; what is in flight there comes again. Returns the target."""
         target, self._target = self._target, None
         self._generation += 1
-        self._return(list(self._flying))
+        self._settlement.put_back(list(self.flying))
         for seq in list(self.parking.flying):
             self.parking.back(seq)
         self.redrive.back()
@@ -183,6 +184,11 @@ class Outbox:
         return next(iter(self.open)) - 1 if self.open else self.backlog.taken
 
     @property
+    def now(self) -> float:
+        """The reactor's seconds."""
+        return float(self._reactor.seconds())
+
+    @property
     def counters(self) -> Counters:
         """The accounts as of the cursor, to keep."""
         return self.accounts.snapshot(self.cursor, self.paused)
@@ -190,11 +196,11 @@ class Outbox:
     @property
     def inflight(self) -> int:
         """Records that the target has and didn't answer yet."""
-        return len(self._flying) + len(self.parking.flying)
+        return len(self.flying) + len(self.parking.flying)
 
     def has_in_flight(self, seq: int) -> bool:
         """Whether a record is in flight."""
-        return seq in self._flying or seq in self.parking.flying
+        return seq in self.flying or seq in self.parking.flying
 
     @property
     def oldest_ms(self) -> int | None:
@@ -273,137 +279,13 @@ class Outbox:
 
     def _settle(self, seqs: Sequence[int], verdict: Verdict) -> None:
         if self.trace is not None and self.trace.on:
-            sent = [self._flying[seq] for seq in seqs if seq in self._flying]
+            sent = [self.flying[seq] for seq in seqs if seq in self.flying]
             reason = "" if isinstance(verdict, Delivered) else f": {verdict.reason}"
             self.trace.delivered(sent, self.spec.name, f"{type(verdict).__name__.lower()}{reason}")
-        if isinstance(verdict, Delivered):
-            self._delivered(seqs, verdict)
-        elif isinstance(verdict, Unavailable):
-            self._unavailable(seqs, verdict)
-        else:
-            self._close_breaker()
-            self._note(verdict.reason)
-            if isinstance(verdict, Apart):
-                self.lines.single.update(dict.fromkeys(seqs, False))
-                self._return([seq for seq in seqs if seq in self._flying])
-            else:
-                for seq in seqs:
-                    self._failed(seq, verdict)
+        self._settlement.settle(seqs, verdict)
         self.dirty()
         self._tell_quiet()
         self.pump()
-
-    def _delivered(self, seqs: Sequence[int], verdict: Delivered) -> None:
-        self._close_breaker()
-        flying, open_, accounts, lines = self._flying, self.open, self.accounts, self.lines
-        key_of = self._key_of
-        for seq in seqs:
-            record = flying.pop(seq, None)
-            if record is None:
-                self._delivered_again(seq)
-                continue
-            del open_[seq]
-            accounts.settle(seq, DELIVERED, len(record.body))
-            lines.done(key_of(record))
-        self._setbacks.forget(seqs)
-        if lines.single:
-            for seq in seqs:
-                lines.single.pop(seq, None)
-        self.last.delivered_ms = self.now_ms()
-        if verdict.response:
-            self.last.response = verdict.response
-
-    def _delivered_again(self, seq: int) -> None:
-        line = self.parking.flying.get(seq)
-        if line is not None:
-            self._end_parked(line.rows[0].record, DELIVERED)
-        elif seq in self.redrive.flying:
-            self.redrive.delivered(seq)
-
-    def _end_parked(self, record: TelemetryRecord, outcome: str) -> None:
-        self.accounts.settle(record.seq, outcome, len(record.body))
-        self._setbacks.forget([record.seq])
-        self.parking.release(record.seq)
-
-    def _failed(self, seq: int, verdict: Retry | Rejected) -> None:
-        """A record failed for its own reason."""
-        if seq in self.redrive.flying:
-            self.redrive.failed(seq, verdict.reason)
-            return
-        line = self.parking.flying.get(seq)
-        record = self._flying.pop(seq, None) if line is None else line.rows[0].record
-        if record is None:
-            return
-        self._setbacks.forget([seq])
-        attempts = 1 + (line.attempts if line is not None else 0)
-        dead = isinstance(verdict, Rejected) or attempts >= self.spec.retry.max_attempts
-        if dead:
-            self.accounts.bury(len(record.body))
-        else:
-            after = verdict.after if isinstance(verdict, Retry) else None
-            next_try_ms = self.now_ms() + 1 + int(1000 * self._backoff.wait(attempts - 1, after))
-        if line is not None:
-            if dead:
-                self.parking.give_up(seq, verdict.reason)
-            else:
-                self.parking.retry(seq, verdict.reason, next_try_ms)
-            return
-        key = self._key_of(record)
-        del self.open[seq]
-        self.lines.single.pop(seq, None)
-        if dead:
-            self.parking.bury(record, attempts, verdict.reason)
-        elif key in self.parking.lines:  # an earlier one of the same batch is parked already
-            self.parking.park_behind(self.parking.lines[key], record)
-        else:
-            self.parking.park(record, attempts, verdict.reason, next_try_ms)
-            parked = self.parking.lines[key]
-            for later in self.lines.empty(key):
-                del self.open[later.seq]
-                self.parking.park_behind(parked, later)
-        self.lines.done(key)
-
-    def _unavailable(self, seqs: Sequence[int], verdict: Unavailable) -> None:
-        """The target is down. Nobody's fault; but see `Setbacks`."""
-        self._note(verdict.reason)
-        if self.breaker.failed(self._reactor.seconds(), verdict.after):
-            self._tell("delivery.unavailable", f"the target is down: {verdict.reason}", "warning")
-        guilty = [seq for seq in seqs if self._set_back(seq)]
-        for seq in guilty:
-            self._failed(seq, Retry(verdict.reason, verdict.after))
-        self._return([seq for seq in seqs if seq in self._flying])
-        for seq in seqs:
-            if seq in self.parking.flying:
-                self.parking.back(seq)
-                self.scheduler.parked_rest = True
-            elif seq in self.redrive.flying:
-                self.redrive.back(seq)
-                self.scheduler.parked_rest = True
-
-    def _set_back(self, seq: int) -> bool:
-        """Note that a record found the target down; True when it alone must be the reason."""
-        if not self._setbacks.note(seq, self.accounts.delivered) or seq in self.redrive.flying:
-            return False
-        if seq in self.parking.flying or self.lines.single.get(seq):
-            return True
-        self.lines.single[seq] = True  # a suspect: alone next time
-        return False
-
-    def _return(self, seqs: Sequence[int]) -> None:
-        """Records come back from their flight, to be sent again."""
-        for seq in seqs:
-            record = self._flying.pop(seq)
-            self.lines.back(self._key_of(record), record)
-
-    def _close_breaker(self) -> None:
-        if self.breaker.state != "closed" or self.breaker.shaken:
-            self.scheduler.parked_rest = False
-            if self.breaker.succeeded():
-                self._tell("delivery.available", "the target is back", "info")
-
-    def _note(self, reason: str) -> None:
-        self.last.error = reason
-        self.last.error_ms = self.now_ms()
 
     # --- times
 
