@@ -30,6 +30,7 @@ from iotgw.converters.state import RegistryStates
 from iotgw.datasources.coap import CoapType
 from iotgw.datasources.coap_vendor import DraginoCoapType, LobaroCoapType
 from iotgw.datasources.dragino import DraginoType, DraginoUdpType
+from iotgw.datasources.dragino_mqtt import DraginoMqttType
 from iotgw.datasources.lobaro import LobaroUdpType
 from iotgw.datasources.mqtt import MqttType as MqttDatasourceType
 from iotgw.datasources.rest import HttpType as HttpDatasourceType
@@ -60,7 +61,7 @@ from iotgw.store.trim import Limits
 from iotgw.versions import ConverterVersions
 
 DATASOURCES = (
-    TekelekType, DraginoType, DraginoUdpType, LobaroUdpType, TcpType, UdpType, MqttDatasourceType,
+    TekelekType, DraginoType, DraginoUdpType, LobaroUdpType, TcpType, UdpType, MqttDatasourceType, DraginoMqttType,
 )  # fmt: skip
 """Besides the CoAP types, which share their ports, and HTTP, which shares the API's listener."""
 INTEGRATIONS = (HttpType, MqttType, SftpType, ThingsBoardType)

@@ -101,6 +101,10 @@ class MqttType:
         """See `IDatasourceType.build`."""
         port = settings.port or (8883 if settings.tls else 1883)
         endpoint = client_endpoint(context.reactor, settings.host, port, settings.tls, CONNECT_TIMEOUT)
+        return self.make(settings, context, endpoint)
+
+    def make(self, settings: Any, context: DatasourceContext, endpoint: Any) -> MqttDatasource:
+        """A datasource of this type, which will connect to ``endpoint``."""
         return MqttDatasource(settings, context, endpoint)
 
 
