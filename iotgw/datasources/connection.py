@@ -22,6 +22,9 @@ from zope.interface import implementer
 from iotgw.model import Answer, Metadata, Status
 from iotgw.wire import proxy
 
+LOOK, LOOKS = 0.1, 100
+"""Seconds between two looks whether a peer has everything, and how many of them: NB-IoT takes seconds."""
+
 
 class Session(Protocol):
     """One connection's protocol. Its methods may call the `Connection` that it was made with."""
@@ -64,7 +67,8 @@ class Connection(TwistedProtocol):
         self._is_half_closed = False
         self.is_open = False
         self.is_heard = True
-        """False when we closed before the peer's TCP had acknowledged everything."""
+        """False when we close before the peer's TCP has acknowledged everything."""
+        self._hearing: Any = None
 
     # --- Twisted ---
 
@@ -99,6 +103,8 @@ class Connection(TwistedProtocol):
         was_open, self.is_open = self.is_open, False
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
+        if self._hearing is not None:
+            self._hearing.cancel()
         self._listener.gone(self)
         if self.session is not None:
             if was_open and not self._is_half_closed:
@@ -192,11 +198,19 @@ class Connection(TwistedProtocol):
         """Close when everything is written; a peer that doesn't let us is cut off after the idle time."""
         if self.is_open:
             self.is_open = False
-            self.is_heard = self._is_half_closed or unacknowledged(self.transport) == 0
-            self.transport.loseConnection()  # type: ignore[union-attr]
             if self._timer.active():
                 self._timer.cancel()
             self._timer = self.clock.callLater(self._listener.settings.idle_timeout, self.abort)
+            self._hear(0)
+
+    def _hear(self, looks: int) -> None:
+        """Close as soon as the peer's TCP has everything, for then we know; or after a while."""
+        self._hearing = None
+        self.is_heard = unacknowledged(self.transport) == 0
+        if self.is_heard or looks == LOOKS:
+            self.transport.loseConnection()  # type: ignore[union-attr]
+        else:
+            self._hearing = self.clock.callLater(LOOK, self._hear, looks + 1)
 
     def abort(self) -> None:
         """Close at once."""

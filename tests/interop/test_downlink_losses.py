@@ -19,7 +19,7 @@ class Lossy:
     def __init__(self, port, loss, seed):
         self._target = ("127.0.0.1", port)
         self._dice = random.Random(seed)
-        self._loss = loss
+        self.loss = loss
         self.dropped = 0
         self.port = free_udp_port()
         self._stop = threading.Event()
@@ -45,7 +45,7 @@ class Lossy:
                     data, address = line.recvfrom(4096)
                 except OSError:
                     continue
-                if self._dice.random() < self._loss:
+                if self._dice.random() < self.loss:
                     self.dropped += 1
                 elif line is self._front:
                     if address not in backs:
@@ -106,8 +106,10 @@ class Device:
     """A device that follows RFC 7252: it repeats its uplink until it is answered, acknowledges what it is
     sent, and takes a message that it knows by its Message ID only once."""
 
-    def __init__(self, port):
-        self._line = line_to(port)
+    path, document = "/i/key", staticmethod(lambda number: UPLINK)
+
+    def __init__(self, port, line=None):
+        self._line = line or line_to(port)
         self._number = 0
         self._known = set()
         self.got = []
@@ -116,7 +118,7 @@ class Device:
         """One message, answered in the end."""
         self._number += 1
         token = self._number.to_bytes(2, "big")
-        request = con_post(self._number, token, "/i/key", UPLINK)
+        request = con_post(self._number, token, self.path, self.document(self._number))
         for _ in range(100):
             self._line.send(request)
             if self.listen(token):

@@ -25,7 +25,7 @@ def coap_client(url, payload=None, method="post", options=(), seconds=10, varian
 def con_post(mid, token, path, payload, query=""):
     """A confirmable POST (RFC 7252 §3) to a path whose segments are shorter than 13 bytes, as is the query."""
     options, previous = b"", 0
-    for segment in path.strip("/").split("/"):
+    for segment in filter(None, path.split("/")):
         options += bytes([(11 - previous) << 4 | len(segment)]) + segment.encode()
         previous = 11
     if query:

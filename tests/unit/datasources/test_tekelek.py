@@ -232,8 +232,12 @@ def test_what_the_device_s_tcp_did_not_acknowledge_is_only_sent(monkeypatch, res
     device = field.connect()
     device.send(LOGGER)
     field.clock.advance(2)
+    assert device.is_closed == (not rest)
+    field.clock.pump([connection.LOOK] * connection.LOOKS)
+    assert device.is_closed
     device.hang_up()
     assert [state for _, state in field.intake.outcomes] == outcomes
+    assert field.clock.getDelayedCalls() == []
 
 
 def test_a_device_that_has_said_everything_still_gets_its_commands():
