@@ -3,6 +3,7 @@ all bodies together, and the connections."""
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from typing import Any
 
@@ -11,6 +12,7 @@ from twisted.web.server import Request, Site
 
 from iotgw.api.problems import Problem
 
+_ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 _DRAIN = 16 << 20
 """How many bytes beyond the cap are read and dropped, so that a client reads its 413 instead of a reset."""
 
@@ -67,8 +69,14 @@ class ApiRequest(Request):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Take the whole request. Forms are not parsed, and no upload is mistaken for one: twisted looks for
-        fields only when the body's position says that it isn't empty."""
+        fields only when the body's position says that it isn't empty.
+
+        The target may be a whole URL, as through a proxy and from some modems (RFC 9112 §3.2.2).
+        """
         self.content.seek(0)
+        if absolute := _ABSOLUTE.match(path):
+            path = path[absolute.end() :]
+            path = path if path.startswith(b"/") else b"/" + path
         super().requestReceived(command, path, version)
 
     def process(self) -> None:

@@ -1,6 +1,8 @@
 """HTTP devices against a running gateway."""
 
 import base64
+import contextlib
+import http.client
 import ssl
 import urllib.request
 
@@ -30,6 +32,18 @@ def test_an_upload_is_answered_204_and_keeps_its_headers_as_metadata(gateway):
     assert metadata["query"] == {"q": "1"}
     assert "Header:Authorization" not in metadata
     assert answer.headers["X-Message-Id"] == message["id"]
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [("http://gateway.example/i/http", 204), ("HTTP://[::1]:8080/i/http?q=1", 204), ("http://x", 404)],
+)
+def test_a_target_may_be_a_whole_url(gateway, target, status):
+    datasource(gateway)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+    with contextlib.closing(connection):
+        connection.request("POST", target, b'{"deviceName": "d", "t": 1}')
+        assert connection.getresponse().status == status
 
 
 def test_an_unknown_routing_key_is_404_and_a_wrong_method_405(gateway):
