@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,31 @@ def test_a_flag_is_one_of_two():
 def test_small_counts_are_likelier_than_large_ones():
     openings = count("openings", 3)
     assert openings.surprise(3) < openings.surprise(3000) < openings.surprise(0xFFFFFF)
+
+
+# --- how often it is right ------------------------------------------------------------------------
+
+WALKS = {
+    "NLMS01": ((0, 1000, 20), (-100, 400, 5)),
+    "NSPH01": ((400, 850, 3), (-50, 350, 5)),
+    "NMDS200": ((900, 8000, 15), (2000, 15000, 15)),
+}
+
+
+def plausible(name: str, rng: random.Random) -> DraginoFrame:
+    """A frame with eight records of values that wander."""
+    values = [rng.randint(low, high) for low, high, _ in WALKS[name]]
+    rows = []
+    for _ in range(9):
+        steps = zip(values, WALKS[name], strict=True)
+        values = [min(high, max(low, value + rng.randint(-by, by))) for value, (low, high, by) in steps]
+        rows.append([f"{value if value >= 0 else 0xF000 - value:04x}" for value in values])
+    history = [row[::-1] if name == "NLMS01" else row for row in rows[1:]]
+    return frame("0100" + "".join(rows[0]), *("".join(row) for row in history))
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_with_history_the_model_is_nearly_always_found(name):
+    rng = random.Random(7)
+    found = [model(plausible(name, rng)) for _ in range(200)]
+    assert found.count(name) >= 190
