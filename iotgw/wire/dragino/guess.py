@@ -17,7 +17,7 @@ from iotgw.wire.dragino.quantity import Quantity
 
 TIE = 3.0
 """Bits that decide nothing: within them, the order of `MODELS` does."""
-RESOLVE = 24.0
+RESOLVE = 8.0
 """Bits by which another model must be ahead to replace the one that a device was taken for."""
 CERTAIN = 96.0
 """The most that is held against a model, so that a device's new firmware is believed after a few frames."""

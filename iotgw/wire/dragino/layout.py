@@ -40,7 +40,7 @@ class Layout(Struct, frozen=True):
     """What follows the signal byte: ``first``, a timestamp, a position if there is ``gps``, and any number
     of history records, each a ``record`` and a timestamp. No ``record`` is no history, no ``time`` no timestamp.
 
-    In bytes, ``group`` is the size of ``first``, ``step`` that of a record with its timestamp, and ``history``
+    ``mode`` is what the first byte always is, -1 where it may be anything. In bytes, ``group`` is the size of ``first``, ``step`` that of a record with its timestamp, and ``history``
     where the first record begins, both from the signal byte.
     """
 
@@ -50,6 +50,7 @@ class Layout(Struct, frozen=True):
     record: tuple[Quantity, ...]
     gps: bool
     time: bool
+    mode: int
     group: int
     history: int
     step: int
@@ -66,7 +67,9 @@ def _layout(
 ) -> Layout:
     group = sum(quantity.size for quantity in first)
     step = sum(quantity.size for quantity in record) + 4 if record else 0
-    return Layout(model, generation, first, record, gps, time, group, group + 4 * time + _GPS * gps, step)
+    mode = first[0].low if first[0].low == first[0].high else -1
+    history = group + 4 * time + _GPS * gps
+    return Layout(model, generation, first, record, gps, time, mode, group, history, step)
 
 
 def _mode(number: int) -> Quantity:
@@ -122,7 +125,7 @@ _HEADER = (_WORD, Quantity("battery, mV", 2, 2000, 3700, 1500, 5500), Quantity("
 LAYOUTS = (
     _layout("NSE01", "G0", (_MODE1, *_SOIL, _INTERRUPT), ()),
     _layout("NSE01", "G0", (*_SOIL, _INTERRUPT), (), time=False),
-    _layout("NBSN95", "G0", _NBSN95[0], ()),
+    *(_layout("NBSN95", "G0", first, ()) for first in _NBSN95),
     *(_layout("NBSN95", "G1", first, (*_HEADER, *first)) for first in _NBSN95),
     _layout("N95S31B", "G1", _NBSN95[0], _CLIMATE),
     _layout("NDDS75", "G1", (_MODE1, _INTERRUPT, _DISTANCE), (_DISTANCE,)),
@@ -177,7 +180,11 @@ _BY_GENERATION = {
 
 
 def fitting(frame: DraginoFrame) -> tuple[Layout, ...]:
-    """The layouts that fit a binary frame; of several, those that make sense of most of its timestamps."""
+    """The layouts that fit a binary frame: its length, and where its timestamps are.
+
+    Of several it is those of the model that the version word names, with the mode that the frame has, and that
+    make sense of most of its timestamps; each of these only if any is left.
+    """
     fits = [
         (garbage, layout)
         for layout in _BY_GENERATION.get(frame.generation, ())
@@ -185,6 +192,8 @@ def fitting(frame: DraginoFrame) -> tuple[Layout, ...]:
     ]
     coded = MODEL_CODES.get((frame.version or 0) >> 8)
     fits = [(garbage, layout) for garbage, layout in fits if layout.model == coded] or fits
+    mode = frame.payload[frame.data : frame.data + 1]
+    fits = [(garbage, layout) for garbage, layout in fits if layout.mode in (-1, *mode)] or fits
     least = min((garbage for garbage, _ in fits), default=0)
     return tuple(layout for garbage, layout in fits if garbage == least)
 

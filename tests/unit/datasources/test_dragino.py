@@ -127,6 +127,19 @@ def test_a_default_model_serves_frames_that_do_not_tell():
     assert models[-1] == "NDDS75"
 
 
+def test_a_guess_lasts_over_a_node_s_connections():
+    field = Field()
+    # pH and temperature with one record, then the same without, which a leaf's moisture could be as well
+    header, now, before = "f86841105675413800640c7817", "01000225010b6315537b", "0226010b631550fb"
+    for frame in (header + now, header + now + before, header + now):
+        device = field.connect()
+        device.send(bytes.fromhex(frame))
+        device.hang_up()
+    models = [facts["deviceModel"] for _, facts in field.intake.received]
+    assert models == ["NLMS01", "NSPH01", "NSPH01"]
+    assert all(facts["deviceModelGuessed"] for _, facts in field.intake.received)
+
+
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", b'{"a":1}', b"\xf8\x67", b"x" * 3000])
 def test_what_is_no_frame_is_kept_and_ends_only_its_connection(data):
     field = Field()

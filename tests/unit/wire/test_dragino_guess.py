@@ -70,6 +70,13 @@ def test_where_the_values_decide_nothing_the_fixed_order_does():
     assert best({"NMDS200": 0.0, "NSPH01": 3.1, "NLMS01": 9.0}) == ["NMDS200", "NSPH01", "NLMS01"]
 
 
+@pytest.mark.parametrize("first", ["02 00fa 01 0bb8 03e8", "05 00fa 0bb8 00 0400", "06 00010000"])
+def test_a_mode_of_its_own_tells_the_model(first):
+    for header in (HEADER, "72403155615900780c5419"):
+        facts = metadata(frame(first, header=header))
+        assert (facts["deviceModel"], facts["deviceModelSource"]) == ("NBSN95", "layout")
+
+
 def test_each_layout_s_model_has_its_place_in_the_order():
     assert {layout.model for layout in LAYOUTS} == set(MODELS)
 
