@@ -57,6 +57,10 @@ class _Routing(Struct):
 _routing = msgspec.json.Decoder(_Routing).decode
 
 
+def _weight(uplink: StoredUplink) -> int:
+    return len(uplink.uplink.payload)
+
+
 class _Batch:
     """Uplinks under conversion; ``outcomes`` is set when it is back, of all but those that are only ``kept``."""
 
@@ -84,7 +88,7 @@ class Intake:
         self.position = position
         self.guard: Callable[[bytes, Sequence[Output]], str] | None = None
         self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
-        self._tail: Tail[StoredUplink] = Tail(self._read, position, CAPACITY, self.pump)
+        self._tail: Tail[StoredUplink] = Tail(self._read, position, CAPACITY, self.pump, _weight)
         self._batches: deque[_Batch] = deque()
         self._removed = False
 

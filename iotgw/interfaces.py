@@ -221,10 +221,12 @@ class IJournal(Interface):
         """dict of datasource id → position, as of `start`."""
 
     def read_uplinks(datasource, after, limit):
-        """Deferred of a list of `model.StoredUplink` of a datasource with seq > after, in order."""
+        """Deferred of a list of `model.StoredUplink` of a datasource with seq > after, in order: ``limit`` of
+        them, or all, or so many that their payloads weigh `iotgw.tail.WEIGHT` bytes."""
 
     def read_telemetry(after, limit):
-        """Deferred of a list of `model.TelemetryRecord` with seq > after, in order."""
+        """Deferred of a list of `model.TelemetryRecord` with seq > after, in order: ``limit`` of them, or all,
+        or so many that their bodies weigh `iotgw.tail.WEIGHT` bytes."""
 
     def integrations():
         """dict of integration id → (cursor, model.Counters), as of `start`."""

@@ -1,7 +1,7 @@
 """A reader of one journal stream: from memory while it keeps up, from the journal when it doesn't.
 
-Live records are offered as they become durable. When more wait than ``capacity``, the tail falls
-*behind*: it forgets the newest instead of growing, and later reads them from the journal, where they are.
+Live records are offered as they become durable. When more wait than ``capacity``, or than weigh `WEIGHT`, the tail
+falls *behind*: it forgets the newest instead of growing, and later reads them from the journal, where they are.
 At a restart it begins behind. A reader so slow that millions wait costs no more memory than a quick one.
 """
 
@@ -15,6 +15,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+
+WEIGHT = 16 << 20
+"""Bytes of records in memory. A read that ends before its limit, although there are more, weighs as much."""
 
 
 class Positioned(Protocol):
@@ -34,13 +37,17 @@ class Tail(Generic[R]):
 
     ``read(after, limit)`` returns a Deferred of the durable records after a position; ``ready()`` is
     called when `take` has something again after it had nothing. ``capacity`` bounds the records in memory
-    (an offered batch may exceed it once). ``behind`` starts as True: what the journal holds comes first.
+    (an offered batch may exceed it once); ``weigh`` is the size of one in bytes. ``behind`` starts as True: what the journal holds comes first.
     """
 
     _log = Logger()
 
-    def __init__(self, read: Read, position: int, capacity: int, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, read: Read, position: int, capacity: int, ready: Callable[[], None], weigh: Callable[[R], int]
+    ) -> None:
         self._read = read
+        self._weigh = weigh
+        self._weight = 0
         self._ready = ready
         self._capacity = capacity
         self._queue: deque[R] = deque()
@@ -48,6 +55,7 @@ class Tail(Generic[R]):
         """The last record that entered the queue; everything after it is still to be read or offered."""
         self._live: list[R] | None = []
         """What was offered while a read is under way; None when it was too much to keep."""
+        self._live_weight = 0
         self._reading = False
         self.behind = True
         self.closed = False
@@ -68,12 +76,13 @@ class Tail(Generic[R]):
         if self._reading:
             if self._live is not None:
                 self._live.extend(records)
-                if len(self._live) > self._capacity:
+                self._live_weight += sum(map(self._weigh, records))
+                if len(self._live) > self._capacity or self._live_weight > WEIGHT:
                     self._live = None
         elif self.behind:
             if not self._queue:
                 self.fill()
-        elif len(self._queue) >= self._capacity:
+        elif len(self._queue) >= self._capacity or self._weight >= WEIGHT:
             self.behind = True
         else:
             self._enqueue(records)
@@ -84,13 +93,19 @@ class Tail(Generic[R]):
         if limit >= len(queue):
             taken = list(queue)
             queue.clear()
+            self._weight = 0
         else:
             taken = list(islice(queue, limit))
             for _ in taken:
                 queue.popleft()
-        if self.behind and len(queue) <= self._capacity // 2:
+            self._weight -= sum(map(self._weigh, taken))
+        if self.behind and self._is_half_empty:
             self.fill()
         return taken
+
+    @property
+    def _is_half_empty(self) -> bool:
+        return len(self._queue) <= self._capacity // 2 and self._weight <= WEIGHT // 2
 
     def peek(self) -> R | None:
         """The next record, if it is in memory."""
@@ -99,10 +114,12 @@ class Tail(Generic[R]):
     def unread(self, records: Sequence[R]) -> None:
         """Put back records that `take` gave, in the same order."""
         self._queue.extendleft(reversed(records))
+        self._weight += sum(map(self._weigh, records))
 
     def seek(self, position: int) -> None:
         """Go on after ``position``, from the journal."""
         self._queue.clear()
+        self._weight = 0
         self.position = position
         self.behind = True
         self.fill()
@@ -113,6 +130,7 @@ class Tail(Generic[R]):
             return
         self._reading = True
         self._live = []
+        self._live_weight = 0
         after = self.position
         self._read(after, self._capacity).addCallbacks(
             self._filled, self._failed, callbackArgs=(after,)
@@ -126,19 +144,21 @@ class Tail(Generic[R]):
         if after != self.position:  # somebody sought meanwhile
             self.fill()
             return
-        if len(records) < self._capacity and live is not None:
+        is_all = len(records) < self._capacity and sum(map(self._weigh, records)) < WEIGHT
+        if is_all and live is not None:
             # The read saw all that was durable when it ran; the rest was offered meanwhile.
             last = records[-1].seq if records else after
             records = [*records, *(record for record in live if record.seq > last)]
             self.behind = False
         if records:
             self._enqueue(records)
-        if self.behind and len(self._queue) <= self._capacity // 2:
+        if self.behind and self._is_half_empty:
             self.fill()
 
     def _enqueue(self, records: Sequence[R]) -> None:
         was_empty = not self._queue
         self._queue.extend(records)
+        self._weight += sum(map(self._weigh, records))
         self.position = records[-1].seq
         if was_empty:
             self._ready()
@@ -152,3 +172,4 @@ class Tail(Generic[R]):
         """Hand out nothing more."""
         self.closed = True
         self._queue.clear()
+        self._weight = 0

@@ -32,6 +32,7 @@ class Accounts:
         self.waiting_bytes = counters.waiting_bytes
         self.parked = 0
         """Records that failed, or wait behind one that did, with a row of their own."""
+        self._parked_bytes = 0
         self.in_stream = 0
         """Records that wait in the journal's stream, not yet taken."""
         self.stream_bytes = 0
@@ -39,11 +40,25 @@ class Accounts:
         self.losses = Losses(counters.lost, cursor)
         self._ahead: dict[int, tuple[str, int]] = {}
 
-    def begin(self, parked: int) -> None:
-        """After a restart: what is neither settled nor parked still waits in the stream."""
-        self.parked = parked
-        self.in_stream = self.queued - self.settled - parked
-        self.stream_bytes += self.waiting_bytes  # those who found the parked ones took their size off
+    def begin(self) -> None:
+        """After a restart, when those are known that are parked: what is not settled either waits in the stream."""
+        self.in_stream = self.queued - self.settled - self.parked
+        self.stream_bytes = self.waiting_bytes - self._parked_bytes
+
+    def park(self, size: int) -> None:
+        """A record has a row of its own."""
+        self.parked += 1
+        self._parked_bytes += size
+
+    def unpark(self, size: int) -> None:
+        """Its row goes."""
+        self.parked -= 1
+        self._parked_bytes -= size
+
+    @property
+    def held_bytes(self) -> int:
+        """Size of the records that were taken from the stream and are in memory."""
+        return self.waiting_bytes - self.stream_bytes - self._parked_bytes
 
     def count(self, records: int, size: int, counted: int) -> None:
         """Records up to ``counted`` came to wait in the stream."""

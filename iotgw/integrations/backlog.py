@@ -26,6 +26,10 @@ SWEEP = 20_000
 Match = Callable[[TelemetryRecord], bool]
 
 
+def _weight(record: TelemetryRecord) -> int:
+    return len(record.body)
+
+
 class Backlog:
     """The records after ``taken`` that ``match`` lets through. ``ready()``: there is something to take."""
 
@@ -46,7 +50,7 @@ class Backlog:
         """Until the first `count`, live records are left to it: it goes through all of the stream."""
         self._counting = False
         self._counted_by: list[Deferred[None]] = []
-        self.tail: Tail[TelemetryRecord] = Tail(journal.read_telemetry, position, CAPACITY, ready)
+        self.tail: Tail[TelemetryRecord] = Tail(journal.read_telemetry, position, CAPACITY, ready, _weight)
 
     def feed(self, records: Sequence[TelemetryRecord]) -> None:
         """Live records, durable, in order."""
@@ -179,7 +183,7 @@ class Backlog:
             self._count(records)
         if self.tail.closed:
             return
-        if again or len(records) == PAGE or self._accounts.counted < self._fed:
+        if again or (records and self._accounts.counted < self.last):
             self._count_page()
         else:
             self._all_counted()

@@ -106,7 +106,7 @@ class Outbox:
 
         def loaded(known: set[int]) -> None:
             self.backlog.pass_over(known)
-            self.accounts.begin(self.accounts.parked)
+            self.accounts.begin()
             self.backlog.count()
 
         return self.parking.load().addCallback(lambda _: self.parking.beyond(self.cursor)).addCallback(loaded)

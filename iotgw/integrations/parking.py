@@ -104,8 +104,7 @@ class Parking:
         seq = row.record.seq
         if row.state is DeliveryState.DEAD:
             return
-        self._accounts.parked += 1
-        self._accounts.stream_bytes -= len(row.record.body)  # see `Accounts.begin`
+        self._accounts.park(len(row.record.body))
         key = self._key_of(row.record)
         line = self.lines.get(key)
         if line is None:
@@ -139,7 +138,7 @@ class Parking:
         """A record failed, the first of its device."""
         key = self._key_of(record)
         self.lines[key] = line = Line(key, record.device_name, record.seq, attempts, next_try_ms)
-        self._accounts.parked += 1
+        self._accounts.park(len(record.body))
         self._write(record, DeliveryState.RETRYING, attempts, next_try_ms, error)
         self._idle(line, next_try_ms)
 
@@ -147,7 +146,7 @@ class Parking:
         """A record must wait for one of its device."""
         line.count += 1
         line.last = max(line.last, record.seq)
-        self._accounts.parked += 1
+        self._accounts.park(len(record.body))
         self._write(record, DeliveryState.QUEUED, 0, 0, "")
 
     def bury(self, record: TelemetryRecord, attempts: int, error: str) -> None:
@@ -251,7 +250,7 @@ class Parking:
                 waits = row.state is not DeliveryState.DEAD and seq not in self.flying
                 if waits and seq <= until and seq not in self._released and self._key_of(record) in keys:
                     self._released[seq] = None
-                    self._accounts.parked -= 1
+                    self._accounts.unpark(len(record.body))
                     self._accounts.settle(seq, outcome, len(record.body))
                     purged += 1
             if len(rows) < PAGE or rows[-1].record.seq > until:
@@ -284,9 +283,8 @@ class Parking:
         heapq.heappush(self._due, (next_try_ms, line.head, line.key))
 
     def _advance(self, line: Line, seq: int) -> None:
-        self._accounts.parked -= 1
+        self._accounts.unpark(len(line.rows.popleft().record.body))
         line.count -= 1
-        line.rows.popleft()
         if line.count == 0:
             del self.lines[line.key]
         elif line.rows:

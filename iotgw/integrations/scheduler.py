@@ -13,6 +13,8 @@ from iotgw.model import TelemetryRecord
 
 HELD = 4096
 """Records in memory whose device is busy; then the stream waits."""
+HELD_BYTES = 32 << 20
+"""Bytes of records in memory that are in flight or whose device is busy; then the stream waits."""
 AHEAD = 65536
 """Records settled beyond the cursor; then the stream waits for the oldest in flight."""
 
@@ -123,7 +125,13 @@ class Scheduler:
         """``together``: several of one device may be in the batch."""
         lines, parked, open_, ordered = self._lines, self._parking.lines, self._open, self._ordered
         mine = {record.device_name for record in batch} if together else set()
-        while len(batch) < room and len(lines) < HELD and self._accounts.ahead < AHEAD:
+        accounts = self._accounts
+        while (
+            len(batch) < room
+            and len(lines) < HELD
+            and accounts.ahead < AHEAD
+            and accounts.held_bytes < HELD_BYTES
+        ):
             records = self._backlog.take(room - len(batch), oldest_ms)
             if not records:
                 return

@@ -28,6 +28,7 @@ from iotgw.model import (
 from iotgw.store.commit import KEPT
 from iotgw.store.names import Names
 from iotgw.store.sqlite import as_array, connect_reader
+from iotgw.tail import WEIGHT
 
 _UPLINK = "json_array(seq, tenant, datasource, received_ms, cast(metadata AS text), hex(payload))"
 _RECORD = "seq, uplink, tenant, datasource, received_ms, kind, device_name, device_type, cast(body AS text)"
@@ -84,6 +85,12 @@ _READ_TELEMETRY = f"""
 SELECT json_group_array(json_array({_RECORD})) FROM (
     SELECT * FROM telemetry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?)
 """
+_WEIGH = "SELECT sum(size) FROM (SELECT length({body}) AS size FROM {table} WHERE {condition} ORDER BY seq LIMIT ?)"
+_CUT = """
+SELECT seq FROM (SELECT seq, sum(size) OVER (ORDER BY seq) AS weight FROM (
+    SELECT seq, length({body}) AS size FROM {table} WHERE {condition} ORDER BY seq LIMIT ?))
+WHERE weight >= ? LIMIT 1
+"""
 _READ_PARKED = f"""
 SELECT json_group_array(json_array(state, attempts, next_try_ms, error, json_array({_RECORD}))) FROM (
     SELECT * FROM parked WHERE integration = ? AND {{condition}} LIMIT ?)
@@ -119,11 +126,13 @@ class Reader:
 
     def uplinks(self, datasource: str, after: int, last: int, limit: int) -> list[StoredUplink]:
         """Uplinks of a datasource with after < seq <= last."""
-        source = self._number(datasource)
-        return [self._uplink(row) for row in _uplinks(self._one(_READ_UPLINKS, source, after, last, limit))]
+        where = self._number(datasource), after
+        last = self._cut("uplink", "payload", "datasource = ? AND seq > ? AND seq <= ?", *where, last, limit)
+        return [self._uplink(row) for row in _uplinks(self._one(_READ_UPLINKS, *where, last, limit))]
 
     def telemetry(self, after: int, last: int, limit: int) -> list[TelemetryRecord]:
         """Telemetry records with after < seq <= last."""
+        last = self._cut("telemetry", "body", "seq > ? AND seq <= ?", after, last, limit)
         return [self._record(row) for row in _records(self._one(_READ_TELEMETRY, after, last, limit))]
 
     def parked(self, integration: str, state: DeliveryState | None, after: int, limit: int) -> list[Parked]:
@@ -237,6 +246,16 @@ class Reader:
             "parked": one("SELECT count(*) FROM parked").fetchone()[0],
             **streams,
         }
+
+    def _cut(self, table: str, body: str, condition: str, *values: int) -> int:
+        """The last position to read, lest a page of large records be more than memory, or than SQLite's longest
+        text: ``values`` are those of the condition, the last position among them, and the limit."""
+        how = {"table": table, "body": body, "condition": condition}
+        (weight,) = self._connection.execute(_WEIGH.format(**how), values).fetchone()
+        if (weight or 0) <= WEIGHT:
+            return values[-2]
+        (last,) = self._connection.execute(_CUT.format(**how), (*values, WEIGHT)).fetchone()
+        return int(last)
 
     # --- rows to values ---
 

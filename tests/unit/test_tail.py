@@ -1,15 +1,20 @@
 from msgspec import Struct
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
-from iotgw.tail import Tail
+from iotgw.tail import WEIGHT, Tail
 
 
 class Record(Struct, frozen=True):
     seq: int
+    weight: int = 1
 
 
 def records(first, last):
     return [Record(n) for n in range(first, last + 1)]
+
+
+def weigh(record):
+    return record.weight
 
 
 class Journal:
@@ -32,7 +37,7 @@ class World:
     def __init__(self, position=0, capacity=4):
         self.journal = Journal()
         self.ready = 0
-        self.tail = Tail(self.journal.read, position, capacity, self.is_ready)
+        self.tail = Tail(self.journal.read, position, capacity, self.is_ready, weigh)
 
     def is_ready(self):
         self.ready += 1
@@ -130,3 +135,25 @@ def test_unread_records_come_again_in_order():
     world.tail.unread([second, third])
     assert world.tail.take(9) == [second, third]
     assert first.seq == 1
+
+
+def test_large_records_are_bounded_by_their_weight():
+    world = World(capacity=100)
+    world.catch_up()
+    large = [Record(n, WEIGHT // 4) for n in range(1, 21)]
+    for record in large:
+        world.journal.durable.append(record)
+        world.tail.offer([record])
+    assert len(world.tail) == 4
+    assert world.tail.behind
+
+    def read(after, limit):
+        return succeed([r for r in large if r.seq > after][:4])  # a page of that weight
+
+    world.tail._read = read
+    got = []
+    while taken := world.tail.take(3):
+        got += [r.seq for r in taken]
+        assert len(world.tail) <= 6
+    assert got == list(range(1, 21))
+    assert world.tail.caught_up

@@ -53,6 +53,19 @@ def test_no_more_than_the_capacity_is_in_flight():
     assert world.target.got == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize("order", ["device", "none"])
+def test_large_records_that_wait_or_fly_are_bounded_by_their_weight(order):
+    world = World(window=1000, order=order)
+    large = b'{"x":"%b"}' % (b"x" * (1 << 20))
+    for n in range(50):
+        world.store(f"d{n}", "a", "a", "a", body=large)
+    in_memory = len(world.outbox.open) + len(world.outbox.backlog.tail)
+    assert 40 < in_memory < 60
+    world.target.says = delivered
+    world.target.answer_all()
+    assert world.accounts()["delivered"] == 200
+
+
 def test_the_cursor_stays_before_the_oldest_in_flight():
     world = World()
     world.store("a", "b", "c")

@@ -421,7 +421,9 @@ def test_a_reader_of_the_stream_gets_each_record_once(world):
     """Reads that run beside commits, and live records, as delivery joins them."""
     got = []
     world.convert(*world.store(*[b"x"] * 50))
-    tail = Tail(world.journal.read_telemetry, 0, 8, lambda: got.extend(tail.take(5)))
+    tail = Tail(
+        world.journal.read_telemetry, 0, 8, lambda: got.extend(tail.take(5)), lambda record: len(record.body)
+    )
     heard = world.listener.settled
     world.journal._listener.settled = lambda o, r: (heard(o, r), tail.offer(r))
     tail.fill()
@@ -435,6 +437,19 @@ def test_a_reader_of_the_stream_gets_each_record_once(world):
 
     world.clock.until(drained)
     assert [r.seq for r in got] == [r.seq for r in world.listener.records]
+
+
+def test_a_page_of_large_records_ends_at_its_weight(world, monkeypatch):
+    monkeypatch.setattr("iotgw.store.reader.WEIGHT", 1000)
+    seqs = world.store(*[b"x" * 400] * 10)
+    records = world.convert(*seqs)
+    page = world.wait(world.journal.read_uplinks("ds1", 0, 100))
+    assert [stored.seq for stored in page] == seqs[:3]  # the third makes it 1000 bytes
+    assert len(world.wait(world.journal.read_uplinks("ds1", 0, 2))) == 2
+    assert len(world.wait(world.journal.read_uplinks("ds1", seqs[7], 100))) == 2
+    size = len(records[0].body)
+    page = world.wait(world.journal.read_telemetry(0, 100))
+    assert page == records[: -(-1000 // size)]
 
 
 def test_a_stopped_journal_says_so(world):
