@@ -14,6 +14,8 @@ from iotgw.wire.dragino.quantity import Quantity, count, flag, temperature
 
 _GPS = 12
 """Latitude 4, longitude 4, time of the fix 4."""
+_MOST = 64
+"""History records, twice what `AT+NOUD` takes: what is longer would only cost time to look at."""
 _EARLIEST, _LATEST = 1_420_070_400, 2_366_841_600
 """2015 and 2045: what can be a timestamp of a device of this kind. Its converter knows today and is stricter."""
 
@@ -203,7 +205,7 @@ def _garbage(layout: Layout, frame: DraginoFrame) -> int | None:
     data, step = frame.payload, layout.step
     end = frame.data + layout.history
     rest = len(data) - end
-    if rest < 0 or (rest % step if step else rest):
+    if not 0 <= rest <= _MOST * step or (step and rest % step):
         return None
     if not layout.time:
         return 0

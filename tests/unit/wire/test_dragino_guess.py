@@ -161,6 +161,12 @@ def test_no_bytes_behind_a_header_make_the_guess_raise(data, identity):
         json.dumps(metadata(seen, guesses=Guesses()), allow_nan=False)
 
 
+def test_a_history_longer_than_any_node_s_is_not_looked_at():
+    words = ["0226 010b"] * 64
+    assert metadata(frame("0100 0225 010b", *words))["deviceModelGuessed"]
+    assert fitting(frame("0100 0225 010b", *words, "0226 010b")) == ()
+
+
 # --- one number -----------------------------------------------------------------------------------
 
 
