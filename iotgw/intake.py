@@ -159,6 +159,10 @@ class Intake:
         """See `IIntake.downlink_lost`."""
         self.gateway.downlinks.outcome(downlink.id, "lost", reason)
 
+    def downlink_returned(self, downlink: Downlink) -> None:
+        """See `IIntake.downlink_returned`."""
+        self.gateway.downlinks.outcome(downlink.id, "returned")
+
     def downlink_offered(self, downlink: Downlink) -> None:
         """See `IIntake.downlink_offered`."""
         self.gateway.downlinks.outcome(downlink.id, "offered", "offered to the network")

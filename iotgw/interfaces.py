@@ -52,6 +52,9 @@ class IIntake(Interface):
     def downlink_lost(downlink, reason):
         """This downlink did not reach the device; it goes back into the queue."""
 
+    def downlink_returned(downlink):
+        """This downlink could not go with this answer, and goes with another; that is no attempt."""
+
     def downlink_offered(downlink):
         """This downlink was handed to a network that says later, in `downlink_confirmed`, what became of it."""
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
@@ -20,7 +19,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
-from iotgw.datasources import sigfox, ttd
+from iotgw.datasources import sigfox
+from iotgw.datasources.rest_request import listens, metadata, payloads, problem
 from iotgw.datasources.server_tls import FileContext, ServerTls, TlsFactory
 from iotgw.errors import SettingsError
 from iotgw.extension import DatasourceContext, Secret
@@ -32,8 +32,6 @@ CONTENT_TYPES = {
     "TEXT": b"text/plain; charset=utf-8",
     "BINARY": b"application/octet-stream",
 }
-HIDDEN = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
-"""Headers that never enter the metadata: they carry secrets."""
 
 
 class Security(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -182,6 +180,10 @@ class HttpDatasource:
         self._uploads.remove(self.context.routing_key.encode())
         return maybeDeferred(self._port.stopListening) if self._port is not None else succeed(None)
 
+    def facts(self, request: Request) -> Metadata:
+        """A request's metadata, without what proves that it may upload."""
+        return metadata(request, self.context.name, self.settings.headers_filter)
+
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`."""
         where = self.settings.endpoint.partition(":privateKey")[0] or "the API's listener"
@@ -233,31 +235,31 @@ class Uploads(Resource):
         """Take an upload, or say why not."""
         datasource = self._datasources.get(request.postpath[0]) if request.postpath else None
         if datasource is None:
-            return _problem(request, 404, "expected /i/{routingKey} of a datasource that is open")
+            return problem(request, 404, "expected /i/{routingKey} of a datasource that is open")
         if request.method not in (b"POST", b"PUT"):
             request.setHeader(b"allow", b"POST, PUT")
-            return _problem(request, 405, "expected POST or PUT")
+            return problem(request, 405, "expected POST or PUT")
         if not datasource.allowed(request):
             if datasource.settings.security.mode == "basic":
                 request.setHeader(b"www-authenticate", b'Basic realm="iotgw"')
-            return _problem(request, 401, "expected the credentials of this datasource")
+            return problem(request, 401, "expected the credentials of this datasource")
         body = request.content.read(datasource.settings.max_body + 1)  # type: ignore[union-attr]
         if len(body) > datasource.settings.max_body:
-            return _problem(request, 413, f"expected at most {datasource.settings.max_body} bytes")
+            return problem(request, 413, f"expected at most {datasource.settings.max_body} bytes")
         try:
-            payloads = _payloads(body, datasource.settings.split)
+            messages = payloads(body, datasource.settings.split)
             is_sigfox = datasource.settings.profile == "sigfox"
-            callbacks = [sigfox.read(payload) if is_sigfox else None for payload in payloads]
+            callbacks = [sigfox.read(payload) if is_sigfox else None for payload in messages]
         except ValueError as error:
-            datasource.context.intake.reject(body, _metadata(request, datasource), str(error))
-            return _problem(request, 400, str(error))
+            datasource.context.intake.reject(body, datasource.facts(request), str(error))
+            return problem(request, 400, str(error))
         request.content.truncate(0)  # type: ignore[union-attr]  # one that is held back keeps no body
         upload = _Upload(request, datasource)
-        listens = _ttd(request, datasource.settings)
-        if listens and len(payloads) == 1 and not is_sigfox:
-            upload.hold(payloads[0], _metadata(request, datasource), listens)
+        seconds = listens(request, datasource.settings.longest_ttd)
+        if seconds and len(messages) == 1 and not is_sigfox:
+            upload.hold(messages[0], datasource.facts(request), seconds)
         else:
-            upload.receive(list(zip(payloads, callbacks, strict=True)), _metadata(request, datasource))
+            upload.receive(list(zip(messages, callbacks, strict=True)), datasource.facts(request))
         return NOT_DONE_YET
 
 
@@ -291,8 +293,9 @@ class _Upload:
             if callback is None:
                 self._intake.receive(payload, metadata, partial(self._answered, ""))
             elif callback.info_code is not None:
-                delivered = callback.info_code == sigfox.ACKED
-                self._intake.downlink_confirmed(callback.device, delivered, callback.reason)
+                if callback.info_code != sigfox.PENDING:
+                    delivered = callback.info_code == sigfox.ACKED
+                    self._intake.downlink_confirmed(callback.device, delivered, callback.reason)
                 self._done()
             else:
                 device = callback.device
@@ -316,41 +319,50 @@ class _Upload:
     def _finish(self, answer: Answer) -> None:
         request = self._request
         if self._gone:
-            self._lose("the client went away before the answer")
+            self._return_items()
             return
         if answer.message_id:
             request.setHeader(b"x-message-id", answer.message_id.encode())
         if answer.status is Status.BUSY:
             request.setHeader(b"retry-after", b"%d" % max(1, round(answer.retry_after)))
-            request.write(_problem(request, 503, "the gateway is full; come back later"))
+            request.write(problem(request, 503, "the gateway is full; come back later"))
         elif answer.status is Status.TOO_LARGE:
-            request.write(_problem(request, 413, "expected a smaller message"))
+            request.write(problem(request, 413, "expected a smaller message"))
         elif self._items:
             self._write()
         elif answer.status is Status.FAILED:
-            request.write(_problem(request, 422, "stored, but its converter failed; see the message"))
+            request.write(problem(request, 422, "stored, but its converter failed; see the message"))
         else:
             request.setResponseCode(200 if self._settings.replace_no_content_to_ok else 204)
-        self._lose("the answer could not carry it")
+        self._return_items()
         request.finish()
 
-    def _lose(self, reason: str) -> None:
+    def _return_items(self) -> None:
+        """An answer carries one item, or none: the others wait for the next."""
         items, self._items = self._items, []
         for _, item in items:
-            self._intake.downlink_lost(item, reason)
+            self._intake.downlink_returned(item)
+
+    def _refuse_others(self) -> None:
+        """What SigFox never takes is lost by itself, not by this answer."""
+        unfit = [item for _, item in self._items if not sigfox.fits(item)]
+        self._items = [each for each in self._items if each[1] not in unfit]
+        for item in unfit:
+            self._intake.downlink_lost(item, f"expected {sigfox.PAYLOAD} bytes, as SigFox takes")
 
     def _write(self) -> None:
         """Send what fits the answer; the rest goes back to the queue."""
         request, is_offer = self._request, self._settings.profile == "sigfox"
         if is_offer:
-            fitting = {device: item for device, item in self._items if len(item.payload) == sigfox.PAYLOAD}
+            fitting = {device: item for device, item in self._items if sigfox.fits(item)}
             sent = list(fitting.items())
         else:
             sent = self._items[:1]
         self._items = [each for each in self._items if each not in sent]
+        if is_offer:
+            self._refuse_others()
         if not sent:
             request.setResponseCode(204)
-            self._lose(f"expected {sigfox.PAYLOAD} bytes, as SigFox takes")
             return
         first = sent[0][1]
         request.setHeader(b"content-type", CONTENT_TYPES["JSON" if is_offer else first.content_type])
@@ -368,53 +380,3 @@ class _Upload:
 
 
 _SEVERITY = {Status.STORED: 0, Status.FAILED: 1, Status.TOO_LARGE: 2, Status.BUSY: 3}
-
-
-def _payloads(body: bytes, split: str) -> list[bytes]:
-    """The messages of one upload; raises ValueError."""
-    if split == "none":
-        return [body]
-    if split == "lines":
-        return [line for line in (line.strip() for line in body.split(b"\n")) if line]
-    try:
-        return [bytes(item) for item in msgspec.json.decode(body, type=list[msgspec.Raw])]
-    except msgspec.DecodeError as error:
-        raise ValueError(f"expected a JSON array: {error}") from error
-
-
-def _ttd(request: Request, settings: HttpSettings) -> float:
-    """For how many seconds the answer may be held back."""
-    said = request.getHeader(ttd.NAMES[0])
-    if said is None and request.args:
-        said = ttd.in_query({name.decode("latin-1"): values[-1] for name, values in request.args.items()})
-    return ttd.seconds(said, settings.longest_ttd)
-
-
-def _metadata(request: Request, datasource: HttpDatasource) -> Metadata:
-    """ThingsBoard's metadata of an HTTP uplink: ``Header:<name>``, ``integrationName``; and the request's."""
-    hidden = {name.lower().encode() for name in datasource.settings.headers_filter} | HIDDEN
-    peer = request.getClientAddress()
-    metadata: Metadata = {
-        "integrationName": datasource.context.name,
-        "protocol": "http",
-        "remoteIp": getattr(peer, "host", ""),
-        "method": request.method.decode("latin-1"),
-    }
-    if further := (request.postpath or [])[1:]:
-        metadata["path"] = "/".join(part.decode("utf-8", "replace") for part in further)
-    if request.args:
-        metadata["query"] = {
-            name.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace")
-            for name, values in request.args.items()
-        }
-    for name, values in request.requestHeaders.getAllRawHeaders():
-        if name.lower() not in hidden:
-            metadata[f"Header:{name.decode('latin-1')}"] = values[-1].decode("latin-1")
-    return metadata
-
-
-def _problem(request: Request, status: int, detail: str) -> bytes:
-    """An `application/problem+json` body (RFC 9457)."""
-    request.setResponseCode(status)
-    request.setHeader(b"content-type", b"application/problem+json")
-    return msgspec.json.encode({"status": status, "detail": detail})

@@ -17,6 +17,8 @@ from iotgw.model import Downlink
 PAYLOAD = 8
 """Bytes of every downlink."""
 ACKED = 0
+PENDING = 5
+"""Not over yet."""
 OUTCOMES = (
     "acknowledged", "no answer", "invalid payload", "overrun of the downlinks", "network error", "pending",
     "no contract for downlinks", "too many requests", "base station reconfigured",
@@ -43,6 +45,11 @@ class Callback(Struct, frozen=True, rename="camel"):
         code = self.info_code or 0
         known = OUTCOMES[code] if 0 <= code < len(OUTCOMES) else "unknown"
         return f"SigFox: {self.info_message or known} (infoCode {code})"
+
+
+def fits(item: Downlink) -> bool:
+    """Whether SigFox takes an item."""
+    return len(item.payload) == PAYLOAD
 
 
 _decode = msgspec.json.Decoder(Callback, strict=False).decode

@@ -134,6 +134,8 @@ def test_sigfox_offers_an_item_when_asked_and_waits_for_the_confirmation(field):
     answer = callback(data="0102", ack="true")
     assert (answer.status, answer.json) == (200, {"A1B2C3": {"downlinkData": "0001020304050607"}})
     field.lives(item, SENT)
+    assert callback(infoCode=5).status == 204  # pending: nothing is known yet
+    field.lives(item, SENT)
     assert callback(infoCode=1, infoMessage="no answer").status == 204
     field.lives(item, ["queued", "sent", "queued"])
     assert callback(data="0103", ack=True).status == 200

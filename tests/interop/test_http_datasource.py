@@ -182,3 +182,17 @@ def test_certificate_files_that_are_not_there_are_told(gateway):
     )  # fmt: skip
     assert answer.status == 409
     assert "configuration.tls.certificate: expected a PEM file" in answer.json["detail"]
+
+
+def test_of_several_messages_in_one_request_one_item_goes_and_the_others_only_wait(gateway):
+    datasource(gateway, split="lines")
+    item = {"data": "go", "contentType": "TEXT", "maxAttempts": 1}
+    gateway.api("PUT", "/devices/d/downlinks", [item] * 4)
+    lines = b'{"deviceName": "d", "t": 1}\n' * 3
+    for left in (3, 2, 1, 0):
+        assert gateway.post("http", lines).body == b"go"
+        items = gateway.api("GET", "/devices/d/downlinks").json["items"]
+        assert [(each["state"], each["attempts"]) for each in items if each["state"] != "DELIVERED"] == [
+            ("QUEUED", 0)
+        ] * left
+    assert gateway.post("http", lines).status == 204

@@ -102,6 +102,9 @@ class FakeIntake:
     def downlink_lost(self, downlink: Downlink, reason: str) -> None:
         self.outcomes.append((downlink.id, f"lost: {reason}"))
 
+    def downlink_returned(self, downlink: Downlink) -> None:
+        self.outcomes.append((downlink.id, "returned"))
+
     def reachable(self, device: str, send: Callable[[tuple[Downlink, ...]], None]) -> Callable[[], None]:
         self.sessions[device] = send
         return lambda: self.sessions.pop(device, None) and None
