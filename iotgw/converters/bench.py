@@ -203,7 +203,7 @@ def encode(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
         if len(_encoders) > _ENCODERS:
             _encoders.popitem(last=False)
         arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0))
-        arguments = json.dumps([body["message"], body["metadata"], body["receivedMs"]])
+        arguments = json.dumps([body["message"], body["metadata"], *divmod(body["receivedMs"], 1_000_000)])
         result, also, error = script.call(arguments)
     except LoadFailed as failed:
         return {**msgspec.to_builtins(made), "logs": failed.logs, "error": failed.error}

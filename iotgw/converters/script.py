@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from iotgw.converters import position
-from iotgw.converters.dialect import ENTRIES, Dialect, named
+from iotgw.converters.dialect import ENTRIES, Dialect, named, reads_metadata
 from iotgw.converters.engines import Engine, Make, Stopped
 from iotgw.converters.foreign import Reported, interpret
 from iotgw.converters.options import Options, read
@@ -19,6 +20,7 @@ from iotgw.errors import SettingsError
 from iotgw.model import Conversion, ConversionError, ConverterVersion
 
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 _HALF_PAIR = re.compile(
     r"\\u[dD][89abAB][\da-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][\da-fA-F]{2})\\u[dD][c-fC-F][\da-fA-F]{2}"
 )
@@ -66,6 +68,7 @@ class Script:
         self._nested = ("refuse" if self.dialect.native else "flatten") if nested == "auto" else nested
         self._changed = changed if self.options.update_only_keys else None
         self._is_native = self.dialect.native
+        self._reads_metadata = reads_metadata(self.dialect, version.script)
         self._run = engine.run
         answer = self._load(load_order(self.dialect, version))
         if answer.startswith("!"):
@@ -75,12 +78,11 @@ class Script:
         self, payload: bytes, metadata: bytes, received_ms: int, state: bytes = b""
     ) -> tuple[Conversion, bytes]:
         """Run the script for one uplink. Returns the conversion, and the new state if that has changed."""
-        text = str(metadata, "ascii") if metadata.isascii() and metadata else _ascii(metadata)
+        told = metadata if self._reads_metadata else b""
+        arguments = [list(payload), Raw(_ascii(told)), *divmod(received_ms, 1_000_000)]
         if state:
-            arguments = f"[{list(payload)},{text},{received_ms},{_ascii(state)}]"
-        else:
-            arguments = f"[{list(payload)},{text},{received_ms}]"
-        result, also, error = self.call(arguments)
+            arguments.append(Raw(_ascii(state)))
+        result, also, error = self.call(str(_encode(arguments), "ascii"))
         self.last = result
         logs = tuple(also.get("logs", ())) if also else ()
         if error is not None:
@@ -89,7 +91,11 @@ class Script:
         try:
             if not self._is_native and result is not None:
                 result, warnings = interpret(
-                    self.dialect.name, result, _decode(text), self.options.template, also.get("time", 0)
+                    self.dialect.name,
+                    result,
+                    _decode(metadata or b"{}"),
+                    self.options.template,
+                    also.get("time", 0),
                 )
             checked = check(result, received_ms, self._nested, self._changed)
         except Refused as refused:
@@ -204,11 +210,11 @@ def load_order(dialect: Dialect, version: ConverterVersion) -> str:
     )
 
 
-def _ascii(text: bytes) -> str:
+def _ascii(text: bytes) -> bytes:
     """JSON in ASCII: the engines' bindings garble what is outside the basic plane."""
     if text.isascii():
-        return str(text, "ascii") or "{}"
-    return json.dumps(msgspec.json.decode(text), separators=(",", ":"))
+        return text or b"{}"
+    return json.dumps(msgspec.json.decode(text), separators=(",", ":")).encode()
 
 
 def _limit(error: ConversionError) -> ConversionError:

@@ -84,6 +84,7 @@ class DeliveryService:
         self._unseal = unseal
         self._data_dir = data_dir
         self._entries: dict[str, Entry] = {}
+        self._strict: list[Entry] = []
         self._kept: dict[str, tuple[int, Counters]] = {}
         self._loop = LoopingCall(self._tick)
         self._loop.clock = reactor
@@ -103,6 +104,7 @@ class DeliveryService:
         if self._loop.running:
             self._loop.stop()
         entries, self._entries = list(self._entries.values()), {}
+        self._know_the_strict()
         quiet = DeferredList([entry.outbox.quiet() for entry in entries], consumeErrors=True)
         quiet.addTimeout(DRAIN, self._reactor, lambda result, timeout: None)
 
@@ -135,6 +137,7 @@ class DeliveryService:
         rerouted = (entry.spec.route, entry.tenant) != (spec.route, tenant)
         reordered = entry.spec.order != spec.order
         entry.name, entry.tenant, entry.spec = name, tenant, spec
+        self._know_the_strict()
         quiet = entry.outbox.quiet()
         quiet.addTimeout(DRAIN, self._reactor, lambda result, timeout: None)
 
@@ -158,6 +161,7 @@ class DeliveryService:
         """Delete an integration and what waits for it."""
         entry = self._entries.pop(id_, None)
         self._kept.pop(id_, None)
+        self._know_the_strict()
         if entry is None:
             return succeed(None)
         entry.outbox.paused = True
@@ -195,6 +199,7 @@ class DeliveryService:
         outbox.flush()  # its place in the stream is kept from now on: reading parked records waits for that
         entry = Entry(name, tenant, spec, outbox, Upkeep(outbox, tell), None, outbox.load())
         self._entries[id_] = entry
+        self._know_the_strict()
         return entry
 
     def _reorder(self, entry: Entry, tell: Callable[..., None], old: Any) -> Any:
@@ -207,6 +212,7 @@ class DeliveryService:
             fresh = self._open(outbox.id, entry.name, entry.tenant, entry.spec, tell)
             entry.outbox, entry.upkeep = fresh.outbox, fresh.upkeep
             self._entries[outbox.id] = entry
+            self._know_the_strict()
             return fresh.loaded
 
         stopped = maybeDeferred(old.stop) if old is not None else succeed(None)
@@ -287,11 +293,13 @@ class DeliveryService:
 
     def room(self) -> bool:
         """False while an integration that would rather have nothing new than lose the old is full."""
-        return not any(
-            entry.spec.queue.overflow == "rejectNew"
-            and entry.outbox.accounts.waiting_bytes >= entry.spec.queue.max_bytes
-            for entry in self._entries.values()
+        return not self._strict or all(
+            entry.outbox.accounts.waiting_bytes < entry.spec.queue.max_bytes for entry in self._strict
         )
+
+    def _know_the_strict(self) -> None:
+        """Keep at hand those that `room` must look at: it is asked for each uplink."""
+        self._strict = [entry for entry in self._entries.values() if entry.spec.queue.overflow == "rejectNew"]
 
     def deliveries(self, message: Message) -> Deferred[list[Delivery]]:
         """What became of a message, per integration; of several outputs the one that is least far."""

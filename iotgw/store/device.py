@@ -36,7 +36,8 @@ _json = msgspec.json.Encoder().encode
 
 
 class DeviceState(Struct, gc=False):
-    """What is known of a device: of each telemetry key the newest value, and its time in ``times``."""
+    """What is known of a device: of each telemetry key the newest value, and its time in ``times``; none of
+    these is later than ``newest``."""
 
     type: str
     datasource: str
@@ -45,6 +46,7 @@ class DeviceState(Struct, gc=False):
     attributes: dict[str, Raw]
     values: dict[str, Raw]
     times: dict[str, int]
+    newest: int = 0
 
     @classmethod
     def of(cls, record: TelemetryRecord) -> DeviceState:
@@ -70,11 +72,18 @@ class DeviceState(Struct, gc=False):
         if body.attributes:
             self.attributes.update(body.attributes)
         for point in body.telemetry:
-            self._add(point.values, dict.fromkeys(point.values, point.ts))
+            values, ts = point.values, point.ts
+            if ts >= self.newest:
+                self.newest = ts
+                self.values.update(values)
+                self.times.update(dict.fromkeys(values, ts))
+            else:
+                self._add(values, dict.fromkeys(values, ts))
 
     def merge(self, earlier: DeviceState) -> None:
         """Put an earlier state of the same device under this one."""
         later_values, later_times = self.values, self.times
+        self.newest = max(self.newest, max(earlier.times.values(), default=0))
         earlier.attributes.update(self.attributes)
         self.attributes, self.values, self.times = earlier.attributes, earlier.values, earlier.times
         self._add(later_values, later_times)

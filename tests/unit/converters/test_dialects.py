@@ -5,6 +5,7 @@ import json
 import pytest
 from pytest_twisted import ensureDeferred
 
+from iotgw.converters.dialect import named, reads_metadata
 from iotgw.model import ConverterSpec
 from tests.unit.converters.conftest import convert, job, version
 
@@ -259,3 +260,39 @@ async def test_downlink_converters_of_every_dialect(service, script, dialect, ex
     converter = version(script, dialect=dialect, engine=engine, direction="DOWNLINK")
     made = await service.encode(converter, {"a": 1}, {"fPort": 3}, "T", {})
     assert (made["data"], made["metadata"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("dialect", "script", "reads"),
+    [
+        ("thingsboard", "function Decoder(payload) { return {deviceName: 'd'}; }", False),
+        ("thingsboard", "function Decoder(payload, metadata) { return {deviceName: 'd'}; }", False),
+        ("thingsboard", "function Decoder(bytes, $m) { return {deviceName: 'd'}; }", False),
+        ("thingsboard", "function Decoder(payload, metadata) { return {deviceName: metadata.imei}; }", True),
+        ("thingsboard", "function Decoder(payload, m) { return (function () { return m; })(); }", True),
+        ("thingsboard", "function Decoder(payload, metadata) { return eval('meta' + 'data'); }", True),
+        ("thingsboard", "function Decoder(payload) { return arguments[1]; }", True),
+        ("thingsboard", "function Decoder(payload, met\\u0061data) { return metadata; }", True),
+        ("thingsboard", "var Decoder = function (payload, metadata) { return null; }", True),
+        ("thingsboard", "function Decoder(p) {} Decoder = function (p, m) { return m; }", True),
+        ("thingsboard", "function Decoder(payload, {imei}) { return imei; }", True),
+        ("thingsboard", "function Decoder(payload, m = {}) { return m; }", True),
+        ("thingsboard-body", "return {deviceName: 'd'};", False),
+        ("thingsboard-body", "return {deviceName: metadata.imei};", True),
+        ("ts013", "function decodeUplink(input) { return {data: {}}; }", True),
+    ],
+)
+def test_only_a_script_that_can_not_see_its_metadata_is_given_none(dialect, script, reads):
+    assert reads_metadata(named(dialect, "UPLINK"), script) is reads
+
+
+@BOTH
+@ensureDeferred
+async def test_a_time_arrives_to_the_millisecond(service, engine):
+    script = "function Decoder(p, m) { return {deviceName: 'd', telemetry: {at: m.at}, attributes: {}}; }"
+    at = 1763740123456
+    made = await run(service, script, "thingsboard", engine, metadata={"at": 7}, at=at)
+    assert only(made)["telemetry"] == [{"ts": at, "values": {"at": 7}}]
+    script = "function decodeUplink(input) { return {data: {at: input.recvTime.getTime()}}; }"
+    made = await run(service, script, "ts013", engine, at=at)
+    assert only(made)["telemetry"][0]["values"] == {"at": at}
