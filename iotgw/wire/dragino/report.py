@@ -45,7 +45,7 @@ def metadata(
         facts["productName"] = frame.model
     if frame.generation == "JSON":
         # the same model's binary and JSON frames want different converters
-        facts["deviceModel"] = model or f"{frame.model} JSON".lstrip()
+        facts["deviceModel"] = f"{(model or frame.model or default).removesuffix(' JSON')} JSON".lstrip()
     elif model or frame.model:
         facts["deviceModel"] = model or frame.model
     layouts = fitting(frame)

@@ -95,6 +95,14 @@ def test_json_that_is_none_still_says_whose_it_is():
     )
 
 
+@pytest.mark.parametrize("told", [("NDS03A",), ("NDS03A JSON",)])
+def test_a_model_that_is_set_does_not_send_json_to_a_converter_of_bytes(told):
+    assert metadata(of(DS03A), *told)["deviceModel"] == "NDS03A JSON"
+    unnamed = of(b'{"IMEI":"866207058378443"}')
+    assert metadata(unnamed)["deviceModel"] == "JSON"
+    assert metadata(unnamed, "", *told)["deviceModel"] == "NDS03A JSON"
+
+
 @pytest.mark.parametrize("around", [b"\r\n%b", b"%b\r\n", b" %b\r\n\0", b"%b\0"])
 def test_blanks_around_text_are_nothing(around):
     assert of(around % DS03A).payload == DS03A

@@ -2,14 +2,14 @@
 // Dragino's JSON is often none ("1":{1,4,0,2023/11/15 07:54:30}), so it is read by pattern.
 function Decoder(payload, metadata) {
     var values = { batteryVolts: metadata.batteryVolts, csq: metadata.csq, rssi: metadata.rssiDbm };
-    var model = metadata.productName, ts;
+    var model = metadata.deviceModel, ts;
     if (metadata.generation === 'JSON') {
+        model = (model || '').replace(/ ?JSON$/, '') || undefined;
         fields(text(payload), values);
         ts = time(values, metadata.receivedTime || Date.now());
         position(values);
     } else {
         values.data = hex(payload, metadata.dataOffset);
-        model = model || metadata.deviceModel;
     }
     return {
         deviceName: metadata.imei || metadata.deviceId,
