@@ -42,8 +42,9 @@ class Layout(Struct, frozen=True):
     """What follows the signal byte: ``first``, a timestamp, a position if there is ``gps``, and any number
     of history records, each a ``record`` and a timestamp. No ``record`` is no history, no ``time`` no timestamp.
 
-    ``mode`` is what the first byte always is, -1 where it may be anything. In bytes, ``group`` is the size of ``first``, ``step`` that of a record with its timestamp, and ``history``
-    where the first record begins, both from the signal byte.
+    ``mode`` is what the first byte always is, -1 where it may be anything. In bytes, ``group`` is the size of
+    ``first``, ``step`` that of a record with its timestamp, and ``history`` where the first record begins, from the
+    signal byte on.
     """
 
     model: str
