@@ -45,8 +45,11 @@ class Held:
         seq = intake.receive(payload, metadata, held.answered)
         if held in self._open:  # it was not refused at once
             self._open[held] = seq
-            self._unnamed[seq] = held
             held.start(self._clock.callLater(ttd, held.expire))
+            if intake.converts:
+                self._unnamed[seq] = held
+            else:
+                held.named([])
         return held.let_go
 
     def converted(self, outcomes: list[Outcome]) -> None:

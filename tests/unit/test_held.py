@@ -48,6 +48,7 @@ class Intake:
 
     id, tenant = "ds", "default"
     refusal = None
+    converts = True
 
     def __init__(self):
         self.replies = []
@@ -235,4 +236,15 @@ def test_the_end_of_the_gateway_holds_nobody():
     world.converted("d")
     world.held.stop()
     assert world.answers == [STORED]
+    assert world.is_idle()
+
+
+def test_where_nothing_is_converted_the_identity_alone_is_waited_for():
+    world = World()
+    world.intake.converts = False
+    world.uplink(identity="d")
+    world.stored()
+    assert world.answers == []
+    world.queue.push("go")
+    assert world.payloads == [[b"go"]]
     assert world.is_idle()
