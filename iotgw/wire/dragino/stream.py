@@ -2,19 +2,24 @@
 
 A device connects, sends one frame in one go, and waits a while for a downlink. So a frame ends where its
 own format says so (JSON: the closing bracket; KW: its length), where the next frame of the same device
-begins, at the end of the stream, or at a pause in it: a short one when the bytes so far make a whole frame
+begins, where another device's does behind what makes a whole frame of a known layout, at the end of the stream, or at a pause in it: a short one when the bytes so far make a whole frame
 of a known layout, a longer one otherwise. The pauses are the caller's: it has the clock.
 """
 
 from __future__ import annotations
 
-from iotgw.wire.dragino.frame import BLANK, DraginoFrame, kw_size, parse
+import re
+
+from iotgw.wire.dragino.frame import BLANK, SMALLEST, DraginoFrame, kw_size, parse
 from iotgw.wire.dragino.layout import fitting
 from iotgw.wire.framing import BalancedScanner, Events, Fault, Frame, head, truncated
 
 LIMIT = 2048
 """The longest frame seen is 123 bytes; the device's own buffer bounds it far below this."""
 _JSON_START = b'{"IMEI"'
+_DIGITS = bytes(high << 4 | low for high in range(10) for low in range(10))
+_OTHER = re.compile(b"[\xf0-\xf9][" + re.escape(_DIGITS) + b"]{7}")
+"""A nibble f and 15 digits: how a frame of G1 and later begins."""
 
 
 class DraginoStream:
@@ -25,6 +30,8 @@ class DraginoStream:
         self._buffer = bytearray()
         self._scanner = BalancedScanner()
         self._broken = False
+        self._looked = 0
+        """Up to where no other device's frame begins."""
 
     @property
     def pending(self) -> int:
@@ -48,6 +55,7 @@ class DraginoStream:
             if buffer[:size].strip(BLANK):
                 events.append(Frame(bytes(buffer[:size])))
             del buffer[:size]
+            self._looked = 0
         if len(buffer) > self._limit:
             self._broken = True
             events.append(Fault(head(buffer), f"expected a Dragino frame of at most {self._limit} bytes"))
@@ -66,7 +74,17 @@ class DraginoStream:
         identity = self._identity()
         again = buffer.find(identity, len(identity)) if identity else -1
         json = buffer.find(_JSON_START, 1)
-        return min((at for at in (again, json) if at > 0), default=0)
+        return min((at for at in (again, json, self._other()) if at > 0), default=0)
+
+    def _other(self) -> int:
+        """Where another device's frame begins, behind a whole one; 0 if none does (yet)."""
+        buffer = self._buffer
+        for found in _OTHER.finditer(buffer, max(SMALLEST, self._looked)):
+            frame = parse(bytes(buffer[: found.start()]))
+            if isinstance(frame, DraginoFrame) and fitting(frame):
+                return found.start()
+        self._looked = max(0, len(buffer) - 7)
+        return 0
 
     def _identity(self) -> bytes:
         """What stands at the start of each frame of this device; empty when it isn't known (yet)."""
@@ -87,6 +105,7 @@ class DraginoStream:
             return truncated(buffer, "expected the closing bracket of a JSON document")
         rest = bytes(buffer)
         buffer.clear()
+        self._looked = 0
         return [Frame(rest)] if rest.strip(BLANK) else []
 
     def close(self) -> Events:

@@ -180,6 +180,18 @@ def test_two_frames_of_one_device_in_one_segment():
     assert assert_cut_does_not_matter(DraginoStream, text + text) == [Frame(text)] * 2
 
 
+def test_frames_of_several_devices_in_one_segment():
+    sent = [NDDS75, NLMS01, as_g2(NDDS75, "01"), CPN01, NDDS_UDP]
+    assert assert_cut_does_not_matter(DraginoStream, b"".join(sent)) == [Frame(frame) for frame in sent]
+
+
+def test_what_looks_like_a_device_within_a_frame_does_not_cut_it():
+    # distances and times that happen to be a nibble f and 15 digits
+    frame = NDDS75[:17] + bytes.fromhex("f012 34567890 1234 64908040".replace(" ", ""))
+    events = assert_cut_does_not_matter(DraginoStream, frame)
+    assert events == [Frame(frame)]
+
+
 def test_an_endless_frame_is_given_up():
     assert_bounded(DraginoStream(), b"\xf8" + b"\x01" * 5000, 2048)
     (fault,) = DraginoStream().feed(b"x" * 3000)
