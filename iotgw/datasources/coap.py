@@ -333,7 +333,8 @@ class CoapDatasource:
         if self.context.routing_key:
             uplink = self._uplink(port)
             key = ("i", self.context.routing_key)
-            downlinks = DownlinkResource(self.context.intake, self._policy(port), port)
+            confirm = self.settings.confirm_downlinks
+            downlinks = DownlinkResource(self.context.intake, self._policy(port), port, confirm)
             if self._guard is not None:
                 downlinks.objection = self._guard.taking
             for prefix in ["", *self.settings.path_prefixes]:

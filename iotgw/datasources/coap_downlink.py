@@ -70,8 +70,9 @@ class DownlinkResource(Resource):
     objection: Callable[[Hashable, str], str] | None = None
     """Says why a peer may not take a device's items; an empty text if it may."""
 
-    def __init__(self, intake: Any, policy: Policy, port: CoapPort) -> None:
+    def __init__(self, intake: Any, policy: Policy, port: CoapPort, confirm: bool = True) -> None:
         self.policy = policy
+        self._confirm = confirm
         self._intake = intake
         self._port = port
         self._pending: dict[str, deque[Downlink]] = {}
@@ -133,6 +134,9 @@ class DownlinkResource(Resource):
     def _reply(self, exchange: Exchange, downlink: Downlink) -> None:
         # One format for all: an observer can't follow a change of it (RFC 7641 §4.2).
         content = Message(n.CONTENT, downlink.payload, options((n.CONTENT_FORMAT, n.OCTET_STREAM)))
+        if self._confirm and len(downlink.payload) <= self.policy.block_size:
+            # a message of its own is acknowledged: what waits behind it follows at once
+            exchange.acknowledge()
         self._intake.downlink_sent(downlink)
         exchange.reply(
             content,

@@ -265,7 +265,7 @@ def unacknowledged(transport: Any) -> int:
     )
     try:
         asked = fcntl.ioctl(transport.fileno(), termios.TIOCOUTQ, bytes(4))  # SIOCOUTQ, tcp(7)
-    except (AttributeError, OSError):
+    except (AttributeError, OSError, ValueError):  # no socket, or none any more
         return waiting
     return waiting + int.from_bytes(asked, sys.byteorder)
 

@@ -1,5 +1,6 @@
 """What is lost on the way, or with the gateway: no item is forgotten, none is taken for another."""
 
+import http.client as http_client
 import random
 import select
 import socket
@@ -194,3 +195,28 @@ def test_after_kill_nine_between_sending_and_its_confirmation_the_item_is_queued
         gateway.kill()
     gateway.start()
     assert state(gateway, item) in ("QUEUED", "SENT")
+
+
+def test_kill_nine_while_items_are_replaced_leaves_the_old_ones_or_the_new_ones(gateway):
+    http(gateway)
+    known = 0
+    for delay in (0.03, 0.1):
+        killer = threading.Timer(delay, gateway.kill)
+        killer.start()
+        generation = known
+        try:
+            while True:
+                generation += 1
+                items = [{"data": f"{generation}", "contentType": "TEXT", "policy": "last"}] * 3
+                assert gateway.api("PUT", "/devices/d/downlinks", items).status == 200
+                known = generation
+        except (OSError, http_client.HTTPException):
+            killer.join()
+        gateway.start()
+        waiting = [
+            item["data"]
+            for item in gateway.api("GET", "/devices/d/downlinks").json["items"]
+            if item["state"] == "QUEUED"
+        ]
+        assert waiting in ([f"{known}"] * 3, [f"{known + 1}"] * 3) or (known == 0 and not waiting)
+        known = int(waiting[0]) if waiting else 0

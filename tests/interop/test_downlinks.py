@@ -3,11 +3,12 @@
 import base64
 import json
 import socket
+import subprocess
 
 import pytest
 
 from tests.peers.coap import coap_client
-from tests.peers.process import free_port, free_udp_port, wait_until
+from tests.peers.process import find, free_port, free_udp_port, wait_until
 
 # Frames of `docs/datasources.md`: a TEK822's scheduled upload, an NDDS75's reading.
 TEKELEK = bytes.fromhex(
@@ -296,3 +297,18 @@ def test_an_item_for_a_device_that_was_never_seen_waits(gateway):
     assert state(gateway, item) == "QUEUED"
     listed = gateway.api("GET", "/devices/never-seen/downlinks").json["items"]
     assert [each["id"] for each in listed] == [item["id"]]
+
+
+def test_libcoap_observes_the_items_of_a_device_those_that_waited_and_those_that_come(gateway):
+    url = coap(gateway)
+    waited = [text(gateway, "d", f"waited {number};") for number in range(3)]
+    command = [find("stdbuf"), "-oL", find("coap-client-notls"), "-s", "20", "-m", "get", f"{url}/downlink/d"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as observer:
+        try:
+            for item in waited:
+                becomes(gateway, item, "DELIVERED")
+            for item in [text(gateway, "d", f"item {number};") for number in range(3)]:
+                becomes(gateway, item, "DELIVERED")
+        finally:
+            observer.kill()
+        assert observer.stdout.read() == b"waited 0;waited 1;waited 2;item 0;item 1;item 2;"
