@@ -8,6 +8,7 @@ from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Query, Reply, Route
+from iotgw.errors import NotFound
 from iotgw.extension import convert
 from iotgw.model import DownlinkSpec
 
@@ -69,8 +70,16 @@ class Downlinks:
 
     async def read(self, call: Call, name: str, id: str) -> Any:
         """One item."""
-        return (await self._queue.get(call.tenant, id)).view()
+        return (await self._of(call, name, id)).view()
 
     async def cancel(self, call: Call, name: str, id: str) -> Any:
         """Cancel one item; 409 when it is over."""
+        await self._of(call, name, id)
         return (await self._queue.cancel(call.tenant, id)).view()
+
+    async def _of(self, call: Call, name: str, id: str) -> Any:
+        """An item of this device, not of another; raises NotFound."""
+        item = await self._queue.get(call.tenant, id)
+        if item.device != name:
+            raise NotFound(f"there is no downlink {id!r} of {name!r}")
+        return item

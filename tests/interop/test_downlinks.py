@@ -312,3 +312,33 @@ def test_libcoap_observes_the_items_of_a_device_those_that_waited_and_those_that
         finally:
             observer.kill()
         assert observer.stdout.read() == b"waited 0;waited 1;waited 2;item 0;item 1;item 2;"
+
+
+def test_receipts_as_an_object_and_as_an_array_and_those_that_mean_nothing(gateway):
+    gateway.create(
+        "converters", name="up", script="function Decoder(payload) { return decodeToJson(payload); }"
+    )
+    gateway.create("datasources", name="http", type="http", routingKey="key", converter="up")
+
+    def uplink(device, *acks):
+        document = {"deviceName": device, "telemetry": {"t": 1}}
+        if acks:
+            document["downlinkAck"] = acks[0] if len(acks) == 1 else acks
+        assert gateway.post("key", json.dumps(document).encode()).status in (200, 204)
+
+    items = [text(gateway, "d", kind, msgType=kind) for kind in ("a", "b", "c")]
+    for item in items:
+        uplink("d")
+        becomes(gateway, item, "DELIVERED")
+    uplink("somebody", {"id": items[0]["id"]}, {"msgType": "a"})
+    uplink("d", {"id": "dl0000"}, {"msgType": "nobody"})
+    uplink("d", {"id": items[2]["id"]})  # whoever has read this has read what was before it
+    becomes(gateway, items[2], "SUCCESSFUL")
+    assert [state(gateway, item) for item in items[:2]] == ["DELIVERED", "DELIVERED"]
+    uplink("d", {"id": items[0]["id"], "success": False, "error": "no", "response": [1]}, {"msgType": "b"})
+    becomes(gateway, items[1], "SUCCESSFUL")
+    becomes(gateway, items[0], "FAILED")
+    shown = gateway.api("GET", f"/devices/d/downlinks/{items[0]['id']}").json
+    assert (shown["reason"], shown["response"]) == ("no", [1])
+    assert gateway.api("GET", f"/devices/somebody/downlinks/{items[0]['id']}").status == 404
+    assert gateway.api("DELETE", f"/devices/somebody/downlinks/{items[0]['id']}").status == 404

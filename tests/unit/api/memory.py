@@ -267,6 +267,7 @@ class Queued(Struct):
     """A downlink that waits."""
 
     id: str
+    device: str
     spec: Any
     state: str = "QUEUED"
 
@@ -285,11 +286,11 @@ class MemoryDownlinks:
         return succeed(self.items[:limit])
 
     def push(self, tenant: str, device: str, spec: Any) -> Deferred[Any]:
-        self.items.append(Queued(f"d{len(self.items) + 1}", spec))
+        self.items.append(Queued(f"d{len(self.items) + 1}", device, spec))
         return succeed(self.items[-1])
 
     def replace(self, tenant: str, device: str, specs: list[Any]) -> Deferred[list[Any]]:
-        self.items = [Queued(f"d{number}", spec) for number, spec in enumerate(specs, 1)]
+        self.items = [Queued(f"d{number}", device, spec) for number, spec in enumerate(specs, 1)]
         return succeed(self.items)
 
     def clear(self, tenant: str, device: str) -> Deferred[int]:
