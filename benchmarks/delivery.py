@@ -5,7 +5,8 @@
 Shapes: ``mqtt`` (QoS 1), ``post`` (one POST per message), ``batch`` (POST of 100), ``thingsboard``;
 ``mqtt-paho`` and ``thingsboard-paho`` with paho as the engine; ``mqtt@mosquitto`` and ``mqtt-paho@mosquitto``
 with a mosquitto as the target, where ``mqtt5`` (MQTT 5) goes too, which ``iotsink`` doesn't speak;
-``post+dead`` and the like: with another integration that is dead;
+``post+dead`` and the like: without and with another integration that is dead, in turn, and what that costs; so
+with ``+slow``, ``+slowmqtt``, ``+sip`` and ``+hang`` (see ``harness/neighbours.py``);
 beside them, to compare, bare libraries without any delivery service: ``treq`` (pooled POSTs), ``paho`` (its
 own thread). ``backlog`` puts messages into a real journal while the target is away, and lets them go.
 The target is ``iotsink``. Records are fed 64 at a time, 500 devices.
@@ -18,6 +19,8 @@ import os
 import resource
 import shutil
 import socket
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -42,6 +45,8 @@ from tests.peers import mosquitto
 
 DEVICES = 500
 FEED = 64
+WARM = 2000
+"""Messages before those that are measured."""
 
 
 def body(n):
@@ -128,12 +133,31 @@ def spec_of(shape, sink):
     return IntegrationSpec(name=shape, type=type_, configuration=configuration, retry=retry)
 
 
-def dead():
-    """An integration whose target refuses every connection."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    return IntegrationSpec(name="dead", type="http", configuration={"url": f"http://127.0.0.1:{port}/"})
+class Neighbour:
+    """Another integration beside the one that is measured; its target refuses every connection (``dead``),
+    or is one of ``harness/neighbours.py``."""
+
+    def __init__(self, kind):
+        self._process = None
+        if kind == "dead":
+            with socket.socket() as unused:
+                unused.bind(("127.0.0.1", 0))
+                port = unused.getsockname()[1]
+        else:
+            script = Path(__file__).parent / "harness" / "neighbours.py"
+            self._process = subprocess.Popen([sys.executable, script, kind], stdout=subprocess.PIPE)
+            port = int(self._process.stdout.readline())
+        if kind == "slowmqtt":
+            type_, configuration = "mqtt", {"host": "127.0.0.1", "port": port}
+        else:
+            type_, configuration = "http", {"url": f"http://127.0.0.1:{port}/", "timeout": 2.0}
+        retry = RetrySpec(initial=0.2, cap=1.0)
+        self.spec = IntegrationSpec(name=kind, type=type_, configuration=configuration, retry=retry)
+
+    def close(self):
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
 
 async def service_of(journal, spec):
@@ -153,27 +177,67 @@ def line(shape, count, took, used, extra=""):
     print(f"{shape:20} {count:8} {count / took:10,.0f} {used / count * 1e6:9.1f} {extra}", flush=True)
 
 
+async def feed(service, stream, first, last):
+    """Tell the service that these are durable."""
+    for start in range(first, last, FEED):
+        stream.head = min(start + FEED, last)
+        service.feed(stream.records[start : stream.head])
+        await task.deferLater(reactor, 0)
+
+
 async def stage(shape, count, sink):
     name, _, beside = shape.removesuffix("@mosquitto").partition("+")
-    stream = Stream(count)
+    stream = Stream(WARM + count)
     service = await service_of(stream, spec_of(name, sink))
-    if beside:
-        await service.apply("dead", "dead", "default", dead())
+    neighbour = Neighbour(beside) if beside else None
+    if neighbour is not None:
+        await service.apply("neighbour", beside, "default", neighbour.spec)
     await task.deferLater(reactor, 0.3)
     outbox = service.entry("bench").outbox
+    await feed(service, stream, 0, WARM)
+    await until(lambda: outbox.accounts.delivered >= WARM)
+    await task.deferLater(reactor, 1.0)  # a neighbour's target has shown what it is
     began, cpu_began = time.perf_counter(), cpu()
-    for start in range(0, count, FEED):
-        stream.head = min(start + FEED, count)
-        service.feed(stream.records[start : start + FEED])
-        await task.deferLater(reactor, 0)
-    await until(lambda: outbox.accounts.delivered >= count)
+    await feed(service, stream, WARM, WARM + count)
+    await until(lambda: outbox.accounts.delivered >= WARM + count)
     took, used = time.perf_counter() - began, cpu() - cpu_began
     found = ""
     if isinstance(sink, tools.Sink):
         stats = sink.stats()
-        found = f"missing {count - stats['unique']}, duplicates {stats['duplicates']}"
+        found = f"missing {WARM + count - stats['unique']}, duplicates {stats['duplicates']}"
+    if neighbour is not None:
+        found += f", beside: {service.entry('neighbour').outbox.accounts.delivered} delivered"
+        neighbour.close()
     line(shape, count, took, used, found)
     await service.stop()
+    return count / took, used / count
+
+
+async def on(sink, work):
+    """Do a piece of work with a fresh sink."""
+    try:
+        return await work(sink)
+    finally:
+        sink.__exit__()
+
+
+def sink_for(shape):
+    return Mosquitto() if shape.endswith("@mosquitto") else tools.Sink(DEVICES, 1 << 16)
+
+
+async def pairs(shape, count, rounds):
+    """Without and with a neighbour, in turn (ABBA); what it costs by the medians, and by the best of the
+    rounds, which what else is on the machine disturbs least."""
+    alone = shape.partition("+")[0] + ("@mosquitto" if shape.endswith("@mosquitto") else "")
+    got = {alone: [], shape: []}
+    for number in range(rounds):
+        for each in (alone, shape) if number % 2 else (shape, alone):
+            got[each].append(await on(sink_for(each), lambda sink, each=each: stage(each, count, sink)))
+    for said, chosen in (("median", statistics.median), ("best", None)):
+        rates = [(chosen or max)(rate for rate, _ in got[each]) for each in (shape, alone)]
+        costs = [(chosen or min)(cost for _, cost in got[each]) for each in (shape, alone)]
+        rate, cost = rates[0] / rates[1], costs[0] / costs[1]
+        print(f"{shape:20} {said} of {rounds}: rate × {rate:.3f}, CPU × {cost:.3f}", flush=True)
 
 
 async def treq_alone(count, sink):
@@ -279,8 +343,10 @@ async def backlog(count, sink, directory):
         f"waiting {waiting:,}; intake {usual:,.0f}/s, with the target away {away:,.0f}/s; "
         f"both together {usual_stage:,.0f}/s; RSS {before:.0f} MB → {after:.0f} MB → {resident():.0f} MB",
     )  # fmt: skip
+    print(f"backlog: intake × {away / usual:.2f} while the target is away", flush=True)
     await service.stop()
     await journal.stop()
+    return count / took
 
 
 async def main(arguments):
@@ -288,20 +354,26 @@ async def main(arguments):
     shapes = arguments.shapes or ["mqtt", "mqtt-paho", "post", "batch", "thingsboard", "treq", "paho"]
     print(f"load {os.getloadavg()[0]:.1f}")
     print("shape                messages     msg/s    µs CPU")
+    alone = [shape for shape in shapes if "+" not in shape]
     for _ in range(arguments.rounds):
-        for shape in shapes:
-            sink = Mosquitto() if shape.endswith("@mosquitto") else tools.Sink(DEVICES, 1 << 16)
-            directory = Path(tempfile.mkdtemp(dir=arguments.dir))
-            try:
-                if shape == "backlog":
-                    await backlog(arguments.messages, sink, directory)
-                elif shape in ("treq", "paho"):
-                    await (treq_alone if shape == "treq" else paho_alone)(arguments.messages // 4, sink)
-                else:
-                    await stage(shape, arguments.messages, sink)
-            finally:
-                sink.__exit__()
-                shutil.rmtree(directory)
+        for shape in alone:
+            await on(sink_for(shape), lambda sink, shape=shape: one(shape, arguments, sink))
+    for shape in shapes:
+        if "+" in shape:
+            await pairs(shape, arguments.messages, arguments.rounds)
+
+
+async def one(shape, arguments, sink):
+    count = arguments.messages
+    if shape == "backlog":
+        with tempfile.TemporaryDirectory(dir=arguments.dir) as directory:
+            drained = await backlog(count, sink, Path(directory))
+        rate, _ = await on(sink_for("batch"), lambda sink: stage("batch", min(count, 200_000), sink))
+        print(f"backlog: drained at × {drained / rate:.2f} of the stage's rate without a journal", flush=True)
+    elif shape in ("treq", "paho"):
+        await (treq_alone if shape == "treq" else paho_alone)(count // 4, sink)
+    else:
+        await stage(shape, count, sink)
 
 
 if __name__ == "__main__":

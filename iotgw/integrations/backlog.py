@@ -164,12 +164,11 @@ class Backlog:
 
     def _count(self, records: Sequence[TelemetryRecord]) -> None:
         counted, match, known = self._accounts.counted, self.match, self.known
-        sizes = [
-            len(record.body)
-            for record in records
-            if record.seq > counted and match(record) and not (known and record.seq in known)
-        ]
-        self._accounts.count(len(sizes), sum(sizes), max(counted, records[-1].seq))
+        last = max(counted, records[-1].seq)
+        if known or records[0].seq <= counted:
+            records = [record for record in records if record.seq > counted and record.seq not in known]
+        sizes = [len(record.body) for record in records if match(record)]
+        self._accounts.count(len(sizes), sum(sizes), last)
 
     def _count_page(self) -> None:
         after = self._accounts.counted
