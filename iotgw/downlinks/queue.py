@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Callable
-from heapq import heappop, heappush
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -19,6 +18,7 @@ from zope.interface import implementer
 from iotgw.downlinks import receipts
 from iotgw.downlinks.item import TRANSITIONS, Item, ItemState, payload
 from iotgw.downlinks.sessions import Listeners, Send, Sessions
+from iotgw.downlinks.timetable import REMEMBERED_MS, Timetable
 from iotgw.downlinks.waiting import Waiting, may_leave
 from iotgw.errors import Conflict, NotFound, Unavailable
 from iotgw.interfaces import IDownlinks
@@ -29,8 +29,6 @@ MAX_OPEN = 200_000
 MAX_PER_DEVICE = 1_000
 SWEEP = 2.0
 """Seconds between two looks for expired items."""
-REMEMBERED = 600.0
-"""Seconds that an item which has left, and asks for no receipt, is kept in memory for its transport's word."""
 OFFER = 300.0
 """Seconds after which an item that a datasource took, and never spoke of again, may leave once more."""
 
@@ -73,8 +71,7 @@ class DownlinkQueue:
         """Items that left without an uplink, until their transport has spoken."""
         self._sessions = Sessions()
         self._listeners = Listeners()
-        self._due: list[tuple[int, str]] = []
-        """When to look at an item again (a heap of times in ms, with ids)."""
+        self._timetable = Timetable(self._items)
         self._seq = 0
         self._sweep: Any = None
 
@@ -83,9 +80,9 @@ class DownlinkQueue:
     async def start(self) -> None:
         """Load the open items: what was on its way when the gateway ended is QUEUED again."""
         await self._store.start()
-        recently = self.now_ms() - int(REMEMBERED * 1000)
+        recently = self.now_ms() - REMEMBERED_MS
+        self._seq = await self._store.last_seq()
         for item in await self._store.open_items():
-            self._seq = max(self._seq, item.seq)
             if may_leave(item) or item.updated_ms > recently:
                 self._keep(item)
         self._sweep = self._clock.callLater(SWEEP, self._expire)
@@ -381,8 +378,7 @@ class DownlinkQueue:
             self._pushed.discard(item.id)
         else:
             self._items[item.id] = item
-            due = item.expires_ms if may_leave(item) else item.updated_ms + int(REMEMBERED * 1000)
-            heappush(self._due, (due, item.id))
+            self._timetable.put(item)
         self._waiting.put(item)
 
     def _update(self, item: Item) -> None:
@@ -409,22 +405,15 @@ class DownlinkQueue:
         for id, since in list(self._offered.items()):
             if self._clock.seconds() - since > OFFER:
                 del self._offered[id]
-        later: list[str] = []
-        while self._due and self._due[0][0] <= now:
-            _, id = heappop(self._due)
-            item = self._items.get(id)
-            if item is None:
-                continue
+        for item in self._timetable.due(now):
             if not may_leave(item):
-                if now - item.updated_ms >= REMEMBERED * 1000:
-                    del self._items[id]
-                    self._pushed.discard(id)
-            elif id in self._offered or id in self._held:
-                later.append(id)
+                if now - item.updated_ms >= REMEMBERED_MS:
+                    del self._items[item.id]
+                    self._pushed.discard(item.id)
+            elif item.id in self._offered or item.id in self._held:
+                self._timetable.again(item, now + int(SWEEP * 1000))
             elif item.expires_ms <= now:
                 self._over(item, now)
-        for id in later:
-            heappush(self._due, (now + int(SWEEP * 1000), id))
         self._sweep = self._clock.callLater(SWEEP, self._expire)
 
     def _over(self, item: Item, now: int) -> None:

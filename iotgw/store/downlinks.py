@@ -77,6 +77,10 @@ class DownlinkStore:
             self._read, "WHERE state IN ('QUEUED', 'SENT', 'DELIVERED') ORDER BY seq", ()
         )
 
+    def last_seq(self) -> Deferred[int]:
+        """The highest ``seq`` of all items, open or over; 0 without any."""
+        return self._worker.call(self._last_seq)
+
     def get(self, id: str) -> Deferred[Any]:
         """An item, or None."""
         found = self._after_writes("WHERE id = ?", (id,))
@@ -149,6 +153,11 @@ class DownlinkStore:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+    def _last_seq(self) -> int:
+        assert self._connection is not None
+        seq: int = self._connection.execute("SELECT coalesce(max(seq), 0) FROM item").fetchone()[0]
+        return seq
 
     def _read(self, where: str, values: tuple[Any, ...]) -> list[Any]:
         assert self._connection is not None

@@ -7,6 +7,7 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred, fail, succeed
 from twisted.internet.task import Clock
 
+from iotgw.downlinks import timetable
 from iotgw.downlinks.item import Item, ItemState, payload
 from iotgw.downlinks.queue import MAX_PER_DEVICE, DownlinkQueue
 from iotgw.errors import Conflict, NotFound, SettingsError, Unavailable
@@ -385,3 +386,26 @@ async def test_who_listens_is_called_for_items_of_the_device_by_its_name_and_by_
         each()
     await world.push_text("3")
     assert len(calls) == 2
+
+
+@asynchronous
+async def test_after_a_restart_new_items_are_newer_than_those_that_are_over(world):
+    over = [await world.push_text(text, msg_type="set") for text in "ab"]
+    await world.queue.clear("default", "dev")
+    await world.crash()
+    new = await world.push_text("c", msg_type="set")
+    await world.take()
+    world.queue.outcome(new.id, "sent")
+    shown = await world.queue.list("default", "dev")
+    assert [item.id for item in shown] == [each.id for each in (new, *reversed(over))]
+
+
+@asynchronous
+async def test_the_timetable_stays_as_small_as_the_queue(world, monkeypatch):
+    monkeypatch.setattr(timetable, "STALE", 10)
+    kept = await world.push_text("kept", device="other", ttl=60)
+    for _ in range(50):
+        await world.push_text("x", policy="last")
+    assert len(world.queue._timetable) <= 2 * 2 + 10
+    world.clock.pump([30] * 3)
+    assert await world.state(kept) == "EXPIRED"
