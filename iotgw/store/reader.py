@@ -85,6 +85,7 @@ _READ_TELEMETRY = f"""
 SELECT json_group_array(json_array({_RECORD})) FROM (
     SELECT * FROM telemetry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?)
 """
+_KINDS = {kind.value: kind for kind in Kind}
 _WEIGH = "SELECT sum(size) FROM (SELECT length({body}) AS size FROM {table} WHERE {condition} ORDER BY seq LIMIT ?)"
 _CUT = """
 SELECT seq FROM (SELECT seq, sum(size) OVER (ORDER BY seq) AS weight FROM (
@@ -290,7 +291,7 @@ class Reader:
         texts = self._names.texts
         return TelemetryRecord(
             row.seq, row.uplink, texts[row.tenant], texts[row.datasource], row.received_ms,
-            row.device_name, row.device_type, row.body.encode(), Kind(row.kind),
+            row.device_name, row.device_type, row.body.encode(), _KINDS[row.kind],
         )  # fmt: skip
 
     def _message(self, row: _MessageRow) -> Message:
