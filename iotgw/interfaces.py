@@ -238,7 +238,8 @@ class IJournal(Interface):
         """Drop an integration's cursor and parked records."""
 
     def read_parked(integration, state, after, limit):
-        """Deferred of a list of `model.Parked` of an integration, by position; ``state`` None for all."""
+        """Deferred of a list of `model.Parked` of an integration, by position; ``state`` None for all. ``limit`` of
+        them, or all, or so many that their bodies weigh `iotgw.tail.WEIGHT` bytes."""
 
     def due_parked(integration, now_ms, limit):
         """Deferred of a list of `model.Parked` in state RETRYING whose ``next_try_ms`` is not 0 and due."""

@@ -16,6 +16,7 @@ from iotgw.api.routes import Call, Milliseconds, Query, Route
 from iotgw.errors import NotFound, SettingsError
 from iotgw.model import IntegrationSpec, Parked, Resource, message_id
 from iotgw.sealing import sealed
+from iotgw.tail import WEIGHT
 
 
 class Seek(Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,7 +154,8 @@ class Integrations(Catalogue):
         id, limit = self.find(call, name).id, call.query("limit")
         found = await maybeDeferred(self.parts.delivery.dead_letters, id, call.query("after"), limit)
         items = [self._dead_letter(parked) for parked in found]
-        return Page(items, str(items[-1].position) if len(items) == limit else None)
+        is_cut = len(items) == limit or sum(len(parked.record.body) for parked in found) >= WEIGHT
+        return Page(items, str(items[-1].position) if is_cut else None)
 
     def _dead_letter(self, parked: Parked) -> DeadLetter:
         record = parked.record

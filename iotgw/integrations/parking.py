@@ -92,10 +92,10 @@ class Parking:
         def found(rows: list[Parked]) -> None:
             for row in rows:
                 self._found(row)
-            if len(rows) < PAGE:
-                done.callback(None)
-            else:
+            if rows:
                 page(rows[-1].record.seq)
+            else:
+                done.callback(None)
 
         page(0)
         return done
@@ -124,10 +124,10 @@ class Parking:
 
         def found(rows: list[Parked]) -> None:
             known.update(row.record.seq for row in rows)
-            if len(rows) < PAGE:
-                done.callback(known)
-            else:
+            if rows:
                 page(rows[-1].record.seq)
+            else:
+                done.callback(known)
 
         page(position)
         return done
@@ -253,7 +253,7 @@ class Parking:
                     self._accounts.unpark(len(record.body))
                     self._accounts.settle(seq, outcome, len(record.body))
                     purged += 1
-            if len(rows) < PAGE or rows[-1].record.seq > until:
+            if not rows or rows[-1].record.seq > until:
                 done.callback(purged)
             else:
                 page(rows[-1].record.seq)

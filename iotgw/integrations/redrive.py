@@ -36,15 +36,17 @@ class Redrive:
         self._queue: deque[Parked] = deque()
         self.flying: dict[int, Parked] = {}
         self._next_page: int | None = None
+        self._until = 0
         self._gone: set[int] = set()
         """Delivered; the journal may still show their rows for a moment."""
 
     def one(self, row: Parked) -> None:
         """Send this dead letter."""
-        self._have_read([row])
+        self._add([row])
 
     def all(self) -> None:
-        """Send every dead letter there is now."""
+        """Send every dead letter there is now, and none that dies from now on."""
+        self._until = int(self._journal.head)
         self._read(0)
 
     def take(self) -> TelemetryRecord | None:
@@ -85,8 +87,12 @@ class Redrive:
         ).addErrback(lambda failure: self._log.failure("dead letters could not be read", failure))
 
     def _have_read(self, rows: list[Parked]) -> None:
-        if len(rows) == PAGE:
-            self._next_page = rows[-1].record.seq
+        due = [row for row in rows if row.record.seq <= self._until]
+        if due:
+            self._next_page = due[-1].record.seq
+        self._add(due)
+
+    def _add(self, rows: list[Parked]) -> None:
         here = {*self.flying, *self._gone, *(row.record.seq for row in self._queue)}
         self._queue.extend(row for row in rows if row.record.seq not in here)
         if self._queue:

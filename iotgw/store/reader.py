@@ -138,9 +138,12 @@ class Reader:
 
     def parked(self, integration: str, state: DeliveryState | None, after: int, limit: int) -> list[Parked]:
         """Parked deliveries after a position, by position."""
-        if state is None:
-            return self._parked(integration, "seq > ? ORDER BY seq", after, limit)
-        return self._parked(integration, "seq > ? AND state = ? ORDER BY seq", after, int(state), limit)
+        condition, values = "seq > ? AND seq <= ?", [after, 1 << 62]
+        if state is not None:
+            condition, values = f"state = ? AND {condition}", [int(state), *values]
+        number = self._number(integration)
+        last = self._cut("parked", "body", f"integration = ? AND {condition}", number, *values, limit)
+        return self._parked(integration, f"{condition} ORDER BY seq", *values[:-1], last, limit)
 
     def due(self, integration: str, now_ms: int, limit: int) -> list[Parked]:
         """Parked deliveries whose time for another try has come, longest due first."""

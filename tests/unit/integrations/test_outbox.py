@@ -172,6 +172,21 @@ def test_who_died_just_now_is_sent_again_too():
     assert world.target.got == [1, 2]
 
 
+def test_however_many_dead_letters_get_one_try_each_and_who_dies_meanwhile_none():
+    world = World(says=lambda records: Rejected("never"))
+    world.store(*[f"d{n}" for n in range(250)])
+    world.clock.advance(1)
+    world.target.says = None
+    world.target.sent.clear()
+    world.service.retry("i1")
+    world.store("late")
+    while world.target.open:
+        world.target.answer(Rejected("never"))
+    world.clock.advance(1)
+    assert sorted(seq for (seq,) in world.target.sent) == list(range(1, 252))
+    assert world.accounts()["dead"] == 251
+
+
 def test_a_dead_letter_that_fails_again_stays_dead():
     world = World(says=lambda records: Rejected("no"))
     world.store("a")

@@ -441,15 +441,20 @@ def test_a_reader_of_the_stream_gets_each_record_once(world):
 
 def test_a_page_of_large_records_ends_at_its_weight(world, monkeypatch):
     monkeypatch.setattr("iotgw.store.reader.WEIGHT", 1000)
-    seqs = world.store(*[b"x" * 400] * 10)
+    seqs = world.store(*[b"x" * 400] * 40)
     records = world.convert(*seqs)
     page = world.wait(world.journal.read_uplinks("ds1", 0, 100))
     assert [stored.seq for stored in page] == seqs[:3]  # the third makes it 1000 bytes
     assert len(world.wait(world.journal.read_uplinks("ds1", 0, 2))) == 2
-    assert len(world.wait(world.journal.read_uplinks("ds1", seqs[7], 100))) == 2
+    assert len(world.wait(world.journal.read_uplinks("ds1", seqs[37], 100))) == 2
     size = len(records[0].body)
     page = world.wait(world.journal.read_telemetry(0, 100))
     assert page == records[: -(-1000 // size)]
+    world.progress("int1", 1, [parked(record, DeliveryState.DEAD) for record in records])
+    for state in (None, DeliveryState.DEAD):
+        letters = world.wait(world.journal.read_parked("int1", state, 0, 100))
+        assert [letter.record for letter in letters] == records[: -(-1000 // size)]
+    assert world.wait(world.journal.read_parked("int1", DeliveryState.RETRYING, 0, 100)) == []
 
 
 def test_a_stopped_journal_says_so(world):
