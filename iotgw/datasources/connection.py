@@ -7,6 +7,7 @@ Each connection has a `Session`, the part that knows the protocol. It hands its 
 from __future__ import annotations
 
 import fcntl
+import socket
 import sys
 import termios
 from collections import deque
@@ -209,6 +210,8 @@ class Connection(TwistedProtocol):
         self.is_heard = unacknowledged(self.transport) == 0
         if self.is_heard or looks == LOOKS:
             self.transport.loseConnection()  # type: ignore[union-attr]
+        elif is_broken(self.transport):
+            self.abort()
         else:
             self._hearing = self.clock.callLater(LOOK, self._hear, looks + 1)
 
@@ -268,6 +271,14 @@ def unacknowledged(transport: Any) -> int:
     except (AttributeError, OSError, ValueError):  # no socket, or none any more
         return waiting
     return waiting + int.from_bytes(asked, sys.byteorder)
+
+
+def is_broken(transport: Any) -> bool:
+    """Whether the peer has reset a connection from which nothing is read any more."""
+    try:
+        return bool(transport.getHandle().getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    except (AttributeError, OSError):
+        return False
 
 
 def _retrying(

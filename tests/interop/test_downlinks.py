@@ -342,3 +342,20 @@ def test_receipts_as_an_object_and_as_an_array_and_those_that_mean_nothing(gatew
     assert (shown["reason"], shown["response"]) == ("no", [1])
     assert gateway.api("GET", f"/devices/somebody/downlinks/{items[0]['id']}").status == 404
     assert gateway.api("DELETE", f"/devices/somebody/downlinks/{items[0]['id']}").status == 404
+
+
+def test_a_tcp_device_that_closed_before_its_answer_gets_the_item_again(gateway):
+    port = free_port()
+    gateway.create(
+        "datasources", name="tcp", type="tcp", converter="json",
+        configuration={"port": port, "handler": {"type": "JSON"}},
+    )  # fmt: skip
+    item = text(gateway, "d", "go")
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        line.sendall(BY_NAME)
+    wait_until(lambda: (shown(gateway, item)["state"], shown(gateway, item)["attempts"]) == ("QUEUED", 1))
+    assert exchange(socket.SOCK_STREAM, port, BY_NAME) == b"go"
+
+
+def shown(gateway, item):
+    return gateway.api("GET", f"/devices/{item['device']}/downlinks/{item['id']}").json
