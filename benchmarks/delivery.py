@@ -6,7 +6,8 @@ Shapes: ``mqtt`` (QoS 1), ``post`` (one POST per message), ``batch`` (POST of 10
 ``mqtt-paho`` and ``thingsboard-paho`` with paho as the engine; ``mqtt@mosquitto`` and ``mqtt-paho@mosquitto``
 with a mosquitto as the target, where ``mqtt5`` (MQTT 5) goes too, which ``iotsink`` doesn't speak;
 ``post+dead`` and the like: without and with another integration that is dead, in turn, and what that costs; so
-with ``+slow``, ``+slowmqtt``, ``+sip`` and ``+hang`` (see ``harness/neighbours.py``);
+with ``+slow``, ``+slowmqtt``, ``+sip`` and ``+hang`` (see ``harness/neighbours.py``); ``neighbours``: what each of
+these takes by itself, with no other integration, the least of several parts;
 beside them, to compare, bare libraries without any delivery service: ``treq`` (pooled POSTs), ``paho`` (its
 own thread). ``backlog`` puts messages into a real journal while the target is away, and lets them go.
 The target is ``iotsink``. Records are fed 64 at a time, 500 devices.
@@ -240,6 +241,31 @@ async def pairs(shape, count, rounds):
         print(f"{shape:20} {said} of {rounds}: rate × {rate:.3f}, CPU × {cost:.3f}", flush=True)
 
 
+async def neighbours(count):
+    """CPU per message that a service takes for nothing but a neighbour, beside that of none at all."""
+    base = None
+    for kind in ("", "dead", "slow", "slowmqtt", "sip", "hang"):
+        stream = Stream(WARM + count)
+        types = Types("iotgw.none", reactor, (MqttType, HttpType))
+        service = DeliveryService(stream, types, reactor, Quiet(), lambda id_: "source")
+        service.start()
+        neighbour = Neighbour(kind) if kind else None
+        if neighbour is not None:
+            await service.apply("neighbour", kind, "default", neighbour.spec)
+        await feed(service, stream, 0, WARM)
+        await task.deferLater(reactor, 1.0)
+        part, least = count // 10, float("inf")
+        for start in range(WARM, WARM + 10 * part, part):
+            began = cpu()
+            await feed(service, stream, start, start + part)
+            least = min(least, (cpu() - began) / part * 1e6)
+        base = least if base is None else base
+        print(f"{kind or 'none':20} {least:.2f} µs, {least - base:.2f} its own", flush=True)
+        await service.stop()
+        if neighbour is not None:
+            neighbour.close()
+
+
 async def treq_alone(count, sink):
     pool = HTTPConnectionPool(reactor)
     pool.maxPersistentPerHost = 16
@@ -371,6 +397,8 @@ async def one(shape, arguments, sink):
             drained = await backlog(count, sink, Path(directory))
         rate, _ = await on(sink_for("batch"), lambda sink: stage("batch", min(count, 200_000), sink))
         print(f"backlog: drained at × {drained / rate:.2f} of the stage's rate without a journal", flush=True)
+    elif shape == "neighbours":
+        await neighbours(count)
     elif shape in ("treq", "paho"):
         await (treq_alone if shape == "treq" else paho_alone)(count // 4, sink)
     else:

@@ -93,9 +93,7 @@ def cost(gateway: Gateway, port: int, path: str, seconds: float, rate: float) ->
 def converted(gateway: Gateway) -> bool:
     """Whether every uplink is converted."""
     counts = [each["counts"] for each in gateway.api("GET", "/status")["datasources"]]
-    return all(
-        each["received"] == each["converted"] + each["filtered"] + each["failed"] for each in counts
-    )
+    return all(each["received"] == each["converted"] + each["filtered"] + each["failed"] for each in counts)
 
 
 class Named:
