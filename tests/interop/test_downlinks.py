@@ -353,7 +353,7 @@ def test_a_tcp_device_that_closed_before_its_answer_gets_the_item_again(gateway)
     item = text(gateway, "d", "go")
     with socket.create_connection(("127.0.0.1", port)) as line:
         line.sendall(BY_NAME)
-    wait_until(lambda: (shown(gateway, item)["state"], shown(gateway, item)["attempts"]) == ("QUEUED", 1))
+    wait_until(lambda: shown(gateway, item)["reason"] == "the connection broke", what="the item's return")
     assert exchange(socket.SOCK_STREAM, port, BY_NAME) == b"go"
 
 
