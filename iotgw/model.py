@@ -45,12 +45,14 @@ class Output(Struct, frozen=True, gc=False):
     """What a converter made of one uplink for one device (or asset).
 
     ``body`` is canonical JSON: an object ``{"deviceName", "deviceType", ["assetName", "assetType",
-    "customerName", "groupName",] "attributes": {…}, "telemetry": [{"ts", "values"}]}``.
+    "customerName", "groupName",] "attributes": {…}, "telemetry": [{"ts", "values"}]}``. Outputs of one
+    ``shape`` have the same keys and one reading of the time when the uplink was received; 0 says nothing.
     """
 
     device_name: str
     device_type: str
     body: bytes
+    shape: int = 0
 
 
 class ConversionError(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -98,7 +100,8 @@ class Kind(enum.IntEnum):
 class TelemetryRecord(Struct, frozen=True, gc=False):
     """One device's output of one uplink, with its position in the ``telemetry`` stream.
 
-    ``uplink`` is the position of the uplink it came from (0 for an event); ``body`` as in `Output`.
+    ``uplink`` is the position of the uplink it came from (0 for an event); ``body`` and ``shape`` as in
+    `Output`, but the journal doesn't keep the shape.
     """
 
     seq: int
@@ -110,6 +113,7 @@ class TelemetryRecord(Struct, frozen=True, gc=False):
     device_type: str
     body: bytes
     kind: Kind = Kind.TELEMETRY
+    shape: int = 0
 
 
 class ConverterVersion(Struct, frozen=True):

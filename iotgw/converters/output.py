@@ -79,15 +79,7 @@ def _device(
         if len(device) == 1:  # of whoever sent the uplink
             checked.acks += map(_encode, receipts)
             return
-    if "assetName" in device and "deviceName" not in device:
-        name, type_ = _name(device, "assetName", at), _name(device, "assetType", at, DEFAULT_TYPE)
-        body: dict[str, Any] = {"assetName": name, "assetType": type_}
-    else:
-        name, type_ = _name(device, "deviceName", at), _name(device, "deviceType", at, DEFAULT_TYPE)
-        body = {"deviceName": name, "deviceType": type_}
-    for key in _OWNERS:
-        if device.get(key) is not None:
-            body[key] = _name(device, key, at)
+    name, type_, body = _named(device, at)
     attributes = device.get("attributes")
     if attributes is None:
         attributes = {}
@@ -96,8 +88,11 @@ def _device(
     elif not _is_plain(attributes):
         attributes = _unfolded(attributes, at + "attributes", nested, checked)
     telemetry = device.get("telemetry")
+    shape = 0
     if type(telemetry) is dict and "values" not in telemetry and _is_plain(telemetry):
         entries: list[dict[str, Any]] = [{"ts": received_ms, "values": telemetry}] if telemetry else []
+        if changed is None:
+            shape = hash((*attributes, None, *telemetry))
     else:
         entries = _telemetry(telemetry, at + "telemetry", received_ms, nested, checked)
     if changed is not None:
@@ -107,8 +102,22 @@ def _device(
         entries = [entry for entry in entries if entry["values"]]
     body["attributes"] = attributes
     body["telemetry"] = entries
-    checked.outputs.append(Output(name, type_, _encode(body)))
+    checked.outputs.append(Output(name, type_, _encode(body), shape))
     checked.acks += [_encode({**receipt, "deviceName": name}) for receipt in receipts]
+
+
+def _named(device: dict[str, Any], at: str) -> tuple[str, str, dict[str, Any]]:
+    """Name, type, and the part of the output's body that says whose it is."""
+    if "assetName" in device and "deviceName" not in device:
+        name, type_ = _name(device, "assetName", at), _name(device, "assetType", at, DEFAULT_TYPE)
+        body: dict[str, Any] = {"assetName": name, "assetType": type_}
+    else:
+        name, type_ = _name(device, "deviceName", at), _name(device, "deviceType", at, DEFAULT_TYPE)
+        body = {"deviceName": name, "deviceType": type_}
+    for key in _OWNERS:
+        if device.get(key) is not None:
+            body[key] = _name(device, key, at)
+    return name, type_, body
 
 
 def _receipts(acks: Any, at: str) -> list[dict[str, Any]]:

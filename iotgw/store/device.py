@@ -37,7 +37,11 @@ _json = msgspec.json.Encoder().encode
 
 class DeviceState(Struct, gc=False):
     """What is known of a device: of each telemetry key the newest value, and its time in ``times``; none of
-    these is later than ``newest``."""
+    these is later than ``newest``.
+
+    A record that is worth no more than its successor is not even read: while a device sends records of one
+    ``shape`` (see `iotgw.model.Output`), the ``body`` of the last one waits for `settle`.
+    """
 
     type: str
     datasource: str
@@ -47,6 +51,8 @@ class DeviceState(Struct, gc=False):
     values: dict[str, Raw]
     times: dict[str, int]
     newest: int = 0
+    shape: int = 0
+    body: bytes = b""
 
     @classmethod
     def of(cls, record: TelemetryRecord) -> DeviceState:
@@ -65,8 +71,25 @@ class DeviceState(Struct, gc=False):
             self.datasource = record.datasource
         elif received_ms < self.first_ms:
             self.first_ms = received_ms
+        if record.shape and received_ms >= self.newest:
+            if record.shape != self.shape:
+                self.settle()
+                self.shape = record.shape
+            self.body = record.body
+            self.newest = received_ms
+        else:
+            self.settle()
+            self._take(record.body)
+
+    def settle(self) -> None:
+        """Take in the record that waits."""
+        if self.body:
+            body, self.body = self.body, b""
+            self._take(body)
+
+    def _take(self, text: bytes) -> None:
         try:
-            body = _body(record.body)
+            body = _body(text)
         except msgspec.DecodeError:  # a body of another form is no state, but the device was seen
             return
         if body.attributes:
@@ -82,6 +105,8 @@ class DeviceState(Struct, gc=False):
 
     def merge(self, earlier: DeviceState) -> None:
         """Put an earlier state of the same device under this one."""
+        self.settle()
+        earlier.settle()
         later_values, later_times = self.values, self.times
         self.newest = max(self.newest, max(earlier.times.values(), default=0))
         earlier.attributes.update(self.attributes)
@@ -101,6 +126,7 @@ class DeviceState(Struct, gc=False):
 
     def encoded(self) -> tuple[bytes, bytes, bytes]:
         """Attributes, telemetry values and their times as JSON texts, without what is too much to keep."""
+        self.settle()
         attributes, values, times = _json(self.attributes), _json(self.values), _json(self.times)
         if len(attributes) > MAX_VALUE_BYTES or len(self.attributes) > MAX_KEYS:
             attributes = _json(_bounded(self.attributes))

@@ -74,6 +74,7 @@ class DeviceRows:
         ids: dict[tuple[str, str], int] = {}
         unknown: dict[str, list[str]] = {}
         for key, state in changes.items():
+            state.settle()
             shape = self._shapes.get(key)
             if shape is not None and _fits(state, shape):
                 ids[key] = shape.id

@@ -4,6 +4,8 @@ import json
 
 import pytest
 from pytest_twisted import ensureDeferred
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
 
 from iotgw.converters.dialect import named, reads_metadata
 from iotgw.model import ConverterSpec
@@ -171,9 +173,11 @@ async def test_properties_are_kept_per_device_between_messages(service, engine):
         for made in await convert(service, *[job(converter, b"x", device) for device in devices]):
             seen.append(only(made)["telemetry"][0]["values"]["seen"])
     assert seen == [1, 1, 2, 3, 2, 4]
-    for slot in service.pool.slots.values():  # a new worker is told what the old one knew
-        if slot.has_worker:
-            service.pool.kill(slot)
+    workers = {slot: slot.pid for slot in service.pool.slots.values() if slot.has_worker}
+    for slot in workers:  # a new worker is told what the old one knew
+        service.pool.kill(slot)
+    while any(slot.pid == pid for slot, pid in workers.items()):
+        await deferLater(reactor, 0.01)
     (made,) = await convert(service, job(converter, b"x", devices[0]))
     assert only(made)["telemetry"][0]["values"]["seen"] == 5
 

@@ -1,12 +1,14 @@
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from zope.interface.verify import verifyObject
 
 from iotgw.interfaces import IDevices
 from iotgw.model import Kind, TelemetryRecord
 from iotgw.store import devices as module
 from iotgw.store import sqlite
-from iotgw.store.device import MAX_KEYS
+from iotgw.store.device import MAX_KEYS, DeviceState
 from iotgw.store.devices import FLUSH_SECONDS, Devices
 
 
@@ -181,3 +183,28 @@ def test_a_disk_that_is_full_for_a_while_loses_no_state(world):
     world.devices._rows.connection.execute("PRAGMA max_page_count = 1073741823")
     assert world.get("d99")["telemetry"] == {"a": {"ts": 1, "value": 99}}
     assert world.clock.wait(world.devices.count()) == 100
+
+
+SHAPED = [
+    record(telemetry=[(1000, {"t": 1, "h": 2})], received_ms=1000, shape=1),
+    record(telemetry=[(2000, {"t": 3, "h": 4})], received_ms=2000, shape=1),
+    record(telemetry=[(3000, {"t": 5})], received_ms=3000, shape=2),
+    record(telemetry=[(1500, {"t": 6, "h": 7})], received_ms=1500, shape=1),
+    record(attributes={"fw": 1}, telemetry=[(2500, {"h": 8})], received_ms=2500),
+    record(attributes={"fw": 2}, received_ms=4000, shape=3),
+]
+
+
+@given(st.permutations(SHAPED), st.integers(0, len(SHAPED)))
+def test_shapes_are_but_a_short_cut_in_whatever_order_records_come(records, flushed):
+    def states(records):
+        state = DeviceState.of(records[0])
+        for one in records[1:flushed]:
+            state.saw(one)
+        state.settle()
+        for one in records[max(1, flushed) :]:
+            state.saw(one)
+        return [msgspec.json.decode(text) for text in state.encoded()], state.first_ms, state.last_ms
+
+    plain = [msgspec.structs.replace(one, shape=0) for one in records]
+    assert states(records) == states(plain)
