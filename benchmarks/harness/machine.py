@@ -30,12 +30,15 @@ def load() -> float:
 
 
 def commit(root: Path) -> str:
-    """The commit that is measured, with a mark when files differ from it."""
-    asked = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude=*"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
+    """The commit that is measured, with a mark when files differ from it, but for the results themselves."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+        ).stdout.strip()
+
+    changed = git(
+        "status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results", ":!docs"
     )
-    return f"commit {asked.stdout.strip()}" if asked.returncode == 0 else "no commit"
+    head = git("rev-parse", "--short", "HEAD")
+    return f"commit {head}{'-dirty' if changed else ''}" if head else "no commit"
