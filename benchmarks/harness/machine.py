@@ -37,8 +37,7 @@ def commit(root: Path) -> str:
             ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
         ).stdout.strip()
 
-    changed = git(
-        "status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results", ":!docs"
-    )
+    others = (":/", ":(top,exclude)benchmarks/results", ":(top,exclude)docs")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", *others)
     head = git("rev-parse", "--short", "HEAD")
     return f"commit {head}{'-dirty' if changed else ''}" if head else "no commit"
