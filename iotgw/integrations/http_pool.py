@@ -19,7 +19,6 @@ from twisted.python.failure import Failure
 
 from iotgw.errors import ProtocolError
 from iotgw.integrations.peer import in_words
-from iotgw.prompt import write
 from iotgw.wire.http1 import Reader, Response
 
 IDLE = 30.0
@@ -57,7 +56,7 @@ class Connection(Protocol):
         """Send a request."""
         self._answer = answer
         self.deadline = deadline
-        write(self.transport, data)
+        self.transport.write(data)
 
     def dataReceived(self, data: bytes) -> None:
         """Read a response."""
