@@ -131,7 +131,7 @@ class Gateway:
     def stored(self, entries: list[tuple[StoredUplink, Any]]) -> None:
         """Uplinks are durable: answer the devices, and have them converted."""
         running = self._running
-        epoch, done = self.journal.epoch, Status.STORED
+        epoch = self.journal.epoch
         is_anything_waiting = self.downlinks.depth() > 0
         by_datasource: dict[str, list[StoredUplink]] = {}
         for stored, (answer, identity) in entries:
@@ -142,10 +142,7 @@ class Gateway:
             group.append(stored)
             intake = running[source].intake if source in running else None
             if intake is None or (intake.spec.reply == "stored" and not is_anything_waiting):
-                try:  # as `_tell`, on the hot path
-                    answer(Answer(done, f"{epoch}-{stored.seq}"))
-                except Exception:
-                    self._log.failure("a datasource failed when it was told of an uplink")
+                self._tell(answer, Answer(Status.STORED, f"{epoch}-{stored.seq}"))
             else:
                 self._answers.stored(intake, stored.seq, answer, identity)
         if self.trace.on:

@@ -13,13 +13,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from iotgw.model import DEFAULT_TENANT, Kind, Outcome, State, TelemetryRecord
+from iotgw.model import DEFAULT_TENANT, Outcome, State, TelemetryRecord
 from iotgw.store.group import Advance, Group, Settlement
 from iotgw.store.names import Names
 from iotgw.store.positions import Positions
 from iotgw.store.sqlite import Rows, as_array
 
-TELEMETRY = Kind.TELEMETRY
 KEPT = 4
 """The state, in the tally alone, of uplinks that ended as FILTERED without a row of their own."""
 MARK_MS = 10_000
@@ -199,8 +198,7 @@ class Committer:
                             name,
                             type_,
                             body,
-                            TELEMETRY,
-                            output.shape,
+                            shape=output.shape,
                         )
                     )
         draft.telemetry_seq = seq

@@ -267,7 +267,7 @@ class Endpoint:
             else:
                 code = response.code
                 reply = encode(n.ACK, code, exchange.mid, exchange.token)
-                self.remembered.settle(exchange, self._lifetimes[n.CON], reply, code)
+                self.settle(exchange, reply, code)
             if exchange.on_acknowledged is not None:
                 _also_on_next(peer, exchange.on_acknowledged)
             self.send(reply, peer.remote)
