@@ -79,9 +79,11 @@ async def main(directory, integration, count):
     intake.service = service
     # what the last process stored and didn't convert
     cursor = journal.conversion_cursors().get("ds", 0)
+    expected = 0
     while left := await journal.read_uplinks("ds", cursor, 500):
         intake.settle(left)
         cursor = left[-1].seq
+        expected += len(left)
     if journal.integrations():
         await service.apply("out", "out", "default", spec)
     marker = Path(directory) / "sent"
@@ -90,6 +92,7 @@ async def main(directory, integration, count):
         marker.with_suffix(".new").write_text(str(n + 10))
         marker.with_suffix(".new").replace(marker)  # a number may be left out, none is used twice
         for number in range(n, min(n + 10, count)):
+            expected += 1
             journal.append(
                 Uplink("default", "ds", int(reactor.seconds() * 1000), b"%d" % number, b"{}"), None
             )
@@ -100,7 +103,8 @@ async def main(directory, integration, count):
         stats = service.stats("out")
         if not stats["balanced"]:
             raise SystemExit(f"not balanced: {stats}")
-        if outbox.backlog.settled() and not stats["waiting"] and not stats["inflight"]:
+        done = outbox.backlog.settled() and not stats["waiting"] and not stats["inflight"]
+        if done and intake.durable == expected:  # the journal has nothing on its way either
             break
         await task.deferLater(reactor, 0.05)
     records = await journal.read_telemetry(0, 1_000_000)
