@@ -27,6 +27,7 @@ from iotgw.converters.protocol import (
     Tried,
     replies,
 )
+from iotgw.prompt import write
 
 log = Logger()
 
@@ -117,7 +118,7 @@ class Slot:
                 return
             self._seq = self._seq % 0x7FFFFFFF + 1
             self._inflight.append((self._seq, work))
-            self._connection.transport.write(work.frame(self._seq, self))
+            write(self._connection.transport, work.frame(self._seq, self))
 
     def tell(self, number: int, order: bytes) -> None:
         """Have the present worker forget a converter that it knows."""

@@ -94,6 +94,8 @@ class HttpTarget:
         self._key = names.key
         self._payload = payload.formatter(context.spec, names)
         self._inflight = 0
+        self._delivered: dict[Settle, list[int]] = {}
+        """What was delivered in this turn of the reactor, by whom to tell."""
         self._last_error = ""
         self.whole = settings.batch != "none"
         self.max_batch = settings.batch_size if self.whole else settings.concurrency
@@ -267,8 +269,21 @@ class HttpTarget:
     # --- responses
 
     def _settle(self, records: Sequence[TelemetryRecord], settle: Settle, verdict: Verdict) -> None:
+        """Tell what became of records. What several responses deliver in one turn of the reactor is told at
+        once: to choose what goes next costs more than a request."""
         self._inflight -= len(records)
-        settle([record.seq for record in records], verdict)
+        seqs = [record.seq for record in records]
+        if verdict is not DELIVERED:
+            settle(seqs, verdict)
+            return
+        if not self._delivered:
+            self._context.reactor.callLater(0, self._tell_delivered)
+        self._delivered.setdefault(settle, []).extend(seqs)
+
+    def _tell_delivered(self) -> None:
+        delivered, self._delivered = self._delivered, {}
+        for settle, seqs in delivered.items():
+            settle(seqs, DELIVERED)
 
     def _verdict(self, records: Sequence[TelemetryRecord], response: Response | None, reason: str) -> Verdict:
         if response is None:

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from iotgw.errors import ProtocolError
 from iotgw.integrations.peer import in_words
+from iotgw.prompt import write
 from iotgw.wire.http1 import Reader, Response
 
 IDLE = 30.0
@@ -56,7 +57,7 @@ class Connection(Protocol):
         """Send a request."""
         self._answer = answer
         self.deadline = deadline
-        self.transport.write(data)
+        write(self.transport, data)
 
     def dataReceived(self, data: bytes) -> None:
         """Read a response."""

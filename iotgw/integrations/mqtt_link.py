@@ -27,6 +27,7 @@ from iotgw.errors import ProtocolError, Unavailable
 from iotgw.integrations.breaker import Backoff
 from iotgw.integrations.mqtt_engine import Engine, NotSent
 from iotgw.integrations.peer import in_words
+from iotgw.prompt import write
 from iotgw.wire import mqtt
 
 HANDSHAKE = 10.0
@@ -169,7 +170,7 @@ class Conversation(Protocol):
             out.append(data)
         self._sent_at = self._now()
         out.append(session.to_send())
-        self.transport.write(b"".join(out))
+        write(self.transport, b"".join(out))
         if self._full:
             self._unacknowledged += written
         elif written:
