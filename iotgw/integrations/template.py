@@ -35,6 +35,10 @@ FORBIDDEN = (
 )  # fmt: skip
 
 
+_NO_TOPIC = str.maketrans(dict.fromkeys("/+#\0", "_"))
+_NO_FILE = str.maketrans(dict.fromkeys('/\\\0\r\n:*?"<>|', "_"))
+
+
 class TemplateFailed(IotgwError):
     """A template can't be made for this message: it lacks a value, or the result is too large."""
 
@@ -46,7 +50,7 @@ def json_text(value: Any) -> str:
 
 def for_topic(value: Any) -> str:
     """A value in an MQTT topic: no level separator, no wildcard, no NUL (MQTT 5.0 §4.7)."""
-    return str(value).translate({ord(bad): "_" for bad in "/+#\0"})
+    return str(value).translate(_NO_TOPIC)
 
 
 def for_url(value: Any) -> str:
@@ -56,7 +60,7 @@ def for_url(value: Any) -> str:
 
 def for_path(value: Any) -> str:
     """A value in a file's path: stays in its directory."""
-    text = str(value).translate({ord(bad): "_" for bad in '/\\\0\r\n:*?"<>|'})
+    text = str(value).translate(_NO_FILE)
     return "_" + text[1:] if text.startswith(".") else text or "_"
 
 
@@ -141,6 +145,8 @@ class Template:
         except TemplateFailed as error:
             raise SettingsError(place, str(error))
         self._plain = self._constant is None and self.used <= PLAIN
+        if self._plain and (parts := _parts(tree)):
+            self._render = _Joined(parts, escape or str).render
         self._cache: dict[tuple[str, str, str], str] = {}
 
     @property
@@ -184,6 +190,39 @@ class Template:
                 f"{self._place}: the result has {len(result)} characters, allowed are {MAX_RESULT}"
             )
         return result
+
+
+class _Joined:
+    """A template of texts and names alone, the most frequent kind: rendered without Jinja, in a tenth of its
+    time. With many devices the cache is of no help."""
+
+    def __init__(self, parts: list[nodes.TemplateData | nodes.Name], escape: Callable[[Any], str]) -> None:
+        self._form = "".join(
+            part.data.replace("{", "{{").replace("}", "}}")
+            if isinstance(part, nodes.TemplateData)
+            else f"{{{part.name}}}"
+            for part in parts
+        )
+        self._names = {part.name for part in parts if isinstance(part, nodes.Name)}
+        self._escape = escape
+
+    def render(self, values: dict[str, Any]) -> str:
+        """What `jinja2.Template.render` makes of it."""
+        escape = self._escape
+        return self._form.format_map({name: escape(values[name]) for name in self._names})
+
+
+def _parts(tree: nodes.Template) -> list[nodes.TemplateData | nodes.Name] | None:
+    """The texts and names that a template puts together, if that is all it does."""
+    found: list[nodes.TemplateData | nodes.Name] = []
+    for output in tree.body:
+        if not isinstance(output, nodes.Output):
+            return None
+        for node in output.nodes:
+            if not isinstance(node, nodes.TemplateData | nodes.Name):
+                return None
+            found.append(node)
+    return found
 
 
 SAMPLE = {

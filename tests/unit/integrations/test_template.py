@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iotgw.errors import SettingsError
 from iotgw.integrations.payload import Names
@@ -52,6 +54,21 @@ def test_inserted_values_can_not_leave_their_place(escape, value, expected):
 
 def test_what_is_written_in_the_template_itself_is_not_escaped():
     assert made("iotgw/{{ deviceName }}/up", for_topic) == "iotgw/a_b/up"
+
+
+PIECE = st.sampled_from(
+    ["{{ deviceName }}", "{{deviceType}}", "{{ datasource }}", "a/", "{", "}", "{}", " #\n", "é"]
+)
+
+
+@given(st.lists(PIECE, min_size=1, max_size=8).map("".join))
+def test_texts_and_names_alone_make_what_jinja_makes_of_them(text):
+    jinja = text.replace("Name }}", "Name | string }}").replace("Type}}", "Type | string }}")
+    try:
+        expected = made(jinja, for_topic)
+    except SettingsError:  # pieces may meet as {{ or {#
+        return
+    assert made(text, for_topic) == expected
 
 
 @pytest.mark.parametrize(
