@@ -81,6 +81,11 @@ class DeviceState(Struct, gc=False):
             self.settle()
             self._take(record.body)
 
+    @property
+    def unread(self) -> bool:
+        """Whether the record that waits is all there is."""
+        return not (self.values or self.attributes)
+
     def settle(self) -> None:
         """Take in the record that waits."""
         if self.body:

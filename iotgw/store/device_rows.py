@@ -1,18 +1,20 @@
 """Device states as rows of ``devices.db``. Used in one thread only.
 
-A state is merged with the stored one before it is written. Reading and merging that cost twice the writing;
-so a *shape* is remembered of each device: when a state has the keys that the row has, and only newer
-readings, it replaces the row as it is.
+A state is merged with the stored one before it is written. Reading and merging that cost twice the writing,
+and most devices send the same keys each time; so a *shape* is remembered of each device. A record like the one
+before it takes that one's place in the table ``latest``, unread; a state that has the keys of the device's
+row, and only newer readings, replaces the row as it is.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
+from itertools import chain
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from iotgw.store import sqlite
 from iotgw.store.device import DeviceState
@@ -23,6 +25,8 @@ Changes = dict[tuple[str, str], DeviceState]
 CHUNK = 256
 SHAPES = 100_000
 """Devices whose shape is remembered, at 0.3 KB each."""
+LATEST_BYTES = 4096
+"""A larger record is taken apart when it is written."""
 
 _ROWS = sqlite.Rows(
     "device",
@@ -31,27 +35,58 @@ _ROWS = sqlite.Rows(
     "first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms), "
     "attributes = excluded.attributes, telemetry = excluded.telemetry, times = excluded.times",
 )
-_STORED = """
-SELECT json_group_array(json_array(
-    device.id, name, json_array(device.type, datasource, first_ms, last_ms,
-    json(cast(attributes AS text)), json(cast(telemetry AS text)), json(cast(times AS text)))))
-FROM json_each(?2) CROSS JOIN device ON tenant = ?1 AND name = value
+_LATEST = sqlite.Rows("latest", "device, at_ms, body", verb="REPLACE")
+_STATE = """json_array(
+    device.type, datasource, first_ms, last_ms, json(cast(attributes AS text)), json(cast(telemetry AS text)),
+    json(cast(times AS text)), at_ms, json(cast(body AS text)))"""
+_STORED = f"""
+SELECT json_group_array(json_array(device.id, name, {_STATE}))
+FROM json_each(?2) CROSS JOIN device ON tenant = ?1 AND name = value LEFT JOIN latest ON device = device.id
 """
+_SHOWN = f"SELECT name, {_STATE} FROM device LEFT JOIN latest ON device = device.id WHERE tenant = ?"
 
 
 class _Shape(Struct, gc=False):
-    """A device's row: its number, what tells its keys from others, and its newest reading's time."""
+    """A device's row: its number, what tells its keys from others, its newest reading's time; when, whence
+    and as what it was heard last; and the shape of its latest record, if that has a row."""
 
     id: int
     keys: int
     newest: int
+    last_ms: int
+    type: str
+    datasource: str
+    latest: int = 0
 
 
-class _Stored(DeviceState, array_like=True, gc=False):
-    """A device's state as a row gives it."""
+class _Stored(Struct, array_like=True, gc=False):
+    """A device's state as its rows give it."""
+
+    type: str
+    datasource: str
+    first_ms: int
+    last_ms: int
+    attributes: dict[str, Raw]
+    values: dict[str, Raw]
+    times: dict[str, int]
+    at_ms: int | None
+    body: Raw
+
+    def state(self) -> DeviceState:
+        """What is known of the device."""
+        state = DeviceState(
+            self.type, self.datasource, self.first_ms, self.last_ms, self.attributes, self.values, self.times,
+            newest=max(self.times.values(), default=0),
+        )  # fmt: skip
+        if self.at_ms is not None:
+            state.last_ms = max(state.last_ms, self.at_ms)
+            state.body = bytes(self.body)
+            state.settle()
+        return state
 
 
 _stored = msgspec.json.Decoder(list[tuple[int, str, _Stored]]).decode
+_one = msgspec.json.Decoder(_Stored).decode
 
 
 class DeviceRows:
@@ -62,6 +97,7 @@ class DeviceRows:
         # Devices report in any order, so each of them dirties a page; small pages make that cheap.
         self.connection: sqlite3.Connection = sqlite.connect(path, synchronous="NORMAL", page_size=1024)
         sqlite.upgrade(self.connection, "devices")
+        (self._last_id,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM device").fetchone()
         self._shapes: OrderedDict[tuple[str, str], _Shape] = OrderedDict()
 
     def close(self) -> None:
@@ -71,22 +107,30 @@ class DeviceRows:
     def write(self, changes: Changes) -> None:
         """Merge states into the table, in one transaction and in the table's order."""
         connection = self.connection
-        ids: dict[tuple[str, str], int] = {}
+        latest: list[tuple[int, int, bytes]] = []
+        ids: dict[tuple[str, str], int | None] = {}
         unknown: dict[str, list[str]] = {}
         for key, state in changes.items():
-            state.settle()
             shape = self._shapes.get(key)
+            if shape is not None and _is_latest(state, shape):
+                latest.append((shape.id, state.last_ms, state.body))
+                shape.latest, shape.last_ms = state.shape, state.last_ms
+                continue
+            state.settle()
             if shape is not None and _fits(state, shape):
                 ids[key] = shape.id
             else:
+                ids[key] = None
                 unknown.setdefault(key[0], []).append(key[1])
         connection.execute("BEGIN IMMEDIATE")
         try:
             for tenant, names in unknown.items():
                 self._merge_stored(tenant, names, changes, ids)
-            keys = sorted(changes, key=lambda key: ids.get(key, 1 << 62))
+            keys = sorted(ids, key=lambda key: ids[key] or 1 << 62)
             for start in range(0, len(keys), CHUNK):
                 self._write_chunk(keys[start : start + CHUNK], changes, ids)
+            latest.sort()
+            _LATEST.write(connection, list(chain.from_iterable(latest)))
             connection.execute("COMMIT")
         except Exception:
             if connection.in_transaction:
@@ -94,38 +138,70 @@ class DeviceRows:
             self._shapes.clear()  # they tell of rows that are not there
             raise
 
+    def shown(self, tenant: str, where: str = "", *values: object) -> list[tuple[str, DeviceState]]:
+        """Names and states of a tenant's devices; ``where`` goes on with the query."""
+        rows = self.connection.execute(f"{_SHOWN} {where}", (tenant, *values)).fetchall()
+        return [(name, _one(state).state()) for name, state in rows]
+
     def _merge_stored(
-        self, tenant: str, names: list[str], changes: Changes, ids: dict[tuple[str, str], int]
+        self, tenant: str, names: list[str], changes: Changes, ids: dict[tuple[str, str], int | None]
     ) -> None:
         """Put the stored states under the new ones; adds the row of each device to ``ids``."""
         for start in range(0, len(names), CHUNK):
             wanted = sqlite.as_array(names[start : start + CHUNK])
             (text,) = self.connection.execute(_STORED, (tenant, wanted)).fetchone()
+            taken_apart: list[int] = []
             for id, name, stored in _stored(text):
                 ids[tenant, name] = id
-                changes[tenant, name].merge(stored)
+                changes[tenant, name].merge(stored.state())
+                if stored.at_ms is not None:
+                    taken_apart.append(id)
+            if taken_apart:
+                self.connection.execute(
+                    "DELETE FROM latest WHERE device IN (SELECT value FROM json_each(?))",
+                    (sqlite.as_array(taken_apart),),
+                )
 
     def _write_chunk(
-        self, keys: list[tuple[str, str]], changes: Changes, ids: dict[tuple[str, str], int]
+        self, keys: list[tuple[str, str]], changes: Changes, ids: dict[tuple[str, str], int | None]
     ) -> None:
         values: list[object] = []
         shapes = self._shapes
         for key in keys:
             state = changes[key]
-            id = ids.get(key)
+            id = ids[key]
+            if id is None:
+                self._last_id = id = self._last_id + 1
             values += (
                 *key, id, state.type, state.datasource, state.first_ms, state.last_ms, *state.encoded(),
             )  # fmt: skip
-            if id is not None:
-                shapes[key] = _Shape(id, _keys(state), max(state.times.values(), default=0))
-                shapes.move_to_end(key)
+            newest = max(state.times.values(), default=0)
+            shapes[key] = _Shape(id, _keys(state), newest, state.last_ms, state.type, state.datasource)
+            shapes.move_to_end(key)
         while len(shapes) > SHAPES:
             shapes.popitem(last=False)
         _ROWS.write(self.connection, values)
 
 
+def _is_latest(state: DeviceState, shape: _Shape) -> bool:
+    """Whether all there is to write is a record that says what the latest one said."""
+    return (
+        bool(state.body)
+        and state.unread
+        and shape.latest in (0, state.shape)
+        and state.first_ms >= shape.last_ms
+        and state.type == shape.type
+        and state.datasource == shape.datasource
+        and len(state.body) <= LATEST_BYTES
+    )
+
+
 def _fits(state: DeviceState, shape: _Shape) -> bool:
-    return _keys(state) == shape.keys and min(state.times.values(), default=0) >= shape.newest
+    return (
+        not shape.latest
+        and _keys(state) == shape.keys
+        and min(state.times.values(), default=0) >= shape.newest
+    )
 
 
 def _keys(state: DeviceState) -> int:

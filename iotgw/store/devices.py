@@ -28,7 +28,6 @@ from iotgw.store.worker import Worker
 FLUSH_SECONDS = 5.0
 FLUSH_DEVICES = 10_000
 """So many changed devices are written at once, without waiting for the time."""
-_COLUMNS = "name, type, datasource, first_ms, last_ms, attributes, telemetry, times"
 _Found = list[dict[str, Any]]
 
 
@@ -131,16 +130,14 @@ class Devices:
     def get(self, tenant: str, name: str) -> Deferred[dict[str, Any] | None]:
         """See `IDevices.get`: ``{name, type, tenant, datasource, firstSeen, lastSeen, attributes,
         telemetry: {key: {ts, value}}}``."""
-        found = self._read(f"SELECT {_COLUMNS} FROM device WHERE tenant = ? AND name = ?", tenant, name)
+        found = self._read(tenant, "AND name = ?", name)
         return found.addCallback(lambda devices: devices[0] if devices else None)
 
     def list(self, tenant: str, after: str, limit: int, text: str = "") -> Deferred[_Found]:
         """See `IDevices.list`. ``text`` is part of the name, in any case."""
         return self._read(
-            f"SELECT {_COLUMNS} FROM device WHERE tenant = ? AND name > ? "
-            "AND instr(lower(name), lower(?)) ORDER BY name LIMIT ?",
-            tenant, after, text, limit,
-        )  # fmt: skip
+            tenant, "AND name > ? AND instr(lower(name), lower(?)) ORDER BY name LIMIT ?", after, text, limit
+        )
 
     def count(self) -> Deferred[int]:
         """How many devices are known."""
@@ -148,10 +145,9 @@ class Devices:
             lambda: int(self._rows.connection.execute("SELECT count(*) FROM device").fetchone()[0])
         )
 
-    def _read(self, query: str, *values: object) -> Deferred[_Found]:
-        tenant = str(values[0])
+    def _read(self, tenant: str, where: str, *values: object) -> Deferred[_Found]:
         return self._call(
-            lambda: [_shown(tenant, *row) for row in self._rows.connection.execute(query, values).fetchall()]
+            lambda: [_shown(tenant, *found) for found in self._rows.shown(tenant, where, *values)]
         )
 
     def _call(self, query: Any) -> Deferred[Any]:
@@ -164,25 +160,17 @@ class Devices:
         return self._worker.call(query)
 
 
-def _shown(
-    tenant: str,
-    name: str,
-    type_: str,
-    datasource: str,
-    first_ms: int,
-    last_ms: int,
-    attributes: bytes,
-    telemetry: bytes,
-    times: bytes,
-) -> dict[str, Any]:
-    values, at = msgspec.json.decode(telemetry), msgspec.json.decode(times)
+def _shown(tenant: str, name: str, state: DeviceState) -> dict[str, Any]:
+    decode = msgspec.json.decode
     return {
         "name": name,
-        "type": type_,
+        "type": state.type,
         "tenant": tenant,
-        "datasource": datasource,
-        "firstSeen": first_ms,
-        "lastSeen": last_ms,
-        "attributes": msgspec.json.decode(attributes),
-        "telemetry": {key: {"ts": at[key], "value": value} for key, value in values.items()},
+        "datasource": state.datasource,
+        "firstSeen": state.first_ms,
+        "lastSeen": state.last_ms,
+        "attributes": {key: decode(value) for key, value in state.attributes.items()},
+        "telemetry": {
+            key: {"ts": state.times[key], "value": decode(value)} for key, value in state.values.items()
+        },
     }

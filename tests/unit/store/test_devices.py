@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from iotgw.model import Kind, TelemetryRecord
 from iotgw.store import devices as module
 from iotgw.store import sqlite
 from iotgw.store.device import MAX_KEYS, DeviceState
+from iotgw.store.device_rows import DeviceRows
 from iotgw.store.devices import FLUSH_SECONDS, Devices
 
 
@@ -208,3 +211,44 @@ def test_shapes_are_but_a_short_cut_in_whatever_order_records_come(records, flus
 
     plain = [msgspec.structs.replace(one, shape=0) for one in records]
     assert states(records) == states(plain)
+
+
+@given(st.lists(st.tuples(st.sampled_from(SHAPED), st.booleans()), min_size=1, max_size=12))
+def test_what_is_written_in_short_reads_like_what_is_written_in_full(steps):
+    def told(shaped):
+        rows, state = DeviceRows(Path(":memory:")), None
+        for step, flush in [*steps, (steps[-1][0], True)]:
+            one = step if shaped else msgspec.structs.replace(step, shape=0)
+            if state is None:
+                state = DeviceState.of(one)
+            else:
+                state.saw(one)
+            if flush:
+                rows.write({("default", "d1"): state})
+                state = None
+        ((name, found),) = rows.shown("default")
+        rows.close()
+        texts = [msgspec.json.decode(text) for text in found.encoded()]
+        return name, found.type, found.datasource, found.first_ms, found.last_ms, texts
+
+    assert told(True) == told(False)
+
+
+def test_records_like_the_one_before_leave_the_row_of_the_device_alone(world):
+    world.devices.saw([record(attributes={"fw": 1}, telemetry=[(1000, {"t": 1})], shape=7)])
+    world.get()
+    for n in range(2, 5):
+        world.devices.saw(
+            [record(attributes={"fw": n}, telemetry=[(n * 1000, {"t": n})], received_ms=n * 1000, shape=7)]
+        )
+        world.get()
+    connection = world.devices._rows.connection
+    assert connection.execute("SELECT last_ms FROM device").fetchall() == [(1000,)]
+    assert connection.execute("SELECT at_ms FROM latest").fetchall() == [(4000,)]
+    world.reopen()
+    device = world.get()
+    assert (device["attributes"], device["lastSeen"]) == ({"fw": 4}, 4000)
+    assert device["telemetry"] == {"t": {"ts": 4000, "value": 4}}
+    world.devices.saw([record(telemetry=[(5000, {"h": 1})], received_ms=5000, shape=8)])
+    assert list(world.get()["telemetry"]) == ["t", "h"]
+    assert world.devices._rows.connection.execute("SELECT count(*) FROM latest").fetchone() == (0,)
