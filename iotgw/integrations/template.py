@@ -7,6 +7,7 @@ holds; what they insert is escaped for the place where it stands.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -24,7 +25,7 @@ MAX_RESULT = 1 << 20
 """Bytes that a template may make of one message."""
 CACHE = 4096
 """Results kept for templates that use nothing but a device's names."""
-PLAIN = {"deviceName", "deviceType", "datasource"}
+PLAIN = ("deviceName", "deviceType", "datasource")
 FILTERS = (
     "abs", "default", "first", "float", "int", "items", "last", "length", "lower", "round",
     "sort", "string", "trim", "upper", "urlencode", "dictsort", "unique", "min", "max", "sum", "map", "list",
@@ -144,9 +145,9 @@ class Template:
             self._constant = self._make({}) if fixed else None
         except TemplateFailed as error:
             raise SettingsError(place, str(error))
-        self._plain = self._constant is None and self.used <= PLAIN
-        if self._plain and (parts := _parts(tree)):
-            self._render = _Joined(parts, escape or str).render
+        self._plain = self._constant is None and self.used <= set(PLAIN)
+        parts = _parts(tree) if self._plain else None
+        self._joined = _joined(parts, names, escape or str) if parts else None
         self._cache: dict[tuple[str, str, str], str] = {}
 
     @property
@@ -162,18 +163,14 @@ class Template:
             from iotgw.integrations.payload import facts  # noqa: PLC0415 - each needs the other
 
             return self._make(facts(self._names, record) | (extra or {}))
-        key = (record.device_name, record.device_type, record.datasource)
+        if self._joined is not None:
+            return self._fitting(self._joined(record))
+        key = (record.device_name, record.device_type, self._names.datasource(record))
         found = self._cache.get(key)
         if found is None:
             if len(self._cache) >= CACHE:
                 self._cache.clear()
-            found = self._cache[key] = self._make(
-                {
-                    "deviceName": record.device_name,
-                    "deviceType": record.device_type,
-                    "datasource": self._names.datasource(record),
-                }
-            )
+            found = self._cache[key] = self._make(dict(zip(PLAIN, key, strict=True)))
         return found
 
     def bytes(self, record: TelemetryRecord) -> bytes:
@@ -185,6 +182,9 @@ class Template:
             result = self._render(values)
         except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError) as error:
             raise TemplateFailed(f"{self._place}: {error}") from error
+        return self._fitting(result)
+
+    def _fitting(self, result: str) -> str:
         if len(result) > MAX_RESULT:
             raise TemplateFailed(
                 f"{self._place}: the result has {len(result)} characters, allowed are {MAX_RESULT}"
@@ -192,24 +192,20 @@ class Template:
         return result
 
 
-class _Joined:
-    """A template of texts and names alone, the most frequent kind: rendered without Jinja, in a tenth of its
-    time. With many devices the cache is of no help."""
-
-    def __init__(self, parts: list[nodes.TemplateData | nodes.Name], escape: Callable[[Any], str]) -> None:
-        self._form = "".join(
-            part.data.replace("{", "{{").replace("}", "}}")
-            if isinstance(part, nodes.TemplateData)
-            else f"{{{part.name}}}"
-            for part in parts
-        )
-        self._names = {part.name for part in parts if isinstance(part, nodes.Name)}
-        self._escape = escape
-
-    def render(self, values: dict[str, Any]) -> str:
-        """What `jinja2.Template.render` makes of it."""
-        escape = self._escape
-        return self._form.format_map({name: escape(values[name]) for name in self._names})
+def _joined(
+    parts: list[nodes.TemplateData | nodes.Name], names: Names, escape: Callable[[Any], str]
+) -> Callable[[TelemetryRecord], str]:
+    """A template of texts and names alone, the most frequent kind, without Jinja: in a tenth of its time."""
+    sources: dict[str, Callable[[TelemetryRecord], str]] = {
+        "deviceName": attrgetter("device_name"),
+        "deviceType": attrgetter("device_type"),
+        "datasource": names.datasource,
+    }
+    form = "".join(
+        part.data.replace("%", "%%") if isinstance(part, nodes.TemplateData) else "%s" for part in parts
+    )
+    inserted = [sources[part.name] for part in parts if isinstance(part, nodes.Name)]
+    return lambda record: form % tuple([escape(source(record)) for source in inserted])
 
 
 def _parts(tree: nodes.Template) -> list[nodes.TemplateData | nodes.Name] | None:

@@ -55,8 +55,10 @@ class DeviceState(Struct, gc=False):
     body: bytes = b""
 
     @classmethod
-    def of(cls, record: TelemetryRecord) -> DeviceState:
-        """The state of a device by its first record."""
+    def of(cls, record: TelemetryRecord | DeviceState) -> DeviceState:
+        """The state of a device by its first record; a state is one already."""
+        if isinstance(record, DeviceState):
+            return record
         at_ms = record.received_ms
         state = cls(record.device_type, record.datasource, at_ms, at_ms, {}, {}, {})
         state.saw(record)
@@ -80,11 +82,6 @@ class DeviceState(Struct, gc=False):
         else:
             self.settle()
             self._take(record.body)
-
-    @property
-    def unread(self) -> bool:
-        """Whether the record that waits is all there is."""
-        return not (self.values or self.attributes)
 
     def settle(self) -> None:
         """Take in the record that waits."""

@@ -16,11 +16,12 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
+from iotgw.model import TelemetryRecord
 from iotgw.store import sqlite
 from iotgw.store.device import DeviceState
 
-Changes = dict[tuple[str, str], DeviceState]
-"""States by tenant and device name."""
+Changes = dict[tuple[str, str], TelemetryRecord | DeviceState]
+"""What changed, by tenant and device name: a single record, or what several make."""
 
 CHUNK = 256
 SHAPES = 100_000
@@ -110,12 +111,13 @@ class DeviceRows:
         latest: list[tuple[int, int, bytes]] = []
         ids: dict[tuple[str, str], int | None] = {}
         unknown: dict[str, list[str]] = {}
-        for key, state in changes.items():
+        states: dict[tuple[str, str], DeviceState] = {}
+        for key, change in changes.items():
             shape = self._shapes.get(key)
-            if shape is not None and _is_latest(state, shape):
-                latest.append((shape.id, state.last_ms, state.body))
-                shape.latest, shape.last_ms = state.shape, state.last_ms
+            if shape is not None and (row := _latest(change, shape)) is not None:
+                latest.append(row)
                 continue
+            states[key] = state = DeviceState.of(change)
             state.settle()
             if shape is not None and _fits(state, shape):
                 ids[key] = shape.id
@@ -125,10 +127,10 @@ class DeviceRows:
         connection.execute("BEGIN IMMEDIATE")
         try:
             for tenant, names in unknown.items():
-                self._merge_stored(tenant, names, changes, ids)
+                self._merge_stored(tenant, names, states, ids)
             keys = sorted(ids, key=lambda key: ids[key] or 1 << 62)
             for start in range(0, len(keys), CHUNK):
-                self._write_chunk(keys[start : start + CHUNK], changes, ids)
+                self._write_chunk(keys[start : start + CHUNK], states, ids)
             latest.sort()
             _LATEST.write(connection, list(chain.from_iterable(latest)))
             connection.execute("COMMIT")
@@ -144,7 +146,11 @@ class DeviceRows:
         return [(name, _one(state).state()) for name, state in rows]
 
     def _merge_stored(
-        self, tenant: str, names: list[str], changes: Changes, ids: dict[tuple[str, str], int | None]
+        self,
+        tenant: str,
+        names: list[str],
+        states: dict[tuple[str, str], DeviceState],
+        ids: dict[tuple[str, str], int | None],
     ) -> None:
         """Put the stored states under the new ones; adds the row of each device to ``ids``."""
         for start in range(0, len(names), CHUNK):
@@ -153,7 +159,7 @@ class DeviceRows:
             taken_apart: list[int] = []
             for id, name, stored in _stored(text):
                 ids[tenant, name] = id
-                changes[tenant, name].merge(stored.state())
+                states[tenant, name].merge(stored.state())
                 if stored.at_ms is not None:
                     taken_apart.append(id)
             if taken_apart:
@@ -163,12 +169,15 @@ class DeviceRows:
                 )
 
     def _write_chunk(
-        self, keys: list[tuple[str, str]], changes: Changes, ids: dict[tuple[str, str], int | None]
+        self,
+        keys: list[tuple[str, str]],
+        states: dict[tuple[str, str], DeviceState],
+        ids: dict[tuple[str, str], int | None],
     ) -> None:
         values: list[object] = []
         shapes = self._shapes
         for key in keys:
-            state = changes[key]
+            state = states[key]
             id = ids[key]
             if id is None:
                 self._last_id = id = self._last_id + 1
@@ -183,17 +192,26 @@ class DeviceRows:
         _ROWS.write(self.connection, values)
 
 
-def _is_latest(state: DeviceState, shape: _Shape) -> bool:
-    """Whether all there is to write is a record that says what the latest one said."""
-    return (
-        bool(state.body)
-        and state.unread
-        and shape.latest in (0, state.shape)
-        and state.first_ms >= shape.last_ms
-        and state.type == shape.type
-        and state.datasource == shape.datasource
-        and len(state.body) <= LATEST_BYTES
-    )
+def _latest(change: TelemetryRecord | DeviceState, shape: _Shape) -> tuple[int, int, bytes] | None:
+    """The row of ``latest``, if all there is to write is a record that says what the last one said."""
+    if isinstance(change, TelemetryRecord):
+        first_ms = last_ms = change.received_ms
+        type_ = change.device_type
+    elif change.values or change.attributes:
+        return None
+    else:
+        first_ms, last_ms, type_ = change.first_ms, change.last_ms, change.type
+    if (
+        change.shape == 0
+        or shape.latest not in (0, change.shape)
+        or first_ms < shape.last_ms
+        or type_ != shape.type
+        or change.datasource != shape.datasource
+        or not 0 < len(change.body) <= LATEST_BYTES
+    ):
+        return None
+    shape.latest, shape.last_ms = change.shape, last_ms
+    return shape.id, last_ms, change.body
 
 
 def _fits(state: DeviceState, shape: _Shape) -> bool:

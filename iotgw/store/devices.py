@@ -1,7 +1,7 @@
 """Known devices and their last state, written behind.
 
-What records change gathers in memory, one entry per device however many its records are, and goes into the
-database every few seconds in one transaction, in a thread. A crash loses the changes of those seconds; the
+What records change gathers in memory, one entry per device however many its records are (the record itself,
+while it is the only one), and goes into the database every few seconds in one transaction, in a thread. A crash loses the changes of those seconds; the
 messages themselves are in the journal.
 """
 
@@ -88,13 +88,16 @@ class Devices:
             if record.kind is Kind.EVENT:
                 continue
             key = (record.tenant, record.device_name)
-            state = changed.get(key)
-            if state is not None:
-                state.saw(record)
-            elif len(changed) < self._max_changed:
-                changed[key] = DeviceState.of(record)
+            known = changed.get(key)
+            if known is None:
+                if len(changed) < self._max_changed:
+                    changed[key] = record
+                else:
+                    self.dropped += 1
             else:
-                self.dropped += 1
+                if isinstance(known, TelemetryRecord):
+                    changed[key] = known = DeviceState.of(known)
+                known.saw(record)
         if len(changed) >= FLUSH_DEVICES:
             self._flush_unless_writing()
 
@@ -118,12 +121,13 @@ class Devices:
                 self._put_back(changed)
 
     def _put_back(self, changed: Changes) -> None:
-        for key, state in changed.items():
+        for key, change in changed.items():
             later = self._changed.get(key)
             if later is not None:
-                later.merge(state)
+                self._changed[key] = state = DeviceState.of(later)
+                state.merge(DeviceState.of(change))
             elif len(self._changed) < self._max_changed:
-                self._changed[key] = state
+                self._changed[key] = change
 
     # --- reading ---
 

@@ -11,7 +11,7 @@ class Peer:
     """One remote endpoint: a UDP address or a DTLS session.
 
     ``serial`` names it in the tables of the message layer. The Message IDs of what is sent to it are its
-    own sequence (RFC 7252 §4.4). ``verified`` is the time until which its address is known to be real. It is
+    own sequence from a random one on (RFC 7252 §4.4); most are never sent any. ``verified`` is the time until which its address is known to be real. It is
     not forgotten while it has ``pins``: observations, unacknowledged messages, requests to it.
     """
 
@@ -20,6 +20,7 @@ class Peer:
         "mid",
         "on_next",
         "pins",
+        "random",
         "remote",
         "runs",
         "serial",
@@ -28,10 +29,11 @@ class Peer:
         "verified",
     )
 
-    def __init__(self, serial: int, remote: Hashable, mid: int) -> None:
+    def __init__(self, serial: int, remote: Hashable, random: Random) -> None:
         self.serial = serial
         self.remote = remote
-        self.mid = mid
+        self.random = random
+        self.mid = -1  # the last Message ID that was sent to it
         self.tokens = -1.0  # of the rate limit; negative: full
         self.stamp = 0.0  # when the tokens were counted
         self.verified = 0.0
@@ -48,7 +50,8 @@ class Peer:
 
     def next_mid(self) -> int:
         """A Message ID for the next message to this peer."""
-        self.mid = mid = (self.mid + 1) & 0xFFFF
+        last = self.mid if self.mid >= 0 else self.random.randrange(0x10000)
+        self.mid = mid = (last + 1) & 0xFFFF
         return mid
 
 
@@ -77,7 +80,7 @@ class Peers:
             peer = self._older.pop(remote, None)
             if peer is None:
                 self._serial += 1
-                peer = Peer(self._serial, remote, self._random.randrange(0x10000))
+                peer = Peer(self._serial, remote, self._random)
             if not self.current:
                 self._turn = now + self.lifetime
             elif len(self.current) >= self._limit:

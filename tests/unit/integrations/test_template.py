@@ -111,5 +111,14 @@ def test_what_fails_for_a_message_says_where(text):
 
 
 def test_names_of_devices_are_rendered_once():
-    template = Template("iotgw/{{ deviceName }}", "topic", NAMES, for_topic)
+    template = Template("iotgw/{{ deviceName | lower }}", "topic", NAMES, for_topic)
     assert template.text(RECORD) is template.text(RECORD)
+
+
+@pytest.mark.parametrize("text", ["{{ datasource }}", "{{ datasource | string }}"])
+def test_a_datasource_that_was_renamed_is_told_by_its_new_name(text):
+    names = {"ds": "old"}
+    template = Template(text, "topic", Names("E", names.get))
+    assert template.text(RECORD) == "old"
+    names["ds"] = "new"
+    assert template.text(RECORD) == "new"

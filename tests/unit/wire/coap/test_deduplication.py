@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +32,7 @@ def remembered(max_entries: int = 1000, max_bytes: int = 1 << 20) -> Remembered:
 
 
 def peer(serial: int = 1) -> Peer:
-    return Peer(serial, ("h", serial), 0)
+    return Peer(serial, ("h", serial), Random(1))
 
 
 def take(memory: Remembered, who: Peer, mid: int, now: float, code: int = n.CHANGED) -> None:
