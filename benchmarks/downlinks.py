@@ -1,6 +1,6 @@
 """What queued downlinks cost the uplinks of devices that have none: a ratio, within one run.
 
-``python benchmarks/downlinks.py [--rounds N] [--seconds S] [--rate R]`` starts two gateways, one of them with 100,000 items
+``python benchmarks/downlinks.py [--rounds N] [--seconds S] [--rate R | --window W]`` starts two gateways, one of them with 100,000 items
 for 50,000 sleeping devices, and loads them in turns over CoAP with other devices' uplinks: once where only the
 converter names a device (its answer waits for the conversion), once where the datasource knows it. Prints one
 JSON object per case: CPU per uplink in µs with and without items (medians), and their ratio (median of the
@@ -78,12 +78,11 @@ def running(folder: Path) -> Iterator[dict[str, tuple[Gateway, int]]]:
         yield {case: (gateway, port) for case, port in zip(CASES, ports, strict=True)}
 
 
-def cost(gateway: Gateway, port: int, path: str, seconds: float, rate: float) -> float:
+def cost(gateway: Gateway, port: int, path: str, seconds: float, pace: list[object]) -> float:
     """CPU in µs per uplink, until the last one is converted: where answers don't wait for conversions, those
     lag behind."""
     before = gateway.cpu()
-    pace = ["--rate", rate, "--poisson"] if rate else ["-w", 64]
-    common = ["-p", port, "-u", path, "-m", "post", "-n", 200, "--base", 100_000, "-t", seconds]
+    common = ["-p", port, "-u", path, "-m", "post", "-n", 2000, "--base", 100_000, "-t", seconds]
     report = load("coapload", *common, *pace)
     assert report["answered"], report
     wait_until(lambda: converted(gateway), 60, "the last conversion", lambda: gateway.alive)
@@ -146,8 +145,10 @@ def full() -> Waiting:
     return queue
 
 
-def measure(rounds: int, seconds: float, rate: float) -> None:
+def measure(rounds: int, seconds: float, rate: float, window: int) -> None:
     """Both gateways in turns, the order changing with each round."""
+    pace = ["-w", window] if window else ["--rate", rate, "--poisson"]
+    load_text = f"{window} always under way" if window else f"{rate:.0f}/s"
     with ExitStack() as stack:
         folders = [
             Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iotgw-bench-"))) for _ in "12"
@@ -158,13 +159,13 @@ def measure(rounds: int, seconds: float, rate: float) -> None:
             pairs = []
             for number in range(-1, rounds):
                 order = (without, with_items) if number % 2 else (with_items, without)
-                costs = {id(each): cost(*each[case], path, seconds, rate) for each in order}
+                costs = {id(each): cost(*each[case], path, seconds, pace) for each in order}
                 if number >= 0:  # the first is to warm up
                     pairs.append((costs[id(without)], costs[id(with_items)]))
             print(
                 json.dumps(
                     {
-                        "case": case, "items": ITEMS, "devices": DEVICES, "rounds": rounds, "rate": rate or "closed loop of 64",
+                        "case": case, "items": ITEMS, "devices": DEVICES, "rounds": rounds, "load": load_text,
                         "without_us": round(median(a for a, _ in pairs), 2),
                         "with_us": round(median(b for _, b in pairs), 2),
                         "ratio": round(median(b / a for a, b in pairs), 3),
@@ -179,10 +180,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
-    parser.add_argument(
-        "--rate", type=float, default=2000.0, help="uplinks a second; 0: 64 under way, always"
-    )
+    parser.add_argument("--rate", type=float, default=2000.0, help="uplinks a second")
+    parser.add_argument("--window", type=int, default=0, help="instead: so many under way, always")
     options = parser.parse_args()
     tools.build()
     own_work()
-    measure(options.rounds, options.seconds, options.rate)
+    measure(options.rounds, options.seconds, options.rate, options.window)

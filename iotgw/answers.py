@@ -38,7 +38,7 @@ class Answers:
         self._clock = clock
         self._name = name
         self._tell = tell
-        self._waiting: dict[int, tuple[Any, Reply, str | None, float]] = {}
+        self.waiting: dict[int, tuple[Any, Reply, str | None, float]] = {}
         """Who is answered after the conversion, by position; at the latest at a time."""
         self._sweep: Any = None
         self._names: dict[tuple[str, str], str] = {}
@@ -49,11 +49,11 @@ class Answers:
         """An uplink is durable. ``identity`` is what its datasource knows of the sender, None when the
         answer can carry no downlink."""
         if intake.spec.reply == "converted" and intake.converts:
-            self._waiting[seq] = (intake, reply, identity, inf)
+            self.waiting[seq] = (intake, reply, identity, inf)
             return
         device = self._device(intake, identity)
         if device is None:
-            self._waiting[seq] = (intake, reply, identity, self._clock.seconds() + PATIENCE)
+            self.waiting[seq] = (intake, reply, identity, self._clock.seconds() + PATIENCE)
             if self._sweep is None:
                 self._sweep = self._clock.callLater(1.0, self._give_up)
         else:
@@ -61,7 +61,7 @@ class Answers:
 
     def converted(self, outcomes: list[Outcome]) -> None:
         """These uplinks are converted: answer who only waited to be named."""
-        waiting = self._waiting
+        waiting = self.waiting
         if waiting:
             for outcome in outcomes:
                 if (entry := waiting.get(outcome.seq)) is not None and entry[3] < inf:
@@ -70,7 +70,7 @@ class Answers:
 
     def settled(self, outcomes: list[Outcome]) -> None:
         """These outcomes are durable: answer who waited for that."""
-        waiting = self._waiting
+        waiting = self.waiting
         if waiting:
             for outcome in outcomes:
                 if (entry := waiting.pop(outcome.seq, None)) is not None:
@@ -92,9 +92,9 @@ class Answers:
 
     def removed(self, intake: Any) -> None:
         """A datasource was deleted: who waits for its converter is told what is certain."""
-        for seq, (waiting, reply, _, _) in list(self._waiting.items()):
+        for seq, (waiting, reply, _, _) in list(self.waiting.items()):
             if waiting is intake:
-                del self._waiting[seq]
+                del self.waiting[seq]
                 self._tell(reply, Answer(Status.STORED, self._name(seq)))
 
     def stop(self) -> None:
@@ -128,11 +128,11 @@ class Answers:
     def _give_up(self) -> None:
         """A conversion that takes too long, or has a queue before it, keeps no device waiting."""
         now = self._clock.seconds()
-        late = [seq for seq, (_, _, _, until) in self._waiting.items() if until <= now]
+        late = [seq for seq, (_, _, _, until) in self.waiting.items() if until <= now]
         for seq in late:
-            intake, reply, _, _ = self._waiting.pop(seq)
+            intake, reply, _, _ = self.waiting.pop(seq)
             self._answer(intake, reply, seq, "", Status.STORED)
-        self._sweep = self._clock.callLater(1.0, self._give_up) if self._waiting else None
+        self._sweep = self._clock.callLater(1.0, self._give_up) if self.waiting else None
 
     def _answer(self, intake: Any, reply: Reply, seq: int, device: str, status: Status) -> None:
         name = self._name(seq)

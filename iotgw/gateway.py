@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -170,7 +171,8 @@ class Gateway:
 
     def converted(self, outcomes: list[Outcome]) -> None:
         """Uplinks are converted; that is not durable yet."""
-        self._answers.converted(outcomes)
+        if self._answers.waiting:
+            self.journal.at_rest(partial(self._answers.converted, outcomes))
         self.held.converted(outcomes)
 
     def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:

@@ -216,6 +216,11 @@ class IJournal(Interface):
     def committed():
         """Deferred that fires when all progress that was queued until now is durable; at once if it is."""
 
+    def at_rest(callback):
+        """Call back when no commit is under way: at once, or after the report of the one that is. What makes
+        many small system calls does so then, since each of them lets go of the GIL, and a busy thread takes it
+        for itself."""
+
     def hold(integration, max_age):
         """Keep what an integration still waits for until it is ``max_age`` seconds old, however full the
         journal is; without this, until it is as old as the journal keeps anything."""

@@ -75,6 +75,7 @@ class Journal:
         self._listener: Any = None
         self._pending = Group()
         self._writing: Group | None = None
+        self._when_at_rest: list[Callable[[], None]] = []
         self._woken = False
         self._problem = ""
         self._full = False
@@ -157,8 +158,8 @@ class Journal:
     ) -> None:
         """See `IJournal.settle`."""
         self._pending.settle(Settlement(datasource, cursor, outcomes, kept), haste)
-        if haste:
-            self._wake()
+        if haste and self._writing is None:
+            self._wake_later()
 
     def emit(self, record: TelemetryRecord) -> None:
         """See `IJournal.emit`."""
@@ -178,6 +179,20 @@ class Journal:
         """See `IJournal.hold`."""
         self._writer.hold(integration, int(max_age * 1000))
 
+    def at_rest(self, callback: Callable[[], None]) -> None:
+        """See `IJournal.at_rest`."""
+        if self._writing is None:
+            callback()
+        else:
+            self._when_at_rest.append(callback)
+
+    def _rest(self) -> None:
+        """The writer has nothing to do."""
+        self._writing = None
+        waiting, self._when_at_rest = self._when_at_rest, []
+        for callback in waiting:
+            self._tell(callback)
+
     def _wake(self) -> None:
         """Have the idle writer get what this turn of the reactor brings, once."""
         if not self._woken and self._writing is None and not self._problem:
@@ -186,7 +201,8 @@ class Journal:
 
     def _wake_later(self) -> None:
         """As `_wake`, after the reactor has read once more: who was just answered may send again, and be in the
-        next group. Without it two half-empty groups take turns."""
+        next group. Without it two half-empty groups take turns, and the writer fights for the GIL with what
+        is read."""
         if not self._woken and not self._problem:
             self._woken = True
             self._reactor.callLater(0, self._reactor.callLater, 0, self._hand_over)
@@ -213,7 +229,7 @@ class Journal:
         """
         group = done.group
         if done.committed is None:
-            self._writing = None
+            self._rest()
             self._failed(done)
             return
         if self._problem:
@@ -230,7 +246,7 @@ class Journal:
             self._tell(self._listener.settled, done.committed.outcomes, done.committed.records)
         for waiter in group.waiters:
             waiter.callback(None)
-        self._writing = None
+        self._rest()
         if self._pending.urgent:
             self._wake_later()
         self._look_for_room()

@@ -36,6 +36,18 @@ def test_what_one_turn_brings_is_one_commit(world):
     assert [stored.uplink.payload for stored, _ in world.listener.entries] == [b"%d" % n for n in range(300)]
 
 
+def test_who_waits_for_rest_is_called_when_no_commit_is_under_way(world):
+    heard = []
+    world.journal.at_rest(lambda: heard.append("idle"))
+    assert heard == ["idle"]
+    world.append(b"a")
+    world.clock.advance(0)  # the commit begins
+    world.journal.at_rest(lambda: heard.append(len(world.listener.entries)))
+    assert heard == ["idle"]
+    world.clock.until(lambda: len(heard) == 2)
+    assert heard == ["idle", 1]  # after the listener
+
+
 def test_positions_grow_over_a_restart(world):
     first = world.store(b"a", b"b")
     world.reopen()
