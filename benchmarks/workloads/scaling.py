@@ -24,13 +24,14 @@ BACK_OFF = 330.0
 
 
 def _settled(program: Gateway, messages: int) -> None:
-    """Wait until every message is converted."""
+    """Wait until every message is converted, and what it changed of its device is written."""
 
     def converted() -> bool:
         counts = [each["counts"] for each in program.api("GET", "/status")["datasources"]]
         return sum(each["converted"] + each["filtered"] + each["failed"] for each in counts) >= messages
 
     wait_until(converted, 600, f"the conversion of {messages} messages", lambda: program.alive)
+    program.api("GET", "/devices?limit=1")  # reads after what waits to be written
 
 
 def _point(
