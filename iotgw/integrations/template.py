@@ -195,7 +195,7 @@ class Template:
 def _joined(
     parts: list[nodes.TemplateData | nodes.Name], names: Names, escape: Callable[[Any], str]
 ) -> Callable[[TelemetryRecord], str]:
-    """A template of texts and names alone, the most frequent kind, without Jinja: in a tenth of its time."""
+    """A template of texts and names alone, the most frequent kind, without Jinja, which takes several times as long."""
     sources: dict[str, Callable[[TelemetryRecord], str]] = {
         "deviceName": attrgetter("device_name"),
         "deviceType": attrgetter("device_type"),

@@ -37,14 +37,14 @@ _ROWS = sqlite.Rows(
     "attributes = excluded.attributes, telemetry = excluded.telemetry, times = excluded.times",
 )
 _LATEST = sqlite.Rows("latest", "device, at_ms, body", verb="REPLACE")
-_STATE = """json_array(
-    device.type, datasource, first_ms, last_ms, json(cast(attributes AS text)), json(cast(telemetry AS text)),
-    json(cast(times AS text)), at_ms, json(cast(body AS text)))"""
+_STATE = """device.id, name, json_array(device.type, datasource, first_ms, last_ms,
+    json(cast(attributes AS text)), json(cast(telemetry AS text)), json(cast(times AS text))),
+    at_ms, json(cast(body AS text))"""
 _STORED = f"""
-SELECT json_group_array(json_array(device.id, name, {_STATE}))
+SELECT json_group_array(json_array({_STATE}))
 FROM json_each(?2) CROSS JOIN device ON tenant = ?1 AND name = value LEFT JOIN latest ON device = device.id
 """
-_SHOWN = f"SELECT name, {_STATE} FROM device LEFT JOIN latest ON device = device.id WHERE tenant = ?"
+_SHOWN = f"SELECT json_array({_STATE}) FROM device LEFT JOIN latest ON device = device.id WHERE tenant = ?"
 
 
 class _Shape(Struct, gc=False):
@@ -60,34 +60,24 @@ class _Shape(Struct, gc=False):
     latest: int = 0
 
 
-class _Stored(Struct, array_like=True, gc=False):
-    """A device's state as its rows give it."""
-
-    type: str
-    datasource: str
-    first_ms: int
-    last_ms: int
-    attributes: dict[str, Raw]
-    values: dict[str, Raw]
-    times: dict[str, int]
-    at_ms: int | None
-    body: Raw
-
-    def state(self) -> DeviceState:
-        """What is known of the device."""
-        state = DeviceState(
-            self.type, self.datasource, self.first_ms, self.last_ms, self.attributes, self.values, self.times,
-            newest=max(self.times.values(), default=0),
-        )  # fmt: skip
-        if self.at_ms is not None:
-            state.last_ms = max(state.last_ms, self.at_ms)
-            state.body = bytes(self.body)
-            state.settle()
-        return state
+class _Stored(DeviceState, array_like=True, gc=False):
+    """A device's state as its row gives it."""
 
 
-_stored = msgspec.json.Decoder(list[tuple[int, str, _Stored]]).decode
-_one = msgspec.json.Decoder(_Stored).decode
+_Row = tuple[int, str, _Stored, int | None, Raw]
+"""Number, name, state; when the latest record came, and its body, if it has one."""
+_row = msgspec.json.Decoder(_Row).decode
+_rows = msgspec.json.Decoder(list[_Row]).decode
+
+
+def _state(stored: DeviceState, at_ms: int | None, body: Raw) -> DeviceState:
+    """What is known of a device: its row, and its latest record over that."""
+    if at_ms is not None:
+        stored.newest = max(stored.times.values(), default=0)
+        stored.last_ms = max(stored.last_ms, at_ms)
+        stored.body = bytes(body)
+        stored.settle()
+    return stored
 
 
 class DeviceRows:
@@ -143,7 +133,7 @@ class DeviceRows:
     def shown(self, tenant: str, where: str = "", *values: object) -> list[tuple[str, DeviceState]]:
         """Names and states of a tenant's devices; ``where`` goes on with the query."""
         rows = self.connection.execute(f"{_SHOWN} {where}", (tenant, *values)).fetchall()
-        return [(name, _one(state).state()) for name, state in rows]
+        return [(name, _state(*rest)) for _, name, *rest in (_row(text) for (text,) in rows)]
 
     def _merge_stored(
         self,
@@ -157,10 +147,10 @@ class DeviceRows:
             wanted = sqlite.as_array(names[start : start + CHUNK])
             (text,) = self.connection.execute(_STORED, (tenant, wanted)).fetchone()
             taken_apart: list[int] = []
-            for id, name, stored in _stored(text):
+            for id, name, stored, at_ms, body in _rows(text):
                 ids[tenant, name] = id
-                states[tenant, name].merge(stored.state())
-                if stored.at_ms is not None:
+                states[tenant, name].merge(_state(stored, at_ms, body))
+                if at_ms is not None:
                     taken_apart.append(id)
             if taken_apart:
                 self.connection.execute(

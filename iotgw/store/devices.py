@@ -1,8 +1,8 @@
 """Known devices and their last state, written behind.
 
 What records change gathers in memory, one entry per device however many its records are (the record itself,
-while it is the only one), and goes into the database every few seconds in one transaction, in a thread. A crash loses the changes of those seconds; the
-messages themselves are in the journal.
+while it is the only one), and goes into the database every few seconds in one transaction, in a thread. A
+crash loses the changes of those seconds; the messages themselves are in the journal.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ class Peer:
     """One remote endpoint: a UDP address or a DTLS session.
 
     ``serial`` names it in the tables of the message layer. The Message IDs of what is sent to it are its
-    own sequence from a random one on (RFC 7252 §4.4); most are never sent any. ``verified`` is the time until which its address is known to be real. It is
-    not forgotten while it has ``pins``: observations, unacknowledged messages, requests to it.
+    own sequence from a random one on (RFC 7252 §4.4); most are never sent any. ``verified`` is the time until
+    which its address is known to be real. It is not forgotten while it has ``pins``: observations,
+    unacknowledged messages, requests to it.
     """
 
     __slots__ = (
