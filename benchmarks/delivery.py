@@ -309,6 +309,9 @@ class Intake:
         self.service = None
         self.durable = 0
 
+    def storing(self, entries):
+        pass
+
     def stored(self, entries):
         outcomes = []
         for stored, n in entries:

@@ -65,6 +65,9 @@ class Load:
             append(Uplink("default", DATASOURCE, received_ms, PAYLOAD, METADATA), time.perf_counter())
         self.open += count
 
+    def storing(self, entries):
+        pass
+
     def stored(self, entries):
         now = time.perf_counter()
         self.groups += 1

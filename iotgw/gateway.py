@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,6 @@ from iotgw.model import (
     Status,
     StoredUplink,
     TelemetryRecord,
-    Uplink,
 )
 from iotgw.trace import Trace
 
@@ -129,8 +128,14 @@ class Gateway:
 
     # --- the journal's listener ---
 
+    def storing(self, entries: list[tuple[StoredUplink, Any]]) -> None:
+        """Uplinks are being stored: have them converted meanwhile."""
+        for source, uplinks in _by_datasource(stored for stored, _ in entries).items():
+            if source in self._running:
+                self._running[source].intake.conversions.storing(uplinks)
+
     def stored(self, entries: list[tuple[StoredUplink, Any]]) -> None:
-        """Uplinks are durable: answer the devices, and have them converted."""
+        """Uplinks are durable: answer the devices, and let their conversions count."""
         running = self._running
         epoch = self.journal.epoch
         is_anything_waiting = self.downlinks.depth() > 0
@@ -151,7 +156,7 @@ class Gateway:
                 self.trace.stored(uplinks, self.datasource_name(source))
         for source, uplinks in by_datasource.items():
             if source in running:
-                running[source].intake.stored(uplinks)
+                running[source].intake.conversions.stored(uplinks)
 
     def _tell(self, callback: Callable[..., None], *what: Any) -> None:
         """Call a datasource back; its fault is its own, and keeps nobody else from being told."""
@@ -160,17 +165,19 @@ class Gateway:
         except Exception:
             self._log.failure("a datasource failed when it was told of an uplink")
 
-    def refused(self, entries: list[tuple[Uplink, Any]], reason: str) -> None:
+    def refused(self, entries: list[tuple[StoredUplink, Any]], reason: str) -> None:
         """The journal could not take these: nobody is told that they were received."""
         self._log.warn("{count} uplinks were refused: {reason}", count=len(entries), reason=reason)
-        for uplink, (answer, _) in entries:
-            running = self._running.get(uplink.datasource)
-            if running is not None:
-                running.intake.counts["refused"] += 1
+        for source, uplinks in _by_datasource(stored for stored, _ in entries).items():
+            if source in self._running:
+                intake = self._running[source].intake
+                intake.counts["refused"] += len(uplinks)
+                intake.conversions.refused({stored.seq for stored in uplinks})
+        for _, (answer, _) in entries:
             self._tell(answer, self.busy)
 
     def converted(self, outcomes: list[Outcome]) -> None:
-        """Uplinks are converted; that is not durable yet."""
+        """Durable uplinks are converted; the outcomes are not durable yet."""
         if self._answers.waiting:
             self.journal.at_rest(partial(self._answers.converted, outcomes))
         self.held.converted(outcomes)
@@ -212,7 +219,7 @@ class Gateway:
         self.held.stop()
         await gatherResults([ensureDeferred(running.close()) for running in self._running.values()])
         for running in self._running.values():
-            running.intake.stop()
+            running.intake.conversions.stop()
         self._answers.stop()
 
     def _changed(self, old: Resource | None, new: Resource | None) -> None:
@@ -248,7 +255,7 @@ class Gateway:
         if running is not None:
             await running.close()
             self._running.pop(id, None)
-            running.intake.remove()
+            running.intake.conversions.remove()
             self._answers.removed(running.intake)
 
     # --- for the API ---
@@ -271,7 +278,7 @@ class Gateway:
     @property
     def idle(self) -> bool:
         """Whether every stored uplink that is known is converted."""
-        return all(running.intake.idle for running in self._running.values())
+        return all(running.intake.conversions.idle for running in self._running.values())
 
     async def inject(self, id: str, payload: bytes, metadata: dict[str, Any]) -> Answer:
         """Send an uplink through the true pipeline by hand; raises NotFound."""
@@ -290,8 +297,8 @@ class Gateway:
         running = self._running.get(message.uplink.datasource)
         if running is None:
             raise NotFound("the message's datasource is gone")
-        outcome = await running.intake.convert_again(StoredUplink(message.seq, message.uplink))
-        self.journal.settle(running.intake.id, running.intake.position, [outcome])
+        outcome = await running.intake.conversions.convert_again(StoredUplink(message.seq, message.uplink))
+        self.journal.settle(running.intake.id, running.intake.conversions.position, [outcome])
         return outcome.state
 
     def take_downlinks(self, intake: Intake, device: str, limit: int) -> Deferred[tuple[Downlink, ...]]:
@@ -302,3 +309,14 @@ class Gateway:
         else:
             done.callback(())
         return done
+
+
+def _by_datasource(uplinks: Iterable[StoredUplink]) -> dict[str, list[StoredUplink]]:
+    found: dict[str, list[StoredUplink]] = {}
+    for stored in uplinks:
+        source = stored.uplink.datasource
+        group = found.get(source)
+        if group is None:
+            group = found[source] = []
+        group.append(stored)
+    return found

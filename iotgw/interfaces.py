@@ -167,13 +167,18 @@ class IConverterEngine(Interface):
 
 
 class IJournalListener(Interface):
-    """Who hears what has become durable; the gateway."""
+    """Who hears what becomes durable; the gateway."""
+
+    def storing(entries):
+        """These uplinks are on their way to the disk: a list of ``(model.StoredUplink, token)``, in order. Each is
+        `stored` or `refused` before the next ones are on their way. Where the disk is in doubt, they are so
+        without having been here."""
 
     def stored(entries):
         """These uplinks are durable: a list of ``(model.StoredUplink, token)``, in order."""
 
     def refused(entries, reason):
-        """These could not be stored: a list of ``(model.Uplink, token)``."""
+        """These could not be stored: a list of ``(model.StoredUplink, token)``."""
 
     def settled(outcomes, records):
         """These outcomes (list of `model.Outcome`) and the `model.TelemetryRecord`s (list) that came of them are durable."""

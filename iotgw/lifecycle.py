@@ -45,7 +45,7 @@ class RunningDatasource:
             self.error = ""
             if enabled:
                 await self._open(resource, spec)
-            self.intake.start()  # not before the datasource has set its guard
+            self.intake.conversions.start()  # not before the datasource has set its guard
         finally:
             self.lock.release()
 
@@ -64,7 +64,7 @@ class RunningDatasource:
             status = {"state": "failed", "error": self.error}
         elif self.datasource is not None:
             status = self.datasource.status()
-        return {**status, "counts": dict(self.intake.counts), "pending": self.intake.pending}
+        return {**status, "counts": dict(self.intake.counts), "pending": self.intake.conversions.pending}
 
     async def _open(self, resource: Resource, spec: DatasourceSpec) -> None:
         context = DatasourceContext(

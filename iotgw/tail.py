@@ -1,6 +1,6 @@
 """A reader of one journal stream: from memory while it keeps up, from the journal when it doesn't.
 
-Live records are offered as they become durable. When more wait than ``capacity``, or than weigh `WEIGHT`, the tail
+Live records are offered as they become durable, or anticipated while they are being stored. When more wait than ``capacity``, or than weigh `WEIGHT`, the tail
 falls *behind*: it forgets the newest instead of growing, and later reads them from the journal, where they are.
 At a restart it begins behind. A reader so slow that millions wait costs no more memory than a quick one.
 """
@@ -8,7 +8,7 @@ At a restart it begins behind. A reader so slow that millions wait costs no more
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -53,6 +53,8 @@ class Tail(Generic[R]):
         self._queue: deque[R] = deque()
         self.position = position
         """The last record that entered the queue; everything after it is still to be read or offered."""
+        self._anticipated = -1
+        """The last record that entered before it was durable."""
         self._live: list[R] | None = []
         """What was offered while a read is under way; None when it was too much to keep."""
         self._live_weight = 0
@@ -70,8 +72,8 @@ class Tail(Generic[R]):
         return not self._queue and not self.behind and not self._reading
 
     def offer(self, records: Sequence[R]) -> None:
-        """Hand in live records, in order, each durable."""
-        if not records:
+        """Hand in live records, in order, each durable. What was anticipated is there already."""
+        if not records or records[-1].seq <= self._anticipated:
             return
         if self._reading:
             if self._live is not None:
@@ -82,10 +84,23 @@ class Tail(Generic[R]):
         elif self.behind:
             if not self._queue:
                 self.fill()
-        elif len(self._queue) >= self._capacity or self._weight >= WEIGHT:
+        elif self._is_full:
             self.behind = True
         else:
             self._enqueue(records)
+
+    def anticipate(self, records: Sequence[R]) -> None:
+        """Hand in records that are about to become durable, in order. Where this tail is behind, or has no room,
+        nothing happens: they would be read before they are there. Either way they are to be offered later."""
+        if self._reading or self.behind or self.closed or self._is_full:
+            return
+        self._anticipated = records[-1].seq
+        self._enqueue(records)
+
+    def drop(self, positions: Container[int]) -> None:
+        """What was anticipated at these positions did not become durable."""
+        self._queue = deque(record for record in self._queue if record.seq not in positions)
+        self._weight = sum(map(self._weigh, self._queue))
 
     def take(self, limit: int) -> list[R]:
         """The next records, at most ``limit``; empty when none is in memory yet."""
@@ -102,6 +117,10 @@ class Tail(Generic[R]):
         if self.behind and self._is_half_empty:
             self.fill()
         return taken
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._queue) >= self._capacity or self._weight >= WEIGHT
 
     @property
     def _is_half_empty(self) -> bool:

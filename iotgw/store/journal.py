@@ -212,6 +212,8 @@ class Journal:
         if self._writing is None and self._opened is not None and (self._pending or self._problem):
             group, self._pending = self._pending, Group()
             self._writing = group
+            if group.entries and not self._problem:
+                self._tell(self._listener.storing, group.entries)
             self._writer.write(group, self._now_ms(), probe=bool(self._problem))
 
     def _tend(self) -> None:
@@ -239,7 +241,7 @@ class Journal:
             self._durable_uplink = group.entries[-1][0].seq
         self.head = done.committed.head
         if done.unfit:
-            self._tell(self._listener.refused, _unstored(done.unfit), "it can't be stored")
+            self._tell(self._listener.refused, done.unfit, "it can't be stored")
         if group.entries:
             self._tell(self._listener.stored, group.entries)
         if done.committed.outcomes or done.committed.records:
@@ -264,7 +266,7 @@ class Journal:
         refused = [*done.unfit, *done.group.entries]
         done.group.keep_for(self._pending)
         if refused:
-            self._tell(self._listener.refused, _unstored(refused), done.problem)
+            self._tell(self._listener.refused, refused, done.problem)
         if self._stopping is not None:
             self._give_up()
             self._finish()
@@ -273,7 +275,7 @@ class Journal:
         """There is no later: what was not written is converted and delivered again after the next start."""
         group, self._pending = self._pending, Group()
         if group.entries:
-            self._tell(self._listener.refused, _unstored(group.entries), self._problem)
+            self._tell(self._listener.refused, group.entries, self._problem)
         if group.results:
             self._log.warn("outcomes could not be written; their uplinks will be converted again")
         for waiter in group.waiters:
@@ -397,7 +399,3 @@ class Journal:
                 self._wake()
                 return waiter
         return succeed(None)
-
-
-def _unstored(entries: list[tuple[StoredUplink, Any]]) -> list[tuple[Uplink, Any]]:
-    return [(stored.uplink, token) for stored, token in entries]

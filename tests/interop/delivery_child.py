@@ -33,6 +33,9 @@ class Intake:
         self.service = None
         self.durable = 0
 
+    def storing(self, entries):
+        pass
+
     def stored(self, entries):
         self.settle([stored for stored, _ in entries])
 

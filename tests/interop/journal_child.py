@@ -40,6 +40,9 @@ class Child:
         if self.early:
             tell(b"u", numbers)
 
+    def storing(self, entries):
+        pass
+
     def stored(self, entries):
         if not self.early:
             tell(b"u", [number for _, number in entries])

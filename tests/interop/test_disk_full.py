@@ -56,6 +56,7 @@ def test_a_full_disk_refuses_uplinks_loses_nothing_and_service_resumes_by_itself
             return {document["telemetry"][0]["values"]["n"] for document in http_sink.documents}
 
         wait_until(lambda: delivered() >= set(accepted), 60, "everything accepted to arrive")
+        assert delivered() == set(accepted), "what was refused was delivered"
         stored = [message for message in gateway.all_messages() if message["state"] == "converted"]
         assert len(stored) >= len(accepted)
         gateway.kill()

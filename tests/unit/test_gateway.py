@@ -229,6 +229,23 @@ async def test_an_uplink_goes_through_the_converter_to_the_delivery(world):
 
 
 @asynchronous
+async def test_an_uplink_is_converted_while_it_is_being_stored(world):
+    await world.datasource()
+    answers, answered_before = [], []
+    convert = world.converters.convert
+
+    def converting(jobs, done):
+        answered_before.append(list(answers))
+        convert(jobs, done)
+
+    world.converters.convert = converting
+    world.intake().receive(document("d"), {}, answers.append)
+    await world.until(lambda: world.fed.records)
+    assert answered_before == [[]]
+    assert [answer.status for answer in answers] == [Status.STORED]
+
+
+@asynchronous
 async def test_received_is_converted_plus_filtered_plus_failed(world):
     id = await world.datasource()
     for payload in (document("d"), b"{}", b"not json", document("e")):

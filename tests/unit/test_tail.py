@@ -1,3 +1,5 @@
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Struct
 from twisted.internet.defer import Deferred, succeed
 
@@ -156,4 +158,68 @@ def test_large_records_are_bounded_by_their_weight():
         got += [r.seq for r in taken]
         assert len(world.tail) <= 6
     assert got == list(range(1, 21))
+    assert world.tail.caught_up
+
+
+def test_anticipated_records_are_there_at_once_and_do_not_come_again():
+    world = World()
+    world.catch_up()
+    world.tail.anticipate(records(1, 2))
+    assert [r.seq for r in world.tail.take(1)] == [1]
+    world.store(1, 2)
+    assert world.drain() == [2]
+
+
+def test_anticipated_records_that_were_not_stored_are_dropped():
+    world = World()
+    world.catch_up()
+    world.tail.anticipate(records(1, 3))
+    world.tail.drop({1, 3})
+    world.store(4, 4)
+    assert world.drain() == [2, 4]
+
+
+def test_a_tail_that_is_behind_anticipates_nothing_since_it_could_not_read_that_yet():
+    world = World()
+    world.catch_up()
+    world.store(1, 4)
+    world.store(5, 5)
+    assert world.tail.behind
+    world.tail.anticipate(records(6, 6))
+    assert [r.seq for r in world.tail.take(9)] == [1, 2, 3, 4]
+    world.journal.answer()
+    assert [r.seq for r in world.tail.take(9)] == [5]
+    world.store(6, 6)
+    assert world.drain() == [6]
+
+
+groups = st.tuples(
+    st.integers(1, 4), st.booleans(), st.sets(st.integers(0, 3)), st.integers(0, 5), st.booleans()
+)
+
+
+@given(st.lists(groups, max_size=25))
+def test_whatever_is_anticipated_refused_taken_and_read_each_stored_record_comes_once_and_in_order(groups):
+    """Of each group: its size, whether it is anticipated, which of it the disk refuses, how many are taken while
+    it is written, and whether a read of the journal ends then."""
+    world = World()
+    world.catch_up()
+    got, last = [], 0
+    for size, is_anticipated, refused, taken, is_read in groups:
+        group = records(last + 1, last + size)
+        last += size
+        if is_anticipated:
+            world.tail.anticipate(group)
+        early = world.tail.take(taken) if taken else []
+        if is_read and world.journal.asked:
+            world.journal.answer()
+        lost = {group[index].seq for index in refused if index < size}
+        world.tail.drop(lost)
+        got += [r.seq for r in early if r.seq not in lost]
+        stored = [r for r in group if r.seq not in lost]
+        world.journal.durable += stored
+        world.tail.offer(stored)
+    while world.journal.asked:
+        world.journal.answer()
+    assert got + world.drain() == [r.seq for r in world.journal.durable]
     assert world.tail.caught_up

@@ -12,6 +12,9 @@ class Listener:
         self.entries, self.lost, self.outcomes, self.records = [], [], [], []
         self.reasons, self.rooms, self.commits = [], 0, 0
 
+    def storing(self, entries):
+        pass
+
     def stored(self, entries):
         self.commits += 1
         self.entries += entries
