@@ -8,6 +8,8 @@ with the place up to which this datasource is done.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -108,8 +110,10 @@ class Conversions:
         self._settle()
 
     def storing(self, uplinks: list[StoredUplink]) -> None:
-        """These uplinks are being stored: convert them meanwhile, if none waits before them."""
-        self._tail.anticipate(uplinks)
+        """These uplinks are being stored: convert them meanwhile, if none waits before them. Not by a script that
+        would remember one that is refused: for it the device's next try were a repetition."""
+        if not any(version.remembers for version in self._versions()):
+            self._tail.anticipate(uplinks)
 
     def stored(self, uplinks: list[StoredUplink]) -> None:
         """These are durable."""
@@ -247,6 +251,14 @@ class Conversions:
             except NotFound as error:
                 return _failed(stored.seq, ConversionError(str(error), name="NoConverter"))
         return Job(version, uplink.payload, uplink.metadata, uplink.received_ms, stored.seq)
+
+    def _versions(self) -> Iterator[ConverterVersion]:
+        """All converter versions that an uplink may need."""
+        spec = self._intake.spec
+        for name in (spec.converter, *spec.converters.values()):
+            with suppress(NotFound):
+                if name:
+                    yield self._gateway.versions.active(self._intake.tenant, name)
 
     def _only_version(self) -> ConverterVersion | None:
         """The converter version of every uplink, where there is one for all."""

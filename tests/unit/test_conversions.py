@@ -32,6 +32,7 @@ class World:
         self.spec = DatasourceSpec(name="ds", type="plain", converter="json")
         self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
         self.gateway = self.journal = self.converters = self.versions = self.downlinks = self
+        self.version = VERSION
         self.under_way, self.told, self.settled, self.receipts = [], [], [], []
         self.conversions = Conversions(self, 0)
         self.conversions.start()
@@ -40,7 +41,7 @@ class World:
         return succeed(self.in_journal)
 
     def active(self, tenant, name):
-        return VERSION
+        return self.version
 
     def convert(self, jobs, done):
         self.under_way.append((jobs, done))
@@ -73,6 +74,23 @@ def world():
 def test_conversion_begins_while_the_uplinks_are_being_stored(world):
     world.conversions.storing(uplinks(1, 2))
     assert [job.seq for job in world.under_way[0][0]] == [1, 2]
+
+
+@pytest.mark.parametrize("options", [{"state": True}, {"updateOnlyKeys": ["t"]}])
+def test_a_script_that_remembers_sees_only_what_is_stored(world, options):
+    world.version = msgspec.structs.replace(VERSION, options=options)
+    world.conversions.storing(uplinks(1, 2))
+    assert world.under_way == []
+    world.conversions.stored(uplinks(1, 2))
+    assert [job.seq for job in world.under_way[0][0]] == [1, 2]
+
+
+def test_one_converter_of_several_that_remembers_is_enough_to_wait(world):
+    world.spec = msgspec.structs.replace(world.spec, converters={"LHT65": "other"})
+    names = {"json": VERSION, "other": msgspec.structs.replace(VERSION, options={"state": True})}
+    world.active = lambda tenant, name: names[name]
+    world.conversions.storing(uplinks(1))
+    assert world.under_way == []
 
 
 def test_what_came_of_it_counts_once_it_is_stored(world):

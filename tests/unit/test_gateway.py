@@ -231,6 +231,7 @@ async def test_an_uplink_goes_through_the_converter_to_the_delivery(world):
 @asynchronous
 async def test_an_uplink_is_converted_while_it_is_being_stored(world):
     await world.datasource()
+    await world.until(lambda: world.gateway.idle)  # it has read what the journal holds
     answers, answered_before = [], []
     convert = world.converters.convert
 
