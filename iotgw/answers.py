@@ -13,7 +13,7 @@ from typing import Any
 
 from iotgw.model import Answer, Downlink, Outcome, State, Status
 
-PATIENCE = 5.0
+PATIENCE = 5
 """Seconds that an answer waits for a conversion on account of downlinks; later ones go with the next uplink."""
 REMEMBERED = 600.0
 """Seconds after which all that was learnt of identities is forgotten: converters change their minds."""
@@ -39,8 +39,10 @@ class Answers:
         self._name = name
         self._tell = tell
         self.waiting: dict[int, tuple[Any, Reply, str | None, float]] = {}
-        """Who is answered after the conversion, by position; at the latest at a time."""
+        """Who is answered after the conversion, by position; at the latest when `_seconds` is that much."""
         self._sweep: Any = None
+        self._seconds = 0
+        """Grows once a second while somebody waits."""
         self._names: dict[tuple[str, str], str] = {}
         """The device's name, by datasource and identity; `SEVERAL` where there is more than one."""
         self._forget_at = 0.0
@@ -53,7 +55,7 @@ class Answers:
             return
         device = self._device(intake, identity)
         if device is None:
-            self.waiting[seq] = (intake, reply, identity, self._clock.seconds() + PATIENCE)
+            self.waiting[seq] = (intake, reply, identity, self._seconds + PATIENCE)
             if self._sweep is None:
                 self._sweep = self._clock.callLater(1.0, self._give_up)
         else:
@@ -84,10 +86,15 @@ class Answers:
         device = ""
         if identity is not None:
             names = [output.device_name for output in outcome.outputs]
-            if identity and names:
-                self._learn((intake.id, identity), set(names))
+            if identity:
+                if names:
+                    self._learn((intake.id, identity), set(names))
+                names.insert(0, identity)
             is_waited_for, tenant = self._downlinks.waiting, intake.tenant
-            device = next((name for name in (identity, *names) if name and is_waited_for(tenant, name)), "")
+            for name in names:
+                if name and is_waited_for(tenant, name):
+                    device = name
+                    break
         self._answer(intake, reply, outcome.seq, device, status)
 
     def removed(self, intake: Any) -> None:
@@ -127,8 +134,8 @@ class Answers:
 
     def _give_up(self) -> None:
         """A conversion that takes too long, or has a queue before it, keeps no device waiting."""
-        now = self._clock.seconds()
-        late = [seq for seq, (_, _, _, until) in self.waiting.items() if until <= now]
+        self._seconds += 1
+        late = [seq for seq, (_, _, _, until) in self.waiting.items() if until <= self._seconds]
         for seq in late:
             intake, reply, _, _ = self.waiting.pop(seq)
             self._answer(intake, reply, seq, "", Status.STORED)

@@ -103,10 +103,11 @@ class Conversions:
         self._tail.close()
 
     def remove(self) -> None:
-        """The datasource is deleted: what is under conversion ends, the rest stays as it was received. Its
-        cursor goes to the end, so that the journal keeps nothing for it."""
+        """The datasource is deleted: what is stored and under conversion ends, the rest stays as it was received.
+        Its cursor goes to the end, so that the journal keeps nothing for it."""
         self.stop()
         self._removed = True
+        self._batches = deque(batch for batch in self._batches if batch.last <= self._durable)
         self._settle()
 
     def storing(self, uplinks: list[StoredUplink]) -> None:
@@ -201,9 +202,9 @@ class Conversions:
                 self._count(batch)
         if not self._removed:
             self.pump()
-        elif not batches:
-            journal = self._gateway.journal
-            journal.settle(self._intake.id, journal.last_uplink, [])
+        elif not batches and self.position < (end := self._gateway.journal.last_uplink):
+            self.position = end
+            self._gateway.journal.settle(self._intake.id, end, [])
 
     def _count(self, batch: _Batch) -> None:
         outcomes = batch.outcomes

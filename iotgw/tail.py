@@ -73,7 +73,7 @@ class Tail(Generic[R]):
 
     def offer(self, records: Sequence[R]) -> None:
         """Hand in live records, in order, each durable. What was anticipated is there already."""
-        if not records or records[-1].seq <= self._anticipated:
+        if self.closed or not records or records[-1].seq <= self._anticipated:
             return
         if self._reading:
             if self._live is not None:

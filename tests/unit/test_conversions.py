@@ -164,6 +164,18 @@ def test_without_a_converter_what_was_refused_is_not_counted_as_kept(world):
     assert (world.counts["filtered"], world.counts["failed"]) == (1, 1)
 
 
+def test_of_a_removed_datasource_what_is_being_stored_stays_as_it_was_received(world):
+    world.conversions.storing(uplinks(1))
+    world.conversions.stored(uplinks(1))
+    world.conversions.storing(uplinks(2))
+    world.last_uplink = 2
+    world.conversions.remove()
+    assert world.settled == []
+    world.finish()
+    world.finish()
+    assert world.settled == [(1, [1], 0), (2, [], 0)]
+
+
 def test_outcomes_of_uplinks_read_from_the_journal_count_at_once():
     world = World(uplinks(7, 9))
     world.finish()

@@ -193,6 +193,15 @@ def test_a_tail_that_is_behind_anticipates_nothing_since_it_could_not_read_that_
     assert world.drain() == [6]
 
 
+def test_a_closed_tail_takes_nothing_more():
+    world = World()
+    world.catch_up()
+    world.tail.close()
+    world.tail.anticipate(records(1, 1))
+    world.store(2, 2)
+    assert world.drain() == []
+
+
 groups = st.tuples(
     st.integers(1, 4), st.booleans(), st.sets(st.integers(0, 3)), st.integers(0, 5), st.booleans()
 )
