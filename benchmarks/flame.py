@@ -1,9 +1,9 @@
-"""Where the CPU goes in workload B: ``python benchmarks/flame.py [--seconds N] [--intake]``; ``make profile``.
+"""Where the CPU goes: ``python benchmarks/flame.py [--only A,B,C] [--seconds N]``; ``make profile`` is workload B.
 
-Loads the gateway (CoAP → JavaScript → MQTT; with ``--intake`` CoAP alone, as in workload A), lets py-spy look at the whole process tree, and writes
-``flame.svg`` and ``stacks.txt`` to ``benchmarks/results/profile/``. The table shares the CPU of the tree, as
-/proc knows it, among the stages of a message by the samples of py-spy. A stage is the innermost frame that
-belongs to a room of iotgw; what a room calls in a library is the room's.
+Loads the gateway (A: CoAP alone; B: CoAP → JavaScript → MQTT; C: the same to HTTP in batches), lets py-spy look at the
+whole process tree, and writes a flame graph and the stacks of each to ``benchmarks/results/profile/``. The tables
+share the CPU of the tree, as /proc knows it, among the stages of a message by the samples of py-spy. A stage is the
+innermost frame that belongs to a room of iotgw; what a room calls in a library is the room's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness import tools
-from harness.contestants import MQTT, Started, gateway
+from harness.contestants import HTTP_BATCH, MQTT, Started, gateway
 from harness.measure import SEQUENCES
 from harness.report import publish
 from harness.tools import Load, Sink, load
@@ -27,6 +27,13 @@ from harness.tools import Load, Sink, load
 OUT = Path(__file__).resolve().parent / "results" / "profile"
 RATE = 250
 """Samples a second."""
+LINES = 15
+"""Of each table."""
+WORKLOADS = {
+    "A": ("CoAP CON POST to 2.04", gateway(converter="")),
+    "B": ("CoAP → JavaScript → MQTT QoS 1", MQTT),
+    "C": ("CoAP → JavaScript → HTTP in batches of 100", HTTP_BATCH),
+}
 
 STAGES = (
     ("iotgw/converters/worker", "JavaScript in the worker"),
@@ -124,8 +131,9 @@ def shared(
     return found
 
 
-def profile(started: Started, sink: Sink | None, seconds: float) -> str:
+def profile(letter: str, started: Started, sink: Sink | None, seconds: float) -> str:
     """Load the running gateway while py-spy looks; returns the tables in Markdown."""
+    picture, raw = OUT / f"flame-{letter}.svg", OUT / f"stacks-{letter}.txt"
     common = ["-p", started.port, "-u", started.path, "-n", 500, "-w", 64, "--sequences", SEQUENCES]
     sent = load("coapload", *common, "-t", 2, "--base", 500)["answered"]
     if sink:
@@ -137,12 +145,11 @@ def profile(started: Started, sink: Sink | None, seconds: float) -> str:
         sink.drained(sent + report["answered"])
     us = {name: 1e6 * (ran - before[name]) / report["answered"] for name, ran in threads(pids).items()}
     running = Load("coapload", *common, "--first", SEQUENCES // 2, "-t", 2 * seconds + 4)
-    record(started.program.pid, "raw", seconds, OUT / "stacks.txt")
-    record(started.program.pid, "flamegraph", seconds, OUT / "flame.svg")
+    record(started.program.pid, "raw", seconds, raw)
+    record(started.program.pid, "flamegraph", seconds, picture)
     running.wait()
-    picture = OUT / "flame.svg"
     picture.write_text(bare(picture.read_text()))
-    stacks = parse((OUT / "stacks.txt").read_text())
+    stacks = parse(raw.read_text())
     lines = [
         (
             f"{report['rate']:.0f} msg/s, {sum(us.values()):.1f} µs of CPU per message; "
@@ -156,7 +163,7 @@ def profile(started: Started, sink: Sink | None, seconds: float) -> str:
         ("innermost line within iotgw", shared(stacks, us, innermost)),
     ):
         lines += [f"| {title} | µs per message |", "|---|---|"]
-        lines += [f"| {_short(name)} | {value:.1f} |" for name, value in found.most_common(25)] + [""]
+        lines += [f"| {_short(name)} | {value:.1f} |" for name, value in found.most_common(LINES)] + [""]
     return "\n".join(lines)
 
 
@@ -172,20 +179,30 @@ def bare(text: str) -> str:
     return re.sub(r"/[^ ();<>\"]*?/(?:site-packages|lib/python[0-9.]+|(?=(?:iotgw|twisted)/))", "", text)
 
 
-def main(argv: list[str]) -> int:
-    """Run; returns the exit status."""
-    parser = argparse.ArgumentParser(description="profile the gateway under workload B")
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each of the two recordings")
-    parser.add_argument("--intake", action="store_true", help="profile workload A: neither script nor target")
-    parser.add_argument("--publish", action="store_true", help="put the tables into docs/performance.md")
-    options = parser.parse_args(argv)
-    tools.build()
-    OUT.mkdir(parents=True, exist_ok=True)
+def one(letter: str, seconds: float) -> str:
+    """The profile of one workload, under its title."""
+    title, start = WORKLOADS[letter]
     with tempfile.TemporaryDirectory(prefix="iotgw-bench-") as folder, Sink(1000, SEQUENCES) as sink:
-        start = gateway(converter="") if options.intake else MQTT
         started = start(Path(folder), sink)
         with started.program:
-            text = profile(started, None if options.intake else sink, options.seconds)
+            return f"### {letter}. {title}\n\n" + profile(
+                letter, started, sink if letter != "A" else None, seconds
+            )
+
+
+def main(argv: list[str]) -> int:
+    """Run; returns the exit status."""
+    parser = argparse.ArgumentParser(description="profile the gateway under load")
+    parser.add_argument("--only", default="B", metavar="A,B,C", help="these workloads (B)")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each of the two recordings")
+    parser.add_argument("--publish", action="store_true", help="put the tables into docs/performance.md")
+    options = parser.parse_args(argv)
+    letters = options.only.upper().split(",")
+    if unknown := set(letters) - set(WORKLOADS):
+        parser.error(f"--only: expected letters of {', '.join(WORKLOADS)}, got {', '.join(sorted(unknown))}")
+    tools.build()
+    OUT.mkdir(parents=True, exist_ok=True)
+    text = "\n".join(one(letter, options.seconds) for letter in letters)
     (OUT / "stages.md").write_text(text)
     print(text)
     if options.publish:

@@ -43,7 +43,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--only", default="", metavar="A,B", help="these workloads")
     parser.add_argument("--entries", default="", metavar="NAME,…", help="only entries whose names begin so")
-    parser.add_argument("--rounds", type=int, help="rounds of A, B, C, F, G, H, I (5; I at most 3)")
+    parser.add_argument("--rounds", type=int, help="rounds of each (5)")
     parser.add_argument("--seconds", type=float, help="of a closed-loop measurement (5)")
     parser.add_argument("--tail", type=float, help="seconds of workload E (600)")
     parser.add_argument("--results", type=Path, help="folder for JSON and pictures")
@@ -60,7 +60,7 @@ def planned(options: argparse.Namespace) -> Plan:
     """How much is done."""
     plan = SMOKE if options.smoke else FULL
     if options.rounds:
-        plan = plan._replace(rounds=options.rounds, crashes=options.rounds)
+        plan = plan._replace(rounds=options.rounds)
     if options.seconds:
         plan = plan._replace(seconds=options.seconds)
     return plan._replace(tail=options.tail) if options.tail else plan
@@ -87,7 +87,7 @@ def measure(
             entries.append(entry)
     order = {entry.name: place for place, entry in enumerate(entries)}
     samples: list[Sample] = []
-    for number in range(workload.rounds(plan)):
+    for number in range(plan.rounds):
         shift = number % max(1, len(entries))
         for entry in entries[shift:] + entries[:shift]:
             begin = time.monotonic()

@@ -16,7 +16,6 @@ class Plan(NamedTuple):
     outage: float = 30.0
     outage_rate: int = 1000
     tail: float = 600.0
-    crashes: int = 5
     sessions: int = 1000
     hold: float = 3.0
     tekelek: int = 500
@@ -37,7 +36,6 @@ SMOKE = Plan(
     outage=3.0,
     outage_rate=200,
     tail=4.0,
-    crashes=1,
     sessions=50,
     hold=0.5,
     tekelek=50,

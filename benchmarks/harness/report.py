@@ -153,7 +153,7 @@ def _total(values: tuple[float, ...]) -> tuple[float, ...]:
     return (sum(values),) if values else ()
 
 
-def points(samples: list[Sample], axis: str, key: str = "cpu_us") -> list[tuple[float, float]]:
+def points(samples: list[Sample], axis: str, key: str = "cpu_us") -> list[tuple[int, float]]:
     """A curve of workload I: (size, median figure), by size."""
     sizes = {name: int(size) for name in {each["entry"] for each in samples} if (size := _size(name, axis))}
     return sorted(
@@ -168,8 +168,11 @@ def _size(name: str, axis: str) -> str:
 
 
 def _growth(samples: list[Sample], axis: str) -> tuple[float, ...]:
+    """What a message costs at the end of a curve over what it costs at the beginning, by round."""
     curve = points(samples, axis)
-    return (curve[-1][1] / curve[0][1],) if len(curve) > 1 else ()
+    if len(curve) < 2:
+        return ()
+    return ratios(samples, "cpu_us", f"{axis} {curve[-1][0]}", f"{axis} {curve[0][0]}")
 
 
 def curves(samples: list[Sample]) -> str:

@@ -22,9 +22,8 @@ class Entry(NamedTuple):
 
 
 class Workload(NamedTuple):
-    """``entries(plan)`` are measured in turn, ``rounds(plan)`` times."""
+    """``entries(plan)`` are measured in turn, ``plan.rounds`` times."""
 
     letter: str
     title: str
     entries: Callable[[Plan], list[Entry]]
-    rounds: Callable[[Plan], int] = lambda plan: plan.rounds

@@ -43,4 +43,4 @@ def _crash(plan: Plan) -> Sample:
             }
 
 
-F = Workload("F", "kill -9 under load", lambda plan: [Entry("iotgw", _crash)], lambda plan: plan.crashes)
+F = Workload("F", "kill -9 under load", lambda plan: [Entry("iotgw", _crash)])

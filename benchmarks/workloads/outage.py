@@ -54,4 +54,4 @@ def _entries(plan: Plan) -> list[Entry]:
     return [Entry(each.name, partial(_outage, each), each.missing) for each in contestants]
 
 
-D = Workload("D", "the target is away and comes back", _entries, lambda plan: 1)
+D = Workload("D", "the target is away and comes back", _entries)

@@ -84,4 +84,4 @@ def _entries(plan: Plan) -> list[Entry]:
     ]
 
 
-SCALING = Workload("I", "cost against size", _entries, lambda plan: min(plan.rounds, 3))
+SCALING = Workload("I", "cost against size", _entries)

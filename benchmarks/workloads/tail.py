@@ -65,4 +65,4 @@ def _slope(points: list[tuple[float, float]]) -> float:
     return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
 
 
-E = Workload("E", "open loop at half of capacity", lambda plan: [Entry("iotgw", _tail)], lambda plan: 1)
+E = Workload("E", "open loop at half of capacity", lambda plan: [Entry("iotgw", _tail)])
