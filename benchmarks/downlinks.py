@@ -24,7 +24,7 @@ from statistics import median
 import msgspec
 from harness import tools
 from harness.gateway import Gateway
-from harness.processes import free_port, wait_until
+from harness.processes import end_on_sigterm, free_port, wait_until
 from harness.tools import load
 from twisted.internet.task import Clock
 
@@ -183,6 +183,7 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, default=2000.0, help="uplinks a second")
     parser.add_argument("--window", type=int, default=0, help="instead: so many under way, always")
     options = parser.parse_args()
+    end_on_sigterm()
     tools.build()
     own_work()
     measure(options.rounds, options.seconds, options.rate, options.window)

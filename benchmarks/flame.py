@@ -21,6 +21,7 @@ from pathlib import Path
 from harness import tools
 from harness.contestants import HTTP_BATCH, MQTT, Started, gateway
 from harness.measure import SEQUENCES
+from harness.processes import end_on_sigterm
 from harness.report import publish
 from harness.tools import Load, Sink, load
 
@@ -200,6 +201,7 @@ def main(argv: list[str]) -> int:
     letters = options.only.upper().split(",")
     if unknown := set(letters) - set(WORKLOADS):
         parser.error(f"--only: expected letters of {', '.join(WORKLOADS)}, got {', '.join(sorted(unknown))}")
+    end_on_sigterm()
     tools.build()
     OUT.mkdir(parents=True, exist_ok=True)
     text = "\n".join(one(letter, options.seconds) for letter in letters)

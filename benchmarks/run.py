@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from harness import machine, report, tools
 from harness.contestants import install_node_peers
 from harness.measure import Sample
 from harness.plan import FULL, SMOKE, Plan
+from harness.processes import end_on_sigterm
 from workloads import Workload
 from workloads.crash import F
 from workloads.dtls import G
@@ -73,7 +73,7 @@ def measure(
     skipped: dict[str, str],
     found: Callable[[list[Sample]], None],
 ) -> None:
-    """All rounds of a workload, its entries in turn; each round begins with another one.
+    """All rounds of a workload, its entries in turn; every other round backwards, so that neighbours stay such.
 
     ``found`` is called with the samples so far after each, so that a run that is interrupted has them.
     """
@@ -88,8 +88,7 @@ def measure(
     order = {entry.name: place for place, entry in enumerate(entries)}
     samples: list[Sample] = []
     for number in range(plan.rounds):
-        shift = number % max(1, len(entries))
-        for entry in entries[shift:] + entries[:shift]:
+        for entry in entries[::-1] if number % 2 else entries:
             begin = time.monotonic()
             try:
                 sample = entry.measure(plan)
@@ -197,5 +196,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
+    end_on_sigterm()
     sys.exit(main(sys.argv[1:]))

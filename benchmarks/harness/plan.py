@@ -23,7 +23,7 @@ class Plan(NamedTuple):
     datasource_counts: tuple[int, ...] = (1, 10, 100)
     integration_counts: tuple[int, ...] = (1, 10, 50)
     queue_depths: tuple[int, ...] = (0, 10_000, 100_000, 1_000_000)
-    scaling_messages: int = 30_000
+    scaling_messages: int = 60_000
 
 
 FULL = Plan()

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -31,6 +32,11 @@ def wait_until(
         if time.monotonic() > end or not alive():
             raise TimeoutError(f"waited {seconds} s in vain for {what}")
         time.sleep(0.05)
+
+
+def end_on_sigterm() -> None:
+    """Have SIGTERM end this program as an exception does, so that what it has started is ended."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 class Program:

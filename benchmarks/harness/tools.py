@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import subprocess
 import threading
@@ -25,6 +26,17 @@ def has(tool: str) -> bool:
     return (BIN / tool).exists()
 
 
+_loads: set[subprocess.Popen[str]] = set()
+
+
+@atexit.register
+def _end_loads() -> None:
+    """A run that is interrupted leaves no load behind."""
+    for process in _loads:
+        if process.poll() is None:
+            process.kill()
+
+
 class Load:
     """A load generator under way: ``Load("coapload", "-p", 5683, ...)``."""
 
@@ -32,6 +44,7 @@ class Load:
         self._process = subprocess.Popen(
             [str(BIN / tool), *map(str, arguments)], stdout=subprocess.PIPE, text=True
         )
+        _loads.add(self._process)
 
     def line(self) -> Report:
         """The next JSON line."""
@@ -44,6 +57,7 @@ class Load:
     def wait(self, seconds: float = 4000) -> Report:
         """The report at the end."""
         out, _ = self._process.communicate(timeout=seconds)
+        _loads.discard(self._process)
         if self._process.returncode:
             raise RuntimeError(f"{self._process.args[0]} ended with {self._process.returncode}")  # type: ignore[index]
         return dict(json.loads(out.splitlines()[-1]))
