@@ -28,6 +28,10 @@ from iotgw.store.worker import Worker
 FLUSH_SECONDS = 5.0
 FLUSH_DEVICES = 10_000
 """So many changed devices are written at once, without waiting for the time."""
+FLUSH_BYTES = 16 << 20
+"""So many bytes of their records as well."""
+MAX_BYTES = 64 << 20
+"""Bytes of changed devices' records that wait in memory."""
 _Found = list[dict[str, Any]]
 
 
@@ -35,8 +39,9 @@ _Found = list[dict[str, Any]]
 class Devices:
     """An `IDevices` in ``{data_dir}/devices.db``.
 
-    ``reactor`` is an IReactorTime with ``callFromThread``. ``max_changed`` bounds the devices whose changes
-    wait in memory: beyond, changes of further devices are left out of the state, and counted in `dropped`.
+    ``reactor`` is an IReactorTime with ``callFromThread``. ``max_changed`` and `MAX_BYTES` bound the devices
+    whose changes wait in memory: beyond, changes of further devices are left out of the state, and counted in
+    `dropped`.
     """
 
     _log = Logger()
@@ -48,6 +53,8 @@ class Devices:
         self._worker: Worker | None = None
         self._rows: DeviceRows
         self._changed: Changes = {}
+        self._weight = 0
+        """Bytes of the records that wait."""
         self._writes = 0
         """Batches of changes that the thread has not written yet."""
         self._tick = LoopingCall(self._flush_unless_writing)
@@ -90,15 +97,16 @@ class Devices:
             key = (record.tenant, record.device_name)
             known = changed.get(key)
             if known is None:
-                if len(changed) < self._max_changed:
+                if len(changed) < self._max_changed and self._weight < MAX_BYTES:
                     changed[key] = record
+                    self._weight += len(record.body)
                 else:
                     self.dropped += 1
             else:
                 if isinstance(known, TelemetryRecord):
                     changed[key] = known = DeviceState.of(known)
                 known.saw(record)
-        if len(changed) >= FLUSH_DEVICES:
+        if len(changed) >= FLUSH_DEVICES or self._weight >= FLUSH_BYTES:
             self._flush_unless_writing()
 
     def _flush_unless_writing(self) -> None:
@@ -109,7 +117,7 @@ class Devices:
     def _flush(self) -> None:
         """Hand the changes to the thread."""
         if self._changed and self._worker is not None:
-            changed, self._changed = self._changed, {}
+            changed, self._changed, self._weight = self._changed, {}, 0
             self._writes += 1
             self._worker.call(self._rows.write, changed).addBoth(self._flushed, changed)
 

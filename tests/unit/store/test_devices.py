@@ -153,6 +153,26 @@ def test_too_many_changes_at_once_are_counted_not_kept(clock, tmp_path):
     clock.wait(world.devices.stop())
 
 
+def test_changes_that_wait_are_bounded_in_bytes_too(clock, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "FLUSH_BYTES", 1 << 30)
+    monkeypatch.setattr(module, "MAX_BYTES", 1000)
+    world = World(clock, tmp_path)
+    world.devices.saw([record(f"d{n}", telemetry=[(1, {"text": "x" * 400})]) for n in range(5)])
+    assert world.devices.dropped == 2
+    assert world.names() == ["d0", "d1", "d2"]
+    world.devices.saw([record("d3", telemetry=[(1, {"t": 1})])])
+    assert world.names() == ["d0", "d1", "d2", "d3"]
+    clock.wait(world.devices.stop())
+
+
+def test_many_bytes_of_changes_are_written_without_waiting_for_the_time(clock, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "FLUSH_BYTES", 1000)
+    world = World(clock, tmp_path)
+    world.devices.saw([record(f"d{n}", telemetry=[(1, {"text": "x" * 400})]) for n in range(5)])
+    assert not world.devices._changed
+    clock.wait(world.devices.stop())
+
+
 def test_many_devices_are_written_before_the_time(world, monkeypatch):
     monkeypatch.setattr(module, "FLUSH_DEVICES", 100)
     world.devices.saw([record(f"d{n:03}", telemetry=[(1, {"t": n})]) for n in range(700)])
