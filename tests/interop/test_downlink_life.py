@@ -55,6 +55,9 @@ class Device:
     def document(self, n):
         return json.dumps({"deviceName": self.device, "t": n})
 
+    def close(self):
+        pass
+
 
 class Http(Device):
     def uplink(self, n, expects):
@@ -145,6 +148,9 @@ class Mqtt(Device):
             wait_until(lambda: len(self.listener.messages) > before, what="a downlink")
         return "".join(payload for _, payload in self.listener.messages[before:]).encode()
 
+    def close(self):
+        self.listener.close()
+
 
 class Stream(Simulated, Device):
     """Over TCP: it says everything, then hears until the gateway closes."""
@@ -217,8 +223,9 @@ def command(field):
 
 
 @pytest.mark.parametrize("name", DEVICES)
-def test_life(field, command, name):
+def test_life(field, command, name, request):
     device = DEVICES[name](field, name)
+    request.addfinalizer(device.close)
     made = {}
 
     def item(command, **more):
