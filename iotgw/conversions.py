@@ -113,7 +113,7 @@ class Conversions:
     def storing(self, uplinks: list[StoredUplink]) -> None:
         """These uplinks are being stored: convert them meanwhile, if none waits before them. Not by a script that
         would remember one that is refused: for it the device's next try were a repetition."""
-        if not any(version.remembers for version in self._versions()):
+        if not any(map(self._gateway.converters.remembers, self._versions())):
             self._tail.anticipate(uplinks)
 
     def stored(self, uplinks: list[StoredUplink]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -130,7 +130,7 @@ class Gateway:
 
     def storing(self, entries: list[tuple[StoredUplink, Any]]) -> None:
         """Uplinks are being stored: have them converted meanwhile."""
-        for source, uplinks in _by_datasource(stored for stored, _ in entries).items():
+        for source, uplinks in _by_datasource(entries).items():
             if source in self._running:
                 self._running[source].intake.conversions.storing(uplinks)
 
@@ -139,22 +139,16 @@ class Gateway:
         running = self._running
         epoch = self.journal.epoch
         is_anything_waiting = self.downlinks.depth() > 0
-        by_datasource: dict[str, list[StoredUplink]] = {}
         for stored, (answer, identity) in entries:
             source = stored.uplink.datasource
-            group = by_datasource.get(source)
-            if group is None:
-                group = by_datasource[source] = []
-            group.append(stored)
             intake = running[source].intake if source in running else None
             if intake is None or (intake.spec.reply == "stored" and not is_anything_waiting):
                 self._tell(answer, Answer(Status.STORED, f"{epoch}-{stored.seq}"))
             else:
                 self._answers.stored(intake, stored.seq, answer, identity)
-        if self.trace.on:
-            for source, uplinks in by_datasource.items():
+        for source, uplinks in _by_datasource(entries).items():
+            if self.trace.on:
                 self.trace.stored(uplinks, self.datasource_name(source))
-        for source, uplinks in by_datasource.items():
             if source in running:
                 running[source].intake.conversions.stored(uplinks)
 
@@ -168,7 +162,7 @@ class Gateway:
     def refused(self, entries: list[tuple[StoredUplink, Any]], reason: str) -> None:
         """The journal could not take these: nobody is told that they were received."""
         self._log.warn("{count} uplinks were refused: {reason}", count=len(entries), reason=reason)
-        for source, uplinks in _by_datasource(stored for stored, _ in entries).items():
+        for source, uplinks in _by_datasource(entries).items():
             if source in self._running:
                 intake = self._running[source].intake
                 intake.counts["refused"] += len(uplinks)
@@ -311,9 +305,9 @@ class Gateway:
         return done
 
 
-def _by_datasource(uplinks: Iterable[StoredUplink]) -> dict[str, list[StoredUplink]]:
+def _by_datasource(entries: list[tuple[StoredUplink, Any]]) -> dict[str, list[StoredUplink]]:
     found: dict[str, list[StoredUplink]] = {}
-    for stored in uplinks:
+    for stored, _ in entries:
         source = stored.uplink.datasource
         group = found.get(source)
         if group is None:

@@ -147,6 +147,9 @@ class IConverters(Interface):
     def convert(jobs, done):
         """Run a list of `model.Job` in order; call ``done(list of model.Conversion)``, as long, later."""
 
+    def remembers(version):
+        """Whether a message changes what this `model.ConverterVersion` makes of later ones."""
+
     def compile(spec):
         """Check a `model.ConverterSpec`: Deferred of ``(dialect, engine)``; fails with SettingsError."""
 

@@ -139,11 +139,6 @@ class ConverterVersion(Struct, frozen=True):
         """Names this version for good: ``"{id}/{version}"``."""
         return f"{self.id}/{self.version}"
 
-    @property
-    def remembers(self) -> bool:
-        """Whether a message changes what becomes of later ones."""
-        return bool(self.options.get("state") or self.options.get("updateOnlyKeys"))
-
 
 class Job(Struct, frozen=True, gc=False):
     """One uplink to convert. ``metadata`` is JSON text; ``received_ms`` stands in for a missing ``ts``."""

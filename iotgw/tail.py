@@ -1,8 +1,9 @@
 """A reader of one journal stream: from memory while it keeps up, from the journal when it doesn't.
 
-Live records are offered as they become durable, or anticipated while they are being stored. When more wait than ``capacity``, or than weigh `WEIGHT`, the tail
-falls *behind*: it forgets the newest instead of growing, and later reads them from the journal, where they are.
-At a restart it begins behind. A reader so slow that millions wait costs no more memory than a quick one.
+Live records are offered as they become durable, or anticipated while they are being stored. When more wait than
+``capacity``, or than weigh `WEIGHT`, the tail falls *behind*: it forgets the newest instead of growing, and later
+reads them from the journal, where they are. At a restart it begins behind. A reader so slow that millions wait
+costs no more memory than a quick one.
 """
 
 from __future__ import annotations

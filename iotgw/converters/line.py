@@ -71,7 +71,16 @@ class Batch:
 class Loaded:
     """A converter version that workers know by its number."""
 
-    __slots__ = ("breaker", "home", "in_quarantine", "keeps_state", "number", "pending", "version")
+    __slots__ = (
+        "breaker",
+        "home",
+        "in_quarantine",
+        "keeps_state",
+        "number",
+        "pending",
+        "remembers",
+        "version",
+    )
 
     def __init__(self, number: int, version: ConverterVersion, home: Line) -> None:
         self.number = number
@@ -81,6 +90,7 @@ class Loaded:
         self.pending = 0
         self.in_quarantine = 0
         self.keeps_state = bool(version.options.get("state"))
+        self.remembers = self.keeps_state or bool(version.options.get("updateOnlyKeys"))
 
 
 Task = tuple[Batch, int, Job, Loaded]

@@ -125,6 +125,10 @@ class ConverterService:
         for line in lines:
             line.slot.pump()
 
+    def remembers(self, version: ConverterVersion) -> bool:
+        """See `iotgw.interfaces.IConverters`."""
+        return self._load(version).remembers
+
     def compile(self, spec: ConverterSpec) -> Deferred[tuple[str, str]]:
         """See `iotgw.interfaces.IConverters`."""
         answer: Deferred[Any] = Deferred()

@@ -117,16 +117,18 @@ class Devices:
     def _flush(self) -> None:
         """Hand the changes to the thread."""
         if self._changed and self._worker is not None:
-            changed, self._changed, self._weight = self._changed, {}, 0
+            changed, self._changed = self._changed, {}
+            weight, self._weight = self._weight, 0
             self._writes += 1
-            self._worker.call(self._rows.write, changed).addBoth(self._flushed, changed)
+            self._worker.call(self._rows.write, changed).addBoth(self._flushed, changed, weight)
 
-    def _flushed(self, result: Any, changed: Changes) -> None:
+    def _flushed(self, result: Any, changed: Changes, weight: int) -> None:
         self._writes -= 1
         if isinstance(result, Failure):
             self._log.warn("device states could not be written: {error}", error=result.value)
             if result.check(sqlite3.OperationalError) is not None:  # a full disk: again with the next ones
                 self._put_back(changed)
+                self._weight += weight
 
     def _put_back(self, changed: Changes) -> None:
         for key, change in changed.items():

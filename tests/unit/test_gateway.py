@@ -33,6 +33,9 @@ class Converters:
         else:
             self.held.append((jobs, done, results))
 
+    def remembers(self, version):
+        return False
+
     def _one(self, job):
         try:
             data = msgspec.json.decode(job.payload)

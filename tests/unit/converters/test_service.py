@@ -189,3 +189,15 @@ async def test_a_service_stops_with_its_workers_and_their_template():
     await convert(own, job(version("return null;")))
     await own.stop()
     assert own.status()["waiting"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "does"),
+    [
+        ({"state": True}, True),
+        ({"updateOnlyKeys": ["t"]}, True),
+        ({"state": False, "updateOnlyKeys": []}, False),
+    ],
+)
+def test_a_script_with_state_or_last_values_remembers(service, options, does):
+    assert service.remembers(version(ECHO, options=options)) is does

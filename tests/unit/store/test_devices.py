@@ -203,6 +203,7 @@ def test_a_disk_that_is_full_for_a_while_loses_no_state(world):
     world.devices._rows.connection.execute("PRAGMA max_page_count = 1")  # no page more than there are
     world.devices.saw([record(f"d{n}", telemetry=[(1, {"a": n})]) for n in range(100)])
     assert world.get("d99") is None
+    assert world.devices._weight > 100  # what was put back counts
     world.devices._rows.connection.execute("PRAGMA max_page_count = 1073741823")
     assert world.get("d99")["telemetry"] == {"a": {"ts": 1, "value": 99}}
     assert world.clock.wait(world.devices.count()) == 100
