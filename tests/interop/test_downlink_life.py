@@ -130,26 +130,40 @@ class DraginoCoap(Simulated, Coap):
 
 
 class Mqtt(Device):
-    type_ = "mqtt"
+    type_, topics, more = "mqtt", "life", {"identityLevel": 2}
 
     def make(self):
         broker = self.field.broker
-        self.open(host="127.0.0.1", port=broker.port, topics=["life/+/up"], identityLevel=2,
-                  downlinkTopic="life/{identity}/down")  # fmt: skip
-        self.listener = broker.subscribe("life/+/down")
+        self.open(host="127.0.0.1", port=broker.port, topics=[f"{self.topics}/+/up"],
+                  downlinkTopic=f"{self.topics}/{{identity}}/down", **self.more)  # fmt: skip
+        self.listener = broker.subscribe(f"{self.topics}/+/down")
         status = self.field.gateway.api
         wait_until(lambda: status("GET", f"/datasources/{self.name}").json["status"]["state"] == "connected")
 
     def uplink(self, n, expects):
         before = len(self.listener.messages)
-        subprocess.run([find("mosquitto_pub"), "-p", str(self.field.broker.port), "-q", "1", "-t", "life/x/up",
-                        "-m", self.document(n)], check=True, timeout=20)  # fmt: skip
+        subprocess.run([find("mosquitto_pub"), "-p", str(self.field.broker.port), "-q", "1", "-t",
+                        f"{self.topics}/x/up", "-m", self.document(n)], check=True, timeout=20)  # fmt: skip
         if expects:
             wait_until(lambda: len(self.listener.messages) > before, what="a downlink")
         return "".join(payload for _, payload in self.listener.messages[before:]).encode()
 
     def close(self):
         self.listener.close()
+
+
+class DraginoMqtt(Simulated, Mqtt):
+    type_, topics, more, converter = "dragino-mqtt", "nodes", {}, "dragino/ndds75"
+
+    def make(self):
+        self.node = KINDS["dragino"].make(random.Random(SEED + 2))
+        super().make()
+
+    def document(self, n):
+        return super().document(n).hex()
+
+    def uplink(self, n, expects):
+        return bytes.fromhex(super().uplink(n, expects).decode())
 
 
 class Stream(Simulated, Device):
@@ -213,7 +227,7 @@ class LobaroUdp(Udp):
 DEVICES = {
     "http": Http, "coap": Coap, "coaps": Coaps, "mqtt": Mqtt, "tcp": Tcp, "udp": Udp, "tekelek": Tekelek,
     "dragino": Dragino, "dragino-udp": DraginoUdp, "dragino-coap": DraginoCoap, "lobaro-udp": LobaroUdp,
-    "lobaro-coap": LobaroCoap,
+    "lobaro-coap": LobaroCoap, "dragino-mqtt": DraginoMqtt,
 }  # fmt: skip
 
 
