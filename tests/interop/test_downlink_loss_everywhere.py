@@ -200,19 +200,27 @@ def test_datagrams(gateway, type_):
         assert relay.dropped
 
 
-def test_a_broker_whose_connection_breaks(gateway, mosquitto):
+@pytest.mark.parametrize("type_", ["mqtt", "dragino-mqtt"])
+def test_a_broker_whose_connection_breaks(gateway, mosquitto, type_):
+    node = KINDS["dragino"].make(random.Random(3)) if type_ == "dragino-mqtt" else None
+    converter, more = ("dragino/ndds75", {}) if node else ("json", {"identityLevel": 1})
     with Cutting(mosquitto.port, seed=2) as relay, mosquitto.subscribe("+/down") as listener:
-        field = Field(gateway, "mqtt", host="127.0.0.1", port=relay.port, topics=["+/up"], identityLevel=1,
-                      downlinkTopic="{identity}/down")  # fmt: skip
-        field.queue("d", 5)
+        field = Field(gateway, type_, converter, host="127.0.0.1", port=relay.port, topics=["+/up"],
+                      downlinkTopic="{identity}/down", **more)  # fmt: skip
+        field.queue(node.identity if node else "d", 5)
 
         def uplink(number):
+            said = (
+                node.uplink(1_700_000_000_000 + number * 900_000).hex()
+                if node
+                else json_uplink(field, number)
+            )
             subprocess.run([find("mosquitto_pub"), "-p", str(mosquitto.port), "-q", "1", "-t", "d/up", "-m",
-                            json_uplink(field, number)], check=True, timeout=20)  # fmt: skip
+                            said], check=True, timeout=20)  # fmt: skip
             time_to_arrive = threading.Event()
             time_to_arrive.wait(0.15)
             for _, payload in list(listener.messages):
-                field.hear(payload.encode())
+                field.hear(bytes.fromhex(payload) if node else payload.encode())
 
         field.runs(uplink, "DELIVERED")
         assert relay.dropped
