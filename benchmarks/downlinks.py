@@ -5,21 +5,30 @@ for 50,000 sleeping devices, and loads them in turns over CoAP with other device
 converter names a device (its answer waits for the conversion), once where the datasource knows it. Prints one
 JSON object per case: CPU per uplink in µs with and without items (medians), and their ratio (median of the
 rounds').
+
+``--instructions N`` counts instead of timing: callgrind runs the gateways, and N uplinks tell how many instructions the
+gateway's process needs for one (the workers' are the same with and without). On a shared machine CPU time scatters by
+a tenth; this does not. What a gateway does by the clock while nothing comes is taken off, as it is slowed down a
+hundred times and the clock is not.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
+import shutil
 import socket
 import sqlite3
+import subprocess
 import tempfile
 import time
 import timeit
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import msgspec
 from harness import tools
@@ -31,11 +40,15 @@ from twisted.internet.task import Clock
 from iotgw.answers import Answers
 from iotgw.downlinks.item import Item, ItemState
 from iotgw.downlinks.waiting import Waiting
-from iotgw.model import DatasourceSpec, DownlinkSpec, Outcome, Output, State
+from iotgw.model import DatasourceSpec, DownlinkSpec, Outcome, Output, State, StoredUplink, Uplink
 from iotgw.store.sqlite import connect, upgrade
 
 ITEMS = 100_000
 DEVICES = 50_000
+GROUP = 32
+"""Uplinks that are decided on together."""
+IDLE = 10.0
+"""Seconds without uplinks, to see what a gateway does by the clock."""
 CASES = {"the converter names the device": "i/key", "the datasource knows the device": "up?i={id}"}
 
 
@@ -67,9 +80,9 @@ def fill(folder: Path) -> None:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[dict[str, tuple[Gateway, int]]]:
+def running(folder: Path, under: Sequence[str] = ()) -> Iterator[dict[str, tuple[Gateway, int]]]:
     """A gateway with a datasource per case: the gateway and the port of each."""
-    with Gateway(folder) as gateway:
+    with Gateway(folder, under) as gateway:
         gateway.converter()
         ports = [free_port(socket.SOCK_DGRAM) for _ in CASES]
         gateway.coap(ports[0])
@@ -82,11 +95,16 @@ def cost(gateway: Gateway, port: int, path: str, seconds: float, pace: list[obje
     """CPU in µs per uplink, until the last one is converted: where answers don't wait for conversions, those
     lag behind."""
     before = gateway.cpu()
-    common = ["-p", port, "-u", path, "-m", "post", "-n", 2000, "--base", 100_000, "-t", seconds]
-    report = load("coapload", *common, *pace)
+    answered = uplinks(gateway, port, path, "-t", seconds, *pace)
+    return float(1e6 * (gateway.cpu() - before) / answered)
+
+
+def uplinks(gateway: Gateway, port: int, path: str, *more: object) -> int:
+    """Load with uplinks of devices that have no item, until the last one is converted; returns how many."""
+    report = load("coapload", "-p", port, "-u", path, "-m", "post", "-n", 2000, "--base", 100_000, *more)
     assert report["answered"], report
     wait_until(lambda: converted(gateway), 60, "the last conversion", lambda: gateway.alive)
-    return float(1e6 * (gateway.cpu() - before) / report["answered"])
+    return int(report["answered"])
 
 
 def converted(gateway: Gateway) -> bool:
@@ -105,7 +123,9 @@ class Named:
 def own_work(count: int = 100_000) -> None:
     """What deciding on an answer costs by itself, in µs per uplink: quieter than the load, and without what
     the waiting does to the batches."""
-    named = Outcome(1, State.CONVERTED, "", (Output("awake", "", b"{}"),))
+    uplinks = [StoredUplink(seq, Uplink("default", "ds", 0, b"", b"{}")) for seq in range(GROUP)]
+    output = Output("awake", "", b"{}")
+    outcomes = [Outcome(stored.seq, State.CONVERTED, "", (output,)) for stored in uplinks]
     cost = {}
     for case, identity, queue in (
         ("without", "", Waiting()),
@@ -113,28 +133,26 @@ def own_work(count: int = 100_000) -> None:
         ("known", "imei", full()),
     ):
         answers = Answers(Lookup(queue), Clock(), "e-{}".format, lambda reply, answer: reply(answer))
-        answers.stored(Named, 1, id, identity)
-        answers.converted([named])  # from here on the identity is known
+        entries = [(stored, (id, identity)) for stored in uplinks]
+        answers.stored(Named, entries)
+        answers.converted(outcomes)  # from here on the identity is known
 
-        def once(answers: Answers = answers, identity: str = identity) -> None:
-            answers.stored(Named, 1, id, identity)
-            answers.converted([named])
+        def once(
+            answers: Answers = answers, entries: list[tuple[StoredUplink, tuple[Any, str]]] = entries
+        ) -> None:
+            answers.stored(Named, entries)
+            answers.converted(outcomes)
 
-        cost[case] = min(timeit.repeat(once, number=count, repeat=5)) * 1e6 / count
+        cost[case] = min(timeit.repeat(once, number=count // GROUP, repeat=5)) * 1e6 / count
     extra = {f"{case}_extra_us": round(cost[case] - cost["without"], 2) for case in ("converter", "known")}
     print(json.dumps({"case": "own work", "without_us": round(cost["without"], 2), **extra}), flush=True)
 
 
 class Lookup:
-    """The questions that answers ask of the queue."""
+    """The question that answers ask of the queue."""
 
     def __init__(self, queue: Waiting) -> None:
-        self.waits_in = queue.waits_in
-        self._queue = queue
-
-    def waiting(self, tenant: str, device: str) -> bool:
-        """See `IDownlinks.waiting`."""
-        return (tenant, device) in self._queue
+        self.waited_for = queue.names
 
 
 def full() -> Waiting:
@@ -176,14 +194,62 @@ def measure(rounds: int, seconds: float, rate: float, window: int) -> None:
             )  # fmt: skip
 
 
+def instructions(count: int, window: int) -> None:
+    """What an uplink takes of the gateway's process, in instructions, with items and without."""
+    found: dict[str, list[float]] = {case: [] for case in CASES}
+    for is_full in (False, True):
+        with tempfile.TemporaryDirectory(prefix="iotgw-bench-") as name:
+            if is_full:
+                fill(Path(name))
+            out = Path(name) / "callgrind.out"
+            with running(
+                Path(name), ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
+            ) as cases:
+                gateway, _ = next(iter(cases.values()))
+                began, idle = time.monotonic(), executed(gateway.pid)
+                time.sleep(IDLE)
+                idle_rate = (executed(gateway.pid) - idle) / (time.monotonic() - began)
+                for case, path in CASES.items():
+                    gateway, port = cases[case]
+                    more = ["-w", window, "-t", 600]
+                    uplinks(gateway, port, path, "-c", 500, *more)  # to warm up
+                    began, before = time.monotonic(), executed(gateway.pid)
+                    answered = uplinks(gateway, port, path, "-c", count, "--first", 1000, *more)
+                    by_clock = idle_rate * (time.monotonic() - began)
+                    found[case].append((executed(gateway.pid) - before - by_clock) / answered)
+    for case, (without, with_items) in found.items():
+        print(
+            json.dumps(
+                {
+                    "case": case, "items": ITEMS, "devices": DEVICES, "load": f"{window} always under way",
+                    "without_instructions": round(without), "with_instructions": round(with_items),
+                    "extra_instructions": round(with_items - without), "ratio": round(with_items / without, 3),
+                }
+            ),
+            flush=True,
+        )  # fmt: skip
+
+
+def executed(pid: int) -> int:
+    """Instructions that callgrind has counted in a process so far."""
+    told = subprocess.run(["callgrind_control", "-e", str(pid)], capture_output=True, text=True, check=True)
+    return int(re.findall(r"[\d,]{9,}", told.stdout)[0].replace(",", ""))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
     parser.add_argument("--rate", type=float, default=2000.0, help="uplinks a second")
     parser.add_argument("--window", type=int, default=0, help="instead: so many under way, always")
+    parser.add_argument("--instructions", type=int, metavar="N", help="count them for N uplinks (callgrind)")
     options = parser.parse_args()
+    if options.instructions and not shutil.which("callgrind_control"):
+        parser.error("--instructions: callgrind is missing (Debian: valgrind)")
     end_on_sigterm()
     tools.build()
-    own_work()
-    measure(options.rounds, options.seconds, options.rate, options.window)
+    if options.instructions:
+        instructions(options.instructions, options.window or 64)
+    else:
+        own_work()
+        measure(options.rounds, options.seconds, options.rate, options.window)

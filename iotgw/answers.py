@@ -7,11 +7,11 @@ remembered for a while, so a device that its datasource knows waits once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import inf
 from typing import Any
 
-from iotgw.model import Answer, Downlink, Outcome, State, Status
+from iotgw.model import Answer, Downlink, Outcome, State, Status, StoredUplink
 
 PATIENCE = 5
 """Seconds that an answer waits for a conversion on account of downlinks; later ones go with the next uplink."""
@@ -47,19 +47,27 @@ class Answers:
         """The device's name, by datasource and identity; `SEVERAL` where there is more than one."""
         self._forget_at = 0.0
 
-    def stored(self, intake: Any, seq: int, reply: Reply, identity: str | None) -> None:
-        """An uplink is durable. ``identity`` is what its datasource knows of the sender, None when the
-        answer can carry no downlink."""
-        if intake.spec.reply == "converted" and intake.converts:
-            self.waiting[seq] = (intake, reply, identity, inf)
+    def stored(self, intake: Any, entries: list[tuple[StoredUplink, tuple[Reply, str | None]]]) -> None:
+        """Uplinks of a datasource are durable. Beside each is its reply, and what the datasource knows of the sender:
+        an identity, empty for nothing, None when the answer can carry no downlink."""
+        waiting = self.waiting
+        converts = intake.converts
+        if intake.spec.reply == "converted" and converts:
+            for stored, (reply, identity) in entries:
+                waiting[stored.seq] = (intake, reply, identity, inf)
             return
-        device = self._device(intake, identity)
-        if device is None:
-            self.waiting[seq] = (intake, reply, identity, self._seconds + PATIENCE)
-            if self._sweep is None:
-                self._sweep = self._clock.callLater(1.0, self._give_up)
-        else:
-            self._answer(intake, reply, seq, device, Status.STORED)
+        names = self._downlinks.waited_for(intake.tenant)
+        until = self._seconds + PATIENCE
+        for stored, (reply, identity) in entries:
+            device: str | None = ""
+            if names and identity is not None:
+                device = self._device(intake, identity, names) if identity else None
+                if device is None and converts:
+                    waiting[stored.seq] = (intake, reply, identity, until)
+                    continue
+            self._answer(intake, reply, stored.seq, device or "", Status.STORED)
+        if waiting and self._sweep is None:
+            self._sweep = self._clock.callLater(1.0, self._give_up)
 
     def converted(self, outcomes: list[Outcome]) -> None:
         """These uplinks are converted: answer who only waited to be named."""
@@ -68,7 +76,8 @@ class Answers:
             for outcome in outcomes:
                 if (entry := waiting.get(outcome.seq)) is not None and entry[3] < inf:
                     del waiting[outcome.seq]
-                    self._named(outcome, *entry[:3], Status.STORED)
+                    intake, reply, identity, _ = entry
+                    self._named(outcome, intake, reply, identity, Status.STORED)
 
     def settled(self, outcomes: list[Outcome]) -> None:
         """These outcomes are durable: answer who waited for that."""
@@ -76,8 +85,9 @@ class Answers:
         if waiting:
             for outcome in outcomes:
                 if (entry := waiting.pop(outcome.seq, None)) is not None:
+                    intake, reply, identity, _ = entry
                     failed = outcome.state is State.FAILED
-                    self._named(outcome, *entry[:3], Status.FAILED if failed else Status.STORED)
+                    self._named(outcome, intake, reply, identity, Status.FAILED if failed else Status.STORED)
 
     def _named(
         self, outcome: Outcome, intake: Any, reply: Reply, identity: str | None, status: Status
@@ -85,16 +95,17 @@ class Answers:
         """Answer with what waits for the identity, or for a device that the outcome names."""
         device = ""
         if identity is not None:
-            names = [output.device_name for output in outcome.outputs]
+            names = self._downlinks.waited_for(intake.tenant)
             if identity:
-                if names:
-                    self._learn((intake.id, identity), set(names))
-                names.insert(0, identity)
-            is_waited_for, tenant = self._downlinks.waiting, intake.tenant
-            for name in names:
-                if name and is_waited_for(tenant, name):
-                    device = name
-                    break
+                if outcome.outputs:
+                    self._learn((intake.id, identity), {output.device_name for output in outcome.outputs})
+                if identity in names:
+                    device = identity
+            if not device:
+                for output in outcome.outputs:
+                    if output.device_name in names:
+                        device = output.device_name
+                        break
         self._answer(intake, reply, outcome.seq, device, status)
 
     def removed(self, intake: Any) -> None:
@@ -110,19 +121,15 @@ class Answers:
             self._sweep.cancel()
             self._sweep = None
 
-    def _device(self, intake: Any, identity: str | None) -> str | None:
-        """Whose items go with an answer: empty for nobody's, None where only the converter can tell."""
-        downlinks, tenant = self._downlinks, intake.tenant
-        if identity is None or not downlinks.waits_in(tenant):
-            return ""
-        if not identity:
-            return None if intake.converts else ""
-        if downlinks.waiting(tenant, identity):
+    def _device(self, intake: Any, identity: str, names: Collection[str]) -> str | None:
+        """Whose items, of those that wait for ``names``, go with the answer to an identity: empty for nobody's, None
+        where only the converter can tell."""
+        if identity in names:
             return identity
         name = self._names.get((intake.id, identity), SEVERAL)
         if name != SEVERAL:
-            return name if downlinks.waiting(tenant, name) else ""
-        return None if intake.converts else ""
+            return name if name in names else ""
+        return None
 
     def _learn(self, key: tuple[str, str], names: set[str]) -> None:
         now = self._clock.seconds()

@@ -130,23 +130,26 @@ class Gateway:
 
     def storing(self, entries: list[tuple[StoredUplink, Any]]) -> None:
         """Uplinks are being stored: have them converted meanwhile."""
-        for source, uplinks in _by_datasource(entries).items():
+        for source, group in _by_datasource(entries).items():
             if source in self._running:
-                self._running[source].intake.conversions.storing(uplinks)
+                self._running[source].intake.conversions.storing([stored for stored, _ in group])
 
     def stored(self, entries: list[tuple[StoredUplink, Any]]) -> None:
         """Uplinks are durable: answer the devices, and let their conversions count."""
         running = self._running
         epoch = self.journal.epoch
-        is_anything_waiting = self.downlinks.depth() > 0
-        for stored, (answer, identity) in entries:
-            source = stored.uplink.datasource
+        groups = _by_datasource(entries)
+        for source, group in groups.items():
             intake = running[source].intake if source in running else None
-            if intake is None or (intake.spec.reply == "stored" and not is_anything_waiting):
-                self._tell(answer, Answer(Status.STORED, f"{epoch}-{stored.seq}"))
+            if intake is None or (
+                intake.spec.reply == "stored" and not self.downlinks.waited_for(intake.tenant)
+            ):
+                for stored, (answer, _) in group:
+                    self._tell(answer, Answer(Status.STORED, f"{epoch}-{stored.seq}"))
             else:
-                self._answers.stored(intake, stored.seq, answer, identity)
-        for source, uplinks in _by_datasource(entries).items():
+                self._answers.stored(intake, group)
+        for source, group in groups.items():
+            uplinks = [stored for stored, _ in group]
             if self.trace.on:
                 self.trace.stored(uplinks, self.datasource_name(source))
             if source in running:
@@ -162,11 +165,11 @@ class Gateway:
     def refused(self, entries: list[tuple[StoredUplink, Any]], reason: str) -> None:
         """The journal could not take these: nobody is told that they were received."""
         self._log.warn("{count} uplinks were refused: {reason}", count=len(entries), reason=reason)
-        for source, uplinks in _by_datasource(entries).items():
+        for source, group in _by_datasource(entries).items():
             if source in self._running:
                 intake = self._running[source].intake
-                intake.counts["refused"] += len(uplinks)
-                intake.conversions.refused({stored.seq for stored in uplinks})
+                intake.counts["refused"] += len(group)
+                intake.conversions.refused({stored.seq for stored, _ in group})
         for _, (answer, _) in entries:
             self._tell(answer, self.busy)
 
@@ -298,19 +301,19 @@ class Gateway:
     def take_downlinks(self, intake: Intake, device: str, limit: int) -> Deferred[tuple[Downlink, ...]]:
         """Downlinks for a device that can be reached now."""
         done: Deferred[tuple[Downlink, ...]] = Deferred()
-        if self.downlinks.waiting(intake.tenant, device):
+        if device in self.downlinks.waited_for(intake.tenant):
             self.downlinks.take(intake.tenant, device, intake.id, {}, limit, done.callback)
         else:
             done.callback(())
         return done
 
 
-def _by_datasource(entries: list[tuple[StoredUplink, Any]]) -> dict[str, list[StoredUplink]]:
-    found: dict[str, list[StoredUplink]] = {}
-    for stored, _ in entries:
-        source = stored.uplink.datasource
+def _by_datasource(entries: list[tuple[StoredUplink, Any]]) -> dict[str, list[tuple[StoredUplink, Any]]]:
+    found: dict[str, list[tuple[StoredUplink, Any]]] = {}
+    for entry in entries:
+        source = entry[0].uplink.datasource
         group = found.get(source)
         if group is None:
             group = found[source] = []
-        group.append(stored)
+        group.append(entry)
     return found

@@ -152,7 +152,7 @@ class HeldAnswer:
     async def _next(self) -> tuple[Downlink, ...]:
         tenant = self._intake.tenant
         for name in self._names or ():
-            if self._downlinks.waiting(tenant, name):
+            if name in self._downlinks.waited_for(tenant):
                 taken: Deferred[tuple[Downlink, ...]] = Deferred()
                 self._downlinks.take(tenant, name, self._intake.id, {}, 1, taken.callback)
                 if items := await taken:

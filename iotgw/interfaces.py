@@ -318,14 +318,9 @@ class IDevices(Interface):
 class IDownlinks(Interface):
     """The downlink queue."""
 
-    def waiting(tenant, device):
-        """bool, at once: whether this device (by name or identifier) has items that could leave."""
-
-    def waits_in(tenant):
-        """bool, at once: whether any device of this tenant has items that could leave."""
-
-    def depth():
-        """int, at once: open items in all."""
+    def waited_for(tenant):
+        """The names and identities of a tenant's devices that have items which could leave: a collection, as of
+        now; to be looked at, not to be kept."""
 
     def acknowledged(tenant, device, identity, ack):
         """A device's receipt: a dict ``{id | msgType, success, response}`` of a converter's output. ``identity``

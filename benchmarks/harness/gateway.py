@@ -7,6 +7,7 @@ import os
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ _TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'tw
 
 
 class Gateway(Program):
-    """A gateway whose data lie in ``folder``; it can be started again over the same data."""
+    """A gateway whose data lie in ``folder``; it can be started again over the same data.
 
-    def __init__(self, folder: Path) -> None:
+    ``under`` is the command line of a program that runs it, and may make it a hundred times slower.
+    """
+
+    def __init__(self, folder: Path, under: Sequence[str] = ()) -> None:
+        self._patience = 600.0 if under else 30.0
         config = folder / "iotgw.toml"
         if config.exists():
             self.port = int(config.read_text().partition("tcp:")[2].partition(":")[0])
@@ -34,12 +39,22 @@ class Gateway(Program):
         self.data = folder / "data"
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
         super().__init__(
-            [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "iotgw", "--config", str(config)],
+            [
+                *under,
+                sys.executable,
+                "-c",
+                _TWISTD,
+                "--nodaemon",
+                "--pidfile=",
+                "iotgw",
+                "--config",
+                str(config),
+            ],
             folder,
             {"PYTHONPATH": path},
         )
         try:
-            wait_until(self._ready, 30, "the gateway's /health/ready", lambda: self.alive)
+            wait_until(self._ready, self._patience, "the gateway's /health/ready", lambda: self.alive)
         except TimeoutError:
             self.kill()
             raise RuntimeError(f"the gateway did not start:\n{self.tail()}") from None
@@ -63,7 +78,7 @@ class Gateway(Program):
             method=method,
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=self._patience) as answer:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode()}") from None

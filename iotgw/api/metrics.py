@@ -44,6 +44,8 @@ class Metrics:
         for resource in self._parts.registry.list("integration", call.tenants):
             _integration(exposition, resource.name, resource.body["type"], state_of(self._parts, resource.id))
         self._converters(exposition)
+        open_items = self._parts.downlinks.depth()
+        exposition.gauge("iotgw_downlinks_open", "Downlinks that wait or are on their way", open_items)
         dropped = getattr(self._parts.events, "dropped", 0)
         exposition.counter("iotgw_events_dropped_total", "Events that could not be kept", dropped)
         process(exposition, self._started)

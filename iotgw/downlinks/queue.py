@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -211,13 +211,9 @@ class DownlinkQueue:
 
     # --- for the gateway ---
 
-    def waits_in(self, tenant: str) -> bool:
-        """See `IDownlinks.waits_in`."""
-        return self._waiting.waits_in(tenant)
-
-    def waiting(self, tenant: str, device: str) -> bool:
-        """See `IDownlinks.waiting`."""
-        return (tenant, device) in self._waiting
+    def waited_for(self, tenant: str) -> Collection[str]:
+        """See `IDownlinks.waited_for`."""
+        return self._waiting.names(tenant)
 
     def take(
         self,
@@ -297,7 +293,7 @@ class DownlinkQueue:
         was_pushed = downlink_id in self._pushed
         if state not in ("sent", "offered"):
             self._pushed.discard(downlink_id)
-        if following is ItemState.DELIVERED and self.waiting(item.tenant, item.device):
+        if following is ItemState.DELIVERED and item.device in self.waited_for(item.tenant):
             ensureDeferred(self._follow(item.tenant, item.device, was_pushed)).addErrback(
                 lambda failure: self._log.failure("the next downlink could not follow", failure)
             )

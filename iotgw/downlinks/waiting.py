@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from iotgw.downlinks.item import Item, ItemState
 
@@ -23,20 +22,28 @@ class Waiting:
         self._queues: dict[Key, list[Item]] = {}
         self._device: dict[Key, str] = {}
         self._identity: dict[Key, str] = {}
-        self._tenants: Counter[str] = Counter()
-        """How many devices of each tenant something waits for."""
-
-    def __contains__(self, key: Key) -> bool:
-        """Whether something waits for a (tenant, device name or identity)."""
-        return key in self._queues or key in self._device
+        self._names: dict[str, dict[str, int]] = {}
+        """By tenant: each name and identity that something waits for; a name may be another's identity as well."""
 
     def __len__(self) -> int:
         """Devices that something waits for."""
         return len(self._queues)
 
-    def waits_in(self, tenant: str) -> bool:
-        """Whether something waits for any device of a tenant."""
-        return tenant in self._tenants
+    def names(self, tenant: str) -> Collection[str]:
+        """The names and identities of a tenant's devices that something waits for, as of now."""
+        return self._names.get(tenant, ())
+
+    def _enter(self, tenant: str, name: str) -> None:
+        names = self._names.setdefault(tenant, {})
+        names[name] = names.get(name, 0) + 1
+
+    def _leave(self, tenant: str, name: str) -> None:
+        names = self._names[tenant]
+        names[name] -= 1
+        if not names[name]:
+            del names[name]
+            if not names:
+                del self._names[tenant]
 
     def put(self, item: Item) -> None:
         """Add an item, or put its new value in its place; one that may not leave any more goes."""
@@ -47,31 +54,33 @@ class Waiting:
         if may_leave(item):
             if queue is None:
                 queue = self._queues[key] = []
-                self._tenants[item.tenant] += 1
+                self._enter(*key)
             insort(queue, item, key=lambda each: each.order)
         elif queue is not None and not queue:
             self._remove(key)
 
     def _remove(self, key: Key) -> None:
         del self._queues[key]
-        tenant = key[0]
-        self._tenants[tenant] -= 1
-        if not self._tenants[tenant]:
-            del self._tenants[tenant]
+        self._leave(*key)
+        self._forget_identity(key)
+
+    def _forget_identity(self, key: Key) -> None:
+        tenant, device = key
         identity = self._identity.pop(key, None)
         # several devices may be behind one identity: the name that it stands for may be another's
-        if identity is not None and self._device.get((tenant, identity)) == key[1]:
+        if identity is not None and self._device.get((tenant, identity)) == device:
             del self._device[tenant, identity]
+            self._leave(tenant, identity)
 
     def resolve(self, tenant: str, identity: str, device: str) -> None:
         """Learn by which identity a datasource knows a device that something waits for."""
         key = (tenant, device)
         if identity and key in self._queues:
-            before = self._identity.get(key)
-            if before is not None and self._device.get((tenant, before)) == device:
-                del self._device[tenant, before]
+            self._forget_identity(key)
             self._identity[key] = identity
             if identity != device:
+                if (tenant, identity) not in self._device:
+                    self._enter(tenant, identity)
                 self._device[tenant, identity] = device
 
     def name(self, tenant: str, device: str) -> str:

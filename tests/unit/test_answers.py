@@ -4,7 +4,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from iotgw.answers import PATIENCE, REMEMBERED, Answers
-from iotgw.model import DatasourceSpec, Downlink, Outcome, Output, State, Status
+from iotgw.model import DatasourceSpec, Downlink, Outcome, Output, State, Status, StoredUplink, Uplink
 
 
 class Intake:
@@ -20,11 +20,8 @@ class Queue:
     def __init__(self):
         self.items = {}
 
-    def waits_in(self, tenant):
-        return bool(self.items)
-
-    def waiting(self, tenant, device):
-        return device in self.items
+    def waited_for(self, tenant):
+        return self.items
 
     def take(self, tenant, device, datasource, metadata, limit, done):
         done((self.items.pop(device),))
@@ -47,7 +44,8 @@ class World:
             assert seq not in self.told
             self.told[seq] = (answer.status, [item.payload.decode() for item in answer.downlinks])
 
-        self.answers.stored(Intake(reply), seq, tell, identity)
+        uplink = Uplink("default", "ds", 0, b"", b"{}")
+        self.answers.stored(Intake(reply), [(StoredUplink(seq, uplink), (tell, identity))])
 
     def convert(self, seq, *names, state=State.CONVERTED):
         outcome = Outcome(seq, state, "", tuple(Output(name, "", b"{}") for name in names))

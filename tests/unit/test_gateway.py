@@ -81,14 +81,8 @@ class Fed:
     def emit(self, event):
         pass
 
-    def waiting(self, tenant, device):
-        return device in self.items
-
-    def waits_in(self, tenant):
-        return bool(self.items)
-
-    def depth(self):
-        return len(self.items)
+    def waited_for(self, tenant):
+        return self.items
 
     def acknowledged(self, tenant, device, identity, ack):
         self.receipts.append((device, identity, ack))

@@ -19,8 +19,8 @@ class Queue:
         self.outcomes = []
         self.taking = None
 
-    def waiting(self, tenant, device):
-        return device == "d" and bool(self.items)
+    def waited_for(self, tenant):
+        return ["d"] if self.items else []
 
     def listen(self, tenant, device, callback):
         entry = (device, callback)

@@ -285,6 +285,9 @@ class MemoryDownlinks:
     def __init__(self) -> None:
         self.items: list[Queued] = []
 
+    def depth(self) -> int:
+        return len(self.items)
+
     def list(self, tenant: str, device: str, limit: int) -> Deferred[list[Any]]:
         return succeed(self.items[:limit])
 

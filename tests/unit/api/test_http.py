@@ -224,6 +224,7 @@ async def test_metrics_show_the_accounts_by_name(bench: Any, connect: Any) -> No
     await client.ok(
         "POST", "/integrations", {"name": "out", "type": "http", "configuration": {"url": "http://x"}}
     )
+    await client.ok("POST", "/devices/dev-1/downlinks", {"msg": {"interval": 900}})
     for path in ("/metrics", "/api/v1/metrics"):
         answer = await client("GET", path)
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -232,6 +233,7 @@ async def test_metrics_show_the_accounts_by_name(bench: Any, connect: Any) -> No
             'iotgw_uplinks_total{datasource="field",state="failed"} 2',
             'iotgw_deliveries_total{integration="out",outcome="delivered"} 2',
             'iotgw_deliveries_queued_total{integration="out"} 3',
+            "iotgw_downlinks_open 1",
         ):
             assert line in answer.text.splitlines()
 

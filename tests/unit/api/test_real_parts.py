@@ -37,6 +37,9 @@ class Quiet:
     def depth(self) -> int:
         return 0
 
+    def waited_for(self, tenant: str) -> tuple[str, ...]:
+        return ()
+
 
 class House:
     """The parts that the API needs, started over a directory."""
