@@ -45,6 +45,8 @@ from iotgw.store.sqlite import connect, upgrade
 
 ITEMS = 100_000
 DEVICES = 50_000
+AWAKE = 2000
+"""Devices that send, and have no item."""
 GROUP = 32
 """Uplinks that are decided on together."""
 IDLE = 10.0
@@ -101,7 +103,7 @@ def cost(gateway: Gateway, port: int, path: str, seconds: float, pace: list[obje
 
 def uplinks(gateway: Gateway, port: int, path: str, *more: object) -> int:
     """Load with uplinks of devices that have no item, until the last one is converted; returns how many."""
-    report = load("coapload", "-p", port, "-u", path, "-m", "post", "-n", 2000, "--base", 100_000, *more)
+    report = load("coapload", "-p", port, "-u", path, "-m", "post", "-n", AWAKE, "--base", 100_000, *more)
     assert report["answered"], report
     wait_until(lambda: converted(gateway), 60, "the last conversion", lambda: gateway.alive)
     return int(report["answered"])
@@ -212,7 +214,7 @@ def instructions(count: int, window: int) -> None:
                 for case, path in CASES.items():
                     gateway, port = cases[case]
                     more = ["-w", window, "-t", 600]
-                    uplinks(gateway, port, path, "-c", 500, *more)  # to warm up
+                    uplinks(gateway, port, path, "-c", AWAKE, *more)  # makes each device known
                     began, before = time.monotonic(), executed(gateway.pid)
                     answered = uplinks(gateway, port, path, "-c", count, "--first", 1000, *more)
                     by_clock = idle_rate * (time.monotonic() - began)

@@ -1,9 +1,10 @@
-"""Where the CPU goes: ``python benchmarks/flame.py [--only A,B,C] [--seconds N]``; ``make profile`` is workload B.
+"""Where the CPU goes: ``python benchmarks/flame.py [--only A,B,C,I] [--seconds N]``; ``make profile`` is workload B.
 
-Loads the gateway (A: CoAP alone; B: CoAP → JavaScript → MQTT; C: the same to HTTP in batches), lets py-spy look at the
-whole process tree, and writes a flame graph and the stacks of each to ``benchmarks/results/profile/``. The tables
-share the CPU of the tree, as /proc knows it, among the stages of a message by the samples of py-spy. A stage is the
-innermost frame that belongs to a room of iotgw; what a room calls in a library is the room's.
+Loads the gateway (A: CoAP alone; B: CoAP → JavaScript → MQTT; C: the same to HTTP in batches; I: B with few devices and
+with many, side by side), lets py-spy look at the whole process tree, and writes a flame graph and the stacks of each to
+``benchmarks/results/profile/``. The tables share the CPU of the tree, as /proc knows it, among the stages of a message
+by the samples of py-spy. A stage is the innermost frame that belongs to a room of iotgw; what a room calls in a library
+is the room's.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from harness import tools
 from harness.contestants import HTTP_BATCH, MQTT, Started, gateway
 from harness.measure import SEQUENCES
+from harness.plan import FULL
 from harness.processes import end_on_sigterm
 from harness.report import publish
 from harness.tools import Load, Sink, load
@@ -30,10 +33,39 @@ RATE = 250
 """Samples a second."""
 LINES = 15
 """Of each table."""
+
+
+class Case(NamedTuple):
+    """A gateway, and how many devices load it, by which further options of the loader. ``delivers`` tells whether a
+    sink gets what comes of it."""
+
+    name: str
+    start: Callable[[Path, Sink | None], Started]
+    devices: int = 500
+    sequences: int = SEQUENCES
+    delivers: bool = True
+    options: tuple[str, ...] = ()
+
+
+class Workload(NamedTuple):
+    """What is profiled: cases, side by side."""
+
+    title: str
+    cases: tuple[Case, ...]
+
+
+FEWEST, MOST = FULL.device_counts[0], FULL.device_counts[-1]
 WORKLOADS = {
-    "A": ("CoAP CON POST to 2.04", gateway(converter="")),
-    "B": ("CoAP → JavaScript → MQTT QoS 1", MQTT),
-    "C": ("CoAP → JavaScript → HTTP in batches of 100", HTTP_BATCH),
+    "A": Workload("CoAP CON POST to 2.04", (Case("A", gateway(converter=""), delivers=False),)),
+    "B": Workload("CoAP → JavaScript → MQTT QoS 1", (Case("B", MQTT),)),
+    "C": Workload("CoAP → JavaScript → HTTP in batches of 100", (Case("C", HTTP_BATCH),)),
+    "I": Workload(
+        "B with few devices and with many",
+        (
+            Case(f"{FEWEST:,} devices", MQTT, FEWEST, options=("--spread",)),
+            Case(f"{MOST:,} devices", MQTT, MOST, sequences=64, options=("--spread",)),
+        ),
+    ),
 }
 
 STAGES = (
@@ -97,24 +129,29 @@ def record(pid: int, form: str, seconds: float, file: Path) -> None:
         raise RuntimeError(f"py-spy: {done.stderr.strip()[-400:]} (it needs root, or CAP_SYS_PTRACE)")
 
 
-REACTOR, JOURNAL, WORKERS = "reactor's thread", "journal's threads", "workers"
+REACTOR, WORKERS = "reactor's thread", "workers"
+_THREAD = re.compile(r"thread \((\d+)\)(?:: (\S+))?")
+_PROCESS = re.compile(r"process (\d+)")
 
 
-def thread(frames: list[str]) -> str:
-    """Which thread a stack is of."""
+def thread(frames: list[str]) -> tuple[int, str]:
+    """The kernel's number of the thread that a stack is of, and its name."""
     if any("iotgw/converters/worker" in frame or "iotgw/converters/template" in frame for frame in frames):
-        return WORKERS
-    return JOURNAL if any("threading.py" in frame for frame in frames) else REACTOR
+        return 0, WORKERS
+    found = next(match for frame in frames if (match := _THREAD.match(frame)))
+    name = found[2] or "other threads"
+    return int(found[1]), REACTOR if name == "MainThread" else name
 
 
-def threads(pids: list[int]) -> dict[str, float]:
-    """CPU seconds so far, by thread."""
-    spent = {REACTOR: 0.0, JOURNAL: 0.0, WORKERS: 0.0}
+def threads(pids: list[int]) -> dict[int, float]:
+    """CPU seconds so far, by thread of the gateway's process; 0 stands for its workers."""
+    spent: Counter[int] = Counter()
     for place, pid in enumerate(pids):
         for task in Path(f"/proc/{pid}/task").iterdir():
-            key = WORKERS if place else REACTOR if task.name == str(pid) else JOURNAL
-            spent[key] += int((task / "schedstat").read_text().split()[0]) / 1e9
-    return spent
+            spent[0 if place else int(task.name)] += (  # type: ignore[assignment]
+                int((task / "schedstat").read_text().split()[0]) / 1e9
+            )
+    return dict(spent)
 
 
 def shared(
@@ -124,47 +161,74 @@ def shared(
     that waits in the kernel is sampled too."""
     samples: Counter[str] = Counter()
     for frames, count in stacks:
-        samples[thread(frames)] += count
+        samples[thread(frames)[1]] += count
     found: Counter[str] = Counter()
     for frames, count in stacks:
-        own = thread(frames)
+        own = thread(frames)[1]
         found[name(frames)] += us[own] * count / samples[own]  # type: ignore[assignment]
     return found
 
 
-def profile(letter: str, started: Started, sink: Sink | None, seconds: float) -> str:
-    """Load the running gateway while py-spy looks; returns the tables in Markdown."""
-    picture, raw = OUT / f"flame-{letter}.svg", OUT / f"stacks-{letter}.txt"
-    common = ["-p", started.port, "-u", started.path, "-n", 500, "-w", 64, "--sequences", SEQUENCES]
-    sent = load("coapload", *common, "-t", 2, "--base", 500)["answered"]
-    if sink:
+class Profile(NamedTuple):
+    """Where the CPU of a case went: µs per message by thread, and the stacks that were seen."""
+
+    name: str
+    heading: str
+    us: dict[str, float]
+    stacks: list[tuple[list[str], int]]
+
+
+def profile(case: Case, started: Started, sink: Sink, seconds: float) -> Profile:
+    """Load the running gateway while py-spy looks."""
+    file = re.sub(r"\W+", "-", case.name)
+    picture, raw = OUT / f"flame-{file}.svg", OUT / f"stacks-{file}.txt"
+    common = ["-p", started.port, "-u", started.path, "-n", case.devices, "-w", 64]
+    common += ["--sequences", case.sequences, *case.options]
+    known = max(case.devices, 20_000)
+    sent = load("coapload", *common, "-t", 600, "-c", known)["answered"]  # makes the devices known
+    if case.delivers:
         sink.drained(sent)
     pids = started.program.tree()
     before = threads(pids)
-    report = load("coapload", *common, "-t", seconds)  # by itself, as py-spy slows down what it looks at
-    if sink:
+    # by itself, as py-spy slows down what it looks at
+    report = load("coapload", *common, "--first", case.sequences // 4, "-t", seconds)
+    if case.delivers:
         sink.drained(sent + report["answered"])
-    us = {name: 1e6 * (ran - before[name]) / report["answered"] for name, ran in threads(pids).items()}
-    running = Load("coapload", *common, "--first", SEQUENCES // 2, "-t", 2 * seconds + 4)
+    after = threads(pids)
+    running = Load("coapload", *common, "--first", case.sequences // 2, "-t", 2 * seconds + 4)
     record(started.program.pid, "raw", seconds, raw)
     record(started.program.pid, "flamegraph", seconds, picture)
     running.wait()
     picture.write_text(bare(picture.read_text()))
     stacks = parse(raw.read_text())
-    lines = [
-        (
-            f"{report['rate']:.0f} msg/s, {sum(us.values()):.1f} µs of CPU per message; "
-            f"{sum(count for _, count in stacks)} samples"
-        ),
-        "",
-    ]
+    names = dict(thread(frames) for frames, _ in stacks) | {0: WORKERS}
+    us: Counter[str] = Counter()
+    for number, ran in after.items():
+        us[names.get(number, "other threads")] += 1e6 * (ran - before.get(number, 0)) / report["answered"]  # type: ignore[assignment]
+    heading = (
+        f"{report['rate']:.0f} msg/s, {sum(us.values()):.1f} µs of CPU per message; "
+        f"{sum(count for _, count in stacks)} samples"
+    )
+    return Profile(case.name, heading, dict(us), stacks)
+
+
+def tables(profiles: Sequence[Profile]) -> str:
+    """The tables of a workload in Markdown: a column per case."""
+    several = len(profiles) > 1
+    lines = []
+    for each in profiles:
+        lines += [f"{each.name}: {each.heading}" if several else each.heading, ""]
     for title, found in (
-        ("thread", Counter(us)),
-        ("stage", shared(stacks, us, stage)),
-        ("innermost line within iotgw", shared(stacks, us, innermost)),
+        ("thread", [Counter(each.us) for each in profiles]),
+        ("stage", [shared(each.stacks, each.us, stage) for each in profiles]),
+        ("innermost line within iotgw", [shared(each.stacks, each.us, innermost) for each in profiles]),
     ):
-        lines += [f"| {title} | µs per message |", "|---|---|"]
-        lines += [f"| {_short(name)} | {value:.1f} |" for name, value in found.most_common(LINES)] + [""]
+        columns = [f"{each.name}, µs per message" for each in profiles] if several else ["µs per message"]
+        lines += [f"| {title} | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
+        most = Counter({name: max(each[name] for each in found) for name in set().union(*found)})
+        for name, _ in most.most_common(LINES):
+            lines.append(f"| {_short(name)} | {' | '.join(f'{each[name]:.1f}' for each in found)} |")
+        lines.append("")
     return "\n".join(lines)
 
 
@@ -182,19 +246,23 @@ def bare(text: str) -> str:
 
 def one(letter: str, seconds: float) -> str:
     """The profile of one workload, under its title."""
-    title, start = WORKLOADS[letter]
-    with tempfile.TemporaryDirectory(prefix="iotgw-bench-") as folder, Sink(1000, SEQUENCES) as sink:
-        started = start(Path(folder), sink)
-        with started.program:
-            return f"### {letter}. {title}\n\n" + profile(
-                letter, started, sink if letter != "A" else None, seconds
-            )
+    workload = WORKLOADS[letter]
+    found = []
+    for case in workload.cases:
+        with (
+            tempfile.TemporaryDirectory(prefix="iotgw-bench-") as folder,
+            Sink(case.devices, case.sequences) as sink,
+        ):
+            started = case.start(Path(folder), sink)
+            with started.program:
+                found.append(profile(case, started, sink, seconds))
+    return f"### {letter}. {workload.title}\n\n{tables(found)}"
 
 
 def main(argv: list[str]) -> int:
     """Run; returns the exit status."""
     parser = argparse.ArgumentParser(description="profile the gateway under load")
-    parser.add_argument("--only", default="B", metavar="A,B,C", help="these workloads (B)")
+    parser.add_argument("--only", default="B", metavar="A,B,C,I", help="these workloads (B)")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each of the two recordings")
     parser.add_argument("--publish", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args(argv)
