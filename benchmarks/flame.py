@@ -131,7 +131,6 @@ def record(pid: int, form: str, seconds: float, file: Path) -> None:
 
 REACTOR, WORKERS = "reactor's thread", "workers"
 _THREAD = re.compile(r"thread \((\d+)\)(?:: (\S+))?")
-_PROCESS = re.compile(r"process (\d+)")
 
 
 def thread(frames: list[str]) -> tuple[int, str]:
@@ -165,7 +164,7 @@ def shared(
     found: Counter[str] = Counter()
     for frames, count in stacks:
         own = thread(frames)[1]
-        found[name(frames)] += us[own] * count / samples[own]  # type: ignore[assignment]
+        found[name(frames)] += us.get(own, 0.0) * count / samples[own]  # type: ignore[assignment]
     return found
 
 

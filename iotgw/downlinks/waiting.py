@@ -20,8 +20,10 @@ class Waiting:
 
     def __init__(self) -> None:
         self._queues: dict[Key, list[Item]] = {}
-        self._device: dict[Key, str] = {}
         self._identity: dict[Key, str] = {}
+        """A device's identity, where that is not its name."""
+        self._behind: dict[Key, dict[str, None]] = {}
+        """The devices behind an identity, the one that was resolved last at the end."""
         self._names: dict[str, dict[str, int]] = {}
         """By tenant: each name and identity that something waits for; a name may be another's identity as well."""
 
@@ -67,9 +69,12 @@ class Waiting:
     def _forget_identity(self, key: Key) -> None:
         tenant, device = key
         identity = self._identity.pop(key, None)
-        # several devices may be behind one identity: the name that it stands for may be another's
-        if identity is not None and self._device.get((tenant, identity)) == device:
-            del self._device[tenant, identity]
+        if identity is None:
+            return
+        behind = self._behind[tenant, identity]
+        del behind[device]
+        if not behind:
+            del self._behind[tenant, identity]
             self._leave(tenant, identity)
 
     def resolve(self, tenant: str, identity: str, device: str) -> None:
@@ -77,15 +82,18 @@ class Waiting:
         key = (tenant, device)
         if identity and key in self._queues:
             self._forget_identity(key)
-            self._identity[key] = identity
             if identity != device:
-                if (tenant, identity) not in self._device:
+                self._identity[key] = identity
+                behind = self._behind.get((tenant, identity))
+                if behind is None:
+                    behind = self._behind[tenant, identity] = {}
                     self._enter(tenant, identity)
-                self._device[tenant, identity] = device
+                behind[device] = None
 
     def name(self, tenant: str, device: str) -> str:
-        """A device's name, from its name or its identity."""
-        return self._device.get((tenant, device), device)
+        """A device's name, from its name or its identity; the last one's, where several are behind it."""
+        behind = self._behind.get((tenant, device))
+        return next(reversed(behind)) if behind else device
 
     def of(self, tenant: str, device: str) -> Iterator[Item]:
         """What waits for a device (by name or identity), in order; safe against changes meanwhile."""
