@@ -163,7 +163,6 @@ def main(argv: list[str]) -> int:
         if options.keep and (folder / "results.json").exists()
         else {"results": {}, "ran": {}, "skipped": {}}
     )
-    run["machine"] = machine.describe()
     run["skipped"] |= skipped
     prefixes = tuple(each for each in options.entries.split(",") if each)
     mine: dict[str, list[Sample]] = {}
@@ -172,6 +171,7 @@ def main(argv: list[str]) -> int:
             "command": " ".join(["benchmarks/run.py", *argv]),
             "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
             "commit": machine.commit(HERE),
+            "machine": machine.describe(),
             "load": machine.load(),
             "plan": plan._asdict(),
         }

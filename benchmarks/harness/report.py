@@ -202,12 +202,7 @@ def bars_table(found: list[Bar]) -> str:
 
 def text(run: dict[str, Any], titles: dict[str, str]) -> str:
     """The whole report in Markdown."""
-    machine = run["machine"]
-    place = (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
-        f"Python {machine['python']}, {machine['openssl']}."
-    )
-    parts = [place]
+    parts = []
     if run["skipped"]:
         parts.append("Skipped: " + "; ".join(f"{name} ({why})" for name, why in run["skipped"].items()) + ".")
     for letter, samples in run["results"].items():
@@ -215,12 +210,21 @@ def text(run: dict[str, Any], titles: dict[str, str]) -> str:
         ran = run["ran"][letter]
         parts.append(
             f"### {letter}. {titles[letter]}\n\n{rounds} round{'s' * (rounds > 1)} at {ran['commit']}, {ran['date']}, "
-            f"load average before {ran['load']}: `{ran['command']}`\n\n{table(letter, samples)}"
+            f"load average before {ran['load']}: `{ran['command']}`  \n{_place(ran['machine'])}\n\n"
+            f"{table(letter, samples)}"
         )
         if letter == "I":
             parts.append(curves(samples))
     parts.append("### Bars\n\n" + bars_table(bars(run["results"])))
     return "\n\n".join(parts) + "\n"
+
+
+def _place(machine: dict[str, Any]) -> str:
+    """Where it ran; a run that keeps what was measured before may have seen several machines."""
+    return (
+        f"on {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
+        f"Python {machine['python']}, {machine['openssl']}"
+    )
 
 
 def publish(name: str, tables: str) -> None:
