@@ -9,18 +9,17 @@ something is lost; it judges no speed.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from harness import machine, report, tools
 from harness.contestants import install_node_peers
 from harness.measure import Sample
 from harness.plan import FULL, SMOKE, Plan
 from harness.processes import end_on_sigterm
+from harness.record import Part, Record
 from workloads import Workload
 from workloads.crash import F
 from workloads.dtls import G
@@ -47,7 +46,11 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="of a closed-loop measurement (5)")
     parser.add_argument("--tail", type=float, help="seconds of workload E (600)")
     parser.add_argument("--results", type=Path, help="folder for JSON and pictures")
-    parser.add_argument("--keep", action="store_true", help="keep what the folder has of other workloads")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep what the folder has of other workloads, and of other entries",
+    )
     parser.add_argument("--publish", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args(argv)
     options.only = [letter for letter in options.only.upper().split(",") if letter] or list(WORKLOADS)
@@ -71,11 +74,11 @@ def measure(
     plan: Plan,
     prefixes: tuple[str, ...],
     skipped: dict[str, str],
-    found: Callable[[list[Sample]], None],
+    found: Callable[[Sample], None],
 ) -> None:
     """All rounds of a workload, its entries in turn; every other round backwards, so that neighbours stay such.
 
-    ``found`` is called with the samples so far after each, so that a run that is interrupted has them.
+    ``found`` is called with each sample, so that a run that is interrupted has them.
     """
     entries = []
     for entry in workload.entries(plan):
@@ -85,8 +88,6 @@ def measure(
             skipped[entry.name] = why
         else:
             entries.append(entry)
-    order = {entry.name: place for place, entry in enumerate(entries)}
-    samples: list[Sample] = []
     for number in range(plan.rounds):
         for entry in entries[::-1] if number % 2 else entries:
             begin = time.monotonic()
@@ -99,8 +100,7 @@ def measure(
                 f"{workload.letter} {number + 1} {entry.name}: {_brief(sample)} [{took:.0f} s]",
                 file=sys.stderr,
             )
-            samples.append({"entry": entry.name, "round": number, **sample})
-            found(sorted(samples, key=lambda each: (order[each["entry"]], each["round"])))
+            found({"entry": entry.name, "round": number, **sample})
 
 
 def _brief(sample: Sample) -> str:
@@ -110,26 +110,21 @@ def _brief(sample: Sample) -> str:
     )
 
 
-def write(run: dict[str, Any], folder: Path) -> None:
-    """Write the samples and the tables."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(run, indent=1) + "\n")
-    (folder / "results.md").write_text(report.text(run, TITLES))
+def write(record: Record, folder: Path) -> None:
+    """Write the samples and the tables, in the workloads' order."""
+    record.results = {letter: record.results[letter] for letter in WORKLOADS if letter in record.results}
+    record.write()
+    (folder / "results.md").write_text(report.text(record, TITLES))
 
 
-def draw(run: dict[str, Any], folder: Path) -> None:
+def draw(record: Record, folder: Path) -> None:
     """Draw the picture, where matplotlib is."""
     try:
         from harness import plot  # noqa: PLC0415 (matplotlib is optional)
 
-        plot.draw(run["results"], TITLES, folder / "results")
+        plot.draw(record.results, TITLES, folder / "results")
     except ImportError as error:
         print(f"no picture: {error}; pip install 'iotgw[bench]'", file=sys.stderr)
-
-
-def kept(folder: Path) -> dict[str, Any]:
-    """The run that a folder holds."""
-    return dict(json.loads((folder / "results.json").read_text()))
 
 
 def faults(results: dict[str, list[Sample]]) -> list[str]:
@@ -158,16 +153,12 @@ def main(argv: list[str]) -> int:
     if not options.smoke and (why := install_node_peers()):
         skipped["Node.js peers"] = why
     folder = options.results or HERE / "results" / ("smoke" if options.smoke else "")
-    run = (
-        kept(folder)
-        if options.keep and (folder / "results.json").exists()
-        else {"results": {}, "ran": {}, "skipped": {}}
-    )
-    run["skipped"] |= skipped
+    record = Record(folder, options.keep)
+    record.skipped |= skipped
     prefixes = tuple(each for each in options.entries.split(",") if each)
     mine: dict[str, list[Sample]] = {}
     for letter in options.only:
-        run["ran"][letter] = {
+        run = {
             "command": " ".join(["benchmarks/run.py", *argv]),
             "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
             "commit": machine.commit(HERE),
@@ -175,16 +166,17 @@ def main(argv: list[str]) -> int:
             "load": machine.load(),
             "plan": plan._asdict(),
         }
+        names = [entry.name for entry in WORKLOADS[letter].entries(plan)]
+        part = record.begin(letter, run, names, is_whole=not prefixes)
+        mine[letter] = part.samples
 
-        def found(samples: list[Sample], letter: str = letter) -> None:
-            mine[letter] = samples
-            results = run["results"] | mine
-            run["results"] = {each: results[each] for each in WORKLOADS if each in results}
-            write(run, folder)
+        def found(sample: Sample, part: Part = part) -> None:
+            part.add(sample)
+            write(record, folder)
 
-        found([])
-        measure(WORKLOADS[letter], plan, prefixes, run["skipped"], found)
-    draw(run, folder)
+        write(record, folder)
+        measure(WORKLOADS[letter], plan, prefixes, record.skipped, found)
+    draw(record, folder)
     tables = (folder / "results.md").read_text()
     print(tables)
     if options.publish:

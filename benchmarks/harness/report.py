@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from harness.measure import Sample, exponent, middle, reach
+from harness.record import Record
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 
@@ -200,28 +201,29 @@ def bars_table(found: list[Bar]) -> str:
     return "\n".join(lines)
 
 
-def text(run: dict[str, Any], titles: dict[str, str]) -> str:
+def text(record: Record, titles: dict[str, str]) -> str:
     """The whole report in Markdown."""
     parts = []
-    if run["skipped"]:
-        parts.append("Skipped: " + "; ".join(f"{name} ({why})" for name, why in run["skipped"].items()) + ".")
-    for letter, samples in run["results"].items():
-        rounds = len({sample["round"] for sample in samples})
-        ran = run["ran"][letter]
-        parts.append(
-            f"### {letter}. {titles[letter]}\n\n{rounds} round{'s' * (rounds > 1)} at {ran['commit']}, {ran['date']}, "
-            f"load average before {ran['load']}: `{ran['command']}`  \n{_place(ran['machine'])}\n\n"
-            f"{table(letter, samples)}"
-        )
+    if record.skipped:
+        parts.append("Skipped: " + "; ".join(f"{name} ({why})" for name, why in record.skipped.items()) + ".")
+    for letter, samples in record.results.items():
+        runs = record.runs[letter]
+        heading = "\n\n".join(_heading(run, samples, is_only=len(runs) == 1) for run in runs)
+        parts.append(f"### {letter}. {titles[letter]}\n\n{heading}\n\n{table(letter, samples)}")
         if letter == "I":
             parts.append(curves(samples))
-    parts.append("### Bars\n\n" + bars_table(bars(run["results"])))
+    parts.append("### Bars\n\n" + bars_table(bars(record.results)))
     return "\n\n".join(parts) + "\n"
 
 
-def _place(machine: dict[str, Any]) -> str:
-    """Where it ran; a run that keeps what was measured before may have seen several machines."""
+def _heading(run: dict[str, Any], samples: list[Sample], is_only: bool) -> str:
+    """Which run samples are of: rounds, commit, date, load, command, machine; and of which entries, if not of all."""
+    rounds = len({each["round"] for each in samples if each["entry"] in run["entries"]})
+    machine = run["machine"]
+    which = "" if is_only else f"{', '.join(run['entries'])}: "
     return (
+        f"{which}{rounds} round{'s' * (rounds > 1)} at {run['commit']}, {run['date']}, load average before "
+        f"{run['load']}: `{run['command']}`  \n"
         f"on {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
         f"Python {machine['python']}, {machine['openssl']}"
     )

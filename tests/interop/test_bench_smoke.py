@@ -77,3 +77,27 @@ def test_the_loader_reports_what_nobody_answered(tools):
     assert report["answered"] == 0
     assert report["timeouts"] == 2
     assert report["retransmits"] == 2
+
+
+def test_entries_that_were_not_measured_again_stay_with_the_run_that_they_are_of(tools, tmp_path):
+    from harness.record import Record
+
+    order = ["few", "many", "queued"]
+    record = Record(tmp_path, keep=False)
+    first = record.begin("I", {"commit": "one"}, order, is_whole=True)
+    for name in order:
+        first.add({"entry": name, "round": 0, "cpu_us": 1})
+    record.write()
+    record = Record(tmp_path, keep=True)
+    record.begin("I", {"commit": "two"}, order, is_whole=False).add(
+        {"entry": "many", "round": 0, "cpu_us": 2}
+    )
+    assert [(each["entry"], each["cpu_us"]) for each in record.results["I"]] == [
+        ("few", 1),
+        ("many", 2),
+        ("queued", 1),
+    ]
+    assert [(run["commit"], run["entries"]) for run in record.runs["I"]] == [
+        ("one", ["few", "queued"]),
+        ("two", ["many"]),
+    ]
