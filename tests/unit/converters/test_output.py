@@ -157,6 +157,23 @@ def test_an_acknowledgement_alone_names_no_device():
     assert checked.outputs == [] and [json.loads(ack) for ack in checked.acks] == [{"id": "5"}]
 
 
+@pytest.mark.parametrize("beside", [{}, {"b": "text"}, {"b": 0.5, "c": True}])
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (2**63 - 1, 2**63 - 1),
+        (-(2**63), -(2**63)),
+        (2**63, float(2**63)),
+        (-(2**63) - 1, -float(2**63)),
+        (1e300, 1e300),
+    ],
+)
+def test_a_number_is_kept_whatever_its_size_and_its_neighbours(value, kept, beside):
+    (entry,) = telemetry({"a": value, **beside})
+    assert entry["values"] == {"a": kept, **beside}
+    assert type(entry["values"]["a"]) is type(kept)
+
+
 def test_a_whole_number_beyond_64_bits_becomes_a_float():
     assert telemetry({"a": 2**64})[0]["values"] == {"a": 2.0**64}
 
