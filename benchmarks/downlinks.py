@@ -165,8 +165,8 @@ def full() -> Waiting:
     return queue
 
 
-def measure(rounds: int, seconds: float, rate: float, window: int) -> None:
-    """Both gateways in turns, the order changing with each round."""
+def measure(rounds: int, seconds: float, rate: float, window: int, only: str = "") -> None:
+    """Both gateways in turns, the order changing with each round; only the cases that begin with ``only``."""
     pace = ["-w", window] if window else ["--rate", rate, "--poisson"]
     load_text = f"{window} always under way" if window else f"{rate:.0f}/s"
     with ExitStack() as stack:
@@ -176,6 +176,8 @@ def measure(rounds: int, seconds: float, rate: float, window: int) -> None:
         fill(folders[1])
         without, with_items = (stack.enter_context(running(folder)) for folder in folders)
         for case, path in CASES.items():
+            if not case.startswith(only):
+                continue
             pairs = []
             for number in range(-1, rounds):
                 order = (without, with_items) if number % 2 else (with_items, without)
@@ -245,6 +247,7 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, default=2000.0, help="uplinks a second")
     parser.add_argument("--window", type=int, default=0, help="instead: so many under way, always")
     parser.add_argument("--instructions", type=int, metavar="N", help="count them for N uplinks (callgrind)")
+    parser.add_argument("--case", default="", help="only the case that begins so, as in 'the datasource'")
     options = parser.parse_args()
     if options.instructions and not shutil.which("callgrind_control"):
         parser.error("--instructions: callgrind is missing (Debian: valgrind)")
@@ -254,4 +257,4 @@ if __name__ == "__main__":
         instructions(options.instructions, options.window or 64)
     else:
         own_work()
-        measure(options.rounds, options.seconds, options.rate, options.window)
+        measure(options.rounds, options.seconds, options.rate, options.window, options.case)
