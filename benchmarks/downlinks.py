@@ -1,6 +1,6 @@
 """What queued downlinks cost the uplinks of devices that have none: a ratio, within one run.
 
-``python benchmarks/downlinks.py [--rounds N] [--seconds S] [--rate R | --window W]`` starts two gateways, one of them with 100,000 items
+``python benchmarks/downlinks.py [--rounds N] [--seconds S] [--rate R | --window W] [--case TEXT]`` starts two gateways, one of them with 100,000 items
 for 50,000 sleeping devices, and loads them in turns over CoAP with other devices' uplinks: once where only the
 converter names a device (its answer waits for the conversion), once where the datasource knows it. Prints one
 JSON object per case: CPU per uplink in µs with and without items (medians), and their ratio (median of the
@@ -125,9 +125,9 @@ class Named:
 def own_work(count: int = 100_000) -> None:
     """What deciding on an answer costs by itself, in µs per uplink: quieter than the load, and without what
     the waiting does to the batches."""
-    uplinks = [StoredUplink(seq, Uplink("default", "ds", 0, b"", b"{}")) for seq in range(GROUP)]
+    group = [StoredUplink(seq, Uplink("default", "ds", 0, b"", b"{}")) for seq in range(GROUP)]
     output = Output("awake", "", b"{}")
-    outcomes = [Outcome(stored.seq, State.CONVERTED, "", (output,)) for stored in uplinks]
+    outcomes = [Outcome(stored.seq, State.CONVERTED, "", (output,)) for stored in group]
     cost = {}
     for case, identity, queue in (
         ("without", "", Waiting()),
@@ -135,7 +135,7 @@ def own_work(count: int = 100_000) -> None:
         ("known", "imei", full()),
     ):
         answers = Answers(Lookup(queue), Clock(), "e-{}".format, lambda reply, answer: reply(answer))
-        entries = [(stored, (id, identity)) for stored in uplinks]
+        entries = [(stored, (id, identity)) for stored in group]
         answers.stored(Named, entries)
         answers.converted(outcomes)  # from here on the identity is known
 

@@ -44,8 +44,6 @@ class Waiting:
         names[name] -= 1
         if not names[name]:
             del names[name]
-            if not names:
-                del self._names[tenant]
 
     def put(self, item: Item) -> None:
         """Add an item, or put its new value in its place; one that may not leave any more goes."""
