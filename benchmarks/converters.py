@@ -23,7 +23,7 @@ from twisted.internet.defer import Deferred
 from iotgw.converters.engines import available
 from iotgw.converters.script import load
 from iotgw.converters.service import ConverterService
-from iotgw.model import Conversion, ConverterVersion, Job
+from iotgw.core.model import Conversion, ConverterVersion, Job
 
 SMALL = """
 function Decoder(payload, metadata) {

@@ -35,13 +35,14 @@ from harness import tools
 from twisted.internet import defer, reactor, task
 from twisted.web.client import Agent, HTTPConnectionPool
 
-from iotgw.extension import Types
-from iotgw.integrations.delivery import DeliveryService
+from iotgw.core.model import Outcome, Output, State, TelemetryRecord, Uplink
+from iotgw.core.specs import IntegrationSpec, RetrySpec
+from iotgw.core.types import Types
+from iotgw.delivery.service import DeliveryService
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.thingsboard import ThingsBoardType
-from iotgw.model import IntegrationSpec, Outcome, Output, RetrySpec, State, TelemetryRecord, Uplink
-from iotgw.store.journal import Journal
+from iotgw.store.sqlite.journal import Journal
 from tests.peers import mosquitto
 
 DEVICES = 500

@@ -37,11 +37,12 @@ from harness.processes import end_on_sigterm, free_port, wait_until
 from harness.tools import load
 from twisted.internet.task import Clock
 
-from iotgw.answers import Answers
+from iotgw.core.model import Outcome, Output, State, StoredUplink, Uplink
+from iotgw.core.specs import DatasourceSpec, DownlinkSpec
 from iotgw.downlinks.item import Item, ItemState
 from iotgw.downlinks.waiting import Waiting
-from iotgw.model import DatasourceSpec, DownlinkSpec, Outcome, Output, State, StoredUplink, Uplink
-from iotgw.store.sqlite import connect, upgrade
+from iotgw.pipeline.replies import Answers
+from iotgw.store.sqlite.database import connect, upgrade
 
 ITEMS = 100_000
 DEVICES = 50_000

@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from twisted.internet import defer, reactor, task
 
-from iotgw.model import Counters, Outcome, Output, Progress, State, TelemetryRecord, Uplink
-from iotgw.store.devices import Devices
-from iotgw.store.journal import Journal
+from iotgw.core.model import Counters, Outcome, Output, Progress, State, TelemetryRecord, Uplink
+from iotgw.store.sqlite.devices import Devices
+from iotgw.store.sqlite.journal import Journal
 
 PAYLOAD = os.urandom(120)
 METADATA = b'{"coapPath":"/i/demo-coap","peer":"10.1.2.3:56234","identity":"86542106"}  '[:75]

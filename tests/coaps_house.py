@@ -8,9 +8,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.utils import getProcessOutputAndValue
 
-from iotgw.datasources.coap import CoapSettings, CoapType
-from iotgw.extension import DatasourceContext, convert
-from iotgw.model import Answer, Status
+from iotgw.core.model import Answer, Status
+from iotgw.core.types import DatasourceContext
+from iotgw.core.validate import convert
+from iotgw.datasources.coap.datasource import CoapSettings, CoapType
 from tests.credential_registry import Registry
 from tests.peers.process import find
 

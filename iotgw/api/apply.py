@@ -22,9 +22,10 @@ from iotgw.api.integrations import Integrations
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Query, Route
-from iotgw.errors import IotgwError, NotFound, SettingsError
-from iotgw.model import DEFAULT_TENANT, Resource
-from iotgw.resources import Document, read
+from iotgw.config.resources import Document, read
+from iotgw.core.errors import IotgwError, NotFound, SettingsError
+from iotgw.core.model import DEFAULT_TENANT
+from iotgw.core.specs import Resource
 
 _log = Logger(namespace="iotgw.api")
 

@@ -17,7 +17,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from iotgw.api.problems import Problem
-from iotgw.model import DEFAULT_TENANT, Resource
+from iotgw.core.model import DEFAULT_TENANT
+from iotgw.core.specs import Resource
 
 KIND = "token"
 ALL_TENANTS = "*"

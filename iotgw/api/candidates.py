@@ -10,8 +10,9 @@ import msgspec
 
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call
-from iotgw.errors import NotFound
-from iotgw.model import ConverterSpec, ConverterVersion, Resource
+from iotgw.core.errors import NotFound
+from iotgw.core.model import ConverterVersion
+from iotgw.core.specs import ConverterSpec, Resource
 
 
 class Wanted(Protocol):

@@ -17,9 +17,10 @@ from iotgw.api.auth import Permission
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Query, Reply, Route
-from iotgw.errors import Conflict, NotFound, SettingsError
-from iotgw.extension import convert
-from iotgw.model import Event, Resource
+from iotgw.core.errors import Conflict, NotFound, SettingsError
+from iotgw.core.model import Event
+from iotgw.core.specs import Resource
+from iotgw.core.validate import convert
 
 
 class ResourceFields(Struct, frozen=True, rename="camel"):

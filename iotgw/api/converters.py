@@ -12,8 +12,9 @@ from iotgw.api.catalogue import PAGE, READ_ONLY, Catalogue, Page, not_empty
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.api.trials import Trials, vectors
-from iotgw.errors import NotFound, StillReferenced
-from iotgw.model import ConverterSpec, ConverterVersion, DatasourceSpec, Resource
+from iotgw.core.errors import NotFound, StillReferenced
+from iotgw.core.model import ConverterVersion
+from iotgw.core.specs import ConverterSpec, DatasourceSpec, Resource
 
 
 class VersionView(Struct, frozen=True, rename="camel"):

@@ -14,9 +14,10 @@ from iotgw.api.catalogue import Catalogue, not_empty
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
-from iotgw.errors import NotFound, SettingsError
-from iotgw.model import DatasourceSpec, Resource, Status
-from iotgw.sealing import all_masked, masked, revealed, sealed
+from iotgw.core.errors import NotFound, SettingsError
+from iotgw.core.model import Status
+from iotgw.core.secrets import all_masked, masked, revealed, sealed
+from iotgw.core.specs import DatasourceSpec, Resource
 
 
 class Injection(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Query, Route
-from iotgw.errors import NotFound
+from iotgw.core.errors import NotFound
 
 DEVICES = (
     Query("text", str, "", "part of a name"),

@@ -8,9 +8,9 @@ from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Query, Reply, Route
-from iotgw.errors import NotFound
-from iotgw.extension import convert
-from iotgw.model import DownlinkSpec
+from iotgw.core.errors import NotFound
+from iotgw.core.specs import DownlinkSpec
+from iotgw.core.validate import convert
 
 ITEMS = (
     Query("limit", int, 100, "how many at most", range=(1, 1000)),

@@ -13,10 +13,11 @@ from iotgw.api.catalogue import Catalogue, Page, not_empty
 from iotgw.api.datasources import shown_configuration, with_clear_configuration
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Milliseconds, Query, Route
-from iotgw.errors import NotFound, SettingsError
-from iotgw.model import IntegrationSpec, Parked, Resource, message_id
-from iotgw.sealing import sealed
-from iotgw.tail import WEIGHT
+from iotgw.core.errors import NotFound, SettingsError
+from iotgw.core.model import Parked, message_id
+from iotgw.core.secrets import sealed
+from iotgw.core.specs import IntegrationSpec, Resource
+from iotgw.core.stream import WEIGHT
 
 
 class Seek(Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from iotgw.api.auth import Permission
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Query, Route
-from iotgw.errors import IotgwError, NotFound
-from iotgw.model import ConversionError, Delivery, Kind, Message, State, message_id
+from iotgw.core.errors import IotgwError, NotFound
+from iotgw.core.model import ConversionError, Delivery, Kind, Message, State, message_id
 
 STATES = ("received", "converted", "filtered", "failed")
 BULK = 10_000

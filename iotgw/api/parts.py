@@ -7,13 +7,13 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from iotgw.extension import Types
-from iotgw.model import Message, State
-from iotgw.versions import ConverterVersions
+from iotgw.converters.versions import ConverterVersions
+from iotgw.core.model import Message, State
+from iotgw.core.types import Types
 
 
 class Gateway(Protocol):
-    """What the API needs of `iotgw.gateway.Gateway`."""
+    """What the API needs of `iotgw.pipeline.pipeline.Gateway`."""
 
     def applied(self, id: str) -> Awaitable[Any]:
         """Fires when the changes of a datasource that are under way are done."""
@@ -25,7 +25,7 @@ class Gateway(Protocol):
         """A datasource's name; its id when it is gone."""
 
     def datasource(self, id: str) -> Any:
-        """The running `iotgw.interfaces.IDatasource`, or None."""
+        """The running `iotgw.core.ports.datasources.IDatasource`, or None."""
 
     def reprocess(self, message: Message) -> Awaitable[State]:
         """Convert a stored message again, for real; raises NotFound."""
@@ -35,7 +35,7 @@ class Gateway(Protocol):
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """The parts, each named by what it is; the interfaces are in `iotgw.interfaces`.
+    """The parts, each named by what it is; the interfaces are in `iotgw.core.ports`.
 
     ``delivery`` is the delivery service, ``clock`` an IReactorTime with ``seconds()`` since 1970,
     ``downlinks`` the queue.

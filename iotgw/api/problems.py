@@ -11,8 +11,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from iotgw.errors import Conflict, NotFound, SettingsError, StillReferenced, Unavailable
-from iotgw.sealing import SECRET_NAME
+from iotgw.core.errors import Conflict, NotFound, SettingsError, StillReferenced, Unavailable
+from iotgw.core.secrets import SECRET_NAME
 
 _log = Logger(namespace="iotgw.api")
 

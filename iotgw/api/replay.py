@@ -19,8 +19,8 @@ from iotgw.api.candidates import Candidates
 from iotgw.api.messages import BULK, Messages
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Milliseconds, Route
-from iotgw.errors import SettingsError
-from iotgw.model import Conversion, ConverterVersion, Job, Message
+from iotgw.core.errors import SettingsError
+from iotgw.core.model import Conversion, ConverterVersion, Job, Message
 
 BATCH = 200
 SAMPLES = 20

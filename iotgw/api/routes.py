@@ -1,7 +1,7 @@
 """Routes as values, and what happens around every handler: who may, what came, what goes out.
 
 A handler gets a `Call` and the parts of its path, calls one part of the gateway, and returns a JSON value
-(200), None (204) or a `Reply`. It raises the errors of `iotgw.errors`; `problems` says what they are in HTTP.
+(200), None (204) or a `Reply`. It raises the errors of `iotgw.core.errors`; `problems` says what they are in HTTP.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from twisted.web.server import Request
 from iotgw.api.auth import ALL_TENANTS, Guard, Permission, Token
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem, from_failure
-from iotgw.errors import SettingsError
-from iotgw.extension import convert
-from iotgw.model import DEFAULT_TENANT
+from iotgw.core.errors import SettingsError
+from iotgw.core.model import DEFAULT_TENANT
+from iotgw.core.validate import convert
 from iotgw.observe.logs import Sampled
 
 Handler = Callable[..., Awaitable[Any]]

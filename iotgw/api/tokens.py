@@ -11,8 +11,8 @@ from iotgw.api.catalogue import PAGE, Page, not_empty, note, page
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Milliseconds, Reply, Route
-from iotgw.errors import Conflict
-from iotgw.model import Resource
+from iotgw.core.errors import Conflict
+from iotgw.core.specs import Resource
 
 
 class NewToken(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

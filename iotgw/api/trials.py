@@ -19,9 +19,10 @@ from iotgw.api.messages import Messages
 from iotgw.api.parts import Parts
 from iotgw.api.replay import Replays
 from iotgw.api.routes import Call, Milliseconds, Route
-from iotgw.errors import ConversionFailed, SettingsError
-from iotgw.extension import convert
-from iotgw.model import ConverterVersion, Resource
+from iotgw.core.errors import ConversionFailed, SettingsError
+from iotgw.core.model import ConverterVersion
+from iotgw.core.specs import Resource
+from iotgw.core.validate import convert
 
 _PLACE = re.compile(r"line (\d+)(?:, column (\d+))?")
 

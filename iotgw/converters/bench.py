@@ -18,8 +18,9 @@ from iotgw.converters.engines import Engine, Stopped
 from iotgw.converters.output import Refused
 from iotgw.converters.protocol import Call
 from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script, load
-from iotgw.errors import SettingsError
-from iotgw.model import Conversion, ConversionError, ConverterSpec, ConverterVersion
+from iotgw.core.errors import SettingsError
+from iotgw.core.model import Conversion, ConversionError, ConverterVersion
+from iotgw.core.specs import ConverterSpec
 
 
 def attempt(what: str, body: dict[str, Any], engines: Engines, arm: Arm) -> bytes:

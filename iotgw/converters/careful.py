@@ -14,7 +14,7 @@ import msgspec
 
 from iotgw.converters.protocol import Call
 from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script
-from iotgw.model import Conversion, ConversionError, ConverterVersion
+from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 
 PATIENCE = 6
 """QuickJS counts CPU time, which comes slower than the clock's on a busy machine."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from iotgw.converters.options import read
 from iotgw.converters.output import Changed
-from iotgw.model import ConverterVersion
+from iotgw.core.model import ConverterVersion
 
 MAX_DEVICES = 20_000
 

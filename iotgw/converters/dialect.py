@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from iotgw.errors import SettingsError
+from iotgw.core.errors import SettingsError
 
 Direction = Literal["UPLINK", "DOWNLINK"]
 

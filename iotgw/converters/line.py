@@ -12,7 +12,7 @@ from iotgw.converters.breaker import Breaker
 from iotgw.converters.protocol import Call, Define, Done, Run, Tried, frame
 from iotgw.converters.slot import Slot, Work
 from iotgw.converters.state import States, device_of, parts_of, place_of
-from iotgw.model import Conversion, ConversionError, ConverterVersion, Job
+from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Job
 
 log = Logger()
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from iotgw.extension import convert
+from iotgw.core.validate import convert
 
 
 class Template(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -29,7 +29,7 @@ class Template(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown
 
 
 class Options(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """What a `iotgw.model.ConverterSpec` may have in ``options``."""
+    """What a `iotgw.core.specs.ConverterSpec` may have in ``options``."""
 
     nested: Annotated[
         Literal["auto", "refuse", "flatten", "json"],

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from iotgw.model import Output
+from iotgw.core.model import Output
 
 MAX_DEVICES = 1_000
 MAX_RECEIPTS = 100

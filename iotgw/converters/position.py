@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from iotgw.converters.engines import FAR
-from iotgw.model import ConversionError
+from iotgw.core.model import ConversionError
 
 _FRAME = re.compile(r"(?:compile|<input>):(\d+)(?::(\d+))?")
 _FUNCTION = re.compile(r"at ([\w$.<>\[\]]+) \(")

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from iotgw.model import Conversion, ConverterVersion
+from iotgw.core.model import Conversion, ConverterVersion
 
 LENGTH = struct.Struct(">I")
 MAX_FRAME = 256 << 20

@@ -16,8 +16,8 @@ from iotgw.converters.engines import Engine, Make, Stopped
 from iotgw.converters.foreign import Reported, interpret
 from iotgw.converters.options import Options, read
 from iotgw.converters.output import Changed, Refused, check
-from iotgw.errors import SettingsError
-from iotgw.model import Conversion, ConversionError, ConverterVersion
+from iotgw.core.errors import SettingsError
+from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode

@@ -1,4 +1,4 @@
-"""`iotgw.interfaces.IConverters`: jobs in, conversions out, whatever the scripts do.
+"""`iotgw.core.ports.converters.IConverters`: jobs in, conversions out, whatever the scripts do.
 
 Each converter version has a home among the workers, so its messages stay in order. One that dies moves to a
 worker for suspects, where it runs alone until it has proved itself (`iotgw.converters.breaker`). Two more
@@ -24,9 +24,10 @@ from iotgw.converters.protocol import Forget, frame
 from iotgw.converters.slot import Work
 from iotgw.converters.state import MemoryStates, States
 from iotgw.converters.trial import TryWork
-from iotgw.errors import ConversionFailed, SettingsError
-from iotgw.interfaces import IConverters
-from iotgw.model import Conversion, ConversionError, ConverterSpec, ConverterVersion, Job
+from iotgw.core.errors import ConversionFailed, SettingsError
+from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Job
+from iotgw.core.ports.converters import IConverters
+from iotgw.core.specs import ConverterSpec
 
 log = Logger()
 
@@ -102,7 +103,7 @@ class ConverterService:
     # --- IConverters ---
 
     def convert(self, jobs: list[Job], done: DoneWith) -> None:
-        """See `iotgw.interfaces.IConverters`."""
+        """See `iotgw.core.ports.converters.IConverters`."""
         if not jobs:
             self._reactor.callLater(0, done, [])
             return
@@ -126,11 +127,11 @@ class ConverterService:
             line.slot.pump()
 
     def remembers(self, version: ConverterVersion) -> bool:
-        """See `iotgw.interfaces.IConverters`."""
+        """See `iotgw.core.ports.converters.IConverters`."""
         return self._load(version).remembers
 
     def compile(self, spec: ConverterSpec) -> Deferred[tuple[str, str]]:
-        """See `iotgw.interfaces.IConverters`."""
+        """See `iotgw.core.ports.converters.IConverters`."""
         answer: Deferred[Any] = Deferred()
         try:
             if len(spec.script) > MAX_SCRIPT:
@@ -154,7 +155,7 @@ class ConverterService:
     def test(
         self, version: ConverterVersion, payload: bytes, metadata: Any, received_ms: int
     ) -> Deferred[dict[str, Any]]:
-        """See `iotgw.interfaces.IConverters`."""
+        """See `iotgw.core.ports.converters.IConverters`."""
         body = {
             "version": msgspec.to_builtins(version),
             "payload": payload,
@@ -182,7 +183,7 @@ class ConverterService:
         msg_type: str,
         integration_metadata: dict[str, Any],
     ) -> Deferred[dict[str, Any]]:
-        """See `iotgw.interfaces.IConverters`; fails with ConversionFailed."""
+        """See `iotgw.core.ports.converters.IConverters`; fails with ConversionFailed."""
         body = {
             "version": msgspec.to_builtins(version),
             "message": [msg, msg_type, integration_metadata],

@@ -27,7 +27,7 @@ from iotgw.converters.protocol import (
     Tried,
     replies,
 )
-from iotgw.prompt import write
+from iotgw.core.write_now import write
 
 log = Logger()
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
 from twisted.logger import Logger
 
-from iotgw.errors import NotFound
+from iotgw.core.errors import NotFound
 
 log = Logger()
 
@@ -94,7 +94,7 @@ class MemoryStates:
 
 
 class RegistryStates:
-    """States as resources of an `iotgw.interfaces.IRegistry`, written behind; ``reactor`` is an IReactorTime."""
+    """States as resources of an `iotgw.core.ports.registry.IRegistry`, written behind; ``reactor`` is an IReactorTime."""
 
     def __init__(self, reactor: Any, registry: Any, limit: int = MAX_DEVICES) -> None:
         self._reactor = reactor

@@ -39,7 +39,7 @@ from iotgw.converters.protocol import (
     orders,
 )
 from iotgw.converters.script import HEAP, LIMITS, LoadFailed, Script, load
-from iotgw.model import Conversion, ConverterVersion
+from iotgw.core.model import Conversion, ConverterVersion
 
 MAX_CONTEXTS = 128
 """Contexts kept; each costs a few hundred KB. The least recently used one goes first."""

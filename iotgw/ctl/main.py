@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from iotgw import __version__
+from iotgw.core.errors import IotgwError
 from iotgw.ctl import commands
 from iotgw.ctl.client import DEFAULT_TOKEN_FILE, DEFAULT_URL, UNREACHABLE, Client, CtlError, find_token
-from iotgw.errors import IotgwError
 
 FURTHER = ("iotgw.simulate.command",)
 """Modules beside `iotgw.ctl.commands` that bring commands."""

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, UnsetType
 
-from iotgw.errors import SettingsError
-from iotgw.model import DownlinkSpec
+from iotgw.core.errors import SettingsError
+from iotgw.core.specs import DownlinkSpec
 
 
 class ItemState(enum.Enum):

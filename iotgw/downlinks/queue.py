@@ -15,14 +15,15 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from iotgw.core.errors import Conflict, NotFound, Unavailable
+from iotgw.core.model import Downlink, Event
+from iotgw.core.ports.downlinks import IDownlinks
+from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks import receipts
 from iotgw.downlinks.item import TRANSITIONS, Item, ItemState, payload
 from iotgw.downlinks.sessions import Listeners, Send, Sessions
 from iotgw.downlinks.timetable import REMEMBERED_MS, Timetable
 from iotgw.downlinks.waiting import Waiting, may_leave
-from iotgw.errors import Conflict, NotFound, Unavailable
-from iotgw.interfaces import IDownlinks
-from iotgw.model import Downlink, DownlinkSpec, Event
 
 MAX_OPEN = 200_000
 """Open items in all; each costs about half a kilobyte of memory."""
@@ -37,7 +38,7 @@ OFFER = 300.0
 class DownlinkQueue:
     """Every device's queue.
 
-    ``store`` keeps items (`iotgw.store.downlinks.DownlinkStore`); ``encode(datasource, item)`` is a
+    ``store`` keeps items (`iotgw.store.sqlite.downlinks.DownlinkStore`); ``encode(datasource, item)`` is a
     Deferred of ``(payload, content_type, metadata)`` made by the datasource's downlink converter;
     ``find(tenant, device)`` a Deferred of ``(datasource, push, identity)``: where the device was seen last,
     a function that sends to it at once if it can be reached now, or None, and the identity by which that

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
+from iotgw.core.errors import IotgwError, NotFound
+from iotgw.core.specs import DatasourceSpec
 from iotgw.downlinks.item import Item, payload
-from iotgw.errors import IotgwError, NotFound
-from iotgw.model import DatasourceSpec
 
 LONGEST = 86_400.0
 """Seconds that a device may say it listens."""

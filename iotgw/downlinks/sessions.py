@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from iotgw.model import Downlink
+from iotgw.core.model import Downlink
 
 Key = tuple[str, str]
 Send = Callable[[tuple[Downlink, ...]], None]

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs12
 from msgspec import Struct
 
-from iotgw.errors import SettingsError
+from iotgw.core.errors import SettingsError
 from iotgw.wire.dtls.suites import Kind
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey

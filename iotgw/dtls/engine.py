@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from OpenSSL import SSL
 
+from iotgw.core.errors import IotgwError
 from iotgw.dtls.identity import Identity
 from iotgw.dtls.trial import KeyTrial
-from iotgw.errors import IotgwError
 from iotgw.wire.dtls.record import fill, is_one_record, split
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from iotgw.core.errors import ProtocolError
 from iotgw.dtls.engine import HandshakeFailed, IEngine, OpenSslEngine
 from iotgw.dtls.identity import Identity
 from iotgw.dtls.profile import Profile
 from iotgw.dtls.session import Address, Handshake, Session, SessionTable
 from iotgw.dtls.settings import DtlsSettings
-from iotgw.errors import ProtocolError
 from iotgw.wire.dtls.cookie import Cookies
 from iotgw.wire.dtls.hello import ClientHello, hello_verify_request, is_client_hello, parse_client_hello
 from iotgw.wire.dtls.record import (

@@ -8,20 +8,20 @@ from typing import Protocol
 
 from msgspec import structs
 
-from iotgw.credentials import Grant
+from iotgw.core.errors import IotgwError, SettingsError
+from iotgw.devices.credentials import Grant
 from iotgw.dtls import psk
 from iotgw.dtls.certificate import ServerCertificate, load_anchors, load_pem, load_pkcs12, signature
 from iotgw.dtls.identity import Identity
 from iotgw.dtls.profile import Profile, PskProfile, X509Profile
 from iotgw.dtls.settings import DtlsSettings, X509Settings
-from iotgw.errors import IotgwError, SettingsError
 from iotgw.wire.dtls.suites import Kind
 
 _UNLUCKY = 1024
 
 
 class Credentials(Protocol):
-    """What devices may prove themselves with; `iotgw.credentials.Credentials`. Answers at once."""
+    """What devices may prove themselves with; `iotgw.devices.credentials.Credentials`. Answers at once."""
 
     def psk(self, identity: str) -> list[tuple[bytes, Grant]]:
         """The keys that are good now for a PSK identity, the preferred first; empty for an unknown one."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from OpenSSL import SSL
 
-from iotgw.errors import Unavailable
+from iotgw.core.errors import Unavailable
 
 MAX_SECRET = 256
 """OpenSSL's limit for a secret, in bytes."""

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from iotgw.core.secrets import Secret
 from iotgw.dtls.identity import Naming
-from iotgw.sealing import Secret
 
 Seconds = Annotated[float, Meta(gt=0)]
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 from msgspec import Struct
 
-from iotgw.errors import ProtocolError
+from iotgw.core.errors import ProtocolError
 from iotgw.wire.dtls import handshake as wire
 from iotgw.wire.dtls.record import ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE, HEADER_SIZE, split
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from iotgw.errors import SettingsError
+from iotgw.core.errors import SettingsError
 
 FIELDS = (
     ("minute", 0, 59),

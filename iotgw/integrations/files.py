@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from iotgw.core.model import TelemetryRecord
 from iotgw.integrations.payload import Format
-from iotgw.model import TelemetryRecord
 
 FIXED = ["time", "deviceName", "deviceType"]
 MAX_COLUMNS = 1000

@@ -13,17 +13,17 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from iotgw import __version__
-from iotgw.errors import SettingsError
-from iotgw.extension import IntegrationContext
+from iotgw.connect.endpoint import Network, Tls, endpoint, networks
+from iotgw.connect.http_auth import Auth, Fixed, OAuth2, Token
+from iotgw.connect.http_pool import Pool
+from iotgw.core.errors import SettingsError
+from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType
+from iotgw.core.types import IntegrationContext
+from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload
 from iotgw.integrations.commands import items_of
-from iotgw.integrations.http_auth import Auth, Fixed, OAuth2, Token
-from iotgw.integrations.http_pool import Pool
-from iotgw.integrations.peer import Network, Tls, endpoint, networks
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_url
-from iotgw.integrations.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict
-from iotgw.interfaces import IIntegration, IIntegrationType
-from iotgw.model import TelemetryRecord
 from iotgw.wire.http1 import Response, request_head
 
 Settle = Callable[[Sequence[int], Verdict], None]
@@ -367,7 +367,7 @@ def retry_after(header: bytes | None, now: float) -> float | None:
 
 @implementer(IIntegrationType)
 class HttpType:
-    """The type ``http``. ``forbid`` are networks that no target may be in (see `iotgw.integrations.peer`)."""
+    """The type ``http``. ``forbid`` are networks that no target may be in (see `iotgw.connect.endpoint`)."""
 
     name = "http"
     settings = HttpSettings

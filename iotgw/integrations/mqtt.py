@@ -9,19 +9,19 @@ from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from iotgw.errors import SettingsError
-from iotgw.extension import IntegrationContext
+from iotgw.connect.endpoint import Network, Tls, endpoint, networks
+from iotgw.connect.mqtt_client import Greeting, Link, client_id
+from iotgw.connect.mqtt_engine import EngineName, engine_maker
+from iotgw.core.backoff import Backoff
+from iotgw.core.errors import SettingsError
+from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType
+from iotgw.core.secrets import Secret
+from iotgw.core.types import IntegrationContext
+from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload
-from iotgw.integrations.breaker import Backoff
 from iotgw.integrations.commands import item_of
-from iotgw.integrations.mqtt_engine import EngineName, engine_maker
-from iotgw.integrations.mqtt_link import Greeting, Link, client_id
-from iotgw.integrations.peer import Network, Tls, endpoint, networks
 from iotgw.integrations.template import Template, TemplateFailed, for_topic
-from iotgw.integrations.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
-from iotgw.interfaces import IIntegration, IIntegrationType
-from iotgw.model import TelemetryRecord
-from iotgw.sealing import Secret
 from iotgw.wire import mqtt
 
 Settle = Callable[[Sequence[int], Verdict], None]
@@ -273,7 +273,7 @@ class Probe:
 
 @implementer(IIntegrationType)
 class MqttType:
-    """The type ``mqtt``. ``forbid`` are networks that no target may be in (see `iotgw.integrations.peer`)."""
+    """The type ``mqtt``. ``forbid`` are networks that no target may be in (see `iotgw.connect.endpoint`)."""
 
     name = "mqtt"
     settings = MqttSettings

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from iotgw.core.model import Kind, TelemetryRecord, message_id
+from iotgw.core.specs import IntegrationSpec
 from iotgw.integrations.template import Template
-from iotgw.model import IntegrationSpec, Kind, TelemetryRecord, message_id
 
 Format = Callable[[TelemetryRecord], bytes]
 

@@ -35,19 +35,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.errors import SettingsError
-from iotgw.errors import Unavailable as UnavailableError
-from iotgw.extension import IntegrationContext
+from iotgw.connect.endpoint import Network, endpoint, in_words, networks
+from iotgw.connect.ssh import Credentials, Files, HostKeys, Session, connect, load_key
+from iotgw.core.errors import SettingsError
+from iotgw.core.errors import Unavailable as UnavailableError
+from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType
+from iotgw.core.secrets import Secret
+from iotgw.core.types import IntegrationContext
+from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload
 from iotgw.integrations.cron import Cron
 from iotgw.integrations.files import Columns, csv_file, json_file, ndjson_file
-from iotgw.integrations.peer import Network, endpoint, in_words, networks
-from iotgw.integrations.ssh import Credentials, Files, HostKeys, Session, connect, load_key
 from iotgw.integrations.template import Template, TemplateFailed, for_path
-from iotgw.integrations.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
-from iotgw.interfaces import IIntegration, IIntegrationType
-from iotgw.model import TelemetryRecord
-from iotgw.sealing import Secret
 
 Settle = Callable[[Sequence[int], Verdict], None]
 
@@ -361,7 +361,7 @@ class SftpTarget:
 
 @implementer(IIntegrationType)
 class SftpType:
-    """The type ``sftp``. ``forbid`` are networks that no target may be in (see `iotgw.integrations.peer`)."""
+    """The type ``sftp``. ``forbid`` are networks that no target may be in (see `iotgw.connect.endpoint`)."""
 
     name = "sftp"
     settings = SftpSettings

@@ -15,8 +15,8 @@ import msgspec
 from jinja2 import StrictUndefined, TemplateError, TemplateRuntimeError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from iotgw.errors import IotgwError, SettingsError
-from iotgw.model import TelemetryRecord
+from iotgw.core.errors import IotgwError, SettingsError
+from iotgw.core.model import TelemetryRecord
 
 if TYPE_CHECKING:
     from iotgw.integrations.payload import Names

@@ -14,16 +14,16 @@ from msgspec import Meta, Raw, Struct
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from iotgw.extension import IntegrationContext
-from iotgw.integrations.breaker import Backoff
+from iotgw.connect.endpoint import Network, Tls, endpoint, networks
+from iotgw.connect.mqtt_client import Greeting, Item, Link, client_id
+from iotgw.connect.mqtt_engine import EngineName, engine_maker
+from iotgw.core.backoff import Backoff
+from iotgw.core.model import Kind, TelemetryRecord
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType
+from iotgw.core.secrets import Secret
+from iotgw.core.types import IntegrationContext
+from iotgw.core.verdict import DELIVERED, Apart, Retry, Unavailable, Verdict
 from iotgw.integrations.mqtt import BUSY_CODES, Probe
-from iotgw.integrations.mqtt_engine import EngineName, engine_maker
-from iotgw.integrations.mqtt_link import Greeting, Item, Link, client_id
-from iotgw.integrations.peer import Network, Tls, endpoint, networks
-from iotgw.integrations.verdict import DELIVERED, Apart, Retry, Unavailable, Verdict
-from iotgw.interfaces import IIntegration, IIntegrationType
-from iotgw.model import Kind, TelemetryRecord
-from iotgw.sealing import Secret
 from iotgw.wire import mqtt
 
 Settle = Callable[[Sequence[int], Verdict], None]

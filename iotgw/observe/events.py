@@ -19,8 +19,8 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from iotgw.interfaces import IEvents
-from iotgw.model import Event
+from iotgw.core.model import Event
+from iotgw.core.ports.events import IEvents
 from iotgw.observe.logs import Sampled
 
 _SCHEMA = """

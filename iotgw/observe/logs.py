@@ -20,7 +20,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
-from iotgw.sealing import MASK, SECRET_NAME
+from iotgw.core.secrets import MASK, SECRET_NAME
 
 _TOKEN = re.compile(r"iotgw_[0-9a-f]{12}_[A-Za-z0-9_-]+")
 _LONGEST = 8192
@@ -134,7 +134,7 @@ def json_line(event: LogEvent) -> str:
 
 
 def readable_line(event: LogEvent) -> str:
-    """An event as one line for a person: ``13:20:01 [gateway] datasource coap is open``."""
+    """An event as one line for a person: ``13:20:01 [pipeline] datasource coap is open``."""
     failure = event.get("log_failure")
     text = _text(event)
     if failure is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from iotgw.errors import ProtocolError
+from iotgw.core.errors import ProtocolError
 from iotgw.simulate.device import Device, Reaction
 from iotgw.simulate.dragino import DraginoNode
 from iotgw.simulate.lobaro import LobaroGateway

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from iotgw.errors import ProtocolError
+from iotgw.core.errors import ProtocolError
 from iotgw.simulate.device import Reaction
 from iotgw.simulate.plain import JsonSensor
 from iotgw.wire import mqtt

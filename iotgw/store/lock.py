@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from iotgw.errors import AlreadyRunning
+from iotgw.core.errors import AlreadyRunning
 
 
 class DataDirectoryLock:

@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from iotgw.errors import IotgwError
+from iotgw.core.errors import IotgwError
 
 _PREFIX = "sealed:1:"
 _KEY_BYTES = 32

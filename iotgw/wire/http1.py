@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from iotgw.errors import ProtocolError
+from iotgw.core.errors import ProtocolError
 
 MAX_HEAD = 32768
 """Bytes of a response's status line and headers."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from iotgw.errors import ProtocolError
+from iotgw.core.errors import ProtocolError
 
 V311 = 4
 V5 = 5

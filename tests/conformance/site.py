@@ -123,7 +123,7 @@ def serve(port: int) -> None:
     """Serve the site until killed; the port is printed."""
     from twisted.internet import reactor
 
-    from iotgw.datasources.coap_port import CoapPort
+    from iotgw.datasources.coap.port import CoapPort
     from iotgw.wire.coap.timing import DEFAULT
 
     coap = CoapPort(reactor, port, "127.0.0.1")

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 
 from iotgw.converters.library import catalogue
 from iotgw.converters.service import ConverterService
-from iotgw.model import Conversion, ConverterVersion, Job
+from iotgw.core.model import Conversion, ConverterVersion, Job
 
 BATCH = 200
 TOKEN = re.compile(r"\w+|[^\w\s]|\s+")

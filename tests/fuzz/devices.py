@@ -13,18 +13,18 @@ from random import Random
 
 from twisted.internet.task import Clock
 
-from iotgw.datasources.dragino import (
+from iotgw.core.model import Answer, Status
+from iotgw.datasources.socket.dragino import (
     DraginoDatasource,
     DraginoSettings,
     DraginoUdpDatasource,
     DraginoUdpSettings,
 )
-from iotgw.datasources.handlers import BinaryHandler, HexHandler, JsonHandler, TextHandler
-from iotgw.datasources.lobaro import LobaroUdpDatasource, LobaroUdpSettings
-from iotgw.datasources.tcp import TcpDatasource, TcpSettings
-from iotgw.datasources.tekelek import TekelekDatasource, TekelekSettings
-from iotgw.datasources.udp import UdpDatasource, UdpSettings
-from iotgw.model import Answer, Status
+from iotgw.datasources.socket.handlers import BinaryHandler, HexHandler, JsonHandler, TextHandler
+from iotgw.datasources.socket.lobaro import LobaroUdpDatasource, LobaroUdpSettings
+from iotgw.datasources.socket.tcp import TcpDatasource, TcpSettings
+from iotgw.datasources.socket.tekelek import TekelekDatasource, TekelekSettings
+from iotgw.datasources.socket.udp import UdpDatasource, UdpSettings
 from tests.unit.datasources.fakes import FakeDevice, FakeIntake, clock, context
 
 LIBRARY = Path(__file__).parents[2] / "iotgw" / "converters" / "library"

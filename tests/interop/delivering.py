@@ -3,14 +3,14 @@
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from iotgw.extension import Types
-from iotgw.integrations.delivery import DeliveryService
+from iotgw.core.specs import IntegrationSpec, RetrySpec
+from iotgw.core.types import Types
+from iotgw.delivery.service import DeliveryService
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardType
-from iotgw.model import IntegrationSpec, RetrySpec
-from tests.unit.integrations.worlds import Events, MemoryJournal, record
+from tests.unit.delivery.worlds import Events, MemoryJournal, record
 
 QUICK = RetrySpec(initial=0.05, multiplier=2.0, cap=0.5, max_attempts=4)
 

@@ -14,15 +14,16 @@ from pathlib import Path
 
 from twisted.internet import defer, reactor, task
 
-from iotgw.extension import Types
-from iotgw.integrations.delivery import DeliveryService
+from iotgw.core.model import Outcome, Output, State, Uplink
+from iotgw.core.specs import IntegrationSpec, RetrySpec
+from iotgw.core.types import Types
+from iotgw.delivery.service import DeliveryService
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardType
-from iotgw.model import IntegrationSpec, Outcome, Output, RetrySpec, State, Uplink
-from iotgw.store.journal import Journal
-from tests.unit.integrations.worlds import Events
+from iotgw.store.sqlite.journal import Journal
+from tests.unit.delivery.worlds import Events
 
 DEVICES = 7
 

@@ -11,8 +11,8 @@ import sys
 
 from twisted.internet import reactor
 
-from iotgw.model import Counters, Outcome, Output, Progress, State, Uplink
-from iotgw.store.journal import Journal
+from iotgw.core.model import Counters, Outcome, Output, Progress, State, Uplink
+from iotgw.store.sqlite.journal import Journal
 
 WINDOW = 500
 

@@ -12,7 +12,7 @@ from twisted.internet import reactor
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThread
 
-from iotgw.errors import SettingsError
+from iotgw.core.errors import SettingsError
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.mqtt import MqttType
 from tests.certificates import DAY, NOW, Authority

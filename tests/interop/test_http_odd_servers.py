@@ -146,7 +146,7 @@ async def test_an_answer_that_comes_too_slowly_is_none(server):
 @ensureDeferred
 async def test_a_batch_that_is_refused_before_it_was_read_is_taken_apart(server, close, monkeypatch):
     """413 at the headers; the body is far larger than what the sockets between hold."""
-    monkeypatch.setattr("iotgw.integrations.http_pool.LEAVE", 0.5)
+    monkeypatch.setattr("iotgw.connect.http_pool.LEAVE", 0.5)
     size = 16_000_000
 
     def early(connection):

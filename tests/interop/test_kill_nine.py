@@ -72,7 +72,7 @@ import sys
 
 class Patch(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name != "iotgw.intake":
+        if name != "iotgw.pipeline.intake":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)

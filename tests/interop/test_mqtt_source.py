@@ -11,8 +11,8 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from iotgw.datasources.mqtt import MqttSettings, MqttType
-from iotgw.model import Status
+from iotgw.core.model import Status
+from iotgw.datasources.mqtt.datasource import MqttSettings, MqttType
 from tests.certificates import Authority
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import find

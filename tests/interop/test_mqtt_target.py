@@ -107,7 +107,7 @@ async def test_commands_from_a_topic_reach_the_downlink_queue(broker, settings):
 
 @ensureDeferred
 async def test_a_broker_that_freezes_is_given_up_on_and_nothing_is_lost(broker, settings, monkeypatch):
-    monkeypatch.setattr("iotgw.integrations.mqtt_link.SILENCE", 1.0)
+    monkeypatch.setattr("iotgw.connect.mqtt_client.SILENCE", 1.0)
     async with Delivering("mqtt", configuration=settings(broker)) as world:
         await until(lambda: world.stats()["target"]["state"] == "connected")
         broker.freeze()

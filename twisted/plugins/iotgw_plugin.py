@@ -4,7 +4,7 @@ from twisted.application.service import ServiceMaker
 
 iotgw = ServiceMaker(
     "iotgw",
-    "iotgw.tap",
+    "iotgw.app.tap",
     "IoT gateway: device data in over CoAP, TCP, UDP, HTTP and MQTT, telemetry out to HTTP, MQTT and SFTP.",
     "iotgw",
 )

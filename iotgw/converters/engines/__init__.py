@@ -1,4 +1,4 @@
-"""JavaScript engines behind `iotgw.interfaces.IConverterEngine`; the same runtime runs in each.
+"""JavaScript engines behind `iotgw.core.ports.converters.IConverterEngine`; the same runtime runs in each.
 
 Only the worker program makes engines. An engine that can't be imported is left out (pyduktape2 has no
 wheel for Python 3.14; QuickJS then runs everything).
@@ -26,7 +26,7 @@ FAR = 2000
 
 
 class Engine(Protocol):
-    """A context of its own with the runtime in it. See `iotgw.interfaces.IConverterEngine`."""
+    """A context of its own with the runtime in it. See `iotgw.core.ports.converters.IConverterEngine`."""
 
     name: str
     line_offset: int

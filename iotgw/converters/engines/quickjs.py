@@ -39,5 +39,5 @@ class QuickJS:
         return run
 
     def call(self, entry: str, args: str) -> str:
-        """See `iotgw.interfaces.IConverterEngine`."""
+        """See `iotgw.core.ports.converters.IConverterEngine`."""
         return self._guarded(self._entries[entry])(args)

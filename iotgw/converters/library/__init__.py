@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from iotgw.model import ConverterVersion
+from iotgw.core.model import ConverterVersion
 
 PLACE = Path(__file__).resolve().parent
 

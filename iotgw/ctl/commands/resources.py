@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from iotgw.config.resources import read
 from iotgw.ctl.main import Commands, Context
 from iotgw.ctl.table import moment, table
-from iotgw.resources import read
 
 Row = Callable[[dict[str, Any]], tuple[Any, ...]]
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from iotgw.errors import ProtocolError
+from iotgw.core.errors import ProtocolError
 from iotgw.wire.coap import numbers as n
 
 PAYLOAD_MARKER = 0xFF

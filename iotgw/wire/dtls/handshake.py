@@ -11,7 +11,7 @@ from hashlib import new
 
 from msgspec import Struct
 
-from iotgw.errors import ProtocolError
+from iotgw.core.errors import ProtocolError
 from iotgw.wire.dtls.record import HANDSHAKE, HEADER_SIZE, split
 
 SERVER_HELLO, CLIENT_KEY_EXCHANGE = 2, 16

@@ -10,7 +10,7 @@ from struct import Struct as Layout
 
 from msgspec import Struct
 
-from iotgw.errors import ProtocolError
+from iotgw.core.errors import ProtocolError
 from iotgw.wire.dtls.record import DTLS_1_0, HANDSHAKE, HEADER, HEADER_SIZE
 
 CLIENT_HELLO, HELLO_VERIFY_REQUEST = 1, 3

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from struct import Struct
 
-from iotgw.errors import ProtocolError
+from iotgw.core.errors import ProtocolError
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 DTLS_1_0, DTLS_1_2 = 0xFEFF, 0xFEFD

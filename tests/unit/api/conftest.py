@@ -18,8 +18,8 @@ from iotgw.api.app import api_site
 from iotgw.api.auth import ALL_TENANTS, mint
 from iotgw.api.parts import Parts
 from iotgw.api.site import ApiSite
-from iotgw.extension import Types
-from iotgw.versions import ConverterVersions
+from iotgw.converters.versions import ConverterVersions
+from iotgw.core.types import Types
 
 from . import memory
 

@@ -9,9 +9,8 @@ import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred, fail, succeed
 
-from iotgw.errors import Conflict, NotFound, SettingsError
-from iotgw.extension import Secret
-from iotgw.model import (
+from iotgw.core.errors import Conflict, NotFound, SettingsError
+from iotgw.core.model import (
     Answer,
     Conversion,
     ConversionError,
@@ -21,16 +20,17 @@ from iotgw.model import (
     Message,
     Output,
     Parked,
-    Resource,
     State,
     Status,
     TelemetryRecord,
     Uplink,
 )
+from iotgw.core.secrets import Secret
+from iotgw.core.specs import Resource
 
 
 class MemoryRegistry:
-    """`iotgw.interfaces.IRegistry` in a dict."""
+    """`iotgw.core.ports.registry.IRegistry` in a dict."""
 
     def __init__(self) -> None:
         self._all: dict[tuple[str, str], Resource] = {}
@@ -92,7 +92,7 @@ class MemoryRegistry:
 
 
 class MemoryJournal:
-    """`iotgw.interfaces.IJournal`'s reading side over a list."""
+    """`iotgw.core.ports.journal.IJournal`'s reading side over a list."""
 
     epoch = "e1"
     room = True

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest_twisted
 
-from iotgw.model import Event, State
+from iotgw.core.model import Event, State
 
 
 def inline(function: Any) -> Any:

@@ -14,14 +14,14 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from iotgw.api.auth import ensure_admin_token
-from iotgw.datasources.rest import HttpType
-from iotgw.extension import Types
-from iotgw.gateway import Gateway
+from iotgw.converters.versions import ConverterVersions
+from iotgw.core.types import Types
+from iotgw.datasources.http.datasource import HttpType
 from iotgw.observe.events import EventLog
-from iotgw.store.devices import Devices
-from iotgw.store.journal import Journal
-from iotgw.store.registry import Registry
-from iotgw.versions import ConverterVersions
+from iotgw.pipeline.pipeline import Gateway
+from iotgw.store.sqlite.devices import Devices
+from iotgw.store.sqlite.journal import Journal
+from iotgw.store.sqlite.registry import Registry
 
 from . import memory
 

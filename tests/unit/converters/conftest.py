@@ -9,7 +9,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from iotgw.converters.service import ConverterService
-from iotgw.model import Conversion, ConverterVersion, Job
+from iotgw.core.model import Conversion, ConverterVersion, Job
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from iotgw.converters.dialect import named, reads_metadata
-from iotgw.model import ConverterSpec
+from iotgw.core.specs import ConverterSpec
 from tests.unit.converters.conftest import convert, job, version
 
 BOTH = pytest.mark.parametrize("engine", ["duktape", "quickjs"])

@@ -8,7 +8,7 @@ import pytest
 from pytest_twisted import ensureDeferred
 
 from iotgw.converters.dialect import DIALECTS
-from iotgw.model import ConverterSpec
+from iotgw.core.specs import ConverterSpec
 from tests.unit.converters.conftest import convert, job, version
 
 TEXT = (Path(__file__).parents[3] / "docs" / "converters.md").read_text()

@@ -12,8 +12,8 @@ from iotgw.converters.engines import FAR, Stopped, available, source
 from iotgw.converters.library import catalogue
 from iotgw.converters.options import read
 from iotgw.converters.script import HEAP, load
-from iotgw.errors import SettingsError
-from iotgw.model import ConverterSpec
+from iotgw.core.errors import SettingsError
+from iotgw.core.specs import ConverterSpec
 from tests.unit.converters.conftest import version
 
 ENGINES = available()

@@ -12,7 +12,7 @@ import pytest
 from iotgw.converters.engines import available
 from iotgw.converters.library import catalogue
 from iotgw.converters.script import load
-from iotgw.model import Conversion
+from iotgw.core.model import Conversion
 from iotgw.wire import dragino, lobaro, tekelek
 
 LIBRARY = Path(__file__).parents[3] / "iotgw" / "converters" / "library"

@@ -7,8 +7,8 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 
 from iotgw.converters.service import ConverterService
-from iotgw.errors import ConversionFailed, SettingsError
-from iotgw.model import ConverterSpec
+from iotgw.core.errors import ConversionFailed, SettingsError
+from iotgw.core.specs import ConverterSpec
 from tests.unit.converters.conftest import convert, job, version
 
 ECHO = """

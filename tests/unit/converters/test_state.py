@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from iotgw.converters.state import KIND, MAX_AGE, SWEEP, WRITE_BEHIND, RegistryStates, device_of
-from iotgw.errors import NotFound
-from iotgw.model import Resource
-from iotgw.store.registry import Registry as StoredRegistry
+from iotgw.core.errors import NotFound
+from iotgw.core.specs import Resource
+from iotgw.store.sqlite.registry import Registry as StoredRegistry
 
 
 class Registry:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import pytest_twisted
 
+from iotgw.core.model import Event, State
 from iotgw.ctl.client import CtlError
 from iotgw.ctl.commands.messages import follow
 from iotgw.ctl.table import payload, printable, table
-from iotgw.model import Event, State
 from tests.unit.api import memory
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta, Struct
 
+from iotgw.core.secrets import Secret
 from iotgw.ctl.settings_tables import filled, settings_table
-from iotgw.sealing import Secret
 
 DOCS = Path(__file__).parents[3] / "docs"
 

@@ -13,8 +13,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from iotgw.extension import DatasourceContext
-from iotgw.model import STORED, Answer, Downlink, Metadata, Status
+from iotgw.core.model import STORED, Answer, Downlink, Metadata, Status
+from iotgw.core.types import DatasourceContext
 
 START = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 

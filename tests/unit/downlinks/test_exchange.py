@@ -8,10 +8,10 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 
+from iotgw.core.errors import Unavailable
+from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks import queue as queues
 from iotgw.downlinks.item import ItemState
-from iotgw.errors import Unavailable
-from iotgw.model import DownlinkSpec
 from tests.unit.downlinks.test_queue import World, asynchronous
 
 

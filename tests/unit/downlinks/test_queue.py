@@ -7,12 +7,12 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred, fail, succeed
 from twisted.internet.task import Clock
 
+from iotgw.core.errors import Conflict, NotFound, SettingsError, Unavailable
+from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks import timetable
 from iotgw.downlinks.item import Item, ItemState, payload
 from iotgw.downlinks.queue import MAX_PER_DEVICE, DownlinkQueue
-from iotgw.errors import Conflict, NotFound, SettingsError, Unavailable
-from iotgw.model import DownlinkSpec
-from iotgw.store.downlinks import DownlinkStore
+from iotgw.store.sqlite.downlinks import DownlinkStore
 
 
 class Store(DownlinkStore):

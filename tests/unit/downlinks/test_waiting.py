@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks.item import Item, ItemState
 from iotgw.downlinks.waiting import Waiting
-from iotgw.model import DownlinkSpec
 
 TENANTS = st.sampled_from(["t", "u"])
 NAMES = st.sampled_from(["a", "b", "c", "d"])  # a name may be another device's identity

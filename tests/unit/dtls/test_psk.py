@@ -3,10 +3,10 @@ import gc
 import pytest
 from OpenSSL import SSL
 
+from iotgw.core.errors import Unavailable
 from iotgw.dtls import psk
 from iotgw.dtls.profiles import ListenerProfiles
 from iotgw.dtls.settings import DtlsSettings
-from iotgw.errors import Unavailable
 from tests.dtls_peer import Link, Secrets
 
 

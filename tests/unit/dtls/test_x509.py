@@ -4,10 +4,10 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
+from iotgw.core.errors import SettingsError
 from iotgw.dtls.certificate import load_pem, load_pkcs12
 from iotgw.dtls.identity import fingerprint, plain
 from iotgw.dtls.settings import DtlsSettings, KeystoreSettings, PemSettings, X509Settings
-from iotgw.errors import SettingsError
 from tests.certificates import DAY, NOW, Authority
 from tests.dtls_peer import ECDSA_CCM8, Client, Link, Secrets
 

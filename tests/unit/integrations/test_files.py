@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from iotgw.errors import SettingsError
+from iotgw.core.errors import SettingsError
 from iotgw.integrations.cron import Cron
 from iotgw.integrations.files import Columns
 

@@ -3,9 +3,10 @@ import json
 import msgspec
 import pytest
 
+from iotgw.core.model import TelemetryRecord
+from iotgw.core.specs import IntegrationSpec, RouteSpec
 from iotgw.integrations import payload
 from iotgw.integrations.payload import Names
-from iotgw.model import IntegrationSpec, RouteSpec, TelemetryRecord
 
 NAMES = Names("E", lambda id_: 'the "source"')
 BODY = (

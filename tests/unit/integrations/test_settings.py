@@ -2,17 +2,16 @@
 
 import pytest
 
-from iotgw.errors import SettingsError
-from iotgw.extension import Types
-from iotgw.integrations.delivery import DeliveryService
+from iotgw.core.errors import SettingsError
+from iotgw.core.secrets import masked
+from iotgw.core.specs import IntegrationSpec
+from iotgw.core.types import Types
+from iotgw.delivery.service import DeliveryService
 from iotgw.integrations.http import HttpType, retry_after
 from iotgw.integrations.mqtt import MqttSettings, MqttType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardSettings, ThingsBoardType
-from iotgw.model import IntegrationSpec
-from iotgw.sealing import masked
-
-from .worlds import Events, MemoryJournal
+from tests.unit.delivery.worlds import Events, MemoryJournal
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJrDyJkOaI7ZQyGjkrKBpAPDOo1UBBQQyQDhGO2jAqaB"
 

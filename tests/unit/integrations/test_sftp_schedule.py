@@ -3,12 +3,11 @@ from datetime import UTC, datetime
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 
-from iotgw.extension import IntegrationContext
+from iotgw.core.specs import IntegrationSpec
+from iotgw.core.types import IntegrationContext
+from iotgw.core.verdict import DELIVERED, Unavailable
 from iotgw.integrations.sftp import SftpSettings, SftpTarget
-from iotgw.integrations.verdict import DELIVERED, Unavailable
-from iotgw.model import IntegrationSpec
-
-from .worlds import record
+from tests.unit.delivery.worlds import record
 
 
 class Scheduled:

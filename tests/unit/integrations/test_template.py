@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iotgw.errors import SettingsError
+from iotgw.core.errors import SettingsError
+from iotgw.core.model import TelemetryRecord
 from iotgw.integrations.payload import Names
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_path, for_topic, for_url
-from iotgw.model import TelemetryRecord
 
 NAMES = Names("E", lambda id_: f"name-of-{id_}")
 BODY = (

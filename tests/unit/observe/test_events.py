@@ -12,8 +12,8 @@ from twisted.internet import reactor
 from twisted.logger import formatEvent, globalLogPublisher
 from zope.interface.verify import verifyObject
 
-from iotgw.interfaces import IEvents
-from iotgw.model import Event
+from iotgw.core.model import Event
+from iotgw.core.ports.events import IEvents
 from iotgw.observe.events import EventLog
 
 

@@ -24,7 +24,7 @@ class Written:
         self.path = folder / "log" / "iotgw.log"
         self.logs = Logs(self.path, terminal=self.terminal, **settings)
         self.publisher = LogPublisher(self.logs)
-        self.log = Logger(namespace="iotgw.gateway.Gateway", observer=self.publisher)
+        self.log = Logger(namespace="iotgw.pipeline.pipeline.Gateway", observer=self.publisher)
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -41,10 +41,10 @@ def test_a_line_is_one_json_object_with_the_fields_of_the_event(written: Written
     (line,) = written.lines
     assert datetime.fromisoformat(line.pop("ts")).tzinfo is not None
     assert line == {
-        "level": "info", "source": "iotgw.gateway", "message": "datasource coap is open", "name": "coap",
+        "level": "info", "source": "iotgw.pipeline", "message": "datasource coap is open", "name": "coap",
         "messageId": "e1-7", "count": 3,
     }  # fmt: skip
-    assert written.terminal.getvalue().endswith("[gateway] datasource coap is open\n")
+    assert written.terminal.getvalue().endswith("[pipeline] datasource coap is open\n")
 
 
 def test_line_breaks_and_control_characters_from_a_peer_make_no_line_of_their_own(written: Written) -> None:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from iotgw.errors import AlreadyRunning
+from iotgw.core.errors import AlreadyRunning
 from iotgw.store.lock import DataDirectoryLock
 
 

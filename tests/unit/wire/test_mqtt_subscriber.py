@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iotgw.errors import ProtocolError
+from iotgw.core.errors import ProtocolError
 from iotgw.wire import mqtt
 
 YES = b"\x20\x02\x00\x00"

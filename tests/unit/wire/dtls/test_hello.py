@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
-from iotgw.errors import ProtocolError
+from iotgw.core.errors import ProtocolError
 from iotgw.wire.dtls.cookie import SIZE, TICK, Cookies
 from iotgw.wire.dtls.hello import hello_verify_request, is_client_hello, parse_client_hello
 from tests.dtls_peer import CCM8, GCM, Client

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iotgw.errors import ProtocolError
+from iotgw.core.errors import ProtocolError
 from iotgw.wire.dtls import record
 
 

@@ -1,0 +1,134 @@
+"""The process settings: `etc/iotgw.toml` → frozen values, each default with its unit and its reason.
+
+What users manage at run time (datasources, converters, integrations) is not here but in the registry.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from iotgw.core.errors import SettingsError
+from iotgw.core.validate import convert
+
+Seconds = Annotated[float, Meta(gt=0, extra_json_schema={"unit": "s"})]
+Bytes = Annotated[int, Meta(gt=0, extra_json_schema={"unit": "bytes"})]
+
+
+class Section(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
+    """A table of the settings file."""
+
+
+class Store(Section, frozen=True, kw_only=True):
+    """The journal on disk."""
+
+    max_age: Annotated[
+        Seconds,
+        Meta(description="Messages older than this are trimmed. A week outlasts a long weekend's outage."),
+    ] = 7 * 86400.0
+    max_bytes: Annotated[
+        Bytes, Meta(description="The journal's size beyond which the oldest delivered messages are trimmed.")
+    ] = 2 << 30
+    max_pending: Annotated[
+        int,
+        Meta(
+            gt=0,
+            description="Uplinks that may wait for the disk; beyond, devices are told to come back later.",
+        ),
+    ] = 20_000
+    max_payload: Annotated[
+        Bytes, Meta(description="The largest uplink that is taken. NB-IoT messages are a few hundred bytes.")
+    ] = 1 << 20
+
+
+class Converters(Section, frozen=True, kw_only=True):
+    """The workers that run users' scripts."""
+
+    workers: Annotated[
+        int,
+        Meta(ge=1, le=64, description="Worker processes. Two keep a slow script from holding up the rest."),
+    ] = 2
+    time_limit: Annotated[
+        Seconds,
+        Meta(description="One call of a script may take this long, unless its converter says otherwise."),
+    ] = 0.25
+    memory_limit: Annotated[
+        Bytes, Meta(description="Address space of one worker; a script that wants more fails.")
+    ] = 256 << 20
+
+
+class Log(Section, frozen=True, kw_only=True):
+    """The structured log."""
+
+    file: Annotated[
+        str, Meta(description="One JSON object per line; empty for none. Relative to the data directory.")
+    ] = "iotgw.log"
+    level: Annotated[
+        str, Meta(pattern="^(debug|info|warn|error|critical)$", description="The least level.")
+    ] = "info"
+    rotate_bytes: Annotated[Bytes, Meta(description="The file is rotated at this size.")] = 10 << 20
+    keep: Annotated[int, Meta(ge=1, description="Rotated files that are kept.")] = 5
+
+
+class Integrations(Section, frozen=True, kw_only=True):
+    """What holds for all integrations."""
+
+    forbid: Annotated[
+        list[str],
+        Meta(
+            description="Addresses that no target may have: `loopback`, `link-local`, `private`, or networks like "
+            "`10.0.0.0/8`. Judged after name resolution. For gateways whose users aren't their operators."
+        ),
+    ] = []
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """All process settings."""
+
+    data_dir: Annotated[
+        str, Meta(description="Everything that iotgw writes; relative to the directory it is started in.")
+    ] = "var/iotgw"
+    api: Annotated[
+        str,
+        Meta(description="Twisted endpoint of the REST API and of HTTP datasources; loopback by default."),
+    ] = "tcp:8080:interface=127.0.0.1"
+    resources: Annotated[
+        str, Meta(description="Applied when the registry is empty; relative to this file. Empty for none.")
+    ] = "resources.toml"
+    drain: Annotated[
+        Seconds,
+        Meta(description="On SIGTERM, time for what is under way; what isn't done is in the journal."),
+    ] = 5.0
+    store: Store = Store()
+    converters: Converters = Converters()
+    integrations: Integrations = Integrations()
+    log: Log = Log()
+
+
+def load(path: str | Path | None) -> Settings:
+    """Read a settings file; None gives the defaults. Raises SettingsError with the setting's path."""
+    if path is None:
+        return Settings()
+    try:
+        raw = msgspec.toml.decode(Path(path).read_bytes())
+    except OSError as error:
+        raise SettingsError("--config", f"expected a readable file, got {path}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise SettingsError(str(path), f"expected TOML: {error}") from error
+    try:
+        settings: Settings = convert(raw, Settings)
+    except SettingsError as error:
+        raise SettingsError(error.path, f"{error.problem}, got {_at(raw, error.path)!r} in {path}") from error
+    return settings
+
+
+def _at(raw: Any, path: str) -> Any:
+    """The value at a dotted path, as far as it leads."""
+    for part in path.split(".") if path else []:
+        if not isinstance(raw, dict) or part not in raw:
+            return raw
+        raw = raw[part]
+    return raw

@@ -1,0 +1,180 @@
+"""How an HTTP target knows us: basic, bearer, or OAuth 2.0 client credentials (RFC 6749 §4.4)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+import treq
+from msgspec import Struct
+from treq.client import HTTPClient
+from twisted.internet.defer import ensureDeferred
+from twisted.python.failure import Failure
+from twisted.web.client import Agent
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from iotgw.connect.endpoint import Network, Tls, endpoint, in_words
+from iotgw.core.errors import SettingsError, Unavailable
+from iotgw.core.secrets import Secret
+
+EARLY = 30.0
+"""Seconds before its end that a token is renewed."""
+PATIENCE = 20.0
+"""Seconds for a token to come, its body included."""
+LARGEST = 64 << 10
+"""Bytes of an answer with a token."""
+
+
+class Basic(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag="basic"):
+    """User name and password (RFC 7617)."""
+
+    username: str
+    password: Secret = ""
+
+
+class Bearer(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag="bearer"):
+    """A token that doesn't end (RFC 6750)."""
+
+    token: Secret
+
+
+class OAuth2(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag="oauth2"):
+    """OAuth 2.0 client credentials: a token is fetched, and renewed before it ends or when it is refused."""
+
+    token_url: str
+    client_id: str
+    client_secret: Secret
+    scope: str = ""
+
+
+Auth = Basic | Bearer | OAuth2
+
+
+class Fixed:
+    """A header that never changes."""
+
+    def __init__(self, auth: Basic | Bearer | None) -> None:
+        self.header = b""
+        if isinstance(auth, Basic):
+            pair = base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode()
+            self.header = f"Authorization: Basic {pair}\r\n".encode()
+        elif isinstance(auth, Bearer):
+            if not auth.token.isprintable():
+                raise SettingsError("configuration.auth.token", "expected printable characters")
+            self.header = f"Authorization: Bearer {auth.token}\r\n".encode()
+
+    def ready(self) -> bool:
+        """Always."""
+        return True
+
+    def refresh(self, done: Callable[[str], None]) -> None:
+        """Nothing to do."""
+        done("")
+
+    def refused(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class Token:
+    """The header of `OAuth2`."""
+
+    def __init__(self, auth: OAuth2, reactor: Any, tls: Tls | None, forbidden: tuple[Network, ...]) -> None:
+        self.header = b""
+        self._until = 0.0
+        self._reactor = reactor
+        self._waiting: list[Callable[[str], None]] = []
+        self._asking = False
+        self._fetching: Any = None
+        url = urlsplit(auth.token_url)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise SettingsError(
+                "configuration.auth.tokenUrl", f"expected an http or https URL, got {auth.token_url!r}"
+            )
+        secure = url.scheme == "https"
+        port = url.port or (443 if secure else 80)
+        way = endpoint(reactor, url.hostname, port, (tls or Tls()) if secure else None, 10, forbidden)
+        self._client = HTTPClient(Agent.usingEndpointFactory(reactor, _OneWay(way)))
+        self._url = auth.token_url
+        self._form = {"grant_type": "client_credentials"} | ({"scope": auth.scope} if auth.scope else {})
+        pair = urlencode({auth.client_id: auth.client_secret}).replace("=", ":", 1)  # RFC 6749 §2.3.1
+        basic = base64.b64encode(pair.encode()).decode()
+        self._headers = Headers({"Authorization": [f"Basic {basic}"], "Accept": ["application/json"]})
+
+    def ready(self) -> bool:
+        """Whether the token is good."""
+        return bool(self.header) and self._reactor.seconds() < self._until
+
+    def refresh(self, done: Callable[[str], None]) -> None:
+        """Fetch a token; ``done("")``, or with why there is none."""
+        self._waiting.append(done)
+        if not self._asking:
+            self._asking = True
+            self._fetching = ensureDeferred(self._fetch())
+            self._fetching.addTimeout(PATIENCE, self._reactor).addCallbacks(self._take, self._failed)
+            self._fetching.addCallback(self._answered)
+
+    def refused(self) -> None:
+        """The target didn't take the token."""
+        self._until = 0.0
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+
+    async def _fetch(self) -> tuple[int, bytes]:
+        """Ask for a token: status and body. A redirect is not followed: it could lead anywhere."""
+        response = await self._client.post(
+            self._url, data=self._form, headers=self._headers, allow_redirects=False
+        )
+        body = bytearray()
+
+        def take(data: bytes) -> None:
+            body.extend(data)
+            if len(body) > LARGEST:
+                raise Unavailable(f"expected a token of at most {LARGEST} bytes")
+
+        await treq.collect(response, take)
+        return response.code, bytes(body)
+
+    def _failed(self, failure: Failure) -> str:
+        return f"no token: {in_words(failure)}"
+
+    def _answered(self, problem: str) -> None:
+        self._asking, self._fetching = False, None
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done(problem)
+
+    def _take(self, answered: tuple[int, bytes]) -> str:
+        status, body = answered
+        try:
+            answer = msgspec.json.decode(body)
+            token, seconds = str(answer["access_token"]), float(answer.get("expires_in", 3600))
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError):
+            return f"no token: HTTP {status} {body[:200].decode('utf-8', 'replace')}"
+        if not token.isprintable():
+            return "no token: it has control characters"
+        self.header = f"Authorization: Bearer {token}\r\n".encode()
+        self._until = self._reactor.seconds() + max(1.0, seconds - EARLY)
+        return ""
+
+
+@implementer(IAgentEndpointFactory)
+class _OneWay:
+    """Every URI leads to one endpoint: the token server's, with the addresses that are forbidden."""
+
+    def __init__(self, way: Any) -> None:
+        self._way = way
+
+    def endpointForURI(self, uri: Any) -> Any:
+        """See `IAgentEndpointFactory`."""
+        return self._way

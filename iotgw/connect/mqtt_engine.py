@@ -1,0 +1,70 @@
+"""The engines that can speak MQTT on a connection, and what all of them can.
+
+An engine does no I/O and has no clock: calls give bytes to send, received bytes give events of
+`iotgw.wire.mqtt`. It lives as long as one connection; `iotgw.connect.mqtt_client` keeps the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from iotgw.wire import mqtt
+
+EngineName = Literal["iotgw", "paho"]
+
+
+class NotSent(Exception):
+    """The engine did not take a message; ``code`` is the MQTT 5 reason code that says the same (§2.4)."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Engine(Protocol):
+    """One connection's conversation. `iotgw.wire.mqtt.Session` is one."""
+
+    def connect(
+        self,
+        client_id: str,
+        keepalive: int = 60,
+        user: str | None = None,
+        password: str | None = None,
+        will: mqtt.Will | None = None,
+    ) -> bytes:
+        """CONNECT of a clean session."""
+
+    def publish(
+        self, topic: bytes, payload: bytes, qos: int = 1, retain: bool = False, properties: bytes = b""
+    ) -> tuple[int, bytes]:
+        """A packet identifier (0 for QoS 0), and bytes; the rest of them may come with `to_send`. Raises NotSent."""
+
+    def subscribe(self, filters: Sequence[tuple[str, int]]) -> tuple[int, bytes]:
+        """SUBSCRIBE to ``(filter, qos)`` pairs: packet identifier and bytes."""
+
+    def receive(self, data: bytes) -> list[mqtt.Event]:
+        """Bytes from the server; returns what they say. Raises ProtocolError: close the connection."""
+
+    def to_send(self) -> bytes:
+        """What else is to be sent, after `publish` and `receive`."""
+
+    def ping(self) -> bytes:
+        """PINGREQ."""
+
+    def goodbye(self) -> bytes:
+        """DISCONNECT."""
+
+
+def engine_maker(name: EngineName, version: int, most: int) -> Callable[[], Engine]:
+    """What makes an engine for each connection. Raises SettingsError when the installed paho won't do.
+
+    ``most`` messages may be unfinished; our own engine leaves that to its user.
+    """
+    if name == "iotgw":
+        return lambda: mqtt.Session(version)
+    from iotgw.connect import mqtt_paho  # noqa: PLC0415 - costs memory only where it is asked for
+
+    mqtt_paho.require()
+    return lambda: mqtt_paho.PahoSession(version, most)

@@ -1,0 +1,1 @@
+"""What every room speaks: the nouns, the errors, the ports between the rooms."""

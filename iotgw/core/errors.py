@@ -1,0 +1,57 @@
+"""The errors of iotgw: a small tree. A message says what was expected, what came, and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class IotgwError(Exception):
+    """Base of every error that iotgw raises on purpose."""
+
+
+class SettingsError(IotgwError):
+    """A setting is wrong.
+
+    ``path`` is the setting's place (``configuration.port``), ``problem`` what was expected and what came.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}" if path else problem)
+        self.path = path
+        self.problem = problem
+
+
+class NotFound(IotgwError):
+    """There is no such resource."""
+
+
+class Conflict(IotgwError):
+    """The resource is not in the state that the caller thinks: name taken, or revision moved on."""
+
+
+class StillReferenced(Conflict):
+    """The resource can't be deleted while others name it."""
+
+
+class ConversionFailed(IotgwError):
+    """A downlink converter's script failed; ``error`` is the `iotgw.core.model.ConversionError`."""
+
+    def __init__(self, error: Any) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class Unavailable(IotgwError):
+    """A part is away or full for now; ``retry_after`` is the time to wait, in seconds."""
+
+    def __init__(self, reason: str, retry_after: float = 1.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class ProtocolError(IotgwError):
+    """Bytes from the network break the protocol; the message says what was expected and where."""
+
+
+class AlreadyRunning(IotgwError):
+    """Another process works on the same data directory."""

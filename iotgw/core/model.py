@@ -1,0 +1,297 @@
+"""The nouns of iotgw as frozen values: what travels between the rooms.
+
+Time is milliseconds since 1970 UTC (``_ms``), sizes are bytes. What users save is in `iotgw.core.specs`.
+Values that users see are camelCase in JSON. This module imports nobody.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Metadata = dict[str, Any]
+"""Facts about a message; JSON values only."""
+
+DEFAULT_TENANT = "default"
+
+
+class Uplink(Struct, frozen=True, gc=False):
+    """A message from a device as a datasource hands it in.
+
+    ``datasource`` is the datasource's id. ``metadata`` is the JSON text of the message's metadata: it is
+    encoded once on arrival and spliced from then on.
+    """
+
+    tenant: str
+    datasource: str
+    received_ms: int
+    payload: bytes
+    metadata: bytes
+
+
+class StoredUplink(Struct, frozen=True, gc=False):
+    """An uplink with its position in the journal's ``uplink`` stream."""
+
+    seq: int
+    uplink: Uplink
+
+
+class Output(Struct, frozen=True, gc=False):
+    """What a converter made of one uplink for one device (or asset).
+
+    ``body`` is canonical JSON: an object ``{"deviceName", "deviceType", ["assetName", "assetType",
+    "customerName", "groupName",] "attributes": {…}, "telemetry": [{"ts", "values"}]}``. Outputs of one
+    ``shape`` have the same keys and one reading of the time when the uplink was received; 0 says nothing.
+    """
+
+    device_name: str
+    device_type: str
+    body: bytes
+    shape: int = 0
+
+
+class ConversionError(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Why a conversion failed. ``line`` and ``column`` count from 1 in the user's script."""
+
+    message: str
+    stage: str = "converter"
+    name: str = "Error"
+    line: int | None = None
+    column: int | None = None
+    stack: str = ""
+
+
+class State(enum.IntEnum):
+    """What became of an uplink."""
+
+    RECEIVED = 0
+    CONVERTED = 1
+    FILTERED = 2
+    FAILED = 3
+
+
+class Outcome(Struct, frozen=True, gc=False):
+    """The end of one uplink's conversion.
+
+    ``converter`` names the version that did it (``"{id}/{version}"``), empty when none ran. ``received_ms``
+    is the uplink's; the journal looks it up where it is 0.
+    """
+
+    seq: int
+    state: State
+    converter: str
+    outputs: tuple[Output, ...] = ()
+    error: ConversionError | None = None
+    received_ms: int = 0
+
+
+class Kind(enum.IntEnum):
+    """What a record of the ``telemetry`` stream is."""
+
+    TELEMETRY = 0
+    EVENT = 1
+
+
+class TelemetryRecord(Struct, frozen=True, gc=False):
+    """One device's output of one uplink, with its position in the ``telemetry`` stream.
+
+    ``uplink`` is the position of the uplink it came from (0 for an event); ``body`` and ``shape`` as in
+    `Output`, but the journal doesn't keep the shape.
+    """
+
+    seq: int
+    uplink: int
+    tenant: str
+    datasource: str
+    received_ms: int
+    device_name: str
+    device_type: str
+    body: bytes
+    kind: Kind = Kind.TELEMETRY
+    shape: int = 0
+
+
+class ConverterVersion(Struct, frozen=True):
+    """An immutable version of a user's script, ready to run.
+
+    ``dialect`` and ``engine`` are decided when the script is saved. ``time_limit`` is seconds per call,
+    ``memory_limit`` bytes per worker.
+    """
+
+    id: str
+    version: int
+    name: str
+    direction: Literal["UPLINK", "DOWNLINK"]
+    script: str
+    dialect: str
+    engine: str
+    tenant: str = DEFAULT_TENANT
+    time_limit: float = 0.25
+    options: dict[str, Any] = {}
+
+    @property
+    def key(self) -> str:
+        """Names this version for good: ``"{id}/{version}"``."""
+        return f"{self.id}/{self.version}"
+
+
+class Job(Struct, frozen=True, gc=False):
+    """One uplink to convert. ``metadata`` is JSON text; ``received_ms`` stands in for a missing ``ts``."""
+
+    converter: ConverterVersion
+    payload: bytes
+    metadata: bytes
+    received_ms: int
+    seq: int = 0
+
+
+class Conversion(Struct, frozen=True, gc=False):
+    """The result of one `Job`: outputs, or an error. No output and no error means filtered."""
+
+    outputs: tuple[Output, ...] = ()
+    error: ConversionError | None = None
+    warnings: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
+    acks: tuple[bytes, ...] = ()
+    """``downlinkAck`` objects of the output, each as JSON text, with the ``deviceName`` that stood beside it."""
+
+
+class Downlink(Struct, frozen=True, gc=False):
+    """A payload on its way to a device. ``id`` is its queue item's; ``metadata`` from its converter."""
+
+    id: str
+    device: str
+    payload: bytes
+    content_type: Literal["JSON", "TEXT", "BINARY"] = "BINARY"
+    metadata: Metadata = {}
+
+
+class Status(enum.Enum):
+    """What a datasource tells the device about its uplink."""
+
+    STORED = "stored"  # durable (and converted, where the datasource replies after conversion)
+    BUSY = "busy"  # not taken: the gateway is full; come back later
+    TOO_LARGE = "too large"  # not taken: larger than the journal accepts
+    FAILED = "failed"  # durable, but its conversion failed (only where the reply waits for conversion)
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """What the gateway tells a datasource about an uplink.
+
+    ``retry_after`` is in seconds (for BUSY). ``downlinks`` go out with the reply; the datasource reports
+    each with `iotgw.core.ports.datasources.IIntake.downlink_sent` and its kin.
+    """
+
+    status: Status
+    message_id: str = ""
+    retry_after: float = 0.0
+    downlinks: tuple[Downlink, ...] = ()
+
+
+STORED = Answer(Status.STORED)
+
+
+class DeliveryState(enum.IntEnum):
+    """Where a delivery stands. Everything from DELIVERED on is final."""
+
+    QUEUED = 0
+    INFLIGHT = 1
+    RETRYING = 2
+    DELIVERED = 3
+    DEAD = 4
+    EXPIRED = 5
+    DROPPED = 6
+
+
+class Parked(Struct, frozen=True, gc=False):
+    """A delivery that failed for its own reason, or waits behind one, with its record copied.
+
+    ``next_try_ms`` is 0 for one that waits behind its device's first.
+    """
+
+    integration: str
+    record: TelemetryRecord
+    state: DeliveryState
+    attempts: int
+    next_try_ms: int
+    error: str
+
+
+class Counters(Struct, frozen=True):
+    """The accounts of an integration: ``queued = delivered + expired + dropped + dead + what is open``.
+
+    ``counted`` is the position up to which ``queued`` has counted, ``since`` the one that the integration
+    began after, ``waiting_bytes`` the size of what is open. ``lost`` are ranges of positions that ended
+    undelivered: first, last, outcome; an empty outcome says that nobody knows any more. ``paused``: a person
+    wants nothing to be sent.
+    """
+
+    queued: int = 0
+    delivered: int = 0
+    expired: int = 0
+    dead: int = 0
+    dropped: dict[str, int] = {}
+    counted: int = 0
+    since: int = 0
+    waiting_bytes: int = 0
+    lost: list[tuple[int, int, str]] = []
+    paused: bool = False
+
+
+class Progress(Struct, frozen=True):
+    """How far an integration has come; written in one transaction.
+
+    Every record up to ``cursor`` is settled or parked. ``parked`` are new or changed, ``released`` are
+    positions that are parked no more.
+    """
+
+    integration: str
+    cursor: int
+    counters: Counters
+    parked: tuple[Parked, ...] = ()
+    released: tuple[int, ...] = ()
+
+
+class Message(Struct, frozen=True):
+    """An uplink with all that became of it."""
+
+    seq: int
+    uplink: Uplink
+    state: State
+    converter: str
+    error: ConversionError | None
+    records: tuple[TelemetryRecord, ...]
+
+
+class Delivery(Struct, frozen=True, rename="camel"):
+    """One message for one integration, as the API shows it."""
+
+    integration: str
+    state: str
+    attempts: int
+    error: str | None
+
+
+class Event(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A record of what happened: lifecycle, failure, downlink, debug.
+
+    ``source`` is the kind of the thing it happened to (``datasource``), ``name`` its name.
+    """
+
+    ts: int
+    type: str
+    source: str
+    name: str
+    message: str
+    tenant: str = DEFAULT_TENANT
+    severity: Literal["debug", "info", "warning", "error"] = "info"
+    device: str = ""
+    message_id: str = ""
+    detail: dict[str, Any] = {}
+
+
+def message_id(epoch: str, seq: int) -> str:
+    """The name of an uplink everywhere outside: the journal's epoch and the position."""
+    return f"{epoch}-{seq}"

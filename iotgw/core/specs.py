@@ -1,0 +1,144 @@
+"""What users save, as frozen values: datasources, converters, integrations, downlinks.
+
+Durations in settings are seconds, sizes are bytes. Names are camelCase in JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+
+class Resource(Struct, frozen=True):
+    """A thing in the registry. ``body`` is the validated JSON that the user sent, secrets sealed."""
+
+    kind: str
+    id: str
+    tenant: str
+    name: str
+    revision: int
+    created_ms: int
+    updated_ms: int
+    body: dict[str, Any]
+
+
+class Spec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Base of what users send to the API; unknown fields are refused."""
+
+
+class DatasourceSpec(Spec, frozen=True, kw_only=True):
+    """Where data comes in.
+
+    ``converters`` picks a converter by the metadata's ``deviceModel``; ``converter`` serves the rest. Without
+    either, messages are only stored.
+    ``downlink_window`` is how long a device listens after its uplink, in seconds; 0 means always.
+    ``downlink_windows`` is the same for single devices, by name or identity.
+    """
+
+    name: str
+    type: str
+    enabled: bool = True
+    routing_key: str = ""
+    converter: str = ""
+    converters: dict[str, str] = {}
+    downlink_converter: str = ""
+    downlink_window: float = 20.0
+    downlink_windows: dict[str, float] = {}
+    reply: Literal["stored", "converted"] = "stored"
+    metadata: dict[str, Any] = {}
+    configuration: dict[str, Any] = {}
+    description: str = ""
+
+
+class ConverterSpec(Spec, frozen=True, kw_only=True):
+    """A user's script. ``dialect`` and ``engine`` are detected when ``auto``."""
+
+    name: str
+    type: Literal["UPLINK", "DOWNLINK"] = "UPLINK"
+    script: str
+    dialect: str = "auto"
+    engine: Literal["auto", "duktape", "quickjs"] = "auto"
+    options: dict[str, Any] = {}
+    tests: list[dict[str, Any]] = []
+    description: str = ""
+
+
+class RouteSpec(Spec, frozen=True, kw_only=True):
+    """Which messages an integration gets; an empty list means all. Patterns are shell-style."""
+
+    datasources: Annotated[list[str], Meta(description="By name or id.")] = []
+    device_types: Annotated[list[str], Meta(description="Patterns, such as `meter-*`.")] = []
+    device_names: Annotated[list[str], Meta(description="Patterns.")] = []
+    wants: Annotated[
+        list[Literal["telemetry", "attributes", "events"]],
+        Meta(description="Events are such as a downlink's progress."),
+    ] = field(default_factory=lambda: ["telemetry", "attributes"])
+
+
+class RetrySpec(Spec, frozen=True, kw_only=True):
+    """Full-jitter exponential backoff: a wait is uniform in 0…min(cap, initial · multiplier^n) seconds."""
+
+    initial: Annotated[float, Meta(gt=0, description="Seconds.")] = 1.0
+    multiplier: Annotated[float, Meta(ge=1)] = 2.0
+    cap: Annotated[float, Meta(gt=0, description="Seconds; no wait is longer, but by `Retry-After`.")] = 300.0
+    max_attempts: Annotated[
+        int, Meta(ge=1, description="Tries of a message that fails for its own reason; outages don't count.")
+    ] = 10
+
+
+class QueueSpec(Spec, frozen=True, kw_only=True):
+    """How much may wait: age in seconds, size in bytes, and what happens beyond.
+
+    ``rate`` is messages per second at most, so that a backlog doesn't flood a target; 0 means no limit.
+    """
+
+    max_age: Annotated[float, Meta(gt=0, description="Seconds; older messages expire.")] = 7 * 86400.0
+    max_bytes: Annotated[int, Meta(gt=0)] = 2 << 30
+    overflow: Annotated[
+        Literal["dropOldest", "rejectNew"],
+        Meta(description="Drop the oldest, or have the datasources turn devices away (CoAP 5.03, HTTP 503)."),
+    ] = "dropOldest"
+    rate: Annotated[float, Meta(ge=0, description="Messages per second at most; 0 is no limit.")] = 0.0
+
+
+class IntegrationSpec(Spec, frozen=True, kw_only=True):
+    """Where data goes out."""
+
+    name: str
+    type: str
+    enabled: bool = True
+    configuration: dict[str, Any] = {}
+    route: RouteSpec = field(default_factory=RouteSpec)
+    order: Literal["device", "none"] = "device"
+    retry: RetrySpec = field(default_factory=RetrySpec)
+    queue: QueueSpec = field(default_factory=QueueSpec)
+    format: Literal["standard", "thingsboard", "values", "template"] = "standard"
+    template: str | UnsetType = UNSET
+    description: str = ""
+
+
+DownlinkMode = Literal["auto", "sync", "async"]
+"""sync: with the device's next uplink; async: only while it can be reached; auto: whichever comes first."""
+
+
+class DownlinkSpec(Spec, frozen=True, kw_only=True):
+    """What a user sends to queue an item: a ``msg`` for the downlink converter, or ``data`` as it is."""
+
+    msg_type: str = "downlink"
+    msg: Any = None
+    data: Annotated[
+        str | UnsetType, Meta(description="Bytes in base64 (BINARY), or the text itself (TEXT, JSON).")
+    ] = UNSET
+    content_type: Literal["JSON", "TEXT", "BINARY"] = "BINARY"
+    metadata: dict[str, Any] = {}
+    mode: DownlinkMode = "auto"
+    ttl: Annotated[float, Meta(gt=0, description="Seconds after which an unsent item expires.")] = 7 * 86400.0
+    max_attempts: Annotated[int, Meta(ge=1, le=100)] = 5
+    priority: Annotated[int, Meta(ge=-100, le=100, description="Higher leaves first.")] = 0
+    confirmed: Annotated[
+        bool, Meta(description="Sent again with later uplinks until the transport or the device confirms it.")
+    ] = False
+    policy: Annotated[
+        Literal["fifo", "last"], Meta(description="`last` takes the place of whatever waits for the device.")
+    ] = "fifo"

@@ -1,0 +1,1 @@
+"""CoAP and CoAPs."""

@@ -1,0 +1,151 @@
+"""Downlinks that leave without an uplink: to a device that listens, and to one that observes.
+
+A device that was seen within its window gets a confirmable POST from the endpoint that it talks to. One that
+observes ``/i/{routingKey}/downlink/{device}`` gets its items as notifications; a plain GET there takes the
+next one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any
+
+from iotgw.core.model import Downlink, Metadata
+from iotgw.datasources.coap.port import CoapPort
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.message import Message, options
+from iotgw.wire.coap.site import Path, Resource, error
+from iotgw.wire.coap.timing import Policy
+
+SEGMENT = "downlink"
+MAX_PENDING = 100
+"""Items that may wait for an observer to acknowledge the one before."""
+
+
+def push(
+    port: CoapPort,
+    intake: Any,
+    policy: Policy,
+    path: Path,
+    remote: Hashable,
+    downlink: Downlink,
+    content: Message,
+) -> None:
+    """Send a downlink as a confirmable POST to ``path`` of a peer, and tell the intake what became of it.
+    ``content`` is the response that would carry it."""
+    segments = [(n.URI_PATH, segment) for segment in path]
+    form = content.options.get_uint(n.CONTENT_FORMAT)
+    forms = [] if form is None else [(n.CONTENT_FORMAT, form)]
+    request = Message(n.POST, content.payload, options(*segments, *forms))
+
+    def answered(response: Message) -> None:
+        if response.code >= n.BAD_REQUEST:
+            intake.downlink_lost(downlink, f"the device answered {n.dotted(response.code)}")
+        else:
+            intake.downlink_delivered(downlink)
+
+    intake.downlink_sent(downlink)
+    port.endpoint.request(request, remote, answered, partial(intake.downlink_lost, downlink), policy)
+    port.sent()
+
+
+def remote_of(port: CoapPort, metadata: Metadata) -> Hashable:
+    """The peer whose uplink had this metadata: its address, or its DTLS session; None when that is gone."""
+    finder: Callable[[Metadata], Hashable] | None = getattr(port, "session_of", None)
+    if finder is not None:
+        return finder(metadata)
+    host, number = metadata.get("remoteIp", ""), metadata.get("remotePort", 0)
+    return (host, number, 0, 0) if ":" in host else (host, number)
+
+
+class DownlinkResource(Resource):
+    """The items of the device that the path names; observable. ``sent()`` sees to what was sent late."""
+
+    methods = frozenset((n.GET,))
+    takes_rest = True
+    is_observable = True
+    objection: Callable[[Hashable, str], str] | None = None
+    """Says why a peer may not take a device's items; an empty text if it may."""
+
+    def __init__(self, intake: Any, policy: Policy, port: CoapPort, confirm: bool = True) -> None:
+        self.policy = policy
+        self._confirm = confirm
+        self._intake = intake
+        self._port = port
+        self._pending: dict[str, deque[Downlink]] = {}
+        self._gone: dict[tuple[int, bytes], Callable[[], None]] = {}
+
+    def can_be_observed(self, request: Message) -> bool:
+        """Only a device's own items can."""
+        return bool(_device(request))
+
+    def render(self, request: Message, exchange: Exchange) -> None:
+        """Reply with the device's next item, or with nothing when there is none."""
+        device = _device(request)
+        if not device:
+            exchange.reply(error(n.BAD_REQUEST, f"expected …/{SEGMENT}/{{device}}"))
+            return
+        if self.objection is not None and (objection := self.objection(exchange.remote, device)):
+            exchange.reply(error(n.UNAUTHORIZED, objection))
+            return
+        waiting = self._pending.get(device)
+        if waiting:
+            self._reply(exchange, waiting.popleft())
+            return
+        self._intake.downlinks(device).addCallback(partial(self._taken, exchange))
+
+    def observed(self, request: Message, remote: Hashable, key: tuple[int, bytes]) -> None:
+        """A device observes: from now on its items leave at once."""
+        device = _device(request)
+        if key not in self._gone:
+            self._gone[key] = self._intake.reachable(device, partial(self._send, device))
+
+    def unobserved(self, key: tuple[int, bytes]) -> None:
+        """It does no more; what it was not sent goes back into the queue."""
+        gone = self._gone.pop(key, None)
+        if gone is not None:
+            gone()
+        if not self._gone:
+            for waiting in self._pending.values():
+                for downlink in waiting:
+                    self._intake.downlink_lost(downlink, "the device observes no more")
+            self._pending.clear()
+
+    def _send(self, device: str, downlinks: tuple[Downlink, ...]) -> None:
+        waiting = self._pending.setdefault(device, deque())
+        for downlink in downlinks:
+            if len(waiting) >= MAX_PENDING:
+                self._intake.downlink_lost(downlink, "too many wait for the observer")
+            else:
+                waiting.append(downlink)
+        self._port.endpoint.changed(self, (device,))
+        self._port.sent()
+
+    def _taken(self, exchange: Exchange, downlinks: tuple[Downlink, ...]) -> None:
+        if downlinks:
+            self._reply(exchange, downlinks[0])
+        else:
+            exchange.reply(Message(n.CONTENT, b"", options((n.CONTENT_FORMAT, n.OCTET_STREAM))))
+        self._port.sent()
+
+    def _reply(self, exchange: Exchange, downlink: Downlink) -> None:
+        # One format for all: an observer can't follow a change of it (RFC 7641 §4.2).
+        content = Message(n.CONTENT, downlink.payload, options((n.CONTENT_FORMAT, n.OCTET_STREAM)))
+        if self._confirm and len(downlink.payload) <= self.policy.block_size:
+            # a message of its own is acknowledged: what waits behind it follows at once
+            exchange.acknowledge()
+        self._intake.downlink_sent(downlink)
+        exchange.reply(
+            content,
+            partial(self._intake.downlink_delivered, downlink),
+            partial(self._intake.downlink_lost, downlink),
+        )
+
+
+def _device(request: Message) -> str:
+    """What stands behind ``…/downlink/`` in a request's path."""
+    path = request.options.path
+    return "/".join(path[path.index(SEGMENT) + 1 :])

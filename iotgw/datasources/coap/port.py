@@ -1,0 +1,156 @@
+"""A CoAP endpoint on a UDP socket, shared by the datasources that name the same port."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from iotgw.datasources.sampling import Allowance
+from iotgw.datasources.socket.udp_socket import Address, UdpSocket
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery
+from iotgw.wire.coap.endpoint import Endpoint, Send
+from iotgw.wire.coap.message import Message
+from iotgw.wire.coap.site import Path, Resource, Site
+from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
+
+LINES_PER_MINUTE = 30
+"""Log lines about faults of peers: addresses can be forged, so that one each would be no limit."""
+NOT_FOUND = Message(n.NOT_FOUND)
+
+
+class CoapPort:
+    """Endpoint, socket and timer. ``clock`` is the time in seconds, monotonic."""
+
+    log = Logger()
+
+    def __init__(
+        self, reactor: Any, port: int, interface: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._reactor = reactor
+        self._clock = clock
+        self._call: Any = None
+        self._is_closed = False
+        self._due = 0.0
+        self._lines = Allowance(reactor, 1)
+        self._all_lines = Allowance(reactor, LINES_PER_MINUTE)
+        self._timings: list[Timing] = []
+        self._discoveries: list[Policy | None] = []
+        self.site = Site()
+        self.socket = UdpSocket(reactor, port, interface, self._received, self._schedule)
+        self.endpoint = Endpoint(self.site, self._sender(), clock, notice=self._notice, failed=self._failed)
+        self.socket.start()
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+        return self.socket.address
+
+    def add(self, resources: dict[Path, Resource], timing: Timing, discovery: Policy | None = None) -> None:
+        """Serve resources, and ``/.well-known/core`` if it has a policy.
+
+        Raises KeyError with the path that is taken, and then serves none of them.
+        """
+        added: list[Path] = []
+        try:
+            for path, resource in resources.items():
+                self.site.add(path, resource)
+                added.append(path)
+        except KeyError:
+            for path in added:
+                self.site.remove(path)
+            raise
+        self._timings.append(timing)
+        self._discoveries.append(discovery)
+        self._reckon()
+
+    def remove(
+        self, resources: dict[Path, Resource], timing: Timing, discovery: Policy | None = None
+    ) -> None:
+        """Serve them no more, and tell who observes them."""
+        for path, resource in resources.items():
+            self.site.remove(path)
+            self.endpoint.server.observers.drop(resource, NOT_FOUND)
+        self._timings.remove(timing)
+        self._discoveries.remove(discovery)
+        self._reckon()
+
+    def close(self) -> Deferred[None]:
+        """Stop listening."""
+        self.socket.stop()
+        self._is_closed = True
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        return succeed(None)
+
+    def _reckon(self) -> None:
+        """Remember messages for as long as the slowest peer may repeat them; discover if anybody wants it."""
+        slowest = max(self._timings, key=lambda timing: timing.exchange_lifetime, default=DEFAULT)
+        self.endpoint.set_timing(slowest)
+        wanted = next((policy for policy in self._discoveries if policy is not None), None)
+        if WELL_KNOWN_CORE in self.site:
+            self.site.remove(WELL_KNOWN_CORE)
+        if wanted is not None:
+            self.site.add(WELL_KNOWN_CORE, Discovery(self.site, wanted))
+
+    # --- datagrams and time ---
+
+    def _sender(self) -> Send:
+        """What puts the endpoint's datagrams on their way."""
+        return self.socket.send
+
+    def _received(self, data: bytes, address: Address) -> None:
+        self.endpoint.datagram(data, address, self._clock())
+
+    def _schedule(self) -> None:
+        """Have `_poll` called when the endpoint has something to do."""
+        due = self.endpoint.deadline
+        if due is None or self._is_closed:
+            return
+        if self._call is not None:
+            if due >= self._due:
+                return
+            self._call.cancel()
+        self._due = due
+        self._call = self._reactor.callLater(max(0.0, due - self._clock()), self._poll)
+
+    def _poll(self) -> None:
+        self._call = None
+        self.endpoint.poll(self._clock())
+        self._schedule()
+
+    def sent(self) -> None:
+        """Something was sent outside of a datagram's handling: see to its retransmission."""
+        self._schedule()
+
+    def statistics(self) -> dict[str, int]:
+        """What the endpoint has seen and what it holds, for people."""
+        endpoint = self.endpoint
+        return {
+            **vars(endpoint.counters),
+            "evicted": endpoint.remembered.evicted,
+            "retransmitted": endpoint.transmissions.retransmitted,
+            "remembered": len(endpoint.remembered),
+            "peers": len(endpoint.peers),
+            "unsent": self.socket.unsent,
+        }
+
+    # --- what is worth a line ---
+
+    def _notice(self, kind: str, remote: Hashable, text: str) -> None:
+        host = remote[0] if isinstance(remote, tuple) else remote
+        if self._may_say(f"{kind} {host}"):
+            self.log.info("{kind} CoAP datagram from {host}: {text}", kind=kind, host=host, text=text)
+
+    def _failed(self, error: Exception, request: Message) -> None:
+        if self._may_say(f"failed {request.options.path}"):
+            self.log.error("a CoAP resource failed: {error!r} ({request})", error=error, request=str(request))
+
+    def _may_say(self, what: str) -> bool:
+        """Whether a line about this fault is due: one a minute for each host, and not too many in all."""
+        return self._lines.take(what) is not None and self._all_lines.take("") is not None

@@ -1,0 +1,206 @@
+"""A CoAP endpoint behind DTLS, shared by the datasources of one tenant that name the same port.
+
+The session is the endpoint's ``remote``: what CoAP remembers of a peer belongs to who it proved to be, and
+ends with the session.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from msgspec import structs
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+
+from iotgw.core.errors import SettingsError
+from iotgw.core.model import Metadata
+from iotgw.datasources.coap.port import CoapPort
+from iotgw.datasources.socket.udp_socket import Address
+from iotgw.devices.credentials import Credentials
+from iotgw.dtls.identity import Identity
+from iotgw.dtls.layer import DtlsLayer
+from iotgw.dtls.profiles import ListenerProfiles
+from iotgw.dtls.session import Session
+from iotgw.dtls.settings import DtlsSettings
+from iotgw.wire.coap.endpoint import Send
+
+TICK = 1.0
+"""Seconds between two looks at flights, timeouts and files."""
+
+
+class CoapsPort(CoapPort):
+    """As `CoapPort`, with sessions. Raises SettingsError, Unavailable or CannotListenError.
+
+    ``event(type, message, severity, **detail)`` records for the tenant.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        port: int,
+        interface: str,
+        settings: DtlsSettings,
+        tenant: str,
+        credentials: Credentials,
+        event: Callable[..., object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self.tenant = tenant
+        self._credentials = credentials
+        self._event = event
+        self.profiles = ListenerProfiles(settings, credentials.of(tenant))
+        self.layer = DtlsLayer(
+            settings,
+            self.profiles,
+            self._transmit,
+            secrets.token_bytes(32),
+            event,
+            lambda session, reason: self.endpoint.forget(session),
+        )
+        super().__init__(reactor, port, interface, clock)
+        self._unwatch = credentials.watch(self._end_revoked)
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = reactor
+        self._ticking.start(TICK, now=False)
+
+    def check(self, settings: DtlsSettings, tenant: str) -> None:
+        """Raise SettingsError when a further datasource can't share this port."""
+        if tenant != self.tenant:
+            raise SettingsError("securePort", "expected a port of its own: this one is another tenant's")
+        if _but_anchors(settings) != _but_anchors(self.settings):
+            raise SettingsError(
+                "dtls", "expected the settings of the datasource that has the port already (but trustAnchors)"
+            )
+
+    def trust(self, settings: list[DtlsSettings]) -> None:
+        """Trust whom any of the datasources trusts; each looks at its own anchors again."""
+        files: dict[str, None] = {}
+        for one in settings:
+            if one.x509 is not None:
+                files.update(dict.fromkeys(one.x509.trust_anchors))
+        self.profiles.trust(list(files))
+
+    def close(self) -> Deferred[None]:
+        """See `CoapPort.close`."""
+        self._unwatch()
+        self._ticking.stop()
+        self.layer.close()
+        return super().close()
+
+    def statistics(self) -> dict[str, int]:
+        """See `CoapPort.statistics`."""
+        sessions = sum(1 for _ in self.layer.sessions())
+        counted = {f"dtls{name[0].upper()}{name[1:]}": count for name, count in self.layer.counters.items()}
+        return {
+            **super().statistics(),
+            **counted,
+            "dtlsSessions": sessions,
+            "dtlsHalfOpen": self.layer.half_open,
+        }
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """The sessions, for people: who, where, since when (seconds), how much (bytes)."""
+        now = self._clock()
+        return [described(session, now) for session in self.layer.sessions()]
+
+    def session_of(self, metadata: Metadata) -> Session | None:
+        """The session of the device that sent a message with this metadata, wherever it is now.
+
+        By the identity, not by the address: that may be another device's by now.
+        """
+        device = metadata.get("identity", "")
+        host, number = metadata.get("remoteIp", ""), metadata.get("remotePort", 0)
+        there = self.layer.session_at((host, number, 0, 0) if ":" in host else (host, number))
+        if there is not None and device and there.identity.device == device:
+            return there
+        found = [session for session in self.layer.sessions() if session.identity.device == device]
+        return found[-1] if device and found else None
+
+    def end(self, id: str) -> bool:
+        """End a session; False when there is none."""
+        return self.layer.end(id)
+
+    # --- datagrams ---
+
+    def _sender(self) -> Send:
+        return self._send
+
+    def _send(self, data: bytes, remote: Hashable) -> None:
+        assert isinstance(remote, Session)
+        try:
+            self.layer.send(remote, data, self._clock())
+        except ValueError as error:
+            self.socket.unsent += 1
+            self._notice("oversized", remote.address, str(error))
+
+    def _transmit(self, datagram: bytes, address: Address) -> None:
+        self.socket.send(datagram, address)
+
+    def _received(self, data: bytes, address: Address) -> None:
+        now = self._clock()
+        for session, plaintext in self.layer.datagram_in(data, address, now):
+            self.endpoint.datagram(plaintext, session, now)
+
+    def _tick(self) -> None:
+        self.layer.tick(self._clock())
+        self.profiles.reread(self._event)
+
+    def _end_revoked(self) -> None:
+        of_tenant = self._credentials.of(self.tenant)
+
+        def is_over(identity: Identity) -> bool:
+            if identity.grant is not None:
+                return not self._credentials.is_good(identity.grant, identity.name)
+            if identity.type != "x509":
+                return False
+            since = of_tenant.x509(identity.name, identity.fingerprint)
+            return since is not None  # it has come in by its certificate alone, and may be another now
+
+        ended = self.layer.end_identities(is_over, "its credential was changed or revoked")
+        if ended:
+            self._event("dtls.revoked", f"{ended} sessions ended: their credential was changed or revoked")
+
+
+def described(session: Session, now: float) -> dict[str, Any]:
+    """A session as the API shows it."""
+    host, port = session.address[:2]
+    return {
+        "id": session.id,
+        "remoteIp": host,
+        "remotePort": port,
+        "identity": session.identity.name,
+        "identityType": session.identity.type,
+        "device": session.identity.device,
+        "cipher": session.cipher,
+        "age": round(now - session.since, 1),
+        "idle": round(now - session.used, 1),
+        "received": session.received,
+        "sent": session.sent,
+    }
+
+
+def describe_session(remote: Hashable) -> dict[str, Any]:
+    """The metadata of a peer behind DTLS. ``identity`` is the device, ``dtlsIdentity`` what it proved."""
+    assert isinstance(remote, Session)
+    facts = remote.data
+    if facts is None:
+        identity = remote.identity
+        facts = remote.data = {"protocol": "coaps", "identityType": identity.type, "cipher": remote.cipher}
+        if identity.type != "none":
+            facts["identity"] = identity.device
+        if identity.name != identity.device:
+            facts["dtlsIdentity"] = identity.name
+        if identity.fingerprint:
+            facts["fingerprint"] = identity.fingerprint
+    host, port = remote.address[:2]
+    return {**facts, "remoteIp": host, "remotePort": port}
+
+
+def _but_anchors(settings: DtlsSettings) -> DtlsSettings:
+    if settings.x509 is None:
+        return settings
+    return structs.replace(settings, x509=structs.replace(settings.x509, trust_anchors=["*"]))

@@ -1,0 +1,124 @@
+"""What a proved identity means for a coap datasource: whom it lets in, and whom it lets speak for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from iotgw.core.errors import SettingsError
+from iotgw.core.model import Metadata, Output
+from iotgw.core.types import DatasourceContext
+from iotgw.datasources.coap.secure_port import CoapsPort, describe_session
+from iotgw.datasources.coap.uplink import UplinkResource
+from iotgw.devices.credentials import TenantCredentials
+from iotgw.dtls.certificate import load_anchors
+from iotgw.dtls.identity import fingerprint
+from iotgw.dtls.session import Session
+from iotgw.dtls.settings import DtlsSettings
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.message import Message
+from iotgw.wire.coap.site import error
+from iotgw.wire.coap.timing import Policy
+
+_RECORD = 65
+"""Bytes that DTLS adds at most (CBC with SHA-256)."""
+_HEAD = 80
+"""Bytes in front of a block: header, token and the options of a response."""
+
+NOT_HERE = error(n.UNAUTHORIZED, "this datasource trusts other certificates")
+
+
+class SecureUplinkResource(UplinkResource):
+    """Uplinks of sessions. On a shared port, the handshake trusts the anchors of every datasource there:
+    each admits only those of its own."""
+
+    def __init__(
+        self, context: DatasourceContext, dtls: DtlsSettings, policy: Policy, port: CoapsPort, confirm: bool
+    ) -> None:
+        super().__init__(context, policy, describe_session, port.sent, confirm)
+        self._files = dtls.x509.trust_anchors if dtls.x509 is not None else []
+        self._profiles = port.profiles
+        self._generation = -1
+        self._anchors: frozenset[str] = frozenset()
+
+    def render(self, request: Message, exchange: Exchange) -> None:
+        """See `UplinkResource.render`."""
+        session = exchange.peer.remote
+        assert isinstance(session, Session)
+        if session.identity.anchor and not self._trusts(session.identity.anchor):
+            exchange.reply(NOT_HERE)
+            return
+        super().render(request, exchange)
+
+    def _trusts(self, anchor: str) -> bool:
+        if self._generation != self._profiles.generation:
+            self._generation = self._profiles.generation
+            with suppress(
+                SettingsError
+            ):  # a file that went away since: as in the profiles, the old ones stay
+                self._anchors = frozenset(fingerprint(each) for each in load_anchors(self._files))
+        return anchor in self._anchors
+
+
+def fitting_block(wanted: int, mtu: int) -> int:
+    """The largest block of at most ``wanted`` bytes whose message fits one datagram of ``mtu`` bytes."""
+    size = wanted
+    while size > 16 and size + _RECORD + _HEAD > mtu:
+        size //= 2
+    return size
+
+
+class _Proof(Struct):
+    """The metadata that says who sent a message."""
+
+    identity: str = ""
+    identityType: str = "none"
+
+
+_proof: Any = msgspec.json.Decoder(_Proof).decode
+
+
+class IdentityGuard:
+    """Says what is wrong with who claims to be, or to speak for, which device.
+
+    A device with a credential is nobody but who holds it, unless that allows plain CoAP. With ``must_agree``,
+    who has proved an identity speaks for no other device at all.
+    """
+
+    def __init__(self, must_agree: bool, credentials: TenantCredentials) -> None:
+        self._must_agree = must_agree
+        self._credentials = credentials
+
+    def objection(self, metadata: bytes, outputs: Sequence[Output]) -> str:
+        """Why these outputs may not come of a message with this metadata; empty if they may."""
+        proof = _proof(metadata)
+        proved = proof.identity if proof.identityType != "none" else ""
+        for output in outputs:
+            if text := self._object(proved, output.device_name):
+                return text
+        return ""
+
+    def claim(self, metadata: Metadata) -> str:
+        """Why a message may not claim the identity in its metadata: it would be handed another's downlinks."""
+        name = metadata.get("identity", "")
+        proved = name if metadata.get("identityType", "none") != "none" else ""
+        return self._object(proved, name) if name else ""
+
+    def taking(self, remote: Hashable, device: str) -> str:
+        """Why a peer may not take a device's downlinks."""
+        proved = remote.identity.device if isinstance(remote, Session) else ""
+        return self._object(proved, device)
+
+    def _object(self, proved: str, device: str) -> str:
+        if proved and device == proved:
+            return ""
+        if self._credentials.must_be_secure(device):
+            return f"device {device!r} has a credential, and must prove it over coaps"
+        if self._must_agree and proved:
+            return f"device {device!r} is not {proved!r}, which its sender proved to be"
+        return ""

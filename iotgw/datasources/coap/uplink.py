@@ -1,0 +1,194 @@
+"""The resource ``/i/{routingKey}``: a CoAP request becomes an uplink, the gateway's answer its response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
+from typing import Any
+
+from iotgw.core.model import Answer, Downlink, Metadata, Status
+from iotgw.core.types import DatasourceContext
+from iotgw.datasources import ttd
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.message import Message, Options, options
+from iotgw.wire.coap.site import Attributes, Path, Resource, error
+from iotgw.wire.coap.timing import Policy
+
+STORED = Message(n.CHANGED)
+TOO_LARGE = error(n.REQUEST_ENTITY_TOO_LARGE, "expected a smaller message")
+UPLINKS = {"rt": "iotgw.uplink", "ct": ["0", "50", "60"]}
+UNPROCESSABLE = 150
+"""4.22 (RFC 8132 §3): well-formed, but the converter could not make sense of it."""
+DOWNLINK_FORMATS = {"JSON": n.JSON, "TEXT": n.TEXT_PLAIN, "BINARY": n.OCTET_STREAM}
+KNOWN_OPTIONS = 4096
+KNOWN_BYTES = 256
+"""Distinct option sets whose metadata is kept ready, and the bytes that one may have."""
+
+_TOLD_OTHERWISE = frozenset((n.URI_PATH, n.URI_QUERY, n.CONTENT_FORMAT, n.BLOCK1, n.BLOCK2, n.SIZE1))
+
+
+class Reading:
+    """What the bytes of a request mean, and how a downlink is put into a response. A vendor has its own."""
+
+    def uplink(self, payload: bytes, metadata: Metadata, received_ms: int) -> bytes:
+        """The payload as converters get it; may add to ``metadata``. Raises ValueError when it is no message."""
+        return payload
+
+    def downlink(self, item: Downlink, identity: str) -> Message:
+        """The response that carries a downlink to the device with this identity."""
+        return Message(n.CHANGED, item.payload, options((n.CONTENT_FORMAT, content_format(item))))
+
+
+class UplinkResource(Resource):
+    """Takes uplinks by POST and PUT, and hands downlinks back.
+
+    ``describe(remote)`` gives a peer's metadata; ``sent()`` is called after a reply that came outside of a
+    datagram's handling. With ``confirm``, a downlink is a separate response that the device acknowledges.
+    """
+
+    methods = frozenset((n.POST, n.PUT))
+    takes_rest = True
+    reading: Reading | None = None
+    """None takes the bytes as they are."""
+    longest_ttd: float = 0.0
+    """Most seconds that a response is held back for a downlink."""
+    objection: Callable[[Metadata], str] | None = None
+    """Says why a message with this metadata may not come this way; an empty text if it may."""
+
+    def __init__(
+        self,
+        context: DatasourceContext,
+        policy: Policy,
+        describe: Callable[[Hashable], Metadata],
+        sent: Callable[[], None],
+        confirm: bool = True,
+    ) -> None:
+        self.policy = policy
+        self._intake = context.intake
+        self._clock = context.reactor
+        self._facts: Metadata = {"integrationName": context.name, "protocol": "coap"}
+        self._describe = describe
+        self._sent = sent
+        self._confirm = confirm
+        self._known: dict[tuple[Options, int, int], Metadata] = {}
+
+    def render(self, request: Message, exchange: Exchange) -> None:
+        """Hand the uplink to the gateway."""
+        metadata = {**self._metadata(request, exchange), **self._describe(exchange.peer.remote)}
+        payload = request.payload
+        if self.reading is not None:
+            try:
+                payload = self.reading.uplink(payload, metadata, self._now_ms())
+            except ValueError as reason:
+                self._intake.reject(payload, metadata, str(reason))
+                exchange.reply(error(n.BAD_REQUEST, str(reason)))
+                return
+        if self.objection is not None and (objection := self.objection(metadata)):
+            exchange.reply(error(n.UNAUTHORIZED, objection))
+            return
+        answered = partial(self._answered, exchange, metadata.get("identity", ""))
+        if self.longest_ttd and "query" in metadata:
+            listens = ttd.seconds(ttd.in_query(metadata["query"]), self.longest_ttd)
+            if listens:
+                self._intake.receive_and_hold(payload, metadata, answered, listens)
+                return
+        self._intake.receive(payload, metadata, answered)
+
+    def _now_ms(self) -> int:
+        return int(self._clock.seconds() * 1000)
+
+    def entries(self, path: Path) -> Iterator[tuple[Path, Attributes]]:
+        """Discovery tells that there are uplinks, never their routing keys."""
+        yield path[:-1], UPLINKS
+
+    def _metadata(self, request: Message, exchange: Exchange) -> Metadata:
+        """What the request says of itself: the same for a device's every message, so it is kept."""
+        key = request.options, request.code, request.type
+        metadata = self._known.get(key)
+        if metadata is None:
+            metadata = {**self._facts, **facts(request, exchange.rest)}
+            if sum(len(value) for _, value in request.options) <= KNOWN_BYTES:
+                if len(self._known) >= KNOWN_OPTIONS:
+                    self._known.clear()
+                self._known[key] = metadata
+        return metadata
+
+    def _answered(self, exchange: Exchange, identity: str, answer: Answer) -> None:
+        if answer.downlinks:
+            self._reply_with(exchange, identity, answer.downlinks)
+        elif answer.status is Status.STORED:
+            exchange.reply(STORED)
+        elif answer.status is Status.BUSY:
+            wait = max(1, round(answer.retry_after))
+            exchange.reply(error(n.SERVICE_UNAVAILABLE, "the gateway is full", (n.MAX_AGE, wait)))
+        elif answer.status is Status.TOO_LARGE:
+            exchange.reply(TOO_LARGE)
+        else:
+            exchange.reply(error(UNPROCESSABLE, "stored, but its converter failed"))
+        if exchange.acknowledged:
+            self._sent()
+
+    def _reply_with(self, exchange: Exchange, identity: str, downlinks: tuple[Downlink, ...]) -> None:
+        first, *rest = downlinks
+        for item in rest:
+            self._intake.downlink_lost(item, "a CoAP response carries one downlink")
+        # One that goes block by block is confirmed by the request for its next block; and some clients can't
+        # tell what a block belongs to once their request has been acknowledged.
+        if self._confirm and len(first.payload) <= self.policy.block_size:
+            exchange.acknowledge()
+        response = (self.reading or AS_IT_IS).downlink(first, identity)
+        self._intake.downlink_sent(first)
+        exchange.reply(
+            response,
+            partial(self._intake.downlink_delivered, first),
+            partial(self._intake.downlink_lost, first),
+        )
+
+
+AS_IT_IS = Reading()
+
+
+def content_format(downlink: Downlink) -> int:
+    """The Content-Format of a downlink: its metadata's ``contentFormat``, or its content type's."""
+    given = downlink.metadata.get("contentFormat")
+    return (
+        given if isinstance(given, int) and 0 <= given <= 0xFFFF else DOWNLINK_FORMATS[downlink.content_type]
+    )
+
+
+def facts(request: Message, rest: tuple[str, ...]) -> Metadata:
+    """The metadata of a request: method, path behind the routing key, query, content format, options."""
+    found: Metadata = {
+        "method": n.METHOD_NAMES.get(request.code, n.dotted(request.code)),
+        "type": n.TYPE_NAMES[request.type],
+    }
+    opts = request.options
+    if rest:
+        found["path"] = "/".join(rest)
+    if opts.queries:
+        found["query"] = dict(_argument(text) for text in opts.queries)
+    number = opts.get_uint(n.CONTENT_FORMAT)
+    if number is not None:
+        found["contentFormat"] = number
+        if number in n.CONTENT_FORMATS:
+            found["contentType"] = n.CONTENT_FORMATS[number]
+    others: dict[str, Any] = {}
+    for option, value in opts:
+        if option not in _TOLD_OTHERWISE:
+            form = n.OPTIONS.get(option)
+            others[form.name if form else str(option)] = _shown(form.kind if form else "opaque", value)
+    if others:
+        found["options"] = others
+    return found
+
+
+def _argument(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
+
+
+def _shown(kind: str, value: bytes) -> Any:
+    if kind == "uint":
+        return int.from_bytes(value, "big")
+    return value.decode("utf-8", "replace") if kind == "string" else value.hex()

@@ -1,0 +1,64 @@
+"""What an HTTP request says: its messages, its metadata, how long its sender listens; and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from twisted.web.server import Request
+
+from iotgw.core.model import Metadata
+from iotgw.datasources import ttd
+
+HIDDEN = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
+"""Headers that never enter the metadata: they carry secrets."""
+
+
+def payloads(body: bytes, split: str) -> list[bytes]:
+    """The messages of one upload; raises ValueError."""
+    if split == "none":
+        return [body]
+    if split == "lines":
+        return [line for line in (line.strip() for line in body.split(b"\n")) if line]
+    try:
+        return [bytes(item) for item in msgspec.json.decode(body, type=list[msgspec.Raw])]
+    except msgspec.DecodeError as error:
+        raise ValueError(f"expected a JSON array: {error}") from error
+
+
+def listens(request: Request, longest: float) -> float:
+    """For how many seconds the answer may be held back."""
+    said = request.getHeader(ttd.NAMES[0])
+    if said is None and request.args:
+        said = ttd.in_query({name.decode("latin-1"): values[-1] for name, values in request.args.items()})
+    return ttd.seconds(said, longest)
+
+
+def metadata(request: Request, name: str, secret: Iterable[str]) -> Metadata:
+    """ThingsBoard's metadata of an HTTP uplink: ``Header:<name>``, ``integrationName``; and the request's."""
+    hidden = {header.lower().encode() for header in secret} | HIDDEN
+    peer = request.getClientAddress()
+    facts: Metadata = {
+        "integrationName": name,
+        "protocol": "http",
+        "remoteIp": getattr(peer, "host", ""),
+        "method": request.method.decode("latin-1"),
+    }
+    if further := (request.postpath or [])[1:]:
+        facts["path"] = "/".join(part.decode("utf-8", "replace") for part in further)
+    if request.args:
+        facts["query"] = {
+            key.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace")
+            for key, values in request.args.items()
+        }
+    for header, values in request.requestHeaders.getAllRawHeaders():
+        if header.lower() not in hidden:
+            facts[f"Header:{header.decode('latin-1')}"] = values[-1].decode("latin-1")
+    return facts
+
+
+def problem(request: Request, status: int, detail: str) -> bytes:
+    """An `application/problem+json` body (RFC 9457)."""
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", b"application/problem+json")
+    return msgspec.json.encode({"status": status, "detail": detail})

@@ -1,0 +1,1 @@
+"""Listeners on TCP and UDP."""

@@ -1,0 +1,300 @@
+"""One device's TCP connection: admission, time-outs, and messages to the gateway in their order.
+
+Each connection has a `Session`, the part that knows the protocol. It hands its messages on with
+`Connection.submit`, which reads no further while the gateway is full.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import sys
+import termios
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from iotgw.core.model import Answer, Metadata, Status
+from iotgw.wire import proxy
+
+LOOK, LOOKS = 0.1, 100
+"""Seconds between two looks whether a peer has everything, and how many of them: NB-IoT takes seconds."""
+
+
+class Session(Protocol):
+    """One connection's protocol. Its methods may call the `Connection` that it was made with."""
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for the rest of their frame."""
+
+    def received(self, data: bytes) -> None:
+        """Bytes came."""
+
+    def ended(self) -> None:
+        """Nothing more will come: the peer closed, or was silent for too long."""
+
+    def closed(self, clean: bool) -> None:
+        """The connection is gone; ``clean`` when it was closed in good order."""
+
+
+@implementer(IHalfCloseableProtocol)
+class Connection(TwistedProtocol):
+    """One device's connection.
+
+    ``listener`` is an `iotgw.datasources.socket.stream.Listener`. A peer that closes its side only is still answered;
+    then ours is closed, too.
+    """
+
+    def __init__(self, listener: Any) -> None:
+        self._listener = listener
+        self.intake = listener.context.intake
+        self.clock = listener.context.reactor
+        self.session: Session | None = None
+        self.host = ""
+        self.peer_port = 0
+        self._header = bytearray()
+        self._admitted = False
+        self._timer: Any = None
+        self._waiting: deque[tuple[bytes, Metadata, Callable[[Answer], None]]] = deque()
+        self._unanswered = 0
+        self._is_paused = False
+        self._is_half_closed = False
+        self.is_open = False
+        self.is_heard = True
+        """False when we close before the peer's TCP has acknowledged everything."""
+        self._hearing: Any = None
+
+    # --- Twisted ---
+
+    def connectionMade(self) -> None:
+        """A device connected; behind a balancer its address is known with the first bytes."""
+        self.is_open = True
+        peer: Any = self.transport.getPeer()  # type: ignore[union-attr]
+        self.host, self.peer_port = _plain(peer.host), peer.port
+        self._timer = self.clock.callLater(self._listener.settings.idle_timeout, self._idle)
+        if not self._listener.count(self):
+            self._refuse("the limit of connections")
+        elif not self._listener.settings.proxy_protocol:
+            self._admit()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes came."""
+        if not self.is_open:
+            return
+        if not self._admitted:
+            data = self._proxied(data)
+            if not data:
+                return
+        assert self.session is not None
+        had_part = self.session.pending > 0
+        self.session.received(data)
+        # the start of a frame doesn't win time again and again: a whole one does
+        if not had_part or not self.session.pending:
+            self._timer.reset(self._listener.settings.idle_timeout)
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        """The connection is gone."""
+        was_open, self.is_open = self.is_open, False
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        if self._hearing is not None:
+            self._hearing.cancel()
+        self._listener.gone(self)
+        if self.session is not None:
+            if was_open and not self._is_half_closed:
+                self.session.ended()
+            self.session.closed(reason.check(ConnectionDone) is not None)
+
+    def readConnectionLost(self) -> None:
+        """The peer has said everything."""
+        self._is_half_closed = True
+        if self.session is not None and self.is_open:
+            self.session.ended()
+        self.close_if_done()
+
+    def writeConnectionLost(self) -> None:
+        """We never close our side only."""
+
+    def _proxied(self, data: bytes) -> bytes:
+        """Takes the PROXY header off; what follows it is the device's."""
+        self._header += data
+        header = proxy.parse(self._header)
+        if header is None:
+            return b""
+        if isinstance(header, str):
+            self._refuse(header)
+            return b""
+        if header.host:
+            self.host, self.peer_port = _plain(header.host), header.port
+        rest = bytes(self._header[header.size :])
+        self._header.clear()
+        self._admit()
+        return rest if self.is_open else b""
+
+    def _admit(self) -> None:
+        self._admitted = True
+        if self._listener.admit(self):
+            self.session = self._listener.make_session(self)
+        else:
+            self._refuse("the limit of connections per address")
+
+    def _refuse(self, reason: str) -> None:
+        self._listener.refused(self, reason)
+        self.is_open = False
+        self.transport.abortConnection()  # type: ignore[union-attr]
+
+    def _idle(self) -> None:
+        if self._waiting:
+            # it is the gateway that keeps the device waiting
+            self._timer = self.clock.callLater(self._listener.settings.idle_timeout, self._idle)
+            return
+        self._listener.counts["timedOut"] += 1
+        if self.session is not None:
+            self.session.ended()
+        self.close()
+
+    # --- for sessions ---
+
+    @property
+    def metadata(self) -> Metadata:
+        """What is known of every message of this connection."""
+        return {
+            "integrationName": self._listener.context.name,
+            "protocol": "tcp",
+            "remoteIp": self.host,
+            "remotePort": self.peer_port,
+        }
+
+    def now_ms(self) -> int:
+        """The time in ms since 1970."""
+        return int(self.clock.seconds() * 1000)
+
+    def submit(self, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None]) -> None:
+        """Hand a message to the gateway; in order, and later when it is full. ``answer`` never hears BUSY."""
+        self._listener.counts["frames"] += 1
+        self._unanswered += 1
+        self._waiting.append((payload, metadata, answer))
+        self._hand_over()
+
+    def reject(self, payload: bytes, metadata: Metadata, reason: str) -> None:
+        """Keep bytes that are no message; of one address, so many a minute."""
+        self._listener.counts["faults"] += 1
+        self._listener.faults.note(self.host, f"bytes from {self.host} are no message: {reason}")
+        if self._listener.kept.take(self.host) is not None:
+            self.intake.reject(payload, {**self.metadata, **metadata}, reason)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the device."""
+        if self.is_open:
+            self.transport.write(data)  # type: ignore[union-attr]
+
+    def close(self) -> None:
+        """Close when everything is written; a peer that doesn't let us is cut off after the idle time."""
+        if self.is_open:
+            self.is_open = False
+            if self._timer.active():
+                self._timer.cancel()
+            self._timer = self.clock.callLater(self._listener.settings.idle_timeout, self.abort)
+            self._hear(0)
+
+    def _hear(self, looks: int) -> None:
+        """Close as soon as the peer's TCP has everything, for then we know; or after a while."""
+        self._hearing = None
+        self.is_heard = unacknowledged(self.transport) == 0
+        if self.is_heard or looks == LOOKS:
+            self.transport.loseConnection()  # type: ignore[union-attr]
+        elif is_broken(self.transport):
+            self.abort()
+        else:
+            self._hearing = self.clock.callLater(LOOK, self._hear, looks + 1)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.transport.abortConnection()  # type: ignore[union-attr]
+
+    def _hand_over(self) -> None:
+        while self._waiting and self.intake.room:
+            payload, metadata, answer = self._waiting.popleft()
+            self.intake.receive(payload, metadata, _retrying(self, payload, metadata, answer))
+        if self._waiting and not self._is_paused:
+            self._is_paused = True
+            self._listener.counts["paused"] += 1
+            if self.is_open:
+                self.transport.pauseProducing()  # type: ignore[union-attr]
+            self.intake.when_room(self._go_on)
+
+    def preparing(self) -> None:
+        """An answer is not ready yet; `answered` says that it is."""
+        self._unanswered += 1
+
+    def answered(self) -> None:
+        """The gateway has answered one message."""
+        self._unanswered -= 1
+
+    def close_if_done(self) -> None:
+        """Close, if the peer has said everything and heard of everything."""
+        if self._is_half_closed and not self._unanswered:
+            self.close()
+
+    def again(
+        self, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None], after: float
+    ) -> None:
+        """The gateway was full after all: the message comes first when there is room, not before ``after``."""
+        self._waiting.appendleft((payload, metadata, answer))
+        if not self._is_paused:
+            self._is_paused = True
+            if self.is_open:
+                self.transport.pauseProducing()  # type: ignore[union-attr]
+            self.clock.callLater(after, self.intake.when_room, self._go_on)
+
+    def _go_on(self) -> None:
+        self._is_paused = False
+        self._hand_over()
+        if not self._is_paused and self.is_open:
+            self.transport.resumeProducing()  # type: ignore[union-attr]
+
+
+def unacknowledged(transport: Any) -> int:
+    """Bytes that were written, and that the peer's TCP has not acknowledged; 0 where the system can't tell."""
+    waiting = len(getattr(transport, "dataBuffer", b"")) + sum(
+        map(len, getattr(transport, "_tempDataBuffer", ()))
+    )
+    try:
+        asked = fcntl.ioctl(transport.fileno(), termios.TIOCOUTQ, bytes(4))  # SIOCOUTQ, tcp(7)
+    except (AttributeError, OSError, ValueError):  # no socket, or none any more
+        return waiting
+    return waiting + int.from_bytes(asked, sys.byteorder)
+
+
+def is_broken(transport: Any) -> bool:
+    """Whether the peer has reset a connection from which nothing is read any more."""
+    try:
+        return bool(transport.getHandle().getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    except (AttributeError, OSError):
+        return False
+
+
+def _retrying(
+    connection: Connection, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None]
+) -> Callable[[Answer], None]:
+    def answered(result: Answer) -> None:
+        if result.status is Status.BUSY:
+            connection.again(payload, metadata, answer, result.retry_after or 1.0)
+        else:
+            connection.answered()
+            answer(result)
+            connection.close_if_done()
+
+    return answered
+
+
+def _plain(host: str) -> str:
+    """An IPv4 address that came over an IPv6 socket, as itself."""
+    return host.removeprefix("::ffff:") if "." in host else host

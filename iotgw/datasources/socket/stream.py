@@ -1,0 +1,168 @@
+"""What all TCP datasources share: a port, its settings, and the limits of its connections.
+
+A connection that sends nothing, or the start of a frame and no end, is closed after ``idleTimeout``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.protocol import Factory
+
+from iotgw.core.types import DatasourceContext
+from iotgw.datasources.sampling import Allowance, Sampled
+from iotgw.datasources.socket.connection import Connection, Session
+
+Seconds = Annotated[float, Meta(gt=0)]
+
+KEPT = 30
+"""Rejected frames of one address that are kept per minute; a flood of rubbish must not fill the journal."""
+
+
+class StreamSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Settings of every TCP datasource. Times are seconds, sizes bytes."""
+
+    port: Annotated[int, Meta(ge=0, le=65535, description="TCP port.")]
+    interface: Annotated[
+        str,
+        Meta(description="Address to listen on: `0.0.0.0` is all of IPv4, `::` all of IPv6 and IPv4."),
+    ] = "0.0.0.0"
+    max_connections: Annotated[
+        int, Meta(gt=0, description="Open connections; further ones are closed at once.")
+    ] = 10_000
+    max_connections_per_address: Annotated[
+        int,
+        Meta(gt=0, description="The same for one address. Many NB-IoT devices share their operator's few."),
+    ] = 2_500
+    idle_timeout: Annotated[
+        Seconds, Meta(description="A connection without a whole frame for this long is closed.")
+    ] = 120.0
+    proxy_protocol: Annotated[
+        bool,
+        Meta(
+            description="Expect a PROXY header (version 1 or 2) with the device's address in front of each "
+            "connection. Only behind a load balancer that sends it: anybody else could lie."
+        ),
+    ] = False
+
+    def __post_init__(self) -> None:
+        """Refuse an interface that nothing could listen on."""
+        ipaddress.ip_address(self.interface.partition("%")[0])
+
+
+class Listener(Factory):
+    """A TCP port with its connections: an `iotgw.core.ports.datasources.IDatasource` but for its name."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        context: DatasourceContext,
+        make_session: Callable[[Connection], Session],
+    ) -> None:
+        self.settings = settings
+        self.context = context
+        self.make_session = make_session
+        self.counts: Counter[str] = Counter()
+        self._connections: dict[Connection, None] = {}
+        self._by_address: Counter[str] = Counter()
+        self._counted: dict[Connection, str] = {}
+        self._refusals = Sampled(context.reactor, context.intake, "refused")
+        self.kept = Allowance(context.reactor, KEPT)
+        self.faults = Sampled(context.reactor, context.intake, "malformed", "error")
+        self._port: Any = None
+        self._closed: list[Deferred[None]] = []
+
+    def buildProtocol(self, addr: Any) -> Connection:
+        """See IProtocolFactory."""
+        return Connection(self)
+
+    # --- limits ---
+
+    def count(self, connection: Connection) -> bool:
+        """Note a new connection; False when there are too many."""
+        self._connections[connection] = None
+        self.counts["accepted"] += 1
+        return len(self._connections) <= self.settings.max_connections
+
+    def admit(self, connection: Connection) -> bool:
+        """Note whose a connection is; False when its address has too many."""
+        host = connection.host
+        self._by_address[host] += 1
+        self._counted[connection] = host
+        return self._by_address[host] <= self.settings.max_connections_per_address
+
+    def gone(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._connections.pop(connection, None)
+        host = self._counted.pop(connection, None)
+        if host is not None:
+            self._by_address[host] -= 1
+            if not self._by_address[host]:
+                del self._by_address[host]
+        if not self._connections:
+            waiting, self._closed = self._closed, []
+            for each in waiting:
+                each.callback(None)
+
+    def refused(self, connection: Connection, reason: str) -> None:
+        """A connection was turned away."""
+        self.counts["refused"] += 1
+        self._refusals.note(connection.host, f"refused a connection from {connection.host}: {reason}")
+
+    # --- IDatasource ---
+
+    def start(self) -> Deferred[Any]:
+        """Open the port."""
+        listening = maybeDeferred(
+            self.context.reactor.listenTCP,
+            self.settings.port,
+            self,
+            backlog=511,
+            interface=self.settings.interface,
+        )
+        return listening.addCallback(self._opened)
+
+    def _opened(self, port: Any) -> None:
+        self._port = port
+
+    @property
+    def port(self) -> int:
+        """The port that was opened; its settings may have said 0."""
+        return int(self._port.getHost().port)
+
+    def stop(self) -> Deferred[Any]:
+        """Close the port, then the connections; fires when the last one is gone."""
+        if self._port is None:
+            return succeed(None)
+        closing = [maybeDeferred(self._port.stopListening)]
+        if self._connections:
+            gone: Deferred[None] = Deferred()
+            self._closed.append(gone)
+            closing.append(gone)
+            for connection in list(self._connections):
+                connection.abort()
+        self._port = None
+        return gatherResults(closing)
+
+    def status(self) -> dict[str, Any]:
+        """See `iotgw.core.ports.datasources.IDatasource.status`."""
+        if self._port is None:
+            return {"state": "stopped"}
+        host = self._port.getHost()
+        return {
+            "state": "listening",
+            "address": f"tcp {_bracketed(host.host)}:{host.port}",
+            "connections": len(self._connections),
+            **self.counts,
+        }
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

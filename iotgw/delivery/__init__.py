@@ -1,0 +1,1 @@
+"""The store-and-forward machine between the telemetry stream and the integrations."""

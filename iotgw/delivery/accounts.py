@@ -1,0 +1,153 @@
+"""The accounts of an integration. Each figure is counted for itself, so that their sum can be checked:
+
+``queued = delivered + expired + dropped + dead + inflight + waiting``
+"""
+
+from __future__ import annotations
+
+from iotgw.core.model import Counters
+from iotgw.delivery.losses import Losses
+
+DELIVERED = "delivered"
+EXPIRED = "expired"
+TRIMMED = "trimmed"
+"""Reason for what the journal let go before it was this integration's turn."""
+
+
+class Accounts:
+    """What an integration was given and what became of it, as of ``cursor`` to begin with.
+
+    What is kept must be true as of the cursor: a record delivered beyond it is met again after a crash.
+    So its outcome stays in ``_ahead`` until the cursor has passed it.
+    """
+
+    def __init__(self, counters: Counters, cursor: int) -> None:
+        self.queued = counters.queued
+        self.delivered = counters.delivered
+        self.expired = counters.expired
+        self.dead = counters.dead
+        self.dropped = dict(counters.dropped)
+        self.counted = counters.counted
+        self.since = counters.since
+        self.waiting_bytes = counters.waiting_bytes
+        self.parked = 0
+        """Records that failed, or wait behind one that did, with a row of their own."""
+        self._parked_bytes = 0
+        self.in_stream = 0
+        """Records that wait in the journal's stream, not yet taken."""
+        self.stream_bytes = 0
+        """Their size."""
+        self.losses = Losses(counters.lost, cursor)
+        self._ahead: dict[int, tuple[str, int]] = {}
+
+    def begin(self) -> None:
+        """After a restart, when those are known that are parked: what is not settled either waits in the stream."""
+        self.in_stream = self.queued - self.settled - self.parked
+        self.stream_bytes = self.waiting_bytes - self._parked_bytes
+
+    def park(self, size: int) -> None:
+        """A record has a row of its own."""
+        self.parked += 1
+        self._parked_bytes += size
+
+    def unpark(self, size: int) -> None:
+        """Its row goes."""
+        self.parked -= 1
+        self._parked_bytes -= size
+
+    @property
+    def held_bytes(self) -> int:
+        """Size of the records that were taken from the stream and are in memory."""
+        return self.waiting_bytes - self.stream_bytes - self._parked_bytes
+
+    def count(self, records: int, size: int, counted: int) -> None:
+        """Records up to ``counted`` came to wait in the stream."""
+        self.counted = counted
+        self.queued += records
+        self.in_stream += records
+        self.stream_bytes += size
+        self.waiting_bytes += size
+
+    def take(self, size: int) -> None:
+        """A record left the stream."""
+        self.in_stream -= 1
+        self.stream_bytes -= size
+
+    def put_back(self, size: int) -> None:
+        """A record that was taken waits in the stream again."""
+        self.in_stream += 1
+        self.stream_bytes += size
+
+    def trim(self) -> int:
+        """What waited in the stream is there no more; returns how many that were."""
+        lost = self.in_stream
+        self.drop(TRIMMED, lost)
+        self.waiting_bytes -= self.stream_bytes
+        self.in_stream = self.stream_bytes = 0
+        return lost
+
+    @property
+    def settled(self) -> int:
+        """How many came to their end."""
+        return self.delivered + self.expired + self.dead + sum(self.dropped.values())
+
+    def settle(self, seq: int, outcome: str, size: int) -> None:
+        """A record came to its end: `DELIVERED`, `EXPIRED`, or the reason why it was dropped."""
+        self._ahead[seq] = (outcome, size)
+        self.waiting_bytes -= size
+        if outcome == DELIVERED:
+            self.delivered += 1
+            self.losses.deliver(seq)
+            return
+        if outcome == EXPIRED:
+            self.expired += 1
+        else:
+            self.drop(outcome, 1)
+        self.losses.lose(seq, outcome)
+
+    def bury(self, size: int) -> None:
+        """A record became a dead letter; its row says so, so that it isn't met again."""
+        self.dead += 1
+        self.waiting_bytes -= size
+
+    def revive(self, seq: int) -> None:
+        """A dead letter was delivered after all."""
+        self.dead -= 1
+        self.delivered += 1
+        self._ahead[seq] = (DELIVERED, 0)
+
+    def drop(self, reason: str, count: int) -> None:
+        """Note records as dropped without knowing each."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def uncount(self, counted: int) -> None:
+        """Forget what waits in the stream; it will be counted again from ``counted`` on."""
+        self.queued -= self.in_stream
+        self.waiting_bytes -= self.stream_bytes
+        self.in_stream = self.stream_bytes = 0
+        self.counted = counted
+
+    def snapshot(self, cursor: int, paused: bool) -> Counters:
+        """The accounts as of a cursor, to keep; ``paused`` is kept with them."""
+        ahead = self._ahead
+        if ahead:
+            self._ahead = ahead = {seq: item for seq, item in ahead.items() if seq > cursor}
+        delivered, expired, waiting_bytes = self.delivered, self.expired, self.waiting_bytes
+        dropped = dict(self.dropped)
+        for outcome, size in ahead.values():
+            waiting_bytes += size
+            if outcome == DELIVERED:
+                delivered -= 1
+            elif outcome == EXPIRED:
+                expired -= 1
+            else:
+                dropped[outcome] -= 1
+        return Counters(
+            self.queued, delivered, expired, self.dead, dropped, self.counted, self.since, waiting_bytes,
+            self.losses.ranges(), paused,
+        )  # fmt: skip
+
+    @property
+    def ahead(self) -> int:
+        """How many are settled beyond the cursor."""
+        return len(self._ahead)

@@ -1,0 +1,198 @@
+"""What waits for one integration in the journal's stream, and how much it is.
+
+Every record that its route matches is counted once, when it became durable; so the depth is known although
+nobody holds a million records in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from iotgw.core.model import TelemetryRecord
+from iotgw.core.stream import Tail
+from iotgw.delivery.accounts import EXPIRED, Accounts
+
+CAPACITY = 4096
+"""Records of the stream in memory, ready to take."""
+PAGE = 1000
+SWEEP = 20_000
+"""Records that one sweep settles at most, so that the reactor has its turn."""
+
+Match = Callable[[TelemetryRecord], bool]
+
+
+def _weight(record: TelemetryRecord) -> int:
+    return len(record.body)
+
+
+class Backlog:
+    """The records after ``taken`` that ``match`` lets through. ``ready()``: there is something to take."""
+
+    _log = Logger()
+
+    def __init__(
+        self, journal: Any, accounts: Accounts, position: int, match: Match, ready: Callable[[], None]
+    ) -> None:
+        self._journal = journal
+        self._accounts = accounts
+        self.match = match
+        self.taken = position
+        """The last position that was taken, or passed over."""
+        self.known: set[int] = set()
+        self._known_until = 0
+        self._fed = 0
+        self._begun = False
+        """Until the first `count`, live records are left to it: it goes through all of the stream."""
+        self._counting = False
+        self._counted_by: list[Deferred[None]] = []
+        self.tail: Tail[TelemetryRecord] = Tail(journal.read_telemetry, position, CAPACITY, ready, _weight)
+
+    def feed(self, records: Sequence[TelemetryRecord]) -> None:
+        """Live records, durable, in order."""
+        self._fed = records[-1].seq
+        if self._begun and not self._counting:
+            self._count(records)
+        self.tail.offer(records)
+
+    def take(self, limit: int, oldest_ms: int) -> list[TelemetryRecord]:
+        """The next records, at most ``limit``; fewer doesn't mean that there are no more. Those received
+        before ``oldest_ms`` are expired."""
+        taken: list[TelemetryRecord] = []
+        accounts, match, known = self._accounts, self.match, self.known
+        while not taken:
+            records = self.tail.take(limit)
+            if not records:
+                break
+            for record in records:
+                seq = record.seq
+                if not match(record):
+                    continue
+                if known and seq in known:
+                    accounts.counted = max(accounts.counted, seq)
+                    continue
+                if seq > accounts.counted:  # read from the journal before it was fed
+                    accounts.count(1, len(record.body), seq)
+                accounts.take(len(record.body))
+                if record.received_ms < oldest_ms:
+                    accounts.settle(seq, EXPIRED, len(record.body))
+                else:
+                    taken.append(record)
+            self.taken = records[-1].seq
+        if known and self.taken >= self._known_until:
+            known.clear()
+        return taken
+
+    def pass_over(self, known: set[int]) -> None:
+        """These positions are parked already; they don't count when they are met again."""
+        self.known = known
+        self._known_until = max(known, default=0)
+
+    def sweep(self, reason_of: Callable[[TelemetryRecord], str | None]) -> int:
+        """Settle the oldest records, without sending them, while ``reason_of`` gives an outcome for them;
+        returns how many. Stops after `SWEEP`, or where the rest isn't in memory yet."""
+        swept = 0
+        while swept < SWEEP:
+            records = self.tail.take(256)
+            if not records:
+                break
+            for place, record in enumerate(records):
+                seq = record.seq
+                if self.match(record) and seq not in self.known:
+                    reason = reason_of(record)
+                    if reason is None:
+                        self.tail.unread(records[place:])
+                        return swept
+                    if seq > self._accounts.counted:
+                        self._accounts.count(1, len(record.body), seq)
+                    self._accounts.take(len(record.body))
+                    self._accounts.settle(seq, reason, len(record.body))
+                    swept += 1
+                self.taken = seq
+        return swept
+
+    def seek(self, position: int) -> Deferred[None]:
+        """Go on after ``position``, back in the stream; fires when it is known again how much waits."""
+        self._accounts.uncount(position)
+        self._accounts.losses.forget(position)
+        self.taken = position
+        self.tail.seek(position)
+        return self.count()
+
+    def reroute(self, match: Match) -> Deferred[None]:
+        """Let through what ``match`` says from now on; fires when it is known again how much waits."""
+        self.match = match
+        # Whether the old route let them through is forgotten with it.
+        self._accounts.losses.doubt(self.taken)
+        self._accounts.uncount(self.taken)
+        return self.count()
+
+    def count(self) -> Deferred[None]:
+        """Count what the journal holds beyond what was counted; fires when done."""
+        self._begun = True
+        if not self._counting:
+            if self._accounts.counted >= self.last:
+                return succeed(None)
+            self._counting = True
+            self._count_page()
+        self._counted_by.append(Deferred())
+        return self._counted_by[-1]
+
+    @property
+    def last(self) -> int:
+        """The last position that is known to be durable."""
+        return max(int(self._journal.head), self._fed)
+
+    def settled(self) -> bool:
+        """Whether the stream holds nothing more as far as anybody knows."""
+        return self.tail.caught_up and not self._counting
+
+    def reconcile(self) -> int:
+        """When the stream is at its end, whatever still counts as waiting in it was trimmed by the journal
+        (its size limit); returns how many that were."""
+        if not self.settled() or self.taken < self._fed or self._accounts.in_stream <= 0:
+            return 0
+        return self._accounts.trim()
+
+    def close(self) -> None:
+        """Hand out nothing more."""
+        self.tail.close()
+
+    def _count(self, records: Sequence[TelemetryRecord]) -> None:
+        counted, match, known = self._accounts.counted, self.match, self.known
+        last = max(counted, records[-1].seq)
+        if known or records[0].seq <= counted:
+            records = [record for record in records if record.seq > counted and record.seq not in known]
+        sizes = [len(record.body) for record in records if match(record)]
+        self._accounts.count(len(sizes), sum(sizes), last)
+
+    def _count_page(self) -> None:
+        after = self._accounts.counted
+        self._journal.read_telemetry(after, PAGE).addCallbacks(
+            self._page, self._no_page, callbackArgs=(after,)
+        ).addErrback(lambda failure: self._log.failure("the backlog could not be counted", failure))
+
+    def _page(self, records: list[TelemetryRecord], after: int) -> None:
+        again = self._accounts.counted < after  # somebody sought meanwhile
+        if records and not again:
+            self._count(records)
+        if self.tail.closed:
+            return
+        if again or (records and self._accounts.counted < self.last):
+            self._count_page()
+        else:
+            self._all_counted()
+
+    def _no_page(self, failure: Failure) -> None:
+        self._log.failure("the backlog could not be counted; its depth is too small until a restart", failure)
+        self._all_counted()
+
+    def _all_counted(self) -> None:
+        self._counting = False
+        waiters, self._counted_by = self._counted_by, []
+        for waiter in waiters:
+            waiter.callback(None)

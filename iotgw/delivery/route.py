@@ -1,0 +1,71 @@
+"""Which records of the telemetry stream an integration gets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fnmatch import translate
+
+from msgspec import Struct
+from msgspec.json import Decoder
+
+from iotgw.core.model import Kind, TelemetryRecord
+from iotgw.core.specs import RouteSpec
+
+
+class _Wanted(Struct):
+    telemetry: list[object] = []
+    attributes: dict[str, object] = {}
+
+
+EVENT = Kind.EVENT  # an enum's member is slow to look up
+
+_decode = Decoder(_Wanted).decode
+
+
+def _pattern(patterns: list[str]) -> Callable[[str], object] | None:
+    if not patterns or "*" in patterns:
+        return None
+    return re.compile("|".join(translate(pattern) for pattern in patterns)).match
+
+
+def route(
+    spec: RouteSpec, tenant: str, datasource_name: Callable[[str], str]
+) -> Callable[[TelemetryRecord], bool]:
+    """A predicate on records. Datasources may be named by id or by name; device types and names by pattern."""
+    sources = frozenset(spec.datasources)
+    of_type, of_name = _pattern(spec.device_types), _pattern(spec.device_names)
+    telemetry, attributes = "telemetry" in spec.wants, "attributes" in spec.wants
+    events = "events" in spec.wants
+    whole = telemetry and attributes
+    known: dict[str, bool] = {}
+
+    def from_source(datasource: str) -> bool:
+        wanted = known.get(datasource)
+        if wanted is None:
+            wanted = known[datasource] = datasource in sources or datasource_name(datasource) in sources
+        return wanted
+
+    def match_all(record: TelemetryRecord) -> bool:
+        return record.tenant == tenant and (events or record.kind is not EVENT)
+
+    def match(record: TelemetryRecord) -> bool:
+        if record.tenant != tenant:
+            return False
+        if sources and not from_source(record.datasource):
+            return False
+        if of_type is not None and not of_type(record.device_type):
+            return False
+        if of_name is not None and not of_name(record.device_name):
+            return False
+        if record.kind is EVENT:
+            return events
+        if whole:
+            return True
+        if not (telemetry or attributes):
+            return False
+        parts = _decode(record.body)
+        return bool(parts.telemetry if telemetry else parts.attributes)
+
+    everything = whole and not sources and of_type is None and of_name is None
+    return match_all if everything else match

@@ -1,0 +1,36 @@
+"""One message to a target, now and outside of all accounts: to see whether it gets there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+
+from iotgw.core.model import TelemetryRecord
+from iotgw.core.verdict import Delivered, Verdict
+
+
+def sample(tenant: str, now_ms: int) -> TelemetryRecord:
+    """A message as devices send them, of one that doesn't exist."""
+    body = (
+        b'{"deviceName":"iotgw-test","deviceType":"default","attributes":{"test":true},'
+        b'"telemetry":[{"ts":%d,"values":{"temperature":25.7,"humidity":69}}]}' % now_ms
+    )
+    return TelemetryRecord(0, 0, tenant, "", now_ms, "iotgw-test", "default", body)
+
+
+def try_out(target: Any, record: TelemetryRecord, number: int) -> Deferred[dict[str, Any]]:
+    """Send a record; fires with ``{"ok", "detail"}``. ``number`` is below 0, and that of no other trial under
+    way: no position of the stream."""
+    done: Deferred[dict[str, Any]] = Deferred()
+
+    def settle(seqs: Sequence[int], verdict: Verdict) -> None:
+        if not done.called:
+            good = isinstance(verdict, Delivered)
+            said = verdict.response if isinstance(verdict, Delivered) else verdict.reason
+            done.callback({"ok": good, "detail": said})
+
+    target.send([replace(record, seq=number)], settle)
+    return done

@@ -1,0 +1,1 @@
+"""Known devices and what they prove themselves with."""

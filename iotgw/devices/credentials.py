@@ -1,0 +1,314 @@
+"""What devices prove themselves with: pre-shared keys and certificates, as users save them.
+
+A credential says who holds it (``device``), and may hold several secrets at once, each with its time, so
+that a device's key can be changed without a gap. `Credentials` keeps them ready in memory: a handshake asks
+in the middle of OpenSSL and can't wait.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+from twisted.logger import Logger
+
+from iotgw.core.errors import IotgwError
+from iotgw.core.secrets import Secret, revealed
+from iotgw.core.specs import Resource, Spec
+
+KIND = "credential"
+
+Milliseconds = Annotated[int, Meta(ge=0)]
+
+
+class SecretSpec(Spec, frozen=True, kw_only=True):
+    """One secret of a pre-shared key. ``notBefore`` and ``notAfter``: milliseconds since 1970."""
+
+    value: Secret
+    encoding: Literal["text", "hex", "base64"] = "text"
+    not_before: Milliseconds | None = None
+    not_after: Milliseconds | None = None
+
+    def decoded(self) -> bytes:
+        """The key's bytes, of a secret in the clear; raises ValueError."""
+        if self.encoding == "text":
+            return self.value.encode()
+        if self.encoding == "hex":
+            return bytes.fromhex(self.value)
+        return base64.b64decode(self.value, validate=True)
+
+
+class CredentialSpec(Spec, frozen=True, kw_only=True):
+    """A credential.
+
+    ``identity``: the PSK identity (RFC 4279), or a certificate's device name or SHA-256 fingerprint. With one
+    ``*`` in it, a PSK serves all identities that match. ``device`` is its holder; the identity, if empty.
+    """
+
+    name: str
+    type: Literal["psk", "x509"] = "psk"
+    identity: Annotated[str, Meta(min_length=1, max_length=128)]
+    device: str = ""
+    enabled: bool = True
+    secrets: Annotated[list[SecretSpec], Meta(max_length=8)] = []
+    derive: Annotated[
+        Literal["none", "hmac-sha256", "hmac-sha256-128"],
+        Meta(
+            description="How a device's key comes of the secret: it is the secret, or HMAC-SHA-256(secret, "
+            "identity), the latter cut to 16 bytes for modems that take no more."
+        ),
+    ] = "none"
+    allow_insecure: Annotated[
+        bool,
+        Meta(description="On a datasource with security mode MIXED, this device may also use plain CoAP."),
+    ] = False
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what could never serve."""
+        if self.type == "x509" and (self.secrets or self.derive != "none" or "*" in self.identity):
+            raise ValueError("an x509 credential has no secrets and no wildcard")
+        if self.type == "psk" and self.enabled and not self.secrets:
+            raise ValueError("secrets: expected at least one for a pre-shared key")
+        if self.identity.count("*") > 1:
+            raise ValueError("identity: expected at most one '*'")
+        if "*" in self.identity and self.device:
+            raise ValueError("device: a credential for many identities can't name one device")
+
+
+def check_secrets(spec: CredentialSpec, is_masked: Callable[[str], bool]) -> None:
+    """Check secrets that came in the clear: 4 to 256 bytes each; raises ValueError without the secret."""
+    for index, secret in enumerate(spec.secrets):
+        if is_masked(secret.value):
+            continue
+        try:
+            size = len(secret.decoded())
+        except (ValueError, binascii.Error):
+            raise ValueError(f"secrets[{index}].value: expected {secret.encoding}") from None
+        if not 4 <= size <= 256:
+            raise ValueError(f"secrets[{index}].value: expected 4 to 256 bytes, got {size}")
+
+
+class Grant(Struct, frozen=True):
+    """What a credential gives its holder.
+
+    ``key`` names the secret by a digest, so that a session can end with it. ``enabled`` False refuses.
+    """
+
+    credential: str
+    tenant: str
+    device: str
+    key: str = ""
+    enabled: bool = True
+    allow_insecure: bool = False
+
+
+class _Held(Struct, frozen=True):
+    """A credential with its secrets in the clear."""
+
+    id: str
+    tenant: str
+    spec: CredentialSpec
+    secrets: tuple[tuple[bytes, int, int], ...]
+
+    def grants(self, identity: str, now_ms: int) -> Iterator[tuple[bytes, Grant]]:
+        """The secrets that are good now for an identity."""
+        for secret, begin, end in self.secrets:
+            if begin <= now_ms < end:
+                key = derived(secret, self.spec.derive, identity)
+                yield key, self.grant(identity, digest(secret))
+
+    def grant(self, identity: str, key: str = "") -> Grant:
+        """What this credential gives."""
+        spec = self.spec
+        device = spec.device or identity
+        return Grant(self.id, self.tenant, device, key, spec.enabled, spec.allow_insecure)
+
+
+class Credentials:
+    """Every tenant's credentials, from the registry and after each of its changes.
+
+    ``now_ms`` is the clock. One that can't be read (the key that seals secrets was replaced) serves nobody.
+    """
+
+    _log = Logger()
+
+    def __init__(self, registry: Any, now_ms: Callable[[], int]) -> None:
+        self._unseal = registry.unseal
+        self._now_ms = now_ms
+        self._held: dict[str, _Held] = {}
+        self._tenants: dict[str, _Index] = {}
+        self._watchers: list[Callable[[], None]] = []
+        for resource in registry.list(KIND):
+            self._take(resource)
+        registry.watch(KIND, self._changed)
+
+    def of(self, tenant: str) -> TenantCredentials:
+        """Those of one tenant."""
+        return TenantCredentials(self, tenant)
+
+    def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call ``callback()`` after a change that may end a session; returns what ends that."""
+        self._watchers.append(callback)
+        return lambda: self._watchers.remove(callback)
+
+    def index(self, tenant: str) -> _Index:
+        """A tenant's credentials, as of now."""
+        return self._tenants.get(tenant) or _Index()
+
+    def now_ms(self) -> int:
+        """The time."""
+        return self._now_ms()
+
+    def is_good(self, grant: Grant, name: str) -> bool:
+        """Whether a credential still gives this to who goes by ``name``: it is there and enabled, and has the
+        secret and the device of the grant."""
+        held = self._held.get(grant.credential)
+        if held is None or not held.spec.enabled or held.tenant != grant.tenant:
+            return False
+        if (held.spec.device or name) != grant.device:
+            return False
+        return not grant.key or any(digest(secret) == grant.key for secret, _, _ in held.secrets)
+
+    def _changed(self, old: Resource | None, new: Resource | None) -> None:
+        held = self._held.pop(old.id, None) if old is not None else None
+        if held is not None:
+            self._tenants[held.tenant].remove(held)
+        if new is not None:
+            self._take(new)
+        if held is None and new is not None and new.body.get("type", "psk") == "psk":
+            return  # nobody has come by it yet
+        for watcher in tuple(self._watchers):
+            watcher()
+
+    def _take(self, resource: Resource) -> None:
+        try:
+            held = self._hold(resource)
+        except (IotgwError, ValueError) as error:  # the others still serve
+            self._log.error("credential {name} can't be used: {error}", name=resource.name, error=error)
+            return
+        self._held[held.id] = held
+        self._tenants.setdefault(held.tenant, _Index()).add(held)
+
+    def _hold(self, resource: Resource) -> _Held:
+        body = revealed({**resource.body, "name": resource.name}, CredentialSpec, self._unseal)
+        spec = msgspec.convert(body, CredentialSpec)
+        secrets = [(s.decoded(), s.not_before or 0, s.not_after or 1 << 62) for s in spec.secrets]
+        secrets.sort(key=lambda secret: -secret[1])
+        return _Held(resource.id, resource.tenant, spec, tuple(secrets))
+
+
+class _Index:
+    """One tenant's credentials, by what they are looked up by."""
+
+    def __init__(self) -> None:
+        self.psk: dict[str, list[_Held]] = {}
+        self.patterns: dict[str, tuple[str, str, _Held]] = {}
+        self.x509: dict[str, _Held] = {}
+        self.devices: dict[str, list[_Held]] = {}
+        self._with_several: set[str] = set()
+
+    @property
+    def several(self) -> bool:
+        """Whether somebody has more than one secret."""
+        return bool(self._with_several)
+
+    def add(self, held: _Held) -> None:
+        """Take one in."""
+        spec = held.spec
+        before, star, behind = spec.identity.partition("*")
+        if len(held.secrets) > 1:
+            self._with_several.add(held.id)
+        if star:
+            self.patterns[held.id] = before, behind, held
+            return
+        if spec.type == "x509":
+            self.x509[spec.identity] = held
+        else:
+            self.psk.setdefault(spec.identity, []).append(held)
+            if len(self.psk[spec.identity]) > 1:
+                self._with_several.add(spec.identity)
+        self.devices.setdefault(spec.device or spec.identity, []).append(held)
+
+    def remove(self, held: _Held) -> None:
+        """Leave one out."""
+        spec = held.spec
+        self._with_several.discard(held.id)
+        if self.patterns.pop(held.id, None) is not None:
+            return
+        if spec.type == "x509":
+            if self.x509.get(spec.identity) is held:
+                del self.x509[spec.identity]
+        else:
+            _drop(self.psk, spec.identity, held)
+            if len(self.psk.get(spec.identity, ())) < 2:
+                self._with_several.discard(spec.identity)
+        _drop(self.devices, spec.device or spec.identity, held)
+
+    def matching(self, identity: str) -> list[_Held]:
+        """Those for a PSK identity; one for this very identity hides those with a pattern."""
+        exact = self.psk.get(identity)
+        if exact is not None:
+            return exact
+        size = len(identity)
+        return [
+            held
+            for before, behind, held in self.patterns.values()
+            if size >= len(before) + len(behind) and identity.startswith(before) and identity.endswith(behind)
+        ]
+
+
+class TenantCredentials:
+    """The credentials of one tenant, as a handshake asks for them."""
+
+    def __init__(self, credentials: Credentials, tenant: str) -> None:
+        self._all = credentials
+        self._tenant = tenant
+
+    def psk(self, identity: str) -> list[tuple[bytes, Grant]]:
+        """The keys that are good now for a PSK identity, each with what it gives; the newest first."""
+        now = self._all.now_ms()
+        found = self._all.index(self._tenant).matching(identity)
+        return [grant for held in found if held.spec.enabled for grant in held.grants(identity, now)]
+
+    @property
+    def several(self) -> bool:
+        """Whether an identity has more than one secret, now or at another time."""
+        return self._all.index(self._tenant).several
+
+    def x509(self, *names: str) -> Grant | None:
+        """What the first of these names (device name, fingerprint) gives; None when none is known."""
+        known = self._all.index(self._tenant).x509
+        return next((known[name].grant(names[0]) for name in names if name in known), None)
+
+    def must_be_secure(self, device: str) -> bool:
+        """Whether a device has a credential that doesn't allow it to come without."""
+        held = [each.spec for each in self._all.index(self._tenant).devices.get(device, ())]
+        enabled = [spec for spec in held if spec.enabled]
+        return bool(enabled) and not any(spec.allow_insecure for spec in enabled)
+
+
+def _drop(lists: dict[str, list[_Held]], key: str, held: _Held) -> None:
+    found = lists[key]
+    found.remove(held)
+    if not found:
+        del lists[key]
+
+
+def derived(secret: bytes, how: str, identity: str) -> bytes:
+    """A device's key of a master secret and its PSK identity."""
+    if how == "none":
+        return secret
+    key = hmac.digest(secret, identity.encode("utf-8", "surrogateescape"), "sha256")
+    return key[:16] if how == "hmac-sha256-128" else key
+
+
+def digest(secret: bytes) -> str:
+    """Names a secret without telling it."""
+    return hashlib.blake2s(secret, digest_size=8, person=b"iotgwkey").hexdigest()

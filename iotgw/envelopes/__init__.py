@@ -1,0 +1,1 @@
+"""What vendors and platforms put around a payload, without I/O: one file per vendor."""

@@ -1,0 +1,1 @@
+"""The way of an uplink: received, stored, converted, handed to delivery; and its reply."""

@@ -1,0 +1,323 @@
+"""A datasource's uplinks on their way through the converters.
+
+They go to the converters while they are being stored, in batches that form while the last ones are under way. What
+came of them counts once they are durable: then their outcomes go to the journal in the uplinks' order, together
+with the place up to which this datasource is done.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+
+from iotgw.core.errors import NotFound
+from iotgw.core.model import (
+    Conversion,
+    ConversionError,
+    ConverterVersion,
+    Job,
+    Outcome,
+    State,
+    StoredUplink,
+    Uplink,
+)
+from iotgw.core.stream import Tail
+
+BATCH = 128
+"""Uplinks per conversion batch: enough to make a pipe's cost small, few enough for a quick first answer."""
+BATCHES_IN_FLIGHT = 2
+CAPACITY = 4096
+"""Uplinks that wait in memory for a datasource's converter; the rest waits in the journal."""
+
+_REJECTED = b'"rejected":'
+
+
+class _Routing(Struct):
+    """The metadata that the spine itself reads."""
+
+    deviceModel: str = ""
+    identity: str = ""
+    rejected: str = ""
+
+
+_routing = msgspec.json.Decoder(_Routing).decode
+
+
+def _weight(uplink: StoredUplink) -> int:
+    return len(uplink.uplink.payload)
+
+
+class _Batch:
+    """Uplinks under conversion. ``outcomes`` and ``receipts`` are set when it is back; an uplink that is only kept
+    has no outcome."""
+
+    __slots__ = ("last", "outcomes", "receipts", "refused", "uplinks")
+
+    def __init__(self, uplinks: list[StoredUplink]) -> None:
+        self.uplinks = uplinks
+        self.last = uplinks[-1].seq
+        """The last position that must be durable before anything here counts."""
+        self.refused: set[int] = set()
+        self.outcomes: list[Outcome] | None = None
+        self.receipts: list[tuple[Job, Conversion]] = []
+
+    def refuse(self, positions: set[int]) -> None:
+        """The journal could not take these."""
+        self.refused |= positions.intersection([stored.seq for stored in self.uplinks])
+        self.last = max([stored.seq for stored in self.uplinks if stored.seq not in self.refused], default=0)
+
+    def forget_refused(self) -> None:
+        """Leave out what the journal did not take: it never happened."""
+        refused = self.refused
+        assert self.outcomes is not None
+        self.uplinks = [stored for stored in self.uplinks if stored.seq not in refused]
+        self.outcomes = [outcome for outcome in self.outcomes if outcome.seq not in refused]
+        self.receipts = [receipt for receipt in self.receipts if receipt[0].seq not in refused]
+
+
+class Conversions:
+    """The conversions of one datasource, whose `iotgw.pipeline.intake.Intake` is ``intake``; ``position`` is the place up to
+    which its uplinks were converted, as the journal tells."""
+
+    def __init__(self, intake: Any, position: int) -> None:
+        self._intake = intake
+        self._gateway = intake.gateway
+        self.position = position
+        self._durable = intake.gateway.journal.last_uplink
+        self._tail: Tail[StoredUplink] = Tail(self._read, position, CAPACITY, self.pump, _weight)
+        self._batches: deque[_Batch] = deque()
+        self._removed = False
+
+    def start(self) -> None:
+        """Go on where the journal says."""
+        self._tail.fill()
+
+    def stop(self) -> None:
+        """Hand nothing more to the converters."""
+        self._tail.close()
+
+    def remove(self) -> None:
+        """The datasource is deleted: what is stored and under conversion ends, the rest stays as it was received.
+        Its cursor goes to the end, so that the journal keeps nothing for it."""
+        self.stop()
+        self._removed = True
+        self._batches = deque(batch for batch in self._batches if batch.last <= self._durable)
+        self._settle()
+
+    def storing(self, uplinks: list[StoredUplink]) -> None:
+        """These uplinks are being stored: convert them meanwhile, if none waits before them. Not by a script that
+        would remember one that is refused: for it the device's next try were a repetition."""
+        if not any(map(self._gateway.converters.remembers, self._versions())):
+            self._tail.anticipate(uplinks)
+
+    def stored(self, uplinks: list[StoredUplink]) -> None:
+        """These are durable."""
+        self._intake.counts["received"] += len(uplinks)
+        self._durable = uplinks[-1].seq
+        self._tail.offer(uplinks)
+        self._settle()
+
+    def refused(self, positions: set[int]) -> None:
+        """The uplinks at these positions were not stored."""
+        self._tail.drop(positions)
+        for batch in self._batches:
+            batch.refuse(positions)
+        self._settle()
+
+    def pump(self) -> None:
+        """Hand the next batches to the converters."""
+        while len(self._batches) < BATCHES_IN_FLIGHT:
+            uplinks = self._tail.take(BATCH)
+            if not uplinks:
+                return
+            self._convert(_Batch(uplinks))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under conversion, nor known to wait for it (once closed, nothing more begins)."""
+        return not self._batches and (self._tail.closed or self._tail.caught_up)
+
+    @property
+    def pending(self) -> int:
+        """Uplinks in memory that are not converted yet."""
+        return len(self._tail) + sum(len(batch.uplinks) for batch in self._batches)
+
+    def _read(self, after: int, limit: int) -> Any:
+        return self._gateway.journal.read_uplinks(self._intake.id, after, limit)
+
+    # --- a batch ---
+
+    def _convert(self, batch: _Batch) -> None:
+        self._batches.append(batch)
+        if not self._intake.converts:
+            self._keep(batch)
+            return
+        jobs: list[Job] = []
+        ready: dict[int, Outcome] = {}
+        version = self._only_version()
+        for stored in batch.uplinks:
+            job = self._job(stored, version)
+            if isinstance(job, Outcome):
+                ready[stored.seq] = job
+            else:
+                jobs.append(job)
+
+        def done(conversions: list[Conversion]) -> None:
+            batch.receipts = [pair for pair in zip(jobs, conversions, strict=True) if pair[1].acks]
+            results = iter(zip(jobs, conversions, strict=True))
+            batch.outcomes = [
+                ready[stored.seq] if stored.seq in ready else self._outcome(*next(results))
+                for stored in batch.uplinks
+            ]
+            self._settle()
+
+        if jobs:
+            self._gateway.converters.convert(jobs, done)
+        else:
+            done([])
+
+    def _keep(self, batch: _Batch) -> None:
+        """Nothing is converted here: only what a datasource has objected to ends as something."""
+        batch.outcomes = [
+            _failed(stored.seq, objection)
+            for stored in batch.uplinks
+            if (objection := _objection(stored.uplink)) is not None
+        ]
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let the batches count that are converted and durable, in their order."""
+        batches = self._batches
+        while batches and batches[0].outcomes is not None and batches[0].last <= self._durable:
+            batch = batches.popleft()
+            if batch.refused:
+                batch.forget_refused()
+            if batch.uplinks:
+                self._count(batch)
+        if not self._removed:
+            self.pump()
+        elif not batches and self.position < (end := self._gateway.journal.last_uplink):
+            self.position = end
+            self._gateway.journal.settle(self._intake.id, end, [])
+
+    def _count(self, batch: _Batch) -> None:
+        outcomes = batch.outcomes
+        assert outcomes is not None
+        for job, conversion in batch.receipts:
+            self._acknowledged(job, conversion)
+        self._gateway.converted(outcomes)
+        self.position = batch.uplinks[-1].seq
+        kept = len(batch.uplinks) - len(outcomes)
+        counts = self._intake.counts
+        counts["filtered"] += kept
+        for outcome in outcomes:
+            if outcome.state is State.CONVERTED:
+                counts["converted"] += 1
+            elif outcome.state is State.FAILED:
+                counts["failed"] += 1
+            else:
+                counts["filtered"] += 1
+        self._gateway.journal.settle(
+            self._intake.id, self.position, outcomes, haste=bool(outcomes), kept=kept
+        )
+
+    # --- an uplink ---
+
+    async def convert_again(self, stored: StoredUplink) -> Outcome:
+        """Convert one stored uplink by itself."""
+        job = self._job(stored, None)
+        if isinstance(job, Outcome):
+            return job
+        done: Deferred[list[Conversion]] = Deferred()
+        self._gateway.converters.convert([job], done.callback)
+        return self._outcome(job, (await done)[0])
+
+    def _job(self, stored: StoredUplink, version: ConverterVersion | None) -> Job | Outcome:
+        """The conversion that an uplink needs, or its outcome where it can have none. ``version`` None: its
+        metadata says which converter."""
+        uplink = stored.uplink
+        if (objection := _objection(uplink)) is not None:
+            return _failed(stored.seq, objection)
+        if version is None:
+            if not self._intake.converts:
+                return Outcome(stored.seq, State.FILTERED, "")  # it is only to be stored
+            try:
+                version = self._converter(uplink)
+            except NotFound as error:
+                return _failed(stored.seq, ConversionError(str(error), name="NoConverter"))
+        return Job(version, uplink.payload, uplink.metadata, uplink.received_ms, stored.seq)
+
+    def _versions(self) -> Iterator[ConverterVersion]:
+        """All converter versions that an uplink may need."""
+        spec = self._intake.spec
+        for name in (spec.converter, *spec.converters.values()):
+            with suppress(NotFound):
+                if name:
+                    yield self._gateway.versions.active(self._intake.tenant, name)
+
+    def _only_version(self) -> ConverterVersion | None:
+        """The converter version of every uplink, where there is one for all."""
+        spec = self._intake.spec
+        if spec.converters or not spec.converter:
+            return None
+        try:
+            version: ConverterVersion = self._gateway.versions.active(self._intake.tenant, spec.converter)
+        except NotFound:
+            return None
+        return version
+
+    def _converter(self, uplink: Uplink) -> ConverterVersion:
+        spec = self._intake.spec
+        name: str = spec.converter
+        if spec.converters:
+            model = _routing(uplink.metadata).deviceModel
+            name = spec.converters.get(model, name)
+            if not name:
+                raise NotFound(
+                    f"no converter for device model {model!r}: expected one of "
+                    f"{', '.join(sorted(spec.converters))} in `converters`, or a `converter` for the rest"
+                )
+        version: ConverterVersion = self._gateway.versions.active(self._intake.tenant, name)
+        return version
+
+    def _outcome(self, job: Job, conversion: Conversion) -> Outcome:
+        key = job.converter.key
+        if conversion.error is not None:
+            return Outcome(job.seq, State.FAILED, key, (), conversion.error)
+        if not conversion.outputs:
+            return Outcome(job.seq, State.FILTERED, key)
+        guard = self._intake.guard
+        if guard is not None and (objection := guard(job.metadata, conversion.outputs)):
+            error = ConversionError(objection, stage="datasource", name="IdentityMismatch")
+            return Outcome(job.seq, State.FAILED, key, (), error)
+        return Outcome(job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms)
+
+    def _acknowledged(self, job: Job, conversion: Conversion) -> None:
+        """The converter read receipts for downlinks: each of the device beside it, or of the sender. Who may
+        not speak for a device can't confirm what was sent to it."""
+        intake = self._intake
+        if intake.guard is not None and intake.guard(job.metadata, conversion.outputs):
+            return
+        identity = _routing(job.metadata).identity
+        sender = identity or next((output.device_name for output in conversion.outputs), "")
+        for text in conversion.acks:
+            ack = msgspec.json.decode(text)
+            device = ack.pop("deviceName", "") or sender
+            self._gateway.downlinks.acknowledged(intake.tenant, device, identity, ack)
+
+
+def _objection(uplink: Uplink) -> ConversionError | None:
+    """Why the datasource itself says that an uplink is none."""
+    if _REJECTED in uplink.metadata and (reason := _routing(uplink.metadata).rejected):
+        return ConversionError(reason, stage="datasource", name="Rejected")
+    return None
+
+
+def _failed(seq: int, error: ConversionError) -> Outcome:
+    return Outcome(seq, State.FAILED, "", (), error)

@@ -1,0 +1,178 @@
+"""Answers that are held back for a downlink: a device that says how long it listens (``ttd``, as in Eclipse
+Hono) gets an item that is queued meanwhile with its answer, and the empty answer at the end of that time.
+
+The uplink is durable all the while. Who is waited for is known when the uplink is converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
+
+from iotgw.core.model import Answer, Downlink, Metadata, Outcome, Status
+
+MAX_HELD = 500
+"""Answers that are held back at once; further ones go as if nothing had been said of ``ttd``. Each over HTTP is
+a connection of the listener's 1,000, and some must stay for others."""
+
+Reply = Callable[[Answer], None]
+
+
+class Held:
+    """The answers of a gateway that are held back. ``downlinks`` is an `iotgw.core.ports.downlinks.IDownlinks`, ``clock``
+    an IReactorTime."""
+
+    def __init__(self, downlinks: Any, clock: Any) -> None:
+        self._downlinks = downlinks
+        self._clock = clock
+        self._open: dict[HeldAnswer, int] = {}
+        """With the uplinks' positions."""
+        self._unnamed: dict[int, HeldAnswer] = {}
+        """By position, until the conversion names the device."""
+
+    def receive(
+        self, intake: Any, payload: bytes, metadata: Metadata, reply: Reply, ttd: float
+    ) -> Callable[[], None]:
+        """See `IIntake.receive_and_hold`."""
+        if len(self._open) >= MAX_HELD:
+            intake.receive(payload, metadata, reply)
+            return _nothing
+        held = HeldAnswer(intake, str(metadata.get("identity", "")), reply, self._downlinks, self._over)
+        self._open[held] = 0
+        seq = intake.receive(payload, metadata, held.answered)
+        if held in self._open:  # it was not refused at once
+            self._open[held] = seq
+            held.start(self._clock.callLater(ttd, held.expire))
+            if intake.converts:
+                self._unnamed[seq] = held
+            else:
+                held.named([])
+        return held.let_go
+
+    def converted(self, outcomes: list[Outcome]) -> None:
+        """These uplinks are converted: it is known who listens."""
+        unnamed = self._unnamed
+        if unnamed:
+            for outcome in outcomes:
+                if (held := unnamed.pop(outcome.seq, None)) is not None:
+                    held.named([output.device_name for output in outcome.outputs])
+
+    def stop(self) -> None:
+        """Nobody is kept waiting any more."""
+        for held in list(self._open):
+            held.expire()
+
+    def _over(self, held: HeldAnswer) -> None:
+        self._unnamed.pop(self._open.pop(held, 0), None)
+
+
+class HeldAnswer:
+    """One of them: it goes when there is an item, when its time is over, or when nobody is waited for.
+    ``over(self)`` is called once it goes."""
+
+    _log = Logger()
+
+    def __init__(
+        self, intake: Any, identity: str, reply: Reply, downlinks: Any, over: Callable[[HeldAnswer], None]
+    ) -> None:
+        self._intake = intake
+        self._identity = identity
+        self._reply = reply
+        self._downlinks = downlinks
+        self._over = over
+        self._timer: Any = None
+        self._answer: Answer | None = None
+        """What the gateway would answer."""
+        self._names: list[str] | None = None
+        """What the device may be called; None while that is not known, none when it listens no more."""
+        self._listening: list[Callable[[], None]] = []
+        self._is_looking = False
+        self._look_again = False
+        self._is_over = False
+
+    def start(self, timer: Any) -> None:
+        """The time that the device listens has begun."""
+        self._timer = timer
+
+    def answered(self, answer: Answer) -> None:
+        """The gateway's answer; it is held back if it says no more than that the uplink is stored."""
+        self._answer = answer
+        if answer.status is not Status.STORED or answer.downlinks or self._is_over:
+            self._end(answer)
+        else:
+            self._look()
+
+    def named(self, names: list[str]) -> None:
+        """The uplink's conversion says of whom it is; with neither a name nor an identity nobody is waited for."""
+        if self._is_over or self._names is not None:
+            return
+        self._names = list(dict.fromkeys(filter(None, (self._identity, *names))))
+        tenant = self._intake.tenant
+        self._listening = [self._downlinks.listen(tenant, name, self._look) for name in self._names]
+        self._look()
+
+    def expire(self) -> None:
+        """The device listens no more. An item that is on its way to this answer still goes with it."""
+        self._names = []
+        self._look()
+
+    def let_go(self) -> None:
+        """The device went away: what is queued from now on stays so."""
+        self._close()
+
+    def _look(self) -> None:
+        """Answer if there is something to answer; look again where something has changed meanwhile."""
+        self._look_again = True
+        if self._answer is not None and self._names is not None and not self._is_looking:
+            ensureDeferred(self._take()).addErrback(
+                lambda failure: self._log.failure("an answer that was held back failed", failure)
+            )
+
+    async def _take(self) -> None:
+        self._is_looking = True
+        items: tuple[Downlink, ...] = ()
+        try:
+            while self._look_again and not items and not self._is_over:
+                self._look_again = False
+                items = await self._next()
+        finally:
+            self._is_looking = False
+        assert self._answer is not None
+        if self._is_over:
+            for item in items:
+                self._downlinks.outcome(item.id, "returned")
+        elif items:
+            self._end(Answer(self._answer.status, self._answer.message_id, 0.0, items))
+        elif not self._names:
+            self._end(self._answer)
+
+    async def _next(self) -> tuple[Downlink, ...]:
+        tenant = self._intake.tenant
+        for name in self._names or ():
+            if name in self._downlinks.waited_for(tenant):
+                taken: Deferred[tuple[Downlink, ...]] = Deferred()
+                self._downlinks.take(tenant, name, self._intake.id, {}, 1, taken.callback)
+                if items := await taken:
+                    return items
+        return ()
+
+    def _end(self, answer: Answer) -> None:
+        self._close()
+        self._reply(answer)
+
+    def _close(self) -> None:
+        """Its time is over; an answer that comes later is not held back."""
+        self._is_over = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        for gone in self._listening:
+            gone()
+        self._listening = []
+        self._over(self)
+
+
+def _nothing() -> None:
+    """An answer that is not held back goes in any case."""

@@ -1,0 +1,1 @@
+"""The journal, the registry, devices and downlinks on SQLite."""

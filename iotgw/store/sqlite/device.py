@@ -1,0 +1,144 @@
+"""A device's last state, and how a record changes it. No database here.
+
+With 100,000 devices these values are what the garbage collector would walk; so they are Structs that it does
+not know, and dicts that hold no containers, which CPython doesn't track.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from iotgw.core.model import TelemetryRecord
+
+MAX_KEYS = 500
+"""Attributes, and telemetry keys, that a device may have; beyond, those that came first are forgotten."""
+MAX_VALUE_BYTES = 16 << 10
+"""A value larger than this is not kept as state; the message that brought it is."""
+
+
+class _Point(Struct, gc=False):
+    ts: int = 0
+    values: dict[str, Raw] = {}
+
+
+class _Body(Struct, gc=False):
+    """What the state takes from `iotgw.core.model.Output.body`. Values stay the bytes that they are."""
+
+    attributes: dict[str, Raw] = {}
+    telemetry: list[_Point] = []
+
+
+_body = msgspec.json.Decoder(_Body).decode
+_json = msgspec.json.Encoder().encode
+
+
+class DeviceState(Struct, gc=False):
+    """What is known of a device: of each telemetry key the newest value, and its time in ``times``; none of
+    these is later than ``newest``.
+
+    A record that is worth no more than its successor is not even read: while a device sends records of one
+    ``shape`` (see `iotgw.core.model.Output`), the ``body`` of the last one waits for `settle`.
+    """
+
+    type: str
+    datasource: str
+    first_ms: int
+    last_ms: int
+    attributes: dict[str, Raw]
+    values: dict[str, Raw]
+    times: dict[str, int]
+    newest: int = 0
+    shape: int = 0
+    body: bytes = b""
+
+    @classmethod
+    def of(cls, record: TelemetryRecord | DeviceState) -> DeviceState:
+        """The state of a device by its first record; a state is one already."""
+        if isinstance(record, DeviceState):
+            return record
+        at_ms = record.received_ms
+        state = cls(record.device_type, record.datasource, at_ms, at_ms, {}, {}, {})
+        state.saw(record)
+        return state
+
+    def saw(self, record: TelemetryRecord) -> None:
+        """Take in a record of this device. A reading older than the known one changes nothing."""
+        received_ms = record.received_ms
+        if received_ms >= self.last_ms:
+            self.last_ms = received_ms
+            self.type = record.device_type
+            self.datasource = record.datasource
+        elif received_ms < self.first_ms:
+            self.first_ms = received_ms
+        if record.shape and received_ms >= self.newest:
+            if record.shape != self.shape:
+                self.settle()
+                self.shape = record.shape
+            self.body = record.body
+            self.newest = received_ms
+        else:
+            self.settle()
+            self._take(record.body)
+
+    def settle(self) -> None:
+        """Take in the record that waits."""
+        if self.body:
+            body, self.body = self.body, b""
+            self._take(body)
+
+    def _take(self, text: bytes) -> None:
+        try:
+            body = _body(text)
+        except msgspec.DecodeError:  # a body of another form is no state, but the device was seen
+            return
+        if body.attributes:
+            self.attributes.update(body.attributes)
+        for point in body.telemetry:
+            values, ts = point.values, point.ts
+            if ts >= self.newest:
+                self.newest = ts
+                self.values.update(values)
+                self.times.update(dict.fromkeys(values, ts))
+            else:
+                self._add(values, dict.fromkeys(values, ts))
+
+    def merge(self, earlier: DeviceState) -> None:
+        """Put an earlier state of the same device under this one."""
+        self.settle()
+        earlier.settle()
+        later_values, later_times = self.values, self.times
+        self.newest = max(self.newest, max(earlier.times.values(), default=0))
+        earlier.attributes.update(self.attributes)
+        self.attributes, self.values, self.times = earlier.attributes, earlier.values, earlier.times
+        self._add(later_values, later_times)
+        self.first_ms = min(self.first_ms, earlier.first_ms)
+        self.last_ms = max(self.last_ms, earlier.last_ms)
+
+    def _add(self, values: dict[str, Raw], times: dict[str, int]) -> None:
+        """Take over readings that are as new as the known ones, or newer."""
+        known = self.times
+        if values and known and min(times.values()) < max(known.values()):
+            values = {key: value for key, value in values.items() if times[key] >= known.get(key, times[key])}
+            times = {key: times[key] for key in values}
+        self.values.update(values)
+        known.update(times)
+
+    def encoded(self) -> tuple[bytes, bytes, bytes]:
+        """Attributes, telemetry values and their times as JSON texts, without what is too much to keep."""
+        self.settle()
+        attributes, values, times = _json(self.attributes), _json(self.values), _json(self.times)
+        if len(attributes) > MAX_VALUE_BYTES or len(self.attributes) > MAX_KEYS:
+            attributes = _json(_bounded(self.attributes))
+        if len(values) > MAX_VALUE_BYTES or len(self.values) > MAX_KEYS:
+            kept = _bounded(self.values)
+            values, times = _json(kept), _json({key: self.times[key] for key in kept})
+        return attributes, values, times
+
+
+def _bounded(values: dict[str, Any]) -> dict[str, Any]:
+    """The last keys, and of them those whose values are not too large."""
+    newest = list(values.items())[-MAX_KEYS:]
+    return {key: value for key, value in newest if len(_json(value)) <= MAX_VALUE_BYTES}

@@ -1,0 +1,216 @@
+"""Device states as rows of ``devices.db``. Used in one thread only.
+
+A state is merged with the stored one before it is written. Reading and merging that cost twice the writing,
+and most devices send the same keys each time; so a *shape* is remembered of each device. A record like the one
+before it takes that one's place in the table ``latest``, unread; a state that has the keys of the device's
+row, and only newer readings, replaces the row as it is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+from itertools import chain
+from pathlib import Path
+
+import msgspec
+from msgspec import Raw, Struct
+
+from iotgw.core.model import TelemetryRecord
+from iotgw.store.sqlite import database as sqlite
+from iotgw.store.sqlite.device import DeviceState
+
+Changes = dict[tuple[str, str], TelemetryRecord | DeviceState]
+"""What changed, by tenant and device name: a single record, or what several make."""
+
+CHUNK = 256
+SHAPES = 100_000
+"""Devices whose shape is remembered, at 0.3 KB each."""
+LATEST_BYTES = 4096
+"""A larger record is taken apart when it is written."""
+
+_ROWS = sqlite.Rows(
+    "device",
+    "tenant, name, id, type, datasource, first_ms, last_ms, attributes, telemetry, times",
+    tail="ON CONFLICT (id) DO UPDATE SET type = excluded.type, datasource = excluded.datasource, "
+    "first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms), "
+    "attributes = excluded.attributes, telemetry = excluded.telemetry, times = excluded.times",
+)
+_LATEST = sqlite.Rows("latest", "device, at_ms, body", verb="REPLACE")
+_STATE = """device.id, name, json_array(device.type, datasource, first_ms, last_ms,
+    json(cast(attributes AS text)), json(cast(telemetry AS text)), json(cast(times AS text))),
+    at_ms, json(cast(body AS text))"""
+_STORED = f"""
+SELECT json_group_array(json_array({_STATE}))
+FROM json_each(?2) CROSS JOIN device ON tenant = ?1 AND name = value LEFT JOIN latest ON device = device.id
+"""
+_SHOWN = f"SELECT json_array({_STATE}) FROM device LEFT JOIN latest ON device = device.id WHERE tenant = ?"
+
+
+class _Shape(Struct, gc=False):
+    """A device's row: its number, what tells its keys from others, its newest reading's time; when, whence
+    and as what it was heard last; and the shape of its latest record, if that has a row."""
+
+    id: int
+    keys: int
+    newest: int
+    last_ms: int
+    type: str
+    datasource: str
+    latest: int = 0
+
+
+class _Stored(DeviceState, array_like=True, gc=False):
+    """A device's state as its row gives it."""
+
+
+_Row = tuple[int, str, _Stored, int | None, Raw]
+"""Number, name, state; when the latest record came, and its body, if it has one."""
+_row = msgspec.json.Decoder(_Row).decode
+_rows = msgspec.json.Decoder(list[_Row]).decode
+
+
+def _state(stored: DeviceState, at_ms: int | None, body: Raw) -> DeviceState:
+    """What is known of a device: its row, and its latest record over that."""
+    if at_ms is not None:
+        stored.newest = max(stored.times.values(), default=0)
+        stored.last_ms = max(stored.last_ms, at_ms)
+        stored.body = bytes(body)
+        stored.settle()
+    return stored
+
+
+class DeviceRows:
+    """The device table."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        # Devices report in any order, so each of them dirties a page; small pages make that cheap.
+        self.connection: sqlite3.Connection = sqlite.connect(path, synchronous="NORMAL", page_size=1024)
+        sqlite.upgrade(self.connection, "devices")
+        (self._last_id,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM device").fetchone()
+        self._shapes: OrderedDict[tuple[str, str], _Shape] = OrderedDict()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.connection.close()
+
+    def write(self, changes: Changes) -> None:
+        """Merge states into the table, in one transaction and in the table's order."""
+        connection = self.connection
+        latest: list[tuple[int, int, bytes]] = []
+        ids: dict[tuple[str, str], int | None] = {}
+        unknown: dict[str, list[str]] = {}
+        states: dict[tuple[str, str], DeviceState] = {}
+        for key, change in changes.items():
+            shape = self._shapes.get(key)
+            if shape is not None and (row := _latest(change, shape)) is not None:
+                latest.append(row)
+                continue
+            states[key] = state = DeviceState.of(change)
+            state.settle()
+            if shape is not None and _fits(state, shape):
+                ids[key] = shape.id
+            else:
+                ids[key] = None
+                unknown.setdefault(key[0], []).append(key[1])
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for tenant, names in unknown.items():
+                self._merge_stored(tenant, names, states, ids)
+            keys = sorted(ids, key=lambda key: ids[key] or 1 << 62)
+            for start in range(0, len(keys), CHUNK):
+                self._write_chunk(keys[start : start + CHUNK], states, ids)
+            latest.sort()
+            _LATEST.write(connection, list(chain.from_iterable(latest)))
+            connection.execute("COMMIT")
+        except Exception:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._shapes.clear()  # they tell of rows that are not there
+            raise
+
+    def shown(self, tenant: str, where: str = "", *values: object) -> list[tuple[str, DeviceState]]:
+        """Names and states of a tenant's devices; ``where`` goes on with the query."""
+        rows = self.connection.execute(f"{_SHOWN} {where}", (tenant, *values)).fetchall()
+        return [(name, _state(*rest)) for _, name, *rest in (_row(text) for (text,) in rows)]
+
+    def _merge_stored(
+        self,
+        tenant: str,
+        names: list[str],
+        states: dict[tuple[str, str], DeviceState],
+        ids: dict[tuple[str, str], int | None],
+    ) -> None:
+        """Put the stored states under the new ones; adds the row of each device to ``ids``."""
+        for start in range(0, len(names), CHUNK):
+            wanted = sqlite.as_array(names[start : start + CHUNK])
+            (text,) = self.connection.execute(_STORED, (tenant, wanted)).fetchone()
+            taken_apart: list[int] = []
+            for id, name, stored, at_ms, body in _rows(text):
+                ids[tenant, name] = id
+                states[tenant, name].merge(_state(stored, at_ms, body))
+                if at_ms is not None:
+                    taken_apart.append(id)
+            if taken_apart:
+                self.connection.execute(
+                    "DELETE FROM latest WHERE device IN (SELECT value FROM json_each(?))",
+                    (sqlite.as_array(taken_apart),),
+                )
+
+    def _write_chunk(
+        self,
+        keys: list[tuple[str, str]],
+        states: dict[tuple[str, str], DeviceState],
+        ids: dict[tuple[str, str], int | None],
+    ) -> None:
+        values: list[object] = []
+        shapes = self._shapes
+        for key in keys:
+            state = states[key]
+            id = ids[key]
+            if id is None:
+                self._last_id = id = self._last_id + 1
+            values += (
+                *key, id, state.type, state.datasource, state.first_ms, state.last_ms, *state.encoded(),
+            )  # fmt: skip
+            newest = max(state.times.values(), default=0)
+            shapes[key] = _Shape(id, _keys(state), newest, state.last_ms, state.type, state.datasource)
+            shapes.move_to_end(key)
+        while len(shapes) > SHAPES:
+            shapes.popitem(last=False)
+        _ROWS.write(self.connection, values)
+
+
+def _latest(change: TelemetryRecord | DeviceState, shape: _Shape) -> tuple[int, int, bytes] | None:
+    """The row of ``latest``, if all there is to write is a record that says what the last one said."""
+    if isinstance(change, TelemetryRecord):
+        first_ms = last_ms = change.received_ms
+        type_ = change.device_type
+    elif change.values or change.attributes:
+        return None
+    else:
+        first_ms, last_ms, type_ = change.first_ms, change.last_ms, change.type
+    if (
+        change.shape == 0
+        or shape.latest not in (0, change.shape)
+        or first_ms < shape.last_ms
+        or type_ != shape.type
+        or change.datasource != shape.datasource
+        or not 0 < len(change.body) <= LATEST_BYTES
+    ):
+        return None
+    shape.latest, shape.last_ms = change.shape, last_ms
+    return shape.id, last_ms, change.body
+
+
+def _fits(state: DeviceState, shape: _Shape) -> bool:
+    return (
+        not shape.latest
+        and _keys(state) == shape.keys
+        and min(state.times.values(), default=0) >= shape.newest
+    )
+
+
+def _keys(state: DeviceState) -> int:
+    return hash((*state.attributes, None, *state.values))

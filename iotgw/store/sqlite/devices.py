@@ -1,0 +1,190 @@
+"""Known devices and their last state, written behind.
+
+What records change gathers in memory, one entry per device however many its records are (the record itself,
+while it is the only one), and goes into the database every few seconds in one transaction, in a thread. A
+crash loses the changes of those seconds; the messages themselves are in the journal.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from iotgw.core.errors import Unavailable
+from iotgw.core.model import Kind, TelemetryRecord
+from iotgw.core.ports.devices import IDevices
+from iotgw.store.sqlite.device import DeviceState
+from iotgw.store.sqlite.device_rows import Changes, DeviceRows
+from iotgw.store.sqlite.worker import Worker
+
+FLUSH_SECONDS = 5.0
+FLUSH_DEVICES = 10_000
+"""So many changed devices are written at once, without waiting for the time."""
+FLUSH_BYTES = 16 << 20
+"""So many bytes of their records as well."""
+MAX_BYTES = 64 << 20
+"""Bytes of changed devices' records that wait in memory."""
+_Found = list[dict[str, Any]]
+
+
+@implementer(IDevices)
+class Devices:
+    """An `IDevices` in ``{data_dir}/devices.db``.
+
+    ``reactor`` is an IReactorTime with ``callFromThread``. ``max_changed`` and `MAX_BYTES` bound the devices
+    whose changes wait in memory: beyond, changes of further devices are left out of the state, and counted in
+    `dropped`.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, data_dir: Path | str, *, max_changed: int = 50_000) -> None:
+        self._reactor = reactor
+        self._path = Path(data_dir) / "devices.db"
+        self._max_changed = max_changed
+        self._worker: Worker | None = None
+        self._rows: DeviceRows
+        self._changed: Changes = {}
+        self._weight = 0
+        """Bytes of the records that wait."""
+        self._writes = 0
+        """Batches of changes that the thread has not written yet."""
+        self._tick = LoopingCall(self._flush_unless_writing)
+        self._tick.clock = reactor
+        self.dropped = 0
+        """Records that changed no state because too many changes waited."""
+
+    # --- life ---
+
+    def start(self) -> Deferred[None]:
+        """Open; Deferred."""
+        self._worker = Worker(self._reactor, "devices")
+
+        def opened(rows: DeviceRows) -> None:
+            self._rows = rows
+            self._tick.start(FLUSH_SECONDS, now=False)
+
+        return self._worker.call(DeviceRows, self._path).addCallback(opened)
+
+    def stop(self) -> Deferred[None]:
+        """Write what waits, close; Deferred."""
+        if self._worker is None:
+            return succeed(None)
+        if self._tick.running:
+            self._tick.stop()
+        self._flush()
+        worker, self._worker = self._worker, None
+        done = worker.call(self._rows.close)
+        worker.stop()
+        return done
+
+    # --- writing ---
+
+    def saw(self, records: list[TelemetryRecord]) -> None:
+        """See `IDevices.saw`."""
+        changed = self._changed
+        for record in records:
+            if record.kind is Kind.EVENT:
+                continue
+            key = (record.tenant, record.device_name)
+            known = changed.get(key)
+            if known is None:
+                if len(changed) < self._max_changed and self._weight < MAX_BYTES:
+                    changed[key] = record
+                    self._weight += len(record.body)
+                else:
+                    self.dropped += 1
+            else:
+                if isinstance(known, TelemetryRecord):
+                    changed[key] = known = DeviceState.of(known)
+                known.saw(record)
+        if len(changed) >= FLUSH_DEVICES or self._weight >= FLUSH_BYTES:
+            self._flush_unless_writing()
+
+    def _flush_unless_writing(self) -> None:
+        """While the last changes are being written, further ones gather; so the thread is never behind."""
+        if not self._writes:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Hand the changes to the thread."""
+        if self._changed and self._worker is not None:
+            changed, self._changed = self._changed, {}
+            weight, self._weight = self._weight, 0
+            self._writes += 1
+            self._worker.call(self._rows.write, changed).addBoth(self._flushed, changed, weight)
+
+    def _flushed(self, result: Any, changed: Changes, weight: int) -> None:
+        self._writes -= 1
+        if isinstance(result, Failure):
+            self._log.warn("device states could not be written: {error}", error=result.value)
+            if result.check(sqlite3.OperationalError) is not None:  # a full disk: again with the next ones
+                self._put_back(changed)
+                self._weight += weight
+
+    def _put_back(self, changed: Changes) -> None:
+        for key, change in changed.items():
+            later = self._changed.get(key)
+            if later is not None:
+                self._changed[key] = state = DeviceState.of(later)
+                state.merge(DeviceState.of(change))
+            elif len(self._changed) < self._max_changed:
+                self._changed[key] = change
+
+    # --- reading ---
+
+    def get(self, tenant: str, name: str) -> Deferred[dict[str, Any] | None]:
+        """See `IDevices.get`: ``{name, type, tenant, datasource, firstSeen, lastSeen, attributes,
+        telemetry: {key: {ts, value}}}``."""
+        found = self._read(tenant, "AND name = ?", name)
+        return found.addCallback(lambda devices: devices[0] if devices else None)
+
+    def list(self, tenant: str, after: str, limit: int, text: str = "") -> Deferred[_Found]:
+        """See `IDevices.list`. ``text`` is part of the name, in any case."""
+        return self._read(
+            tenant, "AND name > ? AND instr(lower(name), lower(?)) ORDER BY name LIMIT ?", after, text, limit
+        )
+
+    def count(self) -> Deferred[int]:
+        """How many devices are known."""
+        return self._call(
+            lambda: int(self._rows.connection.execute("SELECT count(*) FROM device").fetchone()[0])
+        )
+
+    def _read(self, tenant: str, where: str, *values: object) -> Deferred[_Found]:
+        return self._call(
+            lambda: [_shown(tenant, *found) for found in self._rows.shown(tenant, where, *values)]
+        )
+
+    def _call(self, query: Any) -> Deferred[Any]:
+        """Run a query after the changes so far are written: it sees them."""
+        if self._worker is None:
+            failed: Deferred[Any] = Deferred()
+            failed.errback(Unavailable("the devices' database is closed"))
+            return failed
+        self._flush()
+        return self._worker.call(query)
+
+
+def _shown(tenant: str, name: str, state: DeviceState) -> dict[str, Any]:
+    decode = msgspec.json.decode
+    return {
+        "name": name,
+        "type": state.type,
+        "tenant": tenant,
+        "datasource": state.datasource,
+        "firstSeen": state.first_ms,
+        "lastSeen": state.last_ms,
+        "attributes": {key: decode(value) for key, value in state.attributes.items()},
+        "telemetry": {
+            key: {"ts": state.times[key], "value": decode(value)} for key, value in state.values.items()
+        },
+    }

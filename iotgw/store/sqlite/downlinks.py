@@ -1,0 +1,167 @@
+"""Downlink items on disk. Changes that come while one is being written are written together next."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+
+from iotgw.store.sqlite.database import connect, upgrade
+from iotgw.store.sqlite.worker import Worker
+
+KEEP_MS = 30 * 86_400_000
+"""Items that are over are kept for a month, as a record of what was sent."""
+
+
+class StoredItem(Protocol):
+    """What the store needs to know of an item; the rest is its JSON."""
+
+    id: str
+    seq: int
+    tenant: str
+    device: str
+    updated_ms: int
+
+
+class DownlinkStore:
+    """Items in ``{data_dir}/downlinks.db``. ``type_`` is the Struct of an item; it has `StoredItem`'s
+    fields and an enum ``state`` whose values are texts."""
+
+    def __init__(self, data_dir: Path, type_: type[Struct], reactor: Any) -> None:
+        self._path = data_dir / "downlinks.db"
+        self._decode = msgspec.json.Decoder(type_).decode
+        self._encode = msgspec.json.Encoder().encode
+        self._reactor = reactor
+        self._worker: Worker  # a thread does not outlast the fork of a daemon: made in `start`
+        self._connection: sqlite3.Connection | None = None
+        self._pending: dict[str, tuple[Any, ...]] = {}
+        self._waiting: list[Deferred[None]] = []
+        self._writing = False
+
+    def start(self) -> Deferred[None]:
+        """Open the database, and forget what was over long ago."""
+        self._worker = Worker(self._reactor, "downlinks")
+        return self._worker.call(self._open, int(self._reactor.seconds() * 1000) - KEEP_MS)
+
+    def stop(self) -> Deferred[Any]:
+        """Write what is pending, and close."""
+        return self.flushed().addCallback(lambda _: self._worker.call(self._close))
+
+    def save(self, items: list[Any]) -> Deferred[None]:
+        """Write items in one transaction; fires when they are durable."""
+        for item in items:
+            self._pending[item.id] = (
+                item.id, item.seq, item.tenant, item.device, item.state.value, item.updated_ms, self._encode(item),
+            )  # fmt: skip
+        done: Deferred[None] = Deferred()
+        self._waiting.append(done)
+        self._write()
+        return done
+
+    def forget(self, id: str) -> None:
+        """Do not write an item whose `save` failed with a later one."""
+        self._pending.pop(id, None)
+
+    def flushed(self) -> Deferred[None]:
+        """Fires when everything that was saved so far is durable."""
+        return self.save([]) if self._writing or self._pending else succeed(None)
+
+    def open_items(self) -> Deferred[list[Any]]:
+        """What is not over: all that is QUEUED, SENT or DELIVERED."""
+        return self._worker.call(
+            self._read, "WHERE state IN ('QUEUED', 'SENT', 'DELIVERED') ORDER BY seq", ()
+        )
+
+    def last_seq(self) -> Deferred[int]:
+        """The highest ``seq`` of all items, open or over; 0 without any."""
+        return self._worker.call(self._last_seq)
+
+    def get(self, id: str) -> Deferred[Any]:
+        """An item, or None."""
+        found = self._after_writes("WHERE id = ?", (id,))
+        return found.addCallback(lambda items: items[0] if items else None)
+
+    def of_device(self, tenant: str, device: str, limit: int) -> Deferred[list[Any]]:
+        """A device's items, newest first."""
+        return self._after_writes(
+            "WHERE tenant = ? AND device = ? ORDER BY seq DESC LIMIT ?", (tenant, device, limit)
+        )
+
+    def _after_writes(self, where: str, values: tuple[Any, ...]) -> Deferred[list[Any]]:
+        return self.flushed().addBoth(lambda _: self._worker.call(self._read, where, values))
+
+    # --- in the reactor's thread ---
+
+    def _write(self) -> None:
+        if self._writing:
+            return
+        self._writing = True
+        rows, self._pending = list(self._pending.values()), {}
+        waiting, self._waiting = self._waiting, []
+        self._worker.call(self._commit, rows).addCallbacks(
+            self._written, self._not_written, callbackArgs=(waiting,), errbackArgs=(waiting, rows)
+        )
+
+    def _written(self, _: None, waiting: list[Deferred[None]]) -> None:
+        self._writing = False
+        if self._pending or self._waiting:
+            self._write()
+        for done in waiting:
+            done.callback(None)
+
+    def _not_written(
+        self, failure: Failure, waiting: list[Deferred[None]], rows: list[tuple[Any, ...]]
+    ) -> None:
+        """The rows stay pending: they are written with the next change, unless that overtook them."""
+        self._writing = False
+        for row in rows:
+            self._pending.setdefault(row[0], row)
+        for done in waiting:
+            done.errback(failure)
+        if self._waiting:  # who came meanwhile is told what becomes of another attempt
+            self._write()
+
+    # --- in the worker's thread ---
+
+    def _open(self, before_ms: int) -> None:
+        self._connection = connect(self._path)
+        upgrade(self._connection, "downlinks")
+        self._connection.execute(
+            "DELETE FROM item WHERE state != 'QUEUED' AND updated_ms < ? AND (state NOT IN ('SENT', 'DELIVERED')"
+            " OR json_extract(CAST(body AS TEXT), '$.expires_ms') < ?)",
+            (before_ms, before_ms),
+        )
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._worker.stop()
+
+    def _commit(self, rows: list[tuple[Any, ...]]) -> None:
+        assert self._connection is not None
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany("INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _last_seq(self) -> int:
+        assert self._connection is not None
+        seq: int = self._connection.execute("SELECT coalesce(max(seq), 0) FROM item").fetchone()[0]
+        return seq
+
+    def _read(self, where: str, values: tuple[Any, ...]) -> list[Any]:
+        assert self._connection is not None
+        return [
+            self._decode(body)
+            for (body,) in self._connection.execute(f"SELECT body FROM item {where}", values)
+        ]

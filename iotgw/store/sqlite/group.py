@@ -1,0 +1,147 @@
+"""What is committed together: it gathers in the reactor's thread while the last group is being written.
+
+A group is handed to the writer whole, and nobody adds to it from then on; no lock is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+
+from iotgw.core.model import Counters, Outcome, Parked, Progress, StoredUplink, TelemetryRecord
+
+ROW_BYTES = 100
+"""What a record weighs besides its texts, for the bound of what may wait."""
+
+
+class Settlement(Struct, frozen=True, gc=False):
+    """Outcomes of a datasource's uplinks, and the position up to which it is done with them. ``kept`` of them
+    end there without an outcome."""
+
+    datasource: str
+    cursor: int
+    outcomes: list[Outcome]
+    kept: int = 0
+
+
+class Advance:
+    """Progress of one integration, of any number of `model.Progress`; the last word on a position holds."""
+
+    __slots__ = ("counters", "cursor", "parked", "released")
+
+    def __init__(self) -> None:
+        self.cursor = 0
+        self.counters = Counters()
+        self.parked: dict[int, Parked] = {}
+        self.released: set[int] = set()
+
+    def add(self, progress: Progress) -> None:
+        """Take in further progress."""
+        self.cursor = progress.cursor
+        self.counters = progress.counters
+        for parked in progress.parked:
+            seq = parked.record.seq
+            self.parked[seq] = parked
+            self.released.discard(seq)
+        for seq in progress.released:
+            self.parked.pop(seq, None)
+            self.released.add(seq)
+
+    def then(self, later: Advance) -> None:
+        """Take in what came after this."""
+        self.add(
+            Progress("", later.cursor, later.counters, tuple(later.parked.values()), tuple(later.released))
+        )
+
+
+class Group:
+    """Records for one commit.
+
+    ``results`` holds settlements and events in their order: both go to the telemetry stream.
+    """
+
+    __slots__ = ("entries", "forgotten", "haste", "progress", "results", "size", "waiters", "weight")
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[StoredUplink, Any]] = []
+        self.results: list[Settlement | TelemetryRecord] = []
+        self.haste = False
+        """Whether somebody waits for a result."""
+        self.progress: dict[str, Advance] = {}
+        self.forgotten: list[str] = []
+        self.waiters: list[Deferred[None]] = []
+        self.size = 0
+        """Records in it."""
+        self.weight = 0
+        """Bytes in it, about."""
+
+    def __bool__(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self.entries or self.results or self.progress or self.forgotten)
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it should be written at once; progress that nobody waits for may wait for company."""
+        return bool(self.entries or self.haste or self.forgotten or self.waiters)
+
+    def append(self, stored: StoredUplink, token: Any) -> None:
+        """Add an uplink."""
+        self.entries.append((stored, token))
+        uplink = stored.uplink
+        self.size += 1
+        self.weight += len(uplink.payload) + len(uplink.metadata) + ROW_BYTES
+
+    def settle(self, settlement: Settlement, haste: bool = True) -> None:
+        """Add outcomes."""
+        self.haste |= haste
+        self.results.append(settlement)
+        self.size += len(settlement.outcomes) or 1
+        self.weight += sum(
+            [len(output.body) for outcome in settlement.outcomes for output in outcome.outputs], ROW_BYTES
+        )
+
+    def emit(self, record: TelemetryRecord) -> None:
+        """Add an event."""
+        self.haste = True
+        self.results.append(record)
+        self.size += 1
+        self.weight += len(record.body) + ROW_BYTES
+
+    def advance(self, progress: Progress) -> None:
+        """Add an integration's progress."""
+        known = self.progress.get(progress.integration)
+        if known is None:
+            known = self.progress[progress.integration] = Advance()
+        known.add(progress)
+        self.weight += sum([len(parked.record.body) for parked in progress.parked])
+
+    def forget(self, integration: str) -> None:
+        """Drop an integration, with the progress that waits."""
+        self.progress.pop(integration, None)
+        self.forgotten.append(integration)
+
+    def keep_for(self, later: Group) -> None:
+        """Put all but the uplinks before what ``later`` holds: it could not be written, and is not lost."""
+        later.results[:0] = self.results
+        later.haste |= self.haste
+        earlier = self.progress
+        for integration in later.forgotten:
+            earlier.pop(integration, None)
+        for integration, advance in later.progress.items():
+            if integration in earlier:
+                earlier[integration].then(advance)
+            else:
+                earlier[integration] = advance
+        later.progress = earlier
+        later.forgotten[:0] = self.forgotten
+        later.waiters[:0] = self.waiters
+        later.size += self.size - len(self.entries)
+        later.weight += self.weight - weigh([stored for stored, _ in self.entries])
+
+
+def weigh(uplinks: Iterable[StoredUplink]) -> int:
+    """Bytes that uplinks weigh in a group."""
+    return sum([len(stored.uplink.payload) + len(stored.uplink.metadata) + ROW_BYTES for stored in uplinks])

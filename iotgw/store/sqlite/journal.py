@@ -1,0 +1,401 @@
+"""The journal on SQLite, as the reactor sees it.
+
+Records gather in a `Group` while the writer commits the one before; when it reports, the next is handed
+over. So batches form by themselves: one message alone is committed at once, and under load a commit carries
+what came during the last one. No timer, Deferred, lock or thread hop per message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from iotgw.core.errors import Unavailable
+from iotgw.core.model import (
+    Counters,
+    DeliveryState,
+    Message,
+    Outcome,
+    Parked,
+    Progress,
+    State,
+    StoredUplink,
+    TelemetryRecord,
+    Uplink,
+)
+from iotgw.core.ports.journal import IJournal
+from iotgw.store.sqlite.group import Group, Settlement
+from iotgw.store.sqlite.names import Names
+from iotgw.store.sqlite.readers import Readers
+from iotgw.store.sqlite.trim import Limits
+from iotgw.store.sqlite.writer import Done, Opened, Writer
+
+TICK = 1.0
+"""Seconds between looks at what waits without haste: progress, trimming, a disk that was full."""
+
+
+@implementer(IJournal)
+class Journal:
+    """An `IJournal` in one SQLite file.
+
+    ``reactor`` is an IReactorTime (``seconds()`` since 1970) with ``callFromThread``. ``max_pending`` and
+    ``max_pending_bytes`` bound what may wait for the disk: beyond, `room` is False.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        path: Path | str,
+        limits: Limits | None = None,
+        *,
+        max_pending: int = 20_000,
+        max_pending_bytes: int = 32 << 20,
+    ) -> None:
+        self.epoch = ""
+        self.room = False
+        self.head = 0
+        self.last_uplink = 0
+        self._reactor = reactor
+        self._path = Path(path)
+        self._max_pending = max_pending
+        self._max_pending_bytes = max_pending_bytes
+        self._names = Names()
+        self._writer = Writer(
+            reactor, self._path, limits or Limits(), self._names, self._reported, self._filled
+        )
+        self._listener: Any = None
+        self._pending = Group()
+        self._writing: Group | None = None
+        self._when_at_rest: list[Callable[[], None]] = []
+        self._woken = False
+        self._problem = ""
+        self._full = False
+        self._durable_uplink = 0
+        self._opened: Opened | None = None
+        self._stopping: Deferred[None] | None = None
+        self._readers = Readers()
+        self._crowd: list[Callable[[], object]] = []
+        self._tick = LoopingCall(self._tend)
+        self._tick.clock = reactor
+
+    # --- life ---
+
+    def start(self, listener: Any) -> Deferred[None]:
+        """See `IJournal.start`."""
+        self._listener = listener
+        done: Deferred[None] = Deferred()
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+
+        def opened(result: Opened | Failure) -> None:
+            if isinstance(result, Failure):
+                done.errback(result)
+                return
+            self._opened = result
+            self.epoch = result.epoch
+            self.head = result.head
+            self.last_uplink = self._durable_uplink = result.last_uplink
+            self._readers.open(self._reactor, self._path, self._names).addCallback(ready).addErrback(
+                done.errback
+            )
+
+        def ready(_: Any) -> None:
+            self.room = True
+            self._tick.start(TICK, now=False)
+            done.callback(None)
+
+        self._writer.start(opened)
+        return done
+
+    def stop(self) -> Deferred[None]:
+        """See `IJournal.stop`. What can't be written any more is refused."""
+        if self._stopping is None:
+            self._stopping = Deferred()
+            self.room = False
+            if self._tick.running:
+                self._tick.stop()
+            if self._opened is None:
+                self._stopping.callback(None)
+            elif self._writing is None:
+                self._finish()
+        return self._stopping
+
+    def _finish(self) -> None:
+        """Write the rest, then close."""
+        if self._pending:
+            self._hand_over()
+            return
+        stopping = self._stopping
+        assert stopping is not None
+        self._opened = None
+        self._let_read()
+        # The writer last: who closes a database last tidies up its WAL.
+        self._readers.close().addBoth(lambda _: self._writer.stop(lambda: stopping.callback(None)))
+
+    # --- writing ---
+
+    def append(self, uplink: Uplink, token: Any) -> int:
+        """See `IJournal.append`."""
+        self.last_uplink = seq = self.last_uplink + 1
+        pending = self._pending
+        pending.append(StoredUplink(seq, uplink), token)
+        if not self._woken:
+            self._wake()
+        if pending.size >= self._max_pending or pending.weight >= self._max_pending_bytes:
+            self.room = False
+        return seq
+
+    def settle(
+        self, datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0
+    ) -> None:
+        """See `IJournal.settle`."""
+        self._pending.settle(Settlement(datasource, cursor, outcomes, kept), haste)
+        if haste and self._writing is None:
+            self._wake_later()
+
+    def emit(self, record: TelemetryRecord) -> None:
+        """See `IJournal.emit`."""
+        self._pending.emit(record)
+        self._wake()
+
+    def progress(self, progress: Progress) -> None:
+        """See `IJournal.progress`."""
+        self._pending.advance(progress)
+
+    def forget(self, integration: str) -> None:
+        """See `IJournal.forget`."""
+        self._pending.forget(integration)
+        self._wake()
+
+    def hold(self, integration: str, max_age: float) -> None:
+        """See `IJournal.hold`."""
+        self._writer.hold(integration, int(max_age * 1000))
+
+    def at_rest(self, callback: Callable[[], None]) -> None:
+        """See `IJournal.at_rest`."""
+        if self._writing is None:
+            callback()
+        else:
+            self._when_at_rest.append(callback)
+
+    def _rest(self) -> None:
+        """The writer has nothing to do."""
+        self._writing = None
+        waiting, self._when_at_rest = self._when_at_rest, []
+        for callback in waiting:
+            self._tell(callback)
+
+    def _wake(self) -> None:
+        """Have the idle writer get what this turn of the reactor brings, once."""
+        if not self._woken and self._writing is None and not self._problem:
+            self._woken = True
+            self._reactor.callLater(0, self._hand_over)
+
+    def _wake_later(self) -> None:
+        """As `_wake`, after the reactor has read once more: who was just answered may send again, and be in the
+        next group. Without it two half-empty groups take turns, and the writer fights for the GIL with what
+        is read."""
+        if not self._woken and not self._problem:
+            self._woken = True
+            self._reactor.callLater(0, self._reactor.callLater, 0, self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._woken = False
+        if self._writing is None and self._opened is not None and (self._pending or self._problem):
+            group, self._pending = self._pending, Group()
+            self._writing = group
+            if group.entries and not self._problem:
+                self._tell(self._listener.storing, group.entries)
+            self._writer.write(group, self._now_ms(), probe=bool(self._problem))
+
+    def _tend(self) -> None:
+        """Once a second: write what has no haste, try the disk again, or let the writer trim."""
+        if self._writing is None:
+            if not self._pending and not self._problem:
+                self._writer.tend(self._now_ms())
+            self._hand_over()
+
+    def _reported(self, done: Done) -> None:
+        """The writer's report of a commit.
+
+        The listener is told before the next group is handed over: the writer would fight for the GIL with the
+        answers that go out.
+        """
+        group = done.group
+        if done.committed is None:
+            self._rest()
+            self._failed(done)
+            return
+        if self._problem:
+            self._log.info("the journal can be written again")
+            self._problem = ""
+        if group.entries:
+            self._durable_uplink = group.entries[-1][0].seq
+        self.head = done.committed.head
+        if done.unfit:
+            self._tell(self._listener.refused, done.unfit, "it can't be stored")
+        if group.entries:
+            self._tell(self._listener.stored, group.entries)
+        if done.committed.outcomes or done.committed.records:
+            self._tell(self._listener.settled, done.committed.outcomes, done.committed.records)
+        for waiter in group.waiters:
+            waiter.callback(None)
+        self._rest()
+        if self._pending.urgent:
+            self._wake_later()
+        self._look_for_room()
+        if self._crowd and self._pending.weight < self._max_pending_bytes:
+            self._let_read()
+        if self._stopping is not None and self._writing is None:
+            self._finish()
+
+    def _failed(self, done: Done) -> None:
+        """Nothing of the group is durable: its uplinks are refused, all else waits for the disk."""
+        if not self._problem:
+            self._log.error("the journal can't be written: {problem}", problem=done.problem)
+        self._problem = done.problem
+        self.room = False
+        refused = [*done.unfit, *done.group.entries]
+        done.group.keep_for(self._pending)
+        if refused:
+            self._tell(self._listener.refused, refused, done.problem)
+        if self._stopping is not None:
+            self._give_up()
+            self._finish()
+
+    def _give_up(self) -> None:
+        """There is no later: what was not written is converted and delivered again after the next start."""
+        group, self._pending = self._pending, Group()
+        if group.entries:
+            self._tell(self._listener.refused, group.entries, self._problem)
+        if group.results:
+            self._log.warn("outcomes could not be written; their uplinks will be converted again")
+        for waiter in group.waiters:
+            waiter.errback(Unavailable(f"the journal can't be written: {self._problem}"))
+
+    def _filled(self, full: bool) -> None:
+        """The journal reached the size beyond which it takes nothing, or is below it again."""
+        self._full = full
+        if full:
+            self.room = False
+            self._log.error("the journal is full, and everything in it is waited for; uplinks are refused")
+        else:
+            self._look_for_room()
+
+    def _look_for_room(self) -> None:
+        if self.room or self._full or self._problem or self._stopping is not None:
+            return
+        pending = self._pending
+        if pending.size <= self._max_pending // 2 and pending.weight <= self._max_pending_bytes // 2:
+            self.room = True
+            self._tell(self._listener.room_again)
+
+    def _tell(self, hear: Callable[..., None], *what: Any) -> None:
+        try:
+            hear(*what)
+        except Exception:  # a fault of the listener must not stop the journal
+            self._log.failure("the journal's listener failed")
+
+    def _now_ms(self) -> int:
+        return int(self._reactor.seconds() * 1000)
+
+    # --- reading ---
+
+    def conversion_cursors(self) -> dict[str, int]:
+        """See `IJournal.conversion_cursors`."""
+        return self._opened.conversion_cursors if self._opened is not None else {}
+
+    def integrations(self) -> dict[str, tuple[int, Counters]]:
+        """See `IJournal.integrations`."""
+        return self._opened.integrations if self._opened is not None else {}
+
+    def read_uplinks(self, datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
+        """See `IJournal.read_uplinks`."""
+        return self._read_stream("uplinks", datasource, after, self._durable_uplink, limit)
+
+    def read_telemetry(self, after: int, limit: int) -> Deferred[list[TelemetryRecord]]:
+        """See `IJournal.read_telemetry`."""
+        return self._read_stream("telemetry", after, self.head, limit)
+
+    def read_parked(
+        self, integration: str, state: DeliveryState | None, after: int, limit: int
+    ) -> Deferred[list[Parked]]:
+        """See `IJournal.read_parked`."""
+        return self._after_progress("parked", integration, state, after, limit)
+
+    def due_parked(self, integration: str, now_ms: int, limit: int) -> Deferred[list[Parked]]:
+        """See `IJournal.due_parked`."""
+        return self._after_progress("due", integration, now_ms, limit)
+
+    def parked_behind(self, integration: str, device: str, after: int, limit: int) -> Deferred[list[Parked]]:
+        """See `IJournal.parked_behind`."""
+        return self._after_progress("behind", integration, device, after, limit)
+
+    def message(self, seq: int) -> Deferred[Message | None]:
+        """See `IJournal.message`."""
+        return self._readers.ask("messages", [seq]).addCallback(lambda found: found[0] if found else None)
+
+    def messages(
+        self,
+        tenant: str,
+        before: int,
+        limit: int,
+        datasource: str | None = None,
+        state: State | None = None,
+        device: str | None = None,
+    ) -> Deferred[list[Message]]:
+        """See `IJournal.messages`."""
+        return self._readers.ask("find", tenant, before or 1 << 62, limit, datasource, state, device)
+
+    def time_to_seq(self, ts_ms: int) -> Deferred[int]:
+        """See `IJournal.time_to_seq`."""
+        return self._readers.ask("time_to_seq", ts_ms, self.head)
+
+    def stats(self) -> Deferred[dict[str, Any]]:
+        """See `IJournal.stats`."""
+        state = {
+            "room": self.room,
+            "problem": self._problem or ("full" if self._full else ""),
+            "pending": self._pending.size + (self._writing.size if self._writing is not None else 0),
+        }
+        return self._readers.ask("stats").addCallback(lambda found: {**found, **state})
+
+    def _read_stream(self, query: str, *arguments: Any) -> Deferred[Any]:
+        """Read what makes more work. Its limit is what was announced when it was asked for, not what happens to
+        be committed when it runs: so who also hears of live records neither misses one nor gets it twice.
+
+        While too much of the work done before waits for the disk, a read waits too.
+        """
+        if self._pending.weight < self._max_pending_bytes or self._opened is None:
+            return self._readers.stream(query, *arguments)
+        done: Deferred[Any] = Deferred()
+        self._crowd.append(lambda: self._readers.stream(query, *arguments).chainDeferred(done))
+        return done
+
+    def _let_read(self) -> None:
+        """Do the reads that waited."""
+        crowd, self._crowd = self._crowd, []
+        for read in crowd:
+            read()
+
+    def _after_progress(self, query: str, *arguments: Any) -> Deferred[Any]:
+        """Read parked deliveries after what is queued about them is written: nobody sees what it undid."""
+        return self.committed().addCallback(lambda _: self._readers.stream(query, *arguments))
+
+    def committed(self) -> Deferred[None]:
+        """See `IJournal.committed`."""
+        for group in (self._pending, self._writing):
+            if group is not None and (group.progress or group.forgotten):
+                waiter: Deferred[None] = Deferred()
+                group.waiters.append(waiter)
+                self._wake()
+                return waiter
+        return succeed(None)

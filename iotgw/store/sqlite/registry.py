@@ -1,0 +1,240 @@
+"""The things that users save: in memory for reading, written through to SQLite in a thread."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredLock, fail, succeed
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from iotgw.core.errors import Conflict, NotFound
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.specs import Resource
+from iotgw.store.secrets import Sealer
+from iotgw.store.sqlite import database as sqlite
+from iotgw.store.sqlite.worker import Worker
+
+_INSERT = (
+    "INSERT INTO resource (kind, tenant, name, revision, created_ms, updated_ms, body, id) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UPDATE = (
+    "UPDATE resource SET kind = ?, tenant = ?, name = ?, revision = ?, created_ms = ?, updated_ms = ?, "
+    "body = ? WHERE id = ?"
+)
+
+Watcher = Callable[[Resource | None, Resource | None], None]
+
+
+@implementer(IRegistry)
+class Registry:
+    """An `IRegistry` in ``{data_dir}/registry.db``, its secrets sealed with ``{data_dir}/secret.key``.
+
+    ``reactor`` is an IReactorTime (``seconds()`` since 1970) with ``callFromThread``. Changes run one after
+    another: each is checked against what the one before left.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, data_dir: Path | str) -> None:
+        self._reactor = reactor
+        self._path = Path(data_dir) / "registry.db"
+        self._worker: Worker | None = None
+        self._connection: sqlite3.Connection
+        self._sealer: Sealer
+        self._changes = DeferredLock()
+        self._by_id: dict[str, dict[str, Resource]] = {}
+        """Kind → id → resource."""
+        self._by_name: dict[tuple[str, str], dict[str, Resource]] = {}
+        """Kind and name → tenant → resource."""
+        self._sorted: dict[str, list[Resource]] = {}
+        """Kind → its resources by name; made when asked for, forgotten with a change."""
+        self._watchers: dict[str, list[Watcher]] = {}
+
+    # --- life ---
+
+    def start(self) -> Deferred[None]:
+        """Read everything; Deferred that fires when the registry can be used."""
+        self._worker = Worker(self._reactor, "registry")
+
+        def loaded(resources: list[Resource]) -> None:
+            for resource in resources:
+                self._remember(resource)
+
+        return self._worker.call(self._open).addCallback(loaded)
+
+    def stop(self) -> Deferred[None]:
+        """Close, after the changes that are under way."""
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return succeed(None)
+
+        def close() -> Deferred[None]:
+            done = worker.call(self._close)
+            worker.stop()
+            return done
+
+        return self._changes.run(close)
+
+    def _open(self) -> list[Resource]:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        self._sealer = Sealer.of_file(self._path.with_name("secret.key"))
+        self._connection = sqlite.connect(self._path)
+        sqlite.upgrade(self._connection, "registry")
+        rows = self._connection.execute(
+            "SELECT kind, id, tenant, name, revision, created_ms, updated_ms, body FROM resource"
+        )
+        return [
+            Resource(kind, id, tenant, name, revision, created_ms, updated_ms, msgspec.json.decode(body))
+            for kind, id, tenant, name, revision, created_ms, updated_ms, body in rows
+        ]
+
+    def _close(self) -> None:
+        self._connection.close()
+
+    # --- reading ---
+
+    def list(self, kind: str, tenant: str | None = None) -> list[Resource]:
+        """See `IRegistry.list`."""
+        found = self._sorted.get(kind)
+        if found is None:
+            found = sorted(self._by_id.get(kind, {}).values(), key=lambda one: (one.name, one.tenant))
+            self._sorted[kind] = found
+        return [resource for resource in found if tenant in (None, resource.tenant)]
+
+    def get(self, kind: str, id_or_name: str, tenant: str | None = None) -> Resource:
+        """See `IRegistry.get`. Without a tenant a name is found when only one tenant has it."""
+        found = self._by_id.get(kind, {}).get(id_or_name)
+        if found is not None and tenant in (None, found.tenant):
+            return found
+        named = self._by_name.get((kind, id_or_name), {})
+        if tenant in named:
+            return named[tenant]
+        if tenant is None and len(named) == 1:
+            return next(iter(named.values()))
+        raise NotFound(f"there is no {kind} {id_or_name!r}")
+
+    def watch(self, kind: str, callback: Watcher) -> None:
+        """See `IRegistry.watch`."""
+        self._watchers.setdefault(kind, []).append(callback)
+
+    # --- writing ---
+
+    def create(self, kind: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Resource]:
+        """See `IRegistry.create`."""
+
+        def change() -> Deferred[Resource]:
+            self._check_name(kind, tenant, name)
+            now = self._now_ms()
+            id = secrets.token_hex(8)
+            return self._store(None, Resource(kind, id, tenant, name, 1, now, now, body))
+
+        return self._change(change)
+
+    def replace(
+        self,
+        kind: str,
+        id: str,
+        body: dict[str, Any],
+        name: str | None = None,
+        revision: int | None = None,
+    ) -> Deferred[Resource]:
+        """See `IRegistry.replace`."""
+
+        def change() -> Deferred[Resource]:
+            old = self._current(kind, id, revision)
+            if name is not None and name != old.name:
+                self._check_name(kind, old.tenant, name)
+            new = msgspec.structs.replace(
+                old,
+                body=body,
+                name=old.name if name is None else name,
+                revision=old.revision + 1,
+                updated_ms=self._now_ms(),
+            )
+            return self._store(old, new)
+
+        return self._change(change)
+
+    def delete(self, kind: str, id: str, revision: int | None = None) -> Deferred[None]:
+        """See `IRegistry.delete`."""
+
+        def change() -> Deferred[None]:
+            old = self._current(kind, id, revision)
+            assert self._worker is not None
+            done = self._worker.call(self._write, "DELETE FROM resource WHERE id = ?", (old.id,))
+            return done.addCallback(lambda _: self._changed(old, None))
+
+        return self._change(change)
+
+    def seal(self, secret: str) -> str:
+        """See `IRegistry.seal`."""
+        return self._sealer.seal(secret)
+
+    def unseal(self, sealed: str) -> str:
+        """See `IRegistry.unseal`. Raises `iotgw.store.secrets.CannotUnseal`."""
+        return self._sealer.unseal(sealed)
+
+    # --- one change ---
+
+    def _change(self, change: Callable[[], Deferred[Any]]) -> Deferred[Any]:
+        if self._worker is None:
+            return fail(Conflict("the registry is closed"))
+        return self._changes.run(change)
+
+    def _store(self, old: Resource | None, new: Resource) -> Deferred[Resource]:
+        body = msgspec.json.encode(new.body)
+        # What is kept is what a restart would read, and shares nothing with what the caller holds.
+        new = msgspec.structs.replace(new, body=msgspec.json.decode(body))
+        values = (
+            new.kind, new.tenant, new.name, new.revision, new.created_ms, new.updated_ms, body, new.id,
+        )  # fmt: skip
+        assert self._worker is not None
+        done = self._worker.call(self._write, _INSERT if old is None else _UPDATE, values)
+        return done.addCallback(lambda _: self._changed(old, new))
+
+    def _write(self, statement: str, values: tuple[Any, ...]) -> None:
+        self._connection.execute(statement, values)
+
+    def _changed(self, old: Resource | None, new: Resource | None) -> Any:
+        if old is not None:
+            del self._by_id[old.kind][old.id]
+            named = self._by_name[old.kind, old.name]
+            del named[old.tenant]
+            if not named:
+                del self._by_name[old.kind, old.name]
+        if new is not None:
+            self._remember(new)
+        kind = new.kind if new is not None else old.kind if old is not None else ""
+        self._sorted.pop(kind, None)
+        for watcher in list(self._watchers.get(kind, ())):
+            try:
+                watcher(old, new)
+            except Exception:  # a watcher's fault is not the fault of who changed something
+                self._log.failure("a watcher of {kind} failed", kind=kind)
+        return new
+
+    def _remember(self, resource: Resource) -> None:
+        self._by_id.setdefault(resource.kind, {})[resource.id] = resource
+        self._by_name.setdefault((resource.kind, resource.name), {})[resource.tenant] = resource
+
+    def _current(self, kind: str, id: str, revision: int | None) -> Resource:
+        found = self._by_id.get(kind, {}).get(id)
+        if found is None:
+            raise NotFound(f"there is no {kind} {id!r}")
+        if revision is not None and revision != found.revision:
+            raise Conflict(f"{kind} {found.name!r}: expected revision {found.revision}, got {revision}")
+        return found
+
+    def _check_name(self, kind: str, tenant: str, name: str) -> None:
+        if tenant in self._by_name.get((kind, name), ()):
+            raise Conflict(f"there is a {kind} {name!r} already")
+
+    def _now_ms(self) -> int:
+        return int(self._reactor.seconds() * 1000)

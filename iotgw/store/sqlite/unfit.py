@@ -1,0 +1,99 @@
+"""Values that no database takes, or nobody could read back: lone surrogates in a text, JSON that is no UTF-8,
+numbers beyond 64 bit, a str where bytes belong.
+
+They are looked for only when a commit failed by one. What has one is taken out of its group, so that it can
+neither hold up the rest nor come again with the next try.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from msgspec.structs import replace
+
+from iotgw.core.model import ConversionError, Outcome, Output, State, StoredUplink, TelemetryRecord, Uplink
+from iotgw.store.sqlite.group import Advance, Group, Settlement
+
+
+def is_disk_fault(error: Exception) -> bool:
+    """Whether a commit failed for the disk's sake, and may succeed later; else a value of it is at fault."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+
+def take_out(group: Group) -> list[tuple[StoredUplink, Any]]:
+    """Mend a group: returns the uplinks that can't be stored, taken out of it.
+
+    A conversion whose output can't be stored has failed instead; an event that can't is dropped.
+    """
+    bad = [entry for entry in group.entries if not _uplink_fits(entry[0].uplink)]
+    if bad:
+        group.entries = [entry for entry in group.entries if _uplink_fits(entry[0].uplink)]
+    results: list[Settlement | TelemetryRecord] = []
+    for item in group.results:
+        if isinstance(item, Settlement):
+            results.append(replace(item, outcomes=[_mended(outcome) for outcome in item.outcomes]))
+        elif _record_fits(item):
+            results.append(item)
+    group.results = results
+    for advance in group.progress.values():
+        _mend_errors(advance)
+    return bad
+
+
+def _mended(outcome: Outcome) -> Outcome:
+    if _text_fits(outcome.converter) and all(_output_fits(output) for output in outcome.outputs):
+        return outcome
+    error = ConversionError(
+        "expected valid Unicode in the output, got a lone surrogate or bytes that are no UTF-8", stage="store"
+    )
+    return replace(outcome, state=State.FAILED, converter=_plain(outcome.converter), outputs=(), error=error)
+
+
+def _mend_errors(advance: Advance) -> None:
+    for seq, parked in advance.parked.items():
+        advance.parked[seq] = replace(parked, error=_plain(parked.error))
+
+
+def _uplink_fits(uplink: Uplink) -> bool:
+    return (
+        _text_fits(uplink.tenant)
+        and _text_fits(uplink.datasource)
+        and _number_fits(uplink.received_ms)
+        and isinstance(uplink.payload, bytes)
+        and _json_fits(uplink.metadata)
+    )
+
+
+def _output_fits(output: Output) -> bool:
+    return _text_fits(output.device_name) and _text_fits(output.device_type) and _json_fits(output.body)
+
+
+def _record_fits(record: TelemetryRecord) -> bool:
+    return (
+        _text_fits(record.tenant)
+        and _text_fits(record.datasource)
+        and _text_fits(record.device_name)
+        and _text_fits(record.device_type)
+        and _number_fits(record.received_ms)
+        and _json_fits(record.body)
+    )
+
+
+def _text_fits(text: object) -> bool:
+    return isinstance(text, str) and _plain(text) == text
+
+
+def _json_fits(text: object) -> bool:
+    try:
+        return isinstance(text, bytes) and bool(text.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def _plain(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _number_fits(number: object) -> bool:
+    return isinstance(number, int) and -(1 << 63) <= number < 1 << 63

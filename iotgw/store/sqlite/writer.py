@@ -1,0 +1,207 @@
+"""The journal's writer: one thread, one connection, one group after another.
+
+It knows nothing of the reactor but ``callFromThread``, which it calls once per commit.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from iotgw.core.model import Counters, StoredUplink
+from iotgw.store.sqlite import database as sqlite
+from iotgw.store.sqlite import unfit
+from iotgw.store.sqlite.commit import Committed, Committer
+from iotgw.store.sqlite.group import Group
+from iotgw.store.sqlite.names import Names
+from iotgw.store.sqlite.positions import Positions
+from iotgw.store.sqlite.trim import Limits, Trimmer
+
+
+class Opened(Struct, frozen=True):
+    """What a journal holds when it is opened."""
+
+    epoch: str
+    last_uplink: int
+    head: int
+    conversion_cursors: dict[str, int]
+    integrations: dict[str, tuple[int, Counters]]
+
+
+class Done(Struct, frozen=True):
+    """How a commit ended. ``problem`` is empty when the group is durable; ``unfit`` uplinks never will be."""
+
+    group: Group
+    committed: Committed | None
+    problem: str = ""
+    unfit: list[tuple[StoredUplink, Any]] = []
+
+
+class _Order(Struct, frozen=True):
+    """What the thread is to do; without a group: see whether the disk works, or trim."""
+
+    now_ms: int
+    group: Group | None = None
+    probe: bool = False
+
+
+class Writer:
+    """Commits groups; ``report`` hears of each commit in the reactor's thread, with a `Done`.
+
+    ``full`` is called there when the journal reaches its ceiling, and when it is below it again.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        path: Path,
+        limits: Limits,
+        names: Names,
+        report: Callable[[Done], None],
+        full: Callable[[bool], None],
+    ) -> None:
+        self._reactor = reactor
+        self._path = path
+        self._limits = limits
+        self._names = names
+        self._report = report
+        self._tell_full = full
+        self._was_full = False
+        self._orders: SimpleQueue[_Order | Callable[[], None]] = SimpleQueue()
+        self._committer: Committer
+        self._trimmer: Trimmer
+        self._connection: sqlite3.Connection
+
+    def start(self, opened: Callable[[Opened | Failure], None]) -> None:
+        """Open the database in the thread; ``opened`` hears how that went."""
+        threading.Thread(target=self._run, args=(opened,), name="journal-writer", daemon=True).start()
+
+    def write(self, group: Group, now_ms: int, probe: bool = False) -> None:
+        """Commit a group; one at a time, the next after its report. With ``probe`` see first if it can be."""
+        self._orders.put(_Order(now_ms, group, probe))
+
+    def tend(self, now_ms: int) -> None:
+        """Trim, if there is need and nothing else to do."""
+        self._orders.put(_Order(now_ms))
+
+    def hold(self, integration: str, age_ms: int) -> None:
+        """Keep what an integration waits for up to this age."""
+        self._orders.put(lambda: self._trimmer.holds.__setitem__(self._names[integration], age_ms))
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        """Close after what was ordered; ``stopped`` is called in the reactor's thread."""
+        self._orders.put(lambda: self._close(stopped))
+
+    # --- in the thread ---
+
+    def _run(self, opened: Callable[[Opened | Failure], None]) -> None:
+        try:
+            result: Opened | Failure = self._open()
+        except Exception:  # handed to whoever asked
+            result = Failure()
+        self._reactor.callFromThread(opened, result)
+        if isinstance(result, Failure):
+            return
+        self._open_for_orders = True
+        while self._open_for_orders:
+            order = self._orders.get()
+            if not isinstance(order, _Order):
+                order()
+            elif order.group is None:
+                self._tend(order.now_ms)
+            else:
+                self._commit(order.group, order.now_ms, order.probe)
+                self._trim(order.now_ms)
+            del order  # nothing of the last group stays while the thread waits
+
+    def _open(self) -> Opened:
+        connection = self._connection = sqlite.connect(self._path)
+        sqlite.upgrade(connection, "journal")
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
+        (epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
+        names = self._names
+        names.load(connection)
+        positions = Positions(connection)
+        self._committer = Committer(connection, names, positions)
+        self._trimmer = Trimmer(connection, positions, self._limits)
+        return Opened(
+            epoch,
+            positions.uplink,
+            positions.telemetry,
+            {names.texts[number]: cursor for number, cursor in positions.converted.items()},
+            {
+                names.texts[number]: (cursor, msgspec.json.decode(counters, type=Counters))
+                for number, cursor, counters in connection.execute("SELECT * FROM integration")
+            },
+        )
+
+    def _close(self, stopped: Callable[[], None]) -> None:
+        self._open_for_orders = False
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        self._connection.close()
+        self._reactor.callFromThread(stopped)
+
+    def _commit(self, group: Group, now_ms: int, probe: bool) -> None:
+        bad: list[tuple[StoredUplink, Any]] = []
+        try:
+            if probe:
+                self._committer.probe()
+            try:
+                committed = self._committer.commit(group, now_ms)
+            except Exception as error:
+                if unfit.is_disk_fault(error):
+                    raise
+                self._log.warn("a record can't be stored and is taken out: {error}", error=error)
+                bad = unfit.take_out(group)
+                committed = self._commit_mended(group, now_ms)
+        except Exception as error:  # whatever it was, the journal goes on and says so
+            if not isinstance(error, sqlite3.Error):
+                self._log.failure("a group could not be committed")
+            done = Done(group, None, str(error) or type(error).__name__, bad)
+        else:
+            done = Done(group, committed, unfit=bad)
+        self._reactor.callFromThread(self._report, done)
+
+    def _commit_mended(self, group: Group, now_ms: int) -> Committed:
+        """The last resort against a record that would be tried for ever: leave out all but the uplinks. Their
+        cursors don't move, so it is converted and delivered again after a restart."""
+        try:
+            return self._committer.commit(group, now_ms)
+        except Exception as error:
+            if unfit.is_disk_fault(error):
+                raise
+            self._log.failure("outcomes and progress that can't be stored are left out")
+            group.results, group.progress = [], {}
+            return self._committer.commit(group, now_ms)
+
+    def _tend(self, now_ms: int) -> None:
+        try:
+            self._committer.rest(now_ms)
+        except sqlite3.Error as error:
+            self._log.warn("the journal's time could not be noted: {error}", error=error)
+        while self._trim(now_ms) and self._orders.empty():
+            pass
+
+    def _trim(self, now_ms: int) -> bool:
+        try:
+            more = self._trimmer.step(now_ms)
+        except sqlite3.Error as error:
+            self._log.warn("the journal could not be trimmed: {error}", error=error)
+            return False
+        if self._trimmer.full != self._was_full:
+            self._was_full = self._trimmer.full
+            self._reactor.callFromThread(self._tell_full, self._was_full)
+        return more

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from iotgw.config import settings
+from iotgw.core.errors import SettingsError
+
+ROOT = Path(__file__).parents[3]
+
+
+def load(tmp_path, text):
+    path = tmp_path / "iotgw.toml"
+    path.write_text(text)
+    return settings.load(path)
+
+
+def test_the_shipped_file_says_what_the_defaults_are():
+    assert settings.load(ROOT / "etc" / "iotgw.toml") == settings.Settings()
+
+
+def test_a_setting_takes_the_place_of_its_default(tmp_path):
+    loaded = load(tmp_path, 'data-dir = "/x"\n[store]\nmax-age = 60.5\n')
+    assert (loaded.data_dir, loaded.store.max_age) == ("/x", 60.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[store]\nmax-age = -1", "store.max-age: expected `float` > 0.0, got -1"),
+        ("api = 3", "api: expected `str`"),
+        ("colour = 1", "unknown field `colour`"),
+        ('[log]\nlevel = "loud"', "log.level: expected"),
+        ("[store\n", "expected TOML"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_path_value_and_expectation(tmp_path, text, said):
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, text)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SettingsError, match="expected a readable file"):
+        settings.load(tmp_path / "none.toml")

@@ -1,0 +1,178 @@
+"""What is converted while it is being stored counts once it is stored, and not at all if it was refused."""
+
+import msgspec
+import pytest
+from twisted.internet.defer import succeed
+
+from iotgw.core.model import Conversion, ConverterVersion, Output, StoredUplink, Uplink
+from iotgw.core.specs import DatasourceSpec
+from iotgw.pipeline.conversions import BATCH, Conversions
+
+VERSION = ConverterVersion("c", 1, "json", "UPLINK", "", "thingsboard", "duktape")
+
+
+def uplinks(*positions, metadata=b"{}"):
+    return [StoredUplink(seq, Uplink("default", "ds", 1, b"p%d" % seq, metadata)) for seq in positions]
+
+
+class World:
+    """A datasource's conversions, and all that they tell the others."""
+
+    id, tenant, converts, guard = "ds", "default", True, None
+
+    def __init__(self, in_journal=()):
+        self.in_journal = list(in_journal)
+        self.last_uplink = self.in_journal[-1].seq if in_journal else 0
+        self.spec = DatasourceSpec(name="ds", type="plain", converter="json")
+        self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
+        self.gateway = self.journal = self.converters = self.versions = self.downlinks = self
+        self.version = VERSION
+        self.under_way, self.told, self.settled, self.receipts = [], [], [], []
+        self.conversions = Conversions(self, 0)
+        self.conversions.start()
+
+    def read_uplinks(self, datasource, after, limit):
+        return succeed(self.in_journal)
+
+    def active(self, tenant, name):
+        return self.version
+
+    def convert(self, jobs, done):
+        self.under_way.append((jobs, done))
+
+    def remembers(self, version):
+        return bool(version.options)
+
+    def converted(self, outcomes):
+        self.told += [outcome.seq for outcome in outcomes]
+
+    def settle(self, datasource, cursor, outcomes, haste=True, kept=0):
+        self.settled.append((cursor, [outcome.seq for outcome in outcomes], kept))
+
+    def acknowledged(self, tenant, device, identity, ack):
+        self.receipts.append(ack["id"])
+
+    def finish(self):
+        """The oldest batch is back, each conversion with a receipt."""
+        jobs, done = self.under_way.pop(0)
+        done(
+            [
+                Conversion((Output("d", "", b"{}"),), acks=(msgspec.json.encode({"id": job.seq}),))
+                for job in jobs
+            ]
+        )
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_conversion_begins_while_the_uplinks_are_being_stored(world):
+    world.conversions.storing(uplinks(1, 2))
+    assert [job.seq for job in world.under_way[0][0]] == [1, 2]
+
+
+def test_a_script_that_remembers_sees_only_what_is_stored(world):
+    world.version = msgspec.structs.replace(VERSION, options={"state": True})
+    world.conversions.storing(uplinks(1, 2))
+    assert world.under_way == []
+    world.conversions.stored(uplinks(1, 2))
+    assert [job.seq for job in world.under_way[0][0]] == [1, 2]
+
+
+def test_one_converter_of_several_that_remembers_is_enough_to_wait(world):
+    world.spec = msgspec.structs.replace(world.spec, converters={"LHT65": "other"})
+    names = {"json": VERSION, "other": msgspec.structs.replace(VERSION, options={"state": True})}
+    world.active = lambda tenant, name: names[name]
+    world.conversions.storing(uplinks(1))
+    assert world.under_way == []
+
+
+def test_what_came_of_it_counts_once_it_is_stored(world):
+    world.conversions.storing(uplinks(1, 2))
+    world.finish()
+    assert world.told == world.settled == world.receipts == []
+    assert world.counts["converted"] == 0
+    world.conversions.stored(uplinks(1, 2))
+    assert world.told == world.receipts == [1, 2]
+    assert world.settled == [(2, [1, 2], 0)]
+    assert (world.counts["received"], world.counts["converted"]) == (2, 2)
+    assert world.conversions.idle
+
+
+def test_an_uplink_that_is_stored_before_its_conversion_ends_counts_when_that_ends(world):
+    world.conversions.storing(uplinks(1))
+    world.conversions.stored(uplinks(1))
+    assert world.settled == []
+    world.finish()
+    assert world.settled == [(1, [1], 0)]
+
+
+@pytest.mark.parametrize("is_back", [True, False], ids=["converted before", "converted after"])
+def test_refused_uplinks_have_never_been(world, is_back):
+    """The cursor stays before them: after a restart their positions are given again."""
+    world.conversions.storing(uplinks(1, 2))
+    if is_back:
+        world.finish()
+    world.conversions.refused({1, 2})
+    if not is_back:
+        world.finish()
+    assert world.told == world.settled == world.receipts == []
+    assert world.conversions.position == 0
+    assert world.conversions.idle
+    world.conversions.storing(uplinks(3))
+    world.finish()
+    world.conversions.stored(uplinks(3))
+    assert world.settled == [(3, [3], 0)]
+    assert world.counts["converted"] == 1
+
+
+@pytest.mark.parametrize("is_back", [True, False], ids=["converted before", "converted after"])
+def test_of_a_group_only_what_was_stored_counts(world, is_back):
+    world.conversions.storing(uplinks(1, 2, 3))
+    if is_back:
+        world.finish()
+    world.conversions.refused({1, 3})
+    world.conversions.stored(uplinks(2))
+    if not is_back:
+        world.finish()
+    assert world.told == world.receipts == [2]
+    assert world.settled == [(2, [2], 0)]
+
+
+def test_refused_uplinks_that_wait_for_a_batch_are_not_converted(world):
+    world.conversions.storing(uplinks(*range(1, 3 * BATCH + 1)))
+    world.conversions.refused(set(range(1, 3 * BATCH + 1)))
+    assert len(world.under_way) == 2
+    world.finish()
+    world.finish()
+    assert world.under_way == [] and world.settled == []
+
+
+def test_without_a_converter_what_was_refused_is_not_counted_as_kept(world):
+    world.converts = False
+    world.conversions.storing([*uplinks(1, 2), *uplinks(3, metadata=b'{"rejected":"no frame"}')])
+    assert world.settled == []
+    world.conversions.refused({1})
+    world.conversions.stored([*uplinks(2), *uplinks(3)])
+    assert world.settled == [(3, [3], 1)]
+    assert (world.counts["filtered"], world.counts["failed"]) == (1, 1)
+
+
+def test_of_a_removed_datasource_what_is_being_stored_stays_as_it_was_received(world):
+    world.conversions.storing(uplinks(1))
+    world.conversions.stored(uplinks(1))
+    world.conversions.storing(uplinks(2))
+    world.last_uplink = 2
+    world.conversions.remove()
+    assert world.settled == []
+    world.finish()
+    world.finish()
+    assert world.settled == [(1, [1], 0), (2, [], 0)]
+
+
+def test_outcomes_of_uplinks_read_from_the_journal_count_at_once():
+    world = World(uplinks(7, 9))
+    world.finish()
+    assert world.settled == [(9, [7, 9], 0)]

@@ -1,0 +1,250 @@
+"""Answers that are held back, with a queue and a clock of the test's own."""
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from iotgw.core.model import Answer, Downlink, Outcome, Output, State, Status
+from iotgw.pipeline import long_poll as rooms
+from iotgw.pipeline.long_poll import Held
+
+STORED = Answer(Status.STORED, "1")
+
+
+class Queue:
+    """`IDownlinks` of one device ``d``; ``taking`` keeps a downlink converter busy."""
+
+    def __init__(self):
+        self.items = []
+        self.listeners = []
+        self.outcomes = []
+        self.taking = None
+
+    def waited_for(self, tenant):
+        return ["d"] if self.items else []
+
+    def listen(self, tenant, device, callback):
+        entry = (device, callback)
+        self.listeners.append(entry)
+        return lambda: self.listeners.remove(entry)
+
+    def push(self, text):
+        self.items.append(Downlink(text, "d", text.encode()))
+        for _, callback in list(self.listeners):
+            callback()
+
+    def take(self, tenant, device, datasource, metadata, limit, done):
+        taken = (self.items.pop(0),)
+        if self.taking is None:
+            done(taken)
+        else:
+            self.taking.addCallback(lambda fails: done(() if fails else taken))
+
+    def outcome(self, id, state):
+        self.outcomes.append((id, state))
+
+
+class Intake:
+    """Gives each uplink a position; ``refusal`` is what it answers at once."""
+
+    id, tenant = "ds", "default"
+    refusal = None
+    converts = True
+
+    def __init__(self):
+        self.replies = []
+
+    def receive(self, payload, metadata, reply):
+        if self.refusal is not None:
+            reply(self.refusal)
+            return 0
+        self.replies.append(reply)
+        return len(self.replies)
+
+
+class World:
+    def __init__(self):
+        self.clock = Clock()
+        self.queue = Queue()
+        self.intake = Intake()
+        self.held = Held(self.queue, self.clock)
+        self.answers = []
+
+    def uplink(self, ttd=5.0, **metadata):
+        return self.held.receive(self.intake, b"", metadata, self.answers.append, ttd)
+
+    def stored(self, number=1, answer=STORED):
+        self.intake.replies[number - 1](answer)
+
+    def converted(self, *names, number=1):
+        outputs = tuple(Output(name, "", b"") for name in names)
+        self.held.converted([Outcome(number, State.CONVERTED, "", outputs)])
+
+    def is_idle(self):
+        return not (
+            self.queue.listeners or self.clock.getDelayedCalls() or self.held._open or self.held._unnamed
+        )
+
+    @property
+    def payloads(self):
+        return [[item.payload for item in answer.downlinks] for answer in self.answers]
+
+
+def test_an_answer_waits_for_an_item_whichever_of_its_parts_comes_last():
+    for last in range(3):
+        world = World()
+        world.uplink()
+        steps = [
+            world.stored,
+            lambda world=world: world.converted("d"),
+            lambda world=world: world.queue.push("go"),
+        ]
+        for step in [*steps[:last], *steps[last + 1 :]]:
+            step()
+        assert world.answers == []
+        steps[last]()
+        assert world.payloads == [[b"go"]]
+        assert world.answers[0].message_id == "1"
+        assert world.is_idle()
+
+
+def test_without_an_item_it_goes_when_the_time_is_over():
+    world = World()
+    world.uplink(ttd=5)
+    world.stored()
+    world.converted("d")
+    world.clock.advance(4.9)
+    assert world.answers == []
+    world.clock.advance(0.1)
+    assert world.answers == [STORED]
+    assert world.is_idle()
+
+
+def test_time_that_is_over_before_the_uplink_is_stored_or_converted_holds_nothing_back():
+    world = World()
+    world.uplink()
+    world.clock.advance(5)
+    world.converted("d")
+    assert world.answers == []
+    world.stored()
+    assert world.answers == [STORED]
+    assert world.is_idle()
+
+
+def test_nobody_is_waited_for_where_nobody_is_named():
+    world = World()
+    world.uplink()
+    world.stored()
+    world.converted()
+    assert world.answers == [STORED]
+    assert world.is_idle()
+
+
+def test_an_identity_is_waited_for_without_a_name():
+    world = World()
+    world.uplink(identity="d")
+    world.stored()
+    world.converted()
+    world.queue.push("go")
+    assert world.payloads == [[b"go"]]
+
+
+def test_what_is_refused_or_failed_or_has_an_item_is_answered_at_once():
+    item = Downlink("1", "d", b"go")
+    for answer in (Answer(Status.FAILED), Answer(Status.BUSY), Answer(Status.STORED, "1", 0.0, (item,))):
+        world = World()
+        world.uplink()
+        world.stored(answer=answer)
+        assert world.answers == [answer]
+        assert world.is_idle()
+    world = World()
+    world.intake.refusal = Answer(Status.BUSY)
+    world.uplink()
+    assert world.answers == [Answer(Status.BUSY)]
+    assert world.is_idle()
+
+
+def test_a_device_that_went_away_takes_nothing():
+    world = World()
+    let_go = world.uplink()
+    world.stored()
+    world.converted("d")
+    let_go()
+    world.queue.push("go")
+    assert len(world.queue.items) == 1
+    assert world.answers == []
+    assert world.is_idle()
+
+
+def test_an_item_whose_converter_runs_when_the_device_goes_away_is_returned():
+    world = World()
+    world.queue.taking = Deferred()
+    let_go = world.uplink()
+    world.stored()
+    world.converted("d")
+    world.queue.push("go")
+    let_go()
+    world.queue.taking.callback(False)
+    assert world.queue.outcomes == [("go", "returned")]
+    assert world.answers == []
+
+
+def test_an_item_whose_converter_runs_when_the_time_is_over_still_goes():
+    world = World()
+    world.queue.taking = Deferred()
+    world.uplink()
+    world.stored()
+    world.converted("d")
+    world.queue.push("go")
+    world.clock.advance(5)
+    assert world.answers == []
+    world.queue.taking.callback(False)
+    assert world.payloads == [[b"go"]]
+    assert world.is_idle()
+
+
+def test_an_item_that_cannot_be_converted_leaves_the_answer_waiting_for_the_next():
+    world = World()
+    world.uplink()
+    world.stored()
+    world.converted("d")
+    world.queue.taking = Deferred()
+    world.queue.push("fails")
+    world.queue.push("good")
+    fails, world.queue.taking = world.queue.taking, None
+    fails.callback(True)
+    assert world.payloads == [[b"good"]]
+
+
+def test_so_many_are_held_back_and_no_more(monkeypatch):
+    monkeypatch.setattr(rooms, "MAX_HELD", 2)
+    world = World()
+    for number in (1, 2, 3):
+        world.uplink()
+        world.stored(number)
+    assert world.answers == [STORED]
+    world.clock.advance(5)
+    assert len(world.answers) == 3
+    world.uplink()
+    world.stored(4)
+    assert len(world.answers) == 3
+
+
+def test_the_end_of_the_gateway_holds_nobody():
+    world = World()
+    world.uplink()
+    world.stored()
+    world.converted("d")
+    world.held.stop()
+    assert world.answers == [STORED]
+    assert world.is_idle()
+
+
+def test_where_nothing_is_converted_the_identity_alone_is_waited_for():
+    world = World()
+    world.intake.converts = False
+    world.uplink(identity="d")
+    world.stored()
+    assert world.answers == []
+    world.queue.push("go")
+    assert world.payloads == [[b"go"]]
+    assert world.is_idle()
