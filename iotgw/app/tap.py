@@ -55,6 +55,7 @@ from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.observe.events import EventLog
 from iotgw.observe.logs import Logs
+from iotgw.observe.trace import Trace
 from iotgw.pipeline.pipeline import Gateway
 from iotgw.store.lock import DataDirectoryLock
 from iotgw.store.sqlite.devices import Devices
@@ -178,17 +179,18 @@ class IotgwService(Service):
             reactor,
             [partial(type_, forbid=settings.integrations.forbid) for type_ in INTEGRATIONS],
         )
+        self.trace = Trace()
+        self.trace.on = settings.log.level == "debug"
         self.delivery = DeliveryService(
             self.journal, integration_types, reactor, self.events, self._datasource_name,
-            self.downlinks.push, self.registry.unseal, str(data_dir),
+            self.downlinks.push, self.registry.unseal, str(data_dir), self.trace,
         )  # fmt: skip
         self.gateway = reach.gateway = Gateway(
             journal=self.journal, registry=self.registry, converters=self.converters, versions=self.versions,
             credentials=self.credentials, delivery=self.delivery, devices=self.devices, events=self.events, downlinks=self.downlinks,
             types=datasource_types, reactor=reactor, data_dir=str(data_dir), max_payload=store.max_payload,
+            trace=self.trace,
         )  # fmt: skip
-        self.delivery.trace = self.gateway.trace
-        self.gateway.trace.on = settings.log.level == "debug"
         self._parts = Parts(
             registry=self.registry, journal=self.journal, gateway=self.gateway, converters=self.converters,
             versions=self.versions, delivery=self.delivery, devices=self.devices, events=self.events,
@@ -275,7 +277,7 @@ class IotgwService(Service):
             self._log.error("the settings stay as they are: {reason}", reason=str(error))
             return
         self._logs.set_level(settings.log.level)
-        self.gateway.trace.on = settings.log.level == "debug"
+        self.trace.on = settings.log.level == "debug"
         self._logs.reopen()
         now = msgspec.structs.replace(self._settings, log=settings.log)
         if now != settings:

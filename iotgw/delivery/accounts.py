@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from iotgw.core.model import Counters
+from collections.abc import Sequence
+
+from iotgw.core.model import Counters, TelemetryRecord
 from iotgw.delivery.losses import Losses
 
 DELIVERED = "delivered"
@@ -68,6 +70,10 @@ class Accounts:
         self.stream_bytes += size
         self.waiting_bytes += size
 
+    def pass_over(self, seq: int) -> None:
+        """The stream brought a record that is counted already."""
+        self.counted = max(self.counted, seq)
+
     def take(self, size: int) -> None:
         """A record left the stream."""
         self.in_stream -= 1
@@ -97,13 +103,30 @@ class Accounts:
         self.waiting_bytes -= size
         if outcome == DELIVERED:
             self.delivered += 1
-            self.losses.deliver(seq)
+            self.losses.deliver((seq,))
             return
         if outcome == EXPIRED:
             self.expired += 1
         else:
             self.drop(outcome, 1)
         self.losses.lose(seq, outcome)
+
+    def deliver(self, records: Sequence[TelemetryRecord]) -> None:
+        """As `settle` of each, `DELIVERED`."""
+        if not records:
+            return
+        ahead, total = self._ahead, 0
+        for record in records:
+            size = len(record.body)
+            ahead[record.seq] = (DELIVERED, size)
+            total += size
+        self.waiting_bytes -= total
+        self.delivered += len(records)
+        self.losses.deliver([record.seq for record in records])
+
+    def sought(self, position: int) -> None:
+        """What comes after ``position`` is this integration's, also if it began after it."""
+        self.since = min(self.since, position)
 
     def bury(self, size: int) -> None:
         """A record became a dead letter; its row says so, so that it isn't met again."""

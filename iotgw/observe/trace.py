@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from iotgw.core.model import Outcome, StoredUplink, TelemetryRecord
+from iotgw.core.ports.delivery import IDeliveryTrace
 
 
+@implementer(IDeliveryTrace)
 class Trace:
     """Writes the lines while ``on``. ``epoch`` is the journal's, part of every message id."""
 

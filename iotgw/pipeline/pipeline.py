@@ -65,6 +65,7 @@ class Gateway:
         reactor: Any,
         data_dir: str = "",
         max_payload: int = 1 << 20,
+        trace: Trace | None = None,
     ) -> None:
         self.journal = journal
         self.registry = registry
@@ -79,7 +80,7 @@ class Gateway:
         self.reactor = reactor
         self.data_dir = data_dir
         self.max_payload = max_payload
-        self.trace = Trace()
+        self.trace = trace if trace is not None else Trace()
         self.busy = Answer(Status.BUSY, retry_after=RETRY_AFTER)
         self._running: dict[str, RunningDatasource] = {}
         self._answers = Answers(downlinks, reactor, self.message_id, self._tell)
