@@ -105,7 +105,7 @@ class Datasources(Catalogue):
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.status`."""
-        return self.parts.gateway.status(resource.id)
+        return self.parts.pipeline.status(resource.id)
 
     async def save_new(self, tenant: str, spec: DatasourceSpec) -> Resource:
         """Save it; what can't be opened is not kept."""
@@ -123,17 +123,17 @@ class Datasources(Catalogue):
         problem = await self._opened(saved)
         if problem is not None and worked:
             await self.registry.replace(self.kind, resource.id, resource.body, name=resource.name)
-            await self.parts.gateway.applied(resource.id)
+            await self.parts.pipeline.applied(resource.id)
             raise problem
         return saved
 
     async def remove(self, resource: Resource, revision: int | None) -> None:
         """See `Catalogue.remove`."""
         await super().remove(resource, revision)
-        await self.parts.gateway.applied(resource.id)
+        await self.parts.pipeline.applied(resource.id)
 
     async def _opened(self, resource: Resource) -> Problem | None:
-        await self.parts.gateway.applied(resource.id)
+        await self.parts.pipeline.applied(resource.id)
         status = self.status(resource)
         if self._keep_failed or status.get("state") != "failed":
             return None
@@ -144,7 +144,7 @@ class Datasources(Catalogue):
         resource = self.find(call, name)
         injection = call.body()
         payload = decoded(injection.payload) if injection.text is None else injection.text.encode()
-        answer = await self.parts.gateway.inject(resource.id, payload, injection.metadata)
+        answer = await self.parts.pipeline.inject(resource.id, payload, injection.metadata)
         if answer.status is Status.BUSY:
             raise Problem(503, "the gateway is full", {"Retry-After": str(max(1, round(answer.retry_after)))})
         if answer.status is Status.TOO_LARGE:

@@ -118,7 +118,7 @@ class Messages:
     async def reprocess(self, call: Call, id: str) -> MessageView:
         """One message, converted again."""
         message = await self.find(call, id)
-        await self._parts.gateway.reprocess(message)
+        await self._parts.pipeline.reprocess(message)
         return await self.view(await self.find(call, id))
 
     async def reprocess_many(self, call: Call) -> Reprocessed:
@@ -128,7 +128,7 @@ class Messages:
         missing = 0
         for message in reversed(await self.select(call, selection)):
             try:
-                state = await self._parts.gateway.reprocess(message)
+                state = await self._parts.pipeline.reprocess(message)
             except NotFound:
                 missing += 1
                 continue
@@ -194,7 +194,7 @@ class Messages:
         return MessageView(
             id=message_id(self._parts.journal.epoch, message.seq),
             received_at=uplink.received_ms,
-            datasource=self._parts.gateway.datasource_name(uplink.datasource),
+            datasource=self._parts.pipeline.datasource_name(uplink.datasource),
             state=message.state.name.lower(),
             payload=base64.b64encode(uplink.payload).decode(),
             metadata=msgspec.Raw(uplink.metadata or b"{}"),

@@ -38,8 +38,11 @@ class OpenApi:
 
     def document(self) -> dict[str, Any]:
         """OpenAPI 3.1."""
-        kinds = {"datasource": self._parts.datasource_types, "integration": self._parts.integration_types}
-        settings = {kind: {type_.name: type_.settings for type_ in types} for kind, types in kinds.items()}
+        parts = self._parts
+        settings = {
+            "datasource": {type_.name: type_.settings for type_ in parts.datasource_types},
+            "integration": {type_.name: type_.settings for type_ in parts.integration_types},
+        }
         structs = [
             each for route in self._routes for each in (*_structs(route.body), *_structs(route.answer))
         ]

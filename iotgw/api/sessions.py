@@ -38,7 +38,7 @@ class Sessions:
 
     def _running(self, call: Call, name: str) -> Any:
         resource = self._parts.registry.get("datasource", name, call.tenant)
-        running = self._parts.gateway.datasource(resource.id)
+        running = self._parts.pipeline.datasource(resource.id)
         if not hasattr(running, "sessions"):
             raise NotFound(f"datasource {resource.name!r} has no sessions, or is not open")
         return running

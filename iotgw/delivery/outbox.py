@@ -14,9 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.model import Counters, Delivery, Parked, TelemetryRecord
-from iotgw.core.ports.delivery import IDeliveryTrace
 from iotgw.core.ports.integrations import IIntegration, Tell
 from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.core.ports.trace import ITrace
 from iotgw.core.specs import IntegrationSpec
 from iotgw.delivery.accounts import Accounts
 from iotgw.delivery.backlog import Backlog, Match
@@ -54,7 +54,7 @@ class Outbox:
         spec: IntegrationSpec,
         match: Match,
         tell: Tell,
-        trace: IDeliveryTrace | None = None,
+        trace: ITrace | None = None,
     ) -> None:
         self._clock = clock
         now_ms, ready, ordered = self._now_ms, self._ready, spec.order == "device"

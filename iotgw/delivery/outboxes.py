@@ -13,10 +13,10 @@ from twisted.python.failure import Failure
 
 from iotgw.core.errors import NotFound
 from iotgw.core.model import Counters
-from iotgw.core.ports.delivery import IDeliveryTrace
-from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegration, Tell
 from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.core.ports.trace import ITrace
+from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec
 from iotgw.delivery.outbox import Outbox
 from iotgw.delivery.route import route
@@ -47,14 +47,14 @@ class Outboxes:
         self,
         journal: ITelemetryStream,
         clock: IReactorTime,
-        events: IEvents,
+        recorder: Recorder,
         targets: Targets,
         datasource_name: Callable[[str], str],
-        trace: IDeliveryTrace | None,
+        trace: ITrace | None,
     ) -> None:
         self._journal = journal
         self._clock = clock
-        self._events = events
+        self._recorder = recorder
         self._targets = targets
         self._datasource_name = datasource_name
         self._trace = trace
@@ -219,7 +219,7 @@ class Outboxes:
             running = self._running.get(id_)
             return (running.name, running.tenant) if running is not None else None
 
-        return teller(self._events, lambda: int(self._clock.seconds() * 1000), who)
+        return teller(self._recorder, who)
 
 
 def _stopped(target: IIntegration | None) -> Deferred[None]:

@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.model import TelemetryRecord
-from iotgw.core.ports.delivery import IDeliveryTrace
 from iotgw.core.ports.integrations import IIntegration, Settle
+from iotgw.core.ports.trace import ITrace
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.verdict import Delivered, Verdict
 from iotgw.delivery.alarm import Alarm
@@ -42,7 +42,7 @@ class Pump:
         health: TargetHealth,
         limits: QueueLimits,
         dirty: Callable[[], None],
-        trace: IDeliveryTrace | None,
+        trace: ITrace | None,
     ) -> None:
         self._name = spec.name
         self._paused = paused

@@ -9,12 +9,15 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from zope.interface import implementer
 
 from iotgw.core.errors import NotFound, Unavailable
-from iotgw.core.model import Delivery, Message, Parked, TelemetryRecord
-from iotgw.core.ports.delivery import IDeliveries, IDelivery, IDeliveryTrace
+from iotgw.core.model import Delivery, Message, Outcome, Parked, TelemetryRecord
+from iotgw.core.ports.delivery import IDeliveries, IDelivery
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType
 from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.ports.trace import ITrace
+from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.types import Types
 from iotgw.delivery.outbox import Outbox
@@ -28,7 +31,7 @@ NOTED = 5.0
 
 
 @implementer(IDelivery, IDeliveries)
-class DeliveryService:
+class DeliveryService(UplinkListener):
     """Delivers the telemetry stream to the integrations. Its methods are those of two ports, and its life.
 
     ``datasource_name`` maps a datasource's id to its name; ``downlink`` queues what a target sends for a device,
@@ -46,12 +49,15 @@ class DeliveryService:
         downlink: Queue | None = None,
         unseal: Unseal | None = None,
         data_dir: str = "",
-        trace: IDeliveryTrace | None = None,
+        trace: ITrace | None = None,
     ) -> None:
         self._journal = journal
         self._reactor = reactor
-        self._targets = Targets(types, journal, reactor, events, datasource_name, downlink, unseal, data_dir)
-        self._outboxes = Outboxes(journal, reactor, events, self._targets, datasource_name, trace)
+        recorder = Recorder(events, reactor)
+        self._targets = Targets(
+            types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir
+        )
+        self._outboxes = Outboxes(journal, reactor, recorder, self._targets, datasource_name, trace)
         self._trials = 0
 
     # --- life
@@ -76,6 +82,10 @@ class DeliveryService:
         return self._outboxes.remove(id_)
 
     # --- what the pipeline asks
+
+    def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
+        """See `UplinkListener.settled`."""
+        self.feed(records)
 
     def feed(self, records: list[TelemetryRecord]) -> None:
         """See `IDelivery.feed`."""

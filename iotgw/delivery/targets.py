@@ -9,11 +9,10 @@ from twisted.internet.defer import maybeDeferred
 from twisted.python.failure import Failure
 
 from iotgw.core.errors import SettingsError
-from iotgw.core.model import Event
-from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Tell
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.recorder import Recorder
 from iotgw.core.specs import DownlinkSpec, IntegrationSpec
 from iotgw.core.types import Types
 from iotgw.core.validate import convert
@@ -36,7 +35,7 @@ class Targets:
         types: Types[IIntegrationType],
         journal: ITelemetryStream,
         reactor: IReactor,
-        events: IEvents,
+        recorder: Recorder,
         datasource_name: Callable[[str], str],
         queue: Queue | None,
         unseal: Unseal | None,
@@ -45,7 +44,7 @@ class Targets:
         self._types = types
         self._journal = journal
         self._reactor = reactor
-        self._events = events
+        self._recorder = recorder
         self._datasource_name = datasource_name
         self._queue = queue
         self._unseal = unseal
@@ -76,10 +75,9 @@ class Targets:
             return
 
         def refused(failure: Failure) -> None:
-            now_ms = int(self._reactor.seconds() * 1000)
             reason = failure.getErrorMessage()
-            self._events.emit(
-                Event(now_ms, "downlink.refused", "device", device, reason, tenant, "warning", device)
+            self._recorder.note(
+                "downlink.refused", "device", device, reason, tenant, "warning", device=device
             )
 
         try:

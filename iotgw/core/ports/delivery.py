@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from zope.interface import Attribute, Interface
+from zope.interface import Interface
 
 from iotgw.core.model import Delivery, Message, Parked, TelemetryRecord
 from iotgw.core.specs import IntegrationSpec
@@ -61,12 +60,3 @@ class IDeliveries(Interface):
 
     def test(id: str, record: TelemetryRecord | None = None) -> Deferred[dict[str, Any]]:
         """Send one message now, outside of all accounts: ``{"ok", "detail"}``."""
-
-
-class IDeliveryTrace(Interface):
-    """Follows single messages to their targets, for a person who looks for one."""
-
-    on: bool = Attribute("whether anybody looks; nothing else is called while this is False")
-
-    def delivered(records: Iterable[TelemetryRecord], integration: str, verdict: str) -> None:
-        """A target took these, or did not; ``verdict`` says which, and why not."""
