@@ -165,14 +165,10 @@ class IotgwService(Service):
         self.versions = ConverterVersions(self.registry, self.converters, library.versions())
         reach = Reach(
             registry=self.registry, journal=self.journal, versions=self.versions,
-            converters=self.converters, clock=reactor,
+            converters=self.converters, sources=self.sources, clock=reactor,
         )  # fmt: skip
         self.downlinks = DownlinkQueue(
-            DownlinkStore(data_dir, Item, reactor),
-            lambda datasource, item: ensureDeferred(reach.encode(datasource, item)),
-            lambda tenant, device: ensureDeferred(reach.find(tenant, device)),
-            self._downlink_changed,
-            reactor,
+            DownlinkStore(data_dir, reactor), reach.encode, reach.find, self._downlink_changed, reactor
         )
         self.http = HttpDatasourceType(reactor, ApiSite)
         coap = CoapType(reactor)
@@ -189,7 +185,7 @@ class IotgwService(Service):
             self.journal, integration_types, reactor, self.events, self.sources.name,
             self.downlinks.push, self.registry.unseal, str(data_dir), self.trace,
         )  # fmt: skip
-        self.pipeline = reach.gateway = Pipeline(
+        self.pipeline = Pipeline(
             sources=self.sources, journal=self.journal, registry=self.registry, converters=self.converters,
             versions=self.versions, credentials=self.credentials, delivery=self.delivery,
             downlinks=self.downlinks, recorder=self.recorder,

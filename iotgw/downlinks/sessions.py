@@ -6,10 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from iotgw.core.model import Downlink
+from iotgw.core.ports.intake import Send
 
 Key = tuple[str, str]
-Send = Callable[[tuple[Downlink, ...]], None]
 T = TypeVar("T")
 
 
