@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -22,6 +21,7 @@ from iotgw.datasources.stream import Listener, Seconds, StreamSettings
 from iotgw.extension import DatasourceContext, Secret
 from iotgw.interfaces import IDatasource, IDatasourceType
 from iotgw.model import Answer, Downlink, Metadata
+from iotgw.wire import plain_json
 from iotgw.wire.framing import Fault
 from iotgw.wire.tekelek import TekelekFramer, command_line, expected_answers, metadata
 from iotgw.wire.tekelek.command import CLOSING, ends_session
@@ -321,8 +321,8 @@ def _text(payload: bytes) -> str:
     """The command text of a downlink; also of Lobaro's ``{"format": "ASCII", "data": "…"}``. Raises ValueError."""
     if payload.startswith(b"{"):
         try:
-            return msgspec.json.decode(payload, type=_Raw).data
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return plain_json.decode(payload, _Raw).data
+        except plain_json.NotJson as error:
             raise ValueError(f'expected {{"format": "ASCII", "data": "…"}}: {error}') from error
     try:
         return payload.decode("ascii")

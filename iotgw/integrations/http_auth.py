@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import msgspec
 import treq
 from msgspec import Struct
 from treq.client import HTTPClient
@@ -21,6 +20,7 @@ from zope.interface import implementer
 from iotgw.errors import SettingsError, Unavailable
 from iotgw.integrations.peer import Network, Tls, endpoint, in_words
 from iotgw.sealing import Secret
+from iotgw.wire import plain_json
 
 EARLY = 30.0
 """Seconds before its end that a token is renewed."""
@@ -157,9 +157,9 @@ class Token:
     def _take(self, answered: tuple[int, bytes]) -> str:
         status, body = answered
         try:
-            answer = msgspec.json.decode(body)
+            answer = plain_json.decode(body)
             token, seconds = str(answer["access_token"]), float(answer.get("expires_in", 3600))
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
             return f"no token: HTTP {status} {body[:200].decode('utf-8', 'replace')}"
         if not token.isprintable():
             return "no token: it has control characters"
