@@ -21,7 +21,8 @@ from iotgw.api.datasources import Datasources
 from iotgw.api.integrations import Integrations
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
-from iotgw.api.routes import Call, Query, Route
+from iotgw.api.queries import Query
+from iotgw.api.routes import Call, Route
 from iotgw.errors import IotgwError, NotFound, SettingsError
 from iotgw.model import DEFAULT_TENANT, Resource
 from iotgw.resources import Document, read
@@ -59,10 +60,7 @@ class Apply:
 
     def routes(self) -> list[Route]:
         """One."""
-        query = (
-            Query("dryRun", bool, False, "say what would happen, and change nothing"),
-            Query("tenant", str, None, "for tokens of all tenants: which one"),
-        )
+        query = (Query("dryRun", bool, False, "say what would happen, and change nothing"),)
         summary = "Create or replace many resources"
         return [Route("POST", "/apply", Permission.WRITE, self.apply, summary, Document, Result, query)]
 

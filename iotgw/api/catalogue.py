@@ -16,7 +16,8 @@ from msgspec import Struct
 from iotgw.api.auth import Permission
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
-from iotgw.api.routes import Call, Query, Reply, Route
+from iotgw.api.queries import Query
+from iotgw.api.routes import Call, Reply, Route
 from iotgw.errors import Conflict, NotFound, SettingsError
 from iotgw.extension import convert
 from iotgw.model import Event, Resource
@@ -38,7 +39,6 @@ READ_ONLY = frozenset(ResourceFields.__struct_encode_fields__)
 PAGE = (
     Query("limit", int, 1000, "how many at most", range=(1, 10000)),
     Query("after", str, None, "a name; the list goes on behind it"),
-    Query("tenant", str, None, "for tokens of all tenants: which one"),
 )
 
 

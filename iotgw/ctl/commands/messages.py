@@ -98,7 +98,7 @@ def _reprocess(context: Context) -> None:
     if options.id:
         selection: dict[str, Any] = {"ids": options.id}
     else:
-        chosen = {key: value for key, value in _query(context).items() if value}
+        chosen = {key: value for key, value in _query(context).items() if value is not None}
         selection = {"state": "failed", **chosen, "limit": options.limit}
     result = context.client.call("POST", "/messages/reprocess", selection)
     context.show(result, _reprocessed)
