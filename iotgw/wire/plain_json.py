@@ -7,13 +7,17 @@ deeper in the stack, and walked through by code that recurses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from itertools import accumulate
 from typing import Any
 
 import msgspec
 
 DEPTH = 64
 """The most containers around a value."""
+_STRING = re.compile(rb'(?s)"[^"\\]*(?:\\.[^"\\]*)*"')
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = [1 if byte in b"[{" else -1 for byte in range(256)]
 
 
 class NotJson(ValueError):
@@ -31,7 +35,7 @@ def decode(data: bytes, type: Any = Any, depth: int = DEPTH, strict: bool = True
     except msgspec.MsgspecError as error:
         raise NotJson(str(error)) from error
     # a text with so few opening brackets needs no further look, and nearly all are such
-    if data.count(b"[") + data.count(b"{") > depth and _is_deeper(value, depth):
+    if data.count(b"[") + data.count(b"{") > depth and _depth(data) > depth:
         raise NotJson(_too_deep(depth))
     return value
 
@@ -40,21 +44,7 @@ def _too_deep(depth: int) -> str:
     return f"expected at most {depth} levels of nesting, got more"
 
 
-def _is_deeper(value: Any, depth: int) -> bool:
-    """Whether a value has more levels of containers, level by level as recursion has its own limit."""
-    level = [value]
-    for _ in range(depth):
-        level = [inner for each in level for inner in _inside(each)]
-        if not level:
-            return False
-    return any(isinstance(each, dict | list | msgspec.Struct) for each in level)
-
-
-def _inside(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    if isinstance(value, list):
-        return value
-    if isinstance(value, msgspec.Struct):
-        return [getattr(value, name) for name in value.__struct_fields__]
-    return ()
+def _depth(data: bytes) -> int:
+    """The most containers around a value of a JSON text that has been read, also of what was left out."""
+    brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)

@@ -56,6 +56,14 @@ def test_nesting_is_bounded_inside_of_a_struct_and_in_what_it_leaves_out() -> No
     assert decode(b'{"data":' + b"[" * (DEPTH - 1) + b"]" * (DEPTH - 1) + b"}", Named)
 
 
+def test_brackets_in_texts_are_no_nesting_and_hide_none() -> None:
+    assert decode(b'["' + b"[" * 1000 + rb'\"[{\\"]')
+    level = rb'["]}\"]",'
+    assert decode(level * (DEPTH - 1) + b"[]" + b"]" * (DEPTH - 1))
+    with pytest.raises(NotJson, match="64 levels"):
+        decode(level * DEPTH + b"[]" + b"]" * DEPTH)
+
+
 def test_many_small_lists_beside_each_other_are_no_nesting() -> None:
     assert len(decode(b"[" + b"[],{}," * 1000 + b"1]")) == 2001
     assert decode(b"[" * DEPTH + b"]" * DEPTH)
