@@ -184,6 +184,7 @@ class IotgwService(Service):
             journal=self.journal, registry=self.registry, converters=self.converters, versions=self.versions,
             delivery=self.delivery, devices=self.devices, events=self.events, downlinks=self.downlinks,
             types=datasource_types, reactor=reactor, data_dir=str(data_dir), max_payload=store.max_payload,
+            max_metadata=store.max_metadata,
         )  # fmt: skip
         self.delivery.trace = self.gateway.trace
         self.gateway.trace.on = settings.log.level == "debug"

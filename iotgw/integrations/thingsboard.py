@@ -24,7 +24,7 @@ from iotgw.core.secrets import Secret
 from iotgw.core.types import IntegrationContext
 from iotgw.core.verdict import DELIVERED, Apart, Retry, Unavailable, Verdict
 from iotgw.integrations.mqtt import BUSY_CODES, Probe
-from iotgw.wire import mqtt
+from iotgw.wire import mqtt, plain_json
 
 Settle = Callable[[Sequence[int], Verdict], None]
 
@@ -73,7 +73,6 @@ class _FromGateway(Struct):
 
 
 _body = msgspec.json.Decoder(_Body).decode
-_from_gateway = msgspec.json.Decoder(_FromGateway).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -264,8 +263,8 @@ class ThingsBoardTarget:
     def on_message(self, message: mqtt.Arrived) -> None:
         """An RPC request or changed shared attributes."""
         try:
-            request = _from_gateway(message.payload)
-        except msgspec.DecodeError:
+            request = plain_json.decode(message.payload, _FromGateway)
+        except plain_json.NotJson:
             return
         if self._context.downlink is None or not request.device:
             return

@@ -68,6 +68,10 @@ class Intake:
         if self.spec.metadata:
             metadata = {**self.spec.metadata, **metadata}
         text = _encode(metadata)
+        if len(text) > gateway.max_metadata:
+            self.counts["refused"] += 1
+            answer(Answer(Status.TOO_LARGE))
+            return 0
         uplink = Uplink(self.tenant, self.id, received_ms or gateway.now_ms(), payload, text)
         seq: int = gateway.journal.append(uplink, (answer, metadata.get("identity", "") if listens else None))
         return seq

@@ -63,6 +63,7 @@ class Gateway:
         reactor: Any,
         data_dir: str = "",
         max_payload: int = 1 << 20,
+        max_metadata: int = 64 << 10,
     ) -> None:
         self.journal = journal
         self.registry = registry
@@ -76,6 +77,7 @@ class Gateway:
         self.reactor = reactor
         self.data_dir = data_dir
         self.max_payload = max_payload
+        self.max_metadata = max_metadata
         self.trace = Trace()
         self.busy = Answer(Status.BUSY, retry_after=RETRY_AFTER)
         self._running: dict[str, RunningDatasource] = {}

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -23,6 +22,7 @@ from iotgw.core.secrets import Secret
 from iotgw.core.types import DatasourceContext
 from iotgw.datasources.socket.connection import Connection
 from iotgw.datasources.socket.stream import Listener, Seconds, StreamSettings
+from iotgw.wire import plain_json
 from iotgw.wire.framing import Fault
 from iotgw.wire.tekelek import TekelekFramer, command_line, expected_answers, metadata
 from iotgw.wire.tekelek.command import CLOSING, ends_session
@@ -322,8 +322,8 @@ def _text(payload: bytes) -> str:
     """The command text of a downlink; also of Lobaro's ``{"format": "ASCII", "data": "…"}``. Raises ValueError."""
     if payload.startswith(b"{"):
         try:
-            return msgspec.json.decode(payload, type=_Raw).data
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return plain_json.decode(payload, _Raw).data
+        except plain_json.NotJson as error:
             raise ValueError(f'expected {{"format": "ASCII", "data": "…"}}: {error}') from error
     try:
         return payload.decode("ascii")

@@ -309,6 +309,25 @@ async def test_a_payload_over_the_limit_is_refused(world):
 
 
 @asynchronous
+async def test_metadata_over_the_limit_is_refused_counted_and_not_stored(world):
+    id = await world.datasource(metadata={"site": "north"})
+    fits = {"input": "x" * (world.gateway.max_metadata - len('{"site":"north","input":""}'))}
+    assert (await world.send(document("d"), **fits)).status is Status.STORED
+    answer = await world.send(document("d"), input=fits["input"] + "x")
+    assert answer.status is Status.TOO_LARGE and not answer.message_id
+    assert (await world.send(document("d"), input="\x00" * 20_000)).status is Status.TOO_LARGE, "as JSON"
+    assert world.gateway.status(id)["counts"]["refused"] == 2
+    assert len(await world.journal.messages("default", 0, 10)) == 1
+
+
+@asynchronous
+async def test_a_rejected_frame_with_metadata_over_the_limit_is_only_counted(world):
+    id = await world.datasource()
+    world.intake().reject(b"x", {"input": "x" * world.gateway.max_metadata}, "expected a frame")
+    assert world.gateway.status(id)["counts"]["refused"] == 1
+
+
+@asynchronous
 async def test_static_metadata_joins_every_message_and_what_was_seen_outranks_it(world):
     await world.datasource(metadata={"site": "north", "port": 0})
     message = await world.message(await world.send(document("d"), port=7))
