@@ -25,7 +25,15 @@ class Health:
         return [
             Route("GET", "/health/live", nobody, self.live, "Whether the process serves at all", answer=dict),
             Route("GET", "/health/ready", nobody, self.ready, "Whether uplinks are taken", answer=dict),
-            Route("GET", "/status", read, self.status, "The whole gateway at a glance", answer=dict),
+            Route(
+                "GET",
+                "/status",
+                read,
+                self.status,
+                "The whole gateway at a glance",
+                answer=dict,
+                of_tenant=False,
+            ),
         ]
 
     async def live(self, call: Call) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Catalogue, Page, not_empty
 from iotgw.api.datasources import shown_configuration, with_clear_configuration
 from iotgw.api.parts import Parts
-from iotgw.api.routes import Call, Milliseconds, Query, Route
+from iotgw.api.queries import Query
+from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.model import Parked, message_id
 from iotgw.core.secrets import sealed
@@ -148,7 +149,8 @@ class Integrations(Catalogue):
     async def retry(self, call: Call, name: str) -> Any:
         """Try dead letters again."""
         id = self.find(call, name).id
-        for position in call.optional_body().positions or [None]:
+        positions = call.optional_body().positions
+        for position in [None] if positions is None else positions:
             await self.parts.delivery.retry(id, position)
         return self.parts.delivery.stats(id)
 

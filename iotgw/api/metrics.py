@@ -25,7 +25,9 @@ class Metrics:
 
     def routes(self) -> list[Route]:
         """One, also at the root."""
-        return [Route("GET", "/metrics", Permission.READ, self.read, "Figures for Prometheus")]
+        return [
+            Route("GET", "/metrics", Permission.READ, self.read, "Figures for Prometheus", of_tenant=False)
+        ]
 
     async def read(self, call: Call) -> Reply:
         """All figures."""

@@ -190,7 +190,7 @@ class IotgwService(Service):
             versions=self.versions, credentials=self.credentials, delivery=self.delivery,
             downlinks=self.downlinks, recorder=self.recorder,
             listeners=[self.trace, self.devices, self.delivery], types=datasource_types, reactor=reactor,
-            data_dir=str(data_dir), max_payload=store.max_payload,
+            data_dir=str(data_dir), max_payload=store.max_payload, max_metadata=store.max_metadata,
         )  # fmt: skip
         self._parts = Parts(
             registry=self.registry, journal=self.journal, pipeline=self.pipeline, converters=self.converters,

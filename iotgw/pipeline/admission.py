@@ -22,18 +22,24 @@ TOO_LARGE = Answer(Status.TOO_LARGE)
 class Admission:
     """The one truth about room: the journal has some, no integration asks for a pause, and nobody stops the gateway.
 
-    ``max_payload`` is the largest payload in bytes.
+    ``max_payload`` and ``max_metadata`` are the largest that is taken, in bytes; of metadata as JSON.
     """
 
     _log = Logger()
 
     def __init__(
-        self, journal: IUplinkStream, delivery: IDelivery, clock: IReactorTime, max_payload: int
+        self,
+        journal: IUplinkStream,
+        delivery: IDelivery,
+        clock: IReactorTime,
+        max_payload: int,
+        max_metadata: int,
     ) -> None:
         self._journal = journal
         self._delivery = delivery
         self._clock = clock
         self.max_payload = max_payload
+        self.max_metadata = max_metadata
         self._waiting: list[Callable[[], None]] = []
         self._is_closed = False
 

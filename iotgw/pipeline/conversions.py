@@ -53,7 +53,7 @@ _routing = msgspec.json.Decoder(_Routing).decode
 
 
 def _weight(uplink: StoredUplink) -> int:
-    return len(uplink.uplink.payload)
+    return len(uplink.uplink.payload) + len(uplink.uplink.metadata)
 
 
 class _Batch:

@@ -97,8 +97,13 @@ class Intake:
             return 0
         if source.spec.metadata:
             metadata = {**source.spec.metadata, **metadata}
+        text = _encode(metadata)
+        if len(text) > admission.max_metadata:
+            source.counts["refused"] += 1
+            answer(TOO_LARGE)
+            return 0
         received_ms = received_ms or int(self._clock.seconds() * 1000)
-        uplink = Uplink(source.tenant, source.id, received_ms, payload, _encode(metadata))
+        uplink = Uplink(source.tenant, source.id, received_ms, payload, text)
         return self._journal.append(uplink, (answer, metadata.get("identity", "") if listens else None))
 
     def when_room(self, callback: Callable[[], None]) -> None:

@@ -43,7 +43,8 @@ class Pipeline:
     """The datasources of a registry.
 
     ``sources`` is filled with them. ``listeners`` hear what becomes of uplinks, after the replies and the
-    conversions. ``journal_listener`` is what the journal is started with. ``max_payload`` is in bytes.
+    conversions. ``journal_listener`` is what the journal is started with. ``max_payload``
+    and ``max_metadata`` are in bytes.
     """
 
     _log = Logger()
@@ -65,6 +66,7 @@ class Pipeline:
         reactor: IReactor,
         data_dir: str = "",
         max_payload: int = 1 << 20,
+        max_metadata: int = 64 << 10,
     ) -> None:
         self._sources = sources
         self._journal = journal
@@ -77,7 +79,7 @@ class Pipeline:
         self._types = types
         self._reactor = reactor
         self._data_dir = data_dir
-        self._admission = Admission(journal, delivery, reactor, max_payload)
+        self._admission = Admission(journal, delivery, reactor, max_payload, max_metadata)
         self._long_poll = LongPoll(downlinks, reactor)
         self._replies = Replies(sources, journal, downlinks, reactor)
         self._running: dict[str, DatasourceRunner] = {}

@@ -18,6 +18,7 @@ from iotgw.pipeline.sources import Sources
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 
+MAX_METADATA = 64 << 10
 VERSION = ConverterVersion("c", 1, "json", "UPLINK", "", "thingsboard", "duktape")
 
 
@@ -135,7 +136,7 @@ class World:
             sources=self.sources, journal=self.journal, registry=self.registry, converters=self.converters,
             versions=Versions(), credentials=None, delivery=self.fed, downlinks=self.fed,
             recorder=Recorder(self.fed, reactor), listeners=[self.fed], types=self.types, reactor=reactor,
-            max_payload=1000,
+            max_payload=1000, max_metadata=MAX_METADATA,
         )  # fmt: skip
 
     async def start(self):
@@ -312,6 +313,25 @@ async def test_a_datasource_that_fails_to_answer_keeps_nobody_from_being_told(wo
 async def test_a_payload_over_the_limit_is_refused(world):
     await world.datasource()
     assert (await world.send(b"x" * 1001)).status is Status.TOO_LARGE
+
+
+@asynchronous
+async def test_metadata_over_the_limit_is_refused_counted_and_not_stored(world):
+    id = await world.datasource(metadata={"site": "north"})
+    fits = {"input": "x" * (MAX_METADATA - len('{"site":"north","input":""}'))}
+    assert (await world.send(document("d"), **fits)).status is Status.STORED
+    answer = await world.send(document("d"), input=fits["input"] + "x")
+    assert answer.status is Status.TOO_LARGE and not answer.message_id
+    assert (await world.send(document("d"), input="\x00" * 20_000)).status is Status.TOO_LARGE, "as JSON"
+    assert world.pipeline.status(id)["counts"]["refused"] == 2
+    assert len(await world.journal.messages("default", 0, 10)) == 1
+
+
+@asynchronous
+async def test_a_rejected_frame_with_metadata_over_the_limit_is_only_counted(world):
+    id = await world.datasource()
+    world.intake().reject(b"x", {"input": "x" * MAX_METADATA}, "expected a frame")
+    assert world.pipeline.status(id)["counts"]["refused"] == 1
 
 
 @asynchronous
