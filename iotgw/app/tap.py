@@ -61,11 +61,11 @@ from iotgw.observe.trace import Trace
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.lock import DataDirectoryLock
-from iotgw.store.sqlite.devices import Devices
+from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
-from iotgw.store.sqlite.trim import Limits
+from iotgw.store.sqlite.trim import JournalLimits
 
 DATASOURCES = (
     TekelekType, DraginoType, DraginoUdpType, LobaroUdpType, TcpType, UdpType, MqttDatasourceType, DraginoMqttType,
@@ -145,10 +145,10 @@ class IotgwService(Service):
         self.journal = Journal(
             reactor,
             data_dir / "journal.db",
-            Limits(int(store.max_age * 1000), store.max_bytes),
+            JournalLimits(int(store.max_age * 1000), store.max_bytes),
             max_pending=store.max_pending,
         )
-        self.devices = Devices(reactor, data_dir)
+        self.devices = DeviceStore(reactor, data_dir)
         self.credentials = Credentials(self.registry, lambda: int(reactor.seconds() * 1000))
         self.events = EventLog(data_dir / "events.db", reactor)
         self.recorder = Recorder(self.events, reactor)

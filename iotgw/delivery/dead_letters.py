@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from iotgw.core.model import DeliveryState, Parked, TelemetryRecord
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.delivery.accounts import Accounts
-from iotgw.delivery.rows import Rows
+from iotgw.delivery.row_changes import RowChanges
 
 PAGE = 100
 
@@ -29,7 +29,7 @@ class DeadLetters:
         self,
         integration: str,
         journal: ITelemetryStream,
-        rows: Rows,
+        rows: RowChanges,
         accounts: Accounts,
         ready: Callable[[], None],
     ) -> None:

@@ -28,7 +28,7 @@ from iotgw.delivery.parking import Parking
 from iotgw.delivery.progress import ProgressWriter
 from iotgw.delivery.pump import Pump
 from iotgw.delivery.retries import Retries
-from iotgw.delivery.rows import Rows
+from iotgw.delivery.row_changes import RowChanges
 from iotgw.delivery.scheduler import Scheduler
 from iotgw.delivery.seeking import Seeking
 from iotgw.delivery.setbacks import Setbacks
@@ -58,7 +58,7 @@ class Outbox:
     ) -> None:
         self._clock = clock
         now_ms, ready, ordered = self._now_ms, self._ready, spec.order == "device"
-        self.rows = rows = Rows(id_)
+        self.rows = rows = RowChanges(id_)
         self.accounts = accounts = Accounts(counters, cursor)
         self._health = health = TargetHealth(spec.retry, clock.seconds, now_ms, tell)
         self._retries = Retries(spec.retry)

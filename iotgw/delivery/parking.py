@@ -20,7 +20,7 @@ from iotgw.delivery.accounts import DELIVERED, Accounts
 from iotgw.delivery.dead_letters import DeadLetters
 from iotgw.delivery.lines import KeyOf
 from iotgw.delivery.pages import each_page
-from iotgw.delivery.rows import Rows
+from iotgw.delivery.row_changes import RowChanges
 
 LINE = 20
 """Records of a device that are read at once."""
@@ -64,7 +64,7 @@ class Parking:
         self,
         integration: str,
         journal: ITelemetryStream,
-        rows: Rows,
+        rows: RowChanges,
         accounts: Accounts,
         dead: DeadLetters,
         key_of: KeyOf,

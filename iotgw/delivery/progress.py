@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from iotgw.core.model import Counters, Progress
 from iotgw.core.ports.journal import ITelemetryStream
-from iotgw.delivery.rows import Rows
+from iotgw.delivery.row_changes import RowChanges
 
 FLUSH = 0.2
 """Seconds between two writes of the cursor: what may come twice after a crash."""
@@ -22,7 +22,7 @@ class ProgressWriter:
         integration: str,
         journal: ITelemetryStream,
         clock: IReactorTime,
-        rows: Rows,
+        rows: RowChanges,
         place: Callable[[], tuple[int, Counters]],
     ) -> None:
         self._integration = integration

@@ -18,7 +18,7 @@ MAX_OPEN = 200_000
 MAX_PER_DEVICE = 1_000
 
 
-class Exchange:
+class ItemExchange:
     """Queues items. ``queued(item)`` hears of each that is durable."""
 
     def __init__(

@@ -10,7 +10,7 @@ from iotgw.core.downlink_item import ContentType, Item, ItemState
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.ports.intake import Send
 from iotgw.downlinks.open_items import OpenItems
-from iotgw.downlinks.sessions import Listeners, Sessions
+from iotgw.downlinks.sessions import Listeners, OpenSessions
 from iotgw.downlinks.waiting import may_leave
 from iotgw.downlinks.way import Way
 
@@ -33,7 +33,7 @@ class Leaving:
         self._encode = encode
         self._find = find
         self._clock = clock
-        self._sessions = Sessions()
+        self._sessions = OpenSessions()
         self._listeners = Listeners()
 
     # --- who can be reached now

@@ -36,7 +36,7 @@ class _Open(Generic[T]):
         return tuple(self._entries.get(key, ()))
 
 
-class Sessions(_Open[tuple[str, Send]]):
+class OpenSessions(_Open[tuple[str, Send]]):
     """Open sessions: the datasource's id, and what sends to the device at once."""
 
 

@@ -15,7 +15,7 @@ from iotgw.core.downlink_item import Item
 from iotgw.core.ports.downlinks import IDownlinkStore
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.sqlite.database import connect, upgrade
-from iotgw.store.sqlite.worker import Worker
+from iotgw.store.sqlite.worker import StoreThread
 
 KEEP_MS = 30 * 86_400_000
 """Items that are over are kept for a month, as a record of what was sent."""
@@ -30,7 +30,7 @@ class DownlinkStore:
         self._decode = msgspec.json.Decoder(Item).decode
         self._encode = msgspec.json.Encoder().encode
         self._reactor = reactor
-        self._worker: Worker  # a thread does not outlast the fork of a daemon: made in `start`
+        self._worker: StoreThread  # a thread does not outlast the fork of a daemon: made in `start`
         self._connection: sqlite3.Connection | None = None
         self._pending: dict[str, tuple[Any, ...]] = {}
         self._waiting: list[Deferred[None]] = []
@@ -38,7 +38,7 @@ class DownlinkStore:
 
     def start(self) -> Deferred[None]:
         """See `IDownlinkStore.start`."""
-        self._worker = Worker(self._reactor, "downlinks")
+        self._worker = StoreThread(self._reactor, "downlinks")
         return self._worker.call(self._open, int(self._reactor.seconds() * 1000) - KEEP_MS)
 
     def stop(self) -> Deferred[None]:

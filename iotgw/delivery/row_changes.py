@@ -5,7 +5,7 @@ from __future__ import annotations
 from iotgw.core.model import DeliveryState, Parked, TelemetryRecord
 
 
-class Rows:
+class RowChanges:
     """Changes of one integration's rows since they were last handed to the journal.
 
     A row is a parked record or a dead letter. What is not here stands in the journal.
@@ -36,7 +36,7 @@ class Rows:
         return {seq for seq in self._changed if seq > position}
 
     def changes(self) -> tuple[tuple[Parked, ...], tuple[int, ...]]:
-        """Rows that are new or changed, and positions whose row goes, since the last call."""
+        """RowChanges that are new or changed, and positions whose row goes, since the last call."""
         if not self._changed and not self._released:
             return (), ()
         changed = tuple(self._changed.values()), tuple(self._released)
