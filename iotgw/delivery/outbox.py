@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from iotgw.core.model import Counters, Delivery, Parked, TelemetryRecord
 from iotgw.core.ports.integrations import IIntegration, Tell
@@ -199,7 +200,7 @@ class Outbox:
         """Go on after ``position`` of the stream: back to send history again, or forth to skip some."""
         self.accounts.sought(position)
 
-        def go_on(result: Any) -> Any:
+        def go_on(result: Failure | None) -> Failure | None:
             self._progress.dirty()
             self._pump.go_on()
             return result

@@ -9,6 +9,7 @@ from twisted.internet.defer import maybeDeferred
 from twisted.python.failure import Failure
 
 from iotgw.core.errors import SettingsError
+from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Tell
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.reactor import IReactor
@@ -23,7 +24,7 @@ Queue = Callable[[str, str, DownlinkSpec], Awaitable[object]]
 """Queues a downlink of a tenant's device; see `iotgw.core.ports.downlinks.IDownlinkQueue.push`."""
 
 
-def untold(type: str, message: str, severity: Any = "info", **detail: Any) -> None:
+def untold(type: str, message: str, severity: Severity = "info", **detail: Any) -> None:
     """A `Tell` that nobody hears."""
 
 

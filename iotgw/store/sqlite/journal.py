@@ -299,9 +299,9 @@ class Journal:
             self.room = True
             self._tell(self._listener.room_again)
 
-    def _tell(self, hear: Callable[..., None], *what: Any) -> None:
+    def _tell(self, hear: Callable[P, None], *what: P.args, **more: P.kwargs) -> None:
         try:
-            hear(*what)
+            hear(*what, **more)
         except Exception:  # a fault of the listener must not stop the journal
             self._log.failure("the journal's listener failed")
 

@@ -197,12 +197,17 @@ class Registry:
         )  # fmt: skip
         assert self._worker is not None
         done = self._worker.call(self._write, _INSERT if old is None else _UPDATE, values)
-        return done.addCallback(lambda _: self._changed(old, new))
+
+        def stored(_: None) -> Resource:
+            self._changed(old, new)
+            return new
+
+        return done.addCallback(stored)
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
         self._connection.execute(statement, values)
 
-    def _changed(self, old: Resource | None, new: Resource | None) -> Any:
+    def _changed(self, old: Resource | None, new: Resource | None) -> None:
         if old is not None:
             del self._by_id[old.kind][old.id]
             named = self._by_name[old.kind, old.name]
@@ -218,7 +223,6 @@ class Registry:
                 watcher(old, new)
             except Exception:  # a watcher's fault is not the fault of who changed something
                 self._log.failure("a watcher of {kind} failed", kind=kind)
-        return new
 
     def _remember(self, resource: Resource) -> None:
         self._by_id.setdefault(resource.kind, {})[resource.id] = resource
