@@ -23,7 +23,7 @@ from iotgw.errors import ConversionFailed, SettingsError
 from iotgw.extension import convert
 from iotgw.model import ConverterVersion, Resource
 
-_PLACE = re.compile(r"line (\d+)(?:, column (\d+))?")
+_PLACE = re.compile(r"line (\d{1,9})(?:, column (\d{1,9}))?", re.ASCII)
 
 
 class Trial(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

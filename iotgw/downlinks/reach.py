@@ -10,6 +10,7 @@ import msgspec
 from iotgw.downlinks.item import Item, payload
 from iotgw.errors import IotgwError, NotFound
 from iotgw.model import DatasourceSpec
+from iotgw.numbers import real
 
 LONGEST = 86_400.0
 """Seconds that a device may say it listens."""
@@ -26,11 +27,7 @@ class Seen(msgspec.Struct):
     def window(self) -> float | None:
         """Seconds that the device said it would listen (``ttd``, as Eclipse Hono calls it), if it did."""
         said: Any = self.query.get("ttd", self.query.get("hono-ttd")) if self.ttd is None else self.ttd
-        try:
-            window = float(said)
-        except (TypeError, ValueError):
-            return None
-        return window if 0 <= window <= LONGEST else None
+        return real(said, 0.0, LONGEST)
 
 
 class Reach:

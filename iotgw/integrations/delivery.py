@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.errors import NotFound, SettingsError, Unavailable
+from iotgw.errors import NotFound, Unavailable
 from iotgw.extension import IntegrationContext, Types, convert
 from iotgw.integrations.outbox import Outbox
 from iotgw.integrations.route import route
@@ -246,7 +246,9 @@ class DeliveryService:
 
         try:
             spec = convert(item, DownlinkSpec)
-        except SettingsError:
+        except (
+            Exception
+        ):  # a target's answer may hold anything; what became of its message doesn't depend on it
             refused(Failure())
         else:
             maybeDeferred(self._downlink, tenant, device, spec).addErrback(refused)

@@ -23,7 +23,7 @@ from iotgw.integrations.rate import Rate
 from iotgw.integrations.redrive import Redrive
 from iotgw.integrations.scheduler import Scheduler, by_device, by_itself
 from iotgw.integrations.settlement import Settlement
-from iotgw.integrations.verdict import Delivered, Verdict
+from iotgw.integrations.verdict import Delivered, Verdict, unforeseen
 from iotgw.model import Counters, IntegrationSpec, Progress, TelemetryRecord
 
 SLICE = 512
@@ -259,12 +259,22 @@ class Outbox:
                 break
             sent += len(batch)
             self._rate.spend(len(batch))
-            target.send(batch, self._settle_now)
+            self._send(target, batch)
             if self._target is not target:
                 break
         if self.backlog.taken != taken:
             self.dirty()
         return sent
+
+    def _send(self, target: Any, batch: Sequence[TelemetryRecord]) -> None:
+        """Give a batch to the target. One that raises says nothing more of what it didn't settle yet."""
+        settle = self._settle_now
+        try:
+            target.send(batch, settle)
+        except Exception as error:
+            left = [record.seq for record in batch if self.has_in_flight(record.seq)]
+            if left:
+                settle(left, unforeseen("sending", error))
 
     def _settler(self) -> Callable[[Sequence[int], Verdict], None]:
         generation = self._generation

@@ -350,7 +350,7 @@ class Session:
             receive_maximum=properties.get(0x21, 65535) or 65535,
             maximum_qos=properties.get(0x24, 2),
             retain_available=bool(properties.get(0x25, 1)),
-            maximum_packet=properties.get(0x27, 268_435_455),
+            maximum_packet=properties.get(0x27) or 268_435_455,
             keepalive=properties.get(0x13),
             client_id=str(properties.get(0x12, "")),
             session_present=bool(body[0] & 1),
