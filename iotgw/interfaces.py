@@ -107,6 +107,15 @@ class IDatasourceType(Interface):
         """Make an `IDatasource` from its settings and a `DatasourceContext`. Raises SettingsError."""
 
 
+class IForgets(IDatasourceType):
+    """A type whose datasources leave something with others, such as a session at a broker."""
+
+    def forget(settings, context, successor):
+        """A datasource with these settings is closed and won't come back: it was deleted (``successor`` is
+        None), or has the settings ``successor`` now. Let go of what others keep for it, in bounded time;
+        Deferred, or None when there is nothing to do."""
+
+
 class IIntegration(Interface):
     """A running target."""
 

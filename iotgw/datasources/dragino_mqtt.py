@@ -15,7 +15,7 @@ from zope.interface import implementer
 from iotgw.datasources.dragino import DraginoDevices, DraginoEncoding, Nodes
 from iotgw.datasources.mqtt import MqttDatasource, MqttSettings, MqttType
 from iotgw.extension import DatasourceContext
-from iotgw.interfaces import IDatasourceType
+from iotgw.interfaces import IForgets
 from iotgw.model import Downlink, Metadata
 from iotgw.wire import mqtt
 from iotgw.wire.dragino import DraginoFrame, parse
@@ -31,7 +31,7 @@ class DraginoMqttSettings(
     devices: DraginoDevices = {}
 
 
-@implementer(IDatasourceType)
+@implementer(IForgets)
 class DraginoMqttType(MqttType):
     """The ``dragino-mqtt`` datasources of a gateway."""
 
