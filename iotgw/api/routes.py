@@ -22,6 +22,7 @@ from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem, from_failure
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import DEFAULT_TENANT
+from iotgw.core.numbers import shown, whole
 from iotgw.core.validate import convert
 from iotgw.observe.logs import Sampled
 
@@ -114,9 +115,10 @@ class Call:
         if wanted.type is not int:
             return text
         low, high = wanted.range or (0, 1 << 53)
-        if not text.isdigit() or not low <= int(text) <= high:
-            raise SettingsError(name, f"expected a number, {low} to {high}, got {text!r}")
-        return int(text)
+        number = whole(text, low, high)
+        if number is None:
+            raise SettingsError(name, f"expected a number, {low} to {high}, got {shown(text)}")
+        return number
 
     def json(self) -> Any:
         """The body's JSON value; raises Problem 400 or 415."""
@@ -146,10 +148,12 @@ class Call:
         wanted = self.header("if-match")
         if wanted is None or wanted.strip() == "*":
             return None
-        text = wanted.strip().strip('"')
-        if not text.isdigit():
-            raise Problem(412, f"no resource has the entity tag {wanted}")
-        return int(text)
+        revision = whole(wanted.strip().strip('"'))
+        if revision is None:
+            raise Problem(
+                412, f'If-Match: expected a revision as an entity tag, such as "7", got {shown(wanted)}'
+            )
+        return revision
 
 
 class Dispatcher:

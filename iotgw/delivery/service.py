@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.core.errors import NotFound, SettingsError, Unavailable
+from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.model import Counters, Delivery, DeliveryState, Event, Message, Parked, TelemetryRecord
 from iotgw.core.ports.delivery import IDelivery
 from iotgw.core.secrets import revealed
@@ -238,7 +238,9 @@ class DeliveryService:
 
         try:
             spec = convert(item, DownlinkSpec)
-        except SettingsError:
+        except (
+            Exception
+        ):  # a target's answer may hold anything; what became of its message doesn't depend on it
             refused(Failure())
         else:
             maybeDeferred(self._downlink, tenant, device, spec).addErrback(refused)

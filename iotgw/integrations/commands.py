@@ -13,7 +13,7 @@ def item_of(data: bytes) -> dict[str, Any]:
     other JSON becomes its ``msg``; anything else its ``data`` in base64."""
     try:
         value = msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return {"data": base64.b64encode(data).decode(), "contentType": "BINARY"}
     if isinstance(value, dict) and ("msg" in value or "data" in value):
         return value
@@ -27,7 +27,7 @@ def items_of(data: bytes, device: str) -> list[tuple[str, dict[str, Any]]]:
         return []
     try:
         value = msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return []  # a page, a word of thanks: no downlink
     found = []
     for one in value if isinstance(value, list) else [value]:

@@ -265,7 +265,7 @@ class ThingsBoardTarget:
         """An RPC request or changed shared attributes."""
         try:
             request = _from_gateway(message.payload)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return
         if self._context.downlink is None or not request.device:
             return

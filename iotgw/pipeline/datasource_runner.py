@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import DeferredLock, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from iotgw.core.errors import IotgwError
+from iotgw.core.ports import IForgets
 from iotgw.core.specs import DatasourceSpec, Resource
 from iotgw.core.types import DatasourceContext, Types
 from iotgw.pipeline.intake import Intake
@@ -22,7 +24,15 @@ class RunningDatasource:
 
     _log = Logger()
 
-    def __init__(self, intake: Intake, types: Types, reactor: Any, registry: Any, data_dir: str) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        types: Types,
+        reactor: Any,
+        registry: Any,
+        data_dir: str,
+        in_background: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
         self.intake = intake
         self.datasource: Any = None
         self.error = ""
@@ -31,6 +41,7 @@ class RunningDatasource:
         self._reactor = reactor
         self._registry = registry
         self._data_dir = data_dir
+        self._in_background = in_background
 
     async def apply(self, resource: Resource, spec: DatasourceSpec, enabled: bool) -> None:
         """Close what is open, and open it as the spec says; a failure is kept as `error`."""
@@ -40,14 +51,20 @@ class RunningDatasource:
                 self.intake.configure(spec)  # another converter is no reason to cut connections
                 return
             await self._close()
+            before = self.intake.spec
             self.intake.configure(spec)
             self.intake.guard = None
+            self._in_background(self._let_go(resource.id, before, spec))
             self.error = ""
             if enabled:
                 await self._open(resource, spec)
             self.intake.conversions.start()  # not before the datasource has set its guard
         finally:
             self.lock.release()
+
+    def forget(self) -> None:
+        """It was deleted and is closed: have nobody keep anything for it."""
+        self._in_background(self._let_go(self.intake.id, self.intake.spec, None))
 
     async def close(self) -> None:
         """Close it; nothing more comes in."""
@@ -66,11 +83,33 @@ class RunningDatasource:
             status = self.datasource.status()
         return {**status, "counts": dict(self.intake.counts), "pending": self.intake.conversions.pending}
 
-    async def _open(self, resource: Resource, spec: DatasourceSpec) -> None:
-        context = DatasourceContext(
-            resource.id, spec.name, resource.tenant, spec.routing_key, spec.metadata, self.intake,
+    async def _let_go(self, id: str, before: DatasourceSpec, after: DatasourceSpec | None) -> None:
+        """Tell the type that a datasource with the settings of ``before`` won't come back."""
+        try:
+            type_ = self._types.get(before.type)
+            if not IForgets.providedBy(type_) or (
+                after is not None and (before.type, before.configuration) == (after.type, after.configuration)
+            ):
+                return
+            unseal = self._registry.unseal
+            settings = self._types.configure(before.type, before.configuration, unseal)
+            successor = None
+            if after is not None:
+                successor = self._types.configure(after.type, after.configuration, unseal)
+            await maybeDeferred(type_.forget, settings, self._context(id, before), successor)
+        except Exception as error:
+            self._log.warn(
+                "what others keep for datasource {name} stays there: {reason}", name=before.name, reason=error
+            )
+
+    def _context(self, id: str, spec: DatasourceSpec) -> DatasourceContext:
+        return DatasourceContext(
+            id, spec.name, self.intake.tenant, spec.routing_key, spec.metadata, self.intake,
             self._reactor, self._registry, self._data_dir,
         )  # fmt: skip
+
+    async def _open(self, resource: Resource, spec: DatasourceSpec) -> None:
+        context = self._context(resource.id, spec)
         try:
             settings = self._types.configure(spec.type, spec.configuration, self._registry.unseal)
             datasource = self._types.get(spec.type).build(settings, context)

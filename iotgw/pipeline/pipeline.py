@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, gatherResults, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -83,6 +83,7 @@ class Gateway:
         self.held = Held(downlinks, reactor)
         self._when_room: list[Callable[[], None]] = []
         self._stopping = False
+        self._background: set[Deferred[None]] = set()
 
     # --- for the intakes ---
 
@@ -217,6 +218,7 @@ class Gateway:
         for running in self._running.values():
             running.intake.conversions.stop()
         self._answers.stop()
+        await DeferredList([*self._background])
 
     def _changed(self, old: Resource | None, new: Resource | None) -> None:
         change = self._remove(old.id) if new is None and old is not None else self._apply(new)
@@ -235,7 +237,12 @@ class Gateway:
         running = self._running.get(resource.id)
         if running is None:
             running = self._running[resource.id] = RunningDatasource(
-                self._intake(resource, spec), self.types, self.reactor, self.registry, self.data_dir
+                self._intake(resource, spec),
+                self.types,
+                self.reactor,
+                self.registry,
+                self.data_dir,
+                self._in_background,
             )
         await running.apply(resource, spec, spec.enabled and not self._stopping)
 
@@ -253,6 +260,13 @@ class Gateway:
             self._running.pop(id, None)
             running.intake.conversions.remove()
             self._answers.removed(running.intake)
+            running.forget()
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work of bounded time that nobody waits for, but the end."""
+        done = ensureDeferred(work)
+        self._background.add(done)
+        done.addBoth(lambda _: self._background.discard(done))
 
     # --- for the API ---
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from zope.interface import implementer
 
 from iotgw.core.model import Downlink, Metadata
-from iotgw.core.ports.datasources import IDatasourceType
+from iotgw.core.ports import IForgets
 from iotgw.core.types import DatasourceContext
 from iotgw.datasources.mqtt.datasource import MqttDatasource, MqttSettings, MqttType
 from iotgw.datasources.socket.dragino import DraginoDevices, DraginoEncoding, Nodes
@@ -31,7 +31,7 @@ class DraginoMqttSettings(
     devices: DraginoDevices = {}
 
 
-@implementer(IDatasourceType)
+@implementer(IForgets)
 class DraginoMqttType(MqttType):
     """The ``dragino-mqtt`` datasources of a gateway."""
 

@@ -6,11 +6,11 @@ samples' times here. ``docs/datasources.md`` has the table of keys.
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from iotgw.core.numbers import real
 from iotgw.wire.tekelek.clock import logger_minutes, sample_times
 from iotgw.wire.tekelek.frame import (
     ALARMS,
@@ -150,8 +150,8 @@ def registers(text: str) -> dict[str, str]:
     return {name: value for name, value in _REGISTER.findall(text) if name not in ("S11", "S14")}
 
 
-_LATITUDE = re.compile(r"(\d{2})(\d{2}\.\d+)([NS])")
-_LONGITUDE = re.compile(r"(\d{3})(\d{2}\.\d+)([EW])")
+_LATITUDE = re.compile(r"(\d{2})(\d{2}\.\d{1,12})([NS])", re.ASCII)
+_LONGITUDE = re.compile(r"(\d{3})(\d{2}\.\d{1,12})([EW])", re.ASCII)
 
 
 def gps(text: str) -> dict[str, Any]:
@@ -187,10 +187,7 @@ def _degrees(match: re.Match[str]) -> float:
 
 
 def _number(text: str) -> float | int | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    if not math.isfinite(value):
+    value = real(text)
+    if value is None:
         return None
     return int(value) if value == int(value) and "." not in text else value
