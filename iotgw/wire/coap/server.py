@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from iotgw.wire.coap import blockwise, observe
+from iotgw.wire.coap import blockwise, observe, uploads
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block, entity_tag, slice_response
 from iotgw.wire.coap.defence import VERIFIED_LIFETIME, Echo, size_of, wait_for_token
@@ -27,7 +27,7 @@ class Server:
         self._endpoint = endpoint
         self.failed = failed
         self.budget = blockwise.Budget(endpoint.limits.body_bytes)
-        self.uploads = blockwise.Uploads(endpoint.timers, self.budget)
+        self.uploads = uploads.Uploads(endpoint.timers, self.budget)
         self.bodies = blockwise.Bodies(endpoint.timers, self.budget)
         self.observers = observe.Observers(endpoint, endpoint.limits.observers)
         self._echo = Echo(endpoint.random.randbytes(32))

@@ -112,13 +112,13 @@ def test_a_body_over_the_limit_is_4_13_with_the_limit(box):
 
 
 def test_a_peer_has_few_uploads_at_a_time_and_others_theirs(bench):
-    for tag in range(4):
+    for tag in range(Policy().max_uploads):
         assert send(bench, 0, True, None, (n.REQUEST_TAG, tag)).code == n.CONTINUE
-    refused = send(bench, 0, True, None, (n.REQUEST_TAG, 9))
+    refused = send(bench, 0, True, None, (n.REQUEST_TAG, 99))
     assert (refused.code, refused.options.get_uint(n.MAX_AGE)) == (n.SERVICE_UNAVAILABLE, 10)
     assert send(bench, 0, True, remote=OTHER).code == n.CONTINUE
     bench.advance(31)
-    assert send(bench, 0, True, None, (n.REQUEST_TAG, 9)).code == n.CONTINUE
+    assert send(bench, 0, True, None, (n.REQUEST_TAG, 99)).code == n.CONTINUE
 
 
 def test_the_bodies_under_way_have_a_limit_together(box):
