@@ -8,7 +8,7 @@ by its tokens, so only one such upload of a key goes on at a time:
   shown that it keeps its token. The client sends nothing more of the other one before that 2.31.
 - When the older one pauses meanwhile, it is overtaken. From then on only its own token can continue it. The
   newer one is told to go on in smaller blocks (RFC 7959 §2.3): what still comes in larger ones is the older
-  one's, and gets 4.08.
+  one's, and gets 4.08. (A client that doesn't mind the size gets 4.08 as well. It is never mixed.)
 
 A block is repeated when its bytes are the same, not only its number.
 """
@@ -26,7 +26,8 @@ from iotgw.wire.coap.site import error
 from iotgw.wire.coap.timers import Timer, Timers
 
 PAUSE = 0.4
-"""Seconds without a block after which an upload may be overtaken; less than most wait for the empty ACK."""
+"""Seconds without a block after which an upload may be overtaken: its second block would have come in most
+networks, and the other upload's client needs no empty ACK yet."""
 ANY_SIZE = 7
 
 
@@ -255,19 +256,23 @@ class Uploads:
 
     def _hold(self, upload: Upload) -> None:
         """Look after a while whether what is in an upload's way has paused."""
+        timing = upload.held[0].policy.timing
+        repetition = timing.ack_timeout * timing.ack_random_factor
 
         def look(now: float) -> None:
             if not upload.held:
                 return
-            vague = [other for other in self._by_key[upload.key] if other.is_vague]
-            in_its_way = [other for other in vague if not other.is_overtaken]
-            active = max((other.quiet_since for other in in_its_way), default=now)
-            if now >= active + PAUSE:
+            uploads = self._by_key[upload.key]
+            in_its_way = [other for other in uploads if other.is_vague and not other.is_overtaken]
+            # A client that changes tokens can't go on after that, so it may repeat a block that was lost before.
+            changes_tokens = any(other.keeps_token is False for other in uploads)
+            pause = PAUSE + (repetition if changes_tokens else 0)
+            if all(now >= other.quiet_since + pause for other in in_its_way):
                 for other in in_its_way:
                     other.is_overtaken = True
                 self._start_next(upload.key, now)
             if upload.held:
-                self._timers.at(max(active, now - PAUSE / 2) + PAUSE, look)
+                self._timers.at(now + PAUSE / 2, look)
 
         self._timers.at(upload.quiet_since + PAUSE, look)
 
