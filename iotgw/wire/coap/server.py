@@ -27,7 +27,7 @@ class Server:
         self._endpoint = endpoint
         self.failed = failed
         self.budget = blockwise.Budget(endpoint.limits.body_bytes)
-        self.uploads = uploads.Uploads(endpoint.timers, self.budget)
+        self.uploads = uploads.Uploads(endpoint.timers, self.budget, self._assembled)
         self.bodies = blockwise.Bodies(endpoint.timers, self.budget)
         self.observers = observe.Observers(endpoint, endpoint.limits.observers)
         self._echo = Echo(endpoint.random.randbytes(32))
@@ -90,6 +90,21 @@ class Server:
             if request.code not in SAFE:
                 self._refuse(exchange, n.REQUEST_ENTITY_INCOMPLETE, "that body is not kept any more")
                 return
+        self._handle(resource, request, exchange)
+
+    def _assembled(self, exchange: Exchange, body: bytes) -> None:
+        """A body is whole, some time after its last block came."""
+        last = exchange.request
+        found = self._endpoint.site.find(last.options.path)
+        if found is None:
+            self._refuse(exchange, n.NOT_FOUND)
+            return
+        request = Message(last.code, body, last.options, last.type, last.mid, last.token)
+        self._handle(found[0], request, exchange)
+
+    def _handle(self, resource: Resource, request: Message, exchange: Exchange) -> None:
+        """Take a whole request."""
+        opts = request.options
         if not _precondition_holds(resource, request):
             self._refuse(exchange, n.PRECONDITION_FAILED)
         else:

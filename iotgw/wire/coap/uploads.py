@@ -2,13 +2,13 @@
 
 Uploads with different Request-Tags have different keys (RFC 9175 §3). Those that share a key are told apart by
 token where the client keeps one token per upload. A client that takes a new token for every block says nothing
-by its tokens, so only one such upload of a key goes on at a time:
+by its tokens. Its uploads are told apart by the size of their blocks:
 
-- While one is active, the first block of another is held: its 2.31 waits until the older one is whole, or has
-  shown that it keeps its token. The client sends nothing more of the other one before that 2.31.
-- When the older one pauses meanwhile, it is overtaken. From then on only its own token can continue it. The
-  newer one is told to go on in smaller blocks (RFC 7959 §2.3): what still comes in larger ones is the older
-  one's, and gets 4.08. (A client that doesn't mind the size gets 4.08 as well. It is never mixed.)
+- When an upload begins beside one that may go on with any token, its 2.31 asks for smaller blocks than that one's
+  (RFC 7959 §2.3). What comes in larger blocks is the older one's then, and what comes in smaller ones the newer's.
+- A client need not mind the size that it is told. So a block of the older one waits until the newer one has gone
+  on in smaller blocks. If it doesn't, nobody can tell whose block that was: it gets 4.08, and the older upload is
+  forgotten.
 
 A block is repeated when its bytes are the same, not only its number.
 """
@@ -16,6 +16,7 @@ A block is repeated when its bytes are the same, not only its number.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from hashlib import blake2b
 
 from iotgw.wire.coap import numbers as n
@@ -25,10 +26,12 @@ from iotgw.wire.coap.message import Message, options
 from iotgw.wire.coap.site import error
 from iotgw.wire.coap.timers import Timer, Timers
 
-PAUSE = 0.4
-"""Seconds without a block after which an upload may be overtaken: its second block would have come in most
-networks, and the other upload's client needs no empty ACK yet."""
+PATIENCE = 0.5
+"""Seconds that a block waits beyond the time in which a client repeats what was lost."""
 ANY_SIZE = 7
+NO_SIZE = -1
+HALVINGS = 2
+"""How far an upload's blocks are made smaller than its client would have them, so that they differ from others'."""
 
 
 class Upload:
@@ -40,14 +43,15 @@ class Upload:
         "again",
         "body",
         "finisher",
-        "held",
         "is_alone",
-        "is_overtaken",
+        "is_lost",
         "keeps_token",
         "key",
         "last",
         "last_token",
+        "minds_size",
         "most_szx",
+        "pending",
         "quiet_since",
         "response",
         "szx",
@@ -65,9 +69,12 @@ class Upload:
         self.szx = ANY_SIZE  # of the smallest block so far
         self.most_szx = ANY_SIZE  # of the largest block that another token may continue it with
         self.quiet_since = now
-        self.is_overtaken = False
+        self.is_lost = (
+            False  # its blocks can't be told from another upload's, and its client may not know yet
+        )
+        self.minds_size = False  # it went on in blocks as small as it was told
         self.is_alone = True  # no other upload of the key was under way at the same time
-        self.held: list[Exchange] = []  # with its first block, which is not answered yet
+        self.pending: tuple[Exchange, Block] | None = None  # what may be its next block, or another upload's
         self.last: tuple[Block, bytes] | None = None  # the last block, and a digest of its payload
         self.last_token = b""
         self.finisher: Exchange | None = None  # the exchange of the last block, until it is answered
@@ -75,14 +82,9 @@ class Upload:
         self.waiting: list[Exchange] = []  # repetitions of the last block that wait for its response
 
     @property
-    def is_open(self) -> bool:
-        """Whether it takes blocks."""
-        return self.last is None and not self.held
-
-    @property
     def is_vague(self) -> bool:
         """Whether a block with any token may be its next one, as far as is known."""
-        return self.is_open and not self.keeps_token
+        return self.last is None and not self.keeps_token
 
     def has(self, block: Block, payload: bytes) -> bool:
         """Whether a block is one that came before."""
@@ -92,17 +94,19 @@ class Upload:
 
     def fits(self, block: Block, payload: bytes) -> bool:
         """Whether a block is the next one, or one that came before."""
-        return block.offset == len(self.body) or self.has(block, payload)
+        return self.is_lost or block.offset == len(self.body) or self.has(block, payload)
 
 
 class Uploads:
     """The Block1 transfers of an endpoint. One that is silent for its policy's block timeout is dropped.
 
-    Per peer, ``max_uploads`` are under way, and the responses of as many whole ones are kept.
+    Per peer, ``max_uploads`` are under way, and the responses of as many whole ones are kept. ``whole(exchange,
+    body)`` gets the bodies whose last block had to wait.
     """
 
-    def __init__(self, timers: Timers, budget: Budget) -> None:
+    def __init__(self, timers: Timers, budget: Budget, whole: Callable[[Exchange, bytes], None]) -> None:
         self._timers = timers
+        self._deliver = whole
         self._budget = budget
         self._by_key: dict[Key, list[Upload]] = {}  # in the order in which they began
         self._under_way: dict[int, int] = {}  # by peer, how many
@@ -117,24 +121,34 @@ class Uploads:
         when its response is still to come."""
         request = exchange.request
         payload = request.payload
-        if block.more and len(payload) != block.size:
+        if len(payload) > block.size or (block.more and len(payload) < block.size):
             return error(n.BAD_REQUEST, f"expected a block of {block.size} bytes, got {len(payload)}")
-        if len(payload) > block.size:
-            return error(n.BAD_REQUEST, f"expected at most {block.size} bytes, got {len(payload)}")
         key = transfer_key(exchange)
         upload = self._find(key, exchange, block)
         most = exchange.policy.max_body
         if max(block.offset + len(payload), request.options.get_uint(n.SIZE1) or 0) > most:
             if upload is not None and upload.last is None:
-                self._drop(upload, now)
+                if exchange.token == upload.token:
+                    self._drop(upload)
+                else:
+                    self._lose(upload)
             return too_large(most)
         if not block.number:
             return self._first(upload, key, exchange, block, now)
         if upload is None:
-            self._tell_overtaken(key, block, now)
             return error(n.REQUEST_ENTITY_INCOMPLETE, "expected block 0 first")  # RFC 7959 §2.9.2
         if upload.last is not None:
             return self._repeated(upload, exchange, block)
+        if upload.is_lost:
+            if exchange.token == upload.token:
+                self._drop(upload)  # now its client knows
+            return _incomplete("expected a Request-Tag")
+        if exchange.token == upload.token and upload.keeps_token is not False:
+            self._refuse_pending(upload)  # its own block is here: that one was another's
+        elif not upload.has(block, payload) and self._is_doubtful(upload):
+            return self._suspend(upload, exchange, block, now)
+        elif upload.most_szx != ANY_SIZE:
+            upload.minds_size = True
         return self._append(upload, exchange, block, now)
 
     def completed(self, exchange: Exchange, response: Message) -> list[Exchange]:
@@ -164,7 +178,7 @@ class Uploads:
         own = [upload for upload in uploads if upload.last is None and upload.token == token]
         if not block.number:
             return own[0] if own else None
-        own = [upload for upload in own if upload.is_open and upload.keeps_token is not False]
+        own = [upload for upload in own if upload.keeps_token is not False]
         if own and own[0].fits(block, payload):
             return own[0]
         whole = [upload for upload in reversed(uploads) if upload.last is not None]
@@ -173,8 +187,8 @@ class Uploads:
                 return upload
         if own:
             return own[0]
-        for upload in uploads:
-            if upload.is_vague and not upload.is_overtaken and block.szx <= upload.most_szx:
+        for upload in reversed(uploads):
+            if upload.is_vague and block.szx <= upload.most_szx:
                 return upload if upload.fits(block, payload) else None
         if len(whole) == len(uploads):  # nothing else is under way: whose else could it be?
             for upload in whole:
@@ -182,30 +196,67 @@ class Uploads:
                     return upload
         return None
 
-    def _tell_overtaken(self, key: Key, block: Block, now: float) -> None:
-        """A block that nobody expects gets 4.08: an overtaken upload's client may know now."""
-        for upload in self._by_key.get(key, ()):
-            if upload.is_overtaken and upload.is_vague and len(upload.body) == block.offset:
-                self._drop(upload, now)
-                return
+    # --- blocks that may be another upload's ------------------------------------------------------
+
+    def _is_doubtful(self, upload: Upload) -> bool:
+        """Whether what seems to be an upload's block may be that of a newer one, whose client doesn't mind sizes."""
+        uploads = self._by_key[upload.key]
+        newer = uploads[uploads.index(upload) + 1 :]
+        return any(other.is_vague and not other.minds_size for other in newer)
+
+    def _suspend(self, upload: Upload, exchange: Exchange, block: Block, now: float) -> Message | None:
+        """Let a block wait until it is known whose it is."""
+        if upload.pending is not None:  # two clients go on with what can be one upload only
+            self._lose(upload)
+            return _incomplete("expected a Request-Tag")
+        upload.pending = exchange, block
+        exchange.acknowledge()  # a client may send nothing else before that (NSTART, RFC 7252 §4.7)
+        timing = exchange.policy.timing
+
+        def give_up(now: float) -> None:
+            if upload.pending is not None and upload.pending[0] is exchange:
+                self._lose(upload)
+
+        self._timers.at(now + timing.ack_timeout * timing.ack_random_factor + PATIENCE, give_up)
+        return None
+
+    def _resume(self, key: Key, now: float) -> None:
+        """Take the blocks whose upload is known by now."""
+        for upload in reversed(self._by_key.get(key, [])[:]):
+            if upload.pending is not None and not self._is_doubtful(upload):
+                (exchange, block), upload.pending = upload.pending, None
+                upload.minds_size = upload.most_szx != ANY_SIZE
+                taken = self._append(upload, exchange, block, now)
+                if isinstance(taken, Message):
+                    exchange.endpoint.respond_raw(exchange, taken)
+                else:
+                    self._deliver(exchange, taken)
+
+    def _lose(self, upload: Upload) -> None:
+        """Take no more of an upload, and let what may still come of it get 4.08 until the block timeout."""
+        self._refuse_pending(upload)
+        self._budget.give_back(len(upload.body))
+        upload.body = bytearray()
+        upload.again = 0
+        upload.is_lost = True
+
+    def _refuse_pending(self, upload: Upload) -> None:
+        if upload.pending is not None:
+            (exchange, _), upload.pending = upload.pending, None
+            exchange.endpoint.respond_raw(exchange, _incomplete("expected a Request-Tag"))
 
     # --- the first block --------------------------------------------------------------------------
 
     def _first(
         self, known: Upload | None, key: Key, exchange: Exchange, block: Block, now: float
-    ) -> Message | bytes | None:
+    ) -> Message | bytes:
         payload = exchange.request.payload
         if known is not None and block.more and known.body.startswith(payload):
-            if known.held:
-                known.held.append(exchange)
-                return None
             known.again = len(payload)  # it came again, or all of it will
             known.quiet_since = now
             return _continue(known, block, exchange)
         if known is not None:  # it starts over (RFC 7959 §2.5)
-            for earlier in known.held:
-                earlier.endpoint.respond_raw(earlier, _incomplete("it started over"))
-            self._drop(known, now)
+            self._drop(known)
         if not block.more:
             return payload  # one block is a message of its own
         upload = self._begin(key, exchange, now)
@@ -213,11 +264,6 @@ class Uploads:
             return _no_room()
         upload.body += payload
         upload.szx = block.szx
-        upload.held = [exchange]
-        self._start_next(key, now, exchange)
-        if upload.held:
-            self._hold(upload)
-            return None
         return _continue(upload, block, exchange)
 
     def _begin(self, key: Key, exchange: Exchange, now: float) -> Upload | None:
@@ -228,6 +274,7 @@ class Uploads:
             return None
         upload = Upload(key, exchange.token, now)
         others = self._by_key.setdefault(key, [])
+        upload.most_szx = _distinct_szx(others, exchange)
         for other in others:
             if other.last is None:
                 other.is_alone = upload.is_alone = False
@@ -235,46 +282,6 @@ class Uploads:
         self._under_way[serial] = self._under_way.get(serial, 0) + 1
         self._watch(upload, policy.block_timeout)
         return upload
-
-    def _start_next(self, key: Key, now: float, asking: Exchange | None = None) -> None:
-        """Let the oldest upload that is held go on, if nothing is in its way; ``asking`` is answered elsewhere."""
-        uploads = self._by_key.get(key, ())
-        vague = [upload for upload in uploads if upload.is_vague]
-        if not all(upload.is_overtaken for upload in vague):
-            return
-        upload = next((upload for upload in uploads if upload.held), None)
-        if upload is None:
-            return
-        exchanges, upload.held = upload.held, []
-        upload.quiet_since = now
-        if vague:
-            upload.most_szx = min(min(other.szx, other.most_szx) for other in vague) - 1
-        for exchange in exchanges:
-            if exchange is not asking:
-                block = Block(0, True, upload.szx)
-                exchange.endpoint.respond_raw(exchange, _continue(upload, block, exchange))
-
-    def _hold(self, upload: Upload) -> None:
-        """Look after a while whether what is in an upload's way has paused."""
-        timing = upload.held[0].policy.timing
-        repetition = timing.ack_timeout * timing.ack_random_factor
-
-        def look(now: float) -> None:
-            if not upload.held:
-                return
-            uploads = self._by_key[upload.key]
-            in_its_way = [other for other in uploads if other.is_vague and not other.is_overtaken]
-            # A client that changes tokens can't go on after that, so it may repeat a block that was lost before.
-            changes_tokens = any(other.keeps_token is False for other in uploads)
-            pause = PAUSE + (repetition if changes_tokens else 0)
-            if all(now >= other.quiet_since + pause for other in in_its_way):
-                for other in in_its_way:
-                    other.is_overtaken = True
-                self._start_next(upload.key, now)
-            if upload.held:
-                self._timers.at(now + PAUSE / 2, look)
-
-        self._timers.at(upload.quiet_since + PAUSE, look)
 
     # --- further blocks ---------------------------------------------------------------------------
 
@@ -288,7 +295,7 @@ class Uploads:
                 upload.quiet_since = now
                 return _continue(upload, block, exchange)
             if not upload.again or block.offset != upload.again:
-                self._drop(upload, now)
+                self._drop(upload)
                 return _incomplete(f"expected byte {received}, got {block.offset}")
             # It started over with the same bytes, and here it differs.
             del upload.body[block.offset :]
@@ -301,13 +308,13 @@ class Uploads:
         if not block.more:
             body = bytes(upload.body) + payload
             self._complete(upload, exchange, block)
-            self._start_next(upload.key, now)
+            self._resume(upload.key, now)
             return body
         if not self._budget.take(len(payload)):
-            self._drop(upload, now)
+            self._drop(upload)
             return _no_room()
         upload.body += payload
-        self._start_next(upload.key, now)
+        self._resume(upload.key, now)
         return _continue(upload, block, exchange)
 
     def _complete(self, upload: Upload, exchange: Exchange, block: Block) -> None:
@@ -325,7 +332,7 @@ class Uploads:
             oldest = next((other for other in whole if other.finisher is None), whole[0])
             for waiting in oldest.waiting:
                 waiting.endpoint.respond_raw(waiting, _no_room())
-            self._drop(oldest, upload.quiet_since)
+            self._drop(oldest)
 
     def _repeated(self, upload: Upload, exchange: Exchange, block: Block) -> Message | None:
         """The last block of a whole upload came again, under another Message ID."""
@@ -339,27 +346,30 @@ class Uploads:
 
     def _watch(self, upload: Upload, timeout: float) -> None:
         def look(now: float) -> None:
-            if upload.held:
-                upload.timer = self._timers.at(now + timeout, look)
-            elif now >= upload.quiet_since + timeout:
-                self._drop(upload, now)
+            if now >= upload.quiet_since + timeout:
+                self._drop(upload)
             else:
                 upload.timer = self._timers.at(upload.quiet_since + timeout, look)
 
         upload.timer = self._timers.at(upload.quiet_since + timeout, look)
 
-    def _drop(self, upload: Upload, now: float) -> None:
+    def _drop(self, upload: Upload) -> None:
         uploads = self._by_key[upload.key]
-        uploads.remove(upload)
+        place = uploads.index(upload)
+        del uploads[place]
         if not uploads:
             del self._by_key[upload.key]
+        self._refuse_pending(upload)
         self._release(upload)
-        self._start_next(upload.key, now)
+        if upload.is_vague and not upload.minds_size:
+            for other in uploads[:place]:
+                if other.pending is not None:  # it will never be known whose that was
+                    self._lose(other)
 
     def _release(self, upload: Upload) -> None:
         """Give back what an upload took."""
         upload.timer.cancel()
-        upload.held = []
+        upload.pending = None
         self._budget.give_back(len(upload.body) + overhead(upload.key))
         serial = upload.key[0]
         if upload.last is None:
@@ -380,13 +390,26 @@ class Uploads:
             del self._under_way[serial]
 
 
+def _distinct_szx(others: list[Upload], exchange: Exchange) -> int:
+    """The largest block by which a new upload differs from those that may go on with any token."""
+    vague = [other for other in others if other.is_vague and other.most_szx != NO_SIZE]
+    if not vague:
+        return ANY_SIZE
+    szx = min(min(other.szx, other.most_szx) for other in vague) - 1
+    return szx if szx >= max(0, szx_of(len(exchange.request.payload)) - HALVINGS) else NO_SIZE
+
+
 def _digest(payload: bytes) -> bytes:
     return blake2b(payload, digest_size=16).digest()
 
 
 def _continue(upload: Upload, block: Block, exchange: Exchange) -> Message:
     """2.31, and the block size that is wanted from now on (RFC 7959 §2.3)."""
-    szx = min(block.szx, szx_of(exchange.policy.block_size), max(0, upload.most_szx))
+    szx = min(
+        block.szx,
+        szx_of(exchange.policy.block_size),
+        ANY_SIZE if upload.most_szx == NO_SIZE else upload.most_szx,
+    )
     upload.szx = min(upload.szx, szx)
     return Message(n.CONTINUE, b"", options((n.BLOCK1, Block(block.number, True, szx).value)))
 

@@ -7,13 +7,12 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import encode
 from iotgw.wire.coap.site import Site
-from iotgw.wire.coap.uploads import PAUSE
 from tests.unit.wire.coap.bench import Bench, Box
 from tests.unit.wire.coap.network import Network
 from tests.unit.wire.coap.uploaders import CHANGING_TOKENS, ONE_TOKEN, TAGS, Upload, Uploaders
@@ -42,7 +41,7 @@ class Peer:
     def step(self, number, how):
         """Let an upload send its next block, or what it sent once more; what is late comes when time passes."""
         if how == "wait":
-            self._hand_out(self.bench.advance(number % 3 * PAUSE / 2))
+            self._hand_out(self.bench.advance(number % 4 * 0.7))
             return
         upload = self.uploads[number % len(self.uploads)]
         if upload.can_send:
@@ -63,7 +62,7 @@ class Peer:
                     self.step(number, "next")
             if all(upload.code is not None for upload in self.uploads):
                 return
-            self._hand_out(self.bench.advance(PAUSE / 10))
+            self._hand_out(self.bench.advance(0.1))
         raise AssertionError("it never ends")
 
     def _hand_out(self, answers):
@@ -104,10 +103,10 @@ def test_uploads_that_can_be_told_apart_are_all_stored(kind, found, order):
     assert len(peer.box.requests) == len(found)
 
 
-@given(found=bodies(4), order=steps("next", "next", "copy"))
+@given(found=bodies(3), order=steps("next", "next", "copy"))
 @settings(max_examples=150, deadline=None)
-def test_with_a_token_per_block_all_are_stored_while_none_pauses(found, order):
-    peer = Peer([Upload(number, body, 1, CHANGING_TOKENS) for number, body in enumerate(found)])
+def test_with_a_token_per_block_three_at_a_time_are_all_stored(found, order):
+    peer = Peer([Upload(number, body * 3, 3, CHANGING_TOKENS) for number, body in enumerate(found)])
     for step in order:
         peer.step(*step)
     peer.finish()
@@ -117,6 +116,11 @@ def test_with_a_token_per_block_all_are_stored_while_none_pauses(found, order):
 
 @given(
     minds_size=st.booleans(), found=bodies(4), order=steps("next", "next", "next", "copy", "repeat", "wait")
+)
+@example(
+    minds_size=True,
+    found=[b"a" * 64, b"a" * 64 + b"x", b"c" * 32 + b"a" * 32, b"b" * 64],
+    order=[(1, "next"), (0, "next"), (3, "next"), (0, "next"), (1, "next"), (0, "repeat")],
 )
 @settings(max_examples=300, deadline=None)
 def test_with_a_token_per_block_and_pauses_nothing_is_mixed(minds_size, found, order):

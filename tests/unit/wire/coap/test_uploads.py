@@ -8,8 +8,7 @@ from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block
 from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.timing import Policy
-from iotgw.wire.coap.uploads import PAUSE
-from tests.unit.wire.coap.bench import OTHER, Bench, Box
+from tests.unit.wire.coap.bench import Bench, Box
 
 A0, A1, A2, B0, B1, B2 = (bytes([letter]) * 64 for letter in b"ABCDEF")
 TAIL = b"the end"
@@ -46,12 +45,12 @@ def play(bench, steps):
         assert found == expected, f"step {step}: expected {expected}, got {found}"
 
 
-ONE_TOKEN_EACH = [  # a second upload waits until the first one is known by its token, or has paused
+ONE_TOKEN_EACH = [
     pytest.param(
         [
             (b"a", 0, A0, True, ["2.31"]),
-            (b"b", 0, B0, True, []),
-            (b"a", 1, TAIL, False, ["2.31", "2.04"]),
+            (b"b", 0, B0, True, ["2.31"]),
+            (b"a", 1, TAIL, False, ["2.04"]),
             (b"b", 1, B1[:9], False, ["2.04"]),
         ],
         [A0 + TAIL, B0 + B1[:9]],
@@ -73,10 +72,10 @@ ONE_TOKEN_EACH = [  # a second upload waits until the first one is known by its 
     pytest.param(
         [
             (b"a", 0, A0, True, ["2.31"]),
-            (b"b", 0, A0, True, []),
-            (b"c", 0, A0, True, []),
-            (b"a", 1, A1, True, ["2.31", "2.31"]),
-            (b"b", 1, B1, True, ["2.31", "2.31"]),
+            (b"b", 0, A0, True, ["2.31"]),
+            (b"c", 0, A0, True, ["2.31"]),
+            (b"a", 1, A1, True, ["2.31"]),
+            (b"b", 1, B1, True, ["2.31"]),
             (b"c", 1, TAIL, False, ["2.04"]),
             (b"b", 2, TAIL, False, ["2.04"]),
             (b"a", 2, TAIL, False, ["2.04"]),
@@ -93,51 +92,63 @@ def test_uploads_that_keep_a_token_each_do_not_mix(bench, box, steps, bodies):
     assert stored(box) == bodies
 
 
-def test_the_second_first_block_is_answered_before_an_empty_ack_is_due(bench, box):
-    put(bench, b"a", 0, A0)
-    assert put(bench, b"b", 0, B0) == []
-    (answer,) = bench.advance(PAUSE)
-    assert (answer.type, answer.code, answer.token) == (n.ACK, n.CONTINUE, b"b")
-    play(bench, [(b"a", 1, TAIL, False, ["2.04"]), (b"b", 1, TAIL, False, ["2.04"])])
-    assert stored(box) == [A0 + TAIL, B0 + TAIL]
-
-
-def test_with_a_token_per_block_the_second_upload_waits_for_the_first(bench, box):
+def test_with_a_token_per_block_a_newer_upload_is_known_by_its_smaller_blocks(bench, box):
     put(bench, b"1", 0, A0)
-    assert put(bench, b"2", 0, B0) == []
-    assert codes(put(bench, b"3", 1, A1)) == ["2.31"]
-    assert codes(bench.advance(3)) == ["0.00"]
-    assert codes(put(bench, b"4", 2, A2)) == ["2.31"]
-    assert codes(bench.advance(3)) == []
-    released, finished = put(bench, b"5", 3, TAIL, False)
-    assert (released.type, released.token, released.code) == (n.CON, b"2", n.CONTINUE)
-    assert (finished.token, finished.code) == (b"5", n.CHANGED)
-    assert codes(put(bench, b"6", 1, B1[:5], False)) == ["2.04"]
-    assert stored(box) == [A0 + A1 + A2 + TAIL, B0 + B1[:5]]
+    (answer,) = put(bench, b"2", 0, B0)
+    assert answer.options.get_uint(n.BLOCK1) == Block(0, True, 1).value
+    assert codes(put(bench, b"3", 1, A1)) == ["0.00"]  # it may be of the newer one, if that minds no sizes
+    late, at_once = put(bench, b"4", 2, B1[:32], True, 1)
+    assert (late.type, late.token, late.code) == (n.CON, b"3", n.CONTINUE)
+    assert (at_once.type, at_once.token, at_once.code) == (n.ACK, b"4", n.CONTINUE)
+    play(bench, [(b"5", 2, TAIL, False, ["2.04"])])
+    assert codes(put(bench, b"6", 3, TAIL, False, 1)) == ["2.04"]
+    assert stored(box) == [A0 + A1 + TAIL, B0 + B1[:32] + TAIL]
+
+
+def test_a_last_block_that_waited_is_stored_when_it_is_known_whose_it_is(bench, box):
+    put(bench, b"1", 0, A0)
+    put(bench, b"2", 0, B0)
+    assert codes(put(bench, b"3", 1, TAIL, False)) == ["0.00"]
+    assert stored(box) == []
+    assert codes(put(bench, b"4", 2, TAIL, False, 1)) == ["2.04", "2.04"]
+    assert stored(box) == [A0 + TAIL, B0 + TAIL]
 
 
 @pytest.mark.parametrize("first", [A1, B1], ids=["the older goes on", "the newer goes on"])
 def test_what_cannot_be_decided_is_4_08_for_both_and_stored_for_none(bench, box, first):
     put(bench, b"1", 0, A0)
     put(bench, b"2", 0, B0)
-    bench.advance(PAUSE)
     second = B1 if first is A1 else A1
-    assert codes(put(bench, b"3", 1, first, False)) == ["4.08"]
-    assert codes(put(bench, b"4", 1, second, False)) == ["4.08"]
+    assert codes(put(bench, b"3", 1, first, False)) == ["0.00"]
+    assert codes(put(bench, b"4", 1, second, False)) == ["4.08", "4.08"]
     assert stored(box) == []
 
 
-def test_the_newer_goes_on_in_smaller_blocks_and_the_older_is_forgotten(bench, box):
+def test_a_block_that_may_be_another_uploads_is_4_08_after_a_while_and_the_older_forgotten(bench, box):
     put(bench, b"1", 0, A0)
-    put(bench, b"2", 1, A1)
-    put(bench, b"3", 0, B0)
-    assert codes(bench.advance(3)) == ["0.00"]  # a block of the older one that was lost may come yet
-    (answer,) = bench.advance(2 * PAUSE)
-    assert answer.options.get_uint(n.BLOCK1) == Block(0, True, 1).value
-    assert codes(put(bench, b"4", 2, B0[:32], True, 1)) == ["2.31"]
-    assert codes(put(bench, b"5", 2, A2)) == ["4.08"]
-    assert codes(put(bench, b"6", 3, TAIL, False, 1)) == ["2.04"]
-    assert stored(box) == [B0 + B0[:32] + TAIL]
+    put(bench, b"2", 0, B0)
+    put(bench, b"3", 1, A1)
+    assert codes(bench.advance(3)) == []
+    assert codes(bench.advance(1)) == ["4.08"]
+    assert codes(put(bench, b"4", 1, A1)) == ["4.08"]
+    assert codes(put(bench, b"5", 2, TAIL, False, 1)) == ["2.04"]
+    assert stored(box) == [B0 + TAIL]
+
+
+def test_a_device_that_rebooted_starts_over_at_once_with_a_token_per_block(bench, box):
+    play(bench, [(b"1", 0, A0, True, ["2.31"]), (b"2", 1, A1, True, ["2.31"]), (b"3", 0, B0, True, ["2.31"])])
+    assert codes(put(bench, b"4", 2, B1[:32], True, 1)) == ["2.31"]
+    assert codes(put(bench, b"5", 3, B1[:32], True, 1)) == ["2.31"]
+    assert codes(put(bench, b"6", 4, TAIL, False, 1)) == ["2.04"]
+    assert stored(box) == [B0 + B1 + TAIL]
+
+
+def test_blocks_are_halved_twice_at_most_and_further_uploads_go_by_their_token(bench, box):
+    answers = [put(bench, b"%d" % number, 0, bytes([number]) * 1024, True, 6)[0] for number in range(5)]
+    sizes = [Block.of(answer.options, n.BLOCK1).size for answer in answers]
+    assert sizes == [1024, 512, 256, 1024, 1024]
+    assert codes(put(bench, b"4", 1, TAIL, False, 6)) == ["2.04"]
+    assert stored(box) == [bytes([4]) * 1024 + TAIL]
 
 
 def test_a_device_that_rebooted_starts_over_at_once_with_its_token(bench, box):
@@ -245,22 +256,6 @@ def test_a_lone_last_block_with_the_bytes_of_another_uploads_is_4_08(bench, box)
     assert stored(box) == [A0 + TAIL]
 
 
-def test_a_first_block_that_comes_again_while_it_waits_is_answered_as_well(bench, box):
-    put(bench, b"a", 0, A0)
-    assert put(bench, b"b", 0, B0) == put(bench, b"b", 0, B0) == []
-    assert codes(put(bench, b"a", 1, A1)) == ["2.31", "2.31", "2.31"]
-    assert codes(put(bench, b"b", 1, TAIL, False)) == ["2.04"]
-
-
-def test_an_upload_that_starts_over_while_it_waits_is_told(bench, box):
-    put(bench, b"a", 0, A0)
-    put(bench, b"b", 0, B0)
-    assert codes(put(bench, b"b", 0, B1)) == ["4.08"]
-    assert codes(bench.advance(PAUSE)) == ["2.31"]
-    assert codes(put(bench, b"b", 1, TAIL, False)) == ["2.04"]
-    assert stored(box) == [B1 + TAIL]
-
-
 def test_a_body_of_one_block_passes_by_an_upload_under_way(bench, box):
     put(bench, b"1", 0, A0)
     assert codes(put(bench, b"2", 0, b"21.5", False)) == ["2.04"]
@@ -288,16 +283,12 @@ def test_whole_uploads_do_not_count_as_under_way(bench, box):
     assert (len(uploads), bench.endpoint.server.budget.used) == (0, 0)
 
 
-def test_uploads_that_wait_count_against_the_peers_limit_and_end_with_its_session(bench, box):
-    most = Policy().max_uploads
-    put(bench, b"first", 0, A0)
-    for number in range(1, most):
-        assert put(bench, b"%d" % number, 0, B0) == []
-    assert codes(put(bench, b"more", 0, B0)) == ["5.03"]
-    assert codes(put(bench, b"more", 0, B0, remote=OTHER)) == ["2.31"]
+def test_a_block_that_waits_ends_with_its_session(bench, box):
+    put(bench, b"1", 0, A0)
+    put(bench, b"2", 0, B0)
+    put(bench, b"3", 1, A1)
     bench.endpoint.forget(("192.0.2.1", 40000))
-    assert bench.advance(PAUSE) == []
-    bench.advance(100)
+    assert bench.advance(100) == []
     server = bench.endpoint.server
     assert (len(server.uploads), server.budget.used) == (0, 0)
 
