@@ -13,6 +13,8 @@ from iotgw.wire.coap.site import error
 from iotgw.wire.coap.timers import Timer, Timers
 
 NOT_FETCHED = "the peer did not ask for every block"
+MOST_BODIES = 4
+"""Bodies that a peer may fetch at a time from one resource."""
 NO_ROOM = "too many bodies are under way"
 
 Key = tuple[int, int, tuple[tuple[int, bytes], ...]]
@@ -97,10 +99,12 @@ class Body:
 
     timer: Timer
 
-    __slots__ = ("key", "on_acknowledged", "on_lost", "quiet_since", "response", "timer")
+    __slots__ = ("key", "next", "on_acknowledged", "on_lost", "quiet_since", "response", "timer", "token")
 
-    def __init__(self, key: Key, response: Message, now: float) -> None:
+    def __init__(self, key: Key, token: bytes, response: Message, now: float) -> None:
         self.key = key
+        self.token = token  # of the request that it answers, or of the last one for a block of it
+        self.next = 0  # where the block begins that was not asked for yet
         self.response = response
         self.quiet_since = now
         self.on_acknowledged: Callable[[], None] | None = None
@@ -110,40 +114,49 @@ class Body:
 class Bodies:
     """The Block2 transfers of an endpoint: bodies that were begun, so that their blocks fit together.
 
-    What a POST made can't be made again, so it is kept for the block timeout (RFC 7959 §2.4).
+    What a POST made can't be made again, so it is kept for the block timeout (RFC 7959 §2.4). A peer may fetch
+    several bodies of one key at a time: which one it asks for is known by its token, or by the next block of each.
     """
 
     def __init__(self, timers: Timers, budget: Budget) -> None:
         self._timers = timers
         self._budget = budget
-        self._open: dict[Key, Body] = {}
+        self._open: dict[Key, list[Body]] = {}  # in the order in which they began
 
     def __len__(self) -> int:
-        return len(self._open)
+        return sum(map(len, self._open.values()))
 
-    def keep(self, exchange: Exchange, response: Message, now: float) -> None:
-        """Keep a response for the requests for its further blocks, if there is room.
+    def keep(self, exchange: Exchange, response: Message, now: float, end: int) -> None:
+        """Keep a response, whose first block ends at ``end``, for the requests for its further blocks, if there
+        is room.
 
         What the exchange would have said of its arrival is said when the last block is asked for.
         """
         key = transfer_key(exchange)
-        self._drop(key)
-        body = Body(key, response, now)
+        for body in self._open.get(key, [])[:]:
+            if body.token == exchange.token or body.next >= len(body.response.payload):
+                self._drop(body)
+        for body in self._open.get(key, [])[: 1 - MOST_BODIES]:
+            self._drop(body)
+        body = Body(key, exchange.token, response, now)
+        body.next = end
         body.on_acknowledged, exchange.on_acknowledged = exchange.on_acknowledged, None
         body.on_lost, exchange.on_lost = exchange.on_lost, None
         if self._budget.take(len(response.payload) + overhead(key)):
-            self._open[key] = body
+            self._open.setdefault(key, []).append(body)
             self._watch(body, exchange.policy.block_timeout)
         elif body.on_lost is not None:
             body.on_lost(NO_ROOM)
 
     def find(self, exchange: Exchange, wanted: Block, now: float) -> Message | None:
-        """The whole response that a request for a further block is about."""
-        body = self._open.get(transfer_key(exchange))
+        """The whole response that a request for a further block is about, None if that is not known."""
+        body = _asked_for(self._open.get(transfer_key(exchange), []), exchange.token, wanted.offset)
         if body is None:
             return None
         body.quiet_since = now
+        body.token = exchange.token
         end = wanted.offset + min(wanted.size, exchange.policy.block_size)
+        body.next = max(body.next, end)
         if end >= len(body.response.payload):
             arrived, body.on_acknowledged, body.on_lost = body.on_acknowledged, None, None
             if arrived is not None:
@@ -153,24 +166,37 @@ class Bodies:
     def forget(self, serial: int) -> None:
         """A peer is gone."""
         for key in [key for key in self._open if key[0] == serial]:
-            self._drop(key)
+            for body in self._open[key][:]:
+                self._drop(body)
 
     def _watch(self, body: Body, timeout: float) -> None:
         def look(now: float) -> None:
             if now >= body.quiet_since + timeout:
-                self._drop(body.key)
+                self._drop(body)
             else:
                 self._watch(body, timeout)
 
         body.timer = self._timers.at(body.quiet_since + timeout, look)
 
-    def _drop(self, key: Key) -> None:
-        body = self._open.pop(key, None)
-        if body is not None:
-            body.timer.cancel()
-            self._budget.give_back(len(body.response.payload) + overhead(key))
-            if body.on_lost is not None:
-                body.on_lost(NOT_FETCHED)
+    def _drop(self, body: Body) -> None:
+        bodies = self._open[body.key]
+        bodies.remove(body)
+        if not bodies:
+            del self._open[body.key]
+        body.timer.cancel()
+        self._budget.give_back(len(body.response.payload) + overhead(body.key))
+        if body.on_lost is not None:
+            body.on_lost(NOT_FETCHED)
+
+
+def _asked_for(bodies: list[Body], token: bytes, offset: int) -> Body | None:
+    """The body that a request with a token for the block at ``offset`` is about, None if that can't be decided."""
+    own = [body for body in bodies if body.token == token]
+    following = [body for body in bodies if body.next == offset]
+    possible = own or following or [body for body in bodies if offset < body.next] or bodies
+    if any(body.response != possible[0].response for body in possible):
+        return None
+    return possible[0] if possible else None
 
 
 def slice_response(response: Message, wanted: Block | None, block_size: int, with_size: bool) -> Message:

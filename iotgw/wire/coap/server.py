@@ -88,7 +88,9 @@ class Server:
                 exchange.reply(body)
                 return
             if request.code not in SAFE:
-                self._refuse(exchange, n.REQUEST_ENTITY_INCOMPLETE, "that body is not kept any more")
+                self._refuse(
+                    exchange, n.REQUEST_ENTITY_INCOMPLETE, "that body is not kept, or not known from another"
+                )
                 return
         self._handle(resource, request, exchange)
 
@@ -187,7 +189,7 @@ class Server:
             response, wanted, exchange.policy.block_size, with_size=opts.get(n.SIZE2) is not None
         )
         if (wanted is None or not wanted.number) and len(sliced.payload) < len(response.payload):
-            self.bodies.keep(exchange, response, now)
+            self.bodies.keep(exchange, response, now, len(sliced.payload))
         return sliced
 
     def _is_too_much(self, exchange: Exchange, response: Message, now: float) -> bool:
