@@ -11,7 +11,7 @@ from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.integrations import IIntegration, Settle
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.specs import IntegrationSpec
-from iotgw.core.verdict import Delivered, Verdict
+from iotgw.core.verdict import Delivered, Verdict, unforeseen
 from iotgw.delivery.alarm import Alarm
 from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.flight import Flight
@@ -176,7 +176,14 @@ class Pump:
         return sent
 
     def _send(self, target: IIntegration, batch: list[TelemetryRecord]) -> None:
-        target.send(batch, self._settle_now)
+        """Give a batch to the target. One that raises says nothing more of what it didn't settle yet."""
+        settle = self._settle_now
+        try:
+            target.send(batch, settle)
+        except Exception as error:
+            left = [record.seq for record in batch if self._scheduler.has_in_flight(record.seq)]
+            if left:
+                settle(left, unforeseen("sending", error))
 
     # --- what the target says
 

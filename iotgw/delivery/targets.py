@@ -8,7 +8,6 @@ from typing import Any
 from twisted.internet.defer import maybeDeferred
 from twisted.python.failure import Failure
 
-from iotgw.core.errors import SettingsError
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Tell
 from iotgw.core.ports.journal import ITelemetryStream
@@ -83,7 +82,9 @@ class Targets:
 
         try:
             spec = convert(item, DownlinkSpec)
-        except SettingsError:
+        except (
+            Exception
+        ):  # a target's answer may hold anything; what became of its message doesn't depend on it
             refused(Failure())
         else:
             maybeDeferred(self._queue, tenant, device, spec).addErrback(refused)

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.integrations import IIntegration
-from iotgw.core.verdict import Delivered, Verdict
+from iotgw.core.verdict import Delivered, Verdict, unforeseen
 
 
 def sample(tenant: str, now_ms: int) -> TelemetryRecord:
@@ -33,5 +33,8 @@ def try_out(target: IIntegration, record: TelemetryRecord, number: int) -> Defer
             said = verdict.response if isinstance(verdict, Delivered) else verdict.reason
             done.callback({"ok": good, "detail": said})
 
-    target.send([replace(record, seq=number)], settle)
+    try:
+        target.send([replace(record, seq=number)], settle)
+    except Exception as error:
+        settle([number], unforeseen("sending", error))
     return done

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from iotgw.core.downlink_item import ContentType, Item, payload
 from iotgw.core.errors import IotgwError, NotFound
 from iotgw.core.model import Metadata, Uplink
+from iotgw.core.numbers import real
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.intake import Send
 from iotgw.core.ports.journal import IMessages
@@ -33,11 +34,7 @@ class LastUplink(msgspec.Struct):
     def window(self) -> float | None:
         """Seconds that the device said it would listen (``ttd``, as Eclipse Hono calls it), if it did."""
         said: Any = self.query.get("ttd", self.query.get("hono-ttd")) if self.ttd is None else self.ttd
-        try:
-            window = float(said)
-        except (TypeError, ValueError):
-            return None
-        return window if 0 <= window <= LONGEST else None
+        return real(said, 0.0, LONGEST)
 
 
 class Reach:
