@@ -103,7 +103,7 @@ class Accounts:
         self.waiting_bytes -= size
         if outcome == DELIVERED:
             self.delivered += 1
-            self.losses.deliver((seq,))
+            self.losses.deliver(seq)
             return
         if outcome == EXPIRED:
             self.expired += 1
@@ -113,16 +113,14 @@ class Accounts:
 
     def deliver(self, records: Sequence[TelemetryRecord]) -> None:
         """As `settle` of each, `DELIVERED`."""
-        if not records:
-            return
-        ahead, total = self._ahead, 0
+        ahead, deliver, total = self._ahead, self.losses.deliver, 0
         for record in records:
-            size = len(record.body)
-            ahead[record.seq] = (DELIVERED, size)
+            seq, size = record.seq, len(record.body)
+            ahead[seq] = (DELIVERED, size)
             total += size
+            deliver(seq)
         self.waiting_bytes -= total
         self.delivered += len(records)
-        self.losses.deliver([record.seq for record in records])
 
     def sought(self, position: int) -> None:
         """What comes after ``position`` is this integration's, also if it began after it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -40,6 +40,8 @@ class DeadLetters:
         self._ready = ready
         self._queue: deque[Parked] = deque()
         self._flying: dict[int, Parked] = {}
+        self.in_flight: Set[int] = self._flying.keys()
+        """The positions that the target has, as of now."""
         self._next_page: int | None = None
         self._until = 0
         self._gone: set[int] = set()
@@ -72,10 +74,6 @@ class DeadLetters:
         row = self._queue.popleft()
         self._flying[row.record.seq] = row
         return row.record
-
-    def has_in_flight(self, seq: int) -> bool:
-        """Whether the target has one."""
-        return seq in self._flying
 
     def back(self, seq: int) -> None:
         """It could not be sent; it comes again."""

@@ -5,7 +5,7 @@ Their first is the low-water mark: all before it are settled or parked.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence, Set, Sized
 
 from iotgw.core.model import TelemetryRecord
 from iotgw.delivery.lines import KeyOf, Lines, by_device, by_itself
@@ -22,8 +22,12 @@ class Flight:
         self._ordered = ordered
         self.key_of: KeyOf = by_device if ordered else by_itself
         self._lines = Lines()
+        self.ready_lines: Sized = self._lines.ready
+        """The lines whose first may go, to be looked at."""
         self._held: dict[int, TelemetryRecord] = {}
         self._flying: dict[int, TelemetryRecord] = {}
+        self.in_flight: Set[int] = self._flying.keys()
+        """The positions that the target has, as of now."""
 
     # --- what there is
 
@@ -37,27 +41,13 @@ class Flight:
         return next(iter(self._held.values()), None)
 
     @property
-    def is_empty(self) -> bool:
-        """Whether none is held."""
-        return not self._held
-
-    @property
-    def in_flight(self) -> int:
-        """How many the target has."""
-        return len(self._flying)
-
-    @property
     def waiting(self) -> int:
         """How many wait in their lines."""
-        return len(self._lines)
+        return self._lines.size
 
     def holds(self, seq: int) -> bool:
         """Whether a record is held."""
         return seq in self._held
-
-    def has_in_flight(self, seq: int) -> bool:
-        """Whether the target has a record."""
-        return seq in self._flying
 
     def in_flight_of(self, seqs: Sequence[int]) -> list[TelemetryRecord]:
         """Those of these records that the target has."""
@@ -84,11 +74,6 @@ class Flight:
             else:
                 lines.hold(key, record)
 
-    @property
-    def is_line_ready(self) -> bool:
-        """Whether the first of some line may go."""
-        return self._lines.is_ready
-
     def next_mark(self) -> bool | None:
         """Whether the first of the next line goes by itself: False in a send of its own, True with nothing else
         in flight; None when it doesn't matter."""
@@ -112,7 +97,7 @@ class Flight:
 
     def land(self, seqs: Sequence[int]) -> tuple[list[TelemetryRecord], list[int]]:
         """These came to an end at the target; returns the records, and the positions that are not from here."""
-        flying, held, done, key_of = self._flying, self._held, self._lines.done, self.key_of
+        flying, held, lines, key_of = self._flying, self._held, self._lines, self.key_of
         landed: list[TelemetryRecord] = []
         others: list[int] = []
         for seq in seqs:
@@ -121,9 +106,9 @@ class Flight:
                 others.append(seq)
                 continue
             del held[seq]
-            done(key_of(record))
+            lines.done(key_of(record))
             landed.append(record)
-        self._lines.unmark(seqs)
+        lines.unmark(seqs)
         return landed, others
 
     def back(self, seqs: Sequence[int]) -> None:

@@ -19,19 +19,19 @@ class QueueLimits:
     def __init__(
         self, spec: QueueSpec, accounts: Accounts, backlog: Backlog, now_ms: Callable[[], int]
     ) -> None:
-        self._spec = spec
         self._accounts = accounts
         self._backlog = backlog
         self._now_ms = now_ms
+        self.configure(spec)
 
     def configure(self, spec: QueueSpec) -> None:
         """Keep within these settings from now on."""
         self._spec = spec
+        self._max_age_ms = int(spec.max_age * 1000)
 
-    @property
-    def oldest_ms(self) -> int:
-        """What was received before, in milliseconds since 1970, expires."""
-        return self._now_ms() - int(self._spec.max_age * 1000)
+    def oldest_ms(self, now_ms: int) -> int:
+        """What was received before, in milliseconds since 1970, expires at ``now_ms``."""
+        return now_ms - self._max_age_ms
 
     @property
     def is_full(self) -> bool:
@@ -43,7 +43,7 @@ class QueueLimits:
         to be dropped. Returns whether there were any."""
         if not self._accounts.in_stream:
             return False
-        accounts, oldest_ms, max_bytes = self._accounts, self.oldest_ms, self._spec.max_bytes
+        accounts, oldest_ms, max_bytes = self._accounts, self.oldest_ms(self._now_ms()), self._spec.max_bytes
         shed = self._spec.overflow == "dropOldest"
 
         def reason_of(record: TelemetryRecord) -> str | None:

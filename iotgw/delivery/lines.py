@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sized
 
 from iotgw.core.model import TelemetryRecord
 
@@ -32,18 +32,12 @@ class Lines:
     def __init__(self) -> None:
         self._busy: dict[Hashable, int] = {}
         self._waiting: dict[Hashable, deque[TelemetryRecord]] = {}
-        self._size = 0
-        self._ready: deque[Hashable] = deque()
-        self._single: dict[int, bool] = {}
-
-    def __len__(self) -> int:
+        self.size = 0
         """How many records wait."""
-        return self._size
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether some key is ready."""
-        return bool(self._ready)
+        self._ready: deque[Hashable] = deque()
+        self.ready: Sized = self._ready
+        """The keys that are ready, to be looked at."""
+        self._single: dict[int, bool] = {}
 
     def mark(self, seq: int, alone: bool) -> None:
         """A record goes by itself from now on, in a send of its own or ``alone`` in flight."""
@@ -75,7 +69,7 @@ class Lines:
     def hold(self, key: Hashable, record: TelemetryRecord) -> None:
         """A record waits at the end of its line, behind one in flight."""
         self._waiting.setdefault(key, deque()).append(record)
-        self._size += 1
+        self.size += 1
 
     def next_mark(self) -> bool | None:
         """How the first record of the next ready line is marked; None for not at all."""
@@ -91,7 +85,7 @@ class Lines:
                 taken.append(line.popleft())
         if not line:
             del self._waiting[key]
-        self._size -= len(taken)
+        self.size -= len(taken)
         self._busy[key] = self._busy.get(key, 0) + len(taken)
         return taken
 
@@ -112,7 +106,7 @@ class Lines:
         while place < len(line) and line[place].seq < record.seq:
             place += 1
         line.insert(place, record)
-        self._size += 1
+        self.size += 1
         self.done(key)
 
     def empty(self, key: Hashable) -> list[TelemetryRecord]:
@@ -120,7 +114,7 @@ class Lines:
         line = self._waiting.pop(key, None)
         if line is None:
             return []
-        self._size -= len(line)
+        self.size -= len(line)
         if key not in self._busy:
             self._ready.remove(key)
         for record in line:
@@ -133,5 +127,5 @@ class Lines:
         self._waiting.clear()
         self._ready.clear()
         self._single.clear()
-        self._size = 0
+        self.size = 0
         return waiting

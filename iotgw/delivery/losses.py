@@ -7,7 +7,6 @@ such a range is `UNSURE`: nothing is ever called delivered that wasn't.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
 
 UNSURE = ""
 """In place of an outcome: delivered or lost, it is not known any more."""
@@ -52,13 +51,11 @@ class Losses:
         if len(ranges) > RANGES:
             self._thin()
 
-    def deliver(self, seqs: Sequence[int]) -> None:
-        """Records were delivered, one or more."""
-        self._highest = max(self._highest, *seqs)
-        if self._ranges:
-            for seq in seqs:
-                if seq <= self.until:
-                    self._carve(seq)
+    def deliver(self, seq: int) -> None:
+        """A record was delivered."""
+        self._highest = max(self._highest, seq)
+        if seq <= self.until:
+            self._carve(seq)
 
     def doubt(self, until: int) -> None:
         """Up to here, of what isn't known as lost nobody can say any more that it was delivered."""

@@ -78,8 +78,9 @@ class Outbox:
             flight, parking, dead, accounts, health, self._retries, setbacks, self._scheduler, now_ms
         )
         self._pump = Pump(
-            spec, counters.paused, clock, flight, backlog, parking, self._scheduler, settlement, health,
-            self._limits, self._progress.dirty, trace,
+            spec=spec, paused=counters.paused, clock=clock, flight=flight, backlog=backlog, parking=parking,
+            scheduler=self._scheduler, settlement=settlement, health=health, limits=self._limits,
+            now_ms=now_ms, dirty=self._progress.dirty, trace=trace,
         )  # fmt: skip
 
     def _now_ms(self) -> int:
@@ -156,7 +157,7 @@ class Outbox:
         """Live records, durable, in order."""
         self.backlog.feed(records)
         self._progress.dirty()
-        if self.flight.is_empty:
+        if self.flight.first is None:
             self._pump.pump()
 
     @property

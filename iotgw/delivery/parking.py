@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Set
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -80,24 +80,14 @@ class Parking:
         self._now_ms = now_ms
         self._ready = ready
         self._lines: dict[Hashable, ParkedLine] = {}
+        self.keys: Set[Hashable] = self._lines.keys()
+        """What keys the order of those that are parked, as of now."""
         self._flying: dict[int, ParkedLine] = {}
+        self.in_flight: Set[int] = self._flying.keys()
+        """The positions that the target has, as of now."""
         self._due: list[tuple[int, int, Hashable]] = []
         self._queue: deque[ParkedLine] = deque()
         self._reading = 0
-
-    @property
-    def has_lines(self) -> bool:
-        """Whether anything is parked."""
-        return bool(self._lines)
-
-    @property
-    def in_flight(self) -> int:
-        """How many the target has."""
-        return len(self._flying)
-
-    def has_in_flight(self, seq: int) -> bool:
-        """Whether the target has a record."""
-        return seq in self._flying
 
     # --- after a restart
 
@@ -168,10 +158,9 @@ class Parking:
 
     # --- out
 
-    def look(self) -> None:
+    def look(self, now_ms: int) -> None:
         """Read the lines whose time has come."""
         due = self._due
-        now_ms = self._now_ms()
         while due and due[0][0] <= now_ms and len(self._queue) + self._reading < READ_AHEAD:
             next_try_ms, head, key = heapq.heappop(due)
             line = self._lines.get(key)

@@ -27,10 +27,12 @@ SLICE = 512
 
 
 class Pump:
-    """Sends one integration's records to its target, which may be exchanged. ``dirty()`` hears of progress."""
+    """Sends one integration's records to its target, which may be exchanged. ``now_ms()`` is
+    milliseconds since 1970, ``dirty()`` hears of progress."""
 
     def __init__(
         self,
+        *,
         spec: IntegrationSpec,
         paused: bool,
         clock: IReactorTime,
@@ -41,6 +43,7 @@ class Pump:
         settlement: Settlement,
         health: TargetHealth,
         limits: QueueLimits,
+        now_ms: Callable[[], int],
         dirty: Callable[[], None],
         trace: ITrace | None,
     ) -> None:
@@ -54,6 +57,7 @@ class Pump:
         self._settlement = settlement
         self._health = health
         self._limits = limits
+        self._now_ms = now_ms
         self._dirty = dirty
         self._trace = trace
         self._rate = Rate(spec.queue.rate)
@@ -151,19 +155,20 @@ class Pump:
         now = self._clock.seconds()
         health, scheduler = self._health, self._scheduler
         sent, taken = 0, self._backlog.taken
-        oldest_ms = self._limits.oldest_ms
-        self._parking.look()
+        now_ms = self._now_ms()
+        oldest_ms = self._limits.oldest_ms(now_ms)
+        self._parking.look(now_ms)
         while sent < SLICE and health.allows(now):
             in_flight = scheduler.in_flight
-            room: int = min(target.capacity - in_flight, target.max_batch, SLICE - sent)
-            if health.is_probing:
+            room = min(target.capacity - in_flight, target.max_batch, SLICE - sent)
+            fresh_first = False
+            if health.is_down:  # a probe
                 room = 0 if in_flight else 1
+                fresh_first = health.wants_another_probe
             room = self._rate.room(room, now)
-            batch = (
-                scheduler.next(room, oldest_ms, target.whole, health.wants_another_probe)
-                if room > 0
-                else None
-            )
+            if room <= 0:
+                break
+            batch = scheduler.next(room, oldest_ms, target.whole, fresh_first)
             if not batch:
                 break
             sent += len(batch)
@@ -212,13 +217,13 @@ class Pump:
 
     def _plan(self) -> None:
         """Be called when the breaker, a parked record or the rate lets something go."""
-        now = self._clock.seconds()
-        if self._health.retry_at is not None:
-            self._alarm.at(self._health.retry_at)
+        now, retry_at = self._clock.seconds(), self._health.retry_at
+        if retry_at is not None:
+            self._alarm.at(retry_at)
             return
         due_ms = self._parking.next_due_ms()
         if due_ms is not None and due_ms > now * 1000:
             self._alarm.at(due_ms / 1000)
-        allowed = self._rate.next(now) if self._scheduler.waiting else None
-        if allowed is not None:
+        allowed = self._rate.next(now)
+        if allowed is not None and self._scheduler.waiting:
             self._alarm.at(allowed)

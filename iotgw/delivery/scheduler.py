@@ -47,21 +47,17 @@ class Scheduler:
     @property
     def in_flight(self) -> int:
         """Records that the target has and didn't answer yet, dead letters aside."""
-        return self._flight.in_flight + self._parking.in_flight
+        return len(self._flight.in_flight) + len(self._parking.in_flight)
 
     @property
     def waiting(self) -> int:
         """Records that wait: in the stream, for their device, or parked."""
-        parked = self._accounts.parked - self._parking.in_flight
+        parked = self._accounts.parked - len(self._parking.in_flight)
         return self._accounts.in_stream + self._flight.waiting + parked
 
     def has_in_flight(self, seq: int) -> bool:
         """Whether the target has a record, a dead letter or not, and didn't answer yet."""
-        return (
-            self._flight.has_in_flight(seq)
-            or self._parking.has_in_flight(seq)
-            or self._dead.has_in_flight(seq)
-        )
+        return seq in self._flight.in_flight or seq in self._parking.in_flight or seq in self._dead.in_flight
 
     # --- who goes
 
@@ -106,7 +102,7 @@ class Scheduler:
         """Records of ready lines; None when one of them needs the target for itself and has to wait."""
         flight = self._flight
         batch: list[TelemetryRecord] = []
-        while flight.is_line_ready and len(batch) < room:
+        while flight.ready_lines and len(batch) < room:
             single = flight.next_mark()
             if single is not None and (batch or (single and self.in_flight)):
                 return batch or None
@@ -142,6 +138,6 @@ class Scheduler:
             records = self._backlog.take(room - len(batch), oldest_ms)
             if not records:
                 return
-            if parking.has_lines:
+            if parking.keys:
                 records = [record for record in records if not parking.follow(record)]
             flight.admit(records, batch, mine)

@@ -71,16 +71,16 @@ class Settlement:
         self._accounts.deliver(landed)
         self._setbacks.forget(seqs)
         for seq in others:
-            if self._parking.has_in_flight(seq):
+            if seq in self._parking.in_flight:
                 self._parking.settle(seq, DELIVERED)
-            elif self._dead.has_in_flight(seq):
+            elif seq in self._dead.in_flight:
                 self._dead.delivered(seq)
 
     def _failed(self, seq: int, verdict: Retry | Rejected) -> None:
         """A record failed for its own reason."""
-        if self._dead.has_in_flight(seq):
+        if seq in self._dead.in_flight:
             self._dead.failed(seq, verdict.reason)
-        elif self._parking.has_in_flight(seq):
+        elif seq in self._parking.in_flight:
             attempts = self._parking.attempts(seq) + 1
             next_try_ms = self._next_try_ms(attempts, verdict)
             if next_try_ms is None:
@@ -119,15 +119,15 @@ class Settlement:
             self._failed(seq, Retry(verdict.reason, verdict.after))
         self._flight.back(seqs)
         for seq in seqs:
-            if self._parking.has_in_flight(seq):
+            if seq in self._parking.in_flight:
                 self._parking.back(seq)
                 self._scheduler.rest_parked()
-            elif self._dead.has_in_flight(seq):
+            elif seq in self._dead.in_flight:
                 self._dead.back(seq)
                 self._scheduler.rest_parked()
 
     def _is_guilty(self, seq: int) -> bool:
         """Note that a record found the target down; True when it alone must be the reason."""
-        if not self._setbacks.note(seq, self._accounts.delivered) or self._dead.has_in_flight(seq):
+        if not self._setbacks.note(seq, self._accounts.delivered) or seq in self._dead.in_flight:
             return False
-        return self._parking.has_in_flight(seq) or self._flight.suspect(seq)
+        return seq in self._parking.in_flight or self._flight.suspect(seq)

@@ -44,7 +44,7 @@ class Standing:
         seq = record.seq
         if seq <= self._accounts.since or not self._backlog.lets_through(record):
             return None
-        if self._flight.has_in_flight(seq) or self._parking.has_in_flight(seq):
+        if seq in self._flight.in_flight or seq in self._parking.in_flight:
             return succeed(Delivery(name, "inflight", 0, None))
         if self._flight.holds(seq) or seq > self._backlog.taken:
             return succeed(Delivery(name, "queued", 0, None))

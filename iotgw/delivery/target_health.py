@@ -44,10 +44,11 @@ class TargetHealth:
 
     def delivered(self, response: str) -> bool:
         """The target took something and answered ``response``; returns as `answered`."""
-        self.last.delivered_ms = self._now_ms()
+        last, breaker = self.last, self._breaker
+        last.delivered_ms = self._now_ms()
         if response:
-            self.last.response = response
-        return self.answered()
+            last.response = response
+        return (breaker.state != "closed" or breaker.shaken) and self.answered()
 
     def answered(self) -> bool:
         """The target is up, whatever it said; True when there was doubt until now."""
@@ -80,18 +81,13 @@ class TargetHealth:
         return self._breaker.allows(now)
 
     @property
-    def is_probing(self) -> bool:
-        """Whether one send is to show if the target is back."""
-        return self._breaker.state == "half-open"
-
-    @property
     def wants_another_probe(self) -> bool:
         """Whether this probe should not be the record that the last one was: it may be the reason why it failed."""
         return self._breaker.state == "half-open" and self._breaker.opened % 2 == 0
 
     @property
     def is_down(self) -> bool:
-        """Whether the target did not answer since it was down."""
+        """Whether the target did not answer since it was down; what is sent then is a probe."""
         return self._breaker.state != "closed"
 
     @property

@@ -28,7 +28,7 @@ def seqs(records):
 def test_who_may_go(ordered, together, went):
     flight, gone = flight_of("a", "b", "a", ordered=ordered, together=together)
     assert gone == went
-    assert (flight.in_flight, flight.waiting) == (len(went), 3 - len(went))
+    assert (len(flight.in_flight), flight.waiting) == (len(went), 3 - len(went))
 
 
 def test_the_first_is_the_oldest_that_has_not_ended():
@@ -41,10 +41,10 @@ def test_the_first_is_the_oldest_that_has_not_ended():
 
 def test_what_lands_makes_room_for_the_next_of_its_device():
     flight, _ = flight_of("a", "a", "a")
-    assert not flight.is_line_ready
+    assert not flight.ready_lines
     landed, others = flight.land([1, 99])
     assert (seqs(landed), others) == ([1], [99])
-    assert flight.is_line_ready
+    assert flight.ready_lines
     assert seqs(flight.take_line(1)) == [2]
 
 
@@ -75,7 +75,7 @@ def test_a_record_that_is_lifted_takes_those_behind_it_along():
     assert seqs(flight.empty_line(lifted)) == [3, 4]
     flight.free(lifted)
     assert seqs(flight) == [2]
-    assert not flight.is_line_ready
+    assert not flight.ready_lines
     assert flight.lift(1) is None
 
 

@@ -59,7 +59,7 @@ def test_a_nudge_lets_one_probe_go():
     health.down("busy", 30.0)
     health.nudge()
     assert health.allows(100.0)
-    assert health.is_probing
+    assert health.is_down
 
 
 @pytest.mark.parametrize(("response", "kept"), [("accepted", "accepted"), ("", "before")])
