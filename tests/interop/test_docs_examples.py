@@ -1,0 +1,163 @@
+"""The example of each datasource's and integration's page runs, in its order, on a gateway as its user starts it.
+
+A page's code blocks are taken as its reader takes them:
+
+* ``toml`` and ``js`` whose first line is a comment with a file's name are that file;
+* ``sh`` is run by bash beside those files, with a gateway that has the shipped resources;
+* ``text`` is what the ``sh`` before it printed: each line is there, ``…`` being anything;
+* ``json`` is what the datasource's newest message became: its first readings, whenever they were.
+
+Of all this only places are changed, by `localized`: a port that stands behind ``port = ``, ``127.0.0.1:``,
+``127.0.0.1/``, ``127.0.0.1", `` or ``-p `` becomes the one that the test's peer has, and likewise the paths of `Places.paths`.
+"""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.peers.gateway import ROOT, Gateway
+from tests.peers.mosquitto import Mosquitto
+from tests.peers.process import free_port, free_udp_port, wait_until
+from tests.peers.sshd import Sshd
+
+DOCS = ROOT / "docs"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
+FILE = re.compile(r"(?:#|//) ([\w.-]+)\n")
+PORT = re.compile(r"""(?<=port = )\d+|(?<=127\.0\.0\.1[:/])\d+|(?<=127\.0\.0\.1", )\d+|(?<=-p )\d+""")
+
+
+def pages(folder):
+    return sorted(path.stem for path in (DOCS / folder).glob("*.md") if path.stem != "index")
+
+
+class Places:
+    """Where the gateway and its peers are, instead of the ports and paths that the pages name."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.ports = {"9000": str(free_port())}
+        for each in ("5683", "5684", "5600", "10560", "11560", "1064", "55345"):
+            self.ports[each] = str(
+                free_udp_port() if each in ("5683", "5684", "11560", "1064") else free_port()
+            )
+        self.paths = {}
+
+    def localized(self, text):
+        text = PORT.sub(lambda match: self.ports.get(match[0], match[0]), text)
+        for before, after in self.paths.items():
+            text = text.replace(before, after)
+        return text
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("examples")
+    places = Places(folder)
+    with contextlib.ExitStack() as stack:
+        resources = places.localized((ROOT / "etc" / "resources.toml").read_text())
+        gateway = stack.enter_context(Gateway(folder / "gateway", resources).start())
+        broker = stack.enter_context(Mosquitto(folder / "mosquitto"))
+        places.ports |= {"8080": str(gateway.port), "1883": str(broker.port)}
+        bin = folder / "bin"
+        bin.mkdir()
+        ctl = bin / "iotgwctl"
+        ctl.write_text(f'#!/bin/sh\nexec {sys.executable} -m iotgw.ctl.main "$@"\n')
+        ctl.chmod(0o755)
+        yield gateway, places
+
+
+class Reader:
+    """Reads one page, and does what it says."""
+
+    def __init__(self, gateway, places):
+        self._gateway = gateway
+        self._places = places
+        self._folder = places.folder / "work"
+        self._folder.mkdir(exist_ok=True)
+        self._printed = ""
+        self._datasource = ""
+
+    def read(self, page):
+        for language, block in BLOCK.findall(page):
+            block = self._places.localized(block)
+            named = FILE.match(block)
+            if language in ("toml", "js") and named:
+                (self._folder / named[1]).write_text(block)
+                names = re.findall(r'^\[\[datasource\]\]\nname = "(.+)"', block, re.M)
+                self._datasource = names[0] if names else self._datasource
+            elif language == "sh":
+                self._run(block)
+            elif language == "text":
+                self._printed_is(block)
+            elif language == "json":
+                self._became(json.loads(block))
+
+    def _run(self, script):
+        environment = {
+            "PATH": f"{self._places.folder / 'bin'}:{os.environ['PATH']}:/usr/sbin", "PYTHONPATH": str(ROOT),
+            "USER": "root", "IOTGW_URL": self._gateway.url, "IOTGW_TOKEN": self._gateway.token,
+        }  # fmt: skip
+        ran = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            check=False,
+            cwd=self._folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self._printed = ran.stdout + ran.stderr
+        assert ran.returncode == 0, (script, self._printed)
+
+    def _printed_is(self, block):
+        for line in block.splitlines():
+            wanted = ".*".join(map(re.escape, line.split("…")))
+            assert re.search(wanted, self._printed), (line, self._printed)
+
+    def _became(self, wanted):
+        """The newest message, once it is what the page says; the times are those of the test."""
+        assert wanted, "the page shows no output"
+
+        def output():
+            items = self._gateway.messages(datasource=self._datasource, limit=1)
+            return like(wanted, (items[0]["output"] or []) if items else [])
+
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: output() == like(wanted, wanted), 15)
+        assert output() == like(wanted, wanted), self._gateway.messages(datasource=self._datasource, limit=1)
+
+
+def like(shown, items):
+    """As much of an output as a page shows, without what differs from run to run: the times."""
+    return [
+        {**item, "telemetry": [{**entry, "ts": 0} for entry in item["telemetry"][: len(part["telemetry"])]]}
+        for part, item in zip(shown, items, strict=False)
+    ]
+
+
+@pytest.mark.parametrize("name", pages("datasources"))
+def test_the_example_of_a_datasource_runs(world, name):
+    Reader(*world).read((DOCS / "datasources" / f"{name}.md").read_text())
+
+
+@pytest.mark.parametrize("name", [name for name in pages("integrations") if name != "sftp"])
+def test_the_example_of_an_integration_runs(world, name):
+    Reader(*world).read((DOCS / "integrations" / f"{name}.md").read_text())
+
+
+@pytest.mark.root
+def test_the_example_of_files_over_sftp_runs(world, tmp_path):
+    gateway, places = world
+    with Sshd(tmp_path / "sshd") as server:
+        places.ports["22"] = str(server.port)
+        places.paths = {
+            "~/.ssh/authorized_keys": str(tmp_path / "sshd" / "authorized_keys"),
+            "/etc/ssh/ssh_host_ed25519_key.pub": str(server.host_key.with_suffix(".pub")),
+            "/tmp/iotgw-files": str(tmp_path / "files"),
+        }
+        Reader(gateway, places).read((DOCS / "integrations" / "sftp.md").read_text())
