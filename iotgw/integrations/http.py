@@ -18,8 +18,7 @@ from iotgw.connect.http_auth import Auth, Fixed, OAuth2, Token
 from iotgw.connect.http_pool import Pool
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType
-from iotgw.core.types import IntegrationContext
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload
 from iotgw.integrations.commands import items_of

@@ -15,9 +15,8 @@ from iotgw.connect.mqtt_engine import EngineName, engine_maker
 from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.secrets import Secret
-from iotgw.core.types import IntegrationContext
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload
 from iotgw.integrations.commands import item_of

@@ -40,9 +40,8 @@ from iotgw.connect.ssh import Credentials, Files, HostKeys, Session, connect, lo
 from iotgw.core.errors import SettingsError
 from iotgw.core.errors import Unavailable as UnavailableError
 from iotgw.core.model import TelemetryRecord
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.secrets import Secret
-from iotgw.core.types import IntegrationContext
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload
 from iotgw.integrations.cron import Cron

@@ -19,9 +19,8 @@ from iotgw.connect.mqtt_client import Greeting, Item, Link, client_id
 from iotgw.connect.mqtt_engine import EngineName, engine_maker
 from iotgw.core.backoff import Backoff
 from iotgw.core.model import Kind, TelemetryRecord
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.secrets import Secret
-from iotgw.core.types import IntegrationContext
 from iotgw.core.verdict import DELIVERED, Apart, Retry, Unavailable, Verdict
 from iotgw.integrations.mqtt import BUSY_CODES, Probe
 from iotgw.wire import mqtt

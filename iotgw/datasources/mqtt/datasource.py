@@ -18,9 +18,8 @@ from zope.interface import implementer
 
 from iotgw.connect.client_tls import ClientTls, client_endpoint
 from iotgw.core.model import Downlink, Metadata
-from iotgw.core.ports.datasources import IDatasourceType, IPushes
+from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IPushes
 from iotgw.core.secrets import Secret
-from iotgw.core.types import DatasourceContext
 from iotgw.datasources.mqtt.link import MqttLink
 from iotgw.wire import lobaro, mqtt
 
