@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from iotgw.core.ports.converters import IConverterEngine, IConverters
-from iotgw.core.ports.datasources import IDatasource, IDatasourceType, IIntake, IPushes
+from zope.interface import Interface
+
+from iotgw.core.ports.converters import IConverters
+from iotgw.core.ports.datasources import IDatasource, IDatasourceType, IPushes
 from iotgw.core.ports.delivery import IDelivery
 from iotgw.core.ports.devices import IDevices
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.events import IEvents
+from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType
 from iotgw.core.ports.journal import IJournal, IJournalListener
 from iotgw.core.ports.registry import IRegistry
@@ -29,3 +32,10 @@ __all__ = [
     "IPushes",
     "IRegistry",
 ]
+
+
+class IConverterEngine(Interface):
+    """A JavaScript engine of the worker program, which has `iotgw.converters.engines.Engine` for it now."""
+
+    def call(entry: str, args: str) -> str:
+        """Call the runtime's function ``entry`` with a text; returns a text."""

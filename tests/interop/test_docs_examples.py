@@ -2,7 +2,7 @@
 
 A page's code blocks are taken as its reader takes them:
 
-* ``toml`` and ``js`` whose first line is a comment with a file's name are that file;
+* ``toml``, ``js`` and ``python`` whose first line is a comment with a file's name are that file;
 * ``sh`` is run by bash beside those files, with a gateway that has the shipped resources;
 * ``text`` is what the ``sh`` before it printed: each line is there, ``…`` being anything;
 * ``json`` is what the datasource's newest message became: its first readings, whenever they were.
@@ -17,6 +17,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -27,7 +28,7 @@ from tests.peers.sshd import Sshd
 
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
-FILE = re.compile(r"(?:#|//) ([\w.-]+)\n")
+FILE = re.compile(r"(?:#|//) ([\w./-]+)\n")
 PORT = re.compile(r"""(?<=port = )\d+|(?<=127\.0\.0\.1[:/])\d+|(?<=127\.0\.0\.1", )\d+|(?<=-p )\d+""")
 
 
@@ -47,6 +48,13 @@ class Places:
             )
         self.paths = {}
 
+    def install_ctl(self):
+        """`iotgwctl` on the path of the commands, as an installed package has it."""
+        ctl = self.folder / "bin" / "iotgwctl"
+        ctl.parent.mkdir()
+        ctl.write_text(f'#!/bin/sh\nexec {sys.executable} -m iotgw.ctl.main "$@"\n')
+        ctl.chmod(0o755)
+
     def localized(self, text):
         text = PORT.sub(lambda match: self.ports.get(match[0], match[0]), text)
         for before, after in self.paths.items():
@@ -63,11 +71,7 @@ def world(tmp_path_factory):
         gateway = stack.enter_context(Gateway(folder / "gateway", resources).start())
         broker = stack.enter_context(Mosquitto(folder / "mosquitto"))
         places.ports |= {"8080": str(gateway.port), "1883": str(broker.port)}
-        bin = folder / "bin"
-        bin.mkdir()
-        ctl = bin / "iotgwctl"
-        ctl.write_text(f'#!/bin/sh\nexec {sys.executable} -m iotgw.ctl.main "$@"\n')
-        ctl.chmod(0o755)
+        places.install_ctl()
         yield gateway, places
 
 
@@ -83,11 +87,10 @@ class Reader:
         self._datasource = ""
 
     def read(self, page):
-        for language, block in BLOCK.findall(page):
-            block = self._places.localized(block)
+        for language, block in BLOCK.findall(self._places.localized(page)):
             named = FILE.match(block)
-            if language in ("toml", "js") and named:
-                (self._folder / named[1]).write_text(block)
+            if language in ("toml", "js", "python") and named:
+                self._write(self._folder / named[1], block)
                 names = re.findall(r'^\[\[datasource\]\]\nname = "(.+)"', block, re.M)
                 self._datasource = names[0] if names else self._datasource
             elif language == "sh":
@@ -96,6 +99,10 @@ class Reader:
                 self._printed_is(block)
             elif language == "json":
                 self._became(json.loads(block))
+
+    def _write(self, path, text):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
 
     def _run(self, script):
         environment = {
@@ -161,3 +168,33 @@ def test_the_example_of_files_over_sftp_runs(world, tmp_path):
             "/tmp/iotgw-files": str(tmp_path / "files"),
         }
         Reader(gateway, places).read((DOCS / "integrations" / "sftp.md").read_text())
+
+
+def test_the_package_of_the_page_on_extending_runs(tmp_path):
+    """Installed as pip does it: its modules, and its entry points in a ``dist-info`` beside them."""
+    page = (DOCS / "extending.md").read_text()
+    places = Places(tmp_path)
+    places.ports["4711"] = str(free_udp_port())
+    places.paths = {"/tmp/iotgw-lines": str(tmp_path / "lines")}
+    installed = tmp_path / "work"
+    project = tomllib.loads(next(block for language, block in BLOCK.findall(page) if "[project]" in block))[
+        "project"
+    ]
+    info = installed / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    points = "".join(
+        f"[{group}]\n" + "".join(f"{name} = {place}\n" for name, place in entries.items())
+        for group, entries in project["entry-points"].items()
+    )
+    (info / "entry_points.txt").write_text(points)
+    for language, block in BLOCK.findall(page):
+        if language == "python":
+            path = installed / FILE.match(block)[1]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block)
+    places.install_ctl()
+    with Gateway(tmp_path / "gateway", env={"PYTHONPATH": f"{ROOT}:{installed}"}).start() as gateway:
+        Reader(gateway, places).read(page)

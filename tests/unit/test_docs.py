@@ -53,7 +53,9 @@ def test_every_type_of_integration_has_its_page():
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in PAGES if path.parent != DOCS and path.stem != "index"], ids=lambda path: path.stem
+    "path",
+    [path for path in PAGES if path.parent != DOCS and path.stem != "index"],
+    ids=lambda path: path.stem,
 )
 def test_the_pages_of_types_are_made_alike(path):
     text = path.read_text()
@@ -64,7 +66,9 @@ def test_the_pages_of_types_are_made_alike(path):
     assert re.search(r"^## .*(S|s)ettings", text, re.M)
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if path != DOCS / "index.md"], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in PAGES if path != DOCS / "index.md"], ids=lambda path: path.stem
+)
 def test_every_page_is_linked_from_the_index(path):
     assert str(path.relative_to(DOCS)) in links(DOCS / "index.md")
 
