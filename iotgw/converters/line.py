@@ -65,7 +65,7 @@ class Batch:
         try:
             self.done(self.results)
         except Exception:  # the caller's fault must not cost other callers their worker
-            log.failure("what was to be done with a batch of conversions failed")
+            log.failure("handling a batch of conversions failed")
 
 
 class Loaded:

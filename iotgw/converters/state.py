@@ -142,7 +142,7 @@ class RegistryStates:
             self._writing = {}
             for succeeded, failure in results:
                 if not succeeded:
-                    log.failure("a converter's state was not written", failure)
+                    log.failure("a converter's state could not be written", failure)
 
         return DeferredList(writes, consumeErrors=True).addCallback(written)
 
