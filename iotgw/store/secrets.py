@@ -55,7 +55,7 @@ class Sealer:
             raw = urlsafe_b64decode(sealed[len(_PREFIX) :])
             return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None).decode()
         except (InvalidTag, ValueError) as error:
-            raise CannotUnseal("a sealed secret can't be opened: was secret.key replaced?") from error
+            raise CannotUnseal("a sealed secret can't be decrypted: was secret.key replaced?") from error
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -286,7 +286,7 @@ class Journal:
         self._full = full
         if full:
             self.room = False
-            self._log.error("the journal is full, and everything in it is waited for; uplinks are refused")
+            self._log.error("the journal is full, and nothing in it may be deleted yet; uplinks are refused")
         else:
             self._look_for_room()
 

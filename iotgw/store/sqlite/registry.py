@@ -234,7 +234,7 @@ class Registry:
 
     def _check_name(self, kind: str, tenant: str, name: str) -> None:
         if tenant in self._by_name.get((kind, name), ()):
-            raise Conflict(f"there is a {kind} {name!r} already")
+            raise Conflict(f"there is already a {kind} {name!r}")
 
     def _now_ms(self) -> int:
         return int(self._reactor.seconds() * 1000)
