@@ -262,7 +262,7 @@ class DtlsLayer:
 
     def _timed_out(self, handshake: Handshake, now: float) -> None:
         claimed = handshake.engine.claimed
-        reason = f"no end of the handshake after {self._timings.handshake_timeout:g} s"
+        reason = f"the handshake did not finish within {self._timings.handshake_timeout:g} s"
         if claimed is not None and claimed.type == "psk" and handshake.encrypted:
             # A Finished under another key fails its MAC, which DTLS drops in silence.
             self.counters["wrongKeys"] += 1

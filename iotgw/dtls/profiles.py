@@ -90,9 +90,9 @@ class ListenerProfiles:
         try:
             self._x509 = self._load(x509)
         except IotgwError as error:
-            event("dtls.certificate", f"changed, but can't be used: {error}", "error")
+            event("dtls.certificate", f"the files changed, but can't be used: {error}", "error")
         else:
-            event("dtls.certificate", "read again, as the files changed", "info")
+            event("dtls.certificate", "the files changed and were read again", "info")
 
     def _keys(self, identity: str) -> list[tuple[bytes, Grant]]:
         keys = self._credentials.psk(identity)
