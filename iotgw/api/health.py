@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, how does it do: for probes, for Prometheus and for people."""
+"""Liveness, readiness and status: for probes, for Prometheus and for people."""
 
 from __future__ import annotations
 

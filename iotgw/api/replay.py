@@ -49,7 +49,7 @@ class Replay(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
 
 class ReplayResult(Struct, frozen=True, rename="camel"):
-    """How the candidate compares with the active version, with samples of what differs."""
+    """How the candidate compares with the active version, with samples of the differences."""
 
     count: int = 0
     same: int = 0

@@ -1,4 +1,4 @@
-"""Routes as values, and what happens around every handler: who may, what came, what goes out.
+"""Routes as values, and what happens around every handler: authorisation, input and output.
 
 A handler gets a `Call` and the parts of its path, calls one part of the gateway, and returns a JSON value
 (200), None (204) or a `Reply`. It raises the errors of `iotgw.core.errors`; `problems` says what they are in HTTP.

@@ -147,7 +147,7 @@ class RunWork:
         return b"".join(parts)
 
     def _state(self, slot: Slot, job: Job, loaded: Loaded, states: dict[str, bytes]) -> str:
-        """Whose state a job uses; what the worker does not know of it goes into ``states``."""
+        """The place of the state that a job uses. A state that the worker does not have is added to ``states``."""
         device = device_of(job.metadata)
         if not device:
             return ""

@@ -1,4 +1,4 @@
-"""What scripts keep of their devices between messages, on request: bounded in size and in age."""
+"""What scripts keep about their devices between messages, on request. It is bounded in size and in age."""
 
 from __future__ import annotations
 

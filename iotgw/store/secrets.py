@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed with a key that lies beside the database, readable by its owner only.
+"""Secrets at rest: encrypted with a key in a file beside the database, which only its owner can read.
 
 Who can read the key file can read the secrets; a copy of the database alone reveals none.
 """
@@ -31,7 +31,7 @@ class Sealer:
 
     @classmethod
     def of_file(cls, path: Path) -> Sealer:
-        """With the key in a file; made, mode 0600, when missing. Raises CannotUnseal when it is no key."""
+        """Use the key in a file, which is made with mode 0600 when missing. Raises CannotUnseal when it is not a key."""
         try:
             key = path.read_bytes()
         except FileNotFoundError:
@@ -59,7 +59,7 @@ class Sealer:
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    """Make a file of mode 0600 that is whole and on disk, or is not there."""
+    """Make a file of mode 0600. Afterwards it is complete and on disk, or it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The things that users save: in memory for reading, written through to SQLite in a thread."""
+"""What users save: kept in memory for reading, and written through to SQLite in a thread."""
 
 from __future__ import annotations
 

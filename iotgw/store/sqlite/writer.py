@@ -176,7 +176,7 @@ class Writer:
         self._reactor.callFromThread(self._report, done)
 
     def _commit_mended(self, group: Group, now_ms: int) -> Committed:
-        """The last resort against a record that would be tried for ever: leave out all but the uplinks. Their
+        """The last resort against a record that would be retried for ever: leave out all but the uplinks. Their
         cursors don't move, so it is converted and delivered again after a restart."""
         try:
             return self._committer.commit(group, now_ms)
