@@ -16,8 +16,9 @@ T = TypeVar("T")
 
 
 class StoreThread:
-    """One thread for what must not run in the reactor's and not twice at once. A daemon thread: a process that
-    ends without `stop` ends.
+    """One thread for work that must not run in the reactor's thread, nor twice at once.
+
+    It is a daemon thread, so that a process that never calls `stop` can end.
     """
 
     def __init__(self, reactor: IReactorThreads, name: str) -> None:
@@ -42,7 +43,7 @@ class StoreThread:
         return done
 
     def stop(self) -> None:
-        """End the thread after the calls that were made; its last answers may still come."""
+        """End the thread after the calls that are queued. Their results may still arrive."""
         self._calls.put(None)
 
     def _run(self) -> None:
