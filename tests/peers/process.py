@@ -76,6 +76,16 @@ def accepts(port):
     return False
 
 
+def descendants(pid):
+    """The processes that it has started, and theirs."""
+    found = [pid]
+    for each in found:
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{each}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+    return found[1:]
+
+
 class Process:
     """A child process with its output in a file; also a context manager."""
 
@@ -122,11 +132,7 @@ class Process:
 
     def kill_all(self):
         """SIGKILL for it and the processes that it started."""
-        pids = [self.pid]
-        for pid in pids:
-            with contextlib.suppress(OSError):
-                pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        for pid in pids[1:]:
+        for pid in descendants(self.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.kill()
