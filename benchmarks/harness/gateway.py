@@ -26,7 +26,7 @@ class Gateway(Program):
     """
 
     def __init__(self, folder: Path, under: Sequence[str] = ()) -> None:
-        self._patience = 600.0 if under else 30.0
+        self._patience = 600.0 if under else 120.0
         config = folder / "iotgw.toml"
         if config.exists():
             self.port = int(config.read_text().partition("tcp:")[2].partition(":")[0])

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 from pytest_twisted import ensureDeferred
@@ -43,10 +44,8 @@ class Nginx(Process):
         )
         super().__init__([find("nginx"), "-e", folder / "error.log", "-c", config], folder / "nginx.log")
 
-    def start(self):
-        super().start()
-        self.wait_for(lambda: accepts(self.port))
-        return self
+    def ready(self):
+        return accepts(self.port)
 
     @property
     def keys(self):
@@ -173,6 +172,12 @@ class BlackHole:
             one.close()
 
 
+def own_time():
+    """Seconds, without those in which this thread waited for a processor: they are the machine's."""
+    waited = Path("/proc/thread-self/schedstat").read_text().split()[1]  # ns
+    return reactor.seconds() - int(waited) / 1e9
+
+
 @pytest.mark.parametrize("backlog", [100, 0])
 @pytest.mark.parametrize(
     ("type_", "more"),
@@ -188,11 +193,11 @@ class BlackHole:
 @ensureDeferred
 async def test_a_black_hole_does_not_stall_the_reactor(type_, more, backlog):
     hole = BlackHole(backlog)
-    gaps, last = [], reactor.seconds()
+    gaps, last = [], own_time()
 
     def tick():
         nonlocal last
-        now = reactor.seconds()
+        now = own_time()
         gaps.append(now - last)
         last = now
 
@@ -208,7 +213,7 @@ async def test_a_black_hole_does_not_stall_the_reactor(type_, more, backlog):
         stats = world.stats()
         assert stats["waiting"] + stats["inflight"] == 1
     hole.close()
-    assert sorted(gaps)[-3] < 0.1  # two may be the machine's
+    assert sorted(gaps)[-3] < 0.1  # two may be the machine's, as when it waits for the disk
 
 
 @pytest.mark.parametrize("engine", ["iotgw", "paho"])
@@ -234,13 +239,13 @@ async def test_a_broker_that_freezes_and_thaws_gets_everything_in_order(tmp_path
 @ensureDeferred
 async def test_a_slow_target_and_a_dead_one_hold_nobody_up(tmp_path):
     with HttpSink(tmp_path / "slow") as slow, HttpSink(tmp_path / "good") as good:
-        await deferToThread(slow.always, {"delay": 500})
+        await deferToThread(slow.always, {"delay": 2000})
         async with Delivering("http", configuration={"url": good.url}) as world:
             for name, url in (("slow", slow.url), ("dead", f"http://127.0.0.1:{free_port()}")):
                 spec = world.spec.__class__(name=name, type="http", configuration={"url": url})
                 await world.service.apply(name, name, "default", spec)
             world.store(*"abcdefgh" * 50)
-            stats = await world.settled(10)
+            stats = await world.settled()
             assert stats["delivered"] == 400
             dead = world.service.stats("dead")
             assert (dead["waiting"] + dead["inflight"], dead["dead"]) == (400, 0)

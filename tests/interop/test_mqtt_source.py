@@ -15,6 +15,7 @@ from iotgw.datasources.mqtt import MqttSettings, MqttType
 from iotgw.model import Status
 from tests.certificates import Authority
 from tests.peers.mosquitto import Mosquitto
+from tests.peers.patience import HANGS
 from tests.peers.process import find
 from tests.unit.datasources.fakes import FakeIntake, context
 
@@ -28,7 +29,7 @@ def broker(tmp_path):
 def publish(broker, topic, payload, *more):
     """In a thread: the reactor goes on."""
     command = [find("mosquitto_pub"), "-p", str(broker.port), "-t", topic, "-m", payload, *more]
-    return deferToThread(subprocess.run, command, check=True, timeout=20)
+    return deferToThread(subprocess.run, command, check=True, timeout=HANGS)
 
 
 async def until(condition):
