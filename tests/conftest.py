@@ -1,6 +1,11 @@
-"""What holds for all tests: nothing that they start outlives them."""
+"""What holds for all tests: nothing that they start outlives them, and none judges how fast a machine is."""
+
+from hypothesis import HealthCheck, settings
 
 from tests.peers.leftovers import Leftovers
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_configure(config):

@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import subprocess
-from pathlib import Path
 
 import pytest
 from pytest_twisted import ensureDeferred
@@ -19,6 +18,7 @@ from iotgw.integrations.mqtt import MqttType
 from tests.certificates import DAY, NOW, Authority
 from tests.peers.http_sink import HttpSink
 from tests.peers.mosquitto import Mosquitto
+from tests.peers.patience import own_time
 from tests.peers.process import Process, accepts, find, free_port
 from tests.peers.sshd import Sshd
 
@@ -170,12 +170,6 @@ class BlackHole:
     def close(self):
         for one in [self._socket, *self._filling]:
             one.close()
-
-
-def own_time():
-    """Seconds, without those in which this thread waited for a processor: they are the machine's."""
-    waited = Path("/proc/thread-self/schedstat").read_text().split()[1]  # ns
-    return reactor.seconds() - int(waited) / 1e9
 
 
 @pytest.mark.parametrize("backlog", [100, 0])

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from iotgw.datasources.mqtt import MqttSettings, MqttType
@@ -18,6 +17,8 @@ from tests.peers.mosquitto import Mosquitto
 from tests.peers.patience import HANGS
 from tests.peers.process import find
 from tests.unit.datasources.fakes import FakeIntake, context
+
+from .delivering import until
 
 
 @pytest.fixture
@@ -30,14 +31,6 @@ def publish(broker, topic, payload, *more):
     """In a thread: the reactor goes on."""
     command = [find("mosquitto_pub"), "-p", str(broker.port), "-t", topic, "-m", payload, *more]
     return deferToThread(subprocess.run, command, check=True, timeout=HANGS)
-
-
-async def until(condition):
-    """A turn of the reactor at a time; what hasn't come after 20 s never comes."""
-    deadline = reactor.seconds() + 20
-    while not condition():
-        assert reactor.seconds() < deadline, "it never came"
-        await deferLater(reactor, 0.01)
 
 
 class Source:

@@ -40,6 +40,12 @@ def _tasks(pid, name):
             continue
 
 
+def own_time():
+    """Seconds of a clock that stands still while this thread waits for a processor: that is the machine's affair."""
+    waited = Path("/proc/thread-self/schedstat").read_text().split()[1]  # ns
+    return time.monotonic() - int(waited) / 1e9
+
+
 class Patience:
     """``is_over`` is True once nobody had anything to do for ``seconds``, or when ``ceiling`` is reached."""
 

@@ -124,7 +124,7 @@ async def test_the_second_watchdog_ends_a_worker_that_makes_no_progress():
         os.kill(slot.pid, 19)  # SIGSTOP: the kernel's timer can't help
         done = convert(service, job(GOOD))
         for _ in range(8):
-            slot.watch(2.0)
+            slot.watch(40.0)
         assert (await done)[0].outputs
         assert slot.deaths == 1
     finally:
