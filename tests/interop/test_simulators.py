@@ -18,6 +18,7 @@ from iotgw.datasources.socket.tcp import TcpSettings, TcpType
 from iotgw.datasources.socket.tekelek import TekelekSettings, TekelekType
 from iotgw.datasources.socket.udp import UdpSettings, UdpType
 from iotgw.simulate.runner import Plan, run
+from tests.peers.patience import HANGS
 from tests.peers.process import wait_until
 from tests.unit.datasources.fakes import FakeIntake, context
 
@@ -164,7 +165,7 @@ def test_simulated_devices_over_http_and_coap_and_by_way_of_a_broker(gateway, mo
             "0",
         ]
         done = subprocess.run(
-            [*command, "--path", path], check=False, capture_output=True, text=True, timeout=60
+            [*command, "--path", path], check=False, capture_output=True, text=True, timeout=HANGS
         )
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["answered"] == 10
