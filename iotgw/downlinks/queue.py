@@ -9,10 +9,11 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, Literal
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, payload
@@ -298,17 +299,32 @@ class DownlinkQueue:
                 lambda failure: self._log.failure("the next downlink could not follow", failure)
             )
 
-    def confirmed(self, tenant: str, device: str, state: str, reason: str = "") -> None:
+    def confirmed(
+        self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = "", item: str = ""
+    ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
-        ensureDeferred(self._confirmed(tenant, device, state, reason)).addErrback(
-            lambda failure: self._log.failure("a downlink's confirmation was not taken", failure)
+        return ensureDeferred(self._confirmed(tenant, device, state, reason, item)).addErrback(
+            self._not_taken
         )
 
-    async def _confirmed(self, tenant: str, device: str, state: str, reason: str) -> None:
-        item = await receipts.offered(self._store, self._items, tenant, self._waiting.name(tenant, device))
-        if item is not None:
-            self._items.setdefault(item.id, item)
+    def _not_taken(self, failure: Failure) -> bool:
+        self._log.failure("a downlink's confirmation was not taken", failure)
+        return True  # for all that is known
+
+    async def _confirmed(self, tenant: str, device: str, state: str, reason: str, id: str) -> bool:
+        if id:
+            item = await receipts.named(self._store, self._items, tenant, id)
+        else:
+            name = self._waiting.name(tenant, device)
+            item = await receipts.offered(self._store, self._items, tenant, name)
+        if item is None:
+            return False
+        now = self._items.get(item.id, item)
+        # one that is lost already may be on its way again, or wait for it: that is no attempt more
+        if now.state is ItemState.SENT or (now.state is ItemState.QUEUED and state == "delivered"):
+            self._items.setdefault(item.id, item)  # it may have left memory long ago
             self.outcome(item.id, state, reason)
+        return True
 
     def acknowledged(self, tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
         """A device's receipt (``downlinkAck`` of a converter's output): by item id, or the oldest of a

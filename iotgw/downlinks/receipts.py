@@ -34,6 +34,12 @@ async def acknowledged(
     return None
 
 
+async def named(store: Any, open_items: Mapping[str, Item], tenant: str, id: str) -> Item | None:
+    """The item with this id, if it is this tenant's."""
+    item = open_items.get(id) or await store.get(id)
+    return item if item is not None and item.tenant == tenant else None
+
+
 async def offered(store: Any, open_items: Mapping[str, Item], tenant: str, device: str) -> Item | None:
     """The item that was sent last, and of which nothing more is known."""
     items = [open_items.get(item.id, item) for item in await store.of_device(tenant, device, RECENT)]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata, Output, Status, Uplink
@@ -122,10 +123,13 @@ class Intake:
         """See `IIntake.downlink_offered`."""
         self.gateway.downlinks.outcome(downlink.id, "offered", "offered to the network")
 
-    def downlink_confirmed(self, device: str, delivered: bool, reason: str = "") -> None:
+    def downlink_confirmed(
+        self, device: str, delivered: bool, reason: str = "", item: str = ""
+    ) -> Deferred[bool]:
         """See `IIntake.downlink_confirmed`."""
         state = "delivered" if delivered else "lost"
-        self.gateway.downlinks.confirmed(self.tenant, device, state, reason)
+        found: Deferred[bool] = self.gateway.downlinks.confirmed(self.tenant, device, state, reason, item)
+        return found
 
     def downlinks(self, device: str, limit: int = 1) -> Any:
         """See `IIntake.downlinks`."""

@@ -68,8 +68,9 @@ class IIntake(Interface):
     def downlink_offered(downlink: Downlink) -> None:
         """This downlink was handed to a network that says later, in `downlink_confirmed`, what became of it."""
 
-    def downlink_confirmed(device: str, delivered: bool, reason: str = "") -> None:
-        """What became of the latest downlink that was offered for a device (by name or identity)."""
+    def downlink_confirmed(device: str, delivered: bool, reason: str = "", item: str = "") -> Deferred[bool]:
+        """What became of a downlink that was offered to a network: of the one with the id ``item``, and of no other;
+        without an id, of the latest for a device (by name or identity). Fires with whether there is such a one."""
 
     def downlinks(device: str, limit: int = 1) -> Deferred[tuple[Downlink, ...]]:
         """Take up to ``limit`` queued downlinks for a device that can be reached now (late additions to an
