@@ -11,7 +11,8 @@ from twisted.internet.utils import getProcessOutputAndValue
 from iotgw.core.model import Answer, Status
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.validate import convert
-from iotgw.datasources.coap.datasource import CoapSettings, CoapType
+from iotgw.datasources.coap.datasource import CoapType
+from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.devices.credentials import Credentials
 from tests.credential_registry import Registry
 from tests.peers.process import find

@@ -36,15 +36,11 @@ from iotgw.core.model import ConverterVersion, Event, Kind, TelemetryRecord
 from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.core.types import Types
 from iotgw.datasources.coap.datasource import CoapType
-from iotgw.datasources.coap.vendor import DraginoCoapType, LobaroCoapType
-from iotgw.datasources.http.datasource import HttpType as HttpDatasourceType
+from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.mqtt.datasource import MqttType as MqttDatasourceType
-from iotgw.datasources.mqtt.dragino import DraginoMqttType
-from iotgw.datasources.socket.dragino import DraginoType, DraginoUdpType
-from iotgw.datasources.socket.lobaro import LobaroUdpType
 from iotgw.datasources.socket.tcp import TcpType
-from iotgw.datasources.socket.tekelek import TekelekType
 from iotgw.datasources.socket.udp import UdpType
+from iotgw.datasources.vendors import types as vendors_types
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.credentials import Credentials
 from iotgw.downlinks.queue import DownlinkQueue
@@ -63,10 +59,8 @@ from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.trim import Limits
 
-DATASOURCES = (
-    TekelekType, DraginoType, DraginoUdpType, LobaroUdpType, TcpType, UdpType, MqttDatasourceType, DraginoMqttType,
-)  # fmt: skip
-"""Besides the CoAP types, which share their ports, and HTTP, which shares the API's listener."""
+DATASOURCES = (TcpType, UdpType, MqttDatasourceType)
+"""Besides CoAP and the vendors' types, some of which share its ports, and HTTP, which shares the API's listener."""
 INTEGRATIONS = (HttpType, MqttType, SftpType, ThingsBoardType)
 
 OBJECTS_PER_LOOK = 10_000
@@ -167,9 +161,9 @@ class IotgwService(Service):
             self._downlink_changed,
             reactor,
         )
-        self.http = HttpDatasourceType(reactor, ApiSite)
+        self.http = HttpSourceType(reactor, ApiSite)
         coap = CoapType(reactor)
-        shared = (coap, DraginoCoapType(reactor, coap), LobaroCoapType(reactor, coap), self.http)
+        shared = (coap, self.http, *vendors_types(reactor, coap))
         datasource_types = Types("iotgw.datasources", reactor, [*DATASOURCES])
         for type_ in shared:
             datasource_types.register(type_)

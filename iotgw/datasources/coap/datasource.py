@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Hashable
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from msgspec import Meta, Struct, structs
+from msgspec import structs
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from zope.interface import implementer
 
@@ -21,146 +21,11 @@ from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, push, rem
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.secure_port import CoapsPort
 from iotgw.datasources.coap.security import IdentityGuard, SecureUplinkResource, fitting_block
-from iotgw.datasources.coap.uplink import AS_IT_IS, Reading, UplinkResource
-from iotgw.dtls.settings import DtlsSettings
-from iotgw.wire.coap import timing
+from iotgw.datasources.coap.settings import CoapSettings
+from iotgw.datasources.coap.uplink import UplinkResource, message
+from iotgw.envelopes.envelope import PLAIN, Envelope
 from iotgw.wire.coap.site import Path, Resource, parse_path
-from iotgw.wire.coap.timing import Policy, Timing
-
-PRESETS = {"default": timing.DEFAULT, "nb-iot": timing.NB_IOT, "lobaro": timing.LOBARO}
-
-Seconds = Annotated[float, Meta(gt=0)]
-
-
-class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Settings of a ``coap`` datasource. Times are seconds, sizes bytes."""
-
-    port: Annotated[int, Meta(ge=0, le=65535, description="UDP port; datasources may share one.")] = 5683
-    interface: Annotated[
-        str, Meta(description="Address to listen on: `0.0.0.0` is all of IPv4, `::` all of IPv6.")
-    ] = "0.0.0.0"
-    path_prefixes: Annotated[
-        list[str], Meta(description="Paths that may stand in front of `/i/{routingKey}`, as in `api/v2`.")
-    ] = []
-    timing: Annotated[
-        Literal["default", "nb-iot", "lobaro"],
-        Meta(description="Preset of the transmission parameters (RFC 7252 §4.8)."),
-    ] = "default"
-    ack_timeout: Annotated[
-        Seconds | None, Meta(description="Wait before the first retransmission; the preset's if not given.")
-    ] = None
-    ack_random_factor: Annotated[
-        Annotated[float, Meta(ge=1, le=10)] | None, Meta(description="Spread of that wait.")
-    ] = None
-    max_retransmit: Annotated[
-        Annotated[int, Meta(ge=0, le=10)] | None, Meta(description="Retransmissions before giving up.")
-    ] = None
-    empty_ack_delay: Annotated[
-        Seconds,
-        Meta(description="A reply that takes longer becomes a message of its own behind an empty ACK."),
-    ] = 0.5
-    block_timeout: Annotated[
-        Seconds,
-        Meta(
-            description="A block-wise transfer that is silent for this long is dropped. 30 s is Lobaro's; "
-            "a device that repeats after 20 s needs 65 s to survive two losses."
-        ),
-    ] = 30.0
-    block_size: Annotated[
-        Literal[16, 32, 64, 128, 256, 512, 1024], Meta(description="Largest block that is sent.")
-    ] = 1024
-    max_body: Annotated[int, Meta(gt=0, description="Largest body, block-wise; beyond, 4.13.")] = 1 << 20
-    deduplication: Annotated[
-        Literal["strict", "strict+content"],
-        Meta(
-            description="`strict` goes by Message ID as the RFC says; `strict+content` takes one with other "
-            "content for a new message, for modems that count from 1 again after a reboot."
-        ),
-    ] = "strict"
-    rate_limit: Annotated[
-        float, Meta(ge=0, description="Requests per second and peer; beyond, 4.29. 0 is no limit.")
-    ] = 0.0
-    rate_burst: Annotated[float, Meta(ge=1, description="Requests at once before the limit counts.")] = 10.0
-    discovery: Annotated[
-        Literal["auto", "on", "off"],
-        Meta(description="`/.well-known/core`; `auto` answers on a loopback address only."),
-    ] = "auto"
-    echo: Annotated[
-        bool,
-        Meta(
-            description="Before a reply of more than three times the request (discovery and resources), have "
-            "the peer prove its address (RFC 9175). Without, such a reply is one block at most."
-        ),
-    ] = False
-    confirm_downlinks: Annotated[
-        bool,
-        Meta(
-            description="Send a downlink as a message of its own that the device acknowledges. Without, it is "
-            "part of the acknowledgement, counts as delivered with the device's next request, and is never pushed."
-        ),
-    ] = True
-    downlink_path: Annotated[
-        str, Meta(description="Where a listening device takes downlinks: the gateway POSTs them there.")
-    ] = "downlink"
-    longest_ttd: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=120,
-            description="Most seconds that the response is held back for a downlink when a device says that it "
-            "listens (`?ttd=`), for devices that take nothing but responses; 0 answers at once.",
-        ),
-    ] = 0.0
-    security_mode: Annotated[
-        Literal["NO_SECURE", "DTLS", "MIXED"],
-        Meta(description="`coap` on `port`, `coaps` on `securePort`, or both."),
-    ] = "NO_SECURE"
-    secure_port: Annotated[int, Meta(ge=0, le=65535, description="UDP port of `coaps`.")] = 5684
-    dtls: Annotated[DtlsSettings, Meta(description="How devices prove who they are.")] = DtlsSettings()
-    require_identity: Annotated[
-        bool,
-        Meta(
-            description="A message fails whose converter names another device than the one that its "
-            "sender proved to be."
-        ),
-    ] = False
-    resources: Annotated[
-        str,
-        Meta(
-            description="`package.module:name` of a txthings.resource.CoAPResource, or of a function that "
-            "makes one, to mount beside `/i` at the root."
-        ),
-    ] = ""
-
-    def __post_init__(self) -> None:
-        """Refuse what no listener could be made of."""
-        ipaddress.ip_address(self.interface)
-        Timing.__post_init__(self.transmission)
-
-    @property
-    def transmission(self) -> Timing:
-        """The preset with what was set by hand."""
-        preset = PRESETS[self.timing]
-        return Timing(
-            self.ack_timeout if self.ack_timeout is not None else preset.ack_timeout,
-            self.ack_random_factor if self.ack_random_factor is not None else preset.ack_random_factor,
-            self.max_retransmit if self.max_retransmit is not None else preset.max_retransmit,
-        )
-
-    @property
-    def policy(self) -> Policy:
-        """What the resources allow."""
-        return Policy(
-            timing=self.transmission,
-            empty_ack_delay=self.empty_ack_delay,
-            max_body=self.max_body,
-            block_timeout=self.block_timeout,
-            block_size=self.block_size,
-            rate=self.rate_limit,
-            burst=self.rate_burst,
-            amplification=3.0 if self.echo else 0.0,
-            match_content=self.deduplication == "strict+content",
-        )
+from iotgw.wire.coap.timing import Policy
 
 
 @implementer(IDatasourceType)
@@ -226,9 +91,14 @@ class CoapType:
 class CoapDatasource:
     """Uplinks under one routing key."""
 
-    reading: Reading = AS_IT_IS
-
-    def __init__(self, type_: CoapType, settings: CoapSettings, context: DatasourceContext) -> None:
+    def __init__(
+        self,
+        type_: CoapType,
+        settings: CoapSettings,
+        context: DatasourceContext,
+        envelope: Envelope | None = None,
+    ) -> None:
+        self._envelope = envelope
         self.settings = settings
         self.context = context
         self._type = type_
@@ -287,13 +157,21 @@ class CoapDatasource:
         secure = metadata.get("identityType", "none") != "none"
         for port, _ in self._ports:
             if isinstance(port, CoapsPort) is secure and (remote := remote_of(port, metadata)) is not None:
-                path, identity = parse_path(self.settings.downlink_path), str(metadata.get("identity", ""))
                 for downlink in downlinks:
-                    content = self.reading.downlink(downlink, identity)
-                    push(port, self.context.intake, self._policy(port), path, remote, downlink, content)
+                    self._push(port, remote, downlink, str(metadata.get("identity", "")))
                 return
         for downlink in downlinks:
             self.context.intake.downlink_lost(downlink, "the device's session has ended")
+
+    def _push(self, port: CoapPort, remote: Hashable, downlink: Downlink, identity: str) -> None:
+        try:
+            command = (self._envelope or PLAIN).write(downlink, identity)
+        except ValueError as reason:
+            self.context.intake.downlink_lost(downlink, str(reason))
+            return
+        path = parse_path(command.path or self.settings.downlink_path)
+        content = message(command, downlink)
+        push(port, self.context.intake, self._policy(port), path, command.query, remote, downlink, content)
 
     def sessions(self) -> list[dict[str, Any]]:
         """The DTLS sessions of its port; see `CoapsPort.sessions`."""
@@ -350,6 +228,7 @@ class CoapDatasource:
             if self._guard is not None:
                 uplink.objection = self._guard.claim
         uplink.longest_ttd = self.settings.longest_ttd
+        uplink.envelope = self._envelope
         return uplink
 
 

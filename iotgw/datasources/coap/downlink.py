@@ -8,7 +8,7 @@ next one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import Any
 
@@ -30,16 +30,19 @@ def push(
     intake: Any,
     policy: Policy,
     path: Path,
+    query: Mapping[str, str],
     remote: Hashable,
     downlink: Downlink,
     content: Message,
 ) -> None:
-    """Send a downlink as a confirmable POST to ``path`` of a peer, and tell the intake what became of it.
+    """Send a downlink as a confirmable POST to ``path`` with ``query`` of a peer, and tell the intake what became of it.
     ``content`` is the response that would carry it."""
-    segments = [(n.URI_PATH, segment) for segment in path]
+    where: list[tuple[int, str | int]] = [(n.URI_PATH, segment) for segment in path]
+    where += [(n.URI_QUERY, f"{name}={value}") for name, value in query.items()]
     form = content.options.get_uint(n.CONTENT_FORMAT)
-    forms = [] if form is None else [(n.CONTENT_FORMAT, form)]
-    request = Message(n.POST, content.payload, options(*segments, *forms))
+    if form is not None:
+        where.append((n.CONTENT_FORMAT, form))
+    request = Message(n.POST, content.payload, options(*where))
 
     def answered(response: Message) -> None:
         if response.code >= n.BAD_REQUEST:

@@ -13,9 +13,9 @@ from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
-from iotgw.datasources.socket.connection import Connection
+from iotgw.datasources.socket.connection import DeviceConnection
 from iotgw.datasources.socket.handlers import Handler, TextHandler
-from iotgw.datasources.socket.stream import Listener, StreamSettings
+from iotgw.datasources.socket.stream import StreamSettings, StreamSource
 from iotgw.wire.framing import Events, Fault
 
 
@@ -51,7 +51,7 @@ class TcpType:
 
 
 @implementer(IDatasource)
-class TcpDatasource(Listener):
+class TcpDatasource(StreamSource):
     """A TCP port for any device."""
 
     def __init__(self, settings: TcpSettings, context: DatasourceContext) -> None:
@@ -61,7 +61,7 @@ class TcpDatasource(Listener):
 class TcpSession:
     """One device's connection."""
 
-    def __init__(self, connection: Connection, settings: TcpSettings) -> None:
+    def __init__(self, connection: DeviceConnection, settings: TcpSettings) -> None:
         self._connection = connection
         self._handler = settings.handler
         self._framer = settings.handler.framer()
@@ -74,21 +74,21 @@ class TcpSession:
 
     @property
     def pending(self) -> int:
-        """See `iotgw.datasources.socket.connection.Session`."""
+        """See `iotgw.datasources.socket.connection.StreamSession`."""
         return self._framer.pending
 
     def received(self, data: bytes) -> None:
-        """See `iotgw.datasources.socket.connection.Session`."""
+        """See `iotgw.datasources.socket.connection.StreamSession`."""
         # the connection held since the last downlink: that is all that TCP can say
         self._sent = []
         self._take(self._framer.feed(data))
 
     def ended(self) -> None:
-        """See `iotgw.datasources.socket.connection.Session`."""
+        """See `iotgw.datasources.socket.connection.StreamSession`."""
         self._take(self._framer.close())
 
     def closed(self, clean: bool) -> None:
-        """See `iotgw.datasources.socket.connection.Session`."""
+        """See `iotgw.datasources.socket.connection.StreamSession`."""
         if self._forget is not None:
             self._forget()
         for downlink in self._sent:

@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from iotgw.api.auth import ensure_admin_token
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.types import Types
-from iotgw.datasources.http.datasource import HttpType
+from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.observe.events import EventLog
 from iotgw.pipeline.pipeline import Gateway
 from iotgw.store.sqlite.devices import Devices
@@ -52,7 +52,7 @@ class House:
         self.devices = Devices(reactor, folder)
         self.converters = memory.MemoryConverters()
         self.versions = ConverterVersions(self.registry, self.converters, memory.LIBRARY)
-        self.types = Types("none", reactor, [HttpType])
+        self.types = Types("none", reactor, [HttpSourceType])
         quiet = Quiet()
         self.gateway = Gateway(
             journal=self.journal, registry=self.registry, converters=self.converters, versions=self.versions,

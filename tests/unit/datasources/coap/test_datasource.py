@@ -12,7 +12,8 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.model import Answer, Downlink, Status
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.validate import convert
-from iotgw.datasources.coap.datasource import CoapSettings, CoapType
+from iotgw.datasources.coap.datasource import CoapType
+from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import decode, encode, options, uri_options
 

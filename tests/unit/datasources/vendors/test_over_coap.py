@@ -14,13 +14,10 @@ from twisted.internet.defer import Deferred
 
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.validate import convert
-from iotgw.datasources.coap.vendor import (
-    DraginoCoapSettings,
-    DraginoCoapType,
-    DraginoReading,
-    LobaroCoapType,
-    LobaroReading,
-)
+from iotgw.datasources.vendors.dragino import DraginoCoapType
+from iotgw.datasources.vendors.lobaro import LobaroCoapType
+from iotgw.envelopes.dragino import DraginoEnvelope
+from iotgw.envelopes.lobaro import LobaroRequests
 from iotgw.wire.coap import numbers as n
 from tests.unit.datasources.coap.test_datasource import LOCAL, House
 from tests.unit.datasources.fakes import FakeIntake
@@ -123,16 +120,16 @@ async def test_who_it_is_from_in_the_order_of_trust(field, path, payload, identi
 
 
 @pytest.mark.parametrize(
-    ("reading", "payload"),
+    ("envelope", "payload"),
     [
-        (LobaroReading(), cbor2.dumps(ENVELOPE)),
-        (DraginoReading(DraginoCoapSettings()), NDDS75.encode()),
+        (LobaroRequests(), cbor2.dumps(ENVELOPE)),
+        (DraginoEnvelope({}, "", "asciihex"), NDDS75.encode()),
     ],
 )
-def test_what_a_certificate_proved_outranks_what_the_payload_says(reading, payload):
-    metadata = {"identity": "70b3d5e050020901", "identityType": "x509"}
-    reading.uplink(payload, metadata, 0)
-    assert metadata["identity"] == "70b3d5e050020901"
+def test_what_a_certificate_proved_outranks_what_the_payload_says(envelope, payload):
+    proved = {"identity": "70b3d5e050020901", "identityType": "x509"}
+    (reading,) = envelope.read(payload, proved, 0)
+    assert reading.metadata(proved)["identity"] == "70b3d5e050020901"
 
 
 @ensureDeferred

@@ -1,0 +1,61 @@
+"""Devices over CoAP that an envelope reads, on the ports of the ``coap`` datasources.
+
+They are not told apart by a routing key but served at a path, by default at any that nobody else has.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+from zope.interface import implementer
+
+from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType
+from iotgw.core.ports.reactor import IReactor
+from iotgw.datasources.coap.datasource import CoapDatasource, CoapType
+from iotgw.datasources.coap.port import CoapPort
+from iotgw.datasources.coap.settings import CoapSettings
+from iotgw.envelopes.envelope import Envelope
+from iotgw.wire.coap.site import Path, Resource, parse_path
+
+
+class ServedCoapSettings(CoapSettings, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Settings of ``coap``, and the path."""
+
+    path: Annotated[
+        str,
+        Meta(
+            description="Path that is served, with all below it; empty is any that no other datasource has."
+        ),
+    ] = ""
+
+
+@implementer(IDatasourceType)
+class ServedCoapType(CoapType):
+    """A kind of CoAP datasource: a name, settings, and the envelope that they make.
+
+    ``coap`` is whose ports its datasources share.
+    """
+
+    settings: type[ServedCoapSettings]
+
+    def __init__(self, reactor: IReactor, coap: CoapType | None = None) -> None:
+        super().__init__(reactor)
+        self._coap = coap or self
+
+    def envelope(self, settings: Any) -> Envelope:
+        """The envelope of a datasource with these settings."""
+        raise NotImplementedError
+
+    def build(self, settings: Any, context: DatasourceContext) -> ServedCoapDatasource:
+        """See `IDatasourceType.build`."""
+        return ServedCoapDatasource(self._coap, settings, context, self.envelope(settings))
+
+
+class ServedCoapDatasource(CoapDatasource):
+    """A path instead of a routing key."""
+
+    settings: ServedCoapSettings
+
+    def _make_resources(self, port: CoapPort) -> dict[Path, Resource]:
+        return {parse_path(self.settings.path): self._uplink(port)}
