@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
+from iotgw.core import plain_json
 from iotgw.core.model import Downlink, Metadata
 from iotgw.envelopes.envelope import Command, Envelope, Ignored, Reading
 from iotgw.wire import lobaro
@@ -94,8 +93,8 @@ def downlink_cbor(payload: bytes) -> bytes:
     """A downlink in CBOR; one that is JSON text is translated, anything else goes out as it is."""
     if payload[:1] == b"{":
         try:
-            value = msgspec.json.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            value = plain_json.decode(payload)
+        except plain_json.NotJson:
             return payload
         return lobaro.downlink(value)
     return payload

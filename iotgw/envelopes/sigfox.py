@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from iotgw.core import plain_json
 from iotgw.core.model import Downlink, Metadata
 from iotgw.envelopes.envelope import Command, Envelope, Load, Malformed, Reading, Receipt
 
@@ -49,9 +50,6 @@ class Callback(Struct, frozen=True, rename="camel"):
         return f"SigFox: {self.info_message or known} (infoCode {code})"
 
 
-_decode = msgspec.json.Decoder(Callback, strict=False).decode
-
-
 class SigfoxEnvelope(Envelope):
     """Callbacks as they come, and offers in the answers to them."""
 
@@ -60,8 +58,8 @@ class SigfoxEnvelope(Envelope):
     def read(self, data: bytes, facts: Metadata, now_ms: int) -> Sequence[Reading | Receipt | Malformed]:
         """See `Envelope.read`: an uplink, or a receipt by its ``infoCode``."""
         try:
-            callback = _decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            callback: Callback = plain_json.decode(data, Callback, strict=False)
+        except plain_json.NotJson as error:
             return (Malformed(data, f"expected {_EXPECTED}: {error}"),)
         if callback.info_code is None:
             return (Reading(data, {}, callback.device, callback.listens),)

@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-import msgspec
 from msgspec import Struct
 
+from iotgw.core import plain_json
 from iotgw.core.model import Downlink, Metadata
 from iotgw.envelopes.dialogue import (
     Action,
@@ -268,8 +268,9 @@ def _text(payload: bytes) -> str:
     """The command text of a downlink; also of Lobaro's ``{"format": "ASCII", "data": "…"}``. Raises ValueError."""
     if payload.startswith(b"{"):
         try:
-            return msgspec.json.decode(payload, type=_Raw).data
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raw: _Raw = plain_json.decode(payload, _Raw)
+            return raw.data
+        except plain_json.NotJson as error:
             raise ValueError(f'expected {{"format": "ASCII", "data": "…"}}: {error}') from error
     try:
         return payload.decode("ascii")

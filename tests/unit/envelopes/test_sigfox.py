@@ -44,9 +44,23 @@ def test_what_is_pending_is_nothing_yet():
     assert read('{"device": "1D2E3F", "infoCode": 5}') == []
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"device": ""}', '{"device": 7}', '{"device": "d"'])
-def test_what_is_no_callback_is_told_what_was_expected(text):
-    (event,) = read(text)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"device": ""}',
+        b'{"device": 7}',
+        b'{"device": "d"',
+        b'{"device": "\xff"}',
+        b'{"device": "a", "x": ' + b"[" * 100_000,
+        b"1e400",
+    ],
+    ids=lambda body: body[:12].hex(),
+)
+def test_what_is_no_callback_is_told_what_was_expected(body):
+    (event,) = ENVELOPE.read(body, {}, 0)
     assert isinstance(event, Malformed) and "expected a SigFox callback such as" in event.reason
 
 

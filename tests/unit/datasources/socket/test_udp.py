@@ -62,3 +62,14 @@ def test_replies_are_bounded_by_number():
     assert [name for name, _ in intake.outcomes] == ["0", "1"]
     replies.clear()
     assert [name for name, _ in intake.outcomes] == ["0", "1", "2", "3"]
+
+
+def test_a_datagram_has_a_bounded_number_of_documents():
+    field = udp(handler={"type": "JSON"})
+    field.send(b"[]" * 100)
+    assert len(field.payloads) == 100 and not field.intake.rejected
+    field.send(b"[]" * 101)
+    assert len(field.payloads) == 100
+    assert [reason for _, _, reason in field.intake.rejected] == [
+        "expected at most 100 documents in a datagram, got 101"
+    ]

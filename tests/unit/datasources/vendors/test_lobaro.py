@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import cbor2
+import msgspec
 
 from iotgw.core.model import Status
 from iotgw.datasources.vendors.lobaro import LobaroUdpType
 from tests.unit.datasources.fakes import UdpField
+from tests.unit.wire import bombs
 
 HERE = ("192.0.2.7", 4000)
 
@@ -61,3 +63,11 @@ def test_anything_else_on_the_port_is_a_raw_message_for_the_converter():
     field.send(b"\x01\x02")
     payload, facts = field.intake.received[0]
     assert payload == b"\x01\x02" and facts["encoding"] == "raw" and "input" not in facts
+
+
+def test_shared_values_in_cbor_expand_to_nothing():
+    field = lobaro()
+    field.send(bombs.SHARED)
+    ((payload, metadata),) = field.intake.received
+    assert payload == bombs.SHARED and metadata["encoding"] == "raw"
+    assert len(msgspec.json.encode(metadata)) < 500
