@@ -24,7 +24,7 @@ TOO_LARGE = error(n.REQUEST_ENTITY_TOO_LARGE, "expected a smaller message")
 UPLINKS = {"rt": "iotgw.uplink", "ct": ["0", "50", "60"]}
 UNPROCESSABLE = 150
 """4.22 (RFC 8132 §3): well-formed, but the converter could not make sense of it."""
-FORMAT_NUMBERS = {name: number for number, name in n.CONTENT_FORMATS.items()}
+FORMAT_NUMBERS = {name.partition(";")[0]: number for number, name in n.CONTENT_FORMATS.items()}
 DOWNLINK_FORMATS = {"JSON": n.JSON, "TEXT": n.TEXT_PLAIN, "BINARY": n.OCTET_STREAM}
 KNOWN_OPTIONS = 4096
 KNOWN_BYTES = 256
@@ -81,7 +81,7 @@ class UplinkResource(Resource):
         notices: list[Receipt | Ignored] = []
         for event in envelope.read(request.payload, known, int(self._clock.seconds() * 1000)):
             if isinstance(event, Malformed):
-                self._intake.reject(event.data, {**known, **event.facts}, event.reason)
+                self._intake.reject(event.data, {**event.facts, **known}, event.reason)
                 exchange.reply(error(n.BAD_REQUEST, event.reason))
                 return
             if isinstance(event, Reading):
@@ -190,11 +190,13 @@ class UplinkResource(Resource):
 
 
 def message(command: Command, item: Downlink) -> Message:
-    """The response that carries a command, which was made of an item."""
-    if command.content_type == "":
-        return Message(n.CHANGED, command.payload)
-    number = content_format(item) if command.content_type is None else FORMAT_NUMBERS[command.content_type]
-    return Message(n.CHANGED, command.payload, options((n.CONTENT_FORMAT, number)))
+    """The response that carries a command, which was made of an item. A media type without a number goes unsaid."""
+    if command.content_type is None:
+        number: int | None = content_format(item)
+    else:
+        number = FORMAT_NUMBERS.get(command.content_type.partition(";")[0])
+    forms = () if number is None else ((n.CONTENT_FORMAT, number),)
+    return Message(n.CHANGED, command.payload, options(*forms))
 
 
 def content_format(downlink: Downlink) -> int:

@@ -136,7 +136,7 @@ class DatagramSource:
             if isinstance(event, Reading):
                 self._submit(event, known, address, now_ms)
             elif isinstance(event, Malformed):
-                self._reject(event.data, known, address, event.reason)
+                self._reject(event.data, {**event.facts, **known}, address, event.reason)
             else:
                 self._notices.take(event)
 

@@ -137,6 +137,7 @@ class FakeSocket:
 
     def __init__(self) -> None:
         self.sent: list[tuple[bytes, tuple[Any, ...]]] = []
+        self.address = ("127.0.0.1", 1)
 
     def send(self, data: bytes, address: tuple[Any, ...]) -> None:
         self.sent.append((data, address))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from iotgw.core.model import Answer, Downlink, Status
-from iotgw.datasources.socket.datagram import Replies
-from iotgw.datasources.socket.udp import UdpType
+from iotgw.datasources.socket.datagram import DatagramType, Replies
+from iotgw.datasources.socket.udp import UdpSettings, UdpType
 from tests.unit.datasources.fakes import FakeIntake, UdpField
+from tests.unit.datasources.platform import Platform
 
 HERE = ("192.0.2.7", 4000)
 
@@ -73,3 +74,36 @@ def test_a_datagram_has_a_bounded_number_of_documents():
     assert [reason for _, _, reason in field.intake.rejected] == [
         "expected at most 100 documents in a datagram, got 101"
     ]
+
+
+class PlatformType(DatagramType):
+    name = "platform"
+    settings = UdpSettings
+
+    def envelope(self, settings):
+        return Platform()
+
+
+def test_a_datagram_may_say_several_things():
+    field = UdpField(PlatformType)
+    field.intake.known = {"item"}
+    field.send(
+        b'[{"device": "a", "data": "1", "n": 9}, {"receipt": "item", "ok": true}, {"join": 1}, {"join": 2}]'
+    )
+    ((payload, facts),) = field.intake.received
+    assert (payload, facts["identity"], facts["counter"], facts["protocol"]) == (b"1", "a", 9, "udp")
+    assert field.intake.outcomes == [("item", "confirmed")]
+    assert field.source.status() == {
+        "state": "listening",
+        "address": "udp 127.0.0.1:1",
+        "datagrams": 1,
+        "joins": 2,
+    }
+
+
+def test_a_downlink_that_never_fits_is_lost_with_the_reason():
+    field = UdpField(PlatformType)
+    field.intake.put("a", b"too long")
+    field.send(b'[{"device": "a", "data": "1"}]')
+    assert field.socket.sent == []
+    assert field.intake.outcomes == [("a-0", "lost: expected at most 4 bytes")]
