@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
@@ -17,6 +17,13 @@ Guard = Callable[[bytes, Sequence[Output]], str]
 Send = Callable[[tuple[Downlink, ...]], None]
 """Sends items that leave now."""
 Severity = Literal["debug", "info", "warning", "error"]
+
+
+class Record(Protocol):
+    """Records what happened; see `IIntake.event`."""
+
+    def __call__(self, type: str, message: str, severity: Severity = "info", **detail: Any) -> None:
+        """``detail`` are JSON values."""
 
 
 class IIntake(Interface):

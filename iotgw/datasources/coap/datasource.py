@@ -15,9 +15,10 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
-from iotgw.core.model import Downlink
+from iotgw.core.model import Downlink, Metadata
 from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IPushes
-from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, push, remote_of
+from iotgw.core.ports.reactor import IReactor
+from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, push
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.secure_port import CoapsPort
 from iotgw.datasources.coap.security import IdentityGuard, SecureUplinkResource, fitting_block
@@ -35,7 +36,7 @@ class CoapType:
     name = "coap"
     settings = CoapSettings
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: IReactor) -> None:
         self._reactor = reactor
         self._ports: dict[tuple[str, int, bool], tuple[CoapPort, list[CoapDatasource]]] = {}
 
@@ -152,11 +153,11 @@ class CoapDatasource:
             found[scheme] = port.statistics()
         return {**found, "address": "; ".join(addresses)}
 
-    def push(self, metadata: dict[str, Any], downlinks: tuple[Downlink, ...]) -> None:
+    def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
         """See `IPushes.push`: a confirmable POST from the endpoint that the device talks to."""
         secure = metadata.get("identityType", "none") != "none"
         for port, _ in self._ports:
-            if isinstance(port, CoapsPort) is secure and (remote := remote_of(port, metadata)) is not None:
+            if isinstance(port, CoapsPort) is secure and (remote := port.peer_of(metadata)) is not None:
                 for downlink in downlinks:
                     self._push(port, remote, downlink, str(metadata.get("identity", "")))
                 return
@@ -241,7 +242,8 @@ def load_tree(settings: CoapSettings, policy: Policy) -> Resource | None:
     return coap_txthings.TxThingsTree(coap_txthings.load(settings.resources), policy)
 
 
-def describe_udp(remote: Hashable) -> dict[str, Any]:
+def describe_udp(remote: Hashable) -> Metadata:
     """The metadata of a peer at a UDP address."""
-    host, port = remote[:2]  # type: ignore[index]
+    assert isinstance(remote, tuple)
+    host, port = remote[:2]
     return {"remoteIp": host, "remotePort": port}

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from functools import partial
-from typing import Any
 
-from iotgw.core.model import Downlink, Metadata
+from iotgw.core.model import Downlink
+from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
@@ -27,7 +27,7 @@ MAX_PENDING = 100
 
 def push(
     port: CoapPort,
-    intake: Any,
+    intake: IIntake,
     policy: Policy,
     path: Path,
     query: Mapping[str, str],
@@ -55,15 +55,6 @@ def push(
     port.sent()
 
 
-def remote_of(port: CoapPort, metadata: Metadata) -> Hashable:
-    """The peer whose uplink had this metadata: its address, or its DTLS session; None when that is gone."""
-    finder: Callable[[Metadata], Hashable] | None = getattr(port, "session_of", None)
-    if finder is not None:
-        return finder(metadata)
-    host, number = metadata.get("remoteIp", ""), metadata.get("remotePort", 0)
-    return (host, number, 0, 0) if ":" in host else (host, number)
-
-
 class DownlinkResource(Resource):
     """The items of the device that the path names; observable. ``sent()`` sees to what was sent late."""
 
@@ -73,7 +64,7 @@ class DownlinkResource(Resource):
     objection: Callable[[Hashable, str], str] | None = None
     """Says why a peer may not take a device's items; an empty text if it may."""
 
-    def __init__(self, intake: Any, policy: Policy, port: CoapPort, confirm: bool = True) -> None:
+    def __init__(self, intake: IIntake, policy: Policy, port: CoapPort, confirm: bool = True) -> None:
         self.policy = policy
         self._confirm = confirm
         self._intake = intake

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import ServerFactory
 from zope.interface import implementer
 
@@ -78,10 +80,10 @@ class StreamSource(ServerFactory):
         self._refusals = Sampled(context.reactor, context.intake, "refused")
         self.kept = Allowance(context.reactor, KEPT)
         self.faults = Sampled(context.reactor, context.intake, "malformed", "error")
-        self._port: Any = None
+        self._port: IListeningPort | None = None
         self._closed: list[Deferred[None]] = []
 
-    def buildProtocol(self, addr: Any) -> DeviceConnection:
+    def buildProtocol(self, addr: IAddress | None) -> DeviceConnection:
         """See IProtocolFactory."""
         return DeviceConnection(self)
 
@@ -131,13 +133,20 @@ class StreamSource(ServerFactory):
     @property
     def port(self) -> int:
         """The port that was opened; its settings may have said 0."""
-        return int(self._port.getHost().port)
+        return self._address.port
+
+    @property
+    def _address(self) -> IPv4Address | IPv6Address:
+        assert self._port is not None
+        address = self._port.getHost()
+        assert isinstance(address, IPv4Address | IPv6Address)
+        return address
 
     def stop(self) -> Deferred[Any]:
         """Close the port, then the connections; fires when the last one is gone."""
         if self._port is None:
             return succeed(None)
-        closing = [maybeDeferred(self._port.stopListening)]
+        closing: list[Deferred[Any]] = [maybeDeferred(self._port.stopListening)]
         if self._connections:
             gone: Deferred[None] = Deferred()
             self._closed.append(gone)
@@ -151,7 +160,7 @@ class StreamSource(ServerFactory):
         """See `iotgw.core.ports.datasources.IDatasource.status`."""
         if self._port is None:
             return {"state": "stopped"}
-        host = self._port.getHost()
+        host = self._address
         return {
             "state": "listening",
             "address": f"tcp {_bracketed(host.host)}:{host.port}",

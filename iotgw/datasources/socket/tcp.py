@@ -6,13 +6,15 @@ an answer waits for the name that the converter gives.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal
 
 from msgspec import Meta
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
+from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.socket.connection import DeviceConnection
 from iotgw.datasources.socket.handlers import Handler, TextHandler
 from iotgw.datasources.socket.stream import StreamSettings, StreamSource
@@ -42,7 +44,7 @@ class TcpType:
     name = "tcp"
     settings = TcpSettings
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: IReactor) -> None:
         self._reactor = reactor
 
     def build(self, settings: TcpSettings, context: DatasourceContext) -> TcpDatasource:
@@ -67,7 +69,7 @@ class TcpSession:
         self._framer = settings.handler.framer()
         self._sent: list[Downlink] = []
         self._facts: Metadata = {**connection.metadata, "contentType": settings.handler.content_type}
-        self._forget: Any = None
+        self._forget: Callable[[], None] | None = None
         if settings.identity == "address":
             self._facts["identity"] = connection.host
             self._forget = connection.intake.reachable(connection.host, self._send)

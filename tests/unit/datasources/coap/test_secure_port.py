@@ -127,7 +127,7 @@ class TestModes:
         assert (await meter.post()).code == n.CHANGED
         [(_, metadata)] = intake.received
         assert (metadata["remoteIp"], metadata["identity"]) == ("::1", "meter-7")
-        assert house.port().session_of(metadata) is not None
+        assert house.port().peer_of(metadata) is not None
 
 
 class TestSessions:
@@ -288,13 +288,13 @@ class TestWhoSpeaksForWhom:
         assert codes == [n.CONTENT, n.UNAUTHORIZED, n.UNAUTHORIZED]
 
     @pytest_twisted.ensureDeferred
-    async def test_a_push_goes_to_the_session_of_its_device(self, house, device):
+    async def test_a_push_goes_to_the_peer_of_its_device(self, house, device):
         house.registry.put("meter-*", identity="meter-*", secrets=[{"value": "secret"}])
         intake = await house.open()
         for name in (b"meter-7", b"meter-8"):
             await device(house.port(), psk(name)).post()
         (_, of_seven), (_, of_eight) = intake.received
-        find = house.port().session_of
+        find = house.port().peer_of
         assert find(of_seven).identity.name == "meter-7"
         # the address that meter-7 had is another's by now
         assert find({**of_seven, "remotePort": of_eight["remotePort"]}).identity.name == "meter-7"
