@@ -81,6 +81,7 @@ class Owner(Shape):
 class Conversation(Protocol):
     """One connection. ``ready`` fires with `mqtt.Connected`, or fails."""
 
+    _log = Logger()
     transport: Any
 
     def __init__(self, greeting: Greeting, owner: Owner, now: Any, engine: Engine) -> None:
@@ -118,10 +119,15 @@ class Conversation(Protocol):
         self._heard_at = self._progress_at = self._now()
         self._pinged = False
         try:
-            events = self.session.receive(data)
+            self._received(data)
         except ProtocolError as error:
             self.end(str(error))
-            return
+        except Exception as error:  # the end hands back what is in flight
+            self._log.failure("a broker's answer could not be read")
+            self.end(f"the broker's answer could not be read: {type(error).__name__}: {error}")
+
+    def _received(self, data: bytes) -> None:
+        events = self.session.receive(data)
         out = self.session.to_send()
         if out:
             self.transport.write(out)

@@ -22,7 +22,7 @@ MAX_PACKET = 1 << 20
 """The largest packet that is accepted from a server, in bytes."""
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 1, 2, 3, 4, 5, 6, 7
-SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT = 8, 9, 12, 13, 14
+SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = 8, 9, 10, 11, 12, 13, 14
 
 PING = b"\xc0\x00"
 BYE = b"\xe0\x00"
@@ -40,6 +40,8 @@ class Connected(Struct, frozen=True):
     keepalive: int | None = None
     client_id: str = ""
     session_present: bool = False
+    session_expiry: int | None = None
+    """Seconds that the server keeps the session, None: as long as was asked for (§3.2.2.3.2)."""
 
 
 class Refused(Struct, frozen=True):
@@ -82,11 +84,18 @@ class Subscribed(Struct, frozen=True):
     codes: list[int]
 
 
+class Unsubscribed(Struct, frozen=True):
+    """UNSUBACK: with MQTT 5 a reason code per filter, with 3.1.1 none."""
+
+    id: int
+    codes: list[int]
+
+
 class Pong(Struct, frozen=True):
     """PINGRESP."""
 
 
-Event = Connected | Refused | Acknowledged | NotTaken | Arrived | Subscribed | Pong
+Event = Connected | Refused | Acknowledged | NotTaken | Arrived | Subscribed | Unsubscribed | Pong
 
 REASONS = {
     0x80: "unspecified error", 0x81: "malformed packet", 0x82: "protocol error",
@@ -234,6 +243,13 @@ class Session:
         content += b"".join(_text(filter_) + bytes((qos,)) for filter_, qos in filters)
         return id_, b"\x82" + varint(len(content)) + content
 
+    def unsubscribe(self, filters: Iterable[str]) -> tuple[int, bytes]:
+        """UNSUBSCRIBE (§3.10): packet identifier and bytes."""
+        id_ = self._take_id()
+        content = id_.to_bytes(2, "big") + (b"\x00" if self._five else b"")
+        content += b"".join(_text(filter_) for filter_ in filters)
+        return id_, b"\xa2" + varint(len(content)) + content
+
     def acknowledge(self, message: Arrived) -> bytes:
         """What to send when a held message has been taken: PUBACK or PUBREC, nothing for QoS 0."""
         if not message.qos:
@@ -322,11 +338,12 @@ class Session:
             self._out.append(b"\x70\x02" + id_.to_bytes(2, "big"))
         elif kind == CONNACK:
             events.append(self._connack(body))
-        elif kind == SUBACK:
-            id_ = _two(body, 0, "SUBACK")
+        elif kind in (SUBACK, UNSUBACK):
+            id_ = _two(body, 0, "SUBACK or UNSUBACK")
             self._unfinished.discard(id_)
             _, place = self._properties(body, 2)
-            events.append(Subscribed(id_, list(body[place:])))
+            event = Subscribed if kind == SUBACK else Unsubscribed
+            events.append(event(id_, list(body[place:])))
         elif kind == PINGRESP:
             events.append(Pong())
         elif kind == DISCONNECT and self._five:
@@ -350,10 +367,11 @@ class Session:
             receive_maximum=properties.get(0x21, 65535) or 65535,
             maximum_qos=properties.get(0x24, 2),
             retain_available=bool(properties.get(0x25, 1)),
-            maximum_packet=properties.get(0x27, 268_435_455),
+            maximum_packet=properties.get(0x27) or 268_435_455,
             keepalive=properties.get(0x13),
             client_id=str(properties.get(0x12, "")),
             session_present=bool(body[0] & 1),
+            session_expiry=properties.get(0x11),
         )
 
     def _acknowledged(self, kind: int, body: bytes, events: list[Event], done: list[int]) -> None:
