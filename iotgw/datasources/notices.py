@@ -7,7 +7,7 @@ from collections import Counter
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.ports.intake import IIntake
-from iotgw.datasources.sampling import Sampled
+from iotgw.datasources.sampling import SampledEvents
 from iotgw.envelopes.envelope import Ignored, Receipt
 
 
@@ -21,7 +21,7 @@ class Notices:
     def __init__(self, intake: IIntake, clock: IReactorTime, counts: Counter[str]) -> None:
         self._intake = intake
         self._counts = counts
-        self._unknown = Sampled(clock, intake, "downlink.unknown")
+        self._unknown = SampledEvents(clock, intake, "downlink.unknown")
 
     def take(self, notice: Receipt | Ignored) -> None:
         """Do what it asks for."""

@@ -35,7 +35,7 @@ class Allowance:
         return max(0, used - self._count)
 
 
-class Sampled:
+class SampledEvents:
     """Reports the first event of a peer in a minute, and how many were left out before."""
 
     def __init__(

@@ -41,7 +41,7 @@ PER_LINE = 8
 """Commands from the queue in one line to the device."""
 
 
-class DeviceOptions(Protocol):
+class TekelekDeviceOptions(Protocol):
     """What is set for one device."""
 
     @property
@@ -61,7 +61,7 @@ class DeviceOptions(Protocol):
         """What its clock runs on; None is that of all."""
 
 
-class Options(Protocol):
+class TekelekOptions(Protocol):
     """What is set for all devices; times are seconds. `iotgw.datasources.vendors.tekelek` describes each."""
 
     @property
@@ -93,7 +93,7 @@ class Options(Protocol):
         """How long the connection stays open after the closing commands."""
 
     @property
-    def devices(self) -> Mapping[str, DeviceOptions]:
+    def devices(self) -> Mapping[str, TekelekDeviceOptions]:
         """By IMEI."""
 
 
@@ -108,7 +108,7 @@ def zone(name: str) -> ZoneInfo:
 class TekelekDialogue:
     """One device's connection, from its first frame to the closing commands."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: TekelekOptions) -> None:
         self._options = options
         self._framer = TekelekFramer()
         self._imei = ""
@@ -176,7 +176,7 @@ class TekelekDialogue:
         actions.append(Submit(Reading(frame, facts, imei)))
         return actions
 
-    def _meet(self, imei: str, facts: Metadata, device: DeviceOptions | None) -> list[Action]:
+    def _meet(self, imei: str, facts: Metadata, device: TekelekDeviceOptions | None) -> list[Action]:
         actions: list[Action] = []
         if imei != self._imei:
             actions += self._be_unreachable()
@@ -278,7 +278,7 @@ def _text(payload: bytes) -> str:
         raise ValueError("expected a Tekelek command in ASCII") from error
 
 
-def _known(device: DeviceOptions) -> Metadata:
+def _known(device: TekelekDeviceOptions) -> Metadata:
     facts: Metadata = {}
     if device.tank_height is not None:
         facts["tankHeight"] = device.tank_height

@@ -84,7 +84,7 @@ class UploadResource(Resource):
             receiver.intake.reject(body, facts, str(error))
             return problem(request, 400, str(error))
         request.content.truncate(0)  # type: ignore[union-attr]  # one that is held back keeps no body
-        Upload(request, receiver).take(events, facts, listens(request, settings.longest_ttd))
+        UploadRequest(request, receiver).take(events, facts, listens(request, settings.longest_ttd))
         return NOT_DONE_YET
 
 
@@ -100,7 +100,7 @@ def _read(receiver: Receiver, messages: list[bytes], facts: Metadata) -> list[Re
     return events
 
 
-class Upload:
+class UploadRequest:
     """One request under way: answered when all of its messages are."""
 
     def __init__(self, request: Request, receiver: Receiver) -> None:

@@ -20,7 +20,7 @@ from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDataso
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.notices import Notices
-from iotgw.datasources.sampling import Sampled
+from iotgw.datasources.sampling import SampledEvents
 from iotgw.datasources.socket.udp_socket import Address, UdpSocket
 from iotgw.envelopes.envelope import Envelope, Malformed, Reading
 
@@ -40,7 +40,7 @@ class DatagramSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid
         4096
     )
     cache_size: Annotated[
-        int, Meta(ge=1, description="Replies that wait for one client's next datagram.")
+        int, Meta(ge=1, description="WaitingReplies that wait for one client's next datagram.")
     ] = 10
     time_to_live: Annotated[
         float, Meta(gt=0, description="Seconds after which a waiting reply goes back to the queue.")
@@ -81,8 +81,8 @@ class DatagramSource:
         self.counts: Counter[str] = Counter()
         self._envelope = envelope
         self._notices = Notices(context.intake, context.reactor, self.counts)
-        self._replies = Replies(settings.cache_size, settings.time_to_live, self.intake)
-        self._faults = Sampled(context.reactor, context.intake, "malformed")
+        self._replies = WaitingReplies(settings.cache_size, settings.time_to_live, self.intake)
+        self._faults = SampledEvents(context.reactor, context.intake, "malformed")
         self._socket: UdpSocket | None = None
 
     # --- IDatasource ---
@@ -190,7 +190,7 @@ class DatagramSource:
         self.intake.downlink_sent(first)
 
 
-class Replies:
+class WaitingReplies:
     """Downlinks that wait for a client's next datagram, bounded by count, age and clients."""
 
     def __init__(self, size: int, time_to_live: float, intake: IIntake) -> None:

@@ -18,7 +18,7 @@ from twisted.internet.protocol import ServerFactory
 from zope.interface import implementer
 
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource
-from iotgw.datasources.sampling import Allowance, Sampled
+from iotgw.datasources.sampling import Allowance, SampledEvents
 from iotgw.datasources.socket.connection import DeviceConnection, StreamSession
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -77,9 +77,9 @@ class StreamSource(ServerFactory):
         self._connections: dict[DeviceConnection, None] = {}
         self._by_address: Counter[str] = Counter()
         self._counted: dict[DeviceConnection, str] = {}
-        self._refusals = Sampled(context.reactor, context.intake, "refused")
+        self._refusals = SampledEvents(context.reactor, context.intake, "refused")
         self.kept = Allowance(context.reactor, KEPT)
-        self.faults = Sampled(context.reactor, context.intake, "malformed", "error")
+        self.faults = SampledEvents(context.reactor, context.intake, "malformed", "error")
         self._port: IListeningPort | None = None
         self._closed: list[Deferred[None]] = []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from iotgw.core.model import Answer, Downlink, Status
-from iotgw.datasources.socket.datagram import DatagramType, Replies
+from iotgw.datasources.socket.datagram import DatagramType, WaitingReplies
 from iotgw.datasources.socket.udp import UdpSettings, UdpType
 from tests.unit.datasources.fakes import FakeIntake, UdpField
 from tests.unit.datasources.platform import Platform
@@ -57,7 +57,7 @@ def test_one_downlink_per_uplink_and_the_rest_with_the_next_ones():
 
 def test_replies_are_bounded_by_number():
     intake = FakeIntake()
-    replies = Replies(2, 60, intake)
+    replies = WaitingReplies(2, 60, intake)
     for number in range(4):
         replies.add(HERE, Downlink(str(number), "d", b""), 0)
     assert [name for name, _ in intake.outcomes] == ["0", "1"]
