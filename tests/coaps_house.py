@@ -28,7 +28,7 @@ class Intake:
     def __init__(self):
         self.received, self.told, self._waiting = [], [], []
 
-    def receive(self, payload, metadata, answer, received_ms=0):
+    def receive(self, payload, metadata, answer, received_ms=0, listens=True):
         self.received.append((payload, metadata))
         answer(self.stored)
 

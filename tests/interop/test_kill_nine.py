@@ -82,9 +82,10 @@ class Patch(importlib.abc.MetaPathFinder):
             execute(module)
             receive = module.Intake.receive
 
-            def early(self, payload, metadata, answer, received_ms=0):
-                answer(module.Answer(module.Status.STORED))
+            def early(self, payload, metadata, answer, received_ms=0, listens=True):
+                from iotgw.core.model import STORED
                 from twisted.internet import reactor
+                answer(STORED)
                 reactor.callLater(0.05, receive, self, payload, metadata, lambda a: None, received_ms)
 
             module.Intake.receive = early

@@ -72,7 +72,7 @@ class UplinkResource(Resource):
         metadata = {**self._metadata(request, exchange), **self._describe(exchange.peer.remote)}
         if self.envelope is not None:
             self._read(self.envelope, request, metadata, exchange)
-        elif self._may_come(metadata, exchange):
+        elif self.objection is None or self._may_come(metadata, exchange):
             self._take(request.payload, metadata, exchange)
 
     def _read(self, envelope: Envelope, request: Message, known: Metadata, exchange: Exchange) -> None:
@@ -117,10 +117,7 @@ class UplinkResource(Resource):
             if listens:
                 self._intake.receive_and_hold(payload, metadata, answered, listens)
                 return
-        if may_listen:
-            self._intake.receive(payload, metadata, answered)
-        else:
-            self._intake.receive(payload, metadata, answered, 0, False)
+        self._intake.receive(payload, metadata, answered, 0, may_listen)
 
     def entries(self, path: Path) -> Iterator[tuple[Path, Attributes]]:
         """Discovery tells that there are uplinks, never their routing keys."""
@@ -139,7 +136,12 @@ class UplinkResource(Resource):
         return metadata
 
     def _answered(self, exchange: Exchange, identity: str, answer: Answer) -> None:
-        self._answer(exchange, answer, [(identity, item) for item in answer.downlinks])
+        if answer.status is Status.STORED and not answer.downlinks:
+            exchange.reply(STORED)
+            if exchange.acknowledged:
+                self._sent()
+        else:
+            self._answer(exchange, answer, [(identity, item) for item in answer.downlinks])
 
     def _answer(self, exchange: Exchange, answer: Answer, items: Items) -> None:
         if items:

@@ -103,7 +103,10 @@ class HttpDatasource:
         factory: IProtocolFactory = self._make_site(root, self.settings.max_body)
         if self.settings.tls is not None:
             factory = TlsFactory(FileContext(self.settings.tls, self._certificate), factory)
-        return serverFromString(self._reactor, self.settings.endpoint).listen(factory)
+        listening: Deferred[IListeningPort] = serverFromString(self._reactor, self.settings.endpoint).listen(
+            factory
+        )
+        return listening
 
     def _certificate(self, message: str) -> None:
         self.context.intake.event("certificate", message)

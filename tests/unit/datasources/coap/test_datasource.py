@@ -31,7 +31,7 @@ class FakeIntake:
         self.unanswered = []
         self.downlinks = []
 
-    def receive(self, payload, metadata, answer, received_ms=0):
+    def receive(self, payload, metadata, answer, received_ms=0, listens=True):
         self.received.append((payload, metadata))
         if self.answer is None:
             self.unanswered.append(answer)
