@@ -26,6 +26,7 @@ from iotgw.core.model import (
 from iotgw.core.ports.delivery import IDeliveries, IDelivery
 from iotgw.core.ports.integrations import IntegrationContext
 from iotgw.core.ports.pipeline import UplinkListener
+from iotgw.core.ports.trace import ITrace
 from iotgw.core.secrets import revealed
 from iotgw.core.specs import DownlinkSpec, IntegrationSpec
 from iotgw.core.types import Types
@@ -75,9 +76,9 @@ class DeliveryService(UplinkListener):
         downlink: Callable[..., Any] | None = None,
         unseal: Callable[[str], str] | None = None,
         data_dir: str = "",
+        trace: ITrace | None = None,
     ) -> None:
-        self.trace: Any = None
-        """An `iotgw.observe.trace.Trace` that follows single messages, or None."""
+        self.trace = trace
         self._journal = journal
         self._types = types
         self._reactor = reactor

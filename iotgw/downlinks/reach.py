@@ -6,10 +6,16 @@ import base64
 from typing import Any
 
 import msgspec
+from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.downlink_item import Item, payload
 from iotgw.core.errors import IotgwError, NotFound
+from iotgw.core.model import Metadata
 from iotgw.core.numbers import real
+from iotgw.core.ports.converters import IConverters, IConverterVersions
+from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.ports.sources import ISources
 from iotgw.core.specs import DatasourceSpec
 
 LONGEST = 86_400.0
@@ -33,16 +39,25 @@ class Seen(msgspec.Struct):
 class Reach:
     """Encodes items and finds devices; the callables that `iotgw.downlinks.queue.DownlinkQueue` is given.
 
-    ``gateway`` offers ``datasource(id)``; the rest are the interfaces' implementations.
+    ``clock`` has ``seconds()`` since 1970.
     """
 
-    def __init__(self, *, registry: Any, journal: Any, versions: Any, converters: Any, clock: Any) -> None:
+    def __init__(
+        self,
+        *,
+        registry: IRegistry,
+        journal: IMessages,
+        versions: IConverterVersions,
+        converters: IConverters,
+        sources: ISources,
+        clock: IReactorTime,
+    ) -> None:
         self._registry = registry
         self._journal = journal
         self._versions = versions
         self._converters = converters
+        self._sources = sources
         self._clock = clock
-        self.gateway: Any = None
 
     async def encode(self, datasource: str, item: Item) -> tuple[bytes, Any, dict[str, Any]]:
         """Payload, content type and metadata of an item: its ``data`` as it is, or what the downlink
@@ -91,11 +106,11 @@ class Reach:
             return "", None, ""
         uplink = messages[0].uplink
         seen = msgspec.json.decode(uplink.metadata, type=Seen)
-        datasource = self.gateway.datasource(uplink.datasource)
-        push = datasource.push if getattr(datasource, "can_push", False) else None
-        if push is None or not self._listens(tenant, device, seen, uplink):
+        datasource = self._sources.pushing(uplink.datasource)
+        if datasource is None or not self._listens(tenant, device, seen, uplink):
             return uplink.datasource, None, seen.identity
-        metadata = msgspec.json.decode(uplink.metadata)
+        metadata: Metadata = msgspec.json.decode(uplink.metadata)
+        push = datasource.push
         return uplink.datasource, lambda downlinks: push(metadata, downlinks), seen.identity
 
     def _listens(self, tenant: str, device: str, seen: Seen, uplink: Any) -> bool:

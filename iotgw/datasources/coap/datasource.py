@@ -16,10 +16,12 @@ from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Downlink, Metadata
-from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IPushes
+from iotgw.core.needs import Need, UdpPort
+from iotgw.core.ports.datasources import DatasourceContext, INeeds, IPushes
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, push
 from iotgw.datasources.coap.port import CoapPort
+from iotgw.datasources.coap.ports import CoapPorts, CoapShare
 from iotgw.datasources.coap.secure_port import CoapsPort
 from iotgw.datasources.coap.security import IdentityGuard, SecureUplinkResource, fitting_block
 from iotgw.datasources.coap.settings import CoapSettings
@@ -29,63 +31,25 @@ from iotgw.wire.coap.site import Path, Resource, parse_path
 from iotgw.wire.coap.timing import Policy
 
 
-@implementer(IDatasourceType)
+@implementer(INeeds)
 class CoapType:
-    """The ``coap`` datasources of a gateway, and the ports that they share."""
+    """The ``coap`` datasources of a gateway."""
 
     name = "coap"
     settings = CoapSettings
 
     def __init__(self, reactor: IReactor) -> None:
         self._reactor = reactor
-        self._ports: dict[tuple[str, int, bool], tuple[CoapPort, list[CoapDatasource]]] = {}
 
     def build(self, settings: CoapSettings, context: DatasourceContext) -> CoapDatasource:
         """See `IDatasourceType.build`."""
         if not context.routing_key and not settings.resources:
             raise SettingsError("routingKey", "expected a path token, got nothing: it selects the datasource")
-        return CoapDatasource(self, settings, context)
+        return CoapDatasource(settings, context)
 
-    def open(self, datasource: CoapDatasource, secure: bool) -> CoapPort:
-        """A port of a datasource, opened if it is the first there.
-
-        Raises CannotListenError, SettingsError or Unavailable.
-        """
-        settings = datasource.settings
-        key = settings.interface, settings.secure_port if secure else settings.port, secure
-        if key not in self._ports:
-            self._ports[key] = self._new_port(datasource, secure), []
-        port, users = self._ports[key]
-        if isinstance(port, CoapsPort):
-            port.check(settings.dtls, datasource.context.tenant)
-            port.trust([user.settings.dtls for user in [*users, datasource]])
-        users.append(datasource)
-        return port
-
-    def _new_port(self, datasource: CoapDatasource, secure: bool) -> CoapPort:
-        settings, context = datasource.settings, datasource.context
-        if not secure:
-            return CoapPort(self._reactor, settings.port, settings.interface)
-        return CoapsPort(
-            self._reactor,
-            settings.secure_port,
-            settings.interface,
-            settings.dtls,
-            context.tenant,
-            context.credentials,
-            context.intake.event,
-        )
-
-    def close(self, datasource: CoapDatasource, port: CoapPort) -> Deferred[None]:
-        """A datasource needs a port no more."""
-        key, users = next((key, users) for key, (one, users) in self._ports.items() if one is port)
-        users.remove(datasource)
-        if users:
-            if isinstance(port, CoapsPort):
-                port.trust([user.settings.dtls for user in users])
-            return succeed(None)
-        del self._ports[key]
-        return port.close()
+    def needs(self, settings: CoapSettings, context: DatasourceContext) -> list[Need]:
+        """See `INeeds.needs`."""
+        return ports_of(settings)
 
 
 @implementer(IPushes)
@@ -93,17 +57,12 @@ class CoapDatasource:
     """Uplinks under one routing key."""
 
     def __init__(
-        self,
-        type_: CoapType,
-        settings: CoapSettings,
-        context: DatasourceContext,
-        envelope: Envelope | None = None,
+        self, settings: CoapSettings, context: DatasourceContext, envelope: Envelope | None = None
     ) -> None:
         self._envelope = envelope
         self.settings = settings
         self.context = context
-        self._type = type_
-        self._ports: list[tuple[CoapPort, dict[Path, Resource]]] = []
+        self._shares: list[CoapShare] = []
         self.can_push = settings.confirm_downlinks
         self._guard: IdentityGuard | None = None
         if settings.security_mode != "NO_SECURE":
@@ -126,10 +85,8 @@ class CoapDatasource:
 
     def stop(self) -> Deferred[Any]:
         """See `IDatasource.stop`."""
-        ports, self._ports = self._ports, []
-        for port, resources in ports:
-            port.remove(resources, self.settings.transmission, self._discovery)
-        return gatherResults([self._type.close(self, port) for port, _ in ports])
+        shares, self._shares = self._shares, []
+        return gatherResults([share.close() for share in shares])
 
     @property
     def _discovery(self) -> Policy | None:
@@ -141,14 +98,15 @@ class CoapDatasource:
 
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`."""
-        if not self._ports:
+        if not self._shares:
             return {"state": "stopped"}
         found: dict[str, Any] = {"state": "listening"}
         addresses = []
-        for port, resources in self._ports:
+        for share in self._shares:
+            port = share.port
             scheme = "coaps" if isinstance(port, CoapsPort) else "coap"
             host, number = port.address[:2]
-            paths = ", ".join("/" + "/".join(path) for path in resources if path[-1:] != (SEGMENT,))
+            paths = ", ".join("/" + "/".join(path) for path in share.resources if path[-1:] != (SEGMENT,))
             addresses.append(f"{scheme}: udp {host}:{number}, {paths}")
             found[scheme] = port.statistics()
         return {**found, "address": "; ".join(addresses)}
@@ -156,7 +114,7 @@ class CoapDatasource:
     def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
         """See `IPushes.push`: a confirmable POST from the endpoint that the device talks to."""
         secure = metadata.get("identityType", "none") != "none"
-        for port, _ in self._ports:
+        for port in (share.port for share in self._shares):
             if isinstance(port, CoapsPort) is secure and (remote := port.peer_of(metadata)) is not None:
                 for downlink in downlinks:
                     self._push(port, remote, downlink, str(metadata.get("identity", "")))
@@ -183,17 +141,14 @@ class CoapDatasource:
         return any(port.end(session) for port in self._secure_ports())
 
     def _secure_ports(self) -> list[CoapsPort]:
-        return [port for port, _ in self._ports if isinstance(port, CoapsPort)]
+        return [share.port for share in self._shares if isinstance(share.port, CoapsPort)]
 
     def _open(self, secure: bool) -> None:
-        port = self._type.open(self, secure)
-        resources = self._make_resources(port)
-        try:
-            port.add(resources, self.settings.transmission, self._discovery)
-        except KeyError as error:
-            self._type.close(self, port)
-            raise SettingsError("routingKey", f"{error.args[0]} is taken by another datasource") from error
-        self._ports.append((port, resources))
+        settings = self.settings
+        number, dtls = (settings.secure_port, settings.dtls) if secure else (settings.port, None)
+        share = self.context.shared(CoapPorts).open(self.context, settings.interface, number, dtls)
+        self._shares.append(share)
+        share.serve(self._make_resources(share.port), settings.transmission, self._discovery)
 
     def _make_resources(self, port: CoapPort) -> dict[Path, Resource]:
         resources: dict[Path, Resource] = {}
@@ -247,3 +202,11 @@ def describe_udp(remote: Hashable) -> Metadata:
     assert isinstance(remote, tuple)
     host, port = remote[:2]
     return {"remoteIp": host, "remotePort": port}
+
+
+def ports_of(settings: CoapSettings) -> list[Need]:
+    """The ports of a datasource with these settings; CoAP datasources share them."""
+    mode, interface = settings.security_mode, settings.interface
+    plain = [] if mode == "DTLS" else [UdpPort(interface, settings.port, "coap")]
+    secure = [] if mode == "NO_SECURE" else [UdpPort(interface, settings.secure_port, "coaps")]
+    return [*plain, *secure]

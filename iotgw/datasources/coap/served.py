@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from msgspec import Meta
 from zope.interface import implementer
 
-from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType
+from iotgw.core.needs import Need
+from iotgw.core.ports.datasources import DatasourceContext, INeeds
 from iotgw.core.ports.reactor import IReactor
-from iotgw.datasources.coap.datasource import CoapDatasource, CoapType
+from iotgw.datasources.coap.datasource import CoapDatasource, ports_of
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.envelopes.envelope import Envelope
@@ -30,18 +31,15 @@ class ServedCoapSettings(CoapSettings, frozen=True, kw_only=True, rename="camel"
     ] = ""
 
 
-@implementer(IDatasourceType)
-class ServedCoapType(CoapType):
-    """A kind of CoAP datasource: a name, settings, and the envelope that they make.
+@implementer(INeeds)
+class ServedCoapType:
+    """A kind of CoAP datasource: a name, settings, and the envelope that they make."""
 
-    ``coap`` is whose ports its datasources share.
-    """
-
+    name: str
     settings: type[ServedCoapSettings]
 
-    def __init__(self, reactor: IReactor, coap: CoapType | None = None) -> None:
-        super().__init__(reactor)
-        self._coap = coap or self
+    def __init__(self, reactor: IReactor) -> None:
+        self._reactor = reactor
 
     def envelope(self, settings: Any) -> Envelope:
         """The envelope of a datasource with these settings."""
@@ -49,7 +47,11 @@ class ServedCoapType(CoapType):
 
     def build(self, settings: Any, context: DatasourceContext) -> ServedCoapDatasource:
         """See `IDatasourceType.build`."""
-        return ServedCoapDatasource(self._coap, settings, context, self.envelope(settings))
+        return ServedCoapDatasource(settings, context, self.envelope(settings))
+
+    def needs(self, settings: Any, context: DatasourceContext) -> list[Need]:
+        """See `INeeds.needs`."""
+        return ports_of(settings)
 
 
 class ServedCoapDatasource(CoapDatasource):

@@ -6,22 +6,24 @@ shares the listener of the REST API, or opens one of its own (TLS by a Twisted e
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IListeningPort
 from twisted.python.failure import Failure
-from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import Request
 from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Metadata
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
+from iotgw.core.needs import HttpMount, Need, TcpPort
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
 from iotgw.core.ports.reactor import IReactor
+from iotgw.datasources.http.mounts import UPLOADS, HttpMounts, MountRoot
 from iotgw.datasources.http.request import metadata
 from iotgw.datasources.http.server_tls import FileContext, TlsFactory
 from iotgw.datasources.http.settings import HttpSourceSettings, authenticator
@@ -29,27 +31,19 @@ from iotgw.datasources.http.uploads import UploadResource
 from iotgw.datasources.notices import Notices
 from iotgw.envelopes.presets import HTTP_PROFILES
 
-MakeSite = Callable[[Resource, int], IProtocolFactory]
-"""Makes a listener's site of a resource and the largest body in bytes."""
+LISTENER = re.compile(r"(?:tcp|ssl):(?:port=)?(\d+)(?::|$)")
+INTERFACE = re.compile(r":interface=((?:\\:|[^:])+)")
 
 
-def _plain_site(resource: Resource, max_body: int) -> Site:
-    site = Site(resource)
-    site.displayTracebacks = False
-    return site
-
-
-@implementer(IDatasourceType)
+@implementer(INeeds)
 class HttpSourceType:
-    """The ``http`` datasources of a gateway; `resource` serves those that share the API's listener."""
+    """The ``http`` datasources of a gateway."""
 
     name = "http"
     settings = HttpSourceSettings
 
-    def __init__(self, reactor: IReactor, make_site: MakeSite | None = None) -> None:
+    def __init__(self, reactor: IReactor) -> None:
         self._reactor = reactor
-        self._make_site = make_site or _plain_site
-        self.resource = UploadResource()
 
     def build(self, settings: HttpSourceSettings, context: DatasourceContext) -> HttpDatasource:
         """See `IDatasourceType.build`."""
@@ -61,27 +55,26 @@ class HttpSourceType:
             raise SettingsError("configuration.security.token", "expected the bearer token")
         if settings.tls is not None and not settings.endpoint:
             raise SettingsError("configuration.endpoint", "expected an endpoint such as tcp:8443 for `tls`")
-        uploads = UploadResource() if settings.endpoint else self.resource
-        return HttpDatasource(settings, context, uploads, self._reactor, self._make_site)
+        return HttpDatasource(settings, context)
+
+    def needs(self, settings: HttpSourceSettings, context: DatasourceContext) -> list[Need]:
+        """See `INeeds.needs`; of an endpoint, what its text tells."""
+        if not settings.endpoint:
+            return [HttpMount((UPLOADS, context.routing_key))]
+        listener, interface = LISTENER.match(settings.endpoint), INTERFACE.search(settings.endpoint)
+        if listener is None:
+            return []
+        return [TcpPort(interface[1].replace("\\", "") if interface else "0.0.0.0", int(listener[1]))]
 
 
 @implementer(IDatasource)
 class HttpDatasource:
     """Uploads under one routing key."""
 
-    def __init__(
-        self,
-        settings: HttpSourceSettings,
-        context: DatasourceContext,
-        uploads: UploadResource,
-        reactor: IReactor,
-        make_site: MakeSite,
-    ) -> None:
-        self._make_site = make_site
+    def __init__(self, settings: HttpSourceSettings, context: DatasourceContext) -> None:
         self.settings = settings
         self.context = context
-        self._uploads = uploads
-        self._reactor = reactor
+        self._unmount: Callable[[], None] | None = None
         self._port: IListeningPort | None = None
         self.intake = context.intake
         self.envelope = HTTP_PROFILES[settings.profile]()
@@ -91,21 +84,20 @@ class HttpDatasource:
 
     def start(self) -> Deferred[Any]:
         """See `IDatasource.start`."""
-        self._uploads.add(self.context.routing_key.encode(), self)
+        shared = self.context.shared(HttpMounts)
+        mounts = HttpMounts(shared.make_site) if self.settings.endpoint else shared
+        self._unmount = mounts.add((UPLOADS, self.context.routing_key), UploadResource(self))
         if not self.settings.endpoint:
             return succeed(None)
-        listening: Deferred[Any] = maybeDeferred(self._listen)
+        listening: Deferred[Any] = maybeDeferred(self._listen, mounts)
         return listening.addCallbacks(self._opened, self._not_opened)
 
-    def _listen(self) -> Deferred[IListeningPort]:
-        root = Resource()
-        root.putChild(b"i", self._uploads)
-        factory: IProtocolFactory = self._make_site(root, self.settings.max_body)
+    def _listen(self, mounts: HttpMounts) -> Deferred[IListeningPort]:
+        factory = mounts.make_site(MountRoot(mounts), self.settings.max_body)
         if self.settings.tls is not None:
             factory = TlsFactory(FileContext(self.settings.tls, self._certificate), factory)
-        listening: Deferred[IListeningPort] = serverFromString(self._reactor, self.settings.endpoint).listen(
-            factory
-        )
+        endpoint = serverFromString(self.context.reactor, self.settings.endpoint)
+        listening: Deferred[IListeningPort] = endpoint.listen(factory)
         return listening
 
     def _certificate(self, message: str) -> None:
@@ -115,7 +107,6 @@ class HttpDatasource:
         self._port = port
 
     def _not_opened(self, failure: Failure) -> Failure:
-        self._uploads.remove(self.context.routing_key.encode())
         if failure.check(ValueError, TypeError, KeyError):
             raise SettingsError(
                 "configuration.endpoint", f"expected a Twisted endpoint string: {failure.getErrorMessage()}"
@@ -124,12 +115,13 @@ class HttpDatasource:
 
     def stop(self) -> Deferred[Any]:
         """See `IDatasource.stop`."""
-        self._uploads.remove(self.context.routing_key.encode())
+        if self._unmount is not None:
+            self._unmount()
         return maybeDeferred(self._port.stopListening) if self._port is not None else succeed(None)
 
     def now_ms(self) -> int:
         """The time in ms since 1970."""
-        return int(self._reactor.seconds() * 1000)
+        return int(self.context.reactor.seconds() * 1000)
 
     def facts(self, request: Request) -> Metadata:
         """A request's metadata, without what proves that it may upload."""

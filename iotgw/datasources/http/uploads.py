@@ -9,7 +9,6 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from iotgw.core.errors import SettingsError
 from iotgw.core.model import Answer, Downlink, Metadata, Status
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.gathering import Gathering, Items
@@ -26,7 +25,7 @@ CONTENT_TYPES = {
 
 
 class Receiver(Protocol):
-    """The datasource that a routing key names: `iotgw.datasources.http.datasource.HttpDatasource`."""
+    """The datasource of a routing key: `iotgw.datasources.http.datasource.HttpDatasource`."""
 
     settings: HttpSourceSettings
     intake: IIntake
@@ -43,29 +42,17 @@ class Receiver(Protocol):
 
 
 class UploadResource(Resource):
-    """``/i``: the routing key selects the datasource."""
+    """``/i/{routingKey}``, with all below it: the uploads of one datasource."""
 
     isLeaf = True
 
-    def __init__(self) -> None:
+    def __init__(self, receiver: Receiver) -> None:
         super().__init__()
-        self._receivers: dict[bytes, Receiver] = {}
-
-    def add(self, key: bytes, receiver: Receiver) -> None:
-        """Serve a datasource; raises SettingsError when its routing key is taken."""
-        if key in self._receivers:
-            raise SettingsError("routingKey", f"{key.decode()!r} is taken by another datasource")
-        self._receivers[key] = receiver
-
-    def remove(self, key: bytes) -> None:
-        """Serve it no more."""
-        self._receivers.pop(key, None)
+        self._receiver = receiver
 
     def render(self, request: Request) -> bytes | int:
         """Take an upload, or say why not."""
-        receiver = self._receivers.get(request.postpath[0]) if request.postpath else None
-        if receiver is None:
-            return problem(request, 404, "expected /i/{routingKey} of a datasource that is open")
+        receiver = self._receiver
         if request.method not in (b"POST", b"PUT"):
             request.setHeader(b"allow", b"POST, PUT")
             return problem(request, 405, "expected POST or PUT")

@@ -16,7 +16,8 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata, Status
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
+from iotgw.core.needs import Need, UdpPort
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.notices import Notices
@@ -51,7 +52,7 @@ class DatagramSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid
         ipaddress.ip_address(self.interface.partition("%")[0])
 
 
-@implementer(IDatasourceType)
+@implementer(INeeds)
 class DatagramType:
     """A kind of UDP datasource: a name, settings, and the envelope that they make."""
 
@@ -68,6 +69,10 @@ class DatagramType:
     def build(self, settings: Any, context: DatasourceContext) -> DatagramSource:
         """See `IDatasourceType.build`."""
         return DatagramSource(settings, context, self.envelope(settings))
+
+    def needs(self, settings: DatagramSettings, context: DatasourceContext) -> list[Need]:
+        """See `INeeds.needs`."""
+        return [UdpPort(settings.interface, settings.port)]
 
 
 @implementer(IDatasource)

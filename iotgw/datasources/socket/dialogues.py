@@ -11,7 +11,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink
-from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType
+from iotgw.core.needs import Need, TcpPort
+from iotgw.core.ports.datasources import DatasourceContext, INeeds
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.socket.connection import DeviceConnection
 from iotgw.datasources.socket.stream import StreamSettings, StreamSource
@@ -33,7 +34,7 @@ from iotgw.envelopes.envelope import Malformed, Reading
 GONE = "the device closed the connection"
 
 
-@implementer(IDatasourceType)
+@implementer(INeeds)
 class DialogueType:
     """A kind of TCP datasource: a name, settings, and what makes a dialogue for each connection."""
 
@@ -51,6 +52,10 @@ class DialogueType:
         """See `IDatasourceType.build`."""
         make = self.dialogues(settings)
         return StreamSource(settings, context, lambda connection: DialogueRunner(connection, make()))
+
+    def needs(self, settings: StreamSettings, context: DatasourceContext) -> list[Need]:
+        """See `INeeds.needs`."""
+        return [TcpPort(settings.interface, settings.port)]
 
 
 class DialogueRunner:

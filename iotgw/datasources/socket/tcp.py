@@ -13,7 +13,8 @@ from msgspec import Meta
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
+from iotgw.core.needs import Need, TcpPort
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.socket.connection import DeviceConnection
 from iotgw.datasources.socket.handlers import Handler, TextHandler
@@ -37,7 +38,7 @@ class TcpSettings(StreamSettings, frozen=True, kw_only=True, rename="camel", for
     ] = "none"
 
 
-@implementer(IDatasourceType)
+@implementer(INeeds)
 class TcpType:
     """The ``tcp`` datasources of a gateway."""
 
@@ -50,6 +51,10 @@ class TcpType:
     def build(self, settings: TcpSettings, context: DatasourceContext) -> TcpDatasource:
         """See `IDatasourceType.build`."""
         return TcpDatasource(settings, context)
+
+    def needs(self, settings: TcpSettings, context: DatasourceContext) -> list[Need]:
+        """See `INeeds.needs`."""
+        return [TcpPort(settings.interface, settings.port)]
 
 
 @implementer(IDatasource)

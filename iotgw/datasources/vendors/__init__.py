@@ -6,11 +6,6 @@ name is in `iotgw.envelopes.presets`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from iotgw.core.ports.datasources import IDatasourceType
-from iotgw.core.ports.reactor import IReactor
-from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.vendors.dragino import (
     DraginoCoapType,
     DraginoMqttType,
@@ -20,13 +15,7 @@ from iotgw.datasources.vendors.dragino import (
 from iotgw.datasources.vendors.lobaro import LobaroCoapType, LobaroUdpType
 from iotgw.datasources.vendors.tekelek import TekelekType
 
-
-def types(reactor: IReactor, coap: CoapType) -> Iterable[IDatasourceType]:
-    """Every vendor's types; those over CoAP share the ports of ``coap``."""
-    yield TekelekType(reactor)
-    yield DraginoType(reactor)
-    yield DraginoUdpType(reactor)
-    yield DraginoCoapType(reactor, coap)
-    yield DraginoMqttType(reactor)
-    yield LobaroUdpType(reactor)
-    yield LobaroCoapType(reactor, coap)
+TYPES = (
+    TekelekType, DraginoType, DraginoUdpType, DraginoCoapType, DraginoMqttType, LobaroUdpType, LobaroCoapType,
+)  # fmt: skip
+"""Every vendor's types."""

@@ -16,6 +16,8 @@ from twisted.python.failure import Failure
 
 from iotgw.core.model import STORED, Answer, Downlink, Metadata, Status
 from iotgw.core.ports.datasources import DatasourceContext
+from iotgw.core.shared import SharedResources
+from iotgw.datasources.http.mounts import HttpMounts
 
 START = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 
@@ -123,7 +125,9 @@ class FakeIntake:
 
 
 def context(intake: FakeIntake, clock: Clock) -> DatasourceContext:
-    return DatasourceContext("ds", "field", "default", "key", {}, intake, clock, None)
+    return DatasourceContext(
+        "ds", "field", "default", "key", {}, intake, clock, None, shares=SharedResources(HttpMounts())
+    )
 
 
 def clock() -> Clock:

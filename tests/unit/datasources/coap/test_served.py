@@ -31,10 +31,13 @@ class PlatformType(ServedCoapType):
 
 class Field(House):
     async def platform(self, **configuration):
-        type_ = PlatformType(reactor, self.type)
+        type_ = PlatformType(reactor)
         intake = FakeIntake()
         settings = convert({**LOCAL, **configuration}, type_.settings)
-        source = type_.build(settings, DatasourceContext("p", "p", "default", "", {}, intake, reactor, None))
+        source = type_.build(
+            settings,
+            DatasourceContext("p", "p", "default", "", {}, intake, reactor, None, shares=self.shares),
+        )
         await source.start()
         self.open.append(source)
         return self.device(source), intake, source

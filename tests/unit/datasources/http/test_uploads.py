@@ -10,11 +10,11 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
-from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from iotgw.core.model import Status
 from iotgw.datasources.http.datasource import HttpSourceType
+from iotgw.datasources.http.mounts import HttpMounts, MountRoot
 from iotgw.datasources.http.settings import HttpSourceSettings
 from iotgw.envelopes.presets import HTTP_PROFILES
 from tests.unit.datasources.fakes import FakeIntake, clock, context
@@ -30,11 +30,10 @@ class Field:
         self.clock = clock()
         type_ = HttpSourceType(self.clock)
         settings = msgspec.convert({"profile": "sigfox", **settings}, HttpSourceSettings)
-        self.source = type_.build(settings, context(self.intake, self.clock))
+        given = context(self.intake, self.clock)
+        self.source = type_.build(settings, given)
         self.source.start()
-        root = Resource()
-        root.putChild(b"i", type_.resource)
-        self.site = Site(root)
+        self.site = Site(MountRoot(given.shared(HttpMounts)))
         self.channel = None
 
     def post(self, body, path: str = "/i/key") -> StringTransport:

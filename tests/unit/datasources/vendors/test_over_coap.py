@@ -33,14 +33,15 @@ class Field(House):
 
     def __init__(self) -> None:
         super().__init__()
-        self.vendors = [DraginoCoapType(reactor, self.type), LobaroCoapType(reactor, self.type)]
+        self.vendors = [DraginoCoapType(reactor), LobaroCoapType(reactor)]
 
     async def vendor(self, name, **configuration):
         type_ = next(each for each in self.vendors if each.name == name)
         intake = FakeIntake()
         settings = convert({**LOCAL, **configuration}, type_.settings)
         source = type_.build(
-            settings, DatasourceContext(name, name, "default", "", {}, intake, reactor, None)
+            settings,
+            DatasourceContext(name, name, "default", "", {}, intake, reactor, None, shares=self.shares),
         )
         await source.start()
         self.open.append(source)
@@ -143,11 +144,11 @@ async def test_the_query_says_what_kind_of_message_it_is(field):
 @ensureDeferred
 async def test_they_share_a_port_with_a_coap_datasource(field):
     device, intake, source = await field.vendor("lobaro-coap", port=0)
-    port = source._ports[0][0].address[1]
+    port = source._shares[0].port.address[1]
     assert port
     plain, other = await field.datasource("k1")
     # port 0 is one key: both are served on the same socket
-    assert plain._ports[0][0] is source._ports[0][0]
+    assert plain._shares[0].port is source._shares[0].port
     assert (await device.post("i/k1", b"a")).code == n.CHANGED
     assert (await device.post("elsewhere", b"b", mid=2)).code == n.CHANGED
     assert [payload for payload, _ in other.received] == [b"a"]
