@@ -89,6 +89,11 @@ class LobaroTopics(LobaroEnvelope):
         return (Reading(data, found, identity),)
 
 
+def lobaro_filters(prefix: str) -> list[str]:
+    """The topic filters of what devices send; ``prefix`` is the beginning of their topics."""
+    return [f"{prefix}+/up/#"]
+
+
 def downlink_cbor(payload: bytes) -> bytes:
     """A downlink in CBOR; one that is JSON text is translated, anything else goes out as it is."""
     if payload[:1] == b"{":

@@ -41,7 +41,7 @@ class DatagramSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid
         4096
     )
     cache_size: Annotated[
-        int, Meta(ge=1, description="WaitingReplies that wait for one client's next datagram.")
+        int, Meta(ge=1, description="Replies that wait for one client's next datagram.")
     ] = 10
     time_to_live: Annotated[
         float, Meta(gt=0, description="Seconds after which a waiting reply goes back to the queue.")
