@@ -5,10 +5,7 @@ import re
 import pytest
 from twisted.internet.task import Clock
 
-from iotgw.app import tap
-from iotgw.datasources import vendors
-from iotgw.datasources.coap.datasource import CoapType
-from iotgw.datasources.http.datasource import HttpSourceType
+from iotgw.app import parts
 from tests.peers.gateway import ROOT
 
 DOCS = ROOT / "docs"
@@ -20,13 +17,11 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.S | re.M)
 
 
 def datasources():
-    coap = CoapType(Clock())
-    types = [coap, HttpSourceType(Clock()), *vendors.types(Clock(), coap)]
-    return {type_.name for type_ in types} | {type_(Clock()).name for type_ in tap.DATASOURCES}
+    return {type_(Clock()).name for type_ in parts.DATASOURCES}
 
 
 def integrations():
-    return {type_(Clock()).name for type_ in tap.INTEGRATIONS}
+    return {type_(Clock()).name for type_ in parts.INTEGRATIONS}
 
 
 def pages_of(folder):

@@ -97,8 +97,7 @@ class _Used:
 class CoapShare:
     """A datasource's share of a port.
 
-    ``port`` has the ``endpoint``, the ``address``, and ``sent()``: call that after each reply or request that is made
-    outside of a resource's `render`, which sees to its retransmissions. ``resources`` are what it serves.
+    ``port`` has the ``endpoint`` and the ``address``; ``resources`` are what the datasource serves there.
     """
 
     def __init__(
@@ -129,6 +128,11 @@ class CoapShare:
         except KeyError as error:
             raise SettingsError("routingKey", f"{error.args[0]} is taken by another datasource") from error
         self.resources, self._timing, self._discovery, self._serves = resources, timing, discovery, True
+
+    def sent(self) -> None:
+        """Call this after a reply or a request that was made outside of a resource's `render`: the port looks when
+        to send it again."""
+        self.port.sent()
 
     def close(self) -> Deferred[None]:
         """Serve nothing more, and tell who observes; the last user's share closes the port. May be called again."""
