@@ -71,6 +71,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     integrations: Integrations
     pipeline: Pipeline
     trace: Trace
+    shares: SharedResources
     mounts: HttpMounts
     api: Parts
 
@@ -116,6 +117,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
         reactor,
     )
     mounts = HttpMounts(ApiSite, RESERVED)
+    shares = SharedResources(CoapPorts(reactor), mounts)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES)
     integration_types: Types[IIntegrationType] = Types(
         "iotgw.integrations",
@@ -130,13 +132,13 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
         credentials=credentials, delivery=delivery, downlinks=downlinks, recorder=recorder,
         listeners=[trace, devices, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
-        shares=SharedResources(CoapPorts(reactor), mounts), max_payload=store.max_payload,
+        shares=shares, max_payload=store.max_payload,
         max_metadata=store.max_metadata,
     )  # fmt: skip
     return Gateway(
         registry=registry, credentials=credentials, events=events, devices=devices, journal=journal,
         downlinks=downlinks, converters=converters, delivery=delivery,
-        integrations=Integrations(registry, delivery), pipeline=pipeline, trace=trace, mounts=mounts,
+        integrations=Integrations(registry, delivery), pipeline=pipeline, trace=trace, shares=shares, mounts=mounts,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, versions=versions,
             delivery=delivery, devices=devices, events=events, datasource_types=datasource_types,

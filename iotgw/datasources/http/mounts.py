@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 
 from twisted.internet.interfaces import IProtocolFactory
+from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
@@ -100,7 +101,7 @@ class MountRoot(Resource):
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
         """The resource of a path whose first segment is given."""
         found = self._mounts.resource(path, request)
-        return found if found is not None else super().getChildWithDefault(path, request)
+        return found if found is not None else notFound()
 
 
 class _Nobody(Resource):
