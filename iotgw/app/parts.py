@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
-from twisted.internet.defer import ensureDeferred
 
 from iotgw.api.app import RESERVED
 from iotgw.api.parts import Parts
@@ -47,11 +46,11 @@ from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
-from iotgw.store.sqlite.devices import Devices
+from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
-from iotgw.store.sqlite.trim import Limits
+from iotgw.store.sqlite.trim import JournalLimits
 
 DATASOURCES = (CoapType, HttpSourceType, TcpType, UdpType, MqttSourceType, *VENDORS)
 INTEGRATIONS = (HttpType, MqttType, SftpType, ThingsBoardType)
@@ -63,7 +62,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     registry: Registry
     credentials: Credentials
     events: EventLog
-    devices: Devices
+    devices: DeviceStore
     journal: Journal
     downlinks: DownlinkQueue
     converters: ConverterService
@@ -80,9 +79,9 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
     """Every part of one gateway. Each is given those that were made before it, so that none waits for a later one."""
     store = settings.store
     registry = Registry(reactor, data_dir)
-    limits = Limits(int(store.max_age * 1000), store.max_bytes)
+    limits = JournalLimits(int(store.max_age * 1000), store.max_bytes)
     journal = Journal(reactor, data_dir / "journal.db", limits, max_pending=store.max_pending)
-    devices = Devices(reactor, data_dir)
+    devices = DeviceStore(reactor, data_dir)
     credentials = Credentials(registry, lambda: int(reactor.seconds() * 1000))
     events = EventLog(data_dir / "events.db", reactor)
     recorder = Recorder(events, reactor)
@@ -109,13 +108,8 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
         sources=sources,
         clock=reactor,
     )
-    downlinks = DownlinkQueue(
-        DownlinkStore(data_dir, Item, reactor),
-        lambda datasource, item: ensureDeferred(reach.encode(datasource, item)),
-        lambda tenant, device: ensureDeferred(reach.find(tenant, device)),
-        partial(_downlink_changed, events, journal),
-        reactor,
-    )
+    changed = partial(_downlink_changed, events, journal)
+    downlinks = DownlinkQueue(DownlinkStore(data_dir, reactor), reach.encode, reach.find, changed, reactor)
     mounts = HttpMounts(ApiSite, RESERVED)
     shares = SharedResources(CoapPorts(reactor), mounts)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES)

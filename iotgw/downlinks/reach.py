@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 
-from iotgw.core.downlink_item import Item, payload
+from iotgw.core.downlink_item import ContentType, Item, payload
 from iotgw.core.errors import IotgwError, NotFound
-from iotgw.core.model import Metadata
+from iotgw.core.model import Metadata, Uplink
 from iotgw.core.numbers import real
 from iotgw.core.ports.converters import IConverters, IConverterVersions
+from iotgw.core.ports.intake import Send
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.sources import ISources
@@ -22,8 +23,8 @@ LONGEST = 86_400.0
 """Seconds that a device may say it listens."""
 
 
-class Seen(msgspec.Struct):
-    """What is read of a device's last uplink."""
+class LastUplink(msgspec.Struct):
+    """What is read of the metadata of a device's last uplink."""
 
     identity: str = ""
     ttd: Any = None
@@ -59,7 +60,7 @@ class Reach:
         self._sources = sources
         self._clock = clock
 
-    async def encode(self, datasource: str, item: Item) -> tuple[bytes, Any, dict[str, Any]]:
+    async def encode(self, datasource: str, item: Item) -> tuple[bytes, ContentType, Metadata]:
         """Payload, content type and metadata of an item: its ``data`` as it is, or what the downlink
         converter of the datasource makes of its ``msg``; without a converter, the message itself.
 
@@ -87,7 +88,7 @@ class Reach:
             body = text.encode() if isinstance(text, str) else msgspec.json.encode(text)
         return body, kind, {**spec.metadata, **made.get("metadata", {})}
 
-    def _converter(self, tenant: str, datasource: str) -> tuple[str, dict[str, Any]]:
+    def _converter(self, tenant: str, datasource: str) -> tuple[str, Metadata]:
         """The downlink converter's name, and the datasource's static metadata."""
         try:
             resource = self._registry.get("datasource", datasource, tenant)
@@ -95,7 +96,7 @@ class Reach:
             return "", {}
         return resource.body.get("downlinkConverter", ""), resource.body.get("metadata", {})
 
-    async def find(self, tenant: str, device: str) -> tuple[str, Any, str]:
+    async def find(self, tenant: str, device: str) -> tuple[str, Send | None, str]:
         """Where a device was seen last: ``(datasource id, push or None, identity)``.
 
         ``push(downlinks)`` is there while the device listens: within the datasource's window after its last
@@ -105,7 +106,7 @@ class Reach:
         if not messages:
             return "", None, ""
         uplink = messages[0].uplink
-        seen = msgspec.json.decode(uplink.metadata, type=Seen)
+        seen = msgspec.json.decode(uplink.metadata, type=LastUplink)
         datasource = self._sources.pushing(uplink.datasource)
         if datasource is None or not self._listens(tenant, device, seen, uplink):
             return uplink.datasource, None, seen.identity
@@ -113,7 +114,7 @@ class Reach:
         push = datasource.push
         return uplink.datasource, lambda downlinks: push(metadata, downlinks), seen.identity
 
-    def _listens(self, tenant: str, device: str, seen: Seen, uplink: Any) -> bool:
+    def _listens(self, tenant: str, device: str, seen: LastUplink, uplink: Uplink) -> bool:
         body = self._registry.get("datasource", uplink.datasource, tenant).body
         spec = msgspec.convert(dict(body, name=""), DatasourceSpec)
         windows = (spec.downlink_windows.get(device), spec.downlink_windows.get(seen.identity), seen.window)
