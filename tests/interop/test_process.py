@@ -1,10 +1,13 @@
 """The process itself: signals, a second instance, a daemon, a changed resource."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+
+import pytest
 
 from tests.peers.gateway import _TWISTD, ROOT, Gateway, request
 from tests.peers.patience import HANGS
@@ -70,6 +73,76 @@ def test_sighup_applies_the_log_level(gateway):
     gateway.child.send_signal(signal.SIGHUP)
     wait_until(lambda: "log.level" in gateway.output, what="the refusal")
     assert gateway.ready()
+
+
+def write_once_read(fifo, text):
+    """The end of a FIFO for writing, as soon as the gateway reads it; a function that gives it the text."""
+
+    def opened():
+        with contextlib.suppress(OSError):  # ENXIO: nobody reads it yet
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        return None
+
+    writing = wait_until(opened, 30, "the gateway to read its file")
+
+    def give():
+        os.write(writing, text.encode())
+        os.close(writing)
+
+    return give
+
+
+@pytest.mark.parametrize("name", ["iotgw.toml", "resources.toml"])
+def test_sighup_while_starting_is_kept_until_it_has_started(tmp_path, name):
+    gateway = Gateway(tmp_path / "gateway", '[[converter]]\nname = "mine"\nlibrary = "json"\n')
+    file = gateway.folder / name
+    text = file.read_text()
+    file.unlink()
+    os.mkfifo(file)
+    Process.start(gateway)
+    with gateway:
+        give = write_once_read(file, text)
+        file.unlink()
+        file.write_text(text)  # for who reads it again
+        gateway.child.send_signal(signal.SIGHUP)
+        give()
+        gateway.wait_for(gateway.ready, 30, "the gateway to be ready")
+        gateway.wait_for(lambda: "settings reloaded" in gateway.output, 30, "the reload")
+        assert gateway.output.index("is ready") < gateway.output.index("settings reloaded")
+        assert gateway.output.count("settings reloaded") == 1
+
+
+def test_sigterm_while_starting_closes_what_is_open(tmp_path):
+    gateway = Gateway(tmp_path / "gateway")
+    text = '[[converter]]\nname = "mine"\nlibrary = "json"\n'
+    file = gateway.folder / "resources.toml"
+    file.unlink()
+    os.mkfifo(file)
+    Process.start(gateway)
+    with gateway:
+        give = write_once_read(file, text)
+        gateway.child.terminate()
+        give()
+        assert gateway.child.wait(30) in (0, -signal.SIGTERM)
+    assert "iotgw has stopped" in gateway.output
+    assert "Traceback" not in gateway.output
+    file.unlink()
+    with gateway.start():
+        assert gateway.ready()
+
+
+def test_a_start_that_fails_stops_what_has_started(gateway, tmp_path):
+    other = Gateway(tmp_path / "other", '[[converter]]\nname = "mine"\nlibrary = "json"\n')
+    config = other.config.read_text()
+    other.config.write_text(config.replace(str(other.port), str(gateway.port)))
+    Process.start(other)
+    assert other.child.wait(30) == 1
+    assert other.output.index("can't start") < other.output.index("iotgw has stopped")
+    assert [line for line in other.output.splitlines() if "can't start" in line][1:] == []
+    assert not list(other.data.glob("*-wal"))  # the databases were closed
+    other.config.write_text(config)
+    with other.start():
+        assert other.api("GET", "/converters/mine").status == 200
 
 
 def test_it_runs_as_a_daemon(tmp_path):

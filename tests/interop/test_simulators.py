@@ -12,11 +12,16 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
-from iotgw.datasources.socket.dragino import DraginoSettings, DraginoType, DraginoUdpSettings, DraginoUdpType
-from iotgw.datasources.socket.lobaro import LobaroUdpSettings, LobaroUdpType
 from iotgw.datasources.socket.tcp import TcpSettings, TcpType
-from iotgw.datasources.socket.tekelek import TekelekSettings, TekelekType
 from iotgw.datasources.socket.udp import UdpSettings, UdpType
+from iotgw.datasources.vendors.dragino import (
+    DraginoSettings,
+    DraginoType,
+    DraginoUdpSettings,
+    DraginoUdpType,
+)
+from iotgw.datasources.vendors.lobaro import LobaroUdpSettings, LobaroUdpType
+from iotgw.datasources.vendors.tekelek import TekelekSettings, TekelekType
 from iotgw.simulate.runner import Plan, run
 from tests.peers.patience import HANGS
 from tests.peers.process import wait_until
