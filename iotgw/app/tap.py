@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from iotgw.api.parts import Parts
 from iotgw.api.site import ApiSite
 from iotgw.config import settings as process_settings
 from iotgw.config.settings import Settings
+from iotgw.connect.endpoint import Connector
 from iotgw.converters import library
 from iotgw.converters.service import ConverterService
 from iotgw.converters.state import RegistryStates
@@ -168,14 +168,11 @@ class IotgwService(Service):
         self.http = HttpDatasourceType(reactor, ApiSite)
         coap = CoapType(reactor)
         shared = (coap, DraginoCoapType(reactor, coap), LobaroCoapType(reactor, coap), self.http)
-        datasource_types = Types("iotgw.datasources", reactor, [*DATASOURCES])
+        connector = Connector(reactor, settings.integrations.forbid)
+        datasource_types = Types("iotgw.datasources", reactor, DATASOURCES, connector)
         for type_ in shared:
             datasource_types.register(type_)
-        integration_types = Types(
-            "iotgw.integrations",
-            reactor,
-            [partial(type_, forbid=settings.integrations.forbid) for type_ in INTEGRATIONS],
-        )
+        integration_types = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
         self.delivery = DeliveryService(
             self.journal, integration_types, reactor, self.events, self._datasource_name,
             self.downlinks.push, self.registry.unseal, str(data_dir),

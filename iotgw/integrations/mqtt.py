@@ -9,12 +9,15 @@ from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from iotgw.connect.endpoint import Network, Tls, endpoint, networks
+from iotgw.connect.endpoint import Connector
+from iotgw.connect.forbidden import IOutwardReactor
 from iotgw.connect.mqtt_client import Greeting, Link, client_id
 from iotgw.connect.mqtt_engine import EngineName, engine_maker
+from iotgw.connect.tls import ClientTls
 from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType
 from iotgw.core.secrets import Secret
 from iotgw.core.types import IntegrationContext
@@ -62,7 +65,7 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     ] = 1000
     keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
-    tls: Tls | None = None
+    tls: ClientTls | None = None
     will: WillSettings | None = None
     command_topic: Annotated[
         str,
@@ -82,9 +85,7 @@ class MqttTarget:
 
     whole = False
 
-    def __init__(
-        self, settings: MqttSettings, context: IntegrationContext, forbidden: Sequence[Network]
-    ) -> None:
+    def __init__(self, settings: MqttSettings, context: IntegrationContext, connector: IConnector) -> None:
         self._settings = settings
         self._context = context
         self._settle: dict[int, Settle] = {}
@@ -106,10 +107,10 @@ class MqttTarget:
         # the window, and a person's test beside it
         most = settings.window + 100
         self._engine = engine_maker(settings.engine, mqtt.V5 if self._five else mqtt.V311, most)
-        self._endpoint = endpoint(
-            context.reactor, settings.host, settings.port or (8883 if settings.tls else 1883), settings.tls,
-            settings.connect_timeout, forbidden,
-        )  # fmt: skip
+        port = settings.port or (8883 if settings.tls else 1883)
+        self._endpoint = connector.endpoint(
+            settings.host, port, settings.connect_timeout, settings.tls, "tls"
+        )
         self._link = self._make_link(self)
 
     def _make_link(self, owner: Any) -> Link:
@@ -273,14 +274,17 @@ class Probe:
 
 @implementer(IIntegrationType)
 class MqttType:
-    """The type ``mqtt``. ``forbid`` are networks that no target may be in (see `iotgw.connect.endpoint`)."""
+    """The type ``mqtt``. Its targets are reached by ``connector``; without one, ``forbid`` are the
+    networks that no target may be in (see `iotgw.connect.forbidden`)."""
 
     name = "mqtt"
     settings = MqttSettings
 
-    def __init__(self, reactor: Any, forbid: Sequence[str] = ()) -> None:
-        self._forbidden = networks(forbid)
+    def __init__(
+        self, reactor: IOutwardReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
+    ) -> None:
+        self._connector = connector or Connector(reactor, forbid)
 
     def build(self, settings: MqttSettings, context: IntegrationContext) -> MqttTarget:
         """A target; raises SettingsError."""
-        return MqttTarget(settings, context, self._forbidden)
+        return MqttTarget(settings, context, self._connector)

@@ -14,11 +14,14 @@ from msgspec import Meta, Raw, Struct
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from iotgw.connect.endpoint import Network, Tls, endpoint, networks
+from iotgw.connect.endpoint import Connector
+from iotgw.connect.forbidden import IOutwardReactor
 from iotgw.connect.mqtt_client import Greeting, Item, Link, client_id
 from iotgw.connect.mqtt_engine import EngineName, engine_maker
+from iotgw.connect.tls import ClientTls
 from iotgw.core.backoff import Backoff
 from iotgw.core.model import Kind, TelemetryRecord
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType
 from iotgw.core.secrets import Secret
 from iotgw.core.types import IntegrationContext
@@ -45,7 +48,7 @@ class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", for
     client_id: Annotated[str, Meta(description="`{RND}` becomes eight random characters.")] = "iotgw-{RND}"
     username: Annotated[str, Meta(description="With MQTT basic credentials, instead of `token`.")] = ""
     password: Secret = ""
-    tls: Tls | None = None
+    tls: ClientTls | None = None
     batch_size: Annotated[int, Meta(ge=1, le=5000, description="The most messages of a PUBLISH.")] = 100
     max_payload: Annotated[
         int, Meta(ge=1024, description="Bytes of a PUBLISH; ThingsBoard takes 65,536 as it is delivered.")
@@ -127,7 +130,7 @@ class ThingsBoardTarget:
     whole = True
 
     def __init__(
-        self, settings: ThingsBoardSettings, context: IntegrationContext, forbidden: Sequence[Network]
+        self, settings: ThingsBoardSettings, context: IntegrationContext, connector: IConnector
     ) -> None:
         self._settings = settings
         self._context = context
@@ -138,8 +141,8 @@ class ThingsBoardTarget:
         self._packet = 0
         self._announced: set[str] = set()
         port = settings.port or (8883 if settings.tls else 1883)
-        self._endpoint = endpoint(
-            context.reactor, settings.host, port, settings.tls, settings.connect_timeout, forbidden
+        self._endpoint = connector.endpoint(
+            settings.host, port, settings.connect_timeout, settings.tls, "tls"
         )
         # telemetry, attributes and perhaps CONNECT for each message; identifiers end at 65,535
         self._engine = engine_maker(settings.engine, mqtt.V311, min(3 * self.capacity, 60_000))
@@ -287,14 +290,17 @@ class ThingsBoardTarget:
 
 @implementer(IIntegrationType)
 class ThingsBoardType:
-    """The type ``thingsboard``. ``forbid`` are networks that no target may be in."""
+    """The type ``thingsboard``. Its targets are reached by ``connector``; without one, ``forbid`` are the
+    networks that no target may be in (see `iotgw.connect.forbidden`)."""
 
     name = "thingsboard"
     settings = ThingsBoardSettings
 
-    def __init__(self, reactor: Any, forbid: Sequence[str] = ()) -> None:
-        self._forbidden = networks(forbid)
+    def __init__(
+        self, reactor: IOutwardReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
+    ) -> None:
+        self._connector = connector or Connector(reactor, forbid)
 
     def build(self, settings: ThingsBoardSettings, context: IntegrationContext) -> ThingsBoardTarget:
         """A target; raises SettingsError."""
-        return ThingsBoardTarget(settings, context, self._forbidden)
+        return ThingsBoardTarget(settings, context, self._connector)

@@ -11,6 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
+from iotgw.connect.endpoint import Connector
 from iotgw.core.model import Status
 from iotgw.datasources.mqtt.datasource import MqttSettings, MqttType
 from tests.certificates import Authority
@@ -43,7 +44,7 @@ class Source:
     def __init__(self, broker, **settings):
         self.intake = FakeIntake()
         settings = {"host": "127.0.0.1", "port": broker.port, "topics": ["devices/+/up"], **settings}
-        self.source = MqttType(reactor).build(
+        self.source = MqttType(reactor, Connector(reactor)).build(
             msgspec.convert(settings, MqttSettings), context(self.intake, reactor)
         )
 

@@ -12,12 +12,14 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 from twisted.application.internet import ClientService, backoffPolicy
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.connect.client_tls import ClientTls, client_endpoint
+from iotgw.connect.tls import ClientTls
 from iotgw.core.model import Downlink, Metadata
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import IDatasourceType, IPushes
 from iotgw.core.secrets import Secret
 from iotgw.core.types import DatasourceContext
@@ -95,13 +97,13 @@ class MqttType:
     name = "mqtt"
     settings = MqttSettings
 
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
+    def __init__(self, reactor: IReactorTime, connector: IConnector) -> None:
+        self._connector = connector
 
     def build(self, settings: MqttSettings, context: DatasourceContext) -> MqttDatasource:
         """See `IDatasourceType.build`."""
         port = settings.port or (8883 if settings.tls else 1883)
-        endpoint = client_endpoint(context.reactor, settings.host, port, settings.tls, CONNECT_TIMEOUT)
+        endpoint = self._connector.endpoint(settings.host, port, CONNECT_TIMEOUT, settings.tls)
         return self.make(settings, context, endpoint)
 
     def make(self, settings: Any, context: DatasourceContext, endpoint: Any) -> MqttDatasource:
