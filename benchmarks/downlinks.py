@@ -37,9 +37,9 @@ from harness.processes import end_on_sigterm, free_port, wait_until
 from harness.tools import load
 from twisted.internet.task import Clock
 
+from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.model import Outcome, Output, State, StoredUplink, Uplink
 from iotgw.core.specs import DatasourceSpec, DownlinkSpec
-from iotgw.downlinks.item import Item, ItemState
 from iotgw.downlinks.waiting import Waiting
 from iotgw.pipeline.replies import Answers
 from iotgw.store.sqlite.database import connect, upgrade

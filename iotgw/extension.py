@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from iotgw.core.ports.datasources import DatasourceContext
+from iotgw.core.ports.integrations import IntegrationContext
 from iotgw.core.secrets import Secret
-from iotgw.core.types import DatasourceContext, IntegrationContext, Type, Types
+from iotgw.core.types import Type, Types
 from iotgw.core.validate import convert
 
 __all__ = ["DatasourceContext", "IntegrationContext", "Secret", "Type", "Types", "convert"]

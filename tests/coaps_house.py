@@ -9,9 +9,10 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.utils import getProcessOutputAndValue
 
 from iotgw.core.model import Answer, Status
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.validate import convert
 from iotgw.datasources.coap.datasource import CoapSettings, CoapType
+from iotgw.devices.credentials import Credentials
 from tests.credential_registry import Registry
 from tests.peers.process import find
 
@@ -57,6 +58,8 @@ class House:
 
     def __init__(self):
         self.registry = Registry()
+        self.credentials = Credentials(self.registry, lambda: int(reactor.seconds() * 1000))
+        self.credentials.start()
         self.type = CoapType(reactor)
         self.datasources = []
 
@@ -70,7 +73,9 @@ class House:
             **settings,
         }
         intake = self.intake()
-        context = DatasourceContext(f"id-{key}", f"ds-{key}", tenant, key, {}, intake, reactor, self.registry)
+        context = DatasourceContext(
+            f"id-{key}", f"ds-{key}", tenant, key, {}, intake, reactor, self.credentials
+        )
         datasource = self.type.build(convert(configuration, CoapSettings), context)
         await datasource.start()
         intake.datasource = datasource

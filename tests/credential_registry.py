@@ -1,9 +1,9 @@
 """A registry of credentials in memory."""
 
+from iotgw.core.credential import KIND, CredentialSpec
 from iotgw.core.secrets import sealed
 from iotgw.core.specs import Resource
 from iotgw.core.validate import convert
-from iotgw.devices.credentials import KIND, CredentialSpec
 
 
 class Registry:

@@ -9,7 +9,7 @@ from collections import deque
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
 
-from iotgw.devices.credentials import Grant
+from iotgw.core.credential import Grant
 from iotgw.dtls.layer import DtlsLayer
 from iotgw.dtls.profiles import ListenerProfiles
 from iotgw.dtls.settings import DtlsSettings

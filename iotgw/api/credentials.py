@@ -9,11 +9,11 @@ import msgspec
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Catalogue, Page, not_empty
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.core.credential import KIND, CredentialSpec, check_secrets
 from iotgw.core.errors import SettingsError
 from iotgw.core.secrets import MASK, masked, revealed, sealed
 from iotgw.core.specs import Resource
 from iotgw.core.validate import convert
-from iotgw.devices.credentials import KIND, CredentialSpec, check_secrets
 
 
 class Credentials(Catalogue):

@@ -30,6 +30,7 @@ from iotgw.converters import library
 from iotgw.converters.service import ConverterService
 from iotgw.converters.state import RegistryStates
 from iotgw.converters.versions import ConverterVersions
+from iotgw.core.downlink_item import Item
 from iotgw.core.errors import IotgwError
 from iotgw.core.model import ConverterVersion, Event, Kind, TelemetryRecord
 from iotgw.core.specs import IntegrationSpec, Resource
@@ -45,7 +46,7 @@ from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.tekelek import TekelekType
 from iotgw.datasources.socket.udp import UdpType
 from iotgw.delivery.service import DeliveryService
-from iotgw.downlinks.item import Item
+from iotgw.devices.credentials import Credentials
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.downlinks.reach import Reach
 from iotgw.integrations.http import HttpType
@@ -144,6 +145,7 @@ class IotgwService(Service):
             max_pending=store.max_pending,
         )
         self.devices = Devices(reactor, data_dir)
+        self.credentials = Credentials(self.registry, lambda: int(reactor.seconds() * 1000))
         self.events = EventLog(data_dir / "events.db", reactor)
         self.converters = ConverterService(
             reactor,
@@ -179,7 +181,7 @@ class IotgwService(Service):
         )  # fmt: skip
         self.gateway = reach.gateway = Gateway(
             journal=self.journal, registry=self.registry, converters=self.converters, versions=self.versions,
-            delivery=self.delivery, devices=self.devices, events=self.events, downlinks=self.downlinks,
+            credentials=self.credentials, delivery=self.delivery, devices=self.devices, events=self.events, downlinks=self.downlinks,
             types=datasource_types, reactor=reactor, data_dir=str(data_dir), max_payload=store.max_payload,
         )  # fmt: skip
         self.delivery.trace = self.gateway.trace
@@ -201,6 +203,7 @@ class IotgwService(Service):
 
     async def _start(self) -> None:
         await self.registry.start()
+        self.credentials.start()
         await self.events.start()
         await self.devices.start()
         await self.journal.start(self.gateway)

@@ -14,9 +14,10 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.connect.forbidden import GuardedEndpoint, IOutwardReactor, networks
+from iotgw.connect.forbidden import GuardedEndpoint, networks
 from iotgw.connect.tls import connection_creator
 from iotgw.core.ports.connect import IConnector, ITlsSettings
+from iotgw.core.ports.reactor import IReactor
 
 
 @implementer(IConnector)
@@ -26,7 +27,7 @@ class Connector:
     ``forbid`` are names and networks as in `iotgw.connect.forbidden.networks`. Raises SettingsError.
     """
 
-    def __init__(self, reactor: IOutwardReactor, forbid: Iterable[str] = ()) -> None:
+    def __init__(self, reactor: IReactor, forbid: Iterable[str] = ()) -> None:
         self._reactor = reactor
         self.forbid = tuple(forbid)
         self._forbidden = networks(self.forbid)

@@ -17,8 +17,6 @@ from twisted.internet.interfaces import (
     IProtocol,
     IProtocolFactory,
     IReactorPluggableNameResolver,
-    IReactorTCP,
-    IReactorTime,
     IResolutionReceiver,
     IStreamClientEndpoint,
 )
@@ -27,6 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
+from iotgw.core.ports.reactor import IReactor
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -83,16 +82,12 @@ class Forbidden(ConnectError):
         return self._said
 
 
-class IOutwardReactor(IReactorTCP, IReactorTime, IReactorPluggableNameResolver):
-    """What connecting by name takes of a reactor."""
-
-
 @implementer(IStreamClientEndpoint)
 class GuardedEndpoint:
     """Connects to a host, by TCP, within ``timeout`` seconds, but to no address that is forbidden."""
 
     def __init__(
-        self, reactor: IOutwardReactor, host: str, port: int, timeout: float, forbidden: Sequence[Network]
+        self, reactor: IReactor, host: str, port: int, timeout: float, forbidden: Sequence[Network]
     ) -> None:
         self._reactor = reactor
         self._host = host
@@ -118,7 +113,7 @@ class GuardedEndpoint:
 class _ResolvingReactor:
     """As much of a reactor as `HostnameEndpoint` uses, with another resolver."""
 
-    def __init__(self, reactor: IOutwardReactor, resolver: IHostnameResolver) -> None:
+    def __init__(self, reactor: IReactor, resolver: IHostnameResolver) -> None:
         self.nameResolver = resolver
         self.connectTCP = reactor.connectTCP
         self.callLater = reactor.callLater

@@ -15,9 +15,10 @@ from zope.interface import implementer
 from iotgw.core.errors import NotFound, SettingsError, Unavailable
 from iotgw.core.model import Counters, Delivery, DeliveryState, Event, Message, Parked, TelemetryRecord
 from iotgw.core.ports.delivery import IDelivery
+from iotgw.core.ports.integrations import IntegrationContext
 from iotgw.core.secrets import revealed
 from iotgw.core.specs import DownlinkSpec, IntegrationSpec
-from iotgw.core.types import IntegrationContext, Types
+from iotgw.core.types import Types
 from iotgw.core.validate import convert
 from iotgw.delivery.outbox import Outbox
 from iotgw.delivery.route import route

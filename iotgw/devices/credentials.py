@@ -7,106 +7,21 @@ in the middle of OpenSSL and can't wait.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 from twisted.logger import Logger
+from zope.interface import implementer
 
+from iotgw.core.credential import KIND, CredentialSpec, Grant
 from iotgw.core.errors import IotgwError
-from iotgw.core.secrets import Secret, revealed
-from iotgw.core.specs import Resource, Spec
-
-KIND = "credential"
-
-Milliseconds = Annotated[int, Meta(ge=0)]
-
-
-class SecretSpec(Spec, frozen=True, kw_only=True):
-    """One secret of a pre-shared key. ``notBefore`` and ``notAfter``: milliseconds since 1970."""
-
-    value: Secret
-    encoding: Literal["text", "hex", "base64"] = "text"
-    not_before: Milliseconds | None = None
-    not_after: Milliseconds | None = None
-
-    def decoded(self) -> bytes:
-        """The key's bytes, of a secret in the clear; raises ValueError."""
-        if self.encoding == "text":
-            return self.value.encode()
-        if self.encoding == "hex":
-            return bytes.fromhex(self.value)
-        return base64.b64decode(self.value, validate=True)
-
-
-class CredentialSpec(Spec, frozen=True, kw_only=True):
-    """A credential.
-
-    ``identity``: the PSK identity (RFC 4279), or a certificate's device name or SHA-256 fingerprint. With one
-    ``*`` in it, a PSK serves all identities that match. ``device`` is its holder; the identity, if empty.
-    """
-
-    name: str
-    type: Literal["psk", "x509"] = "psk"
-    identity: Annotated[str, Meta(min_length=1, max_length=128)]
-    device: str = ""
-    enabled: bool = True
-    secrets: Annotated[list[SecretSpec], Meta(max_length=8)] = []
-    derive: Annotated[
-        Literal["none", "hmac-sha256", "hmac-sha256-128"],
-        Meta(
-            description="How a device's key comes of the secret: it is the secret, or HMAC-SHA-256(secret, "
-            "identity), the latter cut to 16 bytes for modems that take no more."
-        ),
-    ] = "none"
-    allow_insecure: Annotated[
-        bool,
-        Meta(description="On a datasource with security mode MIXED, this device may also use plain CoAP."),
-    ] = False
-    description: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse what could never serve."""
-        if self.type == "x509" and (self.secrets or self.derive != "none" or "*" in self.identity):
-            raise ValueError("an x509 credential has no secrets and no wildcard")
-        if self.type == "psk" and self.enabled and not self.secrets:
-            raise ValueError("secrets: expected at least one for a pre-shared key")
-        if self.identity.count("*") > 1:
-            raise ValueError("identity: expected at most one '*'")
-        if "*" in self.identity and self.device:
-            raise ValueError("device: a credential for many identities can't name one device")
-
-
-def check_secrets(spec: CredentialSpec, is_masked: Callable[[str], bool]) -> None:
-    """Check secrets that came in the clear: 4 to 256 bytes each; raises ValueError without the secret."""
-    for index, secret in enumerate(spec.secrets):
-        if is_masked(secret.value):
-            continue
-        try:
-            size = len(secret.decoded())
-        except (ValueError, binascii.Error):
-            raise ValueError(f"secrets[{index}].value: expected {secret.encoding}") from None
-        if not 4 <= size <= 256:
-            raise ValueError(f"secrets[{index}].value: expected 4 to 256 bytes, got {size}")
-
-
-class Grant(Struct, frozen=True):
-    """What a credential gives its holder.
-
-    ``key`` names the secret by a digest, so that a session can end with it. ``enabled`` False refuses.
-    """
-
-    credential: str
-    tenant: str
-    device: str
-    key: str = ""
-    enabled: bool = True
-    allow_insecure: bool = False
+from iotgw.core.ports.credentials import ICredentials, ITenantCredentials
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.secrets import revealed
+from iotgw.core.specs import Resource
 
 
 class _Held(Struct, frozen=True):
@@ -131,6 +46,7 @@ class _Held(Struct, frozen=True):
         return Grant(self.id, self.tenant, device, key, spec.enabled, spec.allow_insecure)
 
 
+@implementer(ICredentials)
 class Credentials:
     """Every tenant's credentials, from the registry and after each of its changes.
 
@@ -139,15 +55,19 @@ class Credentials:
 
     _log = Logger()
 
-    def __init__(self, registry: Any, now_ms: Callable[[], int]) -> None:
+    def __init__(self, registry: IRegistry, now_ms: Callable[[], int]) -> None:
         self._unseal = registry.unseal
         self._now_ms = now_ms
         self._held: dict[str, _Held] = {}
         self._tenants: dict[str, _Index] = {}
         self._watchers: list[Callable[[], None]] = []
-        for resource in registry.list(KIND):
+        self._registry = registry
+
+    def start(self) -> None:
+        """Take in what the registry has, and follow its changes; the registry has started."""
+        for resource in self._registry.list(KIND):
             self._take(resource)
-        registry.watch(KIND, self._changed)
+        self._registry.watch(KIND, self._changed)
 
     def of(self, tenant: str) -> TenantCredentials:
         """Those of one tenant."""
@@ -264,6 +184,7 @@ class _Index:
         ]
 
 
+@implementer(ITenantCredentials)
 class TenantCredentials:
     """The credentials of one tenant, as a handshake asks for them."""
 

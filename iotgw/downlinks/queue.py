@@ -15,12 +15,12 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, payload
 from iotgw.core.errors import Conflict, NotFound, Unavailable
 from iotgw.core.model import Downlink, Event
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks import receipts
-from iotgw.downlinks.item import TRANSITIONS, Item, ItemState, payload
 from iotgw.downlinks.sessions import Listeners, Send, Sessions
 from iotgw.downlinks.timetable import REMEMBERED_MS, Timetable
 from iotgw.downlinks.waiting import Waiting, may_leave
@@ -221,7 +221,6 @@ class DownlinkQueue:
         tenant: str,
         device: str,
         datasource: str,
-        uplink_metadata: dict[str, Any],
         limit: int,
         done: Callable[[tuple[Downlink, ...]], None],
     ) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
+from iotgw.core.downlink_item import Item, payload
 from iotgw.core.errors import IotgwError, NotFound
 from iotgw.core.specs import DatasourceSpec
-from iotgw.downlinks.item import Item, payload
 
 LONGEST = 86_400.0
 """Seconds that a device may say it listens."""

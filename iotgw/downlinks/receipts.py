@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from iotgw.downlinks.item import Item, ItemState
+from iotgw.core.downlink_item import Item, ItemState
 
 RECENT = 100
 """How many of a device's items are looked at."""

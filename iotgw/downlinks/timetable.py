@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
 
-from iotgw.downlinks.item import Item
+from iotgw.core.downlink_item import Item
 from iotgw.downlinks.waiting import may_leave
 
 REMEMBERED_MS = 600_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Collection, Iterator
 
-from iotgw.downlinks.item import Item, ItemState
+from iotgw.core.downlink_item import Item, ItemState
 
 Key = tuple[str, str]
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from msgspec import Struct
 
-from iotgw.devices.credentials import Grant
+from iotgw.core.credential import Grant
 
 Naming = Literal["sanUri", "cn", "fingerprint"]
 

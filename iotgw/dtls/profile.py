@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from OpenSSL import SSL
 
-from iotgw.devices.credentials import Grant
+from iotgw.core.credential import Grant
 from iotgw.dtls import psk
 from iotgw.dtls.certificate import ServerCertificate
 from iotgw.dtls.identity import ANONYMOUS, Identity, Naming, device_name, fingerprint, weakness

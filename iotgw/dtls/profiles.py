@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 from msgspec import structs
 
+from iotgw.core.credential import Grant
 from iotgw.core.errors import IotgwError, SettingsError
-from iotgw.devices.credentials import Grant
+from iotgw.core.ports.credentials import ITenantCredentials
 from iotgw.dtls import psk
 from iotgw.dtls.certificate import ServerCertificate, load_anchors, load_pem, load_pkcs12, signature
 from iotgw.dtls.identity import Identity
@@ -20,25 +20,11 @@ from iotgw.wire.dtls.suites import Kind
 _UNLUCKY = 1024
 
 
-class Credentials(Protocol):
-    """What devices may prove themselves with; `iotgw.devices.credentials.Credentials`. Answers at once."""
-
-    def psk(self, identity: str) -> list[tuple[bytes, Grant]]:
-        """The keys that are good now for a PSK identity, the preferred first; empty for an unknown one."""
-
-    @property
-    def several(self) -> bool:
-        """Whether an identity has more than one key now, or may have."""
-
-    def x509(self, *names: str) -> Grant | None:
-        """What a certificate's device name or fingerprint gives; None for an unknown one."""
-
-
 class ListenerProfiles:
     """The profiles of one listener. Raises SettingsError for files that don't serve, Unavailable for PSK
     without a binding."""
 
-    def __init__(self, settings: DtlsSettings, credentials: Credentials) -> None:
+    def __init__(self, settings: DtlsSettings, credentials: ITenantCredentials) -> None:
         self._settings = settings
         self._credentials = credentials
         self.generation = 0

@@ -14,15 +14,14 @@ from zope.interface import implementer
 
 from iotgw import __version__
 from iotgw.connect.endpoint import Connector
-from iotgw.connect.forbidden import IOutwardReactor
 from iotgw.connect.http_auth import Auth, Fixed, OAuth2, Token
 from iotgw.connect.http_pool import Pool
 from iotgw.connect.tls import ClientTls
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType
-from iotgw.core.types import IntegrationContext
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
+from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload
 from iotgw.integrations.commands import items_of
@@ -369,7 +368,7 @@ class HttpType:
     settings = HttpSettings
 
     def __init__(
-        self, reactor: IOutwardReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
+        self, reactor: IReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
     ) -> None:
         self._connector = connector or Connector(reactor, forbid)
 

@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from iotgw.connect.endpoint import Connector
-from iotgw.connect.forbidden import IOutwardReactor
 from iotgw.connect.mqtt_client import Greeting, Link, client_id
 from iotgw.connect.mqtt_engine import EngineName, engine_maker
 from iotgw.connect.tls import ClientTls
@@ -18,9 +17,9 @@ from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
+from iotgw.core.ports.reactor import IReactor
 from iotgw.core.secrets import Secret
-from iotgw.core.types import IntegrationContext
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload
 from iotgw.integrations.commands import item_of
@@ -281,7 +280,7 @@ class MqttType:
     settings = MqttSettings
 
     def __init__(
-        self, reactor: IOutwardReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
+        self, reactor: IReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
     ) -> None:
         self._connector = connector or Connector(reactor, forbid)
 

@@ -36,15 +36,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.connect.endpoint import Connector, in_words
-from iotgw.connect.forbidden import IOutwardReactor
 from iotgw.connect.ssh import Credentials, Files, HostKeys, Session, connect, load_key
 from iotgw.core.errors import SettingsError
 from iotgw.core.errors import Unavailable as UnavailableError
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
+from iotgw.core.ports.reactor import IReactor
 from iotgw.core.secrets import Secret
-from iotgw.core.types import IntegrationContext
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload
 from iotgw.integrations.cron import Cron
@@ -366,7 +365,7 @@ class SftpType:
     settings = SftpSettings
 
     def __init__(
-        self, reactor: IOutwardReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
+        self, reactor: IReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
     ) -> None:
         self._connector = connector or Connector(reactor, forbid)
 

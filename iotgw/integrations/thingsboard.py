@@ -15,16 +15,15 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from iotgw.connect.endpoint import Connector
-from iotgw.connect.forbidden import IOutwardReactor
 from iotgw.connect.mqtt_client import Greeting, Item, Link, client_id
 from iotgw.connect.mqtt_engine import EngineName, engine_maker
 from iotgw.connect.tls import ClientTls
 from iotgw.core.backoff import Backoff
 from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
+from iotgw.core.ports.reactor import IReactor
 from iotgw.core.secrets import Secret
-from iotgw.core.types import IntegrationContext
 from iotgw.core.verdict import DELIVERED, Apart, Retry, Unavailable, Verdict
 from iotgw.integrations.mqtt import BUSY_CODES, Probe
 from iotgw.wire import mqtt
@@ -297,7 +296,7 @@ class ThingsBoardType:
     settings = ThingsBoardSettings
 
     def __init__(
-        self, reactor: IOutwardReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
+        self, reactor: IReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
     ) -> None:
         self._connector = connector or Connector(reactor, forbid)
 

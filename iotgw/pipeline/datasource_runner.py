@@ -9,8 +9,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from iotgw.core.errors import IotgwError
+from iotgw.core.ports.credentials import ICredentials
+from iotgw.core.ports.datasources import DatasourceContext
+from iotgw.core.ports.registry import IRegistry
 from iotgw.core.specs import DatasourceSpec, Resource
-from iotgw.core.types import DatasourceContext, Types
+from iotgw.core.types import Types
 from iotgw.pipeline.intake import Intake
 
 
@@ -22,7 +25,15 @@ class RunningDatasource:
 
     _log = Logger()
 
-    def __init__(self, intake: Intake, types: Types, reactor: Any, registry: Any, data_dir: str) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        types: Types,
+        reactor: Any,
+        registry: IRegistry,
+        credentials: ICredentials,
+        data_dir: str,
+    ) -> None:
         self.intake = intake
         self.datasource: Any = None
         self.error = ""
@@ -30,6 +41,7 @@ class RunningDatasource:
         self._types = types
         self._reactor = reactor
         self._registry = registry
+        self._credentials = credentials
         self._data_dir = data_dir
 
     async def apply(self, resource: Resource, spec: DatasourceSpec, enabled: bool) -> None:
@@ -69,7 +81,7 @@ class RunningDatasource:
     async def _open(self, resource: Resource, spec: DatasourceSpec) -> None:
         context = DatasourceContext(
             resource.id, spec.name, resource.tenant, spec.routing_key, spec.metadata, self.intake,
-            self._reactor, self._registry, self._data_dir,
+            self._reactor, self._credentials, self._data_dir,
         )  # fmt: skip
         try:
             settings = self._types.configure(spec.type, spec.configuration, self._registry.unseal)

@@ -12,7 +12,7 @@ import msgspec
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata, Output, Status, Uplink
-from iotgw.core.ports.datasources import IIntake
+from iotgw.core.ports.intake import IIntake
 from iotgw.core.specs import DatasourceSpec
 from iotgw.pipeline.conversions import Conversions
 
@@ -54,8 +54,19 @@ class Intake:
         answer: Callable[[Answer], None],
         received_ms: int = 0,
         listens: bool = True,
+    ) -> None:
+        """See `IIntake.receive`."""
+        self.accept(payload, metadata, answer, received_ms, listens)
+
+    def accept(
+        self,
+        payload: bytes,
+        metadata: Metadata,
+        answer: Callable[[Answer], None],
+        received_ms: int = 0,
+        listens: bool = True,
     ) -> int:
-        """See `IIntake.receive`; returns the uplink's position, 0 when it was refused."""
+        """As `receive`; returns the uplink's position, 0 when it was refused."""
         gateway = self.gateway
         if not gateway.room:
             self.counts["refused"] += 1

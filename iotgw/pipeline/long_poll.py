@@ -42,7 +42,7 @@ class Held:
             return _nothing
         held = HeldAnswer(intake, str(metadata.get("identity", "")), reply, self._downlinks, self._over)
         self._open[held] = 0
-        seq = intake.receive(payload, metadata, held.answered)
+        seq = intake.accept(payload, metadata, held.answered)
         if held in self._open:  # it was not refused at once
             self._open[held] = seq
             held.start(self._clock.callLater(ttd, held.expire))
@@ -154,7 +154,7 @@ class HeldAnswer:
         for name in self._names or ():
             if name in self._downlinks.waited_for(tenant):
                 taken: Deferred[tuple[Downlink, ...]] = Deferred()
-                self._downlinks.take(tenant, name, self._intake.id, {}, 1, taken.callback)
+                self._downlinks.take(tenant, name, self._intake.id, 1, taken.callback)
                 if items := await taken:
                     return items
         return ()

@@ -23,6 +23,7 @@ from iotgw.core.model import (
     StoredUplink,
     TelemetryRecord,
 )
+from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.journal import IJournalListener
 from iotgw.core.specs import DatasourceSpec, Resource
 from iotgw.core.types import Types
@@ -55,6 +56,7 @@ class Gateway:
         registry: Any,
         converters: Any,
         versions: Any,
+        credentials: ICredentials,
         delivery: Any,
         devices: Any,
         events: Any,
@@ -68,6 +70,7 @@ class Gateway:
         self.registry = registry
         self.converters = converters
         self.versions = versions
+        self.credentials = credentials
         self.delivery = delivery
         self.devices = devices
         self.events = events
@@ -235,7 +238,12 @@ class Gateway:
         running = self._running.get(resource.id)
         if running is None:
             running = self._running[resource.id] = RunningDatasource(
-                self._intake(resource, spec), self.types, self.reactor, self.registry, self.data_dir
+                self._intake(resource, spec),
+                self.types,
+                self.reactor,
+                self.registry,
+                self.credentials,
+                self.data_dir,
             )
         await running.apply(resource, spec, spec.enabled and not self._stopping)
 
@@ -301,7 +309,7 @@ class Gateway:
         """Downlinks for a device that can be reached now."""
         done: Deferred[tuple[Downlink, ...]] = Deferred()
         if device in self.downlinks.waited_for(intake.tenant):
-            self.downlinks.take(intake.tenant, device, intake.id, {}, limit, done.callback)
+            self.downlinks.take(intake.tenant, device, intake.id, limit, done.callback)
         else:
             done.callback(())
         return done

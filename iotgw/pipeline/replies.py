@@ -157,4 +157,4 @@ class Answers:
         def with_downlinks(items: tuple[Downlink, ...]) -> None:
             self._tell(reply, Answer(status, name, 0.0, items))
 
-        self._downlinks.take(intake.tenant, device, intake.id, {}, 1, with_downlinks)
+        self._downlinks.take(intake.tenant, device, intake.id, 1, with_downlinks)

@@ -1,34 +1,64 @@
-"""The converters."""
+"""The converters: scripts that run, and their versions."""
 
 from __future__ import annotations
 
-# mypy: disable-error-code="no-untyped-def"
-from zope.interface import Interface
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from iotgw.core.model import Conversion, ConverterVersion, Job, Metadata
+from iotgw.core.specs import ConverterSpec, Resource
 
 
 class IConverters(Interface):
     """The converter service."""
 
-    def convert(jobs, done):
-        """Run a list of `model.Job` in order; call ``done(list of model.Conversion)``, as long, later."""
+    def convert(jobs: list[Job], done: Callable[[list[Conversion]], None]) -> None:
+        """Run jobs in order; call ``done(conversions)``, as many and in this order, later."""
 
-    def remembers(version):
-        """Whether a message changes what this `model.ConverterVersion` makes of later ones."""
+    def remembers(version: ConverterVersion) -> bool:
+        """Whether a message changes what this version makes of later ones."""
 
-    def compile(spec):
-        """Check a `model.ConverterSpec`: Deferred of ``(dialect, engine)``; fails with SettingsError."""
+    def compile(spec: ConverterSpec) -> Deferred[tuple[str, str]]:
+        """Check a script: its ``(dialect, engine)``; fails with SettingsError."""
 
-    def test(version, payload, metadata, received_ms):
-        """Run one conversion for a person; Deferred of a dict as `POST /converters/test` answers it."""
+    def test(
+        version: ConverterVersion, payload: bytes, metadata: bytes | Metadata, received_ms: int
+    ) -> Deferred[dict[str, Any]]:
+        """Run one conversion for a person: what `POST /converters/test` answers. ``metadata`` is a dict or its
+        JSON text."""
 
-    def encode(version, msg, metadata, msg_type, integration_metadata):
-        """Run a downlink converter; Deferred of `model.Downlink`-like dict ``{contentType, data, metadata}``,
-        ``data`` being base64 for BINARY. Fails with ConversionFailed."""
+    def encode(
+        version: ConverterVersion, msg: Any, metadata: Metadata, msg_type: str, integration_metadata: Metadata
+    ) -> Deferred[dict[str, Any]]:
+        """Run a downlink converter: ``{contentType, data, metadata}``, ``data`` being base64 for BINARY. Fails with
+        ConversionFailed."""
+
+    def status() -> dict[str, Any]:
+        """For the API, as JSON: engines, workers, what waits, which converters are suspended."""
 
 
-class IConverterEngine(Interface):
-    """A JavaScript engine inside the worker program; one instance per converter version."""
+class IConverterVersions(Interface):
+    """Converters with their immutable, numbered versions."""
 
-    def call(entry, args):
-        """Call the runtime's function ``entry`` with a text; returns a text. What a script throws is in the
-        text; raises only `iotgw.converters.engines.Stopped`, when the engine had to stop the script."""
+    library: Mapping[str, ConverterVersion] = Attribute("the bundled ones, by name")
+
+    async def create(tenant: str, spec: ConverterSpec) -> Resource:
+        """Save a new converter as version 1; raises SettingsError (script) or Conflict (name)."""
+
+    async def replace(resource: Resource, spec: ConverterSpec, revision: int | None = None) -> Resource:
+        """Save a further version and make it active; the same script again only changes the texts."""
+
+    async def activate(resource: Resource, version: int, revision: int | None = None) -> Resource:
+        """Make an older (or newer) version the active one; raises NotFound."""
+
+    async def delete(resource: Resource, revision: int | None = None) -> None:
+        """Delete a converter with all its versions."""
+
+    def active(tenant: str, name: str) -> ConverterVersion:
+        """The version that runs for a converter's name (or id); raises NotFound."""
+
+    def versions(resource: Resource) -> list[tuple[Resource, ConverterVersion]]:
+        """All versions of a converter, oldest first, each with its registry entry."""

@@ -1,19 +1,62 @@
-"""The delivery service."""
+"""The delivery service: one cursor per integration."""
 
 from __future__ import annotations
 
-# mypy: disable-error-code="no-untyped-def"
+from typing import Any
+
+from twisted.internet.defer import Deferred
 from zope.interface import Interface
+
+from iotgw.core.model import Delivery, Message, Parked, TelemetryRecord
+from iotgw.core.specs import IntegrationSpec
 
 
 class IDelivery(Interface):
-    """The delivery service: one cursor per integration."""
+    """The service as the pipeline uses it."""
 
-    def feed(records):
-        """These `model.TelemetryRecord`s are durable."""
+    def feed(records: list[TelemetryRecord]) -> None:
+        """These records are durable."""
 
-    def deliveries(message):
-        """Deferred of a list of `model.Delivery` for a `model.Message`."""
+    def room() -> bool:
+        """False while an integration whose overflow is ``rejectNew`` is full."""
 
-    def room():
-        """bool: False while an integration whose overflow is ``rejectNew`` is full."""
+
+class IDeliveries(Interface):
+    """The service as a person uses it; ``id`` is an integration's, and NotFound is raised where none of it runs."""
+
+    def validate(spec: IntegrationSpec) -> None:
+        """Raise SettingsError when an integration of this spec could not run."""
+
+    def deliveries(message: Message) -> Deferred[list[Delivery]]:
+        """What became of a message, per integration; of several outputs the one that is least far."""
+
+    def stats(id: str) -> dict[str, Any]:
+        """The accounts and the state of an integration, as JSON."""
+
+    def pause(id: str) -> Deferred[None]:
+        """Send nothing until `resume`; fires when a restart would not change that."""
+
+    def resume(id: str) -> Deferred[None]:
+        """Send again; fires as `pause` does."""
+
+    def drain(id: str) -> None:
+        """Try everything that waits now, without waiting out any backoff."""
+
+    def purge(id: str) -> Deferred[int]:
+        """Drop all that waits; fires, once that is durable, with how many that were."""
+
+    def seek(id: str, ts_ms: int) -> Deferred[None]:
+        """Go on with what was received at or after a time: sends history again, or skips some. Fires when the new
+        position is durable."""
+
+    def dead_letters(id: str, after: int = 0, limit: int = 100) -> Deferred[list[Parked]]:
+        """Messages that were given up, by position."""
+
+    def retry(id: str, seq: int | None = None) -> Deferred[None]:
+        """Send one dead letter again, or all of them; fails with NotFound."""
+
+    def check(id: str) -> Deferred[dict[str, Any]]:
+        """Connect and authenticate, deliver nothing: ``{"ok", "detail"}``."""
+
+    def test(id: str, record: TelemetryRecord | None = None) -> Deferred[dict[str, Any]]:
+        """Send one message now, outside of all accounts: ``{"ok", "detail"}``."""

@@ -1,19 +1,27 @@
-"""Known devices."""
+"""Known devices and their last state; written behind, many at once."""
 
 from __future__ import annotations
 
-# mypy: disable-error-code="no-untyped-def"
+import builtins
+from typing import Any
+
+from twisted.internet.defer import Deferred
 from zope.interface import Interface
+
+from iotgw.core.model import TelemetryRecord
 
 
 class IDevices(Interface):
-    """Known devices and their last state; written behind, many at once."""
+    """The devices that were heard."""
 
-    def saw(records):
-        """Note a list of `model.TelemetryRecord`: device, type, attributes, latest telemetry, last seen."""
+    def saw(records: builtins.list[TelemetryRecord]) -> None:
+        """Note device, type, attributes, latest telemetry, last seen."""
 
-    def get(tenant, name):
-        """Deferred of a device dict, or None."""
+    def get(tenant: str, name: str) -> Deferred[dict[str, Any] | None]:
+        """A device, as JSON, or None."""
 
-    def list(tenant, after, limit, text=""):
-        """Deferred of a list of device dicts by name, names > after."""
+    def list(tenant: str, after: str, limit: int, text: str = "") -> Deferred[builtins.list[dict[str, Any]]]:
+        """Devices by name, names > after; with ``text`` in the name."""
+
+    def count() -> Deferred[int]:
+        """How many there are."""

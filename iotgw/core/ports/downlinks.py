@@ -1,36 +1,73 @@
-"""The downlink queue."""
+"""The downlink queue: as the pipeline uses it, and as a person does."""
 
 from __future__ import annotations
 
-# mypy: disable-error-code="no-untyped-def"
+import builtins
+from collections.abc import Callable, Collection
+from typing import Any, Literal
+
 from zope.interface import Interface
+
+from iotgw.core.downlink_item import Item
+from iotgw.core.model import Downlink
+from iotgw.core.ports.intake import Send
+from iotgw.core.specs import DownlinkSpec
+
+Report = Literal["sent", "offered", "delivered", "answered", "lost", "returned"]
+"""What a datasource says of an item: ``answered`` is as good as delivered, unless the item must be confirmed;
+``returned`` is an item that was taken and did not leave, which is no attempt."""
 
 
 class IDownlinks(Interface):
-    """The downlink queue."""
+    """What waits for devices, and what became of it."""
 
-    def waited_for(tenant):
-        """The names and identities of a tenant's devices that have items which could leave: a collection, as of
-        now; to be looked at, not to be kept."""
+    def waited_for(tenant: str) -> Collection[str]:
+        """The names and identities of a tenant's devices that have items which could leave, as of now; to be looked
+        at, not to be kept."""
 
-    def acknowledged(tenant, device, identity, ack):
-        """A device's receipt: a dict ``{id | msgType, success, response}`` of a converter's output. ``identity``
-        is what its datasource knows it by; an item may be queued for either."""
+    def take(
+        tenant: str, device: str, datasource: str, limit: int, done: Callable[[tuple[Downlink, ...]], None]
+    ) -> None:
+        """Call ``done(downlinks)`` with items that leave now; each is marked offered."""
 
-    def reachable(tenant, device, datasource, send):
-        """See `IIntake.reachable`."""
+    def outcome(downlink_id: str, state: Report, reason: str = "") -> None:
+        """A datasource's report."""
 
-    def listen(tenant, device, callback):
+    def confirmed(tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = "") -> None:
+        """What became of the latest item of a device (by name or identity) that is SENT."""
+
+    def acknowledged(tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
+        """A device's receipt: ``{id | msgType, success, response}`` of a converter's output. ``identity`` is what
+        its datasource knows it by; an item may be queued for either."""
+
+    def reachable(tenant: str, device: str, datasource: str, send: Send) -> Callable[[], None]:
+        """See `iotgw.core.ports.intake.IIntake.reachable`."""
+
+    def listen(tenant: str, device: str, callback: Callable[[], None]) -> Callable[[], None]:
         """Call ``callback()`` whenever an item was queued for a device (by name or identity), until the function
         that this returns is called."""
 
-    def take(tenant, device, datasource, uplink_metadata, limit, done):
-        """Call ``done(tuple of model.Downlink)`` with items that leave now; each is marked offered."""
 
-    def outcome(downlink_id, state, reason=""):
-        """A datasource's report: ``sent``, ``offered``, ``delivered``, ``answered`` (as good
-        as delivered, unless the item must be confirmed), ``lost``; or a converter's ``downlinkAck``;
-        or ``returned``, when an item that was taken did not leave, which is no attempt."""
+class IDownlinkQueue(Interface):
+    """The queue as users see it. What these return is durable."""
 
-    def confirmed(tenant, device, state, reason=""):
-        """``delivered`` or ``lost``, of the latest item of a device (by name or identity) that is SENT."""
+    async def push(tenant: str, device: str, spec: DownlinkSpec) -> Item:
+        """Queue an item; raises Unavailable when the queue is full, SettingsError when the item is wrong."""
+
+    async def replace(tenant: str, device: str, specs: builtins.list[DownlinkSpec]) -> builtins.list[Item]:
+        """Take the place of everything that waits for a device; nothing of it goes if an item is refused."""
+
+    async def clear(tenant: str, device: str) -> int:
+        """Cancel everything that waits for a device; returns how many."""
+
+    async def cancel(tenant: str, id: str) -> Item:
+        """Cancel one item; raises NotFound, or Conflict when it is final."""
+
+    async def get(tenant: str, id: str) -> Item:
+        """One item; raises NotFound."""
+
+    async def list(tenant: str, device: str, limit: int = 100) -> builtins.list[Item]:
+        """A device's items, newest first."""
+
+    def depth() -> int:
+        """How many items are open."""

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-# mypy: disable-error-code="no-untyped-def"
-from zope.interface import Interface
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from iotgw.core.model import Event
 
 
 class IEvents(Interface):
-    """The record of what happened."""
+    """Events, the latest of them kept."""
 
-    def emit(event):
-        """Note a `model.Event`; never raises, may drop (and counts drops)."""
+    dropped: int = Attribute("how many were lost because the disk was too slow")
 
-    def query(tenant, before, limit, source=None, name=None, type=None):
-        """Deferred of a list of ``(id, model.Event)``, newest first."""
+    def emit(event: Event) -> None:
+        """Note an event; never raises, may drop (and counts drops)."""
+
+    def query(
+        tenant: str,
+        before: int,
+        limit: int,
+        source: str | None = None,
+        name: str | None = None,
+        type: str | None = None,
+    ) -> Deferred[list[tuple[int, Event]]]:
+        """``(id, event)``, newest first, with id < before (0: from the newest)."""

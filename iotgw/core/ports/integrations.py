@@ -1,40 +1,84 @@
-"""A target as the delivery service sees it."""
+"""A target as the delivery service sees it, and what it is given."""
 
 from __future__ import annotations
 
-# mypy: disable-error-code="no-untyped-def"
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
+
+from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.intake import Severity
+from iotgw.core.ports.reactor import IReactor
+from iotgw.core.specs import IntegrationSpec
+from iotgw.core.verdict import Verdict
+
+Settle = Callable[[Sequence[int], Verdict], None]
+"""``settle(seqs, verdict)``: what became of the records at these positions."""
+QueueDownlink = Callable[[str, str, dict[str, Any]], None]
+"""``downlink(tenant, device, item)``: queue what a target sent for a device; what is wrong with it is an event."""
+
+
+class Tell(Protocol):
+    """Records an event of one integration, under the name that it has then."""
+
+    def __call__(self, type: str, message: str, severity: Severity = "info", **detail: Any) -> None:
+        """``detail`` are JSON values."""
+
+
+class IntegrationContext(Struct, frozen=True):
+    """What an integration is given besides its settings.
+
+    ``epoch`` is the journal's (for message ids); ``datasource_name`` maps a datasource's id to its name;
+    ``downlink`` is None where nothing may be sent to devices. A target with a connection calls ``available()``
+    when it has one (again), so that nobody waits longer.
+    """
+
+    id: str
+    name: str
+    tenant: str
+    spec: IntegrationSpec
+    epoch: str
+    reactor: IReactor
+    datasource_name: Callable[[str], str]
+    event: Tell
+    downlink: QueueDownlink | None = None
+    data_dir: str = ""
+    available: Callable[[], None] = lambda: None
 
 
 class IIntegration(Interface):
     """A running target."""
 
-    capacity = Attribute("int: how many records may be in flight at once")
-    max_batch = Attribute("int: the most records that one `send` may carry")
-    whole = Attribute("bool: one `send` is one request, so it may carry several records of one device")
+    capacity: int = Attribute("how many records may be in flight at once")
+    max_batch: int = Attribute("the most records that one `send` may carry")
+    whole: bool = Attribute("one `send` is one request, so it may carry several records of one device")
 
-    def start():
-        """Get ready; returns a Deferred. A connection that can't be made is not a failure: it is retried."""
+    def start() -> Deferred[None]:
+        """Get ready. A connection that can't be made is not a failure: it is retried."""
 
-    def stop():
-        """Let go of connections; Deferred. What is in flight is settled, or nobody asks for it again."""
+    def stop() -> Deferred[None]:
+        """Let go of connections. What is in flight is settled, or nobody asks for it again."""
 
-    def send(records, settle):
-        """Send a list of `model.TelemetryRecord`; call ``settle(seqs, verdict)`` for each of them exactly
-        once, in groups as they come, with an `iotgw.core.verdict` value. Does not raise."""
+    def send(records: list[TelemetryRecord], settle: Settle) -> None:
+        """Send records; call ``settle(seqs, verdict)`` for each of them exactly once, in groups as they come.
+        Does not raise."""
 
-    def check():
-        """Connect and authenticate, deliver nothing; Deferred of a dict ``{"ok", "detail"}``."""
+    def check() -> Deferred[dict[str, Any]]:
+        """Connect and authenticate, deliver nothing: ``{"ok", "detail"}``."""
 
-    def status():
-        """A dict for the API: ``{"state": "connected" | "connecting" | …, "lastError": …}``."""
+    def status() -> dict[str, Any]:
+        """For the API, as JSON: ``{"state": "connected" | "connecting" | …, "lastError": …}``."""
 
 
 class IIntegrationType(Interface):
-    """A kind of integration; as `IDatasourceType`, entry point group ``iotgw.integrations``."""
+    """A kind of integration; as `IDatasourceType`, made as ``factory(reactor, forbid=networks)``, entry point group
+    ``iotgw.integrations``."""
 
-    name = Attribute("str: the ``type`` of an integration")
-    settings = Attribute("the msgspec Struct of ``configuration``")
+    name: str = Attribute("the ``type`` of an integration")
+    settings: type[Struct] = Attribute("the Struct of ``configuration``")
 
-    def build(settings, context):
-        """Make an `IIntegration` from its settings and an `IntegrationContext`. Raises SettingsError."""
+    def build(settings: Any, context: IntegrationContext) -> IIntegration:
+        """Make a target from an instance of ``settings``. Raises SettingsError."""

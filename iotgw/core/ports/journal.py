@@ -1,110 +1,160 @@
-"""The journal: two streams and their cursors."""
+"""The journal: two streams, ``uplink`` and ``telemetry``, with their cursors; one writer, group commit.
+
+Each room is given the part that it works with.
+"""
 
 from __future__ import annotations
 
-# mypy: disable-error-code="no-untyped-def"
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
+
+from iotgw.core.model import (
+    Counters,
+    DeliveryState,
+    Message,
+    Outcome,
+    Parked,
+    Progress,
+    State,
+    StoredUplink,
+    TelemetryRecord,
+    Uplink,
+)
+from iotgw.core.ports.intake import Reply
+
+Waiter = tuple[Reply, str | None]
+"""Who waits for an uplink to be stored: its reply, and what the datasource knows of the sender (an identity,
+empty for nothing, None when the answer can carry no downlink). The journal hands it back as it was."""
+Entries = list[tuple[StoredUplink, Waiter]]
+"""Uplinks with who waits for them, in order."""
 
 
 class IJournalListener(Interface):
-    """Who hears what becomes durable; the gateway."""
+    """Who hears what becomes durable."""
 
-    def storing(entries):
-        """These uplinks are on their way to the disk: a list of ``(model.StoredUplink, token)``, in order. Each is
-        `stored` or `refused` before the next ones are on their way. Where the disk is in doubt, they are so
-        without having been here."""
+    def storing(entries: Entries) -> None:
+        """These uplinks are on their way to the disk. Each is `stored` or `refused` before the next ones are on
+        their way. Where the disk is in doubt, they are so without having been here."""
 
-    def stored(entries):
-        """These uplinks are durable: a list of ``(model.StoredUplink, token)``, in order."""
+    def stored(entries: Entries) -> None:
+        """These uplinks are durable."""
 
-    def refused(entries, reason):
-        """These could not be stored: a list of ``(model.StoredUplink, token)``."""
+    def refused(entries: Entries, reason: str) -> None:
+        """These could not be stored."""
 
-    def settled(outcomes, records):
-        """These outcomes (list of `model.Outcome`) and the `model.TelemetryRecord`s (list) that came of them are durable."""
+    def settled(outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
+        """These outcomes, and the records that came of them, are durable."""
 
-    def room_again():
+    def room_again() -> None:
         """The journal was full and has room now."""
 
 
-class IJournal(Interface):
-    """The streams ``uplink`` and ``telemetry``, with their cursors; one writer, group commit."""
+class IUplinkStream(Interface):
+    """The journal as the pipeline uses it."""
 
-    epoch = Attribute("str: names this journal for good; part of every message id")
-    room = Attribute("bool: False while the queue to the writer or the disk is full")
-    head = Attribute("int: position of the last durable telemetry record")
-    last_uplink = Attribute("int: the highest position that was given to an uplink")
+    epoch: str = Attribute("names this journal for good; part of every message id")
+    room: bool = Attribute("False while the queue to the writer or the disk is full")
+    last_uplink: int = Attribute("the highest position that was given to an uplink")
 
-    def start(listener):
-        """Open; Deferred that fires when records can be read and written."""
+    def append(uplink: Uplink, token: Waiter) -> int:
+        """Queue an uplink for the next commit; returns its position. The listener hears of it with ``token``."""
 
-    def stop():
-        """Write what is queued, close; Deferred."""
+    def settle(
+        datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0
+    ) -> None:
+        """Queue outcomes of a datasource; their outputs go to the telemetry stream, and the datasource's
+        conversion cursor moves to ``cursor``, in one transaction. A second outcome for a position
+        (reprocessing) replaces the first. ``kept`` counts the uplinks up to the cursor that are only kept: they
+        end as FILTERED without an outcome each. Without ``haste`` nobody waits for it: it is written with the
+        next commit, at the latest a second later."""
 
-    def append(uplink, token):
-        """Queue a `model.Uplink` for the next commit; returns its position. The listener hears of it with
-        ``token``, an opaque object."""
-
-    def settle(datasource, cursor, outcomes, haste=True, kept=0):
-        """Queue outcomes (list of `model.Outcome`) of a datasource; their outputs go to the telemetry
-        stream, and the datasource's conversion cursor moves to ``cursor``, in one transaction. A second
-        outcome for a position (reprocessing) replaces the first. ``kept`` counts the uplinks up to the cursor
-        that are only kept: they end as FILTERED without an outcome each. Without ``haste`` nobody waits for
-        it: it is written with the next commit, at the latest a second later."""
-
-    def emit(record):
-        """Queue an event as a `model.TelemetryRecord` (its ``seq`` is ignored) for integrations."""
-
-    def progress(progress):
-        """Queue a `model.Progress`; it is written with the next commit, at the latest a second later."""
-
-    def committed():
-        """Deferred that fires when all progress that was queued until now is durable; at once if it is."""
-
-    def at_rest(callback):
+    def at_rest(callback: Callable[[], None]) -> None:
         """Call back when no commit is under way: at once, or after the report of the one that is. What makes
         many small system calls does so then, since each of them lets go of the GIL, and a busy thread takes it
         for itself."""
 
-    def hold(integration, max_age):
+    def conversion_cursors() -> dict[str, int]:
+        """Datasource id → position, as of the start."""
+
+    def read_uplinks(datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
+        """Uplinks of a datasource with seq > after, in order: ``limit`` of them, or all, or so many that their
+        payloads weigh `iotgw.core.stream.WEIGHT` bytes."""
+
+
+class ITelemetryStream(Interface):
+    """The journal as the delivery service uses it."""
+
+    epoch: str = Attribute("names this journal for good; part of every message id")
+    head: int = Attribute("position of the last durable telemetry record")
+
+    def emit(record: TelemetryRecord) -> None:
+        """Queue an event as a record (its ``seq`` is ignored) for integrations."""
+
+    def progress(progress: Progress) -> None:
+        """Queue how far an integration has come; it is written with the next commit, at the latest a second
+        later."""
+
+    def committed() -> Deferred[None]:
+        """Fires when all progress that was queued until now is durable; at once if it is."""
+
+    def hold(integration: str, max_age: float) -> None:
         """Keep what an integration still waits for until it is ``max_age`` seconds old, however full the
         journal is; without this, until it is as old as the journal keeps anything."""
 
-    def conversion_cursors():
-        """dict of datasource id → position, as of `start`."""
+    def integrations() -> dict[str, tuple[int, Counters]]:
+        """Integration id → (cursor, accounts), as of the start."""
 
-    def read_uplinks(datasource, after, limit):
-        """Deferred of a list of `model.StoredUplink` of a datasource with seq > after, in order: ``limit`` of
-        them, or all, or so many that their payloads weigh `iotgw.core.stream.WEIGHT` bytes."""
-
-    def read_telemetry(after, limit):
-        """Deferred of a list of `model.TelemetryRecord` with seq > after, in order: ``limit`` of them, or all,
-        or so many that their bodies weigh `iotgw.core.stream.WEIGHT` bytes."""
-
-    def integrations():
-        """dict of integration id → (cursor, model.Counters), as of `start`."""
-
-    def forget(integration):
+    def forget(integration: str) -> None:
         """Drop an integration's cursor and parked records."""
 
-    def read_parked(integration, state, after, limit):
-        """Deferred of a list of `model.Parked` of an integration, by position; ``state`` None for all. ``limit`` of
-        them, or all, or so many that their bodies weigh `iotgw.core.stream.WEIGHT` bytes."""
+    def read_telemetry(after: int, limit: int) -> Deferred[list[TelemetryRecord]]:
+        """Records with seq > after, in order: ``limit`` of them, or all, or so many that their bodies weigh
+        `iotgw.core.stream.WEIGHT` bytes."""
 
-    def due_parked(integration, now_ms, limit):
-        """Deferred of a list of `model.Parked` in state RETRYING whose ``next_try_ms`` is not 0 and due."""
+    def read_parked(
+        integration: str, state: DeliveryState | None, after: int, limit: int
+    ) -> Deferred[list[Parked]]:
+        """Parked records of an integration, by position; ``state`` None for all. ``limit`` of them, or all, or so
+        many that their bodies weigh `iotgw.core.stream.WEIGHT` bytes."""
 
-    def parked_behind(integration, device, after, limit):
-        """Deferred of a list of `model.Parked` of one device after a position."""
+    def parked_behind(integration: str, device: str, after: int, limit: int) -> Deferred[list[Parked]]:
+        """Parked records of one device after a position."""
 
-    def message(seq):
-        """Deferred of a `model.Message`, or None."""
+    def time_to_seq(ts_ms: int) -> Deferred[int]:
+        """The position of the first telemetry record received at or after a time."""
 
-    def messages(tenant, before, limit, datasource=None, state=None, device=None):
-        """Deferred of a list of `model.Message`, newest first, with seq < before (0: from the newest)."""
 
-    def time_to_seq(ts_ms):
-        """Deferred of the position of the first telemetry record received at or after a time."""
+class IMessages(Interface):
+    """The journal as a person looks at it."""
 
-    def stats():
-        """Deferred of a dict: counts by state, bytes, oldest, positions."""
+    epoch: str = Attribute("names this journal for good; part of every message id")
+    room: bool = Attribute("False while the queue to the writer or the disk is full")
+
+    def message(seq: int) -> Deferred[Message | None]:
+        """The uplink at a position, with all that became of it."""
+
+    def messages(
+        tenant: str,
+        before: int,
+        limit: int,
+        datasource: str | None = None,
+        state: State | None = None,
+        device: str | None = None,
+    ) -> Deferred[list[Message]]:
+        """Messages, newest first, with seq < before (0: from the newest)."""
+
+    def stats() -> Deferred[dict[str, Any]]:
+        """Counts by state, bytes, oldest, positions; as JSON."""
+
+
+class IJournal(IUplinkStream, ITelemetryStream, IMessages):
+    """All of it."""
+
+    def start(listener: IJournalListener) -> Deferred[None]:
+        """Open; fires when records can be read and written."""
+
+    def stop() -> Deferred[None]:
+        """Write what is queued, close."""

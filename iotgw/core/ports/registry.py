@@ -1,35 +1,45 @@
-"""The things that users save."""
+"""The things that users save. Reading is from memory, at once; writing returns Deferreds."""
 
 from __future__ import annotations
 
-# mypy: disable-error-code="no-untyped-def"
+import builtins
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
 from zope.interface import Interface
+
+from iotgw.core.specs import Resource
+
+Watcher = Callable[[Resource | None, Resource | None], None]
+"""``watcher(old, new)``: ``old`` is None for a new resource, ``new`` for a deleted one."""
 
 
 class IRegistry(Interface):
-    """The things that users save. Reading is from memory, at once; writing returns Deferreds."""
+    """Resources by kind, tenant and name."""
 
-    def list(kind, tenant=None):
-        """List of `model.Resource`, by name."""
+    def list(kind: str, tenant: str | None = None) -> builtins.list[Resource]:
+        """Resources by name; of every tenant without ``tenant``."""
 
-    def get(kind, id_or_name, tenant=None):
-        """A `model.Resource`; raises NotFound."""
+    def get(kind: str, id_or_name: str, tenant: str | None = None) -> Resource:
+        """One of them; raises NotFound."""
 
-    def create(kind, tenant, name, body):
-        """Deferred of the new `model.Resource`; fails with Conflict when the name is taken."""
+    def create(kind: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Resource]:
+        """The new resource; fails with Conflict when the name is taken."""
 
-    def replace(kind, id, body, name=None, revision=None):
-        """Deferred of the `model.Resource`; fails with NotFound, or Conflict when ``revision`` moved on."""
+    def replace(
+        kind: str, id: str, body: dict[str, Any], name: str | None = None, revision: int | None = None
+    ) -> Deferred[Resource]:
+        """The changed resource; fails with NotFound, or Conflict when ``revision`` moved on."""
 
-    def delete(kind, id, revision=None):
-        """Deferred; fails with NotFound or Conflict."""
+    def delete(kind: str, id: str, revision: int | None = None) -> Deferred[None]:
+        """Fails with NotFound or Conflict."""
 
-    def watch(kind, callback):
-        """Call ``callback(old, new)`` after each change; ``old`` is None for a new one, ``new`` for a
-        deleted one."""
+    def watch(kind: str, callback: Watcher) -> None:
+        """Call ``callback(old, new)`` after each change."""
 
-    def seal(secret):
+    def seal(secret: str) -> str:
         """Encrypt a secret text for a resource's body."""
 
-    def unseal(sealed):
-        """The secret text of `seal`."""
+    def unseal(sealed: str) -> str:
+        """The secret text of `seal`; raises IotgwError when the key is another."""

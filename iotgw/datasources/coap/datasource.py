@@ -16,14 +16,12 @@ from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Downlink
-from iotgw.core.ports.datasources import IDatasourceType, IPushes
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IPushes
 from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, push, remote_of
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.secure_port import CoapsPort
 from iotgw.datasources.coap.security import IdentityGuard, SecureUplinkResource, fitting_block
 from iotgw.datasources.coap.uplink import AS_IT_IS, Reading, UplinkResource
-from iotgw.devices.credentials import Credentials
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.coap import timing
 from iotgw.wire.coap.site import Path, Resource, parse_path
@@ -175,19 +173,12 @@ class CoapType:
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._ports: dict[tuple[str, int, bool], tuple[CoapPort, list[CoapDatasource]]] = {}
-        self._credentials: Credentials | None = None
 
     def build(self, settings: CoapSettings, context: DatasourceContext) -> CoapDatasource:
         """See `IDatasourceType.build`."""
         if not context.routing_key and not settings.resources:
             raise SettingsError("routingKey", "expected a path token, got nothing: it selects the datasource")
         return CoapDatasource(self, settings, context)
-
-    def credentials(self, registry: Any) -> Credentials:
-        """The credentials that all ports share."""
-        if self._credentials is None:
-            self._credentials = Credentials(registry, lambda: int(self._reactor.seconds() * 1000))
-        return self._credentials
 
     def open(self, datasource: CoapDatasource, secure: bool) -> CoapPort:
         """A port of a datasource, opened if it is the first there.
@@ -215,7 +206,7 @@ class CoapType:
             settings.interface,
             settings.dtls,
             context.tenant,
-            self.credentials(context.registry),
+            context.credentials,
             context.intake.event,
         )
 
@@ -245,7 +236,7 @@ class CoapDatasource:
         self.can_push = settings.confirm_downlinks
         self._guard: IdentityGuard | None = None
         if settings.security_mode != "NO_SECURE":
-            credentials = type_.credentials(context.registry).of(context.tenant)
+            credentials = context.credentials.of(context.tenant)
             self._guard = IdentityGuard(settings.require_identity, credentials)
             context.intake.guard = self._guard.objection
 

@@ -17,9 +17,9 @@ from twisted.internet.task import LoopingCall
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Metadata
+from iotgw.core.ports.credentials import ICredentials
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.socket.udp_socket import Address
-from iotgw.devices.credentials import Credentials
 from iotgw.dtls.identity import Identity
 from iotgw.dtls.layer import DtlsLayer
 from iotgw.dtls.profiles import ListenerProfiles
@@ -44,7 +44,7 @@ class CoapsPort(CoapPort):
         interface: str,
         settings: DtlsSettings,
         tenant: str,
-        credentials: Credentials,
+        credentials: ICredentials,
         event: Callable[..., object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

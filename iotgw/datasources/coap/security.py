@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Metadata, Output
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.credentials import ITenantCredentials
+from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.datasources.coap.secure_port import CoapsPort, describe_session
 from iotgw.datasources.coap.uplink import UplinkResource
-from iotgw.devices.credentials import TenantCredentials
 from iotgw.dtls.certificate import load_anchors
 from iotgw.dtls.identity import fingerprint
 from iotgw.dtls.session import Session
@@ -90,7 +90,7 @@ class IdentityGuard:
     who has proved an identity speaks for no other device at all.
     """
 
-    def __init__(self, must_agree: bool, credentials: TenantCredentials) -> None:
+    def __init__(self, must_agree: bool, credentials: ITenantCredentials) -> None:
         self._must_agree = must_agree
         self._credentials = credentials
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from iotgw.core.model import Answer, Downlink, Metadata, Status
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.datasources import ttd
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange

@@ -11,8 +11,7 @@ from msgspec import Meta
 from zope.interface import implementer
 
 from iotgw.core.model import Downlink, Metadata
-from iotgw.core.ports.datasources import IDatasourceType
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType
 from iotgw.datasources.coap.datasource import CoapDatasource, CoapSettings, CoapType
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.uplink import Reading, UplinkResource

@@ -21,9 +21,8 @@ from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Answer, Downlink, Metadata, Status
-from iotgw.core.ports.datasources import IDatasource, IDatasourceType
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
 from iotgw.core.secrets import Secret
-from iotgw.core.types import DatasourceContext
 from iotgw.datasources.http.request import listens, metadata, payloads, problem
 from iotgw.datasources.http.server_tls import FileContext, ServerTls, TlsFactory
 from iotgw.envelopes import sigfox
@@ -373,11 +372,12 @@ class _Upload:
             (self._intake.downlink_offered if is_offer else self._intake.downlink_sent)(item)
         request.notifyFinish().addCallbacks(
             lambda _: None if is_offer else self._intake.downlink_delivered(first, is_certain=False),
-            lambda failure: [
-                self._intake.downlink_lost(item, "the connection closed before the answer was out")
-                for _, item in sent
-            ],
+            lambda failure: self._lose([item for _, item in sent]),
         )
+
+    def _lose(self, items: list[Downlink]) -> None:
+        for item in items:
+            self._intake.downlink_lost(item, "the connection closed before the answer was out")
 
 
 _SEVERITY = {Status.STORED: 0, Status.FAILED: 1, Status.TOO_LARGE: 2, Status.BUSY: 3}

@@ -20,9 +20,8 @@ from zope.interface import implementer
 from iotgw.connect.tls import ClientTls
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.datasources import IDatasourceType, IPushes
+from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IPushes
 from iotgw.core.secrets import Secret
-from iotgw.core.types import DatasourceContext
 from iotgw.datasources.mqtt.link import MqttLink
 from iotgw.wire import lobaro, mqtt
 

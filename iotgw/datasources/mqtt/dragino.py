@@ -13,8 +13,7 @@ from msgspec.structs import replace
 from zope.interface import implementer
 
 from iotgw.core.model import Downlink, Metadata
-from iotgw.core.ports.datasources import IDatasourceType
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType
 from iotgw.datasources.mqtt.datasource import MqttDatasource, MqttSettings, MqttType
 from iotgw.datasources.socket.dragino import DraginoDevices, DraginoEncoding, Nodes
 from iotgw.wire import mqtt

@@ -17,8 +17,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata, Status
-from iotgw.core.ports.datasources import IDatasource
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource
 from iotgw.datasources.sampling import Sampled
 from iotgw.datasources.socket.udp_socket import Address, UdpSocket
 

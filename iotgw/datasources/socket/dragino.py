@@ -13,8 +13,7 @@ from msgspec import Meta, Struct
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata
-from iotgw.core.ports.datasources import IDatasource, IDatasourceType
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
 from iotgw.datasources.socket.connection import Connection
 from iotgw.datasources.socket.datagram import Datagram, DatagramListener, DatagramSettings
 from iotgw.datasources.socket.stream import Listener, Seconds, StreamSettings

@@ -13,8 +13,7 @@ from msgspec import Meta
 from zope.interface import implementer
 
 from iotgw.core.model import Downlink
-from iotgw.core.ports.datasources import IDatasource, IDatasourceType
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
 from iotgw.datasources.socket.datagram import Datagram, DatagramListener, DatagramSettings
 from iotgw.wire import lobaro
 

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import ServerFactory
 
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.datasources.sampling import Allowance, Sampled
 from iotgw.datasources.socket.connection import Connection, Session
 
@@ -55,7 +55,7 @@ class StreamSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
         ipaddress.ip_address(self.interface.partition("%")[0])
 
 
-class Listener(Factory):
+class Listener(ServerFactory):
     """A TCP port with its connections: an `iotgw.core.ports.datasources.IDatasource` but for its name."""
 
     noisy = False
@@ -120,17 +120,11 @@ class Listener(Factory):
 
     def start(self) -> Deferred[Any]:
         """Open the port."""
-        listening = maybeDeferred(
-            self.context.reactor.listenTCP,
-            self.settings.port,
-            self,
-            backlog=511,
-            interface=self.settings.interface,
-        )
-        return listening.addCallback(self._opened)
+        return maybeDeferred(self._open)
 
-    def _opened(self, port: Any) -> None:
-        self._port = port
+    def _open(self) -> None:
+        settings = self.settings
+        self._port = self.context.reactor.listenTCP(settings.port, self, 511, settings.interface)
 
     @property
     def port(self) -> int:

@@ -18,9 +18,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata
-from iotgw.core.ports.datasources import IDatasource, IDatasourceType
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
 from iotgw.core.secrets import Secret
-from iotgw.core.types import DatasourceContext
 from iotgw.datasources.socket.connection import Connection
 from iotgw.datasources.socket.stream import Listener, Seconds, StreamSettings
 from iotgw.wire.framing import Fault

@@ -11,8 +11,7 @@ from msgspec import Meta
 from zope.interface import implementer
 
 from iotgw.core.model import Downlink, Metadata
-from iotgw.core.ports.datasources import IDatasource, IDatasourceType
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
 from iotgw.datasources.socket.datagram import Datagram, DatagramListener, DatagramSettings
 from iotgw.datasources.socket.handlers import Handler, TextHandler
 from iotgw.wire.framing import Fault

@@ -57,7 +57,7 @@ class House:
         self.gateway = Gateway(
             journal=self.journal, registry=self.registry, converters=self.converters, versions=self.versions,
             delivery=quiet, devices=self.devices, events=self.events, downlinks=quiet, types=self.types,
-            reactor=reactor,
+            credentials=None, reactor=reactor,
         )  # fmt: skip
 
     async def start(self, bench: Any) -> None:

@@ -14,7 +14,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from iotgw.core.model import STORED, Answer, Downlink, Metadata, Status
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext
 
 START = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 
@@ -111,7 +111,7 @@ class FakeIntake:
 
 
 def context(intake: FakeIntake, clock: Clock) -> DatasourceContext:
-    return DatasourceContext("ds", "field", "default", "key", {}, intake, clock)
+    return DatasourceContext("ds", "field", "default", "key", {}, intake, clock, None)
 
 
 def clock() -> Clock:

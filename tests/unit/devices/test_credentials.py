@@ -2,10 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iotgw.core.credential import CredentialSpec, SecretSpec, check_secrets
 from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.secrets import MASK
 from iotgw.core.validate import convert
-from iotgw.devices.credentials import Credentials, CredentialSpec, SecretSpec, check_secrets, derived
+from iotgw.devices.credentials import Credentials, derived
 from tests.credential_registry import Registry
 
 
@@ -30,9 +31,15 @@ def clock():
     return Clock()
 
 
+def started(registry, clock):
+    credentials = Credentials(registry, clock)
+    credentials.start()
+    return credentials
+
+
 @pytest.fixture
 def credentials(registry, clock):
-    return Credentials(registry, clock)
+    return started(registry, clock)
 
 
 def keys(credentials, identity, tenant="default"):
@@ -42,7 +49,7 @@ def keys(credentials, identity, tenant="default"):
 class TestPsk:
     def test_what_was_saved_before_and_what_is_added_later_both_serve(self, registry, clock):
         registry.put("meter", secrets=[one()])
-        credentials = Credentials(registry, clock)
+        credentials = started(registry, clock)
         registry.put("valve", secrets=[one("key-2")])
         assert (keys(credentials, "meter"), keys(credentials, "valve")) == ([b"key-1"], [b"key-2"])
 
@@ -121,7 +128,7 @@ class TestPsk:
             return Registry.unseal(text)
 
         registry.unseal = unseal
-        credentials = Credentials(registry, clock)
+        credentials = started(registry, clock)
         assert (keys(credentials, "meter"), keys(credentials, "valve")) == ([], [b"key-2"])
 
 
@@ -189,7 +196,7 @@ class TestChanges:
     )
     def test_the_index_is_as_if_made_anew(self, changes):
         registry = Registry()
-        followed = Credentials(registry, Clock())
+        followed = started(registry, Clock())
         for number, change in changes:
             name, identity = f"c{number}", f"i{number % 3}"
             if change == "delete":
@@ -202,7 +209,7 @@ class TestChanges:
             else:
                 secrets = [one(f"key-{number}")] + [one("second")] * (change == "two")
                 registry.put(name, identity=identity, device=f"d{number % 2}", secrets=secrets)
-        anew = Credentials(registry, Clock())
+        anew = started(registry, Clock())
         for identity in ("i0", "i1", "i2", "i0x"):
             ours, theirs = followed.of("default"), anew.of("default")
             assert sorted(key for key, _ in ours.psk(identity)) == sorted(

@@ -8,10 +8,10 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 
+from iotgw.core.downlink_item import ItemState
 from iotgw.core.errors import Unavailable
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks import queue as queues
-from iotgw.downlinks.item import ItemState
 from tests.unit.downlinks.test_queue import World, asynchronous
 
 
@@ -99,7 +99,7 @@ async def test_an_item_whose_converter_runs_while_it_is_replaced_does_not_leave(
     encoding = Deferred()
     world.queue._encode = lambda datasource, item: encoding
     taken = []
-    world.queue.take("default", "dev", "ds", {}, 1, taken.append)
+    world.queue.take("default", "dev", "ds", 1, taken.append)
     replacing = ensureDeferred(world.queue.clear("default", "dev"))
     encoding.callback((b"old", "TEXT", {}))
     assert await replacing == 1
@@ -136,7 +136,7 @@ async def test_an_item_that_was_lost_while_it_was_replaced_does_not_come_back(wo
     encoding = Deferred()
     world.queue._encode = lambda datasource, item: encoding
     taken = []
-    world.queue.take("default", "dev", "ds", {}, 1, taken.append)
+    world.queue.take("default", "dev", "ds", 1, taken.append)
     replacing = ensureDeferred(world.queue.replace("default", "dev", []))
     encoding.errback(ValueError("boom"))
     world.queue.outcome(failing.id, "lost", "twice")

@@ -7,10 +7,10 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred, fail, succeed
 from twisted.internet.task import Clock
 
+from iotgw.core.downlink_item import Item, ItemState, payload
 from iotgw.core.errors import Conflict, NotFound, SettingsError, Unavailable
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks import timetable
-from iotgw.downlinks.item import Item, ItemState, payload
 from iotgw.downlinks.queue import MAX_PER_DEVICE, DownlinkQueue
 from iotgw.store.sqlite.downlinks import DownlinkStore
 
@@ -64,7 +64,7 @@ class World:
 
     async def take(self, device="dev", limit=1):
         taken = []
-        self.queue.take("default", device, "ds", {}, limit, taken.append)
+        self.queue.take("default", device, "ds", limit, taken.append)
         return [downlink for group in taken for downlink in group]
 
     async def state(self, item):

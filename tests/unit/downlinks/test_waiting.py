@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.specs import DownlinkSpec
-from iotgw.downlinks.item import Item, ItemState
 from iotgw.downlinks.waiting import Waiting
 
 TENANTS = st.sampled_from(["t", "u"])

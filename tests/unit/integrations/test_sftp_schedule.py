@@ -4,8 +4,8 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 
 from iotgw.connect.endpoint import Connector
+from iotgw.core.ports.integrations import IntegrationContext
 from iotgw.core.specs import IntegrationSpec
-from iotgw.core.types import IntegrationContext
 from iotgw.core.verdict import DELIVERED, Unavailable
 from iotgw.integrations.sftp import SftpSettings, SftpTarget
 from tests.unit.delivery.worlds import record

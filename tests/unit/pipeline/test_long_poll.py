@@ -32,7 +32,7 @@ class Queue:
         for _, callback in list(self.listeners):
             callback()
 
-    def take(self, tenant, device, datasource, metadata, limit, done):
+    def take(self, tenant, device, datasource, limit, done):
         taken = (self.items.pop(0),)
         if self.taking is None:
             done(taken)
@@ -54,6 +54,9 @@ class Intake:
         self.replies = []
 
     def receive(self, payload, metadata, reply):
+        self.accept(payload, metadata, reply)
+
+    def accept(self, payload, metadata, reply):
         if self.refusal is not None:
             reply(self.refusal)
             return 0

@@ -87,7 +87,7 @@ class Fed:
     def acknowledged(self, tenant, device, identity, ack):
         self.receipts.append((device, identity, ack))
 
-    def take(self, tenant, device, datasource, metadata, limit, done):
+    def take(self, tenant, device, datasource, limit, done):
         done((self.items.pop(device),))
 
 
@@ -133,7 +133,7 @@ class World:
         self.gateway = Gateway(
             journal=self.journal, registry=self.registry, converters=self.converters, versions=Versions(),
             delivery=self.fed, devices=self.fed, events=self.fed, downlinks=self.fed, types=self.types,
-            reactor=reactor, max_payload=1000,
+            credentials=None, reactor=reactor, max_payload=1000,
         )  # fmt: skip
 
     async def start(self):

@@ -24,7 +24,7 @@ class Queue:
     def waited_for(self, tenant):
         return self.items
 
-    def take(self, tenant, device, datasource, metadata, limit, done):
+    def take(self, tenant, device, datasource, limit, done):
         done((self.items.pop(device),))
 
 

@@ -10,7 +10,7 @@ from twisted.internet.protocol import DatagramProtocol
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Answer, Downlink, Status
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.validate import convert
 from iotgw.datasources.coap.datasource import CoapSettings, CoapType
 from iotgw.wire.coap import numbers as n
@@ -88,7 +88,7 @@ class House:
         intake = intake or FakeIntake()
         settings = convert({**LOCAL, **configuration}, CoapSettings)
         datasource = self.type.build(
-            settings, DatasourceContext(key, f"source {key}", "default", key, {}, intake, reactor)
+            settings, DatasourceContext(key, f"source {key}", "default", key, {}, intake, reactor, None)
         )
         await datasource.start()
         self.open.append(datasource)

@@ -12,7 +12,7 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
-from iotgw.core.types import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.validate import convert
 from iotgw.datasources.coap.vendor import (
     DraginoCoapSettings,
@@ -42,7 +42,9 @@ class Field(House):
         type_ = next(each for each in self.vendors if each.name == name)
         intake = FakeIntake()
         settings = convert({**LOCAL, **configuration}, type_.settings)
-        source = type_.build(settings, DatasourceContext(name, name, "default", "", {}, intake, reactor))
+        source = type_.build(
+            settings, DatasourceContext(name, name, "default", "", {}, intake, reactor, None)
+        )
         await source.start()
         self.open.append(source)
         return self.device(source), intake, source

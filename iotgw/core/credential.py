@@ -1,0 +1,99 @@
+"""What a device may prove itself with: a credential as users save it, and what it gives its holder."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from iotgw.core.secrets import Secret
+from iotgw.core.specs import Spec
+
+KIND = "credential"
+
+Milliseconds = Annotated[int, Meta(ge=0)]
+
+
+class SecretSpec(Spec, frozen=True, kw_only=True):
+    """One secret of a pre-shared key. ``notBefore`` and ``notAfter``: milliseconds since 1970."""
+
+    value: Secret
+    encoding: Literal["text", "hex", "base64"] = "text"
+    not_before: Milliseconds | None = None
+    not_after: Milliseconds | None = None
+
+    def decoded(self) -> bytes:
+        """The key's bytes, of a secret in the clear; raises ValueError."""
+        if self.encoding == "text":
+            return self.value.encode()
+        if self.encoding == "hex":
+            return bytes.fromhex(self.value)
+        return base64.b64decode(self.value, validate=True)
+
+
+class CredentialSpec(Spec, frozen=True, kw_only=True):
+    """A credential.
+
+    ``identity``: the PSK identity (RFC 4279), or a certificate's device name or SHA-256 fingerprint. With one
+    ``*`` in it, a PSK serves all identities that match. ``device`` is its holder; the identity, if empty.
+    """
+
+    name: str
+    type: Literal["psk", "x509"] = "psk"
+    identity: Annotated[str, Meta(min_length=1, max_length=128)]
+    device: str = ""
+    enabled: bool = True
+    secrets: Annotated[list[SecretSpec], Meta(max_length=8)] = []
+    derive: Annotated[
+        Literal["none", "hmac-sha256", "hmac-sha256-128"],
+        Meta(
+            description="How a device's key comes of the secret: it is the secret, or HMAC-SHA-256(secret, "
+            "identity), the latter cut to 16 bytes for modems that take no more."
+        ),
+    ] = "none"
+    allow_insecure: Annotated[
+        bool,
+        Meta(description="On a datasource with security mode MIXED, this device may also use plain CoAP."),
+    ] = False
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what could never serve."""
+        if self.type == "x509" and (self.secrets or self.derive != "none" or "*" in self.identity):
+            raise ValueError("an x509 credential has no secrets and no wildcard")
+        if self.type == "psk" and self.enabled and not self.secrets:
+            raise ValueError("secrets: expected at least one for a pre-shared key")
+        if self.identity.count("*") > 1:
+            raise ValueError("identity: expected at most one '*'")
+        if "*" in self.identity and self.device:
+            raise ValueError("device: a credential for many identities can't name one device")
+
+
+def check_secrets(spec: CredentialSpec, is_masked: Callable[[str], bool]) -> None:
+    """Check secrets that came in the clear: 4 to 256 bytes each; raises ValueError without the secret."""
+    for index, secret in enumerate(spec.secrets):
+        if is_masked(secret.value):
+            continue
+        try:
+            size = len(secret.decoded())
+        except (ValueError, binascii.Error):
+            raise ValueError(f"secrets[{index}].value: expected {secret.encoding}") from None
+        if not 4 <= size <= 256:
+            raise ValueError(f"secrets[{index}].value: expected 4 to 256 bytes, got {size}")
+
+
+class Grant(Struct, frozen=True):
+    """What a credential gives its holder.
+
+    ``key`` names the secret by a digest, so that a session can end with it. ``enabled`` False refuses.
+    """
+
+    credential: str
+    tenant: str
+    device: str
+    key: str = ""
+    enabled: bool = True
+    allow_insecure: bool = False
