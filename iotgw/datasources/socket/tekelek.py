@@ -239,11 +239,7 @@ class TekelekSession:
         more.addErrback(lambda _: ())
         more.addCallback(lambda rest: self._command((*first, *rest)))
         more.addErrback(lambda failure: self._log.failure("commands could not be sent", failure))
-        more.addCallback(lambda _: self._fetched())
-
-    def _fetched(self) -> None:
-        self._connection.answered()
-        self._connection.close_if_done()
+        more.addCallback(lambda _: self._connection.prepared())
 
     def _command(self, downlinks: tuple[Downlink, ...]) -> None:
         """Send commands: those of an answer, or what was queued while the session is open."""
