@@ -24,7 +24,7 @@ class NotSent(Exception):
 
 
 class Engine(Protocol):
-    """One connection's conversation. `iotgw.wire.mqtt.Session` is one."""
+    """One connection's conversation. `iotgw.wire.mqtt.MqttSession` is one."""
 
     def connect(
         self,
@@ -63,7 +63,7 @@ def engine_maker(name: EngineName, version: int, most: int) -> Callable[[], Engi
     ``most`` messages may be unfinished; our own engine leaves that to its user.
     """
     if name == "iotgw":
-        return lambda: mqtt.Session(version)
+        return lambda: mqtt.MqttSession(version)
     from iotgw.connect import mqtt_paho  # noqa: PLC0415 - costs memory only where it is asked for
 
     mqtt_paho.require()

@@ -32,7 +32,7 @@ class MqttLink(Protocol):
         self._intake = datasource.intake
         self._clock = datasource.clock
         version = mqtt.V5 if self._settings.version == "5" else mqtt.V311
-        self._session = mqtt.Session(version, hold=True, received=datasource.received)
+        self._session = mqtt.MqttSession(version, hold=True, received=datasource.received)
         self.ready: Deferred[Any] = Deferred(lambda _: self._end("stopped"))
         self._is_ready = False
         self._is_open = True

@@ -20,8 +20,8 @@ def publish(qos: int, id_: int, payload: bytes = b"x", duplicate: bool = False) 
     return bytes((0x30 | qos << 1 | duplicate << 3, len(body))) + body
 
 
-def connected(received: set[int], hold: bool = True, greeting: bytes = YES) -> mqtt.Session:
-    session = mqtt.Session(hold=hold, received=received)
+def connected(received: set[int], hold: bool = True, greeting: bytes = YES) -> mqtt.MqttSession:
+    session = mqtt.MqttSession(hold=hold, received=received)
     session.receive(greeting)
     return session
 
@@ -68,14 +68,14 @@ def test_a_broker_that_forgot_the_session_uses_identifiers_anew():
 
 
 def test_a_kept_session_is_asked_for_with_its_expiry():
-    data = mqtt.Session(mqtt.V5).connect("c", clean=False, expiry=86400)
+    data = mqtt.MqttSession(mqtt.V5).connect("c", clean=False, expiry=86400)
     assert data[9] & 0x02 == 0 and b"\x11\x00\x01\x51\x80" in data
-    assert mqtt.Session().connect("c")[9] & 0x02
+    assert mqtt.MqttSession().connect("c")[9] & 0x02
 
 
 @given(st.lists(st.binary(max_size=60), max_size=5), st.booleans(), st.sampled_from([mqtt.V311, mqtt.V5]))
 def test_no_bytes_make_it_raise_anything_but_a_protocol_error(pieces, greeted, version):
-    session = mqtt.Session(version, hold=True)
+    session = mqtt.MqttSession(version, hold=True)
     with contextlib.suppress(ProtocolError):
         if greeted:
             session.receive(YES + b"\x00" if version == mqtt.V5 else YES)
