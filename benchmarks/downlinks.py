@@ -24,7 +24,7 @@ import subprocess
 import tempfile
 import time
 import timeit
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
@@ -41,7 +41,8 @@ from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.model import Outcome, Output, State, StoredUplink, Uplink
 from iotgw.core.specs import DatasourceSpec, DownlinkSpec
 from iotgw.downlinks.waiting import Waiting
-from iotgw.pipeline.replies import Answers
+from iotgw.pipeline.replies import Replies
+from iotgw.pipeline.sources import Source
 from iotgw.store.sqlite.database import connect, upgrade
 
 ITEMS = 100_000
@@ -116,11 +117,13 @@ def converted(gateway: Gateway) -> bool:
     return all(each["received"] == each["converted"] + each["filtered"] + each["failed"] for each in counts)
 
 
-class Named:
-    """As much of an intake as answers need."""
+class Resting:
+    """As much of a journal as replies need: its writer always rests."""
 
-    id, tenant, converts = "ds", "default", True
-    spec = DatasourceSpec(name="ds", type="coap")
+    epoch = "e"
+
+    def at_rest(self, callback: Callable[[], None]) -> None:
+        callback()
 
 
 def own_work(count: int = 100_000) -> None:
@@ -135,16 +138,17 @@ def own_work(count: int = 100_000) -> None:
         ("converter", "", full()),
         ("known", "imei", full()),
     ):
-        answers = Answers(Lookup(queue), Clock(), "e-{}".format, lambda reply, answer: reply(answer))
+        source = Source("ds", "default", DatasourceSpec(name="ds", type="coap", converter="c"))
+        replies = Replies({"ds": source}, Resting(), Lookup(queue), Clock())
         entries = [(stored, (id, identity)) for stored in group]
-        answers.stored(Named, entries)
-        answers.converted(outcomes)  # from here on the identity is known
+        replies.stored("ds", entries)
+        replies.converted(outcomes)  # from here on the identity is known
 
         def once(
-            answers: Answers = answers, entries: list[tuple[StoredUplink, tuple[Any, str]]] = entries
+            replies: Replies = replies, entries: list[tuple[StoredUplink, tuple[Any, str]]] = entries
         ) -> None:
-            answers.stored(Named, entries)
-            answers.converted(outcomes)
+            replies.stored("ds", entries)
+            replies.converted(outcomes)
 
         cost[case] = min(timeit.repeat(once, number=count // GROUP, repeat=5)) * 1e6 / count
     extra = {f"{case}_extra_us": round(cost[case] - cost["without"], 2) for case in ("converter", "known")}
@@ -152,7 +156,7 @@ def own_work(count: int = 100_000) -> None:
 
 
 class Lookup:
-    """The question that answers ask of the queue."""
+    """The question that replies ask of the queue."""
 
     def __init__(self, queue: Waiting) -> None:
         self.waited_for = queue.names

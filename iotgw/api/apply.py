@@ -21,7 +21,8 @@ from iotgw.api.datasources import Datasources
 from iotgw.api.integrations import Integrations
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
-from iotgw.api.routes import Call, Query, Route
+from iotgw.api.queries import Query
+from iotgw.api.routes import Call, Route
 from iotgw.config.resources import Document, read
 from iotgw.core.errors import IotgwError, NotFound, SettingsError
 from iotgw.core.model import DEFAULT_TENANT
@@ -60,10 +61,7 @@ class Apply:
 
     def routes(self) -> list[Route]:
         """One."""
-        query = (
-            Query("dryRun", bool, False, "say what would happen, and change nothing"),
-            Query("tenant", str, None, "for tokens of all tenants: which one"),
-        )
+        query = (Query("dryRun", bool, False, "say what would happen, and change nothing"),)
         summary = "Create or replace many resources"
         return [Route("POST", "/apply", Permission.WRITE, self.apply, summary, Document, Result, query)]
 

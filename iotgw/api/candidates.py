@@ -30,6 +30,13 @@ class Wanted(Protocol):
     def version(self) -> int | None: ...  # noqa: D102
 
 
+def at_most_one(body: Any, *names: str) -> None:
+    """Refuse a body that says the same thing in two ways: one of them would be passed over. Raises ValueError."""
+    given = [name for name in names if getattr(body, name) is not None]
+    if len(given) > 1:
+        raise ValueError(f"expected one of {', '.join(names)}, got {' and '.join(given)}")
+
+
 class Candidates:
     """Finds versions. ``find(call, name)`` gives a saved converter's resource, or raises NotFound."""
 

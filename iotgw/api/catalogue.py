@@ -16,7 +16,8 @@ from msgspec import Struct
 from iotgw.api.auth import Permission
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
-from iotgw.api.routes import Call, Query, Reply, Route
+from iotgw.api.queries import Query
+from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.errors import Conflict, NotFound, SettingsError
 from iotgw.core.model import Event
 from iotgw.core.specs import Resource
@@ -39,7 +40,6 @@ READ_ONLY = frozenset(ResourceFields.__struct_encode_fields__)
 PAGE = (
     Query("limit", int, 1000, "how many at most", range=(1, 10000)),
     Query("after", str, None, "a name; the list goes on behind it"),
-    Query("tenant", str, None, "for tokens of all tenants: which one"),
 )
 
 

@@ -70,7 +70,7 @@ class Converters(Catalogue):
                 "Make a version the active one; going back is activating an older one", answer=dict,
             ),
             *self._trials.routes(),
-            Route("GET", "/library", read, self.library, "The bundled converters", answer=Page, query=PAGE),
+            Route("GET", "/library", read, self.library, "The bundled converters", answer=Page, query=PAGE, of_tenant=False),
             Route(
                 "POST", "/library/<path:name>/install", write, self.install,
                 "Save a bundled converter as one's own", Install, dict, status=201,

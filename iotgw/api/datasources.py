@@ -15,17 +15,27 @@ from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
 from iotgw.core.errors import NotFound, SettingsError
-from iotgw.core.model import Status
+from iotgw.core.model import Metadata, Status
 from iotgw.core.secrets import all_masked, masked, revealed, sealed
 from iotgw.core.specs import DatasourceSpec, Resource
+
+_READ_TEXTS = ("identity", "identityType", "deviceModel", "rejected")
+"""Metadata that says who sent a message, which converter it needs, and why it is none."""
 
 
 class Injection(Struct, frozen=True, forbid_unknown_fields=True):
     """An uplink by hand: ``payload`` in base64, or ``text``."""
 
-    payload: str = ""
+    payload: str | None = None
     text: str | None = None
     metadata: Annotated[dict[str, Any], Meta(description="added to the datasource's own")] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse two payloads, and none: an empty one is said by an empty text."""
+        if (self.payload is None) == (self.text is None):
+            raise ValueError(
+                f"expected either payload or text, got {'none' if self.text is None else 'both'}"
+            )
 
 
 class Injected(Struct, frozen=True):
@@ -61,6 +71,7 @@ class Datasources(Catalogue):
     async def check(self, tenant: str, spec: DatasourceSpec, stored: Resource | None) -> DatasourceSpec:
         """See `Catalogue.check`."""
         not_empty(spec.name)
+        readable(spec.metadata)
         types = self.parts.datasource_types
         type_ = types.get(spec.type)
         before = stored.body.get("configuration") if stored and stored.body["type"] == spec.type else None
@@ -105,7 +116,7 @@ class Datasources(Catalogue):
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.status`."""
-        return self.parts.gateway.status(resource.id)
+        return self.parts.pipeline.status(resource.id)
 
     async def save_new(self, tenant: str, spec: DatasourceSpec) -> Resource:
         """Save it; what can't be opened is not kept."""
@@ -123,17 +134,17 @@ class Datasources(Catalogue):
         problem = await self._opened(saved)
         if problem is not None and worked:
             await self.registry.replace(self.kind, resource.id, resource.body, name=resource.name)
-            await self.parts.gateway.applied(resource.id)
+            await self.parts.pipeline.applied(resource.id)
             raise problem
         return saved
 
     async def remove(self, resource: Resource, revision: int | None) -> None:
         """See `Catalogue.remove`."""
         await super().remove(resource, revision)
-        await self.parts.gateway.applied(resource.id)
+        await self.parts.pipeline.applied(resource.id)
 
     async def _opened(self, resource: Resource) -> Problem | None:
-        await self.parts.gateway.applied(resource.id)
+        await self.parts.pipeline.applied(resource.id)
         status = self.status(resource)
         if self._keep_failed or status.get("state") != "failed":
             return None
@@ -143,13 +154,23 @@ class Datasources(Catalogue):
         """One uplink by hand."""
         resource = self.find(call, name)
         injection = call.body()
+        readable(injection.metadata)
         payload = decoded(injection.payload) if injection.text is None else injection.text.encode()
-        answer = await self.parts.gateway.inject(resource.id, payload, injection.metadata)
+        answer = await self.parts.pipeline.inject(resource.id, payload, injection.metadata)
         if answer.status is Status.BUSY:
             raise Problem(503, "the gateway is full", {"Retry-After": str(max(1, round(answer.retry_after)))})
         if answer.status is Status.TOO_LARGE:
             raise Problem(413, "expected a smaller payload")
         return Injected(answer.status.value, answer.message_id)
+
+
+def readable(metadata: Metadata) -> None:
+    """Check the metadata that the gateway itself reads, where a person writes it; raises SettingsError."""
+    for key in _READ_TEXTS:
+        if not isinstance(metadata.get(key, ""), str):
+            raise SettingsError(f"metadata.{key}", "expected a text")
+    if not isinstance(metadata.get("query", {}), dict):
+        raise SettingsError("metadata.query", "expected an object")
 
 
 def decoded(payload: str, path: str = "payload") -> bytes:

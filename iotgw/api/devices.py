@@ -7,14 +7,14 @@ from typing import Any
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
 from iotgw.api.parts import Parts
-from iotgw.api.routes import Call, Query, Route
+from iotgw.api.queries import Query
+from iotgw.api.routes import Call, Route
 from iotgw.core.errors import NotFound
 
 DEVICES = (
-    Query("text", str, "", "part of a name"),
+    Query("text", str, None, "part of a name"),
     Query("limit", int, 100, "how many at most", range=(1, 10000)),
-    Query("after", str, "", "a name; the list goes on behind it"),
-    Query("tenant", str, None, "for tokens of all tenants: which one"),
+    Query("after", str, None, "a name; the list goes on behind it"),
 )
 
 
@@ -35,7 +35,9 @@ class Devices:
     async def list(self, call: Call) -> Page:
         """A page of devices."""
         limit = call.query("limit")
-        found = await self._parts.devices.list(call.tenant, call.query("after"), limit, call.query("text"))
+        found = await self._parts.devices.list(
+            call.tenant, call.query("after") or "", limit, call.query("text") or ""
+        )
         return Page(found, found[-1]["name"] if len(found) == limit else None)
 
     async def read(self, call: Call, name: str) -> Any:

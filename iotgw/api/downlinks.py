@@ -7,16 +7,13 @@ from typing import Any
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
 from iotgw.api.parts import Parts
-from iotgw.api.routes import Call, Query, Reply, Route
+from iotgw.api.queries import Query
+from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.errors import NotFound
 from iotgw.core.specs import DownlinkSpec
 from iotgw.core.validate import convert
 
-ITEMS = (
-    Query("limit", int, 100, "how many at most", range=(1, 1000)),
-    Query("tenant", str, None, "for tokens of all tenants: which one"),
-)
-TENANT = ITEMS[1:]
+ITEMS = (Query("limit", int, 100, "how many at most", range=(1, 1000)),)
 
 
 class Downlinks:
@@ -39,11 +36,11 @@ class Downlinks:
                 answer=Page,
                 query=ITEMS,
             ),
-            Route("POST", path, send, self.push, "Queue a downlink", DownlinkSpec, dict, TENANT, 201),
-            Route("PUT", path, send, self.replace, "Replace what waits", list[DownlinkSpec], Page, TENANT),
-            Route("DELETE", path, send, self.clear, "Cancel what waits", answer=dict, query=TENANT),
-            Route("GET", one, read, self.read, "One downlink", answer=dict, query=TENANT),
-            Route("DELETE", one, send, self.cancel, "Cancel one downlink", answer=dict, query=TENANT),
+            Route("POST", path, send, self.push, "Queue a downlink", DownlinkSpec, dict, status=201),
+            Route("PUT", path, send, self.replace, "Replace what waits", list[DownlinkSpec], Page),
+            Route("DELETE", path, send, self.clear, "Cancel what waits", answer=dict),
+            Route("GET", one, read, self.read, "One downlink", answer=dict),
+            Route("DELETE", one, send, self.cancel, "Cancel one downlink", answer=dict),
         ]
 
     async def list(self, call: Call, name: str) -> Page:

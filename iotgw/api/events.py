@@ -9,7 +9,8 @@ import msgspec
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
 from iotgw.api.parts import Parts
-from iotgw.api.routes import Call, Query, Route
+from iotgw.api.queries import Query
+from iotgw.api.routes import Call, Route
 
 EVENTS = (
     Query("source", str, None, "the kind of thing it happened to", choices=(
@@ -18,7 +19,6 @@ EVENTS = (
     Query("type", str, None, "what happened: started, stopped, failed, …"),
     Query("limit", int, 100, "how many at most", range=(1, 1000)),
     Query("before", int, 0, "an event's id; the list goes on with older ones"),
-    Query("tenant", str, None, "for tokens of all tenants: which one"),
 )  # fmt: skip
 
 

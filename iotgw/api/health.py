@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import maybeDeferred
-
 from iotgw import __version__
 from iotgw.api.auth import Permission
 from iotgw.api.integrations import state_of
@@ -27,7 +25,15 @@ class Health:
         return [
             Route("GET", "/health/live", nobody, self.live, "Whether the process serves at all", answer=dict),
             Route("GET", "/health/ready", nobody, self.ready, "Whether uplinks are taken", answer=dict),
-            Route("GET", "/status", read, self.status, "The whole gateway at a glance", answer=dict),
+            Route(
+                "GET",
+                "/status",
+                read,
+                self.status,
+                "The whole gateway at a glance",
+                answer=dict,
+                of_tenant=False,
+            ),
         ]
 
     async def live(self, call: Call) -> dict[str, Any]:
@@ -38,14 +44,14 @@ class Health:
         """Whether the journal takes uplinks; a listener that could not be opened doesn't make it unready,
         as the others serve."""
         if not self._parts.journal.room:
-            reason = (await maybeDeferred(self._parts.journal.stats)).get("problem") or "busy"
+            reason = (await self._parts.journal.stats()).get("problem") or "busy"
             raise Problem(503, f"the journal takes no uplinks: {reason}", {"Retry-After": "5"})
         return Reply({"status": "ready"})
 
     async def status(self, call: Call) -> dict[str, Any]:
         """Version, journal, datasources, integrations."""
         parts = self._parts
-        journal = dict(await maybeDeferred(parts.journal.stats))
+        journal = dict(await parts.journal.stats())
         journal.pop("datasources", None)  # by id, of all tenants; each datasource shows its own
         return {
             "version": __version__,
@@ -55,7 +61,12 @@ class Health:
             "ready": bool(parts.journal.room),
             "journal": journal,
             "datasources": [
-                {"id": each.id, "name": each.name, "type": each.body["type"], **parts.gateway.status(each.id)}
+                {
+                    "id": each.id,
+                    "name": each.name,
+                    "type": each.body["type"],
+                    **parts.pipeline.status(each.id),
+                }
                 for each in parts.registry.list("datasource", call.tenants)
             ],
             "integrations": [

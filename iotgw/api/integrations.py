@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
-from twisted.internet.defer import maybeDeferred
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Catalogue, Page, not_empty
 from iotgw.api.datasources import shown_configuration, with_clear_configuration
 from iotgw.api.parts import Parts
-from iotgw.api.routes import Call, Milliseconds, Query, Route
+from iotgw.api.queries import Query
+from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.model import Parked, message_id
 from iotgw.core.secrets import sealed
@@ -113,15 +114,15 @@ class Integrations(Catalogue):
 
     async def stats(self, call: Call, name: str) -> Any:
         """Accounts and queue."""
-        return await maybeDeferred(self.parts.delivery.stats, self.find(call, name).id)
+        return self.parts.delivery.stats(self.find(call, name).id)
 
     async def try_check(self, call: Call, name: str) -> Any:
         """Connect and authenticate."""
-        return await maybeDeferred(self.parts.delivery.check, self.find(call, name).id)
+        return await self.parts.delivery.check(self.find(call, name).id)
 
     async def try_test(self, call: Call, name: str) -> Any:
         """One message."""
-        return await maybeDeferred(self.parts.delivery.test, self.find(call, name).id)
+        return await self.parts.delivery.test(self.find(call, name).id)
 
     async def pause(self, call: Call, name: str) -> Any:
         """Hold."""
@@ -133,7 +134,9 @@ class Integrations(Catalogue):
 
     async def drain(self, call: Call, name: str) -> Any:
         """Try what waits."""
-        return await self._done(call, name, self.parts.delivery.drain)
+        id = self.find(call, name).id
+        self.parts.delivery.drain(id)
+        return self.parts.delivery.stats(id)
 
     async def purge(self, call: Call, name: str) -> Any:
         """Drop what waits."""
@@ -146,14 +149,15 @@ class Integrations(Catalogue):
     async def retry(self, call: Call, name: str) -> Any:
         """Try dead letters again."""
         id = self.find(call, name).id
-        for position in call.optional_body().positions or [None]:
-            await maybeDeferred(self.parts.delivery.retry, id, position)
-        return await maybeDeferred(self.parts.delivery.stats, id)
+        positions = call.optional_body().positions
+        for position in [None] if positions is None else positions:
+            await self.parts.delivery.retry(id, position)
+        return self.parts.delivery.stats(id)
 
     async def dead_letters(self, call: Call, name: str) -> Page:
         """What was given up, oldest first."""
         id, limit = self.find(call, name).id, call.query("limit")
-        found = await maybeDeferred(self.parts.delivery.dead_letters, id, call.query("after"), limit)
+        found = await self.parts.delivery.dead_letters(id, call.query("after"), limit)
         items = [self._dead_letter(parked) for parked in found]
         is_cut = len(items) == limit or sum(len(parked.record.body) for parked in found) >= WEIGHT
         return Page(items, str(items[-1].position) if is_cut else None)
@@ -165,11 +169,13 @@ class Integrations(Catalogue):
             record.received_ms, parked.attempts, parked.error, msgspec.Raw(record.body),
         )  # fmt: skip
 
-    async def _done(self, call: Call, name: str, action: Any, *arguments: Any) -> Any:
+    async def _done(
+        self, call: Call, name: str, action: Callable[..., Awaitable[object]], *arguments: Any
+    ) -> dict[str, Any]:
         """Do something with a queue; the answer is its accounts after it."""
         id = self.find(call, name).id
-        await maybeDeferred(action, id, *arguments)
-        return await maybeDeferred(self.parts.delivery.stats, id)
+        await action(id, *arguments)
+        return self.parts.delivery.stats(id)
 
 
 def state_of(parts: Parts, id: str) -> dict[str, Any]:

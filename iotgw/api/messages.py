@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, gatherResults
 
 from iotgw.api.auth import Permission
 from iotgw.api.parts import Parts
-from iotgw.api.routes import Call, Query, Route
-from iotgw.core.errors import IotgwError, NotFound
+from iotgw.api.queries import Query
+from iotgw.api.routes import Call, Route
+from iotgw.core.errors import IotgwError, NotFound, SettingsError
 from iotgw.core.model import ConversionError, Delivery, Kind, Message, State, message_id
 
 STATES = ("received", "converted", "filtered", "failed")
@@ -43,14 +45,25 @@ class MessagePage(Struct, frozen=True):
     next: str | None
 
 
-class Selection(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which messages to convert again: their ids, or the newest ``limit`` that the filters leave."""
+Text = Annotated[str, Meta(min_length=1, max_length=255)]
+"""A filter's value: an empty one would be no filter at all."""
 
-    ids: list[str] | None = None
-    datasource: str = ""
-    state: str = "failed"
-    device: str = ""
-    limit: int = 1000
+
+class Selection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which messages to convert again: those with ``ids``, or the newest ``limit`` that the filters leave; of all
+    that failed where nothing is said."""
+
+    ids: Annotated[list[Text], Meta(max_length=BULK)] | None = None
+    datasource: Text | None = None
+    state: Literal["received", "converted", "filtered", "failed"] | None = None
+    device: Text | None = None
+    limit: Annotated[int, Meta(ge=1, le=BULK)] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse filters that would be passed over."""
+        filters = (self.datasource, self.state, self.device, self.limit)
+        if self.ids is not None and any(each is not None for each in filters):
+            raise ValueError("expected either ids or filters (datasource, state, device, limit), got both")
 
 
 class Reprocessed(Struct, frozen=True):
@@ -67,7 +80,6 @@ FILTERS = (
     Query("device", str, None, "a device's name"),
     Query("limit", int, 100, "how many at most", range=(1, 1000)),
     Query("before", str, None, "a message's id; the list goes on with older ones"),
-    Query("tenant", str, None, "for tokens of all tenants: which one"),
 )
 
 
@@ -101,7 +113,7 @@ class Messages:
         state = call.query("state")
         found = await self._parts.journal.messages(
             call.tenant,
-            self.position(before) if before else 0,
+            self._place(before) if before is not None else 0,
             limit,
             datasource=self.datasource_id(call, call.query("datasource")),
             state=State[state.upper()] if state else None,
@@ -118,17 +130,18 @@ class Messages:
     async def reprocess(self, call: Call, id: str) -> MessageView:
         """One message, converted again."""
         message = await self.find(call, id)
-        await self._parts.gateway.reprocess(message)
+        await self._parts.pipeline.reprocess(message)
         return await self.view(await self.find(call, id))
 
     async def reprocess_many(self, call: Call) -> Reprocessed:
         """Many messages, oldest first, so that a device's values come in their order."""
         selection = call.body()
         states: dict[str, int] = {}
-        missing = 0
-        for message in reversed(await self.select(call, selection)):
+        found = await self.select(call, selection)
+        missing = len(set(selection.ids)) - len(found) if selection.ids is not None else 0
+        for message in reversed(found):
             try:
-                state = await self._parts.gateway.reprocess(message)
+                state = await self._parts.pipeline.reprocess(message)
             except NotFound:
                 missing += 1
                 continue
@@ -141,18 +154,19 @@ class Messages:
     async def select(self, call: Call, selection: Selection) -> list[Message]:
         """The messages of a selection, newest first; ids that are gone are left out."""
         if selection.ids is not None:
-            found = [await self._parts.journal.message(self.position(id)) for id in selection.ids[:BULK]]
+            ids = dict.fromkeys(selection.ids)
+            found = [await self._parts.journal.message(self.position(id)) for id in ids]
             known = [message for message in found if message and message.uplink.tenant == call.tenant]
             return sorted(known, key=lambda message: -message.seq)
-        state = State[selection.state.upper()] if selection.state in STATES else None
-        wanted = min(selection.limit, BULK)
+        state = State[(selection.state or "failed").upper()]
+        wanted = selection.limit or 1000
         result: list[Message] = []
         before = 0
         while len(result) < wanted:
             some = await self._parts.journal.messages(
                 call.tenant, before, min(500, wanted - len(result)),
                 datasource=self.datasource_id(call, selection.datasource), state=state,
-                device=selection.device or None,
+                device=selection.device,
             )  # fmt: skip
             if not some:
                 break
@@ -167,10 +181,16 @@ class Messages:
             raise NotFound(f"there is no message {id!r}; it may have been trimmed")
         return message
 
+    def _place(self, before: str) -> int:
+        try:
+            return self.position(before)
+        except NotFound as error:
+            raise SettingsError("before", f"expected the id of a message of this journal: {error}") from error
+
     def position(self, id: str) -> int:
         """The position in the journal that an id names; raises NotFound for another journal's."""
         epoch, _, seq = id.rpartition("-")
-        if epoch != self._parts.journal.epoch or not seq.isdigit() or len(seq) > 18:
+        if epoch != self._parts.journal.epoch or not seq.isascii() or not seq.isdigit() or len(seq) > 18:
             raise NotFound(f"there is no message {id!r} in this journal")
         return int(seq)
 
@@ -194,7 +214,7 @@ class Messages:
         return MessageView(
             id=message_id(self._parts.journal.epoch, message.seq),
             received_at=uplink.received_ms,
-            datasource=self._parts.gateway.datasource_name(uplink.datasource),
+            datasource=self._parts.pipeline.datasource_name(uplink.datasource),
             state=message.state.name.lower(),
             payload=base64.b64encode(uplink.payload).decode(),
             metadata=msgspec.Raw(uplink.metadata or b"{}"),

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import maybeDeferred
-
 from iotgw import __version__
 from iotgw.api.auth import Permission
 from iotgw.api.integrations import state_of
@@ -27,7 +25,9 @@ class Metrics:
 
     def routes(self) -> list[Route]:
         """One, also at the root."""
-        return [Route("GET", "/metrics", Permission.READ, self.read, "Figures for Prometheus")]
+        return [
+            Route("GET", "/metrics", Permission.READ, self.read, "Figures for Prometheus", of_tenant=False)
+        ]
 
     async def read(self, call: Call) -> Reply:
         """All figures."""
@@ -35,11 +35,11 @@ class Metrics:
         exposition.gauge(
             "iotgw_info", "Which version runs", 1, version=__version__, epoch=self._parts.journal.epoch
         )
-        journal = await maybeDeferred(self._parts.journal.stats)
+        journal = await self._parts.journal.stats()
         self._journal(exposition, journal)
         for resource in self._parts.registry.list("datasource", call.tenants):
             counts = journal.get("datasources", {}).get(resource.id, {})
-            status = self._parts.gateway.status(resource.id)
+            status = self._parts.pipeline.status(resource.id)
             _datasource(exposition, resource.name, resource.body["type"], counts, status)
         for resource in self._parts.registry.list("integration", call.tenants):
             _integration(exposition, resource.name, resource.body["type"], state_of(self._parts, resource.id))

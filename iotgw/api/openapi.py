@@ -38,8 +38,11 @@ class OpenApi:
 
     def document(self) -> dict[str, Any]:
         """OpenAPI 3.1."""
-        kinds = {"datasource": self._parts.datasource_types, "integration": self._parts.integration_types}
-        settings = {kind: {type_.name: type_.settings for type_ in types} for kind, types in kinds.items()}
+        parts = self._parts
+        settings = {
+            "datasource": {type_.name: type_.settings for type_ in parts.datasource_types},
+            "integration": {type_.name: type_.settings for type_ in parts.integration_types},
+        }
         structs = [
             each for route in self._routes for each in (*_structs(route.body), *_structs(route.answer))
         ]
@@ -97,16 +100,9 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _VARIABLE.findall(route.path)
     ]
-    for query in route.query:
-        schema: dict[str, Any] = {"type": {int: "integer", bool: "boolean"}.get(query.type, "string")}
-        if query.default not in (None, ""):
-            schema["default"] = query.default
-        if query.range:
-            schema["minimum"], schema["maximum"] = query.range
-        if query.choices:
-            schema["enum"] = list(query.choices)
+    for query in route.queries:
         parameters.append(
-            {"name": query.name, "in": "query", "description": query.description, "schema": schema}
+            {"name": query.name, "in": "query", "description": query.description, "schema": query.schema}
         )
     if route.method in ("PUT", "PATCH", "DELETE"):
         parameters.append({"name": "If-Match", "in": "header", "schema": {"type": "string"}})

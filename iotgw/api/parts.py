@@ -2,57 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Any, Protocol
-
 from msgspec import Struct
+from twisted.internet.interfaces import IReactorTime
 
-from iotgw.converters.versions import ConverterVersions
-from iotgw.core.model import Message, State
+from iotgw.core.ports.converters import IConverters, IConverterVersions
+from iotgw.core.ports.datasources import IDatasourceType
+from iotgw.core.ports.delivery import IDeliveries
+from iotgw.core.ports.devices import IDevices
+from iotgw.core.ports.downlinks import IDownlinkQueue
+from iotgw.core.ports.events import IEvents
+from iotgw.core.ports.integrations import IIntegrationType
+from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.pipeline import IPipeline
+from iotgw.core.ports.registry import IRegistry
 from iotgw.core.types import Types
 
 
-class Gateway(Protocol):
-    """What the API needs of `iotgw.pipeline.pipeline.Gateway`."""
-
-    def applied(self, id: str) -> Awaitable[Any]:
-        """Fires when the changes of a datasource that are under way are done."""
-
-    def status(self, id: str) -> dict[str, Any]:
-        """How a datasource does: ``{"state": "listening", …}``, ``failed`` with ``error``."""
-
-    def datasource_name(self, id: str) -> str:
-        """A datasource's name; its id when it is gone."""
-
-    def datasource(self, id: str) -> Any:
-        """The running `iotgw.core.ports.datasources.IDatasource`, or None."""
-
-    def reprocess(self, message: Message) -> Awaitable[State]:
-        """Convert a stored message again, for real; raises NotFound."""
-
-    def inject(self, id: str, payload: bytes, metadata: dict[str, Any]) -> Awaitable[Any]:
-        """Send an uplink through the true pipeline by hand."""
-
-
 class Parts(Struct, frozen=True, kw_only=True):
-    """The parts, each named by what it is; the interfaces are in `iotgw.core.ports`.
+    """The parts, by their ports. ``clock`` has ``seconds()`` since 1970."""
 
-    ``delivery`` is the delivery service, ``clock`` an IReactorTime with ``seconds()`` since 1970,
-    ``downlinks`` the queue.
-    """
-
-    registry: Any
-    journal: Any
-    gateway: Gateway
-    converters: Any
-    versions: ConverterVersions
-    delivery: Any
-    devices: Any
-    events: Any
-    datasource_types: Types
-    integration_types: Types
-    clock: Any
-    downlinks: Any = None
+    registry: IRegistry
+    journal: IMessages
+    pipeline: IPipeline
+    converters: IConverters
+    versions: IConverterVersions
+    delivery: IDeliveries
+    devices: IDevices
+    events: IEvents
+    datasource_types: Types[IDatasourceType]
+    integration_types: Types[IIntegrationType]
+    clock: IReactorTime
+    downlinks: IDownlinkQueue
 
     def now_ms(self) -> int:
         """The time in milliseconds since 1970."""

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, structs
 from twisted.internet.defer import Deferred
 
 from iotgw.api.auth import Permission
-from iotgw.api.candidates import Candidates
-from iotgw.api.messages import BULK, Messages
+from iotgw.api.candidates import Candidates, at_most_one
+from iotgw.api.messages import BULK, Messages, Text
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.core.errors import SettingsError
@@ -31,15 +31,21 @@ class Replay(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     that the filters leave. The candidate is a draft ``script`` or a ``version``."""
 
     script: str | None = None
-    version: int | None = None
+    version: Annotated[int, Meta(ge=1)] | None = None
     dialect: str = "auto"
-    engine: str = "auto"
+    engine: Literal["auto", "duktape", "quickjs"] = "auto"
     options: dict[str, Any] | None = None
-    datasource: str | None = None
-    device: str | None = None
+    datasource: Text | None = None
+    device: Text | None = None
     since: Milliseconds = 0
     until: Annotated[Milliseconds, Meta(description="0 for now")] = 0
     limit: Annotated[int, Meta(ge=1, le=BULK)] = 1000
+
+    def __post_init__(self) -> None:
+        """Refuse two candidates, and a time that is none."""
+        at_most_one(self, "script", "version")
+        if self.until and self.until <= self.since:
+            raise ValueError(f"expected until after since, {self.since}, got {self.until}")
 
 
 class ReplayResult(Struct, frozen=True, rename="camel"):

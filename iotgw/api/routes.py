@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
-from urllib.parse import parse_qs
 
 import msgspec
 from msgspec import Meta, Struct
@@ -17,10 +16,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
+from iotgw.api import queries
 from iotgw.api.auth import ALL_TENANTS, Guard, Permission, Token
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem, from_failure
-from iotgw.core.errors import SettingsError
+from iotgw.api.queries import TENANT, Query
+from iotgw.core import plain_json
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.validate import convert
 from iotgw.observe.logs import Sampled
@@ -33,21 +34,11 @@ Milliseconds = Annotated[int, Meta(ge=0, le=1 << 53)]
 ANONYMOUS = Token("", "", "viewer", DEFAULT_TENANT)
 
 
-class Query(Struct, frozen=True):
-    """A query parameter. ``default`` None means that it may be missing; ``range`` is for numbers."""
-
-    name: str
-    type: type = str
-    default: Any = None
-    description: str = ""
-    range: tuple[int, int] | None = None
-    choices: tuple[str, ...] = ()
-
-
 class Route(Struct, frozen=True):
     """One operation. ``body`` and ``answer`` are the Structs of its JSON; several in a tuple are one object.
 
-    ``path`` is below `/api/v1`, with ``<name>`` for its variable parts.
+    ``path`` is below `/api/v1`, with ``<name>`` for its variable parts. ``of_tenant`` is False for a view of the
+    whole gateway; all others are about one tenant, which a token of all of them names.
     """
 
     method: str
@@ -59,6 +50,12 @@ class Route(Struct, frozen=True):
     answer: Any = None
     query: tuple[Query, ...] = ()
     status: int = 200
+    of_tenant: bool = True
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """All query parameters that it takes."""
+        return (*self.query, TENANT) if self.of_tenant and self.needs is not Permission.NONE else self.query
 
 
 class Reply(Struct, frozen=True):
@@ -72,24 +69,30 @@ class Reply(Struct, frozen=True):
 
 
 class Call:
-    """One request as a handler sees it."""
+    """One request as a handler sees it.
+
+    Raises Problem or SettingsError for a query or a body that the route doesn't take.
+    """
 
     def __init__(self, route: Route, request: Request, token: Token) -> None:
         self.route = route
         self.token = token
         self._request = request
-        self._query = parse_qs(
-            request.uri.partition(b"?")[2].decode("utf-8", "replace"), keep_blank_values=True
-        )
+        self._query = queries.read(route.queries, request.uri.partition(b"?")[2])
         self.raw: Any = None
         """The body's JSON value, once `json` was called."""
+        asked = self._query.get("tenant")
+        if asked is not None and token.tenant not in (ALL_TENANTS, asked):
+            raise Problem(403, f"expected no tenant but the token's, {token.tenant!r}, got {asked!r}")
+        if route.body is None and self._text().strip() not in (b"", b"{}"):
+            raise Problem(400, "expected no body: this call takes none, got one")
 
     @property
     def tenant(self) -> str:
         """The tenant that the call is about: the token's, or any for a token of all tenants."""
         if self.token.tenant != ALL_TENANTS:
             return self.token.tenant
-        return (self._query.get("tenant") or [DEFAULT_TENANT])[-1]
+        return self._query.get("tenant") or DEFAULT_TENANT
 
     @property
     def tenants(self) -> str | None:
@@ -101,34 +104,17 @@ class Call:
         return self._request.getHeader(name)
 
     def query(self, name: str) -> Any:
-        """A query parameter of the route, converted; raises SettingsError."""
-        wanted = next(query for query in self.route.query if query.name == name)
-        given = self._query.get(name)
-        if not given or given[-1] == "":
-            return wanted.default
-        text = given[-1]
-        if wanted.choices and text not in wanted.choices:
-            raise SettingsError(name, f"expected one of {', '.join(wanted.choices)}, got {text!r}")
-        if wanted.type is bool:
-            return text.lower() in ("1", "true", "yes")
-        if wanted.type is not int:
-            return text
-        low, high = wanted.range or (0, 1 << 53)
-        if not text.isdigit() or not low <= int(text) <= high:
-            raise SettingsError(name, f"expected a number, {low} to {high}, got {text!r}")
-        return int(text)
+        """The value of one of the route's query parameters."""
+        return self._query[name]
 
     def json(self) -> Any:
         """The body's JSON value; raises Problem 400 or 415."""
         kind = (self.header("content-type") or "").partition(";")[0].strip().lower()
         if kind not in ("application/json", "application/merge-patch+json"):
             raise Problem(415, f"expected 'Content-Type: application/json', got {kind or 'none'!r}")
-        content = self._request.content
-        assert content is not None
-        content.seek(0)
         try:
-            self.raw = msgspec.json.decode(content.read())
-        except (msgspec.DecodeError, RecursionError) as error:
+            self.raw = plain_json.decode(self._text())
+        except plain_json.NotJson as error:
             raise Problem(400, f"expected JSON: {error}") from error
         return self.raw
 
@@ -138,8 +124,14 @@ class Call:
 
     def optional_body(self) -> Any:
         """The body as the route's Struct, or the Struct's defaults when there is none."""
+        return self.body() if self._text() else self.route.body()
+
+    def _text(self) -> bytes:
         content = self._request.content
-        return self.body() if content is not None and content.read(1) else self.route.body()
+        if content is None:
+            return b""
+        content.seek(0)
+        return content.read()
 
     def revision(self) -> int | None:
         """The revision that ``If-Match`` asks for; None when it asks for none (RFC 9110 §13.1.1)."""

@@ -7,7 +7,8 @@ from typing import Any
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
 from iotgw.api.parts import Parts
-from iotgw.api.routes import Call, Query, Route
+from iotgw.api.queries import Query
+from iotgw.api.routes import Call, Route
 from iotgw.core.errors import NotFound
 
 LIMIT = (Query("limit", int, 100, "how many at most", range=(1, 10000)),)
@@ -38,7 +39,7 @@ class Sessions:
 
     def _running(self, call: Call, name: str) -> Any:
         resource = self._parts.registry.get("datasource", name, call.tenant)
-        running = self._parts.gateway.datasource(resource.id)
+        running = self._parts.pipeline.datasource(resource.id)
         if not hasattr(running, "sessions"):
             raise NotFound(f"datasource {resource.name!r} has no sessions, or is not open")
         return running

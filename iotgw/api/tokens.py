@@ -47,7 +47,9 @@ class TokenResources:
         """List, make, delete."""
         admin = Permission.ADMIN
         return [
-            Route("GET", "/tokens", admin, self.list, "List tokens", answer=Page, query=PAGE),
+            Route(
+                "GET", "/tokens", admin, self.list, "List tokens", answer=Page, query=PAGE, of_tenant=False
+            ),
             Route("POST", "/tokens", admin, self.create, "Make a token", NewToken, TokenView, status=201),
             Route("DELETE", "/tokens/<name>", admin, self.delete, "Delete a token", status=204),
         ]

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Meta, Struct, structs
 
 from iotgw.api.auth import Permission
-from iotgw.api.candidates import Candidates
+from iotgw.api.candidates import Candidates, at_most_one
 from iotgw.api.datasources import decoded
 from iotgw.api.messages import Messages
 from iotgw.api.parts import Parts
@@ -43,13 +43,18 @@ class Trial(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     script: str | None = None
     decoder: str | None = None
     dialect: str = "auto"
-    engine: str = "auto"
-    type: str = "UPLINK"
+    engine: Literal["auto", "duktape", "quickjs"] = "auto"
+    type: Literal["UPLINK", "DOWNLINK"] = "UPLINK"
     options: dict[str, Any] = {}
-    version: int | None = None
+    version: Annotated[int, Meta(ge=1)] | None = None
     msg: Any = None
     msg_type: str = ""
     integration_metadata: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse two inputs, and two versions."""
+        at_most_one(self, "payload", "text", "hex", "message_id")
+        at_most_one(self, "script", "decoder", "version")
 
 
 class TrialResult(Struct, frozen=True, rename="camel"):
@@ -74,6 +79,10 @@ class Vector(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     hex: str | None = None
     metadata: dict[str, Any] = {}
     received_at: Milliseconds = 0
+
+    def __post_init__(self) -> None:
+        """Refuse two inputs."""
+        at_most_one(self, "payload", "text", "hex")
 
 
 class SuiteResult(Struct, frozen=True):
@@ -133,7 +142,7 @@ class Trials:
 
     async def _run(self, call: Call, trial: Trial, name: str | None) -> Any:
         if trial.script is None and trial.decoder is not None:
-            trial = structs.replace(trial, script=trial.decoder)
+            trial = structs.replace(trial, script=trial.decoder, decoder=None)
         try:
             version = await self._candidates.get(call, trial, name, trial.type)
         except SettingsError as error:

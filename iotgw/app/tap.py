@@ -33,6 +33,8 @@ from iotgw.converters.versions import ConverterVersions
 from iotgw.core.downlink_item import Item
 from iotgw.core.errors import IotgwError
 from iotgw.core.model import ConverterVersion, Event, Kind, TelemetryRecord
+from iotgw.core.ports.intake import Severity
+from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.core.types import Types
 from iotgw.datasources.coap.datasource import CoapType
@@ -55,7 +57,9 @@ from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.observe.events import EventLog
 from iotgw.observe.logs import Logs
-from iotgw.pipeline.pipeline import Gateway
+from iotgw.observe.trace import Trace
+from iotgw.pipeline.pipeline import Pipeline
+from iotgw.pipeline.sources import Sources
 from iotgw.store.lock import DataDirectoryLock
 from iotgw.store.sqlite.devices import Devices
 from iotgw.store.sqlite.downlinks import DownlinkStore
@@ -147,6 +151,9 @@ class IotgwService(Service):
         self.devices = Devices(reactor, data_dir)
         self.credentials = Credentials(self.registry, lambda: int(reactor.seconds() * 1000))
         self.events = EventLog(data_dir / "events.db", reactor)
+        self.recorder = Recorder(self.events, reactor)
+        self.sources = Sources()
+        self.trace = Trace(self.journal, self.sources, settings.log.level == "debug")
         self.converters = ConverterService(
             reactor,
             workers=settings.converters.workers,
@@ -176,18 +183,19 @@ class IotgwService(Service):
             datasource_types.register(type_)
         integration_types = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
         self.delivery = DeliveryService(
-            self.journal, integration_types, reactor, self.events, self._datasource_name,
+            self.journal, integration_types, reactor, self.events, self.sources.name,
             self.downlinks.push, self.registry.unseal, str(data_dir),
         )  # fmt: skip
-        self.gateway = reach.gateway = Gateway(
-            journal=self.journal, registry=self.registry, converters=self.converters, versions=self.versions,
-            credentials=self.credentials, delivery=self.delivery, devices=self.devices, events=self.events, downlinks=self.downlinks,
-            types=datasource_types, reactor=reactor, data_dir=str(data_dir), max_payload=store.max_payload,
+        self.delivery.trace = self.trace
+        self.pipeline = reach.gateway = Pipeline(
+            sources=self.sources, journal=self.journal, registry=self.registry, converters=self.converters,
+            versions=self.versions, credentials=self.credentials, delivery=self.delivery,
+            downlinks=self.downlinks, recorder=self.recorder,
+            listeners=[self.trace, self.devices, self.delivery], types=datasource_types, reactor=reactor,
+            data_dir=str(data_dir), max_payload=store.max_payload, max_metadata=store.max_metadata,
         )  # fmt: skip
-        self.delivery.trace = self.gateway.trace
-        self.gateway.trace.on = settings.log.level == "debug"
         self._parts = Parts(
-            registry=self.registry, journal=self.journal, gateway=self.gateway, converters=self.converters,
+            registry=self.registry, journal=self.journal, pipeline=self.pipeline, converters=self.converters,
             versions=self.versions, delivery=self.delivery, devices=self.devices, events=self.events,
             datasource_types=datasource_types, integration_types=integration_types, clock=reactor,
             downlinks=self.downlinks,
@@ -206,14 +214,14 @@ class IotgwService(Service):
         self.credentials.start()
         await self.events.start()
         await self.devices.start()
-        await self.journal.start(self.gateway)
+        await self.journal.start(self.pipeline.journal_listener)
         await self.converters.start()
         await self.downlinks.start()
         self.delivery.start()
         self.registry.watch("integration", self._integration_changed)
         for resource in self.registry.list("integration"):
             await self._apply_integration(resource)
-        await self.gateway.start()
+        await self.pipeline.start()
         token_file = self._data_dir / "admin-token"
         if await ensure_admin_token(self.registry, str(token_file)):
             self._log.info("an admin token is in {file}", file=str(token_file))
@@ -272,7 +280,7 @@ class IotgwService(Service):
             self._log.error("the settings stay as they are: {reason}", reason=str(error))
             return
         self._logs.set_level(settings.log.level)
-        self.gateway.trace.on = settings.log.level == "debug"
+        self.trace.on = settings.log.level == "debug"
         self._logs.reopen()
         now = msgspec.structs.replace(self._settings, log=settings.log)
         if now != settings:
@@ -294,11 +302,10 @@ class IotgwService(Service):
         if resource is not None:
             await self.delivery.remove(resource.id)
 
-    def _datasource_name(self, id: str) -> str:
-        return self.gateway.datasource_name(id)
-
-    def _converter_report(self, type: str, version: ConverterVersion, message: str, severity: str) -> None:
-        self.gateway.event(type, "converter", version.name, message, version.tenant, severity)
+    def _converter_report(
+        self, type: str, version: ConverterVersion, message: str, severity: Severity
+    ) -> None:
+        self.recorder.note(type, "converter", version.name, message, version.tenant, severity)
 
     def _downlink_changed(self, event: Event, item: Item) -> None:
         """A downlink's state is an event, and a record for integrations that want events."""
@@ -316,9 +323,9 @@ class IotgwService(Service):
     async def _stop(self) -> None:
         if self._port is not None:
             await self._port.stopListening()
-        await self.gateway.stop()
+        await self.pipeline.stop()
         deadline = self._reactor.seconds() + self._settings.drain
-        while self._started and not self.gateway.idle and self._reactor.seconds() < deadline:
+        while self._started and not self.pipeline.idle and self._reactor.seconds() < deadline:
             await deferLater(self._reactor, TICK, lambda: None)
         await self.delivery.stop()
         await self.converters.stop()

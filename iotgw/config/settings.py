@@ -42,6 +42,13 @@ class Store(Section, frozen=True, kw_only=True):
     max_payload: Annotated[
         Bytes, Meta(description="The largest uplink that is taken. NB-IoT messages are a few hundred bytes.")
     ] = 1 << 20
+    max_metadata: Annotated[
+        Bytes,
+        Meta(
+            description="The most metadata of one uplink, as JSON: what it says of itself is stored and converted "
+            "like its payload. Decoded fields and HTTP headers are a few kilobytes."
+        ),
+    ] = 64 << 10
 
 
 class Converters(Section, frozen=True, kw_only=True):

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import msgspec
 import treq
 from msgspec import Struct
-from treq.client import HTTPClient
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.python.failure import Failure
-from twisted.web.client import Agent
+from twisted.web.client import Agent, FileBodyProducer
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from iotgw.connect.endpoint import in_words
 from iotgw.connect.tls import ClientTls
+from iotgw.core import plain_json
 from iotgw.core.errors import SettingsError, Unavailable
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.secrets import Secret
@@ -106,12 +106,20 @@ class Token:
         secure = url.scheme == "https"
         port = url.port or (443 if secure else 80)
         way = connector.endpoint(url.hostname, port, 10, (tls or ClientTls()) if secure else None, "tls")
-        self._client = HTTPClient(Agent.usingEndpointFactory(reactor, _OneWay(way)))
-        self._url = auth.token_url
-        self._form = {"grant_type": "client_credentials"} | ({"scope": auth.scope} if auth.scope else {})
+        # treq's own client would inflate a compressed answer before anybody counts its bytes
+        self._agent = Agent.usingEndpointFactory(reactor, _OneWay(way))
+        self._url = auth.token_url.encode()
+        form = {"grant_type": "client_credentials"} | ({"scope": auth.scope} if auth.scope else {})
         pair = urlencode({auth.client_id: auth.client_secret}).replace("=", ":", 1)  # RFC 6749 §2.3.1
         basic = base64.b64encode(pair.encode()).decode()
-        self._headers = Headers({"Authorization": [f"Basic {basic}"], "Accept": ["application/json"]})
+        self._form = urlencode(form).encode()
+        self._headers = Headers(
+            {
+                "Authorization": [f"Basic {basic}"],
+                "Accept": ["application/json"],
+                "Content-Type": ["application/x-www-form-urlencoded"],
+            }
+        )
 
     def ready(self) -> bool:
         """Whether the token is good."""
@@ -137,8 +145,8 @@ class Token:
 
     async def _fetch(self) -> tuple[int, bytes]:
         """Ask for a token: status and body. A redirect is not followed: it could lead anywhere."""
-        response = await self._client.post(
-            self._url, data=self._form, headers=self._headers, allow_redirects=False
+        response = await self._agent.request(
+            b"POST", self._url, self._headers, FileBodyProducer(BytesIO(self._form))
         )
         body = bytearray()
 
@@ -162,9 +170,9 @@ class Token:
     def _take(self, answered: tuple[int, bytes]) -> str:
         status, body = answered
         try:
-            answer = msgspec.json.decode(body)
+            answer = plain_json.decode(body)
             token, seconds = str(answer["access_token"]), float(answer.get("expires_in", 3600))
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
             return f"no token: HTTP {status} {body[:200].decode('utf-8', 'replace')}"
         if not token.isprintable():
             return "no token: it has control characters"

@@ -25,6 +25,8 @@ MAX_VALUES = 10_000
 MAX_NAME = 255
 MAX_TEXT = 65_536
 MAX_DEPTH = 8
+MAX_BYTES = 2 << 20
+"""Of everything that one message becomes."""
 LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 LEAST, MOST = -0x8000000000000000, 0x7FFFFFFFFFFFFFFF
 """What an integer value may be."""
@@ -59,16 +61,28 @@ def check(result: Any, received_ms: int, nested: str = "refuse", changed: Change
     checked = Checked([], [], [])
     if type(result) is dict:
         _device(result, "", received_ms, nested, changed, checked)
+        _bounded(sum([len(output.body) for output in checked.outputs]))
     elif type(result) is list:
         if len(result) > MAX_DEVICES:
             raise Refused(f"expected at most {MAX_DEVICES} objects, got {len(result)}")
+        size = 0
         for index, device in enumerate(result):
             if type(device) is not dict:
                 raise Refused(f"[{index}]: expected an object, got {_kind(device)}")
+            made = len(checked.outputs)
             _device(device, f"[{index}].", received_ms, nested, changed, checked)
+            size += sum([len(output.body) for output in checked.outputs[made:]])
+            _bounded(size)
     elif result is not None:
         raise Refused(f"expected an object or a list of objects, got {_kind(result)}")
+    if checked.acks or checked.warnings:
+        _bounded(sum(map(len, checked.acks)) + sum(map(len, checked.warnings)))
     return checked
+
+
+def _bounded(size: int) -> None:
+    if size > MAX_BYTES:
+        raise Refused(f"expected at most {MAX_BYTES} bytes of output, got {size}")
 
 
 def _device(

@@ -27,6 +27,7 @@ from iotgw.converters.trial import TryWork
 from iotgw.core.errors import ConversionFailed, SettingsError
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Job
 from iotgw.core.ports.converters import IConverters
+from iotgw.core.ports.intake import Severity
 from iotgw.core.specs import ConverterSpec
 
 log = Logger()
@@ -35,7 +36,7 @@ SCRIPTS_KEPT = 32 << 20
 """Bytes of scripts that workers know at a time."""
 MAX_SCRIPT = 256 << 10
 
-Report = Callable[[str, ConverterVersion, str, str], None]
+Report = Callable[[str, ConverterVersion, str, Severity], None]
 """``report(type, version, message, severity)``: something about a converter that its owner should see."""
 
 
@@ -318,7 +319,7 @@ class ConverterService:
         elif not was_suspect:
             self._tell("converter.suspect", loaded, f"runs alone from now on: {error.message}", "warning")
 
-    def _tell(self, type_: str, loaded: Loaded, message: str, severity: str) -> None:
+    def _tell(self, type_: str, loaded: Loaded, message: str, severity: Severity) -> None:
         log.info("converter {key}: {message}", key=loaded.version.key, message=message)
         if self._report is not None:
             self._report(type_, loaded.version, message, severity)

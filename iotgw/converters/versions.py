@@ -11,15 +11,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from zope.interface import implementer
 
 from iotgw.core.errors import Conflict, NotFound, SettingsError
 from iotgw.core.model import ConverterVersion
+from iotgw.core.ports.converters import IConverters, IConverterVersions
+from iotgw.core.ports.registry import IRegistry
 from iotgw.core.specs import ConverterSpec, Resource
 
 KIND = "converter"
 VERSION_KIND = "converterVersion"
 
 
+@implementer(IConverterVersions)
 class ConverterVersions:
     """The converters of a registry and of the bundled library.
 
@@ -27,7 +31,9 @@ class ConverterVersions:
     checks scripts), ``library`` maps names to bundled versions.
     """
 
-    def __init__(self, registry: Any, converters: Any, library: Mapping[str, ConverterVersion]) -> None:
+    def __init__(
+        self, registry: IRegistry, converters: IConverters, library: Mapping[str, ConverterVersion]
+    ) -> None:
         self._registry = registry
         self._converters = converters
         self.library = library

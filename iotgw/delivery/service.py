@@ -13,9 +13,19 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core.errors import NotFound, SettingsError, Unavailable
-from iotgw.core.model import Counters, Delivery, DeliveryState, Event, Message, Parked, TelemetryRecord
-from iotgw.core.ports.delivery import IDelivery
+from iotgw.core.model import (
+    Counters,
+    Delivery,
+    DeliveryState,
+    Event,
+    Message,
+    Outcome,
+    Parked,
+    TelemetryRecord,
+)
+from iotgw.core.ports.delivery import IDeliveries, IDelivery
 from iotgw.core.ports.integrations import IntegrationContext
+from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.secrets import revealed
 from iotgw.core.specs import DownlinkSpec, IntegrationSpec
 from iotgw.core.types import Types
@@ -44,8 +54,8 @@ class Entry(Struct):
     loaded: Deferred[None]
 
 
-@implementer(IDelivery)
-class DeliveryService:
+@implementer(IDelivery, IDeliveries)
+class DeliveryService(UplinkListener):
     """Delivers the telemetry stream to the integrations.
 
     ``types`` is the `iotgw.core.types.Types` of integrations, ``events`` an `iotgw.core.ports.events.IEvents`,
@@ -277,6 +287,10 @@ class DeliveryService:
             entry.upkeep.tick()
 
     # --- IDelivery
+
+    def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
+        """See `UplinkListener.settled`."""
+        self.feed(records)
 
     def feed(self, records: Sequence[TelemetryRecord]) -> None:
         """These records are durable."""

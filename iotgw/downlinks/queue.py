@@ -18,7 +18,7 @@ from zope.interface import implementer
 from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, payload
 from iotgw.core.errors import Conflict, NotFound, Unavailable
 from iotgw.core.model import Downlink, Event
-from iotgw.core.ports.downlinks import IDownlinks
+from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks import receipts
 from iotgw.downlinks.sessions import Listeners, Send, Sessions
@@ -34,7 +34,7 @@ OFFER = 300.0
 """Seconds after which an item that a datasource took, and never spoke of again, may leave once more."""
 
 
-@implementer(IDownlinks)
+@implementer(IDownlinks, IDownlinkQueue)
 class DownlinkQueue:
     """Every device's queue.
 

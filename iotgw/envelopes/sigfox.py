@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from iotgw.core import plain_json
 from iotgw.core.model import Downlink
 
 PAYLOAD = 8
@@ -52,14 +53,11 @@ def fits(item: Downlink) -> bool:
     return len(item.payload) == PAYLOAD
 
 
-_decode = msgspec.json.Decoder(Callback, strict=False).decode
-
-
 def read(payload: bytes) -> Callback:
     """A callback. Raises ValueError when it is none."""
     try:
-        return _decode(payload)
-    except msgspec.MsgspecError as error:
+        return plain_json.decode(payload, Callback, strict=False)
+    except plain_json.NotJson as error:
         raise ValueError(
             f'expected a SigFox callback such as {{"device": "{{device}}", "data": "{{data}}", "ack": {{ack}}}}: {error}'
         ) from error

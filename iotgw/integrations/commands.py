@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-import msgspec
+from iotgw.core import plain_json
 
 
 def item_of(data: bytes) -> dict[str, Any]:
     """A downlink item of what came: an object with ``msg`` or ``data`` is one already (as the API takes it);
     other JSON becomes its ``msg``; anything else its ``data`` in base64."""
     try:
-        value = msgspec.json.decode(data)
-    except msgspec.DecodeError:
+        value = plain_json.decode(data)
+    except plain_json.NotJson:
         return {"data": base64.b64encode(data).decode(), "contentType": "BINARY"}
     if isinstance(value, dict) and ("msg" in value or "data" in value):
         return value
@@ -26,8 +26,8 @@ def items_of(data: bytes, device: str) -> list[tuple[str, dict[str, Any]]]:
     if not data.strip():
         return []
     try:
-        value = msgspec.json.decode(data)
-    except msgspec.DecodeError:
+        value = plain_json.decode(data)
+    except plain_json.NotJson:
         return []  # a page, a word of thanks: no downlink
     found = []
     for one in value if isinstance(value, list) else [value]:

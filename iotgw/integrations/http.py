@@ -351,11 +351,11 @@ def retry_after(header: bytes | None, now: float) -> float | None:
     if not header:
         return None
     text = header.decode("latin-1")
-    if text.isdigit():
-        return float(text)
+    if text.isascii() and text.isdigit():
+        return float(text[:10])  # more digits than that say no more than never
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -18,6 +18,7 @@ from iotgw.connect.endpoint import Connector
 from iotgw.connect.mqtt_client import Greeting, Item, Link, client_id
 from iotgw.connect.mqtt_engine import EngineName, engine_maker
 from iotgw.connect.tls import ClientTls
+from iotgw.core import plain_json
 from iotgw.core.backoff import Backoff
 from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.ports.connect import IConnector
@@ -75,7 +76,6 @@ class _FromGateway(Struct):
 
 
 _body = msgspec.json.Decoder(_Body).decode
-_from_gateway = msgspec.json.Decoder(_FromGateway).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -266,8 +266,8 @@ class ThingsBoardTarget:
     def on_message(self, message: mqtt.Arrived) -> None:
         """An RPC request or changed shared attributes."""
         try:
-            request = _from_gateway(message.payload)
-        except msgspec.DecodeError:
+            request = plain_json.decode(message.payload, _FromGateway)
+        except plain_json.NotJson:
             return
         if self._context.downlink is None or not request.device:
             return

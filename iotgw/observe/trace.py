@@ -5,47 +5,58 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from twisted.logger import Logger
+from zope.interface import implementer
 
-from iotgw.core.model import Outcome, StoredUplink, TelemetryRecord
+from iotgw.core.model import Outcome, TelemetryRecord, message_id
+from iotgw.core.ports.journal import Entries, IMessages
+from iotgw.core.ports.pipeline import UplinkListener
+from iotgw.core.ports.sources import ISources
+from iotgw.core.ports.trace import ITrace
 
 
-class Trace:
-    """Writes the lines while ``on``. ``epoch`` is the journal's, part of every message id."""
+@implementer(ITrace)
+class Trace(UplinkListener):
+    """Writes the lines while ``on``."""
 
     _log = Logger()
 
-    def __init__(self) -> None:
-        self.on = False
-        self.epoch = ""
+    def __init__(self, journal: IMessages, sources: ISources, on: bool = False) -> None:
+        self.on = on
+        self._journal = journal
+        self._sources = sources
 
-    def stored(self, uplinks: Iterable[StoredUplink], datasource: str) -> None:
+    def stored(self, datasource: str, entries: Entries) -> None:
         """These uplinks are durable."""
-        for stored in uplinks:
-            self._log.debug(
-                "{message_id}: {size} bytes from {datasource} are stored",
-                message_id=f"{self.epoch}-{stored.seq}", size=len(stored.uplink.payload), datasource=datasource,
-            )  # fmt: skip
+        if self.on:
+            name, epoch = self._sources.name(datasource), self._journal.epoch
+            for stored, _ in entries:
+                self._log.debug(
+                    "{message_id}: {size} bytes from {datasource} are stored",
+                    message_id=message_id(epoch, stored.seq), size=len(stored.uplink.payload), datasource=name,
+                )  # fmt: skip
 
-    def settled(self, outcomes: Iterable[Outcome], records: Iterable[TelemetryRecord]) -> None:
+    def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
         """These are converted, filtered or failed, and this came of them."""
-        for outcome in outcomes:
-            self._log.debug(
-                "{message_id}: {state} by {converter}{error}",
-                message_id=f"{self.epoch}-{outcome.seq}", state=outcome.state.name.lower(),
-                converter=outcome.converter or "no converter",
-                error=f": {outcome.error.message}" if outcome.error is not None else "",
-            )  # fmt: skip
-        for record in records:
-            self._log.debug(
-                "{message_id}: telemetry {seq} of {device} waits for the integrations",
-                message_id=f"{self.epoch}-{record.uplink}", seq=record.seq, device=record.device_name,
-            )  # fmt: skip
+        if self.on:
+            epoch = self._journal.epoch
+            for outcome in outcomes:
+                self._log.debug(
+                    "{message_id}: {state} by {converter}{error}",
+                    message_id=message_id(epoch, outcome.seq), state=outcome.state.name.lower(),
+                    converter=outcome.converter or "no converter",
+                    error=f": {outcome.error.message}" if outcome.error is not None else "",
+                )  # fmt: skip
+            for record in records:
+                self._log.debug(
+                    "{message_id}: telemetry {seq} of {device} waits for the integrations",
+                    message_id=message_id(epoch, record.uplink), seq=record.seq, device=record.device_name,
+                )  # fmt: skip
 
     def delivered(self, records: Iterable[TelemetryRecord], integration: str, verdict: str) -> None:
         """A target took these, or did not."""
         for record in records:
             self._log.debug(
                 "{message_id}: telemetry {seq} at {integration}: {verdict}",
-                message_id=f"{self.epoch}-{record.uplink}", seq=record.seq, integration=integration,
-                verdict=verdict,
+                message_id=message_id(self._journal.epoch, record.uplink), seq=record.seq,
+                integration=integration, verdict=verdict,
             )  # fmt: skip

@@ -8,9 +8,8 @@ with the place up to which this datasource is done.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -27,7 +26,11 @@ from iotgw.core.model import (
     StoredUplink,
     Uplink,
 )
+from iotgw.core.ports.converters import IConverters, IConverterVersions
+from iotgw.core.ports.downlinks import IDownlinks
+from iotgw.core.ports.journal import IUplinkStream
 from iotgw.core.stream import Tail
+from iotgw.pipeline.sources import Source
 
 BATCH = 128
 """Uplinks per conversion batch: enough to make a pipe's cost small, few enough for a quick first answer."""
@@ -50,7 +53,7 @@ _routing = msgspec.json.Decoder(_Routing).decode
 
 
 def _weight(uplink: StoredUplink) -> int:
-    return len(uplink.uplink.payload)
+    return len(uplink.uplink.payload) + len(uplink.uplink.metadata)
 
 
 class _Batch:
@@ -82,14 +85,27 @@ class _Batch:
 
 
 class Conversions:
-    """The conversions of one datasource, whose `iotgw.pipeline.intake.Intake` is ``intake``; ``position`` is the place up to
-    which its uplinks were converted, as the journal tells."""
+    """The conversions of one datasource; ``position`` is the place up to which its uplinks were converted, as the
+    journal tells. ``converted(outcomes)`` is called when durable uplinks are converted."""
 
-    def __init__(self, intake: Any, position: int) -> None:
-        self._intake = intake
-        self._gateway = intake.gateway
+    def __init__(
+        self,
+        source: Source,
+        position: int,
+        journal: IUplinkStream,
+        converters: IConverters,
+        versions: IConverterVersions,
+        downlinks: IDownlinks,
+        converted: Callable[[list[Outcome]], None],
+    ) -> None:
+        self._source = source
+        self._journal = journal
+        self._converters = converters
+        self._versions = versions
+        self._downlinks = downlinks
+        self._converted = converted
         self.position = position
-        self._durable = intake.gateway.journal.last_uplink
+        self._durable = journal.last_uplink
         self._tail: Tail[StoredUplink] = Tail(self._read, position, CAPACITY, self.pump, _weight)
         self._batches: deque[_Batch] = deque()
         self._removed = False
@@ -113,12 +129,12 @@ class Conversions:
     def storing(self, uplinks: list[StoredUplink]) -> None:
         """These uplinks are being stored: convert them meanwhile, if none waits before them. Not by a script that
         would remember one that is refused: for it the device's next try were a repetition."""
-        if not any(map(self._gateway.converters.remembers, self._versions())):
+        if not any(map(self._converters.remembers, self._all_versions())):
             self._tail.anticipate(uplinks)
 
     def stored(self, uplinks: list[StoredUplink]) -> None:
         """These are durable."""
-        self._intake.counts["received"] += len(uplinks)
+        self._source.counts["received"] += len(uplinks)
         self._durable = uplinks[-1].seq
         self._tail.offer(uplinks)
         self._settle()
@@ -148,14 +164,14 @@ class Conversions:
         """Uplinks in memory that are not converted yet."""
         return len(self._tail) + sum(len(batch.uplinks) for batch in self._batches)
 
-    def _read(self, after: int, limit: int) -> Any:
-        return self._gateway.journal.read_uplinks(self._intake.id, after, limit)
+    def _read(self, after: int, limit: int) -> Deferred[list[StoredUplink]]:
+        return self._journal.read_uplinks(self._source.id, after, limit)
 
     # --- a batch ---
 
     def _convert(self, batch: _Batch) -> None:
         self._batches.append(batch)
-        if not self._intake.converts:
+        if not self._source.converts:
             self._keep(batch)
             return
         jobs: list[Job] = []
@@ -178,7 +194,7 @@ class Conversions:
             self._settle()
 
         if jobs:
-            self._gateway.converters.convert(jobs, done)
+            self._converters.convert(jobs, done)
         else:
             done([])
 
@@ -202,19 +218,19 @@ class Conversions:
                 self._count(batch)
         if not self._removed:
             self.pump()
-        elif not batches and self.position < (end := self._gateway.journal.last_uplink):
+        elif not batches and self.position < (end := self._journal.last_uplink):
             self.position = end
-            self._gateway.journal.settle(self._intake.id, end, [])
+            self._journal.settle(self._source.id, end, [])
 
     def _count(self, batch: _Batch) -> None:
         outcomes = batch.outcomes
         assert outcomes is not None
         for job, conversion in batch.receipts:
             self._acknowledged(job, conversion)
-        self._gateway.converted(outcomes)
+        self._converted(outcomes)
         self.position = batch.uplinks[-1].seq
         kept = len(batch.uplinks) - len(outcomes)
-        counts = self._intake.counts
+        counts = self._source.counts
         counts["filtered"] += kept
         for outcome in outcomes:
             if outcome.state is State.CONVERTED:
@@ -223,9 +239,7 @@ class Conversions:
                 counts["failed"] += 1
             else:
                 counts["filtered"] += 1
-        self._gateway.journal.settle(
-            self._intake.id, self.position, outcomes, haste=bool(outcomes), kept=kept
-        )
+        self._journal.settle(self._source.id, self.position, outcomes, haste=bool(outcomes), kept=kept)
 
     # --- an uplink ---
 
@@ -235,7 +249,7 @@ class Conversions:
         if isinstance(job, Outcome):
             return job
         done: Deferred[list[Conversion]] = Deferred()
-        self._gateway.converters.convert([job], done.callback)
+        self._converters.convert([job], done.callback)
         return self._outcome(job, (await done)[0])
 
     def _job(self, stored: StoredUplink, version: ConverterVersion | None) -> Job | Outcome:
@@ -245,7 +259,7 @@ class Conversions:
         if (objection := _objection(uplink)) is not None:
             return _failed(stored.seq, objection)
         if version is None:
-            if not self._intake.converts:
+            if not self._source.converts:
                 return Outcome(stored.seq, State.FILTERED, "")  # it is only to be stored
             try:
                 version = self._converter(uplink)
@@ -253,27 +267,27 @@ class Conversions:
                 return _failed(stored.seq, ConversionError(str(error), name="NoConverter"))
         return Job(version, uplink.payload, uplink.metadata, uplink.received_ms, stored.seq)
 
-    def _versions(self) -> Iterator[ConverterVersion]:
+    def _all_versions(self) -> Iterator[ConverterVersion]:
         """All converter versions that an uplink may need."""
-        spec = self._intake.spec
+        spec = self._source.spec
         for name in (spec.converter, *spec.converters.values()):
             with suppress(NotFound):
                 if name:
-                    yield self._gateway.versions.active(self._intake.tenant, name)
+                    yield self._versions.active(self._source.tenant, name)
 
     def _only_version(self) -> ConverterVersion | None:
         """The converter version of every uplink, where there is one for all."""
-        spec = self._intake.spec
+        spec = self._source.spec
         if spec.converters or not spec.converter:
             return None
         try:
-            version: ConverterVersion = self._gateway.versions.active(self._intake.tenant, spec.converter)
+            version: ConverterVersion = self._versions.active(self._source.tenant, spec.converter)
         except NotFound:
             return None
         return version
 
     def _converter(self, uplink: Uplink) -> ConverterVersion:
-        spec = self._intake.spec
+        spec = self._source.spec
         name: str = spec.converter
         if spec.converters:
             model = _routing(uplink.metadata).deviceModel
@@ -283,7 +297,7 @@ class Conversions:
                     f"no converter for device model {model!r}: expected one of "
                     f"{', '.join(sorted(spec.converters))} in `converters`, or a `converter` for the rest"
                 )
-        version: ConverterVersion = self._gateway.versions.active(self._intake.tenant, name)
+        version: ConverterVersion = self._versions.active(self._source.tenant, name)
         return version
 
     def _outcome(self, job: Job, conversion: Conversion) -> Outcome:
@@ -292,7 +306,7 @@ class Conversions:
             return Outcome(job.seq, State.FAILED, key, (), conversion.error)
         if not conversion.outputs:
             return Outcome(job.seq, State.FILTERED, key)
-        guard = self._intake.guard
+        guard = self._source.guard
         if guard is not None and (objection := guard(job.metadata, conversion.outputs)):
             error = ConversionError(objection, stage="datasource", name="IdentityMismatch")
             return Outcome(job.seq, State.FAILED, key, (), error)
@@ -301,15 +315,15 @@ class Conversions:
     def _acknowledged(self, job: Job, conversion: Conversion) -> None:
         """The converter read receipts for downlinks: each of the device beside it, or of the sender. Who may
         not speak for a device can't confirm what was sent to it."""
-        intake = self._intake
-        if intake.guard is not None and intake.guard(job.metadata, conversion.outputs):
+        source = self._source
+        if source.guard is not None and source.guard(job.metadata, conversion.outputs):
             return
         identity = _routing(job.metadata).identity
         sender = identity or next((output.device_name for output in conversion.outputs), "")
         for text in conversion.acks:
             ack = msgspec.json.decode(text)
             device = ack.pop("deviceName", "") or sender
-            self._gateway.downlinks.acknowledged(intake.tenant, device, identity, ack)
+            self._downlinks.acknowledged(source.tenant, device, identity, ack)
 
 
 def _objection(uplink: Uplink) -> ConversionError | None:

@@ -10,54 +10,61 @@ from twisted.python.failure import Failure
 
 from iotgw.core.errors import IotgwError
 from iotgw.core.ports.credentials import ICredentials
-from iotgw.core.ports.datasources import DatasourceContext
+from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType
+from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.specs import DatasourceSpec, Resource
 from iotgw.core.types import Types
+from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.intake import Intake
+from iotgw.pipeline.sources import Source
 
 
-class RunningDatasource:
-    """One datasource of the registry with its intake. Changes of it happen one after another.
+class DatasourceRunner:
+    """One datasource of the registry with its intake and its conversions. Its changes happen one after another.
 
-    ``datasource`` is the open `iotgw.core.ports.datasources.IDatasource`, or None; ``error`` says why it isn't open.
+    ``error`` says why it isn't open.
     """
 
     _log = Logger()
 
     def __init__(
         self,
+        source: Source,
         intake: Intake,
-        types: Types,
-        reactor: Any,
+        conversions: Conversions,
+        types: Types[IDatasourceType],
         registry: IRegistry,
         credentials: ICredentials,
+        reactor: IReactor,
         data_dir: str,
     ) -> None:
+        self.source = source
         self.intake = intake
-        self.datasource: Any = None
+        self.conversions = conversions
         self.error = ""
         self.lock = DeferredLock()
         self._types = types
-        self._reactor = reactor
         self._registry = registry
         self._credentials = credentials
+        self._reactor = reactor
         self._data_dir = data_dir
 
     async def apply(self, resource: Resource, spec: DatasourceSpec, enabled: bool) -> None:
         """Close what is open, and open it as the spec says; a failure is kept as `error`."""
         await self.lock.acquire()
+        source = self.source
         try:
-            if enabled and self.datasource is not None and _listener(spec) == _listener(self.intake.spec):
-                self.intake.configure(spec)  # another converter is no reason to cut connections
+            if enabled and source.datasource is not None and _listener(spec) == _listener(source.spec):
+                source.spec = spec  # another converter is no reason to cut connections
                 return
             await self._close()
-            self.intake.configure(spec)
-            self.intake.guard = None
+            source.spec = spec
+            source.guard = None
             self.error = ""
             if enabled:
                 await self._open(resource, spec)
-            self.intake.conversions.start()  # not before the datasource has set its guard
+            self.conversions.start()  # not before the datasource has set its guard
         finally:
             self.lock.release()
 
@@ -74,9 +81,9 @@ class RunningDatasource:
         status: dict[str, Any] = {"state": "stopped"}
         if self.error:
             status = {"state": "failed", "error": self.error}
-        elif self.datasource is not None:
-            status = self.datasource.status()
-        return {**status, "counts": dict(self.intake.counts), "pending": self.intake.conversions.pending}
+        elif self.source.datasource is not None:
+            status = self.source.datasource.status()
+        return {**status, "counts": dict(self.source.counts), "pending": self.conversions.pending}
 
     async def _open(self, resource: Resource, spec: DatasourceSpec) -> None:
         context = DatasourceContext(
@@ -94,15 +101,15 @@ class RunningDatasource:
             self.error = str(error)
             self.intake.event("failed", f"cannot open: {error}", "error")
             return
-        self.datasource = datasource
+        self.source.datasource = datasource
         address = datasource.status().get("address", "")
         self.intake.event("started", f"{spec.type} is open: {address}")
 
     async def _close(self) -> None:
-        datasource, self.datasource = self.datasource, None
+        datasource, self.source.datasource = self.source.datasource, None
         if datasource is not None:
             await datasource.stop()
-            self.intake.event("stopped", f"{self.intake.spec.type} is closed")
+            self.intake.event("stopped", f"{self.source.spec.type} is closed")
 
 
 def _listener(spec: DatasourceSpec) -> tuple[Any, ...]:

@@ -1,147 +1,166 @@
-"""One datasource's side of the spine: it takes uplinks, and hands what becomes of them back.
-
-An intake gives each uplink to the journal; its `Conversions` take them from there.
-"""
+"""One datasource's way in: it takes uplinks, and carries what the datasource says of downlinks and of itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from iotgw.core.model import Answer, Downlink, Metadata, Output, Status, Uplink
-from iotgw.core.ports.intake import IIntake
-from iotgw.core.specs import DatasourceSpec
-from iotgw.pipeline.conversions import Conversions
+from iotgw.core.model import Answer, Downlink, Metadata, Uplink
+from iotgw.core.ports.downlinks import IDownlinks
+from iotgw.core.ports.intake import Guard, IIntake, Reply, Send, Severity
+from iotgw.core.ports.journal import IUplinkStream
+from iotgw.core.recorder import Recorder
+from iotgw.pipeline.admission import BUSY, TOO_LARGE, Admission
+from iotgw.pipeline.long_poll import LongPoll
+from iotgw.pipeline.sources import Source
 
 _encode = msgspec.json.Encoder().encode
 
 
 @implementer(IIntake)
 class Intake:
-    """What a datasource sees of the gateway.
+    """What a datasource sees of the gateway; ``source`` is what the pipeline knows of it."""
 
-    ``gateway`` is the `iotgw.pipeline.pipeline.Gateway`; ``position`` the place up to which this datasource's
-    uplinks were converted, as the journal tells.
-    """
+    def __init__(
+        self,
+        source: Source,
+        journal: IUplinkStream,
+        admission: Admission,
+        long_poll: LongPoll,
+        downlinks: IDownlinks,
+        recorder: Recorder,
+        clock: IReactorTime,
+    ) -> None:
+        self._source = source
+        self._journal = journal
+        self._admission = admission
+        self._long_poll = long_poll
+        self._downlinks = downlinks
+        self._recorder = recorder
+        self._clock = clock
 
-    def __init__(self, gateway: Any, id: str, tenant: str, spec: DatasourceSpec, position: int) -> None:
-        self.gateway = gateway
-        self.id = id
-        self.tenant = tenant
-        self.spec = spec
-        self.guard: Callable[[bytes, Sequence[Output]], str] | None = None
-        self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
-        self.conversions = Conversions(self, position)
-
-    def configure(self, spec: DatasourceSpec) -> None:
-        """Take over changed settings; what is under way goes on."""
-        self.spec = spec
-
-    # --- for the datasource ---
+    # --- uplinks ---
 
     @property
     def room(self) -> bool:
         """Whether uplinks are taken now."""
-        return bool(self.gateway.room)
+        return self._admission.room
+
+    @property
+    def guard(self) -> Guard | None:
+        """See `IIntake.guard`."""
+        return self._source.guard
+
+    @guard.setter
+    def guard(self, guard: Guard | None) -> None:
+        self._source.guard = guard
 
     def receive(
-        self,
-        payload: bytes,
-        metadata: Metadata,
-        answer: Callable[[Answer], None],
-        received_ms: int = 0,
-        listens: bool = True,
+        self, payload: bytes, metadata: Metadata, answer: Reply, received_ms: int = 0, listens: bool = True
     ) -> None:
         """See `IIntake.receive`."""
-        self.accept(payload, metadata, answer, received_ms, listens)
-
-    def accept(
-        self,
-        payload: bytes,
-        metadata: Metadata,
-        answer: Callable[[Answer], None],
-        received_ms: int = 0,
-        listens: bool = True,
-    ) -> int:
-        """As `receive`; returns the uplink's position, 0 when it was refused."""
-        gateway = self.gateway
-        if not gateway.room:
-            self.counts["refused"] += 1
-            answer(gateway.busy)
-            return 0
-        if len(payload) > gateway.max_payload:
-            self.counts["refused"] += 1
-            answer(Answer(Status.TOO_LARGE))
-            return 0
-        if self.spec.metadata:
-            metadata = {**self.spec.metadata, **metadata}
-        text = _encode(metadata)
-        uplink = Uplink(self.tenant, self.id, received_ms or gateway.now_ms(), payload, text)
-        seq: int = gateway.journal.append(uplink, (answer, metadata.get("identity", "") if listens else None))
-        return seq
+        self._accept(payload, metadata, answer, received_ms, listens)
 
     def receive_and_hold(
-        self, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None], ttd: float
+        self, payload: bytes, metadata: Metadata, answer: Reply, ttd: float
     ) -> Callable[[], None]:
         """See `IIntake.receive_and_hold`."""
-        let_go: Callable[[], None] = self.gateway.held.receive(self, payload, metadata, answer, ttd)
-        return let_go
+        source = self._source
+        held = self._long_poll.hold(source, str(metadata.get("identity", "")), answer)
+        if held is None:
+            self._accept(payload, metadata, answer)
+            return _nothing
+        self._long_poll.begin(held, self._accept(payload, metadata, held.answered), ttd)
+        return held.let_go
 
     def reject(self, payload: bytes, metadata: Metadata, reason: str) -> None:
         """See `IIntake.reject`."""
-        self.receive(payload, {**metadata, "rejected": reason}, _nobody, listens=False)
+        self._accept(payload, {**metadata, "rejected": reason}, _nobody, listens=False)
+
+    def _accept(
+        self, payload: bytes, metadata: Metadata, answer: Reply, received_ms: int = 0, listens: bool = True
+    ) -> int:
+        """Hand an uplink to the journal; returns its position, 0 when it was refused."""
+        source, admission = self._source, self._admission
+        if not admission.room:
+            source.counts["refused"] += 1
+            answer(BUSY)
+            return 0
+        if len(payload) > admission.max_payload:
+            source.counts["refused"] += 1
+            answer(TOO_LARGE)
+            return 0
+        if source.spec.metadata:
+            metadata = {**source.spec.metadata, **metadata}
+        text = _encode(metadata)
+        if len(text) > admission.max_metadata:
+            source.counts["refused"] += 1
+            answer(TOO_LARGE)
+            return 0
+        received_ms = received_ms or int(self._clock.seconds() * 1000)
+        uplink = Uplink(source.tenant, source.id, received_ms, payload, text)
+        return self._journal.append(uplink, (answer, metadata.get("identity", "") if listens else None))
 
     def when_room(self, callback: Callable[[], None]) -> None:
         """See `IIntake.when_room`."""
-        self.gateway.when_room(callback)
+        self._admission.when_room(callback)
 
-    def event(self, type: str, message: str, severity: str = "info", **detail: Any) -> None:
+    # --- events ---
+
+    def event(self, type: str, message: str, severity: Severity = "info", **detail: Any) -> None:
         """See `IIntake.event`."""
-        self.gateway.event(type, "datasource", self.spec.name, message, self.tenant, severity, **detail)
+        source = self._source
+        self._recorder.note(type, "datasource", source.spec.name, message, source.tenant, severity, **detail)
+
+    # --- downlinks ---
 
     def downlink_sent(self, downlink: Downlink) -> None:
         """See `IIntake.downlink_sent`."""
-        self.gateway.downlinks.outcome(downlink.id, "sent")
+        self._downlinks.outcome(downlink.id, "sent")
 
     def downlink_delivered(self, downlink: Downlink, is_certain: bool = True) -> None:
         """See `IIntake.downlink_delivered`."""
-        self.gateway.downlinks.outcome(downlink.id, "delivered" if is_certain else "answered")
+        self._downlinks.outcome(downlink.id, "delivered" if is_certain else "answered")
 
     def downlink_lost(self, downlink: Downlink, reason: str) -> None:
         """See `IIntake.downlink_lost`."""
-        self.gateway.downlinks.outcome(downlink.id, "lost", reason)
+        self._downlinks.outcome(downlink.id, "lost", reason)
 
     def downlink_returned(self, downlink: Downlink) -> None:
         """See `IIntake.downlink_returned`."""
-        self.gateway.downlinks.outcome(downlink.id, "returned")
+        self._downlinks.outcome(downlink.id, "returned")
 
     def downlink_offered(self, downlink: Downlink) -> None:
         """See `IIntake.downlink_offered`."""
-        self.gateway.downlinks.outcome(downlink.id, "offered", "offered to the network")
+        self._downlinks.outcome(downlink.id, "offered", "offered to the network")
 
     def downlink_confirmed(self, device: str, delivered: bool, reason: str = "") -> None:
         """See `IIntake.downlink_confirmed`."""
-        state = "delivered" if delivered else "lost"
-        self.gateway.downlinks.confirmed(self.tenant, device, state, reason)
+        self._downlinks.confirmed(self._source.tenant, device, "delivered" if delivered else "lost", reason)
 
-    def downlinks(self, device: str, limit: int = 1) -> Any:
+    def downlinks(self, device: str, limit: int = 1) -> Deferred[tuple[Downlink, ...]]:
         """See `IIntake.downlinks`."""
-        return self.gateway.take_downlinks(self, device, limit)
+        done: Deferred[tuple[Downlink, ...]] = Deferred()
+        source = self._source
+        if device in self._downlinks.waited_for(source.tenant):
+            self._downlinks.take(source.tenant, device, source.id, limit, done.callback)
+        else:
+            done.callback(())
+        return done
 
-    def reachable(self, device: str, send: Callable[[tuple[Downlink, ...]], None]) -> Callable[[], None]:
+    def reachable(self, device: str, send: Send) -> Callable[[], None]:
         """See `IIntake.reachable`."""
-        return self.gateway.downlinks.reachable(self.tenant, device, self.id, send)
-
-    # --- for the gateway ---
-
-    @property
-    def converts(self) -> bool:
-        """Whether uplinks are converted, or only stored."""
-        return bool(self.spec.converter or self.spec.converters)
+        return self._downlinks.reachable(self._source.tenant, device, self._source.id, send)
 
 
 def _nobody(answer: Answer) -> None:
     """A rejected frame has nobody to answer."""
+
+
+def _nothing() -> None:
+    """An answer that is not held back goes in any case."""

@@ -7,25 +7,26 @@ The uplink is durable all the while. Who is waited for is known when the uplink 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from iotgw.core.model import Answer, Downlink, Metadata, Outcome, Status
+from iotgw.core.model import Answer, Downlink, Outcome, Status
+from iotgw.core.ports.downlinks import IDownlinks
+from iotgw.core.ports.intake import Reply
+from iotgw.core.ports.pipeline import UplinkListener
+from iotgw.pipeline.sources import Source
 
 MAX_HELD = 500
 """Answers that are held back at once; further ones go as if nothing had been said of ``ttd``. Each over HTTP is
 a connection of the listener's 1,000, and some must stay for others."""
 
-Reply = Callable[[Answer], None]
 
+class LongPoll(UplinkListener):
+    """The answers of a gateway that are held back."""
 
-class Held:
-    """The answers of a gateway that are held back. ``downlinks`` is an `iotgw.core.ports.downlinks.IDownlinks`, ``clock``
-    an IReactorTime."""
-
-    def __init__(self, downlinks: Any, clock: Any) -> None:
+    def __init__(self, downlinks: IDownlinks, clock: IReactorTime) -> None:
         self._downlinks = downlinks
         self._clock = clock
         self._open: dict[HeldAnswer, int] = {}
@@ -33,24 +34,25 @@ class Held:
         self._unnamed: dict[int, HeldAnswer] = {}
         """By position, until the conversion names the device."""
 
-    def receive(
-        self, intake: Any, payload: bytes, metadata: Metadata, reply: Reply, ttd: float
-    ) -> Callable[[], None]:
-        """See `IIntake.receive_and_hold`."""
+    def hold(self, source: Source, identity: str, reply: Reply) -> HeldAnswer | None:
+        """An answer to hold back; None when too many are. The uplink is to be answered to its `answered`, and
+        `begin` to be called when the journal has it."""
         if len(self._open) >= MAX_HELD:
-            intake.receive(payload, metadata, reply)
-            return _nothing
-        held = HeldAnswer(intake, str(metadata.get("identity", "")), reply, self._downlinks, self._over)
+            return None
+        held = HeldAnswer(source, identity, reply, self._downlinks, self._over)
         self._open[held] = 0
-        seq = intake.accept(payload, metadata, held.answered)
-        if held in self._open:  # it was not refused at once
-            self._open[held] = seq
-            held.start(self._clock.callLater(ttd, held.expire))
-            if intake.converts:
-                self._unnamed[seq] = held
-            else:
-                held.named([])
-        return held.let_go
+        return held
+
+    def begin(self, held: HeldAnswer, seq: int, ttd: float) -> None:
+        """The uplink is at this position of the journal; its device listens for ``ttd`` seconds from now on."""
+        if held not in self._open:
+            return  # it was refused at once
+        self._open[held] = seq
+        held.start(self._clock.callLater(ttd, held.expire))
+        if held.source.converts:
+            self._unnamed[seq] = held
+        else:
+            held.named([])
 
     def converted(self, outcomes: list[Outcome]) -> None:
         """These uplinks are converted: it is known who listens."""
@@ -61,7 +63,7 @@ class Held:
                     held.named([output.device_name for output in outcome.outputs])
 
     def stop(self) -> None:
-        """Nobody is kept waiting any more."""
+        """Keep nobody waiting any more."""
         for held in list(self._open):
             held.expire()
 
@@ -76,14 +78,19 @@ class HeldAnswer:
     _log = Logger()
 
     def __init__(
-        self, intake: Any, identity: str, reply: Reply, downlinks: Any, over: Callable[[HeldAnswer], None]
+        self,
+        source: Source,
+        identity: str,
+        reply: Reply,
+        downlinks: IDownlinks,
+        over: Callable[[HeldAnswer], None],
     ) -> None:
-        self._intake = intake
+        self.source = source
         self._identity = identity
         self._reply = reply
         self._downlinks = downlinks
         self._over = over
-        self._timer: Any = None
+        self._timer: IDelayedCall | None = None
         self._answer: Answer | None = None
         """What the gateway would answer."""
         self._names: list[str] | None = None
@@ -93,7 +100,7 @@ class HeldAnswer:
         self._look_again = False
         self._is_over = False
 
-    def start(self, timer: Any) -> None:
+    def start(self, timer: IDelayedCall) -> None:
         """The time that the device listens has begun."""
         self._timer = timer
 
@@ -110,7 +117,7 @@ class HeldAnswer:
         if self._is_over or self._names is not None:
             return
         self._names = list(dict.fromkeys(filter(None, (self._identity, *names))))
-        tenant = self._intake.tenant
+        tenant = self.source.tenant
         self._listening = [self._downlinks.listen(tenant, name, self._look) for name in self._names]
         self._look()
 
@@ -150,11 +157,11 @@ class HeldAnswer:
             self._end(self._answer)
 
     async def _next(self) -> tuple[Downlink, ...]:
-        tenant = self._intake.tenant
+        tenant = self.source.tenant
         for name in self._names or ():
             if name in self._downlinks.waited_for(tenant):
                 taken: Deferred[tuple[Downlink, ...]] = Deferred()
-                self._downlinks.take(tenant, name, self._intake.id, 1, taken.callback)
+                self._downlinks.take(tenant, name, self.source.id, 1, taken.callback)
                 if items := await taken:
                     return items
         return ()
@@ -172,7 +179,3 @@ class HeldAnswer:
             gone()
         self._listening = []
         self._over(self)
-
-
-def _nothing() -> None:
-    """An answer that is not held back goes in any case."""

@@ -7,11 +7,20 @@ remembered for a while, so a device that its datasource knows waits once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
+from functools import partial
 from math import inf
-from typing import Any
 
-from iotgw.core.model import Answer, Downlink, Outcome, State, Status, StoredUplink
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from iotgw.core.model import Answer, Downlink, Outcome, State, Status, TelemetryRecord, message_id
+from iotgw.core.ports.downlinks import IDownlinks
+from iotgw.core.ports.intake import Reply
+from iotgw.core.ports.journal import Entries, IUplinkStream
+from iotgw.core.ports.pipeline import UplinkListener
+from iotgw.pipeline.admission import BUSY
+from iotgw.pipeline.sources import Source
 
 PATIENCE = 5
 """Seconds that an answer waits for a conversion on account of downlinks; later ones go with the next uplink."""
@@ -21,84 +30,96 @@ IDENTITIES = 100_000
 SEVERAL = ""
 """The name of an identity that speaks for more than one device."""
 
-Reply = Callable[[Answer], None]
 
+class Replies(UplinkListener):
+    """The replies that are due. ``sources`` are the datasources by id."""
 
-class Answers:
-    """The answers that are due.
-
-    ``downlinks`` is an `iotgw.core.ports.downlinks.IDownlinks`, ``clock`` an IReactorTime, ``name(seq)`` an uplink's
-    name outside, ``tell(reply, answer)`` calls a reply whatever that does.
-    """
+    _log = Logger()
 
     def __init__(
-        self, downlinks: Any, clock: Any, name: Callable[[int], str], tell: Callable[[Reply, Answer], None]
+        self,
+        sources: Mapping[str, Source],
+        journal: IUplinkStream,
+        downlinks: IDownlinks,
+        clock: IReactorTime,
     ) -> None:
+        self._sources = sources
+        self._journal = journal
         self._downlinks = downlinks
         self._clock = clock
-        self._name = name
-        self._tell = tell
-        self.waiting: dict[int, tuple[Any, Reply, str | None, float]] = {}
+        self.waiting: dict[int, tuple[Source, Reply, str | None, float]] = {}
         """Who is answered after the conversion, by position; at the latest when `_seconds` is that much."""
-        self._sweep: Any = None
+        self._sweep: IDelayedCall | None = None
         self._seconds = 0
         """Grows once a second while somebody waits."""
         self._names: dict[tuple[str, str], str] = {}
         """The device's name, by datasource and identity; `SEVERAL` where there is more than one."""
         self._forget_at = 0.0
 
-    def stored(self, intake: Any, entries: list[tuple[StoredUplink, tuple[Reply, str | None]]]) -> None:
-        """Uplinks of a datasource are durable. Beside each is its reply, and what the datasource knows of the sender:
-        an identity, empty for nothing, None when the answer can carry no downlink."""
-        waiting = self.waiting
-        converts = intake.converts
-        if intake.spec.reply == "converted" and converts:
-            for stored, (reply, identity) in entries:
-                waiting[stored.seq] = (intake, reply, identity, inf)
+    def stored(self, datasource: str, entries: Entries) -> None:
+        """Uplinks are durable: answer whose reply needs nothing else."""
+        source = self._sources.get(datasource)
+        names = self._downlinks.waited_for(source.tenant) if source is not None else ()
+        if source is None or (not names and source.spec.reply == "stored"):
+            epoch = self._journal.epoch
+            for stored, (reply, _) in entries:
+                self._tell(reply, Answer(Status.STORED, message_id(epoch, stored.seq)))
             return
-        names = self._downlinks.waited_for(intake.tenant)
+        waiting, converts = self.waiting, source.converts
+        if source.spec.reply == "converted" and converts:
+            for stored, (reply, identity) in entries:
+                waiting[stored.seq] = (source, reply, identity, inf)
+            return
         until = self._seconds + PATIENCE
         for stored, (reply, identity) in entries:
             device: str | None = ""
             if names and identity is not None:
-                device = self._device(intake, identity, names) if identity else None
+                device = self._device(source, identity, names) if identity else None
                 if device is None and converts:
-                    waiting[stored.seq] = (intake, reply, identity, until)
+                    waiting[stored.seq] = (source, reply, identity, until)
                     continue
-            self._answer(intake, reply, stored.seq, device or "", Status.STORED)
+            self._answer(source, reply, stored.seq, device or "", Status.STORED)
         if waiting and self._sweep is None:
             self._sweep = self._clock.callLater(1.0, self._give_up)
 
-    def converted(self, outcomes: list[Outcome]) -> None:
-        """These uplinks are converted: answer who only waited to be named."""
-        waiting = self.waiting
-        if waiting:
-            for outcome in outcomes:
-                if (entry := waiting.get(outcome.seq)) is not None and entry[3] < inf:
-                    del waiting[outcome.seq]
-                    intake, reply, identity, _ = entry
-                    self._named(outcome, intake, reply, identity, Status.STORED)
+    def refused(self, datasource: str, entries: Entries, reason: str) -> None:
+        """Nobody is told that these were received."""
+        for _, (reply, _) in entries:
+            self._tell(reply, BUSY)
 
-    def settled(self, outcomes: list[Outcome]) -> None:
+    def converted(self, outcomes: list[Outcome]) -> None:
+        """These uplinks are converted: answer who only waited to be named, once the journal's writer rests."""
+        if self.waiting:
+            self._journal.at_rest(partial(self._name_them, outcomes))
+
+    def _name_them(self, outcomes: list[Outcome]) -> None:
+        waiting = self.waiting
+        for outcome in outcomes:
+            if (entry := waiting.get(outcome.seq)) is not None and entry[3] < inf:
+                del waiting[outcome.seq]
+                source, reply, identity, _ = entry
+                self._named(outcome, source, reply, identity, Status.STORED)
+
+    def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
         """These outcomes are durable: answer who waited for that."""
         waiting = self.waiting
         if waiting:
             for outcome in outcomes:
                 if (entry := waiting.pop(outcome.seq, None)) is not None:
-                    intake, reply, identity, _ = entry
+                    source, reply, identity, _ = entry
                     failed = outcome.state is State.FAILED
-                    self._named(outcome, intake, reply, identity, Status.FAILED if failed else Status.STORED)
+                    self._named(outcome, source, reply, identity, Status.FAILED if failed else Status.STORED)
 
     def _named(
-        self, outcome: Outcome, intake: Any, reply: Reply, identity: str | None, status: Status
+        self, outcome: Outcome, source: Source, reply: Reply, identity: str | None, status: Status
     ) -> None:
         """Answer with what waits for the identity, or for a device that the outcome names."""
         device = ""
         if identity is not None:
-            names = self._downlinks.waited_for(intake.tenant)
+            names = self._downlinks.waited_for(source.tenant)
             if identity:
                 if outcome.outputs:
-                    self._learn((intake.id, identity), {output.device_name for output in outcome.outputs})
+                    self._learn((source.id, identity), {output.device_name for output in outcome.outputs})
                 if identity in names:
                     device = identity
             if not device:
@@ -106,27 +127,27 @@ class Answers:
                     if output.device_name in names:
                         device = output.device_name
                         break
-        self._answer(intake, reply, outcome.seq, device, status)
+        self._answer(source, reply, outcome.seq, device, status)
 
-    def removed(self, intake: Any) -> None:
+    def removed(self, source: Source) -> None:
         """A datasource was deleted: who waits for its converter is told what is certain."""
         for seq, (waiting, reply, _, _) in list(self.waiting.items()):
-            if waiting is intake:
+            if waiting is source:
                 del self.waiting[seq]
                 self._tell(reply, Answer(Status.STORED, self._name(seq)))
 
     def stop(self) -> None:
-        """Nobody waits any more."""
+        """Wait for nobody any more."""
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
 
-    def _device(self, intake: Any, identity: str, names: Collection[str]) -> str | None:
+    def _device(self, source: Source, identity: str, names: Collection[str]) -> str | None:
         """Whose items, of those that wait for ``names``, go with the answer to an identity: empty for nobody's, None
         where only the converter can tell."""
         if identity in names:
             return identity
-        name = self._names.get((intake.id, identity), SEVERAL)
+        name = self._names.get((source.id, identity), SEVERAL)
         if name != SEVERAL:
             return name if name in names else ""
         return None
@@ -144,11 +165,11 @@ class Answers:
         self._seconds += 1
         late = [seq for seq, (_, _, _, until) in self.waiting.items() if until <= self._seconds]
         for seq in late:
-            intake, reply, _, _ = self.waiting.pop(seq)
-            self._answer(intake, reply, seq, "", Status.STORED)
+            source, reply, _, _ = self.waiting.pop(seq)
+            self._answer(source, reply, seq, "", Status.STORED)
         self._sweep = self._clock.callLater(1.0, self._give_up) if self.waiting else None
 
-    def _answer(self, intake: Any, reply: Reply, seq: int, device: str, status: Status) -> None:
+    def _answer(self, source: Source, reply: Reply, seq: int, device: str, status: Status) -> None:
         name = self._name(seq)
         if not device:
             self._tell(reply, Answer(status, name))
@@ -157,4 +178,14 @@ class Answers:
         def with_downlinks(items: tuple[Downlink, ...]) -> None:
             self._tell(reply, Answer(status, name, 0.0, items))
 
-        self._downlinks.take(intake.tenant, device, intake.id, 1, with_downlinks)
+        self._downlinks.take(source.tenant, device, source.id, 1, with_downlinks)
+
+    def _name(self, seq: int) -> str:
+        return message_id(self._journal.epoch, seq)
+
+    def _tell(self, reply: Reply, answer: Answer) -> None:
+        """Call a datasource back; its fault is its own, and keeps nobody else from being told."""
+        try:
+            reply(answer)
+        except Exception:
+            self._log.failure("a datasource failed when it was told of an uplink")

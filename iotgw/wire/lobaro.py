@@ -13,18 +13,14 @@ manual). That it is also what travels on UDP port 1064 is a reconstruction: Loba
 
 from __future__ import annotations
 
-import base64
-import io
-import math
 from collections import OrderedDict
 from typing import Any
 
 import cbor2
-import msgspec
 from msgspec import Struct
 
-_DEPTH = 32
-_SAFE_INTEGER = 2**53
+from iotgw.core import plain_json
+from iotgw.wire import cbor
 
 
 class Envelope(Struct, frozen=True):
@@ -68,54 +64,24 @@ def parse(data: bytes) -> Envelope:
         if isinstance(value, dict) and isinstance(value.get("i"), str):
             return Envelope("cbor", value)
     elif data.lstrip()[:1] == b"{":
-        try:
-            value = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return Envelope("raw")
+        value = _json(data)
         if isinstance(value, dict):
             return Envelope("json", value)
     return Envelope("raw")
 
 
 def _cbor(data: bytes) -> Any:
-    stream = io.BytesIO(data)
     try:
-        value = cbor2.CBORDecoder(stream).decode()
-        if stream.read(1):
-            return None
-        return _plain(value, _DEPTH)
-    except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError, RecursionError, MemoryError):
+        return cbor.decode(data)
+    except cbor.NotPlain:
         return None
 
 
-def _plain(value: Any, depth: int) -> Any:
-    """A CBOR value as JSON has it; raises ValueError for what can't be said in JSON."""
-    if depth == 0:
-        raise ValueError("nested too deeply")
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, int):
-        # a script's numbers are doubles
-        return value if -_SAFE_INTEGER < value < _SAFE_INTEGER else str(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {_key(key): _plain(each, depth - 1) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each, depth - 1) for each in value]
-    if value is cbor2.undefined:
+def _json(data: bytes) -> Any:
+    try:
+        return plain_json.decode(data, depth=cbor.DEPTH)
+    except plain_json.NotJson:
         return None
-    raise ValueError(f"expected plain CBOR, got {type(value).__name__}")
-
-
-def _key(key: Any) -> str:
-    if isinstance(key, str):
-        return key
-    if isinstance(key, int):
-        return str(key)
-    raise ValueError(f"expected a text as key, got {type(key).__name__}")
 
 
 def metadata(envelope: Envelope, default_query: str = "data") -> dict[str, Any]:

@@ -34,7 +34,8 @@ class IIntake(Interface):
         """Take an uplink: its bytes, a dict of JSON values, and what to call with the `model.Answer`.
 
         ``answer`` is called once, later in the reactor's thread, when the uplink is durable (or converted,
-        where the datasource says so), or at once with BUSY or TOO_LARGE. It must not raise. ``received_ms``: 0
+        where the datasource says so), or at once with BUSY, or with TOO_LARGE where the
+        payload or the metadata is larger than the gateway takes. It must not raise. ``received_ms``: 0
         means now. ``listens``: False when the answer can carry no downlink, so that none is taken from the queue.
         """
 

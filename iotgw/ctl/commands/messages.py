@@ -95,10 +95,10 @@ def _text(item: dict[str, Any]) -> str:
 
 def _reprocess(context: Context) -> None:
     options = context.options
+    chosen = {key: value for key, value in _query(context).items() if value is not None}
     if options.id:
-        selection: dict[str, Any] = {"ids": options.id}
+        selection: dict[str, Any] = {"ids": options.id, **chosen}
     else:
-        chosen = {key: value for key, value in _query(context).items() if value}
         selection = {"state": "failed", **chosen, "limit": options.limit}
     result = context.client.call("POST", "/messages/reprocess", selection)
     context.show(result, _reprocessed)

@@ -177,6 +177,8 @@ def facts(request: Message, rest: tuple[str, ...]) -> Metadata:
     for option, value in opts:
         if option not in _TOLD_OTHERWISE:
             form = n.OPTIONS.get(option)
+            if form and not form.shortest <= len(value) <= form.longest:
+                form = None  # one of a wrong length is like one that isn't known (RFC 7252 §5.4.3)
             others[form.name if form else str(option)] = _shown(form.kind if form else "opaque", value)
     if others:
         found["options"] = others

@@ -7,11 +7,14 @@ from collections.abc import Iterable
 import msgspec
 from twisted.web.server import Request
 
+from iotgw.core import plain_json
 from iotgw.core.model import Metadata
 from iotgw.datasources import ttd
 
 HIDDEN = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 """Headers that never enter the metadata: they carry secrets."""
+MESSAGES = 10_000
+"""The most messages of one request: each gets the whole request's metadata."""
 
 
 def payloads(body: bytes, split: str) -> list[bytes]:
@@ -19,11 +22,15 @@ def payloads(body: bytes, split: str) -> list[bytes]:
     if split == "none":
         return [body]
     if split == "lines":
-        return [line for line in (line.strip() for line in body.split(b"\n")) if line]
-    try:
-        return [bytes(item) for item in msgspec.json.decode(body, type=list[msgspec.Raw])]
-    except msgspec.DecodeError as error:
-        raise ValueError(f"expected a JSON array: {error}") from error
+        found = [line for line in (line.strip() for line in body.split(b"\n")) if line]
+    else:
+        try:
+            found = [bytes(item) for item in plain_json.decode(body, list[msgspec.Raw])]
+        except plain_json.NotJson as error:
+            raise ValueError(f"expected a JSON array: {error}") from error
+    if len(found) > MESSAGES:
+        raise ValueError(f"expected at most {MESSAGES} messages in one request, got {len(found)}")
+    return found
 
 
 def listens(request: Request, longest: float) -> float:

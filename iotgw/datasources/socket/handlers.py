@@ -20,9 +20,12 @@ from iotgw.wire.framing import (
     JsonFramer,
     LengthFramer,
     as_text,
+    head,
     unhex,
 )
 
+DOCUMENTS = 100
+"""The most JSON documents of one datagram: each becomes a message with metadata of its own."""
 Limit = Annotated[int, Meta(gt=0, le=1 << 24)]
 
 
@@ -47,9 +50,10 @@ class TextHandler(
     ] = "newline"
 
     def __post_init__(self) -> None:
-        """Refuse a charset that nobody knows."""
+        """Refuse a charset that nobody knows, and those whose decoding takes a text's length squared."""
         try:
-            codecs.lookup(self.charset)
+            if codecs.lookup(self.charset).name in ("idna", "punycode"):
+                raise LookupError(self.charset)
         except LookupError as error:
             raise ValueError(f"expected a charset such as UTF-8, got {self.charset!r}") from error
 
@@ -139,7 +143,12 @@ class JsonHandler(
     def datagram(self, data: bytes) -> Events:
         """The documents of one datagram."""
         framer = self.framer()
-        return framer.feed(data) + framer.close()
+        events = framer.feed(data) + framer.close()
+        if len(events) > DOCUMENTS:
+            return [
+                Fault(head(data), f"expected at most {DOCUMENTS} documents in a datagram, got {len(events)}")
+            ]
+        return events
 
 
 class HexHandler(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta
 from zope.interface import implementer
 
+from iotgw.core import plain_json
 from iotgw.core.model import Downlink
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
 from iotgw.datasources.socket.datagram import Datagram, DatagramListener, DatagramSettings
@@ -86,8 +86,8 @@ def downlink_cbor(downlink: Downlink) -> bytes:
     """A downlink in CBOR; one that is JSON text is translated, anything else goes out as it is."""
     if downlink.payload[:1] == b"{":
         try:
-            value = msgspec.json.decode(downlink.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            value = plain_json.decode(downlink.payload)
+        except plain_json.NotJson:
             return downlink.payload
         return lobaro.downlink(value)
     return downlink.payload

@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from iotgw.core import plain_json
 from iotgw.core.model import Answer, Downlink, Metadata
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
 from iotgw.core.secrets import Secret
@@ -317,8 +317,8 @@ def _text(payload: bytes) -> str:
     """The command text of a downlink; also of Lobaro's ``{"format": "ASCII", "data": "…"}``. Raises ValueError."""
     if payload.startswith(b"{"):
         try:
-            return msgspec.json.decode(payload, type=_Raw).data
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return plain_json.decode(payload, _Raw).data
+        except plain_json.NotJson as error:
             raise ValueError(f'expected {{"format": "ASCII", "data": "…"}}: {error}') from error
     try:
         return payload.decode("ascii")

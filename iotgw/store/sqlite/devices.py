@@ -7,6 +7,7 @@ crash loses the changes of those seconds; the messages themselves are in the jou
 
 from __future__ import annotations
 
+import builtins
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core.errors import Unavailable
-from iotgw.core.model import Kind, TelemetryRecord
+from iotgw.core.model import Kind, Outcome, TelemetryRecord
 from iotgw.core.ports.devices import IDevices
+from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.store.sqlite.device import DeviceState
 from iotgw.store.sqlite.device_rows import Changes, DeviceRows
 from iotgw.store.sqlite.worker import Worker
@@ -36,7 +38,7 @@ _Found = list[dict[str, Any]]
 
 
 @implementer(IDevices)
-class Devices:
+class Devices(UplinkListener):
     """An `IDevices` in ``{data_dir}/devices.db``.
 
     ``reactor`` is an IReactorTime with ``callFromThread``. ``max_changed`` and `MAX_BYTES` bound the devices
@@ -87,6 +89,11 @@ class Devices:
         return done
 
     # --- writing ---
+
+    def settled(self, outcomes: builtins.list[Outcome], records: builtins.list[TelemetryRecord]) -> None:
+        """See `UplinkListener.settled`."""
+        if records:
+            self.saw(records)
 
     def saw(self, records: list[TelemetryRecord]) -> None:
         """See `IDevices.saw`."""

@@ -6,7 +6,6 @@ samples' times here. ``docs/datasources.md`` has the table of keys.
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -150,6 +149,7 @@ def registers(text: str) -> dict[str, str]:
     return {name: value for name, value in _REGISTER.findall(text) if name not in ("S11", "S14")}
 
 
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})")
 _LATITUDE = re.compile(r"(\d{2})(\d{2}\.\d+)([NS])")
 _LONGITUDE = re.compile(r"(\d{3})(\d{2}\.\d+)([EW])")
 
@@ -187,10 +187,8 @@ def _degrees(match: re.Match[str]) -> float:
 
 
 def _number(text: str) -> float | int | None:
-    try:
-        value = float(text)
-    except ValueError:
+    """A field's number; None for what is none. Python itself would take 1e300, 1_0 and infinity too."""
+    text = text.strip()
+    if _NUMBER.fullmatch(text) is None:
         return None
-    if not math.isfinite(value):
-        return None
-    return int(value) if value == int(value) and "." not in text else value
+    return float(text) if "." in text else int(text)

@@ -94,7 +94,7 @@ class Bench:
         self.parts = Parts(
             registry=self.registry,
             journal=self.journal,
-            gateway=self.gateway,
+            pipeline=self.gateway,
             converters=self.converters,
             versions=self.versions,
             delivery=self.delivery,

@@ -15,10 +15,12 @@ from twisted.internet.defer import Deferred
 
 from iotgw.api.auth import ensure_admin_token
 from iotgw.converters.versions import ConverterVersions
+from iotgw.core.recorder import Recorder
 from iotgw.core.types import Types
 from iotgw.datasources.http.datasource import HttpType
 from iotgw.observe.events import EventLog
-from iotgw.pipeline.pipeline import Gateway
+from iotgw.pipeline.pipeline import Pipeline
+from iotgw.pipeline.sources import Sources
 from iotgw.store.sqlite.devices import Devices
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
@@ -54,27 +56,28 @@ class House:
         self.versions = ConverterVersions(self.registry, self.converters, memory.LIBRARY)
         self.types = Types("none", reactor, [HttpType])
         quiet = Quiet()
-        self.gateway = Gateway(
-            journal=self.journal, registry=self.registry, converters=self.converters, versions=self.versions,
-            delivery=quiet, devices=self.devices, events=self.events, downlinks=quiet, types=self.types,
-            credentials=None, reactor=reactor,
+        self.pipeline = Pipeline(
+            sources=Sources(), journal=self.journal, registry=self.registry, converters=self.converters,
+            versions=self.versions, credentials=None, delivery=quiet, downlinks=quiet,
+            recorder=Recorder(self.events, reactor), listeners=[self.devices], types=self.types,
+            reactor=reactor,
         )  # fmt: skip
 
     async def start(self, bench: Any) -> None:
         await self.registry.start()
         await self.events.start()
         await self.devices.start()
-        await self.journal.start(self.gateway)
-        await self.gateway.start()
+        await self.journal.start(self.pipeline.journal_listener)
+        await self.pipeline.start()
         bench.parts = msgspec.structs.replace(
             bench.parts, registry=self.registry, journal=self.journal, events=self.events, devices=self.devices,
-            gateway=self.gateway, versions=self.versions, datasource_types=self.types, clock=reactor,
+            pipeline=self.pipeline, versions=self.versions, datasource_types=self.types, clock=reactor,
         )  # fmt: skip
         bench.registry = self.registry
         bench.uploads = self.types.get("http").resource  # type: ignore[attr-defined]
 
     async def stop(self) -> None:
-        await self.gateway.stop()
+        await self.pipeline.stop()
         for part in (self.journal, self.devices, self.events, self.registry):
             await part.stop()
 
@@ -144,11 +147,11 @@ async def test_an_upload_is_seen_as_a_message_and_its_datasource_comes_and_goes(
 async def test_a_change_that_the_listener_need_not_know_of_leaves_it_open(house: House, connect: Any) -> None:
     client = connect()
     id = (await client.ok("POST", "/datasources", {"name": "web", "type": "http"}))["id"]
-    running = house.gateway.datasource(id)
+    running = house.pipeline.datasource(id)
     await client.ok("PATCH", "/datasources/web", {"converter": "json", "description": "edited"})
-    assert house.gateway.datasource(id) is running
+    assert house.pipeline.datasource(id) is running
     await client.ok("PATCH", "/datasources/web", {"configuration": {"maxBody": 10}})
-    assert house.gateway.datasource(id) is not running
+    assert house.pipeline.datasource(id) is not running
 
 
 @inline

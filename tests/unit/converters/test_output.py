@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iotgw.converters.output import MAX_NAME, MAX_TEXT, Refused, check
+from iotgw.converters.output import MAX_BYTES, MAX_NAME, MAX_TEXT, Refused, check
 
 NAMED = {"deviceName": "d", "deviceType": "t"}
 AT = 1_700_000_000_000
@@ -91,6 +91,30 @@ def test_what_is_wrong_is_refused_with_its_place(result, says):
     with pytest.raises(Refused) as refused:
         check(result, AT)
     assert str(refused.value).startswith(says)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        [{**NAMED, "telemetry": {f"k{key}": "x" * MAX_TEXT for key in range(33)}}],
+        [{**NAMED, "attributes": {"a": "x" * MAX_TEXT}} for _ in range(33)],
+        {**NAMED, "telemetry": {"a": ["x" * MAX_BYTES]}},
+        {**NAMED, "telemetry": {"a": 1}, "downlinkAck": [{"id": "1", "result": "x" * MAX_BYTES}]},
+        {**NAMED, "telemetry": {"a": 1}, "x" * MAX_BYTES: 1},
+    ],
+    ids=["values", "devices", "a value of lists", "receipts", "unknown keys"],
+)
+def test_what_one_message_becomes_is_bounded(result):
+    with pytest.raises(Refused, match=f"expected at most {MAX_BYTES} bytes of output, got"):
+        check(result, AT, "json")
+
+
+def test_what_flattening_makes_of_short_lists_with_long_names_is_refused_at_the_first_that_is_too_much():
+    device = {**NAMED, "telemetry": {"n" * 240: [1] * 500}}
+    devices = [device] * 15
+    assert len(check(devices, AT, "flatten").outputs) == 15
+    with pytest.raises(Refused, match=f"expected at most {MAX_BYTES} bytes of output, got 2"):
+        check([*devices, device, device, device, device, "not looked at"], AT, "flatten")
 
 
 def test_an_asset_keeps_its_own_names():

@@ -104,6 +104,21 @@ async def test_failed_messages_are_converted_again(bench: Any, run: Any) -> None
 
 
 @inline
+async def test_filters_that_say_nothing_or_too_much_convert_nothing_again(bench: Any, run: Any) -> None:
+    bench.journal.add("here", b"1", State.FAILED)
+    for arguments in (
+        ("--device", ""),
+        ("--datasource", ""),
+        ("e1-1", "--state", "failed"),
+        ("--limit", "0"),
+    ):
+        code, _, problem = await run("reprocess", *arguments)
+        assert code == 1 and "expected" in problem.lower(), (arguments, problem)
+    assert bench.journal.stored[0].state is State.FAILED
+    assert (await run("reprocess", "e1-1"))[1] == "1 converted again: 1 converted\n"
+
+
+@inline
 async def test_what_devices_send_cannot_drive_the_terminal(bench: Any, run: Any) -> None:
     bench.journal.add("here", b"x", device="\x1b[2Jevil\n")
     for command in (("messages",), ("message", "e1-1")):

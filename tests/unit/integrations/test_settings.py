@@ -94,6 +94,9 @@ def test_secrets_are_secrets():
         (b"Sat, 21 Nov 2026 12:00:30 GMT", 30.0),
         (b"Sat, 21 Nov 2026 11:00:00 GMT", 0.0),
         (b"soon", None),
+        (b"9" * 10_000, 9999999999.0),
+        ("²".encode("latin-1"), None),
+        (b"Sat, 21 Nov 0001 00:00:00 +2359", 0.0),
         (None, None),
     ],
 )

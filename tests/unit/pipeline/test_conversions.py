@@ -25,10 +25,12 @@ class World:
         self.last_uplink = self.in_journal[-1].seq if in_journal else 0
         self.spec = DatasourceSpec(name="ds", type="plain", converter="json")
         self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
-        self.gateway = self.journal = self.converters = self.versions = self.downlinks = self
         self.version = VERSION
         self.under_way, self.told, self.settled, self.receipts = [], [], [], []
-        self.conversions = Conversions(self, 0)
+        self.conversions = Conversions(
+            source=self, position=0, journal=self, converters=self, versions=self, downlinks=self,
+            converted=self.converted,
+        )  # fmt: skip
         self.conversions.start()
 
     def read_uplinks(self, datasource, after, limit):

@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 
 from iotgw.core.model import Answer, Downlink, Outcome, Output, State, Status
 from iotgw.pipeline import long_poll as rooms
-from iotgw.pipeline.long_poll import Held
+from iotgw.pipeline.long_poll import LongPoll
 
 STORED = Answer(Status.STORED, "1")
 
@@ -53,10 +53,7 @@ class Intake:
     def __init__(self):
         self.replies = []
 
-    def receive(self, payload, metadata, reply):
-        self.accept(payload, metadata, reply)
-
-    def accept(self, payload, metadata, reply):
+    def accept(self, reply):
         if self.refusal is not None:
             reply(self.refusal)
             return 0
@@ -69,22 +66,30 @@ class World:
         self.clock = Clock()
         self.queue = Queue()
         self.intake = Intake()
-        self.held = Held(self.queue, self.clock)
+        self.long_poll = LongPoll(self.queue, self.clock)
         self.answers = []
 
     def uplink(self, ttd=5.0, **metadata):
-        return self.held.receive(self.intake, b"", metadata, self.answers.append, ttd)
+        held = self.long_poll.hold(self.intake, str(metadata.get("identity", "")), self.answers.append)
+        if held is None:
+            self.intake.accept(self.answers.append)
+            return lambda: None
+        self.long_poll.begin(held, self.intake.accept(held.answered), ttd)
+        return held.let_go
 
     def stored(self, number=1, answer=STORED):
         self.intake.replies[number - 1](answer)
 
     def converted(self, *names, number=1):
         outputs = tuple(Output(name, "", b"") for name in names)
-        self.held.converted([Outcome(number, State.CONVERTED, "", outputs)])
+        self.long_poll.converted([Outcome(number, State.CONVERTED, "", outputs)])
 
     def is_idle(self):
         return not (
-            self.queue.listeners or self.clock.getDelayedCalls() or self.held._open or self.held._unnamed
+            self.queue.listeners
+            or self.clock.getDelayedCalls()
+            or self.long_poll._open
+            or self.long_poll._unnamed
         )
 
     @property
@@ -237,7 +242,7 @@ def test_the_end_of_the_gateway_holds_nobody():
     world.uplink()
     world.stored()
     world.converted("d")
-    world.held.stop()
+    world.long_poll.stop()
     assert world.answers == [STORED]
     assert world.is_idle()
 

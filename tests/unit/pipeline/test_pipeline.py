@@ -10,11 +10,15 @@ from twisted.internet.task import deferLater
 
 from iotgw.core.errors import NotFound
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Downlink, Output, State, Status
+from iotgw.core.ports.pipeline import UplinkListener
+from iotgw.core.recorder import Recorder
 from iotgw.core.types import Types
-from iotgw.pipeline.pipeline import Gateway
+from iotgw.pipeline.pipeline import Pipeline
+from iotgw.pipeline.sources import Sources
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 
+MAX_METADATA = 64 << 10
 VERSION = ConverterVersion("c", 1, "json", "UPLINK", "", "thingsboard", "duktape")
 
 
@@ -60,7 +64,7 @@ class Versions:
         return VERSION
 
 
-class Fed:
+class Fed(UplinkListener):
     """What the rooms behind the spine were given."""
 
     def __init__(self):
@@ -69,10 +73,7 @@ class Fed:
         self.receipts = []
         self.has_room = True
 
-    def saw(self, records):
-        pass
-
-    def feed(self, records):
+    def settled(self, outcomes, records):
         self.records += records
 
     def room(self):
@@ -130,19 +131,21 @@ class World:
         self.journal = Journal(reactor, self.path / "journal.db")
         self.registry = Registry(reactor, self.path)
         self.types = Types("nobody", reactor, [Plain])
-        self.gateway = Gateway(
-            journal=self.journal, registry=self.registry, converters=self.converters, versions=Versions(),
-            delivery=self.fed, devices=self.fed, events=self.fed, downlinks=self.fed, types=self.types,
-            credentials=None, reactor=reactor, max_payload=1000,
+        self.sources = Sources()
+        self.pipeline = Pipeline(
+            sources=self.sources, journal=self.journal, registry=self.registry, converters=self.converters,
+            versions=Versions(), credentials=None, delivery=self.fed, downlinks=self.fed,
+            recorder=Recorder(self.fed, reactor), listeners=[self.fed], types=self.types, reactor=reactor,
+            max_payload=1000, max_metadata=MAX_METADATA,
         )  # fmt: skip
 
     async def start(self):
         await self.registry.start()
-        await self.journal.start(self.gateway)
-        await self.gateway.start()
+        await self.journal.start(self.pipeline.journal_listener)
+        await self.pipeline.start()
 
     async def stop(self):
-        await self.gateway.stop()
+        await self.pipeline.stop()
         await self.journal.stop()
         await self.registry.stop()
 
@@ -155,8 +158,12 @@ class World:
     async def datasource(self, name="ds", **more):
         body = {"type": "plain", "converter": "json", **more}
         resource = await self.registry.create("datasource", "default", name, body)
-        await self.gateway.applied(resource.id)
+        await self.pipeline.applied(resource.id)
         return resource.id
+
+    def counts(self, name="ds"):
+        """How many uplinks of a datasource went which way."""
+        return next(source.counts for source in self.sources.values() if source.spec.name == name)
 
     def intake(self, name="ds"):
         return self.types.get("plain").open[name]
@@ -228,7 +235,7 @@ async def test_an_uplink_goes_through_the_converter_to_the_delivery(world):
 @asynchronous
 async def test_an_uplink_is_converted_while_it_is_being_stored(world):
     await world.datasource()
-    await world.until(lambda: world.gateway.idle)  # it has read what the journal holds
+    await world.until(lambda: world.pipeline.idle)  # it has read what the journal holds
     answers, answered_before = [], []
     convert = world.converters.convert
 
@@ -248,8 +255,8 @@ async def test_received_is_converted_plus_filtered_plus_failed(world):
     id = await world.datasource()
     for payload in (document("d"), b"{}", b"not json", document("e")):
         await world.send(payload)
-    await world.until(lambda: sum(world.gateway.status(id)["counts"].values()) == 8)
-    counts = world.gateway.status(id)["counts"]
+    await world.until(lambda: sum(world.pipeline.status(id)["counts"].values()) == 8)
+    counts = world.pipeline.status(id)["counts"]
     assert counts == {"received": 4, "converted": 2, "filtered": 1, "failed": 1, "refused": 0}
 
 
@@ -266,7 +273,7 @@ async def test_a_failed_message_is_kept_with_its_error(world):
 async def test_rejected_bytes_are_kept_as_a_failed_message_without_conversion(world):
     await world.datasource()
     world.intake().reject(b"\xff\xfe", {"peer": "x"}, "expected a frame of 17 bytes, got 2")
-    await world.until(lambda: world.intake().counts["failed"] == 1)
+    await world.until(lambda: world.counts()["failed"] == 1)
     await world.again()
     (message,) = await world.journal.messages("default", 0, 10)
     assert message.error.message == "expected a frame of 17 bytes, got 2"
@@ -306,6 +313,25 @@ async def test_a_datasource_that_fails_to_answer_keeps_nobody_from_being_told(wo
 async def test_a_payload_over_the_limit_is_refused(world):
     await world.datasource()
     assert (await world.send(b"x" * 1001)).status is Status.TOO_LARGE
+
+
+@asynchronous
+async def test_metadata_over_the_limit_is_refused_counted_and_not_stored(world):
+    id = await world.datasource(metadata={"site": "north"})
+    fits = {"input": "x" * (MAX_METADATA - len('{"site":"north","input":""}'))}
+    assert (await world.send(document("d"), **fits)).status is Status.STORED
+    answer = await world.send(document("d"), input=fits["input"] + "x")
+    assert answer.status is Status.TOO_LARGE and not answer.message_id
+    assert (await world.send(document("d"), input="\x00" * 20_000)).status is Status.TOO_LARGE, "as JSON"
+    assert world.pipeline.status(id)["counts"]["refused"] == 2
+    assert len(await world.journal.messages("default", 0, 10)) == 1
+
+
+@asynchronous
+async def test_a_rejected_frame_with_metadata_over_the_limit_is_only_counted(world):
+    id = await world.datasource()
+    world.intake().reject(b"x", {"input": "x" * MAX_METADATA}, "expected a frame")
+    assert world.pipeline.status(id)["counts"]["refused"] == 1
 
 
 @asynchronous
@@ -366,7 +392,7 @@ async def test_after_a_restart_conversion_goes_on_and_nothing_is_converted_twice
     world.converters.held, world.converters.seen = None, []
     await world.again()
     await world.until(lambda: world.fed.records)
-    await world.until(lambda: world.gateway.idle)
+    await world.until(lambda: world.pipeline.idle)
     assert world.converters.seen == [document("open")]
     assert [record.device_name for record in world.fed.records] == ["open"]
 
@@ -446,7 +472,7 @@ async def test_a_failed_message_is_converted_again_on_demand(world):
     mended = msgspec.structs.replace(
         message, uplink=msgspec.structs.replace(message.uplink, payload=document("d"))
     )
-    assert await world.gateway.reprocess(mended) is State.CONVERTED
+    assert await world.pipeline.reprocess(mended) is State.CONVERTED
     await world.until(lambda: world.fed.records)
     assert (await world.message(answer)).state is State.CONVERTED
 
@@ -484,7 +510,7 @@ async def test_the_journal_keeps_nothing_for_a_removed_datasource(world):
     await world.until(lambda: world.converters.held)
     answers = [await world.send(document("later")) for _ in range(3)]
     await world.registry.delete("datasource", id)
-    await world.until(lambda: world.gateway.status(id) == {"state": "stopped"})
+    await world.until(lambda: world.pipeline.status(id) == {"state": "stopped"})
     while world.converters.held:
         world.converters.release()
     last = int(answers[-1].message_id.split("-")[1])
@@ -497,8 +523,8 @@ async def test_a_removed_datasource_takes_nothing_more(world):
     id = await world.datasource()
     await world.send(document("d"))
     await world.registry.delete("datasource", id)
-    await world.until(lambda: world.gateway.status(id) == {"state": "stopped"})
-    assert world.gateway.datasource_name(id) == id
+    await world.until(lambda: world.pipeline.status(id) == {"state": "stopped"})
+    assert world.pipeline.datasource_name(id) == id
 
 
 @asynchronous

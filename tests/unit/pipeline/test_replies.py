@@ -5,16 +5,17 @@ from twisted.internet.task import Clock
 
 from iotgw.core.model import Downlink, Outcome, Output, State, Status, StoredUplink, Uplink
 from iotgw.core.specs import DatasourceSpec
-from iotgw.pipeline.replies import PATIENCE, REMEMBERED, Answers
+from iotgw.pipeline.replies import PATIENCE, REMEMBERED, Replies
+from iotgw.pipeline.sources import Source
 
 
-class Intake:
-    id = "ds"
-    tenant = "default"
-    converts = True
+class Journal:
+    """One that always rests."""
 
-    def __init__(self, reply="stored"):
-        self.spec = DatasourceSpec(name="ds", type="t", reply=reply)
+    epoch = "m"
+
+    def at_rest(self, callback):
+        callback()
 
 
 class Queue:
@@ -32,9 +33,8 @@ class World:
     def __init__(self):
         self.queue = Queue()
         self.clock = Clock()
-        self.answers = Answers(
-            self.queue, self.clock, lambda seq: f"m-{seq}", lambda reply, answer: reply(answer)
-        )
+        self.source = Source("ds", "default", DatasourceSpec(name="ds", type="t", converter="c"))
+        self.replies = Replies({"ds": self.source}, Journal(), self.queue, self.clock)
         self.told = {}
 
     def wait_for(self, device):
@@ -46,11 +46,12 @@ class World:
             self.told[seq] = (answer.status, [item.payload.decode() for item in answer.downlinks])
 
         uplink = Uplink("default", "ds", 0, b"", b"{}")
-        self.answers.stored(Intake(reply), [(StoredUplink(seq, uplink), (tell, identity))])
+        self.source.spec = DatasourceSpec(name="ds", type="t", converter="c", reply=reply)
+        self.replies.stored("ds", [(StoredUplink(seq, uplink), (tell, identity))])
 
     def convert(self, seq, *names, state=State.CONVERTED):
         outcome = Outcome(seq, state, "", tuple(Output(name, "", b"{}") for name in names))
-        self.answers.converted([outcome])
+        self.replies.converted([outcome])
         return outcome
 
 
@@ -77,7 +78,7 @@ def test_an_answer_after_the_conversion_waits_until_that_is_durable(world):
     world.store(1, reply="converted")
     outcome = world.convert(1, "d")
     assert world.told == {}
-    world.answers.settled([outcome])
+    world.replies.settled([outcome], [])
     assert world.told == {1: (Status.STORED, ["d"])}
 
 
@@ -88,7 +89,7 @@ def test_a_slow_converter_keeps_nobody_waiting_and_the_item_stays(world):
     world.clock.pump([1.0] * (int(PATIENCE) + 1))
     assert world.told == {1: (Status.STORED, [])}
     assert "d" in world.queue.items
-    world.answers.settled([world.convert(1, "d"), world.convert(2, "d")])
+    world.replies.settled([world.convert(1, "d"), world.convert(2, "d")], [])
     assert world.told[2] == (Status.STORED, ["d"])
 
 
@@ -96,7 +97,7 @@ def test_a_failure_is_told_only_to_who_asked_for_the_conversion(world):
     world.wait_for("d")
     world.store(1)
     world.store(2, reply="converted")
-    world.answers.settled([world.convert(seq, state=State.FAILED) for seq in (1, 2)])
+    world.replies.settled([world.convert(seq, state=State.FAILED) for seq in (1, 2)], [])
     assert world.told == {1: (Status.STORED, []), 2: (Status.FAILED, [])}
 
 

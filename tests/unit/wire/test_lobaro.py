@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from iotgw.wire.lobaro import DuplicateFilter, downlink, metadata, parse
 
+from . import bombs
+
 # The documented example (Lobaro/docs, "Using Raw UDP / CBOR messages over UDP"), encoded with cbor2.
 DOCUMENTED = bytes.fromhex(
     "a36164a6647273736938626476626174190e68676d6f6e69746f727890636f6e6e65637465643a312c20636f6e4d6f64653a"
@@ -64,6 +66,12 @@ def test_json_is_understood_too():
         b"\xa1\x61\x69\x9b" + b"\xff" * 8,
         b"\xbb" + b"\xff" * 8,
         cbor2.dumps({"i": "x", "d": cbor2.CBORTag(9999, b"")}),
+        bombs.SHARED,
+        bombs.REFERENCES,
+        b'{"i":"x","d":' + b"[" * 33 + b"]" * 33 + b"}",
+        b'{"i":"x","d":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"i":"x","d":' + b"1" * 10_000 + b"}",
+        b'{"i":"x","d":1e400}',
     ],
     ids=lambda data: data[:12].hex(),
 )
@@ -76,9 +84,10 @@ def test_no_bytes_make_the_decoder_raise(data):
     json.dumps(metadata(parse(data)), allow_nan=False)
 
 
+_INTEGERS = st.integers(-(2**64), 2**64 - 1)
 _VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
+    st.none() | st.booleans() | _INTEGERS | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.dictionaries(_INTEGERS, inner),
     max_leaves=10,
 )
 

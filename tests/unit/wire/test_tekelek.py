@@ -225,6 +225,16 @@ def test_no_position():
     assert gps("") == {"gpsFix": False}
 
 
+@pytest.mark.parametrize(
+    "text", ["1e300", "1e308", "infinity", "nan", "1_0", "9" * 400, "0." + "9" * 400, "٣"]
+)
+def test_a_gps_field_is_a_short_decimal_number_or_nothing(text):
+    assert (
+        gps(f",{text},134442.0,5255.9950N,00832.4417W,1.9,127.8,2,0.00,0.0,0.0,021015,04,")["gpsSeconds"]
+        is None
+    )
+
+
 # --- commands -------------------------------------------------------------------------------------
 
 

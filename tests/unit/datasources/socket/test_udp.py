@@ -12,6 +12,7 @@ from iotgw.datasources.socket.lobaro import LobaroUdpDatasource, LobaroUdpSettin
 from iotgw.datasources.socket.udp import UdpDatasource, UdpSettings
 from tests.unit.datasources.fakes import FakeIntake, clock, context
 from tests.unit.datasources.socket.test_dragino import FakeSocket
+from tests.unit.wire import bombs
 
 HERE = ("192.0.2.7", 4000)
 
@@ -53,6 +54,25 @@ def test_the_handlers(handler, data, messages):
     field = udp(handler=handler)
     field.send(data)
     assert field.payloads == messages
+
+
+def test_a_datagram_has_a_bounded_number_of_documents():
+    field = udp(handler={"type": "JSON"})
+    field.send(b"[]" * 100)
+    assert len(field.payloads) == 100 and not field.intake.rejected
+    field.send(b"[]" * 101)
+    assert len(field.payloads) == 100
+    assert [reason for _, _, reason in field.intake.rejected] == [
+        "expected at most 100 documents in a datagram, got 101"
+    ]
+
+
+def test_shared_values_in_cbor_expand_to_nothing():
+    field = lobaro()
+    field.send(bombs.SHARED)
+    ((payload, metadata),) = field.intake.received
+    assert payload == bombs.SHARED and metadata["encoding"] == "raw"
+    assert len(msgspec.json.encode(metadata)) < 500
 
 
 @pytest.mark.parametrize("handler", ["TEXT", "JSON", "HEX"])

@@ -1,0 +1,20 @@
+"""The datasources that there are, as other rooms look one up."""
+
+from __future__ import annotations
+
+from zope.interface import Interface
+
+from iotgw.core.ports.datasources import IDatasource, IPushes
+
+
+class ISources(Interface):
+    """The datasources of a gateway by id."""
+
+    def name(id: str) -> str:
+        """A datasource's name; its id when it is gone."""
+
+    def running(id: str) -> IDatasource | None:
+        """The open datasource, or None."""
+
+    def pushing(id: str) -> IPushes | None:
+        """The open datasource, if it can send to a device without being asked; else None."""

@@ -1,0 +1,38 @@
+"""Recording events under the present time: what the rooms use to say what happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from iotgw.core.model import Event
+from iotgw.core.ports.events import IEvents
+from iotgw.core.ports.intake import Severity
+
+
+class Recorder:
+    """Gives each event its time. ``clock`` has ``seconds()`` since 1970."""
+
+    def __init__(self, events: IEvents, clock: IReactorTime) -> None:
+        self._events = events
+        self._clock = clock
+
+    def note(
+        self,
+        type: str,
+        source: str,
+        name: str,
+        message: str,
+        tenant: str,
+        severity: Severity = "info",
+        *,
+        device: str = "",
+        message_id: str = "",
+        **detail: Any,
+    ) -> None:
+        """Record what happened to the thing of kind ``source`` that is called ``name``; ``detail`` are JSON values."""
+        now_ms = int(self._clock.seconds() * 1000)
+        self._events.emit(
+            Event(now_ms, type, source, name, message, tenant, severity, str(device), str(message_id), detail)
+        )

@@ -1,0 +1,78 @@
+"""Whether uplinks are taken now, and who is to be told when they are again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from iotgw.core.model import Answer, Status
+from iotgw.core.ports.delivery import IDelivery
+from iotgw.core.ports.journal import IUplinkStream
+
+LOOK_FOR_ROOM = 0.5
+"""Seconds between two looks for room while streams wait for it."""
+RETRY_AFTER = 5.0
+"""Seconds after which a device that was told BUSY may try again."""
+BUSY = Answer(Status.BUSY, retry_after=RETRY_AFTER)
+TOO_LARGE = Answer(Status.TOO_LARGE)
+
+
+class Admission:
+    """The one truth about room: the journal has some, no integration asks for a pause, and nobody stops the gateway.
+
+    ``max_payload`` and ``max_metadata`` are the largest that is taken, in bytes; of metadata as JSON.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        journal: IUplinkStream,
+        delivery: IDelivery,
+        clock: IReactorTime,
+        max_payload: int,
+        max_metadata: int,
+    ) -> None:
+        self._journal = journal
+        self._delivery = delivery
+        self._clock = clock
+        self.max_payload = max_payload
+        self.max_metadata = max_metadata
+        self._waiting: list[Callable[[], None]] = []
+        self._is_closed = False
+
+    @property
+    def room(self) -> bool:
+        """Whether uplinks are taken now."""
+        return self._journal.room and not self._is_closed and self._delivery.room()
+
+    def close(self) -> None:
+        """Take nothing more: the gateway stops."""
+        self._is_closed = True
+
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """Call back once when there is room; at once if there is."""
+        if self.room:
+            callback()
+            return
+        self._waiting.append(callback)
+        if len(self._waiting) == 1:
+            self._clock.callLater(LOOK_FOR_ROOM, self._look)
+
+    def room_again(self) -> None:
+        """There may be room: let the streams go on."""
+        if self.room:
+            waiting, self._waiting = self._waiting, []
+            for callback in waiting:
+                try:
+                    callback()
+                except Exception:
+                    self._log.failure("a datasource failed when it was told that there is room")
+
+    def _look(self) -> None:
+        """An integration that had too much says nothing when it has less: look again while somebody waits."""
+        self.room_again()
+        if self._waiting and not self._is_closed:
+            self._clock.callLater(LOOK_FOR_ROOM, self._look)

@@ -1,0 +1,92 @@
+"""What becomes of uplinks, told to everyone who wants to hear it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ParamSpec
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from iotgw.core.model import Outcome, TelemetryRecord
+from iotgw.core.ports.journal import Entries, IJournalListener
+from iotgw.core.ports.pipeline import UplinkListener
+
+P = ParamSpec("P")
+
+
+@implementer(IJournalListener)
+class Publisher:
+    """Hears the journal, groups uplinks by datasource, and tells the listeners, in their order.
+
+    A listener that fails is logged, and keeps nobody else from being told. ``room_again()`` is called when the
+    journal has room again.
+    """
+
+    _log = Logger()
+
+    def __init__(self, listeners: Sequence[UplinkListener], room_again: Callable[[], None]) -> None:
+        silent = UplinkListener
+        self._storing = [each.storing for each in listeners if type(each).storing is not silent.storing]
+        self._stored = [each.stored for each in listeners if type(each).stored is not silent.stored]
+        self._refused = [each.refused for each in listeners if type(each).refused is not silent.refused]
+        self._converted = [
+            each.converted for each in listeners if type(each).converted is not silent.converted
+        ]
+        self._settled = [each.settled for each in listeners if type(each).settled is not silent.settled]
+        self._room_again = room_again
+
+    def storing(self, entries: Entries) -> None:
+        """See `IJournalListener.storing`."""
+        groups = [
+            (source, [stored for stored, _ in group]) for source, group in _by_datasource(entries).items()
+        ]
+        for hear in self._storing:
+            for source, uplinks in groups:
+                self._tell(hear, source, uplinks)
+
+    def stored(self, entries: Entries) -> None:
+        """See `IJournalListener.stored`."""
+        groups = _by_datasource(entries).items()
+        for hear in self._stored:
+            for source, group in groups:
+                self._tell(hear, source, group)
+
+    def refused(self, entries: Entries, reason: str) -> None:
+        """See `IJournalListener.refused`."""
+        self._log.warn("{count} uplinks were refused: {reason}", count=len(entries), reason=reason)
+        groups = _by_datasource(entries).items()
+        for hear in self._refused:
+            for source, group in groups:
+                self._tell(hear, source, group, reason)
+
+    def converted(self, outcomes: list[Outcome]) -> None:
+        """These durable uplinks are converted; the conversions of a datasource say so."""
+        for hear in self._converted:
+            self._tell(hear, outcomes)
+
+    def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
+        """See `IJournalListener.settled`."""
+        for hear in self._settled:
+            self._tell(hear, outcomes, records)
+
+    def room_again(self) -> None:
+        """See `IJournalListener.room_again`."""
+        self._room_again()
+
+    def _tell(self, hear: Callable[P, None], *what: P.args, **more: P.kwargs) -> None:
+        try:
+            hear(*what, **more)
+        except Exception:
+            self._log.failure("a listener failed when it was told of uplinks")
+
+
+def _by_datasource(entries: Entries) -> dict[str, Entries]:
+    found: dict[str, Entries] = {}
+    for entry in entries:
+        source = entry[0].uplink.datasource
+        group = found.get(source)
+        if group is None:
+            group = found[source] = []
+        group.append(entry)
+    return found

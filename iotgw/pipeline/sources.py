@@ -1,0 +1,51 @@
+"""The datasources as the pipeline knows them: what each is now, for whoever looks one up by its id."""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from iotgw.core.ports.datasources import IDatasource, IPushes
+from iotgw.core.ports.intake import Guard
+from iotgw.core.ports.sources import ISources
+from iotgw.core.specs import DatasourceSpec
+
+
+class Source:
+    """One datasource: its settings of today, what runs of it, and how many uplinks went which way."""
+
+    def __init__(self, id: str, tenant: str, spec: DatasourceSpec) -> None:
+        self.id = id
+        self.tenant = tenant
+        self.spec = spec
+        self.datasource: IDatasource | None = None
+        """The open one."""
+        self.guard: Guard | None = None
+        self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
+
+    @property
+    def converts(self) -> bool:
+        """Whether uplinks are converted, or only stored."""
+        return bool(self.spec.converter or self.spec.converters)
+
+
+@implementer(ISources)
+class Sources(dict[str, Source]):
+    """Every datasource of the registry, by id. The pipeline puts them in and takes them out."""
+
+    def name(self, id: str) -> str:
+        """See `ISources.name`."""
+        source = self.get(id)
+        return source.spec.name if source is not None else id
+
+    def running(self, id: str) -> IDatasource | None:
+        """See `ISources.running`."""
+        source = self.get(id)
+        return source.datasource if source is not None else None
+
+    def pushing(self, id: str) -> IPushes | None:
+        """See `ISources.pushing`."""
+        datasource = self.running(id)
+        if datasource is None or not IPushes.providedBy(datasource):
+            return None
+        pushes = IPushes(datasource)
+        return pushes if pushes.can_push else None

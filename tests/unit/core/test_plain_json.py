@@ -1,0 +1,82 @@
+"""JSON from outside: one error, whatever is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iotgw.core.plain_json import DEPTH, NotJson, decode
+
+
+class Named(msgspec.Struct):
+    name: str = ""
+    data: Any = None
+
+
+WRONG = {
+    "a number beyond every double": b"1e400",
+    "an exponent of twenty digits": b"1e99999999999999999999",
+    "an integer of 10,000 digits": b"1" * 10_000,
+    "an integer of a million digits": b"[" + b"1" * 1_000_000 + b"]",
+    "lists in lists": b"[" * (DEPTH + 1) + b"]" * (DEPTH + 1),
+    "objects in objects": b'{"a":' * (DEPTH + 1) + b"1" + b"}" * (DEPTH + 1),
+    "a million lists that never end": b"[" * 1_000_000,
+    "no UTF-8": b'"\xff"',
+    "half of a surrogate pair": rb'"\ud800"',
+    "NaN": b"NaN",
+    "nothing": b"",
+    "two texts": b"1 2",
+}
+
+
+@pytest.mark.parametrize("data", WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_said_by_one_error(data: bytes) -> None:
+    with pytest.raises(NotJson):
+        decode(data)
+    with pytest.raises(NotJson):
+        decode(b'{"data":' + data + b"}", Named)
+
+
+def test_an_array_of_messages_that_are_not_read_yet_is_bounded_too() -> None:
+    with pytest.raises(NotJson, match="64 levels"):
+        decode(b"[" * 1_000_000, list[msgspec.Raw])
+
+
+def test_nesting_is_bounded_inside_of_a_struct_and_in_what_it_leaves_out() -> None:
+    deep = b"[" * 2000 + b"]" * 2000
+    for field in (b"data", b"unknown"):
+        with pytest.raises(NotJson, match="64 levels"):
+            decode(b'{"name":"x","' + field + b'":' + deep + b"}", Named)
+    with pytest.raises(NotJson, match="64 levels"):
+        decode(b'{"data":' + b"[" * DEPTH + b"]" * DEPTH + b"}", Named)
+    assert decode(b'{"data":' + b"[" * (DEPTH - 1) + b"]" * (DEPTH - 1) + b"}", Named)
+
+
+def test_brackets_in_texts_are_no_nesting_and_hide_none() -> None:
+    assert decode(b'["' + b"[" * 1000 + rb'\"[{\\"]')
+    level = rb'["]}\"]",'
+    assert decode(level * (DEPTH - 1) + b"[]" + b"]" * (DEPTH - 1))
+    with pytest.raises(NotJson, match="64 levels"):
+        decode(level * DEPTH + b"[]" + b"]" * DEPTH)
+
+
+def test_many_small_lists_beside_each_other_are_no_nesting() -> None:
+    assert len(decode(b"[" + b"[],{}," * 1000 + b"1]")) == 2001
+    assert decode(b"[" * DEPTH + b"]" * DEPTH)
+
+
+@given(
+    st.binary()
+    | st.text().map(str.encode)
+    | st.lists(st.sampled_from([b"[", b'{"":', b"1", b"}", b"]", b","])).map(b"".join)
+)
+def test_any_bytes_give_a_value_or_the_one_error(data: bytes) -> None:
+    try:
+        value = decode(data)
+    except NotJson:
+        return
+    msgspec.json.encode(value)
