@@ -14,6 +14,7 @@ from iotgw.api.routes import Call, Reply, Route
 from iotgw.api.trials import Trials, vectors
 from iotgw.core.errors import NotFound, StillReferenced
 from iotgw.core.model import ConverterVersion
+from iotgw.core.numbers import whole
 from iotgw.core.specs import ConverterSpec, DatasourceSpec, Resource
 
 
@@ -125,10 +126,11 @@ class Converters(Catalogue):
     async def activate(self, call: Call, name: str, number: str) -> Reply:
         """Another version."""
         resource = self.find(call, name)
-        if not number.isdigit() or not 1 <= int(number) <= resource.body["versions"]:
+        version = whole(number, 1, resource.body["versions"])
+        if version is None:
             raise NotFound(f"converter {resource.name!r} has versions 1 to {resource.body['versions']}")
         revision = self._matching(call, resource)
-        active = await self.parts.versions.activate(resource, int(number), revision)
+        active = await self.parts.versions.activate(resource, version, revision)
         self.note(active, "changed", call.token.name)
         return self._reply(active)
 

@@ -15,6 +15,7 @@ from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
 from iotgw.core.errors import IotgwError, NotFound, SettingsError
 from iotgw.core.model import ConversionError, Delivery, Kind, Message, State, message_id
+from iotgw.core.numbers import whole
 
 STATES = ("received", "converted", "filtered", "failed")
 BULK = 10_000
@@ -190,9 +191,10 @@ class Messages:
     def position(self, id: str) -> int:
         """The position in the journal that an id names; raises NotFound for another journal's."""
         epoch, _, seq = id.rpartition("-")
-        if epoch != self._parts.journal.epoch or not seq.isascii() or not seq.isdigit() or len(seq) > 18:
+        position = whole(seq)
+        if epoch != self._parts.journal.epoch or position is None:
             raise NotFound(f"there is no message {id!r} in this journal")
-        return int(seq)
+        return position
 
     def datasource_id(self, call: Call, name: str | None) -> str | None:
         """The id of a datasource by id or name; what is unknown is taken for the id of a deleted one."""

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from iotgw.core.errors import Conflict, NotFound, SettingsError, StillReferenced, Unavailable
+from iotgw.core.numbers import whole
 from iotgw.core.secrets import SECRET_NAME
 
 _log = Logger(namespace="iotgw.api")
@@ -108,8 +109,8 @@ def _at(body: Any, path: str) -> Any:
     for part in path.replace("[", ".").replace("]", "").split(".") if path else ():
         if isinstance(body, dict):
             body = body.get(part)
-        elif isinstance(body, list) and part.isdigit() and int(part) < len(body):
-            body = body[int(part)]
+        elif isinstance(body, list) and (place := whole(part, 0, len(body) - 1)) is not None:
+            body = body[place]
         else:
             return None
     return body

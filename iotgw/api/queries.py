@@ -14,13 +14,10 @@ from msgspec import Struct
 
 from iotgw.api.problems import Problem
 from iotgw.core.errors import SettingsError
+from iotgw.core.numbers import LONGEST, MOST, shown, whole
 
-MOST = 1 << 53
-"""No number in a query is larger: that many a script can tell apart."""
 _FIELDS = 50
 """Parameters of one request that are looked at."""
-_SHOWN = 40
-"""Characters of a wrong value or name that an answer repeats."""
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -44,8 +41,8 @@ class Query(Struct, frozen=True):
             return self._one_of(text, tuple(_BOOLEANS)) == "true"
         if self.type is int:
             low, high = self.range
-            number = whole_number(text)
-            if number is None or not low <= number <= high:
+            number = whole(text, low, high)
+            if number is None:
                 raise self._wrong(f"a whole number, {low} to {high}", text)
             return number
         if self.choices:
@@ -75,7 +72,7 @@ class Query(Struct, frozen=True):
         return text
 
     def _wrong(self, expected: str, text: str) -> SettingsError:
-        return SettingsError(self.name, f"expected {expected}, got {_short(text) if text else 'nothing'}")
+        return SettingsError(self.name, f"expected {expected}, got {shown(text) if text else 'nothing'}")
 
 
 TENANT = Query("tenant", description="for tokens of all tenants: which one")
@@ -105,21 +102,10 @@ def read(declared: Sequence[Query], query: bytes) -> dict[str, Any]:
     return {each.name: each.default for each in declared} | found
 
 
-def whole_number(text: str) -> int | None:
-    """A number in ASCII digits, at most 16 of them, which is enough for `MOST`; None for anything else."""
-    return int(text) if 0 < len(text) <= 16 and text.isascii() and text.isdigit() else None
-
-
 def _refused(name: str, problem: str) -> Problem:
-    shown = _short(name)
-    return Problem(
-        400, f"query parameter {shown}: {problem}", errors=[{"path": name[:_SHOWN], "problem": problem}]
-    )
+    errors = [{"path": name[:LONGEST], "problem": problem}]
+    return Problem(400, f"query parameter {shown(name)}: {problem}", errors=errors)
 
 
 def _listed(known: dict[str, Query]) -> str:
     return f"one of {', '.join(known)}" if known else "no query parameter"
-
-
-def _short(text: str) -> str:
-    return repr(text[:_SHOWN]) + ("…" if len(text) > _SHOWN else "")

@@ -23,6 +23,7 @@ from iotgw.api.problems import Problem, from_failure
 from iotgw.api.queries import TENANT, Query
 from iotgw.core import plain_json
 from iotgw.core.model import DEFAULT_TENANT
+from iotgw.core.numbers import shown, whole
 from iotgw.core.validate import convert
 from iotgw.observe.logs import Sampled
 
@@ -138,10 +139,12 @@ class Call:
         wanted = self.header("if-match")
         if wanted is None or wanted.strip() == "*":
             return None
-        text = wanted.strip().strip('"')
-        if not text.isdigit():
-            raise Problem(412, f"no resource has the entity tag {wanted}")
-        return int(text)
+        revision = whole(wanted.strip().strip('"'))
+        if revision is None:
+            raise Problem(
+                412, f'If-Match: expected a revision as an entity tag, such as "7", got {shown(wanted)}'
+            )
+        return revision
 
 
 class Dispatcher:

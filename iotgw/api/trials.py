@@ -24,7 +24,7 @@ from iotgw.core.model import ConverterVersion
 from iotgw.core.specs import Resource
 from iotgw.core.validate import convert
 
-_PLACE = re.compile(r"line (\d+)(?:, column (\d+))?")
+_PLACE = re.compile(r"line (\d{1,9})(?:, column (\d{1,9}))?", re.ASCII)
 
 
 class Trial(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -22,6 +22,7 @@ from iotgw.connect.endpoint import in_words
 from iotgw.connect.tls import ClientTls
 from iotgw.core import plain_json
 from iotgw.core.errors import SettingsError, Unavailable
+from iotgw.core.numbers import real
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.secrets import Secret
 
@@ -29,6 +30,10 @@ EARLY = 30.0
 """Seconds before its end that a token is renewed."""
 PATIENCE = 20.0
 """Seconds for a token to come, its body included."""
+USUAL = 3600.0
+"""Seconds that a token is good for when its server doesn't say, or says no number."""
+LONGEST_LIFE = 86400.0
+"""Seconds after which a token is renewed, however long it would be good for."""
 LARGEST = 64 << 10
 """Bytes of an answer with a token."""
 
@@ -131,8 +136,8 @@ class Token:
         if not self._asking:
             self._asking = True
             self._fetching = ensureDeferred(self._fetch())
-            self._fetching.addTimeout(PATIENCE, self._reactor).addCallbacks(self._take, self._failed)
-            self._fetching.addCallback(self._answered)
+            self._fetching.addTimeout(PATIENCE, self._reactor).addCallback(self._take)
+            self._fetching.addErrback(self._failed).addCallback(self._answered)
 
     def refused(self) -> None:
         """The target didn't take the token."""
@@ -171,13 +176,16 @@ class Token:
         status, body = answered
         try:
             answer = plain_json.decode(body)
-            token, seconds = str(answer["access_token"]), float(answer.get("expires_in", 3600))
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+            token = str(answer["access_token"])
+            seconds = real(answer.get("expires_in", USUAL), 0.0)
+        except (KeyError, TypeError, ValueError, AttributeError):
             return f"no token: HTTP {status} {body[:200].decode('utf-8', 'replace')}"
         if not token.isprintable():
             return "no token: it has control characters"
         self.header = f"Authorization: Bearer {token}\r\n".encode()
-        self._until = self._reactor.seconds() + max(1.0, seconds - EARLY)
+        if seconds is None:
+            seconds = USUAL
+        self._until = self._reactor.seconds() + min(max(1.0, seconds - EARLY), LONGEST_LIFE)
         return ""
 
 

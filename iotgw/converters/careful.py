@@ -15,6 +15,7 @@ import msgspec
 from iotgw.converters.protocol import Call
 from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
+from iotgw.core.numbers import whole
 
 PATIENCE = 6
 """QuickJS counts CPU time, which comes slower than the clock's on a busy machine."""
@@ -51,8 +52,9 @@ def careful(
             return None
         if is_vague:
             reached = engine.call("mark", "")
-            if reached.isdigit() and int(reached) < len(places):
-                line, column, _ = places[int(reached)]
+            mark = whole(reached, 0, len(places) - 1)
+            if mark is not None:
+                line, column, _ = places[mark]
                 error = msgspec.structs.replace(error, line=line, column=column)
         return Conversion(error=error)
     return None
@@ -99,9 +101,9 @@ def _find(
         return None
     if error.line is not None:
         return (again.line, again.column) if again.line == error.line and again.column else None
-    reached = engine.call("mark", "")
-    if again.message == error.message and reached.isdigit() and int(reached) < len(places):
-        line, column, keyword = places[int(reached)]
+    reached = whole(engine.call("mark", ""), 0, len(places) - 1)
+    if again.message == error.message and reached is not None:
+        line, column, keyword = places[reached]
         return (line, column) if keyword == "throw" else None
     return None
 

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.core.model import Output
+from iotgw.core.numbers import whole
 
 MAX_DEVICES = 1_000
 MAX_RECEIPTS = 100
@@ -213,11 +214,12 @@ def timestamp(value: Any, at: str) -> int:
             moment = datetime.fromisoformat(value)
             value = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
         except (ValueError, OverflowError):
-            if not value.isascii() or not value.isdigit() or len(value) > 15:
+            number = whole(value, 0, 10**15 - 1)
+            if number is None:
                 raise Refused(
                     f"{at}: expected a number of ms or an ISO 8601 time, got {value[:40]!r}"
                 ) from None
-            value = int(value)
+            value = number
     elif kind is float:
         value = int(value)
     elif kind is not int:

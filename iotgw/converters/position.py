@@ -10,9 +10,9 @@ import msgspec
 from iotgw.converters.engines import FAR
 from iotgw.core.model import ConversionError
 
-_FRAME = re.compile(r"(?:compile|<input>):(\d+)(?::(\d+))?")
+_FRAME = re.compile(r"(?:compile|<input>):(\d{1,9})(?::(\d{1,9}))?", re.ASCII)
 _FUNCTION = re.compile(r"at ([\w$.<>\[\]]+) \(")
-_PARSE_LINE = re.compile(r"\(line (\d+)\)")
+_PARSE_LINE = re.compile(r"\(line (\d{1,9})\)", re.ASCII)
 _FRAMES = 10
 VAGUE = "<input>:1:1)"
 """QuickJS's place of a loop that it interrupts: the position is kept only across calls."""

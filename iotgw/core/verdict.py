@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from twisted.logger import Logger
+
+_log = Logger()
 
 
 class Delivered(Struct, frozen=True, gc=False):
@@ -43,3 +46,10 @@ class Apart(Struct, frozen=True, gc=False):
 Verdict = Delivered | Retry | Rejected | Unavailable | Apart
 
 DELIVERED = Delivered()
+
+
+def unforeseen(doing: str, error: Exception) -> Retry:
+    """The verdict on records whose target raised, instead of one that says how they fared: whatever happens to
+    an answer, its records are settled. Logged, since it is a fault of the target's code."""
+    _log.failure("a target failed at {doing}", doing=doing)
+    return Retry(f"{doing}: {type(error).__name__}: {error}"[:300])

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from iotgw.core.numbers import real
+
 NAMES = ("hono-ttd", "ttd")
 """As a header (HTTP) or in the query."""
 
 
 def seconds(said: Any, longest: float) -> float:
     """How long an answer may be held back; 0 for what is no number of seconds, or below."""
-    try:
-        ttd = float(said)
-    except (TypeError, ValueError):
-        return 0.0
-    return min(ttd, longest) if ttd > 0 else 0.0  # not a number is no time either
+    ttd = real(said, 0.0)
+    return 0.0 if ttd is None else min(ttd, longest)
 
 
 def in_query(query: dict[str, Any]) -> Any:

@@ -18,7 +18,7 @@ from iotgw.core.backoff import Backoff
 from iotgw.core.breaker import Breaker
 from iotgw.core.model import Counters, Progress, TelemetryRecord
 from iotgw.core.specs import IntegrationSpec
-from iotgw.core.verdict import Delivered, Verdict
+from iotgw.core.verdict import Delivered, Verdict, unforeseen
 from iotgw.delivery.accounts import Accounts
 from iotgw.delivery.backlog import Backlog, Match
 from iotgw.delivery.lines import Lines
@@ -261,12 +261,22 @@ class Outbox:
                 break
             sent += len(batch)
             self._rate.spend(len(batch))
-            target.send(batch, self._settle_now)
+            self._send(target, batch)
             if self._target is not target:
                 break
         if self.backlog.taken != taken:
             self.dirty()
         return sent
+
+    def _send(self, target: Any, batch: Sequence[TelemetryRecord]) -> None:
+        """Give a batch to the target. One that raises says nothing more of what it didn't settle yet."""
+        settle = self._settle_now
+        try:
+            target.send(batch, settle)
+        except Exception as error:
+            left = [record.seq for record in batch if self.has_in_flight(record.seq)]
+            if left:
+                settle(left, unforeseen("sending", error))
 
     def _settler(self) -> Callable[[Sequence[int], Verdict], None]:
         generation = self._generation

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.core.errors import NotFound, SettingsError, Unavailable
+from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.model import (
     Counters,
     Delivery,
@@ -249,7 +249,9 @@ class DeliveryService(UplinkListener):
 
         try:
             spec = convert(item, DownlinkSpec)
-        except SettingsError:
+        except (
+            Exception
+        ):  # a target's answer may hold anything; what became of its message doesn't depend on it
             refused(Failure())
         else:
             maybeDeferred(self._downlink, tenant, device, spec).addErrback(refused)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from iotgw.core.model import TelemetryRecord
-from iotgw.core.verdict import Delivered, Verdict
+from iotgw.core.verdict import Delivered, Verdict, unforeseen
 
 
 def sample(tenant: str, now_ms: int) -> TelemetryRecord:
@@ -32,5 +32,8 @@ def try_out(target: Any, record: TelemetryRecord, number: int) -> Deferred[dict[
             said = verdict.response if isinstance(verdict, Delivered) else verdict.reason
             done.callback({"ok": good, "detail": said})
 
-    target.send([replace(record, seq=number)], settle)
+    try:
+        target.send([replace(record, seq=number)], settle)
+    except Exception as error:
+        settle([number], unforeseen("sending", error))
     return done

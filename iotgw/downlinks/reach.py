@@ -9,6 +9,7 @@ import msgspec
 
 from iotgw.core.downlink_item import Item, payload
 from iotgw.core.errors import IotgwError, NotFound
+from iotgw.core.numbers import real
 from iotgw.core.specs import DatasourceSpec
 
 LONGEST = 86_400.0
@@ -26,11 +27,7 @@ class Seen(msgspec.Struct):
     def window(self) -> float | None:
         """Seconds that the device said it would listen (``ttd``, as Eclipse Hono calls it), if it did."""
         said: Any = self.query.get("ttd", self.query.get("hono-ttd")) if self.ttd is None else self.ttd
-        try:
-            window = float(said)
-        except (TypeError, ValueError):
-            return None
-        return window if 0 <= window <= LONGEST else None
+        return real(said, 0.0, LONGEST)
 
 
 class Reach:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from iotgw.core.errors import SettingsError
+from iotgw.core.numbers import shown, whole
 
 FIELDS = (
     ("minute", 0, 59),
@@ -67,16 +68,12 @@ def _field(text: str, name: str, low: int, high: int, place: str) -> set[int]:
     for part in text.split(","):
         span, slash, step = part.partition("/")
         first, dash, last = span.partition("-")
-        try:
-            stride = int(step) if slash else 1
-            if span == "*":
-                start, end = low, high
-            else:
-                start = int(first)
-                end = int(last) if dash else (high if slash else start)
-            if stride < 1 or not low <= start <= end <= high:
-                raise ValueError
-        except ValueError:
-            raise SettingsError(place, f"expected {low}…{high} for the {name}, got {part!r}")
+        stride = whole(step, 1) if slash else 1
+        start: int | None = low if span == "*" else whole(first, low, high)
+        end: int | None = high
+        if span != "*" and (dash or not slash):
+            end = whole(last, low, high) if dash else start
+        if stride is None or start is None or end is None or start > end:
+            raise SettingsError(place, f"expected {low}…{high} for the {name}, got {shown(part)}")
         values.update(range(start, end + 1, stride))
     return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
@@ -17,12 +18,14 @@ from iotgw.connect.endpoint import Connector
 from iotgw.connect.http_auth import Auth, Fixed, OAuth2, Token
 from iotgw.connect.http_pool import Pool
 from iotgw.connect.tls import ClientTls
+from iotgw.core.backoff import LONGEST_RETRY_AFTER
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.numbers import whole
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict
+from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict, unforeseen
 from iotgw.integrations import payload
 from iotgw.integrations.commands import items_of
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_url
@@ -32,6 +35,8 @@ Settle = Callable[[Sequence[int], Verdict], None]
 
 NOT_THE_MESSAGE = {401, 403, 407, 408, 425, 429}
 """Status codes below 500 that speak of us or of the target, not of the message."""
+LONGEST_DATE = 64
+"""Characters of a date in a header; an IMF-fixdate has 29."""
 OURS = {"host", "content-length", "transfer-encoding", "connection", "content-encoding", "idempotency-key"}
 """Headers that the gateway sets itself."""
 
@@ -154,16 +159,18 @@ class HttpTarget:
 
     def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
         """Post each record, or all in one."""
-        self._inflight += len(records)
         if self._auth.ready():
             self._send(records, settle)
             return
 
         def refreshed(problem: str) -> None:
             if problem:
-                self._settle(records, settle, Unavailable(problem))
-            else:
+                settle([record.seq for record in records], Unavailable(problem))
+                return
+            try:
                 self._send(records, settle)
+            except Exception as error:
+                settle([record.seq for record in records], unforeseen("sending", error))
 
         self._auth.refresh(refreshed)
 
@@ -210,7 +217,7 @@ class HttpTarget:
                 body = self._payload(record)
                 head = self._fixed or self._head(record)
             except TemplateFailed as error:
-                self._settle([record], settle, Rejected(str(error)))
+                settle([record.seq], Rejected(str(error)))
                 continue
             key = b"Idempotency-Key: %b\r\n" % self._key(record).encode()
             self._request([record], head + key, body, settle)
@@ -222,7 +229,7 @@ class HttpTarget:
                 bodies.append(self._payload(record))
                 good.append(record)
             except TemplateFailed as error:
-                self._settle([record], settle, Rejected(str(error)))
+                settle([record.seq], Rejected(str(error)))
         if not good:
             return
         array = self._settings.batch == "array"
@@ -232,9 +239,14 @@ class HttpTarget:
     def _request(self, records: Sequence[TelemetryRecord], head: bytes, body: bytes, settle: Settle) -> None:
         if self._settings.gzip:
             body = _gzip(body)
+        self._inflight += len(records)
 
         def answered(response: Response | None, reason: str) -> None:
-            self._settle(records, settle, self._verdict(records, response, reason))
+            try:
+                verdict = self._verdict(records, response, reason)
+            except Exception as error:
+                verdict = unforeseen("reading the answer", error)
+            self._settle(records, settle, verdict)
 
         self._pool.request(
             b"%b%bContent-Length: %d\r\n\r\n%b" % (head, self._auth.header, len(body), body), answered
@@ -347,15 +359,21 @@ def _parts(url: str) -> tuple[bool, str, int, str, str]:
 
 
 def retry_after(header: bytes | None, now: float) -> float | None:
-    """Retry-After (RFC 9110 §10.2.3) in seconds from now; None when there is none that can be read."""
+    """Retry-After (RFC 9110 §10.2.3) in seconds from now, a day at the most; None when there is none that can be
+    read: then the waits are our own."""
     if not header:
         return None
-    text = header.decode("latin-1")
-    if text.isascii() and text.isdigit():
-        return float(text[:10])  # more digits than that say no more than never
+    seconds = whole(header)
+    if seconds is not None:
+        return float(min(seconds, LONGEST_RETRY_AFTER))
+    if len(header) > LONGEST_DATE or not header.isascii() or header.isdigit():
+        return None
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, OverflowError):
+        date = parsedate_to_datetime(header.decode("ascii"))
+        if date.tzinfo is None:  # asctime's form, and "-0000"
+            date = date.replace(tzinfo=UTC)
+        return min(max(0.0, date.timestamp() - now), LONGEST_RETRY_AFTER)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 

@@ -33,6 +33,8 @@ Settle = Callable[[Sequence[int], Verdict], None]
 BUSY_CODES = {0x88, 0x89, 0x93, 0x96, 0x97}
 """Reason codes that speak of the broker, not of the message (MQTT 5.0 §3.4.2.1)."""
 
+LONGEST_TOPIC = 65535
+"""Bytes (MQTT 5.0 §1.5.4)."""
 HEAD = 12
 """Bytes of a PUBLISH besides topic, payload and properties, at the most: first byte, remaining length (4), length
 of the topic (2), packet identifier (2), length of the properties (here at most 3)."""
@@ -160,6 +162,9 @@ class MqttTarget(MqttOwner):
                 name, body = topic.bytes(record), payload_of(record)
             except TemplateFailed as error:
                 settle([record.seq], Rejected(str(error)))
+                continue
+            if len(name) > LONGEST_TOPIC:
+                settle([record.seq], Rejected(f"a topic of {len(name)} bytes; MQTT has {LONGEST_TOPIC}"))
                 continue
             properties = b""
             if self._five:

@@ -44,7 +44,7 @@ from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.secrets import Secret
-from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
+from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict, unforeseen
 from iotgw.integrations import payload
 from iotgw.integrations.cron import Cron
 from iotgw.integrations.files import Columns, csv_file, json_file, ndjson_file
@@ -186,7 +186,6 @@ class SftpTarget:
     def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
         """Write each record to its file, or all to theirs."""
         for group in [records] if self.whole else [[record] for record in records]:
-            self._inflight += len(group)
             self._send(group, settle)
 
     def check(self) -> Deferred[dict[str, Any]]:
@@ -250,7 +249,10 @@ class SftpTarget:
         seqs = [record.seq for group in good.values() for record in group]
 
         def done(result: Any) -> None:
-            verdict = self._failed(result) if isinstance(result, Failure) else DELIVERED
+            try:
+                verdict = self._failed(result) if isinstance(result, Failure) else DELIVERED
+            except Exception as error:
+                verdict = unforeseen("reading the answer", error)
             self._inflight -= len(records)
             if verdict is DELIVERED:
                 self._last_error = ""
@@ -261,6 +263,7 @@ class SftpTarget:
             if seqs:
                 settle(seqs, verdict)
 
+        self._inflight += len(records)
         writing = Deferred.fromCoroutine(self._write_all(good))
         writing.addTimeout(self._settings.timeout, self._reactor, self._too_slow)
         writing.addBoth(done).addErrback(

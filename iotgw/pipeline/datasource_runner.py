@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from twisted.internet.defer import DeferredLock
@@ -10,10 +11,10 @@ from twisted.python.failure import Failure
 
 from iotgw.core.errors import IotgwError
 from iotgw.core.ports.credentials import ICredentials
-from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType
+from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IForgets
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
-from iotgw.core.specs import DatasourceSpec, Resource
+from iotgw.core.specs import DatasourceSpec
 from iotgw.core.types import Types
 from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.intake import Intake
@@ -38,6 +39,7 @@ class DatasourceRunner:
         credentials: ICredentials,
         reactor: IReactor,
         data_dir: str,
+        in_background: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self.source = source
         self.intake = intake
@@ -49,8 +51,9 @@ class DatasourceRunner:
         self._credentials = credentials
         self._reactor = reactor
         self._data_dir = data_dir
+        self._in_background = in_background
 
-    async def apply(self, resource: Resource, spec: DatasourceSpec, enabled: bool) -> None:
+    async def apply(self, spec: DatasourceSpec, enabled: bool) -> None:
         """Close what is open, and open it as the spec says; a failure is kept as `error`."""
         await self.lock.acquire()
         source = self.source
@@ -59,14 +62,19 @@ class DatasourceRunner:
                 source.spec = spec  # another converter is no reason to cut connections
                 return
             await self._close()
-            source.spec = spec
+            before, source.spec = source.spec, spec
             source.guard = None
+            self._in_background(self._let_go(before, spec))
             self.error = ""
             if enabled:
-                await self._open(resource, spec)
+                await self._open(spec)
             self.conversions.start()  # not before the datasource has set its guard
         finally:
             self.lock.release()
+
+    def forget(self) -> None:
+        """It was deleted and is closed: have nobody keep anything for it."""
+        self._in_background(self._let_go(self.source.spec, None))
 
     async def close(self) -> None:
         """Close it; nothing more comes in."""
@@ -85,11 +93,36 @@ class DatasourceRunner:
             status = self.source.datasource.status()
         return {**status, "counts": dict(self.source.counts), "pending": self.conversions.pending}
 
-    async def _open(self, resource: Resource, spec: DatasourceSpec) -> None:
-        context = DatasourceContext(
-            resource.id, spec.name, resource.tenant, spec.routing_key, spec.metadata, self.intake,
-            self._reactor, self._credentials, self._data_dir,
+    def _context(self, spec: DatasourceSpec) -> DatasourceContext:
+        source = self.source
+        return DatasourceContext(
+            source.id, spec.name, source.tenant, spec.routing_key, spec.metadata, self.intake,
+            self._reactor, self._credentials, self._data_dir, source.created_ms,
         )  # fmt: skip
+
+    async def _let_go(self, before: DatasourceSpec, after: DatasourceSpec | None) -> None:
+        """Tell the type that a datasource with the settings of ``before`` won't come back."""
+        try:
+            type_ = self._types.get(before.type)
+            if not IForgets.providedBy(type_) or (
+                after is not None and (before.type, before.configuration) == (after.type, after.configuration)
+            ):
+                return
+            unseal = self._registry.unseal
+            settings = self._types.configure(before.type, before.configuration, unseal)
+            successor = None
+            if after is not None:
+                successor = self._types.configure(after.type, after.configuration, unseal)
+            forgotten = IForgets(type_).forget(settings, self._context(before), successor)
+            if forgotten is not None:
+                await forgotten
+        except Exception as error:
+            self._log.warn(
+                "what others keep for datasource {name} stays there: {reason}", name=before.name, reason=error
+            )
+
+    async def _open(self, spec: DatasourceSpec) -> None:
+        context = self._context(spec)
         try:
             settings = self._types.configure(spec.type, spec.configuration, self._registry.unseal)
             datasource = self._types.get(spec.type).build(settings, context)

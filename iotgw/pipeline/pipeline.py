@@ -6,11 +6,11 @@ make outcomes of it, which go back to the journal and from there to whoever deli
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, gatherResults, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -86,6 +86,7 @@ class Pipeline:
         own = (self._replies, self._long_poll, _AllConversions(self._running))
         self.journal_listener = Publisher([*own, *listeners], self._admission.room_again)
         self._stopping = False
+        self._background: set[Deferred[None]] = set()
 
     # --- life ---
 
@@ -104,6 +105,7 @@ class Pipeline:
         for runner in self._running.values():
             runner.conversions.stop()
         self._replies.stop()
+        await DeferredList([*self._background])
 
     @property
     def idle(self) -> bool:
@@ -127,8 +129,10 @@ class Pipeline:
         spec = msgspec.convert(dict(resource.body, name=resource.name), DatasourceSpec)
         runner = self._running.get(resource.id)
         if runner is None:
-            runner = self._running[resource.id] = self._runner(Source(resource.id, resource.tenant, spec))
-        await runner.apply(resource, spec, spec.enabled and not self._stopping)
+            runner = self._running[resource.id] = self._runner(
+                Source(resource.id, resource.tenant, spec, resource.created_ms)
+            )
+        await runner.apply(spec, spec.enabled and not self._stopping)
 
     def _runner(self, source: Source) -> DatasourceRunner:
         position = self._journal.conversion_cursors().get(source.id)
@@ -146,7 +150,7 @@ class Pipeline:
         )  # fmt: skip
         return DatasourceRunner(
             source, intake, conversions, self._types, self._registry, self._credentials, self._reactor,
-            self._data_dir,
+            self._data_dir, self._in_background,
         )  # fmt: skip
 
     async def _remove(self, id: str) -> None:
@@ -157,6 +161,13 @@ class Pipeline:
             self._sources.pop(id, None)
             runner.conversions.remove()
             self._replies.removed(runner.source)
+            runner.forget()
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work of bounded time that nobody waits for, but the end."""
+        done = ensureDeferred(work)
+        self._background.add(done)
+        done.addBoth(lambda _: self._background.discard(done))
 
     # --- for the API ---
 

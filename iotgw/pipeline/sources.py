@@ -13,10 +13,11 @@ from iotgw.core.specs import DatasourceSpec
 class Source:
     """One datasource: its settings of today, what runs of it, and how many uplinks went which way."""
 
-    def __init__(self, id: str, tenant: str, spec: DatasourceSpec) -> None:
+    def __init__(self, id: str, tenant: str, spec: DatasourceSpec, created_ms: int = 0) -> None:
         self.id = id
         self.tenant = tenant
         self.spec = spec
+        self.created_ms = created_ms
         self.datasource: IDatasource | None = None
         """The open one."""
         self.guard: Guard | None = None

@@ -10,11 +10,14 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from iotgw.core.errors import ProtocolError
+from iotgw.core.numbers import hexadecimal, whole
 
 MAX_HEAD = 32768
 """Bytes of a response's status line and headers."""
 MAX_BODY = 1 << 20
 """Of a response body that is longer, no more is read: the response counts, the connection ends."""
+LONGEST_BODY = 10**11
+"""Bytes; a Content-Length beyond is no length."""
 KEPT = 65536
 """Bytes of a body that are kept."""
 
@@ -92,9 +95,9 @@ class Reader:
         lines = bytes(self._buffer[:end]).split(b"\r\n")
         del self._buffer[: end + 4]
         first = lines[0]
-        if not (first.startswith(b"HTTP/1.") and first[9:12].isdigit()):
+        status = whole(first[9:12], 100, 999) if first.startswith(b"HTTP/1.") else None
+        if status is None:
             raise ProtocolError(f"HTTP: expected a status line, got {first[:60]!r}")
-        status = int(first[9:12])
         headers = {}
         for line in lines[1:]:
             name, colon, value = line.partition(b":")
@@ -121,10 +124,11 @@ class Reader:
             self._chunked, self._left = True, 0
         elif length is None:
             self._left = -1
-        elif length.isdigit() and len(length) < 12:
-            self._left = int(length)
         else:
-            raise ProtocolError(f"HTTP: malformed Content-Length {length[:40]!r}")
+            size = whole(length, 0, LONGEST_BODY)
+            if size is None:
+                raise ProtocolError(f"HTTP: malformed Content-Length {length[:40]!r}")
+            self._left = size
 
     def _keep(self, limit: int) -> None:
         """Move up to ``limit`` bytes (-1: all) of the buffer to the body."""
@@ -159,14 +163,11 @@ class Reader:
                     self._left = 0
                     return True
             else:
-                size = line.partition(b";")[0].strip()
-                try:
-                    self._left = int(size, 16) if 0 < len(size) < 9 else -1
-                except ValueError:
-                    self._left = -1
-                if self._left < 0:
-                    raise ProtocolError(f"HTTP: malformed chunk size {size[:20]!r}")
-                self._left = self._left or -3
+                text = line.partition(b";")[0].strip()
+                size = hexadecimal(text, 0xFFFFFFFF)
+                if size is None:
+                    raise ProtocolError(f"HTTP: malformed chunk size {text[:20]!r}")
+                self._left = size or -3
 
     def _enough(self) -> Response | None:
         """The response without the rest of its body, when that is too long."""

@@ -10,6 +10,8 @@ import re
 
 from msgspec import Struct
 
+from iotgw.core.numbers import whole
+
 _SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 _LONGEST_V1 = 107
 _V1 = re.compile(rb"PROXY (TCP[46]) (\S+) (\S+) (\d{1,5}) (\d{1,5})\r\n|PROXY UNKNOWN[^\r\n]*\r\n")
@@ -48,7 +50,10 @@ def _text(data: bytes | bytearray) -> ProxyHeader | str | None:
         host = ipaddress.ip_address(match[2].decode("ascii"))
     except ValueError:
         return f"expected an IP address in the PROXY line, got {match[2][:50]!r}"
-    return ProxyHeader(end + 2, str(host), int(match[4]))
+    port = whole(match[4], 0, 65535)
+    if port is None:
+        return f"expected a port in the PROXY line, got {match[4]!r}"
+    return ProxyHeader(end + 2, str(host), port)
 
 
 def _binary(data: bytes | bytearray) -> ProxyHeader | str | None:

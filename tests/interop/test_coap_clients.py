@@ -129,6 +129,43 @@ def test_coap_cli_fetches_blocks(server):
     assert coap_cli("get", "-q", "-b", "2", f"coap://{server}/large").stdout.rstrip(b"\n") == whole
 
 
+def two_at_a_time(tmp_path, post):
+    """Two bodies by ``post(first, second)`` from one socket, to a site of their own; what it has stored."""
+    bodies = [random.Random(seed).randbytes(5000) for seed in (1, 2)]
+    files = [tmp_path / "first", tmp_path / "second"]
+    for file, body in zip(files, bodies, strict=True):
+        file.write_bytes(body)
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.interop.coap_store"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        codes = post(int(child.stdout.readline()), *files).stdout.split()
+        stored, _ = child.communicate()
+    assert codes == [b"2.04", b"2.04"]
+    return sorted(bytes.fromhex(line) for line in stored.split()), sorted(bodies)
+
+
+def test_aiocoap_sends_two_bodies_at_a_time_with_a_token_per_block(tmp_path):
+    program = Path(__file__).parent / "aiocoap_parallel.py"
+    stored, sent = two_at_a_time(
+        tmp_path, lambda port, *files: run(sys.executable, program, f"coap://127.0.0.1:{port}/i", *files)
+    )
+    assert stored == sent
+
+
+def test_npms_coap_sends_two_bodies_at_a_time_with_a_token_each(tmp_path):
+    program = Path(__file__).parent / "coap_parallel.js"
+    module = node_module("coap")
+    stored, sent = two_at_a_time(
+        tmp_path, lambda port, *files: run(find("node"), program, module, "127.0.0.1", port, "/i", *files)
+    )
+    assert stored == sent
+
+
 def txthings(method, server, path, *args):
     host, _, port = server.rpartition(":")
     return run(

@@ -176,3 +176,119 @@ async def test_a_batch_that_is_refused_before_it_was_read_is_taken_apart(server,
         if not close:
             assert pool._leaving  # it still holds the rest of the request ...
         await until(lambda: not pool._leaving)  # ... but not for ever
+
+
+HOSTILE = [
+    b"Retry-After: \xb2",
+    b"Retry-After: " + b"9" * 5000,
+    b"Retry-After: \xd9\xa3",
+    b"Retry-After: -1",
+    b"Retry-After: nan",
+    b"Retry-After: Mon, 31 Feb 9999 99:99:99 GMT",
+    b"Retry-After: Fri, 01 Jan 0001 00:00:00 -2359",
+    b"Retry-After: Sun, 06 Nov 1994 08:49:37 +999999999999999",
+    b"Retry-After: ,",
+    b"Content-Length: \xb2",
+    b"Content-Length: " + b"9" * 5000,
+    b"Content-Length: -2",
+    b"Transfer-Encoding: chunked",
+]
+
+
+@pytest.mark.parametrize("status", [b"503 Busy", b"429 Slow Down", b"422 No"])
+@pytest.mark.parametrize("header", HOSTILE, ids=lambda header: repr(header[:30]))
+@ensureDeferred
+async def test_no_header_of_an_answer_wedges_the_messages_behind_it(server, header, status):
+    """As many such answers as there are connections, twice; then the server does as it should."""
+    told = []
+
+    def answer(connection):
+        told.append(connection)
+        if len(told) > 8:
+            connection.transport.write(OK + b"Content-Length: 0\r\n\r\n")
+            return
+        length = b"" if header.startswith((b"Content", b"Transfer")) else b"Content-Length: 0\r\n"
+        # what is no chunk size at the end is read as the body where there is none
+        connection.transport.write(b"HTTP/1.1 %b\r\n%b%b\r\n\r\n+1\r\n" % (status, length, header))
+
+    server.answer = answer
+    configuration = {"url": server.url, "concurrency": 4, "timeout": 2}
+    async with Delivering("http", configuration=configuration) as world:
+        world.store(*"abcdefghijkl")
+        await until(lambda: len(told) > 8)
+        world.store(*"mnop")
+        stats = await world.settled()
+        assert (stats["delivered"], stats["dead"]) == (16, 0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 200_000, b'{"a":' * 100_000, b"\xff" * 100, b'[{"msg":1e999}]', b'{"msg":1,"ttl":"\\ud800"}'],
+)
+@ensureDeferred
+async def test_a_response_that_is_no_downlink_delivers_its_message_all_the_same(server, body):
+    server.answer = lambda connection: connection.transport.write(
+        OK + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    configuration = {"url": server.url, "concurrency": 2, "downlinks": True}
+    async with Delivering("http", configuration=configuration) as world:
+        world.store(*"abcdefgh")
+        stats = await world.settled()
+        assert (stats["delivered"], stats["dead"]) == (8, 0)
+    assert len(server.bodies) == 8
+
+
+class Tokens(Protocol):
+    """Gives tokens: what the factory's ``answers`` hold, one after the other, and then a good one."""
+
+    def connectionMade(self):
+        self._buffer = b""
+
+    def dataReceived(self, data):
+        self._buffer += data
+        if b"grant_type" in self._buffer:
+            self._buffer = b""
+            good = OK + b'Content-Length: 23\r\n\r\n{"access_token":"good"}'
+            self.transport.write(self.factory.answers.pop(0) if self.factory.answers else good)
+            self.transport.loseConnection()
+
+
+def token(body):
+    return OK + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        token(b"[" * 60_000),
+        token(b'{"access_token":"x","expires_in":"\xc2\xb2"}'),
+        token(b'{"access_token":"x","expires_in":1' + b"0" * 400 + b"}"),
+        token(b'{"access_token":"x","expires_in":1e308}'),
+        token(b'{"access_token":"x","expires_in":[]}'),
+        token(b'{"access_token":"\\u0000"}'),
+        token(b'{"access_token":{"a":1}}'),
+        token(b"null"),
+        OK + b"Content-Length: \xb2\r\n\r\n{}",
+        b"HTTP/1.1 \xb2\xb2\xb2 OK\r\n\r\n",
+        b"",
+    ],
+    ids=lambda answer: repr(answer[-40:]),
+)
+@ensureDeferred
+async def test_no_answer_of_a_token_server_wedges_the_messages_that_wait_for_it(server, answer):
+    factory = Factory.forProtocol(Tokens)
+    factory.noisy = False
+    factory.answers = [answer]
+    tokens = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    server.answer = lambda connection: connection.transport.write(OK + b"Content-Length: 0\r\n\r\n")
+    auth = {
+        "type": "oauth2", "tokenUrl": f"http://127.0.0.1:{tokens.getHost().port}/", "clientId": "me",
+        "clientSecret": "s",
+    }  # fmt: skip
+    try:
+        async with Delivering("http", configuration={"url": server.url, "auth": auth}) as world:
+            world.store(*"abcdefgh")
+            stats = await world.settled()
+            assert (stats["delivered"], stats["dead"]) == (8, 0)
+    finally:
+        await tokens.stopListening()

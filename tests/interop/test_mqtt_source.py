@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
@@ -160,7 +161,12 @@ async def test_a_broker_that_goes_away_is_found_again(broker):
         await until(lambda: it.source.link is not None)
         await publish(broker, "devices/d1/up", "back", "-q", "1")
         await until(lambda: it.payloads)
-    assert [type_ for type_, _ in it.intake.events][:3] == ["connected", "failed", "connected"]
+    assert [type_ for type_, _ in it.intake.events][:4] == [
+        "connected",
+        "failed",
+        "session-lost",
+        "connected",
+    ]
 
 
 @pytest_twisted.ensureDeferred
@@ -203,3 +209,164 @@ async def test_tls_with_a_client_certificate(tmp_path):
         finally:
             await stranger.source.stop()
         assert stranger.intake.events[0][0] == "failed"
+
+
+# --- the session that stays
+
+
+class Kept(Source):
+    """A source with a data directory: what it remembers outlives it."""
+
+    def __init__(self, broker, folder, kind=None, **settings):
+        super().__init__(broker, **settings)
+        self.settings = msgspec.convert(
+            {"host": "127.0.0.1", "port": broker.port, "topics": ["devices/+/up"], **settings}, MqttSettings
+        )
+        self.context = msgspec.structs.replace(context(self.intake, reactor), data_dir=str(folder))
+        self.type = kind or MqttType(reactor, Connector(reactor))
+        self.source = self.type.build(self.settings, self.context)
+
+    @property
+    def kinds(self):
+        return [type_ for type_, _ in self.intake.events]
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+@pytest_twisted.ensureDeferred
+async def test_by_default_what_is_published_while_the_gateway_is_away_comes_afterwards(
+    broker, tmp_path, version
+):
+    async with Kept(broker, tmp_path, version=version) as first:
+        assert first.source.status()["session"] == "kept"
+        assert first.source.status()["clientId"] == "iotgw-ds"
+    for number in range(5):
+        await publish(broker, "devices/d1/up", str(number), "-q", "1")
+    async with Kept(broker, tmp_path, version=version) as second:
+        await until(lambda: len(second.payloads) >= 5)
+        assert second.payloads == [b"0", b"1", b"2", b"3", b"4"]
+        assert second.kinds == ["connected"]
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+@pytest_twisted.ensureDeferred
+async def test_topics_that_the_settings_no_longer_name_are_unsubscribed(broker, tmp_path, version):
+    both = {"topics": ["devices/+/up", "old/#"], "version": version}
+    async with Kept(broker, tmp_path, **both):
+        pass
+    async with Kept(broker, tmp_path, version=version) as it:
+        await until(lambda: it.source.memory.kept.filters == ("devices/+/up",))
+        await publish(broker, "old/d1", "no", "-q", "1")
+        await publish(broker, "devices/d1/up", "yes", "-q", "1")
+        await until(lambda: it.payloads)
+        assert it.payloads == [b"yes"]
+    await publish(broker, "old/d1", "no", "-q", "1")
+    async with Kept(broker, tmp_path, version=version) as again:
+        await publish(broker, "devices/d1/up", "yes", "-q", "1")
+        await until(lambda: again.payloads)
+        assert again.payloads == [b"yes"]
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+@pytest_twisted.ensureDeferred
+async def test_a_broker_that_lost_the_session_is_told_of(broker, tmp_path, version):
+    async with Kept(broker, tmp_path, version=version):
+        pass
+    await deferToThread(broker.stop)  # it keeps nothing on disk
+    await deferToThread(broker.start)
+    async with Kept(broker, tmp_path, version=version) as it:
+        assert it.kinds == ["session-lost", "connected"]
+        assert "messages that were sent while the gateway was away may be missing" in it.intake.events[0][1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_broker_that_takes_no_client_id_is_told_of_with_what_to_do(tmp_path):
+    """Its plug-in or its ACL refuses: here a broker of four bytes, since mosquitto takes all that are not empty."""
+
+    class Refusing(Protocol):
+        def dataReceived(self, data):
+            self.transport.write(b"\x20\x02\x00\x02")
+
+    factory = Factory.forProtocol(Refusing)
+    factory.noisy = False
+    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    it = Kept(type("There", (), {"port": port.getHost().port}), tmp_path)
+    await it.source.start()
+    try:
+        await until(lambda: it.intake.events)
+    finally:
+        await it.source.stop()
+        await port.stopListening()
+    assert "client identifier rejected" in it.source.status()["lastError"]
+    assert "set a clientId that it takes, or cleanSession = true" in it.intake.events[0][1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_broker_that_keeps_no_session_is_told_of(tmp_path):
+    class Forgetful(Protocol):
+        def dataReceived(self, data):
+            if data[:1] == b"\x10":
+                self.transport.write(b"\x20\x08\x00\x00\x05\x11\x00\x00\x00\x00")
+            elif data[:1] == b"\x82":
+                self.transport.write(b"\x90\x04" + data[2:4] + b"\x00\x01")
+
+    factory = Factory.forProtocol(Forgetful)
+    factory.noisy = False
+    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    try:
+        async with Kept(type("There", (), {"port": port.getHost().port}), tmp_path, version="5") as it:
+            assert it.kinds == ["session-refused", "connected"]
+            assert it.source.status()["session"] == "clean"
+    finally:
+        await port.stopListening()
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+@pytest_twisted.ensureDeferred
+async def test_the_session_of_a_deleted_datasource_ends(broker, tmp_path, version):
+    async with Kept(broker, tmp_path, version=version) as it:
+        pass
+    await it.type.forget(it.settings, it.context, None)
+    await publish(broker, "devices/d1/up", "too late", "-q", "1")
+    async with Kept(broker, tmp_path, version=version) as new:
+        await publish(broker, "devices/d1/up", "new", "-q", "1")
+        await until(lambda: new.payloads)
+        assert new.payloads == [b"new"]
+        assert new.kinds == ["connected"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_session_of_another_client_id_ends_and_the_same_one_goes_on(broker, tmp_path):
+    async with Kept(broker, tmp_path) as it:
+        pass
+    same = msgspec.structs.replace(it.settings, topics=["other/#"])
+    assert it.type.forget(it.settings, it.context, same) is None
+    other = msgspec.structs.replace(it.settings, client_id="another")
+    await it.type.forget(it.settings, it.context, other)
+    await publish(broker, "devices/d1/up", "too late", "-q", "1")
+    async with Kept(broker, tmp_path) as back:
+        await publish(broker, "devices/d1/up", "new", "-q", "1")
+        await until(lambda: back.payloads)
+        assert back.payloads == [b"new"]
+        assert back.kinds == ["connected"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_session_that_can_not_be_ended_is_told_of(broker, tmp_path):
+    async with Kept(broker, tmp_path) as it:
+        pass
+    await deferToThread(broker.stop)
+    await it.type.forget(it.settings, it.context, None)
+    assert it.kinds[-1] == "session-left"
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_takes_the_client_id_of_a_deleted_one_waits_until_its_session_has_ended(broker, tmp_path):
+    async with Kept(broker, tmp_path, clientId="one") as old:
+        pass
+    ending = old.type.forget(old.settings, old.context, None)
+    async with Kept(broker, tmp_path, kind=old.type, clientId="one") as new:
+        assert not old.type._ending
+        await publish(broker, "devices/d1/up", "new", "-q", "1")
+        await until(lambda: new.payloads)
+        assert new.kinds == ["connected"]
+    await ending

@@ -254,3 +254,50 @@ async def test_a_broker_that_is_over_its_quota_is_waited_for(settings):
         assert stats["lastError"] == "quota exceeded"
         lines = per_device(numbers(json.loads(payload) for _, payload, _ in broker.received))
         assert all(line == sorted(line) for line in lines.values())
+
+
+class Scribbler(Protocol):
+    """Says yes to CONNECT; what it says to the first message is not MQTT, or not for what was sent."""
+
+    def dataReceived(self, data):
+        if data[:1] == b"\x10":
+            self.transport.write(b"\x20\x03\x00\x00\x00")
+        elif data[0] >> 4 == 3:
+            scribbles = self.factory.scribbles
+            if scribbles:
+                self.transport.write(scribbles.pop(0))
+                return
+            # one QoS 1 PUBLISH with short lengths: its identifier stands behind the topic
+            size = data[2 if data[1] < 128 else 3 :]
+            place = 2 + int.from_bytes(size[:2], "big")
+            self.transport.write(b"\x40\x02" + size[place : place + 2])
+
+
+@pytest.mark.parametrize(
+    "scribble",
+    [
+        b"\x40\x00", b"\x40\x01\x00", b"\x40\xff\xff\xff\xff\x01", b"\xff" * 50, b"\x20\x00", b"\x90\x00", b"\x62\x02\xff\xff",
+        b"\x30\x04\x00\x01\xff\x00", b"\x40\x04\x00\x01\x87\xff", b"\xe0\x02\x8b\xff", b"\x30\x00", b"\x40\x03\x00\x01\xb2",
+    ],
+    ids=bytes.hex,
+)  # fmt: skip
+@ensureDeferred
+async def test_nothing_that_a_broker_says_wedges_the_messages_behind_it(settings, scribble, monkeypatch):
+    monkeypatch.setattr(
+        "iotgw.connect.mqtt_client.SILENCE", 0.5
+    )  # some of it is MQTT, and acknowledges nothing
+    factory = Factory.forProtocol(Scribbler)
+    factory.noisy = False
+    factory.scribbles = [scribble] * 3
+    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
+    there = type("There", (), {"port": port.getHost().port})
+    try:
+        async with Delivering("mqtt", configuration=settings(there, version="5", window=1)) as world:
+            await until(lambda: world.stats()["target"]["state"] == "connected")
+            world.store(*"abcd")
+            await until(lambda: not factory.scribbles)
+            world.store(*"ef")
+            stats = await world.settled()
+            assert (stats["delivered"] + stats["dead"], stats["inflight"]) == (6, 0)
+    finally:
+        await port.stopListening()

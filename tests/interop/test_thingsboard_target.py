@@ -70,3 +70,20 @@ async def test_rpc_comes_back_as_a_downlink(broker, settings):
         await until(lambda: len(subscriber.messages) >= 2)
         assert subscriber.documents[-1] == {"device": "a", "id": 7, "data": {"queued": True}}
     subscriber.close()
+
+
+@pytest.mark.parametrize(
+    "payload", ["[" * 60_000, '{"device":"a","data":' + "[" * 60_000, "\u00b2", "null", "[]"]
+)
+@ensureDeferred
+async def test_what_is_no_rpc_request_keeps_the_connection_and_the_deliveries(broker, settings, payload):
+    async with Delivering("thingsboard", configuration=settings) as world:
+        await until(lambda: world.stats()["target"]["state"] == "connected")
+        sender = {"host": "127.0.0.1", "port": broker.port, "topic": "v1/gateway/rpc"}
+        async with Delivering("mqtt", configuration=sender, format="template", template=payload) as server:
+            server.store("x")
+            assert (await server.settled())["delivered"] == 1
+        world.store("a", body=body("a", x=1))
+        stats = await world.settled()
+        assert (stats["delivered"], stats["dead"]) == (1, 0)
+        assert stats["target"]["lastError"] is None

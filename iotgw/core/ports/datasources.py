@@ -19,6 +19,7 @@ class DatasourceContext(Struct, frozen=True):
 
     ``metadata`` are the datasource's static keys, which the pipeline adds to each message by itself;
     ``credentials`` what devices prove themselves with, ``data_dir`` a path for files of its own.
+    ``created_ms`` is when the datasource was saved first, in milliseconds since 1970; 0 is unknown.
     """
 
     id: str
@@ -30,6 +31,7 @@ class DatasourceContext(Struct, frozen=True):
     reactor: IReactor
     credentials: ICredentials
     data_dir: str = ""
+    created_ms: int = 0
 
 
 class IDatasource(Interface):
@@ -77,3 +79,12 @@ class IDatasourceType(Interface):
 
     def build(settings: Any, context: DatasourceContext) -> IDatasource:
         """Make a datasource from an instance of ``settings``. Raises SettingsError."""
+
+
+class IForgets(IDatasourceType):
+    """A type whose datasources leave something with others, such as a session at a broker."""
+
+    def forget(settings: Any, context: DatasourceContext, successor: Any) -> Deferred[None] | None:
+        """A datasource with these settings is closed and won't come back: it was deleted (``successor`` is
+        None), or has the settings ``successor`` now. Let go of what others keep for it, in bounded time. None when
+        there is nothing to do."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from iotgw.core.numbers import whole
 from iotgw.ctl.client import CtlError
 from iotgw.ctl.main import Commands, Context
 from iotgw.ctl.table import cell, moment, payload, printable, table, values
@@ -160,4 +161,4 @@ def _is_newer(id: str, last: str) -> bool:
     """Ids of one journal grow; another journal's are all new."""
     epoch, _, seq = id.rpartition("-")
     last_epoch, _, last_seq = last.rpartition("-")
-    return epoch != last_epoch or int(seq) > int(last_seq)
+    return epoch != last_epoch or (whole(seq) or 0) > (whole(last_seq) or 0)

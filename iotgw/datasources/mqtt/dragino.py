@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from zope.interface import implementer
 
 from iotgw.core.model import Downlink, Metadata
-from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType
+from iotgw.core.ports.datasources import DatasourceContext, IForgets
 from iotgw.datasources.mqtt.datasource import MqttDatasource, MqttSettings, MqttType
 from iotgw.datasources.socket.dragino import DraginoDevices, DraginoEncoding, Nodes
 from iotgw.wire import mqtt
@@ -30,7 +30,7 @@ class DraginoMqttSettings(
     devices: DraginoDevices = {}
 
 
-@implementer(IDatasourceType)
+@implementer(IForgets)
 class DraginoMqttType(MqttType):
     """The ``dragino-mqtt`` datasources of a gateway."""
 

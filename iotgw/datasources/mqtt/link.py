@@ -14,6 +14,8 @@ from iotgw.core.model import Answer, Downlink, Status
 from iotgw.datasources.socket.lobaro import downlink_cbor
 from iotgw.wire import mqtt
 
+CLIENT_ID_REFUSED = {2, 0x85}
+"""CONNACK codes: identifier rejected (MQTT 3.1.1 §3.2.2.3), client identifier not valid (MQTT 5.0 §3.2.2.2)."""
 HANDSHAKE = 15.0
 """Seconds from the connection to the broker's word."""
 
@@ -41,6 +43,8 @@ class MqttLink(Protocol):
         self._waiting: deque[mqtt.Arrived] = deque()
         self._acks: list[bytes] = []
         self._downlinks: dict[int, Downlink] = {}
+        self._stale: tuple[str, ...] = ()
+        """Filters of the session that stays, which the settings no longer name."""
         self._timer: Any = None
         self._heard_at = 0.0
 
@@ -52,19 +56,17 @@ class MqttLink(Protocol):
         is_kept = not settings.clean_session
         self.transport.write(
             self._session.connect(
-                settings.client_id or f"iotgw-{self._datasource.context.id}",
+                self._datasource.client_id,
                 settings.keepalive,
                 settings.username or None,
                 settings.password or None,
                 receive_maximum=settings.receive_maximum,
-                clean=settings.clean_session,
+                clean=not is_kept,
                 expiry=settings.session_expiry if is_kept and settings.version == "5" else 0,
             )
         )
         self._heard_at = self._clock.seconds()
-        self._timer = self._clock.callLater(
-            HANDSHAKE, self._end, "the broker took the connection and said nothing"
-        )
+        self._timer = self._clock.callLater(HANDSHAKE, self._too_slow)
 
     def dataReceived(self, data: bytes) -> None:
         """What the broker says."""
@@ -110,12 +112,38 @@ class MqttLink(Protocol):
             if (downlink := self._downlinks.pop(event.id, None)) is not None:
                 self._intake.downlink_lost(downlink, f"the broker refused it: {event.reason}")
         elif isinstance(event, mqtt.Connected):
+            self._stale = self._datasource.welcome(event)
+            if self._stale:
+                self.transport.write(self._session.unsubscribe(self._stale)[1])
             filters = [(topic, self._settings.qos) for topic in self._settings.filters]
             self.transport.write(self._session.subscribe(filters)[1])
         elif isinstance(event, mqtt.Refused):
-            self._end(f"the broker refused: {event.reason}")
+            self._refused(event)
+        elif isinstance(event, mqtt.Unsubscribed):
+            codes = event.codes or [0] * len(self._stale)
+            refused = [topic for topic, code in zip(self._stale, codes, strict=False) if code >= 0x80]
+            self._datasource.unsubscribed(refused)
         elif isinstance(event, mqtt.Subscribed) and not self._is_ready:
             self._subscribed(event)
+
+    def _refused(self, event: mqtt.Refused) -> None:
+        reason = f"the broker refused: {event.reason}"
+        if (
+            not self._session.connected
+            and event.code in CLIENT_ID_REFUSED
+            and not self._settings.clean_session
+        ):
+            reason += (
+                f". It takes no session that stays for the client id {self._datasource.client_id!r}: "
+                "set a clientId that it takes, or cleanSession = true"
+            )
+        self._end(reason)
+
+    def _too_slow(self) -> None:
+        if self._is_paused:  # what a kept session held back fills the gateway before SUBACK is read
+            self._timer = self._clock.callLater(HANDSHAKE, self._too_slow)
+        else:
+            self._end("the broker took the connection and said nothing")
 
     def _subscribed(self, event: mqtt.Subscribed) -> None:
         refused = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from iotgw.wire.coap import blockwise, observe
+from iotgw.wire.coap import blockwise, observe, uploads
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block, entity_tag, slice_response
 from iotgw.wire.coap.defence import VERIFIED_LIFETIME, Echo, size_of, wait_for_token
@@ -27,7 +27,7 @@ class Server:
         self._endpoint = endpoint
         self.failed = failed
         self.budget = blockwise.Budget(endpoint.limits.body_bytes)
-        self.uploads = blockwise.Uploads(endpoint.timers, self.budget)
+        self.uploads = uploads.Uploads(endpoint.timers, self.budget, self._assembled)
         self.bodies = blockwise.Bodies(endpoint.timers, self.budget)
         self.observers = observe.Observers(endpoint, endpoint.limits.observers)
         self._echo = Echo(endpoint.random.randbytes(32))
@@ -88,8 +88,25 @@ class Server:
                 exchange.reply(body)
                 return
             if request.code not in SAFE:
-                self._refuse(exchange, n.REQUEST_ENTITY_INCOMPLETE, "that body is not kept any more")
+                self._refuse(
+                    exchange, n.REQUEST_ENTITY_INCOMPLETE, "that body is not kept, or not known from another"
+                )
                 return
+        self._handle(resource, request, exchange)
+
+    def _assembled(self, exchange: Exchange, body: bytes) -> None:
+        """A body is whole, some time after its last block came."""
+        last = exchange.request
+        found = self._endpoint.site.find(last.options.path)
+        if found is None:
+            self._refuse(exchange, n.NOT_FOUND)
+            return
+        request = Message(last.code, body, last.options, last.type, last.mid, last.token)
+        self._handle(found[0], request, exchange)
+
+    def _handle(self, resource: Resource, request: Message, exchange: Exchange) -> None:
+        """Take a whole request."""
+        opts = request.options
         if not _precondition_holds(resource, request):
             self._refuse(exchange, n.PRECONDITION_FAILED)
         else:
@@ -172,7 +189,7 @@ class Server:
             response, wanted, exchange.policy.block_size, with_size=opts.get(n.SIZE2) is not None
         )
         if (wanted is None or not wanted.number) and len(sliced.payload) < len(response.payload):
-            self.bodies.keep(exchange, response, now)
+            self.bodies.keep(exchange, response, now, len(sliced.payload))
         return sliced
 
     def _is_too_much(self, exchange: Exchange, response: Message, now: float) -> bool:

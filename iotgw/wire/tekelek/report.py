@@ -10,6 +10,7 @@ import re
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from iotgw.core.numbers import real
 from iotgw.wire.tekelek.clock import logger_minutes, sample_times
 from iotgw.wire.tekelek.frame import (
     ALARMS,
@@ -149,9 +150,10 @@ def registers(text: str) -> dict[str, str]:
     return {name: value for name, value in _REGISTER.findall(text) if name not in ("S11", "S14")}
 
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})")
-_LATITUDE = re.compile(r"(\d{2})(\d{2}\.\d+)([NS])")
-_LONGITUDE = re.compile(r"(\d{3})(\d{2}\.\d+)([EW])")
+LARGEST = 1e15
+"""No register holds more."""
+_LATITUDE = re.compile(r"(\d{2})(\d{2}\.\d{1,12})([NS])", re.ASCII)
+_LONGITUDE = re.compile(r"(\d{3})(\d{2}\.\d{1,12})([EW])", re.ASCII)
 
 
 def gps(text: str) -> dict[str, Any]:
@@ -187,8 +189,9 @@ def _degrees(match: re.Match[str]) -> float:
 
 
 def _number(text: str) -> float | int | None:
-    """A field's number; None for what is none. Python itself would take 1e300, 1_0 and infinity too."""
+    """A field's number; None for what is none."""
     text = text.strip()
-    if _NUMBER.fullmatch(text) is None:
+    value = real(text, -LARGEST, LARGEST)
+    if value is None or "e" in text.lower():
         return None
-    return float(text) if "." in text else int(text)
+    return value if "." in text else int(value)

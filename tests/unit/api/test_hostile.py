@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import pytest_twisted
@@ -26,8 +27,25 @@ BODIES: list[Any] = [
     {"datasource": [{}], "converter": [{}], "integration": [5]},
     {"converter": [{"library": None}, {"library": ["x"]}, {"library": "x", "name": {}}]},
 ]  # fmt: skip
-NAMES = ["nothing", "%00", "..%2f..", "%F0%9F%99%82", "x" * 3000, "a%0d%0ab", "e1-1", "%22%3E"]
+NAMES = [
+    "%C2%B2",
+    "e1-%C2%B2",
+    "e1-" + "9" * 5000,
+    "9" * 5000,
+    "nothing",
+    "%00",
+    "..%2f..",
+    "%F0%9F%99%82",
+    "x" * 3000,
+    "a%0d%0ab",
+    "e1-1",
+    "%22%3E",
+]
 QUERIES = [
+    "limit=%C2%B2",
+    "limit=" + "9" * 5000,
+    "after=%C2%B2",
+    "before=e1-%C2%B2",
     "limit=-1",
     "limit=1e9",
     "before=x",
@@ -93,6 +111,7 @@ async def test_nor_does_any_query_of_the_real_journal_and_registry(
     queries = [
         *QUERIES,
         f"before={epoch}-999999999999999999",
+        f"before={epoch}-%C2%B2",
         "device=%00",
         "device=%F0%9F%99%82",
         "datasource=%27--",
@@ -101,10 +120,57 @@ async def test_nor_does_any_query_of_the_real_journal_and_registry(
         for query in queries:
             answer = await client("GET", f"{path}?{query}")
             assert answer.status < 500, (path, query, answer.text)
-    for name in [*NAMES, f"{epoch}-0", f"{epoch}-999999999999999999"]:
+    for name in [
+        *NAMES,
+        f"{epoch}-%C2%B2",
+        f"{epoch}-{'9' * 5000}",
+        f"{epoch}-0",
+        f"{epoch}-999999999999999999",
+    ]:
         for path in ("/messages/", "/devices/", "/datasources/", "/credentials/"):
             answer = await client("GET", path + name)
             assert answer.status in (200, 400, 404), (path, name, answer.text)
     for body in BODIES:
         answer = await client("POST", "/messages/reprocess", body)
         assert answer.status < 500, (body, answer.text)
+
+
+DIGITS = [("²", "'²'"), ("１２", "'１２'"), ("9" * 5000, "(5000 characters)")]  # fmt: skip
+"""What `str.isdigit` calls digits, and `int` refuses or shouldn't take; and how much of it is shown."""
+
+
+@pytest.mark.parametrize(("digits", "seen"), DIGITS)
+@inline
+async def test_digits_that_are_no_number_are_named_with_what_was_expected(
+    calm: Any, connect: Any, digits: str, seen: str
+) -> None:
+    client = connect()
+    answer = await client("GET", f"/messages?limit={quote(digits)}")
+    assert answer.status == 422
+    assert answer.json["errors"][0]["path"] == "limit"
+    assert "expected a whole number, 1 to " in answer.json["detail"]
+    assert seen in answer.json["detail"]
+
+
+@pytest.mark.parametrize("digits", ["\xb2", "9" * 5000])
+@inline
+async def test_an_entity_tag_that_is_no_revision_matches_nothing(
+    calm: Any, connect: Any, digits: str
+) -> None:
+    client = connect()
+    await client.ok("POST", "/datasources", {"name": "field", "type": "coap"})
+    answer = await client(
+        "PATCH", "/datasources/field", {"enabled": False}, headers={"If-Match": f'"{digits}"'}
+    )
+    assert answer.status == 412
+    assert "If-Match: expected a revision" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("digits", ["²", "１", "9" * 5000])
+@inline
+async def test_a_version_that_is_no_number_is_not_found(calm: Any, connect: Any, digits: str) -> None:
+    client = connect()
+    await client.ok("POST", "/converters", {"name": "c", "script": "function f() {}"})
+    answer = await client("POST", f"/converters/c/versions/{quote(digits)}/activate")
+    assert answer.status == 404
+    assert "has versions 1 to 1" in answer.json["detail"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from iotgw.api.app import routes
 from iotgw.api.openapi import OpenApi
 from iotgw.api.problems import Problem
-from iotgw.api.queries import MOST, Query, read, whole_number
+from iotgw.api.queries import MOST, Query, read
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import State
 
@@ -58,7 +58,7 @@ def test_values_are_read_as_declared(query: str, values: dict[str, Any]) -> None
         ("limit=-1", "limit", "got '-1'"), ("limit=%2B1", "limit", "got '+1'"), ("limit=1_0", "limit", "got '1_0'"),
         ("limit=+1", "limit", "got ' 1'"), ("limit=1e2", "limit", "got '1e2'"), ("limit=1.0", "limit", "got '1.0'"),
         ("limit=%D9%A3", "limit", "got '٣'"), ("limit=%C2%B2", "limit", "got '²'"),
-        ("limit=" + "1" * 10_000, "limit", f"got '{'1' * 40}'…"),
+        ("limit=" + "1" * 10_000, "limit", f"got '{'1' * 32}'… (10000 characters)"),
         (f"before={MOST + 1}", "before", f"got '{MOST + 1}'"),
         ("dryRun=on", "dryRun", "expected one of true, false, got 'on'"), ("dryRun=1", "dryRun", "got '1'"),
         ("dryRun=True", "dryRun", "got 'True'"), ("dryRun", "dryRun", "got nothing"),
@@ -82,7 +82,7 @@ def test_a_wrong_value_is_named_with_what_was_expected_and_what_came(
         (b"since=1", "query parameter 'since': expected one of limit, dryRun, state, device, before"),
         (b"since=", "'since'"), (b"Limit=1", "'Limit'"), (b"limit%20=1", "'limit '"), (b"=1", "''"),
         (b"limit=1&limit=1", "query parameter 'limit': expected it once, got it again"),
-        (b"x" * 100, f"'{'x' * 40}'…"),
+        (b"x" * 100, f"'{'x' * 32}'… (100 characters)"),
         (b"device=%ff", "UTF-8"), (b"device=\xff", "UTF-8"), (b"&".join([b"limit=1"] * 51), "at most 50"),
     ],
 )  # fmt: skip
@@ -101,11 +101,6 @@ def test_any_query_gives_values_or_a_problem(query: bytes) -> None:
         return
     assert values.keys() == DEFAULTS.keys()
     assert 1 <= values["limit"] <= 1000 and values["dryRun"] in (True, False)
-
-
-def test_whole_numbers_are_short_and_in_ascii() -> None:
-    assert [whole_number(text) for text in ("0", "12", "9" * 16)] == [0, 12, 10**16 - 1]
-    assert [whole_number(text) for text in ("", "-1", " 1", "²", "٣", "1_0", "9" * 17)] == [None] * 7
 
 
 # --- every operation ---

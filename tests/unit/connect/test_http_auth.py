@@ -72,7 +72,7 @@ async def test_a_compressed_answer_is_not_inflated(server: TokenServer) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"[" * 50_000, b'"\xff"', b"1e400", b'{"access_token": "t", "expires_in": 1' + b"0" * 400 + b"}", b"[]"],
+    [b"[" * 50_000, b'"\xff"', b"1e400", b"[]"],
     ids=lambda body: body[:20].hex(),
 )
 @pytest_twisted.ensureDeferred

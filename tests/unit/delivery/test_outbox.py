@@ -249,6 +249,49 @@ def test_retry_after_is_honoured():
     assert len(world.target.sent) == 2
 
 
+def test_a_wait_that_is_absurd_is_a_day_at_the_most():
+    for after in (1e12, float("inf"), float("nan"), -1.0):
+        world = World(says=lambda records, after=after: Unavailable("503", after=after))
+        world.store("a")
+        world.clock.advance(86400 + 61)
+        assert len(world.target.sent) >= 2, after
+
+
+def raises(records):
+    raise ZeroDivisionError("of the target's own")
+
+
+def test_what_a_target_raises_is_a_try_of_each_record_that_it_was_sent():
+    world = World(says=raises, window=7)
+    world.store(*"abcdefghij")
+    for _ in range(3):
+        world.clock.advance(1)
+    world.target.says = delivered
+    world.store(*"klm")
+    for _ in range(200):
+        world.clock.advance(1)
+    stats = world.service.stats("i1")
+    assert (stats["delivered"] + stats["dead"], stats["inflight"], stats["waiting"]) == (13, 0, 0)
+    assert {11, 12, 13} <= set(world.target.got)
+
+
+def test_records_that_a_target_always_raises_for_are_dead_letters_with_the_reason():
+    world = World(says=raises)
+    world.store("a")
+    for _ in range(200):
+        world.clock.advance(1)
+    dead = fired(world.service.dead_letters("i1"))
+    assert [row.error for row in dead] == ["sending: ZeroDivisionError: of the target's own"]
+
+
+def test_a_test_message_that_the_target_raises_for_has_failed():
+    world = World(says=raises)
+    assert fired(world.service.test("i1")) == {
+        "ok": False,
+        "detail": "sending: ZeroDivisionError: of the target's own",
+    }
+
+
 def test_a_target_that_says_it_is_back_is_tried_at_once():
     world = World(says=lambda records: Unavailable("down", after=3600))
     world.store("a")

@@ -83,3 +83,29 @@ def test_no_bytes_make_it_raise_anything_but_a_protocol_error(pieces, greeted, v
             for event in session.receive(piece):
                 if isinstance(event, mqtt.Arrived):
                     session.acknowledge(event)
+
+
+@pytest.mark.parametrize(
+    ("version", "greeting", "sent", "answer", "codes"),
+    [
+        (mqtt.V311, YES, b"\xa2\x08\x00\x01\x00\x01a\x00\x01b", b"\xb0\x02\x00\x01", []),
+        (
+            mqtt.V5,
+            b"\x20\x03\x00\x00\x00",
+            b"\xa2\x09\x00\x01\x00\x00\x01a\x00\x01b",
+            b"\xb0\x05\x00\x01\x00\x00\x87",
+            [0, 0x87],
+        ),
+    ],
+)
+def test_filters_are_unsubscribed_and_the_answer_has_a_code_for_each(version, greeting, sent, answer, codes):
+    session = mqtt.MqttSession(version)
+    session.receive(greeting)
+    assert session.unsubscribe(["a", "b"]) == (1, sent)
+    assert session.receive(answer) == [mqtt.Unsubscribed(1, codes)]
+
+
+def test_the_server_s_word_on_how_long_it_keeps_the_session_is_read():
+    session = mqtt.MqttSession(mqtt.V5)
+    (said,) = session.receive(b"\x20\x08\x01\x00\x05\x11\x00\x00\x00\x07")
+    assert (said.session_present, said.session_expiry) == (True, 7)

@@ -22,8 +22,8 @@ class Network:
         self._air = []
         self._order = itertools.count()
 
-    def endpoint(self, name, site=None, **settings):
-        """A new endpoint at an address of its own name."""
+    def sender(self, name):
+        """What puts a datagram of an address on its way."""
 
         def send(data, remote):
             self.carried.append((name, remote, data))
@@ -32,6 +32,11 @@ class Network:
                     arrival = self.now + self.delay * (0.5 + self.random.random())
                     heapq.heappush(self._air, (arrival, next(self._order), name, remote, data))
 
+        return send
+
+    def endpoint(self, name, site=None, **settings):
+        """A new endpoint at an address of its own name."""
+        send = self.sender(name)
         made = Endpoint(
             site or Site(), send, lambda: self.now, random=Random(self.random.random()), **settings
         )

@@ -112,13 +112,13 @@ def test_a_body_over_the_limit_is_4_13_with_the_limit(box):
 
 
 def test_a_peer_has_few_uploads_at_a_time_and_others_theirs(bench):
-    for tag in range(4):
+    for tag in range(Policy().max_uploads):
         assert send(bench, 0, True, None, (n.REQUEST_TAG, tag)).code == n.CONTINUE
-    refused = send(bench, 0, True, None, (n.REQUEST_TAG, 9))
+    refused = send(bench, 0, True, None, (n.REQUEST_TAG, 99))
     assert (refused.code, refused.options.get_uint(n.MAX_AGE)) == (n.SERVICE_UNAVAILABLE, 10)
     assert send(bench, 0, True, remote=OTHER).code == n.CONTINUE
     bench.advance(31)
-    assert send(bench, 0, True, None, (n.REQUEST_TAG, 9)).code == n.CONTINUE
+    assert send(bench, 0, True, None, (n.REQUEST_TAG, 99)).code == n.CONTINUE
 
 
 def test_the_bodies_under_way_have_a_limit_together(box):
@@ -196,3 +196,66 @@ def test_a_body_that_is_not_fetched_to_its_end_is_lost(bench, box):
     bench.one(n.POST, "i", b"", (n.BLOCK2, block(1, False)))
     bench.advance(31)
     assert outcome == ["the peer did not ask for every block"]
+
+
+# --- several bodies at a time ---------------------------------------------------------------------
+
+
+def fetch(bench, number, token, code=n.POST):
+    return bench.one(code, "i", b"", (n.BLOCK2, block(number, False)), token=token)
+
+
+def begin(bench, box, body, token, code=n.POST):
+    """Let the resource answer with a body; its first block."""
+    box.response = Message(n.CONTENT, body)
+    return fetch(bench, 0, token, code)
+
+
+@pytest.mark.parametrize("code", [n.POST, n.GET])
+def test_two_bodies_that_are_fetched_with_a_token_each_do_not_mix(bench, box, code):
+    firsts = begin(bench, box, BODY, b"a", code), begin(bench, box, BODY[::-1], b"b", code)
+    parts = [[first.payload] for first in firsts]
+    for number in (1, 2, 3):
+        for which, token in ((0, b"a"), (1, b"b")):
+            answer = fetch(bench, number, token, code)
+            assert answer.options.get(n.ETAG) == firsts[which].options.get(n.ETAG)
+            parts[which].append(answer.payload)
+    assert [b"".join(found) for found in parts] == [BODY, BODY[::-1]]
+
+
+def test_with_a_token_per_block_a_body_is_known_by_its_next_block(bench, box):
+    begin(bench, box, BODY, b"1")
+    assert fetch(bench, 1, b"2").payload == BODY[64:128]
+    begin(bench, box, BODY[::-1], b"3")
+    assert fetch(bench, 2, b"4").payload == BODY[128:192]
+    assert fetch(bench, 1, b"5").payload == BODY[::-1][64:128]
+
+
+def test_a_block_that_may_be_of_two_bodies_is_4_08_after_post_and_made_anew_after_get(bench, box):
+    begin(bench, box, BODY, b"1")
+    begin(bench, box, BODY[::-1], b"2")
+    assert fetch(bench, 1, b"3").code == n.REQUEST_ENTITY_INCOMPLETE
+    begin(bench, box, BODY, b"4", n.GET)
+    begin(bench, box, BODY[::-1], b"5", n.GET)
+    newest = box.response = Message(n.CONTENT, b"newest" * 30)
+    assert fetch(bench, 1, b"6", n.GET).payload == newest.payload[64:128]
+
+
+def test_two_downlinks_at_a_time_arrive_each_by_its_own_last_block(bench, box):
+    outcome = []
+    box.response = None
+    for token, body in ((b"a", BODY), (b"b", BODY[::-1])):
+        bench.ask(n.POST, "i", b"x", (n.BLOCK2, block(0, False)), token=token)
+        box.exchanges[-1].reply(Message(n.CHANGED, body), lambda token=token: outcome.append(token), print)
+    fetch(bench, 3, b"a")
+    assert outcome == [b"a"]
+    fetch(bench, 3, b"b")
+    assert outcome == [b"a", b"b"]
+
+
+def test_a_peer_has_few_bodies_at_a_time(bench, box):
+    for number in range(20):
+        begin(bench, box, BODY + b"%d" % number, b"%d" % number)
+    assert len(bench.endpoint.server.bodies) == 4
+    bench.advance(31)
+    assert (len(bench.endpoint.server.bodies), bench.endpoint.server.budget.used) == (0, 0)
