@@ -14,7 +14,8 @@ from twisted.internet.threads import deferToThread
 
 from iotgw.connect.endpoint import Connector
 from iotgw.core.model import Status
-from iotgw.datasources.mqtt.datasource import MqttSettings, MqttType
+from iotgw.datasources.mqtt.datasource import MqttType
+from iotgw.datasources.mqtt.settings import MqttSettings
 from tests.certificates import Authority
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import find
@@ -51,7 +52,7 @@ class Source:
 
     async def __aenter__(self):
         await self.source.start()
-        await until(lambda: self.source.link is not None)
+        await until(lambda: self.source.is_connected)
         return self
 
     async def __aexit__(self, *exc):
@@ -155,10 +156,10 @@ async def test_lobaro_s_topics(broker):
 async def test_a_broker_that_goes_away_is_found_again(broker):
     async with Source(broker, cleanSession=False, clientId="iotgw-test") as it:
         await deferToThread(broker.stop)
-        await until(lambda: it.source.link is None)
+        await until(lambda: not it.source.is_connected)
         assert it.source.status()["state"] == "connecting"
         await deferToThread(broker.start)
-        await until(lambda: it.source.link is not None)
+        await until(lambda: it.source.is_connected)
         await publish(broker, "devices/d1/up", "back", "-q", "1")
         await until(lambda: it.payloads)
     assert [type_ for type_, _ in it.intake.events][:4] == [

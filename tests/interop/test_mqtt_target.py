@@ -284,7 +284,7 @@ class Scribbler(Protocol):
 @ensureDeferred
 async def test_nothing_that_a_broker_says_wedges_the_messages_behind_it(settings, scribble, monkeypatch):
     monkeypatch.setattr(
-        "iotgw.connect.mqtt_client.SILENCE", 0.5
+        "iotgw.connect.mqtt_connection.SILENCE", 0.5
     )  # some of it is MQTT, and acknowledges nothing
     factory = Factory.forProtocol(Scribbler)
     factory.noisy = False

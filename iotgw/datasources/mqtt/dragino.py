@@ -9,15 +9,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from msgspec import Meta
-from msgspec.structs import replace
 from zope.interface import implementer
 
 from iotgw.core.model import Downlink, Metadata
-from iotgw.core.ports.datasources import DatasourceContext, IForgets
-from iotgw.datasources.mqtt.datasource import MqttDatasource, MqttSettings, MqttType
+from iotgw.core.ports.datasources import IForgets
+from iotgw.datasources.mqtt.datasource import MqttType
+from iotgw.datasources.mqtt.envelope import MqttEnvelope
+from iotgw.datasources.mqtt.settings import MqttSettings
 from iotgw.datasources.socket.dragino import DraginoDevices, DraginoEncoding, Nodes
-from iotgw.wire import mqtt
 from iotgw.wire.dragino import DraginoFrame, parse
+from iotgw.wire.mqtt import Arrived
 
 
 class DraginoMqttSettings(
@@ -37,31 +38,24 @@ class DraginoMqttType(MqttType):
     name = "dragino-mqtt"
     settings = DraginoMqttSettings
 
-    def make(self, settings: Any, context: DatasourceContext, endpoint: Any) -> DraginoMqttDatasource:
-        """See `MqttType.make`."""
-        return DraginoMqttDatasource(settings, context, endpoint)
+    def envelope(self, settings: Any) -> MqttEnvelope:
+        """See `MqttType.envelope`."""
+        return DraginoEnvelope(Nodes(settings.devices, settings.model, settings.encoding))
 
 
-class DraginoMqttDatasource(MqttDatasource):
-    """A subscription to nodes' topics."""
+class DraginoEnvelope:
+    """An `iotgw.datasources.mqtt.envelope.MqttEnvelope`; ``nodes`` knows what is set about them."""
 
-    def __init__(self, settings: DraginoMqttSettings, context: DatasourceContext, endpoint: Any) -> None:
-        super().__init__(settings, context, endpoint)
-        self._nodes = Nodes(settings.devices, settings.model, settings.encoding)
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
 
-    def message(self, arrived: mqtt.Arrived) -> tuple[bytes, Metadata]:
-        """A node's frame; what is none is kept as failed, and acknowledged all the same."""
-        _, facts = super().message(arrived)
+    def read(self, arrived: Arrived, received_ms: int) -> tuple[bytes, Metadata]:
+        """See `MqttEnvelope.read`."""
         frame = parse(arrived.payload)
         if not isinstance(frame, DraginoFrame):
-            self.counts["faults"] += 1
-            return arrived.payload, facts | {"rejected": frame}
-        facts |= self._nodes.metadata(frame, facts["receivedTime"])
-        if not self.settings.downlink_topic:
-            facts["device"] = facts.pop("identity")
-        return frame.payload, facts
+            return arrived.payload, {"rejected": frame}
+        return frame.payload, self._nodes.metadata(frame, received_ms)
 
-    def publish(self, identity: str, topic: str, downlinks: tuple[Downlink, ...]) -> None:
-        """Send downlinks to a node, in the form that it wants."""
-        wanted = (replace(item, payload=self._nodes.encode(identity, item)) for item in downlinks)
-        super().publish(identity, topic, tuple(wanted))
+    def write(self, downlink: Downlink, identity: str) -> bytes:
+        """See `MqttEnvelope.write`: in the form that its node wants."""
+        return self._nodes.encode(identity, downlink)
