@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from iotgw.api.parts import Parts
 from iotgw.api.site import ApiSite
 from iotgw.config import settings as process_settings
 from iotgw.config.settings import Settings
+from iotgw.connect.endpoint import Connector
 from iotgw.converters import library
 from iotgw.converters.service import ConverterService
 from iotgw.converters.state import RegistryStates
@@ -170,15 +170,12 @@ class IotgwService(Service):
         )
         self.http = HttpSourceType(reactor, ApiSite)
         coap = CoapType(reactor)
-        shared = (coap, self.http, *vendors_types(reactor, coap))
-        datasource_types = Types("iotgw.datasources", reactor, [*DATASOURCES])
+        connector = Connector(reactor, settings.integrations.forbid)
+        shared = (coap, self.http, *vendors_types(reactor, coap, connector))
+        datasource_types = Types("iotgw.datasources", reactor, DATASOURCES, connector)
         for type_ in shared:
             datasource_types.register(type_)
-        integration_types = Types(
-            "iotgw.integrations",
-            reactor,
-            [partial(type_, forbid=settings.integrations.forbid) for type_ in INTEGRATIONS],
-        )
+        integration_types = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
         self.delivery = DeliveryService(
             self.journal, integration_types, reactor, self.events, self.sources.name,
             self.downlinks.push, self.registry.unseal, str(data_dir),

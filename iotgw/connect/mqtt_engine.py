@@ -24,7 +24,7 @@ class NotSent(Exception):
 
 
 class Engine(Protocol):
-    """One connection's conversation. `iotgw.wire.mqtt.Session` is one."""
+    """One connection's conversation. `iotgw.wire.mqtt.MqttSession` is one."""
 
     def connect(
         self,
@@ -33,8 +33,11 @@ class Engine(Protocol):
         user: str | None = None,
         password: str | None = None,
         will: mqtt.Will | None = None,
+        receive_maximum: int = 100,
+        clean: bool = True,
+        expiry: int = 0,
     ) -> bytes:
-        """CONNECT of a clean session."""
+        """CONNECT; ``receive_maximum`` and ``expiry`` (seconds) are MQTT 5's."""
 
     def publish(
         self, topic: bytes, payload: bytes, qos: int = 1, retain: bool = False, properties: bytes = b""
@@ -43,6 +46,12 @@ class Engine(Protocol):
 
     def subscribe(self, filters: Sequence[tuple[str, int]]) -> tuple[int, bytes]:
         """SUBSCRIBE to ``(filter, qos)`` pairs: packet identifier and bytes."""
+
+    def unsubscribe(self, filters: Sequence[str]) -> tuple[int, bytes]:
+        """UNSUBSCRIBE from filters: packet identifier and bytes."""
+
+    def acknowledge(self, message: mqtt.Arrived) -> bytes:
+        """What to send when a message that is held back has been taken."""
 
     def receive(self, data: bytes) -> list[mqtt.Event]:
         """Bytes from the server; returns what they say. Raises ProtocolError: close the connection."""
@@ -57,13 +66,21 @@ class Engine(Protocol):
         """DISCONNECT."""
 
 
+def holding(version: int, received: set[int]) -> Callable[[], Engine]:
+    """What makes our own engine that holds acknowledgements back until what arrived is durable.
+
+    ``received`` are the identifiers of QoS 2 messages that were taken; they outlive a connection.
+    """
+    return lambda: mqtt.MqttSession(version, hold=True, received=received)
+
+
 def engine_maker(name: EngineName, version: int, most: int) -> Callable[[], Engine]:
     """What makes an engine for each connection. Raises SettingsError when the installed paho won't do.
 
     ``most`` messages may be unfinished; our own engine leaves that to its user.
     """
     if name == "iotgw":
-        return lambda: mqtt.Session(version)
+        return lambda: mqtt.MqttSession(version)
     from iotgw.connect import mqtt_paho  # noqa: PLC0415 - costs memory only where it is asked for
 
     mqtt_paho.require()

@@ -6,6 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from iotgw.app import tap
+from iotgw.connect.endpoint import Connector
 from iotgw.datasources import vendors
 from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.http.datasource import HttpSourceType
@@ -21,12 +22,12 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.S | re.M)
 
 def datasources():
     coap = CoapType(Clock())
-    types = [coap, HttpSourceType(Clock()), *vendors.types(Clock(), coap)]
-    return {type_.name for type_ in types} | {type_(Clock()).name for type_ in tap.DATASOURCES}
+    types = [coap, HttpSourceType(Clock()), *vendors.types(Clock(), coap, Connector(Clock()))]
+    return {type_.name for type_ in types} | {type_.name for type_ in tap.DATASOURCES}
 
 
 def integrations():
-    return {type_(Clock()).name for type_ in tap.INTEGRATIONS}
+    return {type_.name for type_ in tap.INTEGRATIONS}
 
 
 def pages_of(folder):

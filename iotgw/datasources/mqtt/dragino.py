@@ -9,15 +9,17 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from msgspec import Meta
-from msgspec.structs import replace
 from zope.interface import implementer
 
 from iotgw.core.model import Downlink, Metadata
-from iotgw.core.ports.datasources import DatasourceContext, IForgets
-from iotgw.datasources.mqtt.datasource import MqttDatasource, MqttSettings, MqttType
-from iotgw.envelopes.dragino import DraginoDevices, DraginoEncoding, DraginoEnvelope
-from iotgw.envelopes.envelope import Reading
-from iotgw.wire import mqtt
+from iotgw.core.ports.datasources import IForgets
+from iotgw.datasources.mqtt.datasource import MqttType
+from iotgw.datasources.mqtt.envelope import MqttEnvelope
+from iotgw.datasources.mqtt.settings import MqttSettings
+from iotgw.envelopes import dragino
+from iotgw.envelopes.dragino import DraginoDevices, DraginoEncoding
+from iotgw.envelopes.envelope import Malformed
+from iotgw.wire.mqtt import Arrived
 
 
 class DraginoMqttSettings(
@@ -37,30 +39,24 @@ class DraginoMqttType(MqttType):
     name = "dragino-mqtt"
     settings = DraginoMqttSettings
 
-    def make(self, settings: Any, context: DatasourceContext, endpoint: Any) -> DraginoMqttDatasource:
-        """See `MqttType.make`."""
-        return DraginoMqttDatasource(settings, context, endpoint)
+    def envelope(self, settings: Any) -> MqttEnvelope:
+        """See `MqttType.envelope`."""
+        return DraginoMessages(dragino.DraginoEnvelope(settings.devices, settings.model, settings.encoding))
 
 
-class DraginoMqttDatasource(MqttDatasource):
-    """A subscription to nodes' topics."""
+class DraginoMessages:
+    """An `iotgw.datasources.mqtt.envelope.MqttEnvelope`."""
 
-    def __init__(self, settings: DraginoMqttSettings, context: DatasourceContext, endpoint: Any) -> None:
-        super().__init__(settings, context, endpoint)
-        self._envelope = DraginoEnvelope(settings.devices, settings.model, settings.encoding)
+    def __init__(self, envelope: dragino.DraginoEnvelope) -> None:
+        self._envelope = envelope
 
-    def message(self, arrived: mqtt.Arrived) -> tuple[bytes, Metadata]:
-        """A node's frame; what is none is kept as failed, and acknowledged all the same."""
-        _, facts = super().message(arrived)
-        (read,) = self._envelope.read(arrived.payload, facts, facts["receivedTime"])
-        if not isinstance(read, Reading):
-            self.counts["faults"] += 1
-            return arrived.payload, facts | {"rejected": read.reason}
-        facts |= read.facts
-        facts["identity" if self.settings.downlink_topic else "device"] = read.identity
-        return read.payload, facts
+    def read(self, arrived: Arrived, received_ms: int) -> tuple[bytes, Metadata]:
+        """See `MqttEnvelope.read`."""
+        (read,) = self._envelope.read(arrived.payload, {}, received_ms)
+        if isinstance(read, Malformed):
+            return arrived.payload, {"rejected": read.reason}
+        return read.payload, {**read.facts, "identity": read.identity}
 
-    def publish(self, identity: str, topic: str, downlinks: tuple[Downlink, ...]) -> None:
-        """Send downlinks to a node, in the form that it wants."""
-        wanted = (replace(item, payload=self._envelope.write(item, identity).payload) for item in downlinks)
-        super().publish(identity, topic, tuple(wanted))
+    def write(self, downlink: Downlink, identity: str) -> bytes:
+        """See `MqttEnvelope.write`: in the form that its node wants."""
+        return self._envelope.write(downlink, identity).payload

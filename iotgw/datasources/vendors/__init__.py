@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.coap.datasource import CoapType
@@ -21,12 +22,12 @@ from iotgw.datasources.vendors.lobaro import LobaroCoapType, LobaroUdpType
 from iotgw.datasources.vendors.tekelek import TekelekType
 
 
-def types(reactor: IReactor, coap: CoapType) -> Iterable[IDatasourceType]:
-    """Every vendor's types; those over CoAP share the ports of ``coap``."""
+def types(reactor: IReactor, coap: CoapType, connector: IConnector) -> Iterable[IDatasourceType]:
+    """Every vendor's types; those over CoAP share the ports of ``coap``, those at a broker go out by ``connector``."""
     yield TekelekType(reactor)
     yield DraginoType(reactor)
     yield DraginoUdpType(reactor)
     yield DraginoCoapType(reactor, coap)
-    yield DraginoMqttType(reactor)
+    yield DraginoMqttType(reactor, connector)
     yield LobaroUdpType(reactor)
     yield LobaroCoapType(reactor, coap)
