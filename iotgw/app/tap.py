@@ -39,7 +39,7 @@ from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.core.types import Types
 from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.http.datasource import HttpSourceType
-from iotgw.datasources.mqtt.datasource import MqttType as MqttDatasourceType
+from iotgw.datasources.mqtt.datasource import MqttSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
 from iotgw.datasources.vendors import types as vendors_types
@@ -63,7 +63,7 @@ from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.trim import Limits
 
-DATASOURCES = (TcpType, UdpType, MqttDatasourceType)
+DATASOURCES = (TcpType, UdpType, MqttSourceType)
 """Besides CoAP and the vendors' types, some of which share its ports, and HTTP, which shares the API's listener."""
 INTEGRATIONS = (HttpType, MqttType, SftpType, ThingsBoardType)
 

@@ -14,8 +14,8 @@ from twisted.internet.threads import deferToThread
 
 from iotgw.connect.endpoint import Connector
 from iotgw.core.model import Status
-from iotgw.datasources.mqtt.datasource import MqttType
-from iotgw.datasources.mqtt.settings import MqttSettings
+from iotgw.datasources.mqtt.datasource import MqttSourceType
+from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from tests.certificates import Authority
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import find
@@ -46,8 +46,8 @@ class Source:
     def __init__(self, broker, **settings):
         self.intake = FakeIntake()
         settings = {"host": "127.0.0.1", "port": broker.port, "topics": ["devices/+/up"], **settings}
-        self.source = MqttType(reactor, Connector(reactor)).build(
-            msgspec.convert(settings, MqttSettings), context(self.intake, reactor)
+        self.source = MqttSourceType(reactor, Connector(reactor)).build(
+            msgspec.convert(settings, MqttSourceSettings), context(self.intake, reactor)
         )
 
     async def __aenter__(self):
@@ -221,10 +221,11 @@ class Kept(Source):
     def __init__(self, broker, folder, kind=None, **settings):
         super().__init__(broker, **settings)
         self.settings = msgspec.convert(
-            {"host": "127.0.0.1", "port": broker.port, "topics": ["devices/+/up"], **settings}, MqttSettings
+            {"host": "127.0.0.1", "port": broker.port, "topics": ["devices/+/up"], **settings},
+            MqttSourceSettings,
         )
         self.context = msgspec.structs.replace(context(self.intake, reactor), data_dir=str(folder))
-        self.type = kind or MqttType(reactor, Connector(reactor))
+        self.type = kind or MqttSourceType(reactor, Connector(reactor))
         self.source = self.type.build(self.settings, self.context)
 
     @property

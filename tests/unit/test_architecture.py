@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TRANSPORTS = ("coap", "http", "socket")
+TRANSPORTS = ("coap", "http", "mqtt", "socket")
 
 
 def test_the_rooms_import_only_what_they_may():

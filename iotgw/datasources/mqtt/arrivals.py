@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -13,6 +14,8 @@ from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed
 from iotgw.wire.mqtt import Arrived
 
+Found = tuple[bytes, Metadata, bool]
+"""An uplink of a message: payload, metadata, and whether its answer can carry a downlink."""
 Send = Callable[[str, str, tuple[Downlink, ...]], None]
 """``send(identity, topic, downlinks)``: what an answer brought for the device behind an uplink's topic."""
 
@@ -52,8 +55,8 @@ class Arrivals:
         self._listens = listens
         self._feed = Feed(intake, clock, self._pause, reader.start_reading)
 
-    def take(self, arrived: Arrived, payload: bytes, facts: Metadata) -> None:
-        """Hand a message over, and acknowledge it when the gateway has it."""
+    def take(self, arrived: Arrived, uplinks: list[Found]) -> None:
+        """Hand a message's uplinks over, and acknowledge it when the gateway has all of them."""
         qos = arrived.qos
         if qos == 2:
             pending = self._era.pending
@@ -62,13 +65,23 @@ class Arrivals:
             if not is_new:
                 return
 
-        def answered(answer: Answer) -> None:
-            self._acknowledge(arrived)
-            if answer.downlinks:
-                self._send(str(facts.get("identity", "")), arrived.topic, answer.downlinks)
+        left = len(uplinks)
 
-        # what is pending must not be forgotten: when it comes again, it counts as taken
-        self._feed.submit(payload, facts, answered, self._listens, is_kept=qos == 1 and self._is_kept)
+        def answered(identity: str, answer: Answer) -> None:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                self._acknowledge(arrived)
+            if answer.downlinks:
+                self._send(identity, arrived.topic, answer.downlinks)
+
+        if not uplinks:
+            self._acknowledge(arrived)
+        for payload, facts, listens in uplinks:
+            reply = partial(answered, str(facts.get("identity", "")))
+            # what is pending must not be forgotten: when it comes again, it counts as taken
+            is_kept = qos == 1 and self._is_kept
+            self._feed.submit(payload, facts, reply, self._listens and listens, is_kept=is_kept)
 
     def close(self) -> None:
         """The connection ended."""

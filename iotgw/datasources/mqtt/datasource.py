@@ -21,11 +21,12 @@ from iotgw.connect.mqtt_owner import Greeting, MqttOwner, Reader, Topics
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IForgets, IPushes
-from iotgw.datasources.mqtt.arrivals import Arrivals, Era
-from iotgw.datasources.mqtt.envelope import MqttEnvelope, Plain
-from iotgw.datasources.mqtt.lobaro import LobaroTopics
+from iotgw.datasources.mqtt.arrivals import Arrivals, Era, Found
 from iotgw.datasources.mqtt.session import Kept, Memory, Standing, end
-from iotgw.datasources.mqtt.settings import MqttSettings
+from iotgw.datasources.mqtt.settings import MqttSourceSettings
+from iotgw.datasources.notices import Notices
+from iotgw.envelopes.envelope import Envelope, Malformed, Reading
+from iotgw.envelopes.presets import MQTT_PRESETS
 from iotgw.wire import mqtt
 
 CONNECT_TIMEOUT = 30.0
@@ -38,11 +39,11 @@ HEAD = 12
 
 
 @implementer(IForgets)
-class MqttType:
+class MqttSourceType:
     """The ``mqtt`` datasources of a gateway."""
 
     name = "mqtt"
-    settings = MqttSettings
+    settings = MqttSourceSettings
 
     def __init__(self, reactor: IReactorTime, connector: IConnector) -> None:
         self._connector = connector
@@ -50,7 +51,7 @@ class MqttType:
         self._ending: dict[tuple[str, str], Deferred[None]] = {}
         """Sessions that are being ended, by broker and client id: who wants the same one waits."""
 
-    def build(self, settings: MqttSettings, context: DatasourceContext) -> MqttDatasource:
+    def build(self, settings: MqttSourceSettings, context: DatasourceContext) -> MqttDatasource:
         """See `IDatasourceType.build`."""
         made = MqttDatasource(settings, context, self._endpoint(settings), self.envelope(settings))
         # stored by a gateway that had another default, and without a session since
@@ -62,7 +63,7 @@ class MqttType:
         """See `IForgets.forget`: end the session at the broker, unless the successor goes on with it."""
         client = settings.client(context.id)
         goes_on = (
-            isinstance(successor, MqttSettings)
+            isinstance(successor, MqttSourceSettings)
             and (successor.broker, successor.client(context.id)) == (settings.broker, client)
         )  # fmt: skip
         if goes_on:
@@ -93,14 +94,12 @@ class MqttType:
         self._ending[key] = ended
         return ended.addErrback(left).addCallback(over)
 
-    def _endpoint(self, settings: MqttSettings) -> IStreamClientEndpoint:
+    def _endpoint(self, settings: MqttSourceSettings) -> IStreamClientEndpoint:
         return self._connector.endpoint(settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls)
 
-    def envelope(self, settings: Any) -> MqttEnvelope:
+    def envelope(self, settings: Any) -> Envelope:
         """How the devices of a datasource with these settings speak."""
-        if settings.preset == "lobaro":
-            return LobaroTopics(settings.prefix, settings.identity_level)
-        return Plain()
+        return MQTT_PRESETS[settings.preset].envelope(settings.prefix)
 
 
 @implementer(IPushes)
@@ -109,10 +108,10 @@ class MqttDatasource(MqttOwner):
 
     def __init__(
         self,
-        settings: MqttSettings,
+        settings: MqttSourceSettings,
         context: DatasourceContext,
         endpoint: IStreamClientEndpoint,
-        envelope: MqttEnvelope,
+        envelope: Envelope,
     ) -> None:
         self.settings = settings
         self.context = context
@@ -130,6 +129,7 @@ class MqttDatasource(MqttOwner):
         )
         self._standing = Standing(settings, self.client_id, self.memory, self.intake)
         self._envelope = envelope
+        self._notices = Notices(context.intake, context.reactor, self.counts)
         self._is_stopped = False
         self._error = ""
         self._era = Era()
@@ -247,9 +247,8 @@ class MqttDatasource(MqttOwner):
     def on_message(self, message: mqtt.Arrived) -> None:
         """A device's message."""
         self.counts["messages"] += 1
-        payload, facts = self._read(message)
         if self._arrivals is not None:
-            self._arrivals.take(message, payload, facts)
+            self._arrivals.take(message, self._read(message))
 
     def on_acknowledged(self, numbers: list[int]) -> None:
         """The broker has these downlinks; of QoS 0 we only know that they have left."""
@@ -262,29 +261,39 @@ class MqttDatasource(MqttOwner):
         if (downlink := self._downlinks.pop(number, None)) is not None:
             self.intake.downlink_lost(downlink, f"the broker refused it: {reason}")
 
-    def _read(self, arrived: mqtt.Arrived) -> tuple[bytes, Metadata]:
-        """A message as the gateway gets it."""
-        settings = self.settings
+    def _read(self, arrived: mqtt.Arrived) -> list[Found]:
+        """The uplinks of a message as the gateway gets them; of one that is none, itself, which is kept as failed."""
         received_ms = int(self.clock.seconds() * 1000)
-        payload, more = self._envelope.read(arrived, received_ms)
-        facts: Metadata = {
+        known: Metadata = {
             "integrationName": self.context.name,
             "protocol": "mqtt",
             "topic": arrived.topic,
             "qos": arrived.qos,
             "retain": arrived.retain,
             "receivedTime": received_ms,
-            **more,
         }
-        if "rejected" in more:
-            self.counts["faults"] += 1
-        if settings.identity_level and "identity" not in more:
-            levels = arrived.topic.split("/")
-            if settings.identity_level <= len(levels):
-                facts["identity"] = levels[settings.identity_level - 1]
-        if not self.can_push and "identity" in facts:
-            facts["device"] = facts.pop("identity")
-        return payload, facts
+        named = self._named(arrived.topic)
+        found: list[Found] = []
+        for event in self._envelope.read(arrived.payload, {**known, **named}, received_ms):
+            if isinstance(event, Reading):
+                whose = {"identity": event.identity} if event.identity else named
+                found.append((event.payload, {**event.facts, **known, **self._told(whose)}, event.listens))
+            elif isinstance(event, Malformed):
+                self.counts["faults"] += 1
+                facts = {**event.facts, **known, **self._told(named), "rejected": event.reason}
+                found.append((event.data, facts, True))
+            else:
+                self._notices.take(event)
+        return found
+
+    def _named(self, topic: str) -> Metadata:
+        """Whom the level of the topic names that the settings say."""
+        levels, level = topic.split("/"), self.settings.identity_level
+        return {"identity": levels[level - 1]} if 0 < level <= len(levels) and levels[level - 1] else {}
+
+    def _told(self, whose: Metadata) -> Metadata:
+        """Without a topic for downlinks, the device is not one that downlinks are for."""
+        return whose if self.can_push or not whose else {"device": whose["identity"]}
 
     def _send(self, identity: str, topic: str, downlinks: tuple[Downlink, ...]) -> None:
         """Publish downlinks for a device; with QoS 1 and 2 one is delivered when the broker acknowledges it."""
@@ -300,17 +309,18 @@ class MqttDatasource(MqttOwner):
         up, limits = self._client.up, self._limits
         if up is None:
             return "the broker is not connected"
-        target = str(downlink.metadata.get("topic") or self.settings.downlink_topic)
+        try:
+            command = self._envelope.write(downlink, identity)
+        except ValueError as error:
+            return str(error)
+        target = str(downlink.metadata.get("topic") or command.topic or self.settings.downlink_topic)
         target = target.replace("{topic}", topic).replace("{identity}", identity)
         name = target.encode()
         if not target or set(target) & {"+", "#", "\x00"}:
             return f"expected a topic for downlinks, got {target!r}"
         if len(name) > LONGEST_TOPIC:
             return f"expected a topic for downlinks of at most {LONGEST_TOPIC} bytes, got {len(name)}"
-        try:
-            payload = self._envelope.write(downlink, identity)
-        except ValueError as error:
-            return str(error)
+        payload = command.payload
         if len(name) + len(payload) + HEAD > limits.maximum_packet:
             return f"{len(payload)} bytes; the broker takes packets of {limits.maximum_packet}"
         qos = min(self.settings.downlink_qos, limits.maximum_qos)

@@ -20,7 +20,7 @@ from iotgw.connect.mqtt_owner import Greeting
 from iotgw.connect.mqtt_probe import knock
 from iotgw.core.errors import Unavailable
 from iotgw.core.ports.intake import IIntake
-from iotgw.datasources.mqtt.settings import MqttSettings
+from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.wire import mqtt
 
 GOODBYE = 10.0
@@ -91,7 +91,7 @@ class Standing:
     ``is_kept`` says whether the broker keeps it, None before its first word.
     """
 
-    def __init__(self, settings: MqttSettings, client_id: str, memory: Memory, intake: IIntake) -> None:
+    def __init__(self, settings: MqttSourceSettings, client_id: str, memory: Memory, intake: IIntake) -> None:
         self._settings = settings
         self._client_id = client_id
         self._memory = memory
@@ -139,7 +139,7 @@ class Standing:
 
 
 def end(
-    endpoint: IStreamClientEndpoint, client_id: str, settings: MqttSettings, reactor: IReactorTime
+    endpoint: IStreamClientEndpoint, client_id: str, settings: MqttSourceSettings, reactor: IReactorTime
 ) -> Deferred[None]:
     """End the session of a client at a broker: a connection with a clean session does (MQTT 5.0 §3.1.2.4).
 

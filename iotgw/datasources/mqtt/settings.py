@@ -8,9 +8,10 @@ from msgspec import Meta, Struct
 
 from iotgw.connect.tls import ClientTls
 from iotgw.core.secrets import Secret
+from iotgw.envelopes.presets import MQTT_PRESETS, MqttPrefix, MqttPresetName
 
 
-class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Settings of an ``mqtt`` datasource."""
 
     host: Annotated[str, Meta(min_length=1, description="The broker.")]
@@ -42,13 +43,8 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     receive_maximum: Annotated[
         int, Meta(ge=1, le=65535, description="Messages that the broker may send unacknowledged (MQTT 5).")
     ] = 1000
-    preset: Annotated[
-        Literal["none", "lobaro"],
-        Meta(
-            description="`lobaro` subscribes to `<prefix>+/up/#`, and reads Lobaro's envelope and the DevEUI."
-        ),
-    ] = "none"
-    prefix: Annotated[str, Meta(description="Beginning of Lobaro's topics.")] = "LOB/"
+    preset: MqttPresetName = "none"
+    prefix: MqttPrefix = "LOB/"
     identity_level: Annotated[
         int, Meta(ge=0, le=32, description="Level of the topic, from 1, that names the device; 0 is none.")
     ] = 0
@@ -90,4 +86,4 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     @property
     def filters(self) -> list[str]:
         """What is subscribed to."""
-        return self.topics or ([f"{self.prefix}+/up/#"] if self.preset == "lobaro" else [])
+        return self.topics or MQTT_PRESETS[self.preset].filters(self.prefix)
