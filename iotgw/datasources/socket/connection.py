@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -89,13 +90,18 @@ class Host(Protocol):
         """It was turned away."""
 
 
+class IDeviceTransport(ITCPTransport, IPushProducer):
+    """What Twisted's TCP connections can do: write, close, and stop reading."""
+
+
 @implementer(IHalfCloseableProtocol)
 class DeviceConnection(TwistedProtocol):
     """One device's connection.
 
-    A peer that closes its side only is still answered;
-    then ours is closed, too.
+    A peer that closes its side only is still answered; then ours is closed, too.
     """
+
+    transport: IDeviceTransport
 
     def __init__(self, listener: Host) -> None:
         self._listener = listener
@@ -106,21 +112,22 @@ class DeviceConnection(TwistedProtocol):
         self.peer_port = 0
         self._header = bytearray()
         self._admitted = False
-        self._timer: Any = None
+        self._timer: IDelayedCall | None = None
         self._feed = Feed(self.intake, self.clock, self._pause, self._resume, settled=self._close_if_done)
         self._preparing = 0
         self._is_half_closed = False
         self.is_open = False
         self.is_heard = True
         """False when we close before the peer's TCP has acknowledged everything."""
-        self._hearing: Any = None
+        self._hearing: IDelayedCall | None = None
 
     # --- Twisted ---
 
     def connectionMade(self) -> None:
         """A device connected; behind a balancer its address is known with the first bytes."""
         self.is_open = True
-        peer: Any = self.transport.getPeer()  # type: ignore[union-attr]
+        peer = self.transport.getPeer()
+        assert isinstance(peer, IPv4Address | IPv6Address)
         self.host, self.peer_port = _plain(peer.host), peer.port
         self._timer = self.clock.callLater(self._listener.settings.idle_timeout, self._idle)
         if not self._listener.count(self):
@@ -136,7 +143,7 @@ class DeviceConnection(TwistedProtocol):
             data = self._proxied(data)
             if not data:
                 return
-        assert self.session is not None
+        assert self.session is not None and self._timer is not None
         had_part = self.session.pending > 0
         self.session.received(data)
         # the start of a frame doesn't win time again and again: a whole one does
@@ -193,7 +200,7 @@ class DeviceConnection(TwistedProtocol):
     def _refuse(self, reason: str) -> None:
         self._listener.refused(self, reason)
         self.is_open = False
-        self.transport.abortConnection()  # type: ignore[union-attr]
+        self.transport.abortConnection()
 
     def _idle(self) -> None:
         if self._feed.is_waiting:
@@ -236,13 +243,13 @@ class DeviceConnection(TwistedProtocol):
     def write(self, data: bytes) -> None:
         """Send bytes to the device."""
         if self.is_open:
-            self.transport.write(data)  # type: ignore[union-attr]
+            self.transport.write(data)
 
     def close(self) -> None:
         """Close when everything is written; a peer that doesn't let us is cut off after the idle time."""
         if self.is_open:
             self.is_open = False
-            if self._timer.active():
+            if self._timer is not None and self._timer.active():
                 self._timer.cancel()
             self._timer = self.clock.callLater(self._listener.settings.idle_timeout, self.abort)
             self._hear(0)
@@ -252,7 +259,7 @@ class DeviceConnection(TwistedProtocol):
         self._hearing = None
         self.is_heard = unacknowledged(self.transport) == 0
         if self.is_heard or looks == LOOKS:
-            self.transport.loseConnection()  # type: ignore[union-attr]
+            self.transport.loseConnection()
         elif is_broken(self.transport):
             self.abort()
         else:
@@ -260,7 +267,7 @@ class DeviceConnection(TwistedProtocol):
 
     def abort(self) -> None:
         """Close at once."""
-        self.transport.abortConnection()  # type: ignore[union-attr]
+        self.transport.abortConnection()
 
     def preparing(self) -> None:
         """An answer is not ready yet; `prepared` says that it is."""
@@ -279,11 +286,11 @@ class DeviceConnection(TwistedProtocol):
     def _pause(self) -> None:
         self._listener.counts["paused"] += 1
         if self.is_open:
-            self.transport.pauseProducing()  # type: ignore[union-attr]
+            self.transport.pauseProducing()
 
     def _resume(self) -> None:
         if self.is_open:
-            self.transport.resumeProducing()  # type: ignore[union-attr]
+            self.transport.resumeProducing()
 
 
 def unacknowledged(transport: Any) -> int:
