@@ -91,7 +91,7 @@ class Integrations(Catalogue):
         before = stored.body.get("configuration") if stored and stored.body["type"] == spec.type else None
         types.configure(spec.type, spec.configuration)
         if spec.format == "template" and not spec.template:
-            raise SettingsError("template", "expected a template, as format is 'template'")
+            raise SettingsError("template", "expected a template, because format is 'template'")
         configuration = sealed(
             spec.configuration, type_.settings, self.registry.seal, before, "configuration"
         )

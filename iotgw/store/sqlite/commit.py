@@ -41,7 +41,7 @@ _pairs = msgspec.json.Decoder(list[tuple[int, int, int]]).decode
 
 
 def check_json(text: bytes) -> None:
-    """Raise UnicodeDecodeError for what no reader could show as the JSON that it should be."""
+    """Raise UnicodeDecodeError for a value that could not be read back as JSON."""
     if not text.isascii():
         text.decode()
 
@@ -115,7 +115,7 @@ class Committer:
         return Committed(draft.new_outcomes, draft.new_records, draft.telemetry_seq)
 
     def rest(self, now_ms: int) -> None:
-        """Note the time once after the last group, so that its age is known while nothing comes."""
+        """Note the time once after the last group, so that its age is known while nothing comes in."""
         positions = self.positions
         if (positions.uplink, positions.telemetry) != self._rested:
             marked_ms = self._mark(now_ms)
@@ -124,7 +124,7 @@ class Committer:
                 self._rested = (positions.uplink, positions.telemetry)
 
     def probe(self) -> None:
-        """See whether a commit succeeds, by one of some size that leaves nothing behind."""
+        """Find out whether a commit succeeds, with one of some size that leaves nothing behind."""
         connection = self._connection
         try:
             self.begin()

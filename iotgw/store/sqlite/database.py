@@ -33,7 +33,7 @@ class CannotOpen(IotgwError):
 
 
 def upgrades(name: str) -> list[str]:
-    """The SQL texts that lead an empty database to the current schema, oldest first."""
+    """The SQL texts that bring an empty database to the current schema, oldest first."""
     folder = resources.files("iotgw.store.sqlite") / "schema"
     found: list[str] = []
     for version in count(1):

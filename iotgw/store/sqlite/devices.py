@@ -117,7 +117,7 @@ class Devices(UplinkListener):
             self._flush_unless_writing()
 
     def _flush_unless_writing(self) -> None:
-        """While the last changes are being written, further ones gather; so the thread is never behind."""
+        """Further changes gather while the last ones are being written, so the thread never falls behind."""
         if not self._writes:
             self._flush()
 
@@ -172,7 +172,7 @@ class Devices(UplinkListener):
         )
 
     def _call(self, query: Any) -> Deferred[Any]:
-        """Run a query after the changes so far are written: it sees them."""
+        """Run a query after all changes so far have been written, so that it sees them."""
         if self._worker is None:
             failed: Deferred[Any] = Deferred()
             failed.errback(Unavailable("the devices' database is closed"))

@@ -84,7 +84,7 @@ class Group:
 
     @property
     def urgent(self) -> bool:
-        """Whether it should be written at once; progress that nobody waits for may wait for company."""
+        """Whether it should be written at once. Progress that nobody waits for may wait until there is more to write."""
         return bool(self.entries or self.haste or self.forgotten or self.waiters)
 
     def append(self, stored: StoredUplink, token: Any) -> None:

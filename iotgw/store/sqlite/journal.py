@@ -194,7 +194,7 @@ class Journal:
             self._tell(callback)
 
     def _wake(self) -> None:
-        """Have the idle writer get what this turn of the reactor brings, once."""
+        """Hand to the idle writer, once, what this turn of the reactor brings."""
         if not self._woken and self._writing is None and not self._problem:
             self._woken = True
             self._reactor.callLater(0, self._hand_over)
@@ -217,7 +217,7 @@ class Journal:
             self._writer.write(group, self._now_ms(), probe=bool(self._problem))
 
     def _tend(self) -> None:
-        """Once a second: write what has no haste, try the disk again, or let the writer trim."""
+        """Once a second: write what is not urgent, try the disk again, or let the writer trim."""
         if self._writing is None:
             if not self._pending and not self._problem:
                 self._writer.tend(self._now_ms())
@@ -258,7 +258,7 @@ class Journal:
             self._finish()
 
     def _failed(self, done: Done) -> None:
-        """Nothing of the group is durable: its uplinks are refused, all else waits for the disk."""
+        """Nothing in the group is durable. Its uplinks are refused; everything else waits for the disk."""
         if not self._problem:
             self._log.error("the journal can't be written: {problem}", problem=done.problem)
         self._problem = done.problem
@@ -272,7 +272,7 @@ class Journal:
             self._finish()
 
     def _give_up(self) -> None:
-        """There is no later: what was not written is converted and delivered again after the next start."""
+        """The journal is closing. What was not written is converted and delivered again after the next start."""
         group, self._pending = self._pending, Group()
         if group.entries:
             self._tell(self._listener.refused, group.entries, self._problem)
@@ -282,11 +282,11 @@ class Journal:
             waiter.errback(Unavailable(f"the journal can't be written: {self._problem}"))
 
     def _filled(self, full: bool) -> None:
-        """The journal reached the size beyond which it takes nothing, or is below it again."""
+        """The journal has reached the size at which it accepts nothing more, or has fallen below it again."""
         self._full = full
         if full:
             self.room = False
-            self._log.error("the journal is full, and everything in it is waited for; uplinks are refused")
+            self._log.error("the journal is full, and nothing in it may be deleted yet; uplinks are refused")
         else:
             self._look_for_room()
 

@@ -1,4 +1,4 @@
-"""The threads that read the journal: one for its consumers, one for people's questions.
+"""The threads that read the journal: one for its consumers, one for queries that people make.
 
 A search through millions of messages takes a second; deliveries and conversions don't wait for it.
 """

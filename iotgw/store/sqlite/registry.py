@@ -1,4 +1,4 @@
-"""The things that users save: in memory for reading, written through to SQLite in a thread."""
+"""What users save: kept in memory for reading, and written through to SQLite in a thread."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ class Registry:
 
     def _check_name(self, kind: str, tenant: str, name: str) -> None:
         if tenant in self._by_name.get((kind, name), ()):
-            raise Conflict(f"there is a {kind} {name!r} already")
+            raise Conflict(f"there is already a {kind} {name!r}")
 
     def _now_ms(self) -> int:
         return int(self._reactor.seconds() * 1000)

@@ -17,7 +17,7 @@ from iotgw.store.sqlite.group import Advance, Group, Settlement
 
 
 def is_disk_fault(error: Exception) -> bool:
-    """Whether a commit failed for the disk's sake, and may succeed later; else a value of it is at fault."""
+    """Whether a commit failed because of the disk and may succeed later. Otherwise one of its values is at fault."""
     return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
 

@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 class Worker:
-    """One thread for what must not run in the reactor's and not twice at once.
+    """One thread for work that must not run in the reactor's thread, nor twice at once.
 
-    ``reactor`` offers ``callFromThread``. A daemon thread: a process that ends without `stop` ends.
+    ``reactor`` offers ``callFromThread``. It is a daemon thread, so that a process that never calls `stop` can end.
     """
 
     def __init__(self, reactor: Any, name: str) -> None:
@@ -32,7 +32,7 @@ class Worker:
         return done
 
     def stop(self) -> None:
-        """End the thread after the calls that were made; its last answers may still come."""
+        """End the thread after the calls that are queued. Their results may still arrive."""
         self._calls.put(None)
 
     def _run(self) -> None:

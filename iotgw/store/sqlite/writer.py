@@ -164,7 +164,7 @@ class Writer:
             except Exception as error:
                 if unfit.is_disk_fault(error):
                     raise
-                self._log.warn("a record can't be stored and is taken out: {error}", error=error)
+                self._log.warn("a record can't be stored and was rejected: {error}", error=error)
                 bad = unfit.take_out(group)
                 committed = self._commit_mended(group, now_ms)
         except Exception as error:  # whatever it was, the journal goes on and says so
@@ -176,14 +176,14 @@ class Writer:
         self._reactor.callFromThread(self._report, done)
 
     def _commit_mended(self, group: Group, now_ms: int) -> Committed:
-        """The last resort against a record that would be tried for ever: leave out all but the uplinks. Their
+        """The last resort against a record that would be retried for ever: leave out all but the uplinks. Their
         cursors don't move, so it is converted and delivered again after a restart."""
         try:
             return self._committer.commit(group, now_ms)
         except Exception as error:
             if unfit.is_disk_fault(error):
                 raise
-            self._log.failure("outcomes and progress that can't be stored are left out")
+            self._log.failure("outcomes and progress can't be stored and were dropped")
             group.results, group.progress = [], {}
             return self._committer.commit(group, now_ms)
 
@@ -191,7 +191,7 @@ class Writer:
         try:
             self._committer.rest(now_ms)
         except sqlite3.Error as error:
-            self._log.warn("the journal's time could not be noted: {error}", error=error)
+            self._log.warn("the journal's clock could not be written: {error}", error=error)
         while self._trim(now_ms) and self._orders.empty():
             pass
 
