@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.model import Answer, Downlink, Kind, Metadata, Status, TelemetryRecord, message_id
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import (
     DatasourceContext,
     IDatasource,
@@ -29,6 +30,7 @@ __all__ = [
     "DatasourceContext",
     "Delivered",
     "Downlink",
+    "IConnector",
     "IDatasource",
     "IDatasourceType",
     "IHasSessions",

@@ -252,9 +252,10 @@ class MqttConnection(Protocol):
             self.transport.resumeProducing()
 
     def goodbye(self) -> None:
-        """Take our leave; the one who called for the connection closes it."""
+        """Take our leave."""
         self._send_acks()
         self.transport.write(self._engine.goodbye())
+        self.transport.loseConnection()
 
     def end(self, reason: str) -> None:
         """Break the connection."""

@@ -1,4 +1,4 @@
-"""The engines that can speak MQTT on a connection, and what all of them can.
+"""What an engine can that speaks MQTT on a connection.
 
 An engine does no I/O and has no clock: calls give bytes to send, received bytes give events of
 `iotgw.wire.mqtt`. It lives as long as one connection; `iotgw.connect.mqtt_client` keeps the connection.
@@ -6,12 +6,10 @@ An engine does no I/O and has no clock: calls give bytes to send, received bytes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from iotgw.wire import mqtt
-
-EngineName = Literal["iotgw", "paho"]
 
 
 class NotSent(Exception):
@@ -64,24 +62,3 @@ class Engine(Protocol):
 
     def goodbye(self) -> bytes:
         """DISCONNECT."""
-
-
-def holding(version: int, received: set[int]) -> Callable[[], Engine]:
-    """What makes our own engine that holds acknowledgements back until what arrived is durable.
-
-    ``received`` are the identifiers of QoS 2 messages that were taken; they outlive a connection.
-    """
-    return lambda: mqtt.MqttSession(version, hold=True, received=received)
-
-
-def engine_maker(name: EngineName, version: int, most: int) -> Callable[[], Engine]:
-    """What makes an engine for each connection. Raises SettingsError when the installed paho won't do.
-
-    ``most`` messages may be unfinished; our own engine leaves that to its user.
-    """
-    if name == "iotgw":
-        return lambda: mqtt.MqttSession(version)
-    from iotgw.connect import mqtt_paho  # noqa: PLC0415 - costs memory only where it is asked for
-
-    mqtt_paho.require()
-    return lambda: mqtt_paho.PahoSession(version, most)

@@ -16,7 +16,7 @@ from zope.interface import implementer
 from iotgw import __version__
 from iotgw.connect.endpoint import Connector
 from iotgw.connect.http_auth import Auth, Fixed, OAuth2, Token
-from iotgw.connect.http_pool import Pool
+from iotgw.connect.http_pool import HttpPool
 from iotgw.connect.tls import ClientTls
 from iotgw.core.backoff import LONGEST_RETRY_AFTER
 from iotgw.core.errors import SettingsError
@@ -109,7 +109,7 @@ class HttpTarget:
         reactor = context.reactor
         tls = (settings.tls or ClientTls()) if secure else None
         way = connector.endpoint(host, port, settings.connect_timeout, tls, "tls")
-        self._pool = Pool(reactor, way, settings.concurrency, settings.timeout)
+        self._pool = HttpPool(reactor, way, settings.concurrency, settings.timeout)
         self._auth = (
             Token(settings.auth, reactor, settings.tls, connector)
             if isinstance(settings.auth, OAuth2)

@@ -12,7 +12,7 @@ from zope.interface import implementer
 from iotgw.connect import mqtt_probe
 from iotgw.connect.endpoint import Connector
 from iotgw.connect.mqtt_client import MqttClient, Way, client_id
-from iotgw.connect.mqtt_engine import EngineName, engine_maker
+from iotgw.connect.mqtt_engines import EngineName, engine_maker
 from iotgw.connect.mqtt_owner import Greeting, MqttOwner
 from iotgw.connect.tls import ClientTls
 from iotgw.core.backoff import Backoff

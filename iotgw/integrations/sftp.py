@@ -36,7 +36,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.connect.endpoint import Connector, in_words
-from iotgw.connect.ssh import Credentials, Files, HostKeys, Session, connect, load_key
+from iotgw.connect.ssh import Files, HostKeys, SshCredentials, SshSession, connect, load_key
 from iotgw.core.errors import SettingsError
 from iotgw.core.errors import Unavailable as UnavailableError
 from iotgw.core.model import TelemetryRecord
@@ -141,12 +141,12 @@ class SftpTarget:
         if self.whole and settings.content == "csv" and "deviceType" not in self._path.used:
             raise SettingsError("configuration.path", "expected {{ deviceType }}: CSV has a file for each")
         self._columns = Columns(f"{context.data_dir}/sftp-{context.id}.json" if context.data_dir else "")
-        self._credentials = Credentials(
+        self._credentials = SshCredentials(
             settings.username, settings.password, load_key(settings.private_key, settings.passphrase)
         )
         self._host_keys = HostKeys(settings.host_keys, settings.known_hosts, settings.host, settings.port)
         self._endpoint = connector.endpoint(settings.host, settings.port, settings.connect_timeout)
-        self._session: Session | None = None
+        self._session: SshSession | None = None
         self._connecting = DeferredLock()
         self._cron = (
             Cron(settings.schedule, "configuration.schedule") if settings.files == "schedule" else None
@@ -315,7 +315,7 @@ class SftpTarget:
         finally:
             self._connecting.release()
 
-    def _forget(self, session: Session) -> None:
+    def _forget(self, session: SshSession) -> None:
         if self._session is session:
             self._session = None
 

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.connect.mqtt_client import MqttClient, Way
-from iotgw.connect.mqtt_engine import holding
+from iotgw.connect.mqtt_engines import holding
 from iotgw.connect.mqtt_owner import Greeting, MqttOwner, Reader, Topics
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.ports.connect import IConnector

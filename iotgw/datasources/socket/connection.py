@@ -99,6 +99,7 @@ class DeviceConnection(TwistedProtocol):
     """One device's connection.
 
     A peer that closes its side only is still answered; then ours is closed, too.
+    Its many methods are those that Twisted calls, and those that a session does.
     """
 
     transport: IDeviceTransport
