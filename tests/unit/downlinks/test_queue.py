@@ -7,11 +7,12 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred, fail, succeed
 from twisted.internet.task import Clock
 
-from iotgw.core.downlink_item import Item, ItemState, payload
+from iotgw.core.downlink_item import ItemState, payload
 from iotgw.core.errors import Conflict, NotFound, SettingsError, Unavailable
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks import timetable
-from iotgw.downlinks.queue import MAX_PER_DEVICE, DownlinkQueue
+from iotgw.downlinks.exchange import MAX_PER_DEVICE
+from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.store.sqlite.downlinks import DownlinkStore
 
 
@@ -31,15 +32,18 @@ class World:
         self.reactor = reactor
         self.events = []
         self.encoder_error = None
+        self.encoding = None
         self.push = None
         self.identity = ""
         self.make()
 
     def make(self):
-        self.store = DownlinkStore(self.path, Item, self.reactor)
+        self.store = DownlinkStore(self.path, self.reactor)
         self.queue = DownlinkQueue(self.store, self.encode, self.find, self.changed, self.clock)
 
     def encode(self, datasource, item):
+        if self.encoding is not None:
+            return self.encoding
         if self.encoder_error:
             return fail(ValueError(self.encoder_error))
         return succeed((payload(item.spec) or b"?", "BINARY", {}))
@@ -348,7 +352,7 @@ async def test_receipts_with_ids_come_twice_late_out_of_order_and_after_a_restar
 async def test_a_receipt_reaches_an_item_that_has_left_memory(world):
     (item,) = await offered(world, "a", ttl=86_400)
     world.clock.advance(timetable.REMEMBERED_MS / 1000 + 10)
-    assert item.id not in world.queue._items
+    assert world.queue.depth() == 0
     assert await world.queue.confirmed("default", "", "delivered", "", item.id)
     assert await world.state(item) == "DELIVERED"
 
@@ -461,6 +465,6 @@ async def test_the_timetable_stays_as_small_as_the_queue(world, monkeypatch):
     kept = await world.push_text("kept", device="other", ttl=60)
     for _ in range(50):
         await world.push_text("x", policy="last")
-    assert len(world.queue._timetable) <= 2 * 2 + 10
+    assert len(world.queue._open._timetable) <= 2 * 2 + 10
     world.clock.pump([30] * 3)
     assert await world.state(kept) == "EXPIRED"
