@@ -54,16 +54,19 @@ class Arrivals:
 
     def take(self, arrived: Arrived, payload: bytes, facts: Metadata) -> None:
         """Hand a message over, and acknowledge it when the gateway has it."""
-        qos = arrived.qos
+        qos, reader = arrived.qos, self._reader
         if qos == 2:
             pending = self._era.pending
             is_new = arrived.id not in pending
-            pending[arrived.id] = self._reader
+            pending[arrived.id] = reader
             if not is_new:
                 return
 
         def answered(answer: Answer) -> None:
-            self._acknowledge(arrived)
+            if qos == 2:
+                self._complete(arrived)
+            else:
+                reader.acknowledge(arrived)
             if answer.downlinks:
                 self._send(str(facts.get("identity", "")), arrived.topic, answer.downlinks)
 
@@ -74,10 +77,8 @@ class Arrivals:
         """The connection ended."""
         self._feed.close()
 
-    def _acknowledge(self, arrived: Arrived) -> None:
-        if arrived.qos < 2:
-            self._reader.acknowledge(arrived)
-            return
+    def _complete(self, arrived: Arrived) -> None:
+        """A message of QoS 2 is durable: tell the connection that brought it last, if the session is still the same."""
         reader = self._era.pending.pop(arrived.id, None)
         if reader is not None and not self._era.is_over:
             reader.acknowledge(arrived)

@@ -264,9 +264,8 @@ class MqttDatasource(MqttOwner):
 
     def _read(self, arrived: mqtt.Arrived) -> tuple[bytes, Metadata]:
         """A message as the gateway gets it."""
-        settings = self.settings
+        level = self.settings.identity_level
         received_ms = int(self.clock.seconds() * 1000)
-        payload, more = self._envelope.read(arrived, received_ms)
         facts: Metadata = {
             "integrationName": self.context.name,
             "protocol": "mqtt",
@@ -274,14 +273,16 @@ class MqttDatasource(MqttOwner):
             "qos": arrived.qos,
             "retain": arrived.retain,
             "receivedTime": received_ms,
-            **more,
         }
-        if "rejected" in more:
-            self.counts["faults"] += 1
-        if settings.identity_level and "identity" not in more:
+        payload, more = self._envelope.read(arrived, received_ms)
+        if more:
+            facts |= more
+            if "rejected" in more:
+                self.counts["faults"] += 1
+        if level and "identity" not in more:
             levels = arrived.topic.split("/")
-            if settings.identity_level <= len(levels):
-                facts["identity"] = levels[settings.identity_level - 1]
+            if level <= len(levels):
+                facts["identity"] = levels[level - 1]
         if not self.can_push and "identity" in facts:
             facts["device"] = facts.pop("identity")
         return payload, facts

@@ -94,7 +94,7 @@ class Connection(TwistedProtocol):
     """One device's connection.
 
     A peer that closes its side only is still answered;
-    then ours is closed, too.
+    then ours is closed, too. Of its 23 methods five are Twisted's, and eleven the session's.
     """
 
     def __init__(self, listener: Host) -> None:
