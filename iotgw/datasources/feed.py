@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
+from msgspec import Struct
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from iotgw.core.model import Answer, Metadata, Status
@@ -27,39 +28,23 @@ AGAIN = 1.0
 """Seconds until the next try of a message that was refused without a time."""
 
 
-def _nothing() -> None:
-    """Nobody asked to be told."""
-
-
-class _Message:
+class _Message(Struct, eq=False):
     """A message that is not settled. ``answered`` is what the gateway calls."""
 
-    __slots__ = ("_feed", "is_kept", "listens", "metadata", "number", "payload", "reply")
-
-    def __init__(
-        self,
-        feed: Feed,
-        number: int,
-        payload: bytes,
-        metadata: Metadata,
-        reply: Reply,
-        listens: bool,
-        is_kept: bool,
-    ) -> None:
-        self._feed = feed
-        self.number = number
-        self.payload = payload
-        self.metadata = metadata
-        self.reply = reply
-        self.listens = listens
-        self.is_kept = is_kept
+    feed: Feed
+    number: int
+    payload: bytes
+    metadata: Metadata
+    reply: Reply
+    listens: bool
+    is_kept: bool
 
     def __lt__(self, other: _Message) -> bool:
         return self.number < other.number
 
     def answered(self, answer: Answer) -> None:
         """The gateway's word."""
-        self._feed.answered(self, answer)
+        self.feed.answered(self, answer)
 
 
 class Feed:
@@ -78,7 +63,7 @@ class Feed:
         pause: Callable[[], None],
         resume: Callable[[], None],
         *,
-        settled: Callable[[], None] = _nothing,
+        settled: Callable[[], None] | None = None,
         settled_up_to: Callable[[int], None] | None = None,
         most: int = MOST,
     ) -> None:
@@ -130,8 +115,15 @@ class Feed:
         forgotten if the source goes before it is handed over.
         """
         self._last = number = self._last + 1
-        self._waiting.append(_Message(self, number, payload, metadata, reply, listens, is_kept))
-        self._hand_over()
+        message = _Message(self, number, payload, metadata, reply, listens, is_kept)
+        intake = self._intake
+        if self._is_paused or self._waiting or not intake.room:
+            self._waiting.append(message)
+            self._hand_over()
+            return number
+        intake.receive(payload, metadata, message.answered, listens=listens)
+        if self._last - self._behind >= self._most:
+            self._steer()
         return number
 
     def close(self) -> None:
@@ -171,7 +163,8 @@ class Feed:
         else:
             message.reply(answer)
             self._advance(message.number)
-        self._settled()
+        if self._settled is not None:
+            self._settled()
         if self._is_paused:
             self._hand_over()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -64,33 +63,41 @@ class Arrivals:
             pending[arrived.id] = self._reader
             if not is_new:
                 return
-
+        finish = self._complete if qos == 2 else self._reader.acknowledge
+        if len(uplinks) == 1:
+            self._submit(arrived, uplinks[0], finish)
+            return
         left = len(uplinks)
 
-        def answered(identity: str, answer: Answer) -> None:
+        def one_is_over(arrived: Arrived) -> None:
             nonlocal left
             left -= 1
-            if left <= 0:
-                self._acknowledge(arrived)
-            if answer.downlinks:
-                self._send(identity, arrived.topic, answer.downlinks)
+            if not left:
+                finish(arrived)
 
+        for uplink in uplinks:
+            self._submit(arrived, uplink, one_is_over)
         if not uplinks:
-            self._acknowledge(arrived)
-        for payload, facts, listens in uplinks:
-            reply = partial(answered, str(facts.get("identity", "")))
-            # what is pending must not be forgotten: when it comes again, it counts as taken
-            is_kept = qos == 1 and self._is_kept
-            self._feed.submit(payload, facts, reply, self._listens and listens, is_kept=is_kept)
+            finish(arrived)
+
+    def _submit(self, arrived: Arrived, uplink: Found, settled: Callable[[Arrived], None]) -> None:
+        payload, facts, listens = uplink
+
+        def answered(answer: Answer) -> None:
+            settled(arrived)
+            if answer.downlinks:
+                self._send(str(facts.get("identity", "")), arrived.topic, answer.downlinks)
+
+        # what is pending must not be forgotten: when it comes again, it counts as taken
+        is_kept = arrived.qos == 1 and self._is_kept
+        self._feed.submit(payload, facts, answered, self._listens and listens, is_kept=is_kept)
 
     def close(self) -> None:
         """The connection ended."""
         self._feed.close()
 
-    def _acknowledge(self, arrived: Arrived) -> None:
-        if arrived.qos < 2:
-            self._reader.acknowledge(arrived)
-            return
+    def _complete(self, arrived: Arrived) -> None:
+        """A message of QoS 2 is durable: tell the connection that brought it last, if the session is still the same."""
         reader = self._era.pending.pop(arrived.id, None)
         if reader is not None and not self._era.is_over:
             reader.acknowledge(arrived)

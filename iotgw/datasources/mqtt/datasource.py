@@ -263,6 +263,7 @@ class MqttDatasource(MqttOwner):
 
     def _read(self, arrived: mqtt.Arrived) -> list[Found]:
         """The uplinks of a message as the gateway gets them; of one that is none, itself, which is kept as failed."""
+        level = self.settings.identity_level
         received_ms = int(self.clock.seconds() * 1000)
         known: Metadata = {
             "integrationName": self.context.name,
@@ -272,28 +273,29 @@ class MqttDatasource(MqttOwner):
             "retain": arrived.retain,
             "receivedTime": received_ms,
         }
-        named = self._named(arrived.topic)
+        named = _at_level(arrived.topic, level) if level else ""
+        asked = {**known, "identity": named} if named else known
         found: list[Found] = []
-        for event in self._envelope.read(arrived.payload, {**known, **named}, received_ms):
+        for event in self._envelope.read(arrived.payload, asked, received_ms):
             if isinstance(event, Reading):
-                whose = {"identity": event.identity} if event.identity else named
-                found.append((event.payload, {**event.facts, **known, **self._told(whose)}, event.listens))
+                facts = self._facts(known, event.facts, event.identity or named)
+                found.append((event.payload, facts, event.listens))
             elif isinstance(event, Malformed):
                 self.counts["faults"] += 1
-                facts = {**event.facts, **known, **self._told(named), "rejected": event.reason}
+                facts = self._facts(known, {**event.facts, "rejected": event.reason}, named)
                 found.append((event.data, facts, True))
             else:
                 self._notices.take(event)
         return found
 
-    def _named(self, topic: str) -> Metadata:
-        """Whom the level of the topic names that the settings say."""
-        levels, level = topic.split("/"), self.settings.identity_level
-        return {"identity": levels[level - 1]} if 0 < level <= len(levels) and levels[level - 1] else {}
-
-    def _told(self, whose: Metadata) -> Metadata:
-        """Without a topic for downlinks, the device is not one that downlinks are for."""
-        return whose if self.can_push or not whose else {"device": whose["identity"]}
+    def _facts(self, known: Metadata, more: Metadata, identity: str) -> Metadata:
+        """What is known and what an envelope adds. Without a topic for downlinks, the device is none that they are for."""
+        if not more and not identity:
+            return known
+        facts = {**more, **known}
+        if identity:
+            facts["identity" if self.can_push else "device"] = identity
+        return facts
 
     def _send(self, identity: str, topic: str, downlinks: tuple[Downlink, ...]) -> None:
         """Publish downlinks for a device; with QoS 1 and 2 one is delivered when the broker acknowledges it."""
@@ -331,3 +333,9 @@ class MqttDatasource(MqttOwner):
             self._downlinks[self._number] = downlink
         up.publish([(self._number, name, payload, b"")], qos, False)
         return ""
+
+
+def _at_level(topic: str, level: int) -> str:
+    """A level of a topic, from 1; empty when it has none there."""
+    levels = topic.split("/")
+    return levels[level - 1] if level <= len(levels) else ""

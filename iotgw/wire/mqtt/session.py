@@ -288,7 +288,8 @@ class MqttSession:
         if qos:
             id_ = two_bytes(body, place, "PUBLISH")
             place += 2
-        _, _, place = self._properties(body, place)
+        if self._five:
+            _, _, place = properties_at(body, place)
         message = Arrived(topic, body[place:], qos, bool(first & 1), id_, bool(first & 8))
         is_known = qos == 2 and id_ in self._received
         if qos and (is_known or not self._hold):
