@@ -88,13 +88,13 @@ class Log(Section, frozen=True, kw_only=True):
 
 
 class Integrations(Section, frozen=True, kw_only=True):
-    """What holds for all integrations."""
+    """What holds for all that the gateway connects to: integrations, and datasources such as MQTT."""
 
     forbid: Annotated[
         list[str],
         Meta(
-            description="Addresses that no target may have: `loopback`, `link-local`, `private`, or networks like "
-            "`10.0.0.0/8`. Checked after name resolution. For gateways whose users are not their operators."
+            description="Addresses that the gateway never connects to: `loopback`, `link-local`, `private`, or "
+            "networks like `10.0.0.0/8`. Checked after name resolution. For gateways whose users are not their operators."
         ),
     ] = []
 
