@@ -17,7 +17,6 @@ HOSTS = ("127.0.0.1", "localhost")
 def gateway(tmp_path_factory):
     settings = '[integrations]\nforbid = ["loopback"]\n'
     with Gateway(tmp_path_factory.mktemp("forbid"), settings=settings) as made:
-        made.start()
         yield made
 
 
