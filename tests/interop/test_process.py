@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from tests.peers.gateway import _TWISTD, ROOT, Gateway, request
-from tests.peers.process import Process, accepts, free_udp_port, wait_until
+from tests.peers.patience import HANGS
+from tests.peers.process import accepts, free_udp_port, wait_until
 
 
 def test_sigterm_ends_it_cleanly_with_everything_written(tmp_path):
@@ -19,7 +20,7 @@ def test_sigterm_ends_it_cleanly_with_everything_written(tmp_path):
         gateway.create("datasources", name="http", type="http", routingKey="key", converter="json")
         for n in range(50):
             gateway.post("key", b'{"deviceName": "d", "n": %d}' % n)
-        assert gateway.stop(10) in (0, -signal.SIGTERM)
+        assert gateway.stop() in (0, -signal.SIGTERM)
     assert "iotgw has stopped" in gateway.output
     with gateway.start():
         assert len(gateway.messages(limit=100)) == 50
@@ -36,7 +37,7 @@ def test_the_admin_token_is_only_for_its_owner_and_never_logged(gateway):
 def test_a_second_instance_on_the_same_data_is_refused_with_one_line(gateway):
     second = subprocess.run(
         [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "iotgw", "--config", gateway.config],
-        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=HANGS, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert second.returncode != 0
     lines = [line for line in (second.stdout + second.stderr).splitlines() if line.strip()]
@@ -49,7 +50,7 @@ def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path):
     config.write_text("[store]\nmax-age = -5\n")
     ran = subprocess.run(
         [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "iotgw", "--config", config],
-        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=HANGS, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert ran.returncode != 0
     assert "store.max-age" in ran.stdout + ran.stderr
@@ -59,8 +60,7 @@ def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path):
 def test_a_taken_api_port_ends_the_start_with_the_reason(gateway, tmp_path):
     other = Gateway(tmp_path / "other", settings="")
     other.config.write_text(other.config.read_text().replace(str(other.port), str(gateway.port)))
-    Process.start(other)
-    assert other.child.wait(30) != 0
+    assert other.launch().wait_for_end() != 0
     assert "can't start" in other.output
     assert "Traceback" not in other.output
 
@@ -150,7 +150,7 @@ def test_it_runs_as_a_daemon(tmp_path):
     pidfile = tmp_path / "iotgw.pid"
     subprocess.run(
         [sys.executable, "-c", _TWISTD, f"--pidfile={pidfile}", "iotgw", "--config", gateway.config],
-        check=True, timeout=30, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path,
+        check=True, timeout=HANGS, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path,
     )  # fmt: skip
     try:
         wait_until(gateway.ready, what="the daemon to be ready")

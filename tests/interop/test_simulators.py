@@ -23,6 +23,7 @@ from iotgw.datasources.vendors.dragino import (
 from iotgw.datasources.vendors.lobaro import LobaroUdpSettings, LobaroUdpType
 from iotgw.datasources.vendors.tekelek import TekelekSettings, TekelekType
 from iotgw.simulate.runner import Plan, run
+from tests.peers.patience import HANGS
 from tests.peers.process import wait_until
 from tests.unit.datasources.fakes import FakeIntake, context
 
@@ -169,7 +170,7 @@ def test_simulated_devices_over_http_and_coap_and_by_way_of_a_broker(gateway, mo
             "0",
         ]
         done = subprocess.run(
-            [*command, "--path", path], check=False, capture_output=True, text=True, timeout=60
+            [*command, "--path", path], check=False, capture_output=True, text=True, timeout=HANGS
         )
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["answered"] == 10

@@ -63,7 +63,7 @@ class Client:
             headers=given,
             data=data,
             agent=self.agent,
-            timeout=10,
+            timeout=120,
             allow_redirects=False,
         )
         text = (await answer.content()).decode()

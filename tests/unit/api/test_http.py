@@ -169,7 +169,7 @@ async def test_a_body_beyond_the_cap_is_refused_whether_its_length_is_told_or_no
 
 
 def _exchange(port: int, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
         connection.sendall(data)
         return connection.recv(65536)
 
