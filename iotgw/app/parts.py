@@ -11,7 +11,7 @@ from msgspec import Struct
 from iotgw.api.app import RESERVED
 from iotgw.api.parts import Parts
 from iotgw.api.site import ApiSite
-from iotgw.app.integrations import Integrations
+from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.config.settings import Settings
 from iotgw.connect.endpoint import Connector
 from iotgw.converters import library
@@ -68,7 +68,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     downlinks: DownlinkQueue
     converters: ConverterService
     delivery: DeliveryService
-    integrations: Integrations
+    integrations: RegisteredIntegrations
     pipeline: Pipeline
     trace: Trace
     shares: SharedResources
@@ -130,7 +130,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
     return Gateway(
         registry=registry, credentials=credentials, events=events, devices=devices, journal=journal,
         downlinks=downlinks, converters=converters, delivery=delivery,
-        integrations=Integrations(registry, delivery), pipeline=pipeline, trace=trace, shares=shares, mounts=mounts,
+        integrations=RegisteredIntegrations(registry, delivery), pipeline=pipeline, trace=trace, shares=shares, mounts=mounts,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, versions=versions,
             delivery=delivery, devices=devices, events=events, datasource_types=datasource_types,
