@@ -10,8 +10,9 @@ from __future__ import annotations
 from random import Random
 
 from iotgw.wire.coap import numbers as n
-from iotgw.wire.coap.endpoint import Endpoint, Limits
+from iotgw.wire.coap.endpoint import Endpoint
 from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.limits import Limits
 from iotgw.wire.coap.message import Message, encode, options, uri_options
 from iotgw.wire.coap.timing import Policy
 from tests.conformance.probe import Answer

@@ -25,7 +25,7 @@ from iotgw.dtls.layer import DtlsLayer
 from iotgw.dtls.profiles import ListenerProfiles
 from iotgw.dtls.session import Session
 from iotgw.dtls.settings import DtlsSettings
-from iotgw.wire.coap.endpoint import Send
+from iotgw.wire.coap.message_layer import Send
 
 TICK = 1.0
 """Seconds between two looks at flights, timeouts and files."""

@@ -21,8 +21,7 @@ from iotgw.dtls.session import Session
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message
-from iotgw.wire.coap.site import error
+from iotgw.wire.coap.message import Message, error
 from iotgw.wire.coap.timing import Policy
 
 _RECORD = 65

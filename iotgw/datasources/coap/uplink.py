@@ -11,8 +11,8 @@ from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.datasources import ttd
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message, Options, options
-from iotgw.wire.coap.site import Attributes, Path, Resource, error
+from iotgw.wire.coap.message import Message, Options, error, options
+from iotgw.wire.coap.site import Attributes, Path, Resource
 from iotgw.wire.coap.timing import Policy
 
 STORED = Message(n.CHANGED)

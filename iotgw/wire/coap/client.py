@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block, szx_of
 from iotgw.wire.coap.message import Message, encode
+from iotgw.wire.coap.message_layer import MessageLayer
 from iotgw.wire.coap.peers import Peer
 from iotgw.wire.coap.timers import Timer
 from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy
 from iotgw.wire.coap.transmission import FORGOTTEN, NO_ROOM, Transmission
-
-if TYPE_CHECKING:
-    from iotgw.wire.coap.endpoint import Endpoint
 
 NO_RESPONSE = "acknowledged, but no response came"
 CANCELLED = "cancelled"
@@ -84,8 +81,8 @@ class Call:
 class Client:
     """The requests of an endpoint, one at a time per peer."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
+    def __init__(self, layer: MessageLayer) -> None:
+        self._layer = layer
         self._calls: dict[tuple[int, bytes], Call] = {}
         self._queues: dict[int, deque[Call]] = {}  # by peer: the first one is under way
 
@@ -102,7 +99,7 @@ class Client:
         notified: Callable[[Message], None] | None = None,
     ) -> Call:
         """Send ``request`` (its code, options and payload; CON or NON by its type) to a peer."""
-        peer = self._endpoint.peers.get(remote, self._endpoint.clock())
+        peer = self._layer.peers.get(remote, self._layer.clock())
         call = Call(request, peer, policy, done, failed, notified)
         self._enqueue(call)
         return call
@@ -140,10 +137,10 @@ class Client:
             return False
         flaw = message.options.flaw
         if flaw is not None:
-            self._fail(call, flaw[1])  # the endpoint rejects it (RFC 7252 §5.4.1)
+            self._fail(call, flaw[1])  # the message layer rejects it (RFC 7252 §5.4.1)
             return False
         if call.transmission is not None:
-            self._endpoint.transmissions.cancel(call.transmission)  # it stands for the ACK as well
+            self._layer.transmissions.cancel(call.transmission)  # it stands for the ACK as well
         self._handle(call, message)
         return True
 
@@ -159,20 +156,20 @@ class Client:
             self._send(call, payload)
 
     def _send(self, call: Call, payload: bytes, *pairs: tuple[int, int]) -> None:
-        endpoint, peer = self._endpoint, call.peer
+        layer, peer = self._layer, call.peer
         self._calls.pop((peer.serial, call.token), None)
         while not call.token or (peer.serial, call.token) in self._calls:
-            call.token = endpoint.random.randbytes(4)
+            call.token = layer.random.randbytes(4)
         self._calls[(peer.serial, call.token)] = call
         mid = peer.next_mid()
         opts = call.options.replaced(*pairs) if pairs else call.options
         data = encode(call.request.type, call.request.code, mid, call.token, opts, payload)
-        now = endpoint.clock()
+        now = layer.clock()
         if call.request.type == n.NON:
             self._await(call, now)
-            endpoint.send(data, peer.remote)
+            layer.send(data, peer.remote)
             return
-        call.transmission = endpoint.transmissions.start(
+        call.transmission = layer.transmissions.start(
             peer,
             mid,
             data,
@@ -187,10 +184,10 @@ class Client:
         if message.code and message.token == call.token:
             self._handle(call, message)
         else:
-            self._await(call, self._endpoint.clock())  # an empty ACK: the response comes by itself
+            self._await(call, self._layer.clock())  # an empty ACK: the response comes by itself
 
     def _await(self, call: Call, now: float) -> None:
-        call.timer = self._endpoint.timers.at(
+        call.timer = self._layer.timers.at(
             now + call.policy.timing.max_transmit_wait, lambda then: self._fail(call, NO_RESPONSE)
         )
 
@@ -284,7 +281,7 @@ class Client:
         if call.is_observing:
             return
         if call.transmission is not None:
-            self._endpoint.transmissions.cancel(call.transmission)
+            self._layer.transmissions.cancel(call.transmission)
             call.transmission = None
         self._leave(call)
         call.failed(reason)

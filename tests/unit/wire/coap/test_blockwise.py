@@ -6,7 +6,7 @@ import pytest
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block, szx_of
-from iotgw.wire.coap.endpoint import Limits
+from iotgw.wire.coap.limits import Limits
 from iotgw.wire.coap.message import Message, Options, options
 from iotgw.wire.coap.timing import Policy
 from tests.unit.wire.coap.bench import OTHER, Bench, Box

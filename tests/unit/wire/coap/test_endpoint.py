@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from iotgw.wire.coap import numbers as n
-from iotgw.wire.coap.endpoint import Limits
+from iotgw.wire.coap.limits import Limits
 from iotgw.wire.coap.message import Message, encode, options, uri_options
 from iotgw.wire.coap.timing import NB_IOT
 from tests.unit.wire.coap.bench import OTHER, PEER, Bench, Boom, Box

@@ -7,7 +7,7 @@ import pytest
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.defence import Echo
 from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery, link
-from iotgw.wire.coap.endpoint import Limits
+from iotgw.wire.coap.limits import Limits
 from iotgw.wire.coap.message import Message, options
 from iotgw.wire.coap.timing import Policy
 from tests.unit.wire.coap.bench import OTHER, PEER, Bench, Box
