@@ -23,9 +23,9 @@ from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
-from iotgw.config.resources import Document, read
 from iotgw.core.errors import IotgwError, NotFound, SettingsError
 from iotgw.core.model import DEFAULT_TENANT
+from iotgw.core.resources_file import Document, read
 from iotgw.core.specs import Resource
 
 _log = Logger(namespace="iotgw.api")

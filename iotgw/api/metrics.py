@@ -7,10 +7,10 @@ from typing import Any
 
 from iotgw import __version__
 from iotgw.api.auth import Permission
+from iotgw.api.exposition import CONTENT_TYPE, Exposition, process
 from iotgw.api.integrations import state_of
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
-from iotgw.observe.metrics import CONTENT_TYPE, Exposition, process
 
 DOWN = frozenset({"failed", "stopped", "disabled", "unavailable"})
 """States in which a datasource or an integration does not work."""

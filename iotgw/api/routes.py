@@ -22,10 +22,10 @@ from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem, from_failure
 from iotgw.api.queries import TENANT, Query
 from iotgw.core import plain_json
+from iotgw.core.allowance import Allowance
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.numbers import shown, whole
 from iotgw.core.validate import convert
-from iotgw.observe.logs import Sampled
 
 Handler = Callable[..., Awaitable[Any]]
 
@@ -155,7 +155,7 @@ class Dispatcher:
     def __init__(self, parts: Parts, guard: Guard) -> None:
         self._parts = parts
         self._guard = guard
-        self._refusals = Sampled(parts.clock.seconds)
+        self._refusals = Allowance(parts.clock, total=100)
 
     def __call__(self, route: Route, request: Request, **variables: str) -> Deferred[bytes]:
         """The Deferred of the response's body. It can be cancelled (the client went away) without harm to
@@ -203,7 +203,7 @@ class Dispatcher:
             raise
 
     def _say_refused(self, address: str) -> None:
-        held_back = self._refusals.due(address)
+        held_back = self._refusals.take(address)
         if held_back is not None:
             more = f" ({held_back} more in between)" if held_back else ""
             self._log.warn("{address} came with a wrong token{more}", address=address, more=more)

@@ -9,7 +9,7 @@ caps, of which the oldest and the least recently used go first.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from iotgw.core.errors import ProtocolError
@@ -49,7 +49,7 @@ class Profiles(Protocol):
     def failed(self, identity: Identity) -> None:
         """A handshake timed out after this PSK identity was claimed and could not be proved."""
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Profile]:
         """Every profile."""
 
 

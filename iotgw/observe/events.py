@@ -19,9 +19,9 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
+from iotgw.core.allowance import Allowance
 from iotgw.core.model import Event
 from iotgw.core.ports.events import IEvents
-from iotgw.observe.logs import Sampled
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
@@ -39,6 +39,8 @@ _LOGGERS = {
 _BY_HAND = frozenset({"started", "stopped", "created", "changed", "deleted"})
 """What only people bring about; each of these is a line."""
 _LEVELS = {"debug": LogLevel.debug, "info": LogLevel.info, "warning": LogLevel.warn, "error": LogLevel.error}
+_LINES = 100
+"""Lines of the log that all events together may make in a minute, besides those that people bring about."""
 _LONGEST = 4096
 """Bytes of one event; a longer one loses its detail."""
 
@@ -64,7 +66,7 @@ class EventLog:
         self._database: sqlite3.Connection
         self._writing = 0
         self._running = False
-        self._sampled = Sampled(reactor.seconds)
+        self._sampled = Allowance(reactor, total=_LINES)
         self.dropped = 0
 
     def start(self) -> Deferred[None]:
@@ -91,7 +93,7 @@ class EventLog:
         """See `IEvents.emit`."""
         if event.source in _LOGGERS:
             key = (event.source, event.name, event.type, event.tenant)
-            held_back = 0 if event.type in _BY_HAND else self._sampled.due(key)
+            held_back = 0 if event.type in _BY_HAND else self._sampled.take(key)
             if held_back is not None:
                 self._say(event, held_back)
         if len(self._queue) >= self._pending:

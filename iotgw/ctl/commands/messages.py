@@ -9,7 +9,7 @@ from typing import Any
 
 from iotgw.core.numbers import whole
 from iotgw.ctl.client import CtlError
-from iotgw.ctl.main import Commands, Context
+from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.table import cell, moment, payload, printable, table, values
 
 HEAD = ("ID", "RECEIVED", "DATASOURCE", "STATE", "WHAT", "DELIVERED")

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from iotgw.datasources.sampling import Allowance
+from iotgw.core.allowance import Allowance
 from iotgw.datasources.socket.udp_socket import Address, UdpSocket
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery

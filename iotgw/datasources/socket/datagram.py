@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata, Status
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource
-from iotgw.datasources.sampling import Sampled
+from iotgw.datasources.sampling import SampledEvents
 from iotgw.datasources.socket.udp_socket import Address, UdpSocket
 
 CLIENTS = 10_000
@@ -102,7 +102,7 @@ class DatagramListener:
         self.intake = context.intake
         self.counts: Counter[str] = Counter()
         self._replies = Replies(settings.cache_size, settings.time_to_live, self.intake)
-        self._faults = Sampled(context.reactor, context.intake, "malformed")
+        self._faults = SampledEvents(context.reactor, context.intake, "malformed")
         self._socket: UdpSocket | None = None
 
     def received(self, datagram: Datagram) -> None:

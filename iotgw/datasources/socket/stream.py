@@ -14,8 +14,9 @@ from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.protocol import ServerFactory
 
+from iotgw.core.allowance import Allowance
 from iotgw.core.ports.datasources import DatasourceContext
-from iotgw.datasources.sampling import Allowance, Sampled
+from iotgw.datasources.sampling import SampledEvents
 from iotgw.datasources.socket.connection import Connection, Session
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -73,9 +74,9 @@ class Listener(ServerFactory):
         self._connections: dict[Connection, None] = {}
         self._by_address: Counter[str] = Counter()
         self._counted: dict[Connection, str] = {}
-        self._refusals = Sampled(context.reactor, context.intake, "refused")
+        self._refusals = SampledEvents(context.reactor, context.intake, "refused")
         self.kept = Allowance(context.reactor, KEPT)
-        self.faults = Sampled(context.reactor, context.intake, "malformed", "error")
+        self.faults = SampledEvents(context.reactor, context.intake, "malformed", "error")
         self._port: Any = None
         self._closed: list[Deferred[None]] = []
 
