@@ -6,7 +6,7 @@ import pytest
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.specs import IntegrationSpec, RouteSpec
 from iotgw.integrations import payload
-from iotgw.integrations.payload import Names
+from iotgw.integrations.facts import Names
 
 NAMES = Names("E", lambda id_: 'the "source"')
 BODY = (

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
-from iotgw.integrations.payload import Names
+from iotgw.integrations.facts import Names
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_path, for_topic, for_url
 
 NAMES = Names("E", lambda id_: f"name-of-{id_}")
