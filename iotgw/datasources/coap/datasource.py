@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Downlink
-from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IPushes
+from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IHasSessions, IPushes
 from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, push, remote_of
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.secure_port import CoapsPort
@@ -222,7 +222,7 @@ class CoapType:
         return port.close()
 
 
-@implementer(IPushes)
+@implementer(IPushes, IHasSessions)
 class CoapDatasource:
     """Uplinks under one routing key."""
 
