@@ -132,7 +132,8 @@ class Call:
         if content is None:
             return b""
         content.seek(0)
-        return content.read()
+        text: bytes = content.read()
+        return text
 
     def revision(self) -> int | None:
         """The revision that ``If-Match`` asks for; None when it asks for none (RFC 9110 §13.1.1)."""

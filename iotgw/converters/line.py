@@ -96,10 +96,17 @@ class Loaded:
 Task = tuple[Batch, int, Job, Loaded]
 
 
+class Slots(Protocol):
+    """What makes slots: the pool."""
+
+    def __call__(self, name: str, more: Callable[[], Work | None], depth: int) -> Slot:
+        """A new slot, which takes its work from ``more()``."""
+
+
 class Line:
     """A worker's slot with the tasks that wait for it."""
 
-    def __init__(self, judge: Judge, slots: Callable[..., Slot], name: str, is_careful: bool = False) -> None:
+    def __init__(self, judge: Judge, slots: Slots, name: str, is_careful: bool = False) -> None:
         self.judge = judge
         self.is_careful = is_careful
         self.tasks: deque[Task] = deque()

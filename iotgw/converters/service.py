@@ -25,9 +25,10 @@ from iotgw.converters.slot import Work
 from iotgw.converters.state import MemoryStates, States
 from iotgw.converters.trial import TryWork
 from iotgw.core.errors import ConversionFailed, SettingsError
-from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Job
+from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Job, Metadata
 from iotgw.core.ports.converters import IConverters
 from iotgw.core.ports.intake import Severity
+from iotgw.core.ports.reactor import IReactor
 from iotgw.core.specs import ConverterSpec
 
 log = Logger()
@@ -50,7 +51,7 @@ class ConverterService:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactor,
         workers: int = 2,
         time_limit: float = 0.25,
         memory_limit: int = 256 << 20,
@@ -154,7 +155,7 @@ class ConverterService:
         return answer.addCallback(compiled)
 
     def test(
-        self, version: ConverterVersion, payload: bytes, metadata: Any, received_ms: int
+        self, version: ConverterVersion, payload: bytes, metadata: bytes | Metadata, received_ms: int
     ) -> Deferred[dict[str, Any]]:
         """See `iotgw.core.ports.converters.IConverters`."""
         body = {

@@ -11,11 +11,14 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
+from twisted.internet.interfaces import ITransport
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import Int32StringReceiver
+from twisted.python.failure import Failure
 
 from iotgw.converters.protocol import (
     BETWEEN,
@@ -228,7 +231,7 @@ class Connection(Int32StringReceiver):
     """The stream to a worker, in whole frames."""
 
     MAX_LENGTH = MAX_FRAME
-    transport: Any
+    transport: ITransport
 
     def __init__(self, slot: Slot, progress: mmap.mmap) -> None:
         self._slot = slot
@@ -246,6 +249,6 @@ class Connection(Int32StringReceiver):
             log.failure("a converter worker broke the protocol")
             self._slot.broken()
 
-    def connectionLost(self, reason: Any = None) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The worker is gone, or going."""
         self._slot.disconnected()

@@ -41,14 +41,14 @@ Run = Callable[[Context], int | None]
 class Commands:
     """Where a module adds its commands, in its function ``add(commands)``."""
 
-    def __init__(self, parsers: Any, shared: argparse.ArgumentParser) -> None:
+    def __init__(
+        self, parsers: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+    ) -> None:
         self._parsers = parsers
         self._shared = shared
 
     def add(self, name: str, run: Run, about: str) -> argparse.ArgumentParser:
         """A command: ``run(context)`` returns its exit code (None for 0). Returns its parser, for options."""
-        parser: argparse.ArgumentParser = self._parsers.add_parser(
-            name, help=about, description=about, parents=[self._shared]
-        )
+        parser = self._parsers.add_parser(name, help=about, description=about, parents=[self._shared])
         parser.set_defaults(run=run)
         return parser

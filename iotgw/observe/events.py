@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
@@ -22,6 +23,10 @@ from zope.interface import implementer
 from iotgw.core.allowance import Allowance
 from iotgw.core.model import Event
 from iotgw.core.ports.events import IEvents
+from iotgw.core.ports.reactor import IReactor
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
@@ -56,7 +61,7 @@ class EventLog:
 
     _log = Logger()
 
-    def __init__(self, path: Path, reactor: Any, capacity: int = 100_000, pending: int = 10_000) -> None:
+    def __init__(self, path: Path, reactor: IReactor, capacity: int = 100_000, pending: int = 10_000) -> None:
         self._path = path
         self._reactor = reactor
         self._capacity = capacity
@@ -83,7 +88,7 @@ class EventLog:
         self._running = False
         return self._in_thread(self._close).addBoth(self._stopped)
 
-    def _stopped(self, result: Any) -> Any:
+    def _stopped(self, result: T) -> T:
         self._pool.stop()
         return result
 
@@ -146,8 +151,8 @@ class EventLog:
             "{count} events could not be written: {error}", count=count, error=failure.getErrorMessage()
         )
 
-    def _in_thread(self, function: Any, *arguments: Any) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._pool, function, *arguments)
+    def _in_thread(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> Deferred[T]:
+        return deferToThreadPool(self._reactor, self._pool, function, *arguments, **named)
 
     # --- in the thread ---
 
@@ -185,14 +190,15 @@ class EventLog:
     def _select(
         self, tenant: str, before: int, limit: int, source: str | None, name: str | None, type: str | None
     ) -> list[tuple[int, Event]]:
-        where, values = ["tenant = ?"], [tenant]
+        where: list[str] = ["tenant = ?"]
+        values: list[str | int] = [tenant]
         for column, value in (("source", source), ("name", name), ("type", type)):
             if value is not None:
                 where.append(f"{column} = ?")
                 values.append(value)
         if before:
             where.append("id < ?")
-            values.append(before)  # type: ignore[arg-type]
+            values.append(before)
         rows = self._database.execute(
             f"SELECT id, body FROM event WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",
             (*values, limit),

@@ -1,4 +1,4 @@
-"""JavaScript engines behind `iotgw.core.ports.converters.IConverterEngine`; the same runtime runs in each.
+"""JavaScript engines behind one protocol, `Engine`; the same runtime runs in each.
 
 Only the worker program makes engines. An engine that can't be imported is left out (pyduktape2 has no
 wheel for Python 3.14; QuickJS then runs everything).
@@ -26,7 +26,11 @@ FAR = 2000
 
 
 class Engine(Protocol):
-    """A context of its own with the runtime in it. See `iotgw.core.ports.converters.IConverterEngine`."""
+    """A context of its own with the runtime in it: what the worker program knows of an engine.
+
+    Nothing but texts crosses. An engine bounds the time and the memory of a script where it can; the kernel does
+    where it can't (`iotgw.converters.sandbox`).
+    """
 
     name: str
     line_offset: int

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import (
     IReactorMulticast,
     IReactorPluggableNameResolver,
     IReactorProcess,
+    IReactorSocket,
     IReactorTCP,
     IReactorThreads,
     IReactorTime,
@@ -23,6 +24,7 @@ class IReactor(
     IReactorMulticast,
     IReactorFDSet,
     IReactorProcess,
+    IReactorSocket,
     IReactorThreads,
     IReactorPluggableNameResolver,
 ):
