@@ -28,7 +28,7 @@ from iotgw.core.errors import IotgwError, NotFound, SettingsError
 from iotgw.core.model import DEFAULT_TENANT, ConverterVersion
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
-from iotgw.core.resources_file import Document, read
+from iotgw.core.resources_file import ResourcesDocument, read
 from iotgw.core.specs import Resource
 
 _log = Logger(namespace="iotgw.api")
@@ -78,13 +78,17 @@ class ApplyRoutes:
         """One."""
         query = (Query("dryRun", bool, False, "say what would happen, and change nothing"),)
         summary = "Create or replace many resources"
-        return [Route("POST", "/apply", Permission.WRITE, self.apply, summary, Document, Result, query)]
+        return [
+            Route("POST", "/apply", Permission.WRITE, self.apply, summary, ResourcesDocument, Result, query)
+        ]
 
     async def apply(self, call: Call) -> Result:
         """Over the API."""
         return await self.run(call.tenant, call.body(), call.query("dryRun"), call.token.name)
 
-    async def run(self, tenant: str, document: Document, dry: bool = False, by: str = FIRST_START) -> Result:
+    async def run(
+        self, tenant: str, document: ResourcesDocument, dry: bool = False, by: str = FIRST_START
+    ) -> Result:
         """Apply a document. ``by`` is who does it."""
         coming: set[str] = set()
         """Converters that a dry run did not save, and that datasources may name all the same."""

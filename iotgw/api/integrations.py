@@ -32,7 +32,7 @@ class Seek(Struct, frozen=True, forbid_unknown_fields=True):
     since: Milliseconds
 
 
-class Retry(Struct, frozen=True, forbid_unknown_fields=True):
+class DeadLetterRetry(Struct, frozen=True, forbid_unknown_fields=True):
     """Which dead letters: their positions; all where none is given."""
 
     positions: Annotated[list[Annotated[int, Meta(ge=0, le=1 << 53)]], Meta(max_length=1000)] | None = None
@@ -94,7 +94,7 @@ class IntegrationRoutes(Catalogue):
                 answer=Page,
                 query=dead,
             ),
-            Route("POST", f"{one}/retry", write, self.retry, "Try dead letters again", Retry, dict),
+            Route("POST", f"{one}/retry", write, self.retry, "Try dead letters again", DeadLetterRetry, dict),
         ]
 
     async def check(self, tenant: str, spec: IntegrationSpec, stored: Resource | None) -> IntegrationSpec:

@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.converters.protocol import BETWEEN, PROGRESS, PROGRESS_SIZE
-from iotgw.converters.slot import FRAMES_IN_FLIGHT, Connection, Slot, Work
+from iotgw.converters.slot import FRAMES_IN_FLIGHT, Slot, Work, WorkerConnection
 from iotgw.core.ports.reactor import IReactor
 
 log = Logger()
@@ -39,7 +39,7 @@ BACKOFF_CAP = 5.0
 class _Control:
     """Reads the template's packets from the gateway's end of the socket."""
 
-    def __init__(self, pool: Pool, end: socket.socket) -> None:
+    def __init__(self, pool: WorkerPool, end: socket.socket) -> None:
         self._pool = pool
         self.end = end
 
@@ -69,7 +69,7 @@ class _Control:
 class _TemplateProcess(ProcessProtocol):
     transport: IProcessTransport
 
-    def __init__(self, pool: Pool, control: _Control) -> None:
+    def __init__(self, pool: WorkerPool, control: _Control) -> None:
         self._pool = pool
         self.control = control
 
@@ -87,11 +87,11 @@ class _Joining(ServerFactory):
         self._slot = slot
         self._progress = progress
 
-    def buildProtocol(self, addr: IAddress | None) -> Connection:
-        return Connection(self._slot, self._progress)
+    def buildProtocol(self, addr: IAddress | None) -> WorkerConnection:
+        return WorkerConnection(self._slot, self._progress)
 
 
-class Pool:
+class WorkerPool:
     """The template process and the slots. ``memory_limit`` is bytes of address space per worker."""
 
     def __init__(self, reactor: IReactor, memory_limit: int) -> None:

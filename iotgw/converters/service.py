@@ -17,9 +17,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from iotgw.converters.breaker import STRIKES
-from iotgw.converters.line import LIMITS, TIME_LIMIT, Batch, DoneWith, Line, Loaded, Task, fatal
+from iotgw.converters.line import LIMITS, TIME_LIMIT, Batch, DoneWith, Loaded, Task, TaskLine, fatal
 from iotgw.converters.options import read
-from iotgw.converters.pool import Pool
+from iotgw.converters.pool import WorkerPool
 from iotgw.converters.protocol import Forget, frame
 from iotgw.converters.slot import Work
 from iotgw.converters.state import MemoryStates, States
@@ -58,13 +58,13 @@ class ConverterService:
         report: Report | None = None,
         states: States | None = None,
     ) -> None:
-        self.pool = Pool(reactor, memory_limit)
+        self.pool = WorkerPool(reactor, memory_limit)
         self.states: States = states if states is not None else MemoryStates()
         self.time_limit = time_limit
         self._reactor = reactor
         self._report = report
-        self._lines = [Line(self, self.pool.slot, f"worker-{number + 1}") for number in range(workers)]
-        self._quarantine = Line(self, self.pool.slot, "quarantine", is_careful=True)
+        self._lines = [TaskLine(self, self.pool.slot, f"worker-{number + 1}") for number in range(workers)]
+        self._quarantine = TaskLine(self, self.pool.slot, "quarantine", is_careful=True)
         self._desk: deque[Work] = deque()
         self._encoders: deque[Work] = deque()
         self._desk_slot = self.pool.slot(

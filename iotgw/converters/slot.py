@@ -26,7 +26,7 @@ from iotgw.converters.protocol import (
     OUT_OF_MEMORY,
     PROGRESS,
     RECYCLE,
-    Done,
+    RunDone,
     Tried,
     replies,
 )
@@ -56,7 +56,7 @@ class Work(Protocol):
     def frame(self, seq: int, slot: Slot) -> bytes:
         """The bytes to send; a `Define` that the worker needs goes in front."""
 
-    def done(self, reply: Done | Tried) -> None:
+    def done(self, reply: RunDone | Tried) -> None:
         """The worker answered."""
 
     def died(self, index: int, cause: str) -> Work | None:
@@ -89,7 +89,7 @@ class Slot:
         self._again: deque[Work] = deque()
         self._inflight: deque[tuple[int, Work]] = deque()
         self._seq = 0
-        self._connection: Connection | None = None
+        self._connection: WorkerConnection | None = None
         self._progress: mmap.mmap | None = None
         self._status: int | None = None
         self._closed = False
@@ -141,7 +141,7 @@ class Slot:
 
     # --- life and death of the worker ---
 
-    def connected(self, connection: Connection, progress: mmap.mmap) -> None:
+    def connected(self, connection: WorkerConnection, progress: mmap.mmap) -> None:
         """A new worker is there."""
         self._connection, self._progress, self._status = connection, progress, None
         self._stuck = None
@@ -227,7 +227,7 @@ def describe(status: int | None) -> str:
     return "memory" if code == OUT_OF_MEMORY else f"the worker ended with code {code}"
 
 
-class Connection(Int32StringReceiver):
+class WorkerConnection(Int32StringReceiver):
     """The stream to a worker, in whole frames."""
 
     MAX_LENGTH = MAX_FRAME

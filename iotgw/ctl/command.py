@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from iotgw.ctl.client import Client, find_token
+from iotgw.ctl.client import ApiClient, find_token
 
 
 class Context:
@@ -15,14 +15,14 @@ class Context:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self._client: Client | None = None
+        self._client: ApiClient | None = None
 
     @property
-    def client(self) -> Client:
+    def client(self) -> ApiClient:
         """The API."""
         if self._client is None:
             options = self.options
-            self._client = Client(
+            self._client = ApiClient(
                 options.url, find_token(options.token_file), options.timeout, options.ca_file
             )
         return self._client

@@ -19,7 +19,7 @@ from iotgw.dtls import psk
 from iotgw.dtls.certificate import ServerCertificate
 from iotgw.dtls.identity import ANONYMOUS, Identity, Naming, device_name, fingerprint, weakness
 from iotgw.dtls.trial import KeyTrial
-from iotgw.wire.dtls.suites import Kind, suites
+from iotgw.wire.dtls.suites import SuiteKind, suites
 
 _DTLS_1_2 = 0xFEFD
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME; pyOpenSSL has no name for it
@@ -46,7 +46,7 @@ class Claim(Protocol):
 class Profile:
     """A context with its suites, and what its callbacks need. ``current`` is the handshake that is being done."""
 
-    def __init__(self, kind: Kind, short_tag: bool, resumption: bool) -> None:
+    def __init__(self, kind: SuiteKind, short_tag: bool, resumption: bool) -> None:
         table = suites(kind, short_tag)
         self.kind = kind
         self.suites = frozenset(table)
@@ -96,7 +96,12 @@ class PskProfile(Profile):
     one."""
 
     def __init__(
-        self, kind: Kind, short_tag: bool, keys: Keys, several: Callable[[], bool], resumption: bool = False
+        self,
+        kind: SuiteKind,
+        short_tag: bool,
+        keys: Keys,
+        several: Callable[[], bool],
+        resumption: bool = False,
     ) -> None:
         super().__init__(kind, short_tag, resumption)
         self._several = several

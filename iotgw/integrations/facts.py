@@ -14,7 +14,7 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Names:
+class RecordNames:
     """What names a record outside: its message, its delivery, its datasource."""
 
     def __init__(self, epoch: str, datasource_name: Callable[[str], str]) -> None:
@@ -44,7 +44,7 @@ class Names:
         return found
 
 
-def facts(names: Names, record: TelemetryRecord) -> dict[str, Any]:
+def facts(names: RecordNames, record: TelemetryRecord) -> dict[str, Any]:
     """What a template may use. ``values`` are the latest of each key, ``ts`` the latest time."""
     body = _decode(record.body)
     telemetry = body.get("telemetry") or []

@@ -25,7 +25,7 @@ from iotgw.core.ports.integrations import IIntegration, IIntegrationType, Integr
 from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict, unforeseen
 from iotgw.integrations import payload
 from iotgw.integrations.commands import items_of
-from iotgw.integrations.facts import Names
+from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_url
 from iotgw.wire.http1 import Response, request_head
 
@@ -95,7 +95,7 @@ class HttpTarget:
     ) -> None:
         self._settings = settings
         self._context = context
-        names = Names(context.epoch, context.datasource_name)
+        names = RecordNames(context.epoch, context.datasource_name)
         self._key = names.key
         self._payload = payload.formatter(context.spec, names)
         self._inflight = 0

@@ -20,7 +20,7 @@ from iotgw.core.secrets import Secret
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload
 from iotgw.integrations.commands import item_of
-from iotgw.integrations.facts import Names
+from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template, TemplateFailed, for_topic
 from iotgw.wire import mqtt
 
@@ -90,7 +90,7 @@ class MqttTarget:
         self._settings = settings
         self._context = context
         self._settle: dict[int, Settle] = {}
-        names = Names(context.epoch, context.datasource_name)
+        names = RecordNames(context.epoch, context.datasource_name)
         self._topic = Template(settings.topic, "configuration.topic", names, for_topic)
         self._payload = payload.formatter(context.spec, names)
         self._key = names.key

@@ -9,7 +9,7 @@ import msgspec
 
 from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.specs import IntegrationSpec
-from iotgw.integrations.facts import Names
+from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template
 
 Format = Callable[[TelemetryRecord], bytes]
@@ -53,7 +53,7 @@ def schema() -> dict[str, Any]:
     return msgspec.json.schema(Document)
 
 
-def standard(names: Names) -> Format:
+def standard(names: RecordNames) -> Format:
     """`Document` as JSON."""
     epoch = names.epoch.encode()
     datasource = names.datasource_json
@@ -97,7 +97,7 @@ def _wanted(make: Format, wants: set[str]) -> Format:
     return less
 
 
-def formatter(spec: IntegrationSpec, names: Names) -> Format:
+def formatter(spec: IntegrationSpec, names: RecordNames) -> Format:
     """The function that makes a payload of a record; raises SettingsError for a wrong template."""
     if spec.format == "template":
         template = Template(spec.template or "", "template", names)

@@ -17,7 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.model import TelemetryRecord
-from iotgw.integrations.facts import Names, facts
+from iotgw.integrations.facts import RecordNames, facts
 
 MAX_RESULT = 1 << 20
 """Bytes that a template may make of one message."""
@@ -114,7 +114,7 @@ class Template:
     """
 
     def __init__(
-        self, text: str, place: str, names: Names, escape: Callable[[Any], str] | None = None
+        self, text: str, place: str, names: RecordNames, escape: Callable[[Any], str] | None = None
     ) -> None:
         environment = _environment(escape)
         try:
@@ -189,7 +189,7 @@ class Template:
 
 
 def _joined(
-    parts: list[nodes.TemplateData | nodes.Name], names: Names, escape: Callable[[Any], str]
+    parts: list[nodes.TemplateData | nodes.Name], names: RecordNames, escape: Callable[[Any], str]
 ) -> Callable[[TelemetryRecord], str]:
     """A template of texts and names alone, the most frequent kind, without Jinja, which takes several times as long."""
     sources: dict[str, Callable[[TelemetryRecord], str]] = {

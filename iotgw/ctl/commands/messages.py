@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from iotgw.core.numbers import whole
-from iotgw.ctl.client import Client, CtlError
+from iotgw.ctl.client import ApiClient, CtlError
 from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.table import cell, moment, payload, printable, table, values
 
@@ -121,7 +121,7 @@ def _tail(context: Context) -> None:
 
 
 def follow(
-    client: Client, query: dict[str, Any], lines: int, sleep: Callable[[float], object] = time.sleep
+    client: ApiClient, query: dict[str, Any], lines: int, sleep: Callable[[float], object] = time.sleep
 ) -> Iterator[dict[str, Any]]:
     """Messages, oldest first: the last ``lines`` that there are, then each that comes.
 
@@ -143,7 +143,7 @@ def follow(
             yield from reversed(fresh)
 
 
-def _newer(client: Client, query: dict[str, Any], last: str) -> list[dict[str, Any]]:
+def _newer(client: ApiClient, query: dict[str, Any], last: str) -> list[dict[str, Any]]:
     """Messages that came after ``last``, newest first."""
     found: list[dict[str, Any]] = []
     before = None

@@ -25,7 +25,7 @@ MAX_QUEUED = 100
 """Requests that wait for a peer to answer an earlier one (NSTART is 1, RFC 7252 §4.7)."""
 
 
-class Call:
+class PendingRequest:
     """A request on its way.
 
     ``done(response)`` is called with the whole response, whatever its code, or ``failed(reason)`` when there
@@ -83,8 +83,8 @@ class Client:
 
     def __init__(self, layer: MessageLayer) -> None:
         self._layer = layer
-        self._calls: dict[tuple[int, bytes], Call] = {}
-        self._queues: dict[int, deque[Call]] = {}  # by peer: the first one is under way
+        self._calls: dict[tuple[int, bytes], PendingRequest] = {}
+        self._queues: dict[int, deque[PendingRequest]] = {}  # by peer: the first one is under way
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -97,14 +97,14 @@ class Client:
         failed: Callable[[str], None],
         policy: Policy = DEFAULT_POLICY,
         notified: Callable[[Message], None] | None = None,
-    ) -> Call:
+    ) -> PendingRequest:
         """Send ``request`` (its code, options and payload; CON or NON by its type) to a peer."""
         peer = self._layer.peers.get(remote, self._layer.clock())
-        call = Call(request, peer, policy, done, failed, notified)
+        call = PendingRequest(request, peer, policy, done, failed, notified)
         self._enqueue(call)
         return call
 
-    def _enqueue(self, call: Call) -> None:
+    def _enqueue(self, call: PendingRequest) -> None:
         queue = self._queues.setdefault(call.peer.serial, deque())
         if len(queue) >= MAX_QUEUED:
             call.failed(NO_ROOM)
@@ -114,7 +114,7 @@ class Client:
         if len(queue) == 1:
             self._begin(call)
 
-    def cancel(self, call: Call) -> None:
+    def cancel(self, call: PendingRequest) -> None:
         """Forget a request. An observation's next notification is reset (RFC 7641 §3.6)."""
         if call.is_observing:
             self._calls.pop((call.peer.serial, call.token), None)
@@ -146,7 +146,7 @@ class Client:
 
     # --- out --------------------------------------------------------------------------------------
 
-    def _begin(self, call: Call) -> None:
+    def _begin(self, call: PendingRequest) -> None:
         """Send a call's request, or its first block."""
         payload, size = call.request.payload, call.block_size
         if len(payload) > size:
@@ -155,7 +155,7 @@ class Client:
         else:
             self._send(call, payload)
 
-    def _send(self, call: Call, payload: bytes, *pairs: tuple[int, int]) -> None:
+    def _send(self, call: PendingRequest, payload: bytes, *pairs: tuple[int, int]) -> None:
         layer, peer = self._layer, call.peer
         self._calls.pop((peer.serial, call.token), None)
         while not call.token or (peer.serial, call.token) in self._calls:
@@ -179,21 +179,21 @@ class Client:
             lambda reason: self._fail(call, reason),
         )
 
-    def _settled(self, call: Call, message: Message) -> None:
+    def _settled(self, call: PendingRequest, message: Message) -> None:
         call.transmission = None
         if message.code and message.token == call.token:
             self._handle(call, message)
         else:
             self._await(call, self._layer.clock())  # an empty ACK: the response comes by itself
 
-    def _await(self, call: Call, now: float) -> None:
+    def _await(self, call: PendingRequest, now: float) -> None:
         call.timer = self._layer.timers.at(
             now + call.policy.timing.max_transmit_wait, lambda then: self._fail(call, NO_RESPONSE)
         )
 
     # --- in ---------------------------------------------------------------------------------------
 
-    def _handle(self, call: Call, message: Message) -> None:
+    def _handle(self, call: PendingRequest, message: Message) -> None:
         call.transmission = None
         if call.timer is not None:
             call.timer.cancel()
@@ -219,7 +219,7 @@ class Client:
         else:
             self._finish(call, message)
 
-    def _send_next_block(self, call: Call, wanted: Block) -> None:
+    def _send_next_block(self, call: PendingRequest, wanted: Block) -> None:
         assert call.upload is not None
         body = call.request.payload
         offset = call.upload.offset + call.upload.size
@@ -228,7 +228,7 @@ class Client:
         call.upload = Block(offset >> (szx + 4), end < len(body), szx)
         self._send(call, body[offset:end], (n.BLOCK1, call.upload.value))
 
-    def _take_block(self, call: Call, message: Message, block: Block) -> None:
+    def _take_block(self, call: PendingRequest, message: Message, block: Block) -> None:
         if call.notified is not None and message.options.get(n.OBSERVE) is not None:
             self._fetch_rest(call, message, block)
             return
@@ -250,7 +250,7 @@ class Client:
                     call, Message(message.code, bytes(call.body), first.options.replaced((n.BLOCK2, None)))
                 )
 
-    def _fetch_rest(self, call: Call, message: Message, block: Block) -> None:
+    def _fetch_rest(self, call: PendingRequest, message: Message, block: Block) -> None:
         """Get the rest of a notification by a request of its own: the token stays the observation's."""
         deliver, failed = call.done, call.failed
         if call.is_observing:
@@ -260,14 +260,16 @@ class Client:
             self._leave(call)
         following = Block((block.offset + block.size) >> (block.szx + 4), False, block.szx)
         opts = call.request.options.replaced((n.OBSERVE, None), (n.BLOCK2, following.value))
-        rest = Call(Message(call.request.code, b"", opts), call.peer, call.policy, deliver, failed, None)
+        rest = PendingRequest(
+            Message(call.request.code, b"", opts), call.peer, call.policy, deliver, failed, None
+        )
         rest.first = message
         rest.body += message.payload
         self._enqueue(rest)
 
     # --- the end ----------------------------------------------------------------------------------
 
-    def _finish(self, call: Call, response: Message) -> None:
+    def _finish(self, call: PendingRequest, response: Message) -> None:
         if call.is_observing:
             if call.notified is not None:
                 call.notified(response)
@@ -277,7 +279,7 @@ class Client:
         self._leave(call)
         call.done(response)
 
-    def _fail(self, call: Call, reason: str) -> None:
+    def _fail(self, call: PendingRequest, reason: str) -> None:
         if call.is_observing:
             return
         if call.transmission is not None:
@@ -286,7 +288,7 @@ class Client:
         self._leave(call)
         call.failed(reason)
 
-    def _leave(self, call: Call) -> None:
+    def _leave(self, call: PendingRequest) -> None:
         """A call is over: the next one to its peer may begin."""
         peer = call.peer
         if call.timer is not None:
@@ -305,7 +307,7 @@ class Client:
             self._begin(queue[0])
 
 
-def _wants_smaller_blocks(call: Call, message: Message, block: Block | None) -> bool:
+def _wants_smaller_blocks(call: PendingRequest, message: Message, block: Block | None) -> bool:
     """Whether a 4.13 to the first block says that a smaller one would do (RFC 7959 §2.9.3)."""
     return (
         message.code == n.REQUEST_ENTITY_TOO_LARGE

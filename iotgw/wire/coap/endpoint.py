@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from random import Random
 
-from iotgw.wire.coap.client import Call, Client
-from iotgw.wire.coap.limits import DEFAULT_LIMITS, Limits
+from iotgw.wire.coap.client import Client, PendingRequest
+from iotgw.wire.coap.limits import DEFAULT_LIMITS, EndpointLimits
 from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.message_layer import Clock, Failed, MessageLayer, Notice, Send
 from iotgw.wire.coap.server import Server
@@ -36,7 +36,7 @@ class Endpoint(MessageLayer):
         clock: Clock,
         *,
         timing: Timing = DEFAULT,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: EndpointLimits = DEFAULT_LIMITS,
         random: Random | None = None,
         notice: Notice = lambda kind, remote, text: None,
         failed: Failed = lambda error, request: None,
@@ -54,8 +54,8 @@ class Endpoint(MessageLayer):
         failed: Callable[[str], None],
         policy: Policy = DEFAULT_POLICY,
         notified: Callable[[Message], None] | None = None,
-    ) -> Call:
-        """Be a client: send a request to a peer and wait for its response; see `Call`."""
+    ) -> PendingRequest:
+        """Be a client: send a request to a peer and wait for its response; see `PendingRequest`."""
         if not self._is_sweeping:
             self._begin_sweeping(self.clock())
         return self.client.request(request, remote, done, failed, policy, notified)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class Limits(Struct, frozen=True):
+class EndpointLimits(Struct, frozen=True):
     """What an endpoint may keep. Counts, and bytes where the name says so."""
 
     remembered: int = 1_000_000
@@ -17,10 +17,10 @@ class Limits(Struct, frozen=True):
     multicast_leisure: float = 5.0  # seconds (RFC 7252 §4.8: DEFAULT_LEISURE)
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = EndpointLimits()
 
 
-class Counters:
+class EndpointCounters:
     """What an endpoint has seen since it began."""
 
     def __init__(self) -> None:

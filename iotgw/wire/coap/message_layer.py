@@ -15,7 +15,7 @@ from typing import Protocol
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.deduplication import SILENCE, Remembered
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.limits import Counters, Limits
+from iotgw.wire.coap.limits import EndpointCounters, EndpointLimits
 from iotgw.wire.coap.message import Decoder, FormatError, Message, encode
 from iotgw.wire.coap.peers import Peer, Peers
 from iotgw.wire.coap.timers import Timers
@@ -75,7 +75,7 @@ class MessageLayer:
         send: Send,
         clock: Clock,
         timing: Timing,
-        limits: Limits,
+        limits: EndpointLimits,
         random: Random | None,
         notice: Notice,
         failed: Failed,
@@ -87,7 +87,7 @@ class MessageLayer:
         self.random = random or random_module.SystemRandom()
         self.notice = notice
         self._failed = failed
-        self.counters = Counters()
+        self.counters = EndpointCounters()
         self.timers = Timers()
         self.peers = Peers(self.random, timing.exchange_lifetime, limits.peers)
         self.remembered = Remembered(limits.remembered, limits.remembered_bytes, timing.exchange_lifetime)

@@ -39,7 +39,7 @@ class Peer:
         self.verified = 0.0
         self.pins = 0
         self.last = -1  # Message ID << 8 | code of the last bare reply, see `Remembered`
-        self.runs: tuple[Run, ...] = ()  # what `Remembered` knows of it in few words
+        self.runs: tuple[ReplyRun, ...] = ()  # what `Remembered` knows of it in few words
         self.on_next: Callable[[], None] | None = None  # see `heard`
 
     def heard(self) -> None:
@@ -55,7 +55,7 @@ class Peer:
         return mid
 
 
-class Run:
+class ReplyRun:
     """Consecutive Message IDs of a peer that all got the same code, without options or payload.
 
     ``end`` and ``begin`` count its messages from the first one, whose Message ID is ``first``: those before
