@@ -51,7 +51,10 @@ class Page(Struct, frozen=True):
 
 
 class Catalogue:
-    """Base of the saved kinds. Subclasses name the kind and say how to check, save and show one."""
+    """Base of the saved kinds. Subclasses name the kind and say how to check, save and show one.
+
+    Many methods: an operation of the API is one each, and so is what a kind decides.
+    """
 
     kind: ClassVar[str]
     collection: ClassVar[str]

@@ -47,6 +47,8 @@ class ConverterService:
 
     ``workers`` run uplinks; ``time_limit`` (seconds) is for scripts that are compiled, ``memory_limit`` bytes
     of address space per worker. ``report`` hears of suspensions. ``states`` keeps scripts' properties.
+
+    Many methods: it has those of two ports, `IConverters` and `iotgw.converters.line.Judge`.
     """
 
     def __init__(

@@ -59,6 +59,8 @@ class DtlsLayer:
     ``transmit(datagram, address)`` sends; ``event(type, message, severity, **detail)`` hears of what a person
     may want to know: of one host each reason once a minute, and ten reasons at most; ``closed(session, reason)`` of each session's
     end. ``secret`` is 32 random bytes for cookies. ``counters`` counts what happened, by name.
+
+    Many methods: handshakes and sessions share their addresses, and each step of a handshake is one.
     """
 
     def __init__(

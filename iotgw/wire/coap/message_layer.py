@@ -65,6 +65,8 @@ class MessageLayer:
     rather than a part, since a call from one object to another costs time with each message.
 
     The arguments are those of `Endpoint`.
+
+    Many methods: each kind of message has one for the way in, and each kind of reply one for the way out.
     """
 
     server: Requests
