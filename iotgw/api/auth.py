@@ -136,7 +136,9 @@ class Guard:
         if token is None:
             wait = self._attempts.note(address, now)
             if wait:
-                raise Problem(429, "too many failed attempts from here", {"Retry-After": str(int(wait) + 1)})
+                raise Problem(
+                    429, "too many failed attempts from your address", {"Retry-After": str(int(wait) + 1)}
+                )
             raise Problem(401, "the token is not known, or has expired", _CHALLENGE)
         if not token.may(needs):
             raise Problem(

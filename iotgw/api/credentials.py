@@ -53,7 +53,9 @@ class CredentialRoutes(Catalogue):
         for other in self.registry.list(KIND, tenant):
             same = (other.body["type"], other.body["identity"]) == (spec.type, spec.identity)
             if same and (stored is None or other.id != stored.id):
-                raise SettingsError("identity", f"expected one that credential {other.name!r} doesn't have")
+                raise SettingsError(
+                    "identity", f"expected an identity of its own, got that of credential {other.name!r}"
+                )
         before = stored.body if stored is not None else None
         return convert(
             sealed(msgspec.to_builtins(spec), CredentialSpec, self.registry.seal, before), CredentialSpec

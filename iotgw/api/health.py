@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, how does it do: for probes, for Prometheus and for people."""
+"""Liveness, readiness and status: for probes, for Prometheus and for people."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class HealthRoutes:
         as the others serve."""
         if not self._journal.room:
             reason = (await self._journal.stats()).get("problem") or "busy"
-            raise Problem(503, f"the journal takes no uplinks: {reason}", {"Retry-After": "5"})
+            raise Problem(503, f"the journal is not taking uplinks: {reason}", {"Retry-After": "5"})
         return Reply({"status": "ready"})
 
     async def status(self, call: Call) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class IntegrationRoutes(Catalogue):
         before = stored.body.get("configuration") if stored and stored.body["type"] == spec.type else None
         self._types.configure(spec.type, spec.configuration)
         if spec.format == "template" and not spec.template:
-            raise SettingsError("template", "expected a template, as format is 'template'")
+            raise SettingsError("template", "expected a template, because format is 'template'")
         configuration = sealed(
             spec.configuration, type_.settings, self.registry.seal, before, "configuration"
         )

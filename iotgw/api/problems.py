@@ -70,7 +70,7 @@ def wrong_value(path: str, problem: str, body: Any = None) -> Problem:
 
 
 def from_failure(failure: Failure, body: Any = None) -> Problem:
-    """The problem that a failure is to a client; what nobody foresaw is logged and has a reference."""
+    """The problem that a client sees for a failure. An unforeseen failure is logged, and gets a reference."""
     problem = _foreseen(failure.value, body)
     if problem is None:
         reference = secrets.token_hex(4)

@@ -97,7 +97,7 @@ def read(declared: Sequence[Query], query: bytes) -> dict[str, Any]:
         if name not in known:
             raise _refused(name, f"expected {_listed(known)}, got another one")
         if name in found:
-            raise _refused(name, "expected it once, got it again")
+            raise _refused(name, "expected it only once")
         found[name] = known[name].read(text)
     return {each.name: each.default for each in declared} | found
 

@@ -46,11 +46,11 @@ class Replay(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
         """Refuse two candidates, and a time that is none."""
         at_most_one(self, "script", "version")
         if self.until and self.until <= self.since:
-            raise ValueError(f"expected until after since, {self.since}, got {self.until}")
+            raise ValueError(f"expected a time after `since`, {self.since}, got {self.until}")
 
 
 class ReplayResult(Struct, frozen=True, rename="camel"):
-    """How the candidate compares with the active version, with samples of what differs."""
+    """How the candidate compares with the active version, with samples of the differences."""
 
     count: int = 0
     same: int = 0

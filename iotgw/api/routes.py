@@ -1,4 +1,4 @@
-"""Routes as values, and what happens around every handler: who may, what came, what goes out.
+"""Routes as values, and what happens around every handler: authorisation, input and output.
 
 A handler gets a `Call` and the parts of its path, calls one part of the gateway, and returns a JSON value
 (200), None (204) or a `Reply`. It raises the errors of `iotgw.core.errors`; `problems` says what they are in HTTP.
@@ -84,9 +84,9 @@ class Call:
         """The body's JSON value, once `json` was called."""
         asked = self._query.get("tenant")
         if asked is not None and token.tenant not in (ALL_TENANTS, asked):
-            raise Problem(403, f"expected no tenant but the token's, {token.tenant!r}, got {asked!r}")
+            raise Problem(403, f"expected the token's own tenant, {token.tenant!r}, got {asked!r}")
         if route.body is None and self._text().strip() not in (b"", b"{}"):
-            raise Problem(400, "expected no body: this call takes none, got one")
+            raise Problem(400, "expected no body, got one")
 
     @property
     def tenant(self) -> str:
@@ -174,7 +174,9 @@ class Dispatcher:
         def finish(result: Any) -> None:
             if answered.called:
                 if isinstance(result, Failure):
-                    self._log.debug("a request failed after its client left: {error}", error=result.value)
+                    self._log.debug(
+                        "a request failed after its client had disconnected: {error}", error=result.value
+                    )
                 return
             try:
                 body = self._render(request, result, call[0].raw if call else None)
@@ -207,7 +209,7 @@ class Dispatcher:
         held_back = self._refusals.take(address)
         if held_back is not None:
             more = f" ({held_back} more in between)" if held_back else ""
-            self._log.warn("{address} came with a wrong token{more}", address=address, more=more)
+            self._log.warn("{address} sent a wrong token{more}", address=address, more=more)
 
     def _render(self, request: Request, result: Any, body: Any) -> bytes:
         if isinstance(result, Failure):

@@ -65,7 +65,7 @@ class TokenRoutes:
         not_empty(wanted.name)
         tenant = wanted.tenant or call.token.tenant
         if call.token.tenant not in (ALL_TENANTS, tenant):
-            raise Problem(403, "a token of one tenant makes tokens of that tenant only")
+            raise Problem(403, "a token of one tenant can only make tokens of that tenant")
         text, body = mint(wanted.role, tenant, wanted.expires_at)
         resource = await self._registry.create(KIND, call.tenant, wanted.name, body)
         note(self._recorder, resource, "created", call.token.name)

@@ -56,7 +56,7 @@ class Trial(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
 
 class TrialResult(Struct, frozen=True, rename="camel"):
-    """What a trial gives: the script's own ``result``, and the ``telemetry`` that it becomes."""
+    """The result of a trial: the script's own ``result``, and the ``telemetry`` that it becomes."""
 
     result: Any = None
     telemetry: list[Any] = []

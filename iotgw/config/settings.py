@@ -30,7 +30,10 @@ class Store(Section, frozen=True, kw_only=True):
         Meta(description="Messages older than this are trimmed. A week outlasts a long weekend's outage."),
     ] = 7 * 86400.0
     max_bytes: Annotated[
-        Bytes, Meta(description="The journal's size beyond which the oldest delivered messages are trimmed.")
+        Bytes,
+        Meta(
+            description="Size of the journal; beyond it, the oldest messages that nobody waits for are trimmed."
+        ),
     ] = 2 << 30
     max_pending: Annotated[
         int,
@@ -45,8 +48,8 @@ class Store(Section, frozen=True, kw_only=True):
     max_metadata: Annotated[
         Bytes,
         Meta(
-            description="The most metadata of one uplink, as JSON: what it says of itself is stored and converted "
-            "like its payload. Decoded fields and HTTP headers are a few kilobytes."
+            description="The most metadata of one uplink, as JSON. It is stored and converted like the payload. "
+            "Decoded fields and HTTP headers are a few kilobytes."
         ),
     ] = 64 << 10
 
@@ -74,7 +77,11 @@ class Log(Section, frozen=True, kw_only=True):
         str, Meta(description="One JSON object per line; empty for none. Relative to the data directory.")
     ] = "iotgw.log"
     level: Annotated[
-        str, Meta(pattern="^(debug|info|warn|error|critical)$", description="The least level.")
+        str,
+        Meta(
+            pattern="^(debug|info|warn|error|critical)$",
+            description="Lines below this level are not written.",
+        ),
     ] = "info"
     rotate_bytes: Annotated[Bytes, Meta(description="The file is rotated at this size.")] = 10 << 20
     keep: Annotated[int, Meta(ge=1, description="Rotated files that are kept.")] = 5
@@ -87,7 +94,7 @@ class Integrations(Section, frozen=True, kw_only=True):
         list[str],
         Meta(
             description="Addresses that no target may have: `loopback`, `link-local`, `private`, or networks like "
-            "`10.0.0.0/8`. Judged after name resolution. For gateways whose users aren't their operators."
+            "`10.0.0.0/8`. Checked after name resolution. For gateways whose users are not their operators."
         ),
     ] = []
 
@@ -107,7 +114,9 @@ class Settings(Section, frozen=True, kw_only=True):
     ] = "resources.toml"
     drain: Annotated[
         Seconds,
-        Meta(description="On SIGTERM, time for what is under way; what isn't done is in the journal."),
+        Meta(
+            description="On SIGTERM, how long work in progress may take to finish; unfinished work is in the journal."
+        ),
     ] = 5.0
     store: Store = Store()
     converters: Converters = Converters()

@@ -24,7 +24,7 @@ from iotgw.core.specs import ConverterSpec
 
 
 def attempt(what: str, body: dict[str, Any], engines: Engines, arm: Arm) -> bytes:
-    """Do what a person asked for; JSON. What a script does wrong is part of the answer."""
+    """Do what a person asked for, in JSON. A script's failure is part of the answer."""
     if what == "compile":
         answer: Any = compile_(body, engines, arm)
     elif what == "test":

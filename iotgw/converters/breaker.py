@@ -1,4 +1,4 @@
-"""When to stop running a script that keeps dying: per converter version, never for ever."""
+"""When to stop running a script that keeps killing its worker: per converter version, and never for ever."""
 
 from __future__ import annotations
 

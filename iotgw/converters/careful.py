@@ -1,4 +1,4 @@
-"""A second look at a script that hangs or fails: where?
+"""A second run of a script that hangs or fails, to find out where.
 
 QuickJS can stop a script and say which function it was in, but not which loop; Duktape knows the lines of errors
 but not their columns; and what is thrown without being an Error (``throw "too short"``) has no place in either. So

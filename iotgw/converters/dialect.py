@@ -82,7 +82,7 @@ def detect(source: str, direction: Direction, is_body: bool, names: list[str]) -
 
 
 def _thingsboard_or_ttn(source: str, entry: str) -> str:
-    """``Decoder(payload, metadata)`` or ``Decoder(bytes, port)``: the second parameter's name tells."""
+    """``Decoder(payload, metadata)`` or ``Decoder(bytes, port)``: the second parameter's name decides."""
     found = re.search(rf"\b{entry}\s*(?:[=:]\s*(?:async\s+)?(?:function\s*\w*\s*)?)?\(([^)]*)\)", source)
     parameters = [p.split("=")[0].strip() for p in found[1].split(",")] if found else []
     second = parameters[1].lower() if len(parameters) > 1 else ""
@@ -128,5 +128,5 @@ _TBEL = re.compile(
 
 
 def looks_like_tbel(source: str) -> bool:
-    """Whether a script that is no JavaScript looks like ThingsBoard's TBEL (Java-like, MVEL's child)."""
+    """Whether a script that is not JavaScript looks like ThingsBoard's TBEL (Java-like, derived from MVEL)."""
     return _TBEL.search(source) is not None

@@ -55,7 +55,7 @@ def _ts013(result: Any) -> tuple[Any, list[str]]:
     if not isinstance(warnings, list):
         warnings = [warnings]
     if "data" not in result:
-        raise OutputRefused("data: expected an object, it is missing")
+        raise OutputRefused("data: expected an object, got nothing")
     return result["data"], [str(warning) for warning in warnings[:50]]
 
 
@@ -70,7 +70,7 @@ def _record(
     if device["deviceName"] is None:
         raise OutputRefused(
             "deviceName: the message's metadata names no device (looked for "
-            f"{', '.join(IDENTITY)}); the converter's template can say where it is"
+            f"{', '.join(IDENTITY)}); set the converter's `template` to say where the name is"
         )
     for key, text in (("customerName", template.customer_name), ("groupName", template.group_name)):
         if text:

@@ -65,7 +65,7 @@ class Batch:
         try:
             self.done(self.results)
         except Exception:  # the caller's fault must not cost other callers their worker
-            log.failure("what was to be done with a batch of conversions failed")
+            log.failure("handling a batch of conversions failed")
 
 
 class Loaded:
@@ -154,7 +154,7 @@ class RunWork:
         return b"".join(parts)
 
     def _state(self, slot: Slot, job: Job, loaded: Loaded, states: dict[str, bytes]) -> str:
-        """Whose state a job uses; what the worker does not know of it goes into ``states``."""
+        """The place of the state that a job uses. A state that the worker does not have is added to ``states``."""
         device = device_of(job.metadata)
         if not device:
             return ""

@@ -46,7 +46,7 @@ Changed = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 
 
 class OutputRefused(Exception):
-    """A converter's output is not what it must be; the message begins with the place."""
+    """A converter's output breaks a rule; the message begins with the place."""
 
 
 class Checked(Struct, gc=False):

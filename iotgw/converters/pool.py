@@ -1,7 +1,7 @@
 """The template process that workers are forked from, and the slots that they work in.
 
 The template is a child process that has everything imported and runs nothing of a user's; a worker is forked from it
-in 2 ms. Should the template end, its workers end with it, and another is started.
+in 2 ms. If the template ends, its workers end with it, and another one is started.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class WorkerPool:
         return self._started
 
     def stop(self) -> Deferred[None]:
-        """Let the workers and the template go; fires when the template has ended."""
+        """End the workers and the template; fires when the template has ended."""
         for call in (self._watching, self._restarting):
             if call is not None and call.active():
                 call.cancel()

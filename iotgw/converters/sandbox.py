@@ -1,4 +1,5 @@
-"""What a worker gives up before it runs anything of a user's: files, sockets, processes, and its freedom to stay.
+"""What a worker gives up before it runs a user's script: files, sockets, processes, and outliving
+its parent.
 
 Resource limits and ``no_new_privs`` need no privilege. The seccomp filter is a second wall behind them,
 where kernel and machine are known; what it does not list fails with EPERM.

@@ -1,4 +1,4 @@
-"""`iotgw.core.ports.converters.IConverters`: jobs in, conversions out, whatever the scripts do.
+"""`iotgw.core.ports.converters.IConverters`: jobs in, conversions out, however the scripts behave.
 
 Each converter version has a home among the workers, so its messages stay in order. One that dies moves to a
 worker for suspects, where it runs alone until it has proved itself (`iotgw.converters.breaker`). Two more
@@ -84,11 +84,11 @@ class ConverterService:
         return self.pool.start()
 
     def stop(self) -> Deferred[None]:
-        """End every worker; what is under way is forgotten (it is in the journal)."""
+        """End every worker. Conversions in progress are dropped; their messages are in the journal."""
         return self.states.stop().addBoth(lambda _: self.pool.stop())
 
     def status(self) -> dict[str, Any]:
-        """For the API and metrics: engines, and per worker what waits and how often it died."""
+        """For the API and metrics: the engines, and per worker how much is waiting and how often it died."""
         now = self._reactor.seconds()
         return {
             "engines": list(self.pool.engines),

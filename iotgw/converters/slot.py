@@ -63,7 +63,7 @@ class Work(Protocol):
         """The worker died at call ``index`` of this frame; returns what is left to be done again."""
 
     def again(self) -> Work | None:
-        """The worker died of something else: this work, if it is to be done again as it is."""
+        """The worker died for another reason: returns this work if it is to be done again unchanged."""
 
     patience: float
     """Seconds without progress after which the second watchdog kills."""
@@ -193,7 +193,7 @@ class Slot:
         self._pool.kill(self)
 
     def watch(self, seconds: float) -> None:
-        """The second watchdog: kill a worker that has been at one call for too long."""
+        """The second watchdog: kill a worker that has spent too long on one call."""
         if self._progress is None or not self._inflight:
             self._stuck = None
             return

@@ -1,4 +1,4 @@
-"""What scripts keep of their devices between messages, on request: bounded in size and in age."""
+"""What scripts keep about their devices between messages, on request. It is bounded in size and in age."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class RegistryStates:
             self._writing = {}
             for succeeded, failure in results:
                 if not succeeded:
-                    log.failure("a converter's state was not written", failure)
+                    log.failure("a converter's state could not be written", failure)
 
         return DeferredList(writes, consumeErrors=True).addCallback(written)
 

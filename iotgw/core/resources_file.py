@@ -17,7 +17,7 @@ from iotgw.core.validate import convert
 
 
 class ResourcesDocument(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a file holds, each entry as the API takes it, converters possibly with ``library``."""
+    """The contents of a file: each entry as the API takes it; a converter may have ``library``."""
 
     converter: list[dict[str, Any]] = []
     credential: list[dict[str, Any]] = []

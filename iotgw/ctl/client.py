@@ -78,7 +78,7 @@ class ApiClient:
             value = json.loads(text) if text else None
         except ValueError as error:
             raise CtlError(
-                f"{self._where} does not answer as iotgw does (status {status})", UNREACHABLE
+                f"{self._where} does not answer like an iotgw (status {status})", UNREACHABLE
             ) from error
         if status < 400:
             return value

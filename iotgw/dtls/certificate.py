@@ -45,7 +45,7 @@ def load_pem(cert_file: str, key_file: str, password: str = "") -> ServerCertifi
     try:
         key = load_pem_private_key(text, password.encode() if password else None)
     except (ValueError, TypeError) as error:
-        raise SettingsError(where, f"expected a PEM private key that opens: {error}") from error
+        raise SettingsError(where, f"expected a PEM private key that can be read: {error}") from error
     return _checked(chain[0], tuple(chain[1:]), key, where)
 
 

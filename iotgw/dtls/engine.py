@@ -174,7 +174,7 @@ class OpenSslEngine:
         self.identity = profile.identify(self, self._conn)
         if self.identity is None:
             self.closed = True
-            raise HandshakeFailed("resumed a session whose peer is not known any more")
+            raise HandshakeFailed("resumed a session whose peer is no longer known")
         self.done = True
         self._trial = None
         self.cipher = self._conn.get_cipher_name() or ""

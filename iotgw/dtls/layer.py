@@ -47,7 +47,7 @@ class Profiles(Protocol):
         """The profile for a ClientHello's cipher suites; None when there is none in common."""
 
     def failed(self, identity: Identity) -> None:
-        """A handshake timed out after this PSK identity was claimed and could not be proved."""
+        """A handshake timed out after the peer claimed this PSK identity and did not prove it."""
 
     def __iter__(self) -> Iterator[Profile]:
         """Every profile."""
@@ -174,7 +174,7 @@ class DtlsLayer:
         self._flush(handshake)
 
     def _again(self, handshake: Handshake, now: float) -> None:
-        """The peer repeats its hello, so our flight was lost: repeat it too (RFC 6347 §4.2.4)."""
+        """The peer repeats its ClientHello, so our flight was lost. Repeat it too (RFC 6347 §4.2.4)."""
         handshake.due = now + self._timings.flight_interval
         try:
             handshake.engine.retransmit()
@@ -264,7 +264,7 @@ class DtlsLayer:
 
     def _timed_out(self, handshake: Handshake, now: float) -> None:
         claimed = handshake.engine.claimed
-        reason = f"no end of the handshake after {self._timings.handshake_timeout:g} s"
+        reason = f"the handshake did not finish within {self._timings.handshake_timeout:g} s"
         if claimed is not None and claimed.type == "psk" and handshake.encrypted:
             # A Finished under another key fails its MAC, which DTLS drops in silence.
             self.counters["wrongKeys"] += 1

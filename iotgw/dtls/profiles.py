@@ -1,4 +1,4 @@
-"""A listener's profiles, made from its settings and credentials, and made anew when its files change."""
+"""A listener's profiles: made from its settings and credentials, and made again when its files change."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ _UNLUCKY = 1024
 
 
 class ListenerProfiles:
-    """The profiles of one listener. Raises SettingsError for files that don't serve, Unavailable for PSK
-    without a binding."""
+    """The profiles of one listener. Raises SettingsError for unusable files, Unavailable for PSK without a binding."""
 
     def __init__(self, settings: DtlsSettings, credentials: ITenantCredentials) -> None:
         self._settings = settings
@@ -86,7 +85,7 @@ class ListenerProfiles:
         self._signature = self._files(x509)
 
     def reread(self, event: Callable[..., object]) -> None:
-        """Make the X.509 profiles anew if a file changed. Bad files are reported, and the old ones stay."""
+        """Make the X.509 profiles again if a file has changed. Unusable ones are reported, and not used."""
         x509 = self._settings.x509
         if x509 is None or (now := self._files(x509)) == self._signature:
             return
@@ -94,9 +93,9 @@ class ListenerProfiles:
         try:
             self._x509 = self._load(x509)
         except IotgwError as error:
-            event("dtls.certificate", f"changed, but can't be used: {error}", "error")
+            event("dtls.certificate", f"the files changed, but can't be used: {error}", "error")
         else:
-            event("dtls.certificate", "read again, as the files changed", "info")
+            event("dtls.certificate", "the files changed and were read again", "info")
 
     def _keys(self, identity: str) -> list[tuple[bytes, Grant]]:
         keys = self._credentials.psk(identity)

@@ -1,8 +1,8 @@
 """The pre-shared key callbacks: the one module that reaches into pyOpenSSL's private parts.
 
 pyOpenSSL offers no PSK, on neither side, while the cffi module below it (`cryptography`'s) binds what it
-takes. That binding is nobody's promise, so it is checked before the first use and its absence is said
-plainly; `setup.cfg` bounds the versions.
+takes. Nobody promises that binding, so it is checked before the first use, and its absence is reported;
+`setup.cfg` bounds the versions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The record of events: a ring in its own SQLite file, so that it never stands in the journal's way.
+"""The record of events: a ring in its own SQLite file, so that it never holds up the journal.
 
 Events are written in batches that form while the last batch is written, in one thread of its own. Losing
 the last moments of it in a power cut is acceptable (``synchronous=NORMAL``); messages are not kept here.
@@ -132,7 +132,8 @@ class EventLog:
     # --- writing ---
 
     def _write_waiting(self) -> None:
-        """Hand what waits to the thread. Batches form as only the end of the last one comes back here."""
+        """Hand the waiting events to the thread. This is called again when the last batch is written, so that batches
+        form by themselves."""
         if not self._queue or not self._running:
             return
         events, self._queue = list(self._queue), deque()

@@ -1,7 +1,7 @@
 """The log: one JSON object per line in a file that rotates, and a few readable lines on the terminal.
 
 Everything goes through `twisted.logger`. Fields that a line is logged with (``message_id=…``) become
-members of its object. Other libraries are heard from `warn` on. Secrets are masked by field name, and
+members of its object. Other libraries' lines are written from `warn` upwards. Secrets are masked by field name, and
 tokens of iotgw wherever they stand.
 """
 
@@ -61,11 +61,11 @@ class Logs:
         self.set_level(level)
 
     def set_level(self, level: str) -> None:
-        """Change the least level: ``debug``, ``info``, ``warn``, ``error`` or ``critical``."""
+        """Change the lowest level that is written: ``debug``, ``info``, ``warn``, ``error`` or ``critical``."""
         self._level = _LEVELS[level]
 
     def reopen(self) -> None:
-        """Open the file again by its name; for who rotates it from outside."""
+        """Open the file again by its name, after a program such as logrotate has moved it."""
         with self._lock:
             if self._file is not None:
                 self._file.reopen()

@@ -1,4 +1,4 @@
-"""The way of single messages, as debug lines that share a message id. Off, it costs a look per batch."""
+"""The way of single messages, as debug lines that share a message id. When off, it costs one check per batch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Trace(UplinkListener):
                 )  # fmt: skip
 
     def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
-        """These are converted, filtered or failed, and this came of them."""
+        """These uplinks were converted, filtered or failed, with these outputs."""
         if self.on:
             epoch = self._journal.epoch
             for outcome in outcomes:

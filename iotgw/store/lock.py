@@ -33,13 +33,13 @@ class DataDirectoryLock:
         self.note_process()
 
     def note_process(self) -> None:
-        """Write down whose lock it is: again after a fork, which takes it along."""
+        """Write down which process holds the lock. A fork inherits the lock, so it is written again there."""
         if self._file is not None:
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()}\n".encode("ascii"), 0)
 
     def release(self) -> None:
-        """Let go. The file stays: removing it would let two processes lock two files of that name."""
+        """Release the lock. The file stays: removing it would let two processes lock two files of that name."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed with a key that lies beside the database, readable by its owner only.
+"""Secrets at rest: encrypted with a key in a file beside the database, which only its owner can read.
 
 Who can read the key file can read the secrets; a copy of the database alone reveals none.
 """
@@ -31,7 +31,7 @@ class Sealer:
 
     @classmethod
     def of_file(cls, path: Path) -> Sealer:
-        """With the key in a file; made, mode 0600, when missing. Raises CannotUnseal when it is no key."""
+        """Use the key in a file, which is made with mode 0600 when missing. Raises CannotUnseal when it is not a key."""
         try:
             key = path.read_bytes()
         except FileNotFoundError:
@@ -55,11 +55,11 @@ class Sealer:
             raw = urlsafe_b64decode(sealed[len(_PREFIX) :])
             return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None).decode()
         except (InvalidTag, ValueError) as error:
-            raise CannotUnseal("a sealed secret can't be opened: was secret.key replaced?") from error
+            raise CannotUnseal("a sealed secret can't be decrypted: was secret.key replaced?") from error
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    """Make a file of mode 0600 that is whole and on disk, or is not there."""
+    """Make a file of mode 0600. Afterwards it is complete and on disk, or it does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import pytest
 from tests.peers.coap import coap_client
 from tests.peers.process import find, free_port, free_udp_port, wait_until
 
-# Frames of `docs/datasources.md`: a TEK822's scheduled upload, an NDDS75's reading.
+# Frames of `docs/datasources/`: a TEK822's scheduled upload, an NDDS75's reading.
 TEKELEK = bytes.fromhex(
     "180203418919360864431047987054047B093248000BFF8103000A682BFE0A682BFE0A6A2BFE0A6A2BFE0A6A2BFE0A6A28000A6A2BFE"
     "0A6A28430A6A281E0A6A28620A6A2B700A6A2BFE" + "00" * 64 + "2F1D"

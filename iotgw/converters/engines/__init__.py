@@ -1,4 +1,4 @@
-"""JavaScript engines behind one protocol, `ConverterEngine`; the same runtime runs in each.
+"""JavaScript engines behind one `ConverterEngine`; the same runtime runs in each.
 
 Only the worker program makes engines. An engine that can't be imported is left out (pyduktape2 has no
 wheel for Python 3.14; QuickJS then runs everything).

@@ -33,7 +33,7 @@ class CannotOpen(IotgwError):
 
 
 def upgrades(name: str) -> list[str]:
-    """The SQL texts that lead an empty database to the current schema, oldest first."""
+    """The SQL texts that bring an empty database to the current schema, oldest first."""
     folder = resources.files("iotgw.store.sqlite") / "schema"
     found: list[str] = []
     for version in count(1):
@@ -120,7 +120,7 @@ def as_array(values: Sequence[object]) -> str:
     return msgspec.json.encode(values).decode()
 
 
-class Rows:
+class ManyRows:
     """Inserts many rows by few statements; the first column must not be NULL in any.
 
     Python's sqlite3 lets go of the GIL around each step, and beside a busy reactor it gets it back only

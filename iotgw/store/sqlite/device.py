@@ -1,4 +1,4 @@
-"""A device's last state, and how a record changes it. No database here.
+"""A device's last state, and how a record changes it. This module knows no database.
 
 With 100,000 devices these values are what the garbage collector would walk; so they are Structs that it does
 not know, and dicts that hold no containers, which CPython doesn't track.
@@ -127,7 +127,7 @@ class DeviceState(Struct, gc=False):
         known.update(times)
 
     def encoded(self) -> tuple[bytes, bytes, bytes]:
-        """Attributes, telemetry values and their times as JSON texts, without what is too much to keep."""
+        """Attributes, telemetry values and their times as JSON texts, without what exceeds the limits."""
         self.settle()
         attributes, values, times = _json(self.attributes), _json(self.values), _json(self.times)
         if len(attributes) > MAX_VALUE_BYTES or len(self.attributes) > MAX_KEYS:

@@ -1,7 +1,7 @@
 """What a Tekelek frame says about itself and its device, as flat metadata for converters.
 
 The arithmetic of a model's samples is left to its converter; it gets the whole frame as ``payload`` and the
-samples' times here. ``docs/datasources.md`` has the table of keys.
+samples' times here. ``docs/datasources/tekelek.md`` has the table of keys.
 """
 
 from __future__ import annotations

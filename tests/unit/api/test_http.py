@@ -102,7 +102,7 @@ async def test_too_many_wrong_tokens_are_told_to_wait_and_the_right_one_still_pa
     globalLogPublisher.removeObserver(seen.append)
     assert statuses == [401] * 10 + [429] * 2
     warned = [formatEvent(each) for each in seen if each["log_level"].name == "warn"]
-    assert warned == ["127.0.0.1 came with a wrong token"]
+    assert warned == ["127.0.0.1 sent a wrong token"]
     assert (await owner("GET", "/datasources")).status == 200
 
 

@@ -81,7 +81,7 @@ def test_a_wrong_value_is_named_with_what_was_expected_and_what_came(
     [
         (b"since=1", "query parameter 'since': expected one of limit, dryRun, state, device, before"),
         (b"since=", "'since'"), (b"Limit=1", "'Limit'"), (b"limit%20=1", "'limit '"), (b"=1", "''"),
-        (b"limit=1&limit=1", "query parameter 'limit': expected it once, got it again"),
+        (b"limit=1&limit=1", "query parameter 'limit': expected it only once"),
         (b"x" * 100, f"'{'x' * 32}'… (100 characters)"),
         (b"device=%ff", "UTF-8"), (b"device=\xff", "UTF-8"), (b"&".join([b"limit=1"] * 51), "at most 50"),
     ],

@@ -69,7 +69,7 @@ class TestPsk:
         link.layer.tick(link.now + 35)
         assert link.layer.half_open == 0
         assert link.layer.counters["wrongKeys"] == 1
-        assert event_texts(link) == ["10.0.0.1:40000: wrong key? no end of the handshake after 35 s"]
+        assert event_texts(link) == ["10.0.0.1:40000: wrong key? the handshake did not finish within 35 s"]
         assert link.events[0][2]["identity"] == "dev"
 
     def test_a_handshake_that_just_stops_suspects_nobody(self, link):
@@ -83,7 +83,7 @@ class TestPsk:
             else:
                 link.put(address, client.feed(datagram))
         link.layer.tick(link.now + 35)
-        assert event_texts(link) == ["10.0.0.1:40000: no end of the handshake after 35 s"]
+        assert event_texts(link) == ["10.0.0.1:40000: the handshake did not finish within 35 s"]
         assert link.layer.counters["wrongKeys"] == 0
 
     @pytest.mark.parametrize("cipher", SUITES[:-2])

@@ -230,7 +230,7 @@ class TestResumption:
         link.run()
         link.connect(("10.0.0.1", 40001), client.connect(session))
         assert list(link.layer.sessions()) == []
-        assert "not known any more" in link.events[-1][1]
+        assert "no longer known" in link.events[-1][1]
 
 
 class TestFiles:
@@ -283,7 +283,7 @@ class TestFiles:
         link.connect(("10.0.0.1", 40001), newer)
         assert newer.error == "" and newer.done
         assert link.say(HERE, b"still here") == [b"still here"]
-        assert events == [("dtls.certificate", "read again, as the files changed", "info")]
+        assert events == [("dtls.certificate", "the files changed and were read again", "info")]
 
     def test_bad_files_are_reported_once_and_the_old_ones_stay(self, link_with, device, tmp_path):
         link = link_with()

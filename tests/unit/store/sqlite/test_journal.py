@@ -280,13 +280,6 @@ def test_parked_deliveries_come_back_whole(world):
     assert world.wait(journal.read_parked("int2", None, 0, 9)) == []
 
 
-def test_due_parked_deliveries_are_those_whose_time_has_come(world):
-    items = some_parked(world)
-    assert world.wait(world.journal.due_parked("int1", 2999, 9)) == []
-    assert world.wait(world.journal.due_parked("int1", 3000, 9)) == [items[2]]
-    assert world.wait(world.journal.due_parked("int1", 9000, 9)) == [items[2], items[0]]
-
-
 def test_parked_behind_is_by_device_and_position(world):
     items = some_parked(world)
     found = world.wait(world.journal.parked_behind("int1", "dev", items[0].record.seq, 9))

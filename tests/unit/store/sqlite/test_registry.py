@@ -75,7 +75,7 @@ def test_a_name_is_taken_once_per_tenant_and_kind(world):
     world.create("a")
     world.create("a", tenant="acme")
     world.create("a", kind="integration")
-    with pytest.raises(Conflict, match="datasource 'a' already"):
+    with pytest.raises(Conflict, match="already a datasource 'a'"):
         world.create("a")
     other = world.create("b")
     with pytest.raises(Conflict):

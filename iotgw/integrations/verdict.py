@@ -1,0 +1,7 @@
+"""The verdicts by their former name, for packages that import them from here; they live in `iotgw.core.verdict`."""
+
+from __future__ import annotations
+
+from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict
+
+__all__ = ["DELIVERED", "Apart", "Delivered", "Rejected", "Retry", "Unavailable", "Verdict"]

@@ -1,0 +1,200 @@
+"""The example of each datasource's and integration's page runs, in its order, on a gateway as its user starts it.
+
+A page's code blocks are taken as its reader takes them:
+
+* ``toml``, ``js`` and ``python`` whose first line is a comment with a file's name are that file;
+* ``sh`` is run by bash beside those files, with a gateway that has the shipped resources;
+* ``text`` is what the ``sh`` before it printed: each line is there, ``…`` being anything;
+* ``json`` is what the datasource's newest message became: its first readings, whenever they were.
+
+Of all this only places are changed, by `localized`: a port that stands behind ``port = ``, ``127.0.0.1:``,
+``127.0.0.1/``, ``127.0.0.1", `` or ``-p `` becomes the one that the test's peer has, and likewise the paths of `Places.paths`.
+"""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from tests.peers.gateway import ROOT, Gateway
+from tests.peers.mosquitto import Mosquitto
+from tests.peers.process import free_port, free_udp_port, wait_until
+from tests.peers.sshd import Sshd
+
+DOCS = ROOT / "docs"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
+FILE = re.compile(r"(?:#|//) ([\w./-]+)\n")
+PORT = re.compile(r"""(?<=port = )\d+|(?<=127\.0\.0\.1[:/])\d+|(?<=127\.0\.0\.1", )\d+|(?<=-p )\d+""")
+
+
+def pages(folder):
+    return sorted(path.stem for path in (DOCS / folder).glob("*.md") if path.stem != "index")
+
+
+class Places:
+    """Where the gateway and its peers are, instead of the ports and paths that the pages name."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.ports = {"9000": str(free_port())}
+        for each in ("5683", "5684", "5600", "10560", "11560", "1064", "55345"):
+            self.ports[each] = str(
+                free_udp_port() if each in ("5683", "5684", "11560", "1064") else free_port()
+            )
+        self.paths = {}
+
+    def install_ctl(self):
+        """`iotgwctl` on the path of the commands, as an installed package has it."""
+        ctl = self.folder / "bin" / "iotgwctl"
+        ctl.parent.mkdir()
+        ctl.write_text(f'#!/bin/sh\nexec {sys.executable} -m iotgw.ctl.main "$@"\n')
+        ctl.chmod(0o755)
+
+    def localized(self, text):
+        text = PORT.sub(lambda match: self.ports.get(match[0], match[0]), text)
+        for before, after in self.paths.items():
+            text = text.replace(before, after)
+        return text
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("examples")
+    places = Places(folder)
+    with contextlib.ExitStack() as stack:
+        resources = places.localized((ROOT / "etc" / "resources.toml").read_text())
+        gateway = stack.enter_context(Gateway(folder / "gateway", resources).start())
+        broker = stack.enter_context(Mosquitto(folder / "mosquitto"))
+        places.ports |= {"8080": str(gateway.port), "1883": str(broker.port)}
+        places.install_ctl()
+        yield gateway, places
+
+
+class Reader:
+    """Reads one page, and does what it says."""
+
+    def __init__(self, gateway, places):
+        self._gateway = gateway
+        self._places = places
+        self._folder = places.folder / "work"
+        self._folder.mkdir(exist_ok=True)
+        self._printed = ""
+        self._datasource = ""
+
+    def read(self, page):
+        for language, block in BLOCK.findall(self._places.localized(page)):
+            named = FILE.match(block)
+            if language in ("toml", "js", "python") and named:
+                self._write(self._folder / named[1], block)
+                names = re.findall(r'^\[\[datasource\]\]\nname = "(.+)"', block, re.M)
+                self._datasource = names[0] if names else self._datasource
+            elif language == "sh":
+                self._run(block)
+            elif language == "text":
+                self._printed_is(block)
+            elif language == "json":
+                self._became(json.loads(block))
+
+    def _write(self, path, text):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+    def _run(self, script):
+        environment = {
+            "PATH": f"{self._places.folder / 'bin'}:{os.environ['PATH']}:/usr/sbin", "PYTHONPATH": str(ROOT),
+            "USER": "root", "IOTGW_URL": self._gateway.url, "IOTGW_TOKEN": self._gateway.token,
+        }  # fmt: skip
+        ran = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            check=False,
+            cwd=self._folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self._printed = ran.stdout + ran.stderr
+        assert ran.returncode == 0, (script, self._printed)
+
+    def _printed_is(self, block):
+        for line in block.splitlines():
+            wanted = ".*".join(map(re.escape, line.split("…")))
+            assert re.search(wanted, self._printed), (line, self._printed)
+
+    def _became(self, wanted):
+        """The newest message, once it is what the page says; the times are those of the test."""
+        assert wanted, "the page shows no output"
+
+        def output():
+            items = self._gateway.messages(datasource=self._datasource, limit=1)
+            return like(wanted, (items[0]["output"] or []) if items else [])
+
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: output() == like(wanted, wanted), 15)
+        assert output() == like(wanted, wanted), self._gateway.messages(datasource=self._datasource, limit=1)
+
+
+def like(shown, items):
+    """As much of an output as a page shows, without what differs from run to run: the times."""
+    return [
+        {**item, "telemetry": [{**entry, "ts": 0} for entry in item["telemetry"][: len(part["telemetry"])]]}
+        for part, item in zip(shown, items, strict=False)
+    ]
+
+
+@pytest.mark.parametrize("name", pages("datasources"))
+def test_the_example_of_a_datasource_runs(world, name):
+    Reader(*world).read((DOCS / "datasources" / f"{name}.md").read_text())
+
+
+@pytest.mark.parametrize("name", [name for name in pages("integrations") if name != "sftp"])
+def test_the_example_of_an_integration_runs(world, name):
+    Reader(*world).read((DOCS / "integrations" / f"{name}.md").read_text())
+
+
+@pytest.mark.root
+def test_the_example_of_files_over_sftp_runs(world, tmp_path):
+    gateway, places = world
+    with Sshd(tmp_path / "sshd") as server:
+        places.ports["22"] = str(server.port)
+        places.paths = {
+            "~/.ssh/authorized_keys": str(tmp_path / "sshd" / "authorized_keys"),
+            "/etc/ssh/ssh_host_ed25519_key.pub": str(server.host_key.with_suffix(".pub")),
+            "/tmp/iotgw-files": str(tmp_path / "files"),
+        }
+        Reader(gateway, places).read((DOCS / "integrations" / "sftp.md").read_text())
+
+
+def test_the_package_of_the_page_on_extending_runs(tmp_path):
+    """Installed as pip does it: its modules, and its entry points in a ``dist-info`` beside them."""
+    page = (DOCS / "extending.md").read_text()
+    places = Places(tmp_path)
+    places.ports["4711"] = str(free_udp_port())
+    places.paths = {"/tmp/iotgw-lines": str(tmp_path / "lines")}
+    installed = tmp_path / "work"
+    project = tomllib.loads(next(block for language, block in BLOCK.findall(page) if "[project]" in block))[
+        "project"
+    ]
+    info = installed / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    points = "".join(
+        f"[{group}]\n" + "".join(f"{name} = {place}\n" for name, place in entries.items())
+        for group, entries in project["entry-points"].items()
+    )
+    (info / "entry_points.txt").write_text(points)
+    for language, block in BLOCK.findall(page):
+        if language == "python":
+            path = installed / FILE.match(block)[1]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block)
+    places.install_ctl()
+    with Gateway(tmp_path / "gateway", env={"PYTHONPATH": f"{ROOT}:{installed}"}).start() as gateway:
+        Reader(gateway, places).read(page)

@@ -1,0 +1,83 @@
+"""The documentation as a whole: each type has its page, each page is found, each link leads somewhere."""
+
+import re
+
+import pytest
+from twisted.internet.task import Clock
+
+from iotgw.app import tap
+from iotgw.datasources.coap.datasource import CoapType
+from iotgw.datasources.coap.vendor import DraginoCoapType, LobaroCoapType
+from iotgw.datasources.http.datasource import HttpType
+from tests.peers.gateway import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("**/*.md"))
+PROFILES = {"sigfox", "lobaro-mqtt"}
+"""Pages of a setting that makes an own kind of a type."""
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.S | re.M)
+
+
+def datasources():
+    types = (*tap.DATASOURCES, CoapType, DraginoCoapType, LobaroCoapType, HttpType)
+    return {type_(Clock()).name for type_ in types}
+
+
+def integrations():
+    return {type_(Clock()).name for type_ in tap.INTEGRATIONS}
+
+
+def pages_of(folder):
+    return {path.stem for path in (DOCS / folder).glob("*.md")} - {"index"}
+
+
+def anchors(path):
+    """The anchors that a page's headings have on GitHub."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.S | re.M)
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    plain = (re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading) for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in plain}
+
+
+def links(path):
+    return [link for link in LINK.findall(CODE.sub("", path.read_text())) if "://" not in link]
+
+
+def test_every_type_of_datasource_has_its_page():
+    assert pages_of("datasources") - PROFILES == datasources()
+
+
+def test_every_type_of_integration_has_its_page():
+    assert pages_of("integrations") == integrations()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in PAGES if path.parent != DOCS and path.stem != "index"],
+    ids=lambda path: path.stem,
+)
+def test_the_pages_of_types_are_made_alike(path):
+    text = path.read_text()
+    headings = re.findall(r"^## (.+)$", text, re.M)
+    assert headings[0] == "Example"
+    assert re.search(r"^## What .* gets", text, re.M)
+    assert re.search(r"^## .*(D|d)ownlinks", text, re.M)
+    assert re.search(r"^## .*(S|s)ettings", text, re.M)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PAGES if path != DOCS / "index.md"], ids=lambda path: path.stem
+)
+def test_every_page_is_linked_from_the_index(path):
+    assert str(path.relative_to(DOCS)) in links(DOCS / "index.md")
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", *PAGES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(path):
+    for link in links(path):
+        place, _, anchor = link.partition("#")
+        target = (path.parent / place).resolve() if place else path
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
