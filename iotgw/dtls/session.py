@@ -37,7 +37,7 @@ class DtlsSession:
     """An established session; a CoAP endpoint's ``remote``: hashable, and the same while the address changes.
 
     ``mtu`` is the most plaintext bytes per datagram; ``received`` and ``sent`` count bytes of UDP payload
-    with the handshake's; ``data`` is room for whoever uses the session.
+    with the handshake's; ``data`` is room for facts that whoever uses the session has found out.
     """
 
     __slots__ = (
@@ -55,7 +55,7 @@ class DtlsSession:
         self.mtu = engine.mtu
         self.since = self.used = now
         self.received, self.sent = handshake.received, handshake.sent
-        self.data: Any = None
+        self.data: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         host, port = self.address[:2]

@@ -85,11 +85,6 @@ class Exchange:
         """The peer's address, or its session."""
         return self.peer.remote
 
-    @property
-    def is_confirmable(self) -> bool:
-        """Whether the request was sent as CON."""
-        return self.type == n.CON
-
     def ignore(self) -> None:
         """Give no response: nothing at all to NON; CON is acknowledged by the reply that it repeats for."""
         self.replied = True
