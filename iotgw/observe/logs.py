@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 import msgspec
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
+from twisted.python.components import Componentized
 from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
@@ -77,7 +78,7 @@ class Logs:
                 self._file.close()
                 self._file = None
 
-    def attach(self, application: Any) -> None:
+    def attach(self, application: Componentized) -> None:
         """Make this the log of a `twistd` application; before it starts logging."""
         application.setComponent(ILogObserver, self)
 

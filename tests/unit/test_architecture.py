@@ -1,11 +1,16 @@
 """Rules of the house that import contracts can't hold: parts by their ports, and files and classes of a size to read."""
 
 import ast
+import importlib
+import re
 import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from importlib.util import find_spec
 from pathlib import Path
+
+from zope.interface.interface import InterfaceClass
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "iotgw").rglob("*.py"))
@@ -145,3 +150,30 @@ def test_the_worker_program_imports_no_twisted():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert ran.stdout.strip() == "[]"
+
+
+def resolve(name):
+    """The object of a dotted name; raises AttributeError or KeyError where there is none."""
+    found = importlib.import_module("iotgw")
+    place = "iotgw"
+    for part in name.split(".")[1:]:
+        place = f"{place}.{part}"
+        if hasattr(found, "__path__") and find_spec(place) is not None:
+            found = importlib.import_module(place)
+        elif isinstance(found, InterfaceClass):
+            found = found[part]
+        elif part in getattr(found, "__annotations__", ()):
+            return
+        else:
+            found = getattr(found, part)
+
+
+def test_what_docstrings_refer_to_is_there():
+    named = {
+        (str(path.relative_to(ROOT)), name)
+        for path in FILES
+        for name in re.findall(r"`(iotgw(?:\.\w+)+)`", path.read_text())
+    }
+    assert named
+    for _, name in sorted(named):
+        resolve(name)
