@@ -87,7 +87,7 @@ class Log(Section, frozen=True, kw_only=True):
     keep: Annotated[int, Meta(ge=1, description="Rotated files that are kept.")] = 5
 
 
-class Integrations(Section, frozen=True, kw_only=True):
+class IntegrationSettings(Section, frozen=True, kw_only=True):
     """What holds for all integrations."""
 
     forbid: Annotated[
@@ -120,7 +120,7 @@ class Settings(Section, frozen=True, kw_only=True):
     ] = 5.0
     store: Store = Store()
     converters: Converters = Converters()
-    integrations: Integrations = Integrations()
+    integrations: IntegrationSettings = IntegrationSettings()
     log: Log = Log()
 
 

@@ -16,7 +16,6 @@ from typing import Any, TextIO
 
 import msgspec
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
-from twisted.python.components import Componentized
 from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
@@ -78,7 +77,7 @@ class Logs:
                 self._file.close()
                 self._file = None
 
-    def attach(self, application: Componentized) -> None:
+    def attach(self, application: Any) -> None:
         """Make this the log of a `twistd` application; before it starts logging."""
         application.setComponent(ILogObserver, self)
 
