@@ -11,7 +11,7 @@ import pytest
 
 from tests.peers.gateway import _TWISTD, ROOT, Gateway, request
 from tests.peers.patience import HANGS
-from tests.peers.process import Process, accepts, free_udp_port, wait_until
+from tests.peers.process import accepts, free_udp_port, wait_until
 
 
 def test_sigterm_ends_it_cleanly_with_everything_written(tmp_path):
@@ -83,7 +83,7 @@ def write_once_read(fifo, text):
             return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
         return None
 
-    writing = wait_until(opened, 30, "the gateway to read its file")
+    writing = wait_until(opened, what="the gateway to read its file")
 
     def give():
         os.write(writing, text.encode())
@@ -99,15 +99,15 @@ def test_sighup_while_starting_is_kept_until_it_has_started(tmp_path, name):
     text = file.read_text()
     file.unlink()
     os.mkfifo(file)
-    Process.start(gateway)
+    gateway.launch()
     with gateway:
         give = write_once_read(file, text)
         file.unlink()
         file.write_text(text)  # for who reads it again
         gateway.child.send_signal(signal.SIGHUP)
         give()
-        gateway.wait_for(gateway.ready, 30, "the gateway to be ready")
-        gateway.wait_for(lambda: "settings reloaded" in gateway.output, 30, "the reload")
+        gateway.wait_for(gateway.ready)
+        gateway.wait_for(lambda: "settings reloaded" in gateway.output, what="the reload")
         assert gateway.output.index("is ready") < gateway.output.index("settings reloaded")
         assert gateway.output.count("settings reloaded") == 1
 
@@ -118,12 +118,12 @@ def test_sigterm_while_starting_closes_what_is_open(tmp_path):
     file = gateway.folder / "resources.toml"
     file.unlink()
     os.mkfifo(file)
-    Process.start(gateway)
+    gateway.launch()
     with gateway:
         give = write_once_read(file, text)
         gateway.child.terminate()
         give()
-        assert gateway.child.wait(30) in (0, -signal.SIGTERM)
+        assert gateway.wait_for_end() in (0, -signal.SIGTERM)
     assert "iotgw has stopped" in gateway.output
     assert "Traceback" not in gateway.output
     file.unlink()
@@ -135,8 +135,8 @@ def test_a_start_that_fails_stops_what_has_started(gateway, tmp_path):
     other = Gateway(tmp_path / "other", '[[converter]]\nname = "mine"\nlibrary = "json"\n')
     config = other.config.read_text()
     other.config.write_text(config.replace(str(other.port), str(gateway.port)))
-    Process.start(other)
-    assert other.child.wait(30) == 1
+    other.launch()
+    assert other.wait_for_end() == 1
     assert other.output.index("can't start") < other.output.index("iotgw has stopped")
     assert [line for line in other.output.splitlines() if "can't start" in line][1:] == []
     assert not list(other.data.glob("*-wal"))  # the databases were closed
