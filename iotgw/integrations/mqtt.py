@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from iotgw.connect import mqtt_probe
 from iotgw.connect.endpoint import Connector
-from iotgw.connect.mqtt_client import MqttClient, Way, client_id
+from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import EngineName, engine_maker
 from iotgw.connect.mqtt_owner import Greeting, MqttOwner
 from iotgw.connect.tls import ClientTls
@@ -117,7 +117,7 @@ class MqttTarget(MqttOwner):
         )
         self._client = MqttClient(context.reactor, self._way(), self)
 
-    def _way(self) -> Way:
+    def _way(self) -> BrokerAccess:
         """To the broker; by a client id of its own where that is random."""
         settings = self._settings
         will = settings.will
@@ -128,7 +128,7 @@ class MqttTarget(MqttOwner):
             settings.password or None,
             mqtt.Will(will.topic, will.payload.encode(), will.qos, will.retain) if will else None,
         )
-        return Way(self._endpoint, greeting, self._engine, Backoff(self._context.spec.retry).after)
+        return BrokerAccess(self._endpoint, greeting, self._engine, Backoff(self._context.spec.retry).after)
 
     # --- IIntegration
 

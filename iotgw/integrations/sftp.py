@@ -117,7 +117,10 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 
 @implementer(IIntegration)
 class SftpTarget:
-    """Writes files; see `SftpSettings`. Of its 22 methods seven are `IIntegration`'s, the others are for runs and files."""
+    """Writes files; see `SftpSettings`.
+
+    Many methods: seven are `IIntegration`'s, the others are for runs and files.
+    """
 
     _log = Logger()
 
