@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from iotgw import __version__
 from iotgw.connect.endpoint import Connector
-from iotgw.connect.http_auth import Auth, Fixed, OAuth2, OAuth2Token
+from iotgw.connect.http_auth import AccessToken, Auth, Fixed, OAuth2
 from iotgw.connect.http_pool import HttpPool
 from iotgw.connect.tls import ClientTls
 from iotgw.core.backoff import LONGEST_RETRY_AFTER
@@ -112,7 +112,7 @@ class HttpTarget:
         way = connector.endpoint(host, port, settings.connect_timeout, tls, "tls")
         self._pool = HttpPool(reactor, way, settings.concurrency, settings.timeout)
         self._auth = (
-            OAuth2Token(settings.auth, reactor, settings.tls, connector)
+            AccessToken(settings.auth, reactor, settings.tls, connector)
             if isinstance(settings.auth, OAuth2)
             else Fixed(settings.auth)
         )

@@ -84,7 +84,7 @@ class Memory:
                 self._trouble(f"{self._path.name} can't be removed: {error}")
 
 
-class SessionState:
+class SessionStanding:
     """How a datasource stands with its broker's session: what is found when a connection begins, and what must be
     unsubscribed. What a person should know is an event of ``intake``.
 

@@ -101,7 +101,7 @@ class DeviceConnection(TwistedProtocol):
 
     A peer that closes its side only is still answered; then ours is closed, too.
 
-    Many methods: it has Twisted's, those that its session asks for, and one for each reason to wait or to end.
+    Many methods: five are Twisted's, and eleven the session's.
     """
 
     transport: IDeviceTransport

@@ -6,7 +6,7 @@ import pytest
 
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient
 from iotgw.connect.mqtt_engines import engine_maker, holding
-from iotgw.connect.mqtt_owner import Greeting, InboundFlow, MqttOwner, Topics
+from iotgw.connect.mqtt_owner import ArrivalSource, Greeting, MqttOwner, Topics
 from iotgw.connect.mqtt_probe import check
 from iotgw.wire import mqtt
 from tests.unit.connect.brokers import BYE, CONNACK, PINGREQ, Broker, publish
@@ -18,7 +18,7 @@ class Owner(MqttOwner):
     def __init__(self, topics: Topics = Topics()) -> None:  # noqa: B008
         self.topics = topics
         self.said: list[tuple] = []
-        self.reader: InboundFlow | None = None
+        self.reader: ArrivalSource | None = None
         self.messages: list[mqtt.Arrived] = []
 
     def on_greeted(self, limits, reader):
