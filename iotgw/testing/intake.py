@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from iotgw.core.model import STORED, Answer, Downlink, Metadata, Output, Status
@@ -18,12 +19,15 @@ class FakeIntake:
     """The gateway as a test plays it for one datasource.
 
     ``auto``: each uplink is answered at once, as stored; without it when a test calls `answer`. ``max_payload``: what is
-    larger is TOO_LARGE. After `fill` everything is BUSY until `drain`. ``queue`` holds the downlinks that wait, by device;
+    larger is TOO_LARGE. With a ``clock`` an answer that is held back goes when its time is over. After `fill` everything is BUSY until `drain`. ``queue`` holds the downlinks that wait, by device;
     an answer takes one for the metadata's ``identity``. ``outcomes`` are the reports about downlinks, as pairs of an id
     and ``sent``, ``delivered``, ``answered``, ``lost: why``, ``returned`` or ``offered``.
     """
 
-    def __init__(self, auto: bool = True, max_payload: int = 1 << 20) -> None:
+    def __init__(
+        self, auto: bool = True, max_payload: int = 1 << 20, clock: IReactorTime | None = None
+    ) -> None:
+        self._clock = clock
         self.auto = auto
         self.max_payload = max_payload
         self.room = True
@@ -32,9 +36,7 @@ class FakeIntake:
         self.times: list[int] = []
         """The ``received_ms`` of each uplink."""
         self.held: dict[int, float] = {}
-        """The uplinks of devices that listen, by number, and for how many seconds."""
-        self.gone: set[int] = set()
-        """Those of them whose device went away before it was answered."""
+        """Uplinks whose devices listen for an answer, by number, and for how many seconds."""
         self.answers: list[Reply] = []
         self.rejected: list[tuple[bytes, Metadata, str]] = []
         self.events: list[tuple[str, str]] = []
@@ -53,9 +55,9 @@ class FakeIntake:
     def answer(self, number: int = -1, status: Status = Status.STORED) -> None:
         """Answer the uplink of this number, with a downlink where one waits for its sender."""
         number %= len(self.answers)
-        listens = status is Status.STORED and number not in self._deaf
-        identity = str(self.received[number][1].get("identity", ""))
-        items = self.take(identity, 1) if listens else ()
+        self.held.pop(number, None)
+        is_deaf = number in self._deaf or self.answers[number] is _nobody
+        items = () if is_deaf or status is not Status.STORED else self.take(self._sender(number), 1)
         self.answers[number](
             STORED if not items and status is Status.STORED else Answer(status, "1", 1.0, items)
         )
@@ -66,6 +68,9 @@ class FakeIntake:
             item = Downlink(f"{device}-{self._numbers[device]}", device, payload)
             self.queue.setdefault(device, []).append(item)
             self._numbers[device] += 1
+        for number in list(self.held):
+            if self.auto and self._sender(number) == device and self.queue[device]:
+                self.answer(number)
 
     def take(self, device: str, limit: int) -> tuple[Downlink, ...]:
         """Take from the queue."""
@@ -110,11 +115,30 @@ class FakeIntake:
     def receive_and_hold(
         self, payload: bytes, metadata: Metadata, answer: Reply, ttd: float
     ) -> Callable[[], None]:
-        """See `IIntake.receive_and_hold`. Whoever tests the holding answers by hand."""
+        """See `IIntake.receive_and_hold`."""
         number = len(self.answers)
+        auto, self.auto = self.auto, False
+        self.receive(payload, metadata, answer)
+        self.auto = auto
+        if len(self.answers) == number:  # it was refused
+            return lambda: None
         self.held[number] = ttd
-        self.receive(payload, metadata, lambda given: None if number in self.gone else answer(given))
-        return lambda: self.gone.add(number)
+        if auto and self.queue.get(self._sender(number)):
+            self.answer(number)
+        elif auto and self._clock is not None:
+            self._clock.callLater(ttd, self._over, number)
+        return lambda: self._leave(number)
+
+    def _sender(self, number: int) -> str:
+        return str(self.received[number][1].get("identity", ""))
+
+    def _over(self, number: int) -> None:
+        if number in self.held:
+            self.answer(number)
+
+    def _leave(self, number: int) -> None:
+        if self.held.pop(number, None) is not None:
+            self.answers[number] = _nobody
 
     def reject(self, payload: bytes, metadata: Metadata, reason: str) -> None:
         """See `IIntake.reject`."""
@@ -168,3 +192,7 @@ class FakeIntake:
     def downlink_confirmed(self, device: str, delivered: bool, reason: str = "") -> None:
         """See `IIntake.downlink_confirmed`."""
         self.confirmed.append((device, delivered, reason))
+
+
+def _nobody(answer: Answer) -> None:
+    """The device went away."""

@@ -1,0 +1,121 @@
+"""The doubles pass the suites of their ports, as the gateway's own parts do."""
+
+from functools import cached_property
+
+from iotgw import testing
+from iotgw.core.model import ConverterVersion
+from iotgw.core.specs import DownlinkSpec
+from iotgw.testing import contracts
+
+
+class KeepsItsPart(contracts.Contract):
+    """For a double whose state is the part itself: another one on the same storage is the same."""
+
+    @cached_property
+    def made(self):
+        return self.make()
+
+    def open(self):
+        return self.made
+
+
+class TestMemoryRegistry(KeepsItsPart, contracts.RegistryContract):
+    def make(self):
+        return testing.MemoryRegistry(self.clock)
+
+
+class TestMemoryDevices(KeepsItsPart, contracts.DevicesContract):
+    make = testing.MemoryDevices
+
+
+class TestMemoryEvents(KeepsItsPart, contracts.EventsContract):
+    make = testing.MemoryEvents
+
+
+class TestMemoryConverterVersions(KeepsItsPart, contracts.ConverterVersionsContract):
+    def make(self):
+        bundled = ConverterVersion("bundled:json", 1, "json", "UPLINK", "", "thingsboard", "duktape")
+        return testing.MemoryConverterVersions({"json": bundled})
+
+
+class TestMemoryCredentials(KeepsItsPart, contracts.CredentialsContract):
+    make = testing.MemoryCredentials
+
+    def add_psk(self, identity, secret, device="", tenant="default"):
+        self.part.add_psk(identity, secret, device, tenant)
+
+    def add_x509(self, name, device=""):
+        self.part.add_x509(name, device)
+
+    def revoke(self, grant):
+        self.part.revoke(grant)
+
+
+class TestMemoryDownlinks(KeepsItsPart, contracts.DownlinksContract):
+    def make(self):
+        return testing.MemoryDownlinks(self.clock)
+
+    def know(self, device, identity):
+        self.part.identities["default", device] = identity
+
+
+class TestMemoryJournal(contracts.JournalContract):
+    @cached_property
+    def storage(self):
+        return testing.MemoryJournal().storage
+
+    def open(self):
+        journal = testing.MemoryJournal(self.clock, self.storage)
+        self.wait(journal.start(self.listener))
+        return journal
+
+    def close(self, journal):
+        self.wait(journal.stop())
+
+
+class TestFakeIntake(contracts.IntakeContract):
+    def open(self):
+        return testing.FakeIntake(max_payload=self.max_payload, clock=self.clock)
+
+    def fill(self):
+        self.part.fill()
+
+    def drain(self):
+        self.part.drain()
+
+    def queue(self, device, content):
+        self.part.put(device, content)
+
+    def reports(self):
+        return [(id, report.partition(":")[0]) for id, report in self.part.outcomes]
+
+
+def test_a_crash_of_the_memory_journal_leaves_what_is_durable():
+    clock = testing.clock()
+    journal = testing.MemoryJournal(clock)
+    suite = TestMemoryJournal()
+    journal.append(suite.uplink(b"durable"), (print, None))
+    clock.pump([0] * 3)
+    journal.append(suite.uplink(b"lost"), (print, None))
+    left = testing.fired(journal.crashed().read_uplinks("ds1", 0, 9))
+    assert [stored.uplink.payload for stored in left] == [b"durable"]
+
+
+def test_the_memory_journal_refuses_uplinks_while_its_disk_has_a_problem():
+    suite = TestMemoryJournal()
+    suite.part.problem = "no space left"
+    suite.append(b"a")
+    suite.until(lambda: suite.listener.lost)
+    assert suite.listener.reasons == ["no space left"]
+    suite.part.problem = ""
+    suite.store(b"b")
+
+
+def test_downlinks_that_are_held_leave_when_told():
+    queue = testing.MemoryDownlinks()
+    testing.fired(queue.push("default", "dev", DownlinkSpec(data="x", content_type="TEXT")))
+    queue.held, taken = [], []
+    queue.take("default", "dev", "ds", 1, taken.append)
+    assert taken == []
+    queue.held.pop()()
+    assert [item.payload for item in taken[0]] == [b"x"]
