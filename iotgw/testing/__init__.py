@@ -25,10 +25,12 @@ from iotgw.testing.integrations import (
 )
 from iotgw.testing.journal import MemoryJournal
 from iotgw.testing.pipeline import FakePipeline, HeardUplinks
+from iotgw.testing.ports import verify_ports
 from iotgw.testing.reactor import START, MemoryReactor, clock
 from iotgw.testing.registry import MemoryRegistry
 from iotgw.testing.results import fired
 from iotgw.testing.sources import FakeSources
+from iotgw.testing.threads import ThreadClock
 from iotgw.testing.trace import MemoryTrace
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "MemoryReactor",
     "MemoryRegistry",
     "MemoryTrace",
+    "ThreadClock",
     "Told",
     "Verdicts",
     "clock",
@@ -61,4 +64,5 @@ __all__ = [
     "reads_json",
     "save_credential",
     "telemetry",
+    "verify_ports",
 ]

@@ -110,7 +110,7 @@ class MemoryConverterVersions:
     async def create(self, tenant: str, spec: ConverterSpec) -> Resource:
         """See `IConverterVersions.create`."""
         if any((each.tenant, each.name) == (tenant, spec.name) for each, _ in self._saved.values()):
-            raise Conflict(f"there is a converter {spec.name!r} already")
+            raise Conflict(f"there is already a converter {spec.name!r}")
         id = f"id{next(self._ids)}"
         return self._keep(Resource("converter", id, tenant, spec.name, 0, 0, 0, {}), [], spec)
 

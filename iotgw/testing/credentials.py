@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import structs
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
@@ -39,22 +40,25 @@ class MemoryCredentials:
     ) -> Grant:
         """A pre-shared key; the newest of an identity comes first."""
         key = f"{identity}/{len(self.psks)}"
-        grant = Grant(f"c-{identity}", tenant, device or identity, key, allow_insecure=allow_insecure)
+        grant = Grant(
+            f"c-{identity}-{tenant}", tenant, device or identity, key, allow_insecure=allow_insecure
+        )
         self.psks.insert(0, (identity, secret, grant))
         return grant
 
     def add_x509(
         self, name: str, device: str = "", tenant: str = DEFAULT_TENANT, enabled: bool = True
     ) -> Grant:
-        """A certificate, by its device name or SHA-256 fingerprint."""
-        grant = Grant(f"c-{name}", tenant, device or name, enabled=enabled)
+        """A certificate, by its device name or SHA-256 fingerprint; without a ``device`` its holder goes by its name."""
+        grant = Grant(f"c-{name}-{tenant}", tenant, device, enabled=enabled)
         self.certificates[tenant, name] = grant
         return grant
 
     def revoke(self, grant: Grant) -> None:
-        """Take one away, and tell who watches."""
-        self.psks = [each for each in self.psks if each[2] != grant]
-        self.certificates = {key: each for key, each in self.certificates.items() if each != grant}
+        """Take a credential away, and tell who watches."""
+        id = grant.credential
+        self.psks = [each for each in self.psks if each[2].credential != id]
+        self.certificates = {key: each for key, each in self.certificates.items() if each.credential != id}
         for watcher in tuple(self._watchers):
             watcher()
 
@@ -70,7 +74,10 @@ class MemoryCredentials:
     def is_good(self, grant: Grant, name: str) -> bool:
         """See `ICredentials.is_good`."""
         known = [*(each for _, _, each in self.psks), *self.certificates.values()]
-        return grant.enabled and grant in known
+        return grant.enabled and any(
+            (each.credential, each.key, each.device or name) == (grant.credential, grant.key, grant.device)
+            for each in known
+        )
 
 
 @implementer(ITenantCredentials)
@@ -97,8 +104,11 @@ class MemoryTenantCredentials:
 
     def x509(self, *names: str) -> Grant | None:
         """See `ITenantCredentials.x509`."""
-        found = (self._all.certificates.get((self._tenant, name)) for name in names)
-        return next((grant for grant in found if grant is not None), None)
+        for name in names:
+            grant = self._all.certificates.get((self._tenant, name))
+            if grant is not None:
+                return grant if grant.device else structs.replace(grant, device=names[0])
+        return None
 
     def must_be_secure(self, device: str) -> bool:
         """See `ITenantCredentials.must_be_secure`."""

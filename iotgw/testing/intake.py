@@ -21,7 +21,8 @@ class FakeIntake:
     ``auto``: each uplink is answered at once, as stored; without it when a test calls `answer`. ``max_payload``: what is
     larger is TOO_LARGE. With a ``clock`` an answer that is held back goes when its time is over. After `fill` everything is BUSY until `drain`. ``queue`` holds the downlinks that wait, by device;
     an answer takes one for the metadata's ``identity``. ``outcomes`` are the reports about downlinks, as pairs of an id
-    and ``sent``, ``delivered``, ``answered``, ``lost: why``, ``returned`` or ``offered``.
+    and ``sent``, ``delivered``, ``answered``, ``lost: why``, ``returned`` or ``offered``; or of a device
+    and ``confirmed`` or ``not confirmed: why``.
     """
 
     def __init__(
@@ -43,7 +44,6 @@ class FakeIntake:
         """``(type, message)``."""
         self.queue: dict[str, list[Downlink]] = {}
         self.outcomes: list[tuple[str, str]] = []
-        self.confirmed: list[tuple[str, bool, str]] = []
         self.sessions: dict[str, Send] = {}
         """How to reach the devices that can be reached now."""
         self._deaf: set[int] = set()
@@ -191,7 +191,7 @@ class FakeIntake:
 
     def downlink_confirmed(self, device: str, delivered: bool, reason: str = "") -> None:
         """See `IIntake.downlink_confirmed`."""
-        self.confirmed.append((device, delivered, reason))
+        self.outcomes.append((device, "confirmed" if delivered else f"not confirmed: {reason}"))
 
 
 def _nobody(answer: Answer) -> None:

@@ -50,7 +50,7 @@ class MemoryRegistry:
     def create(self, kind: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Resource]:
         """See `IRegistry.create`."""
         if self._is_taken(kind, tenant, name):
-            return fail(Conflict(f"there is a {kind} {name!r} already"))
+            return fail(Conflict(f"there is already a {kind} {name!r}"))
         now = self._now_ms()
         return succeed(
             self._put(None, Resource(kind, f"id{next(self._ids)}", tenant, name, 1, now, now, body))
@@ -66,7 +66,7 @@ class MemoryRegistry:
             return fail(error)
         name = old.name if name is None else name
         if name != old.name and self._is_taken(kind, old.tenant, name):
-            return fail(Conflict(f"there is a {kind} {name!r} already"))
+            return fail(Conflict(f"there is already a {kind} {name!r}"))
         changed = {"body": body, "name": name, "revision": old.revision + 1, "updated_ms": self._now_ms()}
         return succeed(self._put(old, msgspec.structs.replace(old, **changed)))
 

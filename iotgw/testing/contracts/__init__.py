@@ -15,7 +15,7 @@ test module, say in `Contract.open` how a part is made, and run pytest::
 
 from __future__ import annotations
 
-from iotgw.testing.contracts.base import Contract
+from iotgw.testing.contracts.base import Contract, Threaded
 from iotgw.testing.contracts.converter_versions import ConverterVersionsContract
 from iotgw.testing.contracts.credentials import CredentialsContract
 from iotgw.testing.contracts.devices import DevicesContract
@@ -36,4 +36,5 @@ __all__ = [
     "IntakeContract",
     "JournalContract",
     "RegistryContract",
+    "Threaded",
 ]

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from iotgw.testing.ports import verify_ports
 from iotgw.testing.reactor import clock
 from iotgw.testing.results import fired
+from iotgw.testing.threads import ThreadClock
 
 Part = TypeVar("Part")
 T = TypeVar("T")
@@ -89,3 +90,20 @@ class Contract(Generic[Part]):
         except error as raised:
             return raised
         raise AssertionError(f"expected {error.__name__}, got {result!r}")
+
+
+class Threaded(Contract[Part]):
+    """Before a suite, for a part whose Deferreds fire from threads by ``callFromThread``."""
+
+    @cached_property
+    def clock(self) -> ThreadClock:
+        """The clock that the part is given, with ``callFromThread``."""
+        return ThreadClock()
+
+    def wait(self, result: Deferred[T] | Coroutine[Deferred[Any], Any, T]) -> T:
+        """The result of a Deferred or a coroutine; raises its failure."""
+        return self.clock.wait(result)
+
+    def until(self, happened: Callable[[], object]) -> None:
+        """Let threads work until something is so."""
+        self.clock.until(happened)

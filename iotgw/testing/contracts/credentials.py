@@ -48,10 +48,10 @@ class CredentialsContract(Contract[ICredentials]):
         self.add_x509("meter-7", "seven")
         self.add_x509("ab" * 32)
         find = self.part.of("default").x509
-        assert [grant and grant.device for grant in (find("meter-7", "cd" * 32), find("no", "ab" * 32))] == [
-            "seven",
-            "ab" * 32,
-        ]
+        by_name, by_fingerprint = find("meter-7", "cd" * 32), find("meter-8", "ab" * 32)
+        assert by_name is not None and by_fingerprint is not None
+        assert (by_name.device, by_fingerprint.device) == ("seven", "meter-8")  # who goes by that name
+        assert self.part.is_good(by_fingerprint, "meter-8")
         assert find("meter-9", "cd" * 32) is None
 
     def test_a_device_with_a_credential_must_be_secure(self) -> None:

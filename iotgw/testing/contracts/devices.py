@@ -20,6 +20,7 @@ def seen(
     device_type: str = "t",
     body: bytes = b"",
     kind: Kind = Kind.TELEMETRY,
+    shape: int = 0,
 ) -> TelemetryRecord:
     """A record of a device; ``telemetry`` are pairs of a time and values."""
     document = {
@@ -29,7 +30,16 @@ def seen(
         "telemetry": [{"ts": ts, "values": values} for ts, values in telemetry or ()],
     }
     return TelemetryRecord(
-        1, 1, tenant, "ds1", received_ms, name, device_type, body or msgspec.json.encode(document), kind
+        1,
+        1,
+        tenant,
+        "ds1",
+        received_ms,
+        name,
+        device_type,
+        body or msgspec.json.encode(document),
+        kind,
+        shape,
     )
 
 

@@ -49,6 +49,7 @@ from iotgw.store.sqlite.devices import Devices
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
+from iotgw.testing.contracts.journal_world import HeardJournal
 from iotgw.testing.journal import Silent
 from iotgw.testing.ports import PORTS, verify_ports
 
@@ -138,6 +139,7 @@ def doubles():
         testing.MemoryCredentials(),
         testing.MemoryCredentials().of("default"),
         testing.MemoryReactor(),
+        HeardJournal(),
         *(make() for make in DOUBLES),
     ]
 
