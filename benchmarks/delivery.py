@@ -363,7 +363,7 @@ async def backlog(count, sink, directory):
     before = resident()
     away = await intake(listener, 2 * part, count)
     after = resident()
-    waiting = outbox.waiting
+    waiting = service.stats("bench")["waiting"]
     sink.back()
     await until(lambda: outbox.accounts.delivered > 2 * part)  # the wait for the next try is over
     began, used = time.perf_counter(), cpu()

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from twisted.internet import defer, reactor, task
 
 from iotgw.core.model import Counters, Outcome, Output, Progress, State, TelemetryRecord, Uplink
-from iotgw.store.sqlite.devices import Devices
+from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.journal import Journal
 
 PAYLOAD = os.urandom(120)
@@ -136,7 +136,7 @@ async def measure(directory, shape, window, seconds, work):
 
 
 async def devices(directory, count, seconds):
-    table = Devices(reactor, directory / f"devices-{count}")
+    table = DeviceStore(reactor, directory / f"devices-{count}")
     await table.start()
     records = [
         TelemetryRecord(n, n, "default", "ds", 1 << 40, f"SN-{n * 7919 % count:06}", "default", BODY)

@@ -61,11 +61,11 @@ from iotgw.observe.trace import Trace
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.lock import DataDirectoryLock
-from iotgw.store.sqlite.devices import Devices
+from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
-from iotgw.store.sqlite.trim import Limits
+from iotgw.store.sqlite.trim import JournalLimits
 
 DATASOURCES = (
     TekelekType, DraginoType, DraginoUdpType, LobaroUdpType, TcpType, UdpType, MqttDatasourceType, DraginoMqttType,
@@ -145,10 +145,10 @@ class IotgwService(Service):
         self.journal = Journal(
             reactor,
             data_dir / "journal.db",
-            Limits(int(store.max_age * 1000), store.max_bytes),
+            JournalLimits(int(store.max_age * 1000), store.max_bytes),
             max_pending=store.max_pending,
         )
-        self.devices = Devices(reactor, data_dir)
+        self.devices = DeviceStore(reactor, data_dir)
         self.credentials = Credentials(self.registry, lambda: int(reactor.seconds() * 1000))
         self.events = EventLog(data_dir / "events.db", reactor)
         self.recorder = Recorder(self.events, reactor)
@@ -165,14 +165,10 @@ class IotgwService(Service):
         self.versions = ConverterVersions(self.registry, self.converters, library.versions())
         reach = Reach(
             registry=self.registry, journal=self.journal, versions=self.versions,
-            converters=self.converters, clock=reactor,
+            converters=self.converters, sources=self.sources, clock=reactor,
         )  # fmt: skip
         self.downlinks = DownlinkQueue(
-            DownlinkStore(data_dir, Item, reactor),
-            lambda datasource, item: ensureDeferred(reach.encode(datasource, item)),
-            lambda tenant, device: ensureDeferred(reach.find(tenant, device)),
-            self._downlink_changed,
-            reactor,
+            DownlinkStore(data_dir, reactor), reach.encode, reach.find, self._downlink_changed, reactor
         )
         self.http = HttpDatasourceType(reactor, ApiSite)
         coap = CoapType(reactor)
@@ -187,10 +183,9 @@ class IotgwService(Service):
         )
         self.delivery = DeliveryService(
             self.journal, integration_types, reactor, self.events, self.sources.name,
-            self.downlinks.push, self.registry.unseal, str(data_dir),
+            self.downlinks.push, self.registry.unseal, str(data_dir), self.trace,
         )  # fmt: skip
-        self.delivery.trace = self.trace
-        self.pipeline = reach.gateway = Pipeline(
+        self.pipeline = Pipeline(
             sources=self.sources, journal=self.journal, registry=self.registry, converters=self.converters,
             versions=self.versions, credentials=self.credentials, delivery=self.delivery,
             downlinks=self.downlinks, recorder=self.recorder,

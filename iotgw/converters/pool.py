@@ -86,7 +86,6 @@ class Pool:
         self._template: _TemplateProcess | None = None
         self._is_ready = False
         self._wanted: list[Slot] = []
-        self._forking: dict[int, tuple[socket.socket, int]] = {}
         self._backoff = 0.1
         self._started: Deferred[None] | None = None
         self._stopped: Deferred[None] | None = None

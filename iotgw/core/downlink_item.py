@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import enum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, UnsetType
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.specs import DownlinkSpec
+
+ContentType = Literal["JSON", "TEXT", "BINARY"]
+"""How the bytes of a downlink are to be read."""
 
 
 class ItemState(enum.Enum):
@@ -81,7 +84,10 @@ class Item(Struct, frozen=True, gc=False):
         }  # fmt: skip
 
 
-TRANSITIONS: dict[tuple[ItemState, str], ItemState] = {
+Step = Literal["sent", "offered", "delivered", "lost", "successful", "failed"]
+"""What happens to an item: the first four to its bytes, the last two are a device's receipt."""
+
+TRANSITIONS: dict[tuple[ItemState, Step], ItemState] = {
     (ItemState.QUEUED, "sent"): ItemState.SENT,
     (ItemState.QUEUED, "offered"): ItemState.SENT,
     (ItemState.QUEUED, "delivered"): ItemState.DELIVERED,
@@ -97,4 +103,4 @@ TRANSITIONS: dict[tuple[ItemState, str], ItemState] = {
     (ItemState.DELIVERED, "successful"): ItemState.SUCCESSFUL,
     (ItemState.DELIVERED, "failed"): ItemState.FAILED,
 }
-"""What a report makes of an item. A report that is not here comes too late, and changes nothing."""
+"""What a step makes of an item. A step that is not here comes too late, and changes nothing."""

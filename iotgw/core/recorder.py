@@ -26,6 +26,7 @@ class Recorder:
         message: str,
         tenant: str,
         severity: Severity = "info",
+        /,
         *,
         device: str = "",
         message_id: str = "",

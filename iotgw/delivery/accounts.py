@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from iotgw.core.model import Counters
+from collections.abc import Sequence
+
+from iotgw.core.model import Counters, TelemetryRecord
 from iotgw.delivery.losses import Losses
 
 DELIVERED = "delivered"
@@ -68,6 +70,10 @@ class Accounts:
         self.stream_bytes += size
         self.waiting_bytes += size
 
+    def pass_over(self, seq: int) -> None:
+        """The stream brought a record that is counted already."""
+        self.counted = max(self.counted, seq)
+
     def take(self, size: int) -> None:
         """A record left the stream."""
         self.in_stream -= 1
@@ -104,6 +110,21 @@ class Accounts:
         else:
             self.drop(outcome, 1)
         self.losses.lose(seq, outcome)
+
+    def deliver(self, records: Sequence[TelemetryRecord]) -> None:
+        """As `settle` of each, `DELIVERED`."""
+        ahead, deliver, total = self._ahead, self.losses.deliver, 0
+        for record in records:
+            seq, size = record.seq, len(record.body)
+            ahead[seq] = (DELIVERED, size)
+            total += size
+            deliver(seq)
+        self.waiting_bytes -= total
+        self.delivered += len(records)
+
+    def sought(self, position: int) -> None:
+        """What comes after ``position`` is this integration's, also if it began after it."""
+        self.since = min(self.since, position)
 
     def bury(self, size: int) -> None:
         """A record became a dead letter; its row says so, so that it isn't met again."""

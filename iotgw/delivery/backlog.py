@@ -7,13 +7,13 @@ nobody holds a million records in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.stream import Tail
 from iotgw.delivery.accounts import EXPIRED, Accounts
 
@@ -31,41 +31,64 @@ def _weight(record: TelemetryRecord) -> int:
 
 
 class Backlog:
-    """The records after ``taken`` that ``match`` lets through. ``ready()``: there is something to take."""
+    """The records after ``taken`` that ``match`` lets through. ``ready()``: there is something to take.
+
+    It both hands them out and counts them, because what is handed out before it was counted is counted then; hence
+    its many methods.
+    """
 
     _log = Logger()
 
     def __init__(
-        self, journal: Any, accounts: Accounts, position: int, match: Match, ready: Callable[[], None]
+        self,
+        journal: ITelemetryStream,
+        accounts: Accounts,
+        position: int,
+        match: Match,
+        ready: Callable[[], None],
     ) -> None:
         self._journal = journal
         self._accounts = accounts
-        self.match = match
+        self._match = match
         self.taken = position
         """The last position that was taken, or passed over."""
-        self.known: set[int] = set()
+        self._known: set[int] = set()
         self._known_until = 0
+        self._was_at_end = False
         self._fed = 0
         self._begun = False
         """Until the first `count`, live records are left to it: it goes through all of the stream."""
         self._counting = False
         self._counted_by: list[Deferred[None]] = []
-        self.tail: Tail[TelemetryRecord] = Tail(journal.read_telemetry, position, CAPACITY, ready, _weight)
+        self._tail: Tail[TelemetryRecord] = Tail(journal.read_telemetry, position, CAPACITY, ready, _weight)
+
+    def lets_through(self, record: TelemetryRecord) -> bool:
+        """Whether the integration gets this record."""
+        return self._match(record)
+
+    @property
+    def next(self) -> TelemetryRecord | None:
+        """The next record that may be taken, if it is in memory."""
+        return self._tail.peek()
+
+    def read_on(self) -> None:
+        """Have records at hand."""
+        self._tail.fill()
 
     def feed(self, records: Sequence[TelemetryRecord]) -> None:
         """Live records, durable, in order."""
         self._fed = records[-1].seq
         if self._begun and not self._counting:
             self._count(records)
-        self.tail.offer(records)
+        self._tail.offer(records)
 
     def take(self, limit: int, oldest_ms: int) -> list[TelemetryRecord]:
         """The next records, at most ``limit``; fewer doesn't mean that there are no more. Those received
         before ``oldest_ms`` are expired."""
         taken: list[TelemetryRecord] = []
-        accounts, match, known = self._accounts, self.match, self.known
+        accounts, match, known = self._accounts, self._match, self._known
         while not taken:
-            records = self.tail.take(limit)
+            records = self._tail.take(limit)
             if not records:
                 break
             for record in records:
@@ -73,7 +96,7 @@ class Backlog:
                 if not match(record):
                     continue
                 if known and seq in known:
-                    accounts.counted = max(accounts.counted, seq)
+                    accounts.pass_over(seq)
                     continue
                 if seq > accounts.counted:  # read from the journal before it was fed
                     accounts.count(1, len(record.body), seq)
@@ -89,7 +112,7 @@ class Backlog:
 
     def pass_over(self, known: set[int]) -> None:
         """These positions are parked already; they don't count when they are met again."""
-        self.known = known
+        self._known = known
         self._known_until = max(known, default=0)
 
     def sweep(self, reason_of: Callable[[TelemetryRecord], str | None]) -> int:
@@ -97,15 +120,15 @@ class Backlog:
         returns how many. Stops after `SWEEP`, or where the rest isn't in memory yet."""
         swept = 0
         while swept < SWEEP:
-            records = self.tail.take(256)
+            records = self._tail.take(256)
             if not records:
                 break
             for place, record in enumerate(records):
                 seq = record.seq
-                if self.match(record) and seq not in self.known:
+                if self._match(record) and seq not in self._known:
                     reason = reason_of(record)
                     if reason is None:
-                        self.tail.unread(records[place:])
+                        self._tail.unread(records[place:])
                         return swept
                     if seq > self._accounts.counted:
                         self._accounts.count(1, len(record.body), seq)
@@ -120,12 +143,12 @@ class Backlog:
         self._accounts.uncount(position)
         self._accounts.losses.forget(position)
         self.taken = position
-        self.tail.seek(position)
+        self._tail.seek(position)
         return self.count()
 
     def reroute(self, match: Match) -> Deferred[None]:
         """Let through what ``match`` says from now on; fires when it is known again how much waits."""
-        self.match = match
+        self._match = match
         # Whether the old route let them through is forgotten with it.
         self._accounts.losses.doubt(self.taken)
         self._accounts.uncount(self.taken)
@@ -147,23 +170,29 @@ class Backlog:
         """The last position that is known to be durable."""
         return max(int(self._journal.head), self._fed)
 
-    def settled(self) -> bool:
+    @property
+    def is_at_end(self) -> bool:
         """Whether the stream holds nothing more as far as anybody knows."""
-        return self.tail.caught_up and not self._counting
+        return self._tail.caught_up and not self._counting
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is handed out."""
+        return self._tail.closed
 
     def reconcile(self) -> int:
-        """When the stream is at its end, whatever still counts as waiting in it was trimmed by the journal
-        (its size limit); returns how many that were."""
-        if not self.settled() or self.taken < self._fed or self._accounts.in_stream <= 0:
-            return 0
-        return self._accounts.trim()
+        """When the stream is at its end, now and at the last call, whatever still counts as waiting in it was
+        trimmed by the journal (its size limit); returns how many that were."""
+        was_at_end, self._was_at_end = self._was_at_end, self.is_at_end
+        is_known = was_at_end and self._was_at_end and self.taken >= self._fed
+        return self._accounts.trim() if is_known and self._accounts.in_stream > 0 else 0
 
     def close(self) -> None:
         """Hand out nothing more."""
-        self.tail.close()
+        self._tail.close()
 
     def _count(self, records: Sequence[TelemetryRecord]) -> None:
-        counted, match, known = self._accounts.counted, self.match, self.known
+        counted, match, known = self._accounts.counted, self._match, self._known
         last = max(counted, records[-1].seq)
         if known or records[0].seq <= counted:
             records = [record for record in records if record.seq > counted and record.seq not in known]
@@ -180,7 +209,7 @@ class Backlog:
         again = self._accounts.counted < after  # somebody sought meanwhile
         if records and not again:
             self._count(records)
-        if self.tail.closed:
+        if self._tail.closed:
             return
         if again or (records and self._accounts.counted < self.last):
             self._count_page()

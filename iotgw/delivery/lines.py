@@ -1,31 +1,57 @@
-"""Who goes next, when of each device one record at most may be in flight. In memory only; bounded by its user."""
+"""Lines of records in memory, when of each device one send at most may be in flight. Bounded by their user."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable, Sized
 
 from iotgw.core.model import TelemetryRecord
+
+KeyOf = Callable[[TelemetryRecord], Hashable]
+"""What orders a record: those with one key are delivered one after another."""
+
+
+def by_device(record: TelemetryRecord) -> Hashable:
+    """The key where order matters: of each device one at a time."""
+    return record.device_name
+
+
+def by_itself(record: TelemetryRecord) -> Hashable:
+    """The key where order doesn't matter: nothing but the record itself."""
+    return record.seq
 
 
 class Lines:
     """Records that were taken from the stream, in a line per device (or what else keys their order).
 
     A key is *busy* while some of its records are in flight, *ready* when it is not and records wait.
-    ``single`` marks positions that go out alone: False in a send of their own, True with nothing else in
+    A position may be marked to go out by itself: False in a send of its own, True with nothing else in
     flight at all.
     """
 
     def __init__(self) -> None:
         self._busy: dict[Hashable, int] = {}
         self._waiting: dict[Hashable, deque[TelemetryRecord]] = {}
-        self._size = 0
-        self.ready: deque[Hashable] = deque()
-        self.single: dict[int, bool] = {}
-
-    def __len__(self) -> int:
+        self.size = 0
         """How many records wait."""
-        return self._size
+        self._ready: deque[Hashable] = deque()
+        self.ready: Sized = self._ready
+        """The keys that are ready, to be looked at."""
+        self._single: dict[int, bool] = {}
+
+    def mark(self, seq: int, alone: bool) -> None:
+        """A record goes by itself from now on, in a send of its own or ``alone`` in flight."""
+        self._single[seq] = alone
+
+    def mark_of(self, seq: int) -> bool | None:
+        """How a record is marked; None for not at all."""
+        return self._single.get(seq)
+
+    def unmark(self, seqs: Iterable[int]) -> None:
+        """These came to their end."""
+        if self._single:
+            for seq in seqs:
+                self._single.pop(seq, None)
 
     def claim(self, key: Hashable, mine: bool) -> bool:
         """Ask to send a new record; False when it must `hold`. ``mine``: the key is in the same send."""
@@ -43,23 +69,23 @@ class Lines:
     def hold(self, key: Hashable, record: TelemetryRecord) -> None:
         """A record waits at the end of its line, behind one in flight."""
         self._waiting.setdefault(key, deque()).append(record)
-        self._size += 1
+        self.size += 1
 
-    def next_single(self) -> bool | None:
-        """How the first of the next ready line wants to go: None for no matter."""
-        return self.single.get(self._waiting[self.ready[0]][0].seq)
+    def next_mark(self) -> bool | None:
+        """How the first record of the next ready line is marked; None for not at all."""
+        return self._single.get(self._waiting[self._ready[0]][0].seq) if self._single else None
 
     def take(self, limit: int) -> list[TelemetryRecord]:
         """Records of the next ready line, at most ``limit``; they are in flight now."""
-        key = self.ready.popleft()
+        key = self._ready.popleft()
         line = self._waiting[key]
         taken = [line.popleft()]
-        if taken[0].seq not in self.single:
-            while line and len(taken) < limit and line[0].seq not in self.single:
+        if taken[0].seq not in self._single:
+            while line and len(taken) < limit and line[0].seq not in self._single:
                 taken.append(line.popleft())
         if not line:
             del self._waiting[key]
-        self._size -= len(taken)
+        self.size -= len(taken)
         self._busy[key] = self._busy.get(key, 0) + len(taken)
         return taken
 
@@ -71,7 +97,7 @@ class Lines:
             return
         del self._busy[key]
         if key in self._waiting:
-            self.ready.append(key)
+            self._ready.append(key)
 
     def back(self, key: Hashable, record: TelemetryRecord) -> None:
         """A record comes back from its flight; its place in the line is by position."""
@@ -80,7 +106,7 @@ class Lines:
         while place < len(line) and line[place].seq < record.seq:
             place += 1
         line.insert(place, record)
-        self._size += 1
+        self.size += 1
         self.done(key)
 
     def empty(self, key: Hashable) -> list[TelemetryRecord]:
@@ -88,18 +114,18 @@ class Lines:
         line = self._waiting.pop(key, None)
         if line is None:
             return []
-        self._size -= len(line)
+        self.size -= len(line)
         if key not in self._busy:
-            self.ready.remove(key)
+            self._ready.remove(key)
         for record in line:
-            self.single.pop(record.seq, None)
+            self._single.pop(record.seq, None)
         return list(line)
 
     def clear(self) -> list[TelemetryRecord]:
         """All records that wait, in no order; they wait here no more."""
         waiting = [record for line in self._waiting.values() for record in line]
         self._waiting.clear()
-        self.ready.clear()
-        self.single.clear()
-        self._size = 0
+        self._ready.clear()
+        self._single.clear()
+        self.size = 0
         return waiting

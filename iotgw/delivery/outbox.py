@@ -1,344 +1,259 @@
-"""What one integration still has to deliver: what is in flight, what waits for its device, how far it is.
+"""One integration's part of the delivery machine: what it still has to deliver, and what is done about it.
 
 Records come in stream order from the `Backlog`. Many devices are in flight; of each device one record (or
 one batch) at most, where order matters. A record that fails for its own reason goes to the `Parking`; a
-target that is down opens the `Breaker`, and the cursor stands still.
+target that is down opens the breaker in `TargetHealth`, and the cursor stands still.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
-from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
-from iotgw.core.backoff import Backoff
-from iotgw.core.breaker import Breaker
-from iotgw.core.model import Counters, Progress, TelemetryRecord
+from iotgw.core.model import Counters, Delivery, Parked, TelemetryRecord
+from iotgw.core.ports.integrations import IIntegration, Tell
+from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.core.ports.trace import ITrace
 from iotgw.core.specs import IntegrationSpec
-from iotgw.core.verdict import Delivered, Verdict, unforeseen
 from iotgw.delivery.accounts import Accounts
 from iotgw.delivery.backlog import Backlog, Match
-from iotgw.delivery.lines import Lines
+from iotgw.delivery.dead_letters import DeadLetters
+from iotgw.delivery.flight import Flight
+from iotgw.delivery.limits import QueueLimits
+from iotgw.delivery.loss_report import LossReport
 from iotgw.delivery.parking import Parking
-from iotgw.delivery.rate import Rate
-from iotgw.delivery.redrive import Redrive
-from iotgw.delivery.scheduler import Scheduler, by_device, by_itself
+from iotgw.delivery.progress import ProgressWriter
+from iotgw.delivery.pump import Pump
+from iotgw.delivery.retries import Retries
+from iotgw.delivery.row_changes import RowChanges
+from iotgw.delivery.scheduler import Scheduler
+from iotgw.delivery.seeking import Seeking
+from iotgw.delivery.setbacks import Setbacks
 from iotgw.delivery.settlement import Settlement
-
-SLICE = 512
-"""Records sent before the reactor has its turn."""
-FLUSH = 0.2
-"""Seconds between two writes of the cursor: what may come twice after a crash."""
-
-
-class Last(Struct):
-    """What a person asks first. Times are milliseconds since 1970, 0 for never."""
-
-    error: str = ""
-    error_ms: int = 0
-    delivered_ms: int = 0
-    response: str = ""
+from iotgw.delivery.standing import Standing
+from iotgw.delivery.target_health import TargetHealth
 
 
 class Outbox:
     """One integration's deliveries. Its target may be exchanged; its records stay.
 
-    ``tell(type, message, severity, **detail)`` records an event.
+    It puts the parts together and has a verb for each thing that the service wants of them, which is why it has
+    many methods; all of them are short. ``cursor`` and ``counters`` are those that the journal kept.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
         id_: str,
-        journal: Any,
-        reactor: Any,
+        journal: ITelemetryStream,
+        clock: IReactorTime,
         cursor: int,
         counters: Counters,
         spec: IntegrationSpec,
         match: Match,
-        tell: Callable[..., None],
+        tell: Tell,
+        trace: ITrace | None = None,
     ) -> None:
-        self.id = id_
-        self.spec = spec
-        self._journal = journal
-        self._reactor = reactor
-        self.tell = tell
-        self.accounts = Accounts(counters, cursor)
-        self.last = Last()
-        self.paused = counters.paused
-        """A person wants nothing to be sent; a restart doesn't change that."""
-        self.trace: Any = None
-        """An `iotgw.observe.trace.Trace`, or None."""
-        self._held = 0
-        self.backoff = Backoff(spec.retry)
-        self.breaker = Breaker(self.backoff)
-        self._rate = Rate(spec.queue.rate)
-        self.lines = Lines()
-        self.open: dict[int, TelemetryRecord] = {}
-        """Taken and neither settled nor parked, in stream order: its first is the low-water mark."""
-        self.flying: dict[int, TelemetryRecord] = {}
-        """Of those, what the target has and didn't answer yet."""
-        self._target: Any = None
-        self._generation = 0
-        self._settle_now = self._settler()
-        self._pumping = self._again = False
-        self._wake_call: Any = None
-        self._flush_call: Any = None
-        self._written: tuple[int, Counters] | None = None
-        self._quiet: list[Deferred[None]] = []
-        self.backlog = Backlog(journal, self.accounts, cursor, match, self.pump)
-        ordered = spec.order == "device"
-        self.key_of = key_of = by_device if ordered else by_itself
-        self.parking = Parking(id_, journal, self.accounts, key_of, self.now_ms, self.pump)
-        self.redrive = Redrive(id_, journal, self.parking, self.accounts, self.pump)
-        self._settlement = Settlement(self)
-        self.scheduler = Scheduler(
-            ordered, self.lines, self.backlog, self.parking, self.redrive, self.accounts, self.open,
-            self.flying, self._settlement.end_parked,
+        self._clock = clock
+        now_ms, ready, ordered = self._now_ms, self._ready, spec.order == "device"
+        self.rows = rows = RowChanges(id_)
+        self.accounts = accounts = Accounts(counters, cursor)
+        self._health = health = TargetHealth(spec.retry, clock.seconds, now_ms, tell)
+        self._retries = Retries(spec.retry)
+        self.flight = flight = Flight(ordered)
+        self.backlog = backlog = Backlog(journal, accounts, cursor, match, ready)
+        self._dead = dead = DeadLetters(id_, journal, rows, accounts, ready)
+        self._parking = parking = Parking(id_, journal, rows, accounts, dead, flight.key_of, now_ms, ready)
+        self._limits = QueueLimits(spec.queue, accounts, backlog, now_ms)
+        self._progress = ProgressWriter(id_, journal, clock, rows, self.place)
+        self._seeking = Seeking(clock, flight, backlog, parking, accounts, self._progress)
+        self._standing = Standing(id_, journal, flight, backlog, parking, accounts)
+        self._losses = LossReport(accounts, health, tell)
+        setbacks = Setbacks()
+        self._scheduler = Scheduler(ordered, flight, backlog, parking, dead, accounts, setbacks)
+        settlement = Settlement(
+            flight, parking, dead, accounts, health, self._retries, setbacks, self._scheduler, now_ms
+        )
+        self._pump = Pump(
+            spec=spec, paused=counters.paused, clock=clock, flight=flight, backlog=backlog, parking=parking,
+            scheduler=self._scheduler, settlement=settlement, health=health, limits=self._limits,
+            now_ms=now_ms, dirty=self._progress.dirty, trace=trace,
         )  # fmt: skip
+
+    def _now_ms(self) -> int:
+        return int(self._clock.seconds() * 1000)
+
+    def _ready(self) -> None:
+        self._pump.pump()
 
     # --- life
 
     def load(self) -> Deferred[None]:
         """Find what waits since before a restart; fires when deliveries may begin."""
+        self.flush()  # its place in the stream is kept from now on: reading parked records waits for that
 
-        def loaded(known: set[int]) -> None:
-            self.backlog.pass_over(known)
+        def loaded(parked: set[int]) -> None:
+            self.backlog.pass_over(parked)
             self.accounts.begin()
             self.backlog.count()
 
-        return self.parking.load().addCallback(lambda _: self.parking.beyond(self.cursor)).addCallback(loaded)
+        cursor = self.place()[0]
+        return self._parking.load().addCallback(lambda _: self._parking.beyond(cursor)).addCallback(loaded)
 
     def configure(self, spec: IntegrationSpec) -> None:
         """Work by these settings from now on; the order stays."""
-        self.spec = spec
-        self.backoff = Backoff(spec.retry)
-        self.breaker = Breaker(self.backoff)
-        self._rate = Rate(spec.queue.rate)
+        self._health.configure(spec.retry)
+        self._retries.configure(spec.retry)
+        self._limits.configure(spec.queue)
+        self._pump.configure(spec)
 
-    def use(self, target: Any) -> None:
+    def reroute(self, match: Match) -> None:
+        """Deliver what ``match`` lets through from now on."""
+        self.backlog.reroute(match)
+
+    def use(self, target: IIntegration) -> None:
         """Deliver to this target from now on."""
-        self._target = target
-        self._generation += 1
-        self._settle_now = self._settler()
-        self.backlog.tail.fill()
-        self.pump()
+        self._pump.use(target)
 
-    def release_target(self) -> Any:
+    def release_target(self) -> IIntegration | None:
         """Send nothing more to the target; what is in flight there comes again. Returns the target."""
-        target, self._target = self._target, None
-        self._generation += 1
-        self._settlement.put_back(list(self.flying))
-        for seq in list(self.parking.flying):
-            self.parking.back(seq)
-        self.redrive.back()
-        self._tell_quiet()
-        return target
+        return self._pump.release_target()
+
+    def not_started(self, reason: str) -> None:
+        """The target could not start."""
+        self._health.note(reason)
 
     def quiet(self) -> Deferred[None]:
-        """Take nothing more until `go_on`, once for each call; fires when nothing is in flight."""
-        self._held += 1
-        if not self.inflight:
-            return succeed(None)
-        self._quiet.append(Deferred())
-        return self._quiet[-1]
-
-    def _tell_quiet(self) -> None:
-        while self._quiet and not self.inflight:
-            self._quiet.pop(0).callback(None)
+        """Send nothing more until `go_on`, once for each call; fires when nothing is in flight."""
+        return self._pump.quiet()
 
     def go_on(self) -> None:
         """Send again after `quiet`."""
-        self._held = max(0, self._held - 1)
-        self.pump()
+        self._pump.go_on()
 
     def close(self) -> None:
         """Write the cursor and end."""
-        self.release_target()
+        self._pump.close()
         self.backlog.close()
         self.flush()
-        for call in (self._wake_call, self._flush_call):
-            if call is not None and call.active():
-                call.cancel()
+
+    def place(self) -> tuple[int, Counters]:
+        """Where the integration is, to keep: the position up to which every record is settled or parked, and
+        the accounts as of it."""
+        first = self.flight.first
+        cursor = first.seq - 1 if first is not None else self.backlog.taken
+        return cursor, self.accounts.snapshot(cursor, self._pump.is_paused)
+
+    def flush(self) -> None:
+        """Hand over to the journal, now, what has to be kept."""
+        self._progress.flush()
 
     # --- in
 
     def feed(self, records: Sequence[TelemetryRecord]) -> None:
         """Live records, durable, in order."""
         self.backlog.feed(records)
-        self.dirty()
-        if not self.open:
-            self.pump()
-
-    # --- what there is
-
-    def now_ms(self) -> int:
-        """Milliseconds since 1970."""
-        return int(self._reactor.seconds() * 1000)
+        self._progress.dirty()
+        if self.flight.first is None:
+            self._pump.pump()
 
     @property
-    def cursor(self) -> int:
-        """Every record up to here is settled or parked."""
-        return next(iter(self.open)) - 1 if self.open else self.backlog.taken
+    def is_full(self) -> bool:
+        """Whether as much waits as may."""
+        return self._limits.is_full
 
-    @property
-    def now(self) -> float:
-        """The reactor's seconds."""
-        return float(self._reactor.seconds())
+    # --- now and then
 
-    @property
-    def counters(self) -> Counters:
-        """The accounts as of the cursor, to keep."""
-        return self.accounts.snapshot(self.cursor, self.paused)
+    def tick(self) -> None:
+        """Once a second: keep the queue within its limits, tell what was lost, send what may be sent."""
+        if self._limits.enforce():
+            self._progress.dirty()
+        if self.backlog.reconcile():
+            self._progress.dirty()
+        self._losses.look()
+        self._pump.pump()
 
-    @property
-    def inflight(self) -> int:
-        """Records that the target has and didn't answer yet."""
-        return len(self.flying) + len(self.parking.flying)
+    def nudge(self, parked: bool = False) -> None:
+        """The target is said to be back: try now; with ``parked`` also what waits for its own next try."""
+        self._health.nudge()
+        if parked:
+            self._parking.hurry()
+        self._pump.pump()
 
-    def has_in_flight(self, seq: int) -> bool:
-        """Whether a record is in flight."""
-        return seq in self.flying or seq in self.parking.flying
+    # --- what a person wants
 
-    @property
-    def oldest_ms(self) -> int | None:
-        """When the oldest was received that is open and in memory; None when nothing is."""
-        first = next(iter(self.open.values()), None) or self.backlog.tail.peek()
-        return first.received_ms if first is not None else None
+    def pause(self) -> None:
+        """Send nothing until `resume`."""
+        self._pump.pause()
 
-    @property
-    def waiting(self) -> int:
-        """Records that wait: in the stream, for their device, or parked."""
-        return (
-            self.accounts.in_stream + len(self.lines) + self.accounts.parked - len(self.parking.flying)
-        )  # fmt: skip
+    def resume(self) -> None:
+        """Send again."""
+        self._pump.resume()
 
-    @property
-    def balanced(self) -> bool:
-        """Whether the accounts add up."""
-        return self.accounts.queued == self.accounts.settled + self.inflight + self.waiting
+    def purge(self) -> Deferred[int]:
+        """Drop all that waits; fires with how many that were. What is in flight goes on."""
+        return self._seeking.purge()
 
-    # --- out
+    def seek(self, position: int) -> Deferred[None]:
+        """Go on after ``position`` of the stream: back to send history again, or forth to skip some."""
+        self.accounts.sought(position)
 
-    def pump(self) -> None:
-        """Send what may be sent, a slice of it."""
-        if self._pumping:
-            self._again = True
-            return
-        if self.paused or self._held or self._target is None:
-            return
-        self._pumping = True
-        try:
-            more = True
-            while more:
-                self._again = False
-                sent = self._pump(self._reactor.seconds())
-                more = self._again and sent < SLICE and self._target is not None
-        finally:
-            self._pumping = False
-        if sent >= SLICE:
-            self._reactor.callLater(0, self.pump)
+        def go_on(result: Failure | None) -> Failure | None:
+            self._progress.dirty()
+            self._pump.go_on()
+            return result
+
+        return self._pump.quiet().addCallback(lambda _: self._seeking.seek(position)).addBoth(go_on)
+
+    def dead_letters(self, after: int, limit: int) -> Deferred[list[Parked]]:
+        """Messages that were given up, after a position."""
+        self.flush()  # who died just now has no row yet
+        return self._dead.read(after, limit)
+
+    def retry(self, row: Parked | None) -> None:
+        """Send a dead letter again, or all that there are now."""
+        if row is None:
+            self.flush()
+            self._dead.retry_all()
         else:
-            self._plan()
+            self._dead.retry(row)
 
-    def _pump(self, now: float) -> int:
-        target, breaker = self._target, self.breaker
-        sent, taken = 0, self.backlog.taken
-        oldest_ms = int((now - self.spec.queue.max_age) * 1000)
-        self.parking.look()
-        while sent < SLICE and breaker.allows(now):
-            room: int = min(target.capacity - self.inflight, target.max_batch, SLICE - sent)
-            if breaker.state == "half-open":
-                room = 0 if self.inflight else 1
-            room = self._rate.room(room, now)
-            fresh_first = breaker.state == "half-open" and breaker.opened % 2 == 0
-            batch = self.scheduler.next(room, oldest_ms, target.whole, fresh_first) if room > 0 else None
-            if not batch:
-                break
-            sent += len(batch)
-            self._rate.spend(len(batch))
-            self._send(target, batch)
-            if self._target is not target:
-                break
-        if self.backlog.taken != taken:
-            self.dirty()
-        return sent
+    def standing(self, record: TelemetryRecord, name: str) -> Deferred[Delivery] | None:
+        """As `Standing.of`."""
+        return self._standing.of(record, name)
 
-    def _send(self, target: Any, batch: Sequence[TelemetryRecord]) -> None:
-        """Give a batch to the target. One that raises says nothing more of what it didn't settle yet."""
-        settle = self._settle_now
-        try:
-            target.send(batch, settle)
-        except Exception as error:
-            left = [record.seq for record in batch if self.has_in_flight(record.seq)]
-            if left:
-                settle(left, unforeseen("sending", error))
-
-    def _settler(self) -> Callable[[Sequence[int], Verdict], None]:
-        generation = self._generation
-
-        def settle(seqs: Sequence[int], verdict: Verdict) -> None:
-            if generation == self._generation:
-                self._settle(seqs, verdict)
-
-        return settle
-
-    # --- what the target says
-
-    def _settle(self, seqs: Sequence[int], verdict: Verdict) -> None:
-        if self.trace is not None and self.trace.on:
-            sent = [self.flying[seq] for seq in seqs if seq in self.flying]
-            reason = "" if isinstance(verdict, Delivered) else f": {verdict.reason}"
-            self.trace.delivered(sent, self.spec.name, f"{type(verdict).__name__.lower()}{reason}")
-        self._settlement.settle(seqs, verdict)
-        self.dirty()
-        self._tell_quiet()
-        self.pump()
-
-    # --- times
-
-    def _plan(self) -> None:
-        """Be called when the breaker, a parked record or the rate lets something go."""
-        now = self._reactor.seconds()
-        when: float | None = None
-        if self.breaker.state == "open":
-            when = self.breaker.retry_at
+    def stats(self, enabled: bool, target: dict[str, Any]) -> dict[str, Any]:
+        """The accounts and the state of the integration, as JSON."""
+        accounts, last, scheduler, health = self.accounts, self._health.last, self._scheduler, self._health
+        oldest = self.flight.first or self.backlog.next
+        inflight, waiting = scheduler.in_flight, scheduler.waiting
+        if not enabled:
+            state = "disabled"
+        elif self._pump.is_paused:
+            state = "paused"
         else:
-            due_ms = self.parking.next_due_ms()
-            if due_ms is not None and due_ms > now * 1000:
-                when = due_ms / 1000
-            allowed = self._rate.next(now) if self.waiting else None
-            if allowed is not None:
-                when = allowed if when is None else min(allowed, when)
-        if when is None:
-            return
-        call = self._wake_call
-        if call is not None and call.active():
-            if call.getTime() <= when + 0.001:
-                return
-            call.cancel()
-        self._wake_call = self._reactor.callLater(max(0.001, when - now), self.pump)
-
-    def later(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call in a while."""
-        self._reactor.callLater(seconds, call)
-
-    def dirty(self) -> None:
-        """Something changed that has to be kept."""
-        if self._flush_call is None:
-            self._flush_call = self._reactor.callLater(FLUSH, self.flush)
-
-    def flush(self) -> None:
-        """Hand cursor, accounts and parked records to the journal."""
-        if self._flush_call is not None and self._flush_call.active():
-            self._flush_call.cancel()
-        self._flush_call = None
-        parked, released = self.parking.changes()
-        cursor, counters = self.cursor, self.counters
-        if parked or released or self._written != (cursor, counters):
-            self._written = (cursor, counters)
-            self._journal.progress(Progress(self.id, cursor, counters, parked, released))
+            state = "unavailable" if health.is_down else "running"
+        retry_at = health.retry_at
+        return {
+            "state": state,
+            "queued": accounts.queued,
+            "delivered": accounts.delivered,
+            "inflight": inflight,
+            "waiting": waiting,
+            "expired": accounts.expired,
+            "dropped": dict(accounts.dropped),
+            "dead": accounts.dead,
+            "balanced": accounts.queued == accounts.settled + inflight + waiting,
+            "retrying": accounts.parked,
+            "waitingBytes": accounts.waiting_bytes,
+            "oldestAge": None if oldest is None else max(0, self._now_ms() - oldest.received_ms) / 1000,
+            "lastError": last.error or None,
+            "lastErrorAt": last.error_ms or None,
+            "lastDeliveredAt": last.delivered_ms or None,
+            "lastResponse": last.response or None,
+            "retryIn": None if retry_at is None else max(0.0, retry_at - self._clock.seconds()),
+            "target": target,
+        }

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Hashable
-from typing import Any
+from collections.abc import Callable, Hashable, Set
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from iotgw.core.model import DeliveryState, Parked, TelemetryRecord
-from iotgw.delivery.accounts import Accounts
+from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.delivery.accounts import DELIVERED, Accounts
+from iotgw.delivery.dead_letters import DeadLetters
+from iotgw.delivery.lines import KeyOf
+from iotgw.delivery.pages import each_page
+from iotgw.delivery.row_changes import RowChanges
 
-PAGE = 500
 LINE = 20
 """Records of a device that are read at once."""
 READ_AHEAD = 32
@@ -27,7 +30,7 @@ COMMIT_LAG_MS = 200
 """A row that was just handed to the journal may not be readable yet."""
 
 
-class Line:
+class ParkedLine:
     """One device's parked records. ``head`` and ``last`` are the positions of the first and the last, ``count``
     how many there are.
 
@@ -49,10 +52,10 @@ class Line:
 
 
 class Parking:
-    """The parked records of one integration.
+    """The parked records of one integration: a verb for each thing that may happen to one, hence so many.
 
-    ``key_of`` gives what orders a record (its device, or nothing but itself). ``now_ms()`` is the time.
-    ``ready()`` is called when `take` has something again, or when it is worth to `look` again.
+    ``key_of`` gives what orders a record (its device, or nothing but itself). ``now_ms()`` is milliseconds since
+    1970. ``ready()`` is called when `take` has something again, or when it is worth to `look` again.
     """
 
     _log = Logger()
@@ -60,45 +63,42 @@ class Parking:
     def __init__(
         self,
         integration: str,
-        journal: Any,
+        journal: ITelemetryStream,
+        rows: RowChanges,
         accounts: Accounts,
-        key_of: Callable[[TelemetryRecord], Hashable],
+        dead: DeadLetters,
+        key_of: KeyOf,
         now_ms: Callable[[], int],
         ready: Callable[[], None],
     ) -> None:
         self._integration = integration
         self._journal = journal
+        self._changes = rows
         self._accounts = accounts
+        self._dead = dead
         self._key_of = key_of
         self._now_ms = now_ms
         self._ready = ready
-        self.lines: dict[Hashable, Line] = {}
-        self.flying: dict[int, Line] = {}
+        self._lines: dict[Hashable, ParkedLine] = {}
+        self.keys: Set[Hashable] = self._lines.keys()
+        """What keys the order of those that are parked, as of now."""
+        self._flying: dict[int, ParkedLine] = {}
+        self.in_flight: Set[int] = self._flying.keys()
+        """The positions that the target has, as of now."""
         self._due: list[tuple[int, int, Hashable]] = []
-        self._queue: deque[Line] = deque()
+        self._queue: deque[ParkedLine] = deque()
         self._reading = 0
-        self._rows: dict[int, Parked] = {}
-        self._released: dict[int, None] = {}
 
     # --- after a restart
 
     def load(self) -> Deferred[None]:
         """Find what is parked; fires when known."""
-        done: Deferred[None] = Deferred()
-
-        def page(after: int) -> None:
-            self._journal.read_parked(self._integration, None, after, PAGE).addCallbacks(found, done.errback)
 
         def found(rows: list[Parked]) -> None:
             for row in rows:
                 self._found(row)
-            if rows:
-                page(rows[-1].record.seq)
-            else:
-                done.callback(None)
 
-        page(0)
-        return done
+        return each_page(self._journal, self._integration, 0, found)
 
     def _found(self, row: Parked) -> None:
         seq = row.record.seq
@@ -106,9 +106,11 @@ class Parking:
             return
         self._accounts.park(len(row.record.body))
         key = self._key_of(row.record)
-        line = self.lines.get(key)
+        line = self._lines.get(key)
         if line is None:
-            self.lines[key] = line = Line(key, row.record.device_name, seq, row.attempts, row.next_try_ms)
+            self._lines[key] = line = ParkedLine(
+                key, row.record.device_name, seq, row.attempts, row.next_try_ms
+            )
             self._idle(line, row.next_try_ms)
         else:
             line.count += 1
@@ -116,52 +118,52 @@ class Parking:
 
     def beyond(self, position: int) -> Deferred[set[int]]:
         """Fires with the positions after ``position`` that have a row: the stream brings them again."""
-        done: Deferred[set[int]] = Deferred()
-        known: set[int] = {seq for seq in self._rows if seq > position}
-
-        def page(after: int) -> None:
-            self._journal.read_parked(self._integration, None, after, PAGE).addCallbacks(found, done.errback)
+        known = self._changes.after(position)
 
         def found(rows: list[Parked]) -> None:
             known.update(row.record.seq for row in rows)
-            if rows:
-                page(rows[-1].record.seq)
-            else:
-                done.callback(known)
 
-        page(position)
-        return done
+        return each_page(self._journal, self._integration, position, found).addCallback(lambda _: known)
 
     # --- in
 
     def park(self, record: TelemetryRecord, attempts: int, error: str, next_try_ms: int) -> None:
         """A record failed, the first of its device."""
         key = self._key_of(record)
-        self.lines[key] = line = Line(key, record.device_name, record.seq, attempts, next_try_ms)
+        self._lines[key] = line = ParkedLine(key, record.device_name, record.seq, attempts, next_try_ms)
         self._accounts.park(len(record.body))
-        self._write(record, DeliveryState.RETRYING, attempts, next_try_ms, error)
+        self._changes.put(record, DeliveryState.RETRYING, attempts, next_try_ms, error)
         self._idle(line, next_try_ms)
 
-    def park_behind(self, line: Line, record: TelemetryRecord) -> None:
-        """A record must wait for one of its device."""
+    def join(self, record: TelemetryRecord) -> bool:
+        """Park a record behind those of its device; False when none of them is parked."""
+        line = self._lines.get(self._key_of(record))
+        if line is None:
+            return False
         line.count += 1
         line.last = max(line.last, record.seq)
         self._accounts.park(len(record.body))
-        self._write(record, DeliveryState.QUEUED, 0, 0, "")
+        self._changes.put(record, DeliveryState.QUEUED, 0, 0, "")
+        return True
 
-    def bury(self, record: TelemetryRecord, attempts: int, error: str) -> None:
-        """A record goes to the dead letters."""
-        self._write(record, DeliveryState.DEAD, attempts, 0, error)
+    def follow(self, record: TelemetryRecord) -> bool:
+        """As `join`, of a record that the stream brings. One before its line's end is met again after a crash:
+        had it not been settled before, its line would have it. So it is settled again."""
+        line = self._lines.get(self._key_of(record))
+        if line is None or record.seq > line.last:
+            return self.join(record)
+        outcome = self._accounts.losses.outcome(record.seq) or DELIVERED
+        self._accounts.settle(record.seq, outcome, len(record.body))
+        return True
 
     # --- out
 
-    def look(self) -> None:
+    def look(self, now_ms: int) -> None:
         """Read the lines whose time has come."""
         due = self._due
-        now_ms = self._now_ms()
         while due and due[0][0] <= now_ms and len(self._queue) + self._reading < READ_AHEAD:
             next_try_ms, head, key = heapq.heappop(due)
-            line = self.lines.get(key)
+            line = self._lines.get(key)
             if line is not None and line.idle and (line.head, line.next_try_ms) == (head, next_try_ms):
                 line.idle = False
                 self._read(line)
@@ -170,123 +172,101 @@ class Parking:
         """When to `look` again; None when nothing waits for a time."""
         return self._due[0][0] if self._due else None
 
-    def take(self) -> Parked | None:
+    def take(self) -> TelemetryRecord | None:
         """The next record to send, now in flight; None when none is at hand."""
         if not self._queue:
             return None
         line = self._queue.popleft()
-        row = line.rows[0]
-        self.flying[row.record.seq] = line
-        return row
+        record = line.rows[0].record
+        self._flying[record.seq] = line
+        return record
 
     def back(self, seq: int) -> None:
         """It could not be sent; it comes again."""
-        self._queue.append(self.flying.pop(seq))
+        self._queue.append(self._flying.pop(seq))
+
+    def back_all(self) -> None:
+        """None of those in flight could be sent; they come again."""
+        for seq in list(self._flying):
+            self.back(seq)
 
     def retry(self, seq: int, error: str, next_try_ms: int) -> None:
         """It failed again; its line waits."""
-        line = self.flying.pop(seq)
+        line = self._flying.pop(seq)
         line.attempts += 1
-        self._write(line.rows[0].record, DeliveryState.RETRYING, line.attempts, next_try_ms, error)
+        self._changes.put(line.rows[0].record, DeliveryState.RETRYING, line.attempts, next_try_ms, error)
         line.rows.clear()
         self._idle(line, next_try_ms)
 
-    def release(self, seq: int) -> None:
-        """It is settled: its row goes, and the next of its line may."""
-        line = self.flying.pop(seq)
-        self._rows.pop(seq, None)
-        self._released[seq] = None
+    def settle(self, seq: int, outcome: str) -> None:
+        """It came to its end, as in `Accounts.settle`: its row goes, and the next of its line may."""
+        line = self._flying.pop(seq)
+        self._accounts.settle(seq, outcome, len(line.rows[0].record.body))
+        self._changes.release(seq)
         self._advance(line, seq)
 
     def give_up(self, seq: int, error: str) -> None:
         """It becomes a dead letter, and the next of its line may go."""
-        line = self.flying.pop(seq)
-        self.bury(line.rows[0].record, line.attempts + 1, error)
+        line = self._flying.pop(seq)
+        self._dead.bury(line.rows[0].record, line.attempts + 1, error)
         self._advance(line, seq)
-
-    def forget(self, seq: int) -> None:
-        """The row of a dead letter goes."""
-        self._rows.pop(seq, None)
-        self._released[seq] = None
 
     def attempts(self, seq: int) -> int:
         """How often a record in flight was tried before."""
-        return self.flying[seq].attempts
+        return self._flying[seq].attempts
 
     def hurry(self) -> None:
         """Don't wait any longer."""
         now_ms = self._now_ms()
         self._due.clear()
-        for line in self.lines.values():
+        for line in self._lines.values():
             if line.idle:
                 self._idle(line, now_ms)
 
     def purge(self, outcome: str) -> Deferred[int]:
         """Settle every record that waits here now and isn't in flight; fires with their number.
 
-        The journal has all rows: the outbox was flushed.
+        The journal must have all rows: what changed was handed to it.
         """
-        keys = set(self.lines)
+        keys = set(self._lines)
         # After a crash, there are rows beyond what was taken again from the stream.
-        until = max((line.last for line in self.lines.values()), default=0)
-        flying = {line.key for line in self.flying.values()}
+        until = max((line.last for line in self._lines.values()), default=0)
+        flying = {line.key for line in self._flying.values()}
         for key in keys - flying:
-            del self.lines[key]
-        for line in self.flying.values():
+            del self._lines[key]
+        for line in self._flying.values():
             line.count = 1
             line.rows = deque([line.rows[0]])
         self._queue.clear()
-        done: Deferred[int] = Deferred()
         purged = 0
-
-        def page(after: int) -> None:
-            self._journal.read_parked(self._integration, None, after, PAGE).addCallbacks(found, done.errback)
 
         def found(rows: list[Parked]) -> None:
             nonlocal purged
             for row in rows:
                 record = row.record
                 seq = record.seq
-                waits = row.state is not DeliveryState.DEAD and seq not in self.flying
-                if waits and seq <= until and seq not in self._released and self._key_of(record) in keys:
-                    self._released[seq] = None
+                waits = row.state is not DeliveryState.DEAD and seq not in self._flying
+                is_here = seq <= until and not self._changes.is_released(seq)
+                if waits and is_here and self._key_of(record) in keys:
+                    self._changes.release(seq)
                     self._accounts.unpark(len(record.body))
                     self._accounts.settle(seq, outcome, len(record.body))
                     purged += 1
-            if not rows or rows[-1].record.seq > until:
-                done.callback(purged)
-            else:
-                page(rows[-1].record.seq)
 
-        page(0)
-        return done
-
-    def changes(self) -> tuple[tuple[Parked, ...], tuple[int, ...]]:
-        """Rows that are new or changed, and positions whose row goes, since the last call."""
-        if not self._rows and not self._released:
-            return (), ()
-        changed = tuple(self._rows.values()), tuple(self._released)
-        self._rows = {}
-        self._released = {}
-        return changed
+        return each_page(self._journal, self._integration, 0, found, until).addCallback(lambda _: purged)
 
     # --- inside
 
-    def _write(
-        self, record: TelemetryRecord, state: DeliveryState, attempts: int, next_try_ms: int, error: str
-    ) -> None:
-        self._rows[record.seq] = Parked(self._integration, record, state, attempts, next_try_ms, error)
-
-    def _idle(self, line: Line, next_try_ms: int) -> None:
+    def _idle(self, line: ParkedLine, next_try_ms: int) -> None:
         line.next_try_ms = next_try_ms
         line.idle = True
         heapq.heappush(self._due, (next_try_ms, line.head, line.key))
 
-    def _advance(self, line: Line, seq: int) -> None:
+    def _advance(self, line: ParkedLine, seq: int) -> None:
         self._accounts.unpark(len(line.rows.popleft().record.body))
         line.count -= 1
         if line.count == 0:
-            del self.lines[line.key]
+            del self._lines[line.key]
         elif line.rows:
             line.head, line.attempts = line.rows[0].record.seq, line.rows[0].attempts
             self._queue.append(line)
@@ -294,20 +274,20 @@ class Parking:
             line.head, line.attempts = seq + 1, 0
             self._read(line)
 
-    def _read(self, line: Line) -> None:
+    def _read(self, line: ParkedLine) -> None:
         self._reading += 1
         self._journal.parked_behind(self._integration, line.device, line.head - 1, LINE).addCallbacks(
             self._have_read, self._not_read, callbackArgs=(line,), errbackArgs=(line,)
-        ).addErrback(lambda failure: self._log.failure("parked records were lost sight of", failure))
+        ).addErrback(lambda failure: self._log.failure("parked deliveries were dropped from memory", failure))
 
-    def _have_read(self, rows: list[Parked], line: Line) -> None:
+    def _have_read(self, rows: list[Parked], line: ParkedLine) -> None:
         self._reading -= 1
-        if self.lines.get(line.key) is not line:
+        if self._lines.get(line.key) is not line:
             return  # purged meanwhile
         found = [
             row
             for row in rows[: line.count]
-            if row.state is not DeliveryState.DEAD and row.record.seq not in self._released
+            if row.state is not DeliveryState.DEAD and not self._changes.is_released(row.record.seq)
             and self._key_of(row.record) == line.key
         ]  # fmt: skip
         if not found:
@@ -320,7 +300,7 @@ class Parking:
         self._queue.append(line)
         self._ready()
 
-    def _not_read(self, failure: Failure, line: Line) -> None:
+    def _not_read(self, failure: Failure, line: ParkedLine) -> None:
         self._reading -= 1
         self._log.failure("parked records could not be read; tried again", failure)
         self._idle(line, self._now_ms() + 5 * COMMIT_LAG_MS)

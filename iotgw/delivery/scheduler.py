@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 from iotgw.core.model import TelemetryRecord
-from iotgw.delivery.accounts import DELIVERED, EXPIRED, Accounts
+from iotgw.delivery.accounts import EXPIRED, Accounts
 from iotgw.delivery.backlog import Backlog
-from iotgw.delivery.lines import Lines
+from iotgw.delivery.dead_letters import DeadLetters
+from iotgw.delivery.flight import Flight
 from iotgw.delivery.parking import Parking
-from iotgw.delivery.redrive import Redrive
+from iotgw.delivery.setbacks import Setbacks
 
 HELD = 4096
 """Records in memory whose device is busy; then the stream waits."""
@@ -19,46 +20,54 @@ AHEAD = 65536
 """Records settled beyond the cursor; then the stream waits for the oldest in flight."""
 
 
-def by_device(record: TelemetryRecord) -> Hashable:
-    """What orders a record where order matters: of each device one at a time."""
-    return record.device_name
-
-
-def by_itself(record: TelemetryRecord) -> Hashable:
-    """What orders a record where order doesn't matter: nothing but itself."""
-    return record.seq
-
-
 class Scheduler:
-    """Chooses what an outbox sends.
-
-    ``open`` and ``flying`` are the outbox's own: records that were taken, and those of them that are in
-    flight. ``end(record, outcome)`` settles a parked record without sending it.
-    """
+    """Chooses what is sent, of all that one integration still has to deliver. ``ordered`` as in `Flight`."""
 
     def __init__(
         self,
         ordered: bool,
-        lines: Lines,
+        flight: Flight,
         backlog: Backlog,
         parking: Parking,
-        redrive: Redrive,
+        dead: DeadLetters,
         accounts: Accounts,
-        open_: dict[int, TelemetryRecord],
-        flying: dict[int, TelemetryRecord],
-        end: Callable[[TelemetryRecord, str], None],
+        setbacks: Setbacks,
     ) -> None:
         self._ordered = ordered
-        self._lines = lines
+        self._flight = flight
         self._backlog = backlog
         self._parking = parking
-        self._redrive = redrive
+        self._dead = dead
         self._accounts = accounts
-        self._open = open_
-        self._flying = flying
-        self._end = end
-        self.parked_rest = False
-        """A parked record found the target down: let others try first."""
+        self._setbacks = setbacks
+        self._parked_rest = False
+
+    # --- how much there is
+
+    @property
+    def in_flight(self) -> int:
+        """Records that the target has and didn't answer yet, dead letters aside."""
+        return len(self._flight.in_flight) + len(self._parking.in_flight)
+
+    @property
+    def waiting(self) -> int:
+        """Records that wait: in the stream, for their device, or parked."""
+        parked = self._accounts.parked - len(self._parking.in_flight)
+        return self._accounts.in_stream + self._flight.waiting + parked
+
+    def has_in_flight(self, seq: int) -> bool:
+        """Whether the target has a record, a dead letter or not, and didn't answer yet."""
+        return seq in self._flight.in_flight or seq in self._parking.in_flight or seq in self._dead.in_flight
+
+    # --- who goes
+
+    def rest_parked(self) -> None:
+        """A parked record or a dead letter found the target down: let others try first."""
+        self._parked_rest = True
+
+    def wake_parked(self) -> None:
+        """The target is up: they needn't stand back any more."""
+        self._parked_rest = False
 
     def next(self, room: int, oldest_ms: int, whole: bool, fresh_first: bool) -> list[TelemetryRecord]:
         """The next send, at most ``room`` records, now in flight. Those received before ``oldest_ms`` expire.
@@ -68,86 +77,67 @@ class Scheduler:
         """
         if fresh_first and (batch := self._fill([], 1, oldest_ms, whole)):
             return batch
-        if not self.parked_rest and (parked := self._next_parked(oldest_ms)):
+        if not self._parked_rest and (parked := self._next_parked(oldest_ms)):
             return parked
         waiting = self._next_waiting(room, oldest_ms, whole)
         if waiting is None:
             return []
         batch = self._fill(waiting, room, oldest_ms, whole)
-        if not batch and self.parked_rest:
-            self.parked_rest = False
+        if not batch and self._parked_rest:
+            self._parked_rest = False
             return self._next_parked(oldest_ms)
         return batch
 
     def _next_parked(self, oldest_ms: int) -> list[TelemetryRecord]:
         """A parked record or a dead letter; alone, because its neighbours in a batch would share its fate."""
-        while (row := self._parking.take()) is not None:
-            if row.record.received_ms >= oldest_ms:
-                return [row.record]
-            self._end(row.record, EXPIRED)
-        dead = self._redrive.take()
+        while (record := self._parking.take()) is not None:
+            if record.received_ms >= oldest_ms:
+                return [record]
+            self._setbacks.forget([record.seq])
+            self._parking.settle(record.seq, EXPIRED)
+        dead = self._dead.take()
         return [dead] if dead is not None else []
 
     def _next_waiting(self, room: int, oldest_ms: int, whole: bool) -> list[TelemetryRecord] | None:
         """Records of ready lines; None when one of them needs the target for itself and has to wait."""
-        lines = self._lines
+        flight = self._flight
         batch: list[TelemetryRecord] = []
-        while lines.ready and len(batch) < room:
-            single = lines.next_single() if lines.single else None
-            if single is not None and (batch or (single and (self._flying or self._parking.flying))):
+        while flight.ready_lines and len(batch) < room:
+            single = flight.next_mark()
+            if single is not None and (batch or (single and self.in_flight)):
                 return batch or None
-            for record in lines.take(room - len(batch) if whole else 1):
+            for record in flight.take_line(room - len(batch) if whole else 1):
                 if record.received_ms >= oldest_ms:
                     batch.append(record)
                 else:
-                    self._expire(record)
+                    self._accounts.settle(record.seq, EXPIRED, len(record.body))
+                    flight.end(record)
             if single is not None and batch:
                 return batch
         return batch
-
-    def _expire(self, record: TelemetryRecord) -> None:
-        del self._open[record.seq]
-        self._accounts.settle(record.seq, EXPIRED, len(record.body))
-        self._lines.single.pop(record.seq, None)
-        self._lines.done(by_device(record) if self._ordered else by_itself(record))
 
     def _fill(
         self, batch: list[TelemetryRecord], room: int, oldest_ms: int, whole: bool
     ) -> list[TelemetryRecord]:
         """Fill a send from the stream; all of it is in flight then."""
-        if len(batch) < room and not (batch and batch[0].seq in self._lines.single):
+        if len(batch) < room and not (batch and self._flight.is_marked(batch[0])):
             self._take(batch, room, oldest_ms, whole and self._ordered)
-        for record in batch:
-            self._flying[record.seq] = record
+        self._flight.launch(batch)
         return batch
 
     def _take(self, batch: list[TelemetryRecord], room: int, oldest_ms: int, together: bool) -> None:
         """``together``: several of one device may be in the batch."""
-        lines, parked, open_, ordered = self._lines, self._parking.lines, self._open, self._ordered
-        mine = {record.device_name for record in batch} if together else set()
-        accounts = self._accounts
+        accounts, flight, parking = self._accounts, self._flight, self._parking
+        mine: set[Hashable] | None = {record.device_name for record in batch} if together else None
         while (
             len(batch) < room
-            and len(lines) < HELD
+            and flight.waiting < HELD
             and accounts.ahead < AHEAD
             and accounts.held_bytes < HELD_BYTES
         ):
             records = self._backlog.take(room - len(batch), oldest_ms)
             if not records:
                 return
-            for record in records:
-                key: Hashable = record.device_name if ordered else record.seq
-                if parked and (line := parked.get(key)) is not None:
-                    if record.seq > line.last:
-                        self._parking.park_behind(line, record)
-                    else:  # met again after a crash; had it not been settled before, its line would have it
-                        outcome = self._accounts.losses.outcome(record.seq) or DELIVERED
-                        self._accounts.settle(record.seq, outcome, len(record.body))
-                    continue
-                open_[record.seq] = record
-                if lines.claim(key, key in mine):
-                    batch.append(record)
-                    if together:
-                        mine.add(record.device_name)
-                else:
-                    lines.hold(key, record)
+            if parking.keys:
+                records = [record for record in records if not parking.follow(record)]
+            flight.admit(records, batch, mine)

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.verdict import Apart, Delivered, Rejected, Retry, Unavailable, Verdict
-from iotgw.delivery.accounts import DELIVERED
+from iotgw.delivery.accounts import DELIVERED, Accounts
+from iotgw.delivery.dead_letters import DeadLetters
+from iotgw.delivery.flight import Flight
+from iotgw.delivery.parking import Parking
+from iotgw.delivery.retries import Retries
+from iotgw.delivery.scheduler import Scheduler
 from iotgw.delivery.setbacks import Setbacks
-
-if TYPE_CHECKING:
-    from iotgw.delivery.outbox import Outbox
+from iotgw.delivery.target_health import TargetHealth
 
 
 class Settlement:
-    """Settles the records of one `Outbox`. A record may fail for its own reason, which costs it a try, or
-    because the target is down, which costs nobody anything."""
+    """Settles the records of one integration. A record may fail for its own reason, which costs it a try, or
+    because the target is down, which costs nobody anything. ``now_ms()`` is milliseconds since 1970."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
-        self._setbacks = Setbacks()
+    def __init__(
+        self,
+        flight: Flight,
+        parking: Parking,
+        dead: DeadLetters,
+        accounts: Accounts,
+        health: TargetHealth,
+        retries: Retries,
+        setbacks: Setbacks,
+        scheduler: Scheduler,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._flight = flight
+        self._parking = parking
+        self._dead = dead
+        self._accounts = accounts
+        self._health = health
+        self._retries = retries
+        self._setbacks = setbacks
+        self._scheduler = scheduler
+        self._now_ms = now_ms
 
     def settle(self, seqs: Sequence[int], verdict: Verdict) -> None:
         """The target's word on records in flight."""
@@ -29,139 +49,85 @@ class Settlement:
         elif isinstance(verdict, Unavailable):
             self._unavailable(seqs, verdict)
         else:
-            self._close_breaker()
-            self._note(verdict.reason)
+            if self._health.answered():
+                self._scheduler.wake_parked()
+            self._health.note(verdict.reason)
             if isinstance(verdict, Apart):
-                self._outbox.lines.single.update(dict.fromkeys(seqs, False))
-                self.put_back([seq for seq in seqs if seq in self._outbox.flying])
+                self._flight.apart(seqs)
             else:
                 for seq in seqs:
                     self._failed(seq, verdict)
 
-    def end_parked(self, record: TelemetryRecord, outcome: str) -> None:
-        """A parked record in flight came to its end."""
-        outbox = self._outbox
-        outbox.accounts.settle(record.seq, outcome, len(record.body))
-        self._setbacks.forget([record.seq])
-        outbox.parking.release(record.seq)
-
-    def put_back(self, seqs: Sequence[int]) -> None:
-        """Records come back from their flight, to be sent again."""
-        outbox = self._outbox
-        for seq in seqs:
-            record = outbox.flying.pop(seq)
-            outbox.lines.back(outbox.key_of(record), record)
+    def put_back_all(self) -> None:
+        """Nobody will say any more what became of the records in flight: they are sent again."""
+        self._flight.back_all()
+        self._parking.back_all()
+        self._dead.back_all()
 
     def _delivered(self, seqs: Sequence[int], verdict: Delivered) -> None:
-        self._close_breaker()
-        outbox = self._outbox
-        flying, open_, accounts, lines = outbox.flying, outbox.open, outbox.accounts, outbox.lines
-        key_of = outbox.key_of
-        for seq in seqs:
-            record = flying.pop(seq, None)
-            if record is None:
-                self._delivered_again(seq)
-                continue
-            del open_[seq]
-            accounts.settle(seq, DELIVERED, len(record.body))
-            lines.done(key_of(record))
+        if self._health.delivered(verdict.response):
+            self._scheduler.wake_parked()
+        landed, others = self._flight.land(seqs)
+        self._accounts.deliver(landed)
         self._setbacks.forget(seqs)
-        if lines.single:
-            for seq in seqs:
-                lines.single.pop(seq, None)
-        outbox.last.delivered_ms = outbox.now_ms()
-        if verdict.response:
-            outbox.last.response = verdict.response
-
-    def _delivered_again(self, seq: int) -> None:
-        outbox = self._outbox
-        line = outbox.parking.flying.get(seq)
-        if line is not None:
-            self.end_parked(line.rows[0].record, DELIVERED)
-        elif seq in outbox.redrive.flying:
-            outbox.redrive.delivered(seq)
+        for seq in others:
+            if seq in self._parking.in_flight:
+                self._parking.settle(seq, DELIVERED)
+            elif seq in self._dead.in_flight:
+                self._dead.delivered(seq)
 
     def _failed(self, seq: int, verdict: Retry | Rejected) -> None:
         """A record failed for its own reason."""
-        outbox = self._outbox
-        parking, retry = outbox.parking, outbox.spec.retry
-        if seq in outbox.redrive.flying:
-            outbox.redrive.failed(seq, verdict.reason)
-            return
-        line = parking.flying.get(seq)
-        record = outbox.flying.pop(seq, None) if line is None else line.rows[0].record
-        if record is None:
-            return
+        if seq in self._dead.in_flight:
+            self._dead.failed(seq, verdict.reason)
+        elif seq in self._parking.in_flight:
+            attempts = self._parking.attempts(seq) + 1
+            next_try_ms = self._next_try_ms(attempts, verdict)
+            if next_try_ms is None:
+                self._parking.give_up(seq, verdict.reason)
+            else:
+                self._parking.retry(seq, verdict.reason, next_try_ms)
+        else:
+            record = self._flight.lift(seq)
+            if record is None:
+                return
+            self._leave_stream(record, verdict.reason, self._next_try_ms(1, verdict))
         self._setbacks.forget([seq])
-        attempts = 1 + (line.attempts if line is not None else 0)
-        next_try_ms = 0  # never: it is dead
-        if isinstance(verdict, Retry) and attempts < retry.max_attempts:
-            next_try_ms = outbox.now_ms() + 1 + int(1000 * outbox.backoff.wait(attempts - 1, verdict.after))
-        else:
-            outbox.accounts.bury(len(record.body))
-        if line is None:
-            self._park(record, attempts, verdict.reason, next_try_ms)
-        elif next_try_ms:
-            parking.retry(seq, verdict.reason, next_try_ms)
-        else:
-            parking.give_up(seq, verdict.reason)
 
-    def _park(self, record: TelemetryRecord, attempts: int, reason: str, next_try_ms: int) -> None:
-        """A record leaves the stream for a row of its own, and those of its device that wait follow it."""
-        outbox = self._outbox
-        parking, lines, open_ = outbox.parking, outbox.lines, outbox.open
-        key = outbox.key_of(record)
-        del open_[record.seq]
-        lines.single.pop(record.seq, None)
-        if not next_try_ms:
-            parking.bury(record, attempts, reason)
-        elif key in parking.lines:  # an earlier one of the same batch is parked already
-            parking.park_behind(parking.lines[key], record)
-        else:
-            parking.park(record, attempts, reason, next_try_ms)
-            parked = parking.lines[key]
-            for later in lines.empty(key):
-                del open_[later.seq]
-                parking.park_behind(parked, later)
-        lines.done(key)
+    def _next_try_ms(self, attempts: int, verdict: Retry | Rejected) -> int | None:
+        """When a record that failed so often is tried again; None for never."""
+        if isinstance(verdict, Rejected):
+            return None
+        wait = self._retries.wait(attempts, verdict.after)
+        return None if wait is None else self._now_ms() + 1 + int(1000 * wait)
+
+    def _leave_stream(self, record: TelemetryRecord, reason: str, next_try_ms: int | None) -> None:
+        """A record goes into a row of its own after its first try, and those of its device that wait follow it."""
+        if next_try_ms is None:
+            self._dead.bury(record, 1, reason)
+        elif not self._parking.join(record):  # else an earlier one of the same batch is parked already
+            self._parking.park(record, 1, reason, next_try_ms)
+            for later in self._flight.empty_line(record):
+                self._parking.join(later)
+        self._flight.free(record)
 
     def _unavailable(self, seqs: Sequence[int], verdict: Unavailable) -> None:
         """The target is down. Nobody's fault; but see `Setbacks`."""
-        outbox = self._outbox
-        self._note(verdict.reason)
-        if outbox.breaker.failed(outbox.now, verdict.after):
-            outbox.tell("delivery.unavailable", f"the target is down: {verdict.reason}", "warning")
-        guilty = [seq for seq in seqs if self._set_back(seq)]
+        self._health.down(verdict.reason, verdict.after)
+        guilty = [seq for seq in seqs if self._is_guilty(seq)]
         for seq in guilty:
             self._failed(seq, Retry(verdict.reason, verdict.after))
-        self.put_back([seq for seq in seqs if seq in outbox.flying])
+        self._flight.back(seqs)
         for seq in seqs:
-            if seq in outbox.parking.flying:
-                outbox.parking.back(seq)
-                outbox.scheduler.parked_rest = True
-            elif seq in outbox.redrive.flying:
-                outbox.redrive.back(seq)
-                outbox.scheduler.parked_rest = True
+            if seq in self._parking.in_flight:
+                self._parking.back(seq)
+                self._scheduler.rest_parked()
+            elif seq in self._dead.in_flight:
+                self._dead.back(seq)
+                self._scheduler.rest_parked()
 
-    def _set_back(self, seq: int) -> bool:
+    def _is_guilty(self, seq: int) -> bool:
         """Note that a record found the target down; True when it alone must be the reason."""
-        outbox = self._outbox
-        if not self._setbacks.note(seq, outbox.accounts.delivered) or seq in outbox.redrive.flying:
+        if not self._setbacks.note(seq, self._accounts.delivered) or seq in self._dead.in_flight:
             return False
-        if seq in outbox.parking.flying or outbox.lines.single.get(seq):
-            return True
-        outbox.lines.single[seq] = True  # a suspect: alone next time
-        return False
-
-    def _close_breaker(self) -> None:
-        outbox = self._outbox
-        breaker = outbox.breaker
-        if breaker.state != "closed" or breaker.shaken:
-            outbox.scheduler.parked_rest = False
-            if breaker.succeeded():
-                outbox.tell("delivery.available", "the target is back", "info")
-
-    def _note(self, reason: str) -> None:
-        last = self._outbox.last
-        last.error = reason
-        last.error_ms = self._outbox.now_ms()
+        return seq in self._parking.in_flight or self._flight.suspect(seq)

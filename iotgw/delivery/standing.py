@@ -3,59 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
 
-from iotgw.core.model import Delivery, DeliveryState, Message, Parked, TelemetryRecord
-from iotgw.delivery.accounts import EXPIRED
+from iotgw.core.model import Delivery, DeliveryState, Parked, TelemetryRecord
+from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.delivery.accounts import EXPIRED, Accounts
+from iotgw.delivery.backlog import Backlog
+from iotgw.delivery.flight import Flight
 from iotgw.delivery.losses import UNSURE
-from iotgw.delivery.outbox import Outbox
+from iotgw.delivery.parking import Parking
 
 FAR = ("dead", "dropped", "expired", "retrying", "queued", "inflight", "unknown", "delivered")
 """Of several outputs of one message, the one whose state comes first here stands for it."""
 UNKNOWN = "delivered or not: that is not known any more"
 
 
-def deliveries(
-    journal: Any, outboxes: Iterable[tuple[str, Outbox]], message: Message
-) -> Deferred[list[Delivery]]:
-    """A `model.Delivery` per integration that gets the message. ``outboxes`` are pairs of name and outbox."""
-    found = [
-        _delivery(journal, name, outbox, record)
-        for name, outbox in outboxes
-        for record in message.records
-        if record.seq > outbox.accounts.since and outbox.backlog.match(record)
-    ]
-    return DeferredList(found, consumeErrors=True).addCallback(_least_far)
+class Standing:
+    """Looks up single records of one integration."""
+
+    def __init__(
+        self,
+        integration: str,
+        journal: ITelemetryStream,
+        flight: Flight,
+        backlog: Backlog,
+        parking: Parking,
+        accounts: Accounts,
+    ) -> None:
+        self._integration = integration
+        self._journal = journal
+        self._flight = flight
+        self._backlog = backlog
+        self._parking = parking
+        self._accounts = accounts
+
+    def of(self, record: TelemetryRecord, name: str) -> Deferred[Delivery] | None:
+        """Fires with what became of a record for the integration, which is called ``name`` now; None where it
+        doesn't get the record."""
+        seq = record.seq
+        if seq <= self._accounts.since or not self._backlog.lets_through(record):
+            return None
+        if seq in self._flight.in_flight or seq in self._parking.in_flight:
+            return succeed(Delivery(name, "inflight", 0, None))
+        if self._flight.holds(seq) or seq > self._backlog.taken:
+            return succeed(Delivery(name, "queued", 0, None))
+
+        def read(rows: list[Parked]) -> Delivery:
+            if rows and rows[0].record.seq == seq:
+                row = rows[0]
+                state = DeliveryState(row.state).name.lower()
+                return Delivery(name, state, row.attempts, row.error or None)
+            outcome = self._accounts.losses.outcome(seq)
+            if outcome == UNSURE:
+                return Delivery(name, "unknown", 0, UNKNOWN)
+            if outcome is not None:
+                return Delivery(name, "expired" if outcome == EXPIRED else "dropped", 0, outcome)
+            return Delivery(name, "delivered", 1, None)
+
+        return self._journal.read_parked(self._integration, None, seq - 1, 1).addCallback(read)
 
 
-def _delivery(journal: Any, name: str, outbox: Outbox, record: TelemetryRecord) -> Deferred[Delivery]:
-    seq = record.seq
-    if outbox.has_in_flight(seq):
-        return succeed(Delivery(name, "inflight", 0, None))
-    if seq in outbox.open or seq > outbox.backlog.taken:
-        return succeed(Delivery(name, "queued", 0, None))
+def least_far(found: Iterable[Deferred[Delivery]]) -> Deferred[list[Delivery]]:
+    """Of several deliveries to one integration the one that is least far; fires with them, by name. What could
+    not be looked up is left out."""
 
-    def read(rows: list[Parked]) -> Delivery:
-        if rows and rows[0].record.seq == seq:
-            row = rows[0]
-            return Delivery(name, DeliveryState(row.state).name.lower(), row.attempts, row.error or None)
-        outcome = outbox.accounts.losses.outcome(seq)
-        if outcome == UNSURE:
-            return Delivery(name, "unknown", 0, UNKNOWN)
-        if outcome is not None:
-            return Delivery(name, "expired" if outcome == EXPIRED else "dropped", 0, outcome)
-        return Delivery(name, "delivered", 1, None)
+    def choose(results: list[tuple[bool, Delivery]]) -> list[Delivery]:
+        chosen: dict[str, Delivery] = {}
+        for good, delivery in results:
+            if good:
+                other = chosen.get(delivery.integration)
+                if other is None or FAR.index(delivery.state) < FAR.index(other.state):
+                    chosen[delivery.integration] = delivery
+        return [chosen[name] for name in sorted(chosen)]
 
-    return journal.read_parked(outbox.id, None, seq - 1, 1).addCallback(read)
-
-
-def _least_far(results: list[tuple[bool, Any]]) -> list[Delivery]:
-    found: dict[str, Delivery] = {}
-    for good, delivery in results:
-        if good:
-            other = found.get(delivery.integration)
-            if other is None or FAR.index(delivery.state) < FAR.index(other.state):
-                found[delivery.integration] = delivery
-    return [found[name] for name in sorted(found)]
+    return DeferredList(list(found), consumeErrors=True).addCallback(choose)

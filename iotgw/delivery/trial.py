@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.integrations import IIntegration
 from iotgw.core.verdict import Delivered, Verdict, unforeseen
 
 
@@ -21,7 +22,7 @@ def sample(tenant: str, now_ms: int) -> TelemetryRecord:
     return TelemetryRecord(0, 0, tenant, "", now_ms, "iotgw-test", "default", body)
 
 
-def try_out(target: Any, record: TelemetryRecord, number: int) -> Deferred[dict[str, Any]]:
+def try_out(target: IIntegration, record: TelemetryRecord, number: int) -> Deferred[dict[str, Any]]:
     """Send a record; fires with ``{"ok", "detail"}``. ``number`` is below 0, and that of no other trial under
     way: no position of the stream."""
     done: Deferred[dict[str, Any]] = Deferred()

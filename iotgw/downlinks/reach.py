@@ -6,18 +6,25 @@ import base64
 from typing import Any
 
 import msgspec
+from twisted.internet.interfaces import IReactorTime
 
-from iotgw.core.downlink_item import Item, payload
+from iotgw.core.downlink_item import ContentType, Item, payload
 from iotgw.core.errors import IotgwError, NotFound
+from iotgw.core.model import Metadata, Uplink
 from iotgw.core.numbers import real
+from iotgw.core.ports.converters import IConverters, IConverterVersions
+from iotgw.core.ports.intake import Send
+from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.ports.sources import ISources
 from iotgw.core.specs import DatasourceSpec
 
 LONGEST = 86_400.0
 """Seconds that a device may say it listens."""
 
 
-class Seen(msgspec.Struct):
-    """What is read of a device's last uplink."""
+class LastUplink(msgspec.Struct):
+    """What is read of the metadata of a device's last uplink."""
 
     identity: str = ""
     ttd: Any = None
@@ -33,18 +40,27 @@ class Seen(msgspec.Struct):
 class Reach:
     """Encodes items and finds devices; the callables that `iotgw.downlinks.queue.DownlinkQueue` is given.
 
-    ``gateway`` offers ``datasource(id)``; the rest are the interfaces' implementations.
+    ``clock`` has ``seconds()`` since 1970.
     """
 
-    def __init__(self, *, registry: Any, journal: Any, versions: Any, converters: Any, clock: Any) -> None:
+    def __init__(
+        self,
+        *,
+        registry: IRegistry,
+        journal: IMessages,
+        versions: IConverterVersions,
+        converters: IConverters,
+        sources: ISources,
+        clock: IReactorTime,
+    ) -> None:
         self._registry = registry
         self._journal = journal
         self._versions = versions
         self._converters = converters
+        self._sources = sources
         self._clock = clock
-        self.gateway: Any = None
 
-    async def encode(self, datasource: str, item: Item) -> tuple[bytes, Any, dict[str, Any]]:
+    async def encode(self, datasource: str, item: Item) -> tuple[bytes, ContentType, Metadata]:
         """Payload, content type and metadata of an item: its ``data`` as it is, or what the downlink
         converter of the datasource makes of its ``msg``; without a converter, the message itself.
 
@@ -72,7 +88,7 @@ class Reach:
             body = text.encode() if isinstance(text, str) else msgspec.json.encode(text)
         return body, kind, {**spec.metadata, **made.get("metadata", {})}
 
-    def _converter(self, tenant: str, datasource: str) -> tuple[str, dict[str, Any]]:
+    def _converter(self, tenant: str, datasource: str) -> tuple[str, Metadata]:
         """The downlink converter's name, and the datasource's static metadata."""
         try:
             resource = self._registry.get("datasource", datasource, tenant)
@@ -80,7 +96,7 @@ class Reach:
             return "", {}
         return resource.body.get("downlinkConverter", ""), resource.body.get("metadata", {})
 
-    async def find(self, tenant: str, device: str) -> tuple[str, Any, str]:
+    async def find(self, tenant: str, device: str) -> tuple[str, Send | None, str]:
         """Where a device was seen last: ``(datasource id, push or None, identity)``.
 
         ``push(downlinks)`` is there while the device listens: within the datasource's window after its last
@@ -90,15 +106,15 @@ class Reach:
         if not messages:
             return "", None, ""
         uplink = messages[0].uplink
-        seen = msgspec.json.decode(uplink.metadata, type=Seen)
-        datasource = self.gateway.datasource(uplink.datasource)
-        push = datasource.push if getattr(datasource, "can_push", False) else None
-        if push is None or not self._listens(tenant, device, seen, uplink):
+        seen = msgspec.json.decode(uplink.metadata, type=LastUplink)
+        datasource = self._sources.pushing(uplink.datasource)
+        if datasource is None or not self._listens(tenant, device, seen, uplink):
             return uplink.datasource, None, seen.identity
-        metadata = msgspec.json.decode(uplink.metadata)
+        metadata: Metadata = msgspec.json.decode(uplink.metadata)
+        push = datasource.push
         return uplink.datasource, lambda downlinks: push(metadata, downlinks), seen.identity
 
-    def _listens(self, tenant: str, device: str, seen: Seen, uplink: Any) -> bool:
+    def _listens(self, tenant: str, device: str, seen: LastUplink, uplink: Uplink) -> bool:
         body = self._registry.get("datasource", uplink.datasource, tenant).body
         spec = msgspec.convert(dict(body, name=""), DatasourceSpec)
         windows = (spec.downlink_windows.get(device), spec.downlink_windows.get(seen.identity), seen.window)

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from iotgw.core.downlink_item import Item, ItemState
+from iotgw.core.ports.downlinks import IDownlinkStore
 
 RECENT = 100
 """How many of a device's items are looked at."""
 
 
 async def acknowledged(
-    store: Any,
+    store: IDownlinkStore,
     open_items: Mapping[str, Item],
     tenant: str,
     names: Sequence[str],
@@ -34,7 +35,9 @@ async def acknowledged(
     return None
 
 
-async def offered(store: Any, open_items: Mapping[str, Item], tenant: str, device: str) -> Item | None:
+async def offered(
+    store: IDownlinkStore, open_items: Mapping[str, Item], tenant: str, device: str
+) -> Item | None:
     """The item that was sent last, and of which nothing more is known."""
     items = [open_items.get(item.id, item) for item in await store.of_device(tenant, device, RECENT)]
     sent = [item for item in items if item.state is ItemState.SENT]

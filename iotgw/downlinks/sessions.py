@@ -6,10 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from iotgw.core.model import Downlink
+from iotgw.core.ports.intake import Send
 
 Key = tuple[str, str]
-Send = Callable[[tuple[Downlink, ...]], None]
 T = TypeVar("T")
 
 
@@ -37,7 +36,7 @@ class _Open(Generic[T]):
         return tuple(self._entries.get(key, ()))
 
 
-class Sessions(_Open[tuple[str, Send]]):
+class OpenSessions(_Open[tuple[str, Send]]):
     """Open sessions: the datasource's id, and what sends to the device at once."""
 
 

@@ -15,9 +15,6 @@ from OpenSSL import SSL
 
 from iotgw.core.errors import Unavailable
 
-MAX_SECRET = 256
-"""OpenSSL's limit for a secret, in bytes."""
-
 _SERVER, _CLIENT = "SSL_CTX_set_psk_server_callback", "SSL_CTX_set_psk_client_callback"
 
 

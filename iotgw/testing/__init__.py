@@ -12,6 +12,7 @@ from iotgw.testing.credentials import MemoryCredentials, save_credential
 from iotgw.testing.datasources import FakeDatasource, FakeDatasourceType, datasource_context
 from iotgw.testing.delivery import FakeDelivery
 from iotgw.testing.devices import MemoryDevices
+from iotgw.testing.downlink_store import MemoryDownlinkStore
 from iotgw.testing.downlinks import MemoryDownlinks
 from iotgw.testing.events import MemoryEvents
 from iotgw.testing.intake import FakeIntake
@@ -48,6 +49,7 @@ __all__ = [
     "MemoryConverterVersions",
     "MemoryCredentials",
     "MemoryDevices",
+    "MemoryDownlinkStore",
     "MemoryDownlinks",
     "MemoryEvents",
     "MemoryJournal",

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, payload
+from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, Step, payload
 from iotgw.core.errors import Conflict, NotFound, Unavailable
 from iotgw.core.model import Downlink
 from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, Report
@@ -140,7 +140,7 @@ class MemoryDownlinks:
             if item.id == ack.get("id") or (
                 "id" not in ack and sent and item.spec.msg_type == ack.get("msgType")
             ):
-                state = "successful" if ack.get("success", True) else "failed"
+                state: Step = "successful" if ack.get("success", True) else "failed"
                 return self._report(item, state, str(ack.get("error", "")), response=ack.get("response"))
         return None
 
@@ -211,10 +211,10 @@ class MemoryDownlinks:
             for item in taken
         )
 
-    def _report(self, item: Item, state: str, reason: str, response: Any = None) -> None:
-        following = TRANSITIONS.get((item.state, state))
-        if following is None:
+    def _report(self, item: Item, state: Step | Report, reason: str, response: Any = None) -> None:
+        if state in ("answered", "returned") or (item.state, state) not in TRANSITIONS:
             return
+        following = TRANSITIONS[item.state, state]
         attempts = item.attempts + (
             state in ("sent", "offered") or (state == "lost" and item.state is ItemState.QUEUED)
         )

@@ -94,13 +94,17 @@ class MemoryJournal:
 
     def stop(self) -> Deferred[None]:
         """See `IJournal.stop`."""
-        while self._writing is not None or self._pending:
-            self.turn()
+        self.flush()
         self._closed = True
         self.room = False
         return succeed(None)
 
     # --- committing ---
+
+    def flush(self) -> None:
+        """Make everything durable now."""
+        while self._writing is not None or self._pending:
+            self.turn()
 
     def turn(self) -> None:
         """One turn of the writer: what is on its way becomes durable, or what waits is on its way."""

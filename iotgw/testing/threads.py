@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
+from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.testing.reactor import START
 
 T = TypeVar("T")
@@ -17,10 +19,11 @@ PATIENCE = 20
 """Seconds after which a thread that never answers fails the test."""
 
 
+@implementer(IThreadedClock)
 class ThreadClock(Clock):
     """A `Clock` that takes calls from real threads: they run when a test waits for something.
 
-    It stands for the reactor of a part that needs ``callLater`` and ``callFromThread`` only.
+    It stands for the reactor of a part that needs time and ``callFromThread``, and has its own threads.
     """
 
     def __init__(self, now: float = START) -> None:
@@ -30,9 +33,20 @@ class ThreadClock(Clock):
             SimpleQueue()
         )
 
-    def callFromThread(self, function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+    def callFromThread(self, callable: Callable[..., object], *args: object, **kwargs: object) -> None:
         """Run it in the test's thread, when that waits."""
-        self._calls.put((function, args, kwargs))
+        self._calls.put((callable, args, kwargs))
+
+    def callInThread(self, callable: Callable[..., object], *args: object, **kwargs: object) -> None:
+        """Not here: a part has its own threads."""
+        raise NotImplementedError("expected a part with threads of its own")
+
+    def getThreadPool(self) -> Any:
+        """Not here."""
+        raise NotImplementedError("expected a part with threads of its own")
+
+    def suggestThreadPoolSize(self, size: int) -> None:
+        """There is none."""
 
     def turn(self) -> None:
         """Run what is due now."""

@@ -107,7 +107,7 @@ async def main(directory, integration, count):
         stats = service.stats("out")
         if not stats["balanced"]:
             raise SystemExit(f"not balanced: {stats}")
-        done = outbox.backlog.settled() and not stats["waiting"] and not stats["inflight"]
+        done = outbox.backlog.is_at_end and not stats["waiting"] and not stats["inflight"]
         if done and intake.durable == expected:  # the journal has nothing on its way either
             break
         await task.deferLater(reactor, 0.05)

@@ -83,8 +83,9 @@ class Patch(importlib.abc.MetaPathFinder):
             receive = module.Intake.receive
 
             def early(self, payload, metadata, answer, received_ms=0):
-                answer(module.Answer(module.Status.STORED))
                 from twisted.internet import reactor
+                from iotgw.core.model import Answer, Status
+                answer(Answer(Status.STORED))
                 reactor.callLater(0.05, receive, self, payload, metadata, lambda a: None, received_ms)
 
             module.Intake.receive = early

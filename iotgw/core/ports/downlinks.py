@@ -6,6 +6,7 @@ import builtins
 from collections.abc import Callable, Collection
 from typing import Any, Literal
 
+from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from iotgw.core.downlink_item import Item
@@ -71,3 +72,34 @@ class IDownlinkQueue(Interface):
 
     def depth() -> int:
         """How many items are open."""
+
+
+class IDownlinkStore(Interface):
+    """Where items are kept. Changes that come while one is being written are written together next."""
+
+    def start() -> Deferred[None]:
+        """Open, and forget what was over long ago."""
+
+    def stop() -> Deferred[None]:
+        """Write what is pending, and close."""
+
+    def save(items: list[Item]) -> Deferred[None]:
+        """Write items in one transaction; fires when they are durable."""
+
+    def forget(id: str) -> None:
+        """Do not write an item whose `save` failed with a later one."""
+
+    def flushed() -> Deferred[None]:
+        """Fires when everything that was saved so far is durable."""
+
+    def open_items() -> Deferred[list[Item]]:
+        """What is not over: all that is QUEUED, SENT or DELIVERED; oldest first."""
+
+    def last_seq() -> Deferred[int]:
+        """The highest ``seq`` of all items, open or over; 0 without any."""
+
+    def get(id: str) -> Deferred[Item | None]:
+        """An item, or None."""
+
+    def of_device(tenant: str, device: str, limit: int) -> Deferred[list[Item]]:
+        """A device's items, newest first."""

@@ -15,15 +15,18 @@ from twisted.internet.interfaces import (
 )
 
 
+class IThreadedClock(IReactorTime, IReactorThreads):
+    """Time, and calls from threads: what the stores need of a reactor."""
+
+
 class IReactor(
+    IThreadedClock,
     IReactorCore,
-    IReactorTime,
     IReactorTCP,
     IReactorUDP,
     IReactorMulticast,
     IReactorFDSet,
     IReactorProcess,
-    IReactorThreads,
     IReactorPluggableNameResolver,
 ):
     """What Twisted's reactors on Linux can do."""

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from iotgw.core.model import DEFAULT_TENANT, Outcome, State, TelemetryRecord
-from iotgw.store.sqlite.database import Rows, as_array
-from iotgw.store.sqlite.group import Advance, Group, Settlement
-from iotgw.store.sqlite.names import Names
+from iotgw.store.sqlite.database import ManyRows, as_array
+from iotgw.store.sqlite.group import Advance, Group, SettledUplinks
+from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
 
 KEPT = 4
@@ -24,15 +23,15 @@ KEPT = 4
 MARK_MS = 10_000
 """Distance of the journal's time marks."""
 
-_UPLINKS = Rows("uplink", "seq, tenant, datasource, received_ms, metadata, payload")
-_OUTCOMES = Rows("outcome", "seq, state, converter, telemetry, error", "INSERT OR REPLACE")
+_UPLINKS = ManyRows("uplink", "seq, tenant, datasource, received_ms, metadata, payload")
+_OUTCOMES = ManyRows("outcome", "seq, state, converter, telemetry, error", "INSERT OR REPLACE")
 _RECORD = "uplink, tenant, datasource, received_ms, kind, device_name, device_type, body"
-_TELEMETRY = Rows("telemetry", f"seq, {_RECORD}")
-_PARKED = Rows(
+_TELEMETRY = ManyRows("telemetry", f"seq, {_RECORD}")
+_PARKED = ManyRows(
     "parked", f"integration, seq, state, attempts, next_try_ms, error, {_RECORD}", "INSERT OR REPLACE"
 )
-_CURSORS = Rows("conversion", "datasource, cursor", "INSERT OR REPLACE")
-_TALLIES = Rows(
+_CURSORS = ManyRows("conversion", "datasource, cursor", "INSERT OR REPLACE")
+_TALLIES = ManyRows(
     "tally", "datasource, state, count", tail="ON CONFLICT DO UPDATE SET count = count + excluded.count"
 )
 
@@ -75,7 +74,7 @@ class _Draft:
 class Committer:
     """Writes groups to an open journal."""
 
-    def __init__(self, connection: sqlite3.Connection, names: Names, positions: Positions) -> None:
+    def __init__(self, connection: sqlite3.Connection, names: NameTable, positions: Positions) -> None:
         self._connection = connection
         self._names = names
         self.positions = positions
@@ -94,7 +93,7 @@ class Committer:
             self.begin()
             self._draft_uplinks(group, draft)
             for item in group.results:
-                if isinstance(item, Settlement):
+                if isinstance(item, SettledUplinks):
                     self._draft_settlement(item, draft)
                 else:
                     self._draft_record(item, draft)
@@ -155,7 +154,7 @@ class Committer:
         for source, count in Counter(sources).items():
             draft.tally[source, State.RECEIVED.value] += count
 
-    def _draft_settlement(self, settlement: Settlement, draft: _Draft) -> None:
+    def _draft_settlement(self, settlement: SettledUplinks, draft: _Draft) -> None:
         names = self._names
         source = names[settlement.datasource]
         outcomes = settlement.outcomes
@@ -249,7 +248,7 @@ class Committer:
         _OUTCOMES.write(self._connection, draft.outcomes)
         draft.outcomes.clear()
 
-    def _origins(self, settlement: Settlement) -> Any:
+    def _origins(self, settlement: SettledUplinks) -> dict[int, tuple[int, int]]:
         """Position → (tenant's number, received_ms) of the uplinks that have outputs."""
         tenant = self.positions.tenant.get(self._names[settlement.datasource])
         outcomes = [outcome for outcome in settlement.outcomes if outcome.outputs]

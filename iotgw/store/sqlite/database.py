@@ -120,7 +120,7 @@ def as_array(values: Sequence[object]) -> str:
     return msgspec.json.encode(values).decode()
 
 
-class Rows:
+class ManyRows:
     """Inserts many rows by few statements; the first column must not be NULL in any.
 
     Python's sqlite3 lets go of the GIL around each step, and beside a busy reactor it gets it back only

@@ -29,14 +29,14 @@ SHAPES = 100_000
 LATEST_BYTES = 4096
 """A larger record is taken apart when it is written."""
 
-_ROWS = sqlite.Rows(
+_ROWS = sqlite.ManyRows(
     "device",
     "tenant, name, id, type, datasource, first_ms, last_ms, attributes, telemetry, times",
     tail="ON CONFLICT (id) DO UPDATE SET type = excluded.type, datasource = excluded.datasource, "
     "first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms), "
     "attributes = excluded.attributes, telemetry = excluded.telemetry, times = excluded.times",
 )
-_LATEST = sqlite.Rows("latest", "device, at_ms, body", verb="REPLACE")
+_LATEST = sqlite.ManyRows("latest", "device, at_ms, body", verb="REPLACE")
 _STATE = """device.id, name, json_array(device.type, datasource, first_ms, last_ms,
     json(cast(attributes AS text)), json(cast(telemetry AS text)), json(cast(times AS text))),
     at_ms, json(cast(body AS text))"""
@@ -131,7 +131,7 @@ class DeviceRows:
             raise
 
     def shown(self, tenant: str, where: str = "", *values: object) -> list[tuple[str, DeviceState]]:
-        """Names and states of a tenant's devices; ``where`` goes on with the query."""
+        """NameTable and states of a tenant's devices; ``where`` goes on with the query."""
         rows = self.connection.execute(f"{_SHOWN} {where}", (tenant, *values)).fetchall()
         return [(name, _state(*rest)) for _, name, *rest in (_row(text) for (text,) in rows)]
 

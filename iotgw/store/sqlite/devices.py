@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import builtins
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
@@ -23,9 +24,10 @@ from iotgw.core.errors import Unavailable
 from iotgw.core.model import Kind, Outcome, TelemetryRecord
 from iotgw.core.ports.devices import IDevices
 from iotgw.core.ports.pipeline import UplinkListener
+from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.sqlite.device import DeviceState
 from iotgw.store.sqlite.device_rows import Changes, DeviceRows
-from iotgw.store.sqlite.worker import Worker
+from iotgw.store.sqlite.worker import StoreThread
 
 FLUSH_SECONDS = 5.0
 FLUSH_DEVICES = 10_000
@@ -34,25 +36,26 @@ FLUSH_BYTES = 16 << 20
 """So many bytes of their records as well."""
 MAX_BYTES = 64 << 20
 """Bytes of changed devices' records that wait in memory."""
+T = TypeVar("T")
 _Found = list[dict[str, Any]]
 
 
 @implementer(IDevices)
-class Devices(UplinkListener):
+class DeviceStore(UplinkListener):
     """An `IDevices` in ``{data_dir}/devices.db``.
 
-    ``reactor`` is an IReactorTime with ``callFromThread``. ``max_changed`` and `MAX_BYTES` bound the devices
+    ``max_changed`` and `MAX_BYTES` bound the devices
     whose changes wait in memory: beyond, changes of further devices are left out of the state, and counted in
     `dropped`.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, data_dir: Path | str, *, max_changed: int = 50_000) -> None:
+    def __init__(self, reactor: IThreadedClock, data_dir: Path | str, *, max_changed: int = 50_000) -> None:
         self._reactor = reactor
         self._path = Path(data_dir) / "devices.db"
         self._max_changed = max_changed
-        self._worker: Worker | None = None
+        self._worker: StoreThread | None = None
         self._rows: DeviceRows
         self._changed: Changes = {}
         self._weight = 0
@@ -68,7 +71,7 @@ class Devices(UplinkListener):
 
     def start(self) -> Deferred[None]:
         """Open; Deferred."""
-        self._worker = Worker(self._reactor, "devices")
+        self._worker = StoreThread(self._reactor, "devices")
 
         def opened(rows: DeviceRows) -> None:
             self._rows = rows
@@ -129,7 +132,7 @@ class Devices(UplinkListener):
             self._writes += 1
             self._worker.call(self._rows.write, changed).addBoth(self._flushed, changed, weight)
 
-    def _flushed(self, result: Any, changed: Changes, weight: int) -> None:
+    def _flushed(self, result: Failure | None, changed: Changes, weight: int) -> None:
         self._writes -= 1
         if isinstance(result, Failure):
             self._log.warn("device states could not be written: {error}", error=result.value)
@@ -171,10 +174,10 @@ class Devices(UplinkListener):
             lambda: [_shown(tenant, *found) for found in self._rows.shown(tenant, where, *values)]
         )
 
-    def _call(self, query: Any) -> Deferred[Any]:
+    def _call(self, query: Callable[[], T]) -> Deferred[T]:
         """Run a query after all changes so far have been written, so that it sees them."""
         if self._worker is None:
-            failed: Deferred[Any] = Deferred()
+            failed: Deferred[T] = Deferred()
             failed.errback(Unavailable("the devices' database is closed"))
             return failed
         self._flush()

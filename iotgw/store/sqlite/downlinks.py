@@ -4,56 +4,49 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
+from iotgw.core.downlink_item import Item
+from iotgw.core.ports.downlinks import IDownlinkStore
+from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.sqlite.database import connect, upgrade
-from iotgw.store.sqlite.worker import Worker
+from iotgw.store.sqlite.worker import StoreThread
 
 KEEP_MS = 30 * 86_400_000
 """Items that are over are kept for a month, as a record of what was sent."""
 
 
-class StoredItem(Protocol):
-    """What the store needs to know of an item; the rest is its JSON."""
-
-    id: str
-    seq: int
-    tenant: str
-    device: str
-    updated_ms: int
-
-
+@implementer(IDownlinkStore)
 class DownlinkStore:
-    """Items in ``{data_dir}/downlinks.db``. ``type_`` is the Struct of an item; it has `StoredItem`'s
-    fields and an enum ``state`` whose values are texts."""
+    """Items in ``{data_dir}/downlinks.db``. ``reactor.seconds()`` counts since 1970."""
 
-    def __init__(self, data_dir: Path, type_: type[Struct], reactor: Any) -> None:
+    def __init__(self, data_dir: Path, reactor: IThreadedClock) -> None:
         self._path = data_dir / "downlinks.db"
-        self._decode = msgspec.json.Decoder(type_).decode
+        self._decode = msgspec.json.Decoder(Item).decode
         self._encode = msgspec.json.Encoder().encode
         self._reactor = reactor
-        self._worker: Worker  # a thread does not outlast the fork of a daemon: made in `start`
+        self._worker: StoreThread  # a thread does not outlast the fork of a daemon: made in `start`
         self._connection: sqlite3.Connection | None = None
         self._pending: dict[str, tuple[Any, ...]] = {}
         self._waiting: list[Deferred[None]] = []
         self._writing = False
 
     def start(self) -> Deferred[None]:
-        """Open the database, and forget what was over long ago."""
-        self._worker = Worker(self._reactor, "downlinks")
+        """See `IDownlinkStore.start`."""
+        self._worker = StoreThread(self._reactor, "downlinks")
         return self._worker.call(self._open, int(self._reactor.seconds() * 1000) - KEEP_MS)
 
-    def stop(self) -> Deferred[Any]:
-        """Write what is pending, and close."""
+    def stop(self) -> Deferred[None]:
+        """See `IDownlinkStore.stop`."""
         return self.flushed().addCallback(lambda _: self._worker.call(self._close))
 
-    def save(self, items: list[Any]) -> Deferred[None]:
-        """Write items in one transaction; fires when they are durable."""
+    def save(self, items: list[Item]) -> Deferred[None]:
+        """See `IDownlinkStore.save`."""
         for item in items:
             self._pending[item.id] = (
                 item.id, item.seq, item.tenant, item.device, item.state.value, item.updated_ms, self._encode(item),
@@ -64,35 +57,35 @@ class DownlinkStore:
         return done
 
     def forget(self, id: str) -> None:
-        """Do not write an item whose `save` failed with a later one."""
+        """See `IDownlinkStore.forget`."""
         self._pending.pop(id, None)
 
     def flushed(self) -> Deferred[None]:
-        """Fires when everything that was saved so far is durable."""
+        """See `IDownlinkStore.flushed`."""
         return self.save([]) if self._writing or self._pending else succeed(None)
 
-    def open_items(self) -> Deferred[list[Any]]:
-        """What is not over: all that is QUEUED, SENT or DELIVERED."""
+    def open_items(self) -> Deferred[list[Item]]:
+        """See `IDownlinkStore.open_items`."""
         return self._worker.call(
             self._read, "WHERE state IN ('QUEUED', 'SENT', 'DELIVERED') ORDER BY seq", ()
         )
 
     def last_seq(self) -> Deferred[int]:
-        """The highest ``seq`` of all items, open or over; 0 without any."""
+        """See `IDownlinkStore.last_seq`."""
         return self._worker.call(self._last_seq)
 
-    def get(self, id: str) -> Deferred[Any]:
-        """An item, or None."""
+    def get(self, id: str) -> Deferred[Item | None]:
+        """See `IDownlinkStore.get`."""
         found = self._after_writes("WHERE id = ?", (id,))
         return found.addCallback(lambda items: items[0] if items else None)
 
-    def of_device(self, tenant: str, device: str, limit: int) -> Deferred[list[Any]]:
-        """A device's items, newest first."""
+    def of_device(self, tenant: str, device: str, limit: int) -> Deferred[list[Item]]:
+        """See `IDownlinkStore.of_device`."""
         return self._after_writes(
             "WHERE tenant = ? AND device = ? ORDER BY seq DESC LIMIT ?", (tenant, device, limit)
         )
 
-    def _after_writes(self, where: str, values: tuple[Any, ...]) -> Deferred[list[Any]]:
+    def _after_writes(self, where: str, values: tuple[Any, ...]) -> Deferred[list[Item]]:
         return self.flushed().addBoth(lambda _: self._worker.call(self._read, where, values))
 
     # --- in the reactor's thread ---
@@ -159,7 +152,7 @@ class DownlinkStore:
         seq: int = self._connection.execute("SELECT coalesce(max(seq), 0) FROM item").fetchone()[0]
         return seq
 
-    def _read(self, where: str, values: tuple[Any, ...]) -> list[Any]:
+    def _read(self, where: str, values: tuple[Any, ...]) -> list[Item]:
         assert self._connection is not None
         return [
             self._decode(body)

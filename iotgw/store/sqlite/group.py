@@ -6,18 +6,18 @@ A group is handed to the writer whole, and nobody adds to it from then on; no lo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from iotgw.core.model import Counters, Outcome, Parked, Progress, StoredUplink, TelemetryRecord
+from iotgw.core.ports.journal import Entries, Waiter
 
 ROW_BYTES = 100
 """What a record weighs besides its texts, for the bound of what may wait."""
 
 
-class Settlement(Struct, frozen=True, gc=False):
+class SettledUplinks(Struct, frozen=True, gc=False):
     """Outcomes of a datasource's uplinks, and the position up to which it is done with them. ``kept`` of them
     end there without an outcome."""
 
@@ -66,8 +66,8 @@ class Group:
     __slots__ = ("entries", "forgotten", "haste", "progress", "results", "size", "waiters", "weight")
 
     def __init__(self) -> None:
-        self.entries: list[tuple[StoredUplink, Any]] = []
-        self.results: list[Settlement | TelemetryRecord] = []
+        self.entries: Entries = []
+        self.results: list[SettledUplinks | TelemetryRecord] = []
         self.haste = False
         """Whether somebody waits for a result."""
         self.progress: dict[str, Advance] = {}
@@ -87,14 +87,14 @@ class Group:
         """Whether it should be written at once. Progress that nobody waits for may wait until there is more to write."""
         return bool(self.entries or self.haste or self.forgotten or self.waiters)
 
-    def append(self, stored: StoredUplink, token: Any) -> None:
+    def append(self, stored: StoredUplink, token: Waiter) -> None:
         """Add an uplink."""
         self.entries.append((stored, token))
         uplink = stored.uplink
         self.size += 1
         self.weight += len(uplink.payload) + len(uplink.metadata) + ROW_BYTES
 
-    def settle(self, settlement: Settlement, haste: bool = True) -> None:
+    def settle(self, settlement: SettledUplinks, haste: bool = True) -> None:
         """Add outcomes."""
         self.haste |= haste
         self.results.append(settlement)

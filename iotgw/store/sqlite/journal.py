@@ -30,12 +30,14 @@ from iotgw.core.model import (
     TelemetryRecord,
     Uplink,
 )
-from iotgw.core.ports.journal import IJournal
-from iotgw.store.sqlite.group import Group, Settlement
-from iotgw.store.sqlite.names import Names
-from iotgw.store.sqlite.readers import Readers
-from iotgw.store.sqlite.trim import Limits
-from iotgw.store.sqlite.writer import Done, Opened, Writer
+from iotgw.core.ports.journal import IJournal, IJournalListener, Waiter
+from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.store.sqlite.group import Group, SettledUplinks
+from iotgw.store.sqlite.names import NameTable
+from iotgw.store.sqlite.reader import JournalReader
+from iotgw.store.sqlite.readers import P, Query, Readers, T
+from iotgw.store.sqlite.trim import JournalLimits
+from iotgw.store.sqlite.writer import CommitReport, Opened, Writer
 
 TICK = 1.0
 """Seconds between looks at what waits without haste: progress, trimming, a disk that was full."""
@@ -43,19 +45,19 @@ TICK = 1.0
 
 @implementer(IJournal)
 class Journal:
-    """An `IJournal` in one SQLite file.
+    """An `IJournal` in one SQLite file; its methods are those of the port, and what a commit goes through.
 
-    ``reactor`` is an IReactorTime (``seconds()`` since 1970) with ``callFromThread``. ``max_pending`` and
-    ``max_pending_bytes`` bound what may wait for the disk: beyond, `room` is False.
+    ``reactor.seconds()`` counts since 1970. ``max_pending`` and ``max_pending_bytes`` bound what may wait for the
+    disk: beyond, `room` is False.
     """
 
     _log = Logger()
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IThreadedClock,
         path: Path | str,
-        limits: Limits | None = None,
+        limits: JournalLimits | None = None,
         *,
         max_pending: int = 20_000,
         max_pending_bytes: int = 32 << 20,
@@ -68,11 +70,11 @@ class Journal:
         self._path = Path(path)
         self._max_pending = max_pending
         self._max_pending_bytes = max_pending_bytes
-        self._names = Names()
+        self._names = NameTable()
         self._writer = Writer(
-            reactor, self._path, limits or Limits(), self._names, self._reported, self._filled
+            reactor, self._path, limits or JournalLimits(), self._names, self._reported, self._filled
         )
-        self._listener: Any = None
+        self._listener: IJournalListener
         self._pending = Group()
         self._writing: Group | None = None
         self._when_at_rest: list[Callable[[], None]] = []
@@ -83,13 +85,12 @@ class Journal:
         self._opened: Opened | None = None
         self._stopping: Deferred[None] | None = None
         self._readers = Readers()
-        self._crowd: list[Callable[[], object]] = []
         self._tick = LoopingCall(self._tend)
         self._tick.clock = reactor
 
     # --- life ---
 
-    def start(self, listener: Any) -> Deferred[None]:
+    def start(self, listener: IJournalListener) -> Deferred[None]:
         """See `IJournal.start`."""
         self._listener = listener
         done: Deferred[None] = Deferred()
@@ -107,7 +108,7 @@ class Journal:
                 done.errback
             )
 
-        def ready(_: Any) -> None:
+        def ready(_: None) -> None:
             self.room = True
             self._tick.start(TICK, now=False)
             done.callback(None)
@@ -136,13 +137,13 @@ class Journal:
         stopping = self._stopping
         assert stopping is not None
         self._opened = None
-        self._let_read()
+        self._readers.let_go()
         # The writer last: who closes a database last tidies up its WAL.
         self._readers.close().addBoth(lambda _: self._writer.stop(lambda: stopping.callback(None)))
 
     # --- writing ---
 
-    def append(self, uplink: Uplink, token: Any) -> int:
+    def append(self, uplink: Uplink, token: Waiter) -> int:
         """See `IJournal.append`."""
         self.last_uplink = seq = self.last_uplink + 1
         pending = self._pending
@@ -157,7 +158,7 @@ class Journal:
         self, datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0
     ) -> None:
         """See `IJournal.settle`."""
-        self._pending.settle(Settlement(datasource, cursor, outcomes, kept), haste)
+        self._pending.settle(SettledUplinks(datasource, cursor, outcomes, kept), haste)
         if haste and self._writing is None:
             self._wake_later()
 
@@ -223,7 +224,7 @@ class Journal:
                 self._writer.tend(self._now_ms())
             self._hand_over()
 
-    def _reported(self, done: Done) -> None:
+    def _reported(self, done: CommitReport) -> None:
         """The writer's report of a commit.
 
         The listener is told before the next group is handed over: the writer would fight for the GIL with the
@@ -252,12 +253,12 @@ class Journal:
         if self._pending.urgent:
             self._wake_later()
         self._look_for_room()
-        if self._crowd and self._pending.weight < self._max_pending_bytes:
-            self._let_read()
+        if self._pending.weight < self._max_pending_bytes:
+            self._readers.let_go()
         if self._stopping is not None and self._writing is None:
             self._finish()
 
-    def _failed(self, done: Done) -> None:
+    def _failed(self, done: CommitReport) -> None:
         """Nothing in the group is durable. Its uplinks are refused; everything else waits for the disk."""
         if not self._problem:
             self._log.error("the journal can't be written: {problem}", problem=done.problem)
@@ -298,9 +299,9 @@ class Journal:
             self.room = True
             self._tell(self._listener.room_again)
 
-    def _tell(self, hear: Callable[..., None], *what: Any) -> None:
+    def _tell(self, hear: Callable[P, None], *what: P.args, **more: P.kwargs) -> None:
         try:
-            hear(*what)
+            hear(*what, **more)
         except Exception:  # a fault of the listener must not stop the journal
             self._log.failure("the journal's listener failed")
 
@@ -319,29 +320,27 @@ class Journal:
 
     def read_uplinks(self, datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         """See `IJournal.read_uplinks`."""
-        return self._read_stream("uplinks", datasource, after, self._durable_uplink, limit)
+        return self._read_stream(JournalReader.uplinks, datasource, after, self._durable_uplink, limit)
 
     def read_telemetry(self, after: int, limit: int) -> Deferred[list[TelemetryRecord]]:
         """See `IJournal.read_telemetry`."""
-        return self._read_stream("telemetry", after, self.head, limit)
+        return self._read_stream(JournalReader.telemetry, after, self.head, limit)
 
     def read_parked(
         self, integration: str, state: DeliveryState | None, after: int, limit: int
     ) -> Deferred[list[Parked]]:
         """See `IJournal.read_parked`."""
-        return self._after_progress("parked", integration, state, after, limit)
-
-    def due_parked(self, integration: str, now_ms: int, limit: int) -> Deferred[list[Parked]]:
-        """See `IJournal.due_parked`."""
-        return self._after_progress("due", integration, now_ms, limit)
+        return self._after_progress(JournalReader.parked, integration, state, after, limit)
 
     def parked_behind(self, integration: str, device: str, after: int, limit: int) -> Deferred[list[Parked]]:
         """See `IJournal.parked_behind`."""
-        return self._after_progress("behind", integration, device, after, limit)
+        return self._after_progress(JournalReader.behind, integration, device, after, limit)
 
     def message(self, seq: int) -> Deferred[Message | None]:
         """See `IJournal.message`."""
-        return self._readers.ask("messages", [seq]).addCallback(lambda found: found[0] if found else None)
+        return self._readers.ask(JournalReader.messages, [seq]).addCallback(
+            lambda found: found[0] if found else None
+        )
 
     def messages(
         self,
@@ -353,11 +352,13 @@ class Journal:
         device: str | None = None,
     ) -> Deferred[list[Message]]:
         """See `IJournal.messages`."""
-        return self._readers.ask("find", tenant, before or 1 << 62, limit, datasource, state, device)
+        return self._readers.ask(
+            JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device
+        )
 
     def time_to_seq(self, ts_ms: int) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""
-        return self._readers.ask("time_to_seq", ts_ms, self.head)
+        return self._readers.ask(JournalReader.time_to_seq, ts_ms, self.head)
 
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IJournal.stats`."""
@@ -366,29 +367,21 @@ class Journal:
             "problem": self._problem or ("full" if self._full else ""),
             "pending": self._pending.size + (self._writing.size if self._writing is not None else 0),
         }
-        return self._readers.ask("stats").addCallback(lambda found: {**found, **state})
+        return self._readers.ask(JournalReader.stats).addCallback(lambda found: {**found, **state})
 
-    def _read_stream(self, query: str, *arguments: Any) -> Deferred[Any]:
+    def _read_stream(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Read what makes more work. Its limit is what was announced when it was asked for, not what happens to
         be committed when it runs: so who also hears of live records neither misses one nor gets it twice.
 
         While too much of the work done before waits for the disk, a read waits too.
         """
         if self._pending.weight < self._max_pending_bytes or self._opened is None:
-            return self._readers.stream(query, *arguments)
-        done: Deferred[Any] = Deferred()
-        self._crowd.append(lambda: self._readers.stream(query, *arguments).chainDeferred(done))
-        return done
+            return self._readers.stream(query, *args, **kwargs)
+        return self._readers.stream_later(query, *args, **kwargs)
 
-    def _let_read(self) -> None:
-        """Do the reads that waited."""
-        crowd, self._crowd = self._crowd, []
-        for read in crowd:
-            read()
-
-    def _after_progress(self, query: str, *arguments: Any) -> Deferred[Any]:
+    def _after_progress(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Read parked deliveries after what is queued about them is written: nobody sees what it undid."""
-        return self.committed().addCallback(lambda _: self._readers.stream(query, *arguments))
+        return self.committed().addCallback(lambda _: self._readers.stream(query, *args, **kwargs))
 
     def committed(self) -> Deferred[None]:
         """See `IJournal.committed`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 
-class Names(dict[str, int]):
+class NameTable(dict[str, int]):
     """Text → number. Used by the writer's thread; others may read what they were told of.
 
     An unknown text gets the next number at once and is written with the next commit. A number outlives a

@@ -28,7 +28,7 @@ from iotgw.core.model import (
 from iotgw.core.stream import WEIGHT
 from iotgw.store.sqlite.commit import KEPT
 from iotgw.store.sqlite.database import as_array, connect_reader
-from iotgw.store.sqlite.names import Names
+from iotgw.store.sqlite.names import NameTable
 
 _UPLINK = "json_array(seq, tenant, datasource, received_ms, cast(metadata AS text), hex(payload))"
 _RECORD = "seq, uplink, tenant, datasource, received_ms, kind, device_name, device_type, cast(body AS text)"
@@ -113,10 +113,10 @@ JOIN uplink ON uplink.seq = found.value LEFT JOIN outcome ON outcome.seq = found
 """
 
 
-class Reader:
+class JournalReader:
     """The journal's queries; each runs in the reader's thread and sees what is committed by then."""
 
-    def __init__(self, path: Path, names: Names) -> None:
+    def __init__(self, path: Path, names: NameTable) -> None:
         self._connection: sqlite3.Connection = connect_reader(path)
         self._names = names
         self._path = path
@@ -144,11 +144,6 @@ class Reader:
         number = self._number(integration)
         last = self._cut("parked", "body", f"integration = ? AND {condition}", number, *values, limit)
         return self._parked(integration, f"{condition} ORDER BY seq", *values[:-1], last, limit)
-
-    def due(self, integration: str, now_ms: int, limit: int) -> list[Parked]:
-        """Parked deliveries whose time for another try has come, longest due first."""
-        condition = "state = 2 AND next_try_ms > 0 AND next_try_ms <= ? ORDER BY next_try_ms"
-        return self._parked(integration, condition, now_ms, limit)
 
     def behind(self, integration: str, device: str, after: int, limit: int) -> list[Parked]:
         """Parked deliveries of one device after a position."""

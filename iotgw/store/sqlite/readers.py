@@ -5,32 +5,39 @@ A search through millions of messages takes a second; deliveries and conversions
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Concatenate, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred, fail, gatherResults
+from twisted.internet.interfaces import IReactorThreads
 
 from iotgw.core.errors import Unavailable
-from iotgw.store.sqlite.names import Names
-from iotgw.store.sqlite.reader import Reader
-from iotgw.store.sqlite.worker import Worker
+from iotgw.store.sqlite.names import NameTable
+from iotgw.store.sqlite.reader import JournalReader
+from iotgw.store.sqlite.worker import StoreThread
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Query = Callable[Concatenate[JournalReader, P], T]
+"""A method of `JournalReader`."""
 
 
 class _Thread:
-    """A `Reader` with its thread."""
+    """A `JournalReader` with its thread."""
 
-    def __init__(self, reactor: Any, name: str) -> None:
-        self._worker = Worker(reactor, name)
-        self._reader: Reader
+    def __init__(self, reactor: IReactorThreads, name: str) -> None:
+        self._worker = StoreThread(reactor, name)
+        self._reader: JournalReader
 
-    def open(self, path: Path, names: Names) -> Deferred[None]:
-        def opened(reader: Reader) -> None:
+    def open(self, path: Path, names: NameTable) -> Deferred[None]:
+        def opened(reader: JournalReader) -> None:
             self._reader = reader
 
-        return self._worker.call(Reader, path, names).addCallback(opened)
+        return self._worker.call(JournalReader, path, names).addCallback(opened)
 
-    def call(self, query: str, *arguments: Any) -> Deferred[Any]:
-        return self._worker.call(getattr(self._reader, query), *arguments)
+    def call(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        return self._worker.call(query, self._reader, *args, **kwargs)
 
     def close(self) -> Deferred[None]:
         done = self._worker.call(self._reader.close)
@@ -39,33 +46,47 @@ class _Thread:
 
 
 class Readers:
-    """Queries of `Reader` by name; each answers with a Deferred."""
+    """Runs queries; each answers with a Deferred."""
 
     def __init__(self) -> None:
         self._threads: tuple[_Thread, _Thread] | None = None
+        self._crowd: list[Callable[[], object]] = []
 
-    def open(self, reactor: Any, path: Path, names: Names) -> Deferred[Any]:
-        """Begin; Deferred that fires when queries are answered."""
+    def open(self, reactor: IReactorThreads, path: Path, names: NameTable) -> Deferred[None]:
+        """Begin; fires when queries are answered."""
         threads = _Thread(reactor, "journal-streams"), _Thread(reactor, "journal-queries")
 
-        def opened(_: Any) -> None:
+        def opened(_: object) -> None:
             self._threads = threads
 
         return gatherResults([thread.open(path, names) for thread in threads]).addCallback(opened)
 
-    def stream(self, query: str, *arguments: Any) -> Deferred[Any]:
+    def stream(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """A query of a consumer: short, and one of many. Fails with Unavailable when closed."""
-        return _closed() if self._threads is None else self._threads[0].call(query, *arguments)
+        return _closed() if self._threads is None else self._threads[0].call(query, *args, **kwargs)
 
-    def ask(self, query: str, *arguments: Any) -> Deferred[Any]:
+    def stream_later(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """As `stream`, when `let_go` is called."""
+        done: Deferred[T] = Deferred()
+        self._crowd.append(lambda: self.stream(query, *args, **kwargs).chainDeferred(done))
+        return done
+
+    def let_go(self) -> None:
+        """Run the queries that were put off."""
+        if self._crowd:
+            crowd, self._crowd = self._crowd, []
+            for read in crowd:
+                read()
+
+    def ask(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """A query of a person, which may take long. Fails with Unavailable when closed."""
-        return _closed() if self._threads is None else self._threads[1].call(query, *arguments)
+        return _closed() if self._threads is None else self._threads[1].call(query, *args, **kwargs)
 
-    def close(self) -> Deferred[Any]:
-        """Answer what was asked, then let go; Deferred."""
+    def close(self) -> Deferred[None]:
+        """Answer what was asked, then let go."""
         threads, self._threads = self._threads or (), None
-        return gatherResults([thread.close() for thread in threads])
+        return gatherResults([thread.close() for thread in threads]).addCallback(lambda _: None)
 
 
-def _closed() -> Deferred[Any]:
+def _closed() -> Deferred[T]:
     return fail(Unavailable("the journal is closed"))

@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred, DeferredLock, fail, succeed
@@ -14,12 +14,14 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from iotgw.core.errors import Conflict, NotFound
-from iotgw.core.ports.registry import IRegistry
+from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.core.ports.registry import IRegistry, Watcher
 from iotgw.core.specs import Resource
 from iotgw.store.secrets import Sealer
 from iotgw.store.sqlite import database as sqlite
-from iotgw.store.sqlite.worker import Worker
+from iotgw.store.sqlite.worker import StoreThread
 
+T = TypeVar("T")
 _INSERT = (
     "INSERT INTO resource (kind, tenant, name, revision, created_ms, updated_ms, body, id) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -29,23 +31,21 @@ _UPDATE = (
     "body = ? WHERE id = ?"
 )
 
-Watcher = Callable[[Resource | None, Resource | None], None]
-
 
 @implementer(IRegistry)
 class Registry:
     """An `IRegistry` in ``{data_dir}/registry.db``, its secrets sealed with ``{data_dir}/secret.key``.
 
-    ``reactor`` is an IReactorTime (``seconds()`` since 1970) with ``callFromThread``. Changes run one after
+    ``reactor.seconds()`` counts since 1970. Changes run one after
     another: each is checked against what the one before left.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, data_dir: Path | str) -> None:
+    def __init__(self, reactor: IThreadedClock, data_dir: Path | str) -> None:
         self._reactor = reactor
         self._path = Path(data_dir) / "registry.db"
-        self._worker: Worker | None = None
+        self._worker: StoreThread | None = None
         self._connection: sqlite3.Connection
         self._sealer: Sealer
         self._changes = DeferredLock()
@@ -61,7 +61,7 @@ class Registry:
 
     def start(self) -> Deferred[None]:
         """Read everything; Deferred that fires when the registry can be used."""
-        self._worker = Worker(self._reactor, "registry")
+        self._worker = StoreThread(self._reactor, "registry")
 
         def loaded(resources: list[Resource]) -> None:
             for resource in resources:
@@ -183,7 +183,7 @@ class Registry:
 
     # --- one change ---
 
-    def _change(self, change: Callable[[], Deferred[Any]]) -> Deferred[Any]:
+    def _change(self, change: Callable[[], Deferred[T]]) -> Deferred[T]:
         if self._worker is None:
             return fail(Conflict("the registry is closed"))
         return self._changes.run(change)
@@ -197,12 +197,17 @@ class Registry:
         )  # fmt: skip
         assert self._worker is not None
         done = self._worker.call(self._write, _INSERT if old is None else _UPDATE, values)
-        return done.addCallback(lambda _: self._changed(old, new))
+
+        def stored(_: None) -> Resource:
+            self._changed(old, new)
+            return new
+
+        return done.addCallback(stored)
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
         self._connection.execute(statement, values)
 
-    def _changed(self, old: Resource | None, new: Resource | None) -> Any:
+    def _changed(self, old: Resource | None, new: Resource | None) -> None:
         if old is not None:
             del self._by_id[old.kind][old.id]
             named = self._by_name[old.kind, old.name]
@@ -218,7 +223,6 @@ class Registry:
                 watcher(old, new)
             except Exception:  # a watcher's fault is not the fault of who changed something
                 self._log.failure("a watcher of {kind} failed", kind=kind)
-        return new
 
     def _remember(self, resource: Resource) -> None:
         self._by_id.setdefault(resource.kind, {})[resource.id] = resource

@@ -25,7 +25,7 @@ GRACE_MS = 3_600_000
 """Beyond an integration's age limit, so that the delivery service counts what expires before it is gone."""
 
 
-class Limits(Struct):
+class JournalLimits(Struct):
     """How much the journal keeps: age in milliseconds, size in bytes.
 
     Beyond ``max_bytes`` the oldest goes, except what an integration or a converter still waits for; that may
@@ -40,7 +40,7 @@ class Limits(Struct):
 class Trimmer:
     """Deletes what is old and nobody waits for."""
 
-    def __init__(self, connection: sqlite3.Connection, positions: Positions, limits: Limits) -> None:
+    def __init__(self, connection: sqlite3.Connection, positions: Positions, limits: JournalLimits) -> None:
         self._connection = connection
         self._positions = positions
         self.limits = limits

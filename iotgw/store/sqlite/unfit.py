@@ -8,12 +8,12 @@ neither hold up the rest nor come again with the next try.
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
 
 from msgspec.structs import replace
 
-from iotgw.core.model import ConversionError, Outcome, Output, State, StoredUplink, TelemetryRecord, Uplink
-from iotgw.store.sqlite.group import Advance, Group, Settlement
+from iotgw.core.model import ConversionError, Outcome, Output, State, TelemetryRecord, Uplink
+from iotgw.core.ports.journal import Entries
+from iotgw.store.sqlite.group import Advance, Group, SettledUplinks
 
 
 def is_disk_fault(error: Exception) -> bool:
@@ -21,7 +21,7 @@ def is_disk_fault(error: Exception) -> bool:
     return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
 
-def take_out(group: Group) -> list[tuple[StoredUplink, Any]]:
+def take_out(group: Group) -> Entries:
     """Mend a group: returns the uplinks that can't be stored, taken out of it.
 
     A conversion whose output can't be stored has failed instead; an event that can't is dropped.
@@ -29,9 +29,9 @@ def take_out(group: Group) -> list[tuple[StoredUplink, Any]]:
     bad = [entry for entry in group.entries if not _uplink_fits(entry[0].uplink)]
     if bad:
         group.entries = [entry for entry in group.entries if _uplink_fits(entry[0].uplink)]
-    results: list[Settlement | TelemetryRecord] = []
+    results: list[SettledUplinks | TelemetryRecord] = []
     for item in group.results:
-        if isinstance(item, Settlement):
+        if isinstance(item, SettledUplinks):
             results.append(replace(item, outcomes=[_mended(outcome) for outcome in item.outcomes]))
         elif _record_fits(item):
             results.append(item)

@@ -11,21 +11,22 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 import msgspec
 from msgspec import Struct
+from twisted.internet.interfaces import IReactorThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.core.model import Counters, StoredUplink
+from iotgw.core.model import Counters
+from iotgw.core.ports.journal import Entries
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite import unfit
 from iotgw.store.sqlite.commit import Committed, Committer
 from iotgw.store.sqlite.group import Group
-from iotgw.store.sqlite.names import Names
+from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
-from iotgw.store.sqlite.trim import Limits, Trimmer
+from iotgw.store.sqlite.trim import JournalLimits, Trimmer
 
 
 class Opened(Struct, frozen=True):
@@ -38,13 +39,13 @@ class Opened(Struct, frozen=True):
     integrations: dict[str, tuple[int, Counters]]
 
 
-class Done(Struct, frozen=True):
+class CommitReport(Struct, frozen=True):
     """How a commit ended. ``problem`` is empty when the group is durable; ``unfit`` uplinks never will be."""
 
     group: Group
     committed: Committed | None
     problem: str = ""
-    unfit: list[tuple[StoredUplink, Any]] = []
+    unfit: Entries = []
 
 
 class _Order(Struct, frozen=True):
@@ -56,7 +57,7 @@ class _Order(Struct, frozen=True):
 
 
 class Writer:
-    """Commits groups; ``report`` hears of each commit in the reactor's thread, with a `Done`.
+    """Commits groups; ``report`` hears of each commit in the reactor's thread, with a `CommitReport`.
 
     ``full`` is called there when the journal reaches its ceiling, and when it is below it again.
     """
@@ -65,11 +66,11 @@ class Writer:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactorThreads,
         path: Path,
-        limits: Limits,
-        names: Names,
-        report: Callable[[Done], None],
+        limits: JournalLimits,
+        names: NameTable,
+        report: Callable[[CommitReport], None],
         full: Callable[[bool], None],
     ) -> None:
         self._reactor = reactor
@@ -155,7 +156,7 @@ class Writer:
         self._reactor.callFromThread(stopped)
 
     def _commit(self, group: Group, now_ms: int, probe: bool) -> None:
-        bad: list[tuple[StoredUplink, Any]] = []
+        bad: Entries = []
         try:
             if probe:
                 self._committer.probe()
@@ -170,9 +171,9 @@ class Writer:
         except Exception as error:  # whatever it was, the journal goes on and says so
             if not isinstance(error, sqlite3.Error):
                 self._log.failure("a group could not be committed")
-            done = Done(group, None, str(error) or type(error).__name__, bad)
+            done = CommitReport(group, None, str(error) or type(error).__name__, bad)
         else:
-            done = Done(group, committed, unfit=bad)
+            done = CommitReport(group, committed, unfit=bad)
         self._reactor.callFromThread(self._report, done)
 
     def _commit_mended(self, group: Group, now_ms: int) -> Committed:

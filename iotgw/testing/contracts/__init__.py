@@ -19,6 +19,7 @@ from iotgw.testing.contracts.base import Contract, Threaded
 from iotgw.testing.contracts.converter_versions import ConverterVersionsContract
 from iotgw.testing.contracts.credentials import CredentialsContract
 from iotgw.testing.contracts.devices import DevicesContract
+from iotgw.testing.contracts.downlink_store import DownlinkStoreContract
 from iotgw.testing.contracts.downlinks import DownlinksContract
 from iotgw.testing.contracts.events import EventsContract
 from iotgw.testing.contracts.intake import IntakeContract
@@ -31,6 +32,7 @@ __all__ = [
     "CredentialsContract",
     "DevicesContract",
     "DiskJournalContract",
+    "DownlinkStoreContract",
     "DownlinksContract",
     "EventsContract",
     "IntakeContract",

@@ -21,7 +21,7 @@ from iotgw.datasources.http.datasource import HttpType
 from iotgw.observe.events import EventLog
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
-from iotgw.store.sqlite.devices import Devices
+from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 
@@ -51,7 +51,7 @@ class House:
         self.registry = Registry(reactor, folder)
         self.journal = Journal(reactor, folder / "journal.db")
         self.events = EventLog(folder / "events.db", reactor)
-        self.devices = Devices(reactor, folder)
+        self.devices = DeviceStore(reactor, folder)
         self.converters = memory.MemoryConverters()
         self.versions = ConverterVersions(self.registry, self.converters, memory.LIBRARY)
         self.types = Types("none", reactor, [HttpType])

@@ -57,8 +57,8 @@ class Run:
             world.clock.advance(chance.uniform(0.05, 2))
         assert self.world.stats()["balanced"]
         outbox = self.world.outbox
-        assert outbox.accounts.held_bytes == sum(len(record.body) for record in outbox.open.values())
-        rows = [*self.world.journal.parked.values(), *self.world.outbox.parking._rows.values()]
+        assert outbox.accounts.held_bytes == sum(len(record.body) for record in outbox.flight)
+        rows = [*self.world.journal.parked.values(), *self.world.outbox.rows._changed.values()]
         self.given_up |= {row.record.seq for row in rows if row.state is DeliveryState.DEAD}
 
     def finish(self):

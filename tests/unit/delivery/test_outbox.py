@@ -59,7 +59,7 @@ def test_large_records_that_wait_or_fly_are_bounded_by_their_weight(order):
     large = b'{"x":"%b"}' % (b"x" * (1 << 20))
     for n in range(50):
         world.store(f"d{n}", "a", "a", "a", body=large)
-    in_memory = len(world.outbox.open) + len(world.outbox.backlog.tail)
+    in_memory = len(list(world.outbox.flight)) + len(world.outbox.backlog._tail)
     assert 40 < in_memory < 60
     world.target.says = delivered
     world.target.answer_all()
@@ -282,6 +282,18 @@ def test_records_that_a_target_always_raises_for_are_dead_letters_with_the_reaso
         world.clock.advance(1)
     dead = fired(world.service.dead_letters("i1"))
     assert [row.error for row in dead] == ["sending: ZeroDivisionError: of the target's own"]
+
+
+def test_a_dead_letter_that_the_target_raises_for_is_as_dead_as_before():
+    world = World(says=lambda records: Rejected("no"))
+    world.store("a")
+    world.target.says = raises
+    fired(world.service.retry("i1", 1))
+    (row,) = fired(world.service.dead_letters("i1"))
+    assert (row.attempts, row.error) == (2, "sending: ZeroDivisionError: of the target's own")
+    world.target.says = delivered
+    fired(world.service.retry("i1", 1))
+    assert world.accounts()["delivered"] == 1
 
 
 def test_a_test_message_that_the_target_raises_for_has_failed():

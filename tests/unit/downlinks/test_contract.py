@@ -3,10 +3,10 @@
 import pytest
 from twisted.internet.defer import succeed
 
-from iotgw.core.downlink_item import Item, payload
+from iotgw.core.downlink_item import payload
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.store.sqlite.downlinks import DownlinkStore
-from iotgw.testing.contracts import DownlinksContract, Threaded
+from iotgw.testing.contracts import DownlinksContract, DownlinkStoreContract, Threaded
 
 
 class TestDownlinkQueue(Threaded, DownlinksContract):
@@ -16,7 +16,7 @@ class TestDownlinkQueue(Threaded, DownlinksContract):
         self.identities = {}
 
     def open(self):
-        store = DownlinkStore(self.path, Item, self.clock)
+        store = DownlinkStore(self.path, self.clock)
         queue = DownlinkQueue(store, self.encode, self.find, lambda event, item: None, self.clock)
         self.wait(queue.start())
         return queue
@@ -32,3 +32,17 @@ class TestDownlinkQueue(Threaded, DownlinksContract):
 
     def know(self, device, identity):
         self.identities[device] = identity
+
+
+class TestSqliteDownlinkStore(Threaded, DownlinkStoreContract):
+    @pytest.fixture(autouse=True)
+    def in_directory(self, tmp_path):
+        self.path = tmp_path
+
+    def open(self):
+        store = DownlinkStore(self.path, self.clock)
+        self.wait(store.start())
+        return store
+
+    def close(self, store):
+        self.wait(store.stop())

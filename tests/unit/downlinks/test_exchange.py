@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 from iotgw.core.downlink_item import ItemState
 from iotgw.core.errors import Unavailable
 from iotgw.core.specs import DownlinkSpec
-from iotgw.downlinks import queue as queues
+from iotgw.downlinks import exchange
 from tests.unit.downlinks.test_queue import World, asynchronous
 
 
@@ -97,7 +97,7 @@ async def test_neither_the_old_nor_the_new_leaves_before_the_new_is_durable(worl
 async def test_an_item_whose_converter_runs_while_it_is_replaced_does_not_leave(world):
     old = await world.push_text("old")
     encoding = Deferred()
-    world.queue._encode = lambda datasource, item: encoding
+    world.encoding = encoding
     taken = []
     world.queue.take("default", "dev", "ds", 1, taken.append)
     replacing = ensureDeferred(world.queue.clear("default", "dev"))
@@ -134,7 +134,7 @@ async def test_an_item_that_was_lost_while_it_was_replaced_does_not_come_back(wo
     world.queue.outcome(old.id, "sent")
     failing = await world.push_text("fails")
     encoding = Deferred()
-    world.queue._encode = lambda datasource, item: encoding
+    world.encoding = encoding
     taken = []
     world.queue.take("default", "dev", "ds", 1, taken.append)
     replacing = ensureDeferred(world.queue.replace("default", "dev", []))
@@ -148,7 +148,7 @@ async def test_an_item_that_was_lost_while_it_was_replaced_does_not_come_back(wo
 
 @asynchronous
 async def test_concurrent_pushes_do_not_overshoot_the_limit_of_a_device(world, monkeypatch):
-    monkeypatch.setattr(queues, "MAX_PER_DEVICE", 10)
+    monkeypatch.setattr(exchange, "MAX_PER_DEVICE", 10)
     results = await together(
         *(world.push_text("x") for _ in range(15)),
         *(world.queue.replace("default", "other", [text("x")] * 4) for _ in range(5)),
@@ -161,7 +161,7 @@ async def test_concurrent_pushes_do_not_overshoot_the_limit_of_a_device(world, m
 
 @asynchronous
 async def test_concurrent_pushes_do_not_overshoot_the_limit_of_all(world, monkeypatch):
-    monkeypatch.setattr(queues, "MAX_OPEN", 10)
+    monkeypatch.setattr(exchange, "MAX_OPEN", 10)
     results = await together(*(world.push_text("x", device=f"d{number}") for number in range(15)))
     assert [succeeded for succeeded, _ in results].count(True) == 10
     assert world.queue.depth() == 10
@@ -174,7 +174,7 @@ async def test_concurrent_pushes_do_not_overshoot_the_limit_of_all(world, monkey
 
 @asynchronous
 async def test_a_push_that_could_not_be_written_makes_its_room_again(world, monkeypatch):
-    monkeypatch.setattr(queues, "MAX_PER_DEVICE", 1)
+    monkeypatch.setattr(exchange, "MAX_PER_DEVICE", 1)
     mend = failing_commits(world)
     with pytest.raises(ZeroDivisionError):
         await world.push_text("x")

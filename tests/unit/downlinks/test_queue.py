@@ -5,11 +5,12 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred, fail, succeed
 from twisted.internet.task import Clock
 
-from iotgw.core.downlink_item import Item, ItemState, payload
+from iotgw.core.downlink_item import ItemState, payload
 from iotgw.core.errors import Unavailable
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks import timetable
-from iotgw.downlinks.queue import MAX_PER_DEVICE, DownlinkQueue
+from iotgw.downlinks.exchange import MAX_PER_DEVICE
+from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.store.sqlite.downlinks import DownlinkStore
 
 
@@ -29,15 +30,18 @@ class World:
         self.reactor = reactor
         self.events = []
         self.encoder_error = None
+        self.encoding = None
         self.push = None
         self.identity = ""
         self.make()
 
     def make(self):
-        self.store = DownlinkStore(self.path, Item, self.reactor)
+        self.store = DownlinkStore(self.path, self.reactor)
         self.queue = DownlinkQueue(self.store, self.encode, self.find, self.changed, self.clock)
 
     def encode(self, datasource, item):
+        if self.encoding is not None:
+            return self.encoding
         if self.encoder_error:
             return fail(ValueError(self.encoder_error))
         return succeed((payload(item.spec) or b"?", "BINARY", {}))
@@ -182,6 +186,6 @@ async def test_the_timetable_stays_as_small_as_the_queue(world, monkeypatch):
     kept = await world.push_text("kept", device="other", ttl=60)
     for _ in range(50):
         await world.push_text("x", policy="last")
-    assert len(world.queue._timetable) <= 2 * 2 + 10
+    assert len(world.queue._open._timetable) <= 2 * 2 + 10
     world.clock.pump([30] * 3)
     assert await world.state(kept) == "EXPIRED"

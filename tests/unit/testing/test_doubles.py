@@ -59,6 +59,10 @@ class TestMemoryDownlinks(KeepsItsPart, contracts.DownlinksContract):
         self.part.identities["default", device] = identity
 
 
+class TestMemoryDownlinkStore(KeepsItsPart, contracts.DownlinkStoreContract):
+    make = testing.MemoryDownlinkStore
+
+
 class TestMemoryJournal(contracts.JournalContract):
     @cached_property
     def storage(self):

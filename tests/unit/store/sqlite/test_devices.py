@@ -9,7 +9,7 @@ from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite import devices as module
 from iotgw.store.sqlite.device import MAX_KEYS, DeviceState
 from iotgw.store.sqlite.device_rows import DeviceRows
-from iotgw.store.sqlite.devices import FLUSH_SECONDS, Devices
+from iotgw.store.sqlite.devices import FLUSH_SECONDS, DeviceStore
 from iotgw.testing.contracts import DevicesContract, Threaded
 from iotgw.testing.contracts.devices import seen as record
 
@@ -20,7 +20,7 @@ class TestSqliteDevices(Threaded, DevicesContract):
         self.path = tmp_path
 
     def open(self):
-        devices = Devices(self.clock, self.path)
+        devices = DeviceStore(self.clock, self.path)
         self.wait(devices.start())
         return devices
 
@@ -31,12 +31,12 @@ class TestSqliteDevices(Threaded, DevicesContract):
 class World:
     def __init__(self, clock, data_dir, **settings):
         self.clock, self.data_dir = clock, data_dir
-        self.devices = Devices(clock, data_dir, **settings)
+        self.devices = DeviceStore(clock, data_dir, **settings)
         clock.wait(self.devices.start())
 
     def reopen(self):
         self.clock.wait(self.devices.stop())
-        self.devices = Devices(self.clock, self.data_dir)
+        self.devices = DeviceStore(self.clock, self.data_dir)
         self.clock.wait(self.devices.start())
 
     def get(self, name="d1", tenant="default"):

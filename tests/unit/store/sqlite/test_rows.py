@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from iotgw.store.sqlite.database import Rows
+from iotgw.store.sqlite.database import ManyRows
 
 
 @pytest.fixture
@@ -24,15 +24,15 @@ def test_every_number_of_rows_goes_in_whole_and_in_order(connection, count):
     rows = [(n, None if n % 7 == 0 else f"t{n}") for n in range(1, count + 1)]
     statements = []
     connection.set_trace_callback(statements.append)
-    Rows("thing", "id, text").write(connection, [value for row in rows for value in row])
+    ManyRows("thing", "id, text").write(connection, [value for row in rows for value in row])
     connection.set_trace_callback(None)
     assert stored(connection) == rows
     assert len(statements) <= 2 + count // 256 + 2
 
 
 def test_rows_replace_or_change_what_is_there(connection):
-    Rows("thing", "id, text").write(connection, [1, "a", 2, "b", 3, "c"])
-    Rows("thing", "id, text", "INSERT OR REPLACE").write(connection, [2, "B", 4, "d", 5, "e"])
+    ManyRows("thing", "id, text").write(connection, [1, "a", 2, "b", 3, "c"])
+    ManyRows("thing", "id, text", "INSERT OR REPLACE").write(connection, [2, "B", 4, "d", 5, "e"])
     tail = "ON CONFLICT DO UPDATE SET text = text || excluded.text"
-    Rows("thing", "id, text", tail=tail).write(connection, [1, "+", 5, "+", 6, "f"])
+    ManyRows("thing", "id, text", tail=tail).write(connection, [1, "+", 5, "+", 6, "f"])
     assert stored(connection) == [(1, "a+"), (2, "B"), (3, "c"), (4, "d"), (5, "e+"), (6, "f")]

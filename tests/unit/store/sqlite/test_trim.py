@@ -3,7 +3,7 @@ import pytest
 from iotgw.core.model import Outcome, State
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.commit import MARK_MS
-from iotgw.store.sqlite.trim import GRACE_MS, Limits
+from iotgw.store.sqlite.trim import GRACE_MS, JournalLimits
 from tests.unit.store.sqlite.world import World, output
 
 DAY = 86_400.0
@@ -13,7 +13,7 @@ SMALL = 400_000
 
 @pytest.fixture
 def limits():
-    return Limits(max_age_ms=int(2.5 * DAY * 1000), max_bytes=1 << 40)
+    return JournalLimits(max_age_ms=int(2.5 * DAY * 1000), max_bytes=1 << 40)
 
 
 @pytest.fixture

@@ -1,0 +1,33 @@
+"""One timer that rings at the earliest of the times that were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+EARLIEST = 0.001
+"""Seconds: never sooner, so that the reactor has its turn."""
+
+
+class Alarm:
+    """Calls ``ring()``. Times are the clock's seconds."""
+
+    def __init__(self, clock: IReactorTime, ring: Callable[[], object]) -> None:
+        self._clock = clock
+        self._ring = ring
+        self._call: IDelayedCall | None = None
+
+    def at(self, when: float) -> None:
+        """Ring then; an earlier time that was asked for stays."""
+        call = self._call
+        if call is not None and call.active():
+            if call.getTime() <= when + EARLIEST:
+                return
+            call.cancel()
+        self._call = self._clock.callLater(max(EARLIEST, when - self._clock.seconds()), self._ring)
+
+    def stop(self) -> None:
+        """Ring no more."""
+        if self._call is not None and self._call.active():
+            self._call.cancel()

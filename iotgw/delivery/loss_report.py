@@ -1,0 +1,38 @@
+"""What was lost of an integration's messages, told in one event per kind and look."""
+
+from __future__ import annotations
+
+from iotgw.core.ports.integrations import Tell
+from iotgw.delivery.accounts import Accounts
+from iotgw.delivery.target_health import TargetHealth
+
+
+class LossReport:
+    """Watches the accounts of one integration."""
+
+    def __init__(self, accounts: Accounts, health: TargetHealth, tell: Tell) -> None:
+        self._accounts = accounts
+        self._health = health
+        self._tell = tell
+        self._dropped = dict(accounts.dropped)
+        self._dead = accounts.dead
+        self._expired = accounts.expired
+
+    def look(self) -> None:
+        """Tell what was lost since the last look."""
+        accounts, tell = self._accounts, self._tell
+        for reason, count in accounts.dropped.items():
+            new = count - self._dropped.get(reason, 0)
+            if new > 0:
+                text = f"{new} messages dropped: {reason}"
+                tell("delivery.dropped", text, "warning", count=new, reason=reason)
+        if accounts.expired > self._expired:
+            new = accounts.expired - self._expired
+            tell("delivery.expired", f"{new} messages older than maxAge", "warning", count=new)
+        if accounts.dead > self._dead:
+            new = accounts.dead - self._dead
+            text = f"{new} messages given up: {self._health.last.error}"
+            tell("delivery.dead", text, "error", count=new)
+        self._dropped = dict(accounts.dropped)
+        self._expired = accounts.expired
+        self._dead = accounts.dead

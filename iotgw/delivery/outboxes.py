@@ -1,0 +1,227 @@
+"""The life of the integrations: each has an outbox and a target while it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from iotgw.core.errors import NotFound
+from iotgw.core.model import Counters
+from iotgw.core.ports.integrations import IIntegration, Tell
+from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.core.ports.trace import ITrace
+from iotgw.core.recorder import Recorder
+from iotgw.core.specs import IntegrationSpec
+from iotgw.delivery.outbox import Outbox
+from iotgw.delivery.route import route
+from iotgw.delivery.targets import Targets
+from iotgw.delivery.tell import teller
+
+DRAIN = 3.0
+"""Seconds that what is in flight gets when the service stops."""
+
+
+class Running(Struct):
+    """An integration and its parts."""
+
+    name: str
+    tenant: str
+    spec: IntegrationSpec
+    tell: Tell
+    outbox: Outbox
+    target: IIntegration | None = None
+
+
+class Outboxes:
+    """The integrations that are running, by id. ``datasource_name`` maps a datasource's id to its name."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        journal: ITelemetryStream,
+        clock: IReactorTime,
+        recorder: Recorder,
+        targets: Targets,
+        datasource_name: Callable[[str], str],
+        trace: ITrace | None,
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._recorder = recorder
+        self._targets = targets
+        self._datasource_name = datasource_name
+        self._trace = trace
+        self._running: dict[str, Running] = {}
+        self._strict: list[Outbox] = []
+        self._kept: dict[str, tuple[int, Counters]] = {}
+        self._loop = LoopingCall(self._tick)
+        self._loop.clock = clock
+
+    def __iter__(self) -> Iterator[Running]:
+        """All of them."""
+        return iter(self._running.values())
+
+    def get(self, id_: str) -> Running:
+        """One of them; raises NotFound."""
+        running = self._running.get(id_)
+        if running is None:
+            raise NotFound(f"no integration {id_!r} is running")
+        return running
+
+    def have_room(self) -> bool:
+        """False while one is full that would rather have nothing new than lose the old."""
+        return not self._strict or not any(outbox.is_full for outbox in self._strict)
+
+    def _know_the_strict(self) -> None:
+        """Keep at hand those that `have_room` must look at: it is asked for each uplink."""
+        self._strict = [each.outbox for each in self if each.spec.queue.overflow == "rejectNew"]
+
+    # --- start and stop
+
+    def start(self) -> None:
+        """Begin; the journal has started."""
+        self._kept = dict(self._journal.integrations())
+        self._loop.start(1.0, now=False).addErrback(
+            lambda failure: self._log.failure("the upkeep of deliveries stopped", failure)
+        )
+
+    def stop(self) -> Deferred[None]:
+        """Let what is in flight end (for seconds, not minutes), keep the cursors, close the targets."""
+        if self._loop.running:
+            self._loop.stop()
+        all_, self._running = list(self), {}
+        self._know_the_strict()
+        quiet = DeferredList([each.outbox.quiet() for each in all_], consumeErrors=True)
+        quiet.addTimeout(DRAIN, self._clock, lambda result, timeout: None)
+
+        def close(_: object) -> Deferred[None]:
+            for each in all_:
+                each.outbox.close()
+            stopped = DeferredList([_stopped(each.target) for each in all_], consumeErrors=True)
+            stopped.addTimeout(DRAIN / 2, self._clock, lambda result, timeout: None)
+            return stopped.addCallback(lambda _: None)
+
+        return quiet.addBoth(close).addCallback(lambda _: None)
+
+    def _tick(self) -> None:
+        for each in list(self):
+            each.outbox.tick()
+
+    # --- changes
+
+    def apply(self, id_: str, name: str, tenant: str, spec: IntegrationSpec) -> Deferred[None]:
+        """Create or change an integration; what waits for it stays. Fires when the change is done.
+
+        Raises SettingsError, and changes nothing, when the spec is wrong.
+        """
+        running = self._running.get(id_)
+        tell = running.tell if running is not None else self._teller(id_)
+        target = self._targets.build(id_, name, tenant, spec, tell, lambda: self._available(id_))
+        if running is None:
+            outbox = self._open(id_, tenant, spec, tell)
+            running = self._running[id_] = Running(name, tenant, spec, tell, outbox)
+            self._know_the_strict()
+            return outbox.load().addCallback(lambda _: self._run(running, target))
+        return self._change(id_, running, name, tenant, spec, target)
+
+    def _change(
+        self,
+        id_: str,
+        running: Running,
+        name: str,
+        tenant: str,
+        spec: IntegrationSpec,
+        target: IIntegration,
+    ) -> Deferred[None]:
+        rerouted = (running.spec.route, running.tenant) != (spec.route, tenant)
+        reordered = running.spec.order != spec.order
+        running.name, running.tenant, running.spec = name, tenant, spec
+        self._know_the_strict()
+        quiet = running.outbox.quiet()
+        quiet.addTimeout(DRAIN, self._clock, lambda result, timeout: None)
+
+        def change(_: object) -> Deferred[None]:
+            old = running.outbox.release_target()
+            if reordered:
+                return self._reorder(id_, running, old)
+            running.outbox.configure(spec)
+            self._journal.hold(id_, spec.queue.max_age)
+            if rerouted:
+                running.outbox.reroute(route(spec.route, tenant, self._datasource_name))
+            return _stopped(old)
+
+        def run(_: object) -> None:
+            self._run(running, target)
+            running.outbox.go_on()
+
+        return quiet.addBoth(change).addCallback(run)
+
+    def remove(self, id_: str) -> Deferred[None]:
+        """Delete an integration and what waits for it."""
+        running = self._running.pop(id_, None)
+        self._kept.pop(id_, None)
+        self._know_the_strict()
+        if running is None:
+            return succeed(None)
+        target = running.outbox.release_target()
+        running.outbox.close()
+        self._journal.forget(id_)
+        return _stopped(target)
+
+    def _open(self, id_: str, tenant: str, spec: IntegrationSpec, tell: Tell) -> Outbox:
+        head = self._journal.head
+        cursor, counters = self._kept.pop(id_, (head, Counters(counted=head, since=head)))
+        match = route(spec.route, tenant, self._datasource_name)
+        self._journal.hold(id_, spec.queue.max_age)
+        return Outbox(id_, self._journal, self._clock, cursor, counters, spec, match, tell, self._trace)
+
+    def _reorder(self, id_: str, running: Running, old: IIntegration | None) -> Deferred[None]:
+        """Another order has other lines: begin anew from what the journal holds."""
+        running.outbox.close()
+
+        def reopen(_: object) -> Deferred[None]:
+            self._kept[id_] = running.outbox.place()
+            running.outbox = self._open(id_, running.tenant, running.spec, running.tell)
+            self._running[id_] = running
+            self._know_the_strict()
+            return running.outbox.load()
+
+        return _stopped(old).addCallback(lambda _: self._journal.committed()).addCallback(reopen)
+
+    def _run(self, running: Running, target: IIntegration) -> None:
+        running.target = target
+        if not running.spec.enabled:
+            return
+        maybeDeferred(target.start).addCallbacks(
+            lambda _: running.outbox.use(target) if running.target is target else None,
+            lambda failure: self._not_started(running, failure),
+        )
+
+    def _not_started(self, running: Running, failure: Failure) -> None:
+        self._log.failure("integration {name} could not start", failure, name=running.name)
+        running.outbox.not_started(failure.getErrorMessage())
+        running.tell("integration.failed", failure.getErrorMessage(), "error")
+
+    def _available(self, id_: str) -> None:
+        running = self._running.get(id_)
+        if running is not None:
+            running.outbox.nudge()
+
+    def _teller(self, id_: str) -> Tell:
+        def who() -> tuple[str, str] | None:
+            running = self._running.get(id_)
+            return (running.name, running.tenant) if running is not None else None
+
+        return teller(self._recorder, who)
+
+
+def _stopped(target: IIntegration | None) -> Deferred[None]:
+    """Stop a target, if there is one."""
+    return maybeDeferred(target.stop) if target is not None else succeed(None)

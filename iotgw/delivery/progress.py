@@ -1,0 +1,50 @@
+"""When an integration's progress is written: soon after something changed, and not with each record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from iotgw.core.model import Counters, Progress
+from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.delivery.row_changes import RowChanges
+
+FLUSH = 0.2
+"""Seconds between two writes of the cursor: what may come twice after a crash."""
+
+
+class ProgressWriter:
+    """Hands cursor, accounts and rows to the journal. ``place()`` gives the cursor and the accounts as of it."""
+
+    def __init__(
+        self,
+        integration: str,
+        journal: ITelemetryStream,
+        clock: IReactorTime,
+        rows: RowChanges,
+        place: Callable[[], tuple[int, Counters]],
+    ) -> None:
+        self._integration = integration
+        self._journal = journal
+        self._clock = clock
+        self._rows = rows
+        self._place = place
+        self._call: IDelayedCall | None = None
+        self._written: tuple[int, Counters] | None = None
+
+    def dirty(self) -> None:
+        """Something changed that has to be kept."""
+        if self._call is None:
+            self._call = self._clock.callLater(FLUSH, self.flush)
+
+    def flush(self) -> None:
+        """Hand over what changed."""
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        self._call = None
+        parked, released = self._rows.changes()
+        cursor, counters = place = self._place()
+        if parked or released or self._written != place:
+            self._written = place
+            self._journal.progress(Progress(self._integration, cursor, counters, parked, released))

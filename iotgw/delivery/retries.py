@@ -1,0 +1,23 @@
+"""How often a record may fail for its own reason, and how long it waits in between."""
+
+from __future__ import annotations
+
+from iotgw.core.backoff import Backoff
+from iotgw.core.specs import RetrySpec
+
+
+class Retries:
+    """The retry settings of one integration."""
+
+    def __init__(self, spec: RetrySpec) -> None:
+        self.configure(spec)
+
+    def configure(self, spec: RetrySpec) -> None:
+        """Follow these settings from now on."""
+        self._max_attempts = spec.max_attempts
+        self._backoff = Backoff(spec)
+
+    def wait(self, attempts: int, at_least: float | None) -> float | None:
+        """Seconds before the next try of a record that failed ``attempts`` times, and not less than the target
+        asked for; None when it gets no further try."""
+        return self._backoff.wait(attempts - 1, at_least) if attempts < self._max_attempts else None

@@ -1,0 +1,45 @@
+"""The rows that an integration keeps in the journal beside its place in the stream, as far as they changed."""
+
+from __future__ import annotations
+
+from iotgw.core.model import DeliveryState, Parked, TelemetryRecord
+
+
+class RowChanges:
+    """Changes of one integration's rows since they were last handed to the journal.
+
+    A row is a parked record or a dead letter. What is not here stands in the journal.
+    """
+
+    def __init__(self, integration: str) -> None:
+        self._integration = integration
+        self._changed: dict[int, Parked] = {}
+        self._released: dict[int, None] = {}
+
+    def put(
+        self, record: TelemetryRecord, state: DeliveryState, attempts: int, next_try_ms: int, error: str
+    ) -> None:
+        """A row is new, or has changed. ``next_try_ms`` is milliseconds since 1970, 0 for never."""
+        self._changed[record.seq] = Parked(self._integration, record, state, attempts, next_try_ms, error)
+
+    def release(self, seq: int) -> None:
+        """A row goes."""
+        self._changed.pop(seq, None)
+        self._released[seq] = None
+
+    def is_released(self, seq: int) -> bool:
+        """Whether a row goes, although the journal may still show it."""
+        return seq in self._released
+
+    def after(self, position: int) -> set[int]:
+        """The positions after ``position`` whose rows changed."""
+        return {seq for seq in self._changed if seq > position}
+
+    def changes(self) -> tuple[tuple[Parked, ...], tuple[int, ...]]:
+        """RowChanges that are new or changed, and positions whose row goes, since the last call."""
+        if not self._changed and not self._released:
+            return (), ()
+        changed = tuple(self._changed.values()), tuple(self._released)
+        self._changed = {}
+        self._released = {}
+        return changed

@@ -1,0 +1,90 @@
+"""How a target is made from what a user saved, and what it may ask of the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import maybeDeferred
+from twisted.python.failure import Failure
+
+from iotgw.core.ports.intake import Severity
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Tell
+from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.core.ports.reactor import IReactor
+from iotgw.core.recorder import Recorder
+from iotgw.core.specs import DownlinkSpec, IntegrationSpec
+from iotgw.core.types import Types
+from iotgw.core.validate import convert
+
+Unseal = Callable[[str], str]
+"""The clear text of a sealed secret; see `iotgw.core.ports.registry.IRegistry.unseal`."""
+Queue = Callable[[str, str, DownlinkSpec], Awaitable[object]]
+"""Queues a downlink of a tenant's device; see `iotgw.core.ports.downlinks.IDownlinkQueue.push`."""
+
+
+def untold(type: str, message: str, severity: Severity = "info", **detail: Any) -> None:
+    """A `Tell` that nobody hears."""
+
+
+class Targets:
+    """Makes targets. ``datasource_name`` and ``data_dir`` as in `IntegrationContext`."""
+
+    def __init__(
+        self,
+        types: Types[IIntegrationType],
+        journal: ITelemetryStream,
+        reactor: IReactor,
+        recorder: Recorder,
+        datasource_name: Callable[[str], str],
+        queue: Queue | None,
+        unseal: Unseal | None,
+        data_dir: str,
+    ) -> None:
+        self._types = types
+        self._journal = journal
+        self._reactor = reactor
+        self._recorder = recorder
+        self._datasource_name = datasource_name
+        self._queue = queue
+        self._unseal = unseal
+        self._data_dir = data_dir
+
+    def build(
+        self,
+        id_: str,
+        name: str,
+        tenant: str,
+        spec: IntegrationSpec,
+        tell: Tell = untold,
+        available: Callable[[], None] = lambda: None,
+    ) -> IIntegration:
+        """The target of an integration, not started; raises SettingsError where the spec is wrong.
+        ``available()`` is called when the target is there (again)."""
+        settings = self._types.configure(spec.type, spec.configuration, self._unseal)
+        context = IntegrationContext(
+            id=id_, name=name, tenant=tenant, spec=spec, epoch=self._journal.epoch, reactor=self._reactor,
+            datasource_name=self._datasource_name, event=tell, downlink=self._downlink,
+            data_dir=self._data_dir, available=available,
+        )  # fmt: skip
+        return self._types.get(spec.type).build(settings, context)
+
+    def _downlink(self, tenant: str, device: str, item: dict[str, Any]) -> None:
+        """Queue what a target sent for a device."""
+        if self._queue is None:
+            return
+
+        def refused(failure: Failure) -> None:
+            reason = failure.getErrorMessage()
+            self._recorder.note(
+                "downlink.refused", "device", device, reason, tenant, "warning", device=device
+            )
+
+        try:
+            spec = convert(item, DownlinkSpec)
+        except (
+            Exception
+        ):  # a target's answer may hold anything; what became of its message doesn't depend on it
+            refused(Failure())
+        else:
+            maybeDeferred(self._queue, tenant, device, spec).addErrback(refused)

@@ -1,0 +1,117 @@
+"""How items come into the queue, and take the place of others: one step in memory, one on disk."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+
+from iotgw.core.downlink_item import Item, ItemState, payload
+from iotgw.core.errors import Unavailable
+from iotgw.core.ports.downlinks import IDownlinkStore
+from iotgw.core.specs import DownlinkSpec
+from iotgw.downlinks.open_items import OpenItems
+from iotgw.downlinks.waiting import may_leave
+from iotgw.downlinks.way import Way
+
+MAX_OPEN = 200_000
+"""Open items in all; each costs about half a kilobyte of memory."""
+MAX_PER_DEVICE = 1_000
+
+
+class ItemExchange:
+    """Queues items. ``queued(item)`` hears of each that is durable."""
+
+    def __init__(
+        self,
+        store: IDownlinkStore,
+        open_items: OpenItems,
+        way: Way,
+        queued: Callable[[Item], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._open = open_items
+        self._way = way
+        self._queued = queued
+
+    async def push(self, tenant: str, device: str, spec: DownlinkSpec) -> Item:
+        """See `IDownlinkQueue.push`."""
+        replaced: list[Item] = []
+        if spec.policy == "last":
+            waiting = self._open.of(tenant, device)
+            replaced = [item for item in waiting if not self._way.is_offered(item.id)]
+        items, _ = await self._exchange(tenant, device, [spec], replaced, "replaced by a later item")
+        return items[0]
+
+    async def replace(self, tenant: str, device: str, specs: list[DownlinkSpec]) -> list[Item]:
+        """See `IDownlinkQueue.replace`."""
+        replaced = list(self._open.of(tenant, device))
+        items, _ = await self._exchange(tenant, device, specs, replaced, "replaced")
+        return items
+
+    async def clear(self, tenant: str, device: str) -> int:
+        """See `IDownlinkQueue.clear`."""
+        _, gone = await self._exchange(tenant, device, [], list(self._open.of(tenant, device)), "cleared")
+        return gone
+
+    async def _exchange(
+        self, tenant: str, device: str, specs: list[DownlinkSpec], replaced: list[Item], reason: str
+    ) -> tuple[list[Item], int]:
+        """Queue items in the place of others; returns them as they are then, and how many others went.
+
+        One transaction: a crash leaves the ones or the others. And one step in memory: the new items count
+        from now on, the others until they are gone; neither leave meanwhile.
+        """
+        for spec in specs:
+            payload(spec)
+        freed = sum(not self._way.is_held(item.id) for item in replaced)
+        self._expect_room(tenant, device, len(specs) - freed)
+        now_ms = self._open.now_ms()
+        items = [self._new(tenant, device, spec, now_ms) for spec in specs]
+        gone = [item.change(ItemState.DELETED, now_ms, reason) for item in replaced]
+        held = [item.id for item in (*items, *gone)]
+        for item in items:
+            self._open.keep(item)
+        self._way.hold(held)
+        try:
+            await self._store.save([*gone, *items])
+        except Exception:
+            for item in items:  # their sender is told that they are not queued
+                self._open.keep(item.change(ItemState.DELETED, self._open.now_ms()))
+            for id in held:
+                self._store.forget(id)
+            raise
+        finally:
+            self._way.let_go(held)
+        deleted = [new for old, new in zip(replaced, gone, strict=True) if self._gone(old, new)]
+        open_ = self._open.items
+        queued = [item for item in items if item.id in open_]
+        for item in queued:
+            self._open.tell(item)
+        for item in queued:
+            await self._queued(item)
+        return [open_.get(item.id, item) for item in items], len(deleted)
+
+    def _gone(self, old: Item, new: Item) -> bool:
+        """An item was replaced on disk; whether that is so, or it left or ended meanwhile."""
+        current = self._open.items.get(old.id)
+        if current is None or not may_leave(current):
+            return False
+        if current is old:
+            self._open.keep(new)
+            self._open.tell(new)
+        else:  # its later value was written after it
+            self._open.update(new)
+        return True
+
+    def _expect_room(self, tenant: str, device: str, more: int) -> None:
+        """Raises Unavailable where so many more items would be too many."""
+        if more > 0 and len(self._open.items) + more > MAX_OPEN:
+            raise Unavailable(f"expected at most {MAX_OPEN} open items in all")
+        if more > 0 and self._open.count(tenant, device) + more > MAX_PER_DEVICE:
+            raise Unavailable(f"expected at most {MAX_PER_DEVICE} open items for a device")
+
+    def _new(self, tenant: str, device: str, spec: DownlinkSpec, now_ms: int) -> Item:
+        return Item(
+            f"dl{secrets.token_hex(8)}", self._open.next_seq(), tenant, device, spec, ItemState.QUEUED,
+            now_ms, now_ms, now_ms + int(spec.ttl * 1000),
+        )  # fmt: skip

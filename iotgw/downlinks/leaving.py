@@ -1,0 +1,118 @@
+"""How items leave: with an uplink's answer, or at once where their device can be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from twisted.internet.interfaces import IReactorTime
+
+from iotgw.core.downlink_item import ContentType, Item, ItemState
+from iotgw.core.model import Downlink, Metadata
+from iotgw.core.ports.intake import Send
+from iotgw.downlinks.open_items import OpenItems
+from iotgw.downlinks.sessions import Listeners, OpenSessions
+from iotgw.downlinks.waiting import may_leave
+from iotgw.downlinks.way import Way
+
+Encode = Callable[[str, Item], Awaitable[tuple[bytes, ContentType, Metadata]]]
+"""``encode(datasource, item)``: payload, content type and metadata of an item, made by the datasource's downlink
+converter."""
+Find = Callable[[str, str], Awaitable[tuple[str, Send | None, str]]]
+"""``find(tenant, device)``: the datasource where a device was seen last, a function that sends to it at once if it
+can be reached now, or None, and the identity by which that datasource knows it."""
+
+
+class Leaving:
+    """Takes items out of the queue for who sends them."""
+
+    def __init__(
+        self, open_items: OpenItems, way: Way, encode: Encode, find: Find, clock: IReactorTime
+    ) -> None:
+        self._open = open_items
+        self._way = way
+        self._encode = encode
+        self._find = find
+        self._clock = clock
+        self._sessions = OpenSessions()
+        self._listeners = Listeners()
+
+    # --- who can be reached now
+
+    def reachable(self, tenant: str, device: str, datasource: str, send: Send) -> Callable[[], None]:
+        """See `IIntake.reachable`."""
+        return self._sessions.add((tenant, device), (datasource, send))
+
+    def listen(self, tenant: str, device: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """See `IDownlinks.listen`."""
+        return self._listeners.add((tenant, device), callback)
+
+    # --- out
+
+    async def take(
+        self, tenant: str, device: str, datasource: str, limit: int, with_uplink: bool
+    ) -> tuple[Downlink, ...]:
+        """Items of a device that leave now, at most ``limit``; ``with_uplink``: with the answer to one."""
+        taken: list[Downlink] = []
+        for item in self._open.of(tenant, device):
+            if not self._leaves(item.id, with_uplink):
+                continue
+            downlink = await self._encoded(item, datasource)
+            if downlink is not None:
+                taken.append(downlink)
+                if len(taken) == limit:
+                    break
+        return tuple(taken)
+
+    def _leaves(self, id: str, with_uplink: bool) -> bool:
+        item = self._open.items.get(id)
+        if item is None or not may_leave(item) or not self._way.is_free(id):
+            return False
+        return not self._open.has_expired(item) and item.spec.mode != ("async" if with_uplink else "sync")
+
+    async def _encoded(self, item: Item, datasource: str) -> Downlink | None:
+        self._way.offer(item.id, self._clock.seconds())
+        try:
+            payload, content_type, metadata = await self._encode(datasource, item)
+        except Exception as error:  # a user's script: whatever it raised is the item's reason
+            self._way.back(item.id)
+            if self._is_still_there(item):
+                now_ms = self._open.now_ms()
+                self._open.update(item.change(ItemState.QUEUED, now_ms, f"downlink converter: {error}"))
+            return None
+        if not self._is_still_there(item):  # cancelled while its converter ran
+            self._way.back(item.id)
+            return None
+        return Downlink(item.id, item.device, payload, content_type, metadata)
+
+    def _is_still_there(self, item: Item) -> bool:
+        return item.id in self._open.items and not self._way.is_held(item.id)
+
+    async def try_now(self, item: Item) -> None:
+        """Send a new item at once: with an answer that is held back for it, or, if it may leave without an
+        uplink and its device can be reached, by itself."""
+        self._listeners.wake((item.tenant, item.device))
+        datasource, push, identity = await self._find(item.tenant, item.device)
+        self._open.resolve(item.tenant, identity, item.device)
+        if identity and identity != item.device:
+            self._listeners.wake((item.tenant, identity))
+        if item.spec.mode != "sync":
+            await self._push(item.tenant, item.device, identity, datasource, push)
+
+    async def follow(self, tenant: str, device: str, was_pushed: bool) -> None:
+        """An item arrived: what waits behind it follows, if the device has a session, or took this one
+        without having asked. One that had it with an answer may know nothing else than answers."""
+        datasource, push, identity = await self._find(tenant, device)
+        await self._push(tenant, device, identity, datasource, push if was_pushed else None)
+
+    async def _push(
+        self, tenant: str, device: str, identity: str, datasource: str, push: Send | None
+    ) -> None:
+        for name in (identity, device):
+            if sessions := self._sessions.of((tenant, name)):
+                datasource, push = sessions[-1]
+                break
+        if push is not None:
+            items = await self.take(tenant, device, datasource, 1, with_uplink=False)
+            if items:
+                self._way.push(item.id for item in items)
+                push(items)

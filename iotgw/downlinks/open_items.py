@@ -1,0 +1,153 @@
+"""The open items: in memory by id and by device, and on disk; each change is written and told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from iotgw.core.downlink_item import Item, ItemState
+from iotgw.core.model import Event
+from iotgw.core.ports.downlinks import IDownlinkStore
+from iotgw.downlinks.timetable import REMEMBERED_MS, Timetable
+from iotgw.downlinks.waiting import Waiting, may_leave
+from iotgw.downlinks.way import Way
+
+SWEEP = 2.0
+"""Seconds between two looks for expired items."""
+
+Changed = Callable[[Event, Item], None]
+"""Hears of each change of an item."""
+
+
+class OpenItems:
+    """The open items, `items` by id. ``way`` says what of them can't leave now."""
+
+    _log = Logger()
+
+    def __init__(self, store: IDownlinkStore, way: Way, changed: Changed, clock: IReactorTime) -> None:
+        self._store = store
+        self._way = way
+        self._changed = changed
+        self._clock = clock
+        self._items: dict[str, Item] = {}
+        self._waiting = Waiting()
+        self._timetable = Timetable(self._items)
+        self._seq = 0
+        self._sweep: IDelayedCall | None = None
+
+    async def start(self) -> None:
+        """Load them: what was on its way when the gateway ended is QUEUED again."""
+        recently = self.now_ms() - REMEMBERED_MS
+        self._seq = await self._store.last_seq()
+        for item in await self._store.open_items():
+            if may_leave(item) or item.updated_ms > recently:
+                self.keep(item)
+        self._sweep = self._clock.callLater(SWEEP, self._look)
+
+    def stop(self) -> None:
+        """Look for nothing any more."""
+        if self._sweep is not None and self._sweep.active():
+            self._sweep.cancel()
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return int(self._clock.seconds() * 1000)
+
+    # --- what there is
+
+    @property
+    def items(self) -> Mapping[str, Item]:
+        """All of them, by id; as of now."""
+        return self._items
+
+    def names(self, tenant: str) -> Collection[str]:
+        """See `Waiting.names`."""
+        return self._waiting.names(tenant)
+
+    def name(self, tenant: str, device: str) -> str:
+        """See `Waiting.name`."""
+        return self._waiting.name(tenant, device)
+
+    def resolve(self, tenant: str, identity: str, device: str) -> None:
+        """See `Waiting.resolve`."""
+        self._waiting.resolve(tenant, identity, device)
+
+    def of(self, tenant: str, device: str) -> Iterator[Item]:
+        """See `Waiting.of`."""
+        return self._waiting.of(tenant, device)
+
+    def count(self, tenant: str, device: str) -> int:
+        """How many items wait for a device."""
+        return self._waiting.count(tenant, device)
+
+    def next_seq(self) -> int:
+        """A number above those of all items."""
+        self._seq += 1
+        return self._seq
+
+    # --- changes
+
+    def keep(self, item: Item) -> None:
+        """Have an item's new value in memory; one that is over goes."""
+        if item.state.final:
+            self._items.pop(item.id, None)
+            self._way.forget(item.id)
+        else:
+            self._items[item.id] = item
+            self._timetable.put(item)
+        self._waiting.put(item)
+
+    def recall(self, item: Item) -> None:
+        """Have an item that may have left memory at hand."""
+        self._items.setdefault(item.id, item)
+
+    def update(self, item: Item) -> None:
+        """Keep an item's new value, write it, and tell."""
+        self.keep(item)
+        self._store.save([item]).addErrback(self._not_saved)
+        self.tell(item)
+
+    def _not_saved(self, failure: Failure) -> None:
+        self._log.failure(
+            "a downlink's state could not be written; after a restart it is the one before", failure
+        )
+
+    def tell(self, item: Item) -> None:
+        """Say that an item has changed."""
+        detail = {"id": item.id, "msgType": item.spec.msg_type, "state": item.state.value}
+        event = Event(
+            item.updated_ms, f"downlink.{item.state.value.lower()}", "device", item.device, item.reason,
+            item.tenant, "info", item.device, "", detail,
+        )  # fmt: skip
+        self._changed(event, item)
+
+    # --- time
+
+    def has_expired(self, item: Item) -> bool:
+        """Whether an item's time to live is over; it ends then."""
+        now = self.now_ms()
+        if item.expires_ms > now:
+            return False
+        if item.state is ItemState.QUEUED:
+            self.update(item.change(ItemState.EXPIRED, now, "it could not be sent in its time to live"))
+        else:
+            self.update(item.change(ItemState.TIMEOUT, now, "sent, but no receipt came in its time to live"))
+        return True
+
+    def _look(self) -> None:
+        """End expired items, forget those that nobody will speak of again, and offers that were forgotten."""
+        now = self.now_ms()
+        self._way.tidy(self._clock.seconds())
+        for item in self._timetable.due(now):
+            if not may_leave(item):
+                if now - item.updated_ms >= REMEMBERED_MS:
+                    del self._items[item.id]
+                    self._way.arrived(item.id)
+            elif not self._way.is_free(item.id):
+                self._timetable.again(item, now + int(SWEEP * 1000))
+            else:
+                self.has_expired(item)
+        self._sweep = self._clock.callLater(SWEEP, self._look)

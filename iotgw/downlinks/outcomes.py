@@ -1,0 +1,81 @@
+"""What became of items that left: the reports of their transports, and the receipts of devices and networks."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from twisted.internet.defer import ensureDeferred
+from twisted.logger import Logger
+
+from iotgw.core.downlink_item import TRANSITIONS, ItemState, Step
+from iotgw.core.ports.downlinks import IDownlinkStore, Report
+from iotgw.downlinks import receipts
+from iotgw.downlinks.leaving import Leaving
+from iotgw.downlinks.open_items import OpenItems
+from iotgw.downlinks.way import Way
+
+
+class Outcomes:
+    """Takes items to their next state; `TRANSITIONS` says which."""
+
+    _log = Logger()
+
+    def __init__(self, store: IDownlinkStore, open_items: OpenItems, way: Way, leaving: Leaving) -> None:
+        self._store = store
+        self._open = open_items
+        self._way = way
+        self._leaving = leaving
+
+    def report(self, id: str, state: Report, reason: str) -> None:
+        """See `IDownlinks.outcome`."""
+        item = self._open.items.get(id)
+        if item is None:
+            return
+        self._way.back(id)
+        if state == "answered":
+            if not item.spec.confirmed:
+                self._step(id, "delivered", reason)
+        elif state != "returned":
+            self._step(id, state, reason)
+
+    def _step(self, id: str, step: Step, reason: str, response: Any = None) -> None:
+        """A step of an open item."""
+        item = self._open.items[id]
+        self._way.back(id)
+        following = TRANSITIONS.get((item.state, step))
+        if following is None:
+            return
+        attempts = item.attempts
+        if step in ("sent", "offered") or (step == "lost" and item.state is ItemState.QUEUED):
+            attempts += 1
+        if step == "lost" and attempts >= item.spec.max_attempts:
+            following, reason = ItemState.FAILED, f"lost in {attempts} attempts: {reason}"
+        now_ms = self._open.now_ms()
+        self._open.update(item.change(following, now_ms, reason, attempts=attempts, response=response))
+        was_pushed = self._way.was_pushed(id)
+        if step not in ("sent", "offered"):
+            self._way.arrived(id)
+        if following is ItemState.DELIVERED and item.device in self._open.names(item.tenant):
+            ensureDeferred(self._leaving.follow(item.tenant, item.device, was_pushed)).addErrback(
+                lambda failure: self._log.failure("the next downlink could not follow", failure)
+            )
+
+    async def confirmed(
+        self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str
+    ) -> None:
+        """See `IDownlinks.confirmed`."""
+        name = self._open.name(tenant, device)
+        item = await receipts.offered(self._store, self._open.items, tenant, name)
+        if item is not None:
+            self._open.recall(item)
+            self._step(item.id, state, reason)
+
+    async def acknowledged(self, tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
+        """See `IDownlinks.acknowledged`: by item id, or the oldest of a message type that was sent."""
+        names = tuple(filter(None, dict.fromkeys((self._open.name(tenant, device), device, identity))))
+        step: Step = "successful" if ack.get("success", True) else "failed"
+        now_ms = self._open.now_ms()
+        item = await receipts.acknowledged(self._store, self._open.items, tenant, names, ack, now_ms)
+        if item is not None and (item.state, step) in TRANSITIONS:
+            self._open.recall(item)  # it may have left memory long ago
+            self._step(item.id, step, str(ack.get("error", "")), ack.get("response"))

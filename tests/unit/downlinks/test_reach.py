@@ -1,0 +1,70 @@
+"""How an item finds its device: by where it was seen last, and while it listens."""
+
+import msgspec
+import pytest
+
+from iotgw import testing
+from iotgw.core.model import Outcome, Output, State, Uplink
+from iotgw.downlinks.reach import Reach
+from iotgw.testing import fired
+
+
+def pusher():
+    return testing.FakeDatasource(None, testing.datasource_context())
+
+
+def found(datasource, metadata, device="dev", seconds_later=0.0, **spec):
+    """Where a device is found that was seen once, by this datasource."""
+    clock = testing.clock()
+    registry, journal, sources = (
+        testing.MemoryRegistry(clock),
+        testing.MemoryJournal(clock),
+        testing.FakeSources(),
+    )
+    id = fired(registry.create("datasource", "default", "ds", {"type": "coap", **spec})).id
+    now_ms = int(clock.seconds() * 1000)
+    seq = journal.append(Uplink("default", id, now_ms, b"", msgspec.json.encode(metadata)), (print, None))
+    journal.settle(id, seq, [Outcome(seq, State.CONVERTED, "c/1", (Output("dev", "", b"{}"),))])
+    journal.flush()
+    clock.advance(seconds_later)
+    if datasource is not None:
+        sources.open[id] = datasource
+    reach = Reach(
+        registry=registry, journal=journal, versions=testing.MemoryConverterVersions(),
+        converters=testing.FakeConverters(), sources=sources, clock=clock,
+    )  # fmt: skip
+    where, push, identity = fired(reach.find("default", device))
+    return where and registry.get("datasource", where).name, push, identity
+
+
+def test_a_device_that_was_never_seen_is_nowhere():
+    assert found(pusher(), {}, device="other") == ("", None, "")
+
+
+def test_a_device_is_sent_to_with_the_metadata_of_its_last_uplink():
+    seen_by = pusher()
+    datasource, push, identity = found(seen_by, {"identity": "imei", "address": "a"})
+    push(("item",))
+    assert (datasource, identity) == ("ds", "imei")
+    assert seen_by.pushed == [({"identity": "imei", "address": "a"}, ("item",))]
+
+
+def test_a_datasource_that_gives_nothing_but_answers_is_still_the_one_where_it_was_seen():
+    assert found(None, {"identity": "imei"}) == ("ds", None, "imei")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "spec", "seconds", "listens"),
+    [
+        ({}, {}, 20, True),
+        ({}, {}, 21, False),
+        ({}, {"downlinkWindow": 0}, 100_000, True),
+        ({"ttd": 60}, {}, 60, True),
+        ({"query": {"hono-ttd": "5"}}, {}, 6, False),
+        ({"ttd": "for ever"}, {}, 21, False),
+        ({"identity": "imei", "ttd": 5}, {"downlinkWindows": {"imei": 90}}, 80, True),
+    ],
+)
+def test_a_device_is_sent_to_while_it_listens(metadata, spec, seconds, listens):
+    _, push, _ = found(pusher(), metadata, seconds_later=seconds, **spec)
+    assert (push is not None) is listens
