@@ -27,7 +27,8 @@ class MemoryDownlinks:
 
     ``items`` are all that ever were, by id (``dl1``, ``dl2``, …). ``identities`` maps a tenant and a device's name to the
     identity that its datasource knows it by. Times to live are looked at when somebody asks. ``capacity`` bounds what is
-    open. ``held``: while it is a list, `take` answers when a test calls the functions in it. ``reports`` are the calls of
+    open. ``held``: while it is a list, `take` answers when a test calls the functions in it. ``unfit`` are payloads that a
+    downlink converter fails at: they stay where they are. ``reports`` are the calls of
     `outcome`. Has two ports' methods, and so more than twenty.
     """
 
@@ -37,6 +38,7 @@ class MemoryDownlinks:
         self.items: dict[str, Item] = {}
         self.identities: dict[Key, str] = {}
         self.held: builtins.list[Callable[[], None]] | None = None
+        self.unfit: set[bytes] = set()
         self.reports: builtins.list[tuple[str, str]] = []
         self.receipts: builtins.list[tuple[str, str, dict[str, Any]]] = []
         """The calls of `acknowledged`: device, identity, receipt."""
@@ -120,7 +122,7 @@ class MemoryDownlinks:
         if item is None:
             return
         self._away.discard(downlink_id)
-        if state == "answered" and item.spec.confirmed:
+        if state == "returned" or (state == "answered" and item.spec.confirmed):
             return
         self._report(item, "delivered" if state == "answered" else state, reason)
 
@@ -201,7 +203,7 @@ class MemoryDownlinks:
         taken = [
             item
             for item in self._waiting(tenant, device)
-            if item.id not in self._away and item.spec.mode != unless
+            if item.id not in self._away and item.spec.mode != unless and payload(item.spec) not in self.unfit
         ][:limit]
         self._away.update(item.id for item in taken)
         return tuple(
@@ -211,10 +213,10 @@ class MemoryDownlinks:
             for item in taken
         )
 
-    def _report(self, item: Item, state: Step | Report, reason: str, response: Any = None) -> None:
-        if state in ("answered", "returned") or (item.state, state) not in TRANSITIONS:
+    def _report(self, item: Item, state: Step, reason: str, response: Any = None) -> None:
+        following = TRANSITIONS.get((item.state, state))
+        if following is None:
             return
-        following = TRANSITIONS[item.state, state]
         attempts = item.attempts + (
             state in ("sent", "offered") or (state == "lost" and item.state is ItemState.QUEUED)
         )

@@ -60,6 +60,10 @@ class Contract(Generic[Part]):
             self._opened = self.open()
         return self._opened
 
+    def ready(self) -> None:
+        """Open the part, for a test that begins with something beside it."""
+        assert self.part is not None
+
     def reopen(self) -> Part:
         """Close the part, and open the next on the same storage."""
         self.teardown_method()

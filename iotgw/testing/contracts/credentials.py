@@ -28,6 +28,7 @@ class CredentialsContract(Contract[ICredentials]):
         return grant
 
     def test_a_key_gives_its_device(self) -> None:
+        self.ready()
         self.add_psk("sim-4711", b"key-1", "meter-7")
         ((secret, grant),) = self.part.of("default").psk("sim-4711")
         assert (secret, grant.device, grant.tenant) == (b"key-1", "meter-7", "default")
@@ -35,16 +36,19 @@ class CredentialsContract(Contract[ICredentials]):
         assert self.part.of("default").psk("sim-4712") == []
 
     def test_without_a_device_the_identity_is_it(self) -> None:
+        self.ready()
         self.add_psk("meter", b"key-1")
         assert self.grant().device == "meter"
 
     def test_tenants_do_not_see_each_other(self) -> None:
+        self.ready()
         self.add_psk("meter", b"of a", tenant="a")
         self.add_psk("meter", b"of b", tenant="b")
         assert [secret for secret, _ in self.part.of("a").psk("meter")] == [b"of a"]
         assert self.part.of("default").psk("meter") == []
 
     def test_a_certificate_is_known_by_any_of_its_names(self) -> None:
+        self.ready()
         self.add_x509("meter-7", "seven")
         self.add_x509("ab" * 32)
         find = self.part.of("default").x509
@@ -55,11 +59,13 @@ class CredentialsContract(Contract[ICredentials]):
         assert find("meter-9", "cd" * 32) is None
 
     def test_a_device_with_a_credential_must_be_secure(self) -> None:
+        self.ready()
         self.add_psk("sim", b"key-1", "meter-7")
         must = self.part.of("default").must_be_secure
         assert (must("meter-7"), must("meter-8")) == (True, False)
 
     def test_a_grant_is_good_until_its_credential_is_gone_and_who_watches_hears_of_it(self) -> None:
+        self.ready()
         self.add_psk("meter", b"key-1")
         grant = self.grant()
         assert self.part.is_good(grant, "meter")
@@ -69,6 +75,7 @@ class CredentialsContract(Contract[ICredentials]):
         assert told == [False]
 
     def test_watching_can_end(self) -> None:
+        self.ready()
         self.add_psk("meter", b"key-1")
         told: list[int] = []
         self.part.watch(lambda: told.append(1))()

@@ -225,12 +225,14 @@ class DownlinksContract(Contract[IBothSides]):
         assert len(calls) == 2
 
     def test_a_device_known_by_its_identity_gets_what_waits_for_its_name(self) -> None:
+        self.ready()
         self.know("dev", "356938035643809")
         self.push("1")
         assert "356938035643809" in self.part.waited_for("default")
         assert len(self.take("356938035643809")) == 1
 
     def test_two_devices_behind_one_identity_do_not_forget_each_other(self) -> None:
+        self.ready()
         self.know("a", "gateway")
         self.know("b", "gateway")
         first = self.push("1", device="a")

@@ -61,6 +61,7 @@ class IntakeContract(Contract[IIntake]):
         assert self.answer(b"x" * self.max_payload).status is Status.STORED
 
     def test_without_room_an_uplink_is_refused_at_once_with_the_time_to_wait(self) -> None:
+        self.ready()
         self.fill()
         assert not self.part.room
         (answer,) = self.receive()
@@ -80,6 +81,7 @@ class IntakeContract(Contract[IIntake]):
         assert self.answer().status is Status.STORED
 
     def test_a_downlink_goes_with_the_answer_to_its_device(self) -> None:
+        self.ready()
         self.queue("meter", b"go")
         assert self.answer(metadata={"identity": "another"}).downlinks == ()
         (downlink,) = self.answer(metadata={"identity": "meter"}).downlinks
@@ -87,6 +89,7 @@ class IntakeContract(Contract[IIntake]):
         assert self.answer(metadata={"identity": "meter"}).downlinks == ()
 
     def test_an_answer_that_can_carry_no_downlink_takes_none(self) -> None:
+        self.ready()
         self.queue("meter", b"go")
         assert self.answer(metadata={"identity": "meter"}, listens=False).downlinks == ()
         assert len(self.answer(metadata={"identity": "meter"}).downlinks) == 1

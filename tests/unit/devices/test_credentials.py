@@ -20,11 +20,9 @@ class TestCredentials(CredentialsContract):
     def add_psk(self, identity, secret, device="", tenant="default"):
         name = f"{identity} of {tenant}"
         secrets = [one(secret.decode())]
-        self.part  # noqa: B018 (it follows the registry)
         self.registry.put(name, tenant, identity=identity, device=device, secrets=secrets)
 
     def add_x509(self, name, device=""):
-        self.part  # noqa: B018
         self.registry.put(name, type="x509", identity=name, device=device)
 
     def revoke(self, grant):
