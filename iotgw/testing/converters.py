@@ -78,7 +78,8 @@ class FakeConverters:
         outputs = [msgspec.json.decode(output.body) for output in made.outputs]
         error = None if made.error is None else msgspec.to_builtins(made.error)
         result = outputs[0] if outputs else None
-        return succeed({"result": result, "telemetry": outputs, "logs": list(made.logs), "error": error})
+        told = {"result": result, "telemetry": outputs, "logs": list(made.logs), "error": error}
+        return succeed({**told, "warnings": list(made.warnings), "durationMs": 0.0})
 
     def encode(
         self,
@@ -95,7 +96,7 @@ class FakeConverters:
 
     def status(self) -> dict[str, Any]:
         """See `IConverters.status`."""
-        return {"engines": ["duktape"], "workers": 0, "waiting": 0, "suspended": []}
+        return {"engines": ["duktape"], "workers": [], "waiting": 0, "suspended": {}}
 
 
 @implementer(IConverterVersions)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
-from iotgw.core.errors import IotgwError, NotFound, SettingsError
+from iotgw.core.errors import IotgwError, NotFound
 from iotgw.core.model import Delivery, Message, Parked, TelemetryRecord
 from iotgw.core.ports.delivery import IDeliveries, IDelivery
 from iotgw.core.specs import IntegrationSpec
@@ -26,8 +27,8 @@ class FakeDelivery:
         self.has_room = True
         self.calls: list[tuple[Any, ...]] = []
         self.missing: set[str] = set()
-        self.refuses: dict[str, SettingsError] = {}
-        """What is wrong with an integration, by its name."""
+        self.validates: Callable[[IntegrationSpec], None] = lambda spec: None
+        """Raises what is wrong with an integration."""
         self.made: dict[int, list[Delivery]] = {}
         """What became of a message, by its position."""
         self.accounts: dict[str, Any] = {"state": "running"}
@@ -49,8 +50,7 @@ class FakeDelivery:
 
     def validate(self, spec: IntegrationSpec) -> None:
         """See `IDeliveries.validate`."""
-        if spec.name in self.refuses:
-            raise self.refuses[spec.name]
+        self.validates(spec)
 
     def deliveries(self, message: Message) -> Deferred[list[Delivery]]:
         """See `IDeliveries.deliveries`."""

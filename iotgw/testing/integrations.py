@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
@@ -89,13 +90,11 @@ def telemetry(
     **more: Any,
 ) -> TelemetryRecord:
     """A record as delivery hands it to a target; without a ``body`` its telemetry is ``n``, the position."""
-    body = (
-        body
-        or (
-            f'{{"deviceName":"{device}","deviceType":"{device_type}","attributes":{{}},'
-            f'"telemetry":[{{"ts":{received_ms},"values":{{"n":{seq}}}}}]}}'
-        ).encode()
-    )
+    document = {
+        "deviceName": device, "deviceType": device_type, "attributes": {},
+        "telemetry": [{"ts": received_ms, "values": {"n": seq}}],
+    }  # fmt: skip
+    body = body or msgspec.json.encode(document)
     more = {"uplink": seq, "tenant": DEFAULT_TENANT, "datasource": "ds1", **more}
     return TelemetryRecord(
         seq=seq, received_ms=received_ms, device_name=device, device_type=device_type, body=body, **more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -16,7 +17,7 @@ from iotgw.core.ports.pipeline import IPipeline, UplinkListener
 
 @implementer(IPipeline)
 class FakePipeline:
-    """The running datasources as a test plays them: one that is in ``statuses`` or ``names`` is there."""
+    """The running datasources as a test plays them: ``statuses`` and ``names`` are by id."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
@@ -26,8 +27,10 @@ class FakePipeline:
         """The ids that `applied` was asked about."""
         self.reprocessed: list[Message] = []
         self.injected: list[tuple[str, bytes, Metadata]] = []
-        self.says: Answer = STORED
+        self.answers: Callable[[bytes], Answer] = lambda payload: STORED
         """What `inject` is answered."""
+        self.converts: Callable[[Message], State] = lambda message: State.CONVERTED
+        """What becomes of a message by `reprocess`."""
         self.missing: set[str] = set()
         """Datasources that are gone."""
 
@@ -53,14 +56,14 @@ class FakePipeline:
         if message.uplink.datasource in self.missing:
             raise NotFound("the message's datasource is gone")
         self.reprocessed.append(message)
-        return State.CONVERTED
+        return self.converts(message)
 
     async def inject(self, id: str, payload: bytes, metadata: Metadata) -> Answer:
         """See `IPipeline.inject`."""
         if id in self.missing:
             raise NotFound(f"there is no running datasource {id!r}")
         self.injected.append((id, payload, metadata))
-        return self.says
+        return self.answers(payload)
 
 
 class HeardUplinks(UplinkListener):
