@@ -31,6 +31,7 @@ from iotgw.testing.reactor import START, MemoryReactor, clock
 from iotgw.testing.registry import MemoryRegistry
 from iotgw.testing.results import fired
 from iotgw.testing.sources import FakeSources
+from iotgw.testing.tcp_device import FakeTcpDevice
 from iotgw.testing.threads import ThreadClock
 from iotgw.testing.trace import MemoryTrace
 
@@ -45,6 +46,7 @@ __all__ = [
     "FakeIntegrationType",
     "FakePipeline",
     "FakeSources",
+    "FakeTcpDevice",
     "HeardUplinks",
     "MemoryConverterVersions",
     "MemoryCredentials",

@@ -89,6 +89,13 @@ class FakeIntake:
         for callback in waiting:
             callback()
 
+    def forget(self) -> None:
+        """Forget what was noted, and who was not answered; the queue and the sessions stay."""
+        for noted in (self.received, self.times, self.answers, self.rejected, self.events, self.outcomes):
+            noted.clear()
+        self.held.clear()
+        self._deaf.clear()
+
     def guarded(self, metadata: bytes, outputs: Sequence[Output]) -> str:
         """What the datasource's guard says of a conversion; empty where it has none."""
         return self.guard(metadata, outputs) if self.guard is not None else ""

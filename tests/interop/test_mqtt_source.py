@@ -14,10 +14,11 @@ from twisted.internet.threads import deferToThread
 
 from iotgw.core.model import Status
 from iotgw.datasources.mqtt.datasource import MqttSettings, MqttType
+from iotgw.testing import FakeIntake
+from iotgw.testing import datasource_context as context
 from tests.certificates import Authority
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import find
-from tests.unit.datasources.fakes import FakeIntake, context
 
 
 @pytest.fixture

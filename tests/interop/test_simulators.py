@@ -18,8 +18,9 @@ from iotgw.datasources.socket.tcp import TcpSettings, TcpType
 from iotgw.datasources.socket.tekelek import TekelekSettings, TekelekType
 from iotgw.datasources.socket.udp import UdpSettings, UdpType
 from iotgw.simulate.runner import Plan, run
+from iotgw.testing import FakeIntake
+from iotgw.testing import datasource_context as context
 from tests.peers.process import wait_until
-from tests.unit.datasources.fakes import FakeIntake, context
 
 SOURCES = {
     "tekelek": (TekelekType, TekelekSettings, {"linger": 0.0}),
