@@ -140,14 +140,17 @@ class FakeIntegration:
         """See `IIntegration.send`."""
         assert len(records) <= self.max_batch
         self.sent.append([record.seq for record in records])
-        self.open.append((records, settle))
         verdict = self.says(records) if self.says is not None else None
-        if verdict is not None:
-            self.answer(verdict, -1)
+        if verdict is None:
+            self.open.append((records, settle))
+        else:
+            self._settle(records, settle, verdict)
 
     def answer(self, verdict: Verdict = DELIVERED, which: int = 0) -> None:
         """Settle one send."""
-        records, settle = self.open.pop(which)
+        self._settle(*self.open.pop(which), verdict)
+
+    def _settle(self, records: list[TelemetryRecord], settle: Settle, verdict: Verdict) -> None:
         seqs = [record.seq for record in records]
         if verdict is DELIVERED:
             self.got += seqs

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -81,9 +81,14 @@ class MemoryJournal:
         self._when_at_rest: list[Callable[[], None]] = []
         self._closed = False
 
-    def crashed(self) -> MemoryJournal:
+    def crashed(self) -> Self:
         """Another journal, on what is durable now."""
-        return MemoryJournal(self._clock, self.storage.copy(), self.epoch)
+        return type(self)(self._clock, self.storage.copy(), self.epoch)
+
+    def put(self, records: Sequence[TelemetryRecord]) -> None:
+        """Put records into the telemetry stream as they are, without an uplink; nobody is told."""
+        self.storage.records |= {record.seq: record for record in records}
+        self.head = max([self.head, *(record.seq for record in records)])
 
     # --- life ---
 
