@@ -28,10 +28,13 @@ from iotgw.api.problems import Problem, from_failure
 from iotgw.api.routes import Dispatcher, Route, write_problem
 from iotgw.api.sessions import Sessions
 from iotgw.api.tokens import TokenResources
+from iotgw.core.ports.mounts import IMounts
 
 PREFIX = "/api/v1"
 AT_ROOT = ("/health/", "/metrics")
 """Paths that probes and scrapers expect without the prefix; they are under both."""
+RESERVED = ("api", "health", "metrics")
+"""First segments that are the API's."""
 
 
 def routes(parts: Parts) -> list[Route]:
@@ -55,9 +58,9 @@ def routes(parts: Parts) -> list[Route]:
     return found + OpenApi(parts, found).routes()
 
 
-def api_site(parts: Parts, uploads: IResource | None = None) -> IResource:
-    """The root resource of the listener: the API under `/api/v1`, and ``uploads`` (the HTTP datasources'
-    resource) under `/i`. Serve it by `iotgw.api.site.ApiSite`."""
+def api_site(parts: Parts, mounts: IMounts | None = None) -> IResource:
+    """The root resource of the listener: the API under `/api/v1`, and what datasources serve. Serve it by
+    `iotgw.api.site.ApiSite`."""
     dispatch = Dispatcher(parts, Guard(Tokens(parts.registry)))
     app = Klein()
     for number, route in enumerate(routes(parts)):
@@ -69,7 +72,7 @@ def api_site(parts: Parts, uploads: IResource | None = None) -> IResource:
             handler.__name__ = f"route{number}_{place}"  # type: ignore[attr-defined]
             app.route(path, methods=[route.method], strict_slashes=False)(handler)
     app.handle_errors(Exception)(_failed)
-    return _Root(app, uploads)
+    return _Root(app, mounts)
 
 
 def _failed(request: Any, failure: Failure) -> bytes:
@@ -78,17 +81,18 @@ def _failed(request: Any, failure: Failure) -> bytes:
 
 
 class _Root(Resource):
-    """`/i` goes to the uploads straight, everything else to Klein with its whole path."""
+    """What is mounted goes to its resource straight, everything else to Klein with its whole path."""
 
-    def __init__(self, app: Klein, uploads: IResource | None) -> None:
+    def __init__(self, app: Klein, mounts: IMounts | None) -> None:
         super().__init__()
         self._klein = app.resource()
-        self._uploads = uploads
+        self._mounts = mounts
 
     def getChildWithDefault(self, path: bytes, request: Request) -> Any:
-        """The resource of a path's first part."""
-        if path == b"i" and self._uploads is not None:
-            return self._uploads
+        """The resource of a path whose first segment is given."""
+        mounted = self._mounts.resource(path, request) if self._mounts is not None else None
+        if mounted is not None:
+            return mounted
         request.postpath.insert(0, request.prepath.pop())  # type: ignore[union-attr]
         try:
             b"/".join(request.postpath or ()).decode()

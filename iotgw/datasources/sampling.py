@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from iotgw.core.ports.intake import IIntake, Severity
 
 _WINDOW = 60.0
 _PEERS = 1024
 
 
 class Allowance:
-    """Allows each peer ``count`` a minute; bounded in peers. ``clock`` is an IReactorTime."""
+    """Allows each peer ``count`` a minute; bounded in peers."""
 
-    def __init__(self, clock: Any, count: int) -> None:
+    def __init__(self, clock: IReactorTime, count: int) -> None:
         self._clock = clock
         self._count = count
         self._seen: OrderedDict[str, tuple[float, int]] = OrderedDict()
@@ -32,10 +35,12 @@ class Allowance:
         return max(0, used - self._count)
 
 
-class Sampled:
+class SampledEvents:
     """Reports the first event of a peer in a minute, and how many were left out before."""
 
-    def __init__(self, clock: Any, intake: Any, type: str, severity: str = "warning") -> None:
+    def __init__(
+        self, clock: IReactorTime, intake: IIntake, type: str, severity: Severity = "warning"
+    ) -> None:
         self._allowance = Allowance(clock, 1)
         self._intake = intake
         self._type = type

@@ -13,7 +13,7 @@ import builtins
 from collections.abc import Callable, Collection
 from typing import Any, Literal
 
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -132,12 +132,15 @@ class DownlinkQueue:
         self._outcomes.report(downlink_id, state, reason)
 
     def confirmed(
-        self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = ""
-    ) -> None:
+        self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = "", item: str = ""
+    ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
-        ensureDeferred(self._outcomes.confirmed(tenant, device, state, reason)).addErrback(
-            lambda failure: self._log.failure("a downlink's confirmation was not taken", failure)
-        )
+        found = ensureDeferred(self._outcomes.confirmed(tenant, device, state, reason, item))
+        return found.addErrback(self._not_taken)
+
+    def _not_taken(self, failure: Failure) -> bool:
+        self._log.failure("a downlink's confirmation was not taken", failure)
+        return True  # for all that is known
 
     def acknowledged(self, tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
         """See `IDownlinks.acknowledged`."""

@@ -25,6 +25,7 @@ from iotgw.testing.integrations import (
     telemetry,
 )
 from iotgw.testing.journal import MemoryJournal
+from iotgw.testing.mounts import MemoryMounts
 from iotgw.testing.pipeline import FakePipeline, HeardUplinks
 from iotgw.testing.ports import verify_ports
 from iotgw.testing.reactor import START, MemoryReactor, clock
@@ -55,6 +56,7 @@ __all__ = [
     "MemoryDownlinks",
     "MemoryEvents",
     "MemoryJournal",
+    "MemoryMounts",
     "MemoryReactor",
     "MemoryRegistry",
     "MemoryTrace",

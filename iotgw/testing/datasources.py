@@ -9,10 +9,12 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from iotgw.core.model import DEFAULT_TENANT, Downlink, Metadata
+from iotgw.core.needs import Need
 from iotgw.core.ports.credentials import ICredentials
-from iotgw.core.ports.datasources import DatasourceContext, IForgets, IHasSessions, IPushes
+from iotgw.core.ports.datasources import DatasourceContext, IForgets, IHasSessions, INeeds, IPushes
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.shared import SharedResources
 from iotgw.testing.credentials import MemoryCredentials
 from iotgw.testing.intake import FakeIntake
 from iotgw.testing.reactor import MemoryReactor
@@ -29,6 +31,7 @@ def datasource_context(
     routing_key: str = "key",
     metadata: Metadata | None = None,
     data_dir: str = "",
+    shares: SharedResources | None = None,
 ) -> DatasourceContext:
     """What a datasource is given, made of doubles where nothing else is said."""
     return DatasourceContext(
@@ -37,6 +40,7 @@ def datasource_context(
         reactor=MemoryReactor() if reactor is None else reactor,
         credentials=MemoryCredentials() if credentials is None else credentials,
         data_dir=data_dir,
+        shares=SharedResources() if shares is None else shares,
     )  # fmt: skip
 
 
@@ -86,16 +90,17 @@ class NoSettings(Struct):
     """Nothing can be set."""
 
 
-@implementer(IForgets)
+@implementer(IForgets, INeeds)
 class FakeDatasourceType:
     """The type of `FakeDatasource`, or of settings alone. ``built`` are its datasources by name, ``forgotten`` the names
-    of those that left for good."""
+    of those that left for good, ``needed`` what each needs."""
 
     def __init__(self, name: str = "fake", settings: type[Struct] = NoSettings) -> None:
         self.name = name
         self.settings = settings
         self.built: dict[str, FakeDatasource] = {}
         self.forgotten: list[str] = []
+        self.needed: list[Need] = []
 
     def build(self, settings: Any, context: DatasourceContext) -> FakeDatasource:
         """See `IDatasourceType.build`."""
@@ -106,3 +111,7 @@ class FakeDatasourceType:
         """See `IForgets.forget`."""
         self.forgotten.append(context.name)
         return None
+
+    def needs(self, settings: Any, context: DatasourceContext) -> list[Need]:
+        """See `INeeds.needs`."""
+        return self.needed

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, Literal
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -127,12 +128,16 @@ class MemoryDownlinks:
         self._report(item, "delivered" if state == "answered" else state, reason)
 
     def confirmed(
-        self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = ""
-    ) -> None:
+        self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = "", item: str = ""
+    ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
-        sent = [item for item in self._of(tenant, device) if item.state is ItemState.SENT]
-        if sent:
-            self._report(max(sent, key=lambda item: item.updated_ms), state, reason)
+        if item:
+            found = [each for each in self.items.values() if (each.id, each.tenant) == (item, tenant)]
+        else:
+            found = [each for each in self._of(tenant, device) if each.state is ItemState.SENT]
+        if found:
+            self._report(max(found, key=lambda each: each.updated_ms), state, reason)
+        return succeed(bool(found))
 
     def acknowledged(self, tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
         """See `IDownlinks.acknowledged`."""

@@ -21,8 +21,8 @@ class FakeIntake:
     ``auto``: each uplink is answered at once, as stored; without it when a test calls `answer`. ``max_payload``: what is
     larger is TOO_LARGE. With a ``clock`` an answer that is held back goes when its time is over. After `fill` everything is BUSY until `drain`. ``queue`` holds the downlinks that wait, by device;
     an answer takes one for the metadata's ``identity``. ``outcomes`` are the reports about downlinks, as pairs of an id
-    and ``sent``, ``delivered``, ``answered``, ``lost: why``, ``returned`` or ``offered``; or of a device
-    and ``confirmed`` or ``not confirmed: why``.
+    and ``sent``, ``delivered``, ``answered``, ``lost: why``, ``returned`` or ``offered``; or of what a
+    network confirmed, by the item's id or the device, and ``confirmed`` or ``not confirmed: why``.
     """
 
     def __init__(
@@ -44,6 +44,8 @@ class FakeIntake:
         """``(type, message)``."""
         self.queue: dict[str, list[Downlink]] = {}
         self.outcomes: list[tuple[str, str]] = []
+        self.known: set[str] = set()
+        """The ids that a network may name in a receipt."""
         self.sessions: dict[str, Send] = {}
         """How to reach the devices that can be reached now."""
         self._deaf: set[int] = set()
@@ -196,9 +198,12 @@ class FakeIntake:
         """See `IIntake.downlink_offered`."""
         self.outcomes.append((downlink.id, "offered"))
 
-    def downlink_confirmed(self, device: str, delivered: bool, reason: str = "") -> None:
-        """See `IIntake.downlink_confirmed`."""
-        self.outcomes.append((device, "confirmed" if delivered else f"not confirmed: {reason}"))
+    def downlink_confirmed(
+        self, device: str, delivered: bool, reason: str = "", item: str = ""
+    ) -> Deferred[bool]:
+        """See `IIntake.downlink_confirmed`. Of items it knows those in ``known``."""
+        self.outcomes.append((item or device, "confirmed" if delivered else f"not confirmed: {reason}"))
+        return succeed(not item or item in self.known)
 
 
 def _nobody(answer: Answer) -> None:

@@ -15,7 +15,7 @@ from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.testing.reactor import START
 
 T = TypeVar("T")
-PATIENCE = 20
+PATIENCE = 120
 """Seconds after which a thread that never answers fails the test."""
 
 

@@ -9,7 +9,6 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from iotgw.core.model import Status
@@ -18,7 +17,10 @@ from iotgw.testing import FakeIntake
 from iotgw.testing import datasource_context as context
 from tests.certificates import Authority
 from tests.peers.mosquitto import Mosquitto
+from tests.peers.patience import HANGS
 from tests.peers.process import find
+
+from .delivering import until
 
 
 @pytest.fixture
@@ -30,15 +32,7 @@ def broker(tmp_path):
 def publish(broker, topic, payload, *more):
     """In a thread: the reactor goes on."""
     command = [find("mosquitto_pub"), "-p", str(broker.port), "-t", topic, "-m", payload, *more]
-    return deferToThread(subprocess.run, command, check=True, timeout=20)
-
-
-async def until(condition):
-    """A turn of the reactor at a time; what hasn't come after 20 s never comes."""
-    deadline = reactor.seconds() + 20
-    while not condition():
-        assert reactor.seconds() < deadline, "it never came"
-        await deferLater(reactor, 0.01)
+    return deferToThread(subprocess.run, command, check=True, timeout=HANGS)
 
 
 class Source:

@@ -7,6 +7,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.threads import deferToThread
 
 from tests.peers.mosquitto import Mosquitto
+from tests.peers.patience import HANGS
 
 from .brokers import StrictBroker
 from .delivering import Delivering, numbers, per_device, until
@@ -139,7 +140,7 @@ async def test_an_idempotency_key_goes_with_a_message_of_mqtt_5(broker, settings
     async with Delivering("mqtt", configuration=settings(broker, version="5", retain=True)) as world:
         world.store("a")
         await world.settled()
-        out, _ = await deferToThread(child.communicate, timeout=20)
+        out, _ = await deferToThread(child.communicate, timeout=HANGS)
         assert out.strip() == "idempotency-key:E-1.1|iotgw/a/telemetry"
 
 

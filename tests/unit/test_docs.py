@@ -5,10 +5,7 @@ import re
 import pytest
 from twisted.internet.task import Clock
 
-from iotgw.app import tap
-from iotgw.datasources.coap.datasource import CoapType
-from iotgw.datasources.coap.vendor import DraginoCoapType, LobaroCoapType
-from iotgw.datasources.http.datasource import HttpType
+from iotgw.app import parts
 from tests.peers.gateway import ROOT
 
 DOCS = ROOT / "docs"
@@ -20,12 +17,11 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.S | re.M)
 
 
 def datasources():
-    types = (*tap.DATASOURCES, CoapType, DraginoCoapType, LobaroCoapType, HttpType)
-    return {type_(Clock()).name for type_ in types}
+    return {type_(Clock()).name for type_ in parts.DATASOURCES}
 
 
 def integrations():
-    return {type_(Clock()).name for type_ in tap.INTEGRATIONS}
+    return {type_(Clock()).name for type_ in parts.INTEGRATIONS}
 
 
 def pages_of(folder):

@@ -18,6 +18,8 @@ from twisted.internet.task import LoopingCall
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Metadata
 from iotgw.core.ports.credentials import ICredentials
+from iotgw.core.ports.intake import Record
+from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.socket.udp_socket import Address
 from iotgw.dtls.identity import Identity
@@ -39,13 +41,13 @@ class CoapsPort(CoapPort):
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactor,
         port: int,
         interface: str,
         settings: DtlsSettings,
         tenant: str,
         credentials: ICredentials,
-        event: Callable[..., object],
+        event: Record,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
@@ -107,8 +109,8 @@ class CoapsPort(CoapPort):
         now = self._clock()
         return [described(session, now) for session in self.layer.sessions()]
 
-    def session_of(self, metadata: Metadata) -> Session | None:
-        """The session of the device that sent a message with this metadata, wherever it is now.
+    def peer_of(self, metadata: Metadata) -> Session | None:
+        """See `CoapPort.peer_of`: the session of the device that sent a message with this metadata, wherever it is now.
 
         By the identity, not by the address: that may be another device's by now.
         """
@@ -183,7 +185,7 @@ def described(session: Session, now: float) -> dict[str, Any]:
     }
 
 
-def describe_session(remote: Hashable) -> dict[str, Any]:
+def describe_session(remote: Hashable) -> Metadata:
     """The metadata of a peer behind DTLS. ``identity`` is the device, ``dtlsIdentity`` what it proved."""
     assert isinstance(remote, Session)
     facts = remote.data

@@ -15,9 +15,9 @@ from zope.interface import implementer
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.ports.datasources import DatasourceContext, IForgets
 from iotgw.datasources.mqtt.datasource import MqttDatasource, MqttSettings, MqttType
-from iotgw.datasources.socket.dragino import DraginoDevices, DraginoEncoding, Nodes
+from iotgw.envelopes.dragino import DraginoDevices, DraginoEncoding, DraginoEnvelope
+from iotgw.envelopes.envelope import Reading
 from iotgw.wire import mqtt
-from iotgw.wire.dragino import DraginoFrame, parse
 
 
 class DraginoMqttSettings(
@@ -47,21 +47,20 @@ class DraginoMqttDatasource(MqttDatasource):
 
     def __init__(self, settings: DraginoMqttSettings, context: DatasourceContext, endpoint: Any) -> None:
         super().__init__(settings, context, endpoint)
-        self._nodes = Nodes(settings.devices, settings.model, settings.encoding)
+        self._envelope = DraginoEnvelope(settings.devices, settings.model, settings.encoding)
 
     def message(self, arrived: mqtt.Arrived) -> tuple[bytes, Metadata]:
         """A node's frame; what is none is kept as failed, and acknowledged all the same."""
         _, facts = super().message(arrived)
-        frame = parse(arrived.payload)
-        if not isinstance(frame, DraginoFrame):
+        (read,) = self._envelope.read(arrived.payload, facts, facts["receivedTime"])
+        if not isinstance(read, Reading):
             self.counts["faults"] += 1
-            return arrived.payload, facts | {"rejected": frame}
-        facts |= self._nodes.metadata(frame, facts["receivedTime"])
-        if not self.settings.downlink_topic:
-            facts["device"] = facts.pop("identity")
-        return frame.payload, facts
+            return arrived.payload, facts | {"rejected": read.reason}
+        facts |= read.facts
+        facts["identity" if self.settings.downlink_topic else "device"] = read.identity
+        return read.payload, facts
 
     def publish(self, identity: str, topic: str, downlinks: tuple[Downlink, ...]) -> None:
         """Send downlinks to a node, in the form that it wants."""
-        wanted = (replace(item, payload=self._nodes.encode(identity, item)) for item in downlinks)
+        wanted = (replace(item, payload=self._envelope.write(item, identity).payload) for item in downlinks)
         super().publish(identity, topic, tuple(wanted))

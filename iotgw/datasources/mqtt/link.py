@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from iotgw.core.errors import ProtocolError
 from iotgw.core.model import Answer, Downlink, Status
-from iotgw.datasources.socket.lobaro import downlink_cbor
+from iotgw.envelopes.lobaro import downlink_cbor
 from iotgw.wire import mqtt
 
 CLIENT_ID_REFUSED = {2, 0x85}
@@ -234,7 +234,7 @@ class MqttLink(Protocol):
 
     def publish(self, topic: str, downlink: Downlink) -> None:
         """Send a downlink; with QoS 1 and 2 it is delivered when the broker acknowledges it."""
-        payload = downlink_cbor(downlink) if self._settings.preset == "lobaro" else downlink.payload
+        payload = downlink_cbor(downlink.payload) if self._settings.preset == "lobaro" else downlink.payload
         qos = self._settings.downlink_qos
         id_, data = self._session.publish(topic.encode(), payload, qos)
         if id_:

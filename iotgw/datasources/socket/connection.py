@@ -1,7 +1,7 @@
 """One device's TCP connection: admission, time-outs, and messages to the gateway in their order.
 
-Each connection has a `Session`, the part that knows the protocol. It hands its messages on with
-`Connection.submit`, which reads no further while the gateway is full.
+Each connection has a `StreamSession`, the part that knows the protocol. It hands its messages on with
+`DeviceConnection.submit`, which reads no further while the gateway is full.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ LOOK, LOOKS = 0.1, 100
 """Seconds between two looks whether a peer has everything, and how many of them: NB-IoT takes seconds."""
 
 
-class Session(Protocol):
-    """One connection's protocol. Its methods may call the `Connection` that it was made with."""
+class StreamSession(Protocol):
+    """One connection's protocol. Its methods may call the `DeviceConnection` that it was made with."""
 
     @property
     def pending(self) -> int:
@@ -45,10 +45,10 @@ class Session(Protocol):
 
 
 @implementer(IHalfCloseableProtocol)
-class Connection(TwistedProtocol):
+class DeviceConnection(TwistedProtocol):
     """One device's connection.
 
-    ``listener`` is an `iotgw.datasources.socket.stream.Listener`. A peer that closes its side only is still answered;
+    ``listener`` is an `iotgw.datasources.socket.stream.StreamSource`. A peer that closes its side only is still answered;
     then ours is closed, too.
     """
 
@@ -56,7 +56,7 @@ class Connection(TwistedProtocol):
         self._listener = listener
         self.intake = listener.context.intake
         self.clock = listener.context.reactor
-        self.session: Session | None = None
+        self.session: StreamSession | None = None
         self.host = ""
         self.peer_port = 0
         self._header = bytearray()
@@ -282,7 +282,7 @@ def is_broken(transport: Any) -> bool:
 
 
 def _retrying(
-    connection: Connection, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None]
+    connection: DeviceConnection, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None]
 ) -> Callable[[Answer], None]:
     def answered(result: Answer) -> None:
         if result.status is Status.BUSY:

@@ -34,7 +34,7 @@ _UPDATE = (
 
 @implementer(IRegistry)
 class Registry:
-    """An `IRegistry` in ``{data_dir}/registry.db``, its secrets sealed with ``{data_dir}/secret.key``.
+    """An `IRegistry`, whose methods it has, in ``{data_dir}/registry.db``, its secrets sealed with ``{data_dir}/secret.key``.
 
     ``reactor.seconds()`` counts since 1970. Changes run one after
     another: each is checked against what the one before left.

@@ -82,7 +82,7 @@ class Client:
             headers=given,
             data=data,
             agent=self.agent,
-            timeout=10,
+            timeout=120,
             allow_redirects=False,
         )
         text = (await answer.content()).decode()
@@ -178,7 +178,7 @@ class Bench:
             clock=self.clock,
             downlinks=testing.MemoryDownlinks(self.clock),
         )
-        self.uploads: Any = None
+        self.mounts: Any = None
 
     def opened(self, old: Resource | None, new: Resource | None) -> None:
         if new is None:
@@ -251,7 +251,7 @@ def connect(bench: Bench) -> Iterator[Any]:
 
     def make(role: str = "admin", tenant: str = ALL_TENANTS, **more: Any) -> Client:
         if not ports:
-            site = ApiSite(api_site(bench.parts, bench.uploads), max_body=64 << 10)
+            site = ApiSite(api_site(bench.parts, bench.mounts), max_body=64 << 10)
             ports.append(reactor.listenTCP(0, site, interface="127.0.0.1"))  # type: ignore[attr-defined]
         token, saved = bench.token(role, tenant, **more) if role else ("", None)
         return Client(ports[0].getHost().port, token, agent, saved)

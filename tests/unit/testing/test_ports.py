@@ -12,30 +12,20 @@ from zope.interface.verify import verifyClass
 
 import iotgw
 from iotgw import testing
+from iotgw.app import parts
 from iotgw.converters.service import ConverterService
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.ports.events import IEvents
 from iotgw.core.recorder import Recorder
+from iotgw.core.shared import SharedResources
 from iotgw.core.specs import DatasourceSpec
 from iotgw.core.types import Types
 from iotgw.core.validate import convert
-from iotgw.datasources.coap.datasource import CoapType
-from iotgw.datasources.coap.vendor import DraginoCoapType, LobaroCoapType
-from iotgw.datasources.http.datasource import HttpType as HttpDatasourceType
-from iotgw.datasources.mqtt.datasource import MqttType as MqttDatasourceType
-from iotgw.datasources.mqtt.dragino import DraginoMqttType
-from iotgw.datasources.socket.dragino import DraginoType, DraginoUdpType
-from iotgw.datasources.socket.lobaro import LobaroUdpType
-from iotgw.datasources.socket.tcp import TcpType
-from iotgw.datasources.socket.tekelek import TekelekType
-from iotgw.datasources.socket.udp import UdpType
+from iotgw.datasources.coap.ports import CoapPorts
+from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.credentials import Credentials
 from iotgw.downlinks.queue import DownlinkQueue
-from iotgw.integrations.http import HttpType
-from iotgw.integrations.mqtt import MqttType
-from iotgw.integrations.sftp import SftpType
-from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.pipeline.admission import Admission
@@ -54,26 +44,13 @@ from iotgw.testing.ports import PORTS, verify_ports
 
 NOWHERE = Path("/nonexistent")
 BROKER = {"host": "192.0.2.1"}
-DATASOURCES = [
-    (CoapType, {}),
-    (DraginoCoapType, {}),
-    (LobaroCoapType, {}),
-    (HttpDatasourceType, {}),
-    (MqttDatasourceType, {**BROKER, "topics": ["a"]}),
-    (DraginoMqttType, {**BROKER, "topics": ["a"]}),
-    (DraginoType, {"port": 1024}),
-    (DraginoUdpType, {"port": 1024}),
-    (LobaroUdpType, {"port": 1024}),
-    (TcpType, {"port": 1024}),
-    (TekelekType, {"port": 1024}),
-    (UdpType, {"port": 1024}),
-]
-INTEGRATIONS = [
-    (HttpType, {"url": "http://192.0.2.1/"}),
-    (MqttType, BROKER),
-    (SftpType, {"host": "192.0.2.1", "username": "u", "password": "p", "hostKeys": [f"SHA256:{'A' * 43}"]}),
-    (ThingsBoardType, {"host": "192.0.2.1", "token": "t"}),
-]
+SETTINGS = {
+    "mqtt": {**BROKER, "topics": ["a"]},
+    "dragino-mqtt": {**BROKER, "topics": ["a"]},
+    "sftp": {**BROKER, "username": "u", "password": "p", "hostKeys": [f"SHA256:{'A' * 43}"]},
+    "thingsboard": {**BROKER, "token": "t"},
+}
+"""Of the types that need some; for an integration over those of a datasource of its name."""
 
 
 def spine():
@@ -115,16 +92,20 @@ def rooms():
 
 def types_with_what_they_build():
     """Each built-in type, and one part of it."""
-    made = []
-    for direction, context in (
-        (DATASOURCES, testing.datasource_context()),
-        (INTEGRATIONS, testing.integration_context()),
-    ):
-        for type_, configuration in direction:
-            made.append(type_(context.reactor))
-            settings = convert(configuration, made[-1].settings)
-            made.append(made[-1].build(settings, context))
+    reactor = testing.MemoryReactor()
+    shares = SharedResources(CoapPorts(reactor), HttpMounts())
+    source, target = testing.datasource_context(reactor=reactor, shares=shares), testing.integration_context()
+    made = [HttpMounts()]
+    for type_ in parts.DATASOURCES:
+        made += with_part(type_(reactor), source, SETTINGS)
+    out = {**SETTINGS, "http": {"url": "http://192.0.2.1/"}, "mqtt": BROKER}
+    for type_ in parts.INTEGRATIONS:
+        made += with_part(type_(reactor), target, out)
     return made
+
+
+def with_part(type_, context, settings):
+    return [type_, type_.build(convert(settings.get(type_.name, {}), type_.settings), context)]
 
 
 def doubles():
@@ -147,7 +128,7 @@ def doubles():
 DOUBLES = [
     testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryJournal, testing.MemoryRegistry, testing.MemoryTrace,
+    testing.MemoryJournal, testing.MemoryMounts, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), *doubles()]
 

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from iotgw.datasources.socket import connection
-from iotgw.datasources.socket.tekelek import TekelekDatasource, TekelekSettings
+from iotgw.datasources.vendors.tekelek import TekelekSettings, TekelekType
 from tests.unit.datasources.fakes import FakeDevice, FakeIntake, clock, context
 
 VECTORS = json.loads((Path(__file__).parents[3] / "data" / "tekelek.json").read_text())
@@ -28,7 +28,7 @@ class Field:
         self.intake = FakeIntake()
         self.clock = clock()
         converted = msgspec.convert(settings, TekelekSettings)
-        self.source = TekelekDatasource(converted, context(self.intake, self.clock))
+        self.source = TekelekType(self.clock).build(converted, context(self.intake, self.clock))
 
     def connect(self) -> FakeDevice:
         return FakeDevice(self.source)

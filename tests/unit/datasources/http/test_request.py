@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from iotgw.datasources.http.request import MESSAGES, payloads
-from iotgw.envelopes import sigfox
 
 
 def test_an_array_and_lines_are_messages_each() -> None:
@@ -25,20 +24,3 @@ def test_what_is_no_array_is_refused_by_one_error(body: bytes) -> None:
 def test_one_request_has_a_bounded_number_of_messages(split: str, body: bytes) -> None:
     with pytest.raises(ValueError, match=f"at most {MESSAGES} messages"):
         payloads(body, split)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"[]",
-        b'{"device": ""}',
-        b'{"device": "\xff"}',
-        b'{"device": "a", "x": ' + b"[" * 100_000,
-        b"1e400",
-    ],
-    ids=lambda body: body[:12].hex(),
-)
-def test_what_is_no_callback_of_sigfox_is_refused_by_one_error(body: bytes) -> None:
-    with pytest.raises(ValueError, match="expected a SigFox callback"):
-        sigfox.read(body)

@@ -14,13 +14,10 @@ from twisted.internet.defer import Deferred
 
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.validate import convert
-from iotgw.datasources.coap.vendor import (
-    DraginoCoapSettings,
-    DraginoCoapType,
-    DraginoReading,
-    LobaroCoapType,
-    LobaroReading,
-)
+from iotgw.datasources.vendors.dragino import DraginoCoapType
+from iotgw.datasources.vendors.lobaro import LobaroCoapType
+from iotgw.envelopes.dragino import DraginoEnvelope
+from iotgw.envelopes.lobaro import LobaroRequests
 from iotgw.wire.coap import numbers as n
 from tests.unit.datasources.coap.test_datasource import LOCAL, House
 from tests.unit.datasources.fakes import FakeIntake
@@ -36,14 +33,15 @@ class Field(House):
 
     def __init__(self) -> None:
         super().__init__()
-        self.vendors = [DraginoCoapType(reactor, self.type), LobaroCoapType(reactor, self.type)]
+        self.vendors = [DraginoCoapType(reactor), LobaroCoapType(reactor)]
 
     async def vendor(self, name, **configuration):
         type_ = next(each for each in self.vendors if each.name == name)
         intake = FakeIntake()
         settings = convert({**LOCAL, **configuration}, type_.settings)
         source = type_.build(
-            settings, DatasourceContext(name, name, "default", "", {}, intake, reactor, None)
+            settings,
+            DatasourceContext(name, name, "default", "", {}, intake, reactor, None, shares=self.shares),
         )
         await source.start()
         self.open.append(source)
@@ -123,16 +121,16 @@ async def test_who_it_is_from_in_the_order_of_trust(field, path, payload, identi
 
 
 @pytest.mark.parametrize(
-    ("reading", "payload"),
+    ("envelope", "payload"),
     [
-        (LobaroReading(), cbor2.dumps(ENVELOPE)),
-        (DraginoReading(DraginoCoapSettings()), NDDS75.encode()),
+        (LobaroRequests(), cbor2.dumps(ENVELOPE)),
+        (DraginoEnvelope({}, "", "asciihex"), NDDS75.encode()),
     ],
 )
-def test_what_a_certificate_proved_outranks_what_the_payload_says(reading, payload):
-    metadata = {"identity": "70b3d5e050020901", "identityType": "x509"}
-    reading.uplink(payload, metadata, 0)
-    assert metadata["identity"] == "70b3d5e050020901"
+def test_what_a_certificate_proved_outranks_what_the_payload_says(envelope, payload):
+    proved = {"identity": "70b3d5e050020901", "identityType": "x509"}
+    (reading,) = envelope.read(payload, proved, 0)
+    assert reading.metadata(proved)["identity"] == "70b3d5e050020901"
 
 
 @ensureDeferred
@@ -146,11 +144,11 @@ async def test_the_query_says_what_kind_of_message_it_is(field):
 @ensureDeferred
 async def test_they_share_a_port_with_a_coap_datasource(field):
     device, intake, source = await field.vendor("lobaro-coap", port=0)
-    port = source._ports[0][0].address[1]
+    port = source._shares[0].port.address[1]
     assert port
     plain, other = await field.datasource("k1")
     # port 0 is one key: both are served on the same socket
-    assert plain._ports[0][0] is source._ports[0][0]
+    assert plain._shares[0].port is source._shares[0].port
     assert (await device.post("i/k1", b"a")).code == n.CHANGED
     assert (await device.post("elsewhere", b"b", mid=2)).code == n.CHANGED
     assert [payload for payload, _ in other.received] == [b"a"]

@@ -8,13 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from iotgw.datasources.socket.dragino import (
-    DraginoDatasource,
+from iotgw.datasources.vendors.dragino import (
     DraginoSettings,
-    DraginoUdpDatasource,
-    DraginoUdpSettings,
+    DraginoType,
+    DraginoUdpType,
 )
-from tests.unit.datasources.fakes import FakeDevice, FakeIntake, clock, context
+from tests.unit.datasources.fakes import FakeDevice, FakeIntake, UdpField, clock, context
 
 VECTORS = json.loads((Path(__file__).parents[3] / "data" / "dragino.json").read_text())
 FRAMES = {vector["name"][:2]: bytes.fromhex(vector["hex"]) for vector in VECTORS}
@@ -27,7 +26,7 @@ class Field:
         self.intake = FakeIntake()
         self.clock = clock()
         converted = msgspec.convert(settings, DraginoSettings)
-        self.source = DraginoDatasource(converted, context(self.intake, self.clock))
+        self.source = DraginoType(self.clock).build(converted, context(self.intake, self.clock))
 
     def connect(self) -> FakeDevice:
         return FakeDevice(self.source)
@@ -154,32 +153,8 @@ def test_what_is_no_frame_is_kept_and_ends_only_its_connection(data):
 # --- UDP ------------------------------------------------------------------------------------------
 
 
-class UdpField:
-    def __init__(self, **settings) -> None:
-        self.intake = FakeIntake()
-        self.clock = clock()
-        converted = msgspec.convert(settings, DraginoUdpSettings)
-        self.source = DraginoUdpDatasource(converted, context(self.intake, self.clock))
-        self.socket = FakeSocket()
-        self.source._socket = self.socket
-
-    def send(self, data: bytes, port: int = 4000) -> None:
-        self.source._datagram(data, ("192.0.2.7", port))
-
-
-class FakeSocket:
-    def __init__(self) -> None:
-        self.sent: list[tuple[bytes, tuple]] = []
-
-    def send(self, data: bytes, address: tuple) -> None:
-        self.sent.append((data, address))
-
-    def stop(self) -> None:
-        pass
-
-
 def test_each_datagram_is_a_frame_and_its_answer_the_downlink():
-    field = UdpField()
+    field = UdpField(DraginoUdpType)
     field.intake.put(IMEI, b"\x04\xff")
     field.send(NDDS75)
     assert field.intake.received[0][1]["remotePort"] == 4000
@@ -187,7 +162,7 @@ def test_each_datagram_is_a_frame_and_its_answer_the_downlink():
 
 
 def test_malformed_datagrams_are_counted_and_one_a_minute_is_kept():
-    field = UdpField()
+    field = UdpField(DraginoUdpType)
     for _ in range(100):
         field.send(b"rubbish")
     assert field.source.counts["faults"] == 100
@@ -198,13 +173,13 @@ def test_malformed_datagrams_are_counted_and_one_a_minute_is_kept():
 
 
 def test_a_datagram_that_is_too_large_is_kept_as_failed():
-    field = UdpField(maxDatagram=50)
+    field = UdpField(DraginoUdpType, maxDatagram=50)
     field.send(NDDS75)
     assert field.intake.rejected[0][2] == "expected at most 50 bytes, got 69"
 
 
 def test_a_datagram_while_the_gateway_is_full_is_counted():
-    field = UdpField()
+    field = UdpField(DraginoUdpType)
     field.intake.fill()
     field.send(NDDS75)
     assert field.intake.received == [] and field.source.counts["refused"] == 1
