@@ -18,11 +18,13 @@ from __future__ import annotations
 from iotgw.testing.contracts.base import Contract, Threaded
 from iotgw.testing.contracts.converter_versions import ConverterVersionsContract
 from iotgw.testing.contracts.credentials import CredentialsContract
+from iotgw.testing.contracts.datasource import DatasourceContract
 from iotgw.testing.contracts.devices import DevicesContract
 from iotgw.testing.contracts.downlink_store import DownlinkStoreContract
 from iotgw.testing.contracts.downlinks import DownlinksContract
 from iotgw.testing.contracts.events import EventsContract
 from iotgw.testing.contracts.intake import IntakeContract
+from iotgw.testing.contracts.integration import IntegrationContract
 from iotgw.testing.contracts.journal import DiskJournalContract, JournalContract
 from iotgw.testing.contracts.registry import RegistryContract
 
@@ -30,12 +32,14 @@ __all__ = [
     "Contract",
     "ConverterVersionsContract",
     "CredentialsContract",
+    "DatasourceContract",
     "DevicesContract",
     "DiskJournalContract",
     "DownlinkStoreContract",
     "DownlinksContract",
     "EventsContract",
     "IntakeContract",
+    "IntegrationContract",
     "JournalContract",
     "RegistryContract",
     "Threaded",

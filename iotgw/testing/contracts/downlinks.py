@@ -274,14 +274,34 @@ class DownlinksContract(Contract[IBothSides]):
         self.acknowledge("meter", imei, id=items[1].id, success=False)
         assert [self.state(item) for item in items] == [ItemState.SUCCESSFUL, ItemState.FAILED]
 
+    def offer(self, *contents: str) -> list[Item]:
+        """Queue texts, and hand them to a network."""
+        items = [self.push(content) for content in contents]
+        for downlink in self.take(limit=len(items)):
+            self.part.outcome(downlink.id, "offered", "offered to the network")
+        return items
+
     def test_an_offered_item_waits_for_the_network_s_word(self) -> None:
-        item = self.push("x")
-        self.take()
-        self.part.outcome(item.id, "offered", "offered to the network")
+        (item,) = self.offer("x")
         assert self.take() == []
-        self.part.confirmed("default", "dev", "lost", "no answer")
-        self.until(lambda: self.state(item) is ItemState.QUEUED)
+        assert self.wait(self.part.confirmed("default", "dev", "lost", "no answer"))
+        assert self.state(item) is ItemState.QUEUED
         self.take()
         self.part.outcome(item.id, "offered", "offered to the network")
-        self.part.confirmed("default", "dev", "delivered")
-        self.until(lambda: self.state(item) is ItemState.DELIVERED)
+        assert self.wait(self.part.confirmed("default", "dev", "delivered"))
+        assert self.state(item) is ItemState.DELIVERED
+        assert not self.wait(self.part.confirmed("default", "nobody", "delivered"))
+
+    def test_a_network_s_word_on_an_item_is_about_no_other(self) -> None:
+        first, second, third = self.offer("a", "b", "c")
+        assert self.wait(self.part.confirmed("default", "dev", "delivered", "", second.id))
+        assert self.wait(self.part.confirmed("default", "", "lost", "no answer", first.id))
+        states = [ItemState.QUEUED, ItemState.DELIVERED, ItemState.SENT]
+        assert [self.state(item) for item in (first, second, third)] == states
+        assert self.item(first).reason == "no answer"
+
+    def test_a_network_s_word_on_an_item_that_is_not_known_touches_none(self) -> None:
+        (item,) = self.offer("a")
+        assert not self.wait(self.part.confirmed("default", "dev", "delivered", "", "nobody's"))
+        assert not self.wait(self.part.confirmed("other", "dev", "delivered", "", item.id))
+        assert self.state(item) is ItemState.SENT

@@ -5,7 +5,13 @@ from functools import cached_property
 from iotgw import testing
 from iotgw.core.model import ConverterVersion
 from iotgw.core.specs import DownlinkSpec
+from iotgw.core.validate import convert
+from iotgw.core.verdict import DELIVERED
+from iotgw.datasources.socket.tcp import TcpType
+from iotgw.datasources.socket.udp import UdpType
 from iotgw.testing import contracts
+from iotgw.testing.integrations import FakeSettings
+from tests.unit.datasources.fakes import FakeSocket
 
 
 class KeepsItsPart(contracts.Contract):
@@ -92,6 +98,60 @@ class TestFakeIntake(contracts.IntakeContract):
 
     def reports(self):
         return [(id, report.partition(":")[0]) for id, report in self.part.outcomes]
+
+
+class TestFakeDatasource(contracts.DatasourceContract):
+    message = b"hello"
+
+    def open(self):
+        datasource = testing.FakeDatasource(None, self.context)
+        self.wait(datasource.start())
+        return datasource
+
+    def send(self, data):
+        self.intake.receive(data or b"-", {}, lambda answer: None)
+
+    def test_nothing_that_a_network_sends_raises(self):
+        self.send(b"")
+
+
+class TestFakeIntegration(contracts.IntegrationContract):
+    def open(self):
+        target = testing.FakeIntegration(FakeSettings(batch=3), self.context)
+        target.says = lambda records: DELIVERED
+        return target
+
+
+class TestUdpDatasource(contracts.DatasourceContract):
+    """A real one: datagrams to a socket's reader in memory."""
+
+    message = b"hello"
+    identity = "192.0.2.7"
+
+    def open(self):
+        settings = convert({"port": 1024, "identity": "address"}, UdpType.settings)
+        datasource = UdpType(self.clock).build(settings, self.context)
+        datasource._socket = FakeSocket()
+        return datasource
+
+    def send(self, data):
+        self.part._datagram(data, ("192.0.2.7", 4000))
+
+
+class TestTcpDatasource(contracts.DatasourceContract):
+    """A real one: lines of connections without sockets."""
+
+    message = b"hello\n"
+    identity = "192.0.2.7"
+
+    def open(self):
+        settings = convert({"port": 1024, "identity": "address"}, TcpType.settings)
+        return TcpType(self.clock).build(settings, self.context)
+
+    def send(self, data):
+        device = testing.FakeTcpDevice(self.part)
+        device.send(data)
+        device.hang_up()
 
 
 def test_a_crash_of_the_memory_journal_leaves_what_is_durable():
