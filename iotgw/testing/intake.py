@@ -18,7 +18,8 @@ from iotgw.core.ports.intake import Guard, IIntake, Reply, Send, Severity
 class FakeIntake:
     """The gateway as a test plays it for one datasource.
 
-    ``auto``: each uplink is answered at once, as stored; without it when a test calls `answer`. ``max_payload``: what is
+    ``auto``: each uplink is answered at once, as stored or with what ``says`` is; without it when a test calls `answer`.
+    ``max_payload``: what is
     larger is TOO_LARGE. With a ``clock`` an answer that is held back goes when its time is over. After `fill` everything is BUSY until `drain`. ``queue`` holds the downlinks that wait, by device;
     an answer takes one for the metadata's ``identity``. ``outcomes`` are the reports about downlinks, as pairs of an id
     and ``sent``, ``delivered``, ``answered``, ``lost: why``, ``returned`` or ``offered``; or of what a
@@ -30,6 +31,7 @@ class FakeIntake:
     ) -> None:
         self._clock = clock
         self.auto = auto
+        self.says: Answer | None = None
         self.max_payload = max_payload
         self.room = True
         self.guard: Guard | None = None
@@ -118,7 +120,9 @@ class FakeIntake:
             self.received.append((payload, metadata))
             self.times.append(received_ms)
             self.answers.append(answer)
-            if self.auto:
+            if self.auto and self.says is not None:
+                answer(self.says)
+            elif self.auto:
                 self.answer()
 
     def receive_and_hold(
