@@ -8,6 +8,7 @@ from __future__ import annotations
 from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.model import Answer, Downlink, Kind, Metadata, Status, TelemetryRecord, message_id
 from iotgw.core.needs import HttpMount, Need, TcpPort, UdpPort
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import (
     DatasourceContext,
     IDatasource,
@@ -53,6 +54,7 @@ __all__ = [
     "DtlsSettings",
     "HttpMount",
     "HttpMounts",
+    "IConnector",
     "IDatasource",
     "IDatasourceType",
     "IForgets",

@@ -14,7 +14,7 @@ from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.delivery.service import DeliveryService
 
 
-class Integrations:
+class RegisteredIntegrations:
     """Tells the delivery service of each integration, and of each change."""
 
     _log = Logger()

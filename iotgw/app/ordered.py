@@ -50,7 +50,7 @@ class OrderedServices(MultiService):
     no longer than ``patience`` seconds; further ones are not started.
     """
 
-    log = Logger()
+    _log = Logger()
 
     def __init__(self, clock: IReactorTime, patience: float) -> None:
         super().__init__()
@@ -111,4 +111,4 @@ class OrderedServices(MultiService):
             try:
                 await maybeDeferred(child.stopService)
             except Exception:
-                self.log.failure("{name} could not be stopped", name=child.name)
+                self._log.failure("{name} could not be stopped", name=child.name)

@@ -11,8 +11,9 @@ from msgspec import Struct
 from iotgw.api.app import RESERVED
 from iotgw.api.parts import Parts
 from iotgw.api.site import ApiSite
-from iotgw.app.integrations import Integrations
+from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.config.settings import Settings
+from iotgw.connect.endpoint import Connector
 from iotgw.converters import library
 from iotgw.converters.service import ConverterService
 from iotgw.converters.state import RegistryStates
@@ -30,7 +31,7 @@ from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
-from iotgw.datasources.mqtt.datasource import MqttType as MqttSourceType
+from iotgw.datasources.mqtt.datasource import MqttSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
 from iotgw.datasources.vendors import TYPES as VENDORS
@@ -67,7 +68,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     downlinks: DownlinkQueue
     converters: ConverterService
     delivery: DeliveryService
-    integrations: Integrations
+    integrations: RegisteredIntegrations
     pipeline: Pipeline
     trace: Trace
     shares: SharedResources
@@ -112,12 +113,9 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
     downlinks = DownlinkQueue(DownlinkStore(data_dir, reactor), reach.encode, reach.find, changed, reactor)
     mounts = HttpMounts(ApiSite, RESERVED)
     shares = SharedResources(CoapPorts(reactor), mounts)
-    datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES)
-    integration_types: Types[IIntegrationType] = Types(
-        "iotgw.integrations",
-        reactor,
-        [partial(type_, forbid=settings.integrations.forbid) for type_ in INTEGRATIONS],
-    )
+    connector = Connector(reactor, settings.integrations.forbid)
+    datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
+    integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
         trace,
@@ -132,7 +130,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
     return Gateway(
         registry=registry, credentials=credentials, events=events, devices=devices, journal=journal,
         downlinks=downlinks, converters=converters, delivery=delivery,
-        integrations=Integrations(registry, delivery), pipeline=pipeline, trace=trace, shares=shares, mounts=mounts,
+        integrations=RegisteredIntegrations(registry, delivery), pipeline=pipeline, trace=trace, shares=shares, mounts=mounts,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, versions=versions,
             delivery=delivery, devices=devices, events=events, datasource_types=datasource_types,

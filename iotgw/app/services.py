@@ -73,7 +73,7 @@ async def stop_and_drain(pipeline: Pipeline, reactor: IReactor, drain: float) ->
 class FirstContents(PartService):
     """What a new data directory gets: an admin token, and what the resources file names."""
 
-    log = Logger()
+    _log = Logger()
 
     def __init__(self, gateway: Gateway, settings: Settings, data_dir: Path, config: Path | None) -> None:
         super().__init__("first-contents", self._fill)
@@ -84,7 +84,7 @@ class FirstContents(PartService):
     async def _fill(self) -> None:
         registry = self._gateway.registry
         if await ensure_admin_token(registry, str(self._token_file)):
-            self.log.info("an admin token is in {file}", file=str(self._token_file))
+            self._log.info("an admin token is in {file}", file=str(self._token_file))
         if self._resources is None or any(
             registry.list(kind) for kind in ("datasource", "converter", "integration")
         ):
@@ -126,7 +126,7 @@ class ApiListener(PartService):
 class IotgwService(OrderedServices):
     """The gateway with everything around it: its log, its lock, and its signals."""
 
-    log = Logger()
+    _log = Logger()
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class IotgwService(OrderedServices):
         self._lock.note_process()  # a daemon is another process than the one that took it
         started = super().startService()
         started.addCallbacks(self._ready, lambda failure: None)  # which was said in `start_failed`
-        return started.addErrback(lambda failure: self.log.failure("iotgw has started, but", failure))
+        return started.addErrback(lambda failure: self._log.failure("iotgw has started, but", failure))
 
     def _ready(self, _: None) -> None:
         if not self.running:
@@ -174,7 +174,7 @@ class IotgwService(OrderedServices):
         gc.collect()
         gc.freeze()
         gc.set_threshold(OBJECTS_PER_LOOK)
-        self.log.info(
+        self._log.info(
             "iotgw {version} is ready: API on {api}, data in {data}",
             version=__version__, api=self._api.url, data=str(self._data_dir),
         )  # fmt: skip
@@ -185,9 +185,9 @@ class IotgwService(OrderedServices):
         if failure.check(IotgwError, OSError) or type(failure.value).__module__.startswith(
             "twisted.internet"
         ):
-            self.log.critical("iotgw can't start: {reason}", reason=failure.getErrorMessage())
+            self._log.critical("iotgw can't start: {reason}", reason=failure.getErrorMessage())
         else:
-            self.log.failure("iotgw can't start", failure)
+            self._log.failure("iotgw can't start", failure)
         self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
         if self.running:  # else it is being stopped already
             self._reactor.callWhenRunning(self._reactor.stop)
@@ -199,16 +199,16 @@ class IotgwService(OrderedServices):
         try:
             settings = process_settings.load(self._config)
         except IotgwError as error:
-            self.log.error("the settings stay as they are: {reason}", reason=str(error))
+            self._log.error("the settings stay as they are: {reason}", reason=str(error))
             return
         self._logs.set_level(settings.log.level)
         self._trace.on = settings.log.level == "debug"
         self._logs.reopen()
         now = msgspec.structs.replace(self._settings, log=settings.log)
         if now != settings:
-            self.log.warn("changes of other settings than [log] need a restart")
+            self._log.warn("changes of other settings than [log] need a restart")
         self._settings = now
-        self.log.info("settings reloaded")
+        self._log.info("settings reloaded")
 
     # --- stop ---
 
@@ -217,5 +217,5 @@ class IotgwService(OrderedServices):
         self._hangups.ignore()
         await super()._stop()
         self._lock.release()
-        self.log.info("iotgw has stopped")
+        self._log.info("iotgw has stopped")
         self._logs.close()

@@ -99,8 +99,6 @@ class Pipeline:
         """Open every datasource of the registry, and follow its changes."""
         self._registry.watch("datasource", self._changed)
         for resource in self._registry.list("datasource"):
-            if self._stopping:
-                return
             await self._apply(resource)
 
     async def stop(self) -> None:

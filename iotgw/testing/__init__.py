@@ -7,6 +7,7 @@ opens a socket or a file, starts a thread or looks at the time of the day: `cloc
 
 from __future__ import annotations
 
+from iotgw.testing.connector import FakeConnector, FakeEndpoint
 from iotgw.testing.converters import FakeConverters, MemoryConverterVersions, reads_json
 from iotgw.testing.credentials import MemoryCredentials, save_credential
 from iotgw.testing.datasources import FakeDatasource, FakeDatasourceType, datasource_context
@@ -38,10 +39,12 @@ from iotgw.testing.trace import MemoryTrace
 
 __all__ = [
     "START",
+    "FakeConnector",
     "FakeConverters",
     "FakeDatasource",
     "FakeDatasourceType",
     "FakeDelivery",
+    "FakeEndpoint",
     "FakeIntake",
     "FakeIntegration",
     "FakeIntegrationType",

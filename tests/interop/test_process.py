@@ -83,7 +83,7 @@ def write_once_read(fifo, text):
             return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
         return None
 
-    writing = wait_until(opened, 30, "the gateway to read its file")
+    writing = wait_until(opened, what="the gateway to read its file")
 
     def give():
         os.write(writing, text.encode())
@@ -106,8 +106,8 @@ def test_sighup_while_starting_is_kept_until_it_has_started(tmp_path, name):
         file.write_text(text)  # for who reads it again
         gateway.child.send_signal(signal.SIGHUP)
         give()
-        gateway.wait_for(gateway.ready, 30, "the gateway to be ready")
-        gateway.wait_for(lambda: "settings reloaded" in gateway.output, 30, "the reload")
+        gateway.wait_for(gateway.ready)
+        gateway.wait_for(lambda: "settings reloaded" in gateway.output, what="the reload")
         assert gateway.output.index("is ready") < gateway.output.index("settings reloaded")
         assert gateway.output.count("settings reloaded") == 1
 

@@ -6,6 +6,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from iotgw.app import parts
+from iotgw.connect.endpoint import Connector
+from iotgw.core.types import Types
 from tests.peers.gateway import ROOT
 
 DOCS = ROOT / "docs"
@@ -17,11 +19,11 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.S | re.M)
 
 
 def datasources():
-    return {type_(Clock()).name for type_ in parts.DATASOURCES}
+    return {type_.name for type_ in Types("none", Clock(), parts.DATASOURCES, Connector(Clock()))}
 
 
 def integrations():
-    return {type_(Clock()).name for type_ in parts.INTEGRATIONS}
+    return {type_.name for type_ in Types("none", Clock(), parts.INTEGRATIONS, Connector(Clock()))}
 
 
 def pages_of(folder):

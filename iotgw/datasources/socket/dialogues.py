@@ -145,11 +145,7 @@ class DialogueRunner:
         more.addErrback(lambda _: ())
         more.addCallback(lambda rest: self._command(ask.identity, (*ask.besides, *rest)))
         more.addErrback(lambda failure: self._log.failure("commands could not be sent", failure))
-        more.addCallback(lambda _: self._prepared())
-
-    def _prepared(self) -> None:
-        self._connection.answered()
-        self._connection.close_if_done()
+        more.addCallback(lambda _: self._connection.prepared())
 
     def _lose(self, items: tuple[Downlink, ...], reason: str) -> None:
         for item in items:

@@ -8,7 +8,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from iotgw.datasources.coap.served import ServedCoapSettings, ServedCoapType
-from iotgw.datasources.mqtt.dragino import DraginoMqttType
+from iotgw.datasources.mqtt.datasource import MqttSourceType
+from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.datasources.socket.datagram import DatagramSettings, DatagramType
 from iotgw.datasources.socket.dialogues import DialogueType
 from iotgw.datasources.socket.stream import Seconds, StreamSettings
@@ -21,11 +22,6 @@ from iotgw.envelopes.dragino import (
     DraginoModel,
 )
 from iotgw.envelopes.envelope import Envelope
-
-__all__ = [
-    "DraginoCoapSettings", "DraginoCoapType", "DraginoMqttType", "DraginoSettings", "DraginoType",
-    "DraginoUdpSettings", "DraginoUdpType",
-]  # fmt: skip
 
 
 class DraginoSettings(StreamSettings, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -103,4 +99,25 @@ class DraginoCoapType(ServedCoapType):
 
     def envelope(self, settings: DraginoCoapSettings) -> Envelope:
         """See `ServedCoapType.envelope`."""
+        return DraginoEnvelope(settings.devices, settings.model, settings.encoding)
+
+
+class DraginoMqttSettings(
+    MqttSourceSettings, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
+    """Settings of a ``dragino-mqtt`` datasource: those of ``mqtt``, and those of ``dragino-udp``."""
+
+    model: DraginoModel = ""
+    encoding: DraginoEncoding = "asciihex"
+    devices: DraginoDevices = {}
+
+
+class DraginoMqttType(MqttSourceType):
+    """The ``dragino-mqtt`` datasources of a gateway: nodes behind a broker (``AT+PRO=3``), at any topic."""
+
+    name = "dragino-mqtt"
+    settings = DraginoMqttSettings
+
+    def envelope(self, settings: DraginoMqttSettings) -> Envelope:
+        """See `MqttSourceType.envelope`."""
         return DraginoEnvelope(settings.devices, settings.model, settings.encoding)

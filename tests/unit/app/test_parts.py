@@ -3,11 +3,13 @@
 import pytest
 from twisted.internet import reactor
 from twisted.web.resource import Resource
+from zope.interface.verify import verifyObject
 
-from iotgw.app.parts import build
+from iotgw.app.parts import DATASOURCES, build
 from iotgw.app.services import children
 from iotgw.config.settings import Settings
 from iotgw.core.errors import SettingsError
+from iotgw.core.ports.datasources import IDatasourceType, INeeds
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.mounts import HttpMounts
 
@@ -45,3 +47,9 @@ def test_the_api_s_own_paths_are_reserved(tmp_path, first):
     gateway = build(Settings(), tmp_path, reactor)
     with pytest.raises(SettingsError):
         gateway.mounts.add((first, "mine"), Resource())
+
+
+@pytest.mark.parametrize("factory", DATASOURCES, ids=lambda factory: factory.name)
+def test_every_built_in_datasource_is_what_its_interface_says(factory):
+    type_ = factory(reactor)
+    assert verifyObject(INeeds if INeeds.providedBy(type_) else IDatasourceType, type_)

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iotgw.core.model import Downlink
+from iotgw.datasources.http.settings import HttpSourceSettings
+from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.envelopes.dragino import DraginoEnvelope
 from iotgw.envelopes.envelope import PLAIN, Ignored, Malformed, Reading, Receipt
 from iotgw.envelopes.lobaro import LobaroDatagrams, LobaroRequests, LobaroTopics
-from iotgw.envelopes.presets import HTTP_PROFILES
+from iotgw.envelopes.presets import HTTP_PROFILES, MQTT_PRESETS
 from iotgw.envelopes.sigfox import SigfoxEnvelope
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "dragino.json").read_text())
@@ -129,11 +131,12 @@ def test_one_answer_carries_the_first_item_that_fits_and_says_which_never_will()
     assert load.unfit == ((long, "expected at most 2 bytes"),)
 
 
-def test_a_name_that_users_may_choose_has_an_envelope():
-    from iotgw.datasources.http.settings import HttpSourceSettings
-
-    profile = msgspec.inspect.type_info(HttpSourceSettings)
-    names = next(field.type for field in profile.fields if field.name == "profile")
+@pytest.mark.parametrize(
+    ("settings", "field", "table"),
+    [(HttpSourceSettings, "profile", HTTP_PROFILES), (MqttSourceSettings, "preset", MQTT_PRESETS)],
+)
+def test_each_name_that_users_may_choose_has_an_envelope(settings, field, table):
+    names = next(each.type for each in msgspec.inspect.type_info(settings).fields if each.name == field)
     while isinstance(names, msgspec.inspect.Metadata):
         names = names.type
-    assert set(names.values) == set(HTTP_PROFILES)
+    assert set(names.values) == set(table)

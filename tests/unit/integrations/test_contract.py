@@ -11,6 +11,7 @@ from twisted.internet.task import deferLater
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from iotgw.connect.endpoint import Connector
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.validate import convert
 from iotgw.integrations.http import HttpType
@@ -72,7 +73,7 @@ class TestHttpTarget(IntegrationContract):
             pytest_twisted.blockon(deferLater(reactor, 0.01))
 
     def open(self):
-        type_ = HttpType(reactor)
+        type_ = HttpType(reactor, connector=Connector(reactor))
         settings = convert({"url": self.url, "batch": "array", "batchSize": 5}, type_.settings)
         target = type_.build(settings, self.context)
         self.wait(target.start())

@@ -13,6 +13,7 @@ from zope.interface.verify import verifyClass
 import iotgw
 from iotgw import testing
 from iotgw.app import parts
+from iotgw.connect.endpoint import Connector
 from iotgw.converters.service import ConverterService
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.ports.events import IEvents
@@ -95,12 +96,13 @@ def types_with_what_they_build():
     reactor = testing.MemoryReactor()
     shares = SharedResources(CoapPorts(reactor), HttpMounts())
     source, target = testing.datasource_context(reactor=reactor, shares=shares), testing.integration_context()
-    made = [HttpMounts()]
-    for type_ in parts.DATASOURCES:
-        made += with_part(type_(reactor), source, SETTINGS)
+    connector = Connector(reactor)
+    made = [HttpMounts(), connector]
+    for type_ in Types("none", reactor, parts.DATASOURCES, connector):
+        made += with_part(type_, source, SETTINGS)
     out = {**SETTINGS, "http": {"url": "http://192.0.2.1/"}, "mqtt": BROKER}
-    for type_ in parts.INTEGRATIONS:
-        made += with_part(type_(reactor), target, out)
+    for type_ in Types("none", reactor, parts.INTEGRATIONS, connector):
+        made += with_part(type_, target, out)
     return made
 
 
@@ -126,7 +128,7 @@ def doubles():
 
 
 DOUBLES = [
-    testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
+    testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
     testing.MemoryJournal, testing.MemoryMounts, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip

@@ -4,8 +4,10 @@ import pytest
 from twisted.internet.testing import StringTransport
 from twisted.web.resource import Resource
 from twisted.web.server import Site
+from zope.interface.verify import verifyObject
 
 from iotgw.core.errors import SettingsError
+from iotgw.core.ports.mounts import IMounts
 from iotgw.datasources.http.mounts import HttpMounts, MountRoot
 
 
@@ -43,6 +45,10 @@ class Listener:
 @pytest.fixture
 def listener():
     return Listener(reserved=("api",))
+
+
+def test_it_is_what_the_api_expects():
+    assert verifyObject(IMounts, HttpMounts())
 
 
 def test_a_resource_finds_its_own_rest_of_the_path(listener):

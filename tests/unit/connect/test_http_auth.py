@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from iotgw.connect.endpoint import Connector
 from iotgw.connect.http_auth import LARGEST, OAuth2, Token
 
 
@@ -42,7 +43,9 @@ def server() -> Iterator[TokenServer]:
 
 
 def fetch(server: TokenServer) -> tuple[Token, Deferred[str]]:
-    token = Token(OAuth2(token_url=server.url, client_id="me", client_secret="s"), reactor, None, ())
+    token = Token(
+        OAuth2(token_url=server.url, client_id="me", client_secret="s"), reactor, None, Connector(reactor)
+    )
     done: Deferred[str] = Deferred()
     token.refresh(done.callback)
     return token, done
