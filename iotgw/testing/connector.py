@@ -21,7 +21,11 @@ class FakeEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """See `IStreamClientEndpoint.connect`."""
-        waiting: Deferred[IProtocol] = Deferred(lambda _: None)
+
+        def gave_up(waiting: Deferred[IProtocol]) -> None:
+            self.attempts = [each for each in self.attempts if each[1] is not waiting]
+
+        waiting: Deferred[IProtocol] = Deferred(gave_up)
         self.attempts.append((protocolFactory, waiting))
         return waiting
 

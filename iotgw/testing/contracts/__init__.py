@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from iotgw.testing.contracts.base import Contract, Threaded
 from iotgw.testing.contracts.converter_versions import ConverterVersionsContract
+from iotgw.testing.contracts.converters import ConvertersContract
 from iotgw.testing.contracts.credentials import CredentialsContract
 from iotgw.testing.contracts.datasource import DatasourceContract
 from iotgw.testing.contracts.devices import DevicesContract
@@ -31,6 +32,7 @@ from iotgw.testing.contracts.registry import RegistryContract
 __all__ = [
     "Contract",
     "ConverterVersionsContract",
+    "ConvertersContract",
     "CredentialsContract",
     "DatasourceContract",
     "DevicesContract",

@@ -2,6 +2,10 @@
 
 from functools import cached_property
 
+import pytest
+from twisted.internet.defer import CancelledError
+from twisted.internet.protocol import Factory, Protocol
+
 from iotgw import testing
 from iotgw.core.model import ConverterVersion
 from iotgw.core.specs import DownlinkSpec
@@ -42,6 +46,10 @@ class TestMemoryConverterVersions(KeepsItsPart, contracts.ConverterVersionsContr
     def make(self):
         bundled = ConverterVersion("bundled:json", 1, "json", "UPLINK", "", "thingsboard", "duktape")
         return testing.MemoryConverterVersions({"json": bundled})
+
+
+class TestFakeConverters(KeepsItsPart, contracts.ConvertersContract):
+    make = testing.FakeConverters
 
 
 class TestMemoryCredentials(KeepsItsPart, contracts.CredentialsContract):
@@ -183,3 +191,21 @@ def test_downlinks_that_are_held_leave_when_told():
     assert taken == []
     queue.held.pop()()
     assert [item.payload for item in taken[0]] == [b"x"]
+
+
+def test_connections_of_the_fake_connector_are_made_or_refused_when_told():
+    connector = testing.FakeConnector()
+    factory = Factory.forProtocol(Protocol)
+    made = connector.endpoint("broker", 1883, 5.0).connect(factory)
+    endpoint = connector.endpoints["broker", 1883]
+    transport = endpoint.accept()
+    testing.fired(made).transport.write(b"hello")
+    assert transport.value() == b"hello"
+    refused = endpoint.connect(factory)
+    endpoint.refuse(ConnectionRefusedError("nobody there"))
+    with pytest.raises(ConnectionRefusedError):
+        testing.fired(refused)
+    given_up = endpoint.connect(factory)
+    given_up.addErrback(lambda failure: failure.trap(CancelledError))
+    given_up.cancel()
+    assert endpoint.attempts == []
