@@ -85,7 +85,7 @@ class FakeDelivery:
     def dead_letters(self, id: str, after: int = 0, limit: int = 100) -> Deferred[list[Parked]]:
         """See `IDeliveries.dead_letters`."""
         found = [each for each in self.dead if each.integration == id and each.record.seq > after]
-        return succeed(found[:limit])
+        return fail(self._missing(id)) if id in self.missing else succeed(found[:limit])
 
     def retry(self, id: str, seq: int | None = None) -> Deferred[None]:
         """See `IDeliveries.retry`."""
@@ -109,4 +109,8 @@ class FakeDelivery:
 
     def _expect(self, id: str) -> None:
         if id in self.missing:
-            raise NotFound(f"there is no running integration {id!r}")
+            raise self._missing(id)
+
+    @staticmethod
+    def _missing(id: str) -> NotFound:
+        return NotFound(f"no integration {id!r} is running")

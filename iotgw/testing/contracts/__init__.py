@@ -20,6 +20,7 @@ from iotgw.testing.contracts.converter_versions import ConverterVersionsContract
 from iotgw.testing.contracts.converters import ConvertersContract
 from iotgw.testing.contracts.credentials import CredentialsContract
 from iotgw.testing.contracts.datasource import DatasourceContract
+from iotgw.testing.contracts.deliveries import DeliveriesContract
 from iotgw.testing.contracts.devices import DevicesContract
 from iotgw.testing.contracts.downlink_store import DownlinkStoreContract
 from iotgw.testing.contracts.downlinks import DownlinksContract
@@ -27,6 +28,7 @@ from iotgw.testing.contracts.events import EventsContract
 from iotgw.testing.contracts.intake import IntakeContract
 from iotgw.testing.contracts.integration import IntegrationContract
 from iotgw.testing.contracts.journal import DiskJournalContract, JournalContract
+from iotgw.testing.contracts.pipeline import PipelineContract, SourcesContract
 from iotgw.testing.contracts.registry import RegistryContract
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "ConvertersContract",
     "CredentialsContract",
     "DatasourceContract",
+    "DeliveriesContract",
     "DevicesContract",
     "DiskJournalContract",
     "DownlinkStoreContract",
@@ -43,6 +46,8 @@ __all__ = [
     "IntakeContract",
     "IntegrationContract",
     "JournalContract",
+    "PipelineContract",
     "RegistryContract",
+    "SourcesContract",
     "Threaded",
 ]

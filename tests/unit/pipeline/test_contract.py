@@ -2,18 +2,20 @@
 
 from functools import cached_property
 
-from twisted.internet.defer import Deferred
-
 from iotgw import testing
 from iotgw.core.recorder import Recorder
-from iotgw.core.specs import DownlinkSpec
+from iotgw.core.specs import DatasourceSpec, DownlinkSpec
 from iotgw.core.types import Types
 from iotgw.pipeline.pipeline import Pipeline
-from iotgw.pipeline.sources import Sources
-from iotgw.testing.contracts import IntakeContract
+from iotgw.pipeline.sources import Source, Sources
+from iotgw.testing.contracts import IntakeContract, PipelineContract, SourcesContract
 
 
-class TestIntake(IntakeContract):
+class House:
+    """A pipeline over doubles."""
+
+    max_payload = 1_000
+
     @cached_property
     def clock(self):
         return testing.MemoryReactor()
@@ -25,7 +27,7 @@ class TestIntake(IntakeContract):
         self.downlinks, self.delivery = testing.MemoryDownlinks(clock), testing.FakeDelivery()
         self.journal, registry = testing.MemoryJournal(clock), testing.MemoryRegistry(clock)
         self.type = testing.FakeDatasourceType()
-        testing.fired(registry.create("datasource", "default", "ds", {"type": "fake"}))
+        self.saved = testing.fired(registry.create("datasource", "default", "ds", {"type": "fake"}))
         return Pipeline(
             sources=Sources(), journal=self.journal, registry=registry, converters=testing.FakeConverters(),
             versions=testing.MemoryConverterVersions(), credentials=testing.MemoryCredentials(),
@@ -34,14 +36,19 @@ class TestIntake(IntakeContract):
             max_payload=self.max_payload,
         )  # fmt: skip
 
-    def open(self):
-        pipeline = self.pipeline
-        self.wait(self.journal.start(pipeline.journal_listener))
-        self.wait(pipeline.start())
-        return self.type.built["ds"].context.intake
+    def start(self):
+        self.wait(self.journal.start(self.pipeline.journal_listener))
+        self.wait(self.pipeline.start())
 
-    def close(self, intake):
-        self.wait(Deferred.fromCoroutine(self.pipeline.stop()))
+    def close(self, part):
+        self.wait(self.pipeline.stop())
+
+
+class TestIntake(House, IntakeContract):
+    def open(self):
+        assert self.pipeline
+        self.start()
+        return self.type.built["ds"].context.intake
 
     def fill(self):
         self.delivery.has_room = False
@@ -56,3 +63,20 @@ class TestIntake(IntakeContract):
 
     def reports(self):
         return self.downlinks.reports
+
+
+class TestPipeline(House, PipelineContract):
+    def open(self):
+        assert self.pipeline
+        self.start()
+        self.id = self.saved.id
+        return self.pipeline
+
+
+class TestSources(SourcesContract):
+    def open(self):
+        return Sources()
+
+    def put(self, id, name, datasource):
+        self.part[id] = source = Source(id, "default", DatasourceSpec(name=name, type="fake"))
+        source.datasource = datasource

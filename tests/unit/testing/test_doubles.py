@@ -7,6 +7,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.protocol import Factory, Protocol
 
 from iotgw import testing
+from iotgw.core.errors import SettingsError
 from iotgw.core.model import ConverterVersion
 from iotgw.core.specs import DownlinkSpec
 from iotgw.core.validate import convert
@@ -50,6 +51,39 @@ class TestMemoryConverterVersions(KeepsItsPart, contracts.ConverterVersionsContr
 
 class TestFakeConverters(KeepsItsPart, contracts.ConvertersContract):
     make = testing.FakeConverters
+
+
+class TestFakeDelivery(contracts.DeliveriesContract):
+    def open(self):
+        service = testing.FakeDelivery()
+        service.missing = {"nobody"}
+        service.validates = self.validate
+        return service
+
+    def validate(self, spec):
+        if spec.type != "fake":
+            raise SettingsError("type", "expected fake")
+
+
+class TestFakePipeline(contracts.PipelineContract):
+    id = "ds1"
+
+    def open(self):
+        pipeline = testing.FakePipeline()
+        pipeline.names["ds1"], pipeline.statuses["ds1"] = "ds", {"state": "listening"}
+        pipeline.running["ds1"] = testing.FakeDatasource(None, testing.datasource_context())
+        pipeline.missing = {"gone"}
+        return pipeline
+
+
+class TestFakeSources(contracts.SourcesContract):
+    def open(self):
+        return testing.FakeSources()
+
+    def put(self, id, name, datasource):
+        self.part.names[id] = name
+        if datasource is not None:
+            self.part.open[id] = datasource
 
 
 class TestMemoryCredentials(KeepsItsPart, contracts.CredentialsContract):
