@@ -30,7 +30,9 @@ class MemoryDownlinks:
     identity that its datasource knows it by. Times to live are looked at when somebody asks. ``capacity`` bounds what is
     open. ``held``: while it is a list, `take` answers when a test calls the functions in it. ``unfit`` are payloads that a
     downlink converter fails at: they stay where they are. ``reports`` are the calls of
-    `outcome`. Has two ports' methods, and so more than twenty.
+    `outcome`.
+
+    Many methods: it has the two sides of the queue's ports.
     """
 
     def __init__(self, clock: IReactorTime | None = None, capacity: int = 1_000) -> None:

@@ -24,6 +24,8 @@ class FakeIntake:
     an answer takes one for the metadata's ``identity``. ``outcomes`` are the reports about downlinks, as pairs of an id
     and ``sent``, ``delivered``, ``answered``, ``lost: why``, ``returned`` or ``offered``; or of what a
     network confirmed, by the item's id or the device, and ``confirmed`` or ``not confirmed: why``.
+
+    Many methods: those of the port, and what a test says.
     """
 
     def __init__(

@@ -59,7 +59,9 @@ class MemoryJournal:
 
     ``storage`` is what is durable, and what another journal can be opened on; a copy of it is what a crash leaves.
     While ``problem`` says something, nothing is stored and uplinks are refused for that reason. ``held`` are the ages
-    that `hold` was told. Has three ports' methods, and so more than twenty.
+    that `hold` was told.
+
+    Many methods: it has the three parts of the journal's port.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ def verify_ports(part: object) -> list[InterfaceClass]:
     for port in ports:
         verifyObject(port, part)
         for name, member in port.namesAndDescriptions(all=True):
-            if isinstance(member, Method):
+            if isinstance(member, Method) and member.interface.__module__.startswith(PORTS):
                 _same_arguments(port, name, member, getattr(part, name))
     return ports
 

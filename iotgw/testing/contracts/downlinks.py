@@ -23,7 +23,10 @@ def text(content: str, **more: Any) -> DownlinkSpec:
 
 
 class DownlinksContract(Contract[IBothSides]):
-    """For `IDownlinks` and `IDownlinkQueue` of one part, without any downlink converter."""
+    """For `IDownlinks` and `IDownlinkQueue` of one part, without any downlink converter.
+
+    Many methods: each is a test.
+    """
 
     def know(self, device: str, identity: str) -> None:
         """From now on a datasource knows this device, of the tenant ``default``, by an identity."""
