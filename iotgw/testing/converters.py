@@ -142,7 +142,7 @@ class MemoryConverterVersions:
         """See `IConverterVersions.active`."""
         for resource, versions in self._saved.values():
             if resource.tenant == tenant and name in (resource.id, resource.name):
-                return versions[resource.body["version"] - 1]
+                return versions[int(resource.body["version"]) - 1]
         if name in self.library:
             return self.library[name]
         raise NotFound(f"there is no converter {name!r}, neither saved nor bundled")

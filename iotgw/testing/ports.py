@@ -35,13 +35,12 @@ def verify_ports(part: object) -> list[InterfaceClass]:
 
 
 def _same_arguments(port: InterfaceClass, name: str, member: Method, function: object) -> None:
-    said = member.getSignatureInfo()
     parameters = list(inspect.signature(function).parameters.values())  # type: ignore[arg-type]  # a method is callable
     named = [each for each in parameters if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
     names = [each.name for each in named]
-    wanted = list(said["positional"])
+    wanted = list(member.positional)
     if names[: len(wanted)] != wanted:
         raise AssertionError(f"{port.__name__}.{name}: expected the arguments {wanted}, got {names}")
     for each in named:
-        if each.name not in said["required"] and each.default is Parameter.empty:
+        if each.name not in member.required and each.default is Parameter.empty:
             raise AssertionError(f"{port.__name__}.{name}: expected a default for {each.name!r}")

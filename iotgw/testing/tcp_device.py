@@ -28,7 +28,7 @@ class FakeTcpDevice:
 
     def read(self) -> bytes:
         """What came since the last look."""
-        data = self.transport.value()
+        data: bytes = self.transport.value()
         self.transport.clear()
         return data
 
