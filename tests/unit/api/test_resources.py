@@ -27,7 +27,7 @@ async def test_a_datasource_is_created_read_listed_and_deleted(bench: Any, conne
     assert by_id == by_name == made.json
     assert [each["name"] for each in (await client.ok("GET", "/datasources"))["items"]] == ["field"]
     assert (await client("DELETE", "/datasources/field")).status == 204
-    assert bench.gateway.applied_ids == [made.json["id"]] * 2  # opened, and closed, before the answers
+    assert bench.pipeline.awaited == [made.json["id"]] * 2  # opened, and closed, before the answers
     assert (await client("GET", "/datasources/field")).status == 404
 
 
