@@ -92,6 +92,8 @@ class Kind(enum.IntEnum):
 
     TELEMETRY = 0
     EVENT = 1
+    UNREADABLE = 2
+    """In place of a record that the journal can't read any more: only its ``seq`` means something, its ``body`` says why."""
 
 
 class TelemetryRecord(Struct, frozen=True, gc=False):

@@ -47,6 +47,7 @@ class _Routing(Struct):
     deviceModel: str = ""
     identity: str = ""
     rejected: str = ""
+    unreadable: bool = False
 
 
 _routing = msgspec.json.Decoder(_Routing).decode
@@ -328,9 +329,14 @@ class Conversions:
 
 def _objection(uplink: Uplink) -> ConversionError | None:
     """Why the datasource itself says that an uplink is none."""
-    if _REJECTED in uplink.metadata and (reason := _routing(uplink.metadata).rejected):
-        return ConversionError(reason, stage="datasource", name="Rejected")
-    return None
+    if _REJECTED not in uplink.metadata:
+        return None
+    routing = _routing(uplink.metadata)
+    if not routing.rejected:
+        return None
+    if routing.unreadable and not uplink.tenant:  # a device can't say so: the journal's stand-in has no tenant
+        return ConversionError(routing.rejected, stage="journal", name="Unreadable")
+    return ConversionError(routing.rejected, stage="datasource", name="Rejected")
 
 
 def _failed(seq: int, error: ConversionError) -> Outcome:

@@ -84,7 +84,7 @@ class Journal:
         self._durable_uplink = 0
         self._opened: Opened | None = None
         self._stopping: Deferred[None] | None = None
-        self._readers = Readers()
+        self._readers = Readers(reactor)
         self._tick = LoopingCall(self._tend)
         self._tick.clock = reactor
 
@@ -310,6 +310,11 @@ class Journal:
 
     # --- reading ---
 
+    @property
+    def faults(self) -> list[str]:
+        """See `IMessages.faults`."""
+        return self._readers.faults
+
     def conversion_cursors(self) -> dict[str, int]:
         """See `IJournal.conversion_cursors`."""
         return self._opened.conversion_cursors if self._opened is not None else {}
@@ -366,6 +371,7 @@ class Journal:
             "room": self.room,
             "problem": self._problem or ("full" if self._full else ""),
             "pending": self._pending.size + (self._writing.size if self._writing is not None else 0),
+            "unreadable": self._readers.unreadable,
         }
         return self._readers.ask(JournalReader.stats).addCallback(lambda found: {**found, **state})
 
