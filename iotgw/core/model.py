@@ -227,7 +227,8 @@ class Counters(Struct, frozen=True):
     ``counted`` is the position up to which ``queued`` has counted, ``since`` the one that the integration
     began after, ``waiting_bytes`` the size of what is open. ``lost`` are ranges of positions that ended
     undelivered: first, last, outcome; an empty outcome says that nobody knows any more. ``paused``: a person
-    wants nothing to be sent.
+    wants nothing to be sent. Beyond the cursor, up to ``done``, everything has come to an end or is parked, but what
+    is at the positions in ``open``; 0 when nothing is known beyond the cursor.
     """
 
     queued: int = 0
@@ -240,6 +241,8 @@ class Counters(Struct, frozen=True):
     waiting_bytes: int = 0
     lost: list[tuple[int, int, str]] = []
     paused: bool = False
+    done: int = 0
+    open: list[int] = []
 
 
 class Progress(Struct, frozen=True):

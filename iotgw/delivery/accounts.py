@@ -12,6 +12,8 @@ from iotgw.delivery.losses import Losses
 
 DELIVERED = "delivered"
 EXPIRED = "expired"
+LOST = "unreadable"
+"""Reason for what the journal could not read any more."""
 TRIMMED = "trimmed"
 """Reason for what the journal let go before it was this integration's turn."""
 
@@ -19,8 +21,8 @@ TRIMMED = "trimmed"
 class Accounts:
     """What an integration was given and what became of it, as of ``cursor`` to begin with.
 
-    What is kept must be true as of the cursor: a record delivered beyond it is met again after a crash.
-    So its outcome stays in ``_ahead`` until the cursor has passed it.
+    What is kept must be true as of what is kept of the place in the stream: a record delivered beyond it is met
+    again after a crash. So its outcome stays in ``_ahead`` until a `snapshot` has it.
     """
 
     def __init__(self, counters: Counters, cursor: int) -> None:
@@ -84,10 +86,13 @@ class Accounts:
         self.in_stream += 1
         self.stream_bytes += size
 
-    def trim(self) -> int:
-        """What waited in the stream is there no more; returns how many that were."""
+    def trim(self, unreadable: int = 0) -> int:
+        """What waited in the stream is there no more, ``unreadable`` of it at most because it can't be read;
+        returns how many that were."""
         lost = self.in_stream
-        self.drop(TRIMMED, lost)
+        for reason, count in ((LOST, min(unreadable, lost)), (TRIMMED, max(0, lost - unreadable))):
+            if count:
+                self.drop(reason, count)
         self.waiting_bytes -= self.stream_bytes
         self.in_stream = self.stream_bytes = 0
         return lost
@@ -148,11 +153,12 @@ class Accounts:
         self.in_stream = self.stream_bytes = 0
         self.counted = counted
 
-    def snapshot(self, cursor: int, paused: bool) -> Counters:
-        """The accounts as of a cursor, to keep; ``paused`` is kept with them."""
-        ahead = self._ahead
+    def snapshot(self, cursor: int, paused: bool, done: int = 0, open: Sequence[int] = ()) -> Counters:
+        """The accounts as of a cursor, to keep. ``paused`` is kept with them, and ``done`` and ``open`` as in
+        `Counters`: what ended up to ``done`` isn't met again."""
+        ahead, kept = self._ahead, max(cursor, done)
         if ahead:
-            self._ahead = ahead = {seq: item for seq, item in ahead.items() if seq > cursor}
+            self._ahead = ahead = {seq: item for seq, item in ahead.items() if seq > kept}
         delivered, expired, waiting_bytes = self.delivered, self.expired, self.waiting_bytes
         dropped = dict(self.dropped)
         for outcome, size in ahead.values():
@@ -165,10 +171,10 @@ class Accounts:
                 dropped[outcome] -= 1
         return Counters(
             self.queued, delivered, expired, self.dead, dropped, self.counted, self.since, waiting_bytes,
-            self.losses.ranges(), paused,
+            self.losses.ranges(), paused, done, list(open),
         )  # fmt: skip
 
     @property
     def ahead(self) -> int:
-        """How many are settled beyond the cursor."""
+        """How many are settled beyond what was kept."""
         return len(self._ahead)

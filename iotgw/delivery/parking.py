@@ -16,12 +16,14 @@ from twisted.python.failure import Failure
 
 from iotgw.core.model import DeliveryState, Parked, TelemetryRecord
 from iotgw.core.ports.journal import ITelemetryStream
-from iotgw.delivery.accounts import DELIVERED, Accounts
+from iotgw.delivery.accounts import DELIVERED, LOST, Accounts
 from iotgw.delivery.dead_letters import DeadLetters
 from iotgw.delivery.lines import KeyOf
 from iotgw.delivery.pages import each_page
 from iotgw.delivery.row_changes import RowChanges
 
+OVER = frozenset({DeliveryState.DEAD, DeliveryState.DROPPED})
+"""States of rows that wait for nothing; what can't be read is DROPPED."""
 LINE = 20
 """Records of a device that are read at once."""
 READ_AHEAD = 32
@@ -34,10 +36,22 @@ class ParkedLine:
     """One device's parked records. ``head`` and ``last`` are the positions of the first and the last, ``count``
     how many there are.
 
-    ``rows`` are the first of them, when they were read; ``idle`` says that it waits for ``next_try_ms``.
+    ``rows`` are the first of them, when they were read; ``idle`` says that it waits for ``next_try_ms``. ``missed``
+    is the position of one that joined before the head, 0 for none: it is read next.
     """
 
-    __slots__ = ("attempts", "count", "device", "head", "idle", "key", "last", "next_try_ms", "rows")
+    __slots__ = (
+        "attempts",
+        "count",
+        "device",
+        "head",
+        "idle",
+        "key",
+        "last",
+        "missed",
+        "next_try_ms",
+        "rows",
+    )
 
     def __init__(self, key: Hashable, device: str, head: int, attempts: int, next_try_ms: int) -> None:
         self.key = key
@@ -49,6 +63,7 @@ class ParkedLine:
         self.count = 1
         self.rows: deque[Parked] = deque()
         self.idle = True
+        self.missed = 0
 
 
 class Parking:
@@ -88,6 +103,8 @@ class Parking:
         self._due: list[tuple[int, int, Hashable]] = []
         self._queue: deque[ParkedLine] = deque()
         self._reading = 0
+        self._lost: set[int] = set()
+        """Positions whose rows can't be read."""
 
     # --- after a restart
 
@@ -102,7 +119,9 @@ class Parking:
 
     def _found(self, row: Parked) -> None:
         seq = row.record.seq
-        if row.state is DeliveryState.DEAD:
+        if row.state is DeliveryState.DROPPED:
+            self._lost.add(seq)
+        if row.state in OVER:
             return
         self._accounts.park(len(row.record.body))
         key = self._key_of(row.record)
@@ -121,7 +140,8 @@ class Parking:
         known = self._changes.after(position)
 
         def found(rows: list[Parked]) -> None:
-            known.update(row.record.seq for row in rows)
+            # Of a row that can't be read, the stream may have another copy.
+            known.update(row.record.seq for row in rows if row.state is not DeliveryState.DROPPED)
 
         return each_page(self._journal, self._integration, position, found).addCallback(lambda _: known)
 
@@ -142,15 +162,18 @@ class Parking:
             return False
         line.count += 1
         line.last = max(line.last, record.seq)
+        if record.seq < line.head:
+            line.missed = min(line.missed or record.seq, record.seq)
         self._accounts.park(len(record.body))
         self._changes.put(record, DeliveryState.QUEUED, 0, 0, "")
         return True
 
-    def follow(self, record: TelemetryRecord) -> bool:
+    def follow(self, record: TelemetryRecord, done: int = 0) -> bool:
         """As `join`, of a record that the stream brings. One before its line's end is met again after a crash:
-        had it not been settled before, its line would have it. So it is settled again."""
+        had it not been settled before, its line would have it. So it is settled again; but not one up to ``done``,
+        which is known to be open."""
         line = self._lines.get(self._key_of(record))
-        if line is None or record.seq > line.last:
+        if line is None or record.seq > line.last or record.seq <= done:
             return self.join(record)
         outcome = self._accounts.losses.outcome(record.seq) or DELIVERED
         self._accounts.settle(record.seq, outcome, len(record.body))
@@ -245,7 +268,7 @@ class Parking:
             for row in rows:
                 record = row.record
                 seq = record.seq
-                waits = row.state is not DeliveryState.DEAD and seq not in self._flying
+                waits = row.state not in OVER and seq not in self._flying
                 is_here = seq <= until and not self._changes.is_released(seq)
                 if waits and is_here and self._key_of(record) in keys:
                     self._changes.release(seq)
@@ -276,6 +299,8 @@ class Parking:
 
     def _read(self, line: ParkedLine) -> None:
         self._reading += 1
+        if line.missed:
+            line.head, line.attempts, line.missed = min(line.head, line.missed), 0, 0
         self._journal.parked_behind(self._integration, line.device, line.head - 1, LINE).addCallbacks(
             self._have_read, self._not_read, callbackArgs=(line,), errbackArgs=(line,)
         ).addErrback(lambda failure: self._log.failure("parked deliveries were dropped from memory", failure))
@@ -284,10 +309,14 @@ class Parking:
         self._reading -= 1
         if self._lines.get(line.key) is not line:
             return  # purged meanwhile
+        self._pass_by([row.record.seq for row in rows if row.state is DeliveryState.DROPPED], line)
+        if line.count <= 0:
+            del self._lines[line.key]
+            return
         found = [
             row
-            for row in rows[: line.count]
-            if row.state is not DeliveryState.DEAD and not self._changes.is_released(row.record.seq)
+            for row in rows
+            if row.state not in OVER and not self._changes.is_released(row.record.seq)
             and self._key_of(row.record) == line.key
         ]  # fmt: skip
         if not found:
@@ -299,6 +328,15 @@ class Parking:
         line.rows = deque(found[: line.count])
         self._queue.append(line)
         self._ready()
+
+    def _pass_by(self, seqs: list[int], line: ParkedLine) -> None:
+        """These of a line can't be read. How large they were nobody knows."""
+        for seq in seqs:
+            if seq not in self._lost:
+                self._lost.add(seq)
+                line.count -= 1
+                self._accounts.unpark(0)
+                self._accounts.settle(seq, LOST, 0)
 
     def _not_read(self, failure: Failure, line: ParkedLine) -> None:
         self._reading -= 1

@@ -334,7 +334,9 @@ def _objection(uplink: Uplink) -> ConversionError | None:
     routing = _routing(uplink.metadata)
     if not routing.rejected:
         return None
-    if routing.unreadable and not uplink.tenant:  # a device can't say so: the journal's stand-in has no tenant
+    if (
+        routing.unreadable and not uplink.tenant
+    ):  # a device can't say so: the journal's stand-in has no tenant
         return ConversionError(routing.rejected, stage="journal", name="Unreadable")
     return ConversionError(routing.rejected, stage="datasource", name="Rejected")
 

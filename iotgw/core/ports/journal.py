@@ -124,7 +124,7 @@ class ITelemetryStream(Interface):
         whatever ``state`` says: it is `DeliveryState.DROPPED`, its record as in `read_telemetry`."""
 
     def parked_behind(integration: str, device: str, after: int, limit: int) -> Deferred[list[Parked]]:
-        """Parked records of one device after a position; stand-ins as in `read_parked`."""
+        """Parked records of one device after a position, without dead letters; stand-ins as in `read_parked`."""
 
     def time_to_seq(ts_ms: int) -> Deferred[int]:
         """The position of the first telemetry record received at or after a time."""

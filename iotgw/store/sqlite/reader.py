@@ -214,7 +214,9 @@ class JournalReader:
         """Parked deliveries of one device after a position."""
 
         def read(low: int, high: int, most: int) -> list[Parked]:
-            condition = "device_name = ? AND seq > ? AND seq <= ? ORDER BY seq"
+            condition = (
+                f"device_name = ? AND state <> {DeliveryState.DEAD} AND seq > ? AND seq <= ? ORDER BY seq"
+            )
             return self._parked(integration, condition, device, low, high, most)
 
         return self._rows(integration, read, after, limit)

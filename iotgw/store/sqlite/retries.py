@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -43,15 +43,19 @@ class ReadRetries:
             waiting.errback(Unavailable("the journal is closed"))
 
     def _failed(
-        self, failure: Failure, tries: int, read: Callable[[], Deferred[T]], carefully: Callable[[], Deferred[T]]
-    ) -> Failure | Deferred[T]:
+        self,
+        failure: Failure,
+        tries: int,
+        read: Callable[[], Deferred[T]],
+        carefully: Callable[[], Deferred[T]],
+    ) -> Deferred[T]:
         if failure.check(Unavailable) is not None:
-            return failure
+            return fail(failure)
         if tries == 0:
             self._failing += 1
         if not self.problem:
             self._log.failure("the journal can't be read; tried again", failure)
-        self.problem = failure.getErrorMessage() or failure.type.__name__
+        self.problem = failure.getErrorMessage() or type(failure.value).__name__
         is_worth_it = tries < len(WAITS)
         wait = WAITS[tries] if is_worth_it else min(LONGEST, WAITS[-1] * 2.0 ** (tries - len(WAITS)))
         again = read if tries + 1 < len(WAITS) else carefully

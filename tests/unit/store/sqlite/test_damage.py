@@ -193,7 +193,6 @@ def test_a_tail_goes_on_behind_a_damaged_page(damaged):
     tail = Tail(world.journal.read_telemetry, 0, 50, lambda: None, lambda record: len(record.body))
     tail.fill()
 
-
     def took_all():
         got.extend(record.seq for record in tail.take(50))
         return tail.caught_up
