@@ -42,11 +42,15 @@ class Health:
 
     async def ready(self, call: Call) -> Reply:
         """Whether the journal takes uplinks; a listener that could not be opened doesn't make it unready,
-        as the others serve."""
+        as the others serve. Damage to what is stored doesn't either, but is said."""
         if not self._parts.journal.room:
             reason = (await self._parts.journal.stats()).get("problem") or "busy"
             raise Problem(503, f"the journal is not taking uplinks: {reason}", {"Retry-After": "5"})
-        return Reply({"status": "ready"})
+        if full := self._parts.delivery.holding_up():
+            reason = f"integration {', '.join(full)} is full and set to rejectNew"
+            raise Problem(503, f"no uplinks are taken: {reason}", {"Retry-After": "5"})
+        faults = self._parts.journal.faults
+        return Reply({"status": "ready", "faults": faults} if faults else {"status": "ready"})
 
     async def status(self, call: Call) -> dict[str, Any]:
         """Version, journal, datasources, integrations."""
@@ -58,7 +62,8 @@ class Health:
             "startedAt": self._started,
             "now": parts.now_ms(),
             "epoch": parts.journal.epoch,
-            "ready": bool(parts.journal.room),
+            "ready": bool(parts.journal.room) and not parts.delivery.holding_up(),
+            "faults": parts.journal.faults,
             "journal": journal,
             "datasources": [
                 {

@@ -79,6 +79,10 @@ class Outboxes:
         """False while one is full that would rather have nothing new than lose the old."""
         return not self._strict or not any(outbox.is_full for outbox in self._strict)
 
+    def holding_up(self) -> list[str]:
+        """The names of those because of which `have_room` is False."""
+        return [each.name for each in self if each.outbox in self._strict and each.outbox.is_full]
+
     def _know_the_strict(self) -> None:
         """Keep at hand those that `have_room` must look at: it is asked for each uplink."""
         self._strict = [each.outbox for each in self if each.spec.queue.overflow == "rejectNew"]

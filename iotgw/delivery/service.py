@@ -99,6 +99,10 @@ class DeliveryService(UplinkListener):
 
     # --- what the API asks
 
+    def holding_up(self) -> list[str]:
+        """See `IDeliveries.holding_up`."""
+        return self._outboxes.holding_up()
+
     def validate(self, spec: IntegrationSpec) -> None:
         """See `IDeliveries.validate`."""
         self._targets.build("", "check", "", spec)

@@ -87,7 +87,8 @@ class _Batch:
 
 class Conversions:
     """The conversions of one datasource; ``position`` is the place up to which its uplinks were converted, as the
-    journal tells. ``converted(outcomes)`` is called when durable uplinks are converted."""
+    journal tells. ``converted(outcomes)`` is called when durable uplinks are converted, ``unreadable(positions,
+    reason)`` when some of them can't be read any more: they have failed."""
 
     def __init__(
         self,
@@ -98,6 +99,7 @@ class Conversions:
         versions: IConverterVersions,
         downlinks: IDownlinks,
         converted: Callable[[list[Outcome]], None],
+        unreadable: Callable[[list[int], str], None] = lambda positions, reason: None,
     ) -> None:
         self._source = source
         self._journal = journal
@@ -105,10 +107,13 @@ class Conversions:
         self._versions = versions
         self._downlinks = downlinks
         self._converted = converted
+        self._tell_unreadable = unreadable
+        self._unreadable: list[int] = []
         self.position = position
         self._durable = journal.last_uplink
         self._tail: Tail[StoredUplink] = Tail(self._read, position, CAPACITY, self.pump, _weight)
         self._batches: deque[_Batch] = deque()
+        self._reason = ""
         self._removed = False
 
     def start(self) -> None:
@@ -154,6 +159,9 @@ class Conversions:
             if not uplinks:
                 return
             self._convert(_Batch(uplinks))
+            if self._unreadable:
+                positions, self._unreadable = self._unreadable, []
+                self._tell_unreadable(positions, self._reason)
 
     @property
     def idle(self) -> bool:
@@ -204,7 +212,7 @@ class Conversions:
         batch.outcomes = [
             _failed(stored.seq, objection)
             for stored in batch.uplinks
-            if (objection := _objection(stored.uplink)) is not None
+            if (objection := self._objection(stored)) is not None
         ]
         self._settle()
 
@@ -257,7 +265,7 @@ class Conversions:
         """The conversion that an uplink needs, or its outcome where it can have none. ``version`` None: its
         metadata says which converter."""
         uplink = stored.uplink
-        if (objection := _objection(uplink)) is not None:
+        if (objection := self._objection(stored)) is not None:
             return _failed(stored.seq, objection)
         if version is None:
             if not self._source.converts:
@@ -267,6 +275,14 @@ class Conversions:
             except NotFound as error:
                 return _failed(stored.seq, ConversionError(str(error), name="NoConverter"))
         return Job(version, uplink.payload, uplink.metadata, uplink.received_ms, stored.seq)
+
+    def _objection(self, stored: StoredUplink) -> ConversionError | None:
+        """Why an uplink is none: its datasource has said so, or the journal can't read it."""
+        objection = _objection(stored.uplink)
+        if objection is not None and objection.stage == "journal":
+            self._unreadable.append(stored.seq)
+            self._reason = objection.message
+        return objection
 
     def _all_versions(self) -> Iterator[ConverterVersion]:
         """All converter versions that an uplink may need."""

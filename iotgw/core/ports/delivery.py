@@ -30,6 +30,9 @@ class IDeliveries(Interface):
     def deliveries(message: Message) -> Deferred[list[Delivery]]:
         """What became of a message, per integration; of several outputs the one that is least far."""
 
+    def holding_up() -> list[str]:
+        """The names of the integrations because of which no uplinks are taken: full, and set to ``rejectNew``."""
+
     def stats(id: str) -> dict[str, Any]:
         """The accounts and the state of an integration, as JSON."""
 

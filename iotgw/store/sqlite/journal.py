@@ -343,9 +343,8 @@ class Journal:
 
     def message(self, seq: int) -> Deferred[Message | None]:
         """See `IJournal.message`."""
-        return self._readers.ask(JournalReader.messages, [seq]).addCallback(
-            lambda found: found[0] if found else None
-        )
+        found = self._readers.ask(JournalReader.messages, [seq])
+        return found.addCallback(lambda messages: messages[0] if messages else None)
 
     def messages(
         self,
@@ -371,9 +370,8 @@ class Journal:
             "room": self.room,
             "problem": self._problem or ("full" if self._full else ""),
             "pending": self._pending.size + (self._writing.size if self._writing is not None else 0),
-            "unreadable": self._readers.unreadable,
         }
-        return self._readers.ask(JournalReader.stats).addCallback(lambda found: {**found, **state})
+        return self._readers.stats().addCallback(lambda found: {**found, **state})
 
     def _read_stream(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Read what makes more work. Its limit is what was announced when it was asked for, not what happens to

@@ -163,12 +163,8 @@ class JournalReader:
             lambda low, high, most: self._uplinks(datasource, low, high, most),
             lambda seq: [self._uplink(row) for row in _uplinks(self._one(_READ_UPLINK, number, seq))],
             lambda seq, reason: unreadable_uplink(self._lost("uplink", seq), datasource, reason),
-            self._works,
-            lambda stored: len(stored.uplink.payload),
-            after,
-            last,
-            limit,
-        )
+            self._works, lambda stored: len(stored.uplink.payload), after, last, limit,
+        )  # fmt: skip
 
     def _uplinks(self, datasource: str, after: int, last: int, limit: int) -> list[StoredUplink]:
         where = self._number(datasource), after
@@ -185,12 +181,8 @@ class JournalReader:
             self._telemetry,
             lambda seq: [self._record(row) for row in _records(self._one(_READ_RECORD, seq))],
             lambda seq, reason: unreadable_record(self._lost("telemetry", seq), reason),
-            self._works,
-            lambda record: len(record.body),
-            max(after, min(trimmed, last)),
-            last,
-            limit,
-        )
+            self._works, lambda record: len(record.body), max(after, min(trimmed, last)), last, limit,
+        )  # fmt: skip
 
     def _telemetry(self, after: int, last: int, limit: int) -> list[TelemetryRecord]:
         last = self._cut("telemetry", "body", "seq > ? AND seq <= ?", after, last, limit)
@@ -230,12 +222,8 @@ class JournalReader:
             read,
             lambda seq: read(seq - 1, seq, 1),
             lambda seq, reason: unreadable_row(integration, self._lost("parked", seq), reason),
-            self._works,
-            lambda row: len(row.record.body),
-            after,
-            LAST,
-            limit,
-        )
+            self._works, lambda row: len(row.record.body), after, LAST, limit,
+        )  # fmt: skip
 
     def messages(self, positions: list[int]) -> list[Message]:
         """The messages at these positions, in this order; missing ones are left out."""

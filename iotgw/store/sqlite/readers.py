@@ -5,12 +5,14 @@ A search through millions of messages takes a second; deliveries and conversions
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred, fail, gatherResults
 from twisted.internet.interfaces import IReactorThreads, IReactorTime
+from twisted.python.failure import Failure
 
 from iotgw.core.errors import Unavailable
 from iotgw.store.sqlite.names import NameTable
@@ -111,6 +113,16 @@ class Readers:
         problem = self._retries.problem
         lost = [f"{count} rows of {table} can't be read" for table, count in self.unreadable.items()]
         return [*([f"the journal can't be read: {problem}"] if problem else []), *lost]
+
+    def stats(self) -> Deferred[dict[str, Any]]:
+        """As `JournalReader.stats`, with what is known of damage; of a journal whose figures can't be read, that."""
+
+        def damaged(failure: Failure) -> dict[str, Any]:
+            failure.trap(sqlite3.Error, MemoryError)
+            return {"unknown": failure.getErrorMessage()}
+
+        figures = self.ask(JournalReader.stats).addErrback(damaged)
+        return figures.addCallback(lambda found: {**found, "unreadable": self.unreadable})
 
     def close(self) -> Deferred[None]:
         """Answer what was asked, then let go."""

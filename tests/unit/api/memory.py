@@ -98,6 +98,7 @@ class MemoryJournal:
     room = True
 
     def __init__(self) -> None:
+        self.faults: list[str] = []
         self.stored: list[Message] = []
 
     def add(
@@ -237,6 +238,10 @@ class MemoryDelivery:
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
+        self.full: list[str] = []
+
+    def holding_up(self) -> list[str]:
+        return self.full
 
     def validate(self, spec: Any) -> None:
         if "no scheme" in spec.configuration["url"]:

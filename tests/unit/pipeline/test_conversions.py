@@ -7,6 +7,7 @@ from twisted.internet.defer import succeed
 from iotgw.core.model import Conversion, ConverterVersion, Output, StoredUplink, Uplink
 from iotgw.core.specs import DatasourceSpec
 from iotgw.pipeline.conversions import BATCH, Conversions
+from iotgw.store.sqlite.salvage import unreadable_uplink
 
 VERSION = ConverterVersion("c", 1, "json", "UPLINK", "", "thingsboard", "duktape")
 
@@ -20,7 +21,7 @@ class World:
 
     id, tenant, converts, guard = "ds", "default", True, None
 
-    def __init__(self, in_journal=()):
+    def __init__(self, in_journal=(), **more):
         self.in_journal = list(in_journal)
         self.last_uplink = self.in_journal[-1].seq if in_journal else 0
         self.spec = DatasourceSpec(name="ds", type="plain", converter="json")
@@ -29,7 +30,7 @@ class World:
         self.under_way, self.told, self.settled, self.receipts = [], [], [], []
         self.conversions = Conversions(
             source=self, position=0, journal=self, converters=self, versions=self, downlinks=self,
-            converted=self.converted,
+            converted=self.converted, **more,
         )  # fmt: skip
         self.conversions.start()
 
@@ -178,3 +179,20 @@ def test_outcomes_of_uplinks_read_from_the_journal_count_at_once():
     world = World(uplinks(7, 9))
     world.finish()
     assert world.settled == [(9, [7, 9], 0)]
+
+
+def test_an_uplink_that_the_journal_can_not_read_has_failed_and_is_told(world):
+    told = []
+    lost = unreadable_uplink(2, "ds", "malformed")
+    world = World([*uplinks(1), lost, *uplinks(3)], unreadable=lambda *what: told.append(what))
+    world.finish()
+    assert world.settled == [(3, [1, 2, 3], 0)]
+    assert told == [([2], "the journal can't read it: malformed")]
+    assert world.counts["failed"] == 1
+
+
+def test_a_device_can_not_pretend_that_its_uplink_is_unreadable(world):
+    told = []
+    false = uplinks(1, metadata=b'{"rejected":"x","unreadable":true}')
+    World(false, unreadable=lambda *what: told.append(what))
+    assert told == []
