@@ -47,7 +47,7 @@ class Health:
             reason = (await self._parts.journal.stats()).get("problem") or "busy"
             raise Problem(503, f"the journal is not taking uplinks: {reason}", {"Retry-After": "5"})
         if full := self._parts.delivery.holding_up():
-            reason = f"integration {', '.join(full)} is full and set to rejectNew"
+            reason = f"{len(full)} of the integrations set to rejectNew are full"
             raise Problem(503, f"no uplinks are taken: {reason}", {"Retry-After": "5"})
         faults = self._parts.journal.faults
         return Reply({"status": "ready", "faults": faults} if faults else {"status": "ready"})

@@ -15,7 +15,8 @@ from iotgw.api.parts import Parts
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.core.errors import NotFound, SettingsError
-from iotgw.core.model import Parked, message_id
+from iotgw.core.model import Kind, Parked, message_id
+from iotgw.core.numbers import whole
 from iotgw.core.secrets import sealed
 from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.core.stream import WEIGHT
@@ -79,6 +80,27 @@ class Integrations(Catalogue):
                 "What was given up",
                 answer=Page,
                 query=dead,
+            ),
+            Route(
+                "DELETE",
+                f"{one}/dead-letters",
+                write,
+                self.dismiss,
+                "Dismiss dead letters: all, or those that match",
+                answer=dict,
+                query=(
+                    Query("device", str, None, "those of this device"),
+                    Query("before", int, None, "those received before, in milliseconds since 1970"),
+                    Query("error", str, None, "those whose error contains this text"),
+                ),
+            ),
+            Route(
+                "DELETE",
+                f"{one}/dead-letters/<position>",
+                write,
+                self.dismiss_one,
+                "Dismiss one dead letter",
+                answer=dict,
             ),
             Route("POST", f"{one}/retry", write, self.retry, "Try dead letters again", Retry, dict),
         ]
@@ -154,6 +176,22 @@ class Integrations(Catalogue):
             await self.parts.delivery.retry(id, position)
         return self.parts.delivery.stats(id)
 
+    async def dismiss(self, call: Call, name: str) -> Any:
+        """Drop dead letters."""
+        id, query = self.find(call, name).id, call.query
+        count = await self.parts.delivery.dismiss(
+            id, None, query("device") or "", query("before") or 0, query("error") or ""
+        )
+        return {"dismissed": count, **self.parts.delivery.stats(id)}
+
+    async def dismiss_one(self, call: Call, name: str, position: str) -> Any:
+        """Drop one."""
+        id, number = self.find(call, name).id, whole(position)
+        if number is None:
+            raise NotFound(f"no dead letter at {position!r}")
+        count = await self.parts.delivery.dismiss(id, number)
+        return {"dismissed": count, **self.parts.delivery.stats(id)}
+
     async def dead_letters(self, call: Call, name: str) -> Page:
         """What was given up, oldest first."""
         id, limit = self.find(call, name).id, call.query("limit")
@@ -164,9 +202,10 @@ class Integrations(Catalogue):
 
     def _dead_letter(self, parked: Parked) -> DeadLetter:
         record = parked.record
+        body = b"null" if record.kind is Kind.UNREADABLE else record.body
         return DeadLetter(
             record.seq, message_id(self.parts.journal.epoch, record.uplink), record.device_name,
-            record.received_ms, parked.attempts, parked.error, msgspec.Raw(record.body),
+            record.received_ms, parked.attempts, parked.error, msgspec.Raw(body),
         )  # fmt: skip
 
     async def _done(

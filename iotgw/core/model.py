@@ -249,7 +249,7 @@ class Progress(Struct, frozen=True):
     """How far an integration has come; written in one transaction.
 
     Every record up to ``cursor`` is settled or parked. ``parked`` are new or changed, ``released`` are
-    positions that are parked no more.
+    positions that are parked no more, but for those that are among ``parked`` again.
     """
 
     integration: str

@@ -36,7 +36,10 @@ class Accounts:
         self.waiting_bytes = counters.waiting_bytes
         self.parked = 0
         """Records that failed, or wait behind one that did, with a row of their own."""
-        self._parked_bytes = 0
+        self.parked_bytes = 0
+        """Their size."""
+        self.buried = 0
+        """Records that were given up since the start."""
         self.in_stream = 0
         """Records that wait in the journal's stream, not yet taken."""
         self.stream_bytes = 0
@@ -47,22 +50,22 @@ class Accounts:
     def begin(self) -> None:
         """After a restart, when those are known that are parked: what is not settled either waits in the stream."""
         self.in_stream = self.queued - self.settled - self.parked
-        self.stream_bytes = self.waiting_bytes - self._parked_bytes
+        self.stream_bytes = self.waiting_bytes - self.parked_bytes
 
     def park(self, size: int) -> None:
         """A record has a row of its own."""
         self.parked += 1
-        self._parked_bytes += size
+        self.parked_bytes += size
 
     def unpark(self, size: int) -> None:
         """Its row goes."""
         self.parked -= 1
-        self._parked_bytes -= size
+        self.parked_bytes -= size
 
     @property
     def held_bytes(self) -> int:
         """Size of the records that were taken from the stream and are in memory."""
-        return self.waiting_bytes - self.stream_bytes - self._parked_bytes
+        return self.waiting_bytes - self.stream_bytes - self.parked_bytes
 
     def count(self, records: int, size: int, counted: int) -> None:
         """Records up to ``counted`` came to wait in the stream."""
@@ -134,6 +137,7 @@ class Accounts:
     def bury(self, size: int) -> None:
         """A record became a dead letter; its row says so, so that it isn't met again."""
         self.dead += 1
+        self.buried += 1
         self.waiting_bytes -= size
 
     def revive(self, seq: int) -> None:
@@ -141,6 +145,11 @@ class Accounts:
         self.dead -= 1
         self.delivered += 1
         self._ahead[seq] = (DELIVERED, 0)
+
+    def dismiss(self, seq: int, reason: str) -> None:
+        """A dead letter is kept no longer."""
+        self.dead -= 1
+        self.settle(seq, reason, 0)
 
     def drop(self, reason: str, count: int) -> None:
         """Note records as dropped without knowing each."""

@@ -20,7 +20,7 @@ class LossReport:
         self._health = health
         self._tell = tell
         self._dropped = dict(accounts.dropped)
-        self._dead = accounts.dead
+        self._dead = accounts.buried
         self._expired = accounts.expired
 
     def look(self) -> None:
@@ -34,13 +34,13 @@ class LossReport:
         if accounts.expired > self._expired:
             new = accounts.expired - self._expired
             tell("delivery.expired", f"{new} messages older than maxAge", "warning", count=new)
-        if accounts.dead > self._dead:
-            new = accounts.dead - self._dead
+        if accounts.buried > self._dead:
+            new = accounts.buried - self._dead
             text = f"{new} messages given up: {self._health.last.error}"
             tell("delivery.dead", text, "error", count=new)
         self._dropped = dict(accounts.dropped)
         self._expired = accounts.expired
-        self._dead = accounts.dead
+        self._dead = accounts.buried
         if passed_by := self._backlog.unreadable():
             count, first, last = len(passed_by), passed_by[0].seq, passed_by[-1].seq
             text = f"{count} records can't be read and were passed by, positions {first} to {last}: "

@@ -23,6 +23,7 @@ from iotgw.core.specs import IntegrationSpec
 from iotgw.delivery.accounts import Accounts
 from iotgw.delivery.backlog import Backlog, Match
 from iotgw.delivery.dead_letters import DeadLetters
+from iotgw.delivery.dead_letters import Match as LetterMatch
 from iotgw.delivery.flight import Flight
 from iotgw.delivery.known import Known
 from iotgw.delivery.limits import QueueLimits
@@ -72,8 +73,8 @@ class Outbox:
         self.backlog = backlog = Backlog(journal, accounts, cursor, match, ready)
         self._dead = dead = DeadLetters(id_, journal, rows, accounts, ready)
         self._parking = parking = Parking(id_, journal, rows, accounts, dead, flight.key_of, now_ms, ready)
-        self._limits = QueueLimits(spec.queue, accounts, backlog, now_ms)
-        self._progress = ProgressWriter(id_, journal, clock, rows, self.place)
+        self._progress = progress = ProgressWriter(id_, journal, clock, rows, self.place)
+        self._limits = QueueLimits(spec, accounts, backlog, parking, dead, rows, now_ms, progress)
         self._seeking = Seeking(clock, flight, backlog, parking, accounts, self._progress)
         self._standing = Standing(id_, journal, flight, backlog, parking, accounts)
         self._losses = LossReport(accounts, backlog, health, tell)
@@ -115,7 +116,7 @@ class Outbox:
         """Work by these settings from now on; the order stays."""
         self._health.configure(spec.retry)
         self._retries.configure(spec.retry)
-        self._limits.configure(spec.queue)
+        self._limits.configure(spec)
         self._pump.configure(spec)
 
     def reroute(self, match: Match) -> None:
@@ -146,7 +147,7 @@ class Outbox:
         """Write the cursor and end."""
         self._pump.close()
         self.backlog.close()
-        self.flush()
+        self._progress.close()
 
     def place(self) -> tuple[int, Counters]:
         """Where the integration is, to keep: the position up to which every record is settled or parked, and
@@ -237,6 +238,16 @@ class Outbox:
         else:
             self._dead.retry(row)
 
+    def dismiss(self, match: LetterMatch) -> Deferred[int]:
+        """Drop the dead letters that match; fires with how many that were."""
+        self.flush()
+
+        def dismissed(count: int) -> int:
+            self._progress.dirty()
+            return count
+
+        return self._dead.dismiss(match).addCallback(dismissed)
+
     def standing(self, record: TelemetryRecord, name: str) -> Deferred[Delivery] | None:
         """As `Standing.of`."""
         return self._standing.of(record, name)
@@ -262,6 +273,7 @@ class Outbox:
             "expired": accounts.expired,
             "dropped": dict(accounts.dropped),
             "dead": accounts.dead,
+            "deadBytes": self._dead.bytes,
             "balanced": accounts.queued == accounts.settled + inflight + waiting,
             "retrying": accounts.parked,
             "waitingBytes": accounts.waiting_bytes,

@@ -20,6 +20,7 @@ from iotgw.delivery.accounts import DELIVERED, LOST, Accounts
 from iotgw.delivery.dead_letters import DeadLetters
 from iotgw.delivery.lines import KeyOf
 from iotgw.delivery.pages import each_page
+from iotgw.delivery.parked_line import ParkedLine, by_size
 from iotgw.delivery.row_changes import RowChanges
 
 OVER = frozenset({DeliveryState.DEAD, DeliveryState.DROPPED})
@@ -30,40 +31,6 @@ READ_AHEAD = 32
 """Devices whose parked records may be in memory."""
 COMMIT_LAG_MS = 200
 """A row that was just handed to the journal may not be readable yet."""
-
-
-class ParkedLine:
-    """One device's parked records. ``head`` and ``last`` are the positions of the first and the last, ``count``
-    how many there are.
-
-    ``rows`` are the first of them, when they were read; ``idle`` says that it waits for ``next_try_ms``. ``missed``
-    is the position of one that joined before the head, 0 for none: it is read next.
-    """
-
-    __slots__ = (
-        "attempts",
-        "count",
-        "device",
-        "head",
-        "idle",
-        "key",
-        "last",
-        "missed",
-        "next_try_ms",
-        "rows",
-    )
-
-    def __init__(self, key: Hashable, device: str, head: int, attempts: int, next_try_ms: int) -> None:
-        self.key = key
-        self.device = device
-        self.head = head
-        self.last = head
-        self.attempts = attempts
-        self.next_try_ms = next_try_ms
-        self.count = 1
-        self.rows: deque[Parked] = deque()
-        self.idle = True
-        self.missed = 0
 
 
 class Parking:
@@ -103,6 +70,7 @@ class Parking:
         self._due: list[tuple[int, int, Hashable]] = []
         self._queue: deque[ParkedLine] = deque()
         self._reading = 0
+        self._is_shedding = False
         self._lost: set[int] = set()
         """Positions whose rows can't be read."""
 
@@ -121,6 +89,8 @@ class Parking:
         seq = row.record.seq
         if row.state is DeliveryState.DROPPED:
             self._lost.add(seq)
+        elif row.state is DeliveryState.DEAD:
+            self._dead.found(row.record)
         if row.state in OVER:
             return
         self._accounts.park(len(row.record.body))
@@ -134,6 +104,7 @@ class Parking:
         else:
             line.count += 1
             line.last = seq
+        line.size += len(row.record.body)
 
     def beyond(self, position: int) -> Deferred[set[int]]:
         """Fires with the positions after ``position`` that have a row: the stream brings them again."""
@@ -151,6 +122,7 @@ class Parking:
         """A record failed, the first of its device."""
         key = self._key_of(record)
         self._lines[key] = line = ParkedLine(key, record.device_name, record.seq, attempts, next_try_ms)
+        line.size = len(record.body)
         self._accounts.park(len(record.body))
         self._changes.put(record, DeliveryState.RETRYING, attempts, next_try_ms, error)
         self._idle(line, next_try_ms)
@@ -161,6 +133,7 @@ class Parking:
         if line is None:
             return False
         line.count += 1
+        line.size += len(record.body)
         line.last = max(line.last, record.seq)
         if record.seq < line.head:
             line.missed = min(line.missed or record.seq, record.seq)
@@ -259,6 +232,7 @@ class Parking:
             del self._lines[key]
         for line in self._flying.values():
             line.count = 1
+            line.size = len(line.rows[0].record.body)
             line.rows = deque([line.rows[0]])
         self._queue.clear()
         purged = 0
@@ -278,6 +252,64 @@ class Parking:
 
         return each_page(self._journal, self._integration, 0, found, until).addCallback(lambda _: purged)
 
+    # --- within limits
+
+    def shed(self, too_much: Callable[[], bool], end: Callable[[Parked], None]) -> None:
+        """While there is ``too_much``, have the oldest of the longest line that waits for a time ``end``: who takes
+        the room makes it. ``end`` gets rows that are parked no more; theirs is to be settled, or buried.
+
+        It goes on by itself, a page of rows at a time. The journal must have all rows.
+        """
+        if self._is_shedding or not too_much():
+            return
+        line = max((line for line in self._lines.values() if line.idle), key=by_size, default=None)
+        if line is None:
+            return
+        self._is_shedding = True
+        if line.missed:
+            line.head, line.attempts, line.missed = min(line.head, line.missed), 0, 0
+            self._idle(line, line.next_try_ms)
+        after = line.head - 1
+
+        def read(rows: list[Parked]) -> None:
+            self._is_shedding = False
+            if self._lines.get(line.key) is not line or not line.idle:
+                return  # it goes on, or was purged: to be looked at next time
+            ended = 0
+            for row in self._waiting_in(line, rows):
+                if not too_much():
+                    break
+                size = len(row.record.body)
+                self._accounts.unpark(size)
+                end(row)
+                ended += 1
+                line.count -= 1
+                line.size -= size
+                line.head, line.attempts = row.record.seq + 1, 0
+            if line.count <= 0:
+                del self._lines[line.key]
+            elif ended:
+                self._idle(line, line.next_try_ms)
+            if ended:
+                self.shed(too_much, end)
+
+        def unread(failure: Failure) -> None:
+            self._is_shedding = False
+            self._log.failure("parked records could not be read", failure)
+
+        self._journal.parked_behind(self._integration, line.device, after, LINE).addCallbacks(
+            read, unread
+        ).addErrback(lambda failure: self._log.failure("parked records could not be dropped", failure))
+
+    def _waiting_in(self, line: ParkedLine, rows: list[Parked]) -> list[Parked]:
+        """Those of these rows that wait in a line."""
+        return [
+            row
+            for row in rows
+            if row.state not in OVER and not self._changes.is_released(row.record.seq)
+            and self._key_of(row.record) == line.key
+        ]  # fmt: skip
+
     # --- inside
 
     def _idle(self, line: ParkedLine, next_try_ms: int) -> None:
@@ -286,7 +318,9 @@ class Parking:
         heapq.heappush(self._due, (next_try_ms, line.head, line.key))
 
     def _advance(self, line: ParkedLine, seq: int) -> None:
-        self._accounts.unpark(len(line.rows.popleft().record.body))
+        size = len(line.rows.popleft().record.body)
+        self._accounts.unpark(size)
+        line.size -= size
         line.count -= 1
         if line.count == 0:
             del self._lines[line.key]
@@ -313,12 +347,7 @@ class Parking:
         if line.count <= 0:
             del self._lines[line.key]
             return
-        found = [
-            row
-            for row in rows
-            if row.state not in OVER and not self._changes.is_released(row.record.seq)
-            and self._key_of(row.record) == line.key
-        ]  # fmt: skip
+        found = self._waiting_in(line, rows)
         if not found:
             self._idle(line, self._now_ms() + COMMIT_LAG_MS)
             self._ready()

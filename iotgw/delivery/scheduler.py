@@ -50,6 +50,11 @@ class Scheduler:
         return len(self._flight.in_flight) + len(self._parking.in_flight)
 
     @property
+    def at_target(self) -> int:
+        """All that the target has and didn't answer yet, dead letters too."""
+        return self.in_flight + len(self._dead.in_flight)
+
+    @property
     def waiting(self) -> int:
         """Records that wait: in the stream, for their device, or parked."""
         parked = self._accounts.parked - len(self._parking.in_flight)

@@ -185,6 +185,28 @@ class DeliveryService(UplinkListener):
 
         return outbox.dead_letters(seq - 1, 1).addCallback(found)
 
+    def dismiss(
+        self, id: str, position: int | None = None, device: str = "", before_ms: int = 0, error: str = ""
+    ) -> Deferred[int]:
+        """See `IDeliveries.dismiss`."""
+        outbox = self._outbox(id)
+
+        def matches(row: Parked) -> bool:
+            record = row.record
+            return (
+                position in (None, record.seq)
+                and device in ("", record.device_name)
+                and (not before_ms or record.received_ms < before_ms)
+                and error in row.error
+            )
+
+        def dismissed(count: int) -> Deferred[int]:
+            if position is not None and not count:
+                raise NotFound(f"no dead letter at {position}")
+            return self._noted(outbox).addCallback(lambda _: count)
+
+        return outbox.dismiss(matches).addCallback(dismissed)
+
     def check(self, id: str) -> Deferred[dict[str, Any]]:
         """See `IDeliveries.check`."""
         return maybeDeferred(self._target(id).check).addErrback(

@@ -260,6 +260,12 @@ class MemoryDelivery:
         record = TelemetryRecord(7, 3, "default", "id1", 5, "dev-1", "default", b'{"deviceName":"dev-1"}')
         return succeed([Parked(id, record, 4, 10, 0, "400 Bad Request")])  # type: ignore[arg-type]
 
+    def dismiss(self, id: str, position: int | None = None, *which: Any) -> Deferred[int]:
+        self.calls.append(("dismiss", id, position, *which))
+        if position not in (None, 7):
+            raise NotFound(f"no dead letter at {position}")
+        return succeed(1)
+
     def __getattr__(self, name: str) -> Any:
         if name not in ("test", "pause", "resume", "drain", "purge", "seek", "retry"):
             raise AttributeError(name)
