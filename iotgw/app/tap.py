@@ -127,7 +127,8 @@ class IotgwService(Service):
         self._lock = lock
         self._reactor = reactor
         log = settings.log
-        self._logs = Logs(data_dir / log.file if log.file else None, log.level, log.rotate_bytes, log.keep)
+        file = data_dir / log.file if log.file else None
+        self._logs = Logs(file, log.level, log.rotate_bytes, log.keep, libraries=log.libraries)
         self._port: Any = None
         self._started = False
         self._build()
@@ -277,7 +278,7 @@ class IotgwService(Service):
         except IotgwError as error:
             self._log.error("the settings stay as they are: {reason}", reason=str(error))
             return
-        self._logs.set_level(settings.log.level)
+        self._logs.set_level(settings.log.level, settings.log.libraries)
         self.trace.on = settings.log.level == "debug"
         self._logs.reopen()
         now = msgspec.structs.replace(self._settings, log=settings.log)

@@ -302,7 +302,9 @@ class SftpTarget:
     def _content(self, records: Sequence[TelemetryRecord]) -> bytes:
         if self._settings.content == "csv":
             return csv_file(records, self._columns)
-        return (json_file if self._settings.content == "json" else ndjson_file)(records, self._format)
+        if self._settings.content == "ndjson":
+            return ndjson_file(records, self._format)
+        return json_file(records, self._format) if self.whole else self._format(records[0])
 
     async def _connected(self) -> Files:
         """The server's files. One connection, made when it is needed."""

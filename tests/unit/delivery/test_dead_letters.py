@@ -4,7 +4,7 @@ import pytest
 
 from iotgw.core.errors import NotFound
 from iotgw.core.specs import DeadLetterSpec
-from iotgw.core.verdict import DELIVERED, Apart, Rejected, Unavailable
+from iotgw.core.verdict import DELIVERED, Apart, Rejected, Retry, Unavailable
 from iotgw.delivery.dead_letters import TOO_MANY
 from tests.unit.delivery.worlds import World, fired, record
 
@@ -151,3 +151,22 @@ def test_no_verdict_leaves_one_in_flight(again):
     fired(world.service.retry("i1"))
     world.clock.advance(1)
     assert world.stats()["delivered"] == 1
+
+
+def test_apart_is_a_try_of_a_parked_record():
+    world = World(says=lambda records: Retry("no"))
+    world.store("a")
+    world.target.says = lambda records: Apart("one of them")
+    world.clock.advance(2)
+    world.target.says = lambda records: DELIVERED
+    world.clock.advance(10)
+    assert world.accounts()["delivered"] == 1
+
+
+def test_apart_of_one_that_was_alone_is_a_try_of_it():
+    world = World(batch=2, says=lambda records: Apart("one of them"))
+    world.store("a", "b")
+    for _ in range(20):
+        world.clock.advance(5)
+    assert world.stats()["dead"] == 2
+    assert len(world.target.sent) < 10
