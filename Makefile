@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test lint format bench bench-smoke conformance fuzz soak profile docs peers clean
+.PHONY: run test lint format bench bench-smoke bench-paired conformance fuzz soak profile docs peers clean
 
 run: $(VENV)/.run
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
@@ -38,6 +38,14 @@ bench: $(VENV)/.bench
 
 bench-smoke: $(VENV)/.run
 	$(BIN)/python benchmarks/run.py --smoke
+
+# has the working tree become slower than a revision? make bench-paired REV=v1.0
+ROUNDS ?= 20
+WORKLOAD ?= B
+LIMIT ?= 1.03
+bench-paired: $(VENV)/.run
+	@[ -n "$(REV)" ] || { echo "usage: make bench-paired REV=<revision> [ROUNDS=20] [WORKLOAD=B] [LIMIT=1.03]"; exit 2; }
+	$(BIN)/python benchmarks/paired.py --rounds $(ROUNDS) --workload $(WORKLOAD) --limit $(LIMIT) $(REV)
 
 profile: $(VENV)/.bench
 	$(BIN)/python benchmarks/flame.py

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.model import Answer, Downlink, Kind, Metadata, Status, TelemetryRecord, message_id
+from iotgw.core.needs import HttpMount, Need, TcpPort, UdpPort
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import (
     DatasourceContext,
     IDatasource,
     IDatasourceType,
+    IForgets,
     IHasSessions,
+    INeeds,
     IPushes,
 )
 from iotgw.core.ports.intake import IIntake
@@ -21,37 +25,67 @@ from iotgw.core.secrets import Secret
 from iotgw.core.types import Type, Types
 from iotgw.core.validate import convert
 from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict
+from iotgw.datasources.coap.ports import CoapPorts, CoapShare
+from iotgw.datasources.http.mounts import HttpMounts
+from iotgw.dtls.settings import DtlsSettings
+from iotgw.wire.coap import numbers as coap_numbers
+from iotgw.wire.coap.exchange import Exchange as CoapExchange
+from iotgw.wire.coap.message import Message as CoapMessage
+from iotgw.wire.coap.message import error as coap_error
+from iotgw.wire.coap.message import options as coap_options
+from iotgw.wire.coap.site import Resource as CoapResource
+from iotgw.wire.coap.timing import Policy as CoapPolicy
+from iotgw.wire.coap.timing import Timing as CoapTiming
 
 __all__ = [
     "DELIVERED",
     "Answer",
     "Apart",
+    "CoapExchange",
+    "CoapMessage",
+    "CoapPolicy",
+    "CoapPorts",
+    "CoapResource",
+    "CoapShare",
+    "CoapTiming",
     "DatasourceContext",
     "Delivered",
     "Downlink",
+    "DtlsSettings",
+    "HttpMount",
+    "HttpMounts",
+    "IConnector",
     "IDatasource",
     "IDatasourceType",
+    "IForgets",
     "IHasSessions",
     "IIntake",
     "IIntegration",
     "IIntegrationType",
+    "INeeds",
     "IPushes",
     "IReactor",
     "IntegrationContext",
     "IotgwError",
     "Kind",
     "Metadata",
+    "Need",
     "Rejected",
     "Retry",
     "Secret",
     "SettingsError",
     "Settle",
     "Status",
+    "TcpPort",
     "TelemetryRecord",
     "Type",
     "Types",
+    "UdpPort",
     "Unavailable",
     "Verdict",
+    "coap_error",
+    "coap_numbers",
+    "coap_options",
     "convert",
     "message_id",
 ]

@@ -10,8 +10,11 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from iotgw.core.model import Answer, Status
 from iotgw.core.ports.datasources import DatasourceContext
+from iotgw.core.shared import SharedResources
 from iotgw.core.validate import convert
-from iotgw.datasources.coap.datasource import CoapSettings, CoapType
+from iotgw.datasources.coap.datasource import CoapType
+from iotgw.datasources.coap.ports import CoapPorts
+from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.devices.credentials import Credentials
 from tests.credential_registry import Registry
 from tests.peers.process import find
@@ -27,7 +30,7 @@ class Intake:
     def __init__(self):
         self.received, self.told, self._waiting = [], [], []
 
-    def receive(self, payload, metadata, answer, received_ms=0):
+    def receive(self, payload, metadata, answer, received_ms=0, listens=True):
         self.received.append((payload, metadata))
         answer(self.stored)
 
@@ -61,6 +64,7 @@ class House:
         self.credentials = Credentials(self.registry, lambda: int(reactor.seconds() * 1000))
         self.credentials.start()
         self.type = CoapType(reactor)
+        self.shares = SharedResources(CoapPorts(reactor))
         self.datasources = []
 
     async def open(self, key="k", tenant="default", **settings):
@@ -74,7 +78,7 @@ class House:
         }
         intake = self.intake()
         context = DatasourceContext(
-            f"id-{key}", f"ds-{key}", tenant, key, {}, intake, reactor, self.credentials
+            f"id-{key}", f"ds-{key}", tenant, key, {}, intake, reactor, self.credentials, shares=self.shares
         )
         datasource = self.type.build(convert(configuration, CoapSettings), context)
         await datasource.start()

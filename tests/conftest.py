@@ -1,6 +1,12 @@
-"""Hypothesis finds bytes, not slowness: no test fails because the machine is busy."""
+"""What holds for all tests: nothing that they start outlives them, and none judges how fast a machine is."""
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("iotgw", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("iotgw")
+from tests.peers.leftovers import Leftovers
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Leftovers(config), "leftovers")

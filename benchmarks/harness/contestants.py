@@ -100,7 +100,7 @@ def _serve(folder: Path, argv: list[str], port: int, path: str = "up", method: s
     """Start a program that listens for CoAP at ``port`` and wait for its first answer."""
     program = Program(argv, folder)
     try:
-        wait_until(lambda: answers(port), 30, f"an answer of {argv[0]}", lambda: program.alive)
+        wait_until(lambda: answers(port), 120, f"an answer of {argv[0]}", lambda: program.alive)
     except TimeoutError:
         program.kill()
         raise RuntimeError(f"{' '.join(argv)} did not start:\n{program.tail()}") from None

@@ -7,7 +7,8 @@ import os
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,19 @@ from harness.processes import Program, free_port, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DECODER = ROOT / "benchmarks" / "peers" / "decoder.js"
+
+_installed: list[Path] = []
+
+
+@contextmanager
+def installed_in(python: Path) -> Iterator[None]:
+    """Gateways that are started meanwhile are what the virtual environment of this Python has, not this checkout."""
+    _installed.append(python)
+    try:
+        yield
+    finally:
+        _installed.pop()
+
 
 _TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
 
@@ -26,7 +40,7 @@ class Gateway(Program):
     """
 
     def __init__(self, folder: Path, under: Sequence[str] = ()) -> None:
-        self._patience = 600.0 if under else 30.0
+        self._patience = 600.0 if under else 120.0
         config = folder / "iotgw.toml"
         if config.exists():
             self.port = int(config.read_text().partition("tcp:")[2].partition(":")[0])
@@ -38,10 +52,15 @@ class Gateway(Program):
             )
         self.data = folder / "data"
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+        python, env = (
+            (str(_installed[-1]), {"PYTHONPATH": ""})
+            if _installed
+            else (sys.executable, {"PYTHONPATH": path})
+        )
         super().__init__(
             [
                 *under,
-                sys.executable,
+                python,
                 "-c",
                 _TWISTD,
                 "--nodaemon",
@@ -51,7 +70,7 @@ class Gateway(Program):
                 str(config),
             ],
             folder,
-            {"PYTHONPATH": path},
+            env,
         )
         try:
             wait_until(self._ready, self._patience, "the gateway's /health/ready", lambda: self.alive)

@@ -6,7 +6,7 @@ sent back: read-only fields are ignored, and a masked secret keeps the stored on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
@@ -14,12 +14,12 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.api.auth import Permission
-from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.errors import Conflict, NotFound, SettingsError
-from iotgw.core.model import Event
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.recorder import Recorder
 from iotgw.core.specs import Resource
 from iotgw.core.validate import convert
 
@@ -51,16 +51,19 @@ class Page(Struct, frozen=True):
 
 
 class Catalogue:
-    """Base of the saved kinds. Subclasses name the kind and say how to check, save and show one."""
+    """Base of the saved kinds. Subclasses name the kind and say how to check, save and show one.
+
+    Many methods: an operation of the API is one each, and so is what a kind decides.
+    """
 
     kind: ClassVar[str]
     collection: ClassVar[str]
     spec: ClassVar[Any]
     read_only: ClassVar[frozenset[str]] = READ_ONLY
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
-        self.registry = parts.registry
+    def __init__(self, registry: IRegistry, recorder: Recorder) -> None:
+        self.registry = registry
+        self.recorder = recorder
 
     def routes(self) -> list[Route]:
         """The routes of the collection and of one of it."""
@@ -155,7 +158,7 @@ class Catalogue:
 
     def note(self, resource: Resource, what: str, by: str) -> None:
         """Record who changed something; ``by`` is a token's name."""
-        note(self.parts, resource, what, by)
+        note(self.recorder, resource, what, by)
 
     def find(self, call: Call, name: str) -> Resource:
         """A resource of the call's tenant; raises NotFound."""
@@ -218,21 +221,10 @@ FIRST_START = "the resources file"
 """Who makes the resources of a fresh gateway; that is no line of the log for each."""
 
 
-def note(parts: Parts, resource: Resource, what: str, by: str) -> None:
+def note(recorder: Recorder, resource: Resource, what: str, by: str) -> None:
     """Record who changed a resource: an event ``created``, ``changed`` or ``deleted``."""
     severity: Literal["debug", "info"] = "debug" if by == FIRST_START else "info"
-    parts.events.emit(
-        Event(
-            parts.now_ms(),
-            what,
-            resource.kind,
-            resource.name,
-            f"{what} by {by}",
-            resource.tenant,
-            severity,
-            detail={"by": by},
-        )
-    )
+    recorder.note(what, resource.kind, resource.name, f"{what} by {by}", resource.tenant, severity, by=by)
 
 
 def body_of(spec: Any) -> dict[str, Any]:
@@ -247,7 +239,7 @@ def tag(resource: Resource) -> str:
     return f'"{resource.revision}"'
 
 
-def page(found: Sequence[Resource], call: Call, view: Any) -> Page:
+def page(found: Sequence[Resource], call: Call, view: Callable[[Resource], Any]) -> Page:
     """A page of resources that are sorted by name."""
     after, limit = call.query("after"), call.query("limit")
     if after is not None:

@@ -22,7 +22,7 @@ class Section(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_
     """A table of the settings file."""
 
 
-class Store(Section, frozen=True, kw_only=True):
+class StoreSection(Section, frozen=True, kw_only=True):
     """The journal on disk."""
 
     max_age: Annotated[
@@ -54,7 +54,7 @@ class Store(Section, frozen=True, kw_only=True):
     ] = 64 << 10
 
 
-class Converters(Section, frozen=True, kw_only=True):
+class ConvertersSection(Section, frozen=True, kw_only=True):
     """The workers that run users' scripts."""
 
     workers: Annotated[
@@ -70,7 +70,7 @@ class Converters(Section, frozen=True, kw_only=True):
     ] = 256 << 20
 
 
-class Log(Section, frozen=True, kw_only=True):
+class LogSection(Section, frozen=True, kw_only=True):
     """The structured log."""
 
     file: Annotated[
@@ -94,14 +94,14 @@ class Log(Section, frozen=True, kw_only=True):
     keep: Annotated[int, Meta(ge=1, description="Rotated files that are kept.")] = 5
 
 
-class Integrations(Section, frozen=True, kw_only=True):
-    """What holds for all integrations."""
+class IntegrationsSection(Section, frozen=True, kw_only=True):
+    """What holds for all that the gateway connects to: integrations, and datasources such as MQTT."""
 
     forbid: Annotated[
         list[str],
         Meta(
-            description="Addresses that no target may have: `loopback`, `link-local`, `private`, or networks like "
-            "`10.0.0.0/8`. Checked after name resolution. For gateways whose users are not their operators."
+            description="Addresses that the gateway never connects to: `loopback`, `link-local`, `private`, or "
+            "networks like `10.0.0.0/8`. Checked after name resolution. For gateways whose users are not their operators."
         ),
     ] = []
 
@@ -125,10 +125,10 @@ class Settings(Section, frozen=True, kw_only=True):
             description="On SIGTERM, how long work in progress may take to finish; unfinished work is in the journal."
         ),
     ] = 5.0
-    store: Store = Store()
-    converters: Converters = Converters()
-    integrations: Integrations = Integrations()
-    log: Log = Log()
+    store: StoreSection = StoreSection()
+    converters: ConvertersSection = ConvertersSection()
+    integrations: IntegrationsSection = IntegrationsSection()
+    log: LogSection = LogSection()
 
 
 def load(path: str | Path | None) -> Settings:

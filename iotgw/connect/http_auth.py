@@ -11,16 +11,19 @@ from urllib.parse import urlencode, urlsplit
 import treq
 from msgspec import Struct
 from twisted.internet.defer import ensureDeferred
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, FileBodyProducer
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from iotgw.connect.endpoint import Network, Tls, endpoint, in_words
+from iotgw.connect.endpoint import in_words
+from iotgw.connect.tls import ClientTls
 from iotgw.core import plain_json
 from iotgw.core.errors import SettingsError, Unavailable
 from iotgw.core.numbers import real
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.secrets import Secret
 
 EARLY = 30.0
@@ -88,10 +91,12 @@ class Fixed:
         """Nothing to do."""
 
 
-class Token:
+class AccessToken:
     """The header of `OAuth2`."""
 
-    def __init__(self, auth: OAuth2, reactor: Any, tls: Tls | None, forbidden: tuple[Network, ...]) -> None:
+    def __init__(
+        self, auth: OAuth2, reactor: IReactorTime, tls: ClientTls | None, connector: IConnector
+    ) -> None:
         self.header = b""
         self._until = 0.0
         self._reactor = reactor
@@ -105,7 +110,7 @@ class Token:
             )
         secure = url.scheme == "https"
         port = url.port or (443 if secure else 80)
-        way = endpoint(reactor, url.hostname, port, (tls or Tls()) if secure else None, 10, forbidden)
+        way = connector.endpoint(url.hostname, port, 10, (tls or ClientTls()) if secure else None, "tls")
         # treq's own client would inflate a compressed answer before anybody counts its bytes
         self._agent = Agent.usingEndpointFactory(reactor, _OneWay(way))
         self._url = auth.token_url.encode()
@@ -188,9 +193,9 @@ class Token:
 class _OneWay:
     """Every URI leads to one endpoint: the token server's, with the addresses that are forbidden."""
 
-    def __init__(self, way: Any) -> None:
+    def __init__(self, way: IStreamClientEndpoint) -> None:
         self._way = way
 
-    def endpointForURI(self, uri: Any) -> Any:
+    def endpointForURI(self, uri: Any) -> IStreamClientEndpoint:
         """See `IAgentEndpointFactory`."""
         return self._way

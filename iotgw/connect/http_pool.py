@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -31,12 +32,12 @@ Answer = Callable[[Response | None, str], None]
 """Called once with the response, or with None and why there is none."""
 
 
-class Connection(Protocol):
+class HttpConnection(Protocol):
     """One connection of a pool."""
 
     transport: Any
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: HttpPool) -> None:
         self._pool = pool
         self._reader = Reader()
         self._answer: Answer | None = None
@@ -97,25 +98,27 @@ class Connection(Protocol):
         self.gone.callback(None)
 
 
-class Pool:
+class HttpPool:
     """Up to ``size`` connections made by a Twisted endpoint; ``timeout`` in seconds covers a whole exchange,
     from the request's turn to the end of the response's body."""
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, endpoint: Any, size: int, timeout: float) -> None:
+    def __init__(
+        self, reactor: IReactorTime, endpoint: IStreamClientEndpoint, size: int, timeout: float
+    ) -> None:
         self._reactor = reactor
         self._endpoint = endpoint
         self._size = size
         self._timeout = timeout
-        self._open: dict[Connection, None] = {}
-        self._free: list[Connection] = []
-        self._leaving: dict[Connection, None] = {}
+        self._open: dict[HttpConnection, None] = {}
+        self._free: list[HttpConnection] = []
+        self._leaving: dict[HttpConnection, None] = {}
         self._connecting = 0
         self._queue: deque[tuple[bytes, Answer, float]] = deque()
         self._attempts: set[Deferred[Any]] = set()
         self._closing = False
-        self._factory = Factory.forProtocol(lambda: Connection(self))
+        self._factory = Factory.forProtocol(lambda: HttpConnection(self))
         self._factory.noisy = False
         self._loop = LoopingCall(self._tick)
         self._loop.clock = reactor
@@ -189,7 +192,7 @@ class Pool:
 
     # --- for the connections
 
-    def free(self, connection: Connection) -> None:
+    def free(self, connection: HttpConnection) -> None:
         """It may take the next request."""
         if self._closing:
             connection.transport.loseConnection()
@@ -199,19 +202,19 @@ class Pool:
             connection.deadline = self._reactor.seconds() + IDLE
             self._free.append(connection)
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: HttpConnection) -> None:
         """Close it when what it has to send is sent."""
         connection.deadline = self._reactor.seconds() + LEAVE
         self._leaving[connection] = None
         self.lost(connection)
         connection.transport.loseConnection()
 
-    def gone(self, connection: Connection) -> None:
+    def gone(self, connection: HttpConnection) -> None:
         """It is closed."""
         self._leaving.pop(connection, None)
         self.lost(connection)
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: HttpConnection) -> None:
         """It takes none any more."""
         if self._open.pop(connection, self) is None and connection in self._free:
             self._free.remove(connection)

@@ -1,4 +1,4 @@
-"""The engines that can speak MQTT on a connection, and what all of them can.
+"""What an engine can that speaks MQTT on a connection.
 
 An engine does no I/O and has no clock: calls give bytes to send, received bytes give events of
 `iotgw.wire.mqtt`. It lives as long as one connection; `iotgw.connect.mqtt_client` keeps the connection.
@@ -6,12 +6,10 @@ An engine does no I/O and has no clock: calls give bytes to send, received bytes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from iotgw.wire import mqtt
-
-EngineName = Literal["iotgw", "paho"]
 
 
 class NotSent(Exception):
@@ -24,7 +22,7 @@ class NotSent(Exception):
 
 
 class Engine(Protocol):
-    """One connection's conversation. `iotgw.wire.mqtt.Session` is one."""
+    """One connection's conversation. `iotgw.wire.mqtt.MqttSession` is one."""
 
     def connect(
         self,
@@ -33,8 +31,11 @@ class Engine(Protocol):
         user: str | None = None,
         password: str | None = None,
         will: mqtt.Will | None = None,
+        receive_maximum: int = 100,
+        clean: bool = True,
+        expiry: int = 0,
     ) -> bytes:
-        """CONNECT of a clean session."""
+        """CONNECT; ``receive_maximum`` and ``expiry`` (seconds) are MQTT 5's."""
 
     def publish(
         self, topic: bytes, payload: bytes, qos: int = 1, retain: bool = False, properties: bytes = b""
@@ -43,6 +44,12 @@ class Engine(Protocol):
 
     def subscribe(self, filters: Sequence[tuple[str, int]]) -> tuple[int, bytes]:
         """SUBSCRIBE to ``(filter, qos)`` pairs: packet identifier and bytes."""
+
+    def unsubscribe(self, filters: Sequence[str]) -> tuple[int, bytes]:
+        """UNSUBSCRIBE from filters: packet identifier and bytes."""
+
+    def acknowledge(self, message: mqtt.Arrived) -> bytes:
+        """What to send when a message that is held back has been taken."""
 
     def receive(self, data: bytes) -> list[mqtt.Event]:
         """Bytes from the server; returns what they say. Raises ProtocolError: close the connection."""
@@ -55,16 +62,3 @@ class Engine(Protocol):
 
     def goodbye(self) -> bytes:
         """DISCONNECT."""
-
-
-def engine_maker(name: EngineName, version: int, most: int) -> Callable[[], Engine]:
-    """What makes an engine for each connection. Raises SettingsError when the installed paho won't do.
-
-    ``most`` messages may be unfinished; our own engine leaves that to its user.
-    """
-    if name == "iotgw":
-        return lambda: mqtt.Session(version)
-    from iotgw.connect import mqtt_paho  # noqa: PLC0415 - costs memory only where it is asked for
-
-    mqtt_paho.require()
-    return lambda: mqtt_paho.PahoSession(version, most)

@@ -142,8 +142,13 @@ class PahoSession:
         user: str | None = None,
         password: str | None = None,
         will: mqtt.Will | None = None,
+        receive_maximum: int = RECEIVE_MAXIMUM,
+        clean: bool = True,
+        expiry: int = 0,
     ) -> bytes:
-        """CONNECT of a clean session."""
+        """CONNECT of a clean session; this engine keeps no other."""
+        if not clean:
+            raise ValueError("expected a clean session: paho acknowledges what arrives before it is durable")
         client = _Client(
             CallbackAPIVersion.VERSION2, client_id, None if self._five else True,
             protocol=self._protocol, reconnect_on_failure=False,
@@ -156,6 +161,7 @@ class PahoSession:
         client.on_socket_register_write = lambda *about: None
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_publish, client.on_subscribe = self._on_publish, self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
         client.on_message = self._on_message
         if user is not None:
             client.username_pw_set(user, password)
@@ -163,7 +169,7 @@ class PahoSession:
             client.will_set(will.topic, will.payload, will.qos, will.retain)
         if self._five:
             limits = Properties(PacketTypes.CONNECT)
-            limits.ReceiveMaximum = RECEIVE_MAXIMUM
+            limits.ReceiveMaximum = min(receive_maximum, RECEIVE_MAXIMUM)
             limits.MaximumPacketSize = mqtt.MAX_PACKET
             client.connect(*PLACE, keepalive, clean_start=True, properties=limits)
         else:
@@ -192,6 +198,17 @@ class PahoSession:
         if code != _OK:
             raise NotSent(QUOTA, f"paho: {paho.error_string(code)}")
         return id_ or 0, self.to_send()
+
+    def unsubscribe(self, filters: Sequence[str]) -> tuple[int, bytes]:
+        """UNSUBSCRIBE from filters."""
+        code, id_ = self._live.unsubscribe(list(filters))
+        if code != _OK:
+            raise NotSent(QUOTA, f"paho: {paho.error_string(code)}")
+        return id_ or 0, self.to_send()
+
+    def acknowledge(self, message: mqtt.Arrived) -> bytes:
+        """Nothing: paho has acknowledged it by itself."""
+        return b""
 
     def to_send(self) -> bytes:
         """What paho has to send."""
@@ -276,6 +293,9 @@ class PahoSession:
 
     def _on_subscribe(self, client: Any, _: Any, id_: int, codes: Any, properties: Any) -> None:
         self._events.append(mqtt.Subscribed(id_, [code.value for code in codes]))
+
+    def _on_unsubscribe(self, client: Any, _: Any, id_: int, codes: Any, properties: Any) -> None:
+        self._events.append(mqtt.Unsubscribed(id_, [code.value for code in codes]))
 
     def _on_message(self, client: Any, _: Any, message: Any) -> None:
         if not self._is_connected:

@@ -21,6 +21,7 @@ from twisted.conch.ssh.keys import BadKeyError, EncryptedKeyError, Key
 from twisted.conch.ssh.transport import SSHClientTransport
 from twisted.conch.ssh.userauth import SSHUserAuthClient
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 
@@ -28,7 +29,7 @@ from iotgw.connect.endpoint import in_words
 from iotgw.core.errors import SettingsError, Unavailable
 
 
-class Credentials(Struct, frozen=True):
+class SshCredentials(Struct, frozen=True):
     """Who we are: a key, or a password, or both."""
 
     user: str
@@ -41,7 +42,8 @@ def load_key(text: str, passphrase: str) -> Key | None:
     if not text.strip():
         return None
     try:
-        return Key.fromString(text.strip().encode() + b"\n", passphrase=passphrase.encode() or None)
+        key: Key = Key.fromString(text.strip().encode() + b"\n", passphrase=passphrase.encode() or None)
+        return key
     except EncryptedKeyError:
         raise SettingsError("configuration.passphrase", "the key is encrypted; expected its passphrase")
     except (BadKeyError, ValueError, TypeError, KeyError, IndexError) as error:
@@ -97,18 +99,18 @@ class HostKeys:
         return blob in self._blobs or digest in self._fingerprints
 
 
-class Session(SSHClientTransport):
+class SshSession(SSHClientTransport):
     """One SSH connection. ``ready`` fires with the `Files` of its SFTP channel, or fails; ``ended`` fires
-    when the connection is gone."""
+    when the connection is gone. ``files`` are those of a session that `connect` returned."""
 
     transport: Any
+    files: Files
 
-    def __init__(self, credentials: Credentials, host_keys: HostKeys) -> None:
+    def __init__(self, credentials: SshCredentials, host_keys: HostKeys) -> None:
         self._credentials = credentials
         self._host_keys = host_keys
         self.ready: Deferred[Files] = Deferred(lambda _: self.transport and self.transport.abortConnection())
         self.ended: Deferred[None] = Deferred()
-        self.files: Any = None
         self.reason = ""
         if host_keys.types:  # ask for the key that we know
             first = [name for name in self.supportedPublicKeys if _base_type(name) in host_keys.types]
@@ -159,7 +161,7 @@ class Login(SSHUserAuthClient):
     transport: Any
     lastPublicKey: Any
 
-    def __init__(self, credentials: Credentials, connection: Any) -> None:
+    def __init__(self, credentials: SshCredentials, connection: Any) -> None:
         super().__init__(credentials.user.encode(), connection)
         self._credentials = credentials
         self._key = credentials.key
@@ -196,8 +198,9 @@ class Login(SSHUserAuthClient):
 
     def _algorithm(self) -> bytes:
         key = self.lastPublicKey
-        if key.sshType() != b"ssh-rsa":
-            return key.sshType()
+        type_: bytes = key.sshType()
+        if type_ != b"ssh-rsa":
+            return type_
         offered = getattr(self.transport, "peerExtensions", {}).get(b"server-sig-algs", b"").split(b",")
         old = offered != [b""] and not {b"rsa-sha2-512", b"rsa-sha2-256"} & set(offered)
         if old:
@@ -232,7 +235,7 @@ class Login(SSHUserAuthClient):
 class Channels(SSHConnection):
     """Opens the one channel that is needed."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: SshSession) -> None:
         super().__init__()
         self._session = session
 
@@ -248,7 +251,7 @@ class SftpChannel(SSHChannel):
     name = b"session"
     conn: Any
 
-    def __init__(self, session: Session, **kwargs: Any) -> None:
+    def __init__(self, session: SshSession, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._session = session
         self._files: Files | None = None
@@ -283,7 +286,7 @@ class SftpChannel(SSHChannel):
 class Files(FileTransferClient):
     """The files of a server, with OpenSSH's extensions where they are offered (its PROTOCOL file, §4)."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: SshSession) -> None:
         super().__init__()
         self._session = session
         self.extensions: dict[bytes, bytes] = {}
@@ -310,9 +313,11 @@ class Files(FileTransferClient):
             await self.renameFile(old, new)
 
 
-async def connect(endpoint: Any, credentials: Credentials, host_keys: HostKeys) -> Session:
+async def connect(
+    endpoint: IStreamClientEndpoint, credentials: SshCredentials, host_keys: HostKeys
+) -> SshSession:
     """Connect and log in; ``ready`` of the session has fired. Raises Unavailable, and what endpoints raise."""
-    session = Session(credentials, host_keys)
+    session = SshSession(credentials, host_keys)
     factory = Factory.forProtocol(lambda: session)
     factory.noisy = False
     await endpoint.connect(factory)

@@ -21,6 +21,10 @@ class Backoff:
         self._spec = spec
         self._uniform = uniform
 
+    def after(self, failures: int) -> float:
+        """Seconds before the next try after so many failures in a row, from 1; a policy of Twisted's `ClientService`."""
+        return self.wait(failures - 1)
+
     def wait(self, n: int, at_least: float | None = None) -> float:
         """Seconds before the next try after ``n`` earlier failures, and not less than a target asked for."""
         spec = self._spec

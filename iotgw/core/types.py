@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import entry_points
+from inspect import signature
+from itertools import chain
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Metadata
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.secrets import revealed
 from iotgw.core.validate import convert
@@ -30,15 +33,40 @@ class Type(Protocol):
 T = TypeVar("T", bound=Type)
 
 
-class Types(Generic[T]):
-    """The types of one direction, by name: the built-in ones and those of an entry point group."""
+def made(factory: Callable[..., T], reactor: IReactor, connector: IConnector | None) -> T:
+    """The type that a factory makes: ``f(reactor)``, ``f(reactor, connector)`` or ``f(reactor, forbid)``, as the
+    names of its parameters say. ``forbid`` are the networks of ``connector``, for a type with its own way out.
+    """
+    if connector is None:
+        return factory(reactor)
+    try:
+        takes = signature(factory).parameters
+    except ValueError:  # written in C, and silent about it
+        return factory(reactor)
+    if "connector" in takes:
+        return factory(reactor, connector=connector)
+    if "forbid" in takes:
+        return factory(reactor, forbid=connector.forbid)
+    return factory(reactor)
 
-    def __init__(self, group: str, reactor: IReactor, builtin: Iterable[Callable[[IReactor], T]]) -> None:
+
+class Types(Generic[T]):
+    """The types of one direction, by name: the built-in ones and those of an entry point group.
+
+    Types that reach out get ``connector``, the gateway's way out.
+    """
+
+    def __init__(
+        self,
+        group: str,
+        reactor: IReactor,
+        builtin: Iterable[Callable[..., T]],
+        connector: IConnector | None = None,
+    ) -> None:
         self._types: dict[str, T] = {}
-        for factory in builtin:
-            self.register(factory(reactor))
-        for point in entry_points(group=group):
-            self.register(point.load()(reactor))
+        third_party = (point.load() for point in entry_points(group=group))
+        for factory in chain(builtin, third_party):
+            self.register(made(factory, reactor, connector))
 
     def register(self, type_: T) -> None:
         """Add a type; raises SettingsError when its name is taken."""

@@ -10,9 +10,9 @@ from twisted.logger import Logger
 from iotgw.core.downlink_item import TRANSITIONS, ItemState, Step
 from iotgw.core.ports.downlinks import IDownlinkStore, Report
 from iotgw.downlinks import receipts
+from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.leaving import Leaving
 from iotgw.downlinks.open_items import OpenItems
-from iotgw.downlinks.way import Way
 
 
 class Outcomes:
@@ -20,7 +20,9 @@ class Outcomes:
 
     _log = Logger()
 
-    def __init__(self, store: IDownlinkStore, open_items: OpenItems, way: Way, leaving: Leaving) -> None:
+    def __init__(
+        self, store: IDownlinkStore, open_items: OpenItems, way: InTransit, leaving: Leaving
+    ) -> None:
         self._store = store
         self._open = open_items
         self._way = way
@@ -61,14 +63,22 @@ class Outcomes:
             )
 
     async def confirmed(
-        self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str
-    ) -> None:
+        self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str, id: str
+    ) -> bool:
         """See `IDownlinks.confirmed`."""
-        name = self._open.name(tenant, device)
-        item = await receipts.offered(self._store, self._open.items, tenant, name)
-        if item is not None:
-            self._open.recall(item)
+        items = self._open.items
+        if id:
+            item = await receipts.named(self._store, items, tenant, id)
+        else:
+            item = await receipts.offered(self._store, items, tenant, self._open.name(tenant, device))
+        if item is None:
+            return False
+        now = items.get(item.id, item)
+        # one that is lost already may be on its way again, or wait for it: that is no attempt more
+        if now.state is ItemState.SENT or (now.state is ItemState.QUEUED and state == "delivered"):
+            self._open.recall(item)  # it may have left memory long ago
             self._step(item.id, state, reason)
+        return True
 
     async def acknowledged(self, tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
         """See `IDownlinks.acknowledged`: by item id, or the oldest of a message type that was sent."""

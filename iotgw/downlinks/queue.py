@@ -3,7 +3,7 @@
 The open items are in memory and on disk; a change is written before anybody is told that it is queued, and
 after it when it was sent: a crash in between sends an item once more, and never forgets one.
 
-Items come in by `ItemExchange`, wait in `OpenItems`, leave by `Leaving`, and end by `Outcomes`; `Way` knows which of
+Items come in by `ItemExchange`, wait in `OpenItems`, leave by `Leaving`, and end by `Outcomes`; `InTransit` knows which of
 them are on their way.
 """
 
@@ -13,7 +13,7 @@ import builtins
 from collections.abc import Callable, Collection
 from typing import Any, Literal
 
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -26,10 +26,10 @@ from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, IDownlinkStor
 from iotgw.core.ports.intake import Send
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks.exchange import ItemExchange
+from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.leaving import Encode, Find, Leaving
 from iotgw.downlinks.open_items import Changed, OpenItems
 from iotgw.downlinks.outcomes import Outcomes
-from iotgw.downlinks.way import Way
 
 
 @implementer(IDownlinks, IDownlinkQueue)
@@ -42,7 +42,7 @@ class DownlinkQueue:
         self, store: IDownlinkStore, encode: Encode, find: Find, changed: Changed, clock: IReactorTime
     ) -> None:
         self._store = store
-        way = Way()
+        way = InTransit()
         self._open = OpenItems(store, way, changed, clock)
         self._leaving = Leaving(self._open, way, encode, find, clock)
         self._exchange = ItemExchange(store, self._open, way, self._leaving.try_now)
@@ -132,12 +132,15 @@ class DownlinkQueue:
         self._outcomes.report(downlink_id, state, reason)
 
     def confirmed(
-        self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = ""
-    ) -> None:
+        self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = "", item: str = ""
+    ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
-        ensureDeferred(self._outcomes.confirmed(tenant, device, state, reason)).addErrback(
-            lambda failure: self._log.failure("a downlink's confirmation was not taken", failure)
-        )
+        found = ensureDeferred(self._outcomes.confirmed(tenant, device, state, reason, item))
+        return found.addErrback(self._not_taken)
+
+    def _not_taken(self, failure: Failure) -> bool:
+        self._log.failure("a downlink's confirmation was not taken", failure)
+        return True  # for all that is known
 
     def acknowledged(self, tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
         """See `IDownlinks.acknowledged`."""

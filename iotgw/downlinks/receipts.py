@@ -35,6 +35,12 @@ async def acknowledged(
     return None
 
 
+async def named(store: IDownlinkStore, open_items: Mapping[str, Item], tenant: str, id: str) -> Item | None:
+    """The item with this id, if it is this tenant's."""
+    item = open_items.get(id) or await store.get(id)
+    return item if item is not None and item.tenant == tenant else None
+
+
 async def offered(
     store: IDownlinkStore, open_items: Mapping[str, Item], tenant: str, device: str
 ) -> Item | None:

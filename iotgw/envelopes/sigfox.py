@@ -1,4 +1,4 @@
-"""SigFox's callbacks on an ``http`` datasource (``profile: sigfox``): who speaks, and when it listens.
+"""SigFox's callbacks (``profile: sigfox`` of an ``http`` datasource): who speaks, and when it listens.
 
 A device that asks for a downlink (``ack``) gets one of 8 bytes in the answer to its callback. That is an
 offer: the network sends it some seconds later, and the callback SERVICE/ACKNOWLEDGE tells with an ``infoCode``
@@ -7,13 +7,15 @@ what became of it (support.sigfox.com/docs/bidir, /docs/acknowledge).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
 from iotgw.core import plain_json
-from iotgw.core.model import Downlink
+from iotgw.core.model import Downlink, Metadata
+from iotgw.envelopes.envelope import Command, Envelope, Load, Malformed, Reading, Receipt
 
 PAYLOAD = 8
 """Bytes of every downlink."""
@@ -48,21 +50,51 @@ class Callback(Struct, frozen=True, rename="camel"):
         return f"SigFox: {self.info_message or known} (infoCode {code})"
 
 
-def fits(item: Downlink) -> bool:
-    """Whether SigFox takes an item."""
-    return len(item.payload) == PAYLOAD
+class SigfoxEnvelope(Envelope):
+    """Callbacks as they come, and offers in the answers to them."""
+
+    offers = True
+
+    def read(self, data: bytes, facts: Metadata, now_ms: int) -> Sequence[Reading | Receipt | Malformed]:
+        """See `Envelope.read`: an uplink, or a receipt by its ``infoCode``."""
+        try:
+            callback: Callback = plain_json.decode(data, Callback, strict=False)
+        except plain_json.NotJson as error:
+            return (Malformed(data, f"expected {_EXPECTED}: {error}"),)
+        if callback.info_code is None:
+            return (Reading(data, {}, callback.device, callback.listens),)
+        if callback.info_code == PENDING:
+            return ()
+        return (Receipt(callback.device, callback.info_code == ACKED, callback.reason),)
+
+    def write(self, item: Downlink, identity: str) -> Command:
+        """See `Envelope.write`: the answer that carries one item; raises ValueError for other than 8 bytes."""
+        return _answer({identity: _eight(item)})
+
+    def load(self, items: Sequence[tuple[str, Downlink]]) -> Load:
+        """See `Envelope.load`: one item for each device."""
+        carried: dict[str, Downlink] = {}
+        unfit: list[tuple[Downlink, str]] = []
+        for device, item in items:
+            try:
+                _eight(item)
+            except ValueError as reason:
+                unfit.append((item, str(reason)))
+            else:
+                carried[device] = item
+        command = _answer({device: item.payload for device, item in carried.items()}) if carried else None
+        return Load(command, tuple(carried.values()), tuple(unfit))
 
 
-def read(payload: bytes) -> Callback:
-    """A callback. Raises ValueError when it is none."""
-    try:
-        return plain_json.decode(payload, Callback, strict=False)
-    except plain_json.NotJson as error:
-        raise ValueError(
-            f'expected a SigFox callback such as {{"device": "{{device}}", "data": "{{data}}", "ack": {{ack}}}}: {error}'
-        ) from error
+_EXPECTED = 'a SigFox callback such as {"device": "{device}", "data": "{data}", "ack": {ack}}'
 
 
-def reply(items: list[tuple[str, Downlink]]) -> bytes:
-    """The answer that carries an item for each of these devices."""
-    return msgspec.json.encode({device: {"downlinkData": item.payload.hex()} for device, item in items})
+def _eight(item: Downlink) -> bytes:
+    if len(item.payload) != PAYLOAD:
+        raise ValueError(f"expected {PAYLOAD} bytes, as SigFox takes")
+    return item.payload
+
+
+def _answer(payloads: dict[str, bytes]) -> Command:
+    body = {device: {"downlinkData": payload.hex()} for device, payload in payloads.items()}
+    return Command(msgspec.json.encode(body), "application/json")

@@ -14,17 +14,21 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from iotgw import __version__
-from iotgw.connect.endpoint import Network, Tls, endpoint, networks
-from iotgw.connect.http_auth import Auth, Fixed, OAuth2, Token
-from iotgw.connect.http_pool import Pool
+from iotgw.connect.endpoint import Connector
+from iotgw.connect.http_auth import AccessToken, Auth, Fixed, OAuth2
+from iotgw.connect.http_pool import HttpPool
+from iotgw.connect.tls import ClientTls
 from iotgw.core.backoff import LONGEST_RETRY_AFTER
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.numbers import whole
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
+from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict, unforeseen
 from iotgw.integrations import payload
 from iotgw.integrations.commands import items_of
+from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_url
 from iotgw.wire.http1 import Response, request_head
 
@@ -53,7 +57,7 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         str, Meta(description="`application/json` (`application/x-ndjson` for NDJSON) when empty.")
     ] = ""
     auth: Auth | None = None
-    tls: Tls | None = None
+    tls: ClientTls | None = None
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
     timeout: Annotated[
         float, Meta(gt=0, description="Seconds for a whole exchange, with the response's body.")
@@ -89,12 +93,10 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 class HttpTarget:
     """Posts; see `HttpSettings`."""
 
-    def __init__(
-        self, settings: HttpSettings, context: IntegrationContext, forbidden: tuple[Network, ...]
-    ) -> None:
+    def __init__(self, settings: HttpSettings, context: IntegrationContext, connector: IConnector) -> None:
         self._settings = settings
         self._context = context
-        names = payload.Names(context.epoch, context.datasource_name)
+        names = RecordNames(context.epoch, context.datasource_name)
         self._key = names.key
         self._payload = payload.formatter(context.spec, names)
         self._inflight = 0
@@ -106,17 +108,11 @@ class HttpTarget:
         self._successes = frozenset(settings.success_codes)
         secure, host, port, netloc, path = _parts(settings.url)
         reactor = context.reactor
-        way = endpoint(
-            reactor,
-            host,
-            port,
-            (settings.tls or Tls()) if secure else None,
-            settings.connect_timeout,
-            forbidden,
-        )
-        self._pool = Pool(reactor, way, settings.concurrency, settings.timeout)
+        tls = (settings.tls or ClientTls()) if secure else None
+        way = connector.endpoint(host, port, settings.connect_timeout, tls, "tls")
+        self._pool = HttpPool(reactor, way, settings.concurrency, settings.timeout)
         self._auth = (
-            Token(settings.auth, reactor, settings.tls, forbidden)
+            AccessToken(settings.auth, reactor, settings.tls, connector)
             if isinstance(settings.auth, OAuth2)
             else Fixed(settings.auth)
         )
@@ -384,14 +380,17 @@ def retry_after(header: bytes | None, now: float) -> float | None:
 
 @implementer(IIntegrationType)
 class HttpType:
-    """The type ``http``. ``forbid`` are networks that no target may be in (see `iotgw.connect.endpoint`)."""
+    """The type ``http``. Its targets are reached by ``connector``; without one, ``forbid`` are the
+    networks that no target may be in (see `iotgw.connect.forbidden`)."""
 
     name = "http"
     settings = HttpSettings
 
-    def __init__(self, reactor: Any, forbid: Sequence[str] = ()) -> None:
-        self._forbidden = networks(forbid)
+    def __init__(
+        self, reactor: IReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
+    ) -> None:
+        self._connector = connector or Connector(reactor, forbid)
 
     def build(self, settings: HttpSettings, context: IntegrationContext) -> HttpTarget:
         """A target; raises SettingsError."""
-        return HttpTarget(settings, context, self._forbidden)
+        return HttpTarget(settings, context, self._connector)

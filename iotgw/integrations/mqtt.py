@@ -9,17 +9,23 @@ from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from iotgw.connect.endpoint import Network, Tls, endpoint, networks
-from iotgw.connect.mqtt_client import Greeting, Link, client_id
-from iotgw.connect.mqtt_engine import EngineName, engine_maker
+from iotgw.connect import mqtt_probe
+from iotgw.connect.endpoint import Connector
+from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
+from iotgw.connect.mqtt_engines import EngineName, engine_maker
+from iotgw.connect.mqtt_owner import Greeting, MqttOwner
+from iotgw.connect.tls import ClientTls
 from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
+from iotgw.core.ports.reactor import IReactor
 from iotgw.core.secrets import Secret
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload
 from iotgw.integrations.commands import item_of
+from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template, TemplateFailed, for_topic
 from iotgw.wire import mqtt
 
@@ -63,7 +69,7 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     ] = 1000
     keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
-    tls: Tls | None = None
+    tls: ClientTls | None = None
     will: WillSettings | None = None
     command_topic: Annotated[
         str,
@@ -78,18 +84,16 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 
 
 @implementer(IIntegration)
-class MqttTarget:
+class MqttTarget(MqttOwner):
     """Publishes; see `MqttSettings`."""
 
     whole = False
 
-    def __init__(
-        self, settings: MqttSettings, context: IntegrationContext, forbidden: Sequence[Network]
-    ) -> None:
+    def __init__(self, settings: MqttSettings, context: IntegrationContext, connector: IConnector) -> None:
         self._settings = settings
         self._context = context
         self._settle: dict[int, Settle] = {}
-        names = payload.Names(context.epoch, context.datasource_name)
+        names = RecordNames(context.epoch, context.datasource_name)
         self._topic = Template(settings.topic, "configuration.topic", names, for_topic)
         self._payload = payload.formatter(context.spec, names)
         self._key = names.key
@@ -107,13 +111,14 @@ class MqttTarget:
         # the window, and a person's test beside it
         most = settings.window + 100
         self._engine = engine_maker(settings.engine, mqtt.V5 if self._five else mqtt.V311, most)
-        self._endpoint = endpoint(
-            context.reactor, settings.host, settings.port or (8883 if settings.tls else 1883), settings.tls,
-            settings.connect_timeout, forbidden,
-        )  # fmt: skip
-        self._link = self._make_link(self)
+        port = settings.port or (8883 if settings.tls else 1883)
+        self._endpoint = connector.endpoint(
+            settings.host, port, settings.connect_timeout, settings.tls, "tls"
+        )
+        self._client = MqttClient(context.reactor, self._way(), self)
 
-    def _make_link(self, owner: Any) -> Link:
+    def _way(self) -> BrokerAccess:
+        """To the broker; by a client id of its own where that is random."""
         settings = self._settings
         will = settings.will
         greeting = Greeting(
@@ -123,25 +128,24 @@ class MqttTarget:
             settings.password or None,
             mqtt.Will(will.topic, will.payload.encode(), will.qos, will.retain) if will else None,
         )
-        backoff = Backoff(self._context.spec.retry)
-        return Link(self._context.reactor, self._endpoint, greeting, owner, backoff, self._engine)
+        return BrokerAccess(self._endpoint, greeting, self._engine, Backoff(self._context.spec.retry).after)
 
     # --- IIntegration
 
     def start(self) -> Deferred[None]:
         """Connect in the background."""
-        self._link.start()
+        self._client.start()
         return succeed(None)
 
     def stop(self) -> Deferred[None]:
         """Disconnect."""
-        return self._link.stop()
+        return self._client.stop()
 
     def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
         """Publish each record."""
-        up = self._link.up
+        up = self._client.up
         if up is None:
-            reason = self._link.last_error or "not connected yet"
+            reason = self._client.last_error or "not connected yet"
             settle([record.seq for record in records], Unavailable(reason))
             return
         items = []
@@ -178,33 +182,32 @@ class MqttTarget:
 
     def check(self) -> Deferred[dict[str, Any]]:
         """Connect beside the running connection, and leave."""
-        probe = Probe(self._context.reactor, self._settings.connect_timeout + 10)
-        return probe.run(self._make_link(probe))
+        return mqtt_probe.check(self._context.reactor, self._way(), self._settings.connect_timeout + 10)
 
     def status(self) -> dict[str, Any]:
         """Connected or not, and why not."""
-        up = self._link.up is not None
+        up = self._client.up is not None
         return {
             "state": "connected" if up else "connecting",
-            "lastError": self._link.last_error or None,
+            "lastError": self._client.last_error or None,
         }
 
-    # --- Owner
+    # --- MqttOwner
 
     def on_up(self, limits: mqtt.Connected) -> None:
         """The broker said yes."""
         self._limits = limits
         self.capacity = self.max_batch = min(self._settings.window, limits.receive_maximum)
-        if self._settings.command_topic and self._link.up is not None:
-            self._link.up.subscribe([(self._settings.command_topic, 1)])
+        if self._settings.command_topic and self._client.up is not None:
+            self._client.up.subscribe([(self._settings.command_topic, 1)])
         self._context.event("integration.connected", "connected to the broker", "info")
         self._context.available()
 
-    def on_acknowledged(self, seqs: list[int]) -> None:
+    def on_acknowledged(self, numbers: list[int]) -> None:
         """The broker has these."""
         settles = self._settle
-        settle, group = settles.pop(seqs[0]), seqs[:1]
-        for seq in seqs[1:]:
+        settle, group = settles.pop(numbers[0]), numbers[:1]
+        for seq in numbers[1:]:
             other = settles.pop(seq)
             if other is not settle:  # one send was a person's test, or the target's settings changed
                 settle(group, DELIVERED)
@@ -212,15 +215,15 @@ class MqttTarget:
             group.append(seq)
         settle(group, DELIVERED)
 
-    def on_refused(self, seq: int, code: int, reason: str) -> None:
+    def on_refused(self, number: int, code: int, reason: str) -> None:
         """The broker doesn't take this one."""
-        settle = self._settle.pop(seq)
-        settle([seq], Unavailable(reason) if code in BUSY_CODES else Retry(reason))
+        settle = self._settle.pop(number)
+        settle([number], Unavailable(reason) if code in BUSY_CODES else Retry(reason))
 
-    def on_lost(self, seqs: list[int], reason: str) -> None:
+    def on_lost(self, numbers: list[int], reason: str) -> None:
         """The connection ended; what wasn't acknowledged is sent again."""
-        by: dict[Any, list[int]] = {}
-        for seq in seqs:
+        by: dict[Settle, list[int]] = {}
+        for seq in numbers:
             by.setdefault(self._settle.pop(seq), []).append(seq)
         for settle, mine in by.items():
             settle(mine, Unavailable(reason))
@@ -237,54 +240,19 @@ class MqttTarget:
         self._context.event("integration.trouble", reason, "warning")
 
 
-class Probe:
-    """Connects once and tells how it went."""
-
-    def __init__(self, reactor: Any, patience: float) -> None:
-        self._reactor = reactor
-        self._patience = patience
-        self._done: Deferred[dict[str, Any]] = Deferred()
-
-    def run(self, link: Link) -> Deferred[dict[str, Any]]:
-        """The answer of `IIntegration.check`."""
-        self._done.addTimeout(
-            self._patience, self._reactor, lambda result, timeout: {"ok": False, "detail": "no answer"}
-        )
-        link.start()
-
-        def leave(result: dict[str, Any]) -> Any:
-            return link.stop().addCallback(lambda _: result)
-
-        return self._done.addCallback(leave)
-
-    def _answer(self, ok: bool, detail: str) -> None:
-        if not self._done.called:
-            self._done.callback({"ok": ok, "detail": detail})
-
-    def on_up(self, limits: mqtt.Connected) -> None:
-        """It works."""
-        self._answer(True, "connected")
-
-    def on_lost(self, seqs: list[int], reason: str) -> None:
-        """It doesn't."""
-        self._answer(False, reason)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("on_"):
-            return lambda *args: None
-        raise AttributeError(name)
-
-
 @implementer(IIntegrationType)
 class MqttType:
-    """The type ``mqtt``. ``forbid`` are networks that no target may be in (see `iotgw.connect.endpoint`)."""
+    """The type ``mqtt``. Its targets are reached by ``connector``; without one, ``forbid`` are the
+    networks that no target may be in (see `iotgw.connect.forbidden`)."""
 
     name = "mqtt"
     settings = MqttSettings
 
-    def __init__(self, reactor: Any, forbid: Sequence[str] = ()) -> None:
-        self._forbidden = networks(forbid)
+    def __init__(
+        self, reactor: IReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
+    ) -> None:
+        self._connector = connector or Connector(reactor, forbid)
 
     def build(self, settings: MqttSettings, context: IntegrationContext) -> MqttTarget:
         """A target; raises SettingsError."""
-        return MqttTarget(settings, context, self._forbidden)
+        return MqttTarget(settings, context, self._connector)

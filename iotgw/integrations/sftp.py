@@ -35,16 +35,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.connect.endpoint import Network, endpoint, in_words, networks
-from iotgw.connect.ssh import Credentials, Files, HostKeys, Session, connect, load_key
+from iotgw.connect.endpoint import Connector, in_words
+from iotgw.connect.ssh import Files, HostKeys, SshCredentials, SshSession, connect, load_key
 from iotgw.core.errors import SettingsError
 from iotgw.core.errors import Unavailable as UnavailableError
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
+from iotgw.core.ports.reactor import IReactor
 from iotgw.core.secrets import Secret
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict, unforeseen
 from iotgw.integrations import payload
 from iotgw.integrations.cron import Cron
+from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.files import Columns, csv_file, json_file, ndjson_file
 from iotgw.integrations.template import Template, TemplateFailed, for_path
 
@@ -114,13 +117,14 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 
 @implementer(IIntegration)
 class SftpTarget:
-    """Writes files; see `SftpSettings`."""
+    """Writes files; see `SftpSettings`.
+
+    Many methods: seven are `IIntegration`'s, the others are for runs and files.
+    """
 
     _log = Logger()
 
-    def __init__(
-        self, settings: SftpSettings, context: IntegrationContext, forbidden: Sequence[Network]
-    ) -> None:
+    def __init__(self, settings: SftpSettings, context: IntegrationContext, connector: IConnector) -> None:
         self._settings = settings
         self._context = context
         self._reactor = context.reactor
@@ -128,7 +132,7 @@ class SftpTarget:
         self.max_batch = settings.batch_size if self.whole else settings.concurrency
         self._inflight = 0
         self._last_error = ""
-        self._names = payload.Names(context.epoch, context.datasource_name)
+        self._names = RecordNames(context.epoch, context.datasource_name)
         self._format = payload.formatter(context.spec, self._names)
         suffix = "ndjson" if settings.content == "ndjson" else settings.content
         split = "_{{ deviceType }}" if settings.content == "csv" and self.whole else ""
@@ -141,14 +145,12 @@ class SftpTarget:
         if self.whole and settings.content == "csv" and "deviceType" not in self._path.used:
             raise SettingsError("configuration.path", "expected {{ deviceType }}: CSV has a file for each")
         self._columns = Columns(f"{context.data_dir}/sftp-{context.id}.json" if context.data_dir else "")
-        self._credentials = Credentials(
+        self._credentials = SshCredentials(
             settings.username, settings.password, load_key(settings.private_key, settings.passphrase)
         )
         self._host_keys = HostKeys(settings.host_keys, settings.known_hosts, settings.host, settings.port)
-        self._endpoint = endpoint(
-            context.reactor, settings.host, settings.port, None, settings.connect_timeout, forbidden
-        )
-        self._session: Session | None = None
+        self._endpoint = connector.endpoint(settings.host, settings.port, settings.connect_timeout)
+        self._session: SshSession | None = None
         self._connecting = DeferredLock()
         self._cron = (
             Cron(settings.schedule, "configuration.schedule") if settings.files == "schedule" else None
@@ -319,7 +321,7 @@ class SftpTarget:
         finally:
             self._connecting.release()
 
-    def _forget(self, session: Session) -> None:
+    def _forget(self, session: SshSession) -> None:
         if self._session is session:
             self._session = None
 
@@ -365,14 +367,17 @@ class SftpTarget:
 
 @implementer(IIntegrationType)
 class SftpType:
-    """The type ``sftp``. ``forbid`` are networks that no target may be in (see `iotgw.connect.endpoint`)."""
+    """The type ``sftp``. Its targets are reached by ``connector``; without one, ``forbid`` are the
+    networks that no target may be in (see `iotgw.connect.forbidden`)."""
 
     name = "sftp"
     settings = SftpSettings
 
-    def __init__(self, reactor: Any, forbid: Sequence[str] = ()) -> None:
-        self._forbidden = networks(forbid)
+    def __init__(
+        self, reactor: IReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
+    ) -> None:
+        self._connector = connector or Connector(reactor, forbid)
 
     def build(self, settings: SftpSettings, context: IntegrationContext) -> SftpTarget:
         """A target; raises SettingsError."""
-        return SftpTarget(settings, context, self._forbidden)
+        return SftpTarget(settings, context, self._connector)

@@ -14,16 +14,21 @@ from msgspec import Meta, Raw, Struct
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from iotgw.connect.endpoint import Network, Tls, endpoint, networks
-from iotgw.connect.mqtt_client import Greeting, Item, Link, client_id
-from iotgw.connect.mqtt_engine import EngineName, engine_maker
+from iotgw.connect import mqtt_probe
+from iotgw.connect.endpoint import Connector
+from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
+from iotgw.connect.mqtt_engines import EngineName, engine_maker
+from iotgw.connect.mqtt_owner import Greeting, Item, MqttOwner
+from iotgw.connect.tls import ClientTls
 from iotgw.core import plain_json
 from iotgw.core.backoff import Backoff
 from iotgw.core.model import Kind, TelemetryRecord
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
+from iotgw.core.ports.reactor import IReactor
 from iotgw.core.secrets import Secret
 from iotgw.core.verdict import DELIVERED, Apart, Retry, Unavailable, Verdict
-from iotgw.integrations.mqtt import BUSY_CODES, Probe
+from iotgw.integrations.mqtt import BUSY_CODES
 from iotgw.wire import mqtt
 
 Settle = Callable[[Sequence[int], Verdict], None]
@@ -45,7 +50,7 @@ class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", for
     client_id: Annotated[str, Meta(description="`{RND}` becomes eight random characters.")] = "iotgw-{RND}"
     username: Annotated[str, Meta(description="With MQTT basic credentials, instead of `token`.")] = ""
     password: Secret = ""
-    tls: Tls | None = None
+    tls: ClientTls | None = None
     batch_size: Annotated[int, Meta(ge=1, le=5000, description="The most messages of a PUBLISH.")] = 100
     max_payload: Annotated[
         int, Meta(ge=1024, description="Bytes of a PUBLISH; ThingsBoard takes 65,536 as it is delivered.")
@@ -120,13 +125,13 @@ def _merged(values: list[bytes]) -> bytes:
 
 
 @implementer(IIntegration)
-class ThingsBoardTarget:
+class ThingsBoardTarget(MqttOwner):
     """Publishes for many devices; see `ThingsBoardSettings`."""
 
     whole = True
 
     def __init__(
-        self, settings: ThingsBoardSettings, context: IntegrationContext, forbidden: Sequence[Network]
+        self, settings: ThingsBoardSettings, context: IntegrationContext, connector: IConnector
     ) -> None:
         self._settings = settings
         self._context = context
@@ -137,39 +142,39 @@ class ThingsBoardTarget:
         self._packet = 0
         self._announced: set[str] = set()
         port = settings.port or (8883 if settings.tls else 1883)
-        self._endpoint = endpoint(
-            context.reactor, settings.host, port, settings.tls, settings.connect_timeout, forbidden
+        self._endpoint = connector.endpoint(
+            settings.host, port, settings.connect_timeout, settings.tls, "tls"
         )
         # telemetry, attributes and perhaps CONNECT for each message; identifiers end at 65,535
         self._engine = engine_maker(settings.engine, mqtt.V311, min(3 * self.capacity, 60_000))
-        self._link = self._make_link(self)
+        self._client = MqttClient(context.reactor, self._way(), self)
 
-    def _make_link(self, owner: Any) -> Link:
+    def _way(self) -> BrokerAccess:
+        """To the server; by a client id of its own where that is random."""
         settings = self._settings
         greeting = Greeting(
             client_id(settings.client_id), settings.keepalive,
             settings.token or settings.username or None, settings.password or None,
         )  # fmt: skip
-        backoff = Backoff(self._context.spec.retry)
-        return Link(self._context.reactor, self._endpoint, greeting, owner, backoff, self._engine)
+        return BrokerAccess(self._endpoint, greeting, self._engine, Backoff(self._context.spec.retry).after)
 
     # --- IIntegration
 
     def start(self) -> Deferred[None]:
         """Connect in the background."""
-        self._link.start()
+        self._client.start()
         return succeed(None)
 
     def stop(self) -> Deferred[None]:
         """Disconnect."""
-        return self._link.stop()
+        return self._client.stop()
 
     def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
         """Publish telemetry and attributes of a batch; devices that are new to the connection first."""
         seqs = [record.seq for record in records]
-        up = self._link.up
+        up = self._client.up
         if up is None:
-            settle(seqs, Unavailable(self._link.last_error or "not connected yet"))
+            settle(seqs, Unavailable(self._client.last_error or "not connected yet"))
             return
         batch = _Batch(seqs, settle)
         items = [self._item(batch, topic, payload) for topic, payload in self._packets(records)]
@@ -180,13 +185,12 @@ class ThingsBoardTarget:
 
     def check(self) -> Deferred[dict[str, Any]]:
         """Connect beside the running connection, and leave."""
-        probe = Probe(self._context.reactor, self._settings.connect_timeout + 10)
-        return probe.run(self._make_link(probe))
+        return mqtt_probe.check(self._context.reactor, self._way(), self._settings.connect_timeout + 10)
 
     def status(self) -> dict[str, Any]:
         """Connected or not, and why not."""
-        up = self._link.up is not None
-        return {"state": "connected" if up else "connecting", "lastError": self._link.last_error or None}
+        up = self._client.up is not None
+        return {"state": "connected" if up else "connecting", "lastError": self._client.last_error or None}
 
     # --- packets
 
@@ -219,30 +223,30 @@ class ThingsBoardTarget:
         batch.left += 1
         return self._packet, topic, payload, b""
 
-    # --- Owner
+    # --- MqttOwner
 
     def on_up(self, limits: mqtt.Connected) -> None:
         """The server said yes."""
         self._announced.clear()
-        if self._settings.downlinks and self._link.up is not None:
-            self._link.up.subscribe([(RPC.decode(), 1), (ATTRIBUTES.decode(), 1)])
+        if self._settings.downlinks and self._client.up is not None:
+            self._client.up.subscribe([(RPC.decode(), 1), (ATTRIBUTES.decode(), 1)])
         self._context.event("integration.connected", "connected to ThingsBoard", "info")
         self._context.available()
 
-    def on_acknowledged(self, packets: list[int]) -> None:
+    def on_acknowledged(self, numbers: list[int]) -> None:
         """The server has these."""
-        for packet in packets:
+        for packet in numbers:
             batch = self._batches.pop(packet)
             batch.left -= 1
             if not batch.left:
                 self._end(batch)
 
-    def on_refused(self, packet: int, code: int, reason: str) -> None:
+    def on_refused(self, number: int, code: int, reason: str) -> None:
         """The server doesn't take this one."""
-        batch = self._batches[packet]
+        batch = self._batches[number]
         batch.refused = reason
         batch.is_busy = batch.is_busy or code in BUSY_CODES
-        self.on_acknowledged([packet])
+        self.on_acknowledged([number])
 
     def _end(self, batch: _Batch) -> None:
         if not batch.refused:
@@ -254,9 +258,9 @@ class ThingsBoardTarget:
         else:
             batch.settle(batch.seqs, Retry(batch.refused))
 
-    def on_lost(self, packets: list[int], reason: str) -> None:
+    def on_lost(self, numbers: list[int], reason: str) -> None:
         """The connection ended; a batch that wasn't acknowledged as a whole is sent again as a whole."""
-        batches = {id(self._batches[packet]): self._batches.pop(packet) for packet in packets}
+        batches = {id(self._batches[packet]): self._batches.pop(packet) for packet in numbers}
         for batch in batches.values():
             batch.settle(batch.seqs, Unavailable(reason))
 
@@ -274,10 +278,10 @@ class ThingsBoardTarget:
         kind = "rpc" if is_rpc else "attributes"
         self._context.downlink(self._context.tenant, request.device, {"msgType": kind, "msg": request.data})
         rpc_id = request.data.get("id") if is_rpc else None
-        if rpc_id is not None and self._link.up is not None:
+        if rpc_id is not None and self._client.up is not None:
             # A sleeping device answers tomorrow; the caller learns that its request is kept until then.
             answer = {"device": request.device, "id": rpc_id, "data": {"queued": True}}
-            self._link.up.say(RPC, _encode(answer))
+            self._client.up.say(RPC, _encode(answer))
 
     def on_trouble(self, reason: str) -> None:
         """The server refused our subscription."""
@@ -286,14 +290,17 @@ class ThingsBoardTarget:
 
 @implementer(IIntegrationType)
 class ThingsBoardType:
-    """The type ``thingsboard``. ``forbid`` are networks that no target may be in."""
+    """The type ``thingsboard``. Its targets are reached by ``connector``; without one, ``forbid`` are the
+    networks that no target may be in (see `iotgw.connect.forbidden`)."""
 
     name = "thingsboard"
     settings = ThingsBoardSettings
 
-    def __init__(self, reactor: Any, forbid: Sequence[str] = ()) -> None:
-        self._forbidden = networks(forbid)
+    def __init__(
+        self, reactor: IReactor, forbid: Sequence[str] = (), connector: IConnector | None = None
+    ) -> None:
+        self._connector = connector or Connector(reactor, forbid)
 
     def build(self, settings: ThingsBoardSettings, context: IntegrationContext) -> ThingsBoardTarget:
         """A target; raises SettingsError."""
-        return ThingsBoardTarget(settings, context, self._forbidden)
+        return ThingsBoardTarget(settings, context, self._connector)

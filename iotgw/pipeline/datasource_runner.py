@@ -11,11 +11,13 @@ from twisted.python.failure import Failure
 
 from iotgw.core.errors import IotgwError
 from iotgw.core.ports.credentials import ICredentials
-from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IForgets
+from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IForgets, INeeds
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.shared import SharedResources
 from iotgw.core.specs import DatasourceSpec
 from iotgw.core.types import Types
+from iotgw.pipeline.claims import Claims
 from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.intake import Intake
 from iotgw.pipeline.sources import Source
@@ -39,6 +41,8 @@ class DatasourceRunner:
         credentials: ICredentials,
         reactor: IReactor,
         data_dir: str,
+        shares: SharedResources,
+        claims: Claims,
         in_background: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self.source = source
@@ -51,6 +55,8 @@ class DatasourceRunner:
         self._credentials = credentials
         self._reactor = reactor
         self._data_dir = data_dir
+        self._shares = shares
+        self._claims = claims
         self._in_background = in_background
 
     async def apply(self, spec: DatasourceSpec, enabled: bool) -> None:
@@ -98,6 +104,7 @@ class DatasourceRunner:
         return DatasourceContext(
             source.id, spec.name, source.tenant, spec.routing_key, spec.metadata, self.intake,
             self._reactor, self._credentials, self._data_dir, source.created_ms,
+            self._shares,
         )  # fmt: skip
 
     async def _let_go(self, before: DatasourceSpec, after: DatasourceSpec | None) -> None:
@@ -125,9 +132,13 @@ class DatasourceRunner:
         context = self._context(spec)
         try:
             settings = self._types.configure(spec.type, spec.configuration, self._registry.unseal)
-            datasource = self._types.get(spec.type).build(settings, context)
+            type_ = self._types.get(spec.type)
+            datasource = type_.build(settings, context)
+            if INeeds.providedBy(type_):
+                self._claims.take(self.source, INeeds(type_).needs(settings, context))
             await datasource.start()
         except Exception as error:
+            self._claims.release(self.source)
             expected = isinstance(error, IotgwError | OSError)
             if not expected and not type(error).__module__.startswith("twisted.internet"):
                 self._log.failure("datasource {name} could not be opened", Failure(), name=spec.name)
@@ -141,7 +152,10 @@ class DatasourceRunner:
     async def _close(self) -> None:
         datasource, self.source.datasource = self.source.datasource, None
         if datasource is not None:
-            await datasource.stop()
+            try:
+                await datasource.stop()
+            finally:
+                self._claims.release(self.source)
             self.intake.event("stopped", f"{self.source.spec.type} is closed")
 
 

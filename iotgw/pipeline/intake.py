@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -139,9 +139,12 @@ class Intake:
         """See `IIntake.downlink_offered`."""
         self._downlinks.outcome(downlink.id, "offered", "offered to the network")
 
-    def downlink_confirmed(self, device: str, delivered: bool, reason: str = "") -> None:
+    def downlink_confirmed(
+        self, device: str, delivered: bool, reason: str = "", item: str = ""
+    ) -> Deferred[bool]:
         """See `IIntake.downlink_confirmed`."""
-        self._downlinks.confirmed(self._source.tenant, device, "delivered" if delivered else "lost", reason)
+        state: Literal["delivered", "lost"] = "delivered" if delivered else "lost"
+        return self._downlinks.confirmed(self._source.tenant, device, state, reason, item)
 
     def downlinks(self, device: str, limit: int = 1) -> Deferred[tuple[Downlink, ...]]:
         """See `IIntake.downlinks`."""

@@ -26,9 +26,11 @@ from iotgw.core.ports.pipeline import IPipeline, UplinkListener
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
+from iotgw.core.shared import SharedResources
 from iotgw.core.specs import DatasourceSpec, Resource
 from iotgw.core.types import Types
 from iotgw.pipeline.admission import Admission
+from iotgw.pipeline.claims import Claims
 from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.datasource_runner import DatasourceRunner
 from iotgw.pipeline.intake import Intake
@@ -43,8 +45,8 @@ class Pipeline:
     """The datasources of a registry.
 
     ``sources`` is filled with them. ``listeners`` hear what becomes of uplinks, after the replies and the
-    conversions. ``journal_listener`` is what the journal is started with. ``max_payload``
-    and ``max_metadata`` are in bytes.
+    conversions. ``journal_listener`` is what the journal is started with. ``shares`` is what datasources share.
+    ``max_payload`` and ``max_metadata`` are in bytes.
     """
 
     _log = Logger()
@@ -65,6 +67,7 @@ class Pipeline:
         types: Types[IDatasourceType],
         reactor: IReactor,
         data_dir: str = "",
+        shares: SharedResources | None = None,
         max_payload: int = 1 << 20,
         max_metadata: int = 64 << 10,
     ) -> None:
@@ -79,6 +82,8 @@ class Pipeline:
         self._types = types
         self._reactor = reactor
         self._data_dir = data_dir
+        self._shares = shares if shares is not None else SharedResources()
+        self._claims = Claims()
         self._admission = Admission(journal, delivery, reactor, max_payload, max_metadata)
         self._long_poll = LongPoll(downlinks, reactor)
         self._replies = Replies(sources, journal, downlinks, reactor)
@@ -150,7 +155,7 @@ class Pipeline:
         )  # fmt: skip
         return DatasourceRunner(
             source, intake, conversions, self._types, self._registry, self._credentials, self._reactor,
-            self._data_dir, self._in_background,
+            self._data_dir, self._shares, self._claims, self._in_background,
         )  # fmt: skip
 
     def _unreadable(self, source: Source, positions: list[int], reason: str) -> None:

@@ -18,13 +18,13 @@ class MqttSensor(JsonSensor):
     def __init__(self, rng: random.Random, path: str = "devices/{id}/up") -> None:
         super().__init__(rng)
         self._topic = path.replace("{id}", self.identity)
-        self._session = mqtt.Session()
+        self._session = mqtt.MqttSession()
         self._reading = b""
 
     def uplink(self, now_ms: int) -> bytes:
         """The greeting; the reading follows when the broker says yes."""
         self._reading = super().uplink(now_ms).strip()
-        self._session = mqtt.Session()
+        self._session = mqtt.MqttSession()
         return self._session.connect(self.identity)
 
     def received(self, data: bytes, now_ms: int) -> Reaction:

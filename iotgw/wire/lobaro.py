@@ -23,7 +23,7 @@ from iotgw.core import plain_json
 from iotgw.wire import cbor
 
 
-class Envelope(Struct, frozen=True):
+class LobaroMessage(Struct, frozen=True):
     """A decoded message. ``value`` is the whole envelope as JSON values; bytes have become base64.
 
     ``encoding`` is how it came: ``cbor``, ``json``, or ``raw`` when it was neither, and then there is no
@@ -52,22 +52,22 @@ class Envelope(Struct, frozen=True):
         return query if isinstance(query, str) else ""
 
 
-def parse(data: bytes) -> Envelope:
+def parse(data: bytes) -> LobaroMessage:
     """The envelope in these bytes: a CBOR map, else a JSON object, else raw. Never raises.
 
     A CBOR map counts only when it says whose it is (``i``), and only when it fills the whole message.
     """
     if not data:
-        return Envelope("raw")
+        return LobaroMessage("raw")
     if 0xA0 <= data[0] <= 0xBF:
         value = _cbor(data)
         if isinstance(value, dict) and isinstance(value.get("i"), str):
-            return Envelope("cbor", value)
+            return LobaroMessage("cbor", value)
     elif data.lstrip()[:1] == b"{":
         value = _json(data)
         if isinstance(value, dict):
-            return Envelope("json", value)
-    return Envelope("raw")
+            return LobaroMessage("json", value)
+    return LobaroMessage("raw")
 
 
 def _cbor(data: bytes) -> Any:
@@ -84,7 +84,7 @@ def _json(data: bytes) -> Any:
         return None
 
 
-def metadata(envelope: Envelope, default_query: str = "data") -> dict[str, Any]:
+def metadata(envelope: LobaroMessage, default_query: str = "data") -> dict[str, Any]:
     """What converters get besides the payload: ``encoding``, ``input`` for ``Parse``, and its short facts."""
     facts: dict[str, Any] = {"vendor": "Lobaro", "encoding": envelope.encoding}
     if envelope.value:

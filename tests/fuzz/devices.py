@@ -14,17 +14,17 @@ from random import Random
 from twisted.internet.task import Clock
 
 from iotgw.core.model import Answer, Status
-from iotgw.datasources.socket.dragino import (
-    DraginoDatasource,
-    DraginoSettings,
-    DraginoUdpDatasource,
-    DraginoUdpSettings,
-)
 from iotgw.datasources.socket.handlers import BinaryHandler, HexHandler, JsonHandler, TextHandler
-from iotgw.datasources.socket.lobaro import LobaroUdpDatasource, LobaroUdpSettings
-from iotgw.datasources.socket.tcp import TcpDatasource, TcpSettings
-from iotgw.datasources.socket.tekelek import TekelekDatasource, TekelekSettings
-from iotgw.datasources.socket.udp import UdpDatasource, UdpSettings
+from iotgw.datasources.socket.tcp import TcpSettings, TcpType
+from iotgw.datasources.socket.udp import UdpSettings, UdpType
+from iotgw.datasources.vendors.dragino import (
+    DraginoSettings,
+    DraginoType,
+    DraginoUdpSettings,
+    DraginoUdpType,
+)
+from iotgw.datasources.vendors.lobaro import LobaroUdpSettings, LobaroUdpType
+from iotgw.datasources.vendors.tekelek import TekelekSettings, TekelekType
 from tests.unit.datasources.fakes import FakeDevice, FakeIntake, clock, context
 
 LIBRARY = Path(__file__).parents[2] / "iotgw" / "converters" / "library"
@@ -112,17 +112,21 @@ class Fuzz:
         vendors["tekelek"].append(b"RDY,0\r\n")
         self._seeds = [seed for found in (*vendors.values(), *PLAIN.values()) for seed in found]
         here = context(self.intake, self.clock)
+
+        def make(type_, settings):
+            return type_(self.clock).build(settings, here)
+
         handlers = (TextHandler(), BinaryHandler(), JsonHandler(), HexHandler())
         self._listeners = [
-            TekelekDatasource(TekelekSettings(), here),
-            DraginoDatasource(DraginoSettings(), here),
-            TekelekDatasource(TekelekSettings(proxy_protocol=True), here),
-            *(TcpDatasource(TcpSettings(handler=handler, identity="address"), here) for handler in handlers),
+            make(TekelekType, TekelekSettings()),
+            make(DraginoType, DraginoSettings()),
+            make(TekelekType, TekelekSettings(proxy_protocol=True)),
+            *(make(TcpType, TcpSettings(handler=handler, identity="address")) for handler in handlers),
         ]
         self._ports = [
-            DraginoUdpDatasource(DraginoUdpSettings(), here),
-            LobaroUdpDatasource(LobaroUdpSettings(reply="cbor"), here),
-            *(UdpDatasource(UdpSettings(handler=handler, identity="address"), here) for handler in handlers),
+            make(DraginoUdpType, DraginoUdpSettings()),
+            make(LobaroUdpType, LobaroUdpSettings(reply="cbor")),
+            *(make(UdpType, UdpSettings(handler=handler, identity="address")) for handler in handlers),
         ]
         for port in self._ports:
             port._socket = _Socket()  # type: ignore[assignment]

@@ -29,4 +29,4 @@ async def main():
     await context.shutdown()
 
 
-asyncio.run(asyncio.wait_for(main(), 15))
+asyncio.run(asyncio.wait_for(main(), 100))

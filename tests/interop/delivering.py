@@ -10,6 +10,7 @@ from iotgw.integrations.http import HttpType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardType
+from tests.peers.patience import Patience
 from tests.unit.delivery.worlds import Events, MemoryJournal, record
 
 QUICK = RetrySpec(initial=0.05, multiplier=2.0, cap=0.5, max_attempts=4)
@@ -17,9 +18,9 @@ QUICK = RetrySpec(initial=0.05, multiplier=2.0, cap=0.5, max_attempts=4)
 
 async def until(condition, seconds=20.0, what="the condition"):
     """Look again and again until ``condition()`` is true; the reactor goes on meanwhile."""
-    deadline = reactor.seconds() + seconds
+    patience = Patience(seconds)
     while not (result := condition()):
-        assert reactor.seconds() < deadline, f"waited {seconds} s in vain for {what}"
+        assert not patience.is_over(), f"waited {patience} in vain for {what}"
         await deferLater(reactor, 0.02)
     return result
 

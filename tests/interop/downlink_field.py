@@ -7,6 +7,7 @@ import sys
 from urllib.parse import quote
 
 from iotgw.simulate.runner import KINDS
+from tests.peers.patience import HANGS
 from tests.peers.process import wait_until
 
 JSON_HANDLER = {"handler": {"type": "JSON"}}
@@ -39,7 +40,7 @@ class Field:
         ran = subprocess.run(
             [sys.executable, "-m", "iotgw.ctl.main", "--json", "simulate", kind, "--port", str(port),
              "--count", "1", "--devices", "1", "--seed", str(seed(kind)), *more],
-            check=False, capture_output=True, text=True, timeout=60,
+            check=False, capture_output=True, text=True, timeout=HANGS,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
         return json.loads(ran.stdout)

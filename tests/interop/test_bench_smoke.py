@@ -1,6 +1,7 @@
 """The benchmarks themselves: they run, they count, and they see what is lost."""
 
 import json
+import math
 import os
 import shutil
 import socket
@@ -101,3 +102,36 @@ def test_entries_that_were_not_measured_again_stay_with_the_run_that_they_are_of
         ("one", ["few", "queued"]),
         ("two", ["many"]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "expected"),
+    [
+        (range(1, 6), (-math.inf, math.inf)),
+        (range(1, 7), (1, 6)),
+        (range(1, 21), (6, 15)),
+        (range(1, 51), (18, 33)),
+    ],
+)
+def test_the_interval_of_a_median_is_that_of_the_order_statistics(tools, ratios, expected):
+    """As tables of the sign test have it (n = 6, 20 and 50 at 95 %)."""
+    import paired
+
+    assert paired.interval([*ratios][::-1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("ratios", "status"),
+    [
+        ([1.04] * 20, 1),
+        ([1.02] * 20, 0),
+        ([1.02] * 6 + [1.2] * 14, 0),
+        ([1.02] * 5 + [1.2] * 15, 1),
+        ([2.0] * 5, 2),
+        ([], 2),
+    ],
+)
+def test_slower_is_what_lies_wholly_above_the_limit(tools, ratios, status):
+    import paired
+
+    assert paired.judged([paired.Pair(100.0, 100 * each) for each in ratios], 20, 1.03) == status

@@ -9,6 +9,7 @@ import pytest
 
 from tests.certificates import Authority
 from tests.peers.gateway import Gateway
+from tests.peers.patience import HANGS
 from tests.peers.process import find, free_udp_port, wait_until
 
 DOCS = Path(__file__).parents[2] / "docs" / "coaps.md"
@@ -77,7 +78,7 @@ def post(port, *options, payload='{"temperature": 21.5}', wait=10):
     ]
     done = subprocess.run(
         [*command, *map(str, options), f"coaps://127.0.0.1:{port}/i/meters"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=HANGS, check=False,
     )  # fmt: skip
     return done.stdout + done.stderr
 
@@ -93,7 +94,7 @@ def test_a_device_with_a_key(gateway, port):
 def simulate(port, identity, secret, *options):
     command = [sys.executable, "-m", "iotgw.ctl.main", "--json", "simulate", "coaps", "--port", str(port)]
     options = ["--path", "/i/meters", "--psk-identity", identity, "--psk", secret, "--rate", "0", *options]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=HANGS, check=False)
     return done.returncode, json.loads(done.stdout)
 
 

@@ -21,8 +21,8 @@ ONCE = {"refused", "black hole", "slow"}
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     """MQTT's silences are told within seconds."""
-    monkeypatch.setattr("iotgw.connect.mqtt_client.SILENCE", 1.0)
-    monkeypatch.setattr("iotgw.connect.mqtt_client.HANDSHAKE", 1.0)
+    monkeypatch.setattr("iotgw.connect.mqtt_connection.SILENCE", 1.0)
+    monkeypatch.setattr("iotgw.connect.mqtt_connection.HANDSHAKE", 1.0)
 
 
 @pytest.mark.parametrize("fault", ["refused", "black hole", "slow", "reset", "answer lost"])

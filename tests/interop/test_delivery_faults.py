@@ -18,6 +18,7 @@ from iotgw.integrations.mqtt import MqttType
 from tests.certificates import DAY, NOW, Authority
 from tests.peers.http_sink import HttpSink
 from tests.peers.mosquitto import Mosquitto
+from tests.peers.patience import own_time
 from tests.peers.process import Process, accepts, find, free_port
 from tests.peers.sshd import Sshd
 
@@ -43,10 +44,8 @@ class Nginx(Process):
         )
         super().__init__([find("nginx"), "-e", folder / "error.log", "-c", config], folder / "nginx.log")
 
-    def start(self):
-        super().start()
-        self.wait_for(lambda: accepts(self.port))
-        return self
+    def ready(self):
+        return accepts(self.port)
 
     @property
     def keys(self):
@@ -188,11 +187,11 @@ class BlackHole:
 @ensureDeferred
 async def test_a_black_hole_does_not_stall_the_reactor(type_, more, backlog):
     hole = BlackHole(backlog)
-    gaps, last = [], reactor.seconds()
+    gaps, last = [], own_time()
 
     def tick():
         nonlocal last
-        now = reactor.seconds()
+        now = own_time()
         gaps.append(now - last)
         last = now
 
@@ -208,7 +207,7 @@ async def test_a_black_hole_does_not_stall_the_reactor(type_, more, backlog):
         stats = world.stats()
         assert stats["waiting"] + stats["inflight"] == 1
     hole.close()
-    assert sorted(gaps)[-3] < 0.1  # two may be the machine's
+    assert sorted(gaps)[-3] < 0.1  # two may be the machine's, as when it waits for the disk
 
 
 @pytest.mark.parametrize("engine", ["iotgw", "paho"])
@@ -234,13 +233,13 @@ async def test_a_broker_that_freezes_and_thaws_gets_everything_in_order(tmp_path
 @ensureDeferred
 async def test_a_slow_target_and_a_dead_one_hold_nobody_up(tmp_path):
     with HttpSink(tmp_path / "slow") as slow, HttpSink(tmp_path / "good") as good:
-        await deferToThread(slow.always, {"delay": 500})
+        await deferToThread(slow.always, {"delay": 2000})
         async with Delivering("http", configuration={"url": good.url}) as world:
             for name, url in (("slow", slow.url), ("dead", f"http://127.0.0.1:{free_port()}")):
                 spec = world.spec.__class__(name=name, type="http", configuration={"url": url})
                 await world.service.apply(name, name, "default", spec)
             world.store(*"abcdefgh" * 50)
-            stats = await world.settled(10)
+            stats = await world.settled()
             assert stats["delivered"] == 400
             dead = world.service.stats("dead")
             assert (dead["waiting"] + dead["inflight"], dead["dead"]) == (400, 0)

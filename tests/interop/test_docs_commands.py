@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.peers.gateway import ROOT, Gateway
+from tests.peers.patience import HANGS
 from tests.peers.process import free_udp_port
 
 
@@ -38,6 +39,6 @@ def test_every_command_of_a_page_runs(gateway, name):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS,
     )
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-2000:]

@@ -12,6 +12,7 @@ import pytest
 from iotgw.simulate.runner import KINDS
 from tests.interop.downlink_field import JSON_HANDLER, Field
 from tests.peers.coap import coap_client
+from tests.peers.patience import HANGS
 from tests.peers.process import find, free_port, free_udp_port, wait_until
 
 COMMAND = """
@@ -63,7 +64,7 @@ class Http(Device):
     def uplink(self, n, expects):
         url = f"http://127.0.0.1:{self.field.gateway.port}/i/{self.name}"
         return subprocess.run([find("curl"), "-sS", "-d", self.document(n), url], capture_output=True,
-                              check=True, timeout=20).stdout  # fmt: skip
+                              check=True, timeout=HANGS).stdout  # fmt: skip
 
 
 class Coap(Device):
@@ -143,7 +144,7 @@ class Mqtt(Device):
     def uplink(self, n, expects):
         before = len(self.listener.messages)
         subprocess.run([find("mosquitto_pub"), "-p", str(self.field.broker.port), "-q", "1", "-t",
-                        f"{self.topics}/x/up", "-m", self.document(n)], check=True, timeout=20)  # fmt: skip
+                        f"{self.topics}/x/up", "-m", self.document(n)], check=True, timeout=HANGS)  # fmt: skip
         if expects:
             wait_until(lambda: len(self.listener.messages) > before, what="a downlink")
         return "".join(payload for _, payload in self.listener.messages[before:]).encode()
@@ -178,7 +179,7 @@ class Stream(Simulated, Device):
         self.open(port=self.port, **self.more)
 
     def uplink(self, n, expects):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=HANGS) as line:
             line.sendall(self.document(n))
             line.shutdown(socket.SHUT_WR)
             heard = b""
@@ -210,7 +211,7 @@ class Udp(Simulated, Device):
 
     def uplink(self, n, expects):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
-            line.settimeout(20)
+            line.settimeout(HANGS)
             line.connect(("127.0.0.1", self.port))
             line.send(self.document(n))
             return line.recv(4096) if expects else b""

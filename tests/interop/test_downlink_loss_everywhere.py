@@ -9,7 +9,6 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 
 import cbor2
 import pytest
@@ -18,6 +17,7 @@ from iotgw.simulate.runner import KINDS
 from tests.dtls_peer import Client
 from tests.interop.downlink_field import JSON_HANDLER
 from tests.interop.test_downlink_losses import LOSS, Device, Lossy
+from tests.peers.patience import HANGS, Patience
 from tests.peers.process import find, free_port, free_udp_port, wait_until
 
 COUNT = 12
@@ -128,7 +128,7 @@ def test_http(gateway):
         def uplink(number):
             url = f"http://127.0.0.1:{relay.port}/i/key"
             ran = subprocess.run([find("curl"), "-sS", "-d", json_uplink(field, number), url],
-                                 capture_output=True, check=False, timeout=20)  # fmt: skip
+                                 capture_output=True, check=False, timeout=HANGS)  # fmt: skip
             field.hear(ran.stdout)
 
         field.runs(uplink, "SUCCESSFUL")
@@ -153,7 +153,7 @@ def test_streams(gateway, type_, converter, state):
         def uplink(number):
             with (
                 contextlib.suppress(ConnectionError),
-                socket.create_connection(("127.0.0.1", relay.port), timeout=20) as line,
+                socket.create_connection(("127.0.0.1", relay.port), timeout=HANGS) as line,
             ):
                 line.sendall(
                     node.uplink(1_700_000_000_000 + number * 900_000) if node else json_uplink(field, number)
@@ -216,7 +216,7 @@ def test_a_broker_whose_connection_breaks(gateway, mosquitto, type_):
                 else json_uplink(field, number)
             )
             subprocess.run([find("mosquitto_pub"), "-p", str(mosquitto.port), "-q", "1", "-t", "d/up", "-m",
-                            said], check=True, timeout=20)  # fmt: skip
+                            said], check=True, timeout=HANGS)  # fmt: skip
             time_to_arrive = threading.Event()
             time_to_arrive.wait(0.15)
             for _, payload in list(listener.messages):
@@ -276,8 +276,8 @@ class Secured:
         self._line.connect(("127.0.0.1", port))
         self._client = Client(psk=(b"dev", b"open sesame"))
         self._send(self._client.begin())
-        deadline = time.monotonic() + 20
-        while not self._client.done and time.monotonic() < deadline:
+        patience = Patience(20)
+        while not self._client.done and not patience.is_over():
             if select.select([self._line], [], [], 0.2)[0]:
                 self._send(self._client.feed(self._line.recv(4096)))
         assert self._client.done, self._client.error

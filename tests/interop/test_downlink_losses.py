@@ -8,6 +8,7 @@ import threading
 
 from tests.interop.test_downlinks import coap, http, state, text
 from tests.peers.coap import con_post
+from tests.peers.patience import HANGS
 from tests.peers.process import free_udp_port, wait_until
 
 UPLINK = b'{"deviceName": "d", "t": 1}'
@@ -34,7 +35,7 @@ class Lossy:
 
     def __exit__(self, *exc):
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join()
         self._front.close()
 
     def _run(self):
@@ -62,7 +63,7 @@ class Lossy:
 
 def line_to(port):
     line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    line.settimeout(10)
+    line.settimeout(HANGS)
     line.connect(("127.0.0.1", port))
     return line
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 
+from tests.peers.patience import HANGS
 from tests.peers.process import find, wait_until
 
 UPLINK = b'{"deviceName": "d", "t": 1}'
@@ -12,7 +13,7 @@ def publish(broker, topic, document):
     """One message from the command line of mosquitto."""
     subprocess.run(
         [find("mosquitto_pub"), "-p", str(broker.port), "-q", "1", "-t", topic, "-m", json.dumps(document)],
-        check=True, timeout=20,
+        check=True, timeout=HANGS,
     )  # fmt: skip
 
 

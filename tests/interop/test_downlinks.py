@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.peers.coap import coap_client
+from tests.peers.patience import HANGS
 from tests.peers.process import find, free_port, free_udp_port, wait_until
 
 # Frames of `docs/datasources/`: a TEK822's scheduled upload, an NDDS75's reading.
@@ -60,16 +61,13 @@ def http(gateway, **more):
     gateway.create("datasources", name="http", type="http", routingKey="key", converter="json", **more)
 
 
-def exchange(kind, port, data, wait=5.0):
+def exchange(kind, port, data):
     """Send bytes to a TCP or UDP port of this machine and return the first answer."""
     with socket.socket(socket.AF_INET, kind) as line:
-        line.settimeout(wait)
+        line.settimeout(HANGS)
         line.connect(("127.0.0.1", port))
         line.sendall(data)
-        try:
-            return line.recv(4096)
-        except TimeoutError:
-            return b""
+        return line.recv(4096)
 
 
 def test_http_answers_200_with_the_item_and_204_without(gateway):
@@ -228,7 +226,7 @@ def test_a_coap_device_that_is_awake_gets_an_item_at_once(gateway):
     """A device that serves CoAP on the port that it sends from gets a CON of the gateway."""
     coap(gateway)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
-        device.settimeout(10)
+        device.settimeout(HANGS)
         device.connect(("127.0.0.1", gateway.coap_port))
         device.send(b"\x40\x02\x12\x34\xb1i\x03key\xff" + BY_NAME)
         assert device.recv(2000)[1] == 0x44
@@ -251,7 +249,7 @@ def test_a_coap_device_that_is_awake_gets_an_item_at_once(gateway):
 def test_a_device_says_how_long_it_listens_or_its_datasource_knows(gateway, query, settings):
     coap(gateway, **settings)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
-        device.settimeout(10)
+        device.settimeout(HANGS)
         device.connect(("127.0.0.1", gateway.coap_port))
         device.send(b"\x40\x02\x12\x34\xb1i\x03key" + query + b"\xff" + BY_NAME)
         assert device.recv(2000)[1] == 0x44
@@ -263,7 +261,7 @@ def test_a_device_says_how_long_it_listens_or_its_datasource_knows(gateway, quer
 def test_an_observer_gets_each_item_as_a_notification_and_its_acknowledgement_counts(gateway):
     coap(gateway)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
-        device.settimeout(10)
+        device.settimeout(HANGS)
         device.connect(("127.0.0.1", gateway.coap_port))
         device.send(b"\x41\x01\x00\x01\x07\x60\x51i\x03key\x08downlink\x01d")
         first = device.recv(2000)
@@ -302,7 +300,16 @@ def test_an_item_for_a_device_that_was_never_seen_waits(gateway):
 def test_libcoap_observes_the_items_of_a_device_those_that_waited_and_those_that_come(gateway):
     url = coap(gateway)
     waited = [text(gateway, "d", f"waited {number};") for number in range(3)]
-    command = [find("stdbuf"), "-oL", find("coap-client-notls"), "-s", "20", "-m", "get", f"{url}/downlink/d"]
+    command = [
+        find("stdbuf"),
+        "-oL",
+        find("coap-client-notls"),
+        "-s",
+        "600",
+        "-m",
+        "get",
+        f"{url}/downlink/d",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as observer:
         try:
             for item in waited:

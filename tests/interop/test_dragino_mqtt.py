@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.patience import HANGS
 from tests.peers.process import find, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +22,7 @@ JSON = '{"IMEI":"866207058378443","Model":"DS03A-NB","battery":3.39,"1":{1,4,0,2
 
 def publish(broker, topic, payload):
     command = [find("mosquitto_pub"), "-p", str(broker.port), "-q", "1", "-t", topic, "-m", payload]
-    subprocess.run(command, check=True, timeout=20)
+    subprocess.run(command, check=True, timeout=HANGS)
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@ retransmission timers know no other."""
 
 import pytest
 import pytest_twisted
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from iotgw.dtls.settings import DtlsSettings, PemSettings, X509Settings
 from tests.certificates import Authority
 from tests.dtls_peer import CCM8, Client, Link
+from tests.peers.patience import own_time
 
 CLIENTS = 100
 PATIENCE = 90.0
@@ -36,11 +36,11 @@ async def settled(links):
     Returns how many of each link's clients needed no second attempt.
     """
     done = Deferred()
-    begun = reactor.seconds()
+    begun = own_time()
     attempts = [dict.fromkeys(link.clients, 1) for link in links]
 
     def turn():
-        now = reactor.seconds()
+        now = own_time()
         for link, count in zip(links, attempts, strict=True):
             link.now = now
             for address, client in link.clients.items():

@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 
 from tests.certificates import Authority
+from tests.peers.patience import HANGS
 from tests.peers.process import free_port, wait_until
 
 
@@ -40,7 +41,7 @@ def test_an_upload_is_answered_204_and_keeps_its_headers_as_metadata(gateway):
 )
 def test_a_target_may_be_a_whole_url(gateway, target, status):
     datasource(gateway)
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=HANGS)
     with contextlib.closing(connection):
         connection.request("POST", target, b'{"deviceName": "d", "t": 1}')
         assert connection.getresponse().status == status
@@ -145,13 +146,13 @@ def https(port, ca, body):
     context = ssl.create_default_context(cadata=ca.pem().decode())
     context.check_hostname = False
     ask = urllib.request.Request(f"https://127.0.0.1:{port}/i/https", data=body, method="POST")
-    with urllib.request.urlopen(ask, context=context, timeout=20) as answer:
+    with urllib.request.urlopen(ask, context=context, timeout=HANGS) as answer:
         return answer.status
 
 
 def shown(port):
     """The certificate that a new client is shown, as PEM."""
-    return ssl.get_server_certificate(("127.0.0.1", port), timeout=20).strip()
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=HANGS).strip()
 
 
 def test_a_renewed_certificate_is_shown_to_the_next_client_and_a_broken_one_is_not(gateway, tmp_path):

@@ -2,14 +2,13 @@
 
 import json
 import random
-import threading
 from base64 import b64decode
 
 import pytest
 
 from tests.peers.coap import Device
 from tests.peers.gateway import ROOT, Gateway
-from tests.peers.process import free_udp_port
+from tests.peers.process import free_udp_port, wait_until
 
 ROUNDS = 20
 RESOURCES = """
@@ -34,7 +33,8 @@ def answered_and_stored(folder, rounds, env=None):
     for _ in range(rounds):
         with gateway.start():
             device = Device(port, "i/key", payload, window=64, first=first).start()
-            threading.Event().wait(dice.uniform(0.2, 0.8))
+            enough = dice.randint(30, 200)
+            wait_until(lambda device=device, enough=enough: len(device.answered) >= enough, what="the load")
             gateway.kill()
             device.stop()
         answered |= device.answered
@@ -82,7 +82,7 @@ class Patch(importlib.abc.MetaPathFinder):
             execute(module)
             receive = module.Intake.receive
 
-            def early(self, payload, metadata, answer, received_ms=0):
+            def early(self, payload, metadata, answer, received_ms=0, listens=True):
                 from twisted.internet import reactor
                 from iotgw.core.model import Answer, Status
                 answer(Answer(Status.STORED))

@@ -47,7 +47,7 @@ def events(gateway, kind):
 
 def keeps(broker, client):
     """Whether the broker has a session of a client: what its CONNACK says to that client (it has one afterwards)."""
-    session = mqtt.Session(mqtt.V311)
+    session = mqtt.MqttSession(mqtt.V311)
     with socket.create_connection(("127.0.0.1", broker.port), timeout=20) as connection:
         connection.sendall(session.connect(client, clean=False))
         (said,) = session.receive(connection.recv(4))

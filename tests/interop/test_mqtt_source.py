@@ -9,15 +9,19 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
+from iotgw.connect.endpoint import Connector
 from iotgw.core.model import Status
-from iotgw.datasources.mqtt.datasource import MqttSettings, MqttType
+from iotgw.datasources.mqtt.datasource import MqttSourceType
+from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from tests.certificates import Authority
 from tests.peers.mosquitto import Mosquitto
+from tests.peers.patience import HANGS
 from tests.peers.process import find
 from tests.unit.datasources.fakes import FakeIntake, context
+
+from .delivering import until
 
 
 @pytest.fixture
@@ -29,28 +33,20 @@ def broker(tmp_path):
 def publish(broker, topic, payload, *more):
     """In a thread: the reactor goes on."""
     command = [find("mosquitto_pub"), "-p", str(broker.port), "-t", topic, "-m", payload, *more]
-    return deferToThread(subprocess.run, command, check=True, timeout=20)
-
-
-async def until(condition):
-    """A turn of the reactor at a time; what hasn't come after 20 s never comes."""
-    deadline = reactor.seconds() + 20
-    while not condition():
-        assert reactor.seconds() < deadline, "it never came"
-        await deferLater(reactor, 0.01)
+    return deferToThread(subprocess.run, command, check=True, timeout=HANGS)
 
 
 class Source:
     def __init__(self, broker, **settings):
         self.intake = FakeIntake()
         settings = {"host": "127.0.0.1", "port": broker.port, "topics": ["devices/+/up"], **settings}
-        self.source = MqttType(reactor).build(
-            msgspec.convert(settings, MqttSettings), context(self.intake, reactor)
+        self.source = MqttSourceType(reactor, Connector(reactor)).build(
+            msgspec.convert(settings, MqttSourceSettings), context(self.intake, reactor)
         )
 
     async def __aenter__(self):
         await self.source.start()
-        await until(lambda: self.source.link is not None)
+        await until(lambda: self.source.is_connected)
         return self
 
     async def __aexit__(self, *exc):
@@ -154,10 +150,10 @@ async def test_lobaro_s_topics(broker):
 async def test_a_broker_that_goes_away_is_found_again(broker):
     async with Source(broker, cleanSession=False, clientId="iotgw-test") as it:
         await deferToThread(broker.stop)
-        await until(lambda: it.source.link is None)
+        await until(lambda: not it.source.is_connected)
         assert it.source.status()["state"] == "connecting"
         await deferToThread(broker.start)
-        await until(lambda: it.source.link is not None)
+        await until(lambda: it.source.is_connected)
         await publish(broker, "devices/d1/up", "back", "-q", "1")
         await until(lambda: it.payloads)
     assert [type_ for type_, _ in it.intake.events][:4] == [
@@ -219,10 +215,11 @@ class Kept(Source):
     def __init__(self, broker, folder, kind=None, **settings):
         super().__init__(broker, **settings)
         self.settings = msgspec.convert(
-            {"host": "127.0.0.1", "port": broker.port, "topics": ["devices/+/up"], **settings}, MqttSettings
+            {"host": "127.0.0.1", "port": broker.port, "topics": ["devices/+/up"], **settings},
+            MqttSourceSettings,
         )
         self.context = msgspec.structs.replace(context(self.intake, reactor), data_dir=str(folder))
-        self.type = kind or MqttType(reactor)
+        self.type = kind or MqttSourceType(reactor, Connector(reactor))
         self.source = self.type.build(self.settings, self.context)
 
     @property

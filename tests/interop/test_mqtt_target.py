@@ -7,6 +7,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.threads import deferToThread
 
 from tests.peers.mosquitto import Mosquitto
+from tests.peers.patience import HANGS
 
 from .brokers import StrictBroker
 from .delivering import Delivering, numbers, per_device, until
@@ -107,7 +108,7 @@ async def test_commands_from_a_topic_reach_the_downlink_queue(broker, settings):
 
 @ensureDeferred
 async def test_a_broker_that_freezes_is_given_up_on_and_nothing_is_lost(broker, settings, monkeypatch):
-    monkeypatch.setattr("iotgw.connect.mqtt_client.SILENCE", 1.0)
+    monkeypatch.setattr("iotgw.connect.mqtt_connection.SILENCE", 1.0)
     async with Delivering("mqtt", configuration=settings(broker)) as world:
         await until(lambda: world.stats()["target"]["state"] == "connected")
         broker.freeze()
@@ -123,7 +124,7 @@ async def test_a_will_is_published_when_the_gateway_dies(broker, settings):
     configuration = settings(broker, will={"topic": "gone", "payload": '{"gone":true}', "qos": 1})
     async with Delivering("mqtt", configuration=configuration) as world:
         await until(lambda: world.stats()["target"]["state"] == "connected")
-        world.service.entry("i1").target._link.up.transport.abortConnection()
+        world.service.entry("i1").target._client.up.transport.abortConnection()
         await until(lambda: subscriber.messages)
     subscriber.close()
 
@@ -139,7 +140,7 @@ async def test_an_idempotency_key_goes_with_a_message_of_mqtt_5(broker, settings
     async with Delivering("mqtt", configuration=settings(broker, version="5", retain=True)) as world:
         world.store("a")
         await world.settled()
-        out, _ = await deferToThread(child.communicate, timeout=20)
+        out, _ = await deferToThread(child.communicate, timeout=HANGS)
         assert out.strip() == "idempotency-key:E-1.1|iotgw/a/telemetry"
 
 
@@ -284,7 +285,7 @@ class Scribbler(Protocol):
 @ensureDeferred
 async def test_nothing_that_a_broker_says_wedges_the_messages_behind_it(settings, scribble, monkeypatch):
     monkeypatch.setattr(
-        "iotgw.connect.mqtt_client.SILENCE", 0.5
+        "iotgw.connect.mqtt_connection.SILENCE", 0.5
     )  # some of it is MQTT, and acknowledges nothing
     factory = Factory.forProtocol(Scribbler)
     factory.noisy = False

@@ -1,12 +1,16 @@
 """The process itself: signals, a second instance, a daemon, a changed resource."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 
+import pytest
+
 from tests.peers.gateway import _TWISTD, ROOT, Gateway, request
+from tests.peers.patience import HANGS
 from tests.peers.process import accepts, free_udp_port, wait_until
 
 
@@ -16,7 +20,7 @@ def test_sigterm_ends_it_cleanly_with_everything_written(tmp_path):
         gateway.create("datasources", name="http", type="http", routingKey="key", converter="json")
         for n in range(50):
             gateway.post("key", b'{"deviceName": "d", "n": %d}' % n)
-        assert gateway.stop(10) in (0, -signal.SIGTERM)
+        assert gateway.stop() in (0, -signal.SIGTERM)
     assert "iotgw has stopped" in gateway.output
     with gateway.start():
         assert len(gateway.messages(limit=100)) == 50
@@ -33,7 +37,7 @@ def test_the_admin_token_is_only_for_its_owner_and_never_logged(gateway):
 def test_a_second_instance_on_the_same_data_is_refused_with_one_line(gateway):
     second = subprocess.run(
         [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "iotgw", "--config", gateway.config],
-        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=HANGS, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert second.returncode != 0
     lines = [line for line in (second.stdout + second.stderr).splitlines() if line.strip()]
@@ -46,7 +50,7 @@ def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path):
     config.write_text("[store]\nmax-age = -5\n")
     ran = subprocess.run(
         [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "iotgw", "--config", config],
-        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=HANGS, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert ran.returncode != 0
     assert "store.max-age" in ran.stdout + ran.stderr
@@ -56,8 +60,7 @@ def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path):
 def test_a_taken_api_port_ends_the_start_with_the_reason(gateway, tmp_path):
     other = Gateway(tmp_path / "other", settings="")
     other.config.write_text(other.config.read_text().replace(str(other.port), str(gateway.port)))
-    Gateway.__mro__[1].start(other)
-    assert other.child.wait(30) != 0
+    assert other.launch().wait_for_end() != 0
     assert "can't start" in other.output
     assert "Traceback" not in other.output
 
@@ -72,12 +75,82 @@ def test_sighup_applies_the_log_level(gateway):
     assert gateway.ready()
 
 
+def write_once_read(fifo, text):
+    """The end of a FIFO for writing, as soon as the gateway reads it; a function that gives it the text."""
+
+    def opened():
+        with contextlib.suppress(OSError):  # ENXIO: nobody reads it yet
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        return None
+
+    writing = wait_until(opened, what="the gateway to read its file")
+
+    def give():
+        os.write(writing, text.encode())
+        os.close(writing)
+
+    return give
+
+
+@pytest.mark.parametrize("name", ["iotgw.toml", "resources.toml"])
+def test_sighup_while_starting_is_kept_until_it_has_started(tmp_path, name):
+    gateway = Gateway(tmp_path / "gateway", '[[converter]]\nname = "mine"\nlibrary = "json"\n')
+    file = gateway.folder / name
+    text = file.read_text()
+    file.unlink()
+    os.mkfifo(file)
+    gateway.launch()
+    with gateway:
+        give = write_once_read(file, text)
+        file.unlink()
+        file.write_text(text)  # for who reads it again
+        gateway.child.send_signal(signal.SIGHUP)
+        give()
+        gateway.wait_for(gateway.ready)
+        gateway.wait_for(lambda: "settings reloaded" in gateway.output, what="the reload")
+        assert gateway.output.index("is ready") < gateway.output.index("settings reloaded")
+        assert gateway.output.count("settings reloaded") == 1
+
+
+def test_sigterm_while_starting_closes_what_is_open(tmp_path):
+    gateway = Gateway(tmp_path / "gateway")
+    text = '[[converter]]\nname = "mine"\nlibrary = "json"\n'
+    file = gateway.folder / "resources.toml"
+    file.unlink()
+    os.mkfifo(file)
+    gateway.launch()
+    with gateway:
+        give = write_once_read(file, text)
+        gateway.child.terminate()
+        give()
+        assert gateway.wait_for_end() in (0, -signal.SIGTERM)
+    assert "iotgw has stopped" in gateway.output
+    assert "Traceback" not in gateway.output
+    file.unlink()
+    with gateway.start():
+        assert gateway.ready()
+
+
+def test_a_start_that_fails_stops_what_has_started(gateway, tmp_path):
+    other = Gateway(tmp_path / "other", '[[converter]]\nname = "mine"\nlibrary = "json"\n')
+    config = other.config.read_text()
+    other.config.write_text(config.replace(str(other.port), str(gateway.port)))
+    other.launch()
+    assert other.wait_for_end() == 1
+    assert other.output.index("can't start") < other.output.index("iotgw has stopped")
+    assert [line for line in other.output.splitlines() if "can't start" in line][1:] == []
+    assert not list(other.data.glob("*-wal"))  # the databases were closed
+    other.config.write_text(config)
+    with other.start():
+        assert other.api("GET", "/converters/mine").status == 200
+
+
 def test_it_runs_as_a_daemon(tmp_path):
     gateway = Gateway(tmp_path / "gateway")
     pidfile = tmp_path / "iotgw.pid"
     subprocess.run(
         [sys.executable, "-c", _TWISTD, f"--pidfile={pidfile}", "iotgw", "--config", gateway.config],
-        check=True, timeout=30, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path,
+        check=True, timeout=HANGS, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path,
     )  # fmt: skip
     try:
         wait_until(gateway.ready, what="the daemon to be ready")

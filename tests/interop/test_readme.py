@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers.gateway import ROOT, Gateway
+from tests.peers.patience import HANGS
 from tests.peers.process import free_udp_port
 
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.S | re.M)
@@ -46,7 +47,7 @@ def test_every_command_of_the_readme_runs(newcomer):
             ["bash", "-e", "-c", localized(block)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANGS,
             env=env,
             check=False,
         )

@@ -12,12 +12,18 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
-from iotgw.datasources.socket.dragino import DraginoSettings, DraginoType, DraginoUdpSettings, DraginoUdpType
-from iotgw.datasources.socket.lobaro import LobaroUdpSettings, LobaroUdpType
 from iotgw.datasources.socket.tcp import TcpSettings, TcpType
-from iotgw.datasources.socket.tekelek import TekelekSettings, TekelekType
 from iotgw.datasources.socket.udp import UdpSettings, UdpType
+from iotgw.datasources.vendors.dragino import (
+    DraginoSettings,
+    DraginoType,
+    DraginoUdpSettings,
+    DraginoUdpType,
+)
+from iotgw.datasources.vendors.lobaro import LobaroUdpSettings, LobaroUdpType
+from iotgw.datasources.vendors.tekelek import TekelekSettings, TekelekType
 from iotgw.simulate.runner import Plan, run
+from tests.peers.patience import HANGS
 from tests.peers.process import wait_until
 from tests.unit.datasources.fakes import FakeIntake, context
 
@@ -164,7 +170,7 @@ def test_simulated_devices_over_http_and_coap_and_by_way_of_a_broker(gateway, mo
             "0",
         ]
         done = subprocess.run(
-            [*command, "--path", path], check=False, capture_output=True, text=True, timeout=60
+            [*command, "--path", path], check=False, capture_output=True, text=True, timeout=HANGS
         )
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["answered"] == 10

@@ -9,6 +9,7 @@ import pytest
 
 from tests.interop.test_downlinks import BY_NAME, becomes, coap, http, state, text
 from tests.peers.coap import coap_client, con_post
+from tests.peers.patience import HANGS
 from tests.peers.process import find, wait_until
 
 LONG = 60
@@ -28,7 +29,7 @@ class Curl:
 
     def answer(self):
         """Status and body."""
-        out, _ = self._process.communicate(timeout=40)
+        out, _ = self._process.communicate(timeout=HANGS)
         body, _, status = out.rpartition("\n")
         return int(status), body
 
@@ -127,7 +128,7 @@ def test_a_coap_response_is_held_back_where_the_datasource_says_so(gateway):
     """The empty acknowledgement, then a response of its own with the item; a repeated uplink gets no other."""
     coap(gateway, configuration={"longestTtd": LONG})
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
-        device.settimeout(10)
+        device.settimeout(HANGS)
         device.connect(("127.0.0.1", gateway.coap_port))
         uplink = con_post(0x4444, b"tk", "/i/key", BY_NAME, query="ttd=60")
         device.send(uplink)

@@ -15,6 +15,7 @@ import pytest
 
 from tests.peers.coap import coap_client
 from tests.peers.gateway import Gateway
+from tests.peers.patience import HANGS
 from tests.peers.process import find, free_port, free_udp_port, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,7 @@ def field(tmp_path, http_sink, mosquitto):
 
 def send(port, data, size=0):
     """Send over TCP in pieces, hang up when the server has answered or has nothing to say."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANGS) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for start in range(0, len(data), size or len(data)):
             connection.sendall(data[start : start + (size or len(data))])
@@ -215,7 +216,7 @@ def test_the_shipped_mqtt_datasource_and_lobaro_s_topics_name_devices(field, htt
 
 def publish(broker, topic, text):
     command = [find("mosquitto_pub"), "-p", str(broker.port), "-q", "1", "-t", topic, "-m", text]
-    subprocess.run(command, check=True, timeout=20)
+    subprocess.run(command, check=True, timeout=HANGS)
 
 
 def is_connected(field, name):
@@ -262,7 +263,7 @@ BAD = {
 def test_bad_bytes_are_kept_with_a_reason_and_disturb_nobody(field, http_sink, name):
     data, reason = BAD[name]
     good = next(case for case in vectors("tekelek/logger") if "sheet 822 cell S7" in case["name"])
-    with socket.create_connection(("127.0.0.1", field.ports[55345]), timeout=20) as other:
+    with socket.create_connection(("127.0.0.1", field.ports[55345]), timeout=HANGS) as other:
         other.sendall(bytes.fromhex(good["payload"])[:70])
         send(field.ports[55345], data)
         failed = field.message_when("failed", datasource="tekelek")
@@ -288,7 +289,7 @@ def test_a_downlink_queued_over_the_api_reaches_a_node_that_listens(field):
     frame = bytes.fromhex(vectors("dragino/ndds75")[0]["payload"])
     send(field.ports[5600], frame)
     field.message_when("converted", datasource="dragino")
-    with socket.create_connection(("127.0.0.1", field.ports[5600]), timeout=20) as node:
+    with socket.create_connection(("127.0.0.1", field.ports[5600]), timeout=HANGS) as node:
         node.sendall(frame)
         wait_until(lambda: len(field.messages(datasource="dragino", state="converted")) == 2)
         answer = field.api("POST", "/devices/867787054545078/downlinks", {"data": "AQADhA=="})
@@ -320,7 +321,7 @@ def test_500_tekelek_sessions_and_2000_idle_connections_at_once(tmp_path):
     with Gateway(tmp_path / "gateway", sources).start() as gateway, ExitStack() as connections:
 
         def connect(port):
-            return connections.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            return connections.enter_context(socket.create_connection(("127.0.0.1", port), timeout=HANGS))
 
         for _ in range(2000):
             connect(ports[1])

@@ -55,5 +55,5 @@ def ask():
 protocol = coap.Coap(resource.Endpoint(None))
 reactor.listenUDP(0, protocol, interface="127.0.0.1")
 reactor.callLater(0, ask)
-reactor.callLater(30, reactor.stop)
+reactor.callLater(100, reactor.stop)
 reactor.run()

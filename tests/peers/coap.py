@@ -7,17 +7,18 @@ import struct
 import subprocess
 import threading
 
-from .process import find
+from .patience import HANGS
+from .process import find, wait_until
 
 TOKEN = struct.Struct("!I")
 
 
-def coap_client(url, payload=None, method="post", options=(), seconds=10, variant="openssl"):
-    """Run libcoap's client; returns what it printed."""
+def coap_client(url, payload=None, method="post", options=(), seconds=60, variant="openssl"):
+    """Run libcoap's client; returns what it printed. It waits for a response for so many ``seconds``."""
     data = [] if payload is None else ["-f", "-"]
     ran = subprocess.run(
         [find(f"coap-client-{variant}"), "-m", method, "-B", str(seconds), *options, *data, url],
-        input=payload, capture_output=True, timeout=seconds + 20, check=False,
+        input=payload, capture_output=True, timeout=seconds + HANGS, check=False,
     )  # fmt: skip
     return (ran.stdout + ran.stderr).decode(errors="replace")
 
@@ -57,14 +58,14 @@ class Device:
 
     def stop(self):
         self._stop.set()
-        self._thread.join(30)
+        wait_until(lambda: not self._thread.is_alive(), what="the device to stop")
         return self
 
-    def finish(self, seconds=60):
-        self._thread.join(seconds)
-        assert not self._thread.is_alive(), (
-            f"{len(self.answered)} of {len(self.sent)} answered in {seconds} s"
-        )
+    def finish(self):
+        try:
+            wait_until(lambda: not self._thread.is_alive(), what="the device to be answered")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {len(self.answered)} of {len(self.sent)} were") from None
         return self
 
     def _run(self):

@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from .patience import HANGS
 from .process import Process, free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ class Response:
         return json.loads(self.body)
 
 
-def request(method, url, body=None, headers=None, timeout=20):
+def request(method, url, body=None, headers=None, timeout=HANGS):
     """One HTTP request; an error status is a response, not an exception."""
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     headers = dict(headers or {})
@@ -65,14 +66,9 @@ class Gateway(Process):
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self):
-        super().start()
-        self.wait_for(self.ready, 30, "the gateway to be ready")
-        return self
-
     def ready(self):
         try:
-            return request("GET", f"{self.url}/health/ready", timeout=5).status == 200
+            return request("GET", f"{self.url}/health/ready").status == 200
         except OSError:
             return False
 

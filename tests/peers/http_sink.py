@@ -20,10 +20,8 @@ class HttpSink(Process):
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self):
-        super().start()
-        self.wait_for(lambda: accepts(self.port))
-        return self
+    def ready(self):
+        return accepts(self.port)
 
     def script(self, *steps):
         """Answer the next requests as told, one step each, then normally; a step is a dict with

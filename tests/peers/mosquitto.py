@@ -6,7 +6,7 @@ import threading
 
 import paho.mqtt.client as paho
 
-from .process import Process, accepts, find, free_port
+from .process import Process, accepts, find, free_port, wait_until
 
 
 class Mosquitto(Process):
@@ -27,10 +27,8 @@ class Mosquitto(Process):
         )
         super().__init__([find("mosquitto"), "-c", path], folder / "mosquitto.log")
 
-    def start(self):
-        super().start()
-        self.wait_for(lambda: accepts(self.port))
-        return self
+    def ready(self):
+        return accepts(self.port)
 
     def subscribe(self, topic="#", qos=1, client_id=None):
         return Subscriber(self.port, topic, qos, client_id)
@@ -49,7 +47,11 @@ class Subscriber:
         )  # fmt: skip
         self._subscribed = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
-        assert self._subscribed.wait(20), "mosquitto_sub did not subscribe"
+        try:
+            wait_until(self._subscribed.is_set, what="mosquitto_sub to subscribe")
+        except BaseException:
+            self.close()
+            raise
 
     def _read(self):
         for line in self._child.stdout:
@@ -107,11 +109,11 @@ class Recorder:
         client.connect("127.0.0.1", self._port)
         client.loop_start()
         client.subscribe(self._topic, 0)
-        assert subscribed.wait(20), "the broker did not answer a subscription"
+        wait_until(subscribed.is_set, what="the broker to answer a subscription")
 
     def drain(self):
         """The broker is dead: read what it said until then."""
-        assert self._gone.wait(20), "the broker's end was not noticed"
+        wait_until(self._gone.is_set, what="the broker's end to be noticed")
         self._client.loop_stop()
 
     def close(self):

@@ -8,10 +8,12 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
+
+from .leftovers import CURRENT, MARK
+from .patience import Patience, descendants
 
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 HOME = Path(__file__).parent
@@ -57,15 +59,15 @@ def node_module(name):
 
 
 def wait_until(condition, seconds=20.0, what="the condition"):
-    """Look again and again until ``condition()`` is true; returns what it returned."""
-    deadline = time.monotonic() + seconds
+    """Look again and again until ``condition()`` is true; returns what it returned. ``seconds``: see `Patience`."""
+    patience = Patience(seconds)
     pause = threading.Event()
     while True:
         result = condition()
         if result:
             return result
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s in vain for {what}")
+        if patience.is_over():
+            raise AssertionError(f"waited {patience} in vain for {what}")
         pause.wait(0.02)
 
 
@@ -77,7 +79,10 @@ def accepts(port):
 
 
 class Process:
-    """A child process with its output in a file; also a context manager."""
+    """A child process with its output in a file; also a context manager.
+
+    `start` returns when the process is `ready`. One that doesn't come up is ended, and its output is told.
+    """
 
     def __init__(self, args, log, env=None, cwd=None):
         self.args = [str(arg) for arg in args]
@@ -86,12 +91,32 @@ class Process:
         self._cwd = cwd
         self.child = None
 
-    def start(self):
+    def launch(self):
+        """Start it without waiting."""
         with self.log.open("ab") as out:
             self.child = subprocess.Popen(
-                self.args, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self._env, cwd=self._cwd
+                self.args,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env={**self._env, **whose()},
+                cwd=self._cwd,
             )
         return self
+
+    def start(self):
+        """Start it, and wait until it is ready."""
+        self.launch()
+        try:
+            self.wait_for(self.ready, what=f"{Path(self.args[0]).name} to be ready")
+        except BaseException:
+            self.kill_all()
+            raise
+        return self
+
+    def ready(self):
+        """Whether it does what it was started for."""
+        return True
 
     @property
     def pid(self):
@@ -107,13 +132,21 @@ class Process:
 
     def wait_for(self, condition, seconds=20.0, what="it to start"):
         def met():
-            assert self.alive, f"{self.args[0]} ended with {self.child.returncode}: {self.output[-2000:]}"
+            assert self.alive, f"{self.args[0]} ended with {self.child.returncode}"
             return condition()
 
         try:
             return wait_until(met, seconds, what)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.output[-2000:]}") from None
+            raise AssertionError(f"{error}\n{self.output[-4000:]}") from None
+
+    def wait_for_end(self, seconds=20.0):
+        """Its exit status, once it has ended by itself."""
+        try:
+            wait_until(lambda: not self.alive, seconds, f"{self.args[0]} to end")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output[-4000:]}") from None
+        return self.child.returncode
 
     def kill(self):
         """As a power cut would: SIGKILL."""
@@ -122,11 +155,7 @@ class Process:
 
     def kill_all(self):
         """SIGKILL for it and the processes that it started."""
-        pids = [self.pid]
-        for pid in pids:
-            with contextlib.suppress(OSError):
-                pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        for pid in pids[1:]:
+        for pid in descendants(self.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.kill()
@@ -142,10 +171,10 @@ class Process:
         if self.alive:
             self.child.terminate()
             try:
-                self.child.wait(seconds)
-            except subprocess.TimeoutExpired:
-                self.kill()
-                raise AssertionError(f"{self.args[0]} did not stop in {seconds} s") from None
+                self.wait_for_end(seconds)
+            except BaseException:
+                self.kill_all()
+                raise
         return self.child.returncode if self.child else None
 
     def __enter__(self):
@@ -153,4 +182,9 @@ class Process:
 
     def __exit__(self, *exc):
         if self.alive:
-            self.kill()
+            self.kill_all()
+
+
+def whose():
+    """What tells a process whose it is: `Leftovers` looks for it. A process object may be older than its test."""
+    return {name: os.environ[name] for name in (MARK, CURRENT) if name in os.environ}

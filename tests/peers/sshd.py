@@ -4,6 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from .patience import HANGS
 from .process import Process, accepts, find, free_port, missing
 
 
@@ -37,10 +38,8 @@ class Sshd(Process):
         """``type base64`` as it stands in known_hosts."""
         return " ".join(self.host_key.with_suffix(".pub").read_text().split()[:2])
 
-    def start(self):
-        super().start()
-        self.wait_for(lambda: accepts(self.port))
-        return self
+    def ready(self):
+        return accepts(self.port)
 
 
 def make_key(path, kind="ed25519", passphrase="", bits=None):
@@ -48,5 +47,5 @@ def make_key(path, kind="ed25519", passphrase="", bits=None):
     subprocess.run(
         [find("ssh-keygen"), "-q", "-t", kind, *size, "-N", passphrase, "-f", str(path)],
         check=True,
-        timeout=60,
+        timeout=HANGS,
     )

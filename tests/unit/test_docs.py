@@ -5,10 +5,9 @@ import re
 import pytest
 from twisted.internet.task import Clock
 
-from iotgw.app import tap
-from iotgw.datasources.coap.datasource import CoapType
-from iotgw.datasources.coap.vendor import DraginoCoapType, LobaroCoapType
-from iotgw.datasources.http.datasource import HttpType
+from iotgw.app import parts
+from iotgw.connect.endpoint import Connector
+from iotgw.core.types import Types
 from tests.peers.gateway import ROOT
 
 DOCS = ROOT / "docs"
@@ -20,12 +19,11 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.S | re.M)
 
 
 def datasources():
-    types = (*tap.DATASOURCES, CoapType, DraginoCoapType, LobaroCoapType, HttpType)
-    return {type_(Clock()).name for type_ in types}
+    return {type_.name for type_ in Types("none", Clock(), parts.DATASOURCES, Connector(Clock()))}
 
 
 def integrations():
-    return {type_(Clock()).name for type_ in tap.INTEGRATIONS}
+    return {type_.name for type_ in Types("none", Clock(), parts.INTEGRATIONS, Connector(Clock()))}
 
 
 def pages_of(folder):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from iotgw.core.model import Downlink, Metadata
+from iotgw.core.needs import Need
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.shared import SharedResource, SharedResources
+
+T = TypeVar("T", bound=SharedResource)
 
 
 class DatasourceContext(Struct, frozen=True):
@@ -20,6 +25,7 @@ class DatasourceContext(Struct, frozen=True):
     ``metadata`` are the datasource's static keys, which the pipeline adds to each message by itself;
     ``credentials`` what devices prove themselves with, ``data_dir`` a path for files of its own.
     ``created_ms`` is when the datasource was saved first, in milliseconds since 1970; 0 is unknown.
+    ``shares`` is what it shares with others; ask `shared` for it.
     """
 
     id: str
@@ -32,6 +38,14 @@ class DatasourceContext(Struct, frozen=True):
     credentials: ICredentials
     data_dir: str = ""
     created_ms: int = 0
+    shares: SharedResources = SharedResources()
+
+    def shared(self, kind: type[T]) -> T:
+        """What all datasources of this gateway share, by its class, such as `iotgw.extension.CoapPorts`.
+
+        Raises SettingsError when this gateway has no such thing.
+        """
+        return self.shares.get(kind)
 
 
 class IDatasource(Interface):
@@ -68,8 +82,8 @@ class IHasSessions(IDatasource):
 
 
 class IDatasourceType(Interface):
-    """A kind of datasource. One instance per gateway, made as ``factory(reactor)``: what its datasources
-    share (a UDP port) lives on it. Third parties name the factory in the entry point group
+    """A kind of datasource. One instance per gateway, made as ``factory(reactor)``. What its datasources share with
+    those of other types is in their contexts. Third parties name the factory in the entry point group
     ``iotgw.datasources``."""
 
     name: str = Attribute("the ``type`` of a datasource")
@@ -88,3 +102,11 @@ class IForgets(IDatasourceType):
         """A datasource with these settings is closed and won't come back: it was deleted (``successor`` is
         None), or has the settings ``successor`` now. Let go of what others keep for it, in bounded time. None when
         there is nothing to do."""
+
+
+class INeeds(IDatasourceType):
+    """A type whose datasources open ports or serve paths."""
+
+    def needs(settings: Any, context: DatasourceContext) -> Sequence[Need]:
+        """What a datasource with these settings will open. The gateway doesn't open it while another one has that,
+        and says which one."""

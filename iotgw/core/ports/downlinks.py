@@ -34,8 +34,12 @@ class IDownlinks(Interface):
     def outcome(downlink_id: str, state: Report, reason: str = "") -> None:
         """A datasource's report."""
 
-    def confirmed(tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = "") -> None:
-        """What became of the latest item of a device (by name or identity) that is SENT."""
+    def confirmed(
+        tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = "", item: str = ""
+    ) -> Deferred[bool]:
+        """What became of the item with the id ``item``, and of no other; without an id, of the latest of a device (by
+        name or identity) that is SENT. Fires with whether there is such an item; a receipt that comes twice, or too
+        late, changes nothing."""
 
     def acknowledged(tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
         """A device's receipt: ``{id | msgType, success, response}`` of a converter's output. ``identity`` is what

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
@@ -17,6 +17,13 @@ Guard = Callable[[bytes, Sequence[Output]], str]
 Send = Callable[[tuple[Downlink, ...]], None]
 """Sends items that leave now."""
 Severity = Literal["debug", "info", "warning", "error"]
+
+
+class Record(Protocol):
+    """Records what happened; see `IIntake.event`."""
+
+    def __call__(self, type: str, message: str, severity: Severity = "info", **detail: Any) -> None:
+        """``detail`` are JSON values."""
 
 
 class IIntake(Interface):
@@ -69,8 +76,9 @@ class IIntake(Interface):
     def downlink_offered(downlink: Downlink) -> None:
         """This downlink was handed to a network that says later, in `downlink_confirmed`, what became of it."""
 
-    def downlink_confirmed(device: str, delivered: bool, reason: str = "") -> None:
-        """What became of the latest downlink that was offered for a device (by name or identity)."""
+    def downlink_confirmed(device: str, delivered: bool, reason: str = "", item: str = "") -> Deferred[bool]:
+        """What became of a downlink that was offered to a network: of the one with the id ``item``, and of no other;
+        without an id, of the latest for a device (by name or identity). Fires with whether there is such a one."""
 
     def downlinks(device: str, limit: int = 1) -> Deferred[tuple[Downlink, ...]]:
         """Take up to ``limit`` queued downlinks for a device that can be reached now (late additions to an

@@ -8,16 +8,16 @@ next one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
-from typing import Any
 
-from iotgw.core.model import Downlink, Metadata
+from iotgw.core.model import Downlink
+from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message, options
-from iotgw.wire.coap.site import Path, Resource, error
+from iotgw.wire.coap.message import Message, error, options
+from iotgw.wire.coap.site import Path, Resource
 from iotgw.wire.coap.timing import Policy
 
 SEGMENT = "downlink"
@@ -27,19 +27,22 @@ MAX_PENDING = 100
 
 def push(
     port: CoapPort,
-    intake: Any,
+    intake: IIntake,
     policy: Policy,
     path: Path,
+    query: Mapping[str, str],
     remote: Hashable,
     downlink: Downlink,
     content: Message,
 ) -> None:
-    """Send a downlink as a confirmable POST to ``path`` of a peer, and tell the intake what became of it.
+    """Send a downlink as a confirmable POST to ``path`` with ``query`` of a peer, and tell the intake what became of it.
     ``content`` is the response that would carry it."""
-    segments = [(n.URI_PATH, segment) for segment in path]
+    where: list[tuple[int, str | int]] = [(n.URI_PATH, segment) for segment in path]
+    where += [(n.URI_QUERY, f"{name}={value}") for name, value in query.items()]
     form = content.options.get_uint(n.CONTENT_FORMAT)
-    forms = [] if form is None else [(n.CONTENT_FORMAT, form)]
-    request = Message(n.POST, content.payload, options(*segments, *forms))
+    if form is not None:
+        where.append((n.CONTENT_FORMAT, form))
+    request = Message(n.POST, content.payload, options(*where))
 
     def answered(response: Message) -> None:
         if response.code >= n.BAD_REQUEST:
@@ -52,15 +55,6 @@ def push(
     port.sent()
 
 
-def remote_of(port: CoapPort, metadata: Metadata) -> Hashable:
-    """The peer whose uplink had this metadata: its address, or its DTLS session; None when that is gone."""
-    finder: Callable[[Metadata], Hashable] | None = getattr(port, "session_of", None)
-    if finder is not None:
-        return finder(metadata)
-    host, number = metadata.get("remoteIp", ""), metadata.get("remotePort", 0)
-    return (host, number, 0, 0) if ":" in host else (host, number)
-
-
 class DownlinkResource(Resource):
     """The items of the device that the path names; observable. ``sent()`` sees to what was sent late."""
 
@@ -70,7 +64,7 @@ class DownlinkResource(Resource):
     objection: Callable[[Hashable, str], str] | None = None
     """Says why a peer may not take a device's items; an empty text if it may."""
 
-    def __init__(self, intake: Any, policy: Policy, port: CoapPort, confirm: bool = True) -> None:
+    def __init__(self, intake: IIntake, policy: Policy, port: CoapPort, confirm: bool = True) -> None:
         self.policy = policy
         self._confirm = confirm
         self._intake = intake

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
-from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from iotgw.datasources.sampling import Allowance
+from iotgw.core.allowance import Allowance
+from iotgw.core.model import Metadata
+from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.socket.udp_socket import Address, UdpSocket
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery
-from iotgw.wire.coap.endpoint import Endpoint, Send
+from iotgw.wire.coap.endpoint import Endpoint
 from iotgw.wire.coap.message import Message
+from iotgw.wire.coap.message_layer import Send
 from iotgw.wire.coap.site import Path, Resource, Site
 from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
 
@@ -29,11 +32,11 @@ class CoapPort:
     log = Logger()
 
     def __init__(
-        self, reactor: Any, port: int, interface: str, clock: Callable[[], float] = time.monotonic
+        self, reactor: IReactor, port: int, interface: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._reactor = reactor
         self._clock = clock
-        self._call: Any = None
+        self._call: IDelayedCall | None = None
         self._is_closed = False
         self._due = 0.0
         self._lines = Allowance(reactor, 1)
@@ -128,6 +131,11 @@ class CoapPort:
         """Something was sent outside of a datagram's handling: see to its retransmission."""
         self._schedule()
 
+    def peer_of(self, metadata: Metadata) -> Hashable:
+        """The peer whose uplink had this metadata: what the endpoint calls it; None when it is gone."""
+        host, number = metadata.get("remoteIp", ""), metadata.get("remotePort", 0)
+        return (host, number, 0, 0) if ":" in host else (host, number)
+
     def statistics(self) -> dict[str, int]:
         """What the endpoint has seen and what it holds, for people."""
         endpoint = self.endpoint
@@ -147,7 +155,7 @@ class CoapPort:
         if self._may_say(f"{kind} {host}"):
             self.log.info("{kind} CoAP datagram from {host}: {text}", kind=kind, host=host, text=text)
 
-    def _failed(self, error: Exception, request: Message) -> None:
+    def _failed(self, error: BaseException, request: Message) -> None:
         if self._may_say(f"failed {request.options.path}"):
             self.log.error("a CoAP resource failed: {error!r} ({request})", error=error, request=str(request))
 

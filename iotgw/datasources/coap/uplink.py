@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 from iotgw.core.model import Answer, Downlink, Metadata, Status
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.datasources import ttd
+from iotgw.datasources.gathering import Gathering, Items
+from iotgw.datasources.notices import Notices
+from iotgw.envelopes.envelope import PLAIN, Command, Envelope, Ignored, Malformed, Reading, Receipt
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message, Options, options
-from iotgw.wire.coap.site import Attributes, Path, Resource, error
+from iotgw.wire.coap.message import Message, Options, error, options
+from iotgw.wire.coap.site import Attributes, Path, Resource
 from iotgw.wire.coap.timing import Policy
 
 STORED = Message(n.CHANGED)
@@ -20,24 +24,13 @@ TOO_LARGE = error(n.REQUEST_ENTITY_TOO_LARGE, "expected a smaller message")
 UPLINKS = {"rt": "iotgw.uplink", "ct": ["0", "50", "60"]}
 UNPROCESSABLE = 150
 """4.22 (RFC 8132 §3): well-formed, but the converter could not make sense of it."""
+FORMAT_NUMBERS = {name.partition(";")[0]: number for number, name in n.CONTENT_FORMATS.items()}
 DOWNLINK_FORMATS = {"JSON": n.JSON, "TEXT": n.TEXT_PLAIN, "BINARY": n.OCTET_STREAM}
 KNOWN_OPTIONS = 4096
 KNOWN_BYTES = 256
 """Distinct option sets whose metadata is kept ready, and the bytes that one may have."""
 
 _TOLD_OTHERWISE = frozenset((n.URI_PATH, n.URI_QUERY, n.CONTENT_FORMAT, n.BLOCK1, n.BLOCK2, n.SIZE1))
-
-
-class Reading:
-    """What the bytes of a request mean, and how a downlink is put into a response. A vendor has its own."""
-
-    def uplink(self, payload: bytes, metadata: Metadata, received_ms: int) -> bytes:
-        """The payload as converters get it; may add to ``metadata``. Raises ValueError when it is no message."""
-        return payload
-
-    def downlink(self, item: Downlink, identity: str) -> Message:
-        """The response that carries a downlink to the device with this identity."""
-        return Message(n.CHANGED, item.payload, options((n.CONTENT_FORMAT, content_format(item))))
 
 
 class UplinkResource(Resource):
@@ -49,7 +42,7 @@ class UplinkResource(Resource):
 
     methods = frozenset((n.POST, n.PUT))
     takes_rest = True
-    reading: Reading | None = None
+    envelope: Envelope | None = None
     """None takes the bytes as they are."""
     longest_ttd: float = 0.0
     """Most seconds that a response is held back for a downlink."""
@@ -72,31 +65,59 @@ class UplinkResource(Resource):
         self._sent = sent
         self._confirm = confirm
         self._known: dict[tuple[Options, int, int], Metadata] = {}
+        self._notices = Notices(context.intake, context.reactor, Counter())
 
     def render(self, request: Message, exchange: Exchange) -> None:
         """Hand the uplink to the gateway."""
         metadata = {**self._metadata(request, exchange), **self._describe(exchange.peer.remote)}
-        payload = request.payload
-        if self.reading is not None:
-            try:
-                payload = self.reading.uplink(payload, metadata, self._now_ms())
-            except ValueError as reason:
-                self._intake.reject(payload, metadata, str(reason))
-                exchange.reply(error(n.BAD_REQUEST, str(reason)))
+        if self.envelope is not None:
+            self._read(self.envelope, request, metadata, exchange)
+        elif self.objection is None or self._may_come(metadata, exchange):
+            self._take(request.payload, metadata, exchange)
+
+    def _read(self, envelope: Envelope, request: Message, known: Metadata, exchange: Exchange) -> None:
+        """Hand on what an envelope makes of a request: nothing of it, if any part is none, or may not come."""
+        readings: list[Reading] = []
+        notices: list[Receipt | Ignored] = []
+        for event in envelope.read(request.payload, known, int(self._clock.seconds() * 1000)):
+            if isinstance(event, Malformed):
+                self._intake.reject(event.data, {**event.facts, **known}, event.reason)
+                exchange.reply(error(n.BAD_REQUEST, event.reason))
                 return
+            if isinstance(event, Reading):
+                readings.append(event)
+            else:
+                notices.append(event)
+        uplinks = [(reading, reading.metadata(known)) for reading in readings]
+        if not all(self._may_come(metadata, exchange) for _, metadata in uplinks):
+            return
+        for notice in notices:
+            self._notices.take(notice)
+        if len(uplinks) == 1:
+            ((reading, metadata),) = uplinks
+            self._take(reading.payload, metadata, exchange, reading.listens)
+            return
+        gathering = Gathering(partial(self._answer, exchange))
+        for reading, metadata in uplinks:
+            answered = gathering.expect(metadata.get("identity", ""))
+            self._intake.receive(reading.payload, metadata, answered, 0, reading.listens)
+        gathering.close()
+
+    def _may_come(self, metadata: Metadata, exchange: Exchange) -> bool:
+        """Whether a message with this metadata may come this way; otherwise its sender is told."""
         if self.objection is not None and (objection := self.objection(metadata)):
             exchange.reply(error(n.UNAUTHORIZED, objection))
-            return
+            return False
+        return True
+
+    def _take(self, payload: bytes, metadata: Metadata, exchange: Exchange, may_listen: bool = True) -> None:
         answered = partial(self._answered, exchange, metadata.get("identity", ""))
-        if self.longest_ttd and "query" in metadata:
+        if self.longest_ttd and may_listen and "query" in metadata:
             listens = ttd.seconds(ttd.in_query(metadata["query"]), self.longest_ttd)
             if listens:
                 self._intake.receive_and_hold(payload, metadata, answered, listens)
                 return
-        self._intake.receive(payload, metadata, answered)
-
-    def _now_ms(self) -> int:
-        return int(self._clock.seconds() * 1000)
+        self._intake.receive(payload, metadata, answered, 0, may_listen)
 
     def entries(self, path: Path) -> Iterator[tuple[Path, Attributes]]:
         """Discovery tells that there are uplinks, never their routing keys."""
@@ -115,8 +136,16 @@ class UplinkResource(Resource):
         return metadata
 
     def _answered(self, exchange: Exchange, identity: str, answer: Answer) -> None:
-        if answer.downlinks:
-            self._reply_with(exchange, identity, answer.downlinks)
+        if answer.status is Status.STORED and not answer.downlinks:
+            exchange.reply(STORED)
+            if exchange.acknowledged:
+                self._sent()
+        else:
+            self._answer(exchange, answer, [(identity, item) for item in answer.downlinks])
+
+    def _answer(self, exchange: Exchange, answer: Answer, items: Items) -> None:
+        if items:
+            self._reply_with(exchange, items)
         elif answer.status is Status.STORED:
             exchange.reply(STORED)
         elif answer.status is Status.BUSY:
@@ -129,24 +158,47 @@ class UplinkResource(Resource):
         if exchange.acknowledged:
             self._sent()
 
-    def _reply_with(self, exchange: Exchange, identity: str, downlinks: tuple[Downlink, ...]) -> None:
-        first, *rest = downlinks
-        for item in rest:
-            self._intake.downlink_lost(item, "a CoAP response carries one downlink")
+    def _reply_with(self, exchange: Exchange, items: Items) -> None:
+        envelope = self.envelope or PLAIN
+        load = envelope.load(items)
+        for item, reason in load.unfit:
+            self._intake.downlink_lost(item, reason)
+        settled = {item.id for item, _ in load.unfit} | {item.id for item in load.carried}
+        for _, item in items:
+            if item.id not in settled:
+                self._intake.downlink_lost(item, "a CoAP response carries one downlink")
+        if load.command is None:
+            exchange.reply(STORED)
+            return
         # One that goes block by block is confirmed by the request for its next block; and some clients can't
         # tell what a block belongs to once their request has been acknowledged.
-        if self._confirm and len(first.payload) <= self.policy.block_size:
+        if self._confirm and len(load.command.payload) <= self.policy.block_size:
             exchange.acknowledge()
-        response = (self.reading or AS_IT_IS).downlink(first, identity)
-        self._intake.downlink_sent(first)
+        for item in load.carried:
+            self._intake.downlink_offered(item) if envelope.offers else self._intake.downlink_sent(item)
         exchange.reply(
-            response,
-            partial(self._intake.downlink_delivered, first),
-            partial(self._intake.downlink_lost, first),
+            message(load.command, load.carried[0]),
+            partial(self._delivered, () if envelope.offers else load.carried),
+            partial(self._lost, load.carried),
         )
 
+    def _delivered(self, items: tuple[Downlink, ...]) -> None:
+        for item in items:
+            self._intake.downlink_delivered(item)
 
-AS_IT_IS = Reading()
+    def _lost(self, items: tuple[Downlink, ...], reason: str) -> None:
+        for item in items:
+            self._intake.downlink_lost(item, reason)
+
+
+def message(command: Command, item: Downlink) -> Message:
+    """The response that carries a command, which was made of an item. A media type without a number goes unsaid."""
+    if command.content_type is None:
+        number: int | None = content_format(item)
+    else:
+        number = FORMAT_NUMBERS.get(command.content_type.partition(";")[0])
+    forms = () if number is None else ((n.CONTENT_FORMAT, number),)
+    return Message(n.CHANGED, command.payload, options(*forms))
 
 
 def content_format(downlink: Downlink) -> int:

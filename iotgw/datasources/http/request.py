@@ -51,8 +51,8 @@ def metadata(request: Request, name: str, secret: Iterable[str]) -> Metadata:
         "remoteIp": getattr(peer, "host", ""),
         "method": request.method.decode("latin-1"),
     }
-    if further := (request.postpath or [])[1:]:
-        facts["path"] = "/".join(part.decode("utf-8", "replace") for part in further)
+    if request.postpath:
+        facts["path"] = "/".join(part.decode("utf-8", "replace") for part in request.postpath)
     if request.args:
         facts["query"] = {
             key.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace")

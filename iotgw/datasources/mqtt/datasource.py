@@ -7,120 +7,53 @@ reading), or away, since the session stays. A message may then come twice; QoS 2
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from msgspec import Meta, Struct
-from twisted.application.internet import ClientService, backoffPolicy
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.protocol import Factory
+from twisted.application.internet import backoffPolicy
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.connect.client_tls import ClientTls, client_endpoint
+from iotgw.connect.mqtt_client import BrokerAccess, MqttClient
+from iotgw.connect.mqtt_engines import holding
+from iotgw.connect.mqtt_owner import ArrivalSource, Greeting, MqttOwner, Topics
 from iotgw.core.model import Downlink, Metadata
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IForgets, IPushes
-from iotgw.core.secrets import Secret
-from iotgw.datasources.mqtt.link import MqttLink
-from iotgw.datasources.mqtt.session import Kept, Memory, end
-from iotgw.wire import lobaro, mqtt
+from iotgw.datasources.mqtt.arrivals import Arrivals, Era, Found
+from iotgw.datasources.mqtt.session import Kept, Memory, SessionStanding, end
+from iotgw.datasources.mqtt.settings import MqttSourceSettings
+from iotgw.datasources.notices import Notices
+from iotgw.envelopes.envelope import Envelope, Malformed, Reading
+from iotgw.envelopes.presets import MQTT_PRESETS
+from iotgw.wire import mqtt
 
 CONNECT_TIMEOUT = 30.0
-
-
-class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Settings of an ``mqtt`` datasource."""
-
-    host: Annotated[str, Meta(min_length=1, description="The broker.")]
-    port: Annotated[
-        Annotated[int, Meta(ge=1, le=65535)] | None, Meta(description="1883, with TLS 8883, if not given.")
-    ] = None
-    tls: Annotated[ClientTls | None, Meta(description="TLS, also with a client certificate.")] = None
-    version: Annotated[Literal["3.1.1", "5"], Meta(description="MQTT's version.")] = "3.1.1"
-    client_id: Annotated[str, Meta(description="Empty is `iotgw-` and the datasource's id.")] = ""
-    username: str = ""
-    password: Secret = ""
-    topics: Annotated[list[str], Meta(description="Topic filters, with the wildcards `+` and `#`.")] = []
-    qos: Annotated[Literal[0, 1, 2], Meta(description="Quality of service that is asked for.")] = 1
-    clean_session: Annotated[
-        bool | None,
-        Meta(
-            description="True has the broker drop what comes while the gateway is away. If it is false or not given, the broker keeps the session, and with it messages of QoS 1 and 2."
-        ),
-    ] = None
-    session_expiry: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=0xFFFFFFFF,
-            description="Seconds that the broker keeps the session while the gateway is away (MQTT 5).",
-        ),
-    ] = 86400
-    keepalive: Annotated[int, Meta(ge=5, le=65535, description="Seconds.")] = 60
-    receive_maximum: Annotated[
-        int, Meta(ge=1, le=65535, description="Messages that the broker may send unacknowledged (MQTT 5).")
-    ] = 1000
-    preset: Annotated[
-        Literal["none", "lobaro"],
-        Meta(
-            description="`lobaro` subscribes to `<prefix>+/up/#`, and reads Lobaro's envelope and the DevEUI."
-        ),
-    ] = "none"
-    prefix: Annotated[str, Meta(description="Beginning of Lobaro's topics.")] = "LOB/"
-    identity_level: Annotated[
-        int, Meta(ge=0, le=32, description="Level of the topic, from 1, that names the device; 0 is none.")
-    ] = 0
-    downlink_topic: Annotated[
-        str,
-        Meta(
-            description="Where downlinks go, with `{identity}` and `{topic}` (the uplink's); empty is nowhere."
-        ),
-    ] = ""
-    downlink_qos: Literal[0, 1, 2] = 1
-
-    def __post_init__(self) -> None:
-        """Refuse topics that no broker takes."""
-        for topic in self.filters:
-            levels = topic.split("/")
-            if (
-                not topic
-                or "#" in levels[:-1]
-                or any(len(level) > 1 and set(level) & {"+", "#"} for level in levels)
-            ):
-                raise ValueError(f"expected a topic filter such as devices/+/up, got {topic!r}")
-        if not self.filters:
-            raise ValueError("expected topics, got none")
-
-    @property
-    def broker(self) -> str:
-        """The broker's host and port."""
-        return f"{self.host}:{self.port or (8883 if self.tls else 1883)}"
-
-    def client(self, id: str) -> str:
-        """The client id of the datasource with this id: the same after each restart, and nobody else's."""
-        return self.client_id or f"iotgw-{id}"
-
-    @property
-    def filters(self) -> list[str]:
-        """What is subscribed to."""
-        return self.topics or ([f"{self.prefix}+/up/#"] if self.preset == "lobaro" else [])
+CLIENT_ID_REFUSED = {2, 0x85}
+"""CONNACK codes: identifier rejected (MQTT 3.1.1 §3.2.2.3), client identifier not valid (MQTT 5.0 §3.2.2.2)."""
+LONGEST_TOPIC = 65535
+"""Bytes (MQTT 5.0 §1.5.4)."""
+HEAD = 12
+"""Bytes of a PUBLISH besides topic and payload, at the most."""
 
 
 @implementer(IForgets)
-class MqttType:
+class MqttSourceType:
     """The ``mqtt`` datasources of a gateway."""
 
     name = "mqtt"
-    settings = MqttSettings
+    settings = MqttSourceSettings
 
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
+    def __init__(self, reactor: IReactorTime, connector: IConnector) -> None:
+        self._connector = connector
         self._born_ms = int(reactor.seconds() * 1000)
         self._ending: dict[tuple[str, str], Deferred[None]] = {}
         """Sessions that are being ended, by broker and client id: who wants the same one waits."""
 
-    def build(self, settings: MqttSettings, context: DatasourceContext) -> MqttDatasource:
+    def build(self, settings: MqttSourceSettings, context: DatasourceContext) -> MqttDatasource:
         """See `IDatasourceType.build`."""
-        made = self.make(settings, context, _endpoint(settings, context))
+        made = MqttDatasource(settings, context, self._endpoint(settings), self.envelope(settings))
         # stored by a gateway that had another default, and without a session since
         made.is_new_default = settings.clean_session is None and 0 < context.created_ms < self._born_ms
         made.after = self._ending.get((settings.broker, made.client_id))
@@ -130,7 +63,7 @@ class MqttType:
         """See `IForgets.forget`: end the session at the broker, unless the successor goes on with it."""
         client = settings.client(context.id)
         goes_on = (
-            isinstance(successor, MqttSettings)
+            isinstance(successor, MqttSourceSettings)
             and (successor.broker, successor.client(context.id)) == (settings.broker, client)
         )  # fmt: skip
         if goes_on:
@@ -157,58 +90,66 @@ class MqttType:
         def over(_: object) -> None:
             self._ending.pop(key, None)
 
-        ended = end(_endpoint(settings, context), client, settings, context.reactor)
+        ended = end(self._endpoint(settings), client, settings, context.reactor)
         self._ending[key] = ended
         return ended.addErrback(left).addCallback(over)
 
-    def make(self, settings: Any, context: DatasourceContext, endpoint: Any) -> MqttDatasource:
-        """A datasource of this type, which will connect to ``endpoint``."""
-        return MqttDatasource(settings, context, endpoint)
+    def _endpoint(self, settings: MqttSourceSettings) -> IStreamClientEndpoint:
+        return self._connector.endpoint(settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls)
 
-
-def _endpoint(settings: MqttSettings, context: DatasourceContext) -> Any:
-    port = settings.port or (8883 if settings.tls else 1883)
-    return client_endpoint(context.reactor, settings.host, port, settings.tls, CONNECT_TIMEOUT)
+    def envelope(self, settings: Any) -> Envelope:
+        """How the devices of a datasource with these settings speak."""
+        return MQTT_PRESETS[settings.preset].envelope(settings.prefix)
 
 
 @implementer(IPushes)
-class MqttDatasource:
-    """A subscription."""
+class MqttDatasource(MqttOwner):
+    """A subscription. Its many methods are those of `IPushes` and of `MqttOwner`."""
 
-    def __init__(self, settings: MqttSettings, context: DatasourceContext, endpoint: Any) -> None:
+    def __init__(
+        self,
+        settings: MqttSourceSettings,
+        context: DatasourceContext,
+        endpoint: IStreamClientEndpoint,
+        envelope: Envelope,
+    ) -> None:
         self.settings = settings
         self.context = context
         self.intake = context.intake
-        self.clock = context.reactor
+        self.clock: IReactorTime = context.reactor
         self.can_push = bool(settings.downlink_topic)
         self.counts: Counter[str] = Counter()
-        self.received: set[int] = set()
-        """Identifiers of QoS 2 messages that were taken; they outlive a connection."""
-        self.link: MqttLink | None = None
         self.is_new_default = False
         """Whether an upgrade made its session one that stays; said once."""
         self.after: Deferred[None] | None = None
         """The end of the session that one of before had with this client id, while it lasts."""
-        self._is_stopped = False
-        self._error = ""
-        self._is_kept: bool | None = None
         self.client_id = settings.client(context.id)
         self.memory = Memory(
             context.data_dir, context.id, lambda reason: self.intake.event("failed", reason, "warning")
         )
-        factory = Factory.forProtocol(lambda: MqttLink(self, settings))
-        factory.noisy = False
-        self._service = ClientService(
-            endpoint,
-            factory,
-            retryPolicy=backoffPolicy(1.0, 60.0),
-            clock=context.reactor,
-            prepareConnection=lambda link: link.ready,  # type: ignore[attr-defined]
-        )
+        self._standing = SessionStanding(settings, self.client_id, self.memory, self.intake)
+        self._envelope = envelope
+        self._notices = Notices(context.intake, context.reactor, self.counts)
+        self._is_stopped = False
+        self._error = ""
+        self._era = Era()
+        self._arrivals: Arrivals | None = None
+        self._limits = mqtt.Connected()
+        self._number = 0
+        self._downlinks: dict[int, Downlink] = {}
+        """Those that the broker has not acknowledged."""
+        greeting = Greeting(
+            self.client_id, settings.keepalive, settings.username or None, settings.password or None,
+            receive_maximum=settings.receive_maximum, clean=bool(settings.clean_session),
+            expiry=0 if settings.clean_session else settings.session_expiry,
+        )  # fmt: skip
+        version = mqtt.V5 if settings.version == "5" else mqtt.V311
+        way = BrokerAccess(endpoint, greeting, holding(version, set()), backoffPolicy(1.0, 60.0))
+        self._client = MqttClient(self.clock, way, self)
 
     # --- IDatasource ---
 
-    def start(self) -> Deferred[Any]:
+    def start(self) -> Deferred[None]:
         """Connect in the background; a broker that is away is tried again and again."""
         settings = self.settings
         if self.is_new_default and self.memory.kept is None:
@@ -226,139 +167,175 @@ class MqttDatasource:
 
     def _begin(self, _: None) -> None:
         if not self._is_stopped:
-            self._service.startService()
-            self._watch()
+            self._client.start()
 
-    def stop(self) -> Deferred[Any]:
+    def stop(self) -> Deferred[None]:
         """Say goodbye; fires when the connection is closed."""
         self._is_stopped = True
-        if self.link is not None:
-            self.link.transport.write(mqtt.BYE)
-        return maybeDeferred(self._service.stopService)
+        return self._client.stop()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the subscriptions stand."""
+        return self._client.up is not None
 
     def status(self) -> dict[str, Any]:
         """See `iotgw.core.ports.datasources.IDatasource.status`."""
-        settings = self.settings
-        scheme = "mqtts" if settings.tls else "mqtt"
-        session = {None: {}, True: {"session": "kept"}, False: {"session": "clean"}}[self._is_kept]
+        scheme = "mqtts" if self.settings.tls else "mqtt"
+        is_kept = self._standing.is_kept
         return {
-            "state": "connected" if self.link is not None else "connecting",
-            "address": f"{scheme}://{settings.broker}",
+            "state": "connected" if self.is_connected else "connecting",
+            "address": f"{scheme}://{self.settings.broker}",
             "clientId": self.client_id,
-            **session,
+            **({} if is_kept is None else {"session": "kept" if is_kept else "clean"}),
             **({"lastError": self._error} if self._error else {}),
             **self.counts,
         }
 
     def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
         """See `IPushes.push`."""
-        self.publish(str(metadata.get("identity", "")), str(metadata.get("topic", "")), downlinks)
+        self._send(str(metadata.get("identity", "")), str(metadata.get("topic", "")), downlinks)
 
-    # --- connections come and go ---
+    # --- MqttOwner: connections come and go ---
 
-    def _watch(self) -> None:
-        self._service.whenConnected(failAfterFailures=1).addErrback(self._not_connected)
+    def on_greeted(self, limits: mqtt.Connected, reader: ArrivalSource) -> Topics:
+        """The broker said yes, with or without a session of before."""
+        if not limits.session_present:
+            self._era.is_over = True
+            self._era = Era()
+        self._limits = limits
+        stale = self._standing.greeted(limits)
+        self._arrivals = Arrivals(
+            self.intake, self.clock, reader, self._era, self._send, self.counts,
+            # without a topic for downlinks none may be taken from the queue
+            is_kept=bool(self._standing.is_kept), listens=self.can_push,
+        )  # fmt: skip
+        return Topics([(filter_, self.settings.qos) for filter_ in self.settings.filters], stale)
 
-    def _not_connected(self, failure: Failure) -> None:
-        if self._service.running:
-            self.trouble(failure.getErrorMessage())
-            self.clock.callLater(1.0, lambda: self._watch() if self._service.running else None)
+    def on_unsubscribed(self, refused: list[str]) -> None:
+        """The broker's word on stale filters."""
+        self._standing.unsubscribed(refused)
 
-    def trouble(self, reason: str) -> None:
-        """Something went wrong; said once for as long as it is the same."""
-        if reason != self._error:
-            self._error = reason
-            self.intake.event("failed", f"{self.settings.host}: {reason}", "error")
-
-    # --- the session
-
-    def welcome(self, said: mqtt.Connected) -> tuple[str, ...]:
-        """The broker said yes, with or without a session of before: what it must be told to unsubscribe from."""
-        settings, memory = self.settings, self.memory
-        kept = memory.kept
-        is_known = kept is not None and kept.is_of(settings.broker, self.client_id)
-        self._is_kept = not settings.clean_session
-        if settings.clean_session:
-            memory.forget()
-            return ()
-        if said.session_expiry == 0:
-            self._is_kept = False
-            self.intake.event(
-                "session-refused",
-                f"{settings.broker} keeps no session: messages that are sent while the gateway is away are lost",
-                "warning",
-            )
-        if is_known and not said.session_present:
-            self.intake.event(
-                "session-lost",
-                f"{settings.broker} has no session of {self.client_id} any more: messages that were sent while the "
-                "gateway was away may be missing",
-                "warning",
-            )
-        before = kept.filters if kept is not None and is_known and said.session_present else ()
-        stale = tuple(filter_ for filter_ in before if filter_ not in settings.filters)
-        self._remember((*settings.filters, *stale))
-        return stale
-
-    def unsubscribed(self, refused: list[str]) -> None:
-        """The broker's word on stale filters; those that it refused are tried again with the next connection."""
-        self._remember((*self.settings.filters, *refused))
-        if refused:
-            said = ", ".join(refused)
-            self.intake.event("failed", f"{self.settings.broker} goes on sending {said}", "warning")
-
-    def _remember(self, filters: tuple[str, ...]) -> None:
-        self.memory.keep(Kept(broker=self.settings.broker, client_id=self.client_id, filters=filters))
-
-    def connected(self, link: MqttLink) -> None:
-        """The broker said yes."""
-        self.link = link
+    def on_up(self, limits: mqtt.Connected) -> None:
+        """The subscriptions stand."""
         self._error = ""
         self.intake.event("connected", f"connected to {self.settings.host}")
 
-    def lost(self, link: MqttLink, reason: str) -> None:
-        """The connection ended."""
-        if self.link is link:
-            self.link = None
-            if self._service.running:
-                self.trouble(reason)
-                self._watch()
+    def on_lost(self, numbers: list[int], reason: str) -> None:
+        """The broker keeps what was not acknowledged; what was sent down may not have arrived."""
+        if self._arrivals is not None:
+            self._arrivals.close()
+            self._arrivals = None
+        for number in numbers:
+            if (downlink := self._downlinks.pop(number, None)) is not None:
+                self.intake.downlink_lost(downlink, reason)
+        if not self._is_stopped and reason != self._error:  # said once for as long as it is the same
+            self._error = reason
+            self.intake.event("failed", f"{self.settings.host}: {reason}", "error")
 
-    # --- messages ---
+    def hint(self, refused: mqtt.Refused) -> str:
+        """What to do about a client id that the broker doesn't take."""
+        if refused.code not in CLIENT_ID_REFUSED or self.settings.clean_session:
+            return ""
+        return (
+            f"It takes no session that stays for the client id {self.client_id!r}: "
+            "set a clientId that it takes, or cleanSession = true"
+        )
 
-    def message(self, arrived: mqtt.Arrived) -> tuple[bytes, Metadata]:
-        """A message as the gateway gets it."""
-        settings = self.settings
-        levels = arrived.topic.split("/")
-        facts: Metadata = {
+    # --- MqttOwner: messages in, downlinks out ---
+
+    def on_message(self, message: mqtt.Arrived) -> None:
+        """A device's message."""
+        self.counts["messages"] += 1
+        if self._arrivals is not None:
+            self._arrivals.take(message, self._read(message))
+
+    def on_acknowledged(self, numbers: list[int]) -> None:
+        """The broker has these downlinks; of QoS 0 we only know that they have left."""
+        for number in numbers:
+            if (downlink := self._downlinks.pop(number, None)) is not None:
+                self.intake.downlink_delivered(downlink)
+
+    def on_refused(self, number: int, code: int, reason: str) -> None:
+        """The broker doesn't take this downlink."""
+        if (downlink := self._downlinks.pop(number, None)) is not None:
+            self.intake.downlink_lost(downlink, f"the broker refused it: {reason}")
+
+    def _read(self, arrived: mqtt.Arrived) -> list[Found]:
+        """The uplinks of a message as the gateway gets them; of one that is none, itself, which is kept as failed."""
+        level = self.settings.identity_level
+        received_ms = int(self.clock.seconds() * 1000)
+        known: Metadata = {
             "integrationName": self.context.name,
             "protocol": "mqtt",
             "topic": arrived.topic,
             "qos": arrived.qos,
             "retain": arrived.retain,
-            "receivedTime": int(self.clock.seconds() * 1000),
+            "receivedTime": received_ms,
         }
-        identity = ""
-        if settings.preset == "lobaro":
-            envelope = lobaro.parse(arrived.payload)
-            rest = arrived.topic.removeprefix(settings.prefix).split("/")
-            facts |= lobaro.metadata(envelope, rest[2] if len(rest) > 2 else "data")
-            identity = rest[0].removeprefix("urn:dev:mac:") or envelope.identity
-        if 0 < settings.identity_level <= len(levels):
-            identity = levels[settings.identity_level - 1]
-        if identity:
-            # without a topic for downlinks none may be taken from the queue
-            facts["identity" if settings.downlink_topic else "device"] = identity
-        return arrived.payload, facts
-
-    def publish(self, identity: str, topic: str, downlinks: tuple[Downlink, ...]) -> None:
-        """Send downlinks to a device."""
-        for downlink in downlinks:
-            target = str(downlink.metadata.get("topic") or self.settings.downlink_topic)
-            target = target.replace("{topic}", topic).replace("{identity}", identity)
-            if self.link is None:
-                self.intake.downlink_lost(downlink, "the broker is not connected")
-            elif not target or set(target) & {"+", "#", "\x00"}:
-                self.intake.downlink_lost(downlink, f"expected a topic for downlinks, got {target!r}")
+        named = _at_level(arrived.topic, level) if level else ""
+        asked = {**known, "identity": named} if named else known
+        found: list[Found] = []
+        for event in self._envelope.read(arrived.payload, asked, received_ms):
+            if isinstance(event, Reading):
+                facts = self._facts(known, event.facts, event.identity or named)
+                found.append((event.payload, facts, event.listens))
+            elif isinstance(event, Malformed):
+                self.counts["faults"] += 1
+                facts = self._facts(known, {**event.facts, "rejected": event.reason}, named)
+                found.append((event.data, facts, True))
             else:
-                self.link.publish(target, downlink)
+                self._notices.take(event)
+        return found
+
+    def _facts(self, known: Metadata, more: Metadata, identity: str) -> Metadata:
+        """What is known and what an envelope adds. Without a topic for downlinks, the device is none that they are for."""
+        if not more and not identity:
+            return known
+        facts = {**more, **known}
+        if identity:
+            facts["identity" if self.can_push else "device"] = identity
+        return facts
+
+    def _send(self, identity: str, topic: str, downlinks: tuple[Downlink, ...]) -> None:
+        """Publish downlinks for a device; with QoS 1 and 2 one is delivered when the broker acknowledges it."""
+        for downlink in downlinks:
+            problem = self._publish(identity, topic, downlink)
+            if problem:
+                self.intake.downlink_lost(downlink, problem)
+            else:
+                self.intake.downlink_sent(downlink)
+
+    def _publish(self, identity: str, topic: str, downlink: Downlink) -> str:
+        """Publish a downlink; says why it can't be."""
+        up, limits = self._client.up, self._limits
+        if up is None:
+            return "the broker is not connected"
+        try:
+            command = self._envelope.write(downlink, identity)
+        except ValueError as error:
+            return str(error)
+        target = str(downlink.metadata.get("topic") or command.topic or self.settings.downlink_topic)
+        target = target.replace("{topic}", topic).replace("{identity}", identity)
+        name = target.encode()
+        if not target or set(target) & {"+", "#", "\x00"}:
+            return f"expected a topic for downlinks, got {target!r}"
+        if len(name) > LONGEST_TOPIC:
+            return f"expected a topic for downlinks of at most {LONGEST_TOPIC} bytes, got {len(name)}"
+        payload = command.payload
+        if len(name) + len(payload) + HEAD > limits.maximum_packet:
+            return f"{len(payload)} bytes; the broker takes packets of {limits.maximum_packet}"
+        qos = min(self.settings.downlink_qos, limits.maximum_qos)
+        if qos and len(self._downlinks) >= limits.receive_maximum:
+            return "the broker takes no more at a time"
+        self._number += 1
+        if qos:
+            self._downlinks[self._number] = downlink
+        up.publish([(self._number, name, payload, b"")], qos, False)
+        return ""
+
+
+def _at_level(topic: str, level: int) -> str:
+    """A level of a topic, from 1; empty when it has none there."""
+    levels = topic.split("/")
+    return levels[level - 1] if level <= len(levels) else ""

@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
-from iotgw.core.errors import ProtocolError, Unavailable
+from iotgw.connect.mqtt_client import BrokerAccess
+from iotgw.connect.mqtt_owner import Greeting
+from iotgw.connect.mqtt_probe import knock
+from iotgw.core.errors import Unavailable
+from iotgw.core.ports.intake import IIntake
+from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.wire import mqtt
 
 GOODBYE = 10.0
@@ -81,62 +84,73 @@ class Memory:
                 self._trouble(f"{self._path.name} can't be removed: {error}")
 
 
-class Farewell(Protocol):
-    """Connects with a clean session, which ends the one that the broker kept (MQTT 5.0 §3.1.2.4), and leaves.
+class SessionStanding:
+    """How a datasource stands with its broker's session: what is found when a connection begins, and what must be
+    unsubscribed. What a person should know is an event of ``intake``.
 
-    ``done`` fires when the broker has said yes and the connection is closed, or fails with Unavailable.
+    ``is_kept`` says whether the broker keeps it, None before its first word.
     """
 
-    transport: Any
-
-    def __init__(self, client_id: str, settings: Any) -> None:
-        self._client_id = client_id
+    def __init__(self, settings: MqttSourceSettings, client_id: str, memory: Memory, intake: IIntake) -> None:
         self._settings = settings
-        self._session = mqtt.Session(mqtt.V5 if settings.version == "5" else mqtt.V311)
-        self._said = ""
-        self._is_over = False
-        self.done: Deferred[None] = Deferred(lambda _: self._leave())
+        self._client_id = client_id
+        self._memory = memory
+        self._intake = intake
+        self.is_kept: bool | None = None
 
-    def connectionMade(self) -> None:
-        """Introduce ourselves as the one whose session it is."""
-        settings = self._settings
-        user, password = settings.username or None, settings.password or None
-        self.transport.write(self._session.connect(self._client_id, settings.keepalive, user, password))
+    def greeted(self, said: mqtt.Connected) -> tuple[str, ...]:
+        """CONNACK came: returns what the broker must be told to unsubscribe from."""
+        settings, memory = self._settings, self._memory
+        kept = memory.kept
+        is_known = kept is not None and kept.is_of(settings.broker, self._client_id)
+        self.is_kept = not settings.clean_session
+        if settings.clean_session:
+            memory.forget()
+            return ()
+        if said.session_expiry == 0:
+            self.is_kept = False
+            self._intake.event(
+                "session-refused",
+                f"{settings.broker} keeps no session: messages that are sent while the gateway is away are lost",
+                "warning",
+            )
+        if is_known and not said.session_present:
+            self._intake.event(
+                "session-lost",
+                f"{settings.broker} has no session of {self._client_id} any more: messages that were sent while the "
+                "gateway was away may be missing",
+                "warning",
+            )
+        before = kept.filters if kept is not None and is_known and said.session_present else ()
+        stale = tuple(filter_ for filter_ in before if filter_ not in settings.filters)
+        self._remember((*settings.filters, *stale))
+        return stale
 
-    def dataReceived(self, data: bytes) -> None:
-        """Yes or no."""
-        try:
-            events = self._session.receive(data)
-        except ProtocolError as error:
-            self._said = str(error)
-            self._leave()
-            return
-        for event in events:
-            if isinstance(event, mqtt.Connected):
-                self._is_over = True
-                self.transport.write(mqtt.BYE)
-                self.transport.loseConnection()
-            elif isinstance(event, mqtt.Refused):
-                self._said = f"the broker refused: {event.reason}"
-                self._leave()
+    def unsubscribed(self, refused: list[str]) -> None:
+        """The broker's word on stale filters; those that it refused are tried again with the next connection."""
+        self._remember((*self._settings.filters, *refused))
+        if refused:
+            said = ", ".join(refused)
+            self._intake.event("failed", f"{self._settings.broker} goes on sending {said}", "warning")
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Say how it went."""
-        if self.done.called:
-            return
-        if self._is_over:
-            self.done.callback(None)
-        else:
-            self.done.errback(Unavailable(self._said or reason.getErrorMessage()))
-
-    def _leave(self) -> None:
-        if self.transport is not None:
-            self.transport.abortConnection()
+    def _remember(self, filters: tuple[str, ...]) -> None:
+        kept = Kept(broker=self._settings.broker, client_id=self._client_id, filters=filters)
+        self._memory.keep(kept)
 
 
-def end(endpoint: Any, client_id: str, settings: Any, reactor: Any) -> Deferred[None]:
-    """End the session of a client at a broker; fails when the broker didn't confirm it within `GOODBYE` seconds."""
-    factory = Factory.forProtocol(lambda: Farewell(client_id, settings))
-    factory.noisy = False
-    ended: Deferred[None] = endpoint.connect(factory).addCallback(lambda farewell: farewell.done)
-    return ended.addTimeout(GOODBYE, reactor)
+def end(
+    endpoint: IStreamClientEndpoint, client_id: str, settings: MqttSourceSettings, reactor: IReactorTime
+) -> Deferred[None]:
+    """End the session of a client at a broker: a connection with a clean session does (MQTT 5.0 §3.1.2.4).
+
+    Fails with Unavailable when the broker didn't confirm it within `GOODBYE` seconds.
+    """
+    version = mqtt.V5 if settings.version == "5" else mqtt.V311
+    greeting = Greeting(client_id, settings.keepalive, settings.username or None, settings.password or None)
+    way = BrokerAccess(endpoint, greeting, lambda: mqtt.MqttSession(version), lambda failures: GOODBYE)
+
+    def ended(problem: str) -> None:
+        if problem:
+            raise Unavailable(problem)
+
+    return knock(reactor, way, GOODBYE).addCallback(ended)

@@ -1,7 +1,7 @@
 """One device's TCP connection: admission, time-outs, and messages to the gateway in their order.
 
-Each connection has a `Session`, the part that knows the protocol. It hands its messages on with
-`Connection.submit`, which reads no further while the gateway is full.
+Each connection has a `StreamSession`, the part that knows the protocol. It hands its messages on with
+`DeviceConnection.submit`, which reads no further while the gateway is full.
 """
 
 from __future__ import annotations
@@ -10,25 +10,31 @@ import fcntl
 import socket
 import sys
 import termios
-from collections import deque
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.core.model import Answer, Metadata, Status
+from iotgw.core.allowance import Allowance
+from iotgw.core.model import Metadata
+from iotgw.core.ports.datasources import DatasourceContext
+from iotgw.core.ports.intake import Reply
+from iotgw.datasources.feed import Feed
+from iotgw.datasources.sampling import SampledEvents
 from iotgw.wire import proxy
 
 LOOK, LOOKS = 0.1, 100
 """Seconds between two looks whether a peer has everything, and how many of them: NB-IoT takes seconds."""
 
 
-class Session(Protocol):
-    """One connection's protocol. Its methods may call the `Connection` that it was made with."""
+class StreamSession(Protocol):
+    """One connection's protocol. Its methods may call the `DeviceConnection` that it was made with."""
 
     @property
     def pending(self) -> int:
@@ -44,39 +50,87 @@ class Session(Protocol):
         """The connection is gone; ``clean`` when it was closed in good order."""
 
 
+class ConnectionSettings(Protocol):
+    """What a connection asks of its datasource's settings; see `iotgw.datasources.socket.stream.StreamSettings`."""
+
+    @property
+    def idle_timeout(self) -> float:
+        """Seconds without a whole frame after which it is closed."""
+
+    @property
+    def proxy_protocol(self) -> bool:
+        """Whether a PROXY header comes first."""
+
+
+class Host(Protocol):
+    """Whose connection it is: an `iotgw.datasources.socket.stream.StreamSource`."""
+
+    context: DatasourceContext
+    counts: Counter[str]
+    faults: SampledEvents
+    kept: Allowance
+
+    @property
+    def settings(self) -> ConnectionSettings:
+        """Of the datasource."""
+
+    @property
+    def make_session(self) -> Callable[[DeviceConnection], StreamSession]:
+        """Makes the part that knows the protocol."""
+
+    def count(self, connection: DeviceConnection) -> bool:
+        """Note a new connection; False when there are too many."""
+
+    def admit(self, connection: DeviceConnection) -> bool:
+        """Count it for its address; False when that has too many."""
+
+    def gone(self, connection: DeviceConnection) -> None:
+        """It is closed."""
+
+    def refused(self, connection: DeviceConnection, reason: str) -> None:
+        """It was turned away."""
+
+
+class IDeviceTransport(ITCPTransport, IPushProducer):
+    """What Twisted's TCP connections can do: write, close, and stop reading."""
+
+
 @implementer(IHalfCloseableProtocol)
-class Connection(TwistedProtocol):
+class DeviceConnection(TwistedProtocol):
     """One device's connection.
 
-    ``listener`` is an `iotgw.datasources.socket.stream.Listener`. A peer that closes its side only is still answered;
-    then ours is closed, too.
+    A peer that closes its side only is still answered; then ours is closed, too.
+
+    Many methods: five are Twisted's, and eleven the session's.
     """
 
-    def __init__(self, listener: Any) -> None:
+    transport: IDeviceTransport
+
+    def __init__(self, listener: Host) -> None:
         self._listener = listener
         self.intake = listener.context.intake
         self.clock = listener.context.reactor
-        self.session: Session | None = None
+        self.session: StreamSession | None = None
         self.host = ""
         self.peer_port = 0
         self._header = bytearray()
         self._admitted = False
-        self._timer: Any = None
-        self._waiting: deque[tuple[bytes, Metadata, Callable[[Answer], None]]] = deque()
-        self._unanswered = 0
-        self._is_paused = False
+        self._timer: IDelayedCall | None = None
+        self._feed = Feed(self.intake, self.clock, self._pause, self._resume, settled=self._close_if_done)
+        self._preparing = 0
         self._is_half_closed = False
         self.is_open = False
         self.is_heard = True
         """False when we close before the peer's TCP has acknowledged everything."""
-        self._hearing: Any = None
+        self._hearing: IDelayedCall | None = None
 
     # --- Twisted ---
 
     def connectionMade(self) -> None:
         """A device connected; behind a balancer its address is known with the first bytes."""
         self.is_open = True
-        peer: Any = self.transport.getPeer()  # type: ignore[union-attr]
+        peer = self.transport.getPeer()
+        assert isinstance(peer, IPv4Address | IPv6Address)
         self.host, self.peer_port = _plain(peer.host), peer.port
         self._timer = self.clock.callLater(self._listener.settings.idle_timeout, self._idle)
         if not self._listener.count(self):
@@ -92,7 +146,7 @@ class Connection(TwistedProtocol):
             data = self._proxied(data)
             if not data:
                 return
-        assert self.session is not None
+        assert self.session is not None and self._timer is not None
         had_part = self.session.pending > 0
         self.session.received(data)
         # the start of a frame doesn't win time again and again: a whole one does
@@ -111,13 +165,14 @@ class Connection(TwistedProtocol):
             if was_open and not self._is_half_closed:
                 self.session.ended()
             self.session.closed(reason.check(ConnectionDone) is not None)
+        self._feed.close()
 
     def readConnectionLost(self) -> None:
         """The peer has said everything."""
         self._is_half_closed = True
         if self.session is not None and self.is_open:
             self.session.ended()
-        self.close_if_done()
+        self._close_if_done()
 
     def writeConnectionLost(self) -> None:
         """We never close our side only."""
@@ -148,10 +203,10 @@ class Connection(TwistedProtocol):
     def _refuse(self, reason: str) -> None:
         self._listener.refused(self, reason)
         self.is_open = False
-        self.transport.abortConnection()  # type: ignore[union-attr]
+        self.transport.abortConnection()
 
     def _idle(self) -> None:
-        if self._waiting:
+        if self._feed.is_waiting:
             # it is the gateway that keeps the device waiting
             self._timer = self.clock.callLater(self._listener.settings.idle_timeout, self._idle)
             return
@@ -176,12 +231,10 @@ class Connection(TwistedProtocol):
         """The time in ms since 1970."""
         return int(self.clock.seconds() * 1000)
 
-    def submit(self, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None]) -> None:
+    def submit(self, payload: bytes, metadata: Metadata, answer: Reply) -> None:
         """Hand a message to the gateway; in order, and later when it is full. ``answer`` never hears BUSY."""
         self._listener.counts["frames"] += 1
-        self._unanswered += 1
-        self._waiting.append((payload, metadata, answer))
-        self._hand_over()
+        self._feed.submit(payload, metadata, answer)
 
     def reject(self, payload: bytes, metadata: Metadata, reason: str) -> None:
         """Keep bytes that are no message; of one address, so many a minute."""
@@ -193,13 +246,13 @@ class Connection(TwistedProtocol):
     def write(self, data: bytes) -> None:
         """Send bytes to the device."""
         if self.is_open:
-            self.transport.write(data)  # type: ignore[union-attr]
+            self.transport.write(data)
 
     def close(self) -> None:
         """Close when everything is written; a peer that doesn't let us is cut off after the idle time."""
         if self.is_open:
             self.is_open = False
-            if self._timer.active():
+            if self._timer is not None and self._timer.active():
                 self._timer.cancel()
             self._timer = self.clock.callLater(self._listener.settings.idle_timeout, self.abort)
             self._hear(0)
@@ -209,7 +262,7 @@ class Connection(TwistedProtocol):
         self._hearing = None
         self.is_heard = unacknowledged(self.transport) == 0
         if self.is_heard or looks == LOOKS:
-            self.transport.loseConnection()  # type: ignore[union-attr]
+            self.transport.loseConnection()
         elif is_broken(self.transport):
             self.abort()
         else:
@@ -217,48 +270,30 @@ class Connection(TwistedProtocol):
 
     def abort(self) -> None:
         """Close at once."""
-        self.transport.abortConnection()  # type: ignore[union-attr]
-
-    def _hand_over(self) -> None:
-        while self._waiting and self.intake.room:
-            payload, metadata, answer = self._waiting.popleft()
-            self.intake.receive(payload, metadata, _retrying(self, payload, metadata, answer))
-        if self._waiting and not self._is_paused:
-            self._is_paused = True
-            self._listener.counts["paused"] += 1
-            if self.is_open:
-                self.transport.pauseProducing()  # type: ignore[union-attr]
-            self.intake.when_room(self._go_on)
+        self.transport.abortConnection()
 
     def preparing(self) -> None:
-        """An answer is not ready yet; `answered` says that it is."""
-        self._unanswered += 1
+        """An answer is not ready yet; `prepared` says that it is."""
+        self._preparing += 1
 
-    def answered(self) -> None:
-        """The gateway has answered one message."""
-        self._unanswered -= 1
+    def prepared(self) -> None:
+        """An answer that was not ready has been written."""
+        self._preparing -= 1
+        self._close_if_done()
 
-    def close_if_done(self) -> None:
+    def _close_if_done(self) -> None:
         """Close, if the peer has said everything and heard of everything."""
-        if self._is_half_closed and not self._unanswered:
+        if self._is_half_closed and not self._preparing and not self._feed.unsettled:
             self.close()
 
-    def again(
-        self, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None], after: float
-    ) -> None:
-        """The gateway was full after all: the message comes first when there is room, not before ``after``."""
-        self._waiting.appendleft((payload, metadata, answer))
-        if not self._is_paused:
-            self._is_paused = True
-            if self.is_open:
-                self.transport.pauseProducing()  # type: ignore[union-attr]
-            self.clock.callLater(after, self.intake.when_room, self._go_on)
+    def _pause(self) -> None:
+        self._listener.counts["paused"] += 1
+        if self.is_open:
+            self.transport.pauseProducing()
 
-    def _go_on(self) -> None:
-        self._is_paused = False
-        self._hand_over()
-        if not self._is_paused and self.is_open:
-            self.transport.resumeProducing()  # type: ignore[union-attr]
+    def _resume(self) -> None:
+        if self.is_open:
+            self.transport.resumeProducing()
 
 
 def unacknowledged(transport: Any) -> int:
@@ -279,20 +314,6 @@ def is_broken(transport: Any) -> bool:
         return bool(transport.getHandle().getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
     except (AttributeError, OSError):
         return False
-
-
-def _retrying(
-    connection: Connection, payload: bytes, metadata: Metadata, answer: Callable[[Answer], None]
-) -> Callable[[Answer], None]:
-    def answered(result: Answer) -> None:
-        if result.status is Status.BUSY:
-            connection.again(payload, metadata, answer, result.retry_after or 1.0)
-        else:
-            connection.answered()
-            answer(result)
-            connection.close_if_done()
-
-    return answered
 
 
 def _plain(host: str) -> str:

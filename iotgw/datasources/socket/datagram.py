@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -17,9 +16,14 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata, Status
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource
-from iotgw.datasources.sampling import Sampled
+from iotgw.core.needs import Need, UdpPort
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
+from iotgw.core.ports.intake import IIntake
+from iotgw.core.ports.reactor import IReactor
+from iotgw.datasources.notices import Notices
+from iotgw.datasources.sampling import SampledEvents
 from iotgw.datasources.socket.udp_socket import Address, UdpSocket
+from iotgw.envelopes.envelope import Envelope, Malformed, Reading
 
 CLIENTS = 10_000
 """Clients for whom replies wait; beyond, the one that was silent for the longest loses them."""
@@ -48,70 +52,43 @@ class DatagramSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid
         ipaddress.ip_address(self.interface.partition("%")[0])
 
 
-class Datagram:
-    """One datagram on its way to the gateway."""
+@implementer(INeeds)
+class DatagramType:
+    """A kind of UDP datasource: a name, settings, and the envelope that they make."""
 
-    __slots__ = ("_listener", "address", "data", "received_ms")
+    name: str
+    settings: type[DatagramSettings]
 
-    def __init__(self, listener: DatagramListener, data: bytes, address: Address, received_ms: int) -> None:
-        self._listener = listener
-        self.data = data
-        self.address = address
-        self.received_ms = received_ms
+    def __init__(self, reactor: IReactor) -> None:
+        self._reactor = reactor
 
-    @property
-    def metadata(self) -> Metadata:
-        """What is known of every datagram."""
-        host = self.address[0]
-        return {
-            "integrationName": self._listener.context.name,
-            "protocol": "udp",
-            "remoteIp": host.removeprefix("::ffff:") if "." in host else host,
-            "remotePort": self.address[1],
-        }
+    def envelope(self, settings: Any) -> Envelope:
+        """The envelope of a datasource with these settings."""
+        raise NotImplementedError
 
-    def submit(
-        self,
-        payload: bytes,
-        metadata: Metadata,
-        encode: Callable[[Downlink], bytes],
-        refused: Callable[[], None] = lambda: None,
-        listens: bool = True,
-    ) -> None:
-        """Hand it to the gateway; a downlink of its answer goes back as ``encode`` writes it.
+    def build(self, settings: Any, context: DatasourceContext) -> DatagramSource:
+        """See `IDatasourceType.build`."""
+        return DatagramSource(settings, context, self.envelope(settings))
 
-        ``refused`` is called when the gateway could not take it; ``listens`` is False for a device that
-        takes no downlink.
-        """
-        self._listener.submit(self, payload, {**metadata, **self.metadata}, encode, refused, listens)
-
-    def reject(self, reason: str, data: bytes | None = None) -> None:
-        """These bytes are no message."""
-        self._listener.reject(self, self.data if data is None else data, reason)
+    def needs(self, settings: DatagramSettings, context: DatasourceContext) -> list[Need]:
+        """See `INeeds.needs`."""
+        return [UdpPort(settings.interface, settings.port)]
 
 
 @implementer(IDatasource)
-class DatagramListener:
-    """A UDP port. A subclass says in ``received`` what a datagram means."""
+class DatagramSource:
+    """A UDP port. Its envelope says what a datagram means."""
 
-    settings: Any
-
-    def __init__(self, settings: DatagramSettings, context: DatasourceContext) -> None:
+    def __init__(self, settings: DatagramSettings, context: DatasourceContext, envelope: Envelope) -> None:
         self.settings = settings
         self.context = context
         self.intake = context.intake
         self.counts: Counter[str] = Counter()
-        self._replies = Replies(settings.cache_size, settings.time_to_live, self.intake)
-        self._faults = Sampled(context.reactor, context.intake, "malformed")
+        self._envelope = envelope
+        self._notices = Notices(context.intake, context.reactor, self.counts)
+        self._replies = WaitingReplies(settings.cache_size, settings.time_to_live, self.intake)
+        self._faults = SampledEvents(context.reactor, context.intake, "malformed")
         self._socket: UdpSocket | None = None
-
-    def received(self, datagram: Datagram) -> None:
-        """A datagram came; `Datagram.submit` or `Datagram.reject` it."""
-        raise NotImplementedError
-
-    def now_ms(self) -> int:
-        """The time in ms since 1970."""
-        return int(self.context.reactor.seconds() * 1000)
 
     # --- IDatasource ---
 
@@ -150,49 +127,55 @@ class DatagramListener:
 
     def _datagram(self, data: bytes, address: Address) -> None:
         self.counts["datagrams"] += 1
-        datagram = Datagram(self, data, address, self.now_ms())
         if not self.intake.room:
             # a datagram can't wait: the sender may try again, or has lost this one
             self.counts["refused"] += 1
-        elif len(data) > self.settings.max_datagram:
-            datagram.reject(f"expected at most {self.settings.max_datagram} bytes, got {len(data)}")
-        else:
-            self.received(datagram)
+            return
+        known = self._known(address)
+        if len(data) > self.settings.max_datagram:
+            reason = f"expected at most {self.settings.max_datagram} bytes, got {len(data)}"
+            self._reject(data, known, address, reason)
+            return
+        now_ms = int(self.context.reactor.seconds() * 1000)
+        for event in self._envelope.read(data, known, now_ms):
+            if isinstance(event, Reading):
+                self._submit(event, known, address, now_ms)
+            elif isinstance(event, Malformed):
+                self._reject(event.data, {**event.facts, **known}, address, event.reason)
+            else:
+                self._notices.take(event)
 
-    def reject(self, datagram: Datagram, data: bytes, reason: str) -> None:
+    def _known(self, address: Address) -> Metadata:
+        """What is known of every datagram."""
+        host = address[0]
+        return {
+            "integrationName": self.context.name,
+            "protocol": "udp",
+            "remoteIp": host.removeprefix("::ffff:") if "." in host else host,
+            "remotePort": address[1],
+        }
+
+    def _reject(self, data: bytes, known: Metadata, address: Address, reason: str) -> None:
         """Count bytes that are no message; once per peer and minute, keep them and say so.
 
         Anybody can send datagrams from any address: keeping all of them would be an invitation.
         """
         self.counts["faults"] += 1
-        host = datagram.address[0]
+        host = address[0]
         if self._faults.note(host, f"a datagram from {host} is no message: {reason}"):
-            self.intake.reject(data, datagram.metadata, reason)
+            self.intake.reject(data, known, reason)
 
-    def submit(
-        self,
-        datagram: Datagram,
-        payload: bytes,
-        metadata: Metadata,
-        encode: Callable[[Downlink], bytes],
-        refused: Callable[[], None],
-        listens: bool,
-    ) -> None:
-        """See `Datagram.submit`."""
-        address = datagram.address
-
+    def _submit(self, reading: Reading, known: Metadata, address: Address, now_ms: int) -> None:
         def answered(answer: Answer) -> None:
             if answer.status is Status.BUSY:
                 self.counts["refused"] += 1
-                refused()
+                self._envelope.forget(reading)
             else:
-                self._answer(address, answer.downlinks, encode)
+                self._answer(address, answer.downlinks, reading.identity)
 
-        self.intake.receive(payload, metadata, answered, datagram.received_ms, listens)
+        self.intake.receive(reading.payload, reading.metadata(known), answered, now_ms, reading.listens)
 
-    def _answer(
-        self, address: Address, downlinks: tuple[Downlink, ...], encode: Callable[[Downlink], bytes]
-    ) -> None:
+    def _answer(self, address: Address, downlinks: tuple[Downlink, ...], identity: str) -> None:
         """One reply per uplink: the oldest; the others wait for the next."""
         now = self.context.reactor.seconds()
         for downlink in downlinks:
@@ -203,14 +186,19 @@ class DatagramListener:
         if self._socket is None:
             self.intake.downlink_lost(first, "the datasource was closed")
             return
-        self._socket.send(encode(first), address)
+        try:
+            command = self._envelope.write(first, identity)
+        except ValueError as reason:
+            self.intake.downlink_lost(first, str(reason))
+            return
+        self._socket.send(command.payload, address)
         self.intake.downlink_sent(first)
 
 
-class Replies:
+class WaitingReplies:
     """Downlinks that wait for a client's next datagram, bounded by count, age and clients."""
 
-    def __init__(self, size: int, time_to_live: float, intake: Any) -> None:
+    def __init__(self, size: int, time_to_live: float, intake: IIntake) -> None:
         self._size = size
         self._time_to_live = time_to_live
         self._intake = intake

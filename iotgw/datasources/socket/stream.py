@@ -11,12 +11,16 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import ServerFactory
+from zope.interface import implementer
 
-from iotgw.core.ports.datasources import DatasourceContext
-from iotgw.datasources.sampling import Allowance, Sampled
-from iotgw.datasources.socket.connection import Connection, Session
+from iotgw.core.allowance import Allowance
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource
+from iotgw.datasources.sampling import SampledEvents
+from iotgw.datasources.socket.connection import DeviceConnection, StreamSession
 
 Seconds = Annotated[float, Meta(gt=0)]
 
@@ -55,8 +59,9 @@ class StreamSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
         ipaddress.ip_address(self.interface.partition("%")[0])
 
 
-class Listener(ServerFactory):
-    """A TCP port with its connections: an `iotgw.core.ports.datasources.IDatasource` but for its name."""
+@implementer(IDatasource)
+class StreamSource(ServerFactory):
+    """A TCP port with its connections. ``make_session`` makes the part that knows the protocol of one."""
 
     noisy = False
 
@@ -64,41 +69,41 @@ class Listener(ServerFactory):
         self,
         settings: StreamSettings,
         context: DatasourceContext,
-        make_session: Callable[[Connection], Session],
+        make_session: Callable[[DeviceConnection], StreamSession],
     ) -> None:
         self.settings = settings
         self.context = context
         self.make_session = make_session
         self.counts: Counter[str] = Counter()
-        self._connections: dict[Connection, None] = {}
+        self._connections: dict[DeviceConnection, None] = {}
         self._by_address: Counter[str] = Counter()
-        self._counted: dict[Connection, str] = {}
-        self._refusals = Sampled(context.reactor, context.intake, "refused")
+        self._counted: dict[DeviceConnection, str] = {}
+        self._refusals = SampledEvents(context.reactor, context.intake, "refused")
         self.kept = Allowance(context.reactor, KEPT)
-        self.faults = Sampled(context.reactor, context.intake, "malformed", "error")
-        self._port: Any = None
+        self.faults = SampledEvents(context.reactor, context.intake, "malformed", "error")
+        self._port: IListeningPort | None = None
         self._closed: list[Deferred[None]] = []
 
-    def buildProtocol(self, addr: Any) -> Connection:
+    def buildProtocol(self, addr: IAddress | None) -> DeviceConnection:
         """See IProtocolFactory."""
-        return Connection(self)
+        return DeviceConnection(self)
 
     # --- limits ---
 
-    def count(self, connection: Connection) -> bool:
+    def count(self, connection: DeviceConnection) -> bool:
         """Note a new connection; False when there are too many."""
         self._connections[connection] = None
         self.counts["accepted"] += 1
         return len(self._connections) <= self.settings.max_connections
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: DeviceConnection) -> bool:
         """Note whose a connection is; False when its address has too many."""
         host = connection.host
         self._by_address[host] += 1
         self._counted[connection] = host
         return self._by_address[host] <= self.settings.max_connections_per_address
 
-    def gone(self, connection: Connection) -> None:
+    def gone(self, connection: DeviceConnection) -> None:
         """Forget a connection."""
         self._connections.pop(connection, None)
         host = self._counted.pop(connection, None)
@@ -111,7 +116,7 @@ class Listener(ServerFactory):
             for each in waiting:
                 each.callback(None)
 
-    def refused(self, connection: Connection, reason: str) -> None:
+    def refused(self, connection: DeviceConnection, reason: str) -> None:
         """A connection was turned away."""
         self.counts["refused"] += 1
         self._refusals.note(connection.host, f"refused a connection from {connection.host}: {reason}")
@@ -129,13 +134,20 @@ class Listener(ServerFactory):
     @property
     def port(self) -> int:
         """The port that was opened; its settings may have said 0."""
-        return int(self._port.getHost().port)
+        return self._address.port
+
+    @property
+    def _address(self) -> IPv4Address | IPv6Address:
+        assert self._port is not None
+        address = self._port.getHost()
+        assert isinstance(address, IPv4Address | IPv6Address)
+        return address
 
     def stop(self) -> Deferred[Any]:
         """Close the port, then the connections; fires when the last one is gone."""
         if self._port is None:
             return succeed(None)
-        closing = [maybeDeferred(self._port.stopListening)]
+        closing: list[Deferred[Any]] = [maybeDeferred(self._port.stopListening)]
         if self._connections:
             gone: Deferred[None] = Deferred()
             self._closed.append(gone)
@@ -149,7 +161,7 @@ class Listener(ServerFactory):
         """See `iotgw.core.ports.datasources.IDatasource.status`."""
         if self._port is None:
             return {"state": "stopped"}
-        host = self._port.getHost()
+        host = self._address
         return {
             "state": "listening",
             "address": f"tcp {_bracketed(host.host)}:{host.port}",

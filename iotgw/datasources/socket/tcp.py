@@ -6,16 +6,19 @@ an answer waits for the name that the converter gives.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal
 
 from msgspec import Meta
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
-from iotgw.datasources.socket.connection import Connection
+from iotgw.core.needs import Need, TcpPort
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
+from iotgw.core.ports.reactor import IReactor
+from iotgw.datasources.socket.connection import DeviceConnection
 from iotgw.datasources.socket.handlers import Handler, TextHandler
-from iotgw.datasources.socket.stream import Listener, StreamSettings
+from iotgw.datasources.socket.stream import StreamSettings, StreamSource
 from iotgw.wire.framing import Events, Fault
 
 
@@ -35,23 +38,27 @@ class TcpSettings(StreamSettings, frozen=True, kw_only=True, rename="camel", for
     ] = "none"
 
 
-@implementer(IDatasourceType)
+@implementer(INeeds)
 class TcpType:
     """The ``tcp`` datasources of a gateway."""
 
     name = "tcp"
     settings = TcpSettings
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: IReactor) -> None:
         self._reactor = reactor
 
     def build(self, settings: TcpSettings, context: DatasourceContext) -> TcpDatasource:
         """See `IDatasourceType.build`."""
         return TcpDatasource(settings, context)
 
+    def needs(self, settings: TcpSettings, context: DatasourceContext) -> list[Need]:
+        """See `INeeds.needs`."""
+        return [TcpPort(settings.interface, settings.port)]
+
 
 @implementer(IDatasource)
-class TcpDatasource(Listener):
+class TcpDatasource(StreamSource):
     """A TCP port for any device."""
 
     def __init__(self, settings: TcpSettings, context: DatasourceContext) -> None:
@@ -61,34 +68,34 @@ class TcpDatasource(Listener):
 class TcpSession:
     """One device's connection."""
 
-    def __init__(self, connection: Connection, settings: TcpSettings) -> None:
+    def __init__(self, connection: DeviceConnection, settings: TcpSettings) -> None:
         self._connection = connection
         self._handler = settings.handler
         self._framer = settings.handler.framer()
         self._sent: list[Downlink] = []
         self._facts: Metadata = {**connection.metadata, "contentType": settings.handler.content_type}
-        self._forget: Any = None
+        self._forget: Callable[[], None] | None = None
         if settings.identity == "address":
             self._facts["identity"] = connection.host
             self._forget = connection.intake.reachable(connection.host, self._send)
 
     @property
     def pending(self) -> int:
-        """See `iotgw.datasources.socket.connection.Session`."""
+        """See `iotgw.datasources.socket.connection.StreamSession`."""
         return self._framer.pending
 
     def received(self, data: bytes) -> None:
-        """See `iotgw.datasources.socket.connection.Session`."""
+        """See `iotgw.datasources.socket.connection.StreamSession`."""
         # the connection held since the last downlink: that is all that TCP can say
         self._sent = []
         self._take(self._framer.feed(data))
 
     def ended(self) -> None:
-        """See `iotgw.datasources.socket.connection.Session`."""
+        """See `iotgw.datasources.socket.connection.StreamSession`."""
         self._take(self._framer.close())
 
     def closed(self, clean: bool) -> None:
-        """See `iotgw.datasources.socket.connection.Session`."""
+        """See `iotgw.datasources.socket.connection.StreamSession`."""
         if self._forget is not None:
             self._forget()
         for downlink in self._sent:

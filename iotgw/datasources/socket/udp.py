@@ -5,15 +5,15 @@ A downlink goes back to the address of the uplink, one for each (see `iotgw.data
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from msgspec import Meta
-from zope.interface import implementer
 
-from iotgw.core.model import Downlink, Metadata
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IDatasourceType
-from iotgw.datasources.socket.datagram import Datagram, DatagramListener, DatagramSettings
+from iotgw.core.model import Metadata
+from iotgw.datasources.socket.datagram import DatagramSettings, DatagramType
 from iotgw.datasources.socket.handlers import Handler, TextHandler
+from iotgw.envelopes.envelope import Envelope, Malformed, Reading
 from iotgw.wire.framing import Fault
 
 
@@ -33,37 +33,31 @@ class UdpSettings(DatagramSettings, frozen=True, kw_only=True, rename="camel", f
     ] = "none"
 
 
-@implementer(IDatasourceType)
-class UdpType:
+class UdpType(DatagramType):
     """The ``udp`` datasources of a gateway."""
 
     name = "udp"
     settings = UdpSettings
 
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-
-    def build(self, settings: UdpSettings, context: DatasourceContext) -> UdpDatasource:
-        """See `IDatasourceType.build`."""
-        return UdpDatasource(settings, context)
+    def envelope(self, settings: UdpSettings) -> Envelope:
+        """See `DatagramType.envelope`."""
+        return HandledDatagrams(settings.handler, settings.identity == "address")
 
 
-@implementer(IDatasource)
-class UdpDatasource(DatagramListener):
-    """A UDP port for any device."""
+class HandledDatagrams(Envelope):
+    """What a handler makes of datagrams. With ``by_address``, the peer's address is the device."""
 
-    def received(self, datagram: Datagram) -> None:
-        """A device's datagram."""
-        handler = self.settings.handler
-        for event in handler.datagram(datagram.data):
-            if isinstance(event, Fault):
-                datagram.reject(event.reason, event.data)
-                continue
-            facts: Metadata = {"contentType": handler.content_type, "receivedTime": datagram.received_ms}
-            if self.settings.identity == "address":
-                facts["identity"] = datagram.metadata["remoteIp"]
-            datagram.submit(event.data, facts, _payload)
+    def __init__(self, handler: Handler, by_address: bool) -> None:
+        self._handler = handler
+        self._by_address = by_address
 
-
-def _payload(downlink: Downlink) -> bytes:
-    return downlink.payload
+    def read(self, data: bytes, facts: Metadata, now_ms: int) -> Sequence[Reading | Malformed]:
+        """See `Envelope.read`."""
+        found: Metadata = {"contentType": self._handler.content_type, "receivedTime": now_ms}
+        identity = facts["remoteIp"] if self._by_address else ""
+        return [
+            Malformed(event.data, event.reason)
+            if isinstance(event, Fault)
+            else Reading(event.data, found, identity)
+            for event in self._handler.datagram(data)
+        ]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -41,7 +41,7 @@ class UdpSocket:
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactorFDSet,
         port: int,
         interface: str,
         received: Callable[[bytes, Address], None],

@@ -45,10 +45,12 @@ TICK = 1.0
 
 @implementer(IJournal)
 class Journal:
-    """An `IJournal` in one SQLite file; its methods are those of the port, and what a commit goes through.
+    """An `IJournal` in one SQLite file.
 
     ``reactor.seconds()`` counts since 1970. ``max_pending`` and ``max_pending_bytes`` bound what may wait for the
     disk: beyond, `room` is False.
+
+    Many methods: it has those of the port, and one for each thing that a commit goes through.
     """
 
     _log = Logger()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 MAX_LATENCY = 100.0
@@ -51,6 +53,10 @@ NB_IOT = Timing(ack_timeout=10.0, ack_random_factor=1.5, max_retransmit=3)
 
 LOBARO = Timing(ack_timeout=8.0, ack_random_factor=1.5, max_retransmit=3)
 """What Lobaro's public CoAP stack is built with."""
+
+TimingName = Literal["default", "nb-iot", "lobaro"]
+TIMINGS: dict[TimingName, Timing] = {"default": DEFAULT, "nb-iot": NB_IOT, "lobaro": LOBARO}
+"""By the names that settings call them."""
 
 
 class Policy(Struct, frozen=True):

@@ -63,7 +63,7 @@ class Client:
             headers=given,
             data=data,
             agent=self.agent,
-            timeout=10,
+            timeout=120,
             allow_redirects=False,
         )
         text = (await answer.content()).decode()
@@ -105,7 +105,7 @@ class Bench:
             clock=self.clock,
             downlinks=memory.MemoryDownlinks(),
         )
-        self.uploads: Any = None
+        self.mounts: Any = None
 
     def token(self, role: Any, tenant: str = ALL_TENANTS, expires_ms: int = 0) -> tuple[str, Any]:
         """A new token's text, and the Deferred of its being saved."""
@@ -127,7 +127,7 @@ def connect(bench: Bench) -> Iterator[Any]:
 
     def make(role: str = "admin", tenant: str = ALL_TENANTS, **more: Any) -> Client:
         if not ports:
-            site = ApiSite(api_site(bench.parts, bench.uploads), max_body=64 << 10)
+            site = ApiSite(api_site(bench.parts, bench.mounts), max_body=64 << 10)
             ports.append(reactor.listenTCP(0, site, interface="127.0.0.1"))  # type: ignore[attr-defined]
         token, saved = bench.token(role, tenant, **more) if role else ("", None)
         return Client(ports[0].getHost().port, token, agent, saved)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
 
 from iotgw.core.errors import Conflict, NotFound, SettingsError
 from iotgw.core.model import (
@@ -25,6 +26,7 @@ from iotgw.core.model import (
     TelemetryRecord,
     Uplink,
 )
+from iotgw.core.ports.datasources import IHasSessions
 from iotgw.core.secrets import Secret
 from iotgw.core.specs import Resource
 
@@ -188,6 +190,7 @@ class MemoryGateway:
         return succeed(Answer(Status.STORED, f"e1-{len(payload)}"))
 
 
+@implementer(IHasSessions)
 class Connected:
     """A running datasource with one session."""
 
@@ -212,6 +215,9 @@ class MemoryConverters:
     def convert(self, jobs: list[Any], done: Any) -> None:
         self.ran |= {job.converter.id for job in jobs}
         done([self._one(job.converter.script, job.payload, job.seq) for job in jobs])
+
+    def status(self) -> dict[str, Any]:
+        return {"engines": ["duktape"], "workers": [], "waiting": 0, "suspended": {}}
 
     def remembers(self, version: Any) -> bool:
         return False
@@ -344,6 +350,7 @@ class MemoryEvents:
 
     def __init__(self) -> None:
         self.emitted: list[Event] = []
+        self.dropped = 0
 
     def emit(self, event: Event) -> None:
         self.emitted.append(event)

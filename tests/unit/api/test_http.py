@@ -11,6 +11,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.web.resource import Resource
 
 from iotgw.api.auth import FailedAttempts, Tokens, mint
+from iotgw.datasources.http.mounts import HttpMounts
 
 
 def inline(function: Any) -> Any:
@@ -185,7 +186,7 @@ async def test_a_body_beyond_the_cap_is_refused_whether_its_length_is_told_or_no
 
 
 def _exchange(port: int, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
         connection.sendall(data)
         return connection.recv(65536)
 
@@ -216,10 +217,11 @@ async def test_uploads_stand_beside_the_api_on_one_listener(bench: Any, connect:
         def render(self, request: Any) -> bytes:
             return b"/".join(request.postpath) + b" " + request.content.read()
 
-    bench.uploads = Uploads()
+    bench.mounts = HttpMounts()
+    bench.mounts.add(("i", "key"), Uploads())
     client = connect("")
     form = {"Content-Type": "multipart/form-data; boundary=x"}
-    assert (await client("POST", "/i/key/more", data=b"a=b&c=d", headers=form)).text == "key/more a=b&c=d"
+    assert (await client("POST", "/i/key/more", data=b"a=b&c=d", headers=form)).text == "more a=b&c=d"
 
 
 @inline

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iotgw.api.app import routes
-from iotgw.api.openapi import OpenApi
+from iotgw.api.openapi import OpenApiRoutes
 from iotgw.api.problems import Problem
 from iotgw.api.queries import MOST, Query, read
 from iotgw.core.errors import SettingsError
@@ -108,7 +108,9 @@ def test_any_query_gives_values_or_a_problem(query: bytes) -> None:
 
 def operations(bench: Any) -> list[tuple[str, str, dict[str, Any]]]:
     """Method, path with its variables filled, and the description of each operation."""
-    document = OpenApi(bench.parts, routes(bench.parts)).document()
+    document = OpenApiRoutes(
+        bench.parts.datasource_types, bench.parts.integration_types, routes(bench.parts)
+    ).document()
     return [
         (method.upper(), re.sub(r"\{\w+\}", "nothing", path), operation)
         for path, methods in document["paths"].items()

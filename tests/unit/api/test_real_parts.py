@@ -16,8 +16,10 @@ from twisted.internet.defer import Deferred
 from iotgw.api.auth import ensure_admin_token
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.recorder import Recorder
+from iotgw.core.shared import SharedResources
 from iotgw.core.types import Types
-from iotgw.datasources.http.datasource import HttpType
+from iotgw.datasources.http.datasource import HttpSourceType
+from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.observe.events import EventLog
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
@@ -54,13 +56,14 @@ class House:
         self.devices = DeviceStore(reactor, folder)
         self.converters = memory.MemoryConverters()
         self.versions = ConverterVersions(self.registry, self.converters, memory.LIBRARY)
-        self.types = Types("none", reactor, [HttpType])
+        self.types = Types("none", reactor, [HttpSourceType])
+        self.mounts = HttpMounts()
         quiet = Quiet()
         self.pipeline = Pipeline(
             sources=Sources(), journal=self.journal, registry=self.registry, converters=self.converters,
             versions=self.versions, credentials=None, delivery=quiet, downlinks=quiet,
             recorder=Recorder(self.events, reactor), listeners=[self.devices], types=self.types,
-            reactor=reactor,
+            reactor=reactor, shares=SharedResources(self.mounts),
         )  # fmt: skip
 
     async def start(self, bench: Any) -> None:
@@ -74,7 +77,7 @@ class House:
             pipeline=self.pipeline, versions=self.versions, datasource_types=self.types, clock=reactor,
         )  # fmt: skip
         bench.registry = self.registry
-        bench.uploads = self.types.get("http").resource  # type: ignore[attr-defined]
+        bench.mounts = self.mounts
 
     async def stop(self) -> None:
         await self.pipeline.stop()

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from paho.mqtt import client as paho
 
 from iotgw.connect import mqtt_paho
-from iotgw.connect.mqtt_engine import NotSent, engine_maker
+from iotgw.connect.mqtt_engine import NotSent
+from iotgw.connect.mqtt_engines import engine_maker
 from iotgw.core.errors import ProtocolError, SettingsError
 from iotgw.wire import mqtt
 

@@ -21,7 +21,14 @@ def service() -> Iterator[ConverterService]:
 
 
 def version(script: str, **more: Any) -> ConverterVersion:
-    settings = {"dialect": "thingsboard-body", "engine": "duktape", "direction": "UPLINK", **more}
+    # a busy machine may let a script wait for its turn longer than the 0.25 s that it has by default
+    settings = {
+        "dialect": "thingsboard-body",
+        "engine": "duktape",
+        "direction": "UPLINK",
+        "time_limit": 10.0,
+        **more,
+    }
     id_ = settings.pop("id", f"c{abs(hash((script, repr(more))))}")
     return ConverterVersion(id=id_, version=1, name=id_, script=script, **settings)
 

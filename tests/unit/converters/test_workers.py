@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from iotgw.converters import protocol
 from iotgw.converters import service as service_module
 from iotgw.converters.breaker import STRIKES
-from iotgw.converters.protocol import Call, Define, Run, frame, replies
+from iotgw.converters.protocol import Define, Run, ScriptCall, frame, replies
 from iotgw.converters.service import ConverterService
 from tests.unit.converters.conftest import convert, job, version
 
@@ -124,7 +124,7 @@ async def test_the_second_watchdog_ends_a_worker_that_makes_no_progress():
         os.kill(slot.pid, 19)  # SIGSTOP: the kernel's timer can't help
         done = convert(service, job(GOOD))
         for _ in range(8):
-            slot.watch(2.0)
+            slot.watch(40.0)
         assert (await done)[0].outputs
         assert slot.deaths == 1
     finally:
@@ -198,13 +198,13 @@ async def test_jobs_that_come_before_the_start_are_done_after_it():
 def test_a_worker_by_itself_speaks_the_protocol_on_its_stdin_and_stdout():
     orders = [
         Define(7, GOOD),
-        Run(1, [Call(7, b"\x05", b"{}", 1000), Call(7, b"\x06", b"{}", 1000)]),
+        Run(1, [ScriptCall(7, b"\x05", b"{}", 1000), ScriptCall(7, b"\x06", b"{}", 1000)]),
     ]
     told = subprocess.run(
         [sys.executable, "-m", "iotgw.converters.worker"],
         input=b"".join(map(frame, orders)),
         stdout=subprocess.PIPE,
-        timeout=30,
+        timeout=120,
         check=True,
     ).stdout
     (length,) = protocol.LENGTH.unpack(told[:4])
@@ -247,8 +247,8 @@ def test_workers_end_with_a_gateway_that_is_killed():
     ends = [os.pidfd_open(pid) for pid in pids]
     gateway.stdin.write("now\n")
     gateway.stdin.close()
-    assert gateway.wait(30) == -signal.SIGKILL
+    assert gateway.wait(120) == -signal.SIGKILL
     for end in ends:
-        assert select.select([end], [], [], 30)[0], "a worker outlived its gateway"
+        assert select.select([end], [], [], 120)[0], "a worker outlived its gateway"
         os.close(end)
     gateway.stdout.close()

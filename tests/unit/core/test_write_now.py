@@ -41,7 +41,7 @@ async def test_what_is_small_has_left_before_the_call_returns():
         client = await connectProtocol(TCP4ClientEndpoint(reactor, *server.getsockname()), Collects())
         peer, _ = server.accept()
         with peer:
-            peer.settimeout(5)
+            peer.settimeout(120)
             write(client.transport, b"now")
             assert peer.recv(10) == b"now"  # the reactor has had no turn
         await client.closed

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -15,6 +16,8 @@ from twisted.python.failure import Failure
 
 from iotgw.core.model import STORED, Answer, Downlink, Metadata, Status
 from iotgw.core.ports.datasources import DatasourceContext
+from iotgw.core.shared import SharedResources
+from iotgw.datasources.http.mounts import HttpMounts
 
 START = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 
@@ -34,6 +37,7 @@ class FakeIntake:
         self.outcomes: list[tuple[str, str]] = []
         self.sessions: dict[str, Callable[[tuple[Downlink, ...]], None]] = {}
         self._waiting: list[Callable[[], None]] = []
+        self.known: set[str] = set()
 
     def receive(
         self,
@@ -102,6 +106,16 @@ class FakeIntake:
     def downlink_lost(self, downlink: Downlink, reason: str) -> None:
         self.outcomes.append((downlink.id, f"lost: {reason}"))
 
+    def downlink_offered(self, downlink: Downlink) -> None:
+        self.outcomes.append((downlink.id, "offered"))
+
+    def downlink_confirmed(
+        self, device: str, delivered: bool, reason: str = "", item: str = ""
+    ) -> Deferred[bool]:
+        """Notes it for the item, else for the device; of items it knows those in ``known``."""
+        self.outcomes.append((item or device, "confirmed" if delivered else f"not confirmed: {reason}"))
+        return succeed(not item or item in self.known)
+
     def downlink_returned(self, downlink: Downlink) -> None:
         self.outcomes.append((downlink.id, "returned"))
 
@@ -111,13 +125,29 @@ class FakeIntake:
 
 
 def context(intake: FakeIntake, clock: Clock) -> DatasourceContext:
-    return DatasourceContext("ds", "field", "default", "key", {}, intake, clock, None)
+    return DatasourceContext(
+        "ds", "field", "default", "key", {}, intake, clock, None, shares=SharedResources(HttpMounts())
+    )
 
 
 def clock() -> Clock:
     started = Clock()
     started.advance(START)
     return started
+
+
+class FakeSocket:
+    """What a datagram source sends by."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, tuple[Any, ...]]] = []
+        self.address = ("127.0.0.1", 1)
+
+    def send(self, data: bytes, address: tuple[Any, ...]) -> None:
+        self.sent.append((data, address))
+
+    def stop(self) -> None:
+        pass
 
 
 class FakeDevice:
@@ -153,3 +183,22 @@ class FakeDevice:
 
     def vanish(self) -> None:
         self.protocol.connectionLost(Failure(ConnectionLost()))
+
+
+class UdpField:
+    """A UDP datasource of a type, without a socket."""
+
+    def __init__(self, type_: Any, **settings: Any) -> None:
+        self.intake = FakeIntake()
+        self.clock = clock()
+        converted = msgspec.convert(settings, type_.settings)
+        self.source = type_(self.clock).build(converted, context(self.intake, self.clock))
+        self.socket = FakeSocket()
+        self.source._socket = self.socket
+
+    def send(self, data: bytes, address: tuple[Any, ...] = ("192.0.2.7", 4000)) -> None:
+        self.source._datagram(data, address)
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [payload for payload, _ in self.intake.received]

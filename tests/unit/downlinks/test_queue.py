@@ -302,6 +302,61 @@ async def test_an_offered_item_waits_for_its_confirmation_even_over_a_restart(wo
     assert await world.state(item) == "DELIVERED"
 
 
+async def offered(world, *texts, **more):
+    """Items that a network has, each by its id."""
+    items = [await world.push_text(text, **more) for text in texts]
+    for downlink in await world.take(limit=len(items)):
+        world.queue.outcome(downlink.id, "offered", "offered to the network")
+    return items
+
+
+@asynchronous
+async def test_a_receipt_with_an_id_settles_that_item_and_no_other(world):
+    first, second, third = await offered(world, "a", "b", "c")
+    assert await world.queue.confirmed("default", "dev", "delivered", "", second.id)
+    assert await world.queue.confirmed("default", "", "lost", "no answer", first.id)
+    assert [await world.state(item) for item in (first, second, third)] == ["QUEUED", "DELIVERED", "SENT"]
+    assert (await world.queue.get("default", first.id)).reason == "no answer"
+
+
+@asynchronous
+@pytest.mark.parametrize("tenant", ["default", "other"])
+async def test_a_receipt_with_an_id_that_is_not_known_touches_no_item(world, tenant):
+    (item,) = await offered(world, "a")
+    named = "nobody's" if tenant == "default" else item.id
+    assert not await world.queue.confirmed(tenant, "dev", "delivered", "", named)
+    assert await world.state(item) == "SENT"
+
+
+@asynchronous
+async def test_receipts_with_ids_come_twice_late_out_of_order_and_after_a_restart(world):
+    items = await offered(world, *"abcdef", ttl=86_400, max_attempts=2)
+    await world.crash()
+    receipts = [(item, "delivered" if number % 2 else "lost") for number, item in enumerate(items)]
+    for item, state in [*reversed(receipts), *receipts]:
+        world.queue.confirmed("default", "dev", state, "the network says so", item.id)
+    await world.queue.list("default", "dev")
+    await world.crash()
+    assert [await world.state(item) for item in items] == ["QUEUED", "DELIVERED"] * 3
+    lost = await world.queue.get("default", items[0].id)
+    assert lost.attempts == 1
+    # it arrived after all
+    assert await world.queue.confirmed("default", "dev", "delivered", "", lost.id)
+    assert await world.state(lost) == "DELIVERED"
+    # and nothing is taken back
+    assert await world.queue.confirmed("default", "dev", "lost", "no answer", lost.id)
+    assert await world.state(lost) == "DELIVERED"
+
+
+@asynchronous
+async def test_a_receipt_reaches_an_item_that_has_left_memory(world):
+    (item,) = await offered(world, "a", ttl=86_400)
+    world.clock.advance(timetable.REMEMBERED_MS / 1000 + 10)
+    assert world.queue.depth() == 0
+    assert await world.queue.confirmed("default", "", "delivered", "", item.id)
+    assert await world.state(item) == "DELIVERED"
+
+
 @asynchronous
 async def test_what_waits_behind_a_delivered_item_follows_while_the_device_listens(world):
     sent = []

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 
+from iotgw.connect.endpoint import Connector
 from iotgw.core.ports.integrations import IntegrationContext
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.verdict import DELIVERED, Unavailable
@@ -28,7 +29,7 @@ class Scheduled:
             id="i", name="i", tenant="default", spec=spec, epoch="E", reactor=self.clock,
             datasource_name=str, event=lambda *a, **k: None, available=self._available,
         )  # fmt: skip
-        self.target = SftpTarget(settings, context, ())
+        self.target = SftpTarget(settings, context, Connector(self.clock))
         self.target._write_all = self._write
         self.target.start()
 

@@ -17,6 +17,7 @@ from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
+from tests.peers.patience import Patience
 
 MAX_METADATA = 64 << 10
 VERSION = ConverterVersion("c", 1, "json", "UPLINK", "", "thingsboard", "duktape")
@@ -175,23 +176,21 @@ class World:
         return done
 
     async def until(self, condition):
-        for _ in range(500):
-            if condition():
-                return
+        patience = Patience(20)
+        while not condition():
+            assert not patience.is_over(), "waited in vain"
             await deferLater(reactor, 0.01)
-        raise AssertionError("waited in vain")
 
     async def message(self, answer):
         return await self.journal.message(int(answer.message_id.split("-")[1]))
 
     async def converted(self, answer):
         """The message of an answer as soon as it has an outcome."""
-        for _ in range(500):
-            message = await self.message(answer)
-            if message.state is not State.RECEIVED:
-                return message
+        patience = Patience(20)
+        while (message := await self.message(answer)).state is State.RECEIVED:
+            assert not patience.is_over(), "no outcome"
             await deferLater(reactor, 0.01)
-        raise AssertionError("no outcome")
+        return message
 
 
 @pytest.fixture

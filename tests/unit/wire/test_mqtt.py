@@ -11,19 +11,19 @@ CONNACK = b"\x20\x02\x00\x00"
 
 
 def connected(version=mqtt.V311, connack=None):
-    session = mqtt.Session(version)
+    session = mqtt.MqttSession(version)
     session.receive(connack or (CONNACK if version == mqtt.V311 else b"\x20\x03\x00\x00\x00"))
     return session
 
 
 def test_connect_of_3_1_1():
     will = mqtt.Will("w", b"gone", 1, True)
-    data = mqtt.Session().connect("id", 60, "u", "p", will)
+    data = mqtt.MqttSession().connect("id", 60, "u", "p", will)
     assert data == (b"\x10\x1d\x00\x04MQTT\x04\xee\x00\x3c\x00\x02id\x00\x01w\x00\x04gone\x00\x01u\x00\x01p")
 
 
 def test_connect_of_5_carries_its_limits():
-    data = mqtt.Session(mqtt.V5).connect("id", 0, receive_maximum=20)
+    data = mqtt.MqttSession(mqtt.V5).connect("id", 0, receive_maximum=20)
     assert data == b"\x10\x17\x00\x04MQTT\x05\x02\x00\x00\x08\x21\x00\x14\x27\x00\x10\x00\x00\x00\x02id"
 
 
@@ -75,7 +75,7 @@ def test_no_matching_subscribers_is_a_success():
 
 def test_limits_of_a_server():
     connack = b"\x20\x0f\x00\x00\x0c\x21\x00\x0a\x24\x01\x27\x00\x00\x10\x00\x25\x00"
-    (event,) = mqtt.Session(mqtt.V5).receive(connack)
+    (event,) = mqtt.MqttSession(mqtt.V5).receive(connack)
     assert event == mqtt.Connected(
         receive_maximum=10, maximum_qos=1, maximum_packet=4096, retain_available=False
     )
@@ -90,7 +90,7 @@ def test_limits_of_a_server():
     ],
 )
 def test_refused(version, data, reason):
-    (event,) = mqtt.Session(version).receive(data)
+    (event,) = mqtt.MqttSession(version).receive(data)
     assert isinstance(event, mqtt.Refused)
     assert event.reason == reason
 
@@ -115,7 +115,7 @@ def test_packet_identifiers_in_use_are_passed_over():
     [b"\x40\x02\x00\x01", b"\x20\x02\x00", b"\xff\xff\xff\xff\xff", b"\x20\xff\xff\xff\x7f", b"\x20\x01\x00"],
 )
 def test_what_is_no_connack_is_refused_or_waited_for(data):
-    session = mqtt.Session()
+    session = mqtt.MqttSession()
     try:
         assert session.receive(data) == []
     except ProtocolError:
@@ -126,7 +126,7 @@ def test_what_is_no_connack_is_refused_or_waited_for(data):
 def test_any_bytes_give_events_or_an_error(data, version):
     try:
         connected(version).receive(data)
-        mqtt.Session(version).receive(data)
+        mqtt.MqttSession(version).receive(data)
     except ProtocolError:
         pass
 

@@ -20,8 +20,8 @@ def publish(qos: int, id_: int, payload: bytes = b"x", duplicate: bool = False) 
     return bytes((0x30 | qos << 1 | duplicate << 3, len(body))) + body
 
 
-def connected(received: set[int], hold: bool = True, greeting: bytes = YES) -> mqtt.Session:
-    session = mqtt.Session(hold=hold, received=received)
+def connected(received: set[int], hold: bool = True, greeting: bytes = YES) -> mqtt.MqttSession:
+    session = mqtt.MqttSession(hold=hold, received=received)
     session.receive(greeting)
     return session
 
@@ -68,14 +68,14 @@ def test_a_broker_that_forgot_the_session_uses_identifiers_anew():
 
 
 def test_a_kept_session_is_asked_for_with_its_expiry():
-    data = mqtt.Session(mqtt.V5).connect("c", clean=False, expiry=86400)
+    data = mqtt.MqttSession(mqtt.V5).connect("c", clean=False, expiry=86400)
     assert data[9] & 0x02 == 0 and b"\x11\x00\x01\x51\x80" in data
-    assert mqtt.Session().connect("c")[9] & 0x02
+    assert mqtt.MqttSession().connect("c")[9] & 0x02
 
 
 @given(st.lists(st.binary(max_size=60), max_size=5), st.booleans(), st.sampled_from([mqtt.V311, mqtt.V5]))
 def test_no_bytes_make_it_raise_anything_but_a_protocol_error(pieces, greeted, version):
-    session = mqtt.Session(version, hold=True)
+    session = mqtt.MqttSession(version, hold=True)
     with contextlib.suppress(ProtocolError):
         if greeted:
             session.receive(YES + b"\x00" if version == mqtt.V5 else YES)
@@ -99,13 +99,13 @@ def test_no_bytes_make_it_raise_anything_but_a_protocol_error(pieces, greeted, v
     ],
 )
 def test_filters_are_unsubscribed_and_the_answer_has_a_code_for_each(version, greeting, sent, answer, codes):
-    session = mqtt.Session(version)
+    session = mqtt.MqttSession(version)
     session.receive(greeting)
     assert session.unsubscribe(["a", "b"]) == (1, sent)
     assert session.receive(answer) == [mqtt.Unsubscribed(1, codes)]
 
 
 def test_the_server_s_word_on_how_long_it_keeps_the_session_is_read():
-    session = mqtt.Session(mqtt.V5)
+    session = mqtt.MqttSession(mqtt.V5)
     (said,) = session.receive(b"\x20\x08\x01\x00\x05\x11\x00\x00\x00\x07")
     assert (said.session_present, said.session_expiry) == (True, 7)

@@ -11,8 +11,11 @@ from twisted.internet.protocol import DatagramProtocol
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Answer, Downlink, Status
 from iotgw.core.ports.datasources import DatasourceContext
+from iotgw.core.shared import SharedResources
 from iotgw.core.validate import convert
-from iotgw.datasources.coap.datasource import CoapSettings, CoapType
+from iotgw.datasources.coap.datasource import CoapType
+from iotgw.datasources.coap.ports import CoapPorts
+from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import decode, encode, options, uri_options
 
@@ -30,7 +33,7 @@ class FakeIntake:
         self.unanswered = []
         self.downlinks = []
 
-    def receive(self, payload, metadata, answer, received_ms=0):
+    def receive(self, payload, metadata, answer, received_ms=0, listens=True):
         self.received.append((payload, metadata))
         if self.answer is None:
             self.unanswered.append(answer)
@@ -81,6 +84,7 @@ class House:
 
     def __init__(self):
         self.type = CoapType(reactor)
+        self.shares = SharedResources(CoapPorts(reactor))
         self.open = []
         self.ports = []
 
@@ -88,14 +92,17 @@ class House:
         intake = intake or FakeIntake()
         settings = convert({**LOCAL, **configuration}, CoapSettings)
         datasource = self.type.build(
-            settings, DatasourceContext(key, f"source {key}", "default", key, {}, intake, reactor, None)
+            settings,
+            DatasourceContext(
+                key, f"source {key}", "default", key, {}, intake, reactor, None, shares=self.shares
+            ),
         )
         await datasource.start()
         self.open.append(datasource)
         return datasource, intake
 
     def device(self, datasource):
-        host, port = datasource._ports[0][0].address[:2]
+        host, port = datasource._shares[0].port.address[:2]
         device = Device((host, port))
         self.ports.append(reactor.listenUDP(0, device, interface=host))
         return device
@@ -152,7 +159,7 @@ async def test_path_prefixes_stand_in_front_of_the_routing_key(house):
 async def test_datasources_share_a_port_and_one_closes_without_the_other(house):
     first, one = await house.datasource("k1")
     second, two = await house.datasource("k2")
-    assert first._ports[0][0] is second._ports[0][0]
+    assert first._shares[0].port is second._shares[0].port
     device = house.device(first)
     await device.post("i/k1", b"1", mid=1)
     await device.post("i/k2", b"2", mid=2)
@@ -289,7 +296,7 @@ async def test_discovery_tells_of_uplinks_but_not_of_routing_keys(house):
     answer = await device.next()
     assert answer.payload == b'</i>;rt="iotgw.uplink";ct="0 50 60"'
     hidden, _ = await house.datasource("other", interface="127.0.0.2", discovery="off")
-    host, port = hidden._ports[0][0].address[:2]
+    host, port = hidden._shares[0].port.address[:2]
     device.address = host, port
     device.send(n.CON, n.GET, 2, ".well-known/core")
     assert (await device.next()).code == n.NOT_FOUND
@@ -300,7 +307,7 @@ async def test_garbage_is_counted_and_told_once_a_minute(house):
     datasource, _ = await house.datasource("k1")
     device = house.device(datasource)
     lines = []
-    datasource._ports[0][0].log = _Log(lines)
+    datasource._shares[0].port.log = _Log(lines)
     for _ in range(5):
         device.transport.write(b"\x00garbage", device.address)
     device.send(n.CON, n.EMPTY, 9)
@@ -312,7 +319,7 @@ async def test_garbage_is_counted_and_told_once_a_minute(house):
 @ensureDeferred
 async def test_forged_addresses_do_not_fill_the_log(house):
     datasource, _ = await house.datasource("k1")
-    port, lines = datasource._ports[0][0], []
+    port, lines = datasource._shares[0].port, []
     port.log = _Log(lines)
     for number in range(500):
         port.endpoint.datagram(b"garbage", (f"192.0.2.{number}", 1), 0.0)
@@ -327,7 +334,7 @@ class _Log:
 @ensureDeferred
 async def test_a_fault_of_ours_costs_one_datagram_and_not_the_port(house):
     datasource, intake = await house.datasource("k1")
-    socket = datasource._ports[0][0].socket
+    socket = datasource._shares[0].port.socket
     lines, handle = [], socket._received
     socket.log = _Log(lines)
 

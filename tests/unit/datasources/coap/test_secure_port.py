@@ -92,7 +92,7 @@ class TestModes:
     @pytest_twisted.ensureDeferred
     async def test_dtls_listens_for_coaps_only(self, house):
         await house.open()
-        [port] = [port for port, _ in house.datasources[0]._ports]
+        [port] = [share.port for share in house.datasources[0]._shares]
         assert port is house.port()
         assert house.datasources[0].status()["address"].startswith("coaps: udp 127.0.0.1:")
 
@@ -100,7 +100,7 @@ class TestModes:
     async def test_mixed_takes_both_and_says_which(self, house, device):
         house.registry.put("meter-7", secrets=[{"value": "secret"}])
         intake = await house.open(securityMode="MIXED")
-        plain = device(house.datasources[0]._ports[0][0])
+        plain = device(house.datasources[0]._shares[0].port)
         assert (await plain.post(payload=b"plain")).code == n.CHANGED
         assert (await device(house.port(), psk()).post(payload=b"secret")).code == n.CHANGED
         protocols = [(payload, metadata["protocol"]) for payload, metadata in intake.received]
@@ -127,7 +127,7 @@ class TestModes:
         assert (await meter.post()).code == n.CHANGED
         [(_, metadata)] = intake.received
         assert (metadata["remoteIp"], metadata["identity"]) == ("::1", "meter-7")
-        assert house.port().session_of(metadata) is not None
+        assert house.port().peer_of(metadata) is not None
 
 
 class TestSessions:
@@ -283,18 +283,20 @@ class TestWhoSpeaksForWhom:
         codes = [
             (await seven.post("i/k/downlink/meter-7", code=n.GET)).code,
             (await seven.post("i/k/downlink/meter-8", code=n.GET)).code,
-            (await device(house.datasources[0]._ports[0][0]).post("i/k/downlink/meter-7", code=n.GET)).code,
+            (
+                await device(house.datasources[0]._shares[0].port).post("i/k/downlink/meter-7", code=n.GET)
+            ).code,
         ]
         assert codes == [n.CONTENT, n.UNAUTHORIZED, n.UNAUTHORIZED]
 
     @pytest_twisted.ensureDeferred
-    async def test_a_push_goes_to_the_session_of_its_device(self, house, device):
+    async def test_a_push_goes_to_the_peer_of_its_device(self, house, device):
         house.registry.put("meter-*", identity="meter-*", secrets=[{"value": "secret"}])
         intake = await house.open()
         for name in (b"meter-7", b"meter-8"):
             await device(house.port(), psk(name)).post()
         (_, of_seven), (_, of_eight) = intake.received
-        find = house.port().session_of
+        find = house.port().peer_of
         assert find(of_seven).identity.name == "meter-7"
         # the address that meter-7 had is another's by now
         assert find({**of_seven, "remotePort": of_eight["remotePort"]}).identity.name == "meter-7"

@@ -5,7 +5,7 @@ from queue import Empty, SimpleQueue
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-PATIENCE = 20
+PATIENCE = 120
 """Seconds after which a thread that never answers fails the test."""
 
 

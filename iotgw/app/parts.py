@@ -1,0 +1,146 @@
+"""The parts of a gateway, each made with what it needs. None of them is open yet; `iotgw.app.services` opens them."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from iotgw.api.app import RESERVED
+from iotgw.api.parts import Parts
+from iotgw.api.site import ApiSite
+from iotgw.app.integrations import RegisteredIntegrations
+from iotgw.config.settings import Settings
+from iotgw.connect.endpoint import Connector
+from iotgw.converters import library
+from iotgw.converters.service import ConverterService
+from iotgw.converters.state import RegistryStates
+from iotgw.converters.versions import ConverterVersions
+from iotgw.core.downlink_item import Item
+from iotgw.core.model import ConverterVersion, Event, Kind, TelemetryRecord
+from iotgw.core.ports.datasources import IDatasourceType
+from iotgw.core.ports.intake import Severity
+from iotgw.core.ports.integrations import IIntegrationType
+from iotgw.core.ports.reactor import IReactor
+from iotgw.core.recorder import Recorder
+from iotgw.core.shared import SharedResources
+from iotgw.core.types import Types
+from iotgw.datasources.coap.datasource import CoapType
+from iotgw.datasources.coap.ports import CoapPorts
+from iotgw.datasources.http.datasource import HttpSourceType
+from iotgw.datasources.http.mounts import HttpMounts
+from iotgw.datasources.mqtt.datasource import MqttSourceType
+from iotgw.datasources.socket.tcp import TcpType
+from iotgw.datasources.socket.udp import UdpType
+from iotgw.datasources.vendors import TYPES as VENDORS
+from iotgw.delivery.service import DeliveryService
+from iotgw.devices.credentials import Credentials
+from iotgw.downlinks.queue import DownlinkQueue
+from iotgw.downlinks.reach import Reach
+from iotgw.integrations.http import HttpType
+from iotgw.integrations.mqtt import MqttType
+from iotgw.integrations.sftp import SftpType
+from iotgw.integrations.thingsboard import ThingsBoardType
+from iotgw.observe.events import EventLog
+from iotgw.observe.trace import Trace
+from iotgw.pipeline.pipeline import Pipeline
+from iotgw.pipeline.sources import Sources
+from iotgw.store.sqlite.devices import DeviceStore
+from iotgw.store.sqlite.downlinks import DownlinkStore
+from iotgw.store.sqlite.journal import Journal
+from iotgw.store.sqlite.registry import Registry
+from iotgw.store.sqlite.trim import JournalLimits
+
+DATASOURCES = (CoapType, HttpSourceType, TcpType, UdpType, MqttSourceType, *VENDORS)
+INTEGRATIONS = (HttpType, MqttType, SftpType, ThingsBoardType)
+
+
+class Gateway(Struct, frozen=True, kw_only=True):
+    """The parts that are started and stopped, and what the API is given of them."""
+
+    registry: Registry
+    credentials: Credentials
+    events: EventLog
+    devices: DeviceStore
+    journal: Journal
+    downlinks: DownlinkQueue
+    converters: ConverterService
+    delivery: DeliveryService
+    integrations: RegisteredIntegrations
+    pipeline: Pipeline
+    trace: Trace
+    shares: SharedResources
+    mounts: HttpMounts
+    api: Parts
+
+
+def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
+    """Every part of one gateway. Each is given those that were made before it, so that none waits for a later one."""
+    store = settings.store
+    registry = Registry(reactor, data_dir)
+    limits = JournalLimits(int(store.max_age * 1000), store.max_bytes)
+    journal = Journal(reactor, data_dir / "journal.db", limits, max_pending=store.max_pending)
+    devices = DeviceStore(reactor, data_dir)
+    credentials = Credentials(registry, lambda: int(reactor.seconds() * 1000))
+    events = EventLog(data_dir / "events.db", reactor)
+    recorder = Recorder(events, reactor)
+    sources = Sources()
+    trace = Trace(journal, sources, settings.log.level == "debug")
+
+    def report(type: str, version: ConverterVersion, message: str, severity: Severity) -> None:
+        recorder.note(type, "converter", version.name, message, version.tenant, severity)
+
+    converters = ConverterService(
+        reactor,
+        workers=settings.converters.workers,
+        time_limit=settings.converters.time_limit,
+        memory_limit=settings.converters.memory_limit,
+        report=report,
+        states=RegistryStates(reactor, registry),
+    )
+    versions = ConverterVersions(registry, converters, library.versions())
+    reach = Reach(
+        registry=registry,
+        journal=journal,
+        versions=versions,
+        converters=converters,
+        sources=sources,
+        clock=reactor,
+    )
+    changed = partial(_downlink_changed, events, journal)
+    downlinks = DownlinkQueue(DownlinkStore(data_dir, reactor), reach.encode, reach.find, changed, reactor)
+    mounts = HttpMounts(ApiSite, RESERVED)
+    shares = SharedResources(CoapPorts(reactor), mounts)
+    connector = Connector(reactor, settings.integrations.forbid)
+    datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
+    integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
+    delivery = DeliveryService(
+        journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
+        trace,
+    )  # fmt: skip
+    pipeline = Pipeline(
+        sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
+        credentials=credentials, delivery=delivery, downlinks=downlinks, recorder=recorder,
+        listeners=[trace, devices, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
+        shares=shares, max_payload=store.max_payload,
+        max_metadata=store.max_metadata,
+    )  # fmt: skip
+    return Gateway(
+        registry=registry, credentials=credentials, events=events, devices=devices, journal=journal,
+        downlinks=downlinks, converters=converters, delivery=delivery,
+        integrations=RegisteredIntegrations(registry, delivery), pipeline=pipeline, trace=trace, shares=shares, mounts=mounts,
+        api=Parts(
+            registry=registry, journal=journal, pipeline=pipeline, converters=converters, versions=versions,
+            delivery=delivery, devices=devices, events=events, datasource_types=datasource_types,
+            integration_types=integration_types, clock=reactor, downlinks=downlinks,
+        ),
+    )  # fmt: skip
+
+
+def _downlink_changed(events: EventLog, journal: Journal, event: Event, item: Item) -> None:
+    """A downlink's state is an event, and a record for integrations that want events."""
+    events.emit(event)
+    body = msgspec.json.encode({"deviceName": item.device, "event": event.type, "downlink": item.view()})
+    journal.emit(TelemetryRecord(0, 0, item.tenant, "", event.ts, item.device, "", body, Kind.EVENT))

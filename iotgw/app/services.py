@@ -1,0 +1,222 @@
+"""The parts as child services of one service: the order in which they start is the order of its children."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from twisted.application.service import IServiceCollection, Service
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from iotgw import __version__
+from iotgw.api.app import api_site
+from iotgw.api.apply import apply_file
+from iotgw.api.auth import ensure_admin_token
+from iotgw.api.site import ApiSite
+from iotgw.app.hangups import Hangups
+from iotgw.app.ordered import OrderedServices, PartService
+from iotgw.app.parts import Gateway, build
+from iotgw.config import settings as process_settings
+from iotgw.config.settings import Settings
+from iotgw.core.errors import IotgwError
+from iotgw.core.ports.reactor import IReactor
+from iotgw.observe.logs import Logs
+from iotgw.pipeline.pipeline import Pipeline
+from iotgw.store.lock import DataDirectoryLock
+
+OBJECTS_PER_LOOK = 10_000
+"""New containers between two looks of the garbage collector. With Python's 700, 100,000 new devices make it walk through
+everything ten times, 40 ms each; nearly all garbage here goes without it."""
+TICK = 0.05
+"""Seconds between two looks, while stopping, whether the conversions under way are done."""
+
+
+def children(
+    gateway: Gateway, settings: Settings, data_dir: Path, config: Path | None, reactor: IReactor
+) -> Iterator[Service]:
+    """The parts of one process as services, each started before those that use it.
+
+    What is written is opened first and closed last; what takes messages in is opened last and closed first. The API's
+    listener comes after these.
+    """
+    journal, pipeline = gateway.journal, gateway.pipeline
+    yield PartService("registry", gateway.registry.start, gateway.registry.stop)
+    yield PartService("credentials", gateway.credentials.start)
+    yield PartService("events", gateway.events.start, gateway.events.stop)
+    yield PartService("devices", gateway.devices.start, gateway.devices.stop)
+    yield PartService("journal", lambda: journal.start(pipeline.journal_listener), journal.stop)
+    yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
+    yield PartService("converters", gateway.converters.start, gateway.converters.stop)
+    yield PartService("delivery", gateway.delivery.start, gateway.delivery.stop)
+    yield PartService("integrations", gateway.integrations.start)
+    yield PartService("pipeline", pipeline.start, lambda: stop_and_drain(pipeline, reactor, settings.drain))
+    yield FirstContents(gateway, settings, data_dir, config)
+
+
+async def stop_and_drain(pipeline: Pipeline, reactor: IReactor, drain: float) -> None:
+    """Take nothing more, and give conversions under way ``drain`` seconds."""
+    await pipeline.stop()
+    deadline = reactor.seconds() + drain
+    while not pipeline.idle and reactor.seconds() < deadline:
+        await deferLater(reactor, TICK, lambda: None)
+
+
+class FirstContents(PartService):
+    """What a new data directory gets: an admin token, and what the resources file names."""
+
+    _log = Logger()
+
+    def __init__(self, gateway: Gateway, settings: Settings, data_dir: Path, config: Path | None) -> None:
+        super().__init__("first-contents", self._fill)
+        self._gateway = gateway
+        self._resources = config.parent / settings.resources if config and settings.resources else None
+        self._token_file = data_dir / "admin-token"
+
+    async def _fill(self) -> None:
+        registry = self._gateway.registry
+        if await ensure_admin_token(registry, str(self._token_file)):
+            self._log.info("an admin token is in {file}", file=str(self._token_file))
+        if self._resources is None or any(
+            registry.list(kind) for kind in ("datasource", "converter", "integration")
+        ):
+            return
+        if self._resources.exists():
+            await apply_file(self._gateway.api, self._resources)
+
+
+class ApiListener(PartService):
+    """The listener of the API and of what datasources mount beside it. ``endpoint`` is Twisted's text for it."""
+
+    def __init__(self, gateway: Gateway, endpoint: str, reactor: IReactor) -> None:
+        super().__init__("api", self._listen, self._close)
+        self._gateway = gateway
+        self._endpoint = endpoint
+        self._reactor = reactor
+        self._port: IListeningPort | None = None
+
+    async def _listen(self) -> None:
+        site = ApiSite(api_site(self._gateway.api, self._gateway.mounts))
+        self._port = await serverFromString(self._reactor, self._endpoint).listen(site)
+
+    async def _close(self) -> None:
+        closed = self._port.stopListening() if self._port is not None else None
+        if closed is not None:
+            await closed
+
+    @property
+    def url(self) -> str:
+        """Where the API listens, as one would type it; the endpoint's text where it is no TCP port."""
+        host = self._port.getHost() if self._port is not None else None
+        if not isinstance(host, IPv4Address | IPv6Address):
+            return self._endpoint
+        scheme = "https" if self._endpoint.startswith("ssl:") else "http"
+        name = f"[{host.host}]" if ":" in host.host else host.host
+        return f"{scheme}://{name}:{host.port}"
+
+
+class IotgwService(OrderedServices):
+    """The gateway with everything around it: its log, its lock, and its signals."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        settings: Settings,
+        data_dir: Path,
+        config: Path | None,
+        lock: DataDirectoryLock,
+        hangups: Hangups,
+        reactor: IReactor,
+    ) -> None:
+        super().__init__(reactor, settings.drain)
+        self.setName("iotgw")
+        self._settings = settings
+        self._data_dir = data_dir
+        self._config = config
+        self._lock = lock
+        self._hangups = hangups
+        self._reactor = reactor
+        log = settings.log
+        file = data_dir / log.file if log.file else None
+        self._logs = Logs(file, log.level, log.rotate_bytes, log.keep, libraries=log.libraries)
+        gateway = build(settings, data_dir, reactor)
+        self._trace = gateway.trace
+        self._api = ApiListener(gateway, settings.api, reactor)
+        for child in (*children(gateway, settings, data_dir, config, reactor), self._api):
+            child.setServiceParent(self)
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        """Make our log the application's, before it begins to log."""
+        super().setServiceParent(parent)
+        self._logs.attach(parent)
+
+    # --- start ---
+
+    def startService(self) -> Deferred[None]:
+        """Open everything, in the order of the data's way backwards."""
+        self._lock.note_process()  # a daemon is another process than the one that took it
+        started = super().startService()
+        started.addCallbacks(self._ready, lambda failure: None)  # which was said in `start_failed`
+        return started.addErrback(lambda failure: self._log.failure("iotgw has started, but", failure))
+
+    def _ready(self, _: None) -> None:
+        if not self.running:
+            return
+        # All this stays: the collector need not walk through it, which takes 30 ms, whenever it looks for garbage.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(OBJECTS_PER_LOOK)
+        self._log.info(
+            "iotgw {version} is ready: API on {api}, data in {data}",
+            version=__version__, api=self._api.url, data=str(self._data_dir),
+        )  # fmt: skip
+        self._hangups.listen(lambda: self._reactor.callFromThread(self.reload))
+
+    def start_failed(self, failure: Failure) -> None:
+        """One line for what a user can mend; a traceback for what only we can. The process ends."""
+        if failure.check(IotgwError, OSError) or type(failure.value).__module__.startswith(
+            "twisted.internet"
+        ):
+            self._log.critical("iotgw can't start: {reason}", reason=failure.getErrorMessage())
+        else:
+            self._log.failure("iotgw can't start", failure)
+        self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+        if self.running:  # else it is being stopped already
+            self._reactor.callWhenRunning(self._reactor.stop)
+
+    # --- changes ---
+
+    def reload(self) -> None:
+        """SIGHUP: take over the settings that can change while running."""
+        try:
+            settings = process_settings.load(self._config)
+        except IotgwError as error:
+            self._log.error("the settings stay as they are: {reason}", reason=str(error))
+            return
+        self._logs.set_level(settings.log.level, settings.log.libraries)
+        self._trace.on = settings.log.level == "debug"
+        self._logs.reopen()
+        now = msgspec.structs.replace(self._settings, log=settings.log)
+        if now != settings:
+            self._log.warn("changes of other settings than [log] need a restart")
+        self._settings = now
+        self._log.info("settings reloaded")
+
+    # --- stop ---
+
+    async def _stop(self) -> None:
+        """Close the listeners, finish what is under way, write everything, let go of the lock."""
+        self._hangups.ignore()
+        await super()._stop()
+        self._lock.release()
+        self._log.info("iotgw has stopped")
+        self._logs.close()

@@ -1,0 +1,292 @@
+"""One connection to an MQTT broker: what leaves, what arrives, and for how long the broker may be silent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from iotgw.connect.endpoint import in_words
+from iotgw.connect.mqtt_engine import Engine, NotSent
+from iotgw.connect.mqtt_owner import HANDSHAKE, Greeting, Item, MqttOwner, Topics
+from iotgw.core.errors import ProtocolError, Unavailable
+from iotgw.core.write_now import write
+from iotgw.wire import mqtt
+
+SILENCE = 30.0
+"""Seconds that a broker may take to acknowledge something of what it was sent."""
+PONG = 5.0
+"""Seconds that it may take at least to answer a ping."""
+
+FAILED = 0x80
+"""Reason codes from here on are failures (MQTT 5.0 §2.4)."""
+
+
+@implementer(IPushProducer)
+class MqttConnection(Protocol):
+    """A connection from TCP's beginning to its end.
+
+    ``ready`` fires with `mqtt.Connected` when it is up, or fails. ``ended`` fires when one that was up is over,
+    with the numbers of what wasn't acknowledged, the reason in words, and Twisted's.
+
+    Many methods: six are Twisted's, and eight the owner's.
+    """
+
+    _log = Logger()
+    transport: Any
+
+    def __init__(self, greeting: Greeting, owner: MqttOwner, clock: IReactorTime, engine: Engine) -> None:
+        self._greeting = greeting
+        self._owner = owner
+        self._clock = clock
+        self._engine = engine
+        self.ready: Deferred[mqtt.Connected] = Deferred(lambda _: self.end("stopped"))
+        self.ended: Deferred[tuple[list[int], str, Failure]] = Deferred()
+        self._limits: mqtt.Connected | None = None
+        self._topics = Topics()
+        self._is_up = False
+        self._is_open = False
+        self._is_deaf = False
+        self.outstanding: dict[int, int] = {}
+        """Packet identifier → the owner's number."""
+        self._subscribing = self._unsubscribing = 0
+        """Packet identifiers."""
+        self._acks: list[bytes] = []
+        self._opened_at = self._progress_at = self._heard_at = self._sent_at = 0.0
+        self._is_pinged = False
+        self._reason = ""
+        self._leaving: list[int] = []
+        """Numbers of QoS 0 messages that were written to a full transport."""
+        self._is_full = False
+
+    # --- Twisted
+
+    def connectionMade(self) -> None:
+        """Say CONNECT."""
+        self._is_open = True
+        self._opened_at = self._heard_at = self._sent_at = self._clock.seconds()
+        self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
+        say = self._greeting
+        self.transport.write(
+            self._engine.connect(
+                say.client_id, say.keepalive, say.user, say.password, say.will,
+                receive_maximum=say.receive_maximum, clean=say.clean, expiry=say.expiry,
+            )
+        )  # fmt: skip
+
+    def dataReceived(self, data: bytes) -> None:
+        """Hear the broker."""
+        self._heard_at = self._progress_at = self._clock.seconds()
+        self._is_pinged = False
+        try:
+            self._received(data)
+        except ProtocolError as error:
+            self.end(str(error))
+        except Exception as error:  # the end hands back what is in flight
+            self._log.failure("a broker's answer could not be read")
+            self.end(f"the broker's answer could not be read: {type(error).__name__}: {error}")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Hand back what was not acknowledged."""
+        self._is_open = False
+        said = self._reason or f"the connection was lost: {in_words(reason)}"
+        if self._is_up:
+            numbers = [*self.outstanding.values(), *self._leaving]
+            self.outstanding.clear()
+            self.ended.callback((numbers, said, reason))
+        elif not self.ready.called:
+            self.ready.errback(Unavailable(said))
+
+    def pauseProducing(self) -> None:
+        """The transport is full."""
+        self._is_full = True
+
+    def resumeProducing(self) -> None:
+        """The transport has room again."""
+        self._is_full = False
+        left, self._leaving = self._leaving, []
+        if left:
+            self._owner.on_acknowledged(left)
+
+    def stopProducing(self) -> None:
+        """The connection ends."""
+
+    # --- what the broker says
+
+    def _received(self, data: bytes) -> None:
+        events = self._engine.receive(data)
+        out = self._engine.to_send()
+        if out:
+            self.transport.write(out)
+        for event in events:
+            if type(event) is mqtt.Acknowledged:
+                outstanding = self.outstanding
+                numbers = [outstanding.pop(id_) for id_ in event.ids if id_ in outstanding]
+                if numbers:
+                    self._owner.on_acknowledged(numbers)
+            elif type(event) is mqtt.Arrived:
+                self._owner.on_message(event)
+            else:
+                self._other(event)
+
+    def _other(self, event: mqtt.Event) -> None:
+        if isinstance(event, mqtt.Connected):
+            self._greeted(event)
+        elif isinstance(event, mqtt.NotTaken):
+            number = self.outstanding.pop(event.id, None)
+            if number is not None:
+                self._owner.on_refused(number, event.code, event.reason)
+        elif isinstance(event, mqtt.Refused):
+            hint = self._owner.hint(event) if self._limits is None else ""
+            self.end(f"the broker refused: {event.reason}{hint and f'. {hint}'}")
+        elif isinstance(event, mqtt.Subscribed):
+            self._subscribed(event)
+        elif isinstance(event, mqtt.Unsubscribed) and event.id == self._unsubscribing:
+            codes = event.codes or [0] * len(self._topics.stale)  # 3.1.1 has none
+            stale = zip(self._topics.stale, codes, strict=False)
+            self._owner.on_unsubscribed([filter_ for filter_, code in stale if code >= FAILED])
+
+    def _greeted(self, event: mqtt.Connected) -> None:
+        self._limits = event
+        self._topics = topics = self._owner.on_greeted(event, self)
+        if topics.stale:
+            self._unsubscribing, data = self._engine.unsubscribe(topics.stale)
+            self.transport.write(data)
+        if topics.wanted:
+            self._subscribing = self.subscribe(topics.wanted)
+        else:
+            self._be_up(event)
+
+    def _subscribed(self, event: mqtt.Subscribed) -> None:
+        if event.id != self._subscribing:
+            if any(code >= FAILED for code in event.codes):
+                self._owner.on_trouble("the broker refused a subscription")
+            return
+        wanted = zip(self._topics.wanted, event.codes, strict=False)
+        refused = [filter_ for (filter_, _), code in wanted if code >= FAILED]
+        if refused:
+            self.end(f"the broker refused the subscription to {', '.join(refused)}")
+        elif self._limits is not None:
+            self._be_up(self._limits)
+
+    def _be_up(self, limits: mqtt.Connected) -> None:
+        if not self.ready.called:
+            self._is_up = True
+            self.ready.callback(limits)
+
+    # --- for the owner
+
+    def publish(self, items: Sequence[Item], qos: int, retain: bool) -> None:
+        """Send messages, in one write."""
+        if not self.outstanding:
+            self._progress_at = self._clock.seconds()
+        engine, outstanding = self._engine, self.outstanding
+        out = []
+        written = []
+        refused: list[tuple[int, NotSent]] = []
+        for number, topic, payload, properties in items:
+            try:
+                id_, data = engine.publish(topic, payload, qos, retain, properties)
+            except NotSent as error:
+                refused.append((number, error))
+                continue
+            if id_:
+                outstanding[id_] = number
+            else:
+                written.append(number)
+            out.append(data)
+        self._sent_at = self._clock.seconds()
+        out.append(engine.to_send())
+        write(self.transport, b"".join(out))
+        if self._is_full:
+            self._leaving += written
+        elif written:
+            self._owner.on_acknowledged(written)
+        for number, why in refused:
+            self._owner.on_refused(number, why.code, why.reason)
+
+    def say(self, topic: bytes, payload: bytes) -> None:
+        """Publish with QoS 0, for nobody's account."""
+        with suppress(NotSent):  # the connection ends
+            data = self._engine.publish(topic, payload, 0)[1]
+            self.transport.write(data + self._engine.to_send())
+
+    def subscribe(self, filters: Sequence[tuple[str, int]]) -> int:
+        """Ask for topics besides those that the connection needs; returns the packet identifier."""
+        id_, data = self._engine.subscribe(filters)
+        self.transport.write(data)
+        return id_
+
+    def acknowledge(self, message: mqtt.Arrived) -> None:
+        """A message that the engine holds back has been taken. What one commit took leaves in one write.
+
+        After the end only the engine takes note, so that a QoS 2 message that comes again counts as taken.
+        """
+        ack = self._engine.acknowledge(message)
+        if ack and self._is_open:
+            if not self._acks:
+                self._clock.callLater(0, self._send_acks)
+            self._acks.append(ack)
+
+    def _send_acks(self) -> None:
+        acks, self._acks = self._acks, []
+        if acks and self._is_open:
+            self.transport.write(b"".join(acks))
+
+    def stop_reading(self) -> None:
+        """Hear nothing for now; the broker's silence is our own doing meanwhile."""
+        self._is_deaf = True
+        if self._is_open:
+            self.transport.pauseProducing()
+
+    def start_reading(self) -> None:
+        """Hear again what the broker says; what it said meanwhile has not been read."""
+        self._is_deaf = self._is_pinged = False
+        if self._is_open:
+            self.transport.resumeProducing()
+
+    def goodbye(self) -> None:
+        """Take our leave."""
+        self._send_acks()
+        self.transport.write(self._engine.goodbye())
+        self.transport.loseConnection()
+
+    def end(self, reason: str) -> None:
+        """Break the connection."""
+        self._reason = self._reason or reason
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+    # --- time
+
+    def tick(self, now: float) -> None:
+        """Once a second: silence, keep-alive."""
+        if not self._is_open:
+            return
+        if self._is_deaf:
+            self._opened_at = self._progress_at = self._heard_at = now
+        if not self._is_up and now - self._opened_at > HANDSHAKE:
+            self.end("the broker took the connection and said nothing")
+        if self._limits is None:
+            return
+        asked, answered = self._greeting.keepalive, self._limits.keepalive
+        keepalive = answered if answered is not None else asked
+        if self.outstanding and now - self._progress_at > SILENCE:
+            self.end(f"the broker acknowledged nothing for {SILENCE:.0f} s")
+        elif not keepalive:
+            return
+        elif self._is_pinged and not self._is_deaf:
+            if now - self._sent_at > max(PONG, keepalive / 2):
+                self.end("the broker does not answer pings")
+        elif now - min(self._sent_at, self._heard_at) > keepalive * 0.75:
+            self._is_pinged = True
+            self._sent_at = now
+            self.transport.write(self._engine.ping())

@@ -1,0 +1,46 @@
+"""A look whether a broker takes us: connect once, say how it went, leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from iotgw.connect.mqtt_client import BrokerAccess, MqttClient
+from iotgw.connect.mqtt_owner import MqttOwner
+from iotgw.wire import mqtt
+
+
+class _Probe(MqttOwner):
+    """Hears the first word of a broker: ``first`` fires with empty text, or with what is wrong."""
+
+    def __init__(self) -> None:
+        self.first: Deferred[str] = Deferred()
+
+    def on_up(self, limits: mqtt.Connected) -> None:
+        """It works."""
+        self._say("")
+
+    def on_lost(self, numbers: list[int], reason: str) -> None:
+        """It doesn't."""
+        self._say(reason)
+
+    def _say(self, problem: str) -> None:
+        if not self.first.called:
+            self.first.callback(problem)
+
+
+def knock(reactor: IReactorTime, way: BrokerAccess, patience: float) -> Deferred[str]:
+    """Connect once, and leave: fires with what is wrong, empty when nothing is. ``patience`` in seconds."""
+    probe = _Probe()
+    client = MqttClient(reactor, way, probe)
+    probe.first.addTimeout(patience, reactor, lambda result, timeout: "no answer")
+    client.start()
+    return probe.first.addCallback(lambda problem: client.stop().addCallback(lambda _: problem))
+
+
+def check(reactor: IReactorTime, way: BrokerAccess, patience: float) -> Deferred[dict[str, Any]]:
+    """The answer of `iotgw.core.ports.integrations.IIntegration.check`."""
+    knocked = knock(reactor, way, patience)
+    return knocked.addCallback(lambda problem: {"ok": not problem, "detail": problem or "connected"})

@@ -1,0 +1,53 @@
+"""How the gateway reaches out: the one thing that makes endpoints to connect by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from twisted.internet.interfaces import IStreamClientEndpoint
+from zope.interface import Attribute, Interface
+
+
+class ITlsSettings(Protocol):
+    """TLS towards a server, as a settings Struct has it; `iotgw.connect.tls.ClientTls` is one.
+
+    ``ca`` and ``certificate`` and ``key`` are PEM text; empty is the system's trust, and no certificate of ours.
+    An empty ``server_name`` is the host's name.
+    """
+
+    @property
+    def ca(self) -> str:
+        """Certificates to trust."""
+
+    @property
+    def certificate(self) -> str:
+        """Our certificate with its chain."""
+
+    @property
+    def key(self) -> str:
+        """Its private key."""
+
+    @property
+    def server_name(self) -> str:
+        """The name to expect in the server's certificate."""
+
+
+class IConnector(Interface):
+    """The gateway's way out. All that connects to somewhere does it by an endpoint of this one, so that names
+    never block the reactor, certificates are verified, and the operator's ``forbid`` networks hold."""
+
+    forbid: Sequence[str] = Attribute("what the operator forbids: names such as ``loopback``, and networks")
+
+    def endpoint(
+        host: str,
+        port: int,
+        timeout: float,
+        tls: ITlsSettings | None = None,
+        place: str = "configuration.tls",
+    ) -> IStreamClientEndpoint:
+        """A Twisted endpoint for TCP, with ``tls`` for TLS; ``timeout`` in seconds covers name and connection.
+
+        ``place`` is the path of the TLS settings. Raises SettingsError when these can't be used. Connecting
+        fails with `iotgw.connect.forbidden.Forbidden` when the name leads to forbidden addresses only.
+        """

@@ -1,0 +1,18 @@
+"""Paths of the API's listener that others serve."""
+
+from __future__ import annotations
+
+from twisted.web.resource import IResource
+from twisted.web.server import Request
+from zope.interface import Interface
+
+
+class IMounts(Interface):
+    """The paths that datasources serve beside the API."""
+
+    def resource(first: bytes, request: Request) -> IResource | None:
+        """The resource of a request whose path begins with the segment ``first``; None when the path is nobody's.
+
+        ``request.prepath`` ends with ``first``. Segments of the mount move from ``postpath`` to ``prepath``, so that
+        the resource finds its own rest there.
+        """

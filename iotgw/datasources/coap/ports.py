@@ -1,0 +1,144 @@
+"""The UDP ports of CoAP datasources, whatever their types: each is opened for its first user and closed with its last.
+
+A datasource opens a port, which gives it a share, and serves resources there::
+
+    share = context.shared(CoapPorts).open(context, "0.0.0.0", 5683)
+    share.serve({("acme", "v1"): resource})
+    ...
+    share.close()
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, succeed
+
+from iotgw.core.errors import SettingsError
+from iotgw.core.ports.datasources import DatasourceContext
+from iotgw.core.ports.reactor import IReactor
+from iotgw.core.shared import SharedResource
+from iotgw.datasources.coap.port import CoapPort
+from iotgw.datasources.coap.secure_port import CoapsPort
+from iotgw.dtls.settings import DtlsSettings
+from iotgw.wire.coap.site import Path, Resource
+from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
+
+
+class CoapPorts(SharedResource):
+    """The open ports of a gateway, by interface, port and whether they speak DTLS."""
+
+    def __init__(self, reactor: IReactor) -> None:
+        self._reactor = reactor
+        self._used: dict[tuple[str, int, bool], _Used] = {}
+
+    def open(
+        self, context: DatasourceContext, interface: str, port: int, dtls: DtlsSettings | None = None
+    ) -> CoapShare:
+        """A datasource's share of a UDP port: of ``coap``, or of ``coaps`` with ``dtls``.
+
+        Who shares a port of ``coaps`` is of one tenant and has the same settings of DTLS, but for whom it trusts.
+        Raises CannotListenError, SettingsError or Unavailable.
+        """
+        key = interface, port, dtls is not None
+        used = self._used.get(key)
+        if used is None:
+            used = self._used[key] = _Used(self._new(context, interface, port, dtls))
+        share = CoapShare(self, key, used.port, dtls)
+        try:
+            used.admit(share, context.tenant)
+        except Exception:
+            self._close_if_unused(key)
+            raise
+        return share
+
+    def _new(
+        self, context: DatasourceContext, interface: str, port: int, dtls: DtlsSettings | None
+    ) -> CoapPort:
+        if dtls is None:
+            return CoapPort(self._reactor, port, interface)
+        return CoapsPort(
+            self._reactor, port, interface, dtls, context.tenant, context.credentials, context.intake.event
+        )
+
+    def release(self, key: tuple[str, int, bool], share: CoapShare) -> Deferred[None]:
+        """A share is given back; see `CoapShare.close`."""
+        self._used[key].dismiss(share)
+        return self._close_if_unused(key)
+
+    def _close_if_unused(self, key: tuple[str, int, bool]) -> Deferred[None]:
+        used = self._used[key]
+        if used.shares:
+            return succeed(None)
+        del self._used[key]
+        return used.port.close()
+
+
+class _Used:
+    """An open port with the shares of it."""
+
+    def __init__(self, port: CoapPort) -> None:
+        self.port = port
+        self.shares: list[CoapShare] = []
+
+    def admit(self, share: CoapShare, tenant: str) -> None:
+        if isinstance(self.port, CoapsPort) and share.dtls is not None:
+            self.port.check(share.dtls, tenant)
+            self._trust(self.port, [*self.shares, share])
+        self.shares.append(share)
+
+    def dismiss(self, share: CoapShare) -> None:
+        self.shares.remove(share)
+        if isinstance(self.port, CoapsPort) and self.shares:
+            self._trust(self.port, self.shares)
+
+    def _trust(self, port: CoapsPort, shares: list[CoapShare]) -> None:
+        port.trust([share.dtls for share in shares if share.dtls is not None])
+
+
+class CoapShare:
+    """A datasource's share of a port.
+
+    ``port`` has the ``endpoint`` and the ``address``; ``resources`` are what the datasource serves there.
+    """
+
+    def __init__(
+        self, ports: CoapPorts, key: tuple[str, int, bool], port: CoapPort, dtls: DtlsSettings | None
+    ) -> None:
+        self.port = port
+        self.dtls = dtls
+        self.resources: dict[Path, Resource] = {}
+        self._ports = ports
+        self._key = key
+        self._timing = DEFAULT
+        self._discovery: Policy | None = None
+        self._serves = False
+        self._is_open = True
+
+    def serve(
+        self, resources: dict[Path, Resource], timing: Timing = DEFAULT, discovery: Policy | None = None
+    ) -> None:
+        """Serve resources until `close`, once: at all of these paths, or at none.
+
+        The port remembers messages for as long as the slowest ``timing`` of its users asks for; with ``discovery`` it
+        answers ``/.well-known/core``. Raises SettingsError with the path that another datasource has.
+        """
+        if self._serves:
+            raise RuntimeError("this share serves its resources already")
+        try:
+            self.port.add(resources, timing, discovery)
+        except KeyError as error:
+            raise SettingsError("routingKey", f"{error.args[0]} is taken by another datasource") from error
+        self.resources, self._timing, self._discovery, self._serves = resources, timing, discovery, True
+
+    def sent(self) -> None:
+        """Call this after a reply or a request that was made outside of a resource's `render`: the port looks when
+        to send it again."""
+        self.port.sent()
+
+    def close(self) -> Deferred[None]:
+        """Serve nothing more, and tell who observes; the last user's share closes the port. May be called again."""
+        if not self._is_open:
+            return succeed(None)
+        self._is_open = False
+        if self._serves:
+            self.port.remove(self.resources, self._timing, self._discovery)
+        return self._ports.release(self._key, self)

@@ -1,0 +1,143 @@
+"""Settings of ``coap`` datasources, and of all that are served on their ports."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from iotgw.dtls.settings import DtlsSettings
+from iotgw.wire.coap.timing import TIMINGS, Policy, Timing, TimingName
+
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Settings of a ``coap`` datasource. Times are seconds, sizes bytes."""
+
+    port: Annotated[int, Meta(ge=0, le=65535, description="UDP port; datasources may share one.")] = 5683
+    interface: Annotated[
+        str, Meta(description="Address to listen on: `0.0.0.0` is all of IPv4, `::` all of IPv6.")
+    ] = "0.0.0.0"
+    path_prefixes: Annotated[
+        list[str], Meta(description="Paths that may stand in front of `/i/{routingKey}`, as in `api/v2`.")
+    ] = []
+    timing: Annotated[
+        TimingName, Meta(description="Preset of the transmission parameters (RFC 7252 §4.8).")
+    ] = "default"
+    ack_timeout: Annotated[
+        Seconds | None, Meta(description="Wait before the first retransmission; the preset's if not given.")
+    ] = None
+    ack_random_factor: Annotated[
+        Annotated[float, Meta(ge=1, le=10)] | None, Meta(description="Spread of that wait.")
+    ] = None
+    max_retransmit: Annotated[
+        Annotated[int, Meta(ge=0, le=10)] | None, Meta(description="Retransmissions before giving up.")
+    ] = None
+    empty_ack_delay: Annotated[
+        Seconds,
+        Meta(description="A reply that takes longer becomes a message of its own behind an empty ACK."),
+    ] = 0.5
+    block_timeout: Annotated[
+        Seconds,
+        Meta(
+            description="A block-wise transfer that is silent for this long is dropped. "
+            "A device that repeats after 20 s needs 65 s to survive two losses."
+        ),
+    ] = 30.0
+    block_size: Annotated[
+        Literal[16, 32, 64, 128, 256, 512, 1024], Meta(description="Largest block that is sent.")
+    ] = 1024
+    max_body: Annotated[int, Meta(gt=0, description="Largest body, block-wise; beyond, 4.13.")] = 1 << 20
+    deduplication: Annotated[
+        Literal["strict", "strict+content"],
+        Meta(
+            description="`strict` goes by Message ID as the RFC says; `strict+content` takes one with other "
+            "content for a new message, for modems that count from 1 again after a reboot."
+        ),
+    ] = "strict"
+    rate_limit: Annotated[
+        float, Meta(ge=0, description="Requests per second and peer; beyond, 4.29. 0 is no limit.")
+    ] = 0.0
+    rate_burst: Annotated[float, Meta(ge=1, description="Requests at once before the limit counts.")] = 10.0
+    discovery: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(description="`/.well-known/core`; `auto` answers on a loopback address only."),
+    ] = "auto"
+    echo: Annotated[
+        bool,
+        Meta(
+            description="Before a reply of more than three times the request (discovery and resources), have "
+            "the peer prove its address (RFC 9175). Without, such a reply is one block at most."
+        ),
+    ] = False
+    confirm_downlinks: Annotated[
+        bool,
+        Meta(
+            description="Send a downlink as a message of its own that the device acknowledges. Without, it is "
+            "part of the acknowledgement, counts as delivered with the device's next request, and is never pushed."
+        ),
+    ] = True
+    downlink_path: Annotated[
+        str, Meta(description="Where a listening device takes downlinks: the gateway POSTs them there.")
+    ] = "downlink"
+    longest_ttd: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=120,
+            description="Most seconds that the response is held back for a downlink when a device says that it "
+            "listens (`?ttd=`), for devices that take nothing but responses; 0 answers at once.",
+        ),
+    ] = 0.0
+    security_mode: Annotated[
+        Literal["NO_SECURE", "DTLS", "MIXED"],
+        Meta(description="`coap` on `port`, `coaps` on `securePort`, or both."),
+    ] = "NO_SECURE"
+    secure_port: Annotated[int, Meta(ge=0, le=65535, description="UDP port of `coaps`.")] = 5684
+    dtls: Annotated[DtlsSettings, Meta(description="How devices prove who they are.")] = DtlsSettings()
+    require_identity: Annotated[
+        bool,
+        Meta(
+            description="A message fails whose converter names another device than the one that its "
+            "sender proved to be."
+        ),
+    ] = False
+    resources: Annotated[
+        str,
+        Meta(
+            description="`package.module:name` of a txthings.resource.CoAPResource, or of a function that "
+            "makes one, to mount beside `/i` at the root."
+        ),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no listener could be made of."""
+        ipaddress.ip_address(self.interface)
+        Timing.__post_init__(self.transmission)
+
+    @property
+    def transmission(self) -> Timing:
+        """The preset with what was set by hand."""
+        preset = TIMINGS[self.timing]
+        return Timing(
+            self.ack_timeout if self.ack_timeout is not None else preset.ack_timeout,
+            self.ack_random_factor if self.ack_random_factor is not None else preset.ack_random_factor,
+            self.max_retransmit if self.max_retransmit is not None else preset.max_retransmit,
+        )
+
+    @property
+    def policy(self) -> Policy:
+        """What the resources allow."""
+        return Policy(
+            timing=self.transmission,
+            empty_ack_delay=self.empty_ack_delay,
+            max_body=self.max_body,
+            block_timeout=self.block_timeout,
+            block_size=self.block_size,
+            rate=self.rate_limit,
+            burst=self.rate_burst,
+            amplification=3.0 if self.echo else 0.0,
+            match_content=self.deduplication == "strict+content",
+        )

@@ -1,0 +1,216 @@
+"""One source's messages on their way to the gateway, in order: what streams and subscriptions share.
+
+A source (a TCP connection, a subscription at a broker) submits what it reads. While the gateway has no room, or
+the journal refused a message, or too many are unsettled, the source is paused; so what waits here is at most
+what it had read already. A message is settled when the gateway has answered it with anything but BUSY: it is
+durable then, or will never be. A source that can acknowledge messages only up to a place gets to know the prefix:
+the last message of which it and all before it are settled.
+
+No I/O here: the source gives the functions that pause and resume it, and a clock. There is one timer for a feed,
+and none, nor a Deferred, for a message.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+
+from msgspec import Struct
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from iotgw.core.model import Answer, Metadata, Status
+from iotgw.core.ports.intake import IIntake, Reply
+
+MOST = 65_536
+"""Unsettled messages of one source beyond which it is paused."""
+AGAIN = 1.0
+"""Seconds until the next try of a message that was refused without a time."""
+
+
+class _Message(Struct, eq=False):
+    """A message that is not settled. ``answered`` is what the gateway calls."""
+
+    feed: Feed
+    number: int
+    payload: bytes
+    metadata: Metadata
+    reply: Reply
+    listens: bool
+    is_kept: bool
+
+    def __lt__(self, other: _Message) -> bool:
+        return self.number < other.number
+
+    def answered(self, answer: Answer) -> None:
+        """The gateway's word."""
+        self.feed.answered(self, answer)
+
+
+class Feed:
+    """Hands messages to an `IIntake` in the order in which they were submitted.
+
+    ``pause()`` and ``resume()`` are called in turn, as long as the feed is not closed. ``settled()`` is called
+    after each message's reply, ``settled_up_to(number)`` when the prefix grew: often several times in one turn of
+    the reactor, so that a source notes it and acknowledges once. Messages are numbered from 1. ``most`` is how
+    many may be unsettled; with ``settled_up_to``, how far the newest may be ahead of the prefix.
+    """
+
+    def __init__(
+        self,
+        intake: IIntake,
+        clock: IReactorTime,
+        pause: Callable[[], None],
+        resume: Callable[[], None],
+        *,
+        settled: Callable[[], None] | None = None,
+        settled_up_to: Callable[[int], None] | None = None,
+        most: int = MOST,
+    ) -> None:
+        self._intake = intake
+        self._clock = clock
+        self._pause = pause
+        self._resume = resume
+        self._settled = settled
+        self._settled_up_to = settled_up_to
+        self._most = most
+        self._waiting: deque[_Message] = deque()
+        """Not handed over yet."""
+        self._refused: list[_Message] = []
+        """Handed over and refused; a heap, since they are older than all that wait."""
+        self._early: set[int] = set()
+        """Settled before one that came earlier."""
+        self._last = 0
+        self._behind = 0
+        """How many are settled; or, where it is asked for, the prefix."""
+        self._is_open = True
+        self._is_paused = False
+        self._is_held = False
+        """Nothing is handed over until the gateway says that it has room, or a time is up."""
+        self._not_before = 0.0
+        self._timer: IDelayedCall | None = None
+
+    @property
+    def unsettled(self) -> int:
+        """How many messages are not settled; or how far the newest is ahead of the prefix."""
+        return self._last - self._behind
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is the gateway that keeps the source waiting."""
+        return bool(self._waiting or self._refused)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the source should read nothing."""
+        return self._is_paused
+
+    def submit(
+        self, payload: bytes, metadata: Metadata, reply: Reply, listens: bool = True, is_kept: bool = False
+    ) -> int:
+        """Hand a message over as soon as it is its turn and there is room; returns its number.
+
+        ``reply`` is called once with the gateway's answer, never with BUSY. ``listens`` as in `IIntake.receive`.
+        ``is_kept``: the source has it until it is acknowledged, and brings it again when it comes back; so it is
+        forgotten if the source goes before it is handed over.
+        """
+        self._last = number = self._last + 1
+        message = _Message(self, number, payload, metadata, reply, listens, is_kept)
+        intake = self._intake
+        if self._is_paused or self._waiting or not intake.room:
+            self._waiting.append(message)
+            self._hand_over()
+            return number
+        intake.receive(payload, metadata, message.answered, listens=listens)
+        if self._last - self._behind >= self._most:
+            self._steer()
+        return number
+
+    def close(self) -> None:
+        """The source is gone. What it doesn't keep is handed over all the same, when there is room."""
+        self._is_open = False
+        before = len(self._waiting) + len(self._refused)
+        self._waiting = deque(message for message in self._waiting if not message.is_kept)
+        self._refused = [message for message in self._refused if not message.is_kept]
+        heapify(self._refused)
+        if self._settled_up_to is None:
+            self._behind += before - len(self._waiting) - len(self._refused)
+        if not self.is_waiting and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._is_held = False
+
+    def _hand_over(self) -> None:
+        waiting, refused, intake = self._waiting, self._refused, self._intake
+        while (refused or waiting) and not self._is_held:
+            if not intake.room:
+                self._is_held = True
+                intake.when_room(self._go_on)
+                break
+            message = heappop(refused) if refused else waiting.popleft()
+            intake.receive(message.payload, message.metadata, message.answered, listens=message.listens)
+        if self._is_paused or self._is_held or self._last - self._behind >= self._most:
+            self._steer()
+
+    def answered(self, message: _Message, answer: Answer) -> None:
+        """For a message: the gateway's word on it."""
+        if answer.status is Status.BUSY:
+            self._again(message, answer.retry_after or AGAIN)
+            return
+        if self._settled_up_to is None:
+            self._behind += 1
+            message.reply(answer)
+        else:
+            message.reply(answer)
+            self._advance(message.number)
+        if self._settled is not None:
+            self._settled()
+        if self._is_paused:
+            self._hand_over()
+
+    def _advance(self, number: int) -> None:
+        early, prefix = self._early, self._behind
+        if number != prefix + 1:
+            early.add(number)
+            return
+        prefix = number
+        while prefix + 1 in early:
+            prefix += 1
+            early.remove(prefix)
+        self._behind = prefix
+        if self._is_open and self._settled_up_to is not None:
+            self._settled_up_to(prefix)
+
+    def _again(self, message: _Message, after: float) -> None:
+        """The gateway was full after all: the message comes first when there is room, not before ``after``."""
+        if not self._is_open and message.is_kept:
+            if self._settled_up_to is None:
+                self._behind += 1
+            return
+        heappush(self._refused, message)
+        self._not_before = max(self._not_before, self._clock.seconds() + after)
+        if not self._is_held:
+            self._is_held = True
+            self._timer = self._clock.callLater(after, self._time_is_up)
+            self._steer()
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self._intake.when_room(self._go_on)
+
+    def _go_on(self) -> None:
+        left = self._not_before - self._clock.seconds()
+        if left > 0:
+            self._timer = self._clock.callLater(left, self._time_is_up)
+            return
+        self._is_held = False
+        self._hand_over()
+
+    def _steer(self) -> None:
+        """Pause or resume the source; it is resumed when half of what may be unsettled is free."""
+        most = self._most // 2 + 1 if self._is_paused else self._most
+        is_wanted = self._is_held or self._last - self._behind >= most
+        if is_wanted is not self._is_paused:
+            self._is_paused = is_wanted
+            if self._is_open:
+                (self._pause if is_wanted else self._resume)()

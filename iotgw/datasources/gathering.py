@@ -1,0 +1,43 @@
+"""Several messages of one request: it is answered when all of them are, with the worst that became of any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from iotgw.core.model import Answer, Downlink, Status
+
+_SEVERITY = {Status.STORED: 0, Status.FAILED: 1, Status.TOO_LARGE: 2, Status.BUSY: 3}
+
+Items = list[tuple[str, Downlink]]
+"""Downlinks, each with the identity of the device that it is for."""
+
+
+class Gathering:
+    """The messages of a request that are still open.
+
+    ``done(answer, items)`` is called once, after `close` and as many calls of `answered` as there were of `expect`:
+    with the worst answer, and with the downlinks of all.
+    """
+
+    def __init__(self, done: Callable[[Answer, Items], None]) -> None:
+        self._done = done
+        self._open = 1
+        self._worst = Answer(Status.STORED)
+        self._items: Items = []
+
+    def expect(self, identity: str) -> Callable[[Answer], None]:
+        """One message more, from this device; returns what to call with its answer."""
+        self._open += 1
+        return lambda answer: self._answered(identity, answer)
+
+    def close(self) -> None:
+        """There are no more messages."""
+        self._open -= 1
+        if not self._open:
+            self._done(self._worst, self._items)
+
+    def _answered(self, identity: str, answer: Answer) -> None:
+        if not self._worst.message_id or _SEVERITY[answer.status] > _SEVERITY[self._worst.status]:
+            self._worst = answer
+        self._items += [(identity, item) for item in answer.downlinks]
+        self.close()

@@ -1,0 +1,117 @@
+"""The paths of the API's listener that datasources serve, whatever their types.
+
+``http`` datasources have ``/i/{routingKey}``. Another type may serve any path that nobody has::
+
+    unmount = context.shared(HttpMounts).add(("acme", "hook"), resource)
+    ...
+    unmount()
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection
+
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request, Site
+from zope.interface import implementer
+
+from iotgw.core.errors import SettingsError
+from iotgw.core.needs import HttpMount
+from iotgw.core.ports.mounts import IMounts
+from iotgw.core.shared import SharedResource
+from iotgw.datasources.http.request import problem
+
+Segments = tuple[str, ...]
+MakeSite = Callable[[IResource, int], IProtocolFactory]
+"""Makes a listener's site of a resource and the largest body in bytes."""
+UPLOADS = "i"
+"""Uploads are below this segment, each routing key by itself: nobody has all of it."""
+
+
+def plain_site(resource: IResource, max_body: int) -> Site:
+    """A site that bounds nothing by itself."""
+    site = Site(resource)
+    site.displayTracebacks = False
+    return site
+
+
+@implementer(IMounts)
+class HttpMounts(SharedResource):
+    """What is served below one listener.
+
+    ``make_site`` makes the sites of further listeners; ``reserved`` are first segments that nobody may have.
+    """
+
+    def __init__(self, make_site: MakeSite = plain_site, reserved: Collection[str] = ()) -> None:
+        self.make_site = make_site
+        self._reserved = frozenset(reserved)
+        self._resources: dict[tuple[bytes, ...], IResource] = {}
+        self._above: Counter[tuple[bytes, ...]] = Counter()
+        """The paths that something is mounted below."""
+        self._longest = 0
+
+    def add(self, path: Segments, resource: IResource) -> Callable[[], None]:
+        """Serve a resource at a path, with all below it, until the function that this returns is called.
+
+        A resource that isn't a leaf is asked for its children as Twisted does. Raises SettingsError when the path, or
+        one above or below it, is taken.
+        """
+        if not path or path[0] in self._reserved or path == (UPLOADS,):
+            raise SettingsError(
+                "path", f"expected a path that the gateway doesn't need itself, got {HttpMount(path)}"
+            )
+        key = tuple(segment.encode() for segment in path)
+        above = [key[:length] for length in range(1, len(key))]
+        if key in self._above or any(each in self._resources for each in (*above, key)):
+            raise SettingsError("path", f"{HttpMount(path)} is taken by another datasource")
+        self._resources[key] = resource
+        self._above.update(above)
+        self._longest = max(self._longest, len(key))
+
+        def remove() -> None:
+            if self._resources.get(key) is resource:
+                del self._resources[key]
+                self._above -= Counter(above)
+
+        return remove
+
+    def resource(self, first: bytes, request: Request) -> IResource | None:
+        """See `IMounts.resource`."""
+        rest = request.postpath or []
+        for length in range(min(len(rest) + 1, self._longest), 0, -1):
+            found = self._resources.get((first, *rest[: length - 1]))
+            if found is not None:
+                if request.prepath is not None:
+                    request.prepath += rest[: length - 1]
+                request.postpath = rest[length - 1 :]
+                return found
+        return _NOBODY if first == UPLOADS.encode() else None
+
+
+class MountRoot(Resource):
+    """The root of a listener that has nothing but mounts."""
+
+    def __init__(self, mounts: HttpMounts) -> None:
+        super().__init__()
+        self._mounts = mounts
+
+    def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
+        """The resource of a path whose first segment is given."""
+        found = self._mounts.resource(path, request)
+        return found if found is not None else notFound()
+
+
+class _Nobody(Resource):
+    """An upload whose routing key is nobody's."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        """Say so."""
+        return problem(request, 404, "expected /i/{routingKey} of a datasource that is open")
+
+
+_NOBODY = _Nobody()

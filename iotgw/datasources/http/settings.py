@@ -1,0 +1,86 @@
+"""Settings of ``http`` datasources, and what they say of who may upload."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+from twisted.web.server import Request
+
+from iotgw.core.secrets import Secret
+from iotgw.datasources.http.server_tls import ServerTls
+from iotgw.envelopes.presets import HttpProfile
+
+
+class UploadSecurity(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """How a client proves that it may upload."""
+
+    mode: Literal["none", "basic", "bearer"] = "none"
+    username: str = ""
+    password: Secret = ""
+    token: Secret = ""
+
+
+class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Settings of an ``http`` datasource."""
+
+    endpoint: Annotated[
+        str,
+        Meta(
+            description="Twisted endpoint of a listener of its own, such as "
+            "`ssl:8443:privateKey=key.pem:certKey=cert.pem`; empty shares the API's."
+        ),
+    ] = ""
+    tls: Annotated[
+        ServerTls | None,
+        Meta(
+            description="Certificate files for an `endpoint` such as `tcp:8443`; read again when they change."
+        ),
+    ] = None
+    security: Annotated[UploadSecurity, Meta(description="none, basic or bearer.")] = UploadSecurity()
+    headers_filter: Annotated[
+        dict[str, Secret], Meta(description="Every header must be there and equal, or the answer is 401.")
+    ] = {}
+    replace_no_content_to_ok: Annotated[
+        bool, Meta(description="Answer 200 instead of 204 when there is no downlink.")
+    ] = False
+    split: Annotated[
+        Literal["none", "array", "lines"],
+        Meta(description="One request is one message, a JSON array of messages, or one message per line."),
+    ] = "none"
+    profile: HttpProfile = "none"
+    longest_ttd: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=600,
+            description="Most seconds that an answer is held back for a downlink when a device says that it "
+            "listens (`hono-ttd`, in a header or the query, or `?ttd=`); 0 never.",
+        ),
+    ] = 60.0
+    max_body: Annotated[int, Meta(gt=0, description="Largest body in bytes; beyond, 413.")] = 1 << 20
+
+
+def authenticator(settings: HttpSourceSettings) -> Callable[[Request], bool]:
+    """Whether a request may upload; secrets are compared in constant time."""
+    security = settings.security
+    expected = b""
+    if security.mode == "basic":
+        credentials = f"{security.username}:{security.password}".encode()
+        expected = b"Basic " + base64.b64encode(credentials)
+    elif security.mode == "bearer":
+        expected = b"Bearer " + security.token.encode()
+    wanted = [(name.encode(), value.encode()) for name, value in settings.headers_filter.items()]
+
+    def allowed(request: Request) -> bool:
+        good = True
+        if expected:
+            good = hmac.compare_digest(request.getHeader(b"authorization") or b"", expected)
+        for name, value in wanted:
+            good &= hmac.compare_digest(request.getHeader(name) or b"", value)
+        return good
+
+    return allowed

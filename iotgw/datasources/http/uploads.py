@@ -1,0 +1,188 @@
+"""``/i/{routingKey}``: a request becomes uplinks and receipts, and what became of them its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from iotgw.core.model import Answer, Downlink, Metadata, Status
+from iotgw.core.ports.intake import IIntake
+from iotgw.datasources.gathering import Gathering, Items
+from iotgw.datasources.http.request import listens, payloads, problem
+from iotgw.datasources.http.settings import HttpSourceSettings
+from iotgw.datasources.notices import Notices
+from iotgw.envelopes.envelope import Envelope, Ignored, Malformed, Reading, Receipt
+
+CONTENT_TYPES = {
+    "JSON": b"application/json",
+    "TEXT": b"text/plain; charset=utf-8",
+    "BINARY": b"application/octet-stream",
+}
+
+
+class Receiver(Protocol):
+    """The datasource of a routing key: `iotgw.datasources.http.datasource.HttpDatasource`."""
+
+    settings: HttpSourceSettings
+    intake: IIntake
+    envelope: Envelope
+    notices: Notices
+    allowed: Callable[[Request], bool]
+    """Whether a request may upload."""
+
+    def facts(self, request: Request) -> Metadata:
+        """A request's metadata, without what proves that it may upload."""
+
+    def now_ms(self) -> int:
+        """The time in ms since 1970."""
+
+
+class UploadResource(Resource):
+    """``/i/{routingKey}``, with all below it: the uploads of one datasource."""
+
+    isLeaf = True
+
+    def __init__(self, receiver: Receiver) -> None:
+        super().__init__()
+        self._receiver = receiver
+
+    def render(self, request: Request) -> bytes | int:
+        """Take an upload, or say why not."""
+        receiver = self._receiver
+        if request.method not in (b"POST", b"PUT"):
+            request.setHeader(b"allow", b"POST, PUT")
+            return problem(request, 405, "expected POST or PUT")
+        settings = receiver.settings
+        if not receiver.allowed(request):
+            if settings.security.mode == "basic":
+                request.setHeader(b"www-authenticate", b'Basic realm="iotgw"')
+            return problem(request, 401, "expected the credentials of this datasource")
+        body = request.content.read(settings.max_body + 1)  # type: ignore[union-attr]
+        if len(body) > settings.max_body:
+            return problem(request, 413, f"expected at most {settings.max_body} bytes")
+        facts = receiver.facts(request)
+        try:
+            events = _read(receiver, payloads(body, settings.split), facts)
+        except ValueError as error:
+            receiver.intake.reject(body, facts, str(error))
+            return problem(request, 400, str(error))
+        request.content.truncate(0)  # type: ignore[union-attr]  # one that is held back keeps no body
+        UploadRequest(request, receiver).take(events, facts, listens(request, settings.longest_ttd))
+        return NOT_DONE_YET
+
+
+def _read(receiver: Receiver, messages: list[bytes], facts: Metadata) -> list[Reading | Receipt | Ignored]:
+    """What all messages of a request say; raises ValueError when one of them is none."""
+    now_ms = receiver.now_ms()
+    events: list[Reading | Receipt | Ignored] = []
+    for message in messages:
+        for event in receiver.envelope.read(message, facts, now_ms):
+            if isinstance(event, Malformed):
+                raise ValueError(event.reason)
+            events.append(event)
+    return events
+
+
+class UploadRequest:
+    """One request under way: answered when all of its messages are."""
+
+    def __init__(self, request: Request, receiver: Receiver) -> None:
+        self._request = request
+        self._settings = receiver.settings
+        self._envelope = receiver.envelope
+        self._intake = receiver.intake
+        self._notices = receiver.notices
+        self._is_gone = False
+        self._let_go: Callable[[], None] = lambda: None
+        request.notifyFinish().addErrback(self._lost)
+
+    def _lost(self, failure: Failure) -> None:
+        self._is_gone = True
+        self._let_go()
+
+    def take(self, events: list[Reading | Receipt | Ignored], facts: Metadata, seconds: float) -> None:
+        """Hand on what a request says, with its metadata. The answer to an only uplink may wait ``seconds`` for a
+        downlink, unless it is a network that asks."""
+        gathering = Gathering(self._finish)
+        if seconds and len(events) == 1 and not self._envelope.offers:
+            (event,) = events
+            if isinstance(event, Reading) and event.listens:
+                answered = gathering.expect(event.identity)
+                gathering.close()
+                self._let_go = self._intake.receive_and_hold(
+                    event.payload, event.metadata(facts), answered, seconds
+                )
+                return
+        for event in events:
+            if isinstance(event, Reading):
+                answered = gathering.expect(event.identity)
+                metadata = event.metadata(facts)
+                self._intake.receive(event.payload, metadata, answered, listens=event.listens)
+            else:
+                self._notices.take(event)
+        gathering.close()
+
+    def _finish(self, answer: Answer, items: Items) -> None:
+        request = self._request
+        if self._is_gone:
+            self._return(item for _, item in items)
+            return
+        if answer.message_id:
+            request.setHeader(b"x-message-id", answer.message_id.encode())
+        if answer.status is Status.BUSY:
+            request.setHeader(b"retry-after", b"%d" % max(1, round(answer.retry_after)))
+            request.write(problem(request, 503, "the gateway is full; come back later"))
+        elif answer.status is Status.TOO_LARGE:
+            request.write(problem(request, 413, "expected a smaller message"))
+        elif items:
+            items = self._write(items)
+        elif answer.status is Status.FAILED:
+            request.write(problem(request, 422, "stored, but its converter failed; see the message"))
+        else:
+            request.setResponseCode(200 if self._settings.replace_no_content_to_ok else 204)
+        self._return(item for _, item in items)
+        request.finish()
+
+    def _return(self, items: Iterable[Downlink]) -> None:
+        """These wait for the next answer."""
+        for item in items:
+            self._intake.downlink_returned(item)
+
+    def _write(self, items: Items) -> Items:
+        """Send what fits the answer; returns the rest."""
+        request, load = self._request, self._envelope.load(items)
+        for item, reason in load.unfit:
+            self._intake.downlink_lost(item, reason)
+        settled = {item.id for item in load.carried} | {item.id for item, _ in load.unfit}
+        rest = [each for each in items if each[1].id not in settled]
+        if load.command is None:
+            request.setResponseCode(204)
+            return rest
+        first = load.carried[0]
+        content_type = load.command.content_type
+        if content_type is None:
+            request.setHeader(b"content-type", CONTENT_TYPES[first.content_type])
+        elif content_type:
+            request.setHeader(b"content-type", content_type.encode())
+        request.setHeader(b"x-downlink-id", first.id.encode())
+        request.write(load.command.payload)
+        is_offer = self._envelope.offers
+        for item in load.carried:
+            self._intake.downlink_offered(item) if is_offer else self._intake.downlink_sent(item)
+        request.notifyFinish().addCallbacks(
+            lambda _: None if is_offer else self._deliver(load.carried),
+            lambda failure: self._lose(load.carried),
+        )
+        return rest
+
+    def _deliver(self, items: tuple[Downlink, ...]) -> None:
+        for item in items:
+            self._intake.downlink_delivered(item, is_certain=False)
+
+    def _lose(self, items: tuple[Downlink, ...]) -> None:
+        for item in items:
+            self._intake.downlink_lost(item, "the connection closed before the answer was out")

@@ -1,0 +1,89 @@
+"""The settings of an MQTT subscription."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from iotgw.connect.tls import ClientTls
+from iotgw.core.secrets import Secret
+from iotgw.envelopes.presets import MQTT_PRESETS, MqttPrefix, MqttPresetName
+
+
+class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Settings of an ``mqtt`` datasource."""
+
+    host: Annotated[str, Meta(min_length=1, description="The broker.")]
+    port: Annotated[
+        Annotated[int, Meta(ge=1, le=65535)] | None, Meta(description="1883, with TLS 8883, if not given.")
+    ] = None
+    tls: Annotated[ClientTls | None, Meta(description="TLS, also with a client certificate.")] = None
+    version: Annotated[Literal["3.1.1", "5"], Meta(description="MQTT's version.")] = "3.1.1"
+    client_id: Annotated[str, Meta(description="Empty is `iotgw-` and the datasource's id.")] = ""
+    username: str = ""
+    password: Secret = ""
+    topics: Annotated[list[str], Meta(description="Topic filters, with the wildcards `+` and `#`.")] = []
+    qos: Annotated[Literal[0, 1, 2], Meta(description="Quality of service that is asked for.")] = 1
+    clean_session: Annotated[
+        bool | None,
+        Meta(
+            description="True has the broker drop what comes while the gateway is away. If it is false or not given, the broker keeps the session, and with it messages of QoS 1 and 2."
+        ),
+    ] = None
+    session_expiry: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=0xFFFFFFFF,
+            description="Seconds that the broker keeps the session while the gateway is away (MQTT 5).",
+        ),
+    ] = 86400
+    keepalive: Annotated[int, Meta(ge=5, le=65535, description="Seconds.")] = 60
+    receive_maximum: Annotated[
+        int, Meta(ge=1, le=65535, description="Messages that the broker may send unacknowledged (MQTT 5).")
+    ] = 1000
+    preset: MqttPresetName = "none"
+    prefix: MqttPrefix = "LOB/"
+    identity_level: Annotated[
+        int, Meta(ge=0, le=32, description="Level of the topic, from 1, that names the device; 0 is none.")
+    ] = 0
+    downlink_topic: Annotated[
+        str,
+        Meta(
+            description="Where downlinks go, with `{identity}` and `{topic}` (the uplink's); empty is nowhere."
+        ),
+    ] = ""
+    downlink_qos: Literal[0, 1, 2] = 1
+
+    def __post_init__(self) -> None:
+        """Refuse topics that no broker takes."""
+        for topic in self.filters:
+            levels = topic.split("/")
+            if (
+                not topic
+                or "#" in levels[:-1]
+                or any(len(level) > 1 and set(level) & {"+", "#"} for level in levels)
+            ):
+                raise ValueError(f"expected a topic filter such as devices/+/up, got {topic!r}")
+        if not self.filters:
+            raise ValueError("expected topics, got none")
+
+    @property
+    def broker_port(self) -> int:
+        """Where the broker listens."""
+        return self.port or (8883 if self.tls else 1883)
+
+    @property
+    def broker(self) -> str:
+        """The broker's host and port."""
+        return f"{self.host}:{self.broker_port}"
+
+    def client(self, id: str) -> str:
+        """The client id of the datasource with this id: the same after each restart, and nobody else's."""
+        return self.client_id or f"iotgw-{id}"
+
+    @property
+    def filters(self) -> list[str]:
+        """What is subscribed to."""
+        return self.topics or MQTT_PRESETS[self.preset].filters(self.prefix)

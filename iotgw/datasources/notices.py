@@ -1,0 +1,38 @@
+"""What an envelope says besides uplinks: a network's receipts, and good messages that are nothing to converters."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from twisted.internet.interfaces import IReactorTime
+
+from iotgw.core.ports.intake import IIntake
+from iotgw.datasources.sampling import SampledEvents
+from iotgw.envelopes.envelope import Ignored, Receipt
+
+
+class Notices:
+    """Hands receipts to the intake and counts the rest; one for each datasource.
+
+    ``counts`` are shown with the datasource's status. A receipt of an item that nobody knows is counted there as
+    ``unknownReceipts``, and said once a minute.
+    """
+
+    def __init__(self, intake: IIntake, clock: IReactorTime, counts: Counter[str]) -> None:
+        self._intake = intake
+        self._counts = counts
+        self._unknown = SampledEvents(clock, intake, "downlink.unknown")
+
+    def take(self, notice: Receipt | Ignored) -> None:
+        """Do what it asks for."""
+        if isinstance(notice, Ignored):
+            self._counts[notice.why] += 1
+            return
+        found = self._intake.downlink_confirmed(notice.device, notice.delivered, notice.reason, notice.item)
+        if notice.item:
+            found.addCallback(self._found, notice)
+
+    def _found(self, is_known: bool, receipt: Receipt) -> None:
+        if not is_known:
+            self._counts["unknownReceipts"] += 1
+            self._unknown.note("", f"a receipt names an item that is not known: {receipt.item[:80]!r}")

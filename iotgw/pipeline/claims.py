@@ -1,0 +1,55 @@
+"""Which open datasource has which port or path, so that a second one is told who has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from iotgw.core.errors import Conflict
+from iotgw.core.needs import HttpMount, Need, collide
+from iotgw.pipeline.sources import Source
+
+Key = tuple[str | int, ...]
+
+
+class Claims:
+    """The needs of the datasources that are open."""
+
+    def __init__(self) -> None:
+        self._needs: dict[str, Sequence[Need]] = {}
+        self._claimed: dict[Key, list[tuple[Source, Need]]] = {}
+
+    def take(self, source: Source, needs: Sequence[Need]) -> None:
+        """Note what a datasource is about to open. Raises Conflict when another one has some of it."""
+        for need in needs:
+            for other, had in self._near(need):
+                if other is not source and collide(need, had):
+                    raise Conflict(f"{source.spec.name!r} needs {need}; {_named(other, source)} has {had}")
+        self._needs[source.id] = needs
+        for need in needs:
+            self._claimed.setdefault(_key(need), []).append((source, need))
+
+    def release(self, source: Source) -> None:
+        """It is closed, or could not be opened."""
+        for need in self._needs.pop(source.id, ()):
+            key = _key(need)
+            left = [claim for claim in self._claimed[key] if claim[0] is not source]
+            if left:
+                self._claimed[key] = left
+            else:
+                self._claimed.pop(key)
+
+    def _near(self, need: Need) -> Iterator[tuple[Source, Need]]:
+        """What is claimed close to a need: all that could collide, and little else."""
+        keys: Iterable[Key] = [_key(need)]
+        if isinstance(need, HttpMount):
+            keys = [_key(need), need.path[:1]] if len(need.path) > 1 else list(self._claimed)
+        for key in keys:
+            yield from self._claimed.get(key, ())
+
+
+def _key(need: Need) -> Key:
+    return need.path[:2] if isinstance(need, HttpMount) else (type(need).__name__, need.port)
+
+
+def _named(other: Source, asking: Source) -> str:
+    return repr(other.spec.name) if other.tenant == asking.tenant else "a datasource of another tenant"

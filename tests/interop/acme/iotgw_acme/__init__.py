@@ -1,0 +1,1 @@
+"""Acme's devices and Acme's log, for iotgw."""

@@ -1,0 +1,111 @@
+"""Paths of a listener, and who has them."""
+
+import pytest
+from twisted.internet.testing import StringTransport
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+from zope.interface.verify import verifyObject
+
+from iotgw.core.errors import SettingsError
+from iotgw.core.ports.mounts import IMounts
+from iotgw.datasources.http.mounts import HttpMounts, MountRoot
+
+
+class Echo(Resource):
+    """Says its name and the rest of the path."""
+
+    isLeaf = True
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def render_GET(self, request):
+        rest = b"/".join(request.postpath)
+        return self.name + b" " + b"/".join(request.prepath) + b" " + rest
+
+
+class Listener:
+    def __init__(self, **more):
+        self.mounts = HttpMounts(**more)
+        self.site = Site(MountRoot(self.mounts))
+
+    def mount(self, path, name=b"echo"):
+        return self.mounts.add(path, Echo(name))
+
+    def get(self, path):
+        channel = self.site.buildProtocol(None)
+        transport = StringTransport()
+        channel.makeConnection(transport)
+        channel.dataReceived(b"GET %b HTTP/1.0\r\n\r\n" % path)
+        head, _, body = transport.value().partition(b"\r\n\r\n")
+        return int(head.split()[1]), body
+
+
+@pytest.fixture
+def listener():
+    return Listener(reserved=("api",))
+
+
+def test_it_is_what_the_api_expects():
+    assert verifyObject(IMounts, HttpMounts())
+
+
+def test_a_resource_finds_its_own_rest_of_the_path(listener):
+    listener.mount(("acme", "hook"))
+    assert listener.get(b"/acme/hook/a/b%20c?x=1") == (200, b"echo acme/hook a/b c")
+    assert listener.get(b"/acme/hook") == (200, b"echo acme/hook ")
+
+
+def test_a_tree_is_walked_as_twisted_does(listener):
+    tree = Resource()
+    tree.putChild(b"leaf", Echo(b"leaf"))
+    listener.mounts.add(("acme",), tree)
+    assert listener.get(b"/acme/leaf/x") == (200, b"leaf acme/leaf x")
+    assert listener.get(b"/acme/other")[0] == 404
+
+
+def test_paths_of_other_lengths_stand_side_by_side(listener):
+    listener.mount(("i", "k"), b"k")
+    listener.mount(("i", "k2"), b"k2")
+    listener.mount(("a", "b", "c"), b"c")
+    assert [listener.get(path)[1].split()[0] for path in (b"/i/k/x", b"/i/k2", b"/a/b/c")] == [
+        b"k",
+        b"k2",
+        b"c",
+    ]
+    assert listener.get(b"/a/b")[0] == 404
+
+
+def test_a_segment_with_a_slash_in_it_is_one_segment(listener):
+    listener.mount(("i", "a/b"))
+    assert listener.get(b"/i/a%2Fb")[0] == 200
+    assert listener.get(b"/i/a/b")[0] == 404
+
+
+def test_an_upload_whose_key_is_nobody_s_is_told_what_was_expected(listener):
+    status, body = listener.get(b"/i/none")
+    assert (status, b"/i/{routingKey}" in body) == (404, True)
+
+
+@pytest.mark.parametrize("path", [("acme",), ("acme", "hook"), ("acme", "hook", "x")])
+def test_a_path_that_is_taken_above_or_below_is_refused_by_name(listener, path):
+    remove = listener.mount(("acme", "hook"))
+    with pytest.raises(SettingsError, match=f"/{'/'.join(path)} on the API's listener is taken"):
+        listener.mount(path)
+    remove()
+    listener.mount(path)
+
+
+@pytest.mark.parametrize("path", [(), ("api",), ("api", "v1"), ("i",)])
+def test_what_the_gateway_needs_itself_is_nobody_s(listener, path):
+    with pytest.raises(SettingsError, match="need itself"):
+        listener.mount(path)
+
+
+def test_removing_twice_leaves_who_came_after(listener):
+    remove = listener.mount(("acme",), b"first")
+    remove()
+    listener.mount(("acme",), b"second")
+    remove()
+    assert listener.get(b"/acme")[1].split()[0] == b"second"

@@ -1,0 +1,144 @@
+"""What a message at a broker means: several uplinks, receipts, whose it is; and when it is acknowledged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cbor2
+import msgspec
+import pytest
+
+from iotgw.core.model import Status
+from iotgw.datasources.mqtt.arrivals import Arrivals, Era
+from iotgw.datasources.mqtt.datasource import MqttDatasource
+from iotgw.datasources.mqtt.settings import MqttSourceSettings
+from iotgw.envelopes.dragino import DraginoEnvelope
+from iotgw.envelopes.presets import MQTT_PRESETS
+from iotgw.wire.mqtt import Arrived
+from tests.unit.datasources.fakes import FakeIntake, clock, context
+from tests.unit.datasources.platform import Platform
+
+VECTORS = json.loads((Path(__file__).parents[3] / "data" / "dragino.json").read_text())
+NDDS75 = next(vector["hex"] for vector in VECTORS if vector["name"].startswith("D3"))
+
+
+class Broker:
+    """The connection that a message came on."""
+
+    def __init__(self):
+        self.acknowledged = []
+
+    def acknowledge(self, arrived):
+        self.acknowledged.append(arrived.id)
+
+    def stop_reading(self):
+        pass
+
+    def start_reading(self):
+        pass
+
+
+class Field:
+    def __init__(self, envelope=None, **settings):
+        self.intake = FakeIntake()
+        self.clock = clock()
+        settings = msgspec.convert({"host": "broker", "topics": ["#"], **settings}, MqttSourceSettings)
+        envelope = envelope or MQTT_PRESETS[settings.preset].envelope(settings.prefix)
+        self.source = MqttDatasource(settings, context(self.intake, self.clock), None, envelope)
+        self.broker = Broker()
+        self.sent = []
+        self.source._arrivals = Arrivals(
+            self.intake, self.clock, self.broker, Era(), lambda *sent: self.sent.append(sent),
+            self.source.counts, is_kept=True, listens=self.source.can_push,
+        )  # fmt: skip
+
+    def bring(self, payload, topic="devices/7/up", qos=1, id=1):
+        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        self.source.on_message(Arrived(topic, data, qos, False, id))
+
+    @property
+    def whose(self):
+        return [
+            {key: facts[key] for key in ("identity", "device") if key in facts}
+            for _, facts in self.intake.received
+        ]
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_a_message_with_several_uplinks_is_acknowledged_when_all_are_durable(qos):
+    field = Field(Platform(), downlinkTopic="down/{identity}")
+    field.intake.auto = False
+    field.bring([{"device": "a", "data": "1"}, {"device": "b", "data": "2"}], qos=qos)
+    assert field.whose == [{"identity": "a"}, {"identity": "b"}]
+    field.intake.put("a", b"\x01")
+    field.intake.answer(1)
+    assert field.broker.acknowledged == []
+    field.intake.answer(0)
+    assert field.broker.acknowledged == [1]
+    ((identity, topic, items),) = field.sent
+    assert (identity, topic, items[0].payload) == ("a", "devices/7/up", b"\x01")
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_a_message_with_nothing_for_converters_is_acknowledged_at_once(qos):
+    field = Field(Platform())
+    field.intake.known = {"item"}
+    field.bring([{"receipt": "item", "ok": True}, {"receipt": "nobody's", "ok": True}, {"join": 1}], qos=qos)
+    assert field.broker.acknowledged == [1] and field.intake.received == []
+    assert field.intake.outcomes == [("item", "confirmed"), ("nobody's", "confirmed")]
+    assert (field.source.counts["unknownReceipts"], field.source.counts["joins"]) == (1, 1)
+
+
+def test_what_is_no_message_is_kept_as_failed_and_acknowledged():
+    field = Field(Platform(), identityLevel=2)
+    field.bring(b"rubbish")
+    ((payload, facts),) = field.intake.received
+    assert (payload, facts["rejected"], facts["device"]) == (b"rubbish", "expected an array of reports", "7")
+    assert field.broker.acknowledged == [1] and field.source.counts["faults"] == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "topic", "whose"),
+    [
+        ({}, "devices/7/up", {}),
+        ({"identityLevel": 2}, "devices/7/up", {"device": "7"}),
+        ({"identityLevel": 2, "downlinkTopic": "d"}, "devices/7/up", {"identity": "7"}),
+        ({"identityLevel": 9, "downlinkTopic": "d"}, "devices/7/up", {}),
+        ({"identityLevel": 2, "downlinkTopic": "d"}, "devices//up", {}),
+    ],
+)
+def test_a_level_of_the_topic_names_the_device(settings, topic, whose):
+    field = Field(**settings)
+    field.bring(b"23", topic)
+    assert field.whose == [whose] and field.intake.received[0][0] == b"23"
+
+
+def test_lobaro_s_device_is_the_topic_s_unless_the_settings_name_a_level():
+    data = cbor2.dumps({"i": "123456101550542", "d": {}})
+    for more, identity in (({}, "70b3d5e050020901"), ({"identityLevel": 1}, "LOB")):
+        field = Field(preset="lobaro", downlinkTopic="d", **more)
+        field.bring(data, "LOB/70b3d5e050020901/up/status")
+        assert field.whose == [{"identity": identity}]
+        assert field.intake.received[0][1]["messageName"] == "status"
+
+
+def test_a_dragino_frame_says_itself_whose_it_is():
+    field = Field(DraginoEnvelope({}, "", "asciihex"), identityLevel=2)
+    field.bring(NDDS75.encode())
+    field.bring(b"hello", id=2)
+    assert field.whose == [{"device": "867787054545078"}, {"device": "7"}]
+    assert field.intake.received[0][0] == bytes.fromhex(NDDS75)
+    assert "rejected" in field.intake.received[1][1]
+
+
+def test_a_refused_message_waits_and_is_acknowledged_later():
+    field = Field(Platform())
+    field.intake.auto = False
+    field.bring([{"device": "a", "data": "1"}, {"device": "b", "data": "2"}])
+    field.intake.answer(0)
+    field.intake.answer(1, Status.BUSY)
+    assert field.broker.acknowledged == []
+    field.clock.advance(2)
+    field.intake.answer(2)
+    assert field.broker.acknowledged == [1]
