@@ -23,6 +23,8 @@ class Accounts:
 
     What is kept must be true as of what is kept of the place in the stream: a record delivered beyond it is met
     again after a crash. So its outcome stays in ``_ahead`` until a `snapshot` has it.
+
+    Many methods: each way that a record may take is booked by one.
     """
 
     def __init__(self, counters: Counters, cursor: int) -> None:

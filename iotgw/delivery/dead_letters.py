@@ -26,11 +26,12 @@ Match = Callable[[Parked], bool]
 
 
 class DeadLetters:
-    """The dead letters of one integration: a verb for each thing that may happen to them, hence so many. Each gets one
-    more try when it is asked for, out of its device's order.
+    """The dead letters of one integration. Each gets one more try when it is asked for, out of its device's order.
 
     Their rows stay until the target took them: a restart forgets no letter. ``ready()`` is called when `take`
     has something again.
+
+    Many methods: each thing that may happen to a dead letter is one.
     """
 
     _log = Logger()

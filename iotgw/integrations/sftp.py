@@ -98,7 +98,7 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     content: Annotated[
         Literal["json", "ndjson", "csv"],
         Meta(
-            description="CSV has one file per device type, with a header that only ever grows to the right."
+            description="CSV has one file per device type, with a header that only ever grows to the right. JSON is an array in batches, of one message too."
         ),
     ] = "json"
     path: Annotated[

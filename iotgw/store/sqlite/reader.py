@@ -122,7 +122,10 @@ JOIN uplink ON uplink.seq = found.value LEFT JOIN outcome ON outcome.seq = found
 
 
 class JournalReader:
-    """The journal's queries; each runs in the reader's thread and sees what is committed by then."""
+    """The journal's queries; each runs in the reader's thread and sees what is committed by then.
+
+    Many methods: each query is one, and each kind of row.
+    """
 
     def __init__(self, path: Path, names: NameTable) -> None:
         self._connection: sqlite3.Connection = connect_reader(path)

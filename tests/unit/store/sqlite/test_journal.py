@@ -1,13 +1,16 @@
 """What any journal must do; `conftest.backend` names the backends that the suite runs on."""
 
+import json
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 from msgspec.structs import replace
 from zope.interface.verify import verifyObject
 
 from iotgw.core.errors import Unavailable
-from iotgw.core.model import ConversionError, Counters, DeliveryState, Kind, Outcome, State
+from iotgw.core.model import ConversionError, Counters, DeliveryState, Kind, Outcome, Progress, State
 from iotgw.core.ports.journal import IJournal
 from iotgw.core.stream import Tail
 from tests.unit.store.sqlite.world import event, output, parked
@@ -467,3 +470,29 @@ def test_a_stopped_journal_says_so(world):
     with pytest.raises(Unavailable):
         world.wait(world.journal.read_telemetry(0, 1))
     world.open()
+
+
+def test_what_is_released_and_parked_again_before_a_commit_stays(world):
+    """By one progress, or by two that are written together."""
+    items = some_parked(world)
+    first, second = items[0], items[1]
+    changed = replace(first, attempts=7)
+    progress = Progress("int1", 9, Counters(), (changed,), (first.record.seq,))
+    world.journal.progress(progress)
+    world.journal.progress(Progress("int1", 9, Counters(), (), (second.record.seq,)))
+    world.journal.progress(Progress("int1", 9, Counters(), (second,), ()))
+    found = world.wait(world.journal.read_parked("int1", None, 0, 9))
+    assert found == [changed, second, items[2], items[3]]
+
+
+def test_accounts_that_an_older_version_kept_are_read(world, tmp_path):
+    world.progress("int1", 5, queued=7, delivered=5, counted=7)
+    world.wait(world.journal.stop())
+    (path,) = tmp_path.glob("**/journal.db")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        (text,) = connection.execute("SELECT counters FROM integration").fetchone()
+        older = {key: value for key, value in json.loads(text).items() if key not in ("done", "open")}
+        connection.execute("UPDATE integration SET counters = ?", (json.dumps(older).encode(),))
+    world.open()
+    cursor, counters = world.journal.integrations()["int1"]
+    assert (cursor, counters.queued, counters.done, counters.open) == (5, 7, 0, [])
