@@ -58,11 +58,15 @@ class HealthRoutes:
 
     async def ready(self, call: Call) -> Reply:
         """Whether the journal takes uplinks; a listener that could not be opened doesn't make it unready,
-        as the others serve."""
+        as the others serve. Damage to what is stored doesn't either, but is said."""
         if not self._journal.room:
             reason = (await self._journal.stats()).get("problem") or "busy"
             raise Problem(503, f"the journal is not taking uplinks: {reason}", {"Retry-After": "5"})
-        return Reply({"status": "ready"})
+        if full := self._delivery.holding_up():
+            reason = f"{len(full)} of the integrations set to rejectNew are full"
+            raise Problem(503, f"no uplinks are taken: {reason}", {"Retry-After": "5"})
+        faults = self._journal.faults
+        return Reply({"status": "ready", "faults": faults} if faults else {"status": "ready"})
 
     async def status(self, call: Call) -> dict[str, Any]:
         """Version, journal, datasources, integrations."""
@@ -73,7 +77,8 @@ class HealthRoutes:
             "startedAt": self._started,
             "now": self._now_ms(),
             "epoch": self._journal.epoch,
-            "ready": bool(self._journal.room),
+            "ready": bool(self._journal.room) and not self._delivery.holding_up(),
+            "faults": self._journal.faults,
             "journal": journal,
             "datasources": [
                 {

@@ -14,7 +14,8 @@ from iotgw.api.datasources import shown_configuration, with_clear_configuration
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.core.errors import NotFound, SettingsError
-from iotgw.core.model import Parked, message_id
+from iotgw.core.model import Kind, Parked, message_id
+from iotgw.core.numbers import whole
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.journal import IMessages
@@ -94,6 +95,27 @@ class IntegrationRoutes(Catalogue):
                 answer=Page,
                 query=dead,
             ),
+            Route(
+                "DELETE",
+                f"{one}/dead-letters",
+                write,
+                self.dismiss,
+                "Dismiss dead letters: all, or those that match",
+                answer=dict,
+                query=(
+                    Query("device", str, None, "those of this device"),
+                    Query("before", int, None, "those received before, in milliseconds since 1970"),
+                    Query("error", str, None, "those whose error contains this text"),
+                ),
+            ),
+            Route(
+                "DELETE",
+                f"{one}/dead-letters/<position>",
+                write,
+                self.dismiss_one,
+                "Dismiss one dead letter",
+                answer=dict,
+            ),
             Route("POST", f"{one}/retry", write, self.retry, "Try dead letters again", DeadLetterRetry, dict),
         ]
 
@@ -167,6 +189,22 @@ class IntegrationRoutes(Catalogue):
             await self._delivery.retry(id, position)
         return self._delivery.stats(id)
 
+    async def dismiss(self, call: Call, name: str) -> Any:
+        """Drop dead letters."""
+        id, query = self.find(call, name).id, call.query
+        count = await self._delivery.dismiss(
+            id, None, query("device") or "", query("before") or 0, query("error") or ""
+        )
+        return {"dismissed": count, **self._delivery.stats(id)}
+
+    async def dismiss_one(self, call: Call, name: str, position: str) -> Any:
+        """Drop one."""
+        id, number = self.find(call, name).id, whole(position)
+        if number is None:
+            raise NotFound(f"no dead letter at {position!r}")
+        count = await self._delivery.dismiss(id, number)
+        return {"dismissed": count, **self._delivery.stats(id)}
+
     async def dead_letters(self, call: Call, name: str) -> Page:
         """What was given up, oldest first."""
         id, limit = self.find(call, name).id, call.query("limit")
@@ -177,9 +215,10 @@ class IntegrationRoutes(Catalogue):
 
     def _dead_letter(self, parked: Parked) -> DeadLetter:
         record = parked.record
+        body = b"null" if record.kind is Kind.UNREADABLE else record.body
         return DeadLetter(
             record.seq, message_id(self._journal.epoch, record.uplink), record.device_name,
-            record.received_ms, parked.attempts, parked.error, msgspec.Raw(record.body),
+            record.received_ms, parked.attempts, parked.error, msgspec.Raw(body),
         )  # fmt: skip
 
     async def _done(

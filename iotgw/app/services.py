@@ -146,7 +146,8 @@ class IotgwService(OrderedServices):
         self._hangups = hangups
         self._reactor = reactor
         log = settings.log
-        self._logs = Logs(data_dir / log.file if log.file else None, log.level, log.rotate_bytes, log.keep)
+        file = data_dir / log.file if log.file else None
+        self._logs = Logs(file, log.level, log.rotate_bytes, log.keep, libraries=log.libraries)
         gateway = build(settings, data_dir, reactor)
         self._trace = gateway.trace
         self._api = ApiListener(gateway, settings.api, reactor)
@@ -201,7 +202,7 @@ class IotgwService(OrderedServices):
         except IotgwError as error:
             self._log.error("the settings stay as they are: {reason}", reason=str(error))
             return
-        self._logs.set_level(settings.log.level)
+        self._logs.set_level(settings.log.level, settings.log.libraries)
         self._trace.on = settings.log.level == "debug"
         self._logs.reopen()
         now = msgspec.structs.replace(self._settings, log=settings.log)

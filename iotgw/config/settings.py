@@ -83,6 +83,13 @@ class LogSection(Section, frozen=True, kw_only=True):
             description="Lines below this level are not written.",
         ),
     ] = "info"
+    libraries: Annotated[
+        str,
+        Meta(
+            pattern="^(debug|info|warn|error|critical)$",
+            description="The same for lines of libraries, such as Twisted; `level` holds for them too.",
+        ),
+    ] = "warn"
     rotate_bytes: Annotated[Bytes, Meta(description="The file is rotated at this size.")] = 10 << 20
     keep: Annotated[int, Meta(ge=1, description="Rotated files that are kept.")] = 5
 

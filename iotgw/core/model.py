@@ -92,6 +92,8 @@ class Kind(enum.IntEnum):
 
     TELEMETRY = 0
     EVENT = 1
+    UNREADABLE = 2
+    """In place of a record that the journal can't read any more: only its ``seq`` means something, its ``body`` says why."""
 
 
 class TelemetryRecord(Struct, frozen=True, gc=False):
@@ -225,7 +227,8 @@ class Counters(Struct, frozen=True):
     ``counted`` is the position up to which ``queued`` has counted, ``since`` the one that the integration
     began after, ``waiting_bytes`` the size of what is open. ``lost`` are ranges of positions that ended
     undelivered: first, last, outcome; an empty outcome says that nobody knows any more. ``paused``: a person
-    wants nothing to be sent.
+    wants nothing to be sent. Beyond the cursor, up to ``done``, everything has come to an end or is parked, but what
+    is at the positions in ``open``; 0 when nothing is known beyond the cursor.
     """
 
     queued: int = 0
@@ -238,13 +241,15 @@ class Counters(Struct, frozen=True):
     waiting_bytes: int = 0
     lost: list[tuple[int, int, str]] = []
     paused: bool = False
+    done: int = 0
+    open: list[int] = []
 
 
 class Progress(Struct, frozen=True):
     """How far an integration has come; written in one transaction.
 
     Every record up to ``cursor`` is settled or parked. ``parked`` are new or changed, ``released`` are
-    positions that are parked no more.
+    positions that are parked no more, but for those that are among ``parked`` again.
     """
 
     integration: str

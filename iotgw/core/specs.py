@@ -102,6 +102,16 @@ class QueueSpec(Spec, frozen=True, kw_only=True):
     rate: Annotated[float, Meta(ge=0, description="Messages per second at most; 0 is no limit.")] = 0.0
 
 
+class DeadLetterSpec(Spec, frozen=True, kw_only=True):
+    """How many dead letters are kept; beyond, the oldest are dropped."""
+
+    max_age: Annotated[float, Meta(gt=0, description="Seconds since the message was received.")] = (
+        30 * 86400.0
+    )
+    max_count: Annotated[int, Meta(ge=0)] = 10_000
+    max_bytes: Annotated[int, Meta(ge=0)] = 64 << 20
+
+
 class IntegrationSpec(Spec, frozen=True, kw_only=True):
     """Where data goes out."""
 
@@ -113,6 +123,7 @@ class IntegrationSpec(Spec, frozen=True, kw_only=True):
     order: Literal["device", "none"] = "device"
     retry: RetrySpec = field(default_factory=RetrySpec)
     queue: QueueSpec = field(default_factory=QueueSpec)
+    dead_letters: DeadLetterSpec = field(default_factory=DeadLetterSpec)
     format: Literal["standard", "thingsboard", "values", "template"] = "standard"
     template: str | UnsetType = UNSET
     description: str = ""

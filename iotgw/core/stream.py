@@ -124,6 +124,11 @@ class Tail(Generic[R]):
         return len(self._queue) >= self._capacity or self._weight >= WEIGHT
 
     @property
+    def is_low(self) -> bool:
+        """Whether there is so little in memory that it is time to read on."""
+        return self._is_half_empty
+
+    @property
     def _is_half_empty(self) -> bool:
         return len(self._queue) <= self._capacity // 2 and self._weight <= WEIGHT // 2
 
@@ -186,7 +191,7 @@ class Tail(Generic[R]):
     def _failed(self, failure: Failure) -> None:
         self._reading = False
         if not self.closed:
-            self._log.failure("the journal could not be read; tried again with the next record", failure)
+            self._log.failure("the journal could not be read; to be tried again by `fill`", failure)
 
     def close(self) -> None:
         """Hand out nothing more."""

@@ -12,6 +12,8 @@ from iotgw.delivery.losses import Losses
 
 DELIVERED = "delivered"
 EXPIRED = "expired"
+LOST = "unreadable"
+"""Reason for what the journal could not read any more."""
 TRIMMED = "trimmed"
 """Reason for what the journal let go before it was this integration's turn."""
 
@@ -19,8 +21,10 @@ TRIMMED = "trimmed"
 class Accounts:
     """What an integration was given and what became of it, as of ``cursor`` to begin with.
 
-    What is kept must be true as of the cursor: a record delivered beyond it is met again after a crash.
-    So its outcome stays in ``_ahead`` until the cursor has passed it.
+    What is kept must be true as of what is kept of the place in the stream: a record delivered beyond it is met
+    again after a crash. So its outcome stays in ``_ahead`` until a `snapshot` has it.
+
+    Many methods: each way that a record may take is booked by one.
     """
 
     def __init__(self, counters: Counters, cursor: int) -> None:
@@ -34,7 +38,10 @@ class Accounts:
         self.waiting_bytes = counters.waiting_bytes
         self.parked = 0
         """Records that failed, or wait behind one that did, with a row of their own."""
-        self._parked_bytes = 0
+        self.parked_bytes = 0
+        """Their size."""
+        self.buried = 0
+        """Records that were given up since the start."""
         self.in_stream = 0
         """Records that wait in the journal's stream, not yet taken."""
         self.stream_bytes = 0
@@ -45,22 +52,22 @@ class Accounts:
     def begin(self) -> None:
         """After a restart, when those are known that are parked: what is not settled either waits in the stream."""
         self.in_stream = self.queued - self.settled - self.parked
-        self.stream_bytes = self.waiting_bytes - self._parked_bytes
+        self.stream_bytes = self.waiting_bytes - self.parked_bytes
 
     def park(self, size: int) -> None:
         """A record has a row of its own."""
         self.parked += 1
-        self._parked_bytes += size
+        self.parked_bytes += size
 
     def unpark(self, size: int) -> None:
         """Its row goes."""
         self.parked -= 1
-        self._parked_bytes -= size
+        self.parked_bytes -= size
 
     @property
     def held_bytes(self) -> int:
         """Size of the records that were taken from the stream and are in memory."""
-        return self.waiting_bytes - self.stream_bytes - self._parked_bytes
+        return self.waiting_bytes - self.stream_bytes - self.parked_bytes
 
     def count(self, records: int, size: int, counted: int) -> None:
         """Records up to ``counted`` came to wait in the stream."""
@@ -84,10 +91,13 @@ class Accounts:
         self.in_stream += 1
         self.stream_bytes += size
 
-    def trim(self) -> int:
-        """What waited in the stream is there no more; returns how many that were."""
+    def trim(self, unreadable: int = 0) -> int:
+        """What waited in the stream is there no more, ``unreadable`` of it at most because it can't be read;
+        returns how many that were."""
         lost = self.in_stream
-        self.drop(TRIMMED, lost)
+        for reason, count in ((LOST, min(unreadable, lost)), (TRIMMED, max(0, lost - unreadable))):
+            if count:
+                self.drop(reason, count)
         self.waiting_bytes -= self.stream_bytes
         self.in_stream = self.stream_bytes = 0
         return lost
@@ -129,6 +139,7 @@ class Accounts:
     def bury(self, size: int) -> None:
         """A record became a dead letter; its row says so, so that it isn't met again."""
         self.dead += 1
+        self.buried += 1
         self.waiting_bytes -= size
 
     def revive(self, seq: int) -> None:
@@ -136,6 +147,11 @@ class Accounts:
         self.dead -= 1
         self.delivered += 1
         self._ahead[seq] = (DELIVERED, 0)
+
+    def dismiss(self, seq: int, reason: str) -> None:
+        """A dead letter is kept no longer."""
+        self.dead -= 1
+        self.settle(seq, reason, 0)
 
     def drop(self, reason: str, count: int) -> None:
         """Note records as dropped without knowing each."""
@@ -148,11 +164,12 @@ class Accounts:
         self.in_stream = self.stream_bytes = 0
         self.counted = counted
 
-    def snapshot(self, cursor: int, paused: bool) -> Counters:
-        """The accounts as of a cursor, to keep; ``paused`` is kept with them."""
-        ahead = self._ahead
+    def snapshot(self, cursor: int, paused: bool, done: int = 0, open: Sequence[int] = ()) -> Counters:
+        """The accounts as of a cursor, to keep. ``paused`` is kept with them, and ``done`` and ``open`` as in
+        `Counters`: what ended up to ``done`` isn't met again."""
+        ahead, kept = self._ahead, max(cursor, done)
         if ahead:
-            self._ahead = ahead = {seq: item for seq, item in ahead.items() if seq > cursor}
+            self._ahead = ahead = {seq: item for seq, item in ahead.items() if seq > kept}
         delivered, expired, waiting_bytes = self.delivered, self.expired, self.waiting_bytes
         dropped = dict(self.dropped)
         for outcome, size in ahead.values():
@@ -165,10 +182,10 @@ class Accounts:
                 dropped[outcome] -= 1
         return Counters(
             self.queued, delivered, expired, self.dead, dropped, self.counted, self.since, waiting_bytes,
-            self.losses.ranges(), paused,
+            self.losses.ranges(), paused, done, list(open),
         )  # fmt: skip
 
     @property
     def ahead(self) -> int:
-        """How many are settled beyond the cursor."""
+        """How many are settled beyond what was kept."""
         return len(self._ahead)

@@ -12,16 +12,19 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.core.model import TelemetryRecord
+from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.stream import Tail
-from iotgw.delivery.accounts import EXPIRED, Accounts
+from iotgw.delivery.accounts import EXPIRED, LOST, Accounts
+from iotgw.delivery.known import Known
 
 CAPACITY = 4096
 """Records of the stream in memory, ready to take."""
 PAGE = 1000
 SWEEP = 20_000
 """Records that one sweep settles at most, so that the reactor has its turn."""
+
+UNREADABLE = Kind.UNREADABLE  # an enum's member is slow to look up
 
 Match = Callable[[TelemetryRecord], bool]
 
@@ -52,8 +55,11 @@ class Backlog:
         self._match = match
         self.taken = position
         """The last position that was taken, or passed over."""
-        self._known: set[int] = set()
-        self._known_until = 0
+        self._known = Known()
+        self._knows = False
+        """Whether what comes next may be known."""
+        self._passed_by: list[TelemetryRecord] = []
+        self._unreadable = 0
         self._was_at_end = False
         self._fed = 0
         self._begun = False
@@ -72,8 +78,13 @@ class Backlog:
         return self._tail.peek()
 
     def read_on(self) -> None:
-        """Have records at hand."""
-        self._tail.fill()
+        """Have records at hand. Where a read failed, it is made again."""
+        if not self._tail.behind:
+            return
+        if self._begun and self._accounts.counted < self.last:
+            self.count()
+        if self._tail.is_low:
+            self._tail.fill()
 
     def feed(self, records: Sequence[TelemetryRecord]) -> None:
         """Live records, durable, in order."""
@@ -86,7 +97,7 @@ class Backlog:
         """The next records, at most ``limit``; fewer doesn't mean that there are no more. Those received
         before ``oldest_ms`` are expired."""
         taken: list[TelemetryRecord] = []
-        accounts, match, known = self._accounts, self._match, self._known
+        accounts, match, known, knows = self._accounts, self._match, self._known, self._knows
         while not taken:
             records = self._tail.take(limit)
             if not records:
@@ -94,8 +105,10 @@ class Backlog:
             for record in records:
                 seq = record.seq
                 if not match(record):
+                    if record.kind is UNREADABLE:
+                        self._pass_by(record)
                     continue
-                if known and seq in known:
+                if knows and seq in known:
                     accounts.pass_over(seq)
                     continue
                 if seq > accounts.counted:  # read from the journal before it was fed
@@ -106,14 +119,41 @@ class Backlog:
                 else:
                     taken.append(record)
             self.taken = records[-1].seq
-        if known and self.taken >= self._known_until:
-            known.clear()
+        if knows and self.taken >= known.until:
+            self._knows = False
         return taken
 
-    def pass_over(self, known: set[int]) -> None:
-        """These positions are parked already; they don't count when they are met again."""
+    def pass_over(self, known: Known) -> None:
+        """These positions don't count when they are met again."""
         self._known = known
-        self._known_until = max(known, default=0)
+        self._knows = known.until > 0
+
+    @property
+    def done(self) -> int:
+        """Up to here a record that is taken was open when the last process ended: it had not been settled."""
+        return self._known.done
+
+    def still_open(self) -> tuple[int, list[int]]:
+        """Up to where all of the stream came to an end that isn't in flight, and what is known to be open beyond
+        what was taken."""
+        if not self._knows or self._known.done <= self.taken:
+            return self.taken, []
+        return self._known.done, self._known.open_after(self.taken)
+
+    def unreadable(self) -> list[TelemetryRecord]:
+        """The stand-ins of what could not be read since the last call."""
+        passed_by, self._passed_by = self._passed_by, []
+        return passed_by
+
+    def _pass_by(self, record: TelemetryRecord) -> None:
+        """A record can't be read. Whether it is this integration's nobody knows, but by the count: see `reconcile`."""
+        if record.seq > self._accounts.counted:
+            self._accounts.count(1, 0, record.seq)
+        if self._knows and record.seq in self._known:
+            return
+        self._accounts.losses.lose(record.seq, LOST)
+        self._unreadable += 1
+        self._passed_by.append(record)
 
     def sweep(self, reason_of: Callable[[TelemetryRecord], str | None]) -> int:
         """Settle the oldest records, without sending them, while ``reason_of`` gives an outcome for them;
@@ -125,7 +165,9 @@ class Backlog:
                 break
             for place, record in enumerate(records):
                 seq = record.seq
-                if self._match(record) and seq not in self._known:
+                if record.kind is UNREADABLE:
+                    self._pass_by(record)
+                elif self._match(record) and not (self._knows and seq in self._known):
                     reason = reason_of(record)
                     if reason is None:
                         self._tail.unread(records[place:])
@@ -181,20 +223,23 @@ class Backlog:
         return self._tail.closed
 
     def reconcile(self) -> int:
-        """When the stream is at its end, now and at the last call, whatever still counts as waiting in it was
-        trimmed by the journal (its size limit); returns how many that were."""
+        """When the stream is at its end, now and at the last call, whatever still counts as waiting in it could not
+        be read, or was trimmed by the journal (its size limit); returns how many that were."""
         was_at_end, self._was_at_end = self._was_at_end, self.is_at_end
-        is_known = was_at_end and self._was_at_end and self.taken >= self._fed
-        return self._accounts.trim() if is_known and self._accounts.in_stream > 0 else 0
+        if not (was_at_end and self._was_at_end and self.taken >= self._fed):
+            return 0
+        unreadable, self._unreadable = self._unreadable, 0
+        return self._accounts.trim(unreadable) if self._accounts.in_stream > 0 else 0
 
     def close(self) -> None:
         """Hand out nothing more."""
         self._tail.close()
 
     def _count(self, records: Sequence[TelemetryRecord]) -> None:
-        counted, match, known = self._accounts.counted, self._match, self._known
+        counted, match = self._accounts.counted, self._match
         last = max(counted, records[-1].seq)
-        if known or records[0].seq <= counted:
+        if self._knows or records[0].seq <= counted:
+            known = self._known
             records = [record for record in records if record.seq > counted and record.seq not in known]
         sizes = [len(record.body) for record in records if match(record)]
         self._accounts.count(len(sizes), sum(sizes), last)
@@ -208,7 +253,10 @@ class Backlog:
     def _page(self, records: list[TelemetryRecord], after: int) -> None:
         again = self._accounts.counted < after  # somebody sought meanwhile
         if records and not again:
+            lost = sum([record.kind is UNREADABLE and record.seq > after for record in records])
             self._count(records)
+            if lost:
+                self._accounts.count(lost, 0, self._accounts.counted)
         if self._tail.closed:
             return
         if again or (records and self._accounts.counted < self.last):
@@ -217,7 +265,8 @@ class Backlog:
             self._all_counted()
 
     def _no_page(self, failure: Failure) -> None:
-        self._log.failure("the backlog could not be counted; its depth is too small until a restart", failure)
+        if not self._tail.closed:
+            self._log.failure("the backlog could not be counted", failure)
         self._all_counted()
 
     def _all_counted(self) -> None:

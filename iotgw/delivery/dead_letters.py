@@ -1,19 +1,28 @@
-"""Dead letters: messages that were given up, kept until a person has them sent again."""
+"""Dead letters: messages that were given up, kept until a person has them sent again or dismisses them, and within
+limits."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Set
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from iotgw.core.model import DeliveryState, Parked, TelemetryRecord
 from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.core.specs import DeadLetterSpec
 from iotgw.delivery.accounts import Accounts
 from iotgw.delivery.row_changes import RowChanges
 
 PAGE = 100
+TOO_MANY = "dead letters' limit"
+"""Reason for what was dropped since the limits don't let so many dead letters be kept."""
+DISMISSED = "dismissed"
+"""Reason for those that a person wanted no longer."""
+
+Match = Callable[[Parked], bool]
 
 
 class DeadLetters:
@@ -21,6 +30,8 @@ class DeadLetters:
 
     Their rows stay until the target took them: a restart forgets no letter. ``ready()`` is called when `take`
     has something again.
+
+    Many methods: each thing that may happen to a dead letter is one.
     """
 
     _log = Logger()
@@ -45,16 +56,110 @@ class DeadLetters:
         self._next_page: int | None = None
         self._until = 0
         self._gone: set[int] = set()
-        """Delivered; the journal may still show their rows for a moment."""
+        """They came to their end while somebody reads: what is read may still show their rows."""
+        self._reading = 0
+        self.bytes = 0
+        """How large all of them are."""
+        self._oldest_ms: int | None = None
+        """When the oldest was received, or before; None when there is none."""
+        self._is_shedding = False
 
     def bury(self, record: TelemetryRecord, attempts: int, error: str) -> None:
         """A record is given up after so many attempts."""
         self._accounts.bury(len(record.body))
+        self._keep(record)
         self._rows.put(record, DeliveryState.DEAD, attempts, 0, error)
 
+    def found(self, record: TelemetryRecord) -> None:
+        """A dead letter has been there since before a restart."""
+        self._keep(record)
+
+    def _keep(self, record: TelemetryRecord) -> None:
+        self.bytes += len(record.body)
+        if self._oldest_ms is None or record.received_ms < self._oldest_ms:
+            self._oldest_ms = record.received_ms
+
     def read(self, after: int, limit: int) -> Deferred[list[Parked]]:
-        """The dead letters after a position, as the journal has them."""
-        return self._journal.read_parked(self._integration, DeliveryState.DEAD, after, limit)
+        """The dead letters after a position, as the journal has them; one that can't be read is
+        `DeliveryState.DROPPED`."""
+        if not self._reading:
+            self._gone.clear()
+        self._reading += 1
+
+        def done(result: list[Parked] | Failure) -> list[Parked] | Failure:
+            self._reading -= 1
+            return result
+
+        rows = self._journal.read_parked(self._integration, DeliveryState.DEAD, after, limit)
+        return rows.addBoth(done)
+
+    # --- kept no longer
+
+    def is_over(self, spec: DeadLetterSpec, now_ms: int) -> bool:
+        """Whether there are more than the limits allow, or older ones."""
+        oldest_ms = now_ms - int(spec.max_age * 1000)
+        is_old = self._oldest_ms is not None and self._oldest_ms < oldest_ms
+        return self._accounts.dead > spec.max_count or self.bytes > spec.max_bytes or is_old
+
+    def shed(self, spec: DeadLetterSpec, now_ms: int) -> Deferred[int]:
+        """Drop the oldest until the rest is within the limits; fires with how many that were. The journal must
+        have all rows: what changed was handed to it."""
+        if self._is_shedding:
+            return succeed(0)
+        self._is_shedding = True
+        self._oldest_ms = None
+        oldest_ms = now_ms - int(spec.max_age * 1000)
+
+        def is_over(row: Parked) -> bool:
+            accounts, received_ms = self._accounts, row.record.received_ms
+            if accounts.dead > spec.max_count or self.bytes > spec.max_bytes or received_ms < oldest_ms:
+                return True
+            if self._oldest_ms is None or received_ms < self._oldest_ms:
+                self._oldest_ms = received_ms
+            return False
+
+        def over(result: int | Failure) -> int | Failure:
+            self._is_shedding = False
+            return result
+
+        return self._end_each(is_over, TOO_MANY).addBoth(over)
+
+    def dismiss(self, match: Match) -> Deferred[int]:
+        """Drop all that there are now and that match; fires with how many that were."""
+        return self._end_each(match, DISMISSED)
+
+    def _end_each(self, match: Match, reason: str) -> Deferred[int]:
+        """End, oldest first, those that match and aren't in flight."""
+        until, ended = self._journal.head, 0
+
+        def page(rows: list[Parked]) -> int | Deferred[int]:
+            nonlocal ended
+            for row in rows:
+                seq = row.record.seq
+                if seq <= until and self._is_here(row) and seq not in self._flying and match(row):
+                    self._end(row.record)
+                    self._accounts.dismiss(seq, reason)
+                    ended += 1
+            if not rows or rows[-1].record.seq >= until:
+                return ended
+            return self.read(rows[-1].record.seq, PAGE).addCallback(page)
+
+        return self.read(0, PAGE).addCallback(page)
+
+    def _is_here(self, row: Parked) -> bool:
+        seq = row.record.seq
+        is_gone = seq in self._gone or self._rows.is_released(seq)
+        return row.state is DeliveryState.DEAD and not is_gone
+
+    def _end(self, record: TelemetryRecord) -> None:
+        """It is a dead letter no more: its row goes."""
+        seq = record.seq
+        self.bytes -= len(record.body)
+        self._rows.release(seq)
+        if self._reading:
+            self._gone.add(seq)
+        if self._queue:
+            self._queue = deque(row for row in self._queue if row.record.seq != seq)
 
     # --- sent again
 
@@ -86,9 +191,7 @@ class DeadLetters:
 
     def delivered(self, seq: int) -> None:
         """The target took it."""
-        del self._flying[seq]
-        self._gone.add(seq)
-        self._rows.release(seq)
+        self._end(self._flying.pop(seq).record)
         self._accounts.revive(seq)
         self._go_on()
 
@@ -104,9 +207,11 @@ class DeadLetters:
 
     def _read_page(self, after: int) -> None:
         self._next_page = None
-        self.read(after, PAGE).addCallback(self._have_read).addErrback(
-            lambda failure: self._log.failure("dead letters could not be read", failure)
-        )
+        self.read(after, PAGE).addCallback(self._have_read).addErrback(self.failed_to_read)
+
+    def failed_to_read(self, failure: Failure) -> None:
+        """Log why nothing could be done with dead letters."""
+        self._log.failure("dead letters could not be read", failure)
 
     def _have_read(self, rows: list[Parked]) -> None:
         due = [row for row in rows if row.record.seq <= self._until]
@@ -115,8 +220,8 @@ class DeadLetters:
         self._add(due)
 
     def _add(self, rows: list[Parked]) -> None:
-        here = {*self._flying, *self._gone, *(row.record.seq for row in self._queue)}
-        self._queue.extend(row for row in rows if row.record.seq not in here)
+        here = {*self._flying, *(row.record.seq for row in self._queue)}
+        self._queue.extend(row for row in rows if row.record.seq not in here and self._is_here(row))
         if self._queue:
             self._ready()
         else:

@@ -123,6 +123,10 @@ class Flight:
         """What is in flight goes again."""
         self.back(list(self._flying))
 
+    def is_alone(self, seq: int) -> bool:
+        """Whether a record that the target has went to it by itself, since it was marked, or isn't from here."""
+        return seq not in self._flying or self._lines.mark_of(seq) is not None
+
     def apart(self, seqs: Sequence[int]) -> None:
         """As `back`, each in a send of its own."""
         for seq in seqs:

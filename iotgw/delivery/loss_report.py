@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from iotgw.core.ports.integrations import Tell
 from iotgw.delivery.accounts import Accounts
+from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.target_health import TargetHealth
+
+POSITIONS = 1000
+"""Positions that one event names at most."""
 
 
 class LossReport:
     """Watches the accounts of one integration."""
 
-    def __init__(self, accounts: Accounts, health: TargetHealth, tell: Tell) -> None:
+    def __init__(self, accounts: Accounts, backlog: Backlog, health: TargetHealth, tell: Tell) -> None:
         self._accounts = accounts
+        self._backlog = backlog
         self._health = health
         self._tell = tell
         self._dropped = dict(accounts.dropped)
-        self._dead = accounts.dead
+        self._dead = accounts.buried
         self._expired = accounts.expired
 
     def look(self) -> None:
@@ -29,10 +34,17 @@ class LossReport:
         if accounts.expired > self._expired:
             new = accounts.expired - self._expired
             tell("delivery.expired", f"{new} messages older than maxAge", "warning", count=new)
-        if accounts.dead > self._dead:
-            new = accounts.dead - self._dead
+        if accounts.buried > self._dead:
+            new = accounts.buried - self._dead
             text = f"{new} messages given up: {self._health.last.error}"
             tell("delivery.dead", text, "error", count=new)
         self._dropped = dict(accounts.dropped)
         self._expired = accounts.expired
-        self._dead = accounts.dead
+        self._dead = accounts.buried
+        if passed_by := self._backlog.unreadable():
+            count, first, last = len(passed_by), passed_by[0].seq, passed_by[-1].seq
+            text = f"{count} records can't be read and were passed by, positions {first} to {last}: "
+            text += passed_by[-1].body.decode()
+            self._health.note(text)
+            positions = [record.seq for record in passed_by[:POSITIONS]]
+            tell("delivery.unreadable", text, "error", count=count, positions=positions)

@@ -8,6 +8,7 @@ target that is down opens the breaker in `TargetHealth`, and the cursor stands s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -22,7 +23,9 @@ from iotgw.core.specs import IntegrationSpec
 from iotgw.delivery.accounts import Accounts
 from iotgw.delivery.backlog import Backlog, Match
 from iotgw.delivery.dead_letters import DeadLetters
+from iotgw.delivery.dead_letters import Match as LetterMatch
 from iotgw.delivery.flight import Flight
+from iotgw.delivery.known import Known
 from iotgw.delivery.limits import QueueLimits
 from iotgw.delivery.loss_report import LossReport
 from iotgw.delivery.parking import Parking
@@ -36,6 +39,9 @@ from iotgw.delivery.setbacks import Setbacks
 from iotgw.delivery.settlement import Settlement
 from iotgw.delivery.standing import Standing
 from iotgw.delivery.target_health import TargetHealth
+
+OPEN = 2048
+"""Records whose fate is open behind others that came to an end: so many are kept by position."""
 
 
 class Outbox:
@@ -68,11 +74,12 @@ class Outbox:
         self.backlog = backlog = Backlog(journal, accounts, cursor, match, ready)
         self._dead = dead = DeadLetters(id_, journal, rows, accounts, ready)
         self._parking = parking = Parking(id_, journal, rows, accounts, dead, flight.key_of, now_ms, ready)
-        self._limits = QueueLimits(spec.queue, accounts, backlog, now_ms)
-        self._progress = ProgressWriter(id_, journal, clock, rows, self.place)
+        self._progress = progress = ProgressWriter(id_, journal, clock, rows, self.place)
+        self._limits = QueueLimits(spec, accounts, backlog, parking, dead, rows, now_ms, progress)
         self._seeking = Seeking(clock, flight, backlog, parking, accounts, self._progress)
         self._standing = Standing(id_, journal, flight, backlog, parking, accounts)
-        self._losses = LossReport(accounts, health, tell)
+        self._losses = LossReport(accounts, backlog, health, tell)
+        self._kept = counters
         setbacks = Setbacks()
         self._scheduler = Scheduler(ordered, flight, backlog, parking, dead, accounts, setbacks)
         settlement = Settlement(
@@ -94,21 +101,23 @@ class Outbox:
 
     def load(self) -> Deferred[None]:
         """Find what waits since before a restart; fires when deliveries may begin."""
-        self.flush()  # its place in the stream is kept from now on: reading parked records waits for that
+        # Its place in the stream is kept from now on: reading parked records waits for that.
+        self.backlog.pass_over(Known(frozenset(), self._kept.done, self._kept.open))
+        self.flush()
 
         def loaded(parked: set[int]) -> None:
-            self.backlog.pass_over(parked)
+            self.backlog.pass_over(Known(parked, kept.done, kept.open))
             self.accounts.begin()
             self.backlog.count()
 
-        cursor = self.place()[0]
+        kept, cursor = self._kept, self.backlog.taken
         return self._parking.load().addCallback(lambda _: self._parking.beyond(cursor)).addCallback(loaded)
 
     def configure(self, spec: IntegrationSpec) -> None:
         """Work by these settings from now on; the order stays."""
         self._health.configure(spec.retry)
         self._retries.configure(spec.retry)
-        self._limits.configure(spec.queue)
+        self._limits.configure(spec)
         self._pump.configure(spec)
 
     def reroute(self, match: Match) -> None:
@@ -139,14 +148,21 @@ class Outbox:
         """Write the cursor and end."""
         self._pump.close()
         self.backlog.close()
-        self.flush()
+        self._progress.close()
 
     def place(self) -> tuple[int, Counters]:
         """Where the integration is, to keep: the position up to which every record is settled or parked, and
-        the accounts as of it."""
-        first = self.flight.first
-        cursor = first.seq - 1 if first is not None else self.backlog.taken
-        return cursor, self.accounts.snapshot(cursor, self._pump.is_paused)
+        the accounts as of it, with what came to an end beyond it."""
+        paused, held = self._pump.is_paused, [record.seq for record in islice(self.flight, OPEN + 1)]
+        cursor = held[0] - 1 if held else self.backlog.taken
+        if len(held) > OPEN:
+            done, open_ = held.pop() - 1, held
+        else:
+            done, later = self.backlog.still_open()
+            open_ = held + later
+        if done <= cursor:
+            return cursor, self.accounts.snapshot(cursor, paused)
+        return cursor, self.accounts.snapshot(cursor, paused, done, open_)
 
     def flush(self) -> None:
         """Hand over to the journal, now, what has to be kept."""
@@ -172,6 +188,7 @@ class Outbox:
         """Once a second: keep the queue within its limits, tell what was lost, send what may be sent."""
         if self._limits.enforce():
             self._progress.dirty()
+        self.backlog.read_on()
         if self.backlog.reconcile():
             self._progress.dirty()
         self._losses.look()
@@ -222,6 +239,16 @@ class Outbox:
         else:
             self._dead.retry(row)
 
+    def dismiss(self, match: LetterMatch) -> Deferred[int]:
+        """Drop the dead letters that match; fires with how many that were."""
+        self.flush()
+
+        def dismissed(count: int) -> int:
+            self._progress.dirty()
+            return count
+
+        return self._dead.dismiss(match).addCallback(dismissed)
+
     def standing(self, record: TelemetryRecord, name: str) -> Deferred[Delivery] | None:
         """As `Standing.of`."""
         return self._standing.of(record, name)
@@ -247,6 +274,7 @@ class Outbox:
             "expired": accounts.expired,
             "dropped": dict(accounts.dropped),
             "dead": accounts.dead,
+            "deadBytes": self._dead.bytes,
             "balanced": accounts.queued == accounts.settled + inflight + waiting,
             "retrying": accounts.parked,
             "waitingBytes": accounts.waiting_bytes,

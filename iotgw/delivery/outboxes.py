@@ -79,6 +79,10 @@ class Outboxes:
         """False while one is full that would rather have nothing new than lose the old."""
         return not self._strict or not any(outbox.is_full for outbox in self._strict)
 
+    def holding_up(self) -> list[str]:
+        """The names of those because of which `have_room` is False."""
+        return [each.name for each in self if each.outbox in self._strict and each.outbox.is_full]
+
     def _know_the_strict(self) -> None:
         """Keep at hand those that `have_room` must look at: it is asked for each uplink."""
         self._strict = [each.outbox for each in self if each.spec.queue.overflow == "rejectNew"]
@@ -128,7 +132,7 @@ class Outboxes:
             outbox = self._open(id_, tenant, spec, tell)
             running = self._running[id_] = Running(name, tenant, spec, tell, outbox)
             self._know_the_strict()
-            return outbox.load().addCallback(lambda _: self._run(running, target))
+            return outbox.load().addCallback(lambda _: self._run(id_, running, target))
         return self._change(id_, running, name, tenant, spec, target)
 
     def _change(
@@ -149,6 +153,8 @@ class Outboxes:
 
         def change(_: object) -> Deferred[None]:
             old = running.outbox.release_target()
+            if self._running.get(id_) is not running:
+                return _stopped(old)
             if reordered:
                 return self._reorder(id_, running, old)
             running.outbox.configure(spec)
@@ -158,7 +164,7 @@ class Outboxes:
             return _stopped(old)
 
         def run(_: object) -> None:
-            self._run(running, target)
+            self._run(id_, running, target)
             running.outbox.go_on()
 
         return quiet.addBoth(change).addCallback(run)
@@ -187,15 +193,18 @@ class Outboxes:
         running.outbox.close()
 
         def reopen(_: object) -> Deferred[None]:
+            if self._running.get(id_) is not running:
+                return succeed(None)  # it was removed, or all stopped, meanwhile
             self._kept[id_] = running.outbox.place()
             running.outbox = self._open(id_, running.tenant, running.spec, running.tell)
-            self._running[id_] = running
             self._know_the_strict()
             return running.outbox.load()
 
         return _stopped(old).addCallback(lambda _: self._journal.committed()).addCallback(reopen)
 
-    def _run(self, running: Running, target: IIntegration) -> None:
+    def _run(self, id_: str, running: Running, target: IIntegration) -> None:
+        if self._running.get(id_) is not running:
+            return  # it was removed, or all stopped, meanwhile
         running.target = target
         if not running.spec.enabled:
             return

@@ -16,39 +16,21 @@ from twisted.python.failure import Failure
 
 from iotgw.core.model import DeliveryState, Parked, TelemetryRecord
 from iotgw.core.ports.journal import ITelemetryStream
-from iotgw.delivery.accounts import DELIVERED, Accounts
+from iotgw.delivery.accounts import DELIVERED, LOST, Accounts
 from iotgw.delivery.dead_letters import DeadLetters
 from iotgw.delivery.lines import KeyOf
 from iotgw.delivery.pages import each_page
+from iotgw.delivery.parked_line import ParkedLine, by_size
 from iotgw.delivery.row_changes import RowChanges
 
+OVER = frozenset({DeliveryState.DEAD, DeliveryState.DROPPED})
+"""States of rows that wait for nothing; what can't be read is DROPPED."""
 LINE = 20
 """Records of a device that are read at once."""
 READ_AHEAD = 32
 """Devices whose parked records may be in memory."""
 COMMIT_LAG_MS = 200
 """A row that was just handed to the journal may not be readable yet."""
-
-
-class ParkedLine:
-    """One device's parked records. ``head`` and ``last`` are the positions of the first and the last, ``count``
-    how many there are.
-
-    ``rows`` are the first of them, when they were read; ``idle`` says that it waits for ``next_try_ms``.
-    """
-
-    __slots__ = ("attempts", "count", "device", "head", "idle", "key", "last", "next_try_ms", "rows")
-
-    def __init__(self, key: Hashable, device: str, head: int, attempts: int, next_try_ms: int) -> None:
-        self.key = key
-        self.device = device
-        self.head = head
-        self.last = head
-        self.attempts = attempts
-        self.next_try_ms = next_try_ms
-        self.count = 1
-        self.rows: deque[Parked] = deque()
-        self.idle = True
 
 
 class Parking:
@@ -90,6 +72,9 @@ class Parking:
         self._due: list[tuple[int, int, Hashable]] = []
         self._queue: deque[ParkedLine] = deque()
         self._reading = 0
+        self._is_shedding = False
+        self._lost: set[int] = set()
+        """Positions whose rows can't be read."""
 
     # --- after a restart
 
@@ -104,7 +89,11 @@ class Parking:
 
     def _found(self, row: Parked) -> None:
         seq = row.record.seq
-        if row.state is DeliveryState.DEAD:
+        if row.state is DeliveryState.DROPPED:
+            self._lost.add(seq)
+        elif row.state is DeliveryState.DEAD:
+            self._dead.found(row.record)
+        if row.state in OVER:
             return
         self._accounts.park(len(row.record.body))
         key = self._key_of(row.record)
@@ -117,13 +106,15 @@ class Parking:
         else:
             line.count += 1
             line.last = seq
+        line.size += len(row.record.body)
 
     def beyond(self, position: int) -> Deferred[set[int]]:
         """Fires with the positions after ``position`` that have a row: the stream brings them again."""
         known = self._changes.after(position)
 
         def found(rows: list[Parked]) -> None:
-            known.update(row.record.seq for row in rows)
+            # Of a row that can't be read, the stream may have another copy.
+            known.update(row.record.seq for row in rows if row.state is not DeliveryState.DROPPED)
 
         return each_page(self._journal, self._integration, position, found).addCallback(lambda _: known)
 
@@ -133,6 +124,7 @@ class Parking:
         """A record failed, the first of its device."""
         key = self._key_of(record)
         self._lines[key] = line = ParkedLine(key, record.device_name, record.seq, attempts, next_try_ms)
+        line.size = len(record.body)
         self._accounts.park(len(record.body))
         self._changes.put(record, DeliveryState.RETRYING, attempts, next_try_ms, error)
         self._idle(line, next_try_ms)
@@ -143,16 +135,20 @@ class Parking:
         if line is None:
             return False
         line.count += 1
+        line.size += len(record.body)
         line.last = max(line.last, record.seq)
+        if record.seq < line.head:
+            line.missed = min(line.missed or record.seq, record.seq)
         self._accounts.park(len(record.body))
         self._changes.put(record, DeliveryState.QUEUED, 0, 0, "")
         return True
 
-    def follow(self, record: TelemetryRecord) -> bool:
+    def follow(self, record: TelemetryRecord, done: int = 0) -> bool:
         """As `join`, of a record that the stream brings. One before its line's end is met again after a crash:
-        had it not been settled before, its line would have it. So it is settled again."""
+        had it not been settled before, its line would have it. So it is settled again; but not one up to ``done``,
+        which is known to be open."""
         line = self._lines.get(self._key_of(record))
-        if line is None or record.seq > line.last:
+        if line is None or record.seq > line.last or record.seq <= done:
             return self.join(record)
         outcome = self._accounts.losses.outcome(record.seq) or DELIVERED
         self._accounts.settle(record.seq, outcome, len(record.body))
@@ -238,6 +234,7 @@ class Parking:
             del self._lines[key]
         for line in self._flying.values():
             line.count = 1
+            line.size = len(line.rows[0].record.body)
             line.rows = deque([line.rows[0]])
         self._queue.clear()
         purged = 0
@@ -247,7 +244,7 @@ class Parking:
             for row in rows:
                 record = row.record
                 seq = record.seq
-                waits = row.state is not DeliveryState.DEAD and seq not in self._flying
+                waits = row.state not in OVER and seq not in self._flying
                 is_here = seq <= until and not self._changes.is_released(seq)
                 if waits and is_here and self._key_of(record) in keys:
                     self._changes.release(seq)
@@ -257,6 +254,64 @@ class Parking:
 
         return each_page(self._journal, self._integration, 0, found, until).addCallback(lambda _: purged)
 
+    # --- within limits
+
+    def shed(self, too_much: Callable[[], bool], end: Callable[[Parked], None]) -> None:
+        """While there is ``too_much``, have the oldest of the longest line that waits for a time ``end``: who takes
+        the room makes it. ``end`` gets rows that are parked no more; theirs is to be settled, or buried.
+
+        It goes on by itself, a page of rows at a time. The journal must have all rows.
+        """
+        if self._is_shedding or not too_much():
+            return
+        line = max((line for line in self._lines.values() if line.idle), key=by_size, default=None)
+        if line is None:
+            return
+        self._is_shedding = True
+        if line.missed:
+            line.head, line.attempts, line.missed = min(line.head, line.missed), 0, 0
+            self._idle(line, line.next_try_ms)
+        after = line.head - 1
+
+        def read(rows: list[Parked]) -> None:
+            self._is_shedding = False
+            if self._lines.get(line.key) is not line or not line.idle:
+                return  # it goes on, or was purged: to be looked at next time
+            ended = 0
+            for row in self._waiting_in(line, rows):
+                if not too_much():
+                    break
+                size = len(row.record.body)
+                self._accounts.unpark(size)
+                end(row)
+                ended += 1
+                line.count -= 1
+                line.size -= size
+                line.head, line.attempts = row.record.seq + 1, 0
+            if line.count <= 0:
+                del self._lines[line.key]
+            elif ended:
+                self._idle(line, line.next_try_ms)
+            if ended:
+                self.shed(too_much, end)
+
+        def unread(failure: Failure) -> None:
+            self._is_shedding = False
+            self._log.failure("parked records could not be read", failure)
+
+        self._journal.parked_behind(self._integration, line.device, after, LINE).addCallbacks(
+            read, unread
+        ).addErrback(lambda failure: self._log.failure("parked records could not be dropped", failure))
+
+    def _waiting_in(self, line: ParkedLine, rows: list[Parked]) -> list[Parked]:
+        """Those of these rows that wait in a line."""
+        return [
+            row
+            for row in rows
+            if row.state not in OVER and not self._changes.is_released(row.record.seq)
+            and self._key_of(row.record) == line.key
+        ]  # fmt: skip
+
     # --- inside
 
     def _idle(self, line: ParkedLine, next_try_ms: int) -> None:
@@ -265,7 +320,9 @@ class Parking:
         heapq.heappush(self._due, (next_try_ms, line.head, line.key))
 
     def _advance(self, line: ParkedLine, seq: int) -> None:
-        self._accounts.unpark(len(line.rows.popleft().record.body))
+        size = len(line.rows.popleft().record.body)
+        self._accounts.unpark(size)
+        line.size -= size
         line.count -= 1
         if line.count == 0:
             del self._lines[line.key]
@@ -278,6 +335,8 @@ class Parking:
 
     def _read(self, line: ParkedLine) -> None:
         self._reading += 1
+        if line.missed:
+            line.head, line.attempts, line.missed = min(line.head, line.missed), 0, 0
         self._journal.parked_behind(self._integration, line.device, line.head - 1, LINE).addCallbacks(
             self._have_read, self._not_read, callbackArgs=(line,), errbackArgs=(line,)
         ).addErrback(lambda failure: self._log.failure("parked deliveries were dropped from memory", failure))
@@ -286,12 +345,11 @@ class Parking:
         self._reading -= 1
         if self._lines.get(line.key) is not line:
             return  # purged meanwhile
-        found = [
-            row
-            for row in rows[: line.count]
-            if row.state is not DeliveryState.DEAD and not self._changes.is_released(row.record.seq)
-            and self._key_of(row.record) == line.key
-        ]  # fmt: skip
+        self._pass_by([row.record.seq for row in rows if row.state is DeliveryState.DROPPED], line)
+        if line.count <= 0:
+            del self._lines[line.key]
+            return
+        found = self._waiting_in(line, rows)
         if not found:
             self._idle(line, self._now_ms() + COMMIT_LAG_MS)
             self._ready()
@@ -301,6 +359,15 @@ class Parking:
         line.rows = deque(found[: line.count])
         self._queue.append(line)
         self._ready()
+
+    def _pass_by(self, seqs: list[int], line: ParkedLine) -> None:
+        """These of a line can't be read. How large they were nobody knows."""
+        for seq in seqs:
+            if seq not in self._lost:
+                self._lost.add(seq)
+                line.count -= 1
+                self._accounts.unpark(0)
+                self._accounts.settle(seq, LOST, 0)
 
     def _not_read(self, failure: Failure, line: ParkedLine) -> None:
         self._reading -= 1

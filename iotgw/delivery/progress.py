@@ -32,14 +32,23 @@ class ProgressWriter:
         self._place = place
         self._call: IDelayedCall | None = None
         self._written: tuple[int, Counters] | None = None
+        self._is_closed = False
 
     def dirty(self) -> None:
         """Something changed that has to be kept."""
-        if self._call is None:
+        if self._call is None and not self._is_closed:
             self._call = self._clock.callLater(FLUSH, self.flush)
+
+    def close(self) -> None:
+        """Hand over what changed, and nothing that comes later: the integration may be gone by then, or another
+        writes for it."""
+        self.flush()
+        self._is_closed = True
 
     def flush(self) -> None:
         """Hand over what changed."""
+        if self._is_closed:
+            return
         if self._call is not None and self._call.active():
             self._call.cancel()
         self._call = None

@@ -109,13 +109,13 @@ class Pump:
     def quiet(self) -> Deferred[None]:
         """Send nothing more until `go_on`, once for each call; fires when nothing is in flight."""
         self._held += 1
-        if not self._scheduler.in_flight:
+        if not self._scheduler.at_target:
             return succeed(None)
         self._quiet.append(Deferred())
         return self._quiet[-1]
 
     def _tell_quiet(self) -> None:
-        while self._quiet and not self._scheduler.in_flight:
+        while self._quiet and not self._scheduler.at_target:
             self._quiet.pop(0).callback(None)
 
     def go_on(self) -> None:
@@ -159,7 +159,7 @@ class Pump:
         oldest_ms = self._limits.oldest_ms(now_ms)
         self._parking.look(now_ms)
         while sent < SLICE and health.allows(now):
-            in_flight = scheduler.in_flight
+            in_flight = scheduler.at_target
             room = min(target.capacity - in_flight, target.max_batch, SLICE - sent)
             fresh_first = False
             if health.is_down:  # a probe

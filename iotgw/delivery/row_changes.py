@@ -19,7 +19,9 @@ class RowChanges:
     def put(
         self, record: TelemetryRecord, state: DeliveryState, attempts: int, next_try_ms: int, error: str
     ) -> None:
-        """A row is new, or has changed. ``next_try_ms`` is milliseconds since 1970, 0 for never."""
+        """A row is new, or has changed; also one that was to go. ``next_try_ms`` is milliseconds since 1970, 0 for
+        never."""
+        self._released.pop(record.seq, None)
         self._changed[record.seq] = Parked(self._integration, record, state, attempts, next_try_ms, error)
 
     def release(self, seq: int) -> None:

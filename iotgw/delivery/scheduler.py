@@ -17,7 +17,7 @@ HELD = 4096
 HELD_BYTES = 32 << 20
 """Bytes of records in memory that are in flight or whose device is busy; then the stream waits."""
 AHEAD = 65536
-"""Records settled beyond the cursor; then the stream waits for the oldest in flight."""
+"""Records settled beyond what is kept of it; then the stream waits for the oldest in flight."""
 
 
 class Scheduler:
@@ -48,6 +48,11 @@ class Scheduler:
     def in_flight(self) -> int:
         """Records that the target has and didn't answer yet, dead letters aside."""
         return len(self._flight.in_flight) + len(self._parking.in_flight)
+
+    @property
+    def at_target(self) -> int:
+        """All that the target has and didn't answer yet, dead letters too."""
+        return self.in_flight + len(self._dead.in_flight)
 
     @property
     def waiting(self) -> int:
@@ -139,5 +144,6 @@ class Scheduler:
             if not records:
                 return
             if parking.keys:
-                records = [record for record in records if not parking.follow(record)]
+                done = self._backlog.done
+                records = [record for record in records if not parking.follow(record, done)]
             flight.admit(records, batch, mine)

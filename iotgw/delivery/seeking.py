@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from iotgw.delivery.accounts import Accounts
 from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.flight import Flight
+from iotgw.delivery.known import Known
 from iotgw.delivery.parking import Parking
 from iotgw.delivery.progress import ProgressWriter
 
@@ -58,7 +59,7 @@ class Seeking:
         self._progress.flush()
 
         def back(parked: set[int]) -> None:
-            self._backlog.pass_over(parked)
+            self._backlog.pass_over(Known(parked))
             self._backlog.seek(position)
 
         return self._parking.beyond(position).addCallback(back)

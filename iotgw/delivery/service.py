@@ -101,6 +101,10 @@ class DeliveryService(UplinkListener):
 
     # --- what the API asks
 
+    def holding_up(self) -> list[str]:
+        """See `IDeliveries.holding_up`."""
+        return self._outboxes.holding_up()
+
     def validate(self, spec: IntegrationSpec) -> None:
         """See `IDeliveries.validate`."""
         self._targets.build("", "check", "", spec)
@@ -182,6 +186,28 @@ class DeliveryService(UplinkListener):
             outbox.retry(rows[0])
 
         return outbox.dead_letters(seq - 1, 1).addCallback(found)
+
+    def dismiss(
+        self, id: str, position: int | None = None, device: str = "", before_ms: int = 0, error: str = ""
+    ) -> Deferred[int]:
+        """See `IDeliveries.dismiss`."""
+        outbox = self._outbox(id)
+
+        def matches(row: Parked) -> bool:
+            record = row.record
+            return (
+                position in (None, record.seq)
+                and device in ("", record.device_name)
+                and (not before_ms or record.received_ms < before_ms)
+                and error in row.error
+            )
+
+        def dismissed(count: int) -> Deferred[int]:
+            if position is not None and not count:
+                raise NotFound(f"no dead letter at {position}")
+            return self._noted(outbox).addCallback(lambda _: count)
+
+        return outbox.dismiss(matches).addCallback(dismissed)
 
     def check(self, id: str) -> Deferred[dict[str, Any]]:
         """See `IDeliveries.check`."""

@@ -53,7 +53,7 @@ class Settlement:
                 self._scheduler.wake_parked()
             self._health.note(verdict.reason)
             if isinstance(verdict, Apart):
-                self._flight.apart(seqs)
+                self._apart(seqs, verdict)
             else:
                 for seq in seqs:
                     self._failed(seq, verdict)
@@ -75,6 +75,14 @@ class Settlement:
                 self._parking.settle(seq, DELIVERED)
             elif seq in self._dead.in_flight:
                 self._dead.delivered(seq)
+
+    def _apart(self, seqs: Sequence[int], verdict: Apart) -> None:
+        """The batch failed for the reason of one of them: each goes alone. Who was alone is the one."""
+        together = [seq for seq in seqs if not self._flight.is_alone(seq)]
+        self._flight.apart(together)
+        for seq in seqs:
+            if seq not in together:
+                self._failed(seq, Retry(verdict.reason))
 
     def _failed(self, seq: int, verdict: Retry | Rejected) -> None:
         """A record failed for its own reason."""

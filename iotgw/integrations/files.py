@@ -48,9 +48,7 @@ class Columns:
 
 
 def json_file(records: Sequence[TelemetryRecord], make: Format) -> bytes:
-    """One document, or an array of several."""
-    if len(records) == 1:
-        return make(records[0])
+    """An array of documents, also of one: who reads a batch needn't ask which it is."""
     return b"[" + b",\n".join(make(record) for record in records) + b"]\n"
 
 

@@ -98,7 +98,7 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     content: Annotated[
         Literal["json", "ndjson", "csv"],
         Meta(
-            description="CSV has one file per device type, with a header that only ever grows to the right."
+            description="CSV has one file per device type, with a header that only ever grows to the right. JSON is an array in batches, of one message too."
         ),
     ] = "json"
     path: Annotated[
@@ -304,7 +304,9 @@ class SftpTarget:
     def _content(self, records: Sequence[TelemetryRecord]) -> bytes:
         if self._settings.content == "csv":
             return csv_file(records, self._columns)
-        return (json_file if self._settings.content == "json" else ndjson_file)(records, self._format)
+        if self._settings.content == "ndjson":
+            return ndjson_file(records, self._format)
+        return json_file(records, self._format) if self.whole else self._format(records[0])
 
     async def _connected(self) -> Files:
         """The server's files. One connection, made when it is needed."""

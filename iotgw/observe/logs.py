@@ -1,7 +1,7 @@
 """The log: one JSON object per line in a file that rotates, and a few readable lines on the terminal.
 
 Everything goes through `twisted.logger`. Fields that a line is logged with (``message_id=…``) become
-members of its object. Other libraries' lines are written from `warn` upwards. Secrets are masked by field name, and
+members of its object. Libraries' lines are written from `warn` upwards, unless asked for. Secrets are masked by field name, and
 tokens of iotgw wherever they stand.
 """
 
@@ -11,11 +11,12 @@ import re
 import sys
 import threading
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
-from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, formatEvent
 from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
@@ -33,7 +34,8 @@ class Logs:
     """An observer of all log events; the terminal and the file are its two ends.
 
     ``file`` None writes no file; it rotates at ``rotate_bytes`` and ``keep`` old ones stay. ``level`` is
-    the least that is written. ``terminal`` None prints nothing. May be called from any thread.
+    the least that is written, ``libraries`` of what isn't iotgw's own. ``terminal`` None prints nothing. May be
+    called from any thread.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Logs:
         rotate_bytes: int = 10 << 20,
         keep: int = 5,
         terminal: TextIO | None = sys.stdout,
+        libraries: str = "warn",
     ) -> None:
         self._lock = threading.Lock()
         self._file: LogFile | None = None
@@ -58,11 +61,12 @@ class Logs:
         self._terminal = terminal
         self.lost = 0
         """Lines that could not be written."""
-        self.set_level(level)
+        self.set_level(level, libraries)
 
-    def set_level(self, level: str) -> None:
+    def set_level(self, level: str, libraries: str = "warn") -> None:
         """Change the lowest level that is written: ``debug``, ``info``, ``warn``, ``error`` or ``critical``."""
         self._level = _LEVELS[level]
+        self._libraries = _LEVELS[libraries]
 
     def reopen(self) -> None:
         """Open the file again by its name, after a program such as logrotate has moved it."""
@@ -100,11 +104,24 @@ class Logs:
         if level < self._level:
             return False
         # Twisted's own "Starting factory …" and its kin say nothing to an operator.
-        return level >= LogLevel.warn or _is_ours(event)
+        return level >= self._libraries or _is_ours(event)
 
 
 def _is_ours(event: LogEvent) -> bool:
-    return str(event.get("log_namespace", "")).startswith("iotgw")
+    if not str(event.get("log_namespace", "")).startswith("iotgw"):
+        return False
+    source = event.get("log_source")
+    return source is None or _logs_itself(source if isinstance(source, type) else type(source))
+
+
+@cache
+def _logs_itself(source: type) -> bool:
+    """Whether a class of iotgw has a logger of its own. One that inherits a library's speaks for the library,
+    although Twisted puts the name of the class that was derived on its lines."""
+    for base in source.__mro__:
+        if any(isinstance(value, Logger) for value in vars(base).values()):
+            return base.__module__.startswith("iotgw")
+    return True
 
 
 def json_line(event: LogEvent) -> str:

@@ -47,6 +47,7 @@ class _Routing(Struct):
     deviceModel: str = ""
     identity: str = ""
     rejected: str = ""
+    unreadable: bool = False
 
 
 _routing = msgspec.json.Decoder(_Routing).decode
@@ -86,7 +87,8 @@ class _Batch:
 
 class Conversions:
     """The conversions of one datasource; ``position`` is the place up to which its uplinks were converted, as the
-    journal tells. ``converted(outcomes)`` is called when durable uplinks are converted.
+    journal tells. ``converted(outcomes)`` is called when durable uplinks are converted, ``unreadable(positions,
+    reason)`` when some of them can't be read any more: they have failed.
 
     Many methods: each step of an uplink from the journal to its outcome is one.
     """
@@ -100,6 +102,7 @@ class Conversions:
         versions: IConverterVersions,
         downlinks: IDownlinks,
         converted: Callable[[list[Outcome]], None],
+        unreadable: Callable[[list[int], str], None] = lambda positions, reason: None,
     ) -> None:
         self._source = source
         self._journal = journal
@@ -107,10 +110,13 @@ class Conversions:
         self._versions = versions
         self._downlinks = downlinks
         self._converted = converted
+        self._tell_unreadable = unreadable
+        self._unreadable: list[int] = []
         self.position = position
         self._durable = journal.last_uplink
         self._tail: Tail[StoredUplink] = Tail(self._read, position, CAPACITY, self.pump, _weight)
         self._batches: deque[_Batch] = deque()
+        self._reason = ""
         self._removed = False
 
     def start(self) -> None:
@@ -156,6 +162,9 @@ class Conversions:
             if not uplinks:
                 return
             self._convert(_Batch(uplinks))
+            if self._unreadable:
+                positions, self._unreadable = self._unreadable, []
+                self._tell_unreadable(positions, self._reason)
 
     @property
     def idle(self) -> bool:
@@ -206,7 +215,7 @@ class Conversions:
         batch.outcomes = [
             _failed(stored.seq, objection)
             for stored in batch.uplinks
-            if (objection := _objection(stored.uplink)) is not None
+            if (objection := self._objection(stored)) is not None
         ]
         self._settle()
 
@@ -259,7 +268,7 @@ class Conversions:
         """The conversion that an uplink needs, or its outcome where it can have none. ``version`` None: its
         metadata says which converter."""
         uplink = stored.uplink
-        if (objection := _objection(uplink)) is not None:
+        if (objection := self._objection(stored)) is not None:
             return _failed(stored.seq, objection)
         if version is None:
             if not self._source.converts:
@@ -269,6 +278,14 @@ class Conversions:
             except NotFound as error:
                 return _failed(stored.seq, ConversionError(str(error), name="NoConverter"))
         return Job(version, uplink.payload, uplink.metadata, uplink.received_ms, stored.seq)
+
+    def _objection(self, stored: StoredUplink) -> ConversionError | None:
+        """Why an uplink is none: its datasource has said so, or the journal can't read it."""
+        objection = _objection(stored.uplink)
+        if objection is not None and objection.stage == "journal":
+            self._unreadable.append(stored.seq)
+            self._reason = objection.message
+        return objection
 
     def _all_versions(self) -> Iterator[ConverterVersion]:
         """All converter versions that an uplink may need."""
@@ -331,9 +348,16 @@ class Conversions:
 
 def _objection(uplink: Uplink) -> ConversionError | None:
     """Why the datasource itself says that an uplink is none."""
-    if _REJECTED in uplink.metadata and (reason := _routing(uplink.metadata).rejected):
-        return ConversionError(reason, stage="datasource", name="Rejected")
-    return None
+    if _REJECTED not in uplink.metadata:
+        return None
+    routing = _routing(uplink.metadata)
+    if not routing.rejected:
+        return None
+    if (
+        routing.unreadable and not uplink.tenant
+    ):  # a device can't say so: the journal's stand-in has no tenant
+        return ConversionError(routing.rejected, stage="journal", name="Unreadable")
+    return ConversionError(routing.rejected, stage="datasource", name="Rejected")
 
 
 def _failed(seq: int, error: ConversionError) -> Outcome:

@@ -151,12 +151,25 @@ class Pipeline:
         )  # fmt: skip
         conversions = Conversions(
             source, position, self._journal, self._converters, self._versions, self._downlinks,
-            self.journal_listener.converted,
+            self.journal_listener.converted, lambda positions, reason: self._unreadable(source, positions, reason),
         )  # fmt: skip
         return DatasourceRunner(
             source, intake, conversions, self._types, self._registry, self._credentials, self._reactor,
             self._data_dir, self._shares, self._claims, self._in_background,
         )  # fmt: skip
+
+    def _unreadable(self, source: Source, positions: list[int], reason: str) -> None:
+        """Say that stored uplinks are lost."""
+        text = f"{len(positions)} stored uplinks have failed, positions {positions[0]} to {positions[-1]}: {reason}"
+        self._recorder.note(
+            "uplink.unreadable",
+            "datasource",
+            source.spec.name,
+            text,
+            source.tenant,
+            "error",
+            positions=positions,
+        )
 
     async def _remove(self, id: str) -> None:
         runner = self._running.get(id)

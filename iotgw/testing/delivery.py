@@ -33,6 +33,8 @@ class FakeDelivery:
         """What became of a message, by its position."""
         self.accounts: dict[str, Any] = {"state": "running"}
         self.dead: list[Parked] = []
+        self.full: list[str] = []
+        """Names of the integrations because of which nothing is taken."""
         self.answer: dict[str, Any] = {"ok": True, "detail": "connected"}
         """Of `check` and `test`."""
 
@@ -55,6 +57,10 @@ class FakeDelivery:
     def deliveries(self, message: Message) -> Deferred[list[Delivery]]:
         """See `IDeliveries.deliveries`."""
         return succeed(self.made.get(message.seq, []))
+
+    def holding_up(self) -> list[str]:
+        """See `IDeliveries.holding_up`."""
+        return self.full
 
     def stats(self, id: str) -> dict[str, Any]:
         """See `IDeliveries.stats`."""
@@ -90,6 +96,15 @@ class FakeDelivery:
     def retry(self, id: str, seq: int | None = None) -> Deferred[None]:
         """See `IDeliveries.retry`."""
         return self._called(None, "retry", id, seq)
+
+    def dismiss(
+        self, id: str, position: int | None = None, device: str = "", before_ms: int = 0, error: str = ""
+    ) -> Deferred[int]:
+        """See `IDeliveries.dismiss`."""
+        found = [each for each in self.dead if each.integration == id and position in (None, each.record.seq)]
+        if position is not None and not found:
+            return fail(NotFound(f"no dead letter at {position}"))
+        return self._called(len(found), "dismiss", id, position, device, before_ms, error)
 
     def check(self, id: str) -> Deferred[dict[str, Any]]:
         """See `IDeliveries.check`."""

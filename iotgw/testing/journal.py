@@ -72,6 +72,7 @@ class MemoryJournal:
         self.epoch = epoch
         self.room = True
         self.problem = ""
+        self.faults: list[str] = []
         self.held: dict[str, float] = {}
         self.last_uplink = self.storage.last_uplink
         self.head = self.storage.head
@@ -282,7 +283,13 @@ class MemoryJournal:
     def parked_behind(self, integration: str, device: str, after: int, limit: int) -> Deferred[list[Parked]]:
         """See `ITelemetryStream.parked_behind`."""
         found = self._parked(integration, after)
-        return self._read([each for each in found if each.record.device_name == device][:limit])
+        return self._read(
+            [
+                each
+                for each in found
+                if each.record.device_name == device and each.state is not DeliveryState.DEAD
+            ][:limit]
+        )
 
     def _parked(self, integration: str, after: int) -> list[Parked]:
         parked = sorted(self.storage.parked.items(), key=lambda item: item[0])

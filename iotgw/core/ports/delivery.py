@@ -30,6 +30,9 @@ class IDeliveries(Interface):
     def deliveries(message: Message) -> Deferred[list[Delivery]]:
         """What became of a message, per integration; of several outputs the one that is least far."""
 
+    def holding_up() -> list[str]:
+        """The names of the integrations because of which no uplinks are taken: full, and set to ``rejectNew``."""
+
     def stats(id: str) -> dict[str, Any]:
         """The accounts and the state of an integration, as JSON."""
 
@@ -54,6 +57,13 @@ class IDeliveries(Interface):
 
     def retry(id: str, seq: int | None = None) -> Deferred[None]:
         """Send one dead letter again, or all of them; fails with NotFound."""
+
+    def dismiss(
+        id: str, position: int | None = None, device: str = "", before_ms: int = 0, error: str = ""
+    ) -> Deferred[int]:
+        """Drop dead letters: the one at a position (fails with NotFound), or those of a device, received before a
+        time and whose error contains a text; all where nothing is given. What is being sent again stays. Fires,
+        once that is durable, with how many that were."""
 
     def check(id: str) -> Deferred[dict[str, Any]]:
         """Connect and authenticate, deliver nothing: ``{"ok", "detail"}``."""

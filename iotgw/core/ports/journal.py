@@ -81,7 +81,8 @@ class IUplinkStream(Interface):
 
     def read_uplinks(datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         """Uplinks of a datasource with seq > after, in order: ``limit`` of them, or all, or so many that their
-        payloads weigh `iotgw.core.stream.WEIGHT` bytes."""
+        payloads weigh `iotgw.core.stream.WEIGHT` bytes. A read that fails is tried again; what can't be read at
+        all has a stand-in whose metadata says ``rejected`` and ``unreadable``. Fails once the journal is closed."""
 
 
 class ITelemetryStream(Interface):
@@ -112,16 +113,18 @@ class ITelemetryStream(Interface):
 
     def read_telemetry(after: int, limit: int) -> Deferred[list[TelemetryRecord]]:
         """Records with seq > after, in order: ``limit`` of them, or all, or so many that their bodies weigh
-        `iotgw.core.stream.WEIGHT` bytes."""
+        `iotgw.core.stream.WEIGHT` bytes. A read that fails is tried again; what can't be read at all has a
+        stand-in of `Kind.UNREADABLE`, which no route lets through. Fails once the journal is closed."""
 
     def read_parked(
         integration: str, state: DeliveryState | None, after: int, limit: int
     ) -> Deferred[list[Parked]]:
         """Parked records of an integration, by position; ``state`` None for all. ``limit`` of them, or all, or so
-        many that their bodies weigh `iotgw.core.stream.WEIGHT` bytes."""
+        many that their bodies weigh `iotgw.core.stream.WEIGHT` bytes. A row that can't be read has a stand-in,
+        whatever ``state`` says: it is `DeliveryState.DROPPED`, its record as in `read_telemetry`."""
 
     def parked_behind(integration: str, device: str, after: int, limit: int) -> Deferred[list[Parked]]:
-        """Parked records of one device after a position."""
+        """Parked records of one device after a position, without dead letters; stand-ins as in `read_parked`."""
 
     def time_to_seq(ts_ms: int) -> Deferred[int]:
         """The position of the first telemetry record received at or after a time."""
@@ -132,6 +135,7 @@ class IMessages(Interface):
 
     epoch: str = Attribute("names this journal for good; part of every message id")
     room: bool = Attribute("False while the queue to the writer or the disk is full")
+    faults: list[str] = Attribute("what is wrong with the data, as sentences; empty when nothing is")
 
     def message(seq: int) -> Deferred[Message | None]:
         """The uplink at a position, with all that became of it."""

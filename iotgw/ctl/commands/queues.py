@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
+from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.table import moment, table
 
@@ -19,6 +20,7 @@ ACTIONS = {
     "purge": "drop all that waits",
     "retry": "try all dead letters again",
     "dead-letters": "what was given up",
+    "dismiss": "drop dead letters: all, or those of --position, --device, --before and --error",
 }
 
 
@@ -28,15 +30,35 @@ def add(commands: Commands) -> None:
     parser = commands.add("integration", _integration, "look at an integration's queue, or act on it")
     parser.add_argument("name")
     parser.add_argument("action", choices=ACTIONS, metavar="ACTION", help=about)
+    only = parser.add_argument_group("which dead letters to dismiss")
+    only.add_argument("--position", type=int, metavar="N", help="the one at this position")
+    only.add_argument("--device", metavar="NAME", help="those of this device")
+    only.add_argument("--before", type=int, metavar="MS", help="those received before, ms since 1970")
+    only.add_argument("--error", metavar="TEXT", help="those whose error contains this text")
 
 
 def _integration(context: Context) -> int:
     action = context.options.action
-    path = f"/integrations/{quote(context.options.name, safe='')}/{action}"
-    method = "GET" if action in ("stats", "dead-letters") else "POST"
-    result = context.client.call(method, path)
+    path = f"/integrations/{quote(context.options.name, safe='')}"
+    which = {name: getattr(context.options, name) for name in ("position", "device", "before", "error")}
+    given = {name: value for name, value in which.items() if value is not None}
+    if given and action != "dismiss":
+        raise CtlError(f"--{next(iter(given))} is for dismiss only", USAGE)
+    if action == "dismiss":
+        result = _dismiss(context, f"{path}/dead-letters", given)
+    else:
+        method = "GET" if action in ("stats", "dead-letters") else "POST"
+        result = context.client.call(method, f"{path}/{action}")
     context.show(result, _letters if action == "dead-letters" else _facts)
     return 1 if result.get("ok") is False else 0
+
+
+def _dismiss(context: Context, path: str, which: dict[str, Any]) -> Any:
+    if "position" not in which:
+        return context.client.call("DELETE", path + (f"?{urlencode(which)}" if which else ""))
+    if len(which) > 1:
+        raise CtlError("--position names one dead letter: nothing else goes with it", USAGE)
+    return context.client.call("DELETE", f"{path}/{which['position']}")
 
 
 def _letters(page: dict[str, Any]) -> str:

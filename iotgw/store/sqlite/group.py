@@ -42,13 +42,13 @@ class Advance:
         """Take in further progress."""
         self.cursor = progress.cursor
         self.counters = progress.counters
-        for parked in progress.parked:
-            seq = parked.record.seq
-            self.parked[seq] = parked
-            self.released.discard(seq)
         for seq in progress.released:
             self.parked.pop(seq, None)
             self.released.add(seq)
+        for parked in progress.parked:  # what is released and parked in one is parked
+            seq = parked.record.seq
+            self.parked[seq] = parked
+            self.released.discard(seq)
 
     def then(self, later: Advance) -> None:
         """Take in what came after this."""

@@ -86,7 +86,7 @@ class Journal:
         self._durable_uplink = 0
         self._opened: Opened | None = None
         self._stopping: Deferred[None] | None = None
-        self._readers = Readers()
+        self._readers = Readers(reactor)
         self._tick = LoopingCall(self._tend)
         self._tick.clock = reactor
 
@@ -312,6 +312,11 @@ class Journal:
 
     # --- reading ---
 
+    @property
+    def faults(self) -> list[str]:
+        """See `IMessages.faults`."""
+        return self._readers.faults
+
     def conversion_cursors(self) -> dict[str, int]:
         """See `IJournal.conversion_cursors`."""
         return self._opened.conversion_cursors if self._opened is not None else {}
@@ -340,9 +345,8 @@ class Journal:
 
     def message(self, seq: int) -> Deferred[Message | None]:
         """See `IJournal.message`."""
-        return self._readers.ask(JournalReader.messages, [seq]).addCallback(
-            lambda found: found[0] if found else None
-        )
+        found = self._readers.ask(JournalReader.messages, [seq])
+        return found.addCallback(lambda messages: messages[0] if messages else None)
 
     def messages(
         self,
@@ -369,7 +373,7 @@ class Journal:
             "problem": self._problem or ("full" if self._full else ""),
             "pending": self._pending.size + (self._writing.size if self._writing is not None else 0),
         }
-        return self._readers.ask(JournalReader.stats).addCallback(lambda found: {**found, **state})
+        return self._readers.stats().addCallback(lambda found: {**found, **state})
 
     def _read_stream(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Read what makes more work. Its limit is what was announced when it was asked for, not what happens to

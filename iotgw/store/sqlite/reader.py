@@ -8,8 +8,9 @@ every row that it fetches and, beside a busy reactor, waits a switch interval to
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -29,6 +30,9 @@ from iotgw.core.stream import WEIGHT
 from iotgw.store.sqlite.commit import KEPT
 from iotgw.store.sqlite.database import as_array, connect_reader
 from iotgw.store.sqlite.names import NameTable
+from iotgw.store.sqlite.salvage import salvaged, unreadable_record, unreadable_row, unreadable_uplink
+
+T = TypeVar("T")
 
 _UPLINK = "json_array(seq, tenant, datasource, received_ms, cast(metadata AS text), hex(payload))"
 _RECORD = "seq, uplink, tenant, datasource, received_ms, kind, device_name, device_type, cast(body AS text)"
@@ -85,6 +89,10 @@ _READ_TELEMETRY = f"""
 SELECT json_group_array(json_array({_RECORD})) FROM (
     SELECT * FROM telemetry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?)
 """
+_READ_UPLINK = f"SELECT json_group_array({_UPLINK}) FROM uplink NOT INDEXED WHERE datasource = ? AND seq = ?"
+_READ_RECORD = f"SELECT json_group_array(json_array({_RECORD})) FROM telemetry WHERE seq = ?"
+LAST = 1 << 62
+"""Beyond all positions."""
 _KINDS = {kind.value: kind for kind in Kind}
 _WEIGH = "SELECT sum(size) FROM (SELECT length({body}) AS size FROM {table} WHERE {condition} ORDER BY seq LIMIT ?)"
 _CUT = """
@@ -114,12 +122,36 @@ JOIN uplink ON uplink.seq = found.value LEFT JOIN outcome ON outcome.seq = found
 
 
 class JournalReader:
-    """The journal's queries; each runs in the reader's thread and sees what is committed by then."""
+    """The journal's queries; each runs in the reader's thread and sees what is committed by then.
+
+    Many methods: each query is one, and each kind of row.
+    """
 
     def __init__(self, path: Path, names: NameTable) -> None:
         self._connection: sqlite3.Connection = connect_reader(path)
         self._names = names
         self._path = path
+        self._careful = False
+        self.unreadable: dict[str, set[int]] = {}
+        """Positions in each table that were found to be unreadable."""
+
+    def carefully(self, query: Callable[[], T]) -> T:
+        """Run a query of a stream or of parked records so that it reads what it can, record by record, with a
+        stand-in for each that it can't. Raises when nothing at all can be read."""
+        self._careful = True
+        try:
+            self._connection.execute("PRAGMA shrink_memory")
+            return query()
+        finally:
+            self._careful = False
+
+    def _lost(self, table: str, seq: int) -> int:
+        self.unreadable.setdefault(table, set()).add(seq)
+        return seq
+
+    def _works(self) -> None:
+        """Raise when nothing at all can be read."""
+        self._connection.execute("SELECT count(*), (SELECT max(at_ms) FROM mark) FROM name").fetchone()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -127,27 +159,74 @@ class JournalReader:
 
     def uplinks(self, datasource: str, after: int, last: int, limit: int) -> list[StoredUplink]:
         """Uplinks of a datasource with after < seq <= last."""
+        if not self._careful:
+            return self._uplinks(datasource, after, last, limit)
+        number = self._number(datasource)
+        return salvaged(
+            lambda low, high, most: self._uplinks(datasource, low, high, most),
+            lambda seq: [self._uplink(row) for row in _uplinks(self._one(_READ_UPLINK, number, seq))],
+            lambda seq, reason: unreadable_uplink(self._lost("uplink", seq), datasource, reason),
+            self._works, lambda stored: len(stored.uplink.payload), after, last, limit,
+        )  # fmt: skip
+
+    def _uplinks(self, datasource: str, after: int, last: int, limit: int) -> list[StoredUplink]:
         where = self._number(datasource), after
         last = self._cut("uplink", "payload", "datasource = ? AND seq > ? AND seq <= ?", *where, last, limit)
         return [self._uplink(row) for row in _uplinks(self._one(_READ_UPLINKS, *where, last, limit))]
 
     def telemetry(self, after: int, last: int, limit: int) -> list[TelemetryRecord]:
         """Telemetry records with after < seq <= last."""
+        if not self._careful:
+            return self._telemetry(after, last, limit)
+        # Where the first page is the damaged one, nothing tells how far before it the stream was trimmed, but a mark.
+        (trimmed,) = self._connection.execute("SELECT coalesce(min(telemetry), 0) FROM mark").fetchone()
+        return salvaged(
+            self._telemetry,
+            lambda seq: [self._record(row) for row in _records(self._one(_READ_RECORD, seq))],
+            lambda seq, reason: unreadable_record(self._lost("telemetry", seq), reason),
+            self._works, lambda record: len(record.body), max(after, min(trimmed, last)), last, limit,
+        )  # fmt: skip
+
+    def _telemetry(self, after: int, last: int, limit: int) -> list[TelemetryRecord]:
         last = self._cut("telemetry", "body", "seq > ? AND seq <= ?", after, last, limit)
         return [self._record(row) for row in _records(self._one(_READ_TELEMETRY, after, last, limit))]
 
     def parked(self, integration: str, state: DeliveryState | None, after: int, limit: int) -> list[Parked]:
         """Parked deliveries after a position, by position."""
-        condition, values = "seq > ? AND seq <= ?", [after, 1 << 62]
+        condition, values = "seq > ? AND seq <= ?", []
         if state is not None:
-            condition, values = f"state = ? AND {condition}", [int(state), *values]
+            condition, values = f"state = ? AND {condition}", [int(state)]
         number = self._number(integration)
-        last = self._cut("parked", "body", f"integration = ? AND {condition}", number, *values, limit)
-        return self._parked(integration, f"{condition} ORDER BY seq", *values[:-1], last, limit)
+
+        def read(low: int, high: int, most: int) -> list[Parked]:
+            where = f"integration = ? AND {condition}"
+            last = self._cut("parked", "body", where, number, *values, low, high, most)
+            return self._parked(integration, f"{condition} ORDER BY seq", *values, low, last, most)
+
+        return self._rows(integration, read, after, limit)
 
     def behind(self, integration: str, device: str, after: int, limit: int) -> list[Parked]:
         """Parked deliveries of one device after a position."""
-        return self._parked(integration, "device_name = ? AND seq > ? ORDER BY seq", device, after, limit)
+
+        def read(low: int, high: int, most: int) -> list[Parked]:
+            condition = (
+                f"device_name = ? AND state <> {DeliveryState.DEAD} AND seq > ? AND seq <= ? ORDER BY seq"
+            )
+            return self._parked(integration, condition, device, low, high, most)
+
+        return self._rows(integration, read, after, limit)
+
+    def _rows(
+        self, integration: str, read: Callable[[int, int, int], list[Parked]], after: int, limit: int
+    ) -> list[Parked]:
+        if not self._careful:
+            return read(after, LAST, limit)
+        return salvaged(
+            read,
+            lambda seq: read(seq - 1, seq, 1),
+            lambda seq, reason: unreadable_row(integration, self._lost("parked", seq), reason),
+            self._works, lambda row: len(row.record.body), after, LAST, limit,
+        )  # fmt: skip
 
     def messages(self, positions: list[int]) -> list[Message]:
         """The messages at these positions, in this order; missing ones are left out."""

@@ -5,16 +5,19 @@ A search through millions of messages takes a second; deliveries and conversions
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred, fail, gatherResults
-from twisted.internet.interfaces import IReactorThreads
+from twisted.internet.interfaces import IReactorThreads, IReactorTime
+from twisted.python.failure import Failure
 
 from iotgw.core.errors import Unavailable
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.reader import JournalReader
+from iotgw.store.sqlite.retries import ReadRetries
 from iotgw.store.sqlite.worker import StoreThread
 
 P = ParamSpec("P")
@@ -39,6 +42,14 @@ class _Thread:
     def call(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         return self._worker.call(query, self._reader, *args, **kwargs)
 
+    def carefully(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        reader = self._reader
+        return self._worker.call(reader.carefully, lambda: query(reader, *args, **kwargs))
+
+    @property
+    def unreadable(self) -> dict[str, int]:
+        return {table: len(positions) for table, positions in self._reader.unreadable.items()}
+
     def close(self) -> Deferred[None]:
         done = self._worker.call(self._reader.close)
         self._worker.stop()
@@ -48,8 +59,9 @@ class _Thread:
 class Readers:
     """Runs queries; each answers with a Deferred."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self._threads: tuple[_Thread, _Thread] | None = None
+        self._retries = ReadRetries(clock)
         self._crowd: list[Callable[[], object]] = []
 
     def open(self, reactor: IReactorThreads, path: Path, names: NameTable) -> Deferred[None]:
@@ -62,8 +74,16 @@ class Readers:
         return gatherResults([thread.open(path, names) for thread in threads]).addCallback(opened)
 
     def stream(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """A query of a consumer: short, and one of many. Fails with Unavailable when closed."""
-        return _closed() if self._threads is None else self._threads[0].call(query, *args, **kwargs)
+        """A query of a consumer: short, and one of many. It is tried until something can be read; what still
+        can't be has stand-ins, as in `JournalReader.carefully`. Fails with Unavailable when closed, and only then."""
+
+        def read() -> Deferred[T]:
+            return _closed() if self._threads is None else self._threads[0].call(query, *args, **kwargs)
+
+        def carefully() -> Deferred[T]:
+            return _closed() if self._threads is None else self._threads[0].carefully(query, *args, **kwargs)
+
+        return self._retries.run(read, carefully)
 
     def stream_later(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """As `stream`, when `let_go` is called."""
@@ -82,9 +102,32 @@ class Readers:
         """A query of a person, which may take long. Fails with Unavailable when closed."""
         return _closed() if self._threads is None else self._threads[1].call(query, *args, **kwargs)
 
+    @property
+    def unreadable(self) -> dict[str, int]:
+        """How many rows of each table were found to be unreadable since the start."""
+        return {} if self._threads is None else self._threads[0].unreadable
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with the journal's data, as sentences for a person."""
+        problem = self._retries.problem
+        lost = [f"{count} rows of {table} can't be read" for table, count in self.unreadable.items()]
+        return [*([f"the journal can't be read: {problem}"] if problem else []), *lost]
+
+    def stats(self) -> Deferred[dict[str, Any]]:
+        """As `JournalReader.stats`, with what is known of damage; of a journal whose figures can't be read, that."""
+
+        def damaged(failure: Failure) -> dict[str, Any]:
+            failure.trap(sqlite3.Error, MemoryError)
+            return {"unknown": failure.getErrorMessage()}
+
+        figures = self.ask(JournalReader.stats).addErrback(damaged)
+        return figures.addCallback(lambda found: {**found, "unreadable": self.unreadable})
+
     def close(self) -> Deferred[None]:
         """Answer what was asked, then let go."""
         threads, self._threads = self._threads or (), None
+        self._retries.close()
         return gatherResults([thread.close() for thread in threads]).addCallback(lambda _: None)
 
 

@@ -38,6 +38,23 @@ async def test_not_ready_is_said_with_when_to_ask_again(bench: Any, connect: Any
 
 
 @inline
+async def test_an_integration_that_holds_up_all_makes_the_gateway_unready(bench: Any, connect: Any) -> None:
+    bench.delivery.full = ["out"]
+    answer = await connect("")("GET", "/health/ready")
+    assert answer.status == 503
+    assert "rejectNew" in answer.json["detail"]
+    assert (await connect().ok("GET", "/status"))["ready"] is False
+    assert "iotgw_journal_room 0" in (await connect()("GET", "/metrics")).text
+
+
+@inline
+async def test_damage_to_what_is_stored_is_said_by_a_ready_gateway(bench: Any, connect: Any) -> None:
+    assert await connect("").ok("GET", "/health/ready") == {"status": "ready"}
+    bench.journal.faults = ["3 rows of telemetry can't be read"]
+    assert await connect("").ok("GET", "/health/ready") == {"status": "ready", "faults": bench.journal.faults}
+
+
+@inline
 async def test_a_role_may_do_what_it_is_for(connect: Any) -> None:
     table = [
         ("viewer", "GET", "/datasources", 200),

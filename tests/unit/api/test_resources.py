@@ -222,6 +222,15 @@ async def test_queues_are_paused_resumed_and_sought_over_the_api(bench: Any, con
     letters = await client.ok("GET", "/integrations/out/dead-letters")
     assert letters["items"][0]["error"] == "400 Bad Request"
     assert letters["items"][0]["id"] == "e1-3"
+    bench.delivery.calls.clear()
+    assert (await client.ok("DELETE", "/integrations/out/dead-letters/7"))["dismissed"] == 1
+    assert (await client.ok("DELETE", "/integrations/out/dead-letters"))["dismissed"] == 1
+    await client.ok("DELETE", "/integrations/out/dead-letters?device=d&before=9&error=400")
+    assert bench.delivery.calls == [
+        ("dismiss", id, 7, "", 0, ""), ("dismiss", id, None, "", 0, ""), ("dismiss", id, None, "d", 9, "400")
+    ]  # fmt: skip
+    for position in ("8", "%C2%B2", "x"):
+        assert (await client("DELETE", f"/integrations/out/dead-letters/{position}")).status == 404
     assert await client.ok("POST", "/integrations/out/check") == {"ok": True, "detail": "connected"}
 
 

@@ -4,9 +4,10 @@ first arrivals are in order per device."""
 import random
 
 import pytest
+from msgspec.structs import replace
 
 from iotgw.core.model import DeliveryState
-from iotgw.core.specs import RetrySpec
+from iotgw.core.specs import DeadLetterSpec, QueueSpec, RetrySpec
 from iotgw.core.verdict import DELIVERED, Apart, Rejected, Retry, Unavailable
 from tests.unit.delivery.worlds import World
 
@@ -101,7 +102,7 @@ class RunWithOperator(Run):
     def step(self):
         world = self.world
         if self.random.random() < 0.05:
-            what = self.random.choice(["purge", "retry", "seek", "drain", "apply"])
+            what = self.random.choice(["purge", "retry", "seek", "drain", "apply", "dismiss"])
             if what == "seek":
                 world.service.seek("i1", int(self.random.uniform(1_000_000_000, world.now_ms)))
             elif what == "apply":
@@ -123,3 +124,35 @@ def test_the_accounts_add_up_whatever_an_operator_does(seed, batch):
     stats = run.finish()
     assert stats["waiting"] == stats["inflight"] == stats["waitingBytes"] == 0, stats
     assert all(count >= 0 for count in stats["dropped"].values())
+
+
+class RunWithinLimits(RunWithOperator):
+    """The queue and the dead letters are small, whoever fills them."""
+
+    def __init__(self, chance, batch, overflow):
+        super().__init__(chance, batch)
+        self.world.spec = replace(
+            self.world.spec,
+            queue=QueueSpec(max_bytes=2000, overflow=overflow, max_age=chance.choice([20, 1e6])),
+            dead_letters=DeadLetterSpec(max_count=3, max_bytes=chance.choice([0, 250, 10_000])),
+        )
+        self.world.service.apply("i1", "one", "default", self.world.spec)
+        self.watch()
+
+
+@pytest.mark.parametrize("overflow", ["dropOldest", "rejectNew"])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("seed", range(60))
+def test_the_accounts_add_up_whatever_the_limits_drop(seed, batch, overflow):
+    run = RunWithinLimits(random.Random(seed), batch, overflow)
+    for _ in range(80):
+        run.step()
+    stats = run.finish()
+    assert stats["waiting"] == stats["inflight"] == stats["waitingBytes"] == 0, stats
+    run.world.clock.advance(2)
+    stats = run.world.stats()
+    assert stats["dead"] <= 3
+    assert all(count >= 0 for count in stats["dropped"].values())
+    run.world.journal.commit()
+    letters = [row.record.body for row in run.world.journal.parked.values()]
+    assert (stats["dead"], stats["deadBytes"]) == (len(letters), sum(map(len, letters)))

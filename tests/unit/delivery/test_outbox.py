@@ -73,15 +73,16 @@ def test_the_cursor_stays_before_the_oldest_in_flight():
     world.target.answer(which=1)
     world.clock.advance(1)
     cursor, counters = world.journal.cursors["i1"]
-    assert (cursor, counters.queued, counters.delivered) == (0, 3, 0)  # true as of the cursor
+    assert (cursor, counters.queued, counters.delivered) == (0, 3, 2)
+    assert (counters.done, counters.open) == (3, [1])  # what came to an end beyond the cursor
     assert world.accounts()["delivered"] == 2
 
 
-def test_after_a_crash_what_lay_beyond_the_cursor_comes_again_and_counts_once():
+def test_after_a_crash_what_was_not_noted_comes_again_and_counts_once():
     world = World()
     world.store("a", "b", "c")
-    world.target.answer(which=2)
     world.clock.advance(1)
+    world.target.answer(which=2)
     after = world.crash()
     assert after.target.sent == [[1], [2], [3]]
     after.target.answer_all()

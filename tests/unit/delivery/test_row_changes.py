@@ -25,6 +25,15 @@ def test_a_row_that_goes_is_not_written_before():
     assert not rows.is_released(1)
 
 
+def test_a_row_that_comes_again_before_it_went_stays():
+    rows = RowChanges("i1")
+    rows.release(1)
+    rows.put(record(1), DeliveryState.RETRYING, 1, 5000, "no")
+    assert not rows.is_released(1)
+    (row,), released = rows.changes()
+    assert (row.record.seq, released) == (1, ())
+
+
 def test_the_rows_after_a_position_are_known():
     rows = RowChanges("i1")
     for seq in (3, 5, 9):

@@ -1,10 +1,12 @@
+import json
 from datetime import UTC, datetime
 
 import pytest
 
 from iotgw.core.errors import SettingsError
 from iotgw.integrations.cron import Cron
-from iotgw.integrations.files import Columns
+from iotgw.integrations.files import Columns, json_file
+from tests.unit.delivery.worlds import record
 
 
 def at(text):
@@ -46,3 +48,9 @@ def test_columns_keep_their_places_over_restarts(tmp_path):
 
 def test_a_device_that_invents_keys_does_not_widen_the_file_without_end():
     assert len(Columns("").of("t", [f"k{n}" for n in range(5000)])) == 1000
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_json_batch_is_an_array_whatever_its_size(count):
+    text = json_file([record(n + 1) for n in range(count)], lambda record: record.body)
+    assert [entry["deviceName"] for entry in json.loads(text)] == ["d1"] * count

@@ -123,3 +123,32 @@ def test_it_becomes_the_log_of_a_twistd_application(written: Written) -> None:
     application = Application("iotgw")
     written.logs.attach(application)
     assert application.getComponent(ILogObserver) is written.logs  # type: ignore[attr-defined]
+
+
+class Library:
+    """As conch's FileTransferBase."""
+
+    _log = Logger(namespace="twisted.conch.ssh.filetransfer.FileTransferBase")
+
+    def work(self) -> None:
+        self._log.info("dispatching: STATUS requestId=1")
+        self._log.warn("something is wrong")
+
+
+def test_a_librarys_class_is_quiet_though_one_of_iotgw_is_derived_from_it(written: Written) -> None:
+    mine = type("SftpClient", (Library,), {"__module__": "iotgw.connect.ssh"})
+    mine._log.observer = written.publisher  # type: ignore[attr-defined]
+    Library.__dict__["_log"].observer = written.publisher
+    client = mine()
+    assert client._log.namespace == "iotgw.connect.ssh.SftpClient"  # type: ignore[attr-defined]
+    client.work()
+    assert [line["message"] for line in written.lines] == ["something is wrong"]
+
+
+def test_libraries_speak_when_they_are_asked_to(tmp_path: Path) -> None:
+    written = Written(tmp_path, libraries="info")
+    Logger(namespace="twisted.internet.tcp", observer=written.publisher).info("Starting factory")
+    assert [line["message"] for line in written.lines] == ["Starting factory"]
+    written.logs.set_level("info")
+    Logger(namespace="twisted.internet.tcp", observer=written.publisher).info("Stopping factory")
+    assert len(written.lines) == 1

@@ -8,6 +8,7 @@ from iotgw.core.model import Conversion, ConverterVersion, Output, StoredUplink,
 from iotgw.core.specs import DatasourceSpec
 from iotgw.pipeline.conversions import BATCH, Conversions
 from iotgw.pipeline.sources import Source
+from iotgw.store.sqlite.salvage import unreadable_uplink
 from iotgw.testing.journal_storage import Storage
 
 VERSION = ConverterVersion("c", 1, "json", "UPLINK", "", "thingsboard", "duktape")
@@ -38,7 +39,7 @@ def converted(job):
 class World:
     """A datasource's conversions, and all that they tell the others."""
 
-    def __init__(self, in_journal=(), **spec):
+    def __init__(self, in_journal=(), unreadable=None, **spec):
         self.journal = Journal(in_journal)
         spec.setdefault("converter", "json")
         self.source = Source("ds", "default", DatasourceSpec(name="ds", type="plain", **spec))
@@ -51,6 +52,7 @@ class World:
             source=self.source, position=0, journal=self.journal, converters=self.converters,
             versions=testing.MemoryConverterVersions(self.scripts), downlinks=self.downlinks,
             converted=lambda outcomes: self.told.extend(outcome.seq for outcome in outcomes),
+            **({"unreadable": unreadable} if unreadable else {}),
         )  # fmt: skip
         self.conversions.start()
 
@@ -187,3 +189,20 @@ def test_outcomes_of_uplinks_read_from_the_journal_count_at_once():
     world = World(uplinks(7, 9))
     world.finish()
     assert world.settled == [(9, [7, 9], 0)]
+
+
+def test_an_uplink_that_the_journal_can_not_read_has_failed_and_is_told(world):
+    told = []
+    lost = unreadable_uplink(2, "ds", "malformed")
+    world = World([*uplinks(1), lost, *uplinks(3)], unreadable=lambda *what: told.append(what))
+    world.finish()
+    assert world.settled == [(3, [1, 2, 3], 0)]
+    assert told == [([2], "the journal can't read it: malformed")]
+    assert world.counts["failed"] == 1
+
+
+def test_a_device_can_not_pretend_that_its_uplink_is_unreadable(world):
+    told = []
+    false = uplinks(1, metadata=b'{"rejected":"x","unreadable":true}')
+    World(false, unreadable=lambda *what: told.append(what))
+    assert told == []

@@ -1,10 +1,14 @@
 """The SQLite journal passes the suite of any journal; what is its own is here."""
 
+import json
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
+from msgspec.structs import replace
 
-from iotgw.core.model import DeliveryState
+from iotgw.core.model import Counters, DeliveryState, Progress
 from iotgw.store.sqlite.journal import Journal
 from iotgw.testing.contracts import DiskJournalContract, Threaded
 from tests.unit.store.sqlite.world import World, parked
@@ -74,3 +78,44 @@ def test_a_page_of_large_records_ends_at_its_weight(world, monkeypatch):
         letters = world.wait(world.journal.read_parked("int1", state, 0, 100))
         assert [letter.record for letter in letters] == records[: -(-1000 // size)]
     assert world.wait(world.journal.read_parked("int1", DeliveryState.RETRYING, 0, 100)) == []
+
+
+def some_parked(world):
+    seqs = world.store(b"a", b"b", b"c", b"d")
+    r1, r2, r3, r4 = world.convert(*seqs)
+    items = [
+        parked(r1, DeliveryState.RETRYING, next_try_ms=5000),
+        parked(r2, DeliveryState.RETRYING, attempts=0),
+        parked(replace(r3, device_name="other"), DeliveryState.RETRYING, next_try_ms=3000),
+        parked(r4, DeliveryState.DEAD),
+    ]
+    world.progress("int1", r4.seq, items)
+    return items
+
+
+def test_what_is_released_and_parked_again_before_a_commit_stays(world):
+    """By one progress, or by two that are written together."""
+    items = some_parked(world)
+    first, second = items[0], items[1]
+    changed = replace(first, attempts=7)
+    progress = Progress("int1", 9, Counters(), (changed,), (first.record.seq,))
+    world.journal.progress(progress)
+    world.journal.progress(Progress("int1", 9, Counters(), (), (second.record.seq,)))
+    world.journal.progress(Progress("int1", 9, Counters(), (second,), ()))
+    found = world.wait(world.journal.read_parked("int1", None, 0, 9))
+    assert found == [changed, second, items[2], items[3]]
+
+
+def test_accounts_that_an_older_version_kept_are_read(world, tmp_path):
+    world.progress("int1", 5, queued=7, delivered=5, counted=7)
+    world.close(world.journal)
+    (path,) = tmp_path.glob("**/journal.db")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        (text,) = connection.execute("SELECT counters FROM integration").fetchone()
+        older = {key: value for key, value in json.loads(text).items() if key not in ("done", "open")}
+        connection.execute("UPDATE integration SET counters = ?", (json.dumps(older).encode(),))
+    journal = world.open()
+    cursor, counters = journal.integrations()["int1"]
+    world.close(journal)
+    world.reopen()
+    assert (cursor, counters.queued, counters.done, counters.open) == (5, 7, 0, [])
