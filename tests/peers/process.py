@@ -34,7 +34,7 @@ def free_port(kind=socket.SOCK_STREAM):
 
 
 _ports = itertools.count(os.getpid() * 37)
-_taken = (Path(tempfile.gettempdir()) / "iotgw-tests-ports").open("ab")
+_taken = (Path(tempfile.gettempdir()) / f"iotgw-tests-ports-{os.getuid()}").open("ab")
 
 
 def free_udp_port():
