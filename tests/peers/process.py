@@ -1,12 +1,14 @@
 """Programs that the tests talk to: started on loopback ports of the tests' own choosing, ended by pid."""
 
 import contextlib
+import fcntl
 import itertools
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
@@ -20,16 +22,19 @@ HOME = Path(__file__).parent
 
 
 def free_port(kind=socket.SOCK_STREAM):
-    """A port that nobody has now: of a range of this worker's own, below those that connections leave from."""
+    """A port that nobody has now: of a range of this worker's own, below those that connections leave from. It stays this
+    process's, so that no other test session takes it before somebody listens there."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
     while True:
         port = 16000 + 2000 * worker + next(_ports) % 2000
         with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
+            fcntl.lockf(_taken, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)  # one byte per port
             probe.bind(("127.0.0.1", port))
             return port
 
 
 _ports = itertools.count(os.getpid() * 37)
+_taken = (Path(tempfile.gettempdir()) / f"iotgw-tests-ports-{os.getuid()}").open("ab")
 
 
 def free_udp_port():
