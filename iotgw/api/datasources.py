@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
-from iotgw.api.catalogue import Catalogue, not_empty
+from iotgw.api.catalogue import WithBacklog, not_empty
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
@@ -45,7 +45,7 @@ class Injected(Struct, frozen=True):
     id: str
 
 
-class Datasources(Catalogue):
+class Datasources(WithBacklog):
     """The routes of datasources."""
 
     kind = "datasource"
@@ -102,7 +102,7 @@ class Datasources(Catalogue):
         """A routing key selects one datasource of a type, whichever tenant it belongs to."""
         for other in self.registry.list(self.kind):
             taken = other.body.get("routingKey") == key and other.body["type"] == type_
-            if taken and (stored is None or other.id != stored.id):
+            if taken and other.deletion is None and (stored is None or other.id != stored.id):
                 raise SettingsError("routingKey", f"expected a key that no other {type_} datasource has")
 
     def shown(self, resource: Resource) -> dict[str, Any]:
@@ -138,9 +138,8 @@ class Datasources(Catalogue):
             raise problem
         return saved
 
-    async def remove(self, resource: Resource, revision: int | None) -> None:
-        """See `Catalogue.remove`."""
-        await super().remove(resource, revision)
+    async def closed(self, resource: Resource) -> None:
+        """See `WithBacklog.closed`."""
         await self.parts.pipeline.applied(resource.id)
 
     async def _opened(self, resource: Resource) -> Problem | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from iotgw import __version__
 from iotgw.api.auth import Permission
+from iotgw.api.catalogue import leaving
 from iotgw.api.integrations import state_of
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
@@ -66,11 +67,12 @@ class Health:
                     "name": each.name,
                     "type": each.body["type"],
                     **parts.pipeline.status(each.id),
+                    **leaving(each),
                 }
                 for each in parts.registry.list("datasource", call.tenants)
             ],
             "integrations": [
-                {"id": each.id, "name": each.name, "type": each.body["type"], **state_of(parts, each.id)}
+                {"id": each.id, "name": each.name, "type": each.body["type"], **state_of(parts, each)}
                 for each in parts.registry.list("integration", call.tenants)
             ],
         }

@@ -9,12 +9,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
-from iotgw.api.catalogue import Catalogue, Page, not_empty
+from iotgw.api.catalogue import Page, WithBacklog, leaving, not_empty
 from iotgw.api.datasources import shown_configuration, with_clear_configuration
 from iotgw.api.parts import Parts
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Route
-from iotgw.core.errors import NotFound, SettingsError
+from iotgw.core.errors import Conflict, NotFound, SettingsError
 from iotgw.core.model import Parked, message_id
 from iotgw.core.secrets import sealed
 from iotgw.core.specs import IntegrationSpec, Resource
@@ -45,7 +45,7 @@ class DeadLetter(Struct, frozen=True, rename="camel"):
     body: msgspec.Raw
 
 
-class Integrations(Catalogue):
+class Integrations(WithBacklog):
     """The routes of integrations."""
 
     kind = "integration"
@@ -110,7 +110,16 @@ class Integrations(Catalogue):
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.status`."""
-        return state_of(self.parts, resource.id)
+        return state_of(self.parts, resource)
+
+    def check_drains(self, resource: Resource) -> None:
+        """See `WithBacklog.check_drains`."""
+        status = state_of(self.parts, resource)
+        if status["state"] in ("disabled", "paused") and status.get("waiting"):
+            raise Conflict(
+                f"integration {resource.name!r} is {status['state']}, and {status['waiting']} messages wait for "
+                "it: enable or resume it to have them delivered, or delete it with backlog=drop"
+            )
 
     async def stats(self, call: Call, name: str) -> Any:
         """Accounts and queue."""
@@ -178,10 +187,10 @@ class Integrations(Catalogue):
         return self.parts.delivery.stats(id)
 
 
-def state_of(parts: Parts, id: str) -> dict[str, Any]:
+def state_of(parts: Parts, resource: Resource) -> dict[str, Any]:
     """How an integration does: its accounts and its state; ``stopped`` while it doesn't run."""
     try:
-        stats: dict[str, Any] = parts.delivery.stats(id)
+        stats: dict[str, Any] = parts.delivery.stats(resource.id)
     except NotFound:
-        return {"state": "stopped"}
-    return stats
+        stats = {"state": "stopped"}
+    return {**stats, **leaving(resource)}

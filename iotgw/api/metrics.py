@@ -42,7 +42,7 @@ class Metrics:
             status = self._parts.pipeline.status(resource.id)
             _datasource(exposition, resource.name, resource.body["type"], counts, status)
         for resource in self._parts.registry.list("integration", call.tenants):
-            _integration(exposition, resource.name, resource.body["type"], state_of(self._parts, resource.id))
+            _integration(exposition, resource.name, resource.body["type"], state_of(self._parts, resource))
         self._converters(exposition)
         open_items = self._parts.downlinks.depth()
         exposition.gauge("iotgw_downlinks_open", "Downlinks that wait or are on their way", open_items)

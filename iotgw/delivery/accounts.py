@@ -172,3 +172,9 @@ class Accounts:
     def ahead(self) -> int:
         """How many are settled beyond the cursor."""
         return len(self._ahead)
+
+
+def open_of(counters: Counters) -> int:
+    """How many records had not come to their end."""
+    over = counters.delivered + counters.expired + counters.dead + sum(counters.dropped.values())
+    return counters.queued - over

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
+from iotgw.core.model import State
 from iotgw.core.ports.datasources import IDatasource, IPushes
 from iotgw.core.ports.intake import Guard
 from iotgw.core.ports.sources import ISources
@@ -22,6 +23,13 @@ class Source:
         """The open one."""
         self.guard: Guard | None = None
         self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
+        """As the journal counts, since it was made; ``refused``, which it never sees, since the start."""
+
+    def recount(self, before: State, after: State) -> None:
+        """A stored uplink was converted again: it counts as what it is now."""
+        if before is not State.RECEIVED:
+            self.counts[before.name.lower()] -= 1
+        self.counts[after.name.lower()] += 1
 
     @property
     def converts(self) -> bool:

@@ -314,6 +314,14 @@ class Journal:
         """See `IJournal.conversion_cursors`."""
         return self._opened.conversion_cursors if self._opened is not None else {}
 
+    def unconverted(self) -> list[str]:
+        """See `IJournal.unconverted`."""
+        return self._opened.unconverted if self._opened is not None else []
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """See `IJournal.counts`."""
+        return self._opened.counts if self._opened is not None else {}
+
     def integrations(self) -> dict[str, tuple[int, Counters]]:
         """See `IJournal.integrations`."""
         return self._opened.integrations if self._opened is not None else {}
@@ -385,8 +393,15 @@ class Journal:
 
     def committed(self) -> Deferred[None]:
         """See `IJournal.committed`."""
+        return self._once_written(lambda group: bool(group.progress or group.forgotten))
+
+    def durable(self) -> Deferred[None]:
+        """See `IJournal.durable`."""
+        return self._once_written(bool)
+
+    def _once_written(self, concerns: Callable[[Group], bool]) -> Deferred[None]:
         for group in (self._pending, self._writing):
-            if group is not None and (group.progress or group.forgotten):
+            if group is not None and concerns(group):
                 waiter: Deferred[None] = Deferred()
                 group.waiters.append(waiter)
                 self._wake()

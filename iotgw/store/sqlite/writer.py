@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.core.model import Counters
+from iotgw.core.model import Counters, State
 from iotgw.core.ports.journal import Entries
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite import unfit
@@ -36,6 +36,8 @@ class Opened(Struct, frozen=True):
     last_uplink: int
     head: int
     conversion_cursors: dict[str, int]
+    unconverted: list[str]
+    counts: dict[str, dict[str, int]]
     integrations: dict[str, tuple[int, Counters]]
 
 
@@ -142,6 +144,12 @@ class Writer:
             positions.uplink,
             positions.telemetry,
             {names.texts[number]: cursor for number, cursor in positions.converted.items()},
+            [
+                names.texts[number]
+                for number, last in positions.received.items()
+                if positions.converted.get(number, 0) < last
+            ],
+            _counts(connection, names),
             {
                 names.texts[number]: (cursor, msgspec.json.decode(counters, type=Counters))
                 for number, cursor, counters in connection.execute("SELECT * FROM integration")
@@ -206,3 +214,14 @@ class Writer:
             self._was_full = self._trimmer.full
             self._reactor.callFromThread(self._tell_full, self._was_full)
         return more
+
+
+def _counts(connection: sqlite3.Connection, names: NameTable) -> dict[str, dict[str, int]]:
+    """Datasource → what of its uplinks there is in each state."""
+    words = {State.RECEIVED: "received", State.CONVERTED: "converted", State.FAILED: "failed"}
+    found: dict[str, dict[str, int]] = {}
+    for number, state, count in connection.execute("SELECT datasource, state, count FROM tally"):
+        word = words.get(state, "filtered")  # or kept, which is filtered too
+        counts = found.setdefault(names.texts[number], {})
+        counts[word] = counts.get(word, 0) + count
+    return found

@@ -19,6 +19,8 @@ from iotgw.api.auth import ALL_TENANTS, mint
 from iotgw.api.parts import Parts
 from iotgw.api.site import ApiSite
 from iotgw.converters.versions import ConverterVersions
+from iotgw.core.departures import Departures
+from iotgw.core.recorder import Recorder
 from iotgw.core.types import Types
 
 from . import memory
@@ -104,6 +106,7 @@ class Bench:
             integration_types=Types("none", None, [lambda _: memory.MemoryType("http", memory.HttpSettings)]),
             clock=self.clock,
             downlinks=memory.MemoryDownlinks(),
+            departures=Departures(self.registry, Recorder(self.events, self.clock), self.clock),
         )
         self.mounts: Any = None
 

@@ -69,6 +69,13 @@ class MemoryRegistry:
         self._tell(old, new)
         return succeed(new)
 
+    def retire(self, kind: str, id: str, deletion: Any, revision: int | None = None) -> Deferred[Resource]:
+        """Nothing here has a backlog, so it is gone at once."""
+        old = self._all[kind, id]
+        return self.delete(kind, id, revision).addCallback(
+            lambda _: msgspec.structs.replace(old, deletion=deletion)
+        )
+
     def delete(self, kind: str, id: str, revision: int | None = None) -> Deferred[None]:
         old = self._all.pop((kind, id), None)
         if old is None:
@@ -96,6 +103,7 @@ class MemoryJournal:
 
     epoch = "e1"
     room = True
+    head = 0
 
     def __init__(self) -> None:
         self.stored: list[Message] = []

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 
 from iotgw.api.auth import ensure_admin_token
 from iotgw.converters.versions import ConverterVersions
+from iotgw.core.departures import Departures
 from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
 from iotgw.core.types import Types
@@ -59,10 +60,12 @@ class House:
         self.types = Types("none", reactor, [HttpSourceType])
         self.mounts = HttpMounts()
         quiet = Quiet()
+        recorder = Recorder(self.events, reactor)
+        self.departures = Departures(self.registry, recorder, reactor)
         self.pipeline = Pipeline(
             sources=Sources(), journal=self.journal, registry=self.registry, converters=self.converters,
             versions=self.versions, credentials=None, delivery=quiet, downlinks=quiet,
-            recorder=Recorder(self.events, reactor), listeners=[self.devices], types=self.types,
+            recorder=recorder, departures=self.departures, listeners=[self.devices], types=self.types,
             reactor=reactor, shares=SharedResources(self.mounts),
         )  # fmt: skip
 
@@ -75,6 +78,7 @@ class House:
         bench.parts = msgspec.structs.replace(
             bench.parts, registry=self.registry, journal=self.journal, events=self.events, devices=self.devices,
             pipeline=self.pipeline, versions=self.versions, datasource_types=self.types, clock=reactor,
+            departures=self.departures,
         )  # fmt: skip
         bench.registry = self.registry
         bench.mounts = self.mounts

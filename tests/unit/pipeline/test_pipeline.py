@@ -8,6 +8,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 
+from iotgw.core.departures import Departures
 from iotgw.core.errors import NotFound
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Downlink, Output, State, Status
 from iotgw.core.ports.pipeline import UplinkListener
@@ -70,6 +71,7 @@ class Fed(UplinkListener):
 
     def __init__(self):
         self.records = []
+        self.events = []
         self.items = {}
         self.receipts = []
         self.has_room = True
@@ -81,7 +83,7 @@ class Fed(UplinkListener):
         return self.has_room
 
     def emit(self, event):
-        pass
+        self.events.append(event)
 
     def waited_for(self, tenant):
         return self.items
@@ -133,10 +135,12 @@ class World:
         self.registry = Registry(reactor, self.path)
         self.types = Types("nobody", reactor, [Plain])
         self.sources = Sources()
+        recorder = Recorder(self.fed, reactor)
+        self.departures = Departures(self.registry, recorder, reactor)
         self.pipeline = Pipeline(
             sources=self.sources, journal=self.journal, registry=self.registry, converters=self.converters,
             versions=Versions(), credentials=None, delivery=self.fed, downlinks=self.fed,
-            recorder=Recorder(self.fed, reactor), listeners=[self.fed], types=self.types, reactor=reactor,
+            recorder=recorder, departures=self.departures, listeners=[self.fed], types=self.types, reactor=reactor,
             max_payload=1000, max_metadata=MAX_METADATA,
         )  # fmt: skip
 
@@ -509,9 +513,10 @@ async def test_the_journal_keeps_nothing_for_a_removed_datasource(world):
     await world.until(lambda: world.converters.held)
     answers = [await world.send(document("later")) for _ in range(3)]
     await world.registry.delete("datasource", id)
-    await world.until(lambda: world.pipeline.status(id) == {"state": "stopped"})
+    await world.until(lambda: world.pipeline.status(id)["state"] == "stopped")
     while world.converters.held:
         world.converters.release()
+    await world.until(lambda: world.pipeline.status(id) == {"state": "stopped"})
     last = int(answers[-1].message_id.split("-")[1])
     await world.again()
     assert world.journal.conversion_cursors()[id] >= last
