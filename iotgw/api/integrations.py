@@ -14,7 +14,7 @@ from iotgw.api.datasources import shown_configuration, with_clear_configuration
 from iotgw.api.parts import Parts
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Route
-from iotgw.core.errors import Conflict, NotFound, SettingsError
+from iotgw.core.errors import Conflict, NotFound, SettingsError, Unavailable
 from iotgw.core.model import Parked, message_id
 from iotgw.core.secrets import sealed
 from iotgw.core.specs import IntegrationSpec, Resource
@@ -191,6 +191,6 @@ def state_of(parts: Parts, resource: Resource) -> dict[str, Any]:
     """How an integration does: its accounts and its state; ``stopped`` while it doesn't run."""
     try:
         stats: dict[str, Any] = parts.delivery.stats(resource.id)
-    except NotFound:
+    except (NotFound, Unavailable):
         stats = {"state": "stopped"}
     return {**stats, **leaving(resource)}

@@ -12,7 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from iotgw.core.departures import Departures, Left
-from iotgw.core.errors import Conflict, NotFound, Unavailable
+from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
@@ -96,14 +96,14 @@ class RegisteredIntegrations:
                 await deferLater(self._clock, look, _nothing)
                 look = min(LONGEST_LOOK, look * 1.5)
             stats = delivery.stats(id)
-        except NotFound:  # the gateway stops; its next start goes on
+        except (NotFound, Unavailable):  # the gateway stops; its next start goes on
             return
         dropped = stats["waiting"] + stats["inflight"]
         left = Left(stats["delivered"] - before, dropped, stats["dead"])
         try:
             await delivery.remove(id)
             await self._departures.finish(resource, left)
-        except (Unavailable, Conflict):  # journal or registry were closed meanwhile
+        except Unavailable:  # journal or registry were closed meanwhile
             return
         self._leaving.discard(id)
         self._dropped.discard(id)

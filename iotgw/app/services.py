@@ -28,6 +28,7 @@ from iotgw.app.parts import Gateway, build
 from iotgw.config import settings as process_settings
 from iotgw.config.settings import Settings
 from iotgw.core.errors import IotgwError
+from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.reactor import IReactor
 from iotgw.observe.logs import Logs
 from iotgw.pipeline.pipeline import Pipeline
@@ -70,8 +71,13 @@ async def stop_and_drain(pipeline: Pipeline, reactor: IReactor, drain: float) ->
         await deferLater(reactor, TICK, lambda: None)
 
 
+UNDER_WAY = "first-contents"
+"""Kind of the mark in the registry while the first resources are made: a start that finds it goes on with them."""
+
+
 class FirstContents(PartService):
-    """What a new data directory gets: an admin token, and what the resources file names."""
+    """What a new data directory gets: an admin token, and what the resources file names. A start that is killed leaves
+    a mark, and the next one makes what is missing."""
 
     _log = Logger()
 
@@ -85,12 +91,15 @@ class FirstContents(PartService):
         registry = self._gateway.registry
         if await ensure_admin_token(registry, str(self._token_file)):
             self._log.info("an admin token is in {file}", file=str(self._token_file))
-        if self._resources is None or any(
-            registry.list(kind) for kind in ("datasource", "converter", "integration")
-        ):
-            return
-        if self._resources.exists():
-            await apply_file(self._gateway.api, self._resources)
+        marks = registry.list(UNDER_WAY)
+        kinds = ("datasource", "converter", "integration")
+        if self._resources is not None and self._resources.exists():
+            if not marks and not any(registry.list(kind) for kind in kinds):
+                marks = [await registry.create(UNDER_WAY, DEFAULT_TENANT, UNDER_WAY, {})]
+            if marks:
+                await apply_file(self._gateway.api, self._resources)
+        for mark in marks:
+            await registry.delete(UNDER_WAY, mark.id)
 
 
 class ApiListener(PartService):
@@ -108,6 +117,7 @@ class ApiListener(PartService):
         self._port = await serverFromString(self._reactor, self._endpoint).listen(site)
 
     async def _close(self) -> None:
+        self._gateway.mounts.close()
         closed = self._port.stopListening() if self._port is not None else None
         if closed is not None:
             await closed

@@ -11,7 +11,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.core.errors import NotFound
+from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.model import Counters
 from iotgw.core.ports.integrations import IIntegration, Tell
 from iotgw.core.ports.journal import ITelemetryStream
@@ -62,6 +62,7 @@ class Outboxes:
         self._trace = trace
         self._running: dict[str, Running] = {}
         self._strict: list[Outbox] = []
+        self._is_stopping = False
         self._kept: dict[str, tuple[int, Counters]] = {}
         self._ends: dict[str, int] = {}
         """The last position of those that are being deleted."""
@@ -79,6 +80,8 @@ class Outboxes:
     def get(self, id_: str) -> Running:
         """One of them; raises NotFound."""
         running = self._running.get(id_)
+        if running is None and self._is_stopping:
+            raise Unavailable("the gateway stops")
         if running is None:
             raise NotFound(f"no integration {id_!r} is running")
         return running
@@ -108,6 +111,7 @@ class Outboxes:
         """Let what is in flight end (for seconds, not minutes), keep the cursors, close the targets."""
         if self._loop.running:
             self._loop.stop()
+        self._is_stopping = True
         all_, self._running = list(self), {}
         self._know_the_strict()
         quiet = DeferredList([each.outbox.quiet() for each in all_], consumeErrors=True)

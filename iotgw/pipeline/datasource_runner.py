@@ -49,8 +49,6 @@ class DatasourceRunner:
         self.intake = intake
         self.conversions = conversions
         self.error = ""
-        self.is_leaving = False
-        """Whether it is being deleted."""
         self.lock = DeferredLock()
         self._types = types
         self._registry = registry

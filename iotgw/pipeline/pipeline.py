@@ -161,9 +161,9 @@ class Pipeline:
         """Let a datasource go that is marked as being deleted; a second mark may have it dropped after all."""
         if resource.deletion is not None and resource.deletion.backlog == "drop":
             runner.conversions.give_up(DELETED)
-        if runner.is_leaving:
+        if runner.source.is_leaving:
             return
-        runner.is_leaving = True
+        runner.source.is_leaving = True
         left = await self._leaving.empty(runner.source, runner.conversions)
         if left is not None:
             self._forget(runner)
@@ -208,9 +208,9 @@ class Pipeline:
     async def _remove(self, id: str) -> None:
         """It is out of the registry without a mark: what is stored of it is given up."""
         runner = self._running.get(id)
-        if runner is None or runner.is_leaving:
+        if runner is None or runner.source.is_leaving:
             return
-        runner.is_leaving = True
+        runner.source.is_leaving = True
         await runner.close()
         runner.conversions.give_up(DELETED)
         if await self._leaving.empty(runner.source, runner.conversions) is not None:
@@ -255,7 +255,7 @@ class Pipeline:
         runner = self._running.get(id)
         if runner is None:
             raise NotFound(f"there is no datasource {id!r}")
-        if runner.is_leaving:
+        if runner.source.is_leaving:
             raise Conflict(f"datasource {runner.source.spec.name!r} is being deleted")
         done: Deferred[Answer] = Deferred()
         runner.intake.receive(payload, {**metadata, "simulated": True}, done.callback)

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, DeferredLock, fail, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from iotgw.core.errors import Conflict, NotFound
+from iotgw.core.errors import Conflict, NotFound, Unavailable
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.ports.registry import IRegistry, Watcher
 from iotgw.core.specs import Deletion, Resource
@@ -210,7 +210,7 @@ class Registry:
 
     def _change(self, change: Callable[[], Deferred[T]]) -> Deferred[T]:
         if self._worker is None:
-            return fail(Conflict("the registry is closed"))
+            return fail(Unavailable("the gateway stops: the registry is closed"))
         return self._changes.run(change)
 
     def _store(self, old: Resource | None, new: Resource) -> Deferred[Resource]:

@@ -58,12 +58,13 @@ class House:
         self.converters = memory.MemoryConverters()
         self.versions = ConverterVersions(self.registry, self.converters, memory.LIBRARY)
         self.types = Types("none", reactor, [HttpSourceType])
-        self.mounts = HttpMounts()
+        sources = Sources()
+        self.mounts = HttpMounts(is_away=lambda key: sources.is_away("http", key))
         quiet = Quiet()
         recorder = Recorder(self.events, reactor)
         self.departures = Departures(self.registry, recorder, reactor)
         self.pipeline = Pipeline(
-            sources=Sources(), journal=self.journal, registry=self.registry, converters=self.converters,
+            sources=sources, journal=self.journal, registry=self.registry, converters=self.converters,
             versions=self.versions, credentials=None, delivery=quiet, downlinks=quiet,
             recorder=recorder, departures=self.departures, listeners=[self.devices], types=self.types,
             reactor=reactor, shares=SharedResources(self.mounts),
@@ -145,8 +146,10 @@ async def test_an_upload_is_seen_as_a_message_and_its_datasource_comes_and_goes(
     assert (first["metadata"]["simulated"], first["datasource"]) == (True, "web")
     assert second["payload"] == "aGVsbG8="
     await client.ok("PATCH", "/datasources/web", {"enabled": False})
-    assert (await client("POST", path, data=b"hello")).status == 404
+    disabled = await client("POST", path, data=b"hello")
+    assert (disabled.status, disabled.headers["retry-after"]) == (503, "10")
     await client.ok("DELETE", "/datasources/web")
+    assert (await client("POST", path, data=b"hello")).status == 404
     assert {each["type"] for each in (await client.ok("GET", "/events"))["items"]} >= {"started", "stopped"}
 
 
