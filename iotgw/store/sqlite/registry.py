@@ -18,6 +18,7 @@ from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.ports.registry import IRegistry, Watcher
 from iotgw.core.specs import Deletion, Resource
 from iotgw.store.secrets import Sealer
+from iotgw.store.sqlite import damage
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.worker import StoreThread
 
@@ -46,6 +47,7 @@ class Registry:
     def __init__(self, reactor: IThreadedClock, data_dir: Path | str) -> None:
         self._reactor = reactor
         self._path = Path(data_dir) / "registry.db"
+        self._mark = damage.OpenMark(self._path)
         self._worker: StoreThread | None = None
         self._connection: sqlite3.Connection
         self._sealer: Sealer
@@ -86,6 +88,15 @@ class Registry:
     def _open(self) -> list[Resource]:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         self._sealer = Sealer.of_file(self._path.with_name("secret.key"))
+        self._mark.check()
+        with damage.opening(self._path):
+            resources = self._load()
+        self._mark.set()
+        if self._mark.lost:
+            self._log.error("{problem}", problem=self._mark.lost)
+        return resources
+
+    def _load(self) -> list[Resource]:
         self._connection = sqlite.connect(self._path)
         sqlite.upgrade(self._connection, "registry")
         rows = self._connection.execute(
@@ -100,6 +111,7 @@ class Registry:
         ]  # fmt: skip
 
     def _close(self) -> None:
+        self._mark.clear()
         self._connection.close()
 
     # --- reading ---
@@ -235,7 +247,8 @@ class Registry:
         return done.addCallback(stored)
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
-        self._connection.execute(statement, values)
+        with damage.changing(self._path):
+            self._connection.execute(statement, values)
 
     def _changed(self, old: Resource | None, new: Resource | None) -> None:
         if old is not None:

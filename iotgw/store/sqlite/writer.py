@@ -20,8 +20,8 @@ from twisted.python.failure import Failure
 
 from iotgw.core.model import Counters, State
 from iotgw.core.ports.journal import Entries
+from iotgw.store.sqlite import damage, unfit
 from iotgw.store.sqlite import database as sqlite
-from iotgw.store.sqlite import unfit
 from iotgw.store.sqlite.commit import Committed, Committer
 from iotgw.store.sqlite.group import Group
 from iotgw.store.sqlite.names import NameTable
@@ -77,6 +77,7 @@ class Writer:
     ) -> None:
         self._reactor = reactor
         self._path = path
+        self._mark = damage.OpenMark(path)
         self._limits = limits
         self._names = names
         self._report = report
@@ -130,6 +131,15 @@ class Writer:
             del order  # nothing of the last group stays while the thread waits
 
     def _open(self) -> Opened:
+        self._mark.check()
+        with damage.opening(self._path):
+            opened = self._load()
+        self._mark.set()
+        if self._mark.lost:
+            self._log.error("{problem}", problem=self._mark.lost)
+        return opened
+
+    def _load(self) -> Opened:
         connection = self._connection = sqlite.connect(self._path)
         sqlite.upgrade(connection, "journal")
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
@@ -160,6 +170,7 @@ class Writer:
         self._open_for_orders = False
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+        self._mark.clear()
         self._connection.close()
         self._reactor.callFromThread(stopped)
 
