@@ -22,6 +22,7 @@ from iotgw.api.app import api_site
 from iotgw.api.apply import apply_file
 from iotgw.api.auth import ensure_admin_token
 from iotgw.api.site import ApiSite
+from iotgw.app.files import OpenFiles
 from iotgw.app.hangups import Hangups
 from iotgw.app.ordered import OrderedServices, PartService
 from iotgw.app.parts import Gateway, build
@@ -55,6 +56,8 @@ def children(
     yield PartService("registry", gateway.registry.start, gateway.registry.stop)
     yield PartService("credentials", gateway.credentials.start)
     yield PartService("events", gateway.events.start, gateway.events.stop)
+    files = OpenFiles(Recorder(gateway.events, reactor), reactor)
+    yield PartService("files", files.start, files.stop)
     yield PartService("devices", gateway.devices.start, gateway.devices.stop)
     yield PartService("journal", lambda: journal.start(pipeline.journal_listener), journal.stop)
     yield PartService("device-states", lambda: rebuild_devices(gateway, reactor))

@@ -74,6 +74,11 @@ class CoapPorts(SharedResource):
             self._reactor, port, interface, dtls, context.tenant, context.credentials, context.intake.event
         )
 
+    def users(self, key: tuple[str, int, bool]) -> int:
+        """How many use a port."""
+        used = self._used.get(key)
+        return len(used.shares) if used is not None else 0
+
     def _away(self, path: Path) -> Resource | None:
         keys = [key for place, key in itertools.pairwise(path) if place == "i"]
         return _AWAY if any(map(self._is_away, keys)) else None
@@ -160,6 +165,11 @@ class CoapShare:
         except KeyError as error:
             raise SettingsError("routingKey", f"{error.args[0]} is taken by another datasource") from error
         self.resources, self._timing, self._discovery, self._serves = resources, timing, discovery, True
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody else uses the port."""
+        return self._ports.users(self._key) == 1
 
     def sent(self) -> None:
         """Call this after a reply or a request that was made outside of a resource's `render`: the port looks when
