@@ -31,9 +31,9 @@ from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.coap import numbers as coap_numbers
 from iotgw.wire.coap.exchange import Exchange as CoapExchange
 from iotgw.wire.coap.message import Message as CoapMessage
+from iotgw.wire.coap.message import error as coap_error
 from iotgw.wire.coap.message import options as coap_options
 from iotgw.wire.coap.site import Resource as CoapResource
-from iotgw.wire.coap.site import error as coap_error
 from iotgw.wire.coap.timing import Policy as CoapPolicy
 from iotgw.wire.coap.timing import Timing as CoapTiming
 

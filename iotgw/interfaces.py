@@ -35,7 +35,7 @@ __all__ = [
 
 
 class IConverterEngine(Interface):
-    """A JavaScript engine of the worker program, which has `iotgw.converters.engines.Engine` for it now."""
+    """A JavaScript engine of the worker program, which has `iotgw.converters.engines.ConverterEngine` for it now."""
 
     def call(entry: str, args: str) -> str:
         """Call the runtime's function ``entry`` with a text; returns a text."""

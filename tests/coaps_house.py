@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.utils import getProcessOutputAndValue
 
-from iotgw.core.model import Answer, Status
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.shared import SharedResources
 from iotgw.core.validate import convert
@@ -16,42 +15,33 @@ from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.devices.credentials import Credentials
+from iotgw.testing import FakeIntake
 from tests.credential_registry import Registry
 from tests.peers.process import find
 
 
-class Intake:
-    """Stores everything at once. ``told`` are the events as (type, message)."""
-
-    room = True
-    guard = None
-    stored = Answer(Status.STORED)
+class Intake(FakeIntake):
+    """One whose events can be waited for."""
 
     def __init__(self):
-        self.received, self.told, self._waiting = [], [], []
-
-    def receive(self, payload, metadata, answer, received_ms=0, listens=True):
-        self.received.append((payload, metadata))
-        answer(self.stored)
-
-    def downlinks(self, device, limit=1):
-        return succeed(())
+        super().__init__()
+        self._watching = []
 
     def event(self, type, message, severity="info", **detail):
-        self.told.append((type, message))
-        waiting, self._waiting = self._waiting, []
-        for one in waiting:
+        super().event(type, message, severity, **detail)
+        watching, self._watching = self._watching, []
+        for one in watching:
             one.callback(None)
 
     async def event_with(self, words):
         """The first event whose message has these words, once it is there."""
         while True:
-            for _, message in self.told:
+            for _, message in self.events:
                 if words in message:
                     return message
-            waiting = Deferred()
-            self._waiting.append(waiting)
-            await waiting
+            watching = Deferred()
+            self._watching.append(watching)
+            await watching
 
 
 class House:

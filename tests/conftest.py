@@ -1,11 +1,13 @@
 """What holds for all tests: nothing that they start outlives them, and none judges how fast a machine is."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.peers.leftovers import Leftovers
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+pytest.register_assert_rewrite("iotgw.testing.contracts")
 
 
 def pytest_configure(config):

@@ -1,44 +1,14 @@
-"""A registry of credentials in memory."""
+"""A registry for tests of credentials: short words for what the API does."""
 
-from iotgw.core.credential import KIND, CredentialSpec
-from iotgw.core.secrets import sealed
-from iotgw.core.specs import Resource
-from iotgw.core.validate import convert
+from iotgw.core.credential import KIND
+from iotgw.testing import MemoryRegistry, fired, save_credential
 
 
-class Registry:
-    """What `Credentials` needs of a registry; a secret is sealed by turning it round."""
-
-    def __init__(self):
-        self.resources = {}
-        self.callbacks = []
-
-    @staticmethod
-    def seal(text):
-        return "sealed:" + text[::-1]
-
-    @staticmethod
-    def unseal(text):
-        assert text.startswith("sealed:")
-        return text[7:][::-1]
-
-    def list(self, kind, tenant=None):
-        assert kind == KIND
-        return list(self.resources.values())
-
-    def watch(self, kind, callback):
-        self.callbacks.append(callback)
-
+class Registry(MemoryRegistry):
     def put(self, name, tenant="default", **body):
-        old = self.resources.get(name)
-        body = {"type": "psk", "identity": name, **body}
-        convert({**body, "name": name}, CredentialSpec)
-        body = sealed(body, CredentialSpec, self.seal)
-        new = self.resources[name] = Resource(KIND, "id-" + name, tenant, name, 1, 0, 0, body)
-        for callback in self.callbacks:
-            callback(old, new)
+        """Save a credential, new or in the place of the one of that name."""
+        return fired(save_credential(self, name, tenant, **body))
 
-    def delete(self, name):
-        old = self.resources.pop(name)
-        for callback in self.callbacks:
-            callback(old, None)
+    def drop(self, name):
+        """Delete one by its name."""
+        fired(self.delete(KIND, self.get(KIND, name).id))

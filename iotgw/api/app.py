@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from klein import Klein
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from iotgw.api.apply import Apply
+from iotgw.api.apply import ApplyRoutes, catalogues
 from iotgw.api.auth import Guard, Tokens
-from iotgw.api.converters import Converters
-from iotgw.api.credentials import Credentials
-from iotgw.api.datasources import Datasources
-from iotgw.api.devices import Devices
-from iotgw.api.downlinks import Downlinks
-from iotgw.api.events import Events
-from iotgw.api.health import Health
-from iotgw.api.integrations import Integrations
-from iotgw.api.messages import Messages
-from iotgw.api.metrics import Metrics
-from iotgw.api.openapi import OpenApi
+from iotgw.api.candidates import Candidates
+from iotgw.api.devices import DeviceRoutes
+from iotgw.api.downlinks import DownlinkRoutes
+from iotgw.api.events import EventRoutes
+from iotgw.api.health import HealthRoutes
+from iotgw.api.messages import MessageRoutes
+from iotgw.api.metrics import MetricsRoutes
+from iotgw.api.openapi import OpenApiRoutes
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem, from_failure
+from iotgw.api.replay import ReplayRoutes
 from iotgw.api.routes import Dispatcher, Route, write_problem
-from iotgw.api.sessions import Sessions
-from iotgw.api.tokens import TokenResources
+from iotgw.api.sessions import SessionRoutes
+from iotgw.api.tokens import TokenRoutes
+from iotgw.api.trials import TrialRoutes
 from iotgw.core.ports.mounts import IMounts
+from iotgw.core.recorder import Recorder
 
 PREFIX = "/api/v1"
 AT_ROOT = ("/health/", "/metrics")
@@ -37,31 +37,42 @@ RESERVED = ("api", "health", "metrics")
 """First segments that are the API's."""
 
 
+class Routes(Protocol):
+    """What brings routes: the class of each file of resources."""
+
+    def routes(self) -> list[Route]:
+        """Its routes."""
+
+
 def routes(parts: Parts) -> list[Route]:
-    """Every route of the API."""
-    resources: list[Any] = [
-        Health(parts),
-        Metrics(parts),
-        Datasources(parts),
-        Sessions(parts),
-        Converters(parts),
-        Integrations(parts),
-        Messages(parts),
-        Devices(parts),
-        Downlinks(parts),
-        Credentials(parts),
-        Events(parts),
-        TokenResources(parts),
-        Apply(parts),
+    """Every route of the API. Each class is given the ports that it uses."""
+    registry, journal, pipeline, delivery = parts.registry, parts.journal, parts.pipeline, parts.delivery
+    converters, versions, clock = parts.converters, parts.versions, parts.clock
+    messages = MessageRoutes(registry, journal, pipeline, delivery)
+    candidates = Candidates(registry, versions, converters)
+    saved = catalogues(parts)
+    resources: list[Routes] = [
+        HealthRoutes(registry, journal, pipeline, delivery, clock),
+        MetricsRoutes(parts),
+        *saved,
+        SessionRoutes(registry, pipeline),
+        TrialRoutes(candidates, converters, messages, clock),
+        ReplayRoutes(candidates, converters, messages, journal),
+        messages,
+        DeviceRoutes(parts.devices),
+        DownlinkRoutes(parts.downlinks),
+        EventRoutes(parts.events),
+        TokenRoutes(registry, Recorder(parts.events, clock)),
+        ApplyRoutes(saved, registry, versions.library),
     ]
     found = [route for resource in resources for route in resource.routes()]
-    return found + OpenApi(parts, found).routes()
+    return found + OpenApiRoutes(parts.datasource_types, parts.integration_types, found).routes()
 
 
 def api_site(parts: Parts, mounts: IMounts | None = None) -> IResource:
     """The root resource of the listener: the API under `/api/v1`, and what datasources serve. Serve it by
     `iotgw.api.site.ApiSite`."""
-    dispatch = Dispatcher(parts, Guard(Tokens(parts.registry)))
+    dispatch = Dispatcher(parts.clock, Guard(Tokens(parts.registry)))
     app = Klein()
     for number, route in enumerate(routes(parts)):
         paths = [PREFIX + route.path]

@@ -7,6 +7,7 @@ already, and the same, is left alone; what is not named stays.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,19 @@ from twisted.logger import Logger
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import FIRST_START, Catalogue, body_of
-from iotgw.api.converters import Converters
-from iotgw.api.credentials import Credentials
-from iotgw.api.datasources import Datasources
-from iotgw.api.integrations import Integrations
+from iotgw.api.converters import ConverterRoutes
+from iotgw.api.credentials import CredentialRoutes
+from iotgw.api.datasources import DatasourceRoutes
+from iotgw.api.integrations import IntegrationRoutes
 from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
-from iotgw.config.resources import Document, read
 from iotgw.core.errors import IotgwError, NotFound, SettingsError
-from iotgw.core.model import DEFAULT_TENANT
+from iotgw.core.model import DEFAULT_TENANT, ConverterVersion
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.recorder import Recorder
+from iotgw.core.resources_file import ResourcesDocument, read
 from iotgw.core.specs import Resource
 
 _log = Logger(namespace="iotgw.api")
@@ -47,30 +50,55 @@ class Result(Struct, frozen=True):
     refused: int
 
 
-class Apply:
-    """The route that applies a document."""
+def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
+    """The routes of what a document holds, in the order in which it is applied: converters first, as datasources name
+    them. ``keep_failed``: datasources that can't be opened are saved all the same."""
+    registry, recorder = parts.registry, Recorder(parts.events, parts.clock)
+    return [
+        ConverterRoutes(registry, recorder, parts.versions),
+        CredentialRoutes(registry, recorder, parts.clock),
+        DatasourceRoutes(
+            registry,
+            recorder,
+            parts.datasource_types,
+            parts.versions,
+            parts.pipeline,
+            parts.departures,
+            parts.journal,
+            keep_failed,
+        ),
+        IntegrationRoutes(
+            registry, recorder, parts.integration_types, parts.delivery, parts.departures, parts.journal
+        ),
+    ]
 
-    def __init__(self, parts: Parts, keep_failed: bool = False) -> None:
-        self._parts = parts
-        self._catalogues: list[Catalogue] = [
-            Converters(parts),
-            Credentials(parts),
-            Datasources(parts, keep_failed),
-            Integrations(parts),
-        ]
+
+class ApplyRoutes:
+    """The route that applies a document by the routes of what it holds. ``library`` are the bundled converters."""
+
+    def __init__(
+        self, catalogues: Sequence[Catalogue], registry: IRegistry, library: Mapping[str, ConverterVersion]
+    ) -> None:
+        self._catalogues = catalogues
+        self._registry = registry
+        self._library = library
 
     def routes(self) -> list[Route]:
         """One."""
         query = (Query("dryRun", bool, False, "say what would happen, and change nothing"),)
         summary = "Create or replace many resources"
-        return [Route("POST", "/apply", Permission.WRITE, self.apply, summary, Document, Result, query)]
+        return [
+            Route("POST", "/apply", Permission.WRITE, self.apply, summary, ResourcesDocument, Result, query)
+        ]
 
     async def apply(self, call: Call) -> Result:
         """Over the API."""
         return await self.run(call.tenant, call.body(), call.query("dryRun"), call.token.name)
 
-    async def run(self, tenant: str, document: Document, dry: bool = False, by: str = FIRST_START) -> Result:
-        """Apply a document: converters first, as datasources name them. ``by`` is who does it."""
+    async def run(
+        self, tenant: str, document: ResourcesDocument, dry: bool = False, by: str = FIRST_START
+    ) -> Result:
+        """Apply a document. ``by`` is who does it."""
         coming: set[str] = set()
         """Converters that a dry run did not save, and that datasources may name all the same."""
         items = []
@@ -89,7 +117,7 @@ class Apply:
     async def _one(
         self, catalogue: Catalogue, tenant: str, entry: dict[str, Any], dry: bool, coming: set[str], by: str
     ) -> str:
-        if catalogue.kind == Converters.kind and "library" in entry:
+        if catalogue.kind == ConverterRoutes.kind and "library" in entry:
             entry = self._bundled(entry)
         spec = catalogue.parse(entry)
         stored = self._stored(catalogue, tenant, spec.name)
@@ -109,9 +137,9 @@ class Apply:
     def _bundled(self, entry: dict[str, Any]) -> dict[str, Any]:
         entry = dict(entry)
         library = str(entry.pop("library"))
-        bundled = self._parts.versions.library.get(library)
+        bundled = self._library.get(library)
         if bundled is None:
-            known = ", ".join(sorted(self._parts.versions.library)) or "none"
+            known = ", ".join(sorted(self._library)) or "none"
             raise SettingsError("library", f"expected a bundled converter ({known}), got {library!r}")
         of_version = {
             "script": bundled.script, "type": bundled.direction, "dialect": bundled.dialect,
@@ -121,7 +149,7 @@ class Apply:
 
     def _stored(self, catalogue: Catalogue, tenant: str, name: str) -> Resource | None:
         try:
-            return self._parts.registry.get(catalogue.kind, name, tenant)
+            return self._registry.get(catalogue.kind, name, tenant)
         except NotFound:
             return None
 
@@ -131,7 +159,8 @@ async def apply_file(parts: Parts, path: Path) -> Result:
 
     Raises SettingsError when the file can't be read. Datasources that can't be opened now are kept.
     """
-    result = await Apply(parts, keep_failed=True).run(DEFAULT_TENANT, read(path))
+    saved = catalogues(parts, keep_failed=True)
+    result = await ApplyRoutes(saved, parts.registry, parts.versions.library).run(DEFAULT_TENANT, read(path))
     for item in result.items:
         if item.outcome == "refused":
             _log.warn(

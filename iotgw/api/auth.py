@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from iotgw.api.problems import Problem
 from iotgw.core.model import DEFAULT_TENANT
+from iotgw.core.ports.registry import IRegistry
 from iotgw.core.specs import Resource
 
 KIND = "token"
@@ -68,7 +69,7 @@ def mint(role: Role, tenant: str, expires_ms: int = 0) -> tuple[str, dict[str, A
 class Tokens:
     """The tokens of a registry, by key; follows the registry's changes."""
 
-    def __init__(self, registry: Any) -> None:
+    def __init__(self, registry: IRegistry) -> None:
         self._by_key: dict[str, Resource] = {}
         for resource in registry.list(KIND):
             self._by_key[resource.body["key"]] = resource
@@ -149,7 +150,7 @@ class Guard:
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="iotgw"'}
 
 
-async def ensure_admin_token(registry: Any, path: str) -> bool:
+async def ensure_admin_token(registry: IRegistry, path: str) -> bool:
     """Write a new admin token to a file (mode 0600) when the registry has none; says whether it did."""
     # The file first: a token that is stored but was never written down would lock everybody out.
     temporary = f"{path}.new"

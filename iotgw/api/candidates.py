@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
 
-from iotgw.api.parts import Parts
 from iotgw.api.routes import Call
 from iotgw.core.errors import NotFound
 from iotgw.core.model import ConverterVersion
+from iotgw.core.ports.converters import IConverters, IConverterVersions
+from iotgw.core.ports.registry import IRegistry
 from iotgw.core.specs import ConverterSpec, Resource
 
 
@@ -38,15 +38,20 @@ def at_most_one(body: Any, *names: str) -> None:
 
 
 class Candidates:
-    """Finds versions. ``find(call, name)`` gives a saved converter's resource, or raises NotFound."""
+    """Finds versions."""
 
-    def __init__(self, parts: Parts, find: Callable[[Call, str], Resource]) -> None:
-        self._parts = parts
-        self._find = find
+    def __init__(self, registry: IRegistry, versions: IConverterVersions, converters: IConverters) -> None:
+        self._registry = registry
+        self._versions = versions
+        self._converters = converters
+
+    def find(self, call: Call, name: str) -> Resource:
+        """A saved converter of the call's tenant; raises NotFound."""
+        return self._registry.get("converter", name, call.tenant)
 
     def active(self, call: Call, name: str) -> ConverterVersion:
         """The active version of a saved converter, or a bundled one; raises NotFound."""
-        return self._parts.versions.active(call.tenant, name)
+        return self._versions.active(call.tenant, name)
 
     async def get(
         self, call: Call, wanted: Wanted, name: str | None, direction: str = "UPLINK"
@@ -58,7 +63,7 @@ class Candidates:
         assert active is not None and name is not None
         if wanted.version is None or wanted.version == active.version:
             return active
-        for _, version in self._parts.versions.versions(self._find(call, name)):
+        for _, version in self._versions.versions(self.find(call, name)):
             if version.version == wanted.version:
                 return version
         raise NotFound(f"converter {name!r} has no version {wanted.version}")
@@ -75,7 +80,7 @@ class Candidates:
             },
             ConverterSpec,
         )  # fmt: skip
-        dialect, engine = await self._parts.converters.compile(spec)
+        dialect, engine = await self._converters.compile(spec)
         limit = active.time_limit if active else 0.25
         return ConverterVersion(
             "draft", _fingerprint(spec), spec.name, spec.type, script, dialect, engine, call.tenant, limit,

@@ -6,7 +6,7 @@ sent back: read-only fields are ignored, and a masked secret keeps the stored on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
@@ -14,12 +14,14 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.api.auth import Permission
-from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.core.departures import Departures
 from iotgw.core.errors import Conflict, NotFound, SettingsError
-from iotgw.core.model import Event
+from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.recorder import Recorder
 from iotgw.core.specs import Deletion, Resource
 from iotgw.core.validate import convert
 
@@ -51,16 +53,19 @@ class Page(Struct, frozen=True):
 
 
 class Catalogue:
-    """Base of the saved kinds. Subclasses name the kind and say how to check, save and show one."""
+    """Base of the saved kinds. Subclasses name the kind and say how to check, save and show one.
+
+    Many methods: an operation of the API is one each, and so is what a kind decides.
+    """
 
     kind: ClassVar[str]
     collection: ClassVar[str]
     spec: ClassVar[Any]
     read_only: ClassVar[frozenset[str]] = READ_ONLY
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
-        self.registry = parts.registry
+    def __init__(self, registry: IRegistry, recorder: Recorder) -> None:
+        self.registry = registry
+        self.recorder = recorder
 
     def routes(self) -> list[Route]:
         """The routes of the collection and of one of it."""
@@ -160,7 +165,7 @@ class Catalogue:
 
     def note(self, resource: Resource, what: str, by: str) -> None:
         """Record who changed something; ``by`` is a token's name."""
-        note(self.parts, resource, what, by)
+        note(self.recorder, resource, what, by)
 
     def find(self, call: Call, name: str) -> Resource:
         """A resource of the call's tenant; raises NotFound."""
@@ -242,6 +247,13 @@ BACKLOG = Query(
 class WithBacklog(Catalogue):
     """Base of the kinds that have a backlog, which is drained or dropped before one goes."""
 
+    def __init__(
+        self, registry: IRegistry, recorder: Recorder, departures: Departures, journal: IMessages
+    ) -> None:
+        super().__init__(registry, recorder)
+        self._departures = departures
+        self._journal = journal
+
     def _delete_route(self, summary: str) -> Route:
         one = f"/{self.collection}/<name>"
         return Route("DELETE", one, Permission.WRITE, self.delete, summary, answer=Deleted, query=(BACKLOG,))
@@ -253,14 +265,14 @@ class WithBacklog(Catalogue):
         backlog = call.query("backlog")
         if backlog == "drain":
             self.check_drains(resource)
-        decision = Deletion(backlog, self.parts.journal.head)
+        decision = Deletion(backlog, self._journal.head)
         marked = await self.registry.retire(self.kind, resource.id, decision, revision)
         assert marked.deletion is not None
         backlog = marked.deletion.backlog
-        detail = {"backlog": backlog}
-        note(self.parts, resource, "deleted", call.token.name, f"; its backlog: {backlog}", detail)
+        by, more = call.token.name, f"; its backlog: {backlog}"
+        note(self.recorder, resource, "deleted", by, more, backlog=backlog)
         await self.closed(resource)
-        left = await self.parts.departures.end(self.kind, resource.id, PATIENCE)
+        left = await self._departures.end(self.kind, resource.id, PATIENCE)
         if left is None:
             return Reply(Deleted("deleting", backlog), 202)
         return Reply(Deleted("deleted", backlog, left.drained, left.dropped, left.dead_letters))
@@ -283,23 +295,11 @@ def leaving(resource: Resource) -> dict[str, Any]:
     return {"state": "deleting", "backlog": resource.deletion.backlog}
 
 
-def note(
-    parts: Parts, resource: Resource, what: str, by: str, more: str = "", detail: dict[str, Any] | None = None
-) -> None:
+def note(recorder: Recorder, resource: Resource, what: str, by: str, more: str = "", **detail: Any) -> None:
     """Record who changed a resource: an event ``created``, ``changed`` or ``deleted``."""
     severity: Literal["debug", "info"] = "debug" if by == FIRST_START else "info"
-    parts.events.emit(
-        Event(
-            parts.now_ms(),
-            what,
-            resource.kind,
-            resource.name,
-            f"{what} by {by}{more}",
-            resource.tenant,
-            severity,
-            detail={"by": by, **(detail or {})},
-        )
-    )
+    text = f"{what} by {by}{more}"
+    recorder.note(what, resource.kind, resource.name, text, resource.tenant, severity, by=by, **detail)
 
 
 def body_of(spec: Any) -> dict[str, Any]:
@@ -314,7 +314,7 @@ def tag(resource: Resource) -> str:
     return f'"{resource.revision}"'
 
 
-def page(found: Sequence[Resource], call: Call, view: Any) -> Page:
+def page(found: Sequence[Resource], call: Call, view: Callable[[Resource], Any]) -> Page:
     """A page of resources that are sorted by name."""
     after, limit = call.query("after"), call.query("limit")
     if after is not None:

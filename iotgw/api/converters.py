@@ -9,12 +9,14 @@ from msgspec import Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import PAGE, READ_ONLY, Catalogue, Page, not_empty
-from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
-from iotgw.api.trials import Trials, vectors
+from iotgw.api.trials import vectors
 from iotgw.core.errors import NotFound, StillReferenced
 from iotgw.core.model import ConverterVersion
 from iotgw.core.numbers import whole
+from iotgw.core.ports.converters import IConverterVersions
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.recorder import Recorder
 from iotgw.core.specs import ConverterSpec, DatasourceSpec, Resource
 
 
@@ -47,7 +49,7 @@ class Install(Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
 
 
-class Converters(Catalogue):
+class ConverterRoutes(Catalogue):
     """The routes of converters, their versions, and the library."""
 
     kind = "converter"
@@ -55,12 +57,12 @@ class Converters(Catalogue):
     spec = ConverterSpec
     read_only = READ_ONLY | {"version", "versions", "detected"}
 
-    def __init__(self, parts: Parts) -> None:
-        super().__init__(parts)
-        self._trials = Trials(parts, self.find)
+    def __init__(self, registry: IRegistry, recorder: Recorder, versions: IConverterVersions) -> None:
+        super().__init__(registry, recorder)
+        self._versions = versions
 
     def routes(self) -> list[Route]:
-        """As of every kind; versions; trials; the library."""
+        """As of every kind; versions; the library."""
         read, write = Permission.READ, Permission.WRITE
         versions = "/converters/<name>/versions"
         return [
@@ -70,7 +72,6 @@ class Converters(Catalogue):
                 "POST", f"{versions}/<number>/activate", write, self.activate,
                 "Make a version the active one; going back is activating an older one", answer=dict,
             ),
-            *self._trials.routes(),
             Route("GET", "/library", read, self.library, "The bundled converters", answer=Page, query=PAGE, of_tenant=False),
             Route(
                 "POST", "/library/<path:name>/install", write, self.install,
@@ -88,7 +89,7 @@ class Converters(Catalogue):
 
     def shown(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.shown`; with the active version's number, and what was detected of it."""
-        active = self.parts.versions.active(resource.tenant, resource.id)
+        active = self._versions.active(resource.tenant, resource.id)
         detected = {"dialect": active.dialect, "engine": active.engine}
         return {"name": resource.name, **resource.body, "detected": detected}
 
@@ -98,16 +99,16 @@ class Converters(Catalogue):
 
     async def save_new(self, tenant: str, spec: ConverterSpec) -> Resource:
         """See `Catalogue.save_new`."""
-        return await self.parts.versions.create(tenant, spec)
+        return await self._versions.create(tenant, spec)
 
     async def save(self, resource: Resource, spec: ConverterSpec, revision: int | None) -> Resource:
         """A further version, which becomes the active one."""
-        return await self.parts.versions.replace(resource, spec, revision)
+        return await self._versions.replace(resource, spec, revision)
 
     async def remove(self, resource: Resource, revision: int | None) -> None:
         """See `Catalogue.remove`; one that a datasource names stays."""
         self._unreferenced(resource)
-        await self.parts.versions.delete(resource, revision)
+        await self._versions.delete(resource, revision)
 
     async def versions(self, call: Call, name: str) -> Page:
         """All versions of one."""
@@ -119,7 +120,7 @@ class Converters(Catalogue):
                     version.version, version.version == active, entry.created_ms, version.direction,
                     version.dialect, version.engine, version.script, version.options,
                 )
-                for entry, version in self.parts.versions.versions(resource)
+                for entry, version in self._versions.versions(resource)
             ]
         )  # fmt: skip
 
@@ -130,20 +131,20 @@ class Converters(Catalogue):
         if version is None:
             raise NotFound(f"converter {resource.name!r} has versions 1 to {resource.body['versions']}")
         revision = self._matching(call, resource)
-        active = await self.parts.versions.activate(resource, version, revision)
+        active = await self._versions.activate(resource, version, revision)
         self.note(active, "changed", call.token.name)
         return self._reply(active)
 
     async def library(self, call: Call) -> Page:
         """The bundled converters."""
         after, limit = call.query("after") or "", call.query("limit")
-        names = sorted(name for name in self.parts.versions.library if name > after)
-        items = [_bundled(name, self.parts.versions.library[name]) for name in names[:limit]]
+        names = sorted(name for name in self._versions.library if name > after)
+        items = [_bundled(name, self._versions.library[name]) for name in names[:limit]]
         return Page(items, items[-1].name if len(names) > limit else None)
 
     async def install(self, call: Call, name: str) -> Reply:
         """A bundled one as one's own."""
-        bundled = self.parts.versions.library.get(name)
+        bundled = self._versions.library.get(name)
         if bundled is None:
             raise NotFound(f"the library has no converter {name!r}")
         spec = ConverterSpec(

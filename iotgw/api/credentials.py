@@ -5,23 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from twisted.internet.interfaces import IReactorTime
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Catalogue, Page, not_empty
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.credential import KIND, CredentialSpec, check_secrets
 from iotgw.core.errors import SettingsError
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.recorder import Recorder
 from iotgw.core.secrets import MASK, masked, revealed, sealed
 from iotgw.core.specs import Resource
 from iotgw.core.validate import convert
 
 
-class Credentials(Catalogue):
+class CredentialRoutes(Catalogue):
     """The routes of credentials, and those of one device."""
 
     kind = KIND
     collection = "credentials"
     spec = CredentialSpec
+
+    def __init__(self, registry: IRegistry, recorder: Recorder, clock: IReactorTime) -> None:
+        super().__init__(registry, recorder)
+        self._clock = clock
 
     def routes(self) -> list[Route]:
         """As of every kind, and by device."""
@@ -66,7 +73,7 @@ class Credentials(Catalogue):
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """Whether one of its secrets is good now."""
-        now = self.parts.now_ms()
+        now = int(self._clock.seconds() * 1000)
         spec = convert({"name": resource.name, **resource.body}, CredentialSpec)
         good = [
             (secret.not_before or 0) <= now < (secret.not_after or 1 << 62) for secret in spec.secrets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -11,13 +12,20 @@ from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import WithBacklog, not_empty
-from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
+from iotgw.core.departures import Departures
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.model import Metadata, Status
+from iotgw.core.ports.converters import IConverterVersions
+from iotgw.core.ports.datasources import IDatasourceType
+from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.pipeline import IPipeline
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.recorder import Recorder
 from iotgw.core.secrets import all_masked, masked, revealed, sealed
 from iotgw.core.specs import DatasourceSpec, Resource
+from iotgw.core.types import T, Types
 
 _READ_TEXTS = ("identity", "identityType", "deviceModel", "rejected")
 """Metadata that says who sent a message, which converter it needs, and why it is none."""
@@ -45,15 +53,21 @@ class Injected(Struct, frozen=True):
     id: str
 
 
-class Datasources(WithBacklog):
+class DatasourceRoutes(WithBacklog):
     """The routes of datasources."""
 
     kind = "datasource"
     collection = "datasources"
     spec = DatasourceSpec
 
-    def __init__(self, parts: Parts, keep_failed: bool = False) -> None:
-        super().__init__(parts)
+    def __init__(
+        self, registry: IRegistry, recorder: Recorder, types: Types[IDatasourceType], versions: IConverterVersions,
+        pipeline: IPipeline, departures: Departures, journal: IMessages, keep_failed: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(registry, recorder, departures, journal)
+        self._types = types
+        self._versions = versions
+        self._pipeline = pipeline
         self._keep_failed = keep_failed
         """Whether one that can't be opened is saved all the same, as when a gateway starts for the first time."""
 
@@ -72,10 +86,9 @@ class Datasources(WithBacklog):
         """See `Catalogue.check`."""
         not_empty(spec.name)
         readable(spec.metadata)
-        types = self.parts.datasource_types
-        type_ = types.get(spec.type)
+        type_ = self._types.get(spec.type)
         before = stored.body.get("configuration") if stored and stored.body["type"] == spec.type else None
-        types.configure(spec.type, spec.configuration)
+        self._types.configure(spec.type, spec.configuration)
         configuration = sealed(
             spec.configuration, type_.settings, self.registry.seal, before, "configuration"
         )
@@ -89,7 +102,7 @@ class Datasources(WithBacklog):
 
     def _check_converter(self, tenant: str, path: str, name: str) -> None:
         try:
-            version = self.parts.versions.active(tenant, name)
+            version = self._versions.active(tenant, name)
         except NotFound as error:
             raise SettingsError(path, str(error)) from error
         wanted = "DOWNLINK" if path == "downlinkConverter" else "UPLINK"
@@ -108,15 +121,15 @@ class Datasources(WithBacklog):
     def shown(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.shown`."""
         return {"name": resource.name, **resource.body, "configuration": shown_configuration(
-            self.parts.datasource_types, resource)}  # fmt: skip
+            self._types, resource)}  # fmt: skip
 
     def clear(self, body: dict[str, Any]) -> dict[str, Any]:
         """See `Catalogue.clear`."""
-        return with_clear_configuration(self.parts.datasource_types, body, self.registry.unseal)
+        return with_clear_configuration(self._types, body, self.registry.unseal)
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.status`."""
-        return self.parts.pipeline.status(resource.id)
+        return self._pipeline.status(resource.id)
 
     async def save_new(self, tenant: str, spec: DatasourceSpec) -> Resource:
         """Save it; what can't be opened is not kept."""
@@ -134,16 +147,16 @@ class Datasources(WithBacklog):
         problem = await self._opened(saved)
         if problem is not None and worked:
             await self.registry.replace(self.kind, resource.id, resource.body, name=resource.name)
-            await self.parts.pipeline.applied(resource.id)
+            await self._pipeline.applied(resource.id)
             raise problem
         return saved
 
     async def closed(self, resource: Resource) -> None:
         """See `WithBacklog.closed`."""
-        await self.parts.pipeline.applied(resource.id)
+        await self._pipeline.applied(resource.id)
 
     async def _opened(self, resource: Resource) -> Problem | None:
-        await self.parts.pipeline.applied(resource.id)
+        await self._pipeline.applied(resource.id)
         status = self.status(resource)
         if self._keep_failed or status.get("state") != "failed":
             return None
@@ -155,7 +168,7 @@ class Datasources(WithBacklog):
         injection = call.body()
         readable(injection.metadata)
         payload = decoded(injection.payload) if injection.text is None else injection.text.encode()
-        answer = await self.parts.pipeline.inject(resource.id, payload, injection.metadata)
+        answer = await self._pipeline.inject(resource.id, payload, injection.metadata)
         if answer.status is Status.BUSY:
             raise Problem(503, "the gateway is full", {"Retry-After": str(max(1, round(answer.retry_after)))})
         if answer.status is Status.TOO_LARGE:
@@ -180,7 +193,7 @@ def decoded(payload: str, path: str = "payload") -> bytes:
         raise SettingsError(path, f"expected base64: {error}") from error
 
 
-def shown_configuration(types: Any, resource: Resource) -> Any:
+def shown_configuration(types: Types[T], resource: Resource) -> Any:
     """A stored configuration with its secrets masked, even when its type is not installed any more."""
     configuration = resource.body.get("configuration", {})
     try:
@@ -189,7 +202,9 @@ def shown_configuration(types: Any, resource: Resource) -> Any:
         return all_masked(configuration)
 
 
-def with_clear_configuration(types: Any, body: dict[str, Any], unseal: Any) -> dict[str, Any]:
+def with_clear_configuration(
+    types: Types[T], body: dict[str, Any], unseal: Callable[[str], str]
+) -> dict[str, Any]:
     """A stored body whose configuration has its secrets in the clear."""
     settings = types.get(body["type"]).settings
     return {**body, "configuration": revealed(body["configuration"], settings, unseal)}

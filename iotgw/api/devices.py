@@ -6,10 +6,10 @@ from typing import Any
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
-from iotgw.api.parts import Parts
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
 from iotgw.core.errors import NotFound
+from iotgw.core.ports.devices import IDevices
 
 DEVICES = (
     Query("text", str, None, "part of a name"),
@@ -18,11 +18,11 @@ DEVICES = (
 )
 
 
-class Devices:
+class DeviceRoutes:
     """The routes of devices."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, devices: IDevices) -> None:
+        self._devices = devices
 
     def routes(self) -> list[Route]:
         """List and read."""
@@ -35,14 +35,14 @@ class Devices:
     async def list(self, call: Call) -> Page:
         """A page of devices."""
         limit = call.query("limit")
-        found = await self._parts.devices.list(
+        found = await self._devices.list(
             call.tenant, call.query("after") or "", limit, call.query("text") or ""
         )
         return Page(found, found[-1]["name"] if len(found) == limit else None)
 
     async def read(self, call: Call, name: str) -> Any:
         """One device."""
-        device = await self._parts.devices.get(call.tenant, name)
+        device = await self._devices.get(call.tenant, name)
         if device is None:
             raise NotFound(f"no device {name!r} has been seen")
         return device

@@ -6,21 +6,22 @@ from typing import Any
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
-from iotgw.api.parts import Parts
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.core.downlink_item import Item
 from iotgw.core.errors import NotFound
+from iotgw.core.ports.downlinks import IDownlinkQueue
 from iotgw.core.specs import DownlinkSpec
 from iotgw.core.validate import convert
 
 ITEMS = (Query("limit", int, 100, "how many at most", range=(1, 1000)),)
 
 
-class Downlinks:
+class DownlinkRoutes:
     """The routes of the downlink queue."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._queue = parts.downlinks
+    def __init__(self, queue: IDownlinkQueue) -> None:
+        self._queue = queue
 
     def routes(self) -> list[Route]:
         """Push, replace, clear, list; read and cancel one."""
@@ -74,7 +75,7 @@ class Downlinks:
         await self._of(call, name, id)
         return (await self._queue.cancel(call.tenant, id)).view()
 
-    async def _of(self, call: Call, name: str, id: str) -> Any:
+    async def _of(self, call: Call, name: str, id: str) -> Item:
         """An item of this device, not of another; raises NotFound."""
         item = await self._queue.get(call.tenant, id)
         if item.device != name:

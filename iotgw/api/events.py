@@ -8,9 +8,9 @@ import msgspec
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
-from iotgw.api.parts import Parts
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
+from iotgw.core.ports.events import IEvents
 
 EVENTS = (
     Query("source", str, None, "the kind of thing it happened to", choices=(
@@ -22,11 +22,11 @@ EVENTS = (
 )  # fmt: skip
 
 
-class Events:
+class EventRoutes:
     """The route of events."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, events: IEvents) -> None:
+        self._events = events
 
     def routes(self) -> list[Route]:
         """List."""
@@ -38,7 +38,7 @@ class Events:
     async def list(self, call: Call) -> Page:
         """A page of events."""
         limit = call.query("limit")
-        found = await self._parts.events.query(
+        found = await self._events.query(
             call.tenant, call.query("before"), limit,
             source=call.query("source"), name=call.query("name"), type=call.query("type"),
         )  # fmt: skip

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
+
 from iotgw import __version__
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import leaving
 from iotgw.api.integrations import state_of
-from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.core.ports.delivery import IDeliveries
+from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.pipeline import IPipeline
+from iotgw.core.ports.registry import IRegistry
 
 
-class Health:
+class HealthRoutes:
     """The routes of probes and of the whole gateway's state."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._started = parts.now_ms()
+    def __init__(
+        self,
+        registry: IRegistry,
+        journal: IMessages,
+        pipeline: IPipeline,
+        delivery: IDeliveries,
+        clock: IReactorTime,
+    ) -> None:
+        self._registry = registry
+        self._journal = journal
+        self._pipeline = pipeline
+        self._delivery = delivery
+        self._clock = clock
+        self._started = self._now_ms()
 
     def routes(self) -> list[Route]:
         """Live, ready, status."""
@@ -44,35 +60,42 @@ class Health:
     async def ready(self, call: Call) -> Reply:
         """Whether the journal takes uplinks; a listener that could not be opened doesn't make it unready,
         as the others serve."""
-        if not self._parts.journal.room:
-            reason = (await self._parts.journal.stats()).get("problem") or "busy"
+        if not self._journal.room:
+            reason = (await self._journal.stats()).get("problem") or "busy"
             raise Problem(503, f"the journal is not taking uplinks: {reason}", {"Retry-After": "5"})
         return Reply({"status": "ready"})
 
     async def status(self, call: Call) -> dict[str, Any]:
         """Version, journal, datasources, integrations."""
-        parts = self._parts
-        journal = dict(await parts.journal.stats())
+        journal = dict(await self._journal.stats())
         journal.pop("datasources", None)  # by id, of all tenants; each datasource shows its own
         return {
             "version": __version__,
             "startedAt": self._started,
-            "now": parts.now_ms(),
-            "epoch": parts.journal.epoch,
-            "ready": bool(parts.journal.room),
+            "now": self._now_ms(),
+            "epoch": self._journal.epoch,
+            "ready": bool(self._journal.room),
             "journal": journal,
             "datasources": [
                 {
                     "id": each.id,
                     "name": each.name,
                     "type": each.body["type"],
-                    **parts.pipeline.status(each.id),
+                    **self._pipeline.status(each.id),
                     **leaving(each),
                 }
-                for each in parts.registry.list("datasource", call.tenants)
+                for each in self._registry.list("datasource", call.tenants)
             ],
             "integrations": [
-                {"id": each.id, "name": each.name, "type": each.body["type"], **state_of(parts, each)}
-                for each in parts.registry.list("integration", call.tenants)
+                {
+                    "id": each.id,
+                    "name": each.name,
+                    "type": each.body["type"],
+                    **state_of(self._delivery, each),
+                }
+                for each in self._registry.list("integration", call.tenants)
             ],
         }
+
+    def _now_ms(self) -> int:
+        return int(self._clock.seconds() * 1000)

@@ -11,14 +11,20 @@ from msgspec import Meta, Struct
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page, WithBacklog, leaving, not_empty
 from iotgw.api.datasources import shown_configuration, with_clear_configuration
-from iotgw.api.parts import Parts
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Route
+from iotgw.core.departures import Departures
 from iotgw.core.errors import Conflict, NotFound, SettingsError, Unavailable
 from iotgw.core.model import Parked, message_id
+from iotgw.core.ports.delivery import IDeliveries
+from iotgw.core.ports.integrations import IIntegrationType
+from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.recorder import Recorder
 from iotgw.core.secrets import sealed
 from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.core.stream import WEIGHT
+from iotgw.core.types import Types
 
 
 class Seek(Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,7 +33,7 @@ class Seek(Struct, frozen=True, forbid_unknown_fields=True):
     since: Milliseconds
 
 
-class Retry(Struct, frozen=True, forbid_unknown_fields=True):
+class DeadLetterRetry(Struct, frozen=True, forbid_unknown_fields=True):
     """Which dead letters: their positions; all where none is given."""
 
     positions: Annotated[list[Annotated[int, Meta(ge=0, le=1 << 53)]], Meta(max_length=1000)] | None = None
@@ -45,12 +51,20 @@ class DeadLetter(Struct, frozen=True, rename="camel"):
     body: msgspec.Raw
 
 
-class Integrations(WithBacklog):
+class IntegrationRoutes(WithBacklog):
     """The routes of integrations."""
 
     kind = "integration"
     collection = "integrations"
     spec = IntegrationSpec
+
+    def __init__(
+        self, registry: IRegistry, recorder: Recorder, types: Types[IIntegrationType], delivery: IDeliveries,
+        departures: Departures, journal: IMessages,
+    ) -> None:  # fmt: skip
+        super().__init__(registry, recorder, departures, journal)
+        self._types = types
+        self._delivery = delivery
 
     def routes(self) -> list[Route]:
         """As of every kind, and what can be done with their queues."""
@@ -80,41 +94,40 @@ class Integrations(WithBacklog):
                 answer=Page,
                 query=dead,
             ),
-            Route("POST", f"{one}/retry", write, self.retry, "Try dead letters again", Retry, dict),
+            Route("POST", f"{one}/retry", write, self.retry, "Try dead letters again", DeadLetterRetry, dict),
         ]
 
     async def check(self, tenant: str, spec: IntegrationSpec, stored: Resource | None) -> IntegrationSpec:
         """See `Catalogue.check`."""
         not_empty(spec.name)
-        types = self.parts.integration_types
-        type_ = types.get(spec.type)
+        type_ = self._types.get(spec.type)
         before = stored.body.get("configuration") if stored and stored.body["type"] == spec.type else None
-        types.configure(spec.type, spec.configuration)
+        self._types.configure(spec.type, spec.configuration)
         if spec.format == "template" and not spec.template:
             raise SettingsError("template", "expected a template, because format is 'template'")
         configuration = sealed(
             spec.configuration, type_.settings, self.registry.seal, before, "configuration"
         )
         spec = msgspec.structs.replace(spec, configuration=configuration)
-        self.parts.delivery.validate(spec)
+        self._delivery.validate(spec)
         return spec
 
     def shown(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.shown`."""
-        configuration = shown_configuration(self.parts.integration_types, resource)
+        configuration = shown_configuration(self._types, resource)
         return {"name": resource.name, **resource.body, "configuration": configuration}
 
     def clear(self, body: dict[str, Any]) -> dict[str, Any]:
         """See `Catalogue.clear`."""
-        return with_clear_configuration(self.parts.integration_types, body, self.registry.unseal)
+        return with_clear_configuration(self._types, body, self.registry.unseal)
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.status`."""
-        return state_of(self.parts, resource)
+        return state_of(self._delivery, resource)
 
     def check_drains(self, resource: Resource) -> None:
         """See `WithBacklog.check_drains`."""
-        status = state_of(self.parts, resource)
+        status = state_of(self._delivery, resource)
         if status["state"] in ("disabled", "paused") and status.get("waiting"):
             raise Conflict(
                 f"integration {resource.name!r} is {status['state']}, and {status['waiting']} messages wait for "
@@ -123,50 +136,50 @@ class Integrations(WithBacklog):
 
     async def stats(self, call: Call, name: str) -> Any:
         """Accounts and queue."""
-        return self.parts.delivery.stats(self.find(call, name).id)
+        return self._delivery.stats(self.find(call, name).id)
 
     async def try_check(self, call: Call, name: str) -> Any:
         """Connect and authenticate."""
-        return await self.parts.delivery.check(self.find(call, name).id)
+        return await self._delivery.check(self.find(call, name).id)
 
     async def try_test(self, call: Call, name: str) -> Any:
         """One message."""
-        return await self.parts.delivery.test(self.find(call, name).id)
+        return await self._delivery.test(self.find(call, name).id)
 
     async def pause(self, call: Call, name: str) -> Any:
         """Hold."""
-        return await self._done(call, name, self.parts.delivery.pause)
+        return await self._done(call, name, self._delivery.pause)
 
     async def resume(self, call: Call, name: str) -> Any:
         """Go on."""
-        return await self._done(call, name, self.parts.delivery.resume)
+        return await self._done(call, name, self._delivery.resume)
 
     async def drain(self, call: Call, name: str) -> Any:
         """Try what waits."""
         id = self.find(call, name).id
-        self.parts.delivery.drain(id)
-        return self.parts.delivery.stats(id)
+        self._delivery.drain(id)
+        return self._delivery.stats(id)
 
     async def purge(self, call: Call, name: str) -> Any:
         """Drop what waits."""
-        return await self._done(call, name, self.parts.delivery.purge)
+        return await self._done(call, name, self._delivery.purge)
 
     async def seek(self, call: Call, name: str) -> Any:
         """Send history again."""
-        return await self._done(call, name, self.parts.delivery.seek, call.body().since)
+        return await self._done(call, name, self._delivery.seek, call.body().since)
 
     async def retry(self, call: Call, name: str) -> Any:
         """Try dead letters again."""
         id = self.find(call, name).id
         positions = call.optional_body().positions
         for position in [None] if positions is None else positions:
-            await self.parts.delivery.retry(id, position)
-        return self.parts.delivery.stats(id)
+            await self._delivery.retry(id, position)
+        return self._delivery.stats(id)
 
     async def dead_letters(self, call: Call, name: str) -> Page:
         """What was given up, oldest first."""
         id, limit = self.find(call, name).id, call.query("limit")
-        found = await self.parts.delivery.dead_letters(id, call.query("after"), limit)
+        found = await self._delivery.dead_letters(id, call.query("after"), limit)
         items = [self._dead_letter(parked) for parked in found]
         is_cut = len(items) == limit or sum(len(parked.record.body) for parked in found) >= WEIGHT
         return Page(items, str(items[-1].position) if is_cut else None)
@@ -174,7 +187,7 @@ class Integrations(WithBacklog):
     def _dead_letter(self, parked: Parked) -> DeadLetter:
         record = parked.record
         return DeadLetter(
-            record.seq, message_id(self.parts.journal.epoch, record.uplink), record.device_name,
+            record.seq, message_id(self._journal.epoch, record.uplink), record.device_name,
             record.received_ms, parked.attempts, parked.error, msgspec.Raw(record.body),
         )  # fmt: skip
 
@@ -184,13 +197,13 @@ class Integrations(WithBacklog):
         """Do something with a queue; the answer is its accounts after it."""
         id = self.find(call, name).id
         await action(id, *arguments)
-        return self.parts.delivery.stats(id)
+        return self._delivery.stats(id)
 
 
-def state_of(parts: Parts, resource: Resource) -> dict[str, Any]:
+def state_of(delivery: IDeliveries, resource: Resource) -> dict[str, Any]:
     """How an integration does: its accounts and its state; ``stopped`` while it doesn't run."""
     try:
-        stats: dict[str, Any] = parts.delivery.stats(resource.id)
+        stats: dict[str, Any] = delivery.stats(resource.id)
     except (NotFound, Unavailable):
         stats = {"state": "stopped"}
     return {**stats, **leaving(resource)}

@@ -10,12 +10,15 @@ from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, gatherResults
 
 from iotgw.api.auth import Permission
-from iotgw.api.parts import Parts
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
 from iotgw.core.errors import IotgwError, NotFound, SettingsError
 from iotgw.core.model import ConversionError, Delivery, Kind, Message, State, message_id
 from iotgw.core.numbers import whole
+from iotgw.core.ports.delivery import IDeliveries
+from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.pipeline import IPipeline
+from iotgw.core.ports.registry import IRegistry
 
 STATES = ("received", "converted", "filtered", "failed")
 BULK = 10_000
@@ -84,11 +87,16 @@ FILTERS = (
 )
 
 
-class Messages:
+class MessageRoutes:
     """The routes of messages."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(
+        self, registry: IRegistry, journal: IMessages, pipeline: IPipeline, delivery: IDeliveries
+    ) -> None:
+        self._registry = registry
+        self._journal = journal
+        self._pipeline = pipeline
+        self._delivery = delivery
 
     def routes(self) -> list[Route]:
         """List, read, convert again."""
@@ -112,7 +120,7 @@ class Messages:
         limit = call.query("limit")
         before = call.query("before")
         state = call.query("state")
-        found = await self._parts.journal.messages(
+        found = await self._journal.messages(
             call.tenant,
             self._place(before) if before is not None else 0,
             limit,
@@ -131,7 +139,7 @@ class Messages:
     async def reprocess(self, call: Call, id: str) -> MessageView:
         """One message, converted again."""
         message = await self.find(call, id)
-        await self._parts.pipeline.reprocess(message)
+        await self._pipeline.reprocess(message)
         return await self.view(await self.find(call, id))
 
     async def reprocess_many(self, call: Call) -> Reprocessed:
@@ -142,7 +150,7 @@ class Messages:
         missing = len(set(selection.ids)) - len(found) if selection.ids is not None else 0
         for message in reversed(found):
             try:
-                state = await self._parts.pipeline.reprocess(message)
+                state = await self._pipeline.reprocess(message)
             except NotFound:
                 missing += 1
                 continue
@@ -156,7 +164,7 @@ class Messages:
         """The messages of a selection, newest first; ids that are gone are left out."""
         if selection.ids is not None:
             ids = dict.fromkeys(selection.ids)
-            found = [await self._parts.journal.message(self.position(id)) for id in ids]
+            found = [await self._journal.message(self.position(id)) for id in ids]
             known = [message for message in found if message and message.uplink.tenant == call.tenant]
             return sorted(known, key=lambda message: -message.seq)
         state = State[(selection.state or "failed").upper()]
@@ -164,7 +172,7 @@ class Messages:
         result: list[Message] = []
         before = 0
         while len(result) < wanted:
-            some = await self._parts.journal.messages(
+            some = await self._journal.messages(
                 call.tenant, before, min(500, wanted - len(result)),
                 datasource=self.datasource_id(call, selection.datasource), state=state,
                 device=selection.device,
@@ -177,7 +185,7 @@ class Messages:
 
     async def find(self, call: Call, id: str) -> Message:
         """A message of the call's tenant; raises NotFound."""
-        message = await self._parts.journal.message(self.position(id))
+        message = await self._journal.message(self.position(id))
         if message is None or message.uplink.tenant != call.tenant:
             raise NotFound(f"there is no message {id!r}; it may have been trimmed")
         return message
@@ -192,7 +200,7 @@ class Messages:
         """The position in the journal that an id names; raises NotFound for another journal's."""
         epoch, _, seq = id.rpartition("-")
         position = whole(seq)
-        if epoch != self._parts.journal.epoch or position is None:
+        if epoch != self._journal.epoch or position is None:
             raise NotFound(f"there is no message {id!r} in this journal")
         return position
 
@@ -201,7 +209,7 @@ class Messages:
         if not name:
             return None
         try:
-            return self._parts.registry.get("datasource", name, call.tenant).id
+            return self._registry.get("datasource", name, call.tenant).id
         except NotFound:
             return name
 
@@ -210,13 +218,13 @@ class Messages:
         uplink = message.uplink
         records = [record for record in message.records if record.kind is Kind.TELEMETRY]
         try:
-            deliveries = await self._parts.delivery.deliveries(message)
+            deliveries = await self._delivery.deliveries(message)
         except IotgwError:
             deliveries = []
         return MessageView(
-            id=message_id(self._parts.journal.epoch, message.seq),
+            id=message_id(self._journal.epoch, message.seq),
             received_at=uplink.received_ms,
-            datasource=self._parts.pipeline.datasource_name(uplink.datasource),
+            datasource=self._pipeline.datasource_name(uplink.datasource),
             state=message.state.name.lower(),
             payload=base64.b64encode(uplink.payload).decode(),
             metadata=msgspec.Raw(uplink.metadata or b"{}"),

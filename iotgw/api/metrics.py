@@ -7,17 +7,17 @@ from typing import Any
 
 from iotgw import __version__
 from iotgw.api.auth import Permission
+from iotgw.api.exposition import CONTENT_TYPE, Exposition, process
 from iotgw.api.integrations import state_of
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
-from iotgw.observe.metrics import CONTENT_TYPE, Exposition, process
 
 DOWN = frozenset({"failed", "stopped", "disabled", "unavailable"})
 """States in which a datasource or an integration does not work."""
 
 
-class Metrics:
-    """The route of metrics."""
+class MetricsRoutes:
+    """The route of metrics. It reads figures of nearly every part, so it is given them all."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -42,12 +42,14 @@ class Metrics:
             status = self._parts.pipeline.status(resource.id)
             _datasource(exposition, resource.name, resource.body["type"], counts, status)
         for resource in self._parts.registry.list("integration", call.tenants):
-            _integration(exposition, resource.name, resource.body["type"], state_of(self._parts, resource))
+            stats = state_of(self._parts.delivery, resource)
+            _integration(exposition, resource.name, resource.body["type"], stats)
         self._converters(exposition)
         open_items = self._parts.downlinks.depth()
         exposition.gauge("iotgw_downlinks_open", "Downlinks that wait or are on their way", open_items)
-        dropped = getattr(self._parts.events, "dropped", 0)
-        exposition.counter("iotgw_events_dropped_total", "Events that could not be kept", dropped)
+        exposition.counter(
+            "iotgw_events_dropped_total", "Events that could not be kept", self._parts.events.dropped
+        )
         process(exposition, self._started)
         return Reply(content=exposition.text(), content_type=CONTENT_TYPE)
 
@@ -62,10 +64,7 @@ class Metrics:
         gauge("iotgw_deliveries_parked", "Deliveries that failed for their own reason", stats.get("parked"))
 
     def _converters(self, exposition: Exposition) -> None:
-        status = getattr(self._parts.converters, "status", None)
-        if status is None:
-            return
-        state = status()
+        state = self._parts.converters.status()
         exposition.gauge("iotgw_conversions_waiting", "Uplinks that wait for a worker", state.get("waiting"))
         for worker in state.get("workers", ()):
             exposition.counter(

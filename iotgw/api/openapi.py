@@ -10,18 +10,26 @@ import msgspec
 
 from iotgw import __version__
 from iotgw.api.auth import Permission
-from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.core.ports.datasources import IDatasourceType
+from iotgw.core.ports.integrations import IIntegrationType
+from iotgw.core.types import Types
 
 _REF = "#/components/schemas/{name}"
 _VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
 
 
-class OpenApi:
+class OpenApiRoutes:
     """The route of the description; ``routes`` are all the others."""
 
-    def __init__(self, parts: Parts, routes: Sequence[Route]) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        datasource_types: Types[IDatasourceType],
+        integration_types: Types[IIntegrationType],
+        routes: Sequence[Route],
+    ) -> None:
+        self._datasource_types = datasource_types
+        self._integration_types = integration_types
         self._routes = routes
         self._text = b""
 
@@ -38,10 +46,9 @@ class OpenApi:
 
     def document(self) -> dict[str, Any]:
         """OpenAPI 3.1."""
-        parts = self._parts
         settings = {
-            "datasource": {type_.name: type_.settings for type_ in parts.datasource_types},
-            "integration": {type_.name: type_.settings for type_ in parts.integration_types},
+            "datasource": {type_.name: type_.settings for type_ in self._datasource_types},
+            "integration": {type_.name: type_.settings for type_ in self._integration_types},
         }
         structs = [
             each for route in self._routes for each in (*_structs(route.body), *_structs(route.answer))

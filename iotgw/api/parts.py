@@ -1,4 +1,7 @@
-"""What the API is given: the running parts, by their interfaces. It makes none of them."""
+"""What the API is given: the running parts, by their ports. It makes none of them.
+
+`iotgw.api.app` takes them apart again: each file of routes is given the ports that it uses.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,3 @@ class Parts(Struct, frozen=True, kw_only=True):
     clock: IReactorTime
     downlinks: IDownlinkQueue
     departures: Departures
-
-    def now_ms(self) -> int:
-        """The time in milliseconds since 1970."""
-        return int(self.clock.seconds() * 1000)

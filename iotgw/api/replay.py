@@ -16,11 +16,12 @@ from twisted.internet.defer import Deferred
 
 from iotgw.api.auth import Permission
 from iotgw.api.candidates import Candidates, at_most_one
-from iotgw.api.messages import BULK, Messages, Text
-from iotgw.api.parts import Parts
+from iotgw.api.messages import BULK, MessageRoutes, Text
 from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConverterVersion, Job, Message
+from iotgw.core.ports.converters import IConverters
+from iotgw.core.ports.journal import IMessages
 
 BATCH = 200
 SAMPLES = 20
@@ -60,13 +61,16 @@ class ReplayResult(Struct, frozen=True, rename="camel"):
     samples: list[dict[str, Any]] = []
 
 
-class Replays:
+class ReplayRoutes:
     """The route of replays."""
 
-    def __init__(self, parts: Parts, candidates: Candidates) -> None:
-        self._parts = parts
+    def __init__(
+        self, candidates: Candidates, converters: IConverters, messages: MessageRoutes, journal: IMessages
+    ) -> None:
         self._candidates = candidates
-        self._messages = Messages(parts)
+        self._converters = converters
+        self._messages = messages
+        self._journal = journal
 
     def routes(self) -> list[Route]:
         """One."""
@@ -90,7 +94,7 @@ class Replays:
         async for batch in self._stored(call, wanted, active.id):
             befores, afters = await self._convert(old, batch), await self._convert(new, batch)
             for message, before, after in zip(batch, befores, afters, strict=True):
-                tally.note(f"{self._parts.journal.epoch}-{message.seq}", before, after)
+                tally.note(f"{self._journal.epoch}-{message.seq}", before, after)
         return tally.result()
 
     async def _stored(self, call: Call, wanted: Replay, converter: str) -> AsyncIterator[list[Message]]:
@@ -98,7 +102,7 @@ class Replays:
         left, before = wanted.limit, 0
         datasource = self._messages.datasource_id(call, wanted.datasource)
         while left > 0:
-            found = await self._parts.journal.messages(
+            found = await self._journal.messages(
                 call.tenant, before, BATCH, datasource=datasource, device=wanted.device
             )
             if not found or found[-1].seq == before:
@@ -129,7 +133,7 @@ class Replays:
             for message in batch
         ]
         done: Deferred[list[Conversion]] = Deferred()
-        self._parts.converters.convert(jobs, done.callback)
+        self._converters.convert(jobs, done.callback)
         return done
 
 

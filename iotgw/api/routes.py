@@ -12,20 +12,20 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from iotgw.api import queries
 from iotgw.api.auth import ALL_TENANTS, Guard, Permission, Token
-from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem, from_failure
 from iotgw.api.queries import TENANT, Query
 from iotgw.core import plain_json
+from iotgw.core.allowance import Allowance
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.numbers import shown, whole
 from iotgw.core.validate import convert
-from iotgw.observe.logs import Sampled
 
 Handler = Callable[..., Awaitable[Any]]
 
@@ -132,7 +132,8 @@ class Call:
         if content is None:
             return b""
         content.seek(0)
-        return content.read()
+        text: bytes = content.read()
+        return text
 
     def revision(self) -> int | None:
         """The revision that ``If-Match`` asks for; None when it asks for none (RFC 9110 §13.1.1)."""
@@ -152,16 +153,16 @@ class Dispatcher:
 
     _log = Logger()
 
-    def __init__(self, parts: Parts, guard: Guard) -> None:
-        self._parts = parts
+    def __init__(self, clock: IReactorTime, guard: Guard) -> None:
+        self._clock = clock
         self._guard = guard
-        self._refusals = Sampled(parts.clock.seconds)
+        self._refusals = Allowance(clock, total=100)
 
     def __call__(self, route: Route, request: Request, **variables: str) -> Deferred[bytes]:
         """The Deferred of the response's body. It can be cancelled (the client went away) without harm to
         the handler: a change that has begun is finished."""
         call: list[Call] = []
-        started = self._parts.clock.seconds()
+        started = self._clock.seconds()
 
         async def run() -> Any:
             token = self._admit(route, request)
@@ -184,7 +185,7 @@ class Dispatcher:
                 return
             self._log.debug(
                 "{method} {path}: {status} in {seconds:.3f} s for {by}", method=route.method, path=request.uri.decode(errors="replace"),
-                status=request.code, seconds=self._parts.clock.seconds() - started,
+                status=request.code, seconds=self._clock.seconds() - started,
                 by=call[0].token.name if call else "nobody",
             )  # fmt: skip
             answered.callback(body)
@@ -198,14 +199,14 @@ class Dispatcher:
         address = getattr(request.getClientAddress(), "host", "")
         brought = request.getHeader("authorization")
         try:
-            return self._guard.admit(brought, address, route.needs, self._parts.clock.seconds())
+            return self._guard.admit(brought, address, route.needs, self._clock.seconds())
         except Problem as problem:
             if brought and problem.status != 403:
                 self._say_refused(address)
             raise
 
     def _say_refused(self, address: str) -> None:
-        held_back = self._refusals.due(address)
+        held_back = self._refusals.take(address)
         if held_back is not None:
             more = f" ({held_back} more in between)" if held_back else ""
             self._log.warn("{address} sent a wrong token{more}", address=address, more=more)

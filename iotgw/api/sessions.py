@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
-from iotgw.api.parts import Parts
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
 from iotgw.core.errors import NotFound
+from iotgw.core.ports.datasources import IHasSessions
+from iotgw.core.ports.pipeline import IPipeline
+from iotgw.core.ports.registry import IRegistry
 
 LIMIT = (Query("limit", int, 100, "how many at most", range=(1, 10000)),)
 
 
-class Sessions:
-    """The routes of sessions; a datasource that has them has ``sessions()`` and ``end(id)``."""
+class SessionRoutes:
+    """The routes of sessions, of datasources that are `IHasSessions`."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, registry: IRegistry, pipeline: IPipeline) -> None:
+        self._registry = registry
+        self._pipeline = pipeline
 
     def routes(self) -> list[Route]:
         """List, and end one."""
@@ -37,9 +38,9 @@ class Sessions:
         if not self._running(call, name).end(id):
             raise NotFound(f"there is no session {id!r}")
 
-    def _running(self, call: Call, name: str) -> Any:
-        resource = self._parts.registry.get("datasource", name, call.tenant)
-        running = self._parts.pipeline.datasource(resource.id)
-        if not hasattr(running, "sessions"):
+    def _running(self, call: Call, name: str) -> IHasSessions:
+        resource = self._registry.get("datasource", name, call.tenant)
+        running = self._pipeline.datasource(resource.id)
+        if running is None or not IHasSessions.providedBy(running):
             raise NotFound(f"datasource {resource.name!r} has no sessions, or is not open")
         return running

@@ -8,10 +8,11 @@ from msgspec import Meta, Struct
 
 from iotgw.api.auth import ALL_TENANTS, KIND, Permission, Role, mint
 from iotgw.api.catalogue import PAGE, Page, not_empty, note, page
-from iotgw.api.parts import Parts
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Milliseconds, Reply, Route
 from iotgw.core.errors import Conflict
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.recorder import Recorder
 from iotgw.core.specs import Resource
 
 
@@ -36,12 +37,12 @@ class TokenView(Struct, frozen=True, rename="camel", omit_defaults=True):
     token: str = ""
 
 
-class TokenResources:
+class TokenRoutes:
     """The routes of tokens."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._registry = parts.registry
+    def __init__(self, registry: IRegistry, recorder: Recorder) -> None:
+        self._registry = registry
+        self._recorder = recorder
 
     def routes(self) -> list[Route]:
         """List, make, delete."""
@@ -67,7 +68,7 @@ class TokenResources:
             raise Problem(403, "a token of one tenant can only make tokens of that tenant")
         text, body = mint(wanted.role, tenant, wanted.expires_at)
         resource = await self._registry.create(KIND, call.tenant, wanted.name, body)
-        note(self._parts, resource, "created", call.token.name)
+        note(self._recorder, resource, "created", call.token.name)
         return Reply(_view(resource, text), 201)
 
     async def delete(self, call: Call, name: str) -> None:
@@ -77,7 +78,7 @@ class TokenResources:
         if [token.id for token in admins] == [resource.id]:
             raise Conflict("this is the last admin token; make another one first")
         await self._registry.delete(KIND, resource.id)
-        note(self._parts, resource, "deleted", call.token.name)
+        note(self._recorder, resource, "deleted", call.token.name)
 
 
 def _visible(call: Call, token: Resource) -> bool:

@@ -6,22 +6,20 @@ Nothing here is delivered or stored. A script's error is a result (200), not a f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, structs
+from twisted.internet.interfaces import IReactorTime
 
 from iotgw.api.auth import Permission
 from iotgw.api.candidates import Candidates, at_most_one
 from iotgw.api.datasources import decoded
-from iotgw.api.messages import Messages
-from iotgw.api.parts import Parts
-from iotgw.api.replay import Replays
+from iotgw.api.messages import MessageRoutes
 from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.core.errors import ConversionFailed, SettingsError
 from iotgw.core.model import ConverterVersion
-from iotgw.core.specs import Resource
+from iotgw.core.ports.converters import IConverters
 from iotgw.core.validate import convert
 
 _PLACE = re.compile(r"line (\d{1,9})(?:, column (\d{1,9}))?", re.ASCII)
@@ -93,18 +91,19 @@ class SuiteResult(Struct, frozen=True):
     cases: list[dict[str, Any]]
 
 
-class Trials:
-    """The routes that try converters out. ``find(call, name)`` gives a converter's resource."""
+class TrialRoutes:
+    """The routes that try converters out."""
 
-    def __init__(self, parts: Parts, find: Callable[[Call, str], Resource]) -> None:
-        self._parts = parts
-        self._find = find
-        self._candidates = Candidates(parts, find)
-        self._replays = Replays(parts, self._candidates)
-        self._messages = Messages(parts)
+    def __init__(
+        self, candidates: Candidates, converters: IConverters, messages: MessageRoutes, clock: IReactorTime
+    ) -> None:
+        self._candidates = candidates
+        self._converters = converters
+        self._messages = messages
+        self._clock = clock
 
     def routes(self) -> list[Route]:
-        """Test, test-suite, replay."""
+        """Test, test-suite."""
         write, one = Permission.WRITE, "/converters/<name>"
         any_one = "/converters/<path:name>"  # the names of bundled converters have slashes
         return [
@@ -126,7 +125,6 @@ class Trials:
                 "Run a converter's vectors",
                 answer=SuiteResult,
             ),
-            *self._replays.routes(),
         ]
 
     async def test_draft(self, call: Call) -> Any:
@@ -152,11 +150,11 @@ class Trials:
         if version.direction == "DOWNLINK":
             return await self._encode(trial, version)
         payload, metadata, received_ms = await self._input(call, trial)
-        return await self._parts.converters.test(version, payload, metadata, received_ms)
+        return await self._converters.test(version, payload, metadata, received_ms)
 
     async def _encode(self, trial: Trial, version: ConverterVersion) -> TrialResult:
         try:
-            result = await self._parts.converters.encode(
+            result = await self._converters.encode(
                 version, trial.msg, trial.metadata or {}, trial.msg_type, trial.integration_metadata
             )
         except ConversionFailed as failed:
@@ -164,7 +162,7 @@ class Trials:
         return TrialResult(result)
 
     async def _input(self, call: Call, trial: Trial) -> tuple[bytes, dict[str, Any], int]:
-        now = trial.received_at if trial.received_at is not None else self._parts.now_ms()
+        now = trial.received_at if trial.received_at is not None else int(self._clock.seconds() * 1000)
         if trial.message_id is not None:
             uplink = (await self._messages.find(call, trial.message_id)).uplink
             metadata = trial.metadata if trial.metadata is not None else msgspec.json.decode(uplink.metadata)
@@ -173,7 +171,7 @@ class Trials:
 
     async def suite(self, call: Call, name: str) -> SuiteResult:
         """The vectors that are kept with a converter, on its active version."""
-        resource = self._find(call, name)
+        resource = self._candidates.find(call, name)
         version = self._candidates.active(call, resource.id)
         cases = [await self._case(version, vector) for vector in vectors(resource.body.get("tests", []))]
         passed = sum(case["passed"] for case in cases)
@@ -181,7 +179,7 @@ class Trials:
 
     async def _case(self, version: ConverterVersion, vector: Vector) -> dict[str, Any]:
         payload = payload_of(vector)
-        answer = await self._parts.converters.test(version, payload, vector.metadata, vector.received_at)
+        answer = await self._converters.test(version, payload, vector.metadata, vector.received_at)
         result = msgspec.to_builtins(answer)
         got, error = result.get("result"), result.get("error")
         passed = error is None and vector.output in (got, result.get("telemetry"))

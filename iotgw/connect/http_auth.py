@@ -91,7 +91,7 @@ class Fixed:
         """Nothing to do."""
 
 
-class Token:
+class AccessToken:
     """The header of `OAuth2`."""
 
     def __init__(

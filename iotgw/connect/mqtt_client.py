@@ -36,7 +36,7 @@ def client_id(text: str) -> str:
     return text.replace("{RND}", "".join(random.choices(alphabet, k=8)))
 
 
-class Way(Struct, frozen=True):
+class BrokerAccess(Struct, frozen=True):
     """How a client gets to its broker: where, as whom, speaking by what, and how patiently.
 
     ``engine`` makes the one that speaks MQTT on a connection; ``retry`` gives the seconds to wait after so many
@@ -54,7 +54,7 @@ class MqttClient:
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorTime, way: Way, owner: MqttOwner) -> None:
+    def __init__(self, reactor: IReactorTime, way: BrokerAccess, owner: MqttOwner) -> None:
         self._reactor = reactor
         self._way = way
         self._owner = owner

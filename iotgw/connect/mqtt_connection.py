@@ -34,8 +34,9 @@ class MqttConnection(Protocol):
     """A connection from TCP's beginning to its end.
 
     ``ready`` fires with `mqtt.Connected` when it is up, or fails. ``ended`` fires when one that was up is over,
-    with the numbers of what wasn't acknowledged, the reason in words, and Twisted's. Of its 22 methods six are
-    Twisted's, and eight the owner's.
+    with the numbers of what wasn't acknowledged, the reason in words, and Twisted's.
+
+    Many methods: six are Twisted's, and eight the owner's.
     """
 
     _log = Logger()

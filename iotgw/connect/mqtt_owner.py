@@ -41,7 +41,7 @@ class Topics(Struct, frozen=True):
 NONE = Topics()
 
 
-class Reader(Protocol):
+class ArrivalSource(Protocol):
     """A connection as the one sees it who takes what arrives; an `iotgw.connect.mqtt_connection.MqttConnection`."""
 
     def acknowledge(self, message: mqtt.Arrived) -> None:
@@ -57,7 +57,7 @@ class Reader(Protocol):
 class MqttOwner:
     """Who uses a client. What isn't overridden does nothing."""
 
-    def on_greeted(self, limits: mqtt.Connected, reader: Reader) -> Topics:
+    def on_greeted(self, limits: mqtt.Connected, reader: ArrivalSource) -> Topics:
         """CONNACK: what to subscribe to. If that is anything, the connection is up when the broker has confirmed
         it, and ended when it refuses."""
         return NONE

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from iotgw.connect.mqtt_client import MqttClient, Way
+from iotgw.connect.mqtt_client import BrokerAccess, MqttClient
 from iotgw.connect.mqtt_owner import MqttOwner
 from iotgw.wire import mqtt
 
@@ -31,7 +31,7 @@ class _Probe(MqttOwner):
             self.first.callback(problem)
 
 
-def knock(reactor: IReactorTime, way: Way, patience: float) -> Deferred[str]:
+def knock(reactor: IReactorTime, way: BrokerAccess, patience: float) -> Deferred[str]:
     """Connect once, and leave: fires with what is wrong, empty when nothing is. ``patience`` in seconds."""
     probe = _Probe()
     client = MqttClient(reactor, way, probe)
@@ -40,7 +40,7 @@ def knock(reactor: IReactorTime, way: Way, patience: float) -> Deferred[str]:
     return probe.first.addCallback(lambda problem: client.stop().addCallback(lambda _: problem))
 
 
-def check(reactor: IReactorTime, way: Way, patience: float) -> Deferred[dict[str, Any]]:
+def check(reactor: IReactorTime, way: BrokerAccess, patience: float) -> Deferred[dict[str, Any]]:
     """The answer of `iotgw.core.ports.integrations.IIntegration.check`."""
     knocked = knock(reactor, way, patience)
     return knocked.addCallback(lambda problem: {"ok": not problem, "detail": problem or "connected"})

@@ -14,9 +14,9 @@ from iotgw.converters import position
 from iotgw.converters.careful import careful, placed
 from iotgw.converters.dialect import ENTRIES, detect, looks_like_tbel, named
 from iotgw.converters.downlink import Encoded, encoded
-from iotgw.converters.engines import Engine, Stopped
-from iotgw.converters.output import Refused
-from iotgw.converters.protocol import Call
+from iotgw.converters.engines import ConverterEngine, Stopped
+from iotgw.converters.output import OutputRefused
+from iotgw.converters.protocol import ScriptCall
 from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script, load
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
@@ -68,7 +68,7 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
     return {"dialect": dialect.name, "engine": name}
 
 
-def _engine_for(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -> tuple[str, Engine]:
+def _engine_for(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -> tuple[str, ConverterEngine]:
     wanted = list(engines) if spec.engine == "auto" else [spec.engine]
     if len(wanted) > 1 and (pattern := _only_in_quickjs(engines)) and pattern.search(spec.script):
         wanted = ["quickjs"]
@@ -131,7 +131,7 @@ def _columned(error: ConversionError, script: str, engines: Engines) -> Conversi
     return error
 
 
-def _names(engine: Engine, script: str) -> list[str]:
+def _names(engine: ConverterEngine, script: str) -> list[str]:
     answer = engine.call("load", json.dumps({"shape": "functions", "names": ENTRIES, "source": script}))
     if not answer.isascii():
         answer = engine.call("ascii", "")
@@ -156,7 +156,7 @@ _NOTHING: dict[str, Any] = {"result": None, "telemetry": [], "warnings": [], "lo
 def test(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
     """One conversion for a person: what the script returned, and what came of it."""
     version = msgspec.convert(body["version"], ConverterVersion)
-    call = Call(0, body["payload"], body["metadata"], body["receivedMs"])
+    call = ScriptCall(0, body["payload"], body["metadata"], body["receivedMs"])
     state = b"{}" if version.options.get("state") else b""
     started = time.perf_counter()
     raw: Any = None
@@ -211,7 +211,7 @@ def encode(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
     if error is None:
         try:
             made = encoded(script.dialect, result)
-        except Refused as refused:
+        except OutputRefused as refused:
             error = ConversionError(str(refused), name="OutputError")
     elif error.name in LIMITS:
         del _encoders[place]

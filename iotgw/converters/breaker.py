@@ -9,7 +9,7 @@ GOOD_RUN = 16
 """Calls in a row that a suspect must survive before it runs among the others again."""
 
 
-class Breaker:
+class ScriptBreaker:
     """Counts deaths in a row. Times are seconds of the reactor's clock.
 
     A converter is *trusted* until it dies once; then it is a *suspect* and runs alone, in a worker that only

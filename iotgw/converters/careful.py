@@ -12,7 +12,7 @@ import re
 
 import msgspec
 
-from iotgw.converters.protocol import Call
+from iotgw.converters.protocol import ScriptCall
 from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 from iotgw.core.numbers import whole
@@ -29,7 +29,7 @@ _TOKEN = re.compile(
 
 
 def careful(
-    version: ConverterVersion, call: Call, state: bytes, engines: Engines, arm: Arm
+    version: ConverterVersion, call: ScriptCall, state: bytes, engines: Engines, arm: Arm
 ) -> Conversion | None:
     """The conversion of a script that hangs, with the place; None when it seems to come to an end."""
     make = engines.get("quickjs")
@@ -65,7 +65,7 @@ _KNOWN = 256
 
 
 def placed(
-    script: Script, conversion: Conversion, call: Call, state: bytes, engines: Engines, arm: Arm
+    script: Script, conversion: Conversion, call: ScriptCall, state: bytes, engines: Engines, arm: Arm
 ) -> Conversion:
     """The same conversion with line and column in its error, where they were missing and can be found."""
     error = conversion.error
@@ -86,7 +86,12 @@ def placed(
 
 
 def _find(
-    version: ConverterVersion, error: ConversionError, call: Call, state: bytes, engines: Engines, arm: Arm
+    version: ConverterVersion,
+    error: ConversionError,
+    call: ScriptCall,
+    state: bytes,
+    engines: Engines,
+    arm: Arm,
 ) -> tuple[int, int] | None:
     source, places = (version.script, []) if error.line is not None else instrument(version.script)
     twin_version = msgspec.structs.replace(version, engine="quickjs", script=source)

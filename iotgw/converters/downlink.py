@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.converters.dialect import Dialect
-from iotgw.converters.output import Refused
+from iotgw.converters.output import OutputRefused
 
 _TYPES = ("JSON", "TEXT", "BINARY")
 
@@ -32,10 +32,10 @@ def encoded(dialect: Dialect, result: Any) -> Encoded:
     if isinstance(result, list):  # ChirpStack v3 and The Things Network v2 return the bytes
         return Encoded(data=_bytes(result, ""))
     if not isinstance(result, dict):
-        raise Refused("expected a list of bytes, or an object with `bytes`")
+        raise OutputRefused("expected a list of bytes, or an object with `bytes`")
     if result.get("errors"):
         errors = result["errors"]
-        raise Refused("; ".join(map(str, errors)) if isinstance(errors, list) else str(errors))
+        raise OutputRefused("; ".join(map(str, errors)) if isinstance(errors, list) else str(errors))
     metadata = {"fPort": result["fPort"]} if result.get("fPort") is not None else {}
     warnings = [str(warning) for warning in result.get("warnings") or []]
     return Encoded(
@@ -48,33 +48,33 @@ def encoded(dialect: Dialect, result: Any) -> Encoded:
 
 def _thingsboard(result: Any) -> Encoded:
     if not isinstance(result, dict):
-        raise Refused("expected an object {contentType, data, metadata}")
+        raise OutputRefused("expected an object {contentType, data, metadata}")
     kind = result.get("contentType", "JSON")
     if kind not in _TYPES:
-        raise Refused(f"contentType: expected one of {', '.join(_TYPES)}, got {kind!r}")
+        raise OutputRefused(f"contentType: expected one of {', '.join(_TYPES)}, got {kind!r}")
     data = result.get("data", "")
     if kind == "BINARY" and isinstance(data, list):
         data = _bytes(data, "data")
     elif kind == "JSON" and not isinstance(data, str):
         data = msgspec.json.encode(data).decode()
     if not isinstance(data, str):
-        raise Refused("data: expected a text")
+        raise OutputRefused("data: expected a text")
     if kind == "BINARY":
         try:
             base64.b64decode(data, validate=True)
         except ValueError as error:
-            raise Refused(f"data: expected base64 for BINARY: {error}") from error
+            raise OutputRefused(f"data: expected base64 for BINARY: {error}") from error
     metadata = result.get("metadata") or {}
     if not isinstance(metadata, dict):
-        raise Refused("metadata: expected an object")
+        raise OutputRefused("metadata: expected an object")
     return Encoded(kind, data, metadata)
 
 
 def _bytes(values: Any, at: str) -> str:
     prefix = f"{at}: " if at else ""
     if not isinstance(values, list):
-        raise Refused(f"{prefix}expected a list of bytes")
+        raise OutputRefused(f"{prefix}expected a list of bytes")
     for index, value in enumerate(values):
         if not isinstance(value, (int, float)) or not -128 <= value <= 255 or int(value) != value:
-            raise Refused(f"{at}[{index}]: expected a byte, got {value!r}")
+            raise OutputRefused(f"{at}[{index}]: expected a byte, got {value!r}")
     return base64.b64encode(bytes(int(value) & 255 for value in values)).decode("ascii")

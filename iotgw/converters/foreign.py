@@ -2,7 +2,7 @@
 
 The device's name is the first of `IDENTITY` that the message's metadata has, its type the metadata's
 ``deviceType`` or ``deviceModel``; every key of the result is telemetry at the time of reception. The
-converter's ``template`` overrides each part (`iotgw.converters.options.Template`).
+converter's ``template`` overrides each part (`iotgw.converters.options.DeviceTemplate`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from iotgw.converters.options import Template
-from iotgw.converters.output import Refused
+from iotgw.converters.options import DeviceTemplate
+from iotgw.converters.output import OutputRefused
 
 IDENTITY = (
     "deviceName", "devEui", "devEUI", "deviceEui", "imei", "identity", "deviceId", "device", "endpoint", "serial",
@@ -26,7 +26,7 @@ class Reported(Exception):
 
 
 def interpret(
-    dialect: str, result: Any, metadata: dict[str, Any], template: Template, time: Any = 0
+    dialect: str, result: Any, metadata: dict[str, Any], template: DeviceTemplate, time: Any = 0
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """ThingsBoard's form of a foreign result, and its warnings. Raises Refused, Reported."""
     warnings: list[str] = []
@@ -39,7 +39,7 @@ def interpret(
             continue
         if not isinstance(data, dict):
             at = f"[{index}]: " if isinstance(result, list) else ""
-            raise Refused(f"{at}expected an object of values, got {type(data).__name__}")
+            raise OutputRefused(f"{at}expected an object of values, got {type(data).__name__}")
         made.append(_record(data, metadata, template, time))
     return made, warnings
 
@@ -47,7 +47,7 @@ def interpret(
 def _ts013(result: Any) -> tuple[Any, list[str]]:
     """TS013 §"Payload codec API": ``{data, errors, warnings}``."""
     if not isinstance(result, dict):
-        raise Refused("expected an object with `data`, `warnings`, `errors`")
+        raise OutputRefused("expected an object with `data`, `warnings`, `errors`")
     if result.get("errors"):
         errors = result["errors"] if isinstance(result["errors"], list) else [result["errors"]]
         raise Reported("; ".join(str(error) for error in errors[:10]))
@@ -55,18 +55,20 @@ def _ts013(result: Any) -> tuple[Any, list[str]]:
     if not isinstance(warnings, list):
         warnings = [warnings]
     if "data" not in result:
-        raise Refused("data: expected an object, got nothing")
+        raise OutputRefused("data: expected an object, got nothing")
     return result["data"], [str(warning) for warning in warnings[:50]]
 
 
-def _record(data: dict[str, Any], metadata: dict[str, Any], template: Template, time: Any) -> dict[str, Any]:
+def _record(
+    data: dict[str, Any], metadata: dict[str, Any], template: DeviceTemplate, time: Any
+) -> dict[str, Any]:
     values = dict(data)
     device: dict[str, Any] = {
         "deviceName": _fill(template.device_name, metadata, data) or _first(IDENTITY, metadata),
         "deviceType": _fill(template.device_type, metadata, data) or _first(TYPE, metadata) or "default",
     }
     if device["deviceName"] is None:
-        raise Refused(
+        raise OutputRefused(
             "deviceName: the message's metadata names no device (looked for "
             f"{', '.join(IDENTITY)}); set the converter's `template` to say where the name is"
         )
@@ -105,7 +107,7 @@ def _fill(template: str, metadata: dict[str, Any], data: dict[str, Any]) -> str 
         else:
             value = metadata.get(path, data.get(path))
         if not isinstance(value, (str, int, float)):
-            raise Refused(f"template: expected a text or number at {{{path}}}, found none")
+            raise OutputRefused(f"template: expected a text or number at {{{path}}}, found none")
         return str(value)
 
     return _PLACE.sub(place, template) if template else None

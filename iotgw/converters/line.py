@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from iotgw.converters.breaker import Breaker
-from iotgw.converters.protocol import Call, Define, Done, Run, Tried, frame
+from iotgw.converters.breaker import ScriptBreaker
+from iotgw.converters.protocol import Define, Run, RunDone, ScriptCall, Tried, frame
 from iotgw.converters.slot import Slot, Work
 from iotgw.converters.state import States, device_of, parts_of, place_of
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Job
@@ -82,11 +82,11 @@ class Loaded:
         "version",
     )
 
-    def __init__(self, number: int, version: ConverterVersion, home: Line) -> None:
+    def __init__(self, number: int, version: ConverterVersion, home: TaskLine) -> None:
         self.number = number
         self.version = version
         self.home = home
-        self.breaker = Breaker()
+        self.breaker = ScriptBreaker()
         self.pending = 0
         self.in_quarantine = 0
         self.keeps_state = bool(version.options.get("state"))
@@ -96,10 +96,17 @@ class Loaded:
 Task = tuple[Batch, int, Job, Loaded]
 
 
-class Line:
+class Slots(Protocol):
+    """What makes slots: the pool."""
+
+    def __call__(self, name: str, more: Callable[[], Work | None], depth: int) -> Slot:
+        """A new slot, which takes its work from ``more()``."""
+
+
+class TaskLine:
     """A worker's slot with the tasks that wait for it."""
 
-    def __init__(self, judge: Judge, slots: Callable[..., Slot], name: str, is_careful: bool = False) -> None:
+    def __init__(self, judge: Judge, slots: Slots, name: str, is_careful: bool = False) -> None:
         self.judge = judge
         self.is_careful = is_careful
         self.tasks: deque[Task] = deque()
@@ -126,7 +133,7 @@ class Line:
 class RunWork:
     """A frame of conversions."""
 
-    def __init__(self, line: Line, tasks: list[Task]) -> None:
+    def __init__(self, line: TaskLine, tasks: list[Task]) -> None:
         self._line = line
         self._tasks = tasks
         self.patience = 5.0 + 20 * max(task[3].version.time_limit for task in tasks)
@@ -142,7 +149,7 @@ class RunWork:
                 known.add(loaded.number)
                 parts.append(frame(Define(loaded.number, loaded.version)))
             place = self._state(slot, job, loaded, states) if loaded.keeps_state else ""
-            calls.append(Call(loaded.number, job.payload, job.metadata, job.received_ms, place))
+            calls.append(ScriptCall(loaded.number, job.payload, job.metadata, job.received_ms, place))
         parts.append(frame(Run(seq, calls, states, self._line.is_careful)))
         return b"".join(parts)
 
@@ -159,9 +166,9 @@ class RunWork:
             slot.states[place] = states[place] = kept
         return place
 
-    def done(self, reply: Done | Tried) -> None:
+    def done(self, reply: RunDone | Tried) -> None:
         """See `iotgw.converters.slot.Work`."""
-        assert isinstance(reply, Done)
+        assert isinstance(reply, RunDone)
         judge = self._line.judge
         for place, state in reply.states.items():
             self._line.slot.states[place] = state

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from iotgw.core.validate import convert
 
 
-class Template(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class DeviceTemplate(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """How the result of a foreign dialect becomes a device and its telemetry.
 
     A name is text with places in braces: ``{metadata.imei}``, ``{data.serial}``; a place without a dot
@@ -28,7 +28,7 @@ class Template(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown
     ] = ""
 
 
-class Options(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class ConverterOptions(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What a `iotgw.core.specs.ConverterSpec` may have in ``options``."""
 
     nested: Annotated[
@@ -49,11 +49,11 @@ class Options(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_
         bool, Meta(description="Take what `normalizeUplink` (TS013) makes of `decodeUplink`'s data.")
     ] = False
     template: Annotated[
-        Template, Meta(description="How a foreign dialect's result becomes a device; see below.")
-    ] = Template()
+        DeviceTemplate, Meta(description="How a foreign dialect's result becomes a device; see below.")
+    ] = DeviceTemplate()
 
 
-def read(options: dict[str, Any]) -> Options:
+def read(options: dict[str, Any]) -> ConverterOptions:
     """Validate ``options``; raises SettingsError with the wrong one's path."""
-    made: Options = convert(options, Options, "options")
+    made: ConverterOptions = convert(options, ConverterOptions, "options")
     return made

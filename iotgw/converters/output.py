@@ -45,7 +45,7 @@ Changed = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 """``changed(device, part, values)``: the values that should be sent on."""
 
 
-class Refused(Exception):
+class OutputRefused(Exception):
     """A converter's output breaks a rule; the message begins with the place."""
 
 
@@ -65,17 +65,17 @@ def check(result: Any, received_ms: int, nested: str = "refuse", changed: Change
         _bounded(sum([len(output.body) for output in checked.outputs]))
     elif type(result) is list:
         if len(result) > MAX_DEVICES:
-            raise Refused(f"expected at most {MAX_DEVICES} objects, got {len(result)}")
+            raise OutputRefused(f"expected at most {MAX_DEVICES} objects, got {len(result)}")
         size = 0
         for index, device in enumerate(result):
             if type(device) is not dict:
-                raise Refused(f"[{index}]: expected an object, got {_kind(device)}")
+                raise OutputRefused(f"[{index}]: expected an object, got {_kind(device)}")
             made = len(checked.outputs)
             _device(device, f"[{index}].", received_ms, nested, changed, checked)
             size += sum([len(output.body) for output in checked.outputs[made:]])
             _bounded(size)
     elif result is not None:
-        raise Refused(f"expected an object or a list of objects, got {_kind(result)}")
+        raise OutputRefused(f"expected an object or a list of objects, got {_kind(result)}")
     if checked.acks or checked.warnings:
         _bounded(sum(map(len, checked.acks)) + sum(map(len, checked.warnings)))
     return checked
@@ -83,7 +83,7 @@ def check(result: Any, received_ms: int, nested: str = "refuse", changed: Change
 
 def _bounded(size: int) -> None:
     if size > MAX_BYTES:
-        raise Refused(f"expected at most {MAX_BYTES} bytes of output, got {size}")
+        raise OutputRefused(f"expected at most {MAX_BYTES} bytes of output, got {size}")
 
 
 def _device(
@@ -103,7 +103,7 @@ def _device(
     if attributes is None:
         attributes = {}
     elif type(attributes) is not dict:
-        raise Refused(f"{at}attributes: expected an object, got {_kind(attributes)}")
+        raise OutputRefused(f"{at}attributes: expected an object, got {_kind(attributes)}")
     elif not _is_plain(attributes):
         attributes = _unfolded(attributes, at + "attributes", nested, checked)
     telemetry = device.get("telemetry")
@@ -145,14 +145,14 @@ def _receipts(acks: Any, at: str) -> list[dict[str, Any]]:
         return []
     receipts = acks if type(acks) is list else [acks]
     if len(receipts) > MAX_RECEIPTS:
-        raise Refused(f"{at}: expected at most {MAX_RECEIPTS} objects, got {len(receipts)}")
+        raise OutputRefused(f"{at}: expected at most {MAX_RECEIPTS} objects, got {len(receipts)}")
     for receipt in receipts:
         if type(receipt) is not dict:
-            raise Refused(f"{at}: expected an object or a list of objects, got {_kind(receipt)}")
+            raise OutputRefused(f"{at}: expected an object or a list of objects, got {_kind(receipt)}")
         if type(receipt.get("id")) is not str and type(receipt.get("msgType")) is not str:
-            raise Refused(f"{at}: expected a text in `id` or `msgType`, got neither")
+            raise OutputRefused(f"{at}: expected a text in `id` or `msgType`, got neither")
         if type(receipt.get("success", True)) is not bool:
-            raise Refused(f"{at}.success: expected true or false, got {_kind(receipt['success'])}")
+            raise OutputRefused(f"{at}.success: expected true or false, got {_kind(receipt['success'])}")
     return receipts
 
 
@@ -166,8 +166,8 @@ def _name(device: dict[str, Any], key: str, at: str, default: str | None = None)
         if type(value) is int:  # a serial number is a fine name
             return str(value)
         what = "it is missing" if key not in device else f"got {_kind(value)}"
-        raise Refused(f"{at}{key}: expected a text, {what}")
-    raise Refused(f"{at}{key}: expected 1 to {MAX_NAME} characters, got {len(value)}")
+        raise OutputRefused(f"{at}{key}: expected a text, {what}")
+    raise OutputRefused(f"{at}{key}: expected 1 to {MAX_NAME} characters, got {len(value)}")
 
 
 def _telemetry(
@@ -178,13 +178,13 @@ def _telemetry(
     if type(telemetry) is dict:
         return _entry(telemetry, at, received_ms, nested, checked)
     if type(telemetry) is not list:
-        raise Refused(f"{at}: expected an object or a list of objects, got {_kind(telemetry)}")
+        raise OutputRefused(f"{at}: expected an object or a list of objects, got {_kind(telemetry)}")
     if len(telemetry) > MAX_VALUES:
-        raise Refused(f"{at}: expected at most {MAX_VALUES} entries, got {len(telemetry)}")
+        raise OutputRefused(f"{at}: expected at most {MAX_VALUES} entries, got {len(telemetry)}")
     entries: list[dict[str, Any]] = []
     for index, entry in enumerate(telemetry):
         if type(entry) is not dict:
-            raise Refused(f"{at}[{index}]: expected an object, got {_kind(entry)}")
+            raise OutputRefused(f"{at}[{index}]: expected an object, got {_kind(entry)}")
         entries += _entry(entry, f"{at}[{index}]", received_ms, nested, checked)
     return entries
 
@@ -199,7 +199,7 @@ def _entry(
             ts = timestamp(entry["ts"], at + ".ts")
         values = entry["values"]
         if type(values) is not dict:
-            raise Refused(f"{at}.values: expected an object, got {_kind(values)}")
+            raise OutputRefused(f"{at}.values: expected an object, got {_kind(values)}")
         values = _values(values, at + ".values", nested, checked)
     else:
         values = _values(entry, at, nested, checked)
@@ -216,16 +216,16 @@ def timestamp(value: Any, at: str) -> int:
         except (ValueError, OverflowError):
             number = whole(value, 0, 10**15 - 1)
             if number is None:
-                raise Refused(
+                raise OutputRefused(
                     f"{at}: expected a number of ms or an ISO 8601 time, got {value[:40]!r}"
                 ) from None
             value = number
     elif kind is float:
         value = int(value)
     elif kind is not int:
-        raise Refused(f"{at}: expected a number of ms or an ISO 8601 time, got {_kind(value)}")
+        raise OutputRefused(f"{at}: expected a number of ms or an ISO 8601 time, got {_kind(value)}")
     if not 0 <= value <= LATEST_MS:
-        raise Refused(f"{at}: expected ms since 1970, got {value}")
+        raise OutputRefused(f"{at}: expected ms since 1970, got {value}")
     stamp: int = value
     return stamp
 
@@ -271,7 +271,7 @@ def _unfold(
     for name, value in values.items():
         key, place = prefix + name, f"{at}.{name}"
         if not name or len(key) > MAX_NAME:
-            raise Refused(f"{at}: expected keys of 1 to {MAX_NAME} characters, got one of {len(key)}")
+            raise OutputRefused(f"{at}: expected keys of 1 to {MAX_NAME} characters, got one of {len(key)}")
         if value is None:
             checked.warnings.append(f"{place}: null (or NaN, Infinity, undefined), left out")
         elif isinstance(value, (dict, list)):
@@ -281,18 +281,18 @@ def _unfold(
                 inner = value if isinstance(value, dict) else {str(i): v for i, v in enumerate(value)}
                 _unfold(inner, key + ".", place, nested, checked, made, depth + 1)
             else:
-                raise Refused(
+                raise OutputRefused(
                     f"{place}: expected a number, text or boolean, got {_kind(value)}"
                     + ("" if nested == "flatten" else " (option `nested` can flatten it)")
                 )
         elif type(value) is str and len(value) > MAX_TEXT:
-            raise Refused(f"{place}: expected at most {MAX_TEXT} characters, got {len(value)}")
+            raise OutputRefused(f"{place}: expected at most {MAX_TEXT} characters, got {len(value)}")
         elif type(value) is int and not LEAST <= value <= MOST:
             made[key] = float(value)
         else:
             made[key] = value
         if len(made) > MAX_VALUES:
-            raise Refused(f"{at}: expected at most {MAX_VALUES} values, got more")
+            raise OutputRefused(f"{at}: expected at most {MAX_VALUES} values, got more")
 
 
 def _kind(value: Any) -> str:

@@ -17,11 +17,15 @@ from typing import Any
 import msgspec
 from twisted.internet import error
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.protocol import Factory, ProcessProtocol
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProcessTransport, IReadDescriptor
+from twisted.internet.protocol import ProcessProtocol, ServerFactory
 from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from iotgw.converters.protocol import BETWEEN, PROGRESS, PROGRESS_SIZE
-from iotgw.converters.slot import FRAMES_IN_FLIGHT, Connection, Slot, Work
+from iotgw.converters.slot import FRAMES_IN_FLIGHT, Slot, Work, WorkerConnection
+from iotgw.core.ports.reactor import IReactor
 
 log = Logger()
 
@@ -31,10 +35,11 @@ BACKOFF_CAP = 5.0
 """A template that keeps ending is started again after at most this many seconds."""
 
 
+@implementer(IReadDescriptor)
 class _Control:
-    """Reads the template's packets: an `IReadDescriptor` over the gateway's end of the socket."""
+    """Reads the template's packets from the gateway's end of the socket."""
 
-    def __init__(self, pool: Pool, end: socket.socket) -> None:
+    def __init__(self, pool: WorkerPool, end: socket.socket) -> None:
         self._pool = pool
         self.end = end
 
@@ -44,7 +49,7 @@ class _Control:
     def logPrefix(self) -> str:
         return "converters"
 
-    def doRead(self) -> Exception | None:
+    def doRead(self) -> Failure | None:
         while True:
             try:
                 packet = self.end.recv(4096)
@@ -53,32 +58,43 @@ class _Control:
             except OSError:
                 packet = b""
             if not packet:
-                return error.ConnectionDone()
+                return Failure(error.ConnectionDone())
             self._pool.told(*msgspec.msgpack.decode(packet))
 
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Failure) -> None:
         self._pool.reactor.removeReader(self)
         self.end.close()
 
 
 class _TemplateProcess(ProcessProtocol):
-    transport: Any
+    transport: IProcessTransport
 
-    def __init__(self, pool: Pool, control: _Control) -> None:
+    def __init__(self, pool: WorkerPool, control: _Control) -> None:
         self._pool = pool
         self.control = control
 
     def errReceived(self, data: bytes) -> None:
         log.warn("converters: {text}", text=data.decode("utf-8", "replace").rstrip()[:2000])
 
-    def processEnded(self, reason: Any) -> None:
+    def processEnded(self, reason: Failure) -> None:
         self._pool.template_ended(self, reason)
 
 
-class Pool:
+class _Joining(ServerFactory):
+    noisy = False
+
+    def __init__(self, slot: Slot, progress: mmap.mmap) -> None:
+        self._slot = slot
+        self._progress = progress
+
+    def buildProtocol(self, addr: IAddress | None) -> WorkerConnection:
+        return WorkerConnection(self._slot, self._progress)
+
+
+class WorkerPool:
     """The template process and the slots. ``memory_limit`` is bytes of address space per worker."""
 
-    def __init__(self, reactor: Any, memory_limit: int) -> None:
+    def __init__(self, reactor: IReactor, memory_limit: int) -> None:
         self.reactor = reactor
         self.engines: tuple[str, ...] = ()
         self.slots: dict[int, Slot] = {}
@@ -89,8 +105,8 @@ class Pool:
         self._backoff = 0.1
         self._started: Deferred[None] | None = None
         self._stopped: Deferred[None] | None = None
-        self._watching: Any = None
-        self._restarting: Any = None
+        self._watching: IDelayedCall | None = None
+        self._restarting: IDelayedCall | None = None
 
     def slot(self, name: str, more: Callable[[], Work | None], depth: int = FRAMES_IN_FLIGHT) -> Slot:
         """A new slot; its worker is forked with its first work."""
@@ -170,7 +186,7 @@ class Pool:
             number, status = detail
             self.slots[number].exited(status)
 
-    def template_ended(self, template: _TemplateProcess, reason: Any) -> None:
+    def template_ended(self, template: _TemplateProcess, reason: Failure) -> None:
         """The template is gone, and its workers with it."""
         if template is not self._template:
             return
@@ -209,9 +225,7 @@ class Pool:
             theirs.close()
             os.close(memory)
         ours.setblocking(False)
-        factory = Factory.forProtocol(lambda: Connection(slot, progress))
-        factory.noisy = False
-        self.reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, factory)
+        self.reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, _Joining(slot, progress))
         ours.close()
 
     def kill(self, slot: Slot) -> None:

@@ -1,7 +1,7 @@
 """What the gateway and a worker say to each other: frames on a stream socket (the worker's stdin and stdout).
 
 A frame is a 4-byte big-endian length and that many bytes of MessagePack: an array whose first element is
-its kind. The gateway sends `Define`, `Forget`, `Run` and `Try`; the worker answers each `Run` with a `Done`
+its kind. The gateway sends `Define`, `Forget`, `Run` and `Try`; the worker answers each `Run` with a `RunDone`
 and each `Try` with a `Tried`, in order. While it runs, the worker keeps `PROGRESS` in memory that it shares
 with the gateway: which call of which `Run` it is at. So a worker that dies needs no last words: the call that
 killed it is known, and the others are simply run again.
@@ -44,7 +44,7 @@ class Forget(Struct, frozen=True, array_like=True, tag=2):
     number: int
 
 
-class Call(Struct, frozen=True, array_like=True, gc=False):
+class ScriptCall(Struct, frozen=True, array_like=True, gc=False):
     """One conversion. ``place`` names the state that it may use; empty for none."""
 
     converter: int
@@ -61,7 +61,7 @@ class Run(Struct, frozen=True, array_like=True, tag=3):
     """
 
     seq: int
-    calls: list[Call]
+    calls: list[ScriptCall]
     states: dict[str, bytes] = {}
     careful: bool = False
 
@@ -74,7 +74,7 @@ class Try(Struct, frozen=True, array_like=True, tag=4):
     body: dict[str, Any]
 
 
-class Done(Struct, frozen=True, array_like=True, tag=5):
+class RunDone(Struct, frozen=True, array_like=True, tag=5):
     """The results of a `Run`, as many as it had calls; ``states`` are those that changed."""
 
     seq: int
@@ -90,7 +90,7 @@ class Tried(Struct, frozen=True, array_like=True, tag=6):
 
 
 Order = Define | Forget | Run | Try
-Reply = Done | Tried
+Reply = RunDone | Tried
 
 _encoder = msgspec.msgpack.Encoder()
 orders = msgspec.msgpack.Decoder(Order)

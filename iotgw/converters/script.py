@@ -12,10 +12,10 @@ from msgspec import Raw
 
 from iotgw.converters import position
 from iotgw.converters.dialect import ENTRIES, Dialect, named, reads_metadata
-from iotgw.converters.engines import Engine, Make, Stopped
+from iotgw.converters.engines import ConverterEngine, Make, Stopped
 from iotgw.converters.foreign import Reported, interpret
-from iotgw.converters.options import Options, read
-from iotgw.converters.output import Changed, Refused, check
+from iotgw.converters.options import ConverterOptions, read
+from iotgw.converters.output import Changed, OutputRefused, check
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 
@@ -55,11 +55,13 @@ class LoadFailed(Exception):
 class Script:
     """A script that is ready to run. ``engine`` is a fresh one. Raises LoadFailed."""
 
-    def __init__(self, version: ConverterVersion, engine: Engine, changed: Changed | None = None) -> None:
+    def __init__(
+        self, version: ConverterVersion, engine: ConverterEngine, changed: Changed | None = None
+    ) -> None:
         self.version = version
         self.engine = engine
         self.dialect: Dialect = named(version.dialect, version.direction)
-        self.options: Options = read(version.options)
+        self.options: ConverterOptions = read(version.options)
         self.is_place_vague = False
         """Whether the engine stopped the script in a loop whose place it doesn't know."""
         self.last: Any = None
@@ -98,7 +100,7 @@ class Script:
                     also.get("time", 0),
                 )
             checked = check(result, received_ms, self._nested, self._changed)
-        except Refused as refused:
+        except OutputRefused as refused:
             return Conversion(error=self._refused(str(refused), "OutputError"), logs=logs), b""
         except Reported as reported:
             return Conversion(error=self._refused(str(reported), "ReportedError"), logs=logs), b""

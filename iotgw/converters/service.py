@@ -17,17 +17,18 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from iotgw.converters.breaker import STRIKES
-from iotgw.converters.line import LIMITS, TIME_LIMIT, Batch, DoneWith, Line, Loaded, Task, fatal
+from iotgw.converters.line import LIMITS, TIME_LIMIT, Batch, DoneWith, Loaded, Task, TaskLine, fatal
 from iotgw.converters.options import read
-from iotgw.converters.pool import Pool
+from iotgw.converters.pool import WorkerPool
 from iotgw.converters.protocol import Forget, frame
 from iotgw.converters.slot import Work
 from iotgw.converters.state import MemoryStates, States
 from iotgw.converters.trial import TryWork
 from iotgw.core.errors import ConversionFailed, SettingsError
-from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Job
+from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Job, Metadata
 from iotgw.core.ports.converters import IConverters
 from iotgw.core.ports.intake import Severity
+from iotgw.core.ports.reactor import IReactor
 from iotgw.core.specs import ConverterSpec
 
 log = Logger()
@@ -46,24 +47,26 @@ class ConverterService:
 
     ``workers`` run uplinks; ``time_limit`` (seconds) is for scripts that are compiled, ``memory_limit`` bytes
     of address space per worker. ``report`` hears of suspensions. ``states`` keeps scripts' properties.
+
+    Many methods: it has those of two ports, `IConverters` and `iotgw.converters.line.Judge`.
     """
 
     def __init__(
         self,
-        reactor: Any,
+        reactor: IReactor,
         workers: int = 2,
         time_limit: float = 0.25,
         memory_limit: int = 256 << 20,
         report: Report | None = None,
         states: States | None = None,
     ) -> None:
-        self.pool = Pool(reactor, memory_limit)
+        self.pool = WorkerPool(reactor, memory_limit)
         self.states: States = states if states is not None else MemoryStates()
         self.time_limit = time_limit
         self._reactor = reactor
         self._report = report
-        self._lines = [Line(self, self.pool.slot, f"worker-{number + 1}") for number in range(workers)]
-        self._quarantine = Line(self, self.pool.slot, "quarantine", is_careful=True)
+        self._lines = [TaskLine(self, self.pool.slot, f"worker-{number + 1}") for number in range(workers)]
+        self._quarantine = TaskLine(self, self.pool.slot, "quarantine", is_careful=True)
         self._desk: deque[Work] = deque()
         self._encoders: deque[Work] = deque()
         self._desk_slot = self.pool.slot(
@@ -154,7 +157,7 @@ class ConverterService:
         return answer.addCallback(compiled)
 
     def test(
-        self, version: ConverterVersion, payload: bytes, metadata: Any, received_ms: int
+        self, version: ConverterVersion, payload: bytes, metadata: bytes | Metadata, received_ms: int
     ) -> Deferred[dict[str, Any]]:
         """See `iotgw.core.ports.converters.IConverters`."""
         body = {

@@ -11,11 +11,14 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
+from twisted.internet.interfaces import ITransport
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import Int32StringReceiver
+from twisted.python.failure import Failure
 
 from iotgw.converters.protocol import (
     BETWEEN,
@@ -23,7 +26,7 @@ from iotgw.converters.protocol import (
     OUT_OF_MEMORY,
     PROGRESS,
     RECYCLE,
-    Done,
+    RunDone,
     Tried,
     replies,
 )
@@ -53,7 +56,7 @@ class Work(Protocol):
     def frame(self, seq: int, slot: Slot) -> bytes:
         """The bytes to send; a `Define` that the worker needs goes in front."""
 
-    def done(self, reply: Done | Tried) -> None:
+    def done(self, reply: RunDone | Tried) -> None:
         """The worker answered."""
 
     def died(self, index: int, cause: str) -> Work | None:
@@ -86,7 +89,7 @@ class Slot:
         self._again: deque[Work] = deque()
         self._inflight: deque[tuple[int, Work]] = deque()
         self._seq = 0
-        self._connection: Connection | None = None
+        self._connection: WorkerConnection | None = None
         self._progress: mmap.mmap | None = None
         self._status: int | None = None
         self._closed = False
@@ -138,7 +141,7 @@ class Slot:
 
     # --- life and death of the worker ---
 
-    def connected(self, connection: Connection, progress: mmap.mmap) -> None:
+    def connected(self, connection: WorkerConnection, progress: mmap.mmap) -> None:
         """A new worker is there."""
         self._connection, self._progress, self._status = connection, progress, None
         self._stuck = None
@@ -224,11 +227,11 @@ def describe(status: int | None) -> str:
     return "memory" if code == OUT_OF_MEMORY else f"the worker ended with code {code}"
 
 
-class Connection(Int32StringReceiver):
+class WorkerConnection(Int32StringReceiver):
     """The stream to a worker, in whole frames."""
 
     MAX_LENGTH = MAX_FRAME
-    transport: Any
+    transport: ITransport
 
     def __init__(self, slot: Slot, progress: mmap.mmap) -> None:
         self._slot = slot
@@ -246,6 +249,6 @@ class Connection(Int32StringReceiver):
             log.failure("a converter worker broke the protocol")
             self._slot.broken()
 
-    def connectionLost(self, reason: Any = None) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The worker is gone, or going."""
         self._slot.disconnected()

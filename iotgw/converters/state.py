@@ -8,9 +8,11 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from iotgw.core.errors import NotFound
+from iotgw.core.ports.registry import IRegistry
 
 log = Logger()
 
@@ -94,16 +96,16 @@ class MemoryStates:
 
 
 class RegistryStates:
-    """States as resources of an `iotgw.core.ports.registry.IRegistry`, written behind; ``reactor`` is an IReactorTime."""
+    """States as resources of an `iotgw.core.ports.registry.IRegistry`, written behind."""
 
-    def __init__(self, reactor: Any, registry: Any, limit: int = MAX_DEVICES) -> None:
+    def __init__(self, reactor: IReactorTime, registry: IRegistry, limit: int = MAX_DEVICES) -> None:
         self._reactor = reactor
         self._registry = registry
         self._limit = limit
         self._changed: dict[tuple[str, str], bytes] = {}
         self._writing: dict[tuple[str, str], bytes] = {}
         self._writes = DeferredLock()
-        self._timer: Any = None
+        self._timer: IDelayedCall | None = None
         self._swept = float("-inf")
 
     def get(self, tenant: str, converter: str, device: str) -> bytes:

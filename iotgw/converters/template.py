@@ -24,13 +24,13 @@ from iotgw.converters import sandbox
 from iotgw.converters.engines import available
 from iotgw.converters.protocol import PROGRESS_SIZE
 from iotgw.converters.script import HEAP
-from iotgw.converters.worker import Worker
+from iotgw.converters.worker import ScriptWorker
 
 _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.decode
 
 
-class Template:
+class WorkerTemplate:
     """Forks workers and tells how they ended. ``memory_limit`` is bytes of a worker's address space."""
 
     def __init__(self, control: socket.socket, memory_limit: int) -> None:
@@ -88,7 +88,7 @@ class Template:
         os.dup2(stream, 1)
         # stderr stays for a last word; everything else of the template's is closed
         os.closerange(3, 256)
-        worker = Worker(0, 1, progress, self._memory_limit)
+        worker = ScriptWorker(0, 1, progress, self._memory_limit)
         sandbox.lock_down(self._memory_limit)
         return worker.serve()
 
@@ -119,7 +119,7 @@ def main(arguments: list[str]) -> None:
     gc.collect()
     gc.freeze()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        Template(control, int(arguments[0])).serve(list(engines))
+        WorkerTemplate(control, int(arguments[0])).serve(list(engines))
 
 
 if __name__ == "__main__":

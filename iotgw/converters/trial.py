@@ -8,7 +8,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from iotgw.converters.line import fatal
-from iotgw.converters.protocol import Done, Tried, Try, frame
+from iotgw.converters.protocol import RunDone, Tried, Try, frame
 from iotgw.converters.slot import Slot, Work
 
 
@@ -26,7 +26,7 @@ class TryWork:
         """See `iotgw.converters.slot.Work`."""
         return frame(Try(seq, self._what, self._body))
 
-    def done(self, reply: Done | Tried) -> None:
+    def done(self, reply: RunDone | Tried) -> None:
         """See `iotgw.converters.slot.Work`."""
         assert isinstance(reply, Tried)
         self.answer.callback(msgspec.json.decode(reply.body))

@@ -28,11 +28,11 @@ from iotgw.converters.protocol import (
     PROGRESS,
     PROGRESS_SIZE,
     RECYCLE,
-    Call,
     Define,
-    Done,
     Forget,
     Run,
+    RunDone,
+    ScriptCall,
     Tried,
     Try,
     frame,
@@ -64,7 +64,7 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-class Worker:
+class ScriptWorker:
     """Takes orders from ``read`` and answers on ``write`` (file descriptors) until ``read`` ends.
 
     ``progress`` is the memory shared with the gateway, ``memory_limit`` bytes.
@@ -128,7 +128,7 @@ class Worker:
 
     # --- orders ---
 
-    def _run(self, run: Run) -> Done:
+    def _run(self, run: Run) -> RunDone:
         for place, state in run.states.items():
             self._keep(place, state)
         self._second_looks = 0
@@ -139,9 +139,9 @@ class Worker:
             results.append(self._convert(call, run.careful, changed))
         self.arm(0)
         PROGRESS.pack_into(self._progress, 0, run.seq, BETWEEN)
-        return Done(run.seq, results, changed)
+        return RunDone(run.seq, results, changed)
 
-    def _convert(self, call: Call, is_suspect: bool, changed: dict[str, bytes]) -> Conversion:
+    def _convert(self, call: ScriptCall, is_suspect: bool, changed: dict[str, bytes]) -> Conversion:
         version = self._versions[call.converter]
         state = (self._states.get(call.place) or b"{}") if call.place else b""
         if is_suspect:
@@ -227,7 +227,7 @@ class Worker:
             count -= len(part)
         return b"".join(parts)
 
-    def _send(self, reply: Done | Tried) -> None:
+    def _send(self, reply: RunDone | Tried) -> None:
         left = memoryview(frame(reply))
         while left:
             left = left[os.write(self._write, left) :]
@@ -237,7 +237,7 @@ def main(arguments: list[str]) -> int:
     """Run one worker on stdin and stdout; the memory limit in bytes may be given."""
     memory_limit = int(arguments[0]) if arguments else 256 << 20
     progress = mmap.mmap(-1, PROGRESS_SIZE)
-    worker = Worker(0, 1, progress, memory_limit)
+    worker = ScriptWorker(0, 1, progress, memory_limit)
     sandbox.lock_down(memory_limit)
     return worker.serve()
 

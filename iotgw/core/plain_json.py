@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import msgspec
+
+T = TypeVar("T")
 
 DEPTH = 64
 """The most containers around a value."""
@@ -22,6 +24,14 @@ _STEPS = [1 if byte in b"[{" else -1 for byte in range(256)]
 
 class NotJson(ValueError):
     """This text is no JSON, is nested too deeply, or isn't of the type that was asked for."""
+
+
+@overload
+def decode(data: bytes, *, depth: int = DEPTH) -> Any: ...
+
+
+@overload
+def decode(data: bytes, type: type[T], depth: int = DEPTH, strict: bool = True) -> T: ...
 
 
 def decode(data: bytes, type: Any = Any, depth: int = DEPTH, strict: bool = True) -> Any:

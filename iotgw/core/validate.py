@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from iotgw.core.errors import SettingsError
 
+T = TypeVar("T")
 
-def convert(value: Any, type_: Any, path: str = "") -> Any:
+
+def convert(value: Any, type_: type[T], path: str = "") -> T:
     """Validate a JSON value as a Struct; raises SettingsError with the path of the wrong field.
 
     A Struct's own ``__post_init__`` may raise ValueError to say more.

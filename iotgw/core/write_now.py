@@ -3,12 +3,11 @@ after that there is something to write; for small requests that wait for their a
 
 from __future__ import annotations
 
-from typing import Any
-
+from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Connection
 
 
-def write(transport: Any, data: bytes) -> None:
+def write(transport: ITransport, data: bytes) -> None:
     """Write ``data``: to the kernel what it takes, the rest by ``transport`` as ever.
 
     Only a bare TCP connection with nothing left to send is short-cut; TLS and everything else goes its way.

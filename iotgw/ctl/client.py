@@ -25,7 +25,7 @@ class CtlError(Exception):
         self.code = code
 
 
-class Client:
+class ApiClient:
     """Speaks to the API at ``url`` with a token; ``timeout`` in seconds."""
 
     def __init__(self, url: str, token: str, timeout: float = 60.0, ca_file: str | None = None) -> None:

@@ -7,64 +7,20 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
 import pkgutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from iotgw import __version__
 from iotgw.core.errors import IotgwError
 from iotgw.ctl import commands
-from iotgw.ctl.client import DEFAULT_TOKEN_FILE, DEFAULT_URL, UNREACHABLE, Client, CtlError, find_token
+from iotgw.ctl.client import DEFAULT_TOKEN_FILE, DEFAULT_URL, UNREACHABLE, CtlError
+from iotgw.ctl.command import Commands, Context
 
 FURTHER = ("iotgw.simulate.command",)
 """Modules beside `iotgw.ctl.commands` that bring commands."""
-
-
-class Context:
-    """What a command gets: its options, and the client on demand."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
-        self._client: Client | None = None
-
-    @property
-    def client(self) -> Client:
-        """The API."""
-        if self._client is None:
-            options = self.options
-            self._client = Client(
-                options.url, find_token(options.token_file), options.timeout, options.ca_file
-            )
-        return self._client
-
-    def show(self, value: Any, text: Callable[[Any], str]) -> None:
-        """Print a value: as JSON with ``--json``, else as ``text(value)``."""
-        if self.options.json:
-            print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
-        else:
-            print(text(value), flush=True)
-
-
-Run = Callable[[Context], int | None]
-
-
-class Commands:
-    """Where a module adds its commands, in its function ``add(commands)``."""
-
-    def __init__(self, parsers: Any, shared: argparse.ArgumentParser) -> None:
-        self._parsers = parsers
-        self._shared = shared
-
-    def add(self, name: str, run: Run, about: str) -> argparse.ArgumentParser:
-        """A command: ``run(context)`` returns its exit code (None for 0). Returns its parser, for options."""
-        parser: argparse.ArgumentParser = self._parsers.add_parser(
-            name, help=about, description=about, parents=[self._shared]
-        )
-        parser.set_defaults(run=run)
-        return parser
 
 
 def parser() -> argparse.ArgumentParser:

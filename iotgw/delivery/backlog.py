@@ -33,8 +33,8 @@ def _weight(record: TelemetryRecord) -> int:
 class Backlog:
     """The records after ``taken`` that ``match`` lets through. ``ready()``: there is something to take.
 
-    It both hands them out and counts them, because what is handed out before it was counted is counted then; hence
-    its many methods.
+    Many methods: it both hands them out and counts them, because what is handed out before it was counted is counted
+    then.
     """
 
     _log = Logger()

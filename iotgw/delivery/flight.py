@@ -14,8 +14,9 @@ from iotgw.delivery.lines import KeyOf, Lines, by_device, by_itself
 class Flight:
     """Records in memory, in the order of the stream. ``ordered``: of each device one send at a time.
 
-    *Held* are all of them, *in flight* those that the target has and didn't answer yet. Each step of a record's way
-    is a method of a few lines, so there are many.
+    *Held* are all of them, *in flight* those that the target has and didn't answer yet.
+
+    Many methods: each step of a record's way is one, of a few lines.
     """
 
     def __init__(self, ordered: bool) -> None:

@@ -41,8 +41,9 @@ from iotgw.delivery.target_health import TargetHealth
 class Outbox:
     """One integration's deliveries. Its target may be exchanged; its records stay.
 
-    It puts the parts together and has a verb for each thing that the service wants of them, which is why it has
-    many methods; all of them are short. ``cursor`` and ``counters`` are those that the journal kept.
+    ``cursor`` and ``counters`` are those that the journal kept.
+
+    Many methods: it puts the parts together, and has a short verb for each thing that the service wants of them.
     """
 
     def __init__(

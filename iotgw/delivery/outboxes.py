@@ -41,7 +41,10 @@ class Running(Struct):
 
 
 class Outboxes:
-    """The integrations that are running, by id. ``datasource_name`` maps a datasource's id to its name."""
+    """The integrations that are running, by id. ``datasource_name`` maps a datasource's id to its name.
+
+    Many methods: they come, change, end and go, and are asked about between.
+    """
 
     _log = Logger()
 

@@ -52,10 +52,12 @@ class ParkedLine:
 
 
 class Parking:
-    """The parked records of one integration: a verb for each thing that may happen to one, hence so many.
+    """The parked records of one integration.
 
     ``key_of`` gives what orders a record (its device, or nothing but itself). ``now_ms()`` is milliseconds since
     1970. ``ready()`` is called when `take` has something again, or when it is worth to `look` again.
+
+    Many methods: a verb for each thing that may happen to one of them.
     """
 
     _log = Logger()

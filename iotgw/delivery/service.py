@@ -32,11 +32,13 @@ NOTED = 5.0
 
 @implementer(IDelivery, IDeliveries)
 class DeliveryService(UplinkListener):
-    """Delivers the telemetry stream to the integrations. Its methods are those of two ports, and its life.
+    """Delivers the telemetry stream to the integrations.
 
     ``datasource_name`` maps a datasource's id to its name; ``downlink`` queues what a target sends for a device,
     and without it nothing may; ``unseal`` reveals the secrets of a configuration; ``data_dir`` is a path for
     files of a target's own; ``trace`` follows single messages.
+
+    Many methods: it has those of two ports, `IDelivery` and `IDeliveries`.
     """
 
     def __init__(

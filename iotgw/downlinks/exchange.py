@@ -9,9 +9,9 @@ from iotgw.core.downlink_item import Item, ItemState, payload
 from iotgw.core.errors import Unavailable
 from iotgw.core.ports.downlinks import IDownlinkStore
 from iotgw.core.specs import DownlinkSpec
+from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.open_items import OpenItems
 from iotgw.downlinks.waiting import may_leave
-from iotgw.downlinks.way import Way
 
 MAX_OPEN = 200_000
 """Open items in all; each costs about half a kilobyte of memory."""
@@ -25,7 +25,7 @@ class ItemExchange:
         self,
         store: IDownlinkStore,
         open_items: OpenItems,
-        way: Way,
+        way: InTransit,
         queued: Callable[[Item], Awaitable[None]],
     ) -> None:
         self._store = store

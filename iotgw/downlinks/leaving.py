@@ -9,10 +9,10 @@ from twisted.internet.interfaces import IReactorTime
 from iotgw.core.downlink_item import ContentType, Item, ItemState
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.ports.intake import Send
+from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.open_items import OpenItems
 from iotgw.downlinks.sessions import Listeners, OpenSessions
 from iotgw.downlinks.waiting import may_leave
-from iotgw.downlinks.way import Way
 
 Encode = Callable[[str, Item], Awaitable[tuple[bytes, ContentType, Metadata]]]
 """``encode(datasource, item)``: payload, content type and metadata of an item, made by the datasource's downlink
@@ -26,7 +26,7 @@ class Leaving:
     """Takes items out of the queue for who sends them."""
 
     def __init__(
-        self, open_items: OpenItems, way: Way, encode: Encode, find: Find, clock: IReactorTime
+        self, open_items: OpenItems, way: InTransit, encode: Encode, find: Find, clock: IReactorTime
     ) -> None:
         self._open = open_items
         self._way = way

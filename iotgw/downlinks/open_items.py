@@ -11,9 +11,9 @@ from twisted.python.failure import Failure
 from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.model import Event
 from iotgw.core.ports.downlinks import IDownlinkStore
+from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.timetable import REMEMBERED_MS, Timetable
 from iotgw.downlinks.waiting import Waiting, may_leave
-from iotgw.downlinks.way import Way
 
 SWEEP = 2.0
 """Seconds between two looks for expired items."""
@@ -27,7 +27,7 @@ class OpenItems:
 
     _log = Logger()
 
-    def __init__(self, store: IDownlinkStore, way: Way, changed: Changed, clock: IReactorTime) -> None:
+    def __init__(self, store: IDownlinkStore, way: InTransit, changed: Changed, clock: IReactorTime) -> None:
         self._store = store
         self._way = way
         self._changed = changed

@@ -10,9 +10,9 @@ from twisted.logger import Logger
 from iotgw.core.downlink_item import TRANSITIONS, ItemState, Step
 from iotgw.core.ports.downlinks import IDownlinkStore, Report
 from iotgw.downlinks import receipts
+from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.leaving import Leaving
 from iotgw.downlinks.open_items import OpenItems
-from iotgw.downlinks.way import Way
 
 
 class Outcomes:
@@ -20,7 +20,9 @@ class Outcomes:
 
     _log = Logger()
 
-    def __init__(self, store: IDownlinkStore, open_items: OpenItems, way: Way, leaving: Leaving) -> None:
+    def __init__(
+        self, store: IDownlinkStore, open_items: OpenItems, way: InTransit, leaving: Leaving
+    ) -> None:
         self._store = store
         self._open = open_items
         self._way = way

@@ -3,7 +3,7 @@
 The open items are in memory and on disk; a change is written before anybody is told that it is queued, and
 after it when it was sent: a crash in between sends an item once more, and never forgets one.
 
-Items come in by `ItemExchange`, wait in `OpenItems`, leave by `Leaving`, and end by `Outcomes`; `Way` knows which of
+Items come in by `ItemExchange`, wait in `OpenItems`, leave by `Leaving`, and end by `Outcomes`; `InTransit` knows which of
 them are on their way.
 """
 
@@ -26,10 +26,10 @@ from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, IDownlinkStor
 from iotgw.core.ports.intake import Send
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks.exchange import ItemExchange
+from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.leaving import Encode, Find, Leaving
 from iotgw.downlinks.open_items import Changed, OpenItems
 from iotgw.downlinks.outcomes import Outcomes
-from iotgw.downlinks.way import Way
 
 
 @implementer(IDownlinks, IDownlinkQueue)
@@ -42,7 +42,7 @@ class DownlinkQueue:
         self, store: IDownlinkStore, encode: Encode, find: Find, changed: Changed, clock: IReactorTime
     ) -> None:
         self._store = store
-        way = Way()
+        way = InTransit()
         self._open = OpenItems(store, way, changed, clock)
         self._leaving = Leaving(self._open, way, encode, find, clock)
         self._exchange = ItemExchange(store, self._open, way, self._leaving.try_now)

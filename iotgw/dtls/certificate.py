@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, p
 from msgspec import Struct
 
 from iotgw.core.errors import SettingsError
-from iotgw.wire.dtls.suites import Kind
+from iotgw.wire.dtls.suites import SuiteKind
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -24,9 +24,9 @@ class ServerCertificate(Struct, frozen=True):
     key: PrivateKey
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> SuiteKind:
         """Which suites the key can serve."""
-        return Kind.ECDSA if isinstance(self.key, ec.EllipticCurvePrivateKey) else Kind.RSA
+        return SuiteKind.ECDSA if isinstance(self.key, ec.EllipticCurvePrivateKey) else SuiteKind.RSA
 
 
 def read(path: str, setting: str) -> bytes:

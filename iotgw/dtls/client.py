@@ -11,7 +11,7 @@ from OpenSSL import SSL
 
 from iotgw.dtls import psk
 from iotgw.dtls.engine import reason
-from iotgw.wire.dtls.suites import Kind, suites
+from iotgw.wire.dtls.suites import SuiteKind, suites
 
 _DTLS_1_2 = 0xFEFD
 _STREAM = 65536
@@ -28,7 +28,7 @@ class PskClient:
         context.set_min_proto_version(_DTLS_1_2)
         context.set_max_proto_version(_DTLS_1_2)
         context.set_options(SSL.OP_NO_QUERY_MTU)
-        names = [name for short in (False, True) for name in suites(Kind.PSK, short).values()]
+        names = [name for short in (False, True) for name in suites(SuiteKind.PSK, short).values()]
         # OpenSSL has the suites with a short tag, which constrained devices use, at level 0 only
         context.set_cipher_list(":".join(names).encode() + b":@SECLEVEL=0")
         self._callback = psk.present(context, identity, secret)

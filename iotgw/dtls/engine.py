@@ -7,17 +7,15 @@ No socket, no timer, no address. Whoever owns an engine passes in each datagram 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from OpenSSL import SSL
 
 from iotgw.core.errors import IotgwError
 from iotgw.dtls.identity import Identity
+from iotgw.dtls.profile import Profile
 from iotgw.dtls.trial import KeyTrial
 from iotgw.wire.dtls.record import fill, is_one_record, split
-
-if TYPE_CHECKING:
-    from iotgw.dtls.profile import Profile
 
 _STREAM = 65536
 _READ = 16384  # the most plaintext of one record (RFC 5246 §6.2.1)

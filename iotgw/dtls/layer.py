@@ -9,14 +9,14 @@ caps, of which the oldest and the least recently used go first.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from iotgw.core.errors import ProtocolError
 from iotgw.dtls.engine import HandshakeFailed, IEngine, OpenSslEngine
 from iotgw.dtls.identity import Identity
 from iotgw.dtls.profile import Profile
-from iotgw.dtls.session import Address, Handshake, Session, SessionTable
+from iotgw.dtls.session import Address, DtlsSession, Handshake, SessionTable
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.dtls.cookie import Cookies
 from iotgw.wire.dtls.hello import ClientHello, hello_verify_request, is_client_hello, parse_client_hello
@@ -31,7 +31,7 @@ from iotgw.wire.dtls.record import (
     first_record,
 )
 
-Received = list[tuple[Session, bytes]]
+Received = list[tuple[DtlsSession, bytes]]
 
 _HANDSHAKE_FAILURE, _PROTOCOL_VERSION = 40, 70
 _TOLD_HOSTS = 1024
@@ -49,7 +49,7 @@ class Profiles(Protocol):
     def failed(self, identity: Identity) -> None:
         """A handshake timed out after the peer claimed this PSK identity and did not prove it."""
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Profile]:
         """Every profile."""
 
 
@@ -59,6 +59,8 @@ class DtlsLayer:
     ``transmit(datagram, address)`` sends; ``event(type, message, severity, **detail)`` hears of what a person
     may want to know: of one host each reason once a minute, and ten reasons at most; ``closed(session, reason)`` of each session's
     end. ``secret`` is 32 random bytes for cookies. ``counters`` counts what happened, by name.
+
+    Many methods: handshakes and sessions share their addresses, and each step of a handshake is one.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class DtlsLayer:
         transmit: Callable[[bytes, Address], object],
         secret: bytes,
         event: Callable[..., object] = lambda *_, **__: None,
-        closed: Callable[[Session, str], object] = lambda *_: None,
+        closed: Callable[[DtlsSession, str], object] = lambda *_: None,
         engine: Callable[[Profile, int], IEngine] = OpenSslEngine,
     ) -> None:
         self._settings = settings
@@ -84,7 +86,7 @@ class DtlsLayer:
         self._told: OrderedDict[str, tuple[float, set[str]]] = OrderedDict()
         self._serial = 0
         self.counters: Counter[str] = Counter()
-        self.route: Callable[[bytes], Session | None] | None = None
+        self.route: Callable[[bytes], DtlsSession | None] | None = None
         """Finds a datagram's session before its address does; for an engine with Connection IDs."""
 
     # --- datagrams in -----------------------------------------------------------------------------
@@ -113,7 +115,7 @@ class DtlsLayer:
         return []
 
     def _in_clear(
-        self, kind: int, session: Session | None, datagram: bytes, address: Address, now: float
+        self, kind: int, session: DtlsSession | None, datagram: bytes, address: Address, now: float
     ) -> Received:
         handshake = self._handshakes.get(address)
         if handshake is not None and kind in (HANDSHAKE, CHANGE_CIPHER_SPEC, ALERT):
@@ -199,7 +201,7 @@ class DtlsLayer:
             self._end(session, "closed by the peer")
         return [(session, plaintext) for plaintext in plaintexts]
 
-    def _feed(self, session: Session, datagram: bytes, now: float) -> list[bytes]:
+    def _feed(self, session: DtlsSession, datagram: bytes, now: float) -> list[bytes]:
         engine = session.engine
         plaintexts = engine.feed(datagram)
         if engine.closed:
@@ -220,7 +222,7 @@ class DtlsLayer:
         self.counters["strays"] += 1
         return []
 
-    def _moved(self, session: Session, datagram: bytes, address: Address, now: float) -> Received:
+    def _moved(self, session: DtlsSession, datagram: bytes, address: Address, now: float) -> Received:
         """Take a datagram for a session that may have been elsewhere; only a good MAC moves it."""
         plaintexts = self._feed(session, datagram, now)
         if plaintexts and session.address != address and not session.engine.closed:
@@ -231,7 +233,7 @@ class DtlsLayer:
 
     # --- out --------------------------------------------------------------------------------------
 
-    def send(self, session: Session, plaintext: bytes, now: float) -> bool:
+    def send(self, session: DtlsSession, plaintext: bytes, now: float) -> bool:
         """Encrypt and send; False when the session is over. ValueError for more than ``session.mtu``."""
         engine = session.engine
         if engine.closed:
@@ -241,7 +243,7 @@ class DtlsLayer:
         self._sessions.touch(session, now)
         return True
 
-    def _flush(self, peer: Session | Handshake) -> None:
+    def _flush(self, peer: DtlsSession | Handshake) -> None:
         for datagram in peer.engine.outgoing():
             peer.sent += len(datagram)
             self._transmit(datagram, peer.address)
@@ -272,10 +274,10 @@ class DtlsLayer:
 
     # --- beginnings and ends ----------------------------------------------------------------------
 
-    def _establish(self, handshake: Handshake, now: float) -> Session:
+    def _establish(self, handshake: Handshake, now: float) -> DtlsSession:
         del self._handshakes[handshake.address]
         self._serial += 1
-        session = Session(str(self._serial), handshake, now)
+        session = DtlsSession(str(self._serial), handshake, now)
         if (replaced := self._sessions.add(session)) is not None:
             # Its port now speaks with other keys: a close_notify would only be noise.
             self._over(replaced, "replaced by a new handshake", silently=True)
@@ -303,11 +305,11 @@ class DtlsLayer:
         self.counters["handshakesFailed"] += 1
         self._tell(address, reason, now)
 
-    def _end(self, session: Session, reason: str) -> None:
+    def _end(self, session: DtlsSession, reason: str) -> None:
         self._sessions.remove(session)
         self._over(session, reason)
 
-    def _over(self, session: Session, reason: str, silently: bool = False) -> None:
+    def _over(self, session: DtlsSession, reason: str, silently: bool = False) -> None:
         session.engine.close()
         if not silently:
             self._flush(session)
@@ -331,11 +333,11 @@ class DtlsLayer:
 
     # --- for people -------------------------------------------------------------------------------
 
-    def sessions(self) -> Iterable[Session]:
+    def sessions(self) -> Iterable[DtlsSession]:
         """Every established session, least recently used first."""
         return iter(self._sessions)
 
-    def session_at(self, address: Address) -> Session | None:
+    def session_at(self, address: Address) -> DtlsSession | None:
         """The established session of an address."""
         return self._sessions.get(address)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from cryptography import x509
 from OpenSSL import SSL
@@ -19,10 +19,7 @@ from iotgw.dtls import psk
 from iotgw.dtls.certificate import ServerCertificate
 from iotgw.dtls.identity import ANONYMOUS, Identity, Naming, device_name, fingerprint, weakness
 from iotgw.dtls.trial import KeyTrial
-from iotgw.wire.dtls.suites import Kind, suites
-
-if TYPE_CHECKING:
-    from iotgw.dtls.engine import OpenSslEngine
+from iotgw.wire.dtls.suites import SuiteKind, suites
 
 _DTLS_1_2 = 0xFEFD
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME; pyOpenSSL has no name for it
@@ -33,23 +30,36 @@ Keys = Callable[[str], list[tuple[bytes, Grant]]]
 """The keys of a PSK identity, at once, the preferred first; empty for an unknown one."""
 
 
-class Profile:
-    """A context with its suites, and what its callbacks need. ``current`` is the engine in a handshake."""
+class Claim(Protocol):
+    """A handshake under way, as a profile's callbacks see it: an engine."""
 
-    def __init__(self, kind: Kind, short_tag: bool, resumption: bool) -> None:
+    claimed: Identity | None
+    """Who the peer says it is."""
+    problem: str
+    """Why a callback refused it."""
+
+    @property
+    def secret(self) -> bytes | None:
+        """The secret that the peer was found to use, if there was a choice."""
+
+
+class Profile:
+    """A context with its suites, and what its callbacks need. ``current`` is the handshake that is being done."""
+
+    def __init__(self, kind: SuiteKind, short_tag: bool, resumption: bool) -> None:
         table = suites(kind, short_tag)
         self.kind = kind
         self.suites = frozenset(table)
-        self.current: OpenSslEngine | None = None
+        self.current: Claim | None = None
         self._resumable: OrderedDict[bytes, Identity] | None = OrderedDict() if resumption else None
         self.context = _context(":".join(table.values()), 0 if short_tag else 1, resumption)
 
-    def identify(self, engine: OpenSslEngine, conn: SSL.Connection) -> Identity | None:
+    def identify(self, claim: Claim, conn: SSL.Connection) -> Identity | None:
         """Who completed the handshake; None for a resumed session whose identity is forgotten.
 
         On resumption no callback runs (RFC 5246 §7.3), so the identity is kept by the master secret.
         """
-        identity = engine.claimed or self._unasked(conn)
+        identity = claim.claimed or self._unasked(conn)
         if self._resumable is None:
             return identity
         master = conn.master_key() or b""
@@ -86,7 +96,12 @@ class PskProfile(Profile):
     one."""
 
     def __init__(
-        self, kind: Kind, short_tag: bool, keys: Keys, several: Callable[[], bool], resumption: bool = False
+        self,
+        kind: SuiteKind,
+        short_tag: bool,
+        keys: Keys,
+        several: Callable[[], bool],
+        resumption: bool = False,
     ) -> None:
         super().__init__(kind, short_tag, resumption)
         self._several = several

@@ -15,7 +15,7 @@ from iotgw.dtls.certificate import ServerCertificate, load_anchors, load_pem, lo
 from iotgw.dtls.identity import Identity
 from iotgw.dtls.profile import Profile, PskProfile, X509Profile
 from iotgw.dtls.settings import DtlsSettings, X509Settings
-from iotgw.wire.dtls.suites import Kind
+from iotgw.wire.dtls.suites import SuiteKind
 
 _UNLUCKY = 1024
 
@@ -37,7 +37,11 @@ class ListenerProfiles:
             psk.check()
             self._psk = [
                 PskProfile(kind, short, self._keys, lambda: credentials.several, settings.resumption)
-                for kind, short in ((Kind.EPHEMERAL_PSK, False), (Kind.PSK, False), (Kind.PSK, True))
+                for kind, short in (
+                    (SuiteKind.EPHEMERAL_PSK, False),
+                    (SuiteKind.PSK, False),
+                    (SuiteKind.PSK, True),
+                )
             ]
         if settings.x509 is not None:
             self._signature = self._files(settings.x509)
@@ -118,7 +122,7 @@ class ListenerProfiles:
             )
             for short in (False, True)
             # OpenSSL has no RSA suite with an eight-byte tag
-            if not short or server.kind is Kind.ECDSA
+            if not short or server.kind is SuiteKind.ECDSA
         ]
 
     def _admit(self, identity: Identity) -> Identity | None:

@@ -33,11 +33,11 @@ class Handshake:
         self.received = self.sent = 0
 
 
-class Session:
+class DtlsSession:
     """An established session; a CoAP endpoint's ``remote``: hashable, and the same while the address changes.
 
     ``mtu`` is the most plaintext bytes per datagram; ``received`` and ``sent`` count bytes of UDP payload
-    with the handshake's; ``data`` is room for whoever uses the session.
+    with the handshake's; ``data`` is room for facts that whoever uses the session has found out.
     """
 
     __slots__ = (
@@ -55,7 +55,7 @@ class Session:
         self.mtu = engine.mtu
         self.since = self.used = now
         self.received, self.sent = handshake.received, handshake.sent
-        self.data: Any = None
+        self.data: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         host, port = self.address[:2]
@@ -66,17 +66,17 @@ class SessionTable:
     """Established sessions by address, least recently used first; by IP address too, if ``by_host``."""
 
     def __init__(self, by_host: bool = False) -> None:
-        self._sessions: OrderedDict[Address, Session] = OrderedDict()
-        self._hosts: dict[str, OrderedDict[Session, None]] | None = {} if by_host else None
+        self._sessions: OrderedDict[Address, DtlsSession] = OrderedDict()
+        self._hosts: dict[str, OrderedDict[DtlsSession, None]] | None = {} if by_host else None
         self.get = self._sessions.get
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def __iter__(self) -> Iterator[Session]:
+    def __iter__(self) -> Iterator[DtlsSession]:
         return iter(tuple(self._sessions.values()))
 
-    def add(self, session: Session) -> Session | None:
+    def add(self, session: DtlsSession) -> DtlsSession | None:
         """Add a session; the one that was at its address, which is out now."""
         replaced = self._sessions.get(session.address)
         if replaced is not None:
@@ -86,7 +86,7 @@ class SessionTable:
             self._hosts.setdefault(session.address[0], OrderedDict())[session] = None
         return replaced
 
-    def remove(self, session: Session) -> None:
+    def remove(self, session: DtlsSession) -> None:
         """Take a session out, if it is in."""
         if self._sessions.get(session.address) is not session:
             return
@@ -97,24 +97,24 @@ class SessionTable:
             if not here:
                 del self._hosts[session.address[0]]
 
-    def touch(self, session: Session, now: float) -> None:
+    def touch(self, session: DtlsSession, now: float) -> None:
         """Note that a session was used."""
         session.used = now
         self._sessions.move_to_end(session.address)
         if self._hosts is not None:
             self._hosts[session.address[0]].move_to_end(session)
 
-    def move(self, session: Session, address: Address) -> Session | None:
+    def move(self, session: DtlsSession, address: Address) -> DtlsSession | None:
         """Give a session a new address; the session that was there, which is out now."""
         self.remove(session)
         session.address = address
         return self.add(session)
 
-    def oldest(self) -> Session | None:
+    def oldest(self) -> DtlsSession | None:
         """The least recently used session."""
         return next(iter(self._sessions.values()), None)
 
-    def at_host(self, host: str, most: int) -> list[Session]:
+    def at_host(self, host: str, most: int) -> list[DtlsSession]:
         """Up to ``most`` sessions of an IP address, most recently used first."""
         here = self._hosts.get(host) if self._hosts is not None else None
         if here is None:

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from iotgw import __version__
 from iotgw.connect.endpoint import Connector
-from iotgw.connect.http_auth import Auth, Fixed, OAuth2, Token
+from iotgw.connect.http_auth import AccessToken, Auth, Fixed, OAuth2
 from iotgw.connect.http_pool import HttpPool
 from iotgw.connect.tls import ClientTls
 from iotgw.core.backoff import LONGEST_RETRY_AFTER
@@ -28,6 +28,7 @@ from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict, unforeseen
 from iotgw.integrations import payload
 from iotgw.integrations.commands import items_of
+from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_url
 from iotgw.wire.http1 import Response, request_head
 
@@ -95,7 +96,7 @@ class HttpTarget:
     def __init__(self, settings: HttpSettings, context: IntegrationContext, connector: IConnector) -> None:
         self._settings = settings
         self._context = context
-        names = payload.Names(context.epoch, context.datasource_name)
+        names = RecordNames(context.epoch, context.datasource_name)
         self._key = names.key
         self._payload = payload.formatter(context.spec, names)
         self._inflight = 0
@@ -111,7 +112,7 @@ class HttpTarget:
         way = connector.endpoint(host, port, settings.connect_timeout, tls, "tls")
         self._pool = HttpPool(reactor, way, settings.concurrency, settings.timeout)
         self._auth = (
-            Token(settings.auth, reactor, settings.tls, connector)
+            AccessToken(settings.auth, reactor, settings.tls, connector)
             if isinstance(settings.auth, OAuth2)
             else Fixed(settings.auth)
         )

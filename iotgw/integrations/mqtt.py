@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from iotgw.connect import mqtt_probe
 from iotgw.connect.endpoint import Connector
-from iotgw.connect.mqtt_client import MqttClient, Way, client_id
+from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import EngineName, engine_maker
 from iotgw.connect.mqtt_owner import Greeting, MqttOwner
 from iotgw.connect.tls import ClientTls
@@ -25,6 +25,7 @@ from iotgw.core.secrets import Secret
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload
 from iotgw.integrations.commands import item_of
+from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template, TemplateFailed, for_topic
 from iotgw.wire import mqtt
 
@@ -92,7 +93,7 @@ class MqttTarget(MqttOwner):
         self._settings = settings
         self._context = context
         self._settle: dict[int, Settle] = {}
-        names = payload.Names(context.epoch, context.datasource_name)
+        names = RecordNames(context.epoch, context.datasource_name)
         self._topic = Template(settings.topic, "configuration.topic", names, for_topic)
         self._payload = payload.formatter(context.spec, names)
         self._key = names.key
@@ -116,7 +117,7 @@ class MqttTarget(MqttOwner):
         )
         self._client = MqttClient(context.reactor, self._way(), self)
 
-    def _way(self) -> Way:
+    def _way(self) -> BrokerAccess:
         """To the broker; by a client id of its own where that is random."""
         settings = self._settings
         will = settings.will
@@ -127,7 +128,7 @@ class MqttTarget(MqttOwner):
             settings.password or None,
             mqtt.Will(will.topic, will.payload.encode(), will.qos, will.retain) if will else None,
         )
-        return Way(self._endpoint, greeting, self._engine, Backoff(self._context.spec.retry).after)
+        return BrokerAccess(self._endpoint, greeting, self._engine, Backoff(self._context.spec.retry).after)
 
     # --- IIntegration
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from iotgw.core.model import Kind, TelemetryRecord, message_id
+from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.specs import IntegrationSpec
+from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template
 
 Format = Callable[[TelemetryRecord], bytes]
@@ -53,37 +53,7 @@ def schema() -> dict[str, Any]:
     return msgspec.json.schema(Document)
 
 
-class Names:
-    """What names a record outside: its message, its delivery, its datasource."""
-
-    def __init__(self, epoch: str, datasource_name: Callable[[str], str]) -> None:
-        self.epoch = epoch
-        self._datasource_name = datasource_name
-        self._encoded: dict[str, bytes] = {}
-
-    def message(self, record: TelemetryRecord) -> str:
-        """The id of the message it came from."""
-        return message_id(self.epoch, record.uplink)
-
-    def key(self, record: TelemetryRecord) -> str:
-        """The idempotency key: one message may make several records, so it has the record's position too."""
-        return f"{self.epoch}-{record.uplink}.{record.seq}"
-
-    def datasource(self, record: TelemetryRecord) -> str:
-        """The name of its datasource."""
-        return self._datasource_name(record.datasource)
-
-    def datasource_json(self, record: TelemetryRecord) -> bytes:
-        """The same as JSON text."""
-        found = self._encoded.get(record.datasource)
-        if found is None:
-            if len(self._encoded) > 1000:
-                self._encoded.clear()
-            found = self._encoded[record.datasource] = _encode(self.datasource(record))
-        return found
-
-
-def standard(names: Names) -> Format:
+def standard(names: RecordNames) -> Format:
     """`Document` as JSON."""
     epoch = names.epoch.encode()
     datasource = names.datasource_json
@@ -111,32 +81,6 @@ def values(record: TelemetryRecord) -> bytes:
     return _encode(rows[0] if len(rows) == 1 else rows)
 
 
-def facts(names: Names, record: TelemetryRecord) -> dict[str, Any]:
-    """What a template may use. ``values`` are the latest of each key, ``ts`` the latest time."""
-    body = _decode(record.body)
-    telemetry = body.get("telemetry") or []
-    latest: dict[str, Any] = {}
-    for entry in sorted(telemetry, key=lambda entry: entry["ts"]):
-        latest |= entry["values"]
-    received = datetime.fromtimestamp(record.received_ms / 1000, UTC)
-    return {
-        "id": names.message(record),
-        "key": names.key(record),
-        "receivedAt": record.received_ms,
-        "datasource": names.datasource(record),
-        "deviceName": record.device_name,
-        "deviceType": record.device_type,
-        "attributes": body.get("attributes") or {},
-        "telemetry": telemetry,
-        "values": latest,
-        "ts": max((entry["ts"] for entry in telemetry), default=record.received_ms),
-        "kind": record.kind.name.lower(),
-        "body": body,
-        "date": f"{received:%Y-%m-%d}",
-        "time": f"{received:%H-%M-%S}",
-    }
-
-
 def _wanted(make: Format, wants: set[str]) -> Format:
     """Leave out what the route doesn't want."""
     if {"telemetry", "attributes"} <= wants:
@@ -153,7 +97,7 @@ def _wanted(make: Format, wants: set[str]) -> Format:
     return less
 
 
-def formatter(spec: IntegrationSpec, names: Names) -> Format:
+def formatter(spec: IntegrationSpec, names: RecordNames) -> Format:
     """The function that makes a payload of a record; raises SettingsError for a wrong template."""
     if spec.format == "template":
         template = Template(spec.template or "", "template", names)

@@ -47,6 +47,7 @@ from iotgw.core.secrets import Secret
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict, unforeseen
 from iotgw.integrations import payload
 from iotgw.integrations.cron import Cron
+from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.files import Columns, csv_file, json_file, ndjson_file
 from iotgw.integrations.template import Template, TemplateFailed, for_path
 
@@ -116,7 +117,10 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 
 @implementer(IIntegration)
 class SftpTarget:
-    """Writes files; see `SftpSettings`. Of its 22 methods seven are `IIntegration`'s, the others are for runs and files."""
+    """Writes files; see `SftpSettings`.
+
+    Many methods: seven are `IIntegration`'s, the others are for runs and files.
+    """
 
     _log = Logger()
 
@@ -128,7 +132,7 @@ class SftpTarget:
         self.max_batch = settings.batch_size if self.whole else settings.concurrency
         self._inflight = 0
         self._last_error = ""
-        self._names = payload.Names(context.epoch, context.datasource_name)
+        self._names = RecordNames(context.epoch, context.datasource_name)
         self._format = payload.formatter(context.spec, self._names)
         suffix = "ndjson" if settings.content == "ndjson" else settings.content
         split = "_{{ deviceType }}" if settings.content == "csv" and self.whole else ""

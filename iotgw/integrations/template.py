@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -17,9 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.model import TelemetryRecord
-
-if TYPE_CHECKING:
-    from iotgw.integrations.payload import Names
+from iotgw.integrations.facts import RecordNames, facts
 
 MAX_RESULT = 1 << 20
 """Bytes that a template may make of one message."""
@@ -116,7 +114,7 @@ class Template:
     """
 
     def __init__(
-        self, text: str, place: str, names: Names, escape: Callable[[Any], str] | None = None
+        self, text: str, place: str, names: RecordNames, escape: Callable[[Any], str] | None = None
     ) -> None:
         environment = _environment(escape)
         try:
@@ -160,8 +158,6 @@ class Template:
         if self._constant is not None:
             return self._constant
         if not self._plain:
-            from iotgw.integrations.payload import facts  # noqa: PLC0415 - each needs the other
-
             return self._make(facts(self._names, record) | (extra or {}))
         if self._joined is not None:
             return self._fitting(self._joined(record))
@@ -193,7 +189,7 @@ class Template:
 
 
 def _joined(
-    parts: list[nodes.TemplateData | nodes.Name], names: Names, escape: Callable[[Any], str]
+    parts: list[nodes.TemplateData | nodes.Name], names: RecordNames, escape: Callable[[Any], str]
 ) -> Callable[[TelemetryRecord], str]:
     """A template of texts and names alone, the most frequent kind, without Jinja, which takes several times as long."""
     sources: dict[str, Callable[[TelemetryRecord], str]] = {

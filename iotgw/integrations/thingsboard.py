@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from iotgw.connect import mqtt_probe
 from iotgw.connect.endpoint import Connector
-from iotgw.connect.mqtt_client import MqttClient, Way, client_id
+from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import EngineName, engine_maker
 from iotgw.connect.mqtt_owner import Greeting, Item, MqttOwner
 from iotgw.connect.tls import ClientTls
@@ -149,14 +149,14 @@ class ThingsBoardTarget(MqttOwner):
         self._engine = engine_maker(settings.engine, mqtt.V311, min(3 * self.capacity, 60_000))
         self._client = MqttClient(context.reactor, self._way(), self)
 
-    def _way(self) -> Way:
+    def _way(self) -> BrokerAccess:
         """To the server; by a client id of its own where that is random."""
         settings = self._settings
         greeting = Greeting(
             client_id(settings.client_id), settings.keepalive,
             settings.token or settings.username or None, settings.password or None,
         )  # fmt: skip
-        return Way(self._endpoint, greeting, self._engine, Backoff(self._context.spec.retry).after)
+        return BrokerAccess(self._endpoint, greeting, self._engine, Backoff(self._context.spec.retry).after)
 
     # --- IIntegration
 

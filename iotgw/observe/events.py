@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
@@ -19,9 +20,13 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
+from iotgw.core.allowance import Allowance
 from iotgw.core.model import Event
 from iotgw.core.ports.events import IEvents
-from iotgw.observe.logs import Sampled
+from iotgw.core.ports.reactor import IReactor
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
@@ -39,6 +44,8 @@ _LOGGERS = {
 _BY_HAND = frozenset({"started", "stopped", "created", "changed", "deleted"})
 """What only people bring about; each of these is a line."""
 _LEVELS = {"debug": LogLevel.debug, "info": LogLevel.info, "warning": LogLevel.warn, "error": LogLevel.error}
+_LINES = 100
+"""Lines of the log that all events together may make in a minute, besides those that people bring about."""
 _LONGEST = 4096
 """Bytes of one event; a longer one loses its detail."""
 
@@ -54,7 +61,7 @@ class EventLog:
 
     _log = Logger()
 
-    def __init__(self, path: Path, reactor: Any, capacity: int = 100_000, pending: int = 10_000) -> None:
+    def __init__(self, path: Path, reactor: IReactor, capacity: int = 100_000, pending: int = 10_000) -> None:
         self._path = path
         self._reactor = reactor
         self._capacity = capacity
@@ -64,7 +71,7 @@ class EventLog:
         self._database: sqlite3.Connection
         self._writing = 0
         self._running = False
-        self._sampled = Sampled(reactor.seconds)
+        self._sampled = Allowance(reactor, total=_LINES)
         self.dropped = 0
 
     def start(self) -> Deferred[None]:
@@ -81,7 +88,7 @@ class EventLog:
         self._running = False
         return self._in_thread(self._close).addBoth(self._stopped)
 
-    def _stopped(self, result: Any) -> Any:
+    def _stopped(self, result: T) -> T:
         self._pool.stop()
         return result
 
@@ -91,7 +98,7 @@ class EventLog:
         """See `IEvents.emit`."""
         if event.source in _LOGGERS:
             key = (event.source, event.name, event.type, event.tenant)
-            held_back = 0 if event.type in _BY_HAND else self._sampled.due(key)
+            held_back = 0 if event.type in _BY_HAND else self._sampled.take(key)
             if held_back is not None:
                 self._say(event, held_back)
         if len(self._queue) >= self._pending:
@@ -145,8 +152,8 @@ class EventLog:
             "{count} events could not be written: {error}", count=count, error=failure.getErrorMessage()
         )
 
-    def _in_thread(self, function: Any, *arguments: Any) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._pool, function, *arguments)
+    def _in_thread(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> Deferred[T]:
+        return deferToThreadPool(self._reactor, self._pool, function, *arguments, **named)
 
     # --- in the thread ---
 
@@ -184,14 +191,15 @@ class EventLog:
     def _select(
         self, tenant: str, before: int, limit: int, source: str | None, name: str | None, type: str | None
     ) -> list[tuple[int, Event]]:
-        where, values = ["tenant = ?"], [tenant]
+        where: list[str] = ["tenant = ?"]
+        values: list[str | int] = [tenant]
         for column, value in (("source", source), ("name", name), ("type", type)):
             if value is not None:
                 where.append(f"{column} = ?")
                 values.append(value)
         if before:
             where.append("id < ?")
-            values.append(before)  # type: ignore[arg-type]
+            values.append(before)
         rows = self._database.execute(
             f"SELECT id, body FROM event WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",
             (*values, limit),

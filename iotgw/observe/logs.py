@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import sys
 import threading
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -193,41 +192,3 @@ def _masked(text: str) -> str:
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.title() for word in rest)
-
-
-class Sampled:
-    """Lets one line per key and window through, so that a hostile peer can't fill the log.
-
-    ``keys`` bounds the table, ``lines`` what all keys together may say in a window. ``seconds`` is a clock.
-    """
-
-    def __init__(
-        self, seconds: Callable[[], float], window: float = 60.0, keys: int = 1024, lines: int = 100
-    ) -> None:
-        self._seconds = seconds
-        self._window = window
-        self._keys = keys
-        self._lines = lines
-        self._table: dict[Any, list[float]] = {}
-        """Key → [time of its last line, lines suppressed since], in the order of those times."""
-        self._since = seconds()
-        self._said = 0
-
-    def due(self, key: Any) -> int | None:
-        """Whether to write a line for ``key`` now: the number of lines held back since the last, or None."""
-        now = self._seconds()
-        if now - self._since >= self._window:
-            self._since, self._said = now, 0
-        entry = self._table.get(key)
-        if entry is not None and now - entry[0] < self._window:
-            entry[1] += 1
-            return None
-        if self._said >= self._lines:
-            return None
-        self._said += 1
-        held_back = int(entry[1]) if entry is not None else 0
-        self._table.pop(key, None)
-        self._table[key] = [now, 0]
-        if len(self._table) > self._keys:
-            del self._table[next(iter(self._table))]
-        return held_back

@@ -88,7 +88,10 @@ class _Batch:
 
 class Conversions:
     """The conversions of one datasource; ``position`` is the place up to which its uplinks were converted, as the
-    journal tells. ``converted(outcomes)`` is called when durable uplinks are converted."""
+    journal tells. ``converted(outcomes)`` is called when durable uplinks are converted.
+
+    Many methods: each step of an uplink from the journal to its outcome is one.
+    """
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ LONGEST_LOOK = 1.0
 DELETED = "the datasource was deleted before this message was converted"
 
 
-class Leaving:
+class BacklogEmptier:
     """Empties the backlogs of datasources that take nothing more. ``stopping()``: the gateway stops, and the next start
     goes on."""
 

@@ -36,7 +36,7 @@ from iotgw.pipeline.claims import Claims
 from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.datasource_runner import DatasourceRunner
 from iotgw.pipeline.intake import Intake
-from iotgw.pipeline.leaving import DELETED, Leaving
+from iotgw.pipeline.leaving import DELETED, BacklogEmptier
 from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.replies import Replies
@@ -97,7 +97,7 @@ class Pipeline:
         own = (self._replies, self._long_poll, _AllConversions(self._running))
         self.journal_listener = Publisher([*own, *listeners], self._admission.room_again)
         self._stopping = False
-        self._leaving = Leaving(journal, reactor, lambda: self._stopping)
+        self._emptier = BacklogEmptier(journal, reactor, lambda: self._stopping)
         self._background: set[Deferred[None]] = set()
 
     # --- life ---
@@ -164,7 +164,7 @@ class Pipeline:
         if runner.source.is_leaving:
             return
         runner.source.is_leaving = True
-        left = await self._leaving.empty(runner.source, runner.conversions)
+        left = await self._emptier.empty(runner.source, runner.conversions)
         if left is not None:
             self._forget(runner)
             await self._departures.finish(resource, left)
@@ -175,7 +175,7 @@ class Pipeline:
         conversions = self._conversions(source, self._journal.conversion_cursors().get(id, 0))
         conversions.give_up(DELETED)
         conversions.start()
-        left = await self._leaving.empty(source, conversions)
+        left = await self._emptier.empty(source, conversions)
         conversions.stop()
         if left is not None:
             self._recorder.note(
@@ -213,7 +213,7 @@ class Pipeline:
         runner.source.is_leaving = True
         await runner.close()
         runner.conversions.give_up(DELETED)
-        if await self._leaving.empty(runner.source, runner.conversions) is not None:
+        if await self._emptier.empty(runner.source, runner.conversions) is not None:
             self._forget(runner)
 
     def _forget(self, runner: DatasourceRunner) -> None:

@@ -11,7 +11,7 @@ from iotgw.simulate.runner import KINDS, Plan, Summary, run
 
 
 def add(commands: Any) -> None:
-    """Add the command to `iotgw.ctl.main.Commands`."""
+    """Add the command to `iotgw.ctl.command.Commands`."""
     parser = commands.add("simulate", _simulate, "let simulated devices speak to a gateway")
     kinds = "; ".join(f"{name}: {kind.about}" for name, kind in KINDS.items())
     parser.add_argument("kind", choices=sorted(KINDS), help=kinds)

@@ -28,7 +28,7 @@ MAX_OPEN = 1_000
 """Connections at once; with more, uplinks wait for one to end."""
 
 
-class Kind(Struct, frozen=True):
+class DeviceKind(Struct, frozen=True):
     """A protocol: its devices, its default port, and whether it is TCP or UDP."""
 
     make: Callable[..., Device]
@@ -44,26 +44,28 @@ class Kind(Struct, frozen=True):
 
 
 KINDS = {
-    "tekelek": Kind(
+    "tekelek": DeviceKind(
         TekelekSensor, 55345, is_answered=True, about="TEK 811 ultrasonic level sensors over TCP"
     ),
-    "dragino": Kind(DraginoNode, 5600, about="Dragino NDDS75 distance sensors over TCP"),
-    "dragino-udp": Kind(DraginoNode, 5600, is_udp=True, about="the same over UDP"),
-    "dragino-coap": Kind(
+    "dragino": DeviceKind(DraginoNode, 5600, about="Dragino NDDS75 distance sensors over TCP"),
+    "dragino-udp": DeviceKind(DraginoNode, 5600, is_udp=True, about="the same over UDP"),
+    "dragino-coap": DeviceKind(
         DraginoCoapNode, 5683, True, True, "the same over CoAP, to a dragino-coap datasource", has_path=True
     ),
-    "lobaro-coap": Kind(
+    "lobaro-coap": DeviceKind(
         LobaroCoapGateway, 5683, True, True, "Lobaro wMBus gateways over CoAP", has_path=True
     ),
-    "lobaro-udp": Kind(LobaroGateway, 1064, is_udp=True, about="Lobaro wMBus gateways over legacy UDP"),
-    "tcp": Kind(
+    "lobaro-udp": DeviceKind(LobaroGateway, 1064, is_udp=True, about="Lobaro wMBus gateways over legacy UDP"),
+    "tcp": DeviceKind(
         JsonSensor, 10560, about="JSON documents over TCP, for the handlers TEXT (maxFrameLength) and JSON"
     ),
-    "http": Kind(
+    "http": DeviceKind(
         HttpSensor, 8080, is_answered=True, about="JSON over HTTP; --path /i/<routing key>", has_path=True
     ),
-    "coap": Kind(CoapSensor, 5683, True, True, "JSON over CoAP; --path /i/<routing key>", has_path=True),
-    "coaps": Kind(
+    "coap": DeviceKind(
+        CoapSensor, 5683, True, True, "JSON over CoAP; --path /i/<routing key>", has_path=True
+    ),
+    "coaps": DeviceKind(
         CoapsSensor,
         5684,
         is_udp=True,
@@ -72,14 +74,14 @@ KINDS = {
         has_path=True,
         has_key=True,
     ),
-    "mqtt": Kind(
+    "mqtt": DeviceKind(
         MqttSensor,
         1883,
         is_answered=True,
         about="JSON to an MQTT broker; --path <topic with {id}>",
         has_path=True,
     ),
-    "udp": Kind(JsonSensor, 11560, is_udp=True, about="JSON documents over UDP"),
+    "udp": DeviceKind(JsonSensor, 11560, is_udp=True, about="JSON documents over UDP"),
 }
 
 

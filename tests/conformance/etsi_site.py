@@ -5,8 +5,8 @@ from __future__ import annotations
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message, options
-from iotgw.wire.coap.site import Resource, Site, error, parse_path
+from iotgw.wire.coap.message import Message, error, options
+from iotgw.wire.coap.site import Resource, Site, parse_path
 from iotgw.wire.coap.timing import Policy
 
 ALL = frozenset((n.GET, n.POST, n.PUT, n.DELETE))

@@ -10,14 +10,17 @@ from __future__ import annotations
 from random import Random
 
 from iotgw.wire.coap import numbers as n
-from iotgw.wire.coap.endpoint import Endpoint, Limits
+from iotgw.wire.coap.endpoint import Endpoint
 from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.limits import EndpointLimits
 from iotgw.wire.coap.message import Message, encode, options, uri_options
 from iotgw.wire.coap.timing import Policy
 from tests.conformance.probe import Answer
 from tests.conformance.site import Large, make_site
 
-LIMITS = Limits(remembered=20_000, peers=5_000, unacknowledged=2_000, body_bytes=2 << 20, observers=200)
+LIMITS = EndpointLimits(
+    remembered=20_000, peers=5_000, unacknowledged=2_000, body_bytes=2 << 20, observers=200
+)
 PATHS = (
     "i",
     "i",

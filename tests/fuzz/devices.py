@@ -25,7 +25,7 @@ from iotgw.datasources.vendors.dragino import (
 )
 from iotgw.datasources.vendors.lobaro import LobaroUdpSettings, LobaroUdpType
 from iotgw.datasources.vendors.tekelek import TekelekSettings, TekelekType
-from tests.unit.datasources.fakes import FakeDevice, FakeIntake, clock, context
+from iotgw.testing import FakeIntake, FakeTcpDevice, clock, datasource_context
 
 LIBRARY = Path(__file__).parents[2] / "iotgw" / "converters" / "library"
 LIMIT = 70_000
@@ -54,12 +54,10 @@ class Gateway(FakeIntake):
     """Answers now, later, or that the journal couldn't take it after all; notes who was given a downlink."""
 
     def __init__(self, random: Random, clock: Clock) -> None:
-        super().__init__()
-        self.auto = False
+        super().__init__(auto=False, clock=clock)
         self.given: set[str] = set()
         self.told: set[str] = set()
         self._random = random
-        self._clock = clock
 
     def receive(self, payload, metadata, answer, received_ms=0, listens=True):
         if not self.room or self._random.random() < 0.03:
@@ -111,7 +109,7 @@ class Fuzz:
         vendors = {name: seeds(name) for name in ("tekelek", "dragino", "lobaro")}
         vendors["tekelek"].append(b"RDY,0\r\n")
         self._seeds = [seed for found in (*vendors.values(), *PLAIN.values()) for seed in found]
-        here = context(self.intake, self.clock)
+        here = datasource_context(self.intake, self.clock)
 
         def make(type_, settings):
             return type_(self.clock).build(settings, here)
@@ -135,7 +133,7 @@ class Fuzz:
         kinds = [*zip(self._listeners, (tekelek, dragino, tekelek, *plain), strict=True)]
         kinds += [*zip(self._ports, (dragino, lobaro, *plain), strict=True)]  # type: ignore[arg-type]
         self._own_seeds = {id(source): found for source, found in kinds}
-        self._devices: list[tuple[FakeDevice, list[bytes]]] = []
+        self._devices: list[tuple[FakeTcpDevice, list[bytes]]] = []
         self.frames = 0
 
     def run(self, steps: int) -> None:
@@ -147,7 +145,7 @@ class Fuzz:
             if kind < 0.15:
                 host = f"192.0.2.{random.randrange(9)}"
                 listener = random.choice(self._listeners)
-                self._devices.append((FakeDevice(listener, host), self._own_seeds[id(listener)]))
+                self._devices.append((FakeTcpDevice(listener, host), self._own_seeds[id(listener)]))
             elif kind < 0.6 and self._devices:
                 self._speak(*random.choice(self._devices))
             elif kind < 0.8:
@@ -167,7 +165,7 @@ class Fuzz:
             if len(self.intake.received) > 1000:
                 self._forget()
 
-    def _speak(self, device: FakeDevice, own: list[bytes]) -> None:
+    def _speak(self, device: FakeTcpDevice, own: list[bytes]) -> None:
         data = self._data(own)
         if device.protocol.session is None and self.random.random() < 0.8:
             data = b"PROXY TCP4 203.0.113.9 198.51.100.1 5555 1\r\n" + data
@@ -179,7 +177,7 @@ class Fuzz:
             self._devices.remove((device, own))
             self._leave(device)
 
-    def _leave(self, device: FakeDevice) -> None:
+    def _leave(self, device: FakeTcpDevice) -> None:
         kind = self.random.randrange(3)
         if kind == 0:
             device.half_close()
@@ -208,11 +206,7 @@ class Fuzz:
         """What was received must be what the journal can write; then it is of no interest."""
         for _, facts in self.intake.received:
             json.dumps(facts, allow_nan=False)
-        self.intake.received.clear()
-        self.intake.answers.clear()
-        self.intake.rejected.clear()
-        self.intake.outcomes.clear()
-        self.intake.events.clear()
+        self.intake.forget()
 
     def end(self) -> None:
         """Everybody leaves; nothing may be left."""

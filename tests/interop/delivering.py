@@ -3,6 +3,7 @@
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
+from iotgw import testing
 from iotgw.core.specs import IntegrationSpec, RetrySpec
 from iotgw.core.types import Types
 from iotgw.delivery.service import DeliveryService
@@ -10,8 +11,8 @@ from iotgw.integrations.http import HttpType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardType
+from iotgw.testing import telemetry as record
 from tests.peers.patience import Patience
-from tests.unit.delivery.worlds import Events, MemoryJournal, record
 
 QUICK = RetrySpec(initial=0.05, multiplier=2.0, cap=0.5, max_attempts=4)
 
@@ -29,8 +30,8 @@ class Delivering:
     """One integration ``i1``; an async context manager."""
 
     def __init__(self, type_, journal=None, types=(MqttType, HttpType, SftpType, ThingsBoardType), **spec):
-        self.journal = journal or MemoryJournal()
-        self.events = Events()
+        self.journal = journal or testing.MemoryJournal(epoch="E")
+        self.events = testing.MemoryEvents()
         self.downlinks = []
         spec.setdefault("retry", QUICK)
         self.spec = IntegrationSpec(name="one", type=type_, **spec)
@@ -54,7 +55,7 @@ class Delivering:
     def store(self, *devices, **how):
         how.setdefault("received_ms", int(reactor.seconds() * 1000))
         new = [record(self.journal.head + 1 + n, device, **how) for n, device in enumerate(devices)]
-        self.journal.records += new
+        self.journal.put(new)
         self.service.feed(new)
         return [r.seq for r in new]
 

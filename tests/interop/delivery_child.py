@@ -14,6 +14,7 @@ from pathlib import Path
 
 from twisted.internet import defer, reactor, task
 
+from iotgw import testing
 from iotgw.core.model import Outcome, Output, State, Uplink
 from iotgw.core.specs import IntegrationSpec, RetrySpec
 from iotgw.core.types import Types
@@ -23,7 +24,6 @@ from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.store.sqlite.journal import Journal
-from tests.unit.delivery.worlds import Events
 
 DEVICES = 7
 
@@ -74,7 +74,7 @@ async def main(directory, integration, count):
     intake = Intake(journal)
     await journal.start(intake)
     types = Types("iotgw.none", reactor, [HttpType, MqttType, SftpType, ThingsBoardType])
-    service = DeliveryService(journal, types, reactor, Events(), lambda id_: "source")
+    service = DeliveryService(journal, types, reactor, testing.MemoryEvents(), lambda id_: "source")
     service.start()
     retry = RetrySpec(initial=0.05, cap=0.2)
     spec = IntegrationSpec(name="out", retry=retry, **integration)

@@ -82,7 +82,7 @@ class TestPsk:
         house.registry.put("meter-7", secrets=[{"value": "secret key"}])
         text, _ = await self.post(client, house)
         assert "2.04" in text
-        house.registry.delete("meter-7")
+        house.registry.drop("meter-7")
         assert house.port().sessions() == []
         text, _ = await self.post(client, house, wait=2)
         assert "2.04" not in text and len(intake.received) == 1

@@ -95,7 +95,7 @@ async def test_a_hostile_script_costs_its_own_message_only(service, engine, what
 @ensureDeferred
 async def test_an_endless_script_is_ended_and_its_neighbours_are_converted(service, engine, what):  # noqa: F811
     good = GOODS[engine]
-    hostile = version(ENDLESS[what], engine=engine, time_limit=0.15)
+    hostile = version(ENDLESS[what], engine=engine, time_limit=0.02)
     jobs = [job(good, bytes([i])) for i in range(100)]
     jobs[37:37] = [job(hostile)]
     made = await convert(service, *jobs)
@@ -111,7 +111,7 @@ async def test_an_endless_script_is_ended_and_its_neighbours_are_converted(servi
 @ensureDeferred
 async def test_the_error_of_an_endless_script_names_the_loop(service, engine):  # noqa: F811
     script = "var x = 1;\nfunction spin() {\n  while (x) {\n    x++;\n  }\n}\nspin();"
-    (made,) = await convert(service, job(version(script, engine=engine, time_limit=0.15)))
+    (made,) = await convert(service, job(version(script, engine=engine, time_limit=0.02)))
     assert made.error.name == "TimeLimit"
     assert made.error.line in (3, 4) and made.error.column
 

@@ -15,11 +15,12 @@ from iotgw.connect.endpoint import Connector
 from iotgw.core.model import Status
 from iotgw.datasources.mqtt.datasource import MqttSourceType
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
+from iotgw.testing import FakeIntake
+from iotgw.testing import datasource_context as context
 from tests.certificates import Authority
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.patience import HANGS
 from tests.peers.process import find
-from tests.unit.datasources.fakes import FakeIntake, context
 
 from .delivering import until
 

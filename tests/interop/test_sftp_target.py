@@ -66,11 +66,11 @@ async def test_csv_has_a_file_per_device_type_and_a_header_that_stays(settings, 
     body = '{"deviceName":"m","deviceType":"meter","attributes":{},"telemetry":[{"ts":0,"values":%s}]}'
     async with Delivering("sftp", configuration=configuration) as world:
         world.service.pause("i1")
-        world.store("m", type_="meter", body=body.replace("%s", '{"v":1.5,"note":"=1+1"}').encode())
-        world.store("s", type_="sensor")
+        world.store("m", device_type="meter", body=body.replace("%s", '{"v":1.5,"note":"=1+1"}').encode())
+        world.store("s", device_type="sensor")
         world.service.resume("i1")
         await world.settled()
-        world.store("m", type_="meter", body=body.replace("%s", '{"a":2}').encode())
+        world.store("m", device_type="meter", body=body.replace("%s", '{"a":2}').encode())
         await world.settled()
         meters = [list(csv.reader(p.read_text().splitlines())) for p in found(tmp_path, "*_meter.csv")]
         assert meters == [

@@ -23,9 +23,10 @@ from iotgw.datasources.vendors.dragino import (
 from iotgw.datasources.vendors.lobaro import LobaroUdpSettings, LobaroUdpType
 from iotgw.datasources.vendors.tekelek import TekelekSettings, TekelekType
 from iotgw.simulate.runner import Plan, run
+from iotgw.testing import FakeIntake
+from iotgw.testing import datasource_context as context
 from tests.peers.patience import HANGS
 from tests.peers.process import wait_until
-from tests.unit.datasources.fakes import FakeIntake, context
 
 SOURCES = {
     "tekelek": (TekelekType, TekelekSettings, {"linger": 0.0}),

@@ -1,4 +1,4 @@
-"""JavaScript engines behind one `Engine`; the same runtime runs in each.
+"""JavaScript engines behind one `ConverterEngine`; the same runtime runs in each.
 
 Only the worker program makes engines. An engine that can't be imported is left out (pyduktape2 has no
 wheel for Python 3.14; QuickJS then runs everything).
@@ -25,8 +25,12 @@ FAR = 2000
 """The runtime moves the script's lines this far down (``far`` in guard.js)."""
 
 
-class Engine(Protocol):
-    """A context of its own with the runtime in it. See `iotgw.core.ports.converters.IConverterEngine`."""
+class ConverterEngine(Protocol):
+    """A context of its own with the runtime in it: what the worker program knows of an engine.
+
+    Nothing but texts crosses. An engine bounds the time and the memory of a script where it can; the kernel does
+    where it can't (`iotgw.converters.sandbox`).
+    """
 
     name: str
     line_offset: int
@@ -39,7 +43,7 @@ class Engine(Protocol):
         """Call one of the runtime's functions (guard.js) with a text; returns a text."""
 
 
-Make = Callable[[float, int, str], Engine]
+Make = Callable[[float, int, str], ConverterEngine]
 """``make(time_limit, memory_limit, script)``: seconds per call, bytes of heap (where the engine can limit it),
 and the script that is to run there."""
 

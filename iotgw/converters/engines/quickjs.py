@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from quickjs import Context, JSException
 
 from iotgw.converters.engines import ENTRIES, Stopped, source
@@ -24,7 +26,7 @@ class QuickJS:
         self.run = self._guarded(self._entries["run"])
 
     @staticmethod
-    def _guarded(function):  # type: ignore[no-untyped-def]
+    def _guarded(function: Callable[[str], object]) -> Callable[[str], str]:
         def run(args: str) -> str:
             try:
                 answer = function(args)
@@ -39,5 +41,5 @@ class QuickJS:
         return run
 
     def call(self, entry: str, args: str) -> str:
-        """See `iotgw.core.ports.converters.IConverterEngine`."""
+        """See `Engine.call`."""
         return self._guarded(self._entries[entry])(args)

@@ -31,7 +31,7 @@ class About(Struct, frozen=True, forbid_unknown_fields=True):
     options: dict[str, Any] = {}
 
 
-class Vector(Struct, frozen=True, forbid_unknown_fields=True):
+class LibraryVector(Struct, frozen=True, forbid_unknown_fields=True):
     """What a converter must make of a payload (hex) with this metadata."""
 
     name: str
@@ -40,12 +40,12 @@ class Vector(Struct, frozen=True, forbid_unknown_fields=True):
     output: Any
 
 
-class Bundled(Struct, frozen=True):
+class LibraryConverter(Struct, frozen=True):
     """A converter of the library."""
 
     about: About
     script: str
-    vectors: tuple[Vector, ...]
+    vectors: tuple[LibraryVector, ...]
 
     @property
     def version(self) -> ConverterVersion:
@@ -64,16 +64,18 @@ class Bundled(Struct, frozen=True):
 
 
 @cache
-def catalogue() -> dict[str, Bundled]:
+def catalogue() -> dict[str, LibraryConverter]:
     """All converters of the library, by name."""
     found = {}
     for about_file in sorted(PLACE.rglob("converter.json")):
         folder = about_file.parent
         about = msgspec.json.decode(about_file.read_bytes(), type=About)
-        found[about.name] = Bundled(
+        found[about.name] = LibraryConverter(
             about=about,
             script=(folder / "converter.js").read_text("utf-8"),
-            vectors=msgspec.json.decode((folder / "vectors.json").read_bytes(), type=tuple[Vector, ...]),
+            vectors=msgspec.json.decode(
+                (folder / "vectors.json").read_bytes(), type=tuple[LibraryVector, ...]
+            ),
         )
     return found
 

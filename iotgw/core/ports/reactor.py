@@ -8,6 +8,7 @@ from twisted.internet.interfaces import (
     IReactorMulticast,
     IReactorPluggableNameResolver,
     IReactorProcess,
+    IReactorSocket,
     IReactorTCP,
     IReactorThreads,
     IReactorTime,
@@ -27,6 +28,7 @@ class IReactor(
     IReactorMulticast,
     IReactorFDSet,
     IReactorProcess,
+    IReactorSocket,
     IReactorPluggableNameResolver,
 ):
     """What Twisted's reactors on Linux can do."""

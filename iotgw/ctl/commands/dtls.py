@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from iotgw.ctl.main import Commands, Context
+from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.table import table
 
 HEAD = ("ID", "IDENTITY", "TYPE", "DEVICE", "FROM", "CIPHER", "AGE", "RECEIVED", "SENT")

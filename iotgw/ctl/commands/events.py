@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iotgw.ctl.main import Commands, Context
+from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.table import moment, table
 
 

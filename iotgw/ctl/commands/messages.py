@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from iotgw.core.numbers import whole
-from iotgw.ctl.client import CtlError
-from iotgw.ctl.main import Commands, Context
+from iotgw.ctl.client import ApiClient, CtlError
+from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.table import cell, moment, payload, printable, table, values
 
 HEAD = ("ID", "RECEIVED", "DATASOURCE", "STATE", "WHAT", "DELIVERED")
@@ -31,7 +32,7 @@ def add(commands: Commands) -> None:
     tail.add_argument("--lines", "-n", type=int, default=10, help="how many older ones first (10)")
 
 
-def _filters(parser: Any) -> None:
+def _filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--datasource", metavar="NAME")
     parser.add_argument("--state", choices=("received", "converted", "filtered", "failed"))
     parser.add_argument("--device", metavar="NAME")
@@ -120,7 +121,7 @@ def _tail(context: Context) -> None:
 
 
 def follow(
-    client: Any, query: dict[str, Any], lines: int, sleep: Any = time.sleep
+    client: ApiClient, query: dict[str, Any], lines: int, sleep: Callable[[float], object] = time.sleep
 ) -> Iterator[dict[str, Any]]:
     """Messages, oldest first: the last ``lines`` that there are, then each that comes.
 
@@ -142,7 +143,7 @@ def follow(
             yield from reversed(fresh)
 
 
-def _newer(client: Any, query: dict[str, Any], last: str) -> list[dict[str, Any]]:
+def _newer(client: ApiClient, query: dict[str, Any], last: str) -> list[dict[str, Any]]:
     """Messages that came after ``last``, newest first."""
     found: list[dict[str, Any]] = []
     before = None

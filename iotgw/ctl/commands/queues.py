@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from iotgw.ctl.main import Commands, Context
+from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.table import moment, table
 
 ACTIONS = {

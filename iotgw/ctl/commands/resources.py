@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from iotgw.config.resources import read
-from iotgw.ctl.main import Commands, Context
+from iotgw.core.resources_file import read
+from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.table import moment, table
 
 Row = Callable[[dict[str, Any]], tuple[Any, ...]]

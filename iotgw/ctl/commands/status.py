@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from iotgw.ctl.main import Commands, Context
+from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.table import moment, table
 
 

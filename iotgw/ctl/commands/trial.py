@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from iotgw.ctl.client import USAGE, CtlError
-from iotgw.ctl.main import Commands, Context
+from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.table import printable
 
 

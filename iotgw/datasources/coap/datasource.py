@@ -17,7 +17,7 @@ from zope.interface import implementer
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import Need, UdpPort
-from iotgw.core.ports.datasources import DatasourceContext, INeeds, IPushes
+from iotgw.core.ports.datasources import DatasourceContext, IHasSessions, INeeds, IPushes
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, push
 from iotgw.datasources.coap.port import CoapPort
@@ -52,7 +52,7 @@ class CoapType:
         return ports_of(settings)
 
 
-@implementer(IPushes)
+@implementer(IPushes, IHasSessions)
 class CoapDatasource:
     """Uplinks under one routing key."""
 

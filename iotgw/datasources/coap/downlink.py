@@ -16,8 +16,8 @@ from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message, options
-from iotgw.wire.coap.site import Path, Resource, error
+from iotgw.wire.coap.message import Message, error, options
+from iotgw.wire.coap.site import Path, Resource
 from iotgw.wire.coap.timing import Policy
 
 SEGMENT = "downlink"

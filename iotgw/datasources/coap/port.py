@@ -9,14 +9,15 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from iotgw.core.allowance import Allowance
 from iotgw.core.model import Metadata
 from iotgw.core.ports.reactor import IReactor
-from iotgw.datasources.sampling import Allowance
 from iotgw.datasources.socket.udp_socket import Address, UdpSocket
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery
-from iotgw.wire.coap.endpoint import Endpoint, Send
+from iotgw.wire.coap.endpoint import Endpoint
 from iotgw.wire.coap.message import Message
+from iotgw.wire.coap.message_layer import Send
 from iotgw.wire.coap.site import Path, Resource, Site
 from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
 
@@ -154,7 +155,7 @@ class CoapPort:
         if self._may_say(f"{kind} {host}"):
             self.log.info("{kind} CoAP datagram from {host}: {text}", kind=kind, host=host, text=text)
 
-    def _failed(self, error: Exception, request: Message) -> None:
+    def _failed(self, error: BaseException, request: Message) -> None:
         if self._may_say(f"failed {request.options.path}"):
             self.log.error("a CoAP resource failed: {error!r} ({request})", error=error, request=str(request))
 

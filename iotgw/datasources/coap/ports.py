@@ -24,8 +24,8 @@ from iotgw.datasources.coap.secure_port import CoapsPort
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message
-from iotgw.wire.coap.site import Path, Resource, error
+from iotgw.wire.coap.message import Message, error
+from iotgw.wire.coap.site import Path, Resource
 from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
 
 RETRY_AFTER = 10

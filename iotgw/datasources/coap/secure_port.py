@@ -25,9 +25,9 @@ from iotgw.datasources.socket.udp_socket import Address
 from iotgw.dtls.identity import Identity
 from iotgw.dtls.layer import DtlsLayer
 from iotgw.dtls.profiles import ListenerProfiles
-from iotgw.dtls.session import Session
+from iotgw.dtls.session import DtlsSession
 from iotgw.dtls.settings import DtlsSettings
-from iotgw.wire.coap.endpoint import Send
+from iotgw.wire.coap.message_layer import Send
 
 TICK = 1.0
 """Seconds between two looks at flights, timeouts and files."""
@@ -109,7 +109,7 @@ class CoapsPort(CoapPort):
         now = self._clock()
         return [described(session, now) for session in self.layer.sessions()]
 
-    def peer_of(self, metadata: Metadata) -> Session | None:
+    def peer_of(self, metadata: Metadata) -> DtlsSession | None:
         """See `CoapPort.peer_of`: the session of the device that sent a message with this metadata, wherever it is now.
 
         By the identity, not by the address: that may be another device's by now.
@@ -132,7 +132,7 @@ class CoapsPort(CoapPort):
         return self._send
 
     def _send(self, data: bytes, remote: Hashable) -> None:
-        assert isinstance(remote, Session)
+        assert isinstance(remote, DtlsSession)
         try:
             self.layer.send(remote, data, self._clock())
         except ValueError as error:
@@ -167,7 +167,7 @@ class CoapsPort(CoapPort):
             self._event("dtls.revoked", f"{ended} sessions ended: their credential was changed or revoked")
 
 
-def described(session: Session, now: float) -> dict[str, Any]:
+def described(session: DtlsSession, now: float) -> dict[str, Any]:
     """A session as the API shows it."""
     host, port = session.address[:2]
     return {
@@ -187,7 +187,7 @@ def described(session: Session, now: float) -> dict[str, Any]:
 
 def describe_session(remote: Hashable) -> Metadata:
     """The metadata of a peer behind DTLS. ``identity`` is the device, ``dtlsIdentity`` what it proved."""
-    assert isinstance(remote, Session)
+    assert isinstance(remote, DtlsSession)
     facts = remote.data
     if facts is None:
         identity = remote.identity

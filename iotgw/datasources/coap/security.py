@@ -17,12 +17,11 @@ from iotgw.datasources.coap.secure_port import CoapsPort, describe_session
 from iotgw.datasources.coap.uplink import UplinkResource
 from iotgw.dtls.certificate import load_anchors
 from iotgw.dtls.identity import fingerprint
-from iotgw.dtls.session import Session
+from iotgw.dtls.session import DtlsSession
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message
-from iotgw.wire.coap.site import error
+from iotgw.wire.coap.message import Message, error
 from iotgw.wire.coap.timing import Policy
 
 _RECORD = 65
@@ -49,7 +48,7 @@ class SecureUplinkResource(UplinkResource):
     def render(self, request: Message, exchange: Exchange) -> None:
         """See `UplinkResource.render`."""
         session = exchange.peer.remote
-        assert isinstance(session, Session)
+        assert isinstance(session, DtlsSession)
         if session.identity.anchor and not self._trusts(session.identity.anchor):
             exchange.reply(NOT_HERE)
             return
@@ -111,7 +110,7 @@ class IdentityGuard:
 
     def taking(self, remote: Hashable, device: str) -> str:
         """Why a peer may not take a device's downlinks."""
-        proved = remote.identity.device if isinstance(remote, Session) else ""
+        proved = remote.identity.device if isinstance(remote, DtlsSession) else ""
         return self._object(proved, device)
 
     def _object(self, proved: str, device: str) -> str:

@@ -16,11 +16,10 @@ from twisted.python.failure import Failure
 
 from iotgw.core.errors import SettingsError
 from iotgw.wire.coap import numbers as n
-from iotgw.wire.coap.endpoint import Endpoint
-from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message, decode, encode
+from iotgw.wire.coap.exchange import Exchange, Responder
+from iotgw.wire.coap.message import Message, decode, encode, error
 from iotgw.wire.coap.observe import REGISTER
-from iotgw.wire.coap.site import Attributes, Path, Resource, error
+from iotgw.wire.coap.site import Attributes, Path, Resource
 from iotgw.wire.coap.timing import Policy
 
 with warnings.catch_warnings():
@@ -87,22 +86,21 @@ class TxThingsTree(Resource):
         foreign = _foreign(request, exchange.remote)
         child = self._find(foreign)
         if child.observable and request.options.get_uint(n.OBSERVE) == REGISTER:
-            endpoint = exchange.endpoint
-            child.observers[(endpoint, exchange.rest)] = _Watch(self, endpoint, exchange.rest)
+            path = request.options.path
+            child.observers[(exchange.endpoint, path)] = _Watch(exchange.endpoint, path)
         return child.render(foreign)
 
 
 class _Watch:
     """Stands among a txThings resource's observers for all of ours at a path."""
 
-    def __init__(self, tree: TxThingsTree, endpoint: Endpoint, rest: Path) -> None:
-        self._tree = tree
+    def __init__(self, endpoint: Responder, path: Path) -> None:
         self._endpoint = endpoint
-        self._rest = rest
+        self._path = path
 
     def trigger(self) -> None:
         """The resource has changed (txThings' name for it)."""
-        self._endpoint.changed(self._tree, self._rest)
+        self._endpoint.changed_at(self._path)
 
 
 def _foreign(request: Message, remote: Hashable) -> Any:
@@ -124,8 +122,8 @@ def _failed(exchange: Exchange, failure: Failure) -> None:
         if failure.check(kind):
             exchange.reply(error(code))
             return
-    exchange.endpoint.server.failed(failure.value, exchange.request)  # type: ignore[arg-type]
-    exchange.reply(error(n.INTERNAL_SERVER_ERROR))
+    assert failure.value is not None
+    exchange.endpoint.fail(exchange, failure.value)
 
 
 def _visible(node: Any, path: Path) -> Iterator[tuple[Path, Attributes]]:

@@ -15,8 +15,8 @@ from iotgw.datasources.notices import Notices
 from iotgw.envelopes.envelope import PLAIN, Command, Envelope, Ignored, Malformed, Reading, Receipt
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message, Options, options
-from iotgw.wire.coap.site import Attributes, Path, Resource, error
+from iotgw.wire.coap.message import Message, Options, error, options
+from iotgw.wire.coap.site import Attributes, Path, Resource
 from iotgw.wire.coap.timing import Policy
 
 STORED = Message(n.CHANGED)

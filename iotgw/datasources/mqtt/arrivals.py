@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
 
-from iotgw.connect.mqtt_owner import Reader
+from iotgw.connect.mqtt_owner import ArrivalSource
 from iotgw.core.model import Answer, Downlink, Metadata
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed
@@ -28,7 +28,7 @@ class Era:
 
     def __init__(self) -> None:
         self.is_over = False
-        self.pending: dict[int, Reader] = {}
+        self.pending: dict[int, ArrivalSource] = {}
 
 
 class Arrivals:
@@ -38,7 +38,7 @@ class Arrivals:
         self,
         intake: IIntake,
         clock: IReactorTime,
-        reader: Reader,
+        reader: ArrivalSource,
         era: Era,
         send: Send,
         counts: Counter[str],

@@ -15,14 +15,14 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.connect.mqtt_client import MqttClient, Way
+from iotgw.connect.mqtt_client import BrokerAccess, MqttClient
 from iotgw.connect.mqtt_engines import holding
-from iotgw.connect.mqtt_owner import Greeting, MqttOwner, Reader, Topics
+from iotgw.connect.mqtt_owner import ArrivalSource, Greeting, MqttOwner, Topics
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IForgets, IPushes
 from iotgw.datasources.mqtt.arrivals import Arrivals, Era, Found
-from iotgw.datasources.mqtt.session import Kept, Memory, Standing, end
+from iotgw.datasources.mqtt.session import Kept, Memory, SessionStanding, end
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.datasources.notices import Notices
 from iotgw.envelopes.envelope import Envelope, Malformed, Reading
@@ -127,7 +127,7 @@ class MqttDatasource(MqttOwner):
         self.memory = Memory(
             context.data_dir, context.id, lambda reason: self.intake.event("failed", reason, "warning")
         )
-        self._standing = Standing(settings, self.client_id, self.memory, self.intake)
+        self._standing = SessionStanding(settings, self.client_id, self.memory, self.intake)
         self._envelope = envelope
         self._notices = Notices(context.intake, context.reactor, self.counts)
         self._is_stopped = False
@@ -144,7 +144,7 @@ class MqttDatasource(MqttOwner):
             expiry=0 if settings.clean_session else settings.session_expiry,
         )  # fmt: skip
         version = mqtt.V5 if settings.version == "5" else mqtt.V311
-        way = Way(endpoint, greeting, holding(version, set()), backoffPolicy(1.0, 60.0))
+        way = BrokerAccess(endpoint, greeting, holding(version, set()), backoffPolicy(1.0, 60.0))
         self._client = MqttClient(self.clock, way, self)
 
     # --- IDatasource ---
@@ -198,7 +198,7 @@ class MqttDatasource(MqttOwner):
 
     # --- MqttOwner: connections come and go ---
 
-    def on_greeted(self, limits: mqtt.Connected, reader: Reader) -> Topics:
+    def on_greeted(self, limits: mqtt.Connected, reader: ArrivalSource) -> Topics:
         """The broker said yes, with or without a session of before."""
         if not limits.session_present:
             self._era.is_over = True

@@ -15,7 +15,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
-from iotgw.connect.mqtt_client import Way
+from iotgw.connect.mqtt_client import BrokerAccess
 from iotgw.connect.mqtt_owner import Greeting
 from iotgw.connect.mqtt_probe import knock
 from iotgw.core.errors import Unavailable
@@ -84,7 +84,7 @@ class Memory:
                 self._trouble(f"{self._path.name} can't be removed: {error}")
 
 
-class Standing:
+class SessionStanding:
     """How a datasource stands with its broker's session: what is found when a connection begins, and what must be
     unsubscribed. What a person should know is an event of ``intake``.
 
@@ -147,7 +147,7 @@ def end(
     """
     version = mqtt.V5 if settings.version == "5" else mqtt.V311
     greeting = Greeting(client_id, settings.keepalive, settings.username or None, settings.password or None)
-    way = Way(endpoint, greeting, lambda: mqtt.MqttSession(version), lambda failures: GOODBYE)
+    way = BrokerAccess(endpoint, greeting, lambda: mqtt.MqttSession(version), lambda failures: GOODBYE)
 
     def ended(problem: str) -> None:
         if problem:

@@ -21,11 +21,12 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.core.allowance import Allowance
 from iotgw.core.model import Metadata
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.intake import Reply
 from iotgw.datasources.feed import Feed
-from iotgw.datasources.sampling import Allowance, SampledEvents
+from iotgw.datasources.sampling import SampledEvents
 from iotgw.wire import proxy
 
 LOOK, LOOKS = 0.1, 100
@@ -98,8 +99,9 @@ class IDeviceTransport(ITCPTransport, IPushProducer):
 class DeviceConnection(TwistedProtocol):
     """One device's connection.
 
-    A peer that closes its side only is still answered; then ours is closed, too. Of its 23 methods five are Twisted's,
-    and eleven the session's.
+    A peer that closes its side only is still answered; then ours is closed, too.
+
+    Many methods: five are Twisted's, and eleven the session's.
     """
 
     transport: IDeviceTransport

@@ -17,8 +17,9 @@ from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import ServerFactory
 from zope.interface import implementer
 
+from iotgw.core.allowance import Allowance
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource
-from iotgw.datasources.sampling import Allowance, SampledEvents
+from iotgw.datasources.sampling import SampledEvents
 from iotgw.datasources.socket.connection import DeviceConnection, StreamSession
 
 Seconds = Annotated[float, Meta(gt=0)]

@@ -129,19 +129,16 @@ class DownlinkStore:
     def _open(self, before_ms: int) -> None:
         self._mark.check()
         with damage.opening(self._path):
-            self._load(before_ms)
+            self._connection = connect(self._path)
+            upgrade(self._connection, "downlinks")
+            self._connection.execute(
+                "DELETE FROM item WHERE state != 'QUEUED' AND updated_ms < ? AND (state NOT IN ('SENT', 'DELIVERED')"
+                " OR json_extract(CAST(body AS TEXT), '$.expires_ms') < ?)",
+                (before_ms, before_ms),
+            )
         self._mark.set()
         if self._mark.lost:
             self._log.error("{problem}", problem=self._mark.lost)
-
-    def _load(self, before_ms: int) -> None:
-        self._connection = connect(self._path)
-        upgrade(self._connection, "downlinks")
-        self._connection.execute(
-            "DELETE FROM item WHERE state != 'QUEUED' AND updated_ms < ? AND (state NOT IN ('SENT', 'DELIVERED')"
-            " OR json_extract(CAST(body AS TEXT), '$.expires_ms') < ?)",
-            (before_ms, before_ms),
-        )
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -151,19 +148,16 @@ class DownlinkStore:
         self._worker.stop()
 
     def _commit(self, rows: list[tuple[Any, ...]]) -> None:
-        with damage.changing(self._path):
-            self._write_rows(rows)
-
-    def _write_rows(self, rows: list[tuple[Any, ...]]) -> None:
         assert self._connection is not None
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            self._connection.executemany("INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            self._connection.execute("COMMIT")
-        except sqlite3.Error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+        with damage.changing(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany("INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                self._connection.execute("COMMIT")
+            except sqlite3.Error:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
 
     def _last_seq(self) -> int:
         assert self._connection is not None

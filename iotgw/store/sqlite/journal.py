@@ -45,10 +45,12 @@ TICK = 1.0
 
 @implementer(IJournal)
 class Journal:
-    """An `IJournal` in one SQLite file; its methods are those of the port, and what a commit goes through.
+    """An `IJournal` in one SQLite file.
 
     ``reactor.seconds()`` counts since 1970. ``max_pending`` and ``max_pending_bytes`` bound what may wait for the
     disk: beyond, `room` is False.
+
+    Many methods: it has those of the port, and one for each thing that a commit goes through.
     """
 
     _log = Logger()
@@ -71,9 +73,8 @@ class Journal:
         self._max_pending = max_pending
         self._max_pending_bytes = max_pending_bytes
         self._names = NameTable()
-        self._writer = Writer(
-            reactor, self._path, limits or JournalLimits(), self._names, self._reported, self._filled
-        )
+        limits = limits or JournalLimits()
+        self._writer = Writer(reactor, self._path, limits, self._names, self._reported, self._filled)
         self._listener: IJournalListener
         self._pending = Group()
         self._writing: Group | None = None
@@ -101,12 +102,10 @@ class Journal:
                 done.errback(result)
                 return
             self._opened = result
-            self.epoch = result.epoch
-            self.head = result.head
+            self.epoch, self.head = result.epoch, result.head
             self.last_uplink = self._durable_uplink = result.last_uplink
-            self._readers.open(self._reactor, self._path, self._names).addCallback(ready).addErrback(
-                done.errback
-            )
+            opening = self._readers.open(self._reactor, self._path, self._names)
+            opening.addCallback(ready).addErrback(done.errback)
 
         def ready(_: None) -> None:
             self.room = True
@@ -351,18 +350,12 @@ class Journal:
         )
 
     def messages(
-        self,
-        tenant: str,
-        before: int,
-        limit: int,
-        datasource: str | None = None,
-        state: State | None = None,
+        self, tenant: str, before: int, limit: int, datasource: str | None = None, state: State | None = None,
         device: str | None = None,
-    ) -> Deferred[list[Message]]:
+    ) -> Deferred[list[Message]]:  # fmt: skip
         """See `IJournal.messages`."""
-        return self._readers.ask(
-            JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device
-        )
+        before = before or 1 << 62
+        return self._readers.ask(JournalReader.find, tenant, before, limit, datasource, state, device)
 
     def time_to_seq(self, ts_ms: int) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""
@@ -402,8 +395,6 @@ class Journal:
     def _once_written(self, concerns: Callable[[Group], bool]) -> Deferred[None]:
         for group in (self._pending, self._writing):
             if group is not None and concerns(group):
-                waiter: Deferred[None] = Deferred()
-                group.waiters.append(waiter)
                 self._wake()
-                return waiter
+                return group.once_written()
         return succeed(None)

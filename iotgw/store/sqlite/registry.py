@@ -38,8 +38,9 @@ _RETIRE = "UPDATE resource SET revision = ?, updated_ms = ?, deletion = ? WHERE 
 class Registry:
     """An `IRegistry`, whose methods it has, in ``{data_dir}/registry.db``, its secrets sealed with ``{data_dir}/secret.key``.
 
-    ``reactor.seconds()`` counts since 1970. Changes run one after
-    another: each is checked against what the one before left.
+    ``reactor.seconds()`` counts since 1970. Changes run one after another: each is checked against what the one before left.
+
+    Many methods: it has those of the port, and for each change one that runs in the thread.
     """
 
     _log = Logger()

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message, Options
-from iotgw.wire.coap.site import error
+from iotgw.wire.coap.message import Message, Options, error
 from iotgw.wire.coap.timers import Timer, Timers
 
 NOT_FETCHED = "the peer did not ask for every block"

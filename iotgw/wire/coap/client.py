@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block, szx_of
 from iotgw.wire.coap.message import Message, encode
+from iotgw.wire.coap.message_layer import MessageLayer
 from iotgw.wire.coap.peers import Peer
 from iotgw.wire.coap.timers import Timer
 from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy
 from iotgw.wire.coap.transmission import FORGOTTEN, NO_ROOM, Transmission
-
-if TYPE_CHECKING:
-    from iotgw.wire.coap.endpoint import Endpoint
 
 NO_RESPONSE = "acknowledged, but no response came"
 CANCELLED = "cancelled"
@@ -28,7 +25,7 @@ MAX_QUEUED = 100
 """Requests that wait for a peer to answer an earlier one (NSTART is 1, RFC 7252 §4.7)."""
 
 
-class Call:
+class PendingRequest:
     """A request on its way.
 
     ``done(response)`` is called with the whole response, whatever its code, or ``failed(reason)`` when there
@@ -84,10 +81,10 @@ class Call:
 class Client:
     """The requests of an endpoint, one at a time per peer."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-        self._calls: dict[tuple[int, bytes], Call] = {}
-        self._queues: dict[int, deque[Call]] = {}  # by peer: the first one is under way
+    def __init__(self, layer: MessageLayer) -> None:
+        self._layer = layer
+        self._calls: dict[tuple[int, bytes], PendingRequest] = {}
+        self._queues: dict[int, deque[PendingRequest]] = {}  # by peer: the first one is under way
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -100,14 +97,14 @@ class Client:
         failed: Callable[[str], None],
         policy: Policy = DEFAULT_POLICY,
         notified: Callable[[Message], None] | None = None,
-    ) -> Call:
+    ) -> PendingRequest:
         """Send ``request`` (its code, options and payload; CON or NON by its type) to a peer."""
-        peer = self._endpoint.peers.get(remote, self._endpoint.clock())
-        call = Call(request, peer, policy, done, failed, notified)
+        peer = self._layer.peers.get(remote, self._layer.clock())
+        call = PendingRequest(request, peer, policy, done, failed, notified)
         self._enqueue(call)
         return call
 
-    def _enqueue(self, call: Call) -> None:
+    def _enqueue(self, call: PendingRequest) -> None:
         queue = self._queues.setdefault(call.peer.serial, deque())
         if len(queue) >= MAX_QUEUED:
             call.failed(NO_ROOM)
@@ -117,7 +114,7 @@ class Client:
         if len(queue) == 1:
             self._begin(call)
 
-    def cancel(self, call: Call) -> None:
+    def cancel(self, call: PendingRequest) -> None:
         """Forget a request. An observation's next notification is reset (RFC 7641 §3.6)."""
         if call.is_observing:
             self._calls.pop((call.peer.serial, call.token), None)
@@ -140,16 +137,16 @@ class Client:
             return False
         flaw = message.options.flaw
         if flaw is not None:
-            self._fail(call, flaw[1])  # the endpoint rejects it (RFC 7252 §5.4.1)
+            self._fail(call, flaw[1])  # the message layer rejects it (RFC 7252 §5.4.1)
             return False
         if call.transmission is not None:
-            self._endpoint.transmissions.cancel(call.transmission)  # it stands for the ACK as well
+            self._layer.transmissions.cancel(call.transmission)  # it stands for the ACK as well
         self._handle(call, message)
         return True
 
     # --- out --------------------------------------------------------------------------------------
 
-    def _begin(self, call: Call) -> None:
+    def _begin(self, call: PendingRequest) -> None:
         """Send a call's request, or its first block."""
         payload, size = call.request.payload, call.block_size
         if len(payload) > size:
@@ -158,21 +155,21 @@ class Client:
         else:
             self._send(call, payload)
 
-    def _send(self, call: Call, payload: bytes, *pairs: tuple[int, int]) -> None:
-        endpoint, peer = self._endpoint, call.peer
+    def _send(self, call: PendingRequest, payload: bytes, *pairs: tuple[int, int]) -> None:
+        layer, peer = self._layer, call.peer
         self._calls.pop((peer.serial, call.token), None)
         while not call.token or (peer.serial, call.token) in self._calls:
-            call.token = endpoint.random.randbytes(4)
+            call.token = layer.random.randbytes(4)
         self._calls[(peer.serial, call.token)] = call
         mid = peer.next_mid()
         opts = call.options.replaced(*pairs) if pairs else call.options
         data = encode(call.request.type, call.request.code, mid, call.token, opts, payload)
-        now = endpoint.clock()
+        now = layer.clock()
         if call.request.type == n.NON:
             self._await(call, now)
-            endpoint.send(data, peer.remote)
+            layer.send(data, peer.remote)
             return
-        call.transmission = endpoint.transmissions.start(
+        call.transmission = layer.transmissions.start(
             peer,
             mid,
             data,
@@ -182,21 +179,21 @@ class Client:
             lambda reason: self._fail(call, reason),
         )
 
-    def _settled(self, call: Call, message: Message) -> None:
+    def _settled(self, call: PendingRequest, message: Message) -> None:
         call.transmission = None
         if message.code and message.token == call.token:
             self._handle(call, message)
         else:
-            self._await(call, self._endpoint.clock())  # an empty ACK: the response comes by itself
+            self._await(call, self._layer.clock())  # an empty ACK: the response comes by itself
 
-    def _await(self, call: Call, now: float) -> None:
-        call.timer = self._endpoint.timers.at(
+    def _await(self, call: PendingRequest, now: float) -> None:
+        call.timer = self._layer.timers.at(
             now + call.policy.timing.max_transmit_wait, lambda then: self._fail(call, NO_RESPONSE)
         )
 
     # --- in ---------------------------------------------------------------------------------------
 
-    def _handle(self, call: Call, message: Message) -> None:
+    def _handle(self, call: PendingRequest, message: Message) -> None:
         call.transmission = None
         if call.timer is not None:
             call.timer.cancel()
@@ -222,7 +219,7 @@ class Client:
         else:
             self._finish(call, message)
 
-    def _send_next_block(self, call: Call, wanted: Block) -> None:
+    def _send_next_block(self, call: PendingRequest, wanted: Block) -> None:
         assert call.upload is not None
         body = call.request.payload
         offset = call.upload.offset + call.upload.size
@@ -231,7 +228,7 @@ class Client:
         call.upload = Block(offset >> (szx + 4), end < len(body), szx)
         self._send(call, body[offset:end], (n.BLOCK1, call.upload.value))
 
-    def _take_block(self, call: Call, message: Message, block: Block) -> None:
+    def _take_block(self, call: PendingRequest, message: Message, block: Block) -> None:
         if call.notified is not None and message.options.get(n.OBSERVE) is not None:
             self._fetch_rest(call, message, block)
             return
@@ -253,7 +250,7 @@ class Client:
                     call, Message(message.code, bytes(call.body), first.options.replaced((n.BLOCK2, None)))
                 )
 
-    def _fetch_rest(self, call: Call, message: Message, block: Block) -> None:
+    def _fetch_rest(self, call: PendingRequest, message: Message, block: Block) -> None:
         """Get the rest of a notification by a request of its own: the token stays the observation's."""
         deliver, failed = call.done, call.failed
         if call.is_observing:
@@ -263,14 +260,16 @@ class Client:
             self._leave(call)
         following = Block((block.offset + block.size) >> (block.szx + 4), False, block.szx)
         opts = call.request.options.replaced((n.OBSERVE, None), (n.BLOCK2, following.value))
-        rest = Call(Message(call.request.code, b"", opts), call.peer, call.policy, deliver, failed, None)
+        rest = PendingRequest(
+            Message(call.request.code, b"", opts), call.peer, call.policy, deliver, failed, None
+        )
         rest.first = message
         rest.body += message.payload
         self._enqueue(rest)
 
     # --- the end ----------------------------------------------------------------------------------
 
-    def _finish(self, call: Call, response: Message) -> None:
+    def _finish(self, call: PendingRequest, response: Message) -> None:
         if call.is_observing:
             if call.notified is not None:
                 call.notified(response)
@@ -280,16 +279,16 @@ class Client:
         self._leave(call)
         call.done(response)
 
-    def _fail(self, call: Call, reason: str) -> None:
+    def _fail(self, call: PendingRequest, reason: str) -> None:
         if call.is_observing:
             return
         if call.transmission is not None:
-            self._endpoint.transmissions.cancel(call.transmission)
+            self._layer.transmissions.cancel(call.transmission)
             call.transmission = None
         self._leave(call)
         call.failed(reason)
 
-    def _leave(self, call: Call) -> None:
+    def _leave(self, call: PendingRequest) -> None:
         """A call is over: the next one to its peer may begin."""
         peer = call.peer
         if call.timer is not None:
@@ -308,7 +307,7 @@ class Client:
             self._begin(queue[0])
 
 
-def _wants_smaller_blocks(call: Call, message: Message, block: Block | None) -> bool:
+def _wants_smaller_blocks(call: PendingRequest, message: Message, block: Block | None) -> bool:
     """Whether a 4.13 to the first block says that a smaller one would do (RFC 7959 §2.9.3)."""
     return (
         message.code == n.REQUEST_ENTITY_TOO_LARGE

@@ -1,21 +1,18 @@
 """What was answered to which message, for as long as its Message ID is taken (RFC 7252 §4.2, §4.8.2).
 
 A message is `open` until it has its reply. Then most devices need next to nothing: one Message ID follows
-the other and each gets the same bare code, which makes a `_Run`. What is not of that kind has an entry of its
+the other and each gets the same bare code, which makes a `ReplyRun`. What is not of that kind has an entry of its
 own, with the bytes of its reply.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import encode
-
-if TYPE_CHECKING:
-    from iotgw.wire.coap.exchange import Exchange
-    from iotgw.wire.coap.peers import Peer
+from iotgw.wire.coap.peers import Peer, ReplyRun
 
 ENTRY_BYTES = 220
 """What an entry takes besides its reply: key, table slot, place in its chunk, object headers."""
@@ -29,25 +26,6 @@ SILENCE = 0
 """The code of a run that answers nothing: Non-confirmable messages."""
 
 
-class _Run:
-    """Consecutive Message IDs of a peer that all got the same code, without options or payload.
-
-    ``end`` and ``begin`` count its messages from the first one, whose Message ID is ``first``: those before
-    ``begin`` are forgotten.
-    """
-
-    __slots__ = ("begin", "closes", "code", "end", "first", "peer", "stretches")
-
-    def __init__(self, peer: Peer, first: int, code: int) -> None:
-        self.peer = peer
-        self.first = first
-        self.code = code
-        self.begin = 0
-        self.end = 0
-        self.closes = 0.0  # when its youngest stretch ends
-        self.stretches: list[int] = []  # where each begins
-
-
 class _Chunk:
     """What was remembered within a second, to be forgotten together: keys of entries, and runs for their
     oldest stretch."""
@@ -57,7 +35,7 @@ class _Chunk:
     def __init__(self, closes: float, expires: float) -> None:
         self.closes = closes
         self.expires = expires
-        self.items: list[int | _Run] = []
+        self.items: list[int | ReplyRun] = []
 
 
 class Remembered:
@@ -174,20 +152,20 @@ class Remembered:
     # --- runs ---
 
     def _begin(self, peer: Peer, mid: int, code: int, lifetime: float, now: float) -> None:
-        run = _Run(peer, mid, code)
+        run = ReplyRun(peer, mid, code)
         peer.runs = (*peer.runs, run)
         self._runs += 1
         self._stretch(run, lifetime, now)
         run.end += 1
         self._in_runs += 1
 
-    def _stretch(self, run: _Run, lifetime: float, now: float) -> None:
+    def _stretch(self, run: ReplyRun, lifetime: float, now: float) -> None:
         """What follows is forgotten together, a lifetime after the last of it."""
         run.closes = now + STRETCH
         run.stretches.append(run.end)
         self._chunk(lifetime + STRETCH, now).append(run)
 
-    def _shorten(self, run: _Run) -> int:
+    def _shorten(self, run: ReplyRun) -> int:
         """Forget a run's oldest stretch; returns how many messages that were."""
         stretches = run.stretches
         del stretches[0]
@@ -202,7 +180,7 @@ class Remembered:
 
     # --- chunks ---
 
-    def _chunk(self, lifetime: float, now: float) -> list[int | _Run]:
+    def _chunk(self, lifetime: float, now: float) -> list[int | ReplyRun]:
         """Where to note what is remembered now."""
         chunk = self._newest.get(lifetime)
         if chunk is None or now >= chunk.closes or len(chunk.items) >= self._chunk_size:
@@ -228,7 +206,7 @@ class Remembered:
         entries = self._entries
         dropped = 0
         for item in chunk.items:
-            if isinstance(item, _Run):
+            if isinstance(item, ReplyRun):
                 dropped += self._shorten(item)
             elif self._again and item in self._again:
                 self._again[item] -= 1

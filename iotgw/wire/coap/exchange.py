@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.peers import Peer
 from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy
 
-if TYPE_CHECKING:
-    from iotgw.wire.coap.endpoint import Endpoint
-    from iotgw.wire.coap.site import Resource
+
+class Responder(Protocol):
+    """What an exchange needs of its endpoint."""
+
+    def acknowledge(self, exchange: Exchange) -> None:
+        """Send the empty ACK of an exchange; its response will be a message of its own."""
+
+    def settle(self, exchange: Exchange, reply: bytes, bare: int | None = None) -> None:
+        """Remember what copies of a request get; ``bare`` is the code of a reply that is only that and the token."""
+
+    def respond(self, exchange: Exchange, response: Message | None) -> None:
+        """Send a response the way its request asks for; None sends no more than an acknowledgement."""
+
+    def shape_and_respond(self, exchange: Exchange, response: Message) -> None:
+        """Fit a response to what its request asks for (block-wise, Observe, No-Response …) and send it."""
+
+    def respond_raw(self, exchange: Exchange, response: Message) -> None:
+        """Send a response that is not the resource's: the server's word on one block."""
+
+    def fail(self, exchange: Exchange, problem: BaseException) -> None:
+        """An exception in a resource: report it, and answer 5.00 if there is no reply yet."""
+
+    def changed_at(self, path: tuple[str, ...]) -> None:
+        """What is at a path has changed: tell its observers."""
 
 
 class Exchange:
@@ -36,13 +57,12 @@ class Exchange:
         "received",
         "replied",
         "request",
-        "resource",
         "rest",
         "token",
         "type",
     )
 
-    def __init__(self, endpoint: Endpoint, peer: Peer, request: Message, key: int, now: float) -> None:
+    def __init__(self, endpoint: Responder, peer: Peer, request: Message, key: int, now: float) -> None:
         self.endpoint = endpoint
         self.peer = peer
         self.request = request
@@ -55,7 +75,6 @@ class Exchange:
         self.acknowledged = False  # with an empty ACK
         self.replied = False
         self.multicast = False
-        self.resource: Resource | None = None
         self.rest: tuple[str, ...] = ()
         self.policy: Policy = DEFAULT_POLICY
         self.on_acknowledged: Callable[[], None] | None = None
@@ -65,11 +84,6 @@ class Exchange:
     def remote(self) -> Hashable:
         """The peer's address, or its session."""
         return self.peer.remote
-
-    @property
-    def is_confirmable(self) -> bool:
-        """Whether the request was sent as CON."""
-        return self.type == n.CON
 
     def ignore(self) -> None:
         """Give no response: nothing at all to NON; CON is acknowledged by the reply that it repeats for."""

@@ -170,6 +170,11 @@ class Message(Struct, frozen=True, gc=False):
         return f"{n.TYPE_NAMES[self.type]} {n.dotted(self.code)} mid={self.mid} token={self.token.hex()}"
 
 
+def error(code: int, reason: str = "", *pairs: tuple[int, int | bytes]) -> Message:
+    """An error response with a diagnostic payload (RFC 7252 §5.5.2) and options."""
+    return Message(code, reason.encode(), options(*pairs) if pairs else NO_OPTIONS)
+
+
 def encode(
     type: int,
     code: int,

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from iotgw.wire.coap import numbers as n
-from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.exchange import Exchange, Responder
 from iotgw.wire.coap.message import Message, encode
+from iotgw.wire.coap.message_layer import MessageLayer
 from iotgw.wire.coap.peers import Peer
 from iotgw.wire.coap.site import Resource
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from iotgw.wire.coap.endpoint import Endpoint
 
 CONFIRM_INTERVAL = 24 * 3600.0
 """Seconds after which a notification must be Confirmable (RFC 7641 §4.5)."""
@@ -65,7 +61,7 @@ class Notification(Exchange):
 
     __slots__ = ("_deliver",)
 
-    def __init__(self, endpoint: Endpoint, observation: Observation, deliver: Callable[..., None]) -> None:
+    def __init__(self, endpoint: Responder, observation: Observation, deliver: Callable[..., None]) -> None:
         super().__init__(endpoint, observation.peer, observation.request, -1, 0.0)
         self.policy = observation.resource.policy
         self.acknowledged = True
@@ -83,11 +79,23 @@ class Notification(Exchange):
 
 
 class Observers:
-    """The observations of an endpoint, at most ``limit``."""
+    """The observations of an endpoint, at most ``limit``.
 
-    def __init__(self, endpoint: Endpoint, limit: int) -> None:
-        self._endpoint = endpoint
+    ``render(resource, request, exchange)`` has a resource answer an exchange; ``shape(observation, response, now)`` makes
+    of that what goes out.
+    """
+
+    def __init__(
+        self,
+        layer: MessageLayer,
+        limit: int,
+        render: Callable[[Resource, Message, Exchange], None],
+        shape: Callable[[Observation, Message, float], Message],
+    ) -> None:
+        self._layer = layer
         self._limit = limit
+        self._render = render
+        self._shape = shape
         self._all: dict[Key, Observation] = {}
         self._by_resource: dict[Resource, dict[Key, Observation]] = {}
         self._per_peer: dict[int, int] = {}
@@ -173,7 +181,7 @@ class Observers:
 
     def drop(self, resource: Resource, response: Message) -> None:
         """The resource is gone: tell its observers so, and remove them (RFC 7641 §4.2)."""
-        now = self._endpoint.clock()
+        now = self._layer.clock()
         for observation in list(self._by_resource.get(resource, {}).values()):
             self._deliver(observation, response, now)
 
@@ -182,11 +190,11 @@ class Observers:
             observation.is_stale = True  # the newest state goes out when this one has arrived
             return
         exchange = Notification(
-            self._endpoint,
+            self._layer,
             observation,
             lambda response, *outcome: self._deliver(observation, response, now, *outcome),
         )
-        self._endpoint.server.render(observation.resource, observation.request, exchange)
+        self._render(observation.resource, observation.request, exchange)
 
     def _deliver(
         self,
@@ -220,9 +228,9 @@ class Observers:
         on_acknowledged: Callable[[], None] | None,
         on_lost: Callable[[str], None] | None,
     ) -> None:
-        endpoint, peer, policy = self._endpoint, observation.peer, observation.resource.policy
+        layer, peer, policy = self._layer, observation.peer, observation.resource.policy
         if response.code < n.BAD_REQUEST:
-            response = endpoint.server.notification(observation, response, now)
+            response = self._shape(observation, response, now)
         mid = peer.next_mid()
         must_confirm = on_acknowledged is not None
         is_due = must_confirm or now - observation.confirmed >= CONFIRM_INTERVAL
@@ -233,10 +241,10 @@ class Observers:
             self._by_mid.pop(observation.mid, None)
             observation.mid = peer.serial << 16 | mid
             self._by_mid[observation.mid] = observation
-            endpoint.send(data, peer.remote)
+            layer.send(data, peer.remote)
             return
         observation.in_flight = True
-        endpoint.transmissions.start(
+        layer.transmissions.start(
             peer,
             mid,
             data,
@@ -254,7 +262,7 @@ class Observers:
     def _arrived(self, observation: Observation, on_acknowledged: Callable[[], None] | None) -> None:
         if on_acknowledged is not None:
             on_acknowledged()
-        now = self._endpoint.clock()
+        now = self._layer.clock()
         observation.in_flight = False
         observation.confirmed = now
         if observation.is_stale and self._all.get(observation.key) is observation:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from random import Random
-from typing import Any
 
 
 class Peer:
@@ -40,7 +39,7 @@ class Peer:
         self.verified = 0.0
         self.pins = 0
         self.last = -1  # Message ID << 8 | code of the last bare reply, see `Remembered`
-        self.runs: tuple[Any, ...] = ()  # what `Remembered` knows of it in few words
+        self.runs: tuple[ReplyRun, ...] = ()  # what `Remembered` knows of it in few words
         self.on_next: Callable[[], None] | None = None  # see `heard`
 
     def heard(self) -> None:
@@ -54,6 +53,25 @@ class Peer:
         last = self.mid if self.mid >= 0 else self.random.randrange(0x10000)
         self.mid = mid = (last + 1) & 0xFFFF
         return mid
+
+
+class ReplyRun:
+    """Consecutive Message IDs of a peer that all got the same code, without options or payload.
+
+    ``end`` and ``begin`` count its messages from the first one, whose Message ID is ``first``: those before
+    ``begin`` are forgotten.
+    """
+
+    __slots__ = ("begin", "closes", "code", "end", "first", "peer", "stretches")
+
+    def __init__(self, peer: Peer, first: int, code: int) -> None:
+        self.peer = peer
+        self.first = first
+        self.code = code
+        self.begin = 0
+        self.end = 0
+        self.closes = 0.0  # when its youngest stretch ends
+        self.stretches: list[int] = []  # where each begins
 
 
 class Peers:

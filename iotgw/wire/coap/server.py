@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 from iotgw.wire.coap import blockwise, observe, uploads
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block, entity_tag, slice_response
 from iotgw.wire.coap.defence import VERIFIED_LIFETIME, Echo, size_of, wait_for_token
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message, options
+from iotgw.wire.coap.message import Message, error, options
+from iotgw.wire.coap.message_layer import MessageLayer
 from iotgw.wire.coap.peers import Peer
-from iotgw.wire.coap.site import Resource, error
-
-if TYPE_CHECKING:
-    from iotgw.wire.coap.endpoint import Endpoint
+from iotgw.wire.coap.site import Resource, Site
 
 SAFE = frozenset((n.GET, n.FETCH))
 
 
 class Server:
-    """What the endpoint does with requests; ``failed(error, request)`` hears of exceptions in resources."""
+    """What an endpoint does with requests to the resources of ``site``."""
 
-    def __init__(self, endpoint: Endpoint, failed: Callable[[Exception, Message], None]) -> None:
-        self._endpoint = endpoint
-        self.failed = failed
-        self.budget = blockwise.Budget(endpoint.limits.body_bytes)
-        self.uploads = uploads.Uploads(endpoint.timers, self.budget, self._assembled)
-        self.bodies = blockwise.Bodies(endpoint.timers, self.budget)
-        self.observers = observe.Observers(endpoint, endpoint.limits.observers)
-        self._echo = Echo(endpoint.random.randbytes(32))
+    def __init__(self, layer: MessageLayer, site: Site) -> None:
+        self._layer = layer
+        self._site = site
+        limits = layer.limits
+        self.budget = blockwise.Budget(limits.body_bytes)
+        self.uploads = uploads.Uploads(layer.timers, self.budget, self._assembled)
+        self.bodies = blockwise.Bodies(layer.timers, self.budget)
+        self.observers = observe.Observers(layer, limits.observers, self.render, self.notification)
+        self._echo = Echo(layer.random.randbytes(32))
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -40,7 +36,7 @@ class Server:
         if opts.flaw is not None:
             self._refuse(exchange, *opts.flaw)
             return
-        found = self._endpoint.site.find(opts.path)
+        found = self._site.find(opts.path)
         if found is None:
             self._refuse(exchange, n.NOT_FOUND)
             return
@@ -56,7 +52,7 @@ class Server:
             self._limit(exchange, wait)
         else:
             if policy.match_content:
-                self._endpoint.remembered.contents[exchange.key] = _fingerprint(request)
+                self._layer.remembered.contents[exchange.key] = _fingerprint(request)
             if opts.is_plain:
                 self.render(resource, request, exchange)
             else:
@@ -79,7 +75,7 @@ class Server:
             if taken is None:
                 return
             if isinstance(taken, Message):
-                self._endpoint.respond_raw(exchange, taken)
+                self._layer.respond_raw(exchange, taken)
                 return
             request = Message(request.code, taken, opts, request.type, request.mid, request.token)
         elif block2 is not None and block2.number:
@@ -97,7 +93,7 @@ class Server:
     def _assembled(self, exchange: Exchange, body: bytes) -> None:
         """A body is whole, some time after its last block came."""
         last = exchange.request
-        found = self._endpoint.site.find(last.options.path)
+        found = self._site.find(last.options.path)
         if found is None:
             self._refuse(exchange, n.NOT_FOUND)
             return
@@ -116,17 +112,13 @@ class Server:
 
     def render(self, resource: Resource, request: Message, exchange: Exchange) -> None:
         """Let the resource handle a whole request; an exception in it is a 5.00."""
-        exchange.resource = resource
         try:
             resource.render(request, exchange)
         except Exception as problem:
-            self._endpoint.counters.errors += 1
-            self.failed(problem, request)
-            if not exchange.replied:
-                exchange.reply(Message(n.INTERNAL_SERVER_ERROR))
+            self._layer.fail(exchange, problem)
 
     def _refuse(self, exchange: Exchange, code: int, reason: str = "") -> None:
-        self._endpoint.counters.refused += 1
+        self._layer.counters.refused += 1
         if exchange.multicast or (code == n.BAD_OPTION and exchange.type == n.NON):
             exchange.ignore()  # RFC 7252 §5.4.1 rejects it; silence gives a forged address nothing
             return
@@ -134,7 +126,7 @@ class Server:
         exchange.reply(error(code, reason[: max(0, room)]))
 
     def _limit(self, exchange: Exchange, wait: float) -> None:
-        self._endpoint.counters.limited += 1
+        self._layer.counters.limited += 1
         if exchange.type == n.NON:
             exchange.ignore()
         else:
@@ -145,7 +137,7 @@ class Server:
     def shape(self, exchange: Exchange, response: Message) -> Message | None:
         """Fit a response to its request: Accept, ETag, Observe, Block1, Block2, Echo, No-Response."""
         opts = exchange.request.options
-        now = self._endpoint.clock()
+        now = self._layer.clock()
         if response.code < n.BAD_REQUEST and exchange.request.code in SAFE:
             response = _negotiated(exchange.request, response)
         if opts.get_uint(n.OBSERVE) == observe.REGISTER and response.code in (n.CONTENT, n.VALID):
@@ -156,7 +148,7 @@ class Server:
             value = opts.get_uint(n.BLOCK1) or 0
             response = Message(response.code, response.payload, response.options.replaced((n.BLOCK1, value)))
             for again in self.uploads.completed(exchange, response):
-                self._endpoint.respond_raw(again, response)
+                self._layer.respond_raw(again, response)
         if exchange.policy.amplification and self._is_too_much(exchange, response, now):
             echo = self._echo.value(exchange.remote, now)
             response = Message(n.UNAUTHORIZED, b"", options((n.ECHO, echo)))
@@ -165,14 +157,15 @@ class Server:
 
     def notification(self, observation: observe.Observation, response: Message, now: float) -> Message:
         """A notification as it goes out: with its number, in blocks."""
-        exchange = observe.Notification(self._endpoint, observation, lambda _: None)
+        exchange = observe.Notification(self._layer, observation, lambda _: None)
         numbered = response.options.replaced((n.OBSERVE, observation.next_number()))
         return self._sliced(exchange, Message(response.code, response.payload, numbered), now)
 
     def _observed(self, exchange: Exchange, response: Message, now: float) -> Message:
-        resource = exchange.resource
-        if resource is None or exchange.request.code not in SAFE:
+        found = self._site.find(exchange.request.options.path)
+        if found is None or exchange.request.code not in SAFE:
             return response
+        resource = found[0]
         if not resource.can_be_observed(exchange.request):
             return response
         number = self.observers.register(exchange, resource, response, now)
@@ -202,12 +195,18 @@ class Server:
 
     def is_reused(self, key: int, request: Message) -> bool:
         """Whether a known Message ID comes with another message, where a resource allows for that."""
-        content = self._endpoint.remembered.contents.get(key)
+        content = self._layer.remembered.contents.get(key)
         return content is not None and content != _fingerprint(request)
 
     def reset(self, peer: Peer, mid: int) -> bool:
         """A peer has reset a Non-confirmable message; returns whether that was a notification."""
         return self.observers.reset(peer, mid)
+
+    def changed_at(self, path: tuple[str, ...], now: float) -> None:
+        """What is at a path has changed: tell its observers."""
+        found = self._site.find(path)
+        if found is not None:
+            self.observers.changed(found[0], now, found[1])
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone."""

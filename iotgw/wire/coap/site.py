@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import NO_OPTIONS, Message, options
+from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy
 
 Path = tuple[str, ...]
@@ -104,8 +104,3 @@ class Site:
                 return resource, path[length:]
         resource = self.otherwise(path)
         return None if resource is None else (resource, path)
-
-
-def error(code: int, reason: str = "", *pairs: tuple[int, int | bytes]) -> Message:
-    """An error response with a diagnostic payload (RFC 7252 §5.5.2) and options."""
-    return Message(code, reason.encode(), options(*pairs) if pairs else NO_OPTIONS)

@@ -17,84 +17,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from hashlib import blake2b
 
 from iotgw.wire.coap import numbers as n
-from iotgw.wire.coap.blockwise import Block, Budget, Key, overhead, szx_of, too_large, transfer_key
+from iotgw.wire.coap.blockwise import Block, Budget, Key, overhead, too_large, transfer_key
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message, options
-from iotgw.wire.coap.site import error
-from iotgw.wire.coap.timers import Timer, Timers
+from iotgw.wire.coap.message import Message, error
+from iotgw.wire.coap.timers import Timers
+from iotgw.wire.coap.upload import ANY_SIZE, Upload, digest, distinct_szx
 
 PATIENCE = 0.5
 """Seconds that a block waits beyond the time in which a client repeats what was lost."""
-ANY_SIZE = 7
-NO_SIZE = -1
-HALVINGS = 2
-"""How far an upload's blocks are made smaller than its client would have them, so that they differ from others'."""
-
-
-class Upload:
-    """A body that comes in, in order; when it is whole, the response to its last block."""
-
-    timer: Timer
-
-    __slots__ = (
-        "again",
-        "body",
-        "finisher",
-        "is_alone",
-        "is_lost",
-        "keeps_token",
-        "key",
-        "last",
-        "last_token",
-        "minds_size",
-        "most_szx",
-        "pending",
-        "quiet_since",
-        "response",
-        "szx",
-        "timer",
-        "token",
-        "waiting",
-    )
-
-    def __init__(self, key: Key, token: bytes, now: float) -> None:
-        self.key = key
-        self.token = token  # of the first block
-        self.keeps_token: bool | None = None  # not known before the second block
-        self.body = bytearray()
-        self.again = 0  # how much of the body came again, after its first block did
-        self.szx = ANY_SIZE  # of the smallest block so far
-        self.most_szx = ANY_SIZE  # of the largest block that another token may continue it with
-        self.quiet_since = now
-        self.is_lost = (
-            False  # its blocks can't be told from another upload's, and its client may not know yet
-        )
-        self.minds_size = False  # it went on in blocks as small as it was told
-        self.is_alone = True  # no other upload of the key was under way at the same time
-        self.pending: tuple[Exchange, Block] | None = None  # what may be its next block, or another upload's
-        self.last: tuple[Block, bytes] | None = None  # the last block, and a digest of its payload
-        self.last_token = b""
-        self.finisher: Exchange | None = None  # the exchange of the last block, until it is answered
-        self.response: Message | None = None
-        self.waiting: list[Exchange] = []  # repetitions of the last block that wait for its response
-
-    @property
-    def is_vague(self) -> bool:
-        """Whether a block with any token may be its next one, as far as is known."""
-        return self.last is None and not self.keeps_token
-
-    def has(self, block: Block, payload: bytes) -> bool:
-        """Whether a block is one that came before."""
-        if self.last is not None:
-            return self.last == (block, _digest(payload))
-        return block.more and self.body[block.offset : block.offset + len(payload)] == payload
-
-    def fits(self, block: Block, payload: bytes) -> bool:
-        """Whether a block is the next one, or one that came before."""
-        return self.is_lost or block.offset == len(self.body) or self.has(block, payload)
 
 
 class Uploads:
@@ -254,7 +186,7 @@ class Uploads:
         if known is not None and block.more and known.body.startswith(payload):
             known.again = len(payload)  # it came again, or all of it will
             known.quiet_since = now
-            return _continue(known, block, exchange)
+            return known.proceed(block, exchange)
         if known is not None:  # it starts over (RFC 7959 §2.5)
             self._drop(known)
         if not block.more:
@@ -264,7 +196,7 @@ class Uploads:
             return _no_room()
         upload.body += payload
         upload.szx = block.szx
-        return _continue(upload, block, exchange)
+        return upload.proceed(block, exchange)
 
     def _begin(self, key: Key, exchange: Exchange, now: float) -> Upload | None:
         policy, serial = exchange.policy, key[0]
@@ -274,7 +206,7 @@ class Uploads:
             return None
         upload = Upload(key, exchange.token, now)
         others = self._by_key.setdefault(key, [])
-        upload.most_szx = _distinct_szx(others, exchange)
+        upload.most_szx = distinct_szx(others, exchange)
         for other in others:
             if other.last is None:
                 other.is_alone = upload.is_alone = False
@@ -293,7 +225,7 @@ class Uploads:
                 if block.offset == upload.again:
                     upload.again += len(payload)
                 upload.quiet_since = now
-                return _continue(upload, block, exchange)
+                return upload.proceed(block, exchange)
             if not upload.again or block.offset != upload.again:
                 self._drop(upload)
                 return _incomplete(f"expected byte {received}, got {block.offset}")
@@ -315,13 +247,13 @@ class Uploads:
             return _no_room()
         upload.body += payload
         self._resume(upload.key, now)
-        return _continue(upload, block, exchange)
+        return upload.proceed(block, exchange)
 
     def _complete(self, upload: Upload, exchange: Exchange, block: Block) -> None:
         """The last block came: keep what tells it from another one, until its response is had."""
         self._budget.give_back(len(upload.body))
         upload.body = bytearray()
-        upload.last = block, _digest(exchange.request.payload)
+        upload.last = block, digest(exchange.request.payload)
         upload.last_token = exchange.token
         upload.finisher = exchange
         self._finishing[exchange] = upload
@@ -388,30 +320,6 @@ class Uploads:
             self._under_way[serial] = left
         else:
             del self._under_way[serial]
-
-
-def _distinct_szx(others: list[Upload], exchange: Exchange) -> int:
-    """The largest block by which a new upload differs from those that may go on with any token."""
-    vague = [other for other in others if other.is_vague and other.most_szx != NO_SIZE]
-    if not vague:
-        return ANY_SIZE
-    szx = min(min(other.szx, other.most_szx) for other in vague) - 1
-    return szx if szx >= max(0, szx_of(len(exchange.request.payload)) - HALVINGS) else NO_SIZE
-
-
-def _digest(payload: bytes) -> bytes:
-    return blake2b(payload, digest_size=16).digest()
-
-
-def _continue(upload: Upload, block: Block, exchange: Exchange) -> Message:
-    """2.31, and the block size that is wanted from now on (RFC 7959 §2.3)."""
-    szx = min(
-        block.szx,
-        szx_of(exchange.policy.block_size),
-        ANY_SIZE if upload.most_szx == NO_SIZE else upload.most_szx,
-    )
-    upload.szx = min(upload.szx, szx)
-    return Message(n.CONTINUE, b"", options((n.BLOCK1, Block(block.number, True, szx).value)))
 
 
 def _incomplete(reason: str) -> Message:

@@ -28,7 +28,6 @@ class ClientHello(Struct, frozen=True, gc=False):
 
     version: int
     random: bytes
-    session_id: bytes
     cookie: bytes
     suites: frozenset[int]
     parameters: bytes
@@ -73,7 +72,6 @@ def parse_client_hello(datagram: bytes) -> ClientHello:
     return ClientHello(
         version=body[0] << 8 | body[1],
         random=body[2:_RANDOM_END],
-        session_id=body[_RANDOM_END + 1 : session_end],
         cookie=body[session_end + 1 : cookie_end],
         suites=frozenset(body[at] << 8 | body[at + 1] for at in range(suites_at, suites_end, 2)),
         parameters=body[:session_end] + body[cookie_end:],

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_twisted
 import treq
@@ -14,16 +15,34 @@ from twisted.internet import reactor
 from twisted.internet.task import Clock
 from twisted.web.client import Agent, HTTPConnectionPool
 
+from iotgw import testing
 from iotgw.api.app import api_site
 from iotgw.api.auth import ALL_TENANTS, mint
 from iotgw.api.parts import Parts
 from iotgw.api.site import ApiSite
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.departures import Departures
+from iotgw.core.errors import SettingsError
+from iotgw.core.model import (
+    Answer,
+    Conversion,
+    ConversionError,
+    ConverterVersion,
+    Delivery,
+    DeliveryState,
+    Job,
+    Message,
+    Outcome,
+    Output,
+    Parked,
+    State,
+    Status,
+    Uplink,
+)
 from iotgw.core.recorder import Recorder
+from iotgw.core.secrets import Secret
+from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.core.types import Types
-
-from . import memory
 
 
 class Response(Struct):
@@ -80,35 +99,147 @@ class Client:
         return answer.json if answer.text else None
 
 
+class CoapSettings(Struct, rename="camel", forbid_unknown_fields=True):
+    port: int = 5683
+    pre_shared_key: Secret = ""
+
+
+class HttpSettings(Struct, rename="camel", forbid_unknown_fields=True):
+    url: str
+    headers: dict[str, Secret] = {}
+
+
+LIBRARY = {
+    name: ConverterVersion(
+        f"bundled:{name}", 1, name, "UPLINK", f"function {function}() {{}}", "thingsboard", "duktape"
+    )
+    for name, function in {"json": "json", "tekelek/logger": "logger"}.items()
+}
+
+
+def by_script(job: Job) -> Conversion:
+    """A conversion as the words of a script say: ``fail``, ``odd`` (every second one fails), ``mark`` (it shows in the
+    output), else the payload as it is; what is no JSON becomes a device's name."""
+    script = job.converter.script
+    if "fail" in script or ("odd" in script and job.seq % 2):
+        return Conversion(error=ConversionError("boom", line=1, column=2))
+    text = job.payload.decode()
+    value = {"deviceName": text, "metadata": msgspec.json.decode(job.metadata), "ts": job.received_ms}
+    body = job.payload if text.startswith("{") else msgspec.json.encode(value)
+    if "mark" in script:
+        body = msgspec.json.encode({"deviceName": "d", "telemetry": text, "by": script[:20]})
+    return Conversion((Output("d", "default", body),), logs=("hello",))
+
+
+def validate(spec: IntegrationSpec) -> None:
+    if "no scheme" in spec.configuration["url"]:
+        raise SettingsError("configuration.url", "expected http or https")
+
+
 class Bench:
-    """The API with its parts and clients."""
+    """The API with its parts and clients. A datasource on port 1 can't be opened; the one called ``gone`` is gone."""
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.clock.advance(1_000_000)
-        self.registry = memory.MemoryRegistry()
-        self.journal = memory.MemoryJournal()
-        self.gateway = memory.MemoryGateway(self.registry, self.journal)
-        self.converters = memory.MemoryConverters()
-        self.versions = ConverterVersions(self.registry, self.converters, memory.LIBRARY)
-        self.delivery = memory.MemoryDelivery()
-        self.events = memory.MemoryEvents()
+        self.registry = testing.MemoryRegistry(self.clock)
+        self.journal = testing.MemoryJournal(self.clock)
+        self.pipeline = testing.FakePipeline()
+        self.pipeline.missing = {"gone"}
+        self.pipeline.converts = self.convert
+        self.pipeline.answers = lambda payload: (
+            Answer(Status.BUSY, retry_after=5.0)
+            if payload == b"full"
+            else Answer(Status.STORED, f"e1-{len(payload)}")
+        )
+        self.registry.watch("datasource", self.opened)
+        self.registry.watch("integration", self.opened_out)
+        self.converters = testing.FakeConverters(by_script)
+        self.versions = ConverterVersions(self.registry, self.converters, LIBRARY)
+        self.delivery = testing.FakeDelivery()
+        self.delivery.accounts = {"state": "running", "queued": 3, "delivered": 2, "waiting": 1}
+        self.delivery.validates = validate
+        self.events = testing.MemoryEvents()
+        self.devices = testing.MemoryDevices()
+        self.devices.saw([testing.telemetry(number, f"dev-{number}") for number in (1, 2)])
         self.parts = Parts(
             registry=self.registry,
             journal=self.journal,
-            pipeline=self.gateway,
+            pipeline=self.pipeline,
             converters=self.converters,
             versions=self.versions,
             delivery=self.delivery,
-            devices=memory.MemoryDevices(),
+            devices=self.devices,
             events=self.events,
-            datasource_types=Types("none", None, [lambda _: memory.MemoryType("coap", memory.CoapSettings)]),
-            integration_types=Types("none", None, [lambda _: memory.MemoryType("http", memory.HttpSettings)]),
+            datasource_types=Types(
+                "none", None, [lambda _: testing.FakeDatasourceType("coap", CoapSettings)]
+            ),
+            integration_types=Types(
+                "none", None, [lambda _: testing.FakeIntegrationType("http", HttpSettings)]
+            ),
             clock=self.clock,
-            downlinks=memory.MemoryDownlinks(),
+            downlinks=testing.MemoryDownlinks(self.clock),
             departures=Departures(self.registry, Recorder(self.events, self.clock), self.clock),
         )
         self.mounts: Any = None
+        for kind in ("datasource", "integration"):
+            self.registry.watch(kind, self._let_go)
+
+    def _let_go(self, old: Resource | None, new: Resource | None) -> None:
+        """Nothing here has a backlog: what is being deleted goes at once."""
+        if new is not None and new.deletion is not None:
+            self.registry.delete(new.kind, new.id)
+
+    def opened(self, old: Resource | None, new: Resource | None) -> None:
+        if new is None:
+            del self.pipeline.names[old.id], self.pipeline.statuses[old.id]
+            return
+        self.pipeline.names[new.id] = new.name
+        status = {"state": "listening", "address": "udp 127.0.0.1:5683"}
+        if not new.body.get("enabled", True):
+            status = {"state": "stopped"}
+        elif new.body["configuration"].get("port") == 1:
+            status = {"state": "failed", "error": "port 1: permission denied"}
+        self.pipeline.statuses[new.id] = status
+
+    def opened_out(self, old: Resource | None, new: Resource | None) -> None:
+        """Each integration has a dead letter."""
+        if new is not None and old is None:
+            record = testing.telemetry(7, "dev-1", received_ms=5, uplink=3)
+            self.delivery.dead.append(Parked(new.id, record, DeliveryState.DEAD, 10, 0, "400 Bad Request"))
+
+    def add(
+        self, datasource: str, payload: bytes, state: State = State.CONVERTED, device: str = "dev-1",
+        converter: str = "id1/1", tenant: str = "default",
+    ) -> None:  # fmt: skip
+        """A message with its outcome; the first is received at second 1, the next at second 2, …"""
+        at_ms = 1000 * (self.journal.last_uplink + 1)
+        uplink = Uplink(tenant, datasource, at_ms, payload, b'{"protocol":"http"}')
+        seq = self.journal.append(uplink, (lambda answer: None, None))
+        outputs = ()
+        if state is State.CONVERTED:
+            outputs = (Output(device, "default", testing.telemetry(seq, device, received_ms=at_ms).body),)
+            self.delivery.made[seq] = [Delivery("out", "delivered", 1, None)]
+        error = ConversionError("boom", line=3, column=7) if state is State.FAILED else None
+        self.journal.settle(datasource, seq, [Outcome(seq, state, converter, outputs, error)])
+        self.journal.flush()
+
+    def convert(self, message: Message) -> State:
+        self.journal.settle(message.uplink.datasource, 0, [Outcome(message.seq, State.CONVERTED, "id1/1")])
+        self.journal.flush()
+        return State.CONVERTED
+
+    def hold_session(self, id: str) -> None:
+        """A device has a session with this datasource: ``s1``."""
+        datasource = testing.FakeDatasource(None, testing.datasource_context(id=id))
+        datasource.open_sessions = [
+            {"id": "s1", "identity": "urn:imei:1", "cipher": "PSK-AES128-CCM8", "age": 5.0, "bytes": 100}
+        ]
+        self.pipeline.running[id] = datasource
+
+    @property
+    def messages(self) -> list[Message]:
+        return testing.fired(self.journal.messages("default", 0, 1000))
 
     def token(self, role: Any, tenant: str = ALL_TENANTS, expires_ms: int = 0) -> tuple[str, Any]:
         """A new token's text, and the Deferred of its being saved."""

@@ -10,8 +10,8 @@ import pytest
 import pytest_twisted
 
 from iotgw.api.apply import apply_file
-from iotgw.config.resources import read
 from iotgw.core.errors import SettingsError
+from iotgw.core.resources_file import read
 
 FILE = """
 [[datasource]]

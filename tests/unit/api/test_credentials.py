@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest_twisted
 
-from . import memory
-
 PSK = {"name": "meter", "identity": "urn:imei:1", "device": "meter-1", "secrets": [{"value": "hush-hush"}]}
 
 
@@ -76,7 +74,7 @@ async def test_sessions_are_seen_and_ended(bench: Any, connect: Any) -> None:
     client = connect()
     id = (await client.ok("POST", "/datasources", {"name": "secure", "type": "coap"}))["id"]
     assert (await client("GET", "/datasources/secure/sessions")).status == 404
-    bench.gateway.running[id] = memory.Connected()
+    bench.hold_session(id)
     assert (await client.ok("GET", "/datasources/secure/sessions"))["items"][0]["identity"] == "urn:imei:1"
     assert (await client("DELETE", "/datasources/secure/sessions/s1")).status == 204
     assert (await client("DELETE", "/datasources/secure/sessions/s2")).status == 404

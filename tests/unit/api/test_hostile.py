@@ -64,7 +64,7 @@ def inline(function: Any) -> Any:
 @pytest.fixture
 def calm(bench: Any) -> Any:
     """A bench with one of each, so that names lead somewhere."""
-    bench.journal.add("here", b"x")
+    bench.add("here", b"x")
     return bench
 
 

@@ -11,6 +11,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.web.resource import Resource
 
 from iotgw.api.auth import FailedAttempts, Tokens, mint
+from iotgw.core.model import State
 from iotgw.datasources.http.mounts import HttpMounts
 
 
@@ -222,7 +223,9 @@ async def test_the_description_names_every_route_and_every_settings_struct(conne
 @inline
 async def test_metrics_show_the_accounts_by_name(bench: Any, connect: Any) -> None:
     client = connect()
-    await client.ok("POST", "/datasources", {"name": "field", "type": "coap"})
+    id = (await client.ok("POST", "/datasources", {"name": "field", "type": "coap"}))["id"]
+    for _ in range(2):
+        bench.add(id, b"x", State.FAILED)
     await client.ok(
         "POST", "/integrations", {"name": "out", "type": "http", "configuration": {"url": "http://x"}}
     )
@@ -247,4 +250,4 @@ async def test_the_status_shows_the_whole_gateway(connect: Any) -> None:
     status = await client.ok("GET", "/status")
     assert status["ready"] is True
     assert status["datasources"][0]["state"] == "listening"
-    assert status["journal"]["messages"] == 0
+    assert status["journal"]["received"] == 0

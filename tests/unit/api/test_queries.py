@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iotgw.api.app import routes
-from iotgw.api.openapi import OpenApi
+from iotgw.api.openapi import OpenApiRoutes
 from iotgw.api.problems import Problem
 from iotgw.api.queries import MOST, Query, read
 from iotgw.core.errors import SettingsError
@@ -108,7 +108,9 @@ def test_any_query_gives_values_or_a_problem(query: bytes) -> None:
 
 def operations(bench: Any) -> list[tuple[str, str, dict[str, Any]]]:
     """Method, path with its variables filled, and the description of each operation."""
-    document = OpenApi(bench.parts, routes(bench.parts)).document()
+    document = OpenApiRoutes(
+        bench.parts.datasource_types, bench.parts.integration_types, routes(bench.parts)
+    ).document()
     return [
         (method.upper(), re.sub(r"\{\w+\}", "nothing", path), operation)
         for path, methods in document["paths"].items()
@@ -237,11 +239,11 @@ async def test_a_wrong_selection_converts_nothing_again(
     bench: Any, connect: Any, selection: dict[str, Any], path: str
 ) -> None:
     for state in (State.FAILED, State.CONVERTED, State.FILTERED):
-        bench.journal.add("here", b"x", state)
-    before = list(bench.journal.stored)
+        bench.add("here", b"x", state)
+    before = list(bench.messages)
     answer = await connect()("POST", "/messages/reprocess", selection)
     assert (answer.status, answer.json["errors"][0]["path"]) == (422, path)
-    assert bench.journal.stored == before
+    assert bench.messages == before
 
 
 @inline
@@ -249,8 +251,8 @@ async def test_an_empty_selection_is_what_failed_and_ids_that_are_gone_are_count
     bench: Any, connect: Any
 ) -> None:
     client = connect()
-    bench.journal.add("here", b"x", State.CONVERTED)
-    bench.journal.add("here", b"x", State.FAILED)
+    bench.add("here", b"x", State.CONVERTED)
+    bench.add("here", b"x", State.FAILED)
     assert await client.ok("POST", "/messages/reprocess", {}) == {
         "count": 1, "states": {"converted": 1}, "missing": 0,
     }  # fmt: skip

@@ -13,6 +13,7 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
+from iotgw import testing
 from iotgw.api.auth import ensure_admin_token
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.departures import Departures
@@ -28,22 +29,7 @@ from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 
-from . import memory
-
-
-class Quiet:
-    """A delivery service and a downlink queue with nothing to do."""
-
-    def room(self) -> bool:
-        return True
-
-    def feed(self, records: Any) -> None: ...
-
-    def depth(self) -> int:
-        return 0
-
-    def waited_for(self, tenant: str) -> tuple[str, ...]:
-        return ()
+from .conftest import LIBRARY, by_script
 
 
 class House:
@@ -55,17 +41,17 @@ class House:
         self.journal = Journal(reactor, folder / "journal.db")
         self.events = EventLog(folder / "events.db", reactor)
         self.devices = DeviceStore(reactor, folder)
-        self.converters = memory.MemoryConverters()
-        self.versions = ConverterVersions(self.registry, self.converters, memory.LIBRARY)
+        self.converters = testing.FakeConverters(by_script)
+        self.versions = ConverterVersions(self.registry, self.converters, LIBRARY)
         self.types = Types("none", reactor, [HttpSourceType])
         sources = Sources()
         self.mounts = HttpMounts(is_away=lambda key: sources.is_away("http", key))
-        quiet = Quiet()
         recorder = Recorder(self.events, reactor)
         self.departures = Departures(self.registry, recorder, reactor)
         self.pipeline = Pipeline(
             sources=sources, journal=self.journal, registry=self.registry, converters=self.converters,
-            versions=self.versions, credentials=None, delivery=quiet, downlinks=quiet,
+            versions=self.versions, credentials=testing.MemoryCredentials(),
+            delivery=testing.FakeDelivery(), downlinks=testing.MemoryDownlinks(),
             recorder=recorder, departures=self.departures, listeners=[self.devices], types=self.types,
             reactor=reactor, shares=SharedResources(self.mounts),
         )  # fmt: skip

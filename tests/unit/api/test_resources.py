@@ -28,7 +28,7 @@ async def test_a_datasource_is_created_read_listed_and_deleted(bench: Any, conne
     assert [each["name"] for each in (await client.ok("GET", "/datasources"))["items"]] == ["field"]
     gone = await client("DELETE", "/datasources/field")
     assert (gone.status, gone.json["state"], gone.json["backlog"]) == (200, "deleted", "drain")
-    assert bench.gateway.applied_ids == [made.json["id"]] * 2  # opened, and closed, before the answers
+    assert bench.pipeline.awaited == [made.json["id"]] * 2  # opened, and closed, before the answers
     assert (await client("GET", "/datasources/field")).status == 404
 
 

@@ -40,12 +40,12 @@ def start(bench: Any, value: Any) -> tuple[Deferred[bytes], Request, Deferred[No
     text, body = mint("admin", ALL_TENANTS)
     bench.registry.create("token", "default", "t", body)
     opened: Deferred[None] = Deferred()
-    bench.gateway.applied = lambda id: opened
+    bench.pipeline.applied = lambda id: opened
     create = next(
         each for each in routes(bench.parts) if (each.method, each.path) == ("POST", "/datasources")
     )
     request = Request(text, value)
-    dispatch = Dispatcher(bench.parts, Guard(Tokens(bench.registry)))
+    dispatch = Dispatcher(bench.clock, Guard(Tokens(bench.registry)))
     return dispatch(create, request), request, opened  # type: ignore[arg-type]
 
 

@@ -7,6 +7,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from iotgw import testing
 from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.core.departures import Departures
 from iotgw.core.errors import NotFound
@@ -21,7 +22,6 @@ from iotgw.pipeline.publisher import Publisher
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 from tests.peers.patience import Patience
-from tests.unit.delivery.worlds import Events, FakeType
 
 BODY = msgspec.json.encode({"deviceName": "d", "telemetry": []})
 
@@ -31,13 +31,13 @@ class World:
 
     def __init__(self, path):
         self.path = path
-        self.events = Events()
+        self.events = testing.MemoryEvents()
         self.make()
 
     def make(self):
         self.registry = Registry(reactor, self.path)
         self.journal = Journal(reactor, self.path / "journal.db")
-        self.types = Types("none", reactor, [FakeType])
+        self.types = Types("none", reactor, [lambda _: testing.FakeIntegrationType()])
         recorder = Recorder(self.events, reactor)
         self.departures = Departures(self.registry, recorder, reactor)
         self.delivery = DeliveryService(self.journal, self.types, reactor, self.events, str)
@@ -135,7 +135,7 @@ async def test_what_waits_may_be_dropped_and_is_counted(world):
     await world.retire(id, "drop")
     left = await world.gone(id)
     assert (left.drained, left.dropped) == (0, 10)
-    (event,) = [event for event in world.events.all if event.type == "removed"]
+    (event,) = [event for event in world.events.emitted if event.type == "removed"]
     assert (event.severity, event.detail["dropped"]) == ("warning", 10)
     await world.again()
     assert world.journal.integrations() == {}
@@ -190,7 +190,7 @@ async def test_a_queue_whose_integration_is_in_no_registry_is_dropped_at_the_nex
     await world.registry.stop()
     world.make()
     await world.start()
-    (event,) = [event for event in world.events.all if event.type == "orphaned"]
+    (event,) = [event for event in world.events.emitted if event.type == "orphaned"]
     assert (event.name, event.detail) == (id, {"dropped": 10})
     await world.again()
     assert world.journal.integrations() == {}

@@ -8,8 +8,10 @@ from zope.interface.verify import verifyObject
 from iotgw.app.parts import DATASOURCES, build
 from iotgw.app.services import children
 from iotgw.config.settings import Settings
+from iotgw.connect.endpoint import Connector
 from iotgw.core.errors import SettingsError
 from iotgw.core.ports.datasources import IDatasourceType, INeeds
+from iotgw.core.types import made
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.mounts import HttpMounts
 
@@ -51,5 +53,5 @@ def test_the_api_s_own_paths_are_reserved(tmp_path, first):
 
 @pytest.mark.parametrize("factory", DATASOURCES, ids=lambda factory: factory.name)
 def test_every_built_in_datasource_is_what_its_interface_says(factory):
-    type_ = factory(reactor)
+    type_ = made(factory, reactor, Connector(reactor))
     assert verifyObject(INeeds if INeeds.providedBy(type_) else IDatasourceType, type_)

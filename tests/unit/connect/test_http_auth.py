@@ -14,7 +14,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from iotgw.connect.endpoint import Connector
-from iotgw.connect.http_auth import LARGEST, OAuth2, Token
+from iotgw.connect.http_auth import LARGEST, AccessToken, OAuth2
 
 
 class TokenServer(Resource):
@@ -42,8 +42,8 @@ def server() -> Iterator[TokenServer]:
     pytest_twisted.blockon(port.stopListening())
 
 
-def fetch(server: TokenServer) -> tuple[Token, Deferred[str]]:
-    token = Token(
+def fetch(server: TokenServer) -> tuple[AccessToken, Deferred[str]]:
+    token = AccessToken(
         OAuth2(token_url=server.url, client_id="me", client_secret="s"), reactor, None, Connector(reactor)
     )
     done: Deferred[str] = Deferred()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from iotgw.connect.mqtt_client import MqttClient, Way
+from iotgw.connect.mqtt_client import BrokerAccess, MqttClient
 from iotgw.connect.mqtt_engines import engine_maker, holding
-from iotgw.connect.mqtt_owner import Greeting, MqttOwner, Reader, Topics
+from iotgw.connect.mqtt_owner import ArrivalSource, Greeting, MqttOwner, Topics
 from iotgw.connect.mqtt_probe import check
 from iotgw.wire import mqtt
 from tests.unit.connect.brokers import BYE, CONNACK, PINGREQ, Broker, publish
@@ -18,7 +18,7 @@ class Owner(MqttOwner):
     def __init__(self, topics: Topics = Topics()) -> None:  # noqa: B008
         self.topics = topics
         self.said: list[tuple] = []
-        self.reader: Reader | None = None
+        self.reader: ArrivalSource | None = None
         self.messages: list[mqtt.Arrived] = []
 
     def on_greeted(self, limits, reader):
@@ -60,7 +60,7 @@ class World:
             self.retries.append(failures)
             return 1.0
 
-        way = Way(self.broker, Greeting("me", **greeting), holding(version, set()), retry)
+        way = BrokerAccess(self.broker, Greeting("me", **greeting), holding(version, set()), retry)
         self.client = MqttClient(self.broker.clock, way, self.owner)
         self.client.start()
 
@@ -253,7 +253,7 @@ def test_stopping_while_it_connects_ends_it():
 )
 def test_a_look_at_a_broker_tells_its_first_word_and_leaves(said, result):
     broker = Broker()
-    way = Way(broker, Greeting("me"), engine_maker("iotgw", mqtt.V311, 1), lambda failures: 100.0)
+    way = BrokerAccess(broker, Greeting("me"), engine_maker("iotgw", mqtt.V311, 1), lambda failures: 100.0)
     results: list[dict] = []
     check(broker.clock, way, 10.0).addCallback(results.append)
     broker.wire.say(said)

@@ -1,10 +1,10 @@
 """A script that keeps dying is suspended for a while, and never for ever."""
 
-from iotgw.converters.breaker import GOOD_RUN, PAUSE, PAUSE_CAP, STRIKES, Breaker
+from iotgw.converters.breaker import GOOD_RUN, PAUSE, PAUSE_CAP, STRIKES, ScriptBreaker
 
 
 def struck(times, now=0.0):
-    breaker = Breaker()
+    breaker = ScriptBreaker()
     return breaker, [breaker.strike(now, "why") for _ in range(times)]
 
 

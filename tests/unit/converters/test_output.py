@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iotgw.converters.output import MAX_BYTES, MAX_NAME, MAX_TEXT, Refused, check
+from iotgw.converters.output import MAX_BYTES, MAX_NAME, MAX_TEXT, OutputRefused, check
 
 NAMED = {"deviceName": "d", "deviceType": "t"}
 AT = 1_700_000_000_000
@@ -88,7 +88,7 @@ def test_a_time_is_a_number_of_ms_or_iso_text(ts, ms):
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_refused_with_its_place(result, says):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(OutputRefused) as refused:
         check(result, AT)
     assert str(refused.value).startswith(says)
 
@@ -105,7 +105,7 @@ def test_what_is_wrong_is_refused_with_its_place(result, says):
     ids=["values", "devices", "a value of lists", "receipts", "unknown keys"],
 )
 def test_what_one_message_becomes_is_bounded(result):
-    with pytest.raises(Refused, match=f"expected at most {MAX_BYTES} bytes of output, got"):
+    with pytest.raises(OutputRefused, match=f"expected at most {MAX_BYTES} bytes of output, got"):
         check(result, AT, "json")
 
 
@@ -113,7 +113,7 @@ def test_what_flattening_makes_of_short_lists_with_long_names_is_refused_at_the_
     device = {**NAMED, "telemetry": {"n" * 240: [1] * 500}}
     devices = [device] * 15
     assert len(check(devices, AT, "flatten").outputs) == 15
-    with pytest.raises(Refused, match=f"expected at most {MAX_BYTES} bytes of output, got 2"):
+    with pytest.raises(OutputRefused, match=f"expected at most {MAX_BYTES} bytes of output, got 2"):
         check([*devices, device, device, device, device, "not looked at"], AT, "flatten")
 
 
@@ -172,7 +172,7 @@ def test_receipts_belong_to_the_device_beside_them():
     ],
 )
 def test_what_is_no_receipt_is_refused(ack, says):
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(OutputRefused, match=says):
         check({**NAMED, "downlinkAck": ack}, AT)
 
 
@@ -219,7 +219,7 @@ anything = st.recursive(
 def test_whatever_a_script_returns_is_canonical_or_refused(result, nested):
     try:
         checked = check(result, AT, nested)
-    except Refused as refused:
+    except OutputRefused as refused:
         assert str(refused)
         return
     for output in checked.outputs:

@@ -8,47 +8,25 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from iotgw.converters.state import KIND, MAX_AGE, SWEEP, WRITE_BEHIND, RegistryStates, device_of
-from iotgw.core.errors import NotFound
-from iotgw.core.specs import Resource
 from iotgw.store.sqlite.registry import Registry as StoredRegistry
+from iotgw.testing import MemoryRegistry
 
 
-class Registry:
-    """As much of `IRegistry` as states need, in memory."""
+class Registry(MemoryRegistry):
+    """Counts what is saved; while ``slow`` is a Deferred, that is there when it fires."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.resources: dict[str, Resource] = {}
-        self.slow: Deferred[None] | None = None
-        self.writes = 0
+    slow: Deferred[None] | None = None
+    writes = 0
 
-    def list(self, kind: str) -> list[Resource]:
-        return list(self.resources.values())
+    def create(self, *what: Any) -> Deferred[Any]:
+        return self._later(super().create, *what)
 
-    def get(self, kind: str, name: str, tenant: str) -> Resource:
-        for resource in self.resources.values():
-            if (resource.kind, resource.name, resource.tenant) == (kind, name, tenant):
-                return resource
-        raise NotFound(name)
+    def replace(self, *what: Any) -> Deferred[Any]:
+        return self._later(super().replace, *what)
 
-    def _put(self, id: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Any]:
+    def _later(self, save: Any, *what: Any) -> Deferred[Any]:
         self.writes += 1
-
-        def write(_: object) -> None:
-            now = int(self.clock.seconds() * 1000)
-            self.resources[id] = Resource(KIND, id, tenant, name, 1, now, now, body)
-
-        return (self.slow or succeed(None)).addCallback(write)
-
-    def create(self, kind: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Any]:
-        return self._put(f"id-{tenant}-{name}", tenant, name, body)
-
-    def replace(self, kind: str, id: str, body: dict[str, Any]) -> Deferred[Any]:
-        return self._put(id, self.resources[id].tenant, self.resources[id].name, body)
-
-    def delete(self, kind: str, id: str) -> Deferred[Any]:
-        del self.resources[id]
-        return succeed(None)
+        return (self.slow or succeed(None)).addCallback(lambda _: save(*what))
 
 
 def test_changes_are_written_behind_and_the_last_one_wins():
@@ -97,13 +75,12 @@ def test_old_states_and_the_oldest_of_too_many_are_dropped():
     clock.advance(SWEEP)
     states.put("t", "c", "f", b"{}")
     clock.advance(WRITE_BEHIND)
-    assert {r.name for r in registry.resources.values()} >= {"c/d", "c/e", "c/f"} and len(
-        registry.resources
-    ) <= 4
+    names = {resource.name for resource in registry.list(KIND)}
+    assert names >= {"c/d", "c/e", "c/f"} and len(names) <= 4
     clock.advance(MAX_AGE + SWEEP)
     states.put("t", "c", "g", b"{}")
     clock.advance(WRITE_BEHIND)
-    assert [r.name for r in registry.resources.values()] == ["c/g"]
+    assert [resource.name for resource in registry.list(KIND)] == ["c/g"]
 
 
 @ensureDeferred

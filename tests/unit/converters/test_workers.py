@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from iotgw.converters import protocol
 from iotgw.converters import service as service_module
 from iotgw.converters.breaker import STRIKES
-from iotgw.converters.protocol import Call, Define, Run, frame, replies
+from iotgw.converters.protocol import Define, Run, ScriptCall, frame, replies
 from iotgw.converters.service import ConverterService
 from tests.unit.converters.conftest import convert, job, version
 
@@ -198,7 +198,7 @@ async def test_jobs_that_come_before_the_start_are_done_after_it():
 def test_a_worker_by_itself_speaks_the_protocol_on_its_stdin_and_stdout():
     orders = [
         Define(7, GOOD),
-        Run(1, [Call(7, b"\x05", b"{}", 1000), Call(7, b"\x06", b"{}", 1000)]),
+        Run(1, [ScriptCall(7, b"\x05", b"{}", 1000), ScriptCall(7, b"\x06", b"{}", 1000)]),
     ]
     told = subprocess.run(
         [sys.executable, "-m", "iotgw.converters.worker"],

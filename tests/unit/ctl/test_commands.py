@@ -13,7 +13,6 @@ from iotgw.core.model import Event, State
 from iotgw.ctl.client import CtlError
 from iotgw.ctl.commands.messages import follow
 from iotgw.ctl.table import payload, printable, table
-from tests.unit.api import memory
 
 
 def inline(function: Any) -> Any:
@@ -82,9 +81,9 @@ async def test_the_status_is_a_table_or_json(run: Any, file: str) -> None:
 
 @inline
 async def test_messages_are_shown_with_what_became_of_them(bench: Any, run: Any) -> None:
-    bench.journal.add("here", b"hello")
-    bench.journal.add("here", b"\x00\xff", State.FAILED)
-    bench.journal.add("here", b"quiet", State.FILTERED)
+    bench.add("here", b"hello")
+    bench.add("here", b"\x00\xff", State.FAILED)
+    bench.add("here", b"quiet", State.FILTERED)
     _, out, _ = await run("messages")
     assert "dev-1: n=1" in out
     assert "line 3, column 7: boom" in out
@@ -99,13 +98,13 @@ async def test_messages_are_shown_with_what_became_of_them(bench: Any, run: Any)
 
 @inline
 async def test_failed_messages_are_converted_again(bench: Any, run: Any) -> None:
-    bench.journal.add("here", b"1", State.FAILED)
+    bench.add("here", b"1", State.FAILED)
     assert (await run("reprocess"))[1] == "1 converted again: 1 converted\n"
 
 
 @inline
 async def test_filters_that_say_nothing_or_too_much_convert_nothing_again(bench: Any, run: Any) -> None:
-    bench.journal.add("here", b"1", State.FAILED)
+    bench.add("here", b"1", State.FAILED)
     for arguments in (
         ("--device", ""),
         ("--datasource", ""),
@@ -114,13 +113,13 @@ async def test_filters_that_say_nothing_or_too_much_convert_nothing_again(bench:
     ):
         code, _, problem = await run("reprocess", *arguments)
         assert code == 1 and "expected" in problem.lower(), (arguments, problem)
-    assert bench.journal.stored[0].state is State.FAILED
+    assert bench.messages[-1].state is State.FAILED
     assert (await run("reprocess", "e1-1"))[1] == "1 converted again: 1 converted\n"
 
 
 @inline
 async def test_what_devices_send_cannot_drive_the_terminal(bench: Any, run: Any) -> None:
-    bench.journal.add("here", b"x", device="\x1b[2Jevil\n")
+    bench.add("here", b"x", device="\x1b[2Jevil\n")
     for command in (("messages",), ("message", "e1-1")):
         out = (await run(*command))[1]
         assert "\x1b" not in out
@@ -158,7 +157,7 @@ async def test_a_converter_is_tried(run: Any, file: str, tmp_path: Path) -> None
 @inline
 async def test_sessions_and_credentials_are_listed_and_ended(bench: Any, run: Any, file: str) -> None:
     await run("apply", file)
-    bench.gateway.running[bench.registry.get("datasource", "field").id] = memory.Connected()
+    bench.hold_session(bench.registry.get("datasource", "field").id)
     assert "PSK-AES128-CCM8" in (await run("dtls", "field"))[1]
     assert (await run("dtls", "field", "--end", "s1"))[0] == 0
     assert (await run("dtls", "field", "--end", "s2"))[0] == 1
@@ -169,18 +168,18 @@ async def test_sessions_and_credentials_are_listed_and_ended(bench: Any, run: An
 async def test_downlinks_are_queued_listed_and_cancelled(bench: Any, run: Any) -> None:
     assert await run("downlink", "dev-1", "--text", "R3=ACTIVE", "--ttl", "60") == (
         0,
-        "downlink d1 is QUEUED\n",
+        "downlink dl1 is QUEUED\n",
         "",
     )
     await run("downlink", "dev-1", "--hex", "00ff", "--last")
     await run("downlink", "dev-1", "--msg", '{"led": true}', "--msg-type", "RPC")
-    specs = [item.spec for item in bench.parts.downlinks.items]
+    specs = [item.spec for item in bench.parts.downlinks.items.values()]
     assert [spec.data for spec in specs[:2]] == ["R3=ACTIVE", "AP8="]
     assert [spec.policy for spec in specs] == ["fifo", "last", "fifo"]
     assert (specs[2].msg, specs[2].msg_type) == ({"led": True}, "RPC")
-    assert (await run("downlinks", "dev-1"))[1].count("QUEUED") == 3
-    assert "d1 is DELETED" in (await run("downlinks", "dev-1", "--cancel", "d1"))[1]
-    assert (await run("downlinks", "dev-1", "--clear"))[1] == "3 cancelled\n"
+    assert (await run("downlinks", "dev-1"))[1].count("QUEUED") == 2  # the second took the first one's place
+    assert "dl3 is DELETED" in (await run("downlinks", "dev-1", "--cancel", "dl3"))[1]
+    assert (await run("downlinks", "dev-1", "--clear"))[1] == "1 cancelled\n"
     assert (await run("downlink", "dev-1", "--hex", "0"))[0] == 2
 
 

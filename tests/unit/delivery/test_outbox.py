@@ -5,7 +5,7 @@ from twisted.internet.defer import Deferred
 from iotgw.core.model import Kind, Message, State
 from iotgw.core.specs import RetrySpec, RouteSpec
 from iotgw.core.verdict import DELIVERED, Apart, Rejected, Retry, Unavailable
-from tests.unit.delivery.worlds import MemoryJournal, World, fired, queue, record
+from tests.unit.delivery.worlds import SlowJournal, World, fired, queue, record
 
 
 def delivered(records):
@@ -494,8 +494,8 @@ def test_seek_sends_history_again():
 
 
 def test_a_new_integration_begins_with_new_records_and_can_be_given_history():
-    journal = MemoryJournal()
-    journal.records = [record(n, received_ms=1_000_000_000 + n) for n in range(1, 6)]
+    journal = SlowJournal()
+    journal.put([record(n, received_ms=1_000_000_000 + n) for n in range(1, 6)])
     world = World(journal, says=delivered)
     world.store("z", received_ms=1_000_000_006)
     assert world.target.got == [6]
@@ -622,7 +622,8 @@ def test_what_the_journal_trimmed_is_said():
     world.service.pause("i1")
     world.store(*"abcd")
     world.clock.advance(1)
-    world.journal.records = world.journal.records[2:]
+    for gone in world.journal.records[:2]:
+        del world.journal.storage.records[gone.seq]
     after = world.crash()
     after.target.says = delivered
     after.service.resume("i1")
@@ -648,7 +649,7 @@ def test_what_the_journal_trimmed_is_said():
 def test_a_route_chooses(route, expected):
     world = World(says=delivered, route=RouteSpec(**route))
     world.store("sn-1", "sn-2")
-    world.store("m", type_="meter")
+    world.store("m", device_type="meter")
     world.store("x", kind=Kind.EVENT)
     world.store("sn-1", tenant="other")
     assert world.target.got == expected

@@ -2,12 +2,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iotgw.core.credential import CredentialSpec, SecretSpec, check_secrets
+from iotgw.core.credential import KIND, CredentialSpec, SecretSpec, check_secrets
 from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.secrets import MASK
 from iotgw.core.validate import convert
 from iotgw.devices.credentials import Credentials, derived
+from iotgw.testing import MemoryRegistry, fired
+from iotgw.testing.contracts import CredentialsContract
 from tests.credential_registry import Registry
+
+
+class TestCredentials(CredentialsContract):
+    def open(self):
+        self.registry = Registry()
+        return started(self.registry, lambda: 1000)
+
+    def add_psk(self, identity, secret, device="", tenant="default"):
+        name = f"{identity} of {tenant}"
+        secrets = [one(secret.decode())]
+        self.registry.put(name, tenant, identity=identity, device=device, secrets=secrets)
+
+    def add_x509(self, name, device=""):
+        self.registry.put(name, type="x509", identity=name, device=device)
+
+    def revoke(self, grant):
+        fired(self.registry.delete(KIND, grant.credential))
 
 
 class Clock:
@@ -55,12 +74,16 @@ class TestPsk:
 
     def test_nothing_stands_in_the_registry_in_the_clear(self, registry):
         registry.put("meter", secrets=[one("very secret")])
-        assert "very secret" not in str(registry.resources["meter"].body)
+        assert "very secret" not in str(registry.get(KIND, "meter").body)
 
     def test_the_identity_is_not_the_device(self, registry, credentials):
         registry.put("c", identity="sim-4711", device="meter-7", secrets=[one()])
         [(_, grant)] = credentials.of("default").psk("sim-4711")
-        assert (grant.device, grant.credential, grant.tenant) == ("meter-7", "id-c", "default")
+        assert (grant.device, grant.credential, grant.tenant) == (
+            "meter-7",
+            registry.get(KIND, "c").id,
+            "default",
+        )
 
     def test_a_disabled_one_is_unknown(self, registry, credentials):
         registry.put("meter", secrets=[one()], enabled=False)
@@ -123,9 +146,9 @@ class TestPsk:
         registry.put("valve", secrets=[one("key-2")])
 
         def unseal(text):
-            if text == registry.resources["meter"].body["secrets"][0]["value"]:
+            if text == registry.get(KIND, "meter").body["secrets"][0]["value"]:
                 raise IotgwError("was secret.key replaced?")
-            return Registry.unseal(text)
+            return MemoryRegistry.unseal(registry, text)
 
         registry.unseal = unseal
         credentials = started(registry, clock)
@@ -153,7 +176,7 @@ class TestRevoking:
     @pytest.mark.parametrize(
         ("change", "is_good"),
         [
-            (lambda r: r.delete("meter"), False),
+            (lambda r: r.drop("meter"), False),
             (lambda r: r.put("meter", secrets=[one()], enabled=False), False),
             (lambda r: r.put("meter", secrets=[one("key-2")]), False),
             (lambda r: r.put("meter", secrets=[one("key-2"), one()]), True),
@@ -176,7 +199,7 @@ class TestRevoking:
         told = []
         registry.put("meter", secrets=[one()])
         credentials.watch(lambda: told.append(1))()
-        registry.delete("meter")
+        registry.drop("meter")
         assert told == []
 
     def test_a_new_key_ends_nobodys_session(self, registry, credentials):
@@ -200,8 +223,8 @@ class TestChanges:
         for number, change in changes:
             name, identity = f"c{number}", f"i{number % 3}"
             if change == "delete":
-                if name in registry.resources:
-                    registry.delete(name)
+                if any(each.name == name for each in registry.list(KIND)):
+                    registry.drop(name)
             elif change == "x509":
                 registry.put(name, type="x509", identity=f"c{number}", device=f"d{number % 2}")
             elif change == "pattern":

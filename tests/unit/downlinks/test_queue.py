@@ -1,14 +1,12 @@
 """The downlink queue on its real store, with a clock of the test's own."""
 
-import itertools
-
 import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred, fail, succeed
 from twisted.internet.task import Clock
 
 from iotgw.core.downlink_item import ItemState, payload
-from iotgw.core.errors import Conflict, NotFound, SettingsError, Unavailable
+from iotgw.core.errors import Unavailable
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks import timetable
 from iotgw.downlinks.exchange import MAX_PER_DEVICE
@@ -88,16 +86,6 @@ def asynchronous(test):
 
 
 @asynchronous
-async def test_an_item_waits_for_a_device_that_was_never_seen(world):
-    item = await world.push_text("hello")
-    assert item.state is ItemState.QUEUED
-    assert "dev" in world.queue.waited_for("default")
-    assert not world.queue.waited_for("other")
-    (downlink,) = await world.take()
-    assert downlink.payload == b"hello"
-
-
-@asynchronous
 async def test_an_item_leaves_once_and_its_states_follow(world):
     item = await world.push_text("hello")
     await world.take()
@@ -112,32 +100,6 @@ async def test_an_item_leaves_once_and_its_states_follow(world):
 
 
 @asynchronous
-async def test_a_lost_item_is_queued_again_until_its_attempts_are_used_up(world):
-    item = await world.push_text("hello", max_attempts=2)
-    for _ in range(2):
-        assert await world.take()
-        world.queue.outcome(item.id, "sent")
-        world.queue.outcome(item.id, "lost", "no ack")
-    assert await world.state(item) == "FAILED"
-    assert "no ack" in (await world.queue.get("default", item.id)).reason
-
-
-@asynchronous
-async def test_higher_priority_leaves_first_then_the_oldest(world):
-    for text, priority in (("b", 0), ("c", 0), ("a", 5)):
-        await world.push_text(text, priority=priority)
-    assert [each.payload for each in await world.take(limit=3)] == [b"a", b"b", b"c"]
-
-
-@asynchronous
-async def test_policy_last_takes_the_place_of_what_waits(world):
-    first = await world.push_text("old")
-    await world.push_text("new", policy="last")
-    assert await world.state(first) == "DELETED"
-    assert [each.payload for each in await world.take(limit=9)] == [b"new"]
-
-
-@asynchronous
 async def test_an_item_expires_when_its_time_to_live_is_over(world):
     item = await world.push_text("late", ttl=5)
     world.clock.advance(6)
@@ -146,33 +108,6 @@ async def test_an_item_expires_when_its_time_to_live_is_over(world):
     swept = await world.push_text("late", ttl=5)
     world.clock.pump([5, 5, 5])
     assert await world.state(swept) == "EXPIRED"
-
-
-@asynchronous
-async def test_a_confirmed_item_is_sent_again_until_it_is_delivered_or_times_out(world):
-    item = await world.push_text("sure", confirmed=True, ttl=60)
-    for _ in range(2):
-        assert len(await world.take()) == 1
-        world.queue.outcome(item.id, "sent")
-    world.clock.pump([15] * 5)
-    assert await world.state(item) == "TIMEOUT"
-
-
-@asynchronous
-async def test_items_can_be_cancelled_cleared_and_replaced(world):
-    first = await world.push_text("1")
-    await world.queue.cancel("default", first.id)
-    assert await world.state(first) == "DELETED"
-    with pytest.raises(Conflict):
-        await world.queue.cancel("default", first.id)
-    await world.push_text("2")
-    await world.push_text("3")
-    assert await world.queue.clear("default", "dev") == 2
-    await world.push_text("4")
-    await world.queue.replace("default", "dev", [DownlinkSpec(data="5", content_type="TEXT")])
-    assert [each.payload for each in await world.take(limit=9)] == [b"5"]
-    with pytest.raises(NotFound):
-        await world.queue.get("other", first.id)
 
 
 @asynchronous
@@ -195,46 +130,6 @@ async def test_after_a_restart_what_was_queued_or_on_its_way_is_queued(world):
 
 
 @asynchronous
-async def test_a_device_known_by_its_identity_gets_what_waits_for_its_name(world):
-    world.identity = "356938035643809"
-    await world.push_text("1")
-    assert "356938035643809" in world.queue.waited_for("default")
-    assert len(await world.take("356938035643809")) == 1
-
-
-@asynchronous
-async def test_two_devices_behind_one_identity_do_not_forget_each_other(world):
-    world.identity = "gateway"
-    first = await world.push_text("1", device="a")
-    await world.push_text("2", device="b")
-    await world.queue.cancel("default", first.id)
-    assert world.queue.waited_for("default")
-    assert [each.payload for each in await world.take("gateway")] == [b"2"]
-
-
-@asynchronous
-async def test_a_reachable_device_gets_an_item_at_once_unless_it_is_sync(world):
-    sent = []
-    gone = world.queue.reachable("default", "dev", "ds", sent.extend)
-    await world.push_text("now")
-    await world.push_text("later", mode="sync")
-    assert [each.payload for each in sent] == [b"now"]
-    gone()
-    await world.push_text("not now")
-    assert len(sent) == 1
-
-
-@asynchronous
-async def test_a_receipt_by_message_type_finds_the_item_that_was_sent(world):
-    item = await world.push_text("x", msg_type="reboot", confirmed=True)
-    await world.take()
-    world.queue.outcome(item.id, "sent")
-    world.queue.acknowledged("default", "dev", "", {"msgType": "reboot", "success": False, "error": "busy"})
-    await world.queue.list("default", "dev")  # it reads the store after the receipt did
-    assert await world.state(item) == "FAILED"
-
-
-@asynchronous
 async def test_a_device_has_a_bounded_queue(world):
     await world.queue.replace("default", "dev", [DownlinkSpec(data="", content_type="TEXT")] * 3)
     for _ in range(MAX_PER_DEVICE - 3):
@@ -242,46 +137,6 @@ async def test_a_device_has_a_bounded_queue(world):
         await world.push_text("x")
     with pytest.raises(Unavailable):
         await world.push_text("x")
-
-
-@asynchronous
-async def test_base64_that_is_none_is_refused(world):
-    with pytest.raises(SettingsError, match="base64"):
-        await world.queue.push("default", "dev", DownlinkSpec(data="€€"))
-
-
-@asynchronous
-async def test_any_series_of_reports_leaves_a_state_that_a_transition_allows(world):
-    reports = ["offered", "sent", "delivered", "lost", "successful", "failed"]
-    for series in itertools.product(reports, repeat=3):
-        item = await world.push_text("x", device="".join(series))
-        for report in series:
-            world.queue.outcome(item.id, report)
-        state = await world.state(item)
-        assert state in {each.value for each in ItemState}
-        if not {"sent", "offered"} & {*series} and "delivered" not in series and "successful" not in series:
-            assert state in ("QUEUED", "FAILED")
-
-
-@asynchronous
-async def test_a_receipt_by_message_type_means_the_oldest_that_was_sent_and_is_not_over(world):
-    items = [await world.push_text(text, msg_type="set") for text in "abc"]
-    for item in items[:2]:
-        await world.take()
-        world.queue.outcome(item.id, "sent")
-    world.queue.acknowledged("default", "dev", "", {"msgType": "set"})
-    await world.queue.list("default", "dev")
-    assert [await world.state(item) for item in items] == ["SUCCESSFUL", "SENT", "QUEUED"]
-
-
-@asynchronous
-async def test_a_device_cannot_confirm_the_item_of_another(world):
-    item = await world.push_text("x")
-    await world.take()
-    world.queue.outcome(item.id, "sent")
-    world.queue.acknowledged("default", "somebody", "", {"id": item.id})
-    await world.queue.list("default", "dev")
-    assert await world.state(item) == "SENT"
 
 
 @asynchronous
@@ -358,27 +213,6 @@ async def test_a_receipt_reaches_an_item_that_has_left_memory(world):
 
 
 @asynchronous
-async def test_what_waits_behind_a_delivered_item_follows_while_the_device_listens(world):
-    sent = []
-    for text in "abc":
-        await world.push_text(text)
-    world.queue.reachable("default", "dev", "ds", sent.extend)
-    (first,) = await world.take()
-    for expected in (b"b", b"c"):
-        world.queue.outcome(first.id, "delivered")
-        first = sent[-1]
-        assert first.payload == expected
-
-
-@asynchronous
-async def test_an_item_that_is_refused_in_a_replacement_leaves_the_queue_as_it_was(world):
-    item = await world.push_text("old")
-    with pytest.raises(SettingsError):
-        await world.queue.replace("default", "dev", [DownlinkSpec(data="eA=="), DownlinkSpec(data="€€")])
-    assert await world.state(item) == "QUEUED"
-
-
-@asynchronous
 async def test_an_item_that_could_not_be_stored_is_not_queued_later(world):
     commit, world.store._commit = world.store._commit, lambda rows: 1 / 0
     with pytest.raises(ZeroDivisionError):
@@ -387,64 +221,6 @@ async def test_an_item_that_could_not_be_stored_is_not_queued_later(world):
     await world.push_text("y", device="other")
     await world.crash()
     assert await world.queue.list("default", "dev") == []
-
-
-@asynchronous
-async def test_a_receipt_of_an_unknown_id_another_tenant_or_another_device_changes_nothing(world):
-    item = await world.push_text("x", msg_type="set")
-    await world.take()
-    world.queue.outcome(item.id, "sent")
-    for tenant, device, ack in (
-        ("default", "dev", {"id": "dl0000"}),
-        ("default", "dev", {"msgType": "get"}),
-        ("other", "dev", {"id": item.id}),
-        ("other", "dev", {"msgType": "set"}),
-        ("default", "somebody", {"msgType": "set"}),
-        ("default", "", {"id": item.id}),
-    ):
-        world.queue.acknowledged(tenant, device, "", ack)
-        await world.queue.list("default", "dev")
-    assert await world.state(item) == "SENT"
-
-
-@asynchronous
-async def test_a_receipt_by_the_device_s_name_confirms_an_item_that_was_queued_for_its_identity(world):
-    items = [await world.push_text("x", device="356938035643809", msg_type="set") for _ in range(2)]
-    for item in items:
-        await world.take("356938035643809")
-        world.queue.outcome(item.id, "sent")
-    world.queue.acknowledged("default", "meter", "356938035643809", {"msgType": "set"})
-    world.queue.acknowledged("default", "meter", "356938035643809", {"id": items[1].id, "success": False})
-    for _ in range(2):  # it is looked for by either name
-        await world.queue.list("default", "dev")
-    assert [await world.state(item) for item in items] == ["SUCCESSFUL", "FAILED"]
-
-
-@asynchronous
-async def test_an_item_that_was_returned_is_as_if_it_had_not_been_taken(world):
-    item = await world.push_text("x", max_attempts=1)
-    await world.take()
-    world.queue.outcome(item.id, "returned")
-    kept = await world.queue.get("default", item.id)
-    assert (kept.state, kept.attempts) == (ItemState.QUEUED, 0)
-    assert len(await world.take()) == 1
-
-
-@asynchronous
-async def test_who_listens_is_called_for_items_of_the_device_by_its_name_and_by_its_identity(world):
-    calls = []
-    world.identity = "i"
-    gone = [
-        world.queue.listen("default", name, lambda name=name: calls.append(name))
-        for name in ("dev", "i", "x")
-    ]
-    await world.push_text("1", mode="sync")
-    await world.queue.push("other", "dev", DownlinkSpec(data="2", content_type="TEXT"))
-    assert calls == ["dev", "i"]
-    for each in gone:
-        each()
-    await world.push_text("3")
-    assert len(calls) == 2
 
 
 @asynchronous

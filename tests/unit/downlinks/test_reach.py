@@ -2,89 +2,51 @@
 
 import msgspec
 import pytest
-from twisted.internet.defer import ensureDeferred, succeed
-from twisted.internet.task import Clock
-from zope.interface import implementer
-from zope.interface.verify import verifyObject
 
-from iotgw.core.model import Message, State, Uplink
-from iotgw.core.ports.datasources import IPushes
-from iotgw.core.ports.sources import ISources
-from iotgw.core.specs import Resource
+from iotgw import testing
+from iotgw.core.model import Outcome, Output, State, Uplink
 from iotgw.downlinks.reach import Reach
-from tests.unit.delivery.worlds import fired
+from iotgw.testing import fired
 
 
-@implementer(IPushes)
-class Pusher:
-    can_push = True
-
-    def __init__(self):
-        self.pushed = []
-
-    def start(self):
-        return succeed(None)
-
-    def stop(self):
-        return succeed(None)
-
-    def status(self):
-        return {}
-
-    def push(self, metadata, downlinks):
-        self.pushed.append((metadata, downlinks))
-
-
-@implementer(ISources)
-class OneSource:
-    def __init__(self, datasource):
-        self.datasource = datasource
-
-    def name(self, id):
-        return id
-
-    def running(self, id):
-        return self.datasource
-
-    def pushing(self, id):
-        return self.datasource
-
-
-class LastMessage:
-    """A journal and a registry that know of one uplink."""
-
-    def __init__(self, metadata, **spec):
-        uplink = Uplink("default", "ds", 1_000_000, b"", msgspec.json.encode(metadata))
-        self.message = Message(1, uplink, State.CONVERTED, "", None, ())
-        self.spec = spec
-
-    def messages(self, tenant, before, limit, device=None):
-        return succeed([self.message] if device == "dev" else [])
-
-    def get(self, kind, id, tenant):
-        return Resource(kind, id, tenant, "ds", 1, 0, 0, {"type": "coap", **self.spec})
+def pusher():
+    return testing.FakeDatasource(None, testing.datasource_context())
 
 
 def found(datasource, metadata, device="dev", seconds_later=0.0, **spec):
-    clock = Clock()
-    clock.advance(1000 + seconds_later)
-    last = LastMessage(metadata, **spec)
-    sources = OneSource(datasource)
-    verifyObject(ISources, sources)
-    reach = Reach(registry=last, journal=last, versions=None, converters=None, sources=sources, clock=clock)
-    return fired(ensureDeferred(reach.find("default", device)))
+    """Where a device is found that was seen once, by this datasource."""
+    clock = testing.clock()
+    registry, journal, sources = (
+        testing.MemoryRegistry(clock),
+        testing.MemoryJournal(clock),
+        testing.FakeSources(),
+    )
+    id = fired(registry.create("datasource", "default", "ds", {"type": "coap", **spec})).id
+    now_ms = int(clock.seconds() * 1000)
+    seq = journal.append(Uplink("default", id, now_ms, b"", msgspec.json.encode(metadata)), (print, None))
+    journal.settle(id, seq, [Outcome(seq, State.CONVERTED, "c/1", (Output("dev", "", b"{}"),))])
+    journal.flush()
+    clock.advance(seconds_later)
+    if datasource is not None:
+        sources.open[id] = datasource
+    reach = Reach(
+        registry=registry, journal=journal, versions=testing.MemoryConverterVersions(),
+        converters=testing.FakeConverters(), sources=sources, clock=clock,
+    )  # fmt: skip
+    where, push, identity = fired(reach.find("default", device))
+    return where and registry.get("datasource", where).name, push, identity
 
 
 def test_a_device_that_was_never_seen_is_nowhere():
-    assert found(Pusher(), {}, device="other") == ("", None, "")
+    assert found(pusher(), {}, device="other") == ("", None, "")
 
 
 def test_a_device_is_sent_to_with_the_metadata_of_its_last_uplink():
-    pusher = Pusher()
-    datasource, push, identity = found(pusher, {"identity": "imei", "address": "a"})
+    seen_by = pusher()
+    datasource, push, identity = found(seen_by, {"identity": "imei", "address": "a"})
     push(("item",))
     assert (datasource, identity) == ("ds", "imei")
-    assert pusher.pushed == [({"identity": "imei", "address": "a"}, ("item",))]
+    assert seen_by.pushed == [({"identity": "imei", "address": "a"}, ("item",))]
 
 
 def test_a_datasource_that_gives_nothing_but_answers_is_still_the_one_where_it_was_seen():
@@ -104,5 +66,5 @@ def test_a_datasource_that_gives_nothing_but_answers_is_still_the_one_where_it_w
     ],
 )
 def test_a_device_is_sent_to_while_it_listens(metadata, spec, seconds, listens):
-    _, push, _ = found(Pusher(), metadata, seconds_later=seconds, **spec)
+    _, push, _ = found(pusher(), metadata, seconds_later=seconds, **spec)
     assert (push is not None) is listens

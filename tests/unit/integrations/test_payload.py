@@ -6,9 +6,9 @@ import pytest
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.specs import IntegrationSpec, RouteSpec
 from iotgw.integrations import payload
-from iotgw.integrations.payload import Names
+from iotgw.integrations.facts import RecordNames
 
-NAMES = Names("E", lambda id_: 'the "source"')
+NAMES = RecordNames("E", lambda id_: 'the "source"')
 BODY = (
     b'{"deviceName":"d","deviceType":"t","attributes":{"fw":1},"telemetry":[{"ts":1,"values":{"x":1}},'
     b'{"ts":2,"values":{"x":2}}]}'

@@ -2,6 +2,7 @@
 
 import pytest
 
+from iotgw import testing
 from iotgw.core.errors import SettingsError
 from iotgw.core.secrets import masked
 from iotgw.core.specs import IntegrationSpec
@@ -11,7 +12,6 @@ from iotgw.integrations.http import HttpType, retry_after
 from iotgw.integrations.mqtt import MqttSettings, MqttType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardSettings, ThingsBoardType
-from tests.unit.delivery.worlds import Events, MemoryJournal
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJrDyJkOaI7ZQyGjkrKBpAPDOo1UBBQQyQDhGO2jAqaB"
 
@@ -21,7 +21,7 @@ def service():
     from twisted.internet import reactor
 
     types = Types("iotgw.none", reactor, (HttpType, MqttType, SftpType, ThingsBoardType))
-    return DeliveryService(MemoryJournal(), types, reactor, Events(), lambda id_: id_)
+    return DeliveryService(testing.MemoryJournal(), types, reactor, testing.MemoryEvents(), lambda id_: id_)
 
 
 def sftp(**more):

@@ -10,19 +10,28 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.logger import formatEvent, globalLogPublisher
-from zope.interface.verify import verifyObject
 
-from iotgw.core.model import Event
-from iotgw.core.ports.events import IEvents
 from iotgw.observe.events import EventLog
+from iotgw.testing.contracts import EventsContract, Threaded
+from iotgw.testing.contracts.events import happened
 
 
 def inline(function: Any) -> Any:
     return pytest_twisted.ensureDeferred(function)
 
 
-def event(number: int, source: str = "datasource", **more: Any) -> Event:
-    return Event(number, more.pop("type", "started"), source, f"n{number}", "text", **more)
+class TestEventLog(Threaded, EventsContract):
+    @pytest.fixture(autouse=True)
+    def in_directory(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "data" / "events.db"
+
+    def open(self) -> EventLog:
+        log = EventLog(self.path, self.clock)
+        self.wait(log.start())
+        return log
+
+    def close(self, log: EventLog) -> None:
+        self.wait(log.stop())
 
 
 @pytest.fixture
@@ -45,39 +54,10 @@ async def names(log: EventLog, before: int = 0, limit: int = 100, **more: Any) -
 
 
 @inline
-async def test_events_are_found_newest_first_with_all_they_held(opened: Any) -> None:
-    log = await opened()
-    assert verifyObject(IEvents, log)
-    full = Event(
-        1, "failed", "datasource", "coap", "port taken", severity="error", device="d", detail={"port": 1}
-    )
-    log.emit(full)
-    log.emit(event(2))
-    (second, first) = await log.query("default", 0, 10)
-    assert first == (1, full)
-    assert second[1].name == "n2"
-
-
-@inline
-async def test_events_are_filtered_and_paged(opened: Any) -> None:
-    log = await opened()
-    for number in range(6):
-        log.emit(event(number, "integration" if number % 2 else "datasource", type=f"t{number % 3}"))
-    log.emit(event(9, tenant="north"))
-    assert await names(log) == ["n5", "n4", "n3", "n2", "n1", "n0"]
-    assert await names(log, source="integration") == ["n5", "n3", "n1"]
-    assert await names(log, type="t0") == ["n3", "n0"]
-    assert await names(log, name="n4") == ["n4"]
-    assert await names(log, limit=2) == ["n5", "n4"]
-    assert await names(log, before=5, limit=2) == ["n3", "n2"]
-    assert await names(log, tenant="north") == ["n9"]
-
-
-@inline
 async def test_the_ring_keeps_the_newest(opened: Any) -> None:
     log = await opened(capacity=10)
     for number in range(35):
-        log.emit(event(number))
+        log.emit(happened(number))
         if number % 7 == 0:
             await log.query("default", 0, 1)
     assert await names(log) == [f"n{number}" for number in range(34, 24, -1)]
@@ -87,7 +67,7 @@ async def test_the_ring_keeps_the_newest(opened: Any) -> None:
 async def test_more_than_may_wait_is_dropped_and_counted(opened: Any) -> None:
     log = await opened(pending=5)
     for number in range(20):
-        log.emit(event(number))
+        log.emit(happened(number))
     assert len(await names(log)) == 6  # the first was on its way to the disk, five waited
     assert log.dropped == 14
 
@@ -96,7 +76,7 @@ async def test_more_than_may_wait_is_dropped_and_counted(opened: Any) -> None:
 async def test_events_outlast_a_restart_and_a_stop_writes_what_waits(opened: Any) -> None:
     first = await opened()
     for number in range(50):
-        first.emit(event(number))
+        first.emit(happened(number))
     await first.stop()
     second = await opened()
     assert len(await names(second)) == 50
@@ -107,7 +87,7 @@ async def test_a_damaged_file_is_put_aside(opened: Any, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "events.db").write_bytes(b"no database " * 1000)
     log = await opened()
-    log.emit(event(1))
+    log.emit(happened(1))
     assert await names(log) == ["n1"]
     assert (tmp_path / "data" / "events.damaged").exists()
 
@@ -115,7 +95,7 @@ async def test_a_damaged_file_is_put_aside(opened: Any, tmp_path: Path) -> None:
 @inline
 async def test_an_event_that_is_too_long_loses_its_detail_only(opened: Any) -> None:
     log = await opened()
-    log.emit(event(1, detail={"input": "x" * 100_000}))
+    log.emit(happened(1, detail={"input": "x" * 100_000}))
     ((_, found),) = await log.query("default", 0, 1)
     assert found.name == "n1"
     assert len(found.detail["omitted"]) < 20
@@ -125,7 +105,7 @@ async def test_an_event_that_is_too_long_loses_its_detail_only(opened: Any) -> N
 async def test_a_disk_that_refuses_costs_events_and_nothing_else(opened: Any) -> None:
     log = await opened()
     await log._in_thread(log._database.execute, "DROP TABLE event")
-    log.emit(event(1))
+    log.emit(happened(1))
     await log._in_thread(lambda: None)
     assert log.dropped == 1
 
@@ -138,11 +118,11 @@ async def test_events_of_the_gateways_parts_are_lines_of_the_log_and_those_of_de
     globalLogPublisher.addObserver(seen.append)
     try:
         log = await opened()
-        log.emit(event(1, severity="error", type="failed"))
-        log.emit(event(1, severity="error", type="failed"))
-        log.emit(event(2))
-        log.emit(event(2))
-        log.emit(event(3, "downlink"))
+        log.emit(happened(1, severity="error", type="failed"))
+        log.emit(happened(1, severity="error", type="failed"))
+        log.emit(happened(2))
+        log.emit(happened(2))
+        log.emit(happened(3, "downlink"))
     finally:
         globalLogPublisher.removeObserver(seen.append)
     lines = [(each["log_namespace"], each["log_level"].name, formatEvent(each)) for each in seen]

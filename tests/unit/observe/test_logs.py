@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 from twisted.application.service import Application
-from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, Logger, LogPublisher
 
-from iotgw.observe.logs import Logs, Sampled
+from iotgw.observe.logs import Logs
 
 
 class Written:
@@ -124,21 +123,3 @@ def test_it_becomes_the_log_of_a_twistd_application(written: Written) -> None:
     application = Application("iotgw")
     written.logs.attach(application)
     assert application.getComponent(ILogObserver) is written.logs  # type: ignore[attr-defined]
-
-
-def test_one_line_per_key_and_minute_says_how_many_were_held_back() -> None:
-    clock = Clock()
-    sampled = Sampled(clock.seconds)
-    assert [sampled.due("a"), sampled.due("a"), sampled.due("b"), sampled.due("a")] == [0, None, 0, None]
-    clock.advance(60)
-    assert [sampled.due("a"), sampled.due("b")] == [2, 0]
-
-
-def test_a_flood_of_keys_fills_neither_the_table_nor_the_log() -> None:
-    clock = Clock()
-    sampled = Sampled(clock.seconds, keys=10, lines=100)
-    lines = sum(sampled.due(f"peer {number}") is not None for number in range(10_000))
-    assert lines == 100
-    assert len(sampled._table) == 10
-    clock.advance(60)
-    assert sampled.due("another") == 0

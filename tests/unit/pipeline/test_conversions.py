@@ -2,11 +2,13 @@
 
 import msgspec
 import pytest
-from twisted.internet.defer import succeed
 
+from iotgw import testing
 from iotgw.core.model import Conversion, ConverterVersion, Output, StoredUplink, Uplink
 from iotgw.core.specs import DatasourceSpec
 from iotgw.pipeline.conversions import BATCH, Conversions
+from iotgw.pipeline.sources import Source
+from iotgw.testing.journal_storage import Storage
 
 VERSION = ConverterVersion("c", 1, "json", "UPLINK", "", "thingsboard", "duktape")
 
@@ -15,54 +17,62 @@ def uplinks(*positions, metadata=b"{}"):
     return [StoredUplink(seq, Uplink("default", "ds", 1, b"p%d" % seq, metadata)) for seq in positions]
 
 
-class World:
-    """A datasource's conversions, and all that they tell the others."""
+class Journal(testing.MemoryJournal):
+    """Notes what is settled: the cursor, the positions that have an outcome, and how many were only kept."""
 
-    id, tenant, converts, guard = "ds", "default", True, None
-
-    def __init__(self, in_journal=()):
-        self.in_journal = list(in_journal)
-        self.last_uplink = self.in_journal[-1].seq if in_journal else 0
-        self.spec = DatasourceSpec(name="ds", type="plain", converter="json")
-        self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
-        self.version = VERSION
-        self.under_way, self.told, self.settled, self.receipts = [], [], [], []
-        self.conversions = Conversions(
-            source=self, position=0, journal=self, converters=self, versions=self, downlinks=self,
-            converted=self.converted,
-        )  # fmt: skip
-        self.conversions.start()
-
-    def read_uplinks(self, datasource, after, limit):
-        return succeed(self.in_journal)
-
-    def active(self, tenant, name):
-        return self.version
-
-    def convert(self, jobs, done):
-        self.under_way.append((jobs, done))
-
-    def remembers(self, version):
-        return bool(version.options)
-
-    def converted(self, outcomes):
-        self.told += [outcome.seq for outcome in outcomes]
+    def __init__(self, in_journal):
+        stored = {each.seq: each.uplink for each in in_journal}
+        super().__init__(testing.clock(), Storage(uplinks=stored))
+        self.settled = []
 
     def settle(self, datasource, cursor, outcomes, haste=True, kept=0):
         self.settled.append((cursor, [outcome.seq for outcome in outcomes], kept))
+        super().settle(datasource, cursor, outcomes, haste, kept)
 
-    def acknowledged(self, tenant, device, identity, ack):
-        self.receipts.append(ack["id"])
+
+def converted(job):
+    """An output and a receipt."""
+    return Conversion((Output("d", "", b"{}"),), acks=(msgspec.json.encode({"id": job.seq}),))
+
+
+class World:
+    """A datasource's conversions, and all that they tell the others."""
+
+    def __init__(self, in_journal=(), **spec):
+        self.journal = Journal(in_journal)
+        spec.setdefault("converter", "json")
+        self.source = Source("ds", "default", DatasourceSpec(name="ds", type="plain", **spec))
+        self.converters = testing.FakeConverters(converted)
+        self.converters.held = []
+        self.scripts = {"json": VERSION}
+        self.downlinks = testing.MemoryDownlinks()
+        self.told = []
+        self.conversions = Conversions(
+            source=self.source, position=0, journal=self.journal, converters=self.converters,
+            versions=testing.MemoryConverterVersions(self.scripts), downlinks=self.downlinks,
+            converted=lambda outcomes: self.told.extend(outcome.seq for outcome in outcomes),
+        )  # fmt: skip
+        self.conversions.start()
+
+    @property
+    def under_way(self):
+        return self.converters.held
+
+    @property
+    def settled(self):
+        return self.journal.settled
+
+    @property
+    def counts(self):
+        return self.source.counts
+
+    @property
+    def receipts(self):
+        return [ack["id"] for _, _, ack in self.downlinks.receipts]
 
     def finish(self):
-        """The oldest batch is back, each conversion with a receipt."""
-        jobs, done = self.under_way.pop(0)
-        done(
-            [
-                Conversion((Output("d", "", b"{}"),), acks=(msgspec.json.encode({"id": job.seq}),))
-                for job in jobs
-            ]
-        )
+        """The oldest batch is back."""
+        self.converters.release()
 
 
 @pytest.fixture
@@ -76,17 +86,16 @@ def test_conversion_begins_while_the_uplinks_are_being_stored(world):
 
 
 def test_a_script_that_remembers_sees_only_what_is_stored(world):
-    world.version = msgspec.structs.replace(VERSION, options={"state": True})
+    world.scripts["json"] = msgspec.structs.replace(VERSION, options={"state": True})
     world.conversions.storing(uplinks(1, 2))
     assert world.under_way == []
     world.conversions.stored(uplinks(1, 2))
     assert [job.seq for job in world.under_way[0][0]] == [1, 2]
 
 
-def test_one_converter_of_several_that_remembers_is_enough_to_wait(world):
-    world.spec = msgspec.structs.replace(world.spec, converters={"LHT65": "other"})
-    names = {"json": VERSION, "other": msgspec.structs.replace(VERSION, options={"state": True})}
-    world.active = lambda tenant, name: names[name]
+def test_one_converter_of_several_that_remembers_is_enough_to_wait():
+    world = World(converters={"LHT65": "other"})
+    world.scripts["other"] = msgspec.structs.replace(VERSION, options={"state": True})
     world.conversions.storing(uplinks(1))
     assert world.under_way == []
 
@@ -152,8 +161,8 @@ def test_refused_uplinks_that_wait_for_a_batch_are_not_converted(world):
     assert world.under_way == [] and world.settled == []
 
 
-def test_without_a_converter_what_was_refused_is_not_counted_as_kept(world):
-    world.converts = False
+def test_without_a_converter_what_was_refused_is_not_counted_as_kept():
+    world = World(converter="")
     world.conversions.storing([*uplinks(1, 2), *uplinks(3, metadata=b'{"rejected":"no frame"}')])
     assert world.settled == []
     world.conversions.refused({1})
@@ -176,8 +185,7 @@ def test_of_what_is_given_up_that_ends_which_is_under_conversion_and_the_rest_ha
 
 
 def test_what_is_only_stored_loses_nothing_when_it_is_given_up():
-    world = World()
-    world.converts = False
+    world = World(converter="")
     world.conversions.give_up("it was deleted")
     world.conversions.stored(uplinks(1))
     assert (world.counts["filtered"], world.conversions.dropped) == (1, 0)

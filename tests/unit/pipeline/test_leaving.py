@@ -48,10 +48,10 @@ async def test_what_waits_for_a_deleted_datasource_is_converted_before_it_goes(w
     left = await gone(world, id)
     assert left.dropped == 0
     assert (await states(world, answers))[State.CONVERTED] == 300
-    assert len(world.fed.records) == 300
+    assert len(world.records) == 300
     with pytest.raises(NotFound):
         world.registry.get("datasource", id)
-    assert [event.detail for event in world.fed.events if event.type == "removed"] == [
+    assert [event.detail for event in world.events.emitted if event.type == "removed"] == [
         {"drained": 300, "dropped": 0, "deadLetters": 0}
     ]
 
@@ -128,15 +128,15 @@ async def test_uplinks_whose_datasource_is_in_no_registry_end_as_failed_at_the_n
     await world.registry.stop()
     world.make()
     await world.start()
-    await world.until(lambda: any(event.type == "orphaned" for event in world.fed.events))
+    await world.until(lambda: any(event.type == "orphaned" for event in world.events.emitted))
     found = await states(world, answers)
     assert (found[State.RECEIVED], found[State.CONVERTED]) == (0, 0)
     assert found[State.FAILED] == 300
-    (event,) = [event for event in world.fed.events if event.type == "orphaned"]
+    (event,) = [event for event in world.events.emitted if event.type == "orphaned"]
     assert (event.name, event.detail) == (id, {"dropped": 300})
     await world.again()
     assert world.journal.unconverted() == []
-    assert [event for event in world.fed.events if event.type == "orphaned"] == []
+    assert [event for event in world.events.emitted if event.type == "orphaned"] == []
 
 
 @asynchronous

@@ -1,57 +1,26 @@
-"""Answers that are held back, with a queue and a clock of the test's own."""
+"""Answers that are held back, with a queue in memory and a clock that the test advances."""
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
-
+from iotgw import testing
 from iotgw.core.model import Answer, Downlink, Outcome, Output, State, Status
+from iotgw.core.specs import DatasourceSpec, DownlinkSpec
 from iotgw.pipeline import long_poll as rooms
 from iotgw.pipeline.long_poll import LongPoll
+from iotgw.pipeline.sources import Source
 
 STORED = Answer(Status.STORED, "1")
 
 
-class Queue:
-    """`IDownlinks` of one device ``d``; ``taking`` keeps a downlink converter busy."""
+class World:
+    """A datasource ``ds`` whose uplinks get positions from 1; ``refusal`` is what they are answered at once."""
 
-    def __init__(self):
-        self.items = []
-        self.listeners = []
-        self.outcomes = []
-        self.taking = None
-
-    def waited_for(self, tenant):
-        return ["d"] if self.items else []
-
-    def listen(self, tenant, device, callback):
-        entry = (device, callback)
-        self.listeners.append(entry)
-        return lambda: self.listeners.remove(entry)
-
-    def push(self, text):
-        self.items.append(Downlink(text, "d", text.encode()))
-        for _, callback in list(self.listeners):
-            callback()
-
-    def take(self, tenant, device, datasource, limit, done):
-        taken = (self.items.pop(0),)
-        if self.taking is None:
-            done(taken)
-        else:
-            self.taking.addCallback(lambda fails: done(() if fails else taken))
-
-    def outcome(self, id, state):
-        self.outcomes.append((id, state))
-
-
-class Intake:
-    """Gives each uplink a position; ``refusal`` is what it answers at once."""
-
-    id, tenant = "ds", "default"
-    refusal = None
-    converts = True
-
-    def __init__(self):
+    def __init__(self, converter="c"):
+        self.clock = testing.clock()
+        self.queue = testing.MemoryDownlinks(self.clock)
+        self.source = Source("ds", "default", DatasourceSpec(name="ds", type="t", converter=converter))
+        self.long_poll = LongPoll(self.queue, self.clock)
+        self.refusal = None
         self.replies = []
+        self.answers = []
 
     def accept(self, reply):
         if self.refusal is not None:
@@ -60,29 +29,24 @@ class Intake:
         self.replies.append(reply)
         return len(self.replies)
 
-
-class World:
-    def __init__(self):
-        self.clock = Clock()
-        self.queue = Queue()
-        self.intake = Intake()
-        self.long_poll = LongPoll(self.queue, self.clock)
-        self.answers = []
-
     def uplink(self, ttd=5.0, **metadata):
-        held = self.long_poll.hold(self.intake, str(metadata.get("identity", "")), self.answers.append)
+        held = self.long_poll.hold(self.source, str(metadata.get("identity", "")), self.answers.append)
         if held is None:
-            self.intake.accept(self.answers.append)
+            self.accept(self.answers.append)
             return lambda: None
-        self.long_poll.begin(held, self.intake.accept(held.answered), ttd)
+        self.long_poll.begin(held, self.accept(held.answered), ttd)
         return held.let_go
 
     def stored(self, number=1, answer=STORED):
-        self.intake.replies[number - 1](answer)
+        self.replies[number - 1](answer)
 
     def converted(self, *names, number=1):
         outputs = tuple(Output(name, "", b"") for name in names)
         self.long_poll.converted([Outcome(number, State.CONVERTED, "", outputs)])
+
+    def push(self, text):
+        spec = DownlinkSpec(data=text, content_type="TEXT")
+        return testing.fired(self.queue.push("default", "d", spec)).id
 
     def is_idle(self):
         return not (
@@ -104,7 +68,7 @@ def test_an_answer_waits_for_an_item_whichever_of_its_parts_comes_last():
         steps = [
             world.stored,
             lambda world=world: world.converted("d"),
-            lambda world=world: world.queue.push("go"),
+            lambda world=world: world.push("go"),
         ]
         for step in [*steps[:last], *steps[last + 1 :]]:
             step()
@@ -152,7 +116,7 @@ def test_an_identity_is_waited_for_without_a_name():
     world.uplink(identity="d")
     world.stored()
     world.converted()
-    world.queue.push("go")
+    world.push("go")
     assert world.payloads == [[b"go"]]
 
 
@@ -165,7 +129,7 @@ def test_what_is_refused_or_failed_or_has_an_item_is_answered_at_once():
         assert world.answers == [answer]
         assert world.is_idle()
     world = World()
-    world.intake.refusal = Answer(Status.BUSY)
+    world.refusal = Answer(Status.BUSY)
     world.uplink()
     assert world.answers == [Answer(Status.BUSY)]
     assert world.is_idle()
@@ -177,35 +141,35 @@ def test_a_device_that_went_away_takes_nothing():
     world.stored()
     world.converted("d")
     let_go()
-    world.queue.push("go")
-    assert len(world.queue.items) == 1
+    world.push("go")
+    assert world.queue.depth() == 1
     assert world.answers == []
     assert world.is_idle()
 
 
 def test_an_item_whose_converter_runs_when_the_device_goes_away_is_returned():
     world = World()
-    world.queue.taking = Deferred()
+    world.queue.held = []
     let_go = world.uplink()
     world.stored()
     world.converted("d")
-    world.queue.push("go")
+    id = world.push("go")
     let_go()
-    world.queue.taking.callback(False)
-    assert world.queue.outcomes == [("go", "returned")]
+    world.queue.held.pop()()
+    assert world.queue.reports == [(id, "returned")]
     assert world.answers == []
 
 
 def test_an_item_whose_converter_runs_when_the_time_is_over_still_goes():
     world = World()
-    world.queue.taking = Deferred()
+    world.queue.held = []
     world.uplink()
     world.stored()
     world.converted("d")
-    world.queue.push("go")
+    world.push("go")
     world.clock.advance(5)
     assert world.answers == []
-    world.queue.taking.callback(False)
+    world.queue.held.pop()()
     assert world.payloads == [[b"go"]]
     assert world.is_idle()
 
@@ -215,11 +179,12 @@ def test_an_item_that_cannot_be_converted_leaves_the_answer_waiting_for_the_next
     world.uplink()
     world.stored()
     world.converted("d")
-    world.queue.taking = Deferred()
-    world.queue.push("fails")
-    world.queue.push("good")
-    fails, world.queue.taking = world.queue.taking, None
-    fails.callback(True)
+    world.queue.held = []
+    world.queue.unfit = {b"fails"}
+    world.push("fails")
+    world.push("good")
+    (fails,), world.queue.held = world.queue.held, None
+    fails()
     assert world.payloads == [[b"good"]]
 
 
@@ -248,11 +213,10 @@ def test_the_end_of_the_gateway_holds_nobody():
 
 
 def test_where_nothing_is_converted_the_identity_alone_is_waited_for():
-    world = World()
-    world.intake.converts = False
+    world = World(converter="")
     world.uplink(identity="d")
     world.stored()
     assert world.answers == []
-    world.queue.push("go")
+    world.push("go")
     assert world.payloads == [[b"go"]]
     assert world.is_idle()

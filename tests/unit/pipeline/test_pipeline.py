@@ -3,16 +3,15 @@
 import msgspec
 import pytest
 import pytest_twisted
-from msgspec import Struct
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from iotgw import testing
 from iotgw.core.departures import Departures
-from iotgw.core.errors import NotFound
-from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Downlink, Output, State, Status
-from iotgw.core.ports.pipeline import UplinkListener
+from iotgw.core.model import ConverterVersion, State, Status
 from iotgw.core.recorder import Recorder
+from iotgw.core.specs import DownlinkSpec
 from iotgw.core.types import Types
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
@@ -24,124 +23,28 @@ MAX_METADATA = 64 << 10
 VERSION = ConverterVersion("c", 1, "json", "UPLINK", "", "thingsboard", "duktape")
 
 
-class Converters:
-    """Reads JSON payloads; answers at once, or holds what it got until `release`."""
-
-    def __init__(self):
-        self.held = None
-        self.seen = []
-
-    def convert(self, jobs, done):
-        self.seen += [job.payload for job in jobs]
-        results = [self._one(job) for job in jobs]
-        if self.held is None:
-            done(results)
-        else:
-            self.held.append((jobs, done, results))
-
-    def remembers(self, version):
-        return False
-
-    def _one(self, job):
-        try:
-            data = msgspec.json.decode(job.payload)
-        except msgspec.DecodeError as error:
-            return Conversion(error=ConversionError(str(error), line=1, column=2))
-        if not data:
-            return Conversion()
-        acks = tuple(map(msgspec.json.encode, data.get("acks", ())))
-        if "deviceName" not in data:
-            return Conversion(acks=acks)
-        return Conversion((Output(data["deviceName"], "", job.payload),), acks=acks)
-
-    def release(self, index=0):
-        _, done, results = self.held.pop(index)
-        done(results)
-
-
-class Versions:
-    def active(self, tenant, name):
-        if name != "json":
-            raise NotFound(f"there is no converter {name!r}")
-        return VERSION
-
-
-class Fed(UplinkListener):
-    """What the rooms behind the spine were given."""
-
-    def __init__(self):
-        self.records = []
-        self.events = []
-        self.items = {}
-        self.receipts = []
-        self.has_room = True
-
-    def settled(self, outcomes, records):
-        self.records += records
-
-    def room(self):
-        return self.has_room
-
-    def emit(self, event):
-        self.events.append(event)
-
-    def waited_for(self, tenant):
-        return self.items
-
-    def acknowledged(self, tenant, device, identity, ack):
-        self.receipts.append((device, identity, ack))
-
-    def take(self, tenant, device, datasource, limit, done):
-        done((self.items.pop(device),))
-
-
-class Settings(Struct):
-    pass
-
-
-class Plain:
-    """A datasource type whose datasources do nothing by themselves; tests talk to the intake."""
-
-    name = "plain"
-    settings = Settings
-    open = {}
-
-    def __init__(self, reactor):
-        self.open = {}
-
-    def build(self, settings, context):
-        self.open[context.name] = context.intake
-        return self
-
-    def start(self):
-        return succeed(None)
-
-    def stop(self):
-        return succeed(None)
-
-    def status(self):
-        return {"state": "listening", "address": "here"}
-
-
 class World:
     def __init__(self, path):
         self.path = path
-        self.converters = Converters()
+        self.converters = testing.FakeConverters()
         self.make()
 
     def make(self):
-        self.fed = Fed()
+        self.heard = testing.HeardUplinks()
+        self.delivery = testing.FakeDelivery()
+        self.downlinks = testing.MemoryDownlinks(reactor)
         self.journal = Journal(reactor, self.path / "journal.db")
         self.registry = Registry(reactor, self.path)
-        self.types = Types("nobody", reactor, [Plain])
+        self.types = Types("nobody", reactor, [lambda _: testing.FakeDatasourceType("plain")])
         self.sources = Sources()
-        recorder = Recorder(self.fed, reactor)
+        self.events = testing.MemoryEvents()
+        recorder = Recorder(self.events, reactor)
         self.departures = Departures(self.registry, recorder, reactor)
         self.pipeline = Pipeline(
             sources=self.sources, journal=self.journal, registry=self.registry, converters=self.converters,
-            versions=Versions(), credentials=None, delivery=self.fed, downlinks=self.fed,
-            recorder=recorder, departures=self.departures, listeners=[self.fed], types=self.types, reactor=reactor,
-            max_payload=1000, max_metadata=MAX_METADATA,
+            versions=testing.MemoryConverterVersions({"json": VERSION}), credentials=testing.MemoryCredentials(),
+            delivery=self.delivery, downlinks=self.downlinks, recorder=recorder, departures=self.departures,
+            listeners=[self.heard], types=self.types, reactor=reactor, max_payload=1000, max_metadata=MAX_METADATA,
         )  # fmt: skip
 
     async def start(self):
@@ -171,7 +74,21 @@ class World:
         return next(source.counts for source in self.sources.values() if source.spec.name == name)
 
     def intake(self, name="ds"):
-        return self.types.get("plain").open[name]
+        return self.types.get("plain").built[name].context.intake
+
+    @property
+    def records(self):
+        """What came out at the end."""
+        return self.heard.records
+
+    @property
+    def converted_payloads(self):
+        return [job.payload for job in self.converters.seen]
+
+    def queue(self, device, payload):
+        """A downlink waits for a device."""
+        spec = DownlinkSpec(data=payload.decode(), content_type="TEXT")
+        testing.fired(self.downlinks.push("default", device, spec))
 
     def send(self, payload, name="ds", **metadata):
         """An uplink; a Deferred of its answer."""
@@ -229,8 +146,8 @@ async def test_a_device_is_answered_when_its_uplink_is_durable_and_not_before(wo
 async def test_an_uplink_goes_through_the_converter_to_the_delivery(world):
     await world.datasource()
     answer = await world.send(document("d", t=1))
-    await world.until(lambda: world.fed.records)
-    (record,) = world.fed.records
+    await world.until(lambda: world.records)
+    (record,) = world.records
     assert (record.device_name, record.body) == ("d", document("d", t=1))
     assert (await world.converted(answer)).state is State.CONVERTED
 
@@ -248,7 +165,7 @@ async def test_an_uplink_is_converted_while_it_is_being_stored(world):
 
     world.converters.convert = converting
     world.intake().receive(document("d"), {}, answers.append)
-    await world.until(lambda: world.fed.records)
+    await world.until(lambda: world.records)
     assert answered_before == [[]]
     assert [answer.status for answer in answers] == [Status.STORED]
 
@@ -281,20 +198,20 @@ async def test_rejected_bytes_are_kept_as_a_failed_message_without_conversion(wo
     (message,) = await world.journal.messages("default", 0, 10)
     assert message.error.message == "expected a frame of 17 bytes, got 2"
     assert message.error.stage == "datasource"
-    assert world.converters.seen == []
+    assert world.converted_payloads == []
 
 
 @asynchronous
 async def test_without_room_nothing_is_taken_and_the_device_hears_it(world):
     await world.datasource()
-    world.fed.has_room = False
+    world.delivery.has_room = False
     answer = await world.send(document("d"))
     assert answer.status is Status.BUSY
     assert answer.retry_after > 0
     again = []
     world.intake().when_room(lambda: again.append(1))
     assert not again
-    world.fed.has_room = True
+    world.delivery.has_room = True
     await world.until(lambda: again == [1])
     assert (await world.send(document("d"))).status is Status.STORED
 
@@ -309,7 +226,7 @@ async def test_a_datasource_that_fails_to_answer_keeps_nobody_from_being_told(wo
     world.intake().receive(document("a"), {}, fails)
     answer = await world.send(document("b"))
     assert answer.status is Status.STORED
-    await world.until(lambda: len(world.fed.records) == 2)
+    await world.until(lambda: len(world.records) == 2)
 
 
 @asynchronous
@@ -362,11 +279,11 @@ async def test_a_converter_that_hangs_holds_only_its_own_datasource(world):
     world.converters.held = []
     await world.send(document("s"), "slow")
     await world.until(lambda: world.converters.held)
-    held, world.converters.held = world.converters.held, None
+    ((jobs, done),), world.converters.held = world.converters.held, None
     await world.send(document("q"), "quick")
-    await world.until(lambda: [record.device_name for record in world.fed.records] == ["q"])
-    held[0][1](held[0][2])
-    await world.until(lambda: len(world.fed.records) == 2)
+    await world.until(lambda: [record.device_name for record in world.records] == ["q"])
+    done([testing.reads_json(job) for job in jobs])
+    await world.until(lambda: len(world.records) == 2)
 
 
 @asynchronous
@@ -378,32 +295,32 @@ async def test_outcomes_keep_the_order_of_the_uplinks_whichever_batch_is_done_fi
     await world.send(document("second"))
     await world.until(lambda: len(world.converters.held) == 2)
     world.converters.release(1)
-    assert world.fed.records == []
+    assert world.records == []
     world.converters.release(0)
-    await world.until(lambda: len(world.fed.records) == 2)
-    assert [record.device_name for record in world.fed.records] == ["first", "second"]
+    await world.until(lambda: len(world.records) == 2)
+    assert [record.device_name for record in world.records] == ["first", "second"]
 
 
 @asynchronous
 async def test_after_a_restart_conversion_goes_on_and_nothing_is_converted_twice(world):
     await world.datasource()
     await world.send(document("done"))
-    await world.until(lambda: world.fed.records)
+    await world.until(lambda: world.records)
     world.converters.held = []
     await world.send(document("open"))
     await world.until(lambda: world.converters.held)
     world.converters.held, world.converters.seen = None, []
     await world.again()
-    await world.until(lambda: world.fed.records)
+    await world.until(lambda: world.records)
     await world.until(lambda: world.pipeline.idle)
-    assert world.converters.seen == [document("open")]
-    assert [record.device_name for record in world.fed.records] == ["open"]
+    assert world.converted_payloads == [document("open")]
+    assert [record.device_name for record in world.records] == ["open"]
 
 
 @asynchronous
 async def test_a_downlink_for_a_known_identity_goes_with_the_answer(world):
     await world.datasource()
-    world.fed.items["imei"] = Downlink("1", "d", b"x")
+    world.queue("imei", b"x")
     answer = await world.send(document("d"), identity="imei")
     assert [item.payload for item in answer.downlinks] == [b"x"]
 
@@ -411,7 +328,7 @@ async def test_a_downlink_for_a_known_identity_goes_with_the_answer(world):
 @asynchronous
 async def test_while_an_item_waits_for_a_device_that_only_the_converter_names_the_answer_waits_too(world):
     await world.datasource()
-    world.fed.items["d"] = Downlink("1", "d", b"x")
+    world.queue("d", b"x")
     answer = await world.send(document("d"))
     assert [item.payload for item in answer.downlinks] == [b"x"]
 
@@ -420,8 +337,8 @@ async def test_while_an_item_waits_for_a_device_that_only_the_converter_names_th
 async def test_each_uplink_of_a_device_that_only_the_converter_names_takes_one_item(world):
     await world.datasource()
     for text in (b"x", b"y"):
-        world.fed.items["d"] = Downlink("1", "d", text)
-        world.fed.items["other"] = Downlink("2", "other", b"z")
+        world.queue("d", text)
+        world.queue("other", b"z")
         answer = await world.send(document("d"))
         assert [item.payload for item in answer.downlinks] == [text]
 
@@ -429,25 +346,25 @@ async def test_each_uplink_of_a_device_that_only_the_converter_names_takes_one_i
 @asynchronous
 async def test_an_item_of_somebody_else_does_not_change_the_answer_to_a_message_that_fails(world):
     await world.datasource()
-    world.fed.items["other"] = Downlink("1", "other", b"x")
+    world.queue("other", b"x")
     assert (await world.send(b"no json")).status is Status.STORED
 
 
 @asynchronous
 async def test_an_answer_that_can_carry_no_downlink_takes_none(world):
     await world.datasource()
-    world.fed.items["d"] = Downlink("1", "d", b"x")
+    world.queue("d", b"x")
     answers = []
     world.intake().receive(document("d"), {"identity": "d"}, answers.append, listens=False)
     await world.until(lambda: answers)
-    assert answers[0].downlinks == () and "d" in world.fed.items
+    assert answers[0].downlinks == () and "d" in world.downlinks.waited_for("default")
 
 
 @asynchronous
 async def test_a_known_identity_waits_for_its_converter_once(world):
     """What a conversion told of an identity is remembered: the next answer doesn't wait."""
     await world.datasource()
-    world.fed.items["other"] = Downlink("1", "other", b"x")
+    world.queue("other", b"x")
     await world.send(document("d"), identity="imei")
     world.converters.held = []
     assert (await world.send(document("d"), identity="imei")).downlinks == ()
@@ -461,7 +378,7 @@ async def test_an_item_that_comes_while_the_answer_waits_for_the_converter_goes_
     answers = []
     world.intake().receive(document("d"), {}, answers.append)
     await world.until(lambda: world.converters.held)
-    world.fed.items["d"] = Downlink("1", "d", b"just in time")
+    world.queue("d", b"just in time")
     world.converters.release()
     await world.until(lambda: answers)
     assert [item.payload for item in answers[0].downlinks] == [b"just in time"]
@@ -476,7 +393,7 @@ async def test_a_failed_message_is_converted_again_on_demand(world):
         message, uplink=msgspec.structs.replace(message.uplink, payload=document("d"))
     )
     assert await world.pipeline.reprocess(mended) is State.CONVERTED
-    await world.until(lambda: world.fed.records)
+    await world.until(lambda: world.records)
     assert (await world.message(answer)).state is State.CONVERTED
 
 
@@ -500,8 +417,8 @@ async def test_the_device_model_picks_the_converter(world):
     await world.datasource(converter="", converters={"TEK822": "json"})
     await world.send(document("a"), deviceModel="TEK822")
     answer = await world.send(document("b"), deviceModel="TEK999")
-    await world.until(lambda: world.fed.records)
-    assert [record.device_name for record in world.fed.records] == ["a"]
+    await world.until(lambda: world.records)
+    assert [record.device_name for record in world.records] == ["a"]
     assert "TEK999" in (await world.converted(answer)).error.message
 
 
@@ -538,7 +455,7 @@ async def test_a_receipt_counts_for_the_device_beside_it_or_for_the_sender(world
     await world.converted(await world.send(document("b", acks=[beside, {"id": "2"}]), identity="i"))
     await world.converted(await world.send(document("b", acks=[{"id": "3"}])))
     await world.converted(await world.send(b'{"acks": [{"id": "4"}]}', identity="i"))
-    assert world.fed.receipts == [
+    assert world.downlinks.receipts == [
         ("a", "i", {"id": "1"}),
         ("i", "i", {"id": "2"}),
         ("b", "", {"id": "3"}),
@@ -552,4 +469,4 @@ async def test_who_may_not_speak_for_a_device_cannot_confirm_its_downlinks(world
     world.intake().guard = lambda metadata, outputs: "" if outputs[0].device_name == "own" else "not yours"
     await world.converted(await world.send(document("own", acks=[{"deviceName": "own", "id": "1"}])))
     await world.converted(await world.send(document("another", acks=[{"deviceName": "another", "id": "2"}])))
-    assert [ack["id"] for _, _, ack in world.fed.receipts] == ["1"]
+    assert [ack["id"] for _, _, ack in world.downlinks.receipts] == ["1"]

@@ -3,42 +3,24 @@
 import pytest
 from twisted.internet.task import Clock
 
-from iotgw.core.model import Downlink, Outcome, Output, State, Status, StoredUplink, Uplink
-from iotgw.core.specs import DatasourceSpec
+from iotgw import testing
+from iotgw.core.model import Outcome, Output, State, Status, StoredUplink, Uplink
+from iotgw.core.specs import DatasourceSpec, DownlinkSpec
 from iotgw.pipeline.replies import PATIENCE, REMEMBERED, Replies
 from iotgw.pipeline.sources import Source
 
 
-class Journal:
-    """One that always rests."""
-
-    epoch = "m"
-
-    def at_rest(self, callback):
-        callback()
-
-
-class Queue:
-    def __init__(self):
-        self.items = {}
-
-    def waited_for(self, tenant):
-        return self.items
-
-    def take(self, tenant, device, datasource, limit, done):
-        done((self.items.pop(device),))
-
-
 class World:
     def __init__(self):
-        self.queue = Queue()
         self.clock = Clock()
+        self.queue = testing.MemoryDownlinks(self.clock)
         self.source = Source("ds", "default", DatasourceSpec(name="ds", type="t", converter="c"))
-        self.replies = Replies({"ds": self.source}, Journal(), self.queue, self.clock)
+        self.replies = Replies({"ds": self.source}, testing.MemoryJournal(self.clock), self.queue, self.clock)
         self.told = {}
 
     def wait_for(self, device):
-        self.queue.items[device] = Downlink("1", device, device.encode())
+        spec = DownlinkSpec(data=device, content_type="TEXT")
+        testing.fired(self.queue.push("default", device, spec))
 
     def store(self, seq, identity="", reply="stored"):
         def tell(answer):
@@ -88,7 +70,7 @@ def test_a_slow_converter_keeps_nobody_waiting_and_the_item_stays(world):
     world.store(2, reply="converted")
     world.clock.pump([1.0] * (int(PATIENCE) + 1))
     assert world.told == {1: (Status.STORED, [])}
-    assert "d" in world.queue.items
+    assert "d" in world.queue.waited_for("default")
     world.replies.settled([world.convert(1, "d"), world.convert(2, "d")], [])
     assert world.told[2] == (Status.STORED, ["d"])
 

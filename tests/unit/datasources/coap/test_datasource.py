@@ -16,6 +16,7 @@ from iotgw.core.validate import convert
 from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.coap.settings import CoapSettings
+from iotgw.testing import FakeIntake
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import decode, encode, options, uri_options
 from tests.peers.process import free_udp_port
@@ -23,32 +24,11 @@ from tests.peers.process import free_udp_port
 LOCAL = {"port": 0, "interface": "127.0.0.1"}
 
 
-class FakeIntake:
-    """Keeps what it gets; answers STORED, or what it is told, or nothing when ``answer`` is None."""
-
-    room = True
-
-    def __init__(self, answer=Answer(Status.STORED)):  # noqa: B008
-        self.answer = answer
-        self.received = []
-        self.unanswered = []
-        self.downlinks = []
-
-    def receive(self, payload, metadata, answer, received_ms=0, listens=True):
-        self.received.append((payload, metadata))
-        if self.answer is None:
-            self.unanswered.append(answer)
-        else:
-            answer(self.answer)
-
-    def downlink_sent(self, downlink):
-        self.downlinks.append(("sent", downlink.id))
-
-    def downlink_delivered(self, downlink):
-        self.downlinks.append(("delivered", downlink.id))
-
-    def downlink_lost(self, downlink, reason):
-        self.downlinks.append(("lost", downlink.id, reason))
+def says(answer):
+    """A gateway that always answers this."""
+    intake = FakeIntake()
+    intake.says = answer
+    return intake
 
 
 class Device(DatagramProtocol):
@@ -188,7 +168,7 @@ async def test_a_routing_key_that_is_taken_is_refused_and_the_first_stays(house)
 )
 @ensureDeferred
 async def test_what_is_not_stored_is_not_acknowledged_as_such(house, answer, code, max_age):
-    datasource, _ = await house.datasource("k1", FakeIntake(answer))
+    datasource, _ = await house.datasource("k1", says(answer))
     reply = await house.device(datasource).post("i/k1", b"x")
     assert reply.code == code
     assert reply.options.get_uint(n.MAX_AGE) == max_age
@@ -196,12 +176,12 @@ async def test_what_is_not_stored_is_not_acknowledged_as_such(house, answer, cod
 
 @ensureDeferred
 async def test_a_slow_commit_is_an_empty_ack_and_then_a_response_that_is_retransmitted(house):
-    intake = FakeIntake(None)
+    intake = FakeIntake(auto=False)
     datasource, _ = await house.datasource("k1", intake, emptyAckDelay=0.01, ackTimeout=0.02)
     device = house.device(datasource)
     ack = await device.post("i/k1", b"x", mid=7)
     assert (ack.type, ack.code, ack.mid) == (n.ACK, n.EMPTY, 7)
-    intake.unanswered[0](Answer(Status.STORED))
+    intake.answer()
     first = await device.next()
     again = await device.next()
     assert first == again and (first.type, first.code, first.token) == (n.CON, n.CHANGED, b"t")
@@ -211,7 +191,7 @@ async def test_a_slow_commit_is_an_empty_ack_and_then_a_response_that_is_retrans
 @ensureDeferred
 async def test_a_downlink_is_a_message_of_its_own_whose_arrival_is_known(house):
     downlink = Downlink("d1", "dev", b'{"on":1}', "JSON")
-    intake = FakeIntake(Answer(Status.STORED, downlinks=(downlink,)))
+    intake = says(Answer(Status.STORED, downlinks=(downlink,)))
     datasource, _ = await house.datasource("k1", intake)
     device = house.device(datasource)
     ack = await device.post("i/k1", b"x")
@@ -219,26 +199,26 @@ async def test_a_downlink_is_a_message_of_its_own_whose_arrival_is_known(house):
     response = await device.next()
     assert (response.type, response.payload) == (n.CON, b'{"on":1}')
     assert response.options.get_uint(n.CONTENT_FORMAT) == n.JSON
-    assert intake.downlinks == [("sent", "d1")]
+    assert intake.outcomes == [("d1", "sent")]
     device.send(n.ACK, n.EMPTY, response.mid)
-    intake.answer = Answer(Status.STORED)
+    intake.says = None
     await device.post("i/k1", b"x", mid=2)  # behind the ACK, so that it has been read
-    assert intake.downlinks == [("sent", "d1"), ("delivered", "d1")]
+    assert intake.outcomes == [("d1", "sent"), ("d1", "delivered")]
 
 
 @ensureDeferred
 async def test_a_piggybacked_downlink_counts_as_delivered_with_the_next_request(house):
     downlink = Downlink("d1", "dev", b"\x01")
-    intake = FakeIntake(Answer(Status.STORED, downlinks=(downlink,)))
+    intake = says(Answer(Status.STORED, downlinks=(downlink,)))
     datasource, _ = await house.datasource("k1", intake, confirmDownlinks=False)
     device = house.device(datasource)
     reply = await device.post("i/k1", b"x")
     assert (reply.type, reply.payload) == (n.ACK, b"\x01")
     assert await device.post("i/k1", b"x") == reply  # the same answer, not the next item
-    assert intake.downlinks == [("sent", "d1")]
-    intake.answer = Answer(Status.STORED)
+    assert intake.outcomes == [("d1", "sent")]
+    intake.says = None
     await device.post("i/k1", b"y", mid=2)
-    assert intake.downlinks == [("sent", "d1"), ("delivered", "d1")]
+    assert intake.outcomes == [("d1", "sent"), ("d1", "delivered")]
 
 
 def test_presets_and_single_values_make_the_timing():
@@ -277,14 +257,14 @@ async def test_ipv6_is_served_and_told(house):
 
 @ensureDeferred
 async def test_a_closed_datasource_leaves_no_timer_and_answers_nobody(house):
-    intake = FakeIntake(None)
+    intake = FakeIntake(auto=False)
     datasource, _ = await house.datasource("k1", intake)
     device = house.device(datasource)
     device.send(n.CON, n.POST, 1, "i/k1", b"x")
     assert (await device.next()).code == n.EMPTY
     await datasource.stop()
     before = set(reactor.getDelayedCalls())
-    intake.unanswered[0](Answer(Status.STORED))
+    intake.answer()
     assert set(reactor.getDelayedCalls()) <= before
     assert datasource.status() == {"state": "stopped"}
 

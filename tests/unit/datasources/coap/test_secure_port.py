@@ -162,7 +162,7 @@ class TestSessions:
         assert (
             "dtls.revoked",
             "1 sessions ended: their credential was changed or revoked",
-        ) in house.datasources[0].context.intake.told
+        ) in house.datasources[0].context.intake.events
 
 
 class TestSharingAPort:

@@ -1,7 +1,7 @@
 import pytest
 
 from iotgw.store.sqlite.journal import Journal
-from tests.unit.store.sqlite.threads import ThreadClock
+from iotgw.testing import ThreadClock
 from tests.unit.store.sqlite.world import World
 
 
@@ -10,14 +10,14 @@ def clock():
     return ThreadClock()
 
 
-@pytest.fixture(params=["sqlite"])
-def backend(request, tmp_path):
-    """Makes journals over one storage: ``backend(clock)``. Each further backend is a name in ``params``."""
+@pytest.fixture
+def backend(tmp_path):
+    """Makes journals over one storage: ``backend(clock)``."""
 
     def sqlite(clock, **settings):
         return Journal(clock, tmp_path / "journal.db", **settings)
 
-    return {"sqlite": sqlite}[request.param]
+    return sqlite
 
 
 @pytest.fixture

@@ -4,28 +4,28 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zope.interface.verify import verifyObject
 
-from iotgw.core.model import Kind, TelemetryRecord
-from iotgw.core.ports.devices import IDevices
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite import devices as module
 from iotgw.store.sqlite.device import MAX_KEYS, DeviceState
 from iotgw.store.sqlite.device_rows import DeviceRows
 from iotgw.store.sqlite.devices import FLUSH_SECONDS, DeviceStore
+from iotgw.testing.contracts import DevicesContract, Threaded
+from iotgw.testing.contracts.devices import seen as record
 
 
-def record(name="d1", attributes=None, telemetry=(), received_ms=1000, tenant="default", type_="t", **kwargs):
-    """A record of a device; ``telemetry`` are (ts, values)."""
-    body = msgspec.json.encode(
-        {
-            "deviceName": name,
-            "deviceType": type_,
-            "attributes": attributes or {},
-            "telemetry": [{"ts": ts, "values": values} for ts, values in telemetry],
-        }
-    )
-    return TelemetryRecord(1, 1, tenant, "ds1", received_ms, name, type_, kwargs.pop("body", body), **kwargs)
+class TestSqliteDevices(Threaded, DevicesContract):
+    @pytest.fixture(autouse=True)
+    def in_directory(self, tmp_path):
+        self.path = tmp_path
+
+    def open(self):
+        devices = DeviceStore(self.clock, self.path)
+        self.wait(devices.start())
+        return devices
+
+    def close(self, devices):
+        self.wait(devices.stop())
 
 
 class World:
@@ -53,56 +53,6 @@ def world(clock, tmp_path):
     clock.wait(world.devices.stop())
 
 
-def test_provides_the_interface(world):
-    assert verifyObject(IDevices, world.devices)
-
-
-def test_a_device_is_known_with_its_state(world):
-    world.devices.saw(
-        [record(attributes={"fw": "1.2", "n": None}, telemetry=[(5, {"t": 1.5, "o": {"a": [1]}})])]
-    )
-    assert world.get() == {
-        "name": "d1",
-        "type": "t",
-        "tenant": "default",
-        "datasource": "ds1",
-        "firstSeen": 1000,
-        "lastSeen": 1000,
-        "attributes": {"fw": "1.2", "n": None},
-        "telemetry": {"t": {"ts": 5, "value": 1.5}, "o": {"ts": 5, "value": {"a": [1]}}},
-    }
-    assert world.get("d2") is None
-    assert world.get("d1", "acme") is None
-
-
-@pytest.mark.parametrize("restart", [False, True])
-def test_later_records_change_the_state(world, restart):
-    world.devices.saw([record(attributes={"fw": "1", "a": {"x": 1}}, telemetry=[(5, {"t": 1, "h": 2})])])
-    if restart:
-        world.reopen()
-    world.devices.saw(
-        [
-            record(
-                attributes={"fw": "2", "a": {"y": 2}}, telemetry=[(9, {"t": 3})], received_ms=3000, type_="u"
-            )
-        ]
-    )
-    device = world.get()
-    assert list(device["attributes"]) == ["fw", "a"]
-    assert device["attributes"] == {"fw": "2", "a": {"y": 2}}
-    assert device["telemetry"] == {"t": {"ts": 9, "value": 3}, "h": {"ts": 5, "value": 2}}
-    assert (device["firstSeen"], device["lastSeen"], device["type"]) == (1000, 3000, "u")
-
-
-@pytest.mark.parametrize("restart", [False, True])
-def test_an_older_reading_changes_nothing(world, restart):
-    world.devices.saw([record(telemetry=[(9, {"t": 3})])])
-    if restart:
-        world.reopen()
-    world.devices.saw([record(telemetry=[(5, {"t": 1}), (4, {"new": 1})])])
-    assert world.get()["telemetry"] == {"t": {"ts": 9, "value": 3}, "new": {"ts": 4, "value": 1}}
-
-
 def test_changes_are_written_every_few_seconds(world):
     world.devices.saw([record()])
     world.clock.advance(FLUSH_SECONDS)
@@ -111,24 +61,6 @@ def test_changes_are_written_every_few_seconds(world):
     other = sqlite.connect_reader(path)
     assert other.execute("SELECT name FROM device").fetchall() == [("d1",)]
     other.close()
-
-
-def test_devices_are_listed_by_name(world):
-    world.devices.saw([record(f"Dev-{n}") for n in range(9)] + [record("x", tenant="acme")])
-    assert world.names(limit=3) == ["Dev-0", "Dev-1", "Dev-2"]
-    assert world.names(after="Dev-2", limit=2) == ["Dev-3", "Dev-4"]
-    assert world.names(text="eV-5") == ["Dev-5"]
-    assert world.names(tenant="acme") == ["x"]
-
-
-def test_an_event_is_no_sign_of_life(world):
-    world.devices.saw([record(kind=Kind.EVENT)])
-    assert world.get() is None
-
-
-def test_a_body_of_another_form_is_a_sign_of_life_only(world):
-    world.devices.saw([record(body=b'{"telemetry": "?"}')])
-    assert world.get()["telemetry"] == {}
 
 
 def test_a_device_cannot_grow_without_end(world):

@@ -157,4 +157,4 @@ def test_stopping_with_a_full_disk_refuses_what_is_queued(world, disk):
     world.wait(world.journal.stop())
     assert [token for _, token in world.listener.lost[lost:]] == ["queued"]
     disk.free()
-    world.open()
+    world.reopen()

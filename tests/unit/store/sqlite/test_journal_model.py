@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from iotgw.core.model import ConversionError, Counters, DeliveryState, Outcome, Parked, Progress, State
 from iotgw.store.sqlite.journal import Journal
-from tests.unit.store.sqlite.threads import ThreadClock
+from iotgw.testing import ThreadClock
 from tests.unit.store.sqlite.world import World, output
 
 DATASOURCES = st.sampled_from(["ds1", "ds2"])

@@ -6,7 +6,7 @@ import pytest
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block, szx_of
-from iotgw.wire.coap.endpoint import Limits
+from iotgw.wire.coap.limits import EndpointLimits
 from iotgw.wire.coap.message import Message, Options, options
 from iotgw.wire.coap.timing import Policy
 from tests.unit.wire.coap.bench import OTHER, Bench, Box
@@ -122,7 +122,7 @@ def test_a_peer_has_few_uploads_at_a_time_and_others_theirs(bench):
 
 
 def test_the_bodies_under_way_have_a_limit_together(box):
-    bench = Bench({"i": box}, limits=Limits(body_bytes=1600))
+    bench = Bench({"i": box}, limits=EndpointLimits(body_bytes=1600))
     first = bench.one(n.POST, "i", bytes(256), (n.BLOCK1, block(0, True, 4)))
     assert first.code == n.CONTINUE
     assert send(bench, 0, True, remote=OTHER).code == n.SERVICE_UNAVAILABLE

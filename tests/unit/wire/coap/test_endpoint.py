@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from iotgw.wire.coap import numbers as n
-from iotgw.wire.coap.endpoint import Limits
+from iotgw.wire.coap.limits import EndpointLimits
 from iotgw.wire.coap.message import Message, encode, options, uri_options
 from iotgw.wire.coap.timing import NB_IOT
 from tests.unit.wire.coap.bench import OTHER, PEER, Bench, Boom, Box
@@ -263,7 +263,7 @@ def test_a_flaw_in_the_options_of_a_con_is_explained_and_of_a_non_rejected_silen
 
 
 def test_a_flood_of_message_ids_stays_under_the_cap_and_is_gone_within_the_hour():
-    bench = Bench({"i": Box(keep=False)}, limits=Limits(remembered=20_000, peers=1000))
+    bench = Bench({"i": Box(keep=False)}, limits=EndpointLimits(remembered=20_000, peers=1000))
     bench.site.find(("i",))[0].requests = _Nothing()
     bench.site.find(("i",))[0].exchanges = _Nothing()
     opts = options(*uri_options("i"))

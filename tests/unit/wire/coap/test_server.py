@@ -7,7 +7,7 @@ import pytest
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.defence import Echo
 from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery, link
-from iotgw.wire.coap.endpoint import Limits
+from iotgw.wire.coap.limits import EndpointLimits
 from iotgw.wire.coap.message import Message, options
 from iotgw.wire.coap.timing import Policy
 from tests.unit.wire.coap.bench import OTHER, PEER, Bench, Box
@@ -136,7 +136,7 @@ def observe(bench, token, remote=PEER):
 
 def test_who_cannot_observe_any_more_gets_a_plain_answer():
     box = Box(Message(n.CONTENT, b"x"), is_observable=True, policy=Policy(max_observers=2))
-    bench = Bench({"i": box}, limits=Limits(observers=10))
+    bench = Bench({"i": box}, limits=EndpointLimits(observers=10))
     assert [observe(bench, bytes([number])) for number in range(3)] == [1, 1, None]
     assert observe(bench, bytes([0])) == 2  # a known one is refreshed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iotgw.observe.metrics import Exposition, process
+from iotgw.api.exposition import Exposition, process
 
 
 def test_samples_of_a_metric_stand_together_under_one_head() -> None:

@@ -9,7 +9,7 @@ OFFER = 300.0
 """Seconds after which an item that a datasource took, and never spoke of again, may leave once more."""
 
 
-class Way:
+class InTransit:
     """What keeps an item from leaving now, by item id. Times are the clock's seconds."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.validate import convert
 
 
-class Document(Struct, frozen=True, forbid_unknown_fields=True):
+class ResourcesDocument(Struct, frozen=True, forbid_unknown_fields=True):
     """The contents of a file: each entry as the API takes it; a converter may have ``library``."""
 
     converter: list[dict[str, Any]] = []
@@ -25,12 +25,12 @@ class Document(Struct, frozen=True, forbid_unknown_fields=True):
     integration: list[dict[str, Any]] = []
 
 
-def read(path: Path) -> Document:
+def read(path: Path) -> ResourcesDocument:
     """Read a resources file; script files are read too. Raises SettingsError with the place of the fault."""
     try:
         raw = path.read_bytes()
         decode = msgspec.json.decode if path.suffix == ".json" else msgspec.toml.decode
-        document: Document = convert(decode(raw), Document)
+        document: ResourcesDocument = convert(decode(raw), ResourcesDocument)
     except OSError as error:
         raise SettingsError(str(path), f"expected a readable file: {error.strerror}") from error
     except msgspec.DecodeError as error:

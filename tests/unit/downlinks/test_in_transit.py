@@ -1,10 +1,10 @@
 """Which items are on their way, and what that keeps them from."""
 
-from iotgw.downlinks.way import OFFER, Way
+from iotgw.downlinks.in_transit import OFFER, InTransit
 
 
 def test_an_item_that_a_datasource_took_is_free_when_it_was_spoken_of():
-    way = Way()
+    way = InTransit()
     way.offer("a", 0.0)
     assert not way.is_free("a")
     way.back("a")
@@ -12,7 +12,7 @@ def test_an_item_that_a_datasource_took_is_free_when_it_was_spoken_of():
 
 
 def test_an_offer_that_nobody_spoke_of_is_forgotten():
-    way = Way()
+    way = InTransit()
     way.offer("a", 0.0)
     way.tidy(OFFER)
     assert way.is_offered("a")
@@ -21,7 +21,7 @@ def test_an_offer_that_nobody_spoke_of_is_forgotten():
 
 
 def test_an_item_that_two_hold_is_free_when_both_let_go():
-    way = Way()
+    way = InTransit()
     way.hold(["a", "b"])
     way.hold(["a"])
     way.let_go(["a", "b"])

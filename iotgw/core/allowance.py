@@ -1,0 +1,53 @@
+"""What a hostile peer could cause by the thousand is done so many times per peer and minute, and counted."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from twisted.internet.interfaces import IReactorTime
+
+WINDOW = 60.0
+"""Seconds."""
+
+
+class Allowance:
+    """Allows each key ``count`` a minute, and all keys together ``total`` new ones, if that is given.
+
+    ``keys`` bounds the table; the key that was allowed longest ago is forgotten first.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, count: int = 1, keys: int = 1024, total: int | None = None
+    ) -> None:
+        self._clock = clock
+        self._count = count
+        self._keys = keys
+        self._total = total
+        self._seen: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
+        """Beginning of the key's minute, and how many there were in it."""
+        self._since = float("-inf")
+        self._taken = 0
+
+    def take(self, key: Hashable) -> int | None:
+        """None when the key has had its share; otherwise how many it was refused in its last minute."""
+        now = self._clock.seconds()
+        since, used = self._seen.get(key, (float("-inf"), 0))
+        if now - since < WINDOW:
+            self._seen[key] = (since, used + 1)
+            return 0 if used < self._count else None
+        if self._total is not None and not self._has_room(self._total, now):
+            return None
+        self._seen[key] = (now, 1)
+        self._seen.move_to_end(key)
+        while len(self._seen) > self._keys:
+            self._seen.popitem(last=False)
+        return max(0, used - self._count)
+
+    def _has_room(self, total: int, now: float) -> bool:
+        if now - self._since >= WINDOW:
+            self._since, self._taken = now, 0
+        if self._taken >= total:
+            return False
+        self._taken += 1
+        return True

@@ -1,0 +1,70 @@
+"""What is said of a record besides its body: the names that it goes by outside, and all that a template may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from iotgw.core.model import TelemetryRecord, message_id
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class RecordNames:
+    """What names a record outside: its message, its delivery, its datasource."""
+
+    def __init__(self, epoch: str, datasource_name: Callable[[str], str]) -> None:
+        self.epoch = epoch
+        self._datasource_name = datasource_name
+        self._encoded: dict[str, bytes] = {}
+
+    def message(self, record: TelemetryRecord) -> str:
+        """The id of the message it came from."""
+        return message_id(self.epoch, record.uplink)
+
+    def key(self, record: TelemetryRecord) -> str:
+        """The idempotency key: one message may make several records, so it has the record's position too."""
+        return f"{self.epoch}-{record.uplink}.{record.seq}"
+
+    def datasource(self, record: TelemetryRecord) -> str:
+        """The name of its datasource."""
+        return self._datasource_name(record.datasource)
+
+    def datasource_json(self, record: TelemetryRecord) -> bytes:
+        """The same as JSON text."""
+        found = self._encoded.get(record.datasource)
+        if found is None:
+            if len(self._encoded) > 1000:
+                self._encoded.clear()
+            found = self._encoded[record.datasource] = _encode(self.datasource(record))
+        return found
+
+
+def facts(names: RecordNames, record: TelemetryRecord) -> dict[str, Any]:
+    """What a template may use. ``values`` are the latest of each key, ``ts`` the latest time."""
+    body = _decode(record.body)
+    telemetry = body.get("telemetry") or []
+    latest: dict[str, Any] = {}
+    for entry in sorted(telemetry, key=lambda entry: entry["ts"]):
+        latest |= entry["values"]
+    received = datetime.fromtimestamp(record.received_ms / 1000, UTC)
+    return {
+        "id": names.message(record),
+        "key": names.key(record),
+        "receivedAt": record.received_ms,
+        "datasource": names.datasource(record),
+        "deviceName": record.device_name,
+        "deviceType": record.device_type,
+        "attributes": body.get("attributes") or {},
+        "telemetry": telemetry,
+        "values": latest,
+        "ts": max((entry["ts"] for entry in telemetry), default=record.received_ms),
+        "kind": record.kind.name.lower(),
+        "body": body,
+        "date": f"{received:%Y-%m-%d}",
+        "time": f"{received:%H-%M-%S}",
+    }

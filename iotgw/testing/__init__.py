@@ -1,0 +1,77 @@
+"""Doubles for the ports of iotgw, for tests of your own datasource or integration (``docs/testing.md``).
+
+Each is held to its port, and passes the same contract suite as the part that it stands for (`iotgw.testing.contracts`).
+A ``Memory…`` keeps what it is given as the real part does, in memory; a ``Fake…`` does what the test tells it to. None
+opens a socket or a file, starts a thread or looks at the time of the day: `clock` stands still until it is advanced.
+"""
+
+from __future__ import annotations
+
+from iotgw.testing.connector import FakeConnector, FakeEndpoint
+from iotgw.testing.converters import FakeConverters, MemoryConverterVersions, reads_json
+from iotgw.testing.credentials import MemoryCredentials, save_credential
+from iotgw.testing.datasources import FakeDatasource, FakeDatasourceType, datasource_context
+from iotgw.testing.delivery import FakeDelivery
+from iotgw.testing.devices import MemoryDevices
+from iotgw.testing.downlink_store import MemoryDownlinkStore
+from iotgw.testing.downlinks import MemoryDownlinks
+from iotgw.testing.events import MemoryEvents
+from iotgw.testing.intake import FakeIntake
+from iotgw.testing.integrations import (
+    FakeIntegration,
+    FakeIntegrationType,
+    Told,
+    Verdicts,
+    integration_context,
+    telemetry,
+)
+from iotgw.testing.journal import MemoryJournal
+from iotgw.testing.mounts import MemoryMounts
+from iotgw.testing.pipeline import FakePipeline, HeardUplinks
+from iotgw.testing.ports import verify_ports
+from iotgw.testing.reactor import START, MemoryReactor, clock
+from iotgw.testing.registry import MemoryRegistry
+from iotgw.testing.results import fired
+from iotgw.testing.sources import FakeSources
+from iotgw.testing.tcp_device import FakeTcpDevice
+from iotgw.testing.threads import ThreadClock
+from iotgw.testing.trace import MemoryTrace
+
+__all__ = [
+    "START",
+    "FakeConnector",
+    "FakeConverters",
+    "FakeDatasource",
+    "FakeDatasourceType",
+    "FakeDelivery",
+    "FakeEndpoint",
+    "FakeIntake",
+    "FakeIntegration",
+    "FakeIntegrationType",
+    "FakePipeline",
+    "FakeSources",
+    "FakeTcpDevice",
+    "HeardUplinks",
+    "MemoryConverterVersions",
+    "MemoryCredentials",
+    "MemoryDevices",
+    "MemoryDownlinkStore",
+    "MemoryDownlinks",
+    "MemoryEvents",
+    "MemoryJournal",
+    "MemoryMounts",
+    "MemoryReactor",
+    "MemoryRegistry",
+    "MemoryTrace",
+    "ThreadClock",
+    "Told",
+    "Verdicts",
+    "clock",
+    "datasource_context",
+    "fired",
+    "integration_context",
+    "reads_json",
+    "save_credential",
+    "telemetry",
+    "verify_ports",
+]

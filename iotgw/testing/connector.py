@@ -1,0 +1,65 @@
+"""`IConnector` whose connections go nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.testing import StringTransport
+from zope.interface import implementer
+
+from iotgw.core.ports.connect import IConnector, ITlsSettings
+
+
+@implementer(IStreamClientEndpoint)
+class FakeEndpoint:
+    """An endpoint whose attempts a test ends: `accept` or `refuse` the oldest. ``attempts`` are those that wait."""
+
+    def __init__(self) -> None:
+        self.attempts: list[tuple[IProtocolFactory, Deferred[IProtocol]]] = []
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """See `IStreamClientEndpoint.connect`."""
+
+        def gave_up(waiting: Deferred[IProtocol]) -> None:
+            self.attempts = [each for each in self.attempts if each[1] is not waiting]
+
+        waiting: Deferred[IProtocol] = Deferred(gave_up)
+        self.attempts.append((protocolFactory, waiting))
+        return waiting
+
+    def accept(self) -> StringTransport:
+        """Make the oldest attempt a connection; returns its transport, which holds what was sent."""
+        factory, waiting = self.attempts.pop(0)
+        protocol = factory.buildProtocol(None)  # type: ignore[arg-type]  # nobody's address
+        if protocol is None:
+            raise ConnectionRefusedError("the factory wants no connection")
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        waiting.callback(protocol)
+        return transport
+
+    def refuse(self, reason: Exception) -> None:
+        """Let the oldest attempt fail."""
+        self.attempts.pop(0)[1].errback(reason)
+
+
+@implementer(IConnector)
+class FakeConnector:
+    """A way out that opens no socket: ``endpoints`` by host and port, each a `FakeEndpoint`."""
+
+    def __init__(self, forbid: Sequence[str] = ()) -> None:
+        self.forbid = forbid
+        self.endpoints: dict[tuple[str, int], FakeEndpoint] = {}
+
+    def endpoint(
+        self,
+        host: str,
+        port: int,
+        timeout: float,
+        tls: ITlsSettings | None = None,
+        place: str = "configuration.tls",
+    ) -> FakeEndpoint:
+        """See `IConnector.endpoint`."""
+        return self.endpoints.setdefault((host, port), FakeEndpoint())

@@ -1,0 +1,53 @@
+"""What every part behind a port does, as suites of tests: the gateway's own parts and the doubles pass them.
+
+A store on another database, or another credentials keeper, is right when it does too. Subclass the suite of its port in a
+test module, say in `Contract.open` how a part is made, and run pytest::
+
+    class TestMyRegistry(RegistryContract):
+        def open(self) -> IRegistry:
+            registry = MyRegistry(self.clock, DATABASE)
+            self.wait(registry.start())
+            return registry
+
+        def close(self, registry: IRegistry) -> None:
+            self.wait(registry.stop())
+"""
+
+from __future__ import annotations
+
+from iotgw.testing.contracts.base import Contract, Threaded
+from iotgw.testing.contracts.converter_versions import ConverterVersionsContract
+from iotgw.testing.contracts.converters import ConvertersContract
+from iotgw.testing.contracts.credentials import CredentialsContract
+from iotgw.testing.contracts.datasource import DatasourceContract
+from iotgw.testing.contracts.deliveries import DeliveriesContract
+from iotgw.testing.contracts.devices import DevicesContract
+from iotgw.testing.contracts.downlink_store import DownlinkStoreContract
+from iotgw.testing.contracts.downlinks import DownlinksContract
+from iotgw.testing.contracts.events import EventsContract
+from iotgw.testing.contracts.intake import IntakeContract
+from iotgw.testing.contracts.integration import IntegrationContract
+from iotgw.testing.contracts.journal import DiskJournalContract, JournalContract
+from iotgw.testing.contracts.pipeline import PipelineContract, SourcesContract
+from iotgw.testing.contracts.registry import RegistryContract
+
+__all__ = [
+    "Contract",
+    "ConverterVersionsContract",
+    "ConvertersContract",
+    "CredentialsContract",
+    "DatasourceContract",
+    "DeliveriesContract",
+    "DevicesContract",
+    "DiskJournalContract",
+    "DownlinkStoreContract",
+    "DownlinksContract",
+    "EventsContract",
+    "IntakeContract",
+    "IntegrationContract",
+    "JournalContract",
+    "PipelineContract",
+    "RegistryContract",
+    "SourcesContract",
+    "Threaded",
+]

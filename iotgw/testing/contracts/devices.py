@@ -1,0 +1,121 @@
+"""What any store of devices does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from iotgw.core.model import Kind, TelemetryRecord
+from iotgw.core.ports.devices import IDevices
+from iotgw.testing.contracts.base import Contract
+
+
+def seen(
+    name: str = "d1",
+    attributes: dict[str, Any] | None = None,
+    telemetry: list[tuple[int, dict[str, Any]]] | None = None,
+    received_ms: int = 1000,
+    tenant: str = "default",
+    device_type: str = "t",
+    body: bytes = b"",
+    kind: Kind = Kind.TELEMETRY,
+    shape: int = 0,
+) -> TelemetryRecord:
+    """A record of a device; ``telemetry`` are pairs of a time and values."""
+    document = {
+        "deviceName": name,
+        "deviceType": device_type,
+        "attributes": attributes or {},
+        "telemetry": [{"ts": ts, "values": values} for ts, values in telemetry or ()],
+    }
+    return TelemetryRecord(
+        1,
+        1,
+        tenant,
+        "ds1",
+        received_ms,
+        name,
+        device_type,
+        body or msgspec.json.encode(document),
+        kind,
+        shape,
+    )
+
+
+class DevicesContract(Contract[IDevices]):
+    """For `IDevices`."""
+
+    def get(self, name: str = "d1", tenant: str = "default") -> dict[str, Any]:
+        """A device that is there."""
+        found = self.wait(self.part.get(tenant, name))
+        assert found is not None
+        return found
+
+    def names(self, after: str = "", limit: int = 99, text: str = "", tenant: str = "default") -> list[str]:
+        """The names of the listed devices."""
+        return [device["name"] for device in self.wait(self.part.list(tenant, after, limit, text))]
+
+    def test_a_device_is_known_with_its_state(self) -> None:
+        values = {"t": 1.5, "o": {"a": [1]}}
+        self.part.saw([seen(attributes={"fw": "1.2", "n": None}, telemetry=[(5, values)])])
+        assert self.get() == {
+            "name": "d1",
+            "type": "t",
+            "tenant": "default",
+            "datasource": "ds1",
+            "firstSeen": 1000,
+            "lastSeen": 1000,
+            "attributes": {"fw": "1.2", "n": None},
+            "telemetry": {"t": {"ts": 5, "value": 1.5}, "o": {"ts": 5, "value": {"a": [1]}}},
+        }
+        assert self.wait(self.part.get("default", "d2")) is None
+        assert self.wait(self.part.get("acme", "d1")) is None
+
+    def later_records_change_the_state(self, between: Any) -> None:
+        """Two records, and something between them."""
+        first, second = {"fw": "1", "a": {"x": 1}}, {"fw": "2", "a": {"y": 2}}
+        self.part.saw([seen(attributes=first, telemetry=[(5, {"t": 1, "h": 2})])])
+        between()
+        later = seen(attributes=second, telemetry=[(9, {"t": 3})], received_ms=3000, device_type="u")
+        self.part.saw([later])
+        device = self.get()
+        assert list(device["attributes"]) == ["fw", "a"]
+        assert device["attributes"] == {"fw": "2", "a": {"y": 2}}
+        assert device["telemetry"] == {"t": {"ts": 9, "value": 3}, "h": {"ts": 5, "value": 2}}
+        assert (device["firstSeen"], device["lastSeen"], device["type"]) == (1000, 3000, "u")
+
+    def an_older_reading_changes_nothing(self, between: Any) -> None:
+        """The later one first, and something between them."""
+        self.part.saw([seen(telemetry=[(9, {"t": 3})])])
+        between()
+        self.part.saw([seen(telemetry=[(5, {"t": 1}), (4, {"new": 1})])])
+        assert self.get()["telemetry"] == {"t": {"ts": 9, "value": 3}, "new": {"ts": 4, "value": 1}}
+
+    def test_later_records_change_the_state(self) -> None:
+        self.later_records_change_the_state(lambda: None)
+
+    def test_later_records_change_the_state_over_a_restart(self) -> None:
+        self.later_records_change_the_state(self.reopen)
+
+    def test_an_older_reading_changes_nothing(self) -> None:
+        self.an_older_reading_changes_nothing(lambda: None)
+
+    def test_an_older_reading_changes_nothing_over_a_restart(self) -> None:
+        self.an_older_reading_changes_nothing(self.reopen)
+
+    def test_devices_are_listed_by_name(self) -> None:
+        self.part.saw([seen(f"Dev-{n}") for n in range(9)] + [seen("x", tenant="acme")])
+        assert self.names(limit=3) == ["Dev-0", "Dev-1", "Dev-2"]
+        assert self.names(after="Dev-2", limit=2) == ["Dev-3", "Dev-4"]
+        assert self.names(text="eV-5") == ["Dev-5"]
+        assert self.names(tenant="acme") == ["x"]
+        assert self.wait(self.part.count()) == 10
+
+    def test_an_event_is_no_sign_of_life(self) -> None:
+        self.part.saw([seen(kind=Kind.EVENT)])
+        assert self.wait(self.part.get("default", "d1")) is None
+
+    def test_a_body_of_another_form_is_a_sign_of_life_only(self) -> None:
+        self.part.saw([seen(body=b'{"telemetry": "?"}')])
+        assert self.get()["telemetry"] == {}

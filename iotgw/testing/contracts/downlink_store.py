@@ -1,0 +1,62 @@
+"""What any store of downlinks does."""
+
+from __future__ import annotations
+
+from iotgw.core.downlink_item import Item, ItemState
+from iotgw.core.ports.downlinks import IDownlinkStore
+from iotgw.core.specs import DownlinkSpec
+from iotgw.testing.contracts.base import Contract
+
+
+class DownlinkStoreContract(Contract[IDownlinkStore]):
+    """For `IDownlinkStore`."""
+
+    def item(
+        self,
+        seq: int,
+        state: ItemState = ItemState.QUEUED,
+        device: str = "dev",
+        tenant: str = "default",
+    ) -> Item:
+        """An item of now."""
+        spec = DownlinkSpec(msg={"n": seq}, metadata={"fPort": 2}, ttl=60)
+        later = self.now_ms + 60_000
+        return Item(f"dl{seq}", seq, tenant, device, spec, state, self.now_ms, self.now_ms, later)
+
+    def save(self, *items: Item) -> None:
+        """Write items."""
+        self.wait(self.part.save(list(items)))
+
+    def test_items_come_back_whole_after_a_restart(self) -> None:
+        item = self.item(1)
+        self.save(item)
+        assert self.wait(self.reopen().get("dl1")) == item
+        assert self.wait(self.part.get("dl2")) is None
+
+    def test_what_is_not_over_is_open_oldest_first(self) -> None:
+        states = [ItemState.SENT, ItemState.FAILED, ItemState.QUEUED, ItemState.DELETED, ItemState.DELIVERED]
+        items = [self.item(seq, state) for seq, state in enumerate(states, 1)]
+        self.save(*reversed(items))
+        assert self.wait(self.part.open_items()) == items[::2]
+
+    def test_a_later_value_replaces_the_earlier_one(self) -> None:
+        self.save(self.item(1))
+        self.save(self.item(1, ItemState.SENT), self.item(2))
+        assert self.wait(self.part.open_items()) == [self.item(1, ItemState.SENT), self.item(2)]
+
+    def test_the_last_value_of_a_turn_holds(self) -> None:
+        for state in (ItemState.QUEUED, ItemState.SENT, ItemState.DELIVERED):
+            self.part.save([self.item(1, state)])
+        self.wait(self.part.flushed())
+        assert self.wait(self.reopen().get("dl1")) == self.item(1, ItemState.DELIVERED)
+
+    def test_a_device_s_items_come_newest_first(self) -> None:
+        self.save(*map(self.item, (1, 2, 3)))
+        self.save(self.item(4, device="another"), self.item(5, tenant="acme"))
+        assert self.wait(self.part.of_device("default", "dev", 2)) == [self.item(3), self.item(2)]
+        assert self.wait(self.part.of_device("acme", "dev", 9)) == [self.item(5, tenant="acme")]
+
+    def test_the_highest_position_counts_what_is_over_too(self) -> None:
+        assert self.wait(self.part.last_seq()) == 0
+        self.save(self.item(7, ItemState.FAILED), self.item(3))
+        assert self.wait(self.reopen().last_seq()) == 7

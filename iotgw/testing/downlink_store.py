@@ -1,0 +1,65 @@
+"""`IDownlinkStore` in a dict."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface import implementer
+
+from iotgw.core.downlink_item import Item
+from iotgw.core.ports.downlinks import IDownlinkStore
+
+
+@implementer(IDownlinkStore)
+class MemoryDownlinkStore:
+    """``items`` are what is written, by id: what another store of the same dict begins with. While ``problem`` is set,
+    nothing can be written, and `save` fails with it; what failed is written with the next change."""
+
+    def __init__(self, items: dict[str, Item] | None = None) -> None:
+        self.items = {} if items is None else items
+        self.problem: Exception | None = None
+        self._pending: dict[str, Item] = {}
+
+    def start(self) -> Deferred[None]:
+        """See `IDownlinkStore.start`."""
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        """See `IDownlinkStore.stop`."""
+        return self.flushed()
+
+    def save(self, items: list[Item]) -> Deferred[None]:
+        """See `IDownlinkStore.save`."""
+        self._pending |= {item.id: item for item in items}
+        if self.problem is not None:
+            return fail(self.problem)
+        self.items |= self._pending
+        self._pending = {}
+        return succeed(None)
+
+    def forget(self, id: str) -> None:
+        """See `IDownlinkStore.forget`."""
+        self._pending.pop(id, None)
+
+    def flushed(self) -> Deferred[None]:
+        """See `IDownlinkStore.flushed`."""
+        return self.save([]) if self._pending else succeed(None)
+
+    def open_items(self) -> Deferred[list[Item]]:
+        """See `IDownlinkStore.open_items`."""
+        return succeed([item for item in self._by_age() if not item.state.final])
+
+    def last_seq(self) -> Deferred[int]:
+        """See `IDownlinkStore.last_seq`."""
+        return succeed(max((item.seq for item in self.items.values()), default=0))
+
+    def get(self, id: str) -> Deferred[Item | None]:
+        """See `IDownlinkStore.get`."""
+        return succeed(self.items.get(id))
+
+    def of_device(self, tenant: str, device: str, limit: int) -> Deferred[list[Item]]:
+        """See `IDownlinkStore.of_device`."""
+        found = [item for item in self._by_age() if (item.tenant, item.device) == (tenant, device)]
+        return succeed(found[::-1][:limit])
+
+    def _by_age(self) -> list[Item]:
+        return sorted(self.items.values(), key=lambda item: item.seq)

@@ -1,0 +1,276 @@
+"""`IDownlinks` and `IDownlinkQueue` in a dict: the life of an item without disk, converter or timers."""
+
+from __future__ import annotations
+
+import builtins
+import itertools
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, Literal
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, Step, payload
+from iotgw.core.errors import Conflict, NotFound, Unavailable
+from iotgw.core.model import Downlink
+from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, Report
+from iotgw.core.ports.intake import Send
+from iotgw.core.specs import DownlinkSpec
+from iotgw.testing.reactor import clock as new_clock
+
+Key = tuple[str, str]
+
+
+@implementer(IDownlinks, IDownlinkQueue)
+class MemoryDownlinks:
+    """Every device's queue.
+
+    ``items`` are all that ever were, by id (``dl1``, ``dl2``, …). ``identities`` maps a tenant and a device's name to the
+    identity that its datasource knows it by. Times to live are looked at when somebody asks. ``capacity`` bounds what is
+    open. ``held``: while it is a list, `take` answers when a test calls the functions in it. ``unfit`` are payloads that a
+    downlink converter fails at: they stay where they are. ``reports`` are the calls of
+    `outcome`.
+
+    Many methods: it has the two sides of the queue's ports.
+    """
+
+    def __init__(self, clock: IReactorTime | None = None, capacity: int = 1_000) -> None:
+        self._clock = clock or new_clock()
+        self._capacity = capacity
+        self.items: dict[str, Item] = {}
+        self.identities: dict[Key, str] = {}
+        self.held: builtins.list[Callable[[], None]] | None = None
+        self.unfit: set[bytes] = set()
+        self.reports: builtins.list[tuple[str, str]] = []
+        self.receipts: builtins.list[tuple[str, str, dict[str, Any]]] = []
+        """The calls of `acknowledged`: device, identity, receipt."""
+        self.listeners: builtins.list[tuple[Key, Callable[[], None]]] = []
+        self._away: set[str] = set()
+        """What was taken, until it is reported."""
+        self._sessions: builtins.list[tuple[Key, Send]] = []
+        self._seq = itertools.count(1)
+
+    # --- IDownlinkQueue ---
+
+    async def push(self, tenant: str, device: str, spec: DownlinkSpec) -> Item:
+        """See `IDownlinkQueue.push`."""
+        waiting = self._waiting(tenant, device) if spec.policy == "last" else []
+        replaced = [item for item in waiting if item.id not in self._away]
+        return self._exchange(tenant, device, [spec], replaced, "replaced by a later item")[0]
+
+    async def replace(
+        self, tenant: str, device: str, specs: builtins.list[DownlinkSpec]
+    ) -> builtins.list[Item]:
+        """See `IDownlinkQueue.replace`."""
+        return self._exchange(tenant, device, specs, self._waiting(tenant, device), "replaced")
+
+    async def clear(self, tenant: str, device: str) -> int:
+        """See `IDownlinkQueue.clear`."""
+        waiting = self._waiting(tenant, device)
+        self._exchange(tenant, device, [], waiting, "cleared")
+        return len(waiting)
+
+    async def cancel(self, tenant: str, id: str) -> Item:
+        """See `IDownlinkQueue.cancel`."""
+        item = self._get(tenant, id)
+        if item.state.final:
+            raise Conflict(f"expected an open item, this one is {item.state.value}")
+        return self._change(item, ItemState.DELETED, "cancelled")
+
+    async def get(self, tenant: str, id: str) -> Item:
+        """See `IDownlinkQueue.get`."""
+        return self._get(tenant, id)
+
+    async def list(self, tenant: str, device: str, limit: int = 100) -> builtins.list[Item]:
+        """See `IDownlinkQueue.list`."""
+        waiting = self._waiting(tenant, device)
+        others = [item for item in self._of(tenant, device) if item not in waiting]
+        return [*waiting, *reversed(others)][:limit]
+
+    def depth(self) -> int:
+        """See `IDownlinkQueue.depth`."""
+        return sum(not item.state.final for item in self.items.values())
+
+    # --- IDownlinks ---
+
+    def waited_for(self, tenant: str) -> Collection[str]:
+        """See `IDownlinks.waited_for`."""
+        devices = {item.device for item in self.items.values() if item.tenant == tenant and _may_leave(item)}
+        return devices | {
+            identity
+            for (owner, name), identity in self.identities.items()
+            if owner == tenant and name in devices
+        }
+
+    def take(
+        self,
+        tenant: str,
+        device: str,
+        datasource: str,
+        limit: int,
+        done: Callable[[tuple[Downlink, ...]], None],
+    ) -> None:
+        """See `IDownlinks.take`."""
+        taken = self._take(tenant, device, limit, "async")
+        if self.held is None:
+            done(taken)
+        else:
+            self.held.append(lambda: done(taken))
+
+    def outcome(self, downlink_id: str, state: Report, reason: str = "") -> None:
+        """See `IDownlinks.outcome`."""
+        self.reports.append((downlink_id, state))
+        item = self.items.get(downlink_id)
+        if item is None:
+            return
+        self._away.discard(downlink_id)
+        if state == "returned" or (state == "answered" and item.spec.confirmed):
+            return
+        self._report(item, "delivered" if state == "answered" else state, reason)
+
+    def confirmed(
+        self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = "", item: str = ""
+    ) -> Deferred[bool]:
+        """See `IDownlinks.confirmed`."""
+        if item:
+            found = [each for each in self.items.values() if (each.id, each.tenant) == (item, tenant)]
+        else:
+            found = [each for each in self._of(tenant, device) if each.state is ItemState.SENT]
+        if found:
+            self._report(max(found, key=lambda each: each.updated_ms), state, reason)
+        return succeed(bool(found))
+
+    def acknowledged(self, tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
+        """See `IDownlinks.acknowledged`."""
+        self.receipts.append((device, identity, ack))
+        for item in [*self._of(tenant, device), *self._of(tenant, identity)]:
+            sent = item.state in (ItemState.SENT, ItemState.DELIVERED) and item.expires_ms > self._now_ms()
+            if item.id == ack.get("id") or (
+                "id" not in ack and sent and item.spec.msg_type == ack.get("msgType")
+            ):
+                state: Step = "successful" if ack.get("success", True) else "failed"
+                return self._report(item, state, str(ack.get("error", "")), response=ack.get("response"))
+        return None
+
+    def reachable(self, tenant: str, device: str, datasource: str, send: Send) -> Callable[[], None]:
+        """See `IDownlinks.reachable`."""
+        session = ((tenant, device), send)
+        self._sessions.append(session)
+        return lambda: self._sessions.remove(session)
+
+    def listen(self, tenant: str, device: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """See `IDownlinks.listen`."""
+        entry = ((tenant, device), callback)
+        self.listeners.append(entry)
+        return lambda: self.listeners.remove(entry)
+
+    # --- how ---
+
+    def _exchange(
+        self,
+        tenant: str,
+        device: str,
+        specs: builtins.list[DownlinkSpec],
+        replaced: builtins.list[Item],
+        reason: str,
+    ) -> builtins.list[Item]:
+        for spec in specs:
+            payload(spec)
+        if len(specs) > len(replaced) and self.depth() + len(specs) - len(replaced) > self._capacity:
+            raise Unavailable(f"expected at most {self._capacity} open items in all")
+        for item in replaced:
+            self._change(item, ItemState.DELETED, reason)
+        new = [self._new(tenant, device, spec) for spec in specs]
+        for item in new:
+            for (owner, name), callback in tuple(self.listeners):
+                if owner == tenant and name in self._names(tenant, device):
+                    callback()
+            if item.spec.mode != "sync":
+                self._send_now(item)
+        return [self.items[item.id] for item in new]
+
+    def _new(self, tenant: str, device: str, spec: DownlinkSpec) -> Item:
+        seq, now = next(self._seq), self._now_ms()
+        expires = now + int(spec.ttl * 1000)
+        item = Item(f"dl{seq}", seq, tenant, device, spec, ItemState.QUEUED, now, now, expires)
+        self.items[item.id] = item
+        return item
+
+    def _send_now(self, item: Item) -> None:
+        """To the device's session, if it has one."""
+        for (owner, name), send in reversed(self._sessions):
+            if owner == item.tenant and name in self._names(item.tenant, item.device):
+                taken = self._take(item.tenant, item.device, 1, "sync")
+                if taken:
+                    send(taken)
+                return
+
+    def _take(self, tenant: str, device: str, limit: int, unless: str) -> tuple[Downlink, ...]:
+        taken = [
+            item
+            for item in self._waiting(tenant, device)
+            if item.id not in self._away and item.spec.mode != unless and payload(item.spec) not in self.unfit
+        ][:limit]
+        self._away.update(item.id for item in taken)
+        return tuple(
+            Downlink(
+                item.id, item.device, payload(item.spec) or b"", item.spec.content_type, item.spec.metadata
+            )
+            for item in taken
+        )
+
+    def _report(self, item: Item, state: Step, reason: str, response: Any = None) -> None:
+        following = TRANSITIONS.get((item.state, state))
+        if following is None:
+            return
+        attempts = item.attempts + (
+            state in ("sent", "offered") or (state == "lost" and item.state is ItemState.QUEUED)
+        )
+        if state == "lost" and attempts >= item.spec.max_attempts:
+            following, reason = ItemState.FAILED, f"lost in {attempts} attempts: {reason}"
+        self._change(item, following, reason, attempts=attempts, response=response)
+        if following is ItemState.DELIVERED:
+            self._send_now(item)
+
+    def _change(self, item: Item, state: ItemState, reason: str, **more: Any) -> Item:
+        self.items[item.id] = changed = item.change(state, self._now_ms(), reason, **more)
+        if state.final:
+            self._away.discard(item.id)
+        return changed
+
+    def _get(self, tenant: str, id: str) -> Item:
+        self._expire()
+        item = self.items.get(id)
+        if item is None or item.tenant != tenant:
+            raise NotFound(f"there is no downlink {id!r}")
+        return item
+
+    def _of(self, tenant: str, device: str) -> Iterator[Item]:
+        """A device's items, by its name or its identity."""
+        self._expire()
+        for item in list(self.items.values()):
+            if item.tenant == tenant and device in self._names(tenant, item.device):
+                yield item
+
+    def _waiting(self, tenant: str, device: str) -> builtins.list[Item]:
+        return sorted(filter(_may_leave, self._of(tenant, device)), key=lambda item: item.order)
+
+    def _names(self, tenant: str, device: str) -> tuple[str, ...]:
+        return tuple(filter(None, (device, self.identities.get((tenant, device), ""))))
+
+    def _expire(self) -> None:
+        now = self._now_ms()
+        for item in list(self.items.values()):
+            if not item.state.final and item.expires_ms <= now and _may_leave(item):
+                is_queued = item.state is ItemState.QUEUED
+                self._change(
+                    item, ItemState.EXPIRED if is_queued else ItemState.TIMEOUT, "its time to live is over"
+                )
+
+    def _now_ms(self) -> int:
+        return int(self._clock.seconds() * 1000)
+
+
+def _may_leave(item: Item) -> bool:
+    return item.state is ItemState.QUEUED or (item.spec.confirmed and item.state is ItemState.SENT)

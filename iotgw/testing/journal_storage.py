@@ -1,0 +1,51 @@
+"""What a journal in memory has made durable."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from iotgw.core.model import Counters, Message, Outcome, Parked, State, TelemetryRecord, Uplink
+
+
+class Storage(Struct):
+    """What is durable: what a journal leaves to the next one. Everything is by its position."""
+
+    uplinks: dict[int, Uplink] = {}
+    outcomes: dict[int, Outcome] = {}
+    made: dict[int, tuple[TelemetryRecord, ...]] = {}
+    """An uplink's records, of its last outcome."""
+    kept: set[int] = set()
+    """Uplinks that ended without an outcome."""
+    cursors: dict[str, int] = {}
+    """By datasource."""
+    records: dict[int, TelemetryRecord] = {}
+    integrations: dict[str, tuple[int, Counters]] = {}
+    parked: dict[tuple[str, int], Parked] = {}
+
+    def copy(self) -> Storage:
+        """What a crash leaves at this moment."""
+        return Storage(
+            *(type(value)(value) for value in (getattr(self, each) for each in self.__struct_fields__))
+        )
+
+    @property
+    def last_uplink(self) -> int:
+        """The position after which uplinks go on."""
+        return max([*self.uplinks, *self.cursors.values()], default=0)
+
+    @property
+    def head(self) -> int:
+        """The position after which the telemetry stream goes on."""
+        return max([*self.records, *(cursor for cursor, _ in self.integrations.values())], default=0)
+
+    def state(self, seq: int) -> State:
+        """What became of an uplink."""
+        if seq in self.outcomes:
+            return self.outcomes[seq].state
+        return State.FILTERED if seq in self.kept else State.RECEIVED
+
+    def message(self, seq: int) -> Message:
+        """An uplink with all that became of it."""
+        outcome = self.outcomes.get(seq)
+        converter, error = ("", None) if outcome is None else (outcome.converter, outcome.error)
+        return Message(seq, self.uplinks[seq], self.state(seq), converter, error, self.made.get(seq, ()))

@@ -1,0 +1,55 @@
+"""A device on a TCP listener, without a socket."""
+
+from __future__ import annotations
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocolFactory
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+
+class FakeTcpDevice:
+    """Connects to a listener's factory, as the listener sees it: sends, reads what it is answered, and goes away."""
+
+    def __init__(self, factory: IProtocolFactory, host: str = "192.0.2.7", port: int = 40_000) -> None:
+        address = IPv4Address("TCP", host, port)
+        protocol = factory.buildProtocol(address)
+        if protocol is None:
+            raise ConnectionRefusedError("the listener takes no more connections")
+        self.transport = StringTransport(peerAddress=address)
+        self.protocol = protocol
+        self.protocol.makeConnection(self.transport)
+
+    def send(self, data: bytes, size: int = 0) -> None:
+        """Send bytes, all at once or in pieces of a size."""
+        for start in range(0, len(data), size or max(1, len(data))):
+            self.protocol.dataReceived(data[start : start + (size or len(data))])
+
+    def read(self) -> bytes:
+        """What came since the last look."""
+        data: bytes = self.transport.value()
+        self.transport.clear()
+        return data
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the gateway closed the connection."""
+        return bool(self.transport.disconnecting or self.transport.disconnected)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the gateway doesn't read."""
+        return self.transport.producerState == "paused"
+
+    def half_close(self) -> None:
+        """Send no more, and listen."""
+        IHalfCloseableProtocol(self.protocol).readConnectionLost()
+
+    def hang_up(self) -> None:
+        """Close the connection."""
+        self.protocol.connectionLost(Failure(ConnectionDone()))
+
+    def vanish(self) -> None:
+        """Lose the connection."""
+        self.protocol.connectionLost(Failure(ConnectionLost()))

@@ -1,0 +1,48 @@
+"""The queue on its SQLite store passes the suite of any queue of downlinks."""
+
+import pytest
+from twisted.internet.defer import succeed
+
+from iotgw.core.downlink_item import payload
+from iotgw.downlinks.queue import DownlinkQueue
+from iotgw.store.sqlite.downlinks import DownlinkStore
+from iotgw.testing.contracts import DownlinksContract, DownlinkStoreContract, Threaded
+
+
+class TestDownlinkQueue(Threaded, DownlinksContract):
+    @pytest.fixture(autouse=True)
+    def in_directory(self, tmp_path):
+        self.path = tmp_path
+        self.identities = {}
+
+    def open(self):
+        store = DownlinkStore(self.path, self.clock)
+        queue = DownlinkQueue(store, self.encode, self.find, lambda event, item: None, self.clock)
+        self.wait(queue.start())
+        return queue
+
+    def close(self, queue):
+        self.wait(queue.stop())
+
+    def encode(self, datasource, item):
+        return succeed((payload(item.spec), item.spec.content_type, item.spec.metadata))
+
+    def find(self, tenant, device):
+        return succeed(("ds", None, self.identities.get(device, "")))
+
+    def know(self, device, identity):
+        self.identities[device] = identity
+
+
+class TestSqliteDownlinkStore(Threaded, DownlinkStoreContract):
+    @pytest.fixture(autouse=True)
+    def in_directory(self, tmp_path):
+        self.path = tmp_path
+
+    def open(self):
+        store = DownlinkStore(self.path, self.clock)
+        self.wait(store.start())
+        return store
+
+    def close(self, store):
+        self.wait(store.stop())

@@ -1,0 +1,195 @@
+"""Every part of the gateway, and every double, keeps its port: its members, their arguments, and their names."""
+
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+from zope.interface import implementedBy, implementer
+from zope.interface.exceptions import Invalid
+from zope.interface.verify import verifyClass
+
+import iotgw
+from iotgw import testing
+from iotgw.app import parts
+from iotgw.connect.endpoint import Connector
+from iotgw.converters.service import ConverterService
+from iotgw.converters.versions import ConverterVersions
+from iotgw.core.ports.events import IEvents
+from iotgw.core.recorder import Recorder
+from iotgw.core.shared import SharedResources
+from iotgw.core.specs import DatasourceSpec
+from iotgw.core.types import Types
+from iotgw.core.validate import convert
+from iotgw.datasources.coap.ports import CoapPorts
+from iotgw.datasources.http.mounts import HttpMounts
+from iotgw.delivery.service import DeliveryService
+from iotgw.devices.credentials import Credentials
+from iotgw.downlinks.queue import DownlinkQueue
+from iotgw.observe.events import EventLog
+from iotgw.observe.trace import Trace
+from iotgw.pipeline.admission import Admission
+from iotgw.pipeline.intake import Intake
+from iotgw.pipeline.long_poll import LongPoll
+from iotgw.pipeline.pipeline import Pipeline
+from iotgw.pipeline.publisher import Publisher
+from iotgw.pipeline.sources import Source, Sources
+from iotgw.store.sqlite.devices import DeviceStore
+from iotgw.store.sqlite.downlinks import DownlinkStore
+from iotgw.store.sqlite.journal import Journal
+from iotgw.store.sqlite.registry import Registry
+from iotgw.testing.contracts.journal_world import HeardJournal
+from iotgw.testing.journal import Silent
+from iotgw.testing.ports import PORTS, verify_ports
+
+NOWHERE = Path("/nonexistent")
+BROKER = {"host": "192.0.2.1"}
+SETTINGS = {
+    "mqtt": {**BROKER, "topics": ["a"]},
+    "dragino-mqtt": {**BROKER, "topics": ["a"]},
+    "sftp": {**BROKER, "username": "u", "password": "p", "hostKeys": [f"SHA256:{'A' * 43}"]},
+    "thingsboard": {**BROKER, "token": "t"},
+}
+"""Of the types that need some; for an integration over those of a datasource of its name."""
+
+
+def spine():
+    """The pipeline and its parts, over doubles."""
+    reactor, journal, downlinks = testing.MemoryReactor(), testing.MemoryJournal(), testing.MemoryDownlinks()
+    events, delivery = testing.MemoryEvents(), testing.FakeDelivery()
+    recorder = Recorder(events, reactor)
+    source = Source("ds", "default", DatasourceSpec(name="ds", type="fake"))
+    admission = Admission(journal, delivery, reactor, 1, 1)
+    sources = Sources({"ds": source})
+    pipeline = Pipeline(
+        sources=sources, journal=journal, registry=testing.MemoryRegistry(), converters=testing.FakeConverters(),
+        versions=testing.MemoryConverterVersions(), credentials=testing.MemoryCredentials(), delivery=delivery,
+        downlinks=downlinks, recorder=recorder, listeners=[], types=Types("none", reactor, []), reactor=reactor,
+    )  # fmt: skip
+    intake = Intake(source, journal, admission, LongPoll(downlinks, reactor), downlinks, recorder, reactor)
+    return [pipeline, intake, sources, Publisher([], lambda: None), Trace(journal, sources)]
+
+
+def rooms():
+    """The other rooms' parts."""
+    reactor, registry = testing.MemoryReactor(), testing.MemoryRegistry()
+    credentials = Credentials(registry, lambda: 0)
+    types = Types("none", reactor, [])
+    return [
+        Journal(reactor, NOWHERE / "j.db"),
+        Registry(reactor, NOWHERE),
+        DeviceStore(reactor, NOWHERE),
+        DownlinkStore(NOWHERE, reactor),
+        EventLog(NOWHERE / "e.db", reactor),
+        DownlinkQueue(testing.MemoryDownlinkStore(), None, None, None, reactor),
+        credentials,
+        credentials.of("default"),
+        ConverterService(reactor),
+        ConverterVersions(registry, testing.FakeConverters(), {}),
+        DeliveryService(testing.MemoryJournal(), types, reactor, testing.MemoryEvents(), str),
+    ]
+
+
+def types_with_what_they_build():
+    """Each built-in type, and one part of it."""
+    reactor = testing.MemoryReactor()
+    shares = SharedResources(CoapPorts(reactor), HttpMounts())
+    source, target = testing.datasource_context(reactor=reactor, shares=shares), testing.integration_context()
+    connector = Connector(reactor)
+    made = [HttpMounts(), connector]
+    for type_ in Types("none", reactor, parts.DATASOURCES, connector):
+        made += with_part(type_, source, SETTINGS)
+    out = {**SETTINGS, "http": {"url": "http://192.0.2.1/"}, "mqtt": BROKER}
+    for type_ in Types("none", reactor, parts.INTEGRATIONS, connector):
+        made += with_part(type_, target, out)
+    return made
+
+
+def with_part(type_, context, settings):
+    return [type_, type_.build(convert(settings.get(type_.name, {}), type_.settings), context)]
+
+
+def doubles():
+    """Every double of `iotgw.testing`."""
+    datasource, integration = testing.datasource_context(), testing.integration_context()
+    types = [testing.FakeDatasourceType(), testing.FakeIntegrationType()]
+    return [
+        *types,
+        types[0].build(None, datasource),
+        types[1].build(types[1].settings(), integration),
+        testing.MemoryCredentials(),
+        testing.MemoryCredentials().of("default"),
+        testing.MemoryReactor(),
+        testing.ThreadClock(),
+        HeardJournal(),
+        *(make() for make in DOUBLES),
+    ]
+
+
+DOUBLES = [
+    testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
+    testing.MemoryConverterVersions, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
+    testing.MemoryJournal, testing.MemoryMounts, testing.MemoryRegistry, testing.MemoryTrace,
+]  # fmt: skip
+PARTS = [*spine(), *rooms(), *types_with_what_they_build(), *doubles()]
+
+
+def classes():
+    """Every class of the package that says it implements a port."""
+    for module in pkgutil.walk_packages(iotgw.__path__, "iotgw."):
+        if module.name.startswith("iotgw.converters.engines"):
+            continue  # for the worker program only
+        for each in vars(importlib.import_module(module.name)).values():
+            if inspect.isclass(each) and each.__module__ == module.name and list(implementedBy(each)):
+                for port in implementedBy(each).flattened():
+                    if port.__module__.startswith(PORTS):
+                        yield each, port
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: f"{type(part).__module__}.{type(part).__name__}")
+def test_a_part_keeps_every_port_that_it_claims(part):
+    assert verify_ports(part)
+
+
+def test_a_listener_that_hears_nothing_can_hear_all_that_a_journal_says():
+    assert {"storing", "stored", "refused", "settled", "room_again"} <= set(dir(Silent()))
+
+
+def test_no_class_that_claims_a_port_is_left_out():
+    left = {cls.__qualname__ for cls, _ in classes() if not any(isinstance(part, cls) for part in PARTS)}
+    assert left == set()
+
+
+@pytest.mark.parametrize(("cls", "port"), list(classes()), ids=lambda each: each.__name__)
+def test_a_class_has_the_methods_of_its_ports(cls, port):
+    assert verifyClass(port, cls)
+
+
+@implementer(IEvents)
+class Renamed(testing.MemoryEvents):
+    def emit(self, happened):
+        """With another name than the port's."""
+
+
+@implementer(IEvents)
+class Lacking:
+    dropped = 0
+
+    def emit(self, event):
+        """`query` is not here."""
+
+
+@implementer(IEvents)
+class Demanding(testing.MemoryEvents):
+    def emit(self, event, severity):
+        """With one argument more than callers give."""
+
+
+@pytest.mark.parametrize(
+    ("part", "error"),
+    [(Renamed(), AssertionError), (Lacking(), Invalid), (Demanding(), Invalid), (object(), AssertionError)],
+)
+def test_a_part_that_breaks_its_port_is_found_out(part, error):
+    with pytest.raises(error):
+        verify_ports(part)
