@@ -58,9 +58,18 @@ def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
         ConverterRoutes(registry, recorder, parts.versions),
         CredentialRoutes(registry, recorder, parts.clock),
         DatasourceRoutes(
-            registry, recorder, parts.datasource_types, parts.versions, parts.pipeline, keep_failed
+            registry,
+            recorder,
+            parts.datasource_types,
+            parts.versions,
+            parts.pipeline,
+            parts.departures,
+            parts.journal,
+            keep_failed,
         ),
-        IntegrationRoutes(registry, recorder, parts.integration_types, parts.delivery, parts.journal),
+        IntegrationRoutes(
+            registry, recorder, parts.integration_types, parts.delivery, parts.departures, parts.journal
+        ),
     ]
 
 

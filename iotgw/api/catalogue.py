@@ -17,10 +17,12 @@ from iotgw.api.auth import Permission
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.core.departures import Departures
 from iotgw.core.errors import Conflict, NotFound, SettingsError
+from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
-from iotgw.core.specs import Resource
+from iotgw.core.specs import Deletion, Resource
 from iotgw.core.validate import convert
 
 
@@ -78,8 +80,12 @@ class Catalogue:
             Route("GET", one, read, self.read, f"Read {a_kind} by id or name", answer=shown),
             Route("PUT", one, change, self.replace, f"Replace {a_kind}, or create it", spec, shown),
             Route("PATCH", one, change, self.patch, f"Change fields of {a_kind} (RFC 7396)", dict, shown),
-            Route("DELETE", one, change, self.delete, f"Delete {a_kind}", status=204),
+            self._delete_route(f"Delete {a_kind}"),
         ]
+
+    def _delete_route(self, summary: str) -> Route:
+        one = f"/{self.collection}/<name>"
+        return Route("DELETE", one, Permission.WRITE, self.delete, summary, status=204)
 
     # --- what a kind decides ---
 
@@ -147,12 +153,13 @@ class Catalogue:
         resource = self.find(call, name)
         return await self._change(call, resource, merged(self.shown(resource), call.json()))
 
-    async def delete(self, call: Call, name: str) -> None:
+    async def delete(self, call: Call, name: str) -> Reply | None:
         """One less."""
         resource = self.find(call, name)
         revision = self._matching(call, resource)
         await self.remove(resource, revision)
         self.note(resource, "deleted", call.token.name)
+        return None
 
     # --- for subclasses ---
 
@@ -173,7 +180,7 @@ class Catalogue:
             "revision": resource.revision,
             "createdAt": resource.created_ms,
             "updatedAt": resource.updated_ms,
-            "status": self.status(resource),
+            "status": {**self.status(resource), **leaving(resource)},
         }
 
     async def _create(self, call: Call, value: Any) -> Reply:
@@ -198,6 +205,8 @@ class Catalogue:
         revision = self._matching(call, resource)
         if isinstance(value, dict):
             value = {"name": resource.name, **value}
+        if resource.deletion is not None:
+            raise Conflict(f"{self.kind} {resource.name!r} is being deleted")
         spec = await self.check(call.tenant, self.parse(value), resource)
         try:
             saved = await self.save(resource, spec, revision)
@@ -217,14 +226,80 @@ class Catalogue:
         return revision
 
 
+class Deleted(Struct, frozen=True, rename="camel"):
+    """What became of a resource: ``deleted``, with what became of its backlog; or still ``deleting``."""
+
+    state: Literal["deleted", "deleting"]
+    backlog: Literal["drain", "drop"]
+    drained: int = 0
+    dropped: int = 0
+    dead_letters: int = 0
+
+
+PATIENCE = 3.0
+"""Seconds that a caller waits for a backlog to go; then it goes on without him."""
+BACKLOG = Query(
+    "backlog", str, "drain", "what becomes of messages that wait: worked off first, or dropped",
+    choices=("drain", "drop"),
+)  # fmt: skip
+
+
+class WithBacklog(Catalogue):
+    """Base of the kinds that have a backlog, which is drained or dropped before one goes."""
+
+    def __init__(
+        self, registry: IRegistry, recorder: Recorder, departures: Departures, journal: IMessages
+    ) -> None:
+        super().__init__(registry, recorder)
+        self._departures = departures
+        self._journal = journal
+
+    def _delete_route(self, summary: str) -> Route:
+        one = f"/{self.collection}/<name>"
+        return Route("DELETE", one, Permission.WRITE, self.delete, summary, answer=Deleted, query=(BACKLOG,))
+
+    async def delete(self, call: Call, name: str) -> Reply | None:
+        """One less; 202 while it has something to drain."""
+        resource = self.find(call, name)
+        revision = self._matching(call, resource)
+        backlog = call.query("backlog")
+        if backlog == "drain":
+            self.check_drains(resource)
+        decision = Deletion(backlog, self._journal.head)
+        marked = await self.registry.retire(self.kind, resource.id, decision, revision)
+        assert marked.deletion is not None
+        backlog = marked.deletion.backlog
+        by, more = call.token.name, f"; its backlog: {backlog}"
+        note(self.recorder, resource, "deleted", by, more, backlog=backlog)
+        await self.closed(resource)
+        left = await self._departures.end(self.kind, resource.id, PATIENCE)
+        if left is None:
+            return Reply(Deleted("deleting", backlog), 202)
+        return Reply(Deleted("deleted", backlog, left.drained, left.dropped, left.dead_letters))
+
+    def check_drains(self, resource: Resource) -> None:
+        """Raise Conflict where a backlog can't be drained as things are."""
+
+    async def closed(self, resource: Resource) -> None:
+        """Wait until one that was marked takes nothing more."""
+
+
 FIRST_START = "the resources file"
 """Who makes the resources of a fresh gateway; that is no line of the log for each."""
 
 
-def note(recorder: Recorder, resource: Resource, what: str, by: str) -> None:
+def leaving(resource: Resource) -> dict[str, Any]:
+    """What the status of a resource that is being deleted says of it."""
+    if resource.deletion is None:
+        return {}
+    return {"state": "deleting", "backlog": resource.deletion.backlog}
+
+
+def note(recorder: Recorder, resource: Resource, what: str, by: str, more: str = "", **detail: Any) -> None:
     """Record who changed a resource: an event ``created``, ``changed`` or ``deleted``."""
     severity: Literal["debug", "info"] = "debug" if by == FIRST_START else "info"
-    recorder.note(what, resource.kind, resource.name, f"{what} by {by}", resource.tenant, severity, by=by)
+    text = f"{what} by {by}{more}"
+    recorder.note(what, resource.kind, resource.name, text, resource.tenant, severity, by=by, **detail)
 
 
 def body_of(spec: Any) -> dict[str, Any]:

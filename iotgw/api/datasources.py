@@ -11,13 +11,15 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
-from iotgw.api.catalogue import Catalogue, not_empty
+from iotgw.api.catalogue import WithBacklog, not_empty
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
+from iotgw.core.departures import Departures
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.model import Metadata, Status
 from iotgw.core.ports.converters import IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
+from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
@@ -51,7 +53,7 @@ class Injected(Struct, frozen=True):
     id: str
 
 
-class DatasourceRoutes(Catalogue):
+class DatasourceRoutes(WithBacklog):
     """The routes of datasources."""
 
     kind = "datasource"
@@ -60,9 +62,9 @@ class DatasourceRoutes(Catalogue):
 
     def __init__(
         self, registry: IRegistry, recorder: Recorder, types: Types[IDatasourceType], versions: IConverterVersions,
-        pipeline: IPipeline, keep_failed: bool = False,
+        pipeline: IPipeline, departures: Departures, journal: IMessages, keep_failed: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(registry, recorder)
+        super().__init__(registry, recorder, departures, journal)
         self._types = types
         self._versions = versions
         self._pipeline = pipeline
@@ -113,7 +115,7 @@ class DatasourceRoutes(Catalogue):
         """A routing key selects one datasource of a type, whichever tenant it belongs to."""
         for other in self.registry.list(self.kind):
             taken = other.body.get("routingKey") == key and other.body["type"] == type_
-            if taken and (stored is None or other.id != stored.id):
+            if taken and other.deletion is None and (stored is None or other.id != stored.id):
                 raise SettingsError("routingKey", f"expected a key that no other {type_} datasource has")
 
     def shown(self, resource: Resource) -> dict[str, Any]:
@@ -149,9 +151,8 @@ class DatasourceRoutes(Catalogue):
             raise problem
         return saved
 
-    async def remove(self, resource: Resource, revision: int | None) -> None:
-        """See `Catalogue.remove`."""
-        await super().remove(resource, revision)
+    async def closed(self, resource: Resource) -> None:
+        """See `WithBacklog.closed`."""
         await self._pipeline.applied(resource.id)
 
     async def _opened(self, resource: Resource) -> Problem | None:

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from iotgw import __version__
 from iotgw.api.auth import Permission
+from iotgw.api.catalogue import leaving
 from iotgw.api.integrations import state_of
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Reply, Route
@@ -86,6 +87,7 @@ class HealthRoutes:
                     "name": each.name,
                     "type": each.body["type"],
                     **self._pipeline.status(each.id),
+                    **leaving(each),
                 }
                 for each in self._registry.list("datasource", call.tenants)
             ],
@@ -94,7 +96,7 @@ class HealthRoutes:
                     "id": each.id,
                     "name": each.name,
                     "type": each.body["type"],
-                    **state_of(self._delivery, each.id),
+                    **state_of(self._delivery, each),
                 }
                 for each in self._registry.list("integration", call.tenants)
             ],

@@ -9,11 +9,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
-from iotgw.api.catalogue import Catalogue, Page, not_empty
+from iotgw.api.catalogue import Page, WithBacklog, leaving, not_empty
 from iotgw.api.datasources import shown_configuration, with_clear_configuration
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Route
-from iotgw.core.errors import NotFound, SettingsError
+from iotgw.core.departures import Departures
+from iotgw.core.errors import Conflict, NotFound, SettingsError, Unavailable
 from iotgw.core.model import Kind, Parked, message_id
 from iotgw.core.numbers import whole
 from iotgw.core.ports.delivery import IDeliveries
@@ -51,8 +52,11 @@ class DeadLetter(Struct, frozen=True, rename="camel"):
     body: msgspec.Raw
 
 
-class IntegrationRoutes(Catalogue):
-    """The routes of integrations."""
+class IntegrationRoutes(WithBacklog):
+    """The routes of integrations.
+
+    Many methods: one for each route.
+    """
 
     kind = "integration"
     collection = "integrations"
@@ -60,12 +64,11 @@ class IntegrationRoutes(Catalogue):
 
     def __init__(
         self, registry: IRegistry, recorder: Recorder, types: Types[IIntegrationType], delivery: IDeliveries,
-        journal: IMessages,
+        departures: Departures, journal: IMessages,
     ) -> None:  # fmt: skip
-        super().__init__(registry, recorder)
+        super().__init__(registry, recorder, departures, journal)
         self._types = types
         self._delivery = delivery
-        self._journal = journal
 
     def routes(self) -> list[Route]:
         """As of every kind, and what can be done with their queues."""
@@ -145,7 +148,16 @@ class IntegrationRoutes(Catalogue):
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.status`."""
-        return state_of(self._delivery, resource.id)
+        return state_of(self._delivery, resource)
+
+    def check_drains(self, resource: Resource) -> None:
+        """See `WithBacklog.check_drains`."""
+        status = state_of(self._delivery, resource)
+        if status["state"] in ("disabled", "paused") and status.get("waiting"):
+            raise Conflict(
+                f"integration {resource.name!r} is {status['state']}, and {status['waiting']} messages wait for "
+                "it: enable or resume it to have them delivered, or delete it with backlog=drop"
+            )
 
     async def stats(self, call: Call, name: str) -> Any:
         """Accounts and queue."""
@@ -230,10 +242,10 @@ class IntegrationRoutes(Catalogue):
         return self._delivery.stats(id)
 
 
-def state_of(delivery: IDeliveries, id: str) -> dict[str, Any]:
+def state_of(delivery: IDeliveries, resource: Resource) -> dict[str, Any]:
     """How an integration does: its accounts and its state; ``stopped`` while it doesn't run."""
     try:
-        stats: dict[str, Any] = delivery.stats(id)
-    except NotFound:
-        return {"state": "stopped"}
-    return stats
+        stats: dict[str, Any] = delivery.stats(resource.id)
+    except (NotFound, Unavailable):
+        stats = {"state": "stopped"}
+    return {**stats, **leaving(resource)}

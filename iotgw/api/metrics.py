@@ -42,9 +42,8 @@ class MetricsRoutes:
             status = self._parts.pipeline.status(resource.id)
             _datasource(exposition, resource.name, resource.body["type"], counts, status)
         for resource in self._parts.registry.list("integration", call.tenants):
-            _integration(
-                exposition, resource.name, resource.body["type"], state_of(self._parts.delivery, resource.id)
-            )
+            stats = state_of(self._parts.delivery, resource)
+            _integration(exposition, resource.name, resource.body["type"], stats)
         self._converters(exposition)
         open_items = self._parts.downlinks.depth()
         exposition.gauge("iotgw_downlinks_open", "Downlinks that wait or are on their way", open_items)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
+from iotgw.core.departures import Departures
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.delivery import IDeliveries
@@ -36,3 +37,4 @@ class Parts(Struct, frozen=True, kw_only=True):
     integration_types: Types[IIntegrationType]
     clock: IReactorTime
     downlinks: IDownlinkQueue
+    departures: Departures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import secrets
 from typing import Any
@@ -11,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from iotgw.core.errors import Conflict, NotFound, SettingsError, StillReferenced, Unavailable
+from iotgw.core.errors import Conflict, NoSpace, NotFound, SettingsError, StillReferenced, Unavailable
 from iotgw.core.numbers import whole
 from iotgw.core.secrets import SECRET_NAME
 
@@ -32,6 +33,7 @@ TITLES = {
     500: "The gateway failed",
     501: "This gateway has no such part",
     503: "Not now",
+    507: "There is no room on the disk",
 }
 
 
@@ -99,6 +101,14 @@ def _foreseen(error: BaseException | None, body: Any) -> Problem | None:  # noqa
             return Problem(405, f"allowed here: {allowed}", {"Allow": allowed})
         case HTTPException():
             return Problem(error.code or 400, "no such path" if error.code == 404 else error.name)
+        case NoSpace():
+            return Problem(507, str(error))
+        case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return Problem(507, f"nothing was changed: {error.strerror}")
+        case OSError() if error.errno in (errno.EMFILE, errno.ENFILE):
+            return Problem(
+                503, f"too many files and connections are open: {error.strerror}", {"Retry-After": "5"}
+            )
         case NotImplementedError():
             return Problem(501, str(error))
     return None

@@ -7,11 +7,21 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import ensureDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from iotgw.core.departures import Departures, Left
+from iotgw.core.errors import NotFound, Unavailable
+from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.delivery.service import DeliveryService
+
+LOOK = 0.02
+"""Seconds until the first look whether a backlog is gone; each wait is longer than the one before."""
+LONGEST_LOOK = 1.0
 
 
 class RegisteredIntegrations:
@@ -19,15 +29,34 @@ class RegisteredIntegrations:
 
     _log = Logger()
 
-    def __init__(self, registry: IRegistry, delivery: DeliveryService) -> None:
+    def __init__(
+        self,
+        registry: IRegistry,
+        delivery: DeliveryService,
+        departures: Departures,
+        recorder: Recorder,
+        clock: IReactorTime,
+    ) -> None:
         self._registry = registry
         self._delivery = delivery
+        self._departures = departures
+        self._recorder = recorder
+        self._clock = clock
+        self._leaving: set[str] = set()
+        self._dropped: set[str] = set()
+        """Those of them whose backlog is to be dropped."""
 
     async def start(self) -> None:
         """Run those that there are, and follow changes; the registry and the delivery service have started."""
         self._registry.watch("integration", self._changed)
-        for resource in self._registry.list("integration"):
+        known = self._registry.list("integration")
+        for resource in known:
             await self._apply(resource)
+        for id, count in self._delivery.drop_others({resource.id for resource in known}).items():
+            self._recorder.note(
+                "orphaned", "integration", id, f"it is not there any more, and {count} messages that waited for it "
+                "were dropped", DEFAULT_TENANT, "warning", dropped=count,
+            )  # fmt: skip
 
     def _changed(self, old: Resource | None, new: Resource | None) -> None:
         if new is not None:
@@ -42,7 +71,46 @@ class RegisteredIntegrations:
 
     async def _apply(self, resource: Resource) -> None:
         spec = msgspec.convert(dict(resource.body, name=resource.name), IntegrationSpec)
-        await self._delivery.apply(resource.id, resource.name, resource.tenant, spec)
+        if resource.deletion is None:
+            await self._delivery.apply(resource.id, resource.name, resource.tenant, spec)
+            return
+        self._delivery.end_at(resource.id, resource.deletion.until)
+        if resource.deletion.backlog == "drop":
+            self._dropped.add(resource.id)
+        if resource.id not in self._leaving:
+            self._leaving.add(resource.id)
+            if not self._delivery.runs(resource.id):
+                await self._delivery.apply(resource.id, resource.name, resource.tenant, spec)
+            self._follow(self._leave(resource, spec.queue.max_age))
+
+    async def _leave(self, resource: Resource, max_age: float) -> None:
+        """Let go of an integration that is marked as being deleted, when nothing waits for it any more: what is to be
+        drained has as long for it as messages may wait."""
+        id, delivery = resource.id, self._delivery
+        until = resource.updated_ms / 1000 + max_age
+        try:
+            before, look = delivery.stats(id)["delivered"], LOOK
+            while not delivery.is_counted(id) or not (
+                delivery.is_at_end(id) or id in self._dropped or self._clock.seconds() >= until
+            ):
+                await deferLater(self._clock, look, _nothing)
+                look = min(LONGEST_LOOK, look * 1.5)
+            stats = delivery.stats(id)
+        except (NotFound, Unavailable):  # the gateway stops; its next start goes on
+            return
+        dropped = stats["waiting"] + stats["inflight"]
+        left = Left(stats["delivered"] - before, dropped, stats["dead"])
+        try:
+            await delivery.remove(id)
+            await self._departures.finish(resource, left)
+        except Unavailable:  # journal or registry were closed meanwhile
+            return
+        self._leaving.discard(id)
+        self._dropped.discard(id)
 
     async def _remove(self, resource: Resource) -> None:
         await self._delivery.remove(resource.id)
+
+
+def _nothing() -> None:
+    """Only time passes."""

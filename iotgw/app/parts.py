@@ -18,6 +18,7 @@ from iotgw.converters import library
 from iotgw.converters.service import ConverterService
 from iotgw.converters.state import RegistryStates
 from iotgw.converters.versions import ConverterVersions
+from iotgw.core.departures import Departures
 from iotgw.core.downlink_item import Item
 from iotgw.core.model import ConverterVersion, Event, Kind, TelemetryRecord
 from iotgw.core.ports.datasources import IDatasourceType
@@ -100,6 +101,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
         report=report,
         states=RegistryStates(reactor, registry),
     )
+    departures = Departures(registry, recorder, reactor)
     versions = ConverterVersions(registry, converters, library.versions())
     reach = Reach(
         registry=registry,
@@ -111,8 +113,8 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
     )
     changed = partial(_downlink_changed, events, journal)
     downlinks = DownlinkQueue(DownlinkStore(data_dir, reactor), reach.encode, reach.find, changed, reactor)
-    mounts = HttpMounts(ApiSite, RESERVED)
-    shares = SharedResources(CoapPorts(reactor), mounts)
+    mounts = HttpMounts(ApiSite, RESERVED, partial(sources.is_away, "http"))
+    shares = SharedResources(CoapPorts(reactor, partial(sources.is_away, "coap")), mounts)
     connector = Connector(reactor, settings.integrations.forbid)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
@@ -123,6 +125,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
         credentials=credentials, delivery=delivery, downlinks=downlinks, recorder=recorder,
+        departures=departures,
         listeners=[trace, devices, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
         shares=shares, max_payload=store.max_payload,
         max_metadata=store.max_metadata,
@@ -130,11 +133,12 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
     return Gateway(
         registry=registry, credentials=credentials, events=events, devices=devices, journal=journal,
         downlinks=downlinks, converters=converters, delivery=delivery,
-        integrations=RegisteredIntegrations(registry, delivery), pipeline=pipeline, trace=trace, shares=shares, mounts=mounts,
+        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor),
+        pipeline=pipeline, trace=trace, shares=shares, mounts=mounts,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, versions=versions,
             delivery=delivery, devices=devices, events=events, datasource_types=datasource_types,
-            integration_types=integration_types, clock=reactor, downlinks=downlinks,
+            integration_types=integration_types, clock=reactor, downlinks=downlinks, departures=departures,
         ),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from twisted.application.service import IServiceCollection, Service
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
@@ -22,13 +22,16 @@ from iotgw.api.app import api_site
 from iotgw.api.apply import apply_file
 from iotgw.api.auth import ensure_admin_token
 from iotgw.api.site import ApiSite
+from iotgw.app.files import OpenFiles
 from iotgw.app.hangups import Hangups
 from iotgw.app.ordered import OrderedServices, PartService
 from iotgw.app.parts import Gateway, build
 from iotgw.config import settings as process_settings
 from iotgw.config.settings import Settings
-from iotgw.core.errors import IotgwError
+from iotgw.core.errors import IotgwError, Unavailable
+from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.recorder import Recorder
 from iotgw.observe.logs import Logs
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.store.lock import DataDirectoryLock
@@ -36,6 +39,7 @@ from iotgw.store.lock import DataDirectoryLock
 OBJECTS_PER_LOOK = 10_000
 """New containers between two looks of the garbage collector. With Python's 700, 100,000 new devices make it walk through
 everything ten times, 40 ms each; nearly all garbage here goes without it."""
+_log = Logger()
 TICK = 0.05
 """Seconds between two looks, while stopping, whether the conversions under way are done."""
 
@@ -52,14 +56,39 @@ def children(
     yield PartService("registry", gateway.registry.start, gateway.registry.stop)
     yield PartService("credentials", gateway.credentials.start)
     yield PartService("events", gateway.events.start, gateway.events.stop)
+    files = OpenFiles(Recorder(gateway.events, reactor), reactor)
+    yield PartService("files", files.start, files.stop)
     yield PartService("devices", gateway.devices.start, gateway.devices.stop)
     yield PartService("journal", lambda: journal.start(pipeline.journal_listener), journal.stop)
+    yield PartService("device-states", lambda: rebuild_devices(gateway, reactor))
     yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
     yield PartService("converters", gateway.converters.start, gateway.converters.stop)
     yield PartService("delivery", gateway.delivery.start, gateway.delivery.stop)
     yield PartService("integrations", gateway.integrations.start)
     yield PartService("pipeline", pipeline.start, lambda: stop_and_drain(pipeline, reactor, settings.drain))
     yield FirstContents(gateway, settings, data_dir, config)
+
+
+def rebuild_devices(gateway: Gateway, reactor: IReactor) -> None:
+    """Where the devices' states were lost, learn them from the journal, beside everything else."""
+    devices, recorder = gateway.devices, Recorder(gateway.events, reactor)
+    if not devices.put_aside:
+        return
+
+    async def rebuild() -> None:
+        recorder.note(
+            "damaged", "gateway", "devices.db", devices.put_aside, DEFAULT_TENANT, "warning",
+        )  # fmt: skip
+        try:
+            count = await devices.rebuild(gateway.journal)
+        except Unavailable:  # the gateway stops; what is missing comes with the devices' next messages
+            return
+        text = f"the devices' states were learned again from {count} records of the journal"
+        recorder.note("rebuilt", "gateway", "devices.db", text, DEFAULT_TENANT, "info", records=count)
+
+    ensureDeferred(rebuild()).addErrback(
+        lambda failure: _log.failure("the devices' states could not be learned again", failure)
+    )
 
 
 async def stop_and_drain(pipeline: Pipeline, reactor: IReactor, drain: float) -> None:
@@ -70,8 +99,13 @@ async def stop_and_drain(pipeline: Pipeline, reactor: IReactor, drain: float) ->
         await deferLater(reactor, TICK, lambda: None)
 
 
+UNDER_WAY = "first-contents"
+"""Kind of the mark in the registry while the first resources are made: a start that finds it goes on with them."""
+
+
 class FirstContents(PartService):
-    """What a new data directory gets: an admin token, and what the resources file names."""
+    """What a new data directory gets: an admin token, and what the resources file names. A start that is killed leaves
+    a mark, and the next one makes what is missing."""
 
     _log = Logger()
 
@@ -85,12 +119,15 @@ class FirstContents(PartService):
         registry = self._gateway.registry
         if await ensure_admin_token(registry, str(self._token_file)):
             self._log.info("an admin token is in {file}", file=str(self._token_file))
-        if self._resources is None or any(
-            registry.list(kind) for kind in ("datasource", "converter", "integration")
-        ):
-            return
-        if self._resources.exists():
-            await apply_file(self._gateway.api, self._resources)
+        marks = registry.list(UNDER_WAY)
+        kinds = ("datasource", "converter", "integration")
+        if self._resources is not None and self._resources.exists():
+            if not marks and not any(registry.list(kind) for kind in kinds):
+                marks = [await registry.create(UNDER_WAY, DEFAULT_TENANT, UNDER_WAY, {})]
+            if marks:
+                await apply_file(self._gateway.api, self._resources)
+        for mark in marks:
+            await registry.delete(UNDER_WAY, mark.id)
 
 
 class ApiListener(PartService):
@@ -108,6 +145,7 @@ class ApiListener(PartService):
         self._port = await serverFromString(self._reactor, self._endpoint).listen(site)
 
     async def _close(self) -> None:
+        self._gateway.mounts.close()
         closed = self._port.stopListening() if self._port is not None else None
         if closed is not None:
             await closed

@@ -49,6 +49,10 @@ class Unavailable(IotgwError):
         self.retry_after = retry_after
 
 
+class NoSpace(IotgwError):
+    """A disk has no room for a change that a person wants."""
+
+
 class ProtocolError(IotgwError):
     """Bytes from the network break the protocol; the message says what was expected and where."""
 

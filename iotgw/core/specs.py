@@ -10,8 +10,21 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 
+class Deletion(Struct, frozen=True, rename="camel"):
+    """The decision that a resource goes, and what becomes of its backlog: it is worked off, or dropped.
+
+    ``until`` is the last position of the telemetry stream that an integration still gets.
+    """
+
+    backlog: Literal["drain", "drop"]
+    until: int = 0
+
+
 class Resource(Struct, frozen=True):
-    """A thing in the registry. ``body`` is the validated JSON that the user sent, secrets sealed."""
+    """A thing in the registry. ``body`` is the validated JSON that the user sent, secrets sealed.
+
+    ``deletion`` is set while it is being deleted: it takes nothing new, and goes when its backlog is gone.
+    """
 
     kind: str
     id: str
@@ -21,6 +34,7 @@ class Resource(Struct, frozen=True):
     created_ms: int
     updated_ms: int
     body: dict[str, Any]
+    deletion: Deletion | None = None
 
 
 class Spec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -189,3 +189,9 @@ class Accounts:
     def ahead(self) -> int:
         """How many are settled beyond what was kept."""
         return len(self._ahead)
+
+
+def open_of(counters: Counters) -> int:
+    """How many records had not come to their end."""
+    over = counters.delivered + counters.expired + counters.dead + sum(counters.dropped.values())
+    return counters.queued - over

@@ -218,6 +218,11 @@ class Backlog:
         return self._tail.caught_up and not self._counting
 
     @property
+    def is_counting(self) -> bool:
+        """Whether it isn't known yet how much waits."""
+        return self._counting or not self._begun
+
+    @property
     def is_closed(self) -> bool:
         """Whether nothing more is handed out."""
         return self._tail.closed

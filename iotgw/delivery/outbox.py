@@ -182,6 +182,11 @@ class Outbox:
         """Whether as much waits as may."""
         return self._limits.is_full
 
+    @property
+    def is_done(self) -> bool:
+        """Whether everything that it was to get is settled, once that is counted; dead letters are."""
+        return not self._scheduler.in_flight and not self._scheduler.waiting
+
     # --- now and then
 
     def tick(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
@@ -11,13 +11,15 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.core.errors import NotFound
+from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.model import Counters
 from iotgw.core.ports.integrations import IIntegration, Tell
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec
+from iotgw.delivery.accounts import open_of
+from iotgw.delivery.backlog import Match
 from iotgw.delivery.outbox import Outbox
 from iotgw.delivery.route import route
 from iotgw.delivery.targets import Targets
@@ -39,7 +41,10 @@ class Running(Struct):
 
 
 class Outboxes:
-    """The integrations that are running, by id. ``datasource_name`` maps a datasource's id to its name."""
+    """The integrations that are running, by id. ``datasource_name`` maps a datasource's id to its name.
+
+    Many methods: they come, change, end and go, and are asked about between.
+    """
 
     _log = Logger()
 
@@ -60,7 +65,10 @@ class Outboxes:
         self._trace = trace
         self._running: dict[str, Running] = {}
         self._strict: list[Outbox] = []
+        self._is_stopping = False
         self._kept: dict[str, tuple[int, Counters]] = {}
+        self._ends: dict[str, int] = {}
+        """The last position of those that are being deleted."""
         self._loop = LoopingCall(self._tick)
         self._loop.clock = clock
 
@@ -68,9 +76,15 @@ class Outboxes:
         """All of them."""
         return iter(self._running.values())
 
+    def __contains__(self, id_: str) -> bool:
+        """Whether one of them is running."""
+        return id_ in self._running
+
     def get(self, id_: str) -> Running:
         """One of them; raises NotFound."""
         running = self._running.get(id_)
+        if running is None and self._is_stopping:
+            raise Unavailable("the gateway stops")
         if running is None:
             raise NotFound(f"no integration {id_!r} is running")
         return running
@@ -85,7 +99,11 @@ class Outboxes:
 
     def _know_the_strict(self) -> None:
         """Keep at hand those that `have_room` must look at: it is asked for each uplink."""
-        self._strict = [each.outbox for each in self if each.spec.queue.overflow == "rejectNew"]
+        self._strict = [
+            each.outbox
+            for id_, each in self._running.items()
+            if each.spec.queue.overflow == "rejectNew" and id_ not in self._ends
+        ]
 
     # --- start and stop
 
@@ -100,6 +118,7 @@ class Outboxes:
         """Let what is in flight end (for seconds, not minutes), keep the cursors, close the targets."""
         if self._loop.running:
             self._loop.stop()
+        self._is_stopping = True
         all_, self._running = list(self), {}
         self._know_the_strict()
         quiet = DeferredList([each.outbox.quiet() for each in all_], consumeErrors=True)
@@ -160,7 +179,7 @@ class Outboxes:
             running.outbox.configure(spec)
             self._journal.hold(id_, spec.queue.max_age)
             if rerouted:
-                running.outbox.reroute(route(spec.route, tenant, self._datasource_name))
+                running.outbox.reroute(self._match(id_, tenant, spec))
             return _stopped(old)
 
         def run(_: object) -> None:
@@ -169,22 +188,53 @@ class Outboxes:
 
         return quiet.addBoth(change).addCallback(run)
 
+    def end_at(self, id_: str, position: int) -> None:
+        """An integration is being deleted: it gets nothing beyond a position of the stream."""
+        if id_ in self._ends:
+            return
+        self._ends[id_] = position
+        running = self._running.get(id_)
+        if running is not None:
+            running.outbox.reroute(self._match(id_, running.tenant, running.spec))
+            self._know_the_strict()
+
+    def is_counted(self, id_: str) -> bool:
+        """Whether it is known how much waits for an integration; raises NotFound."""
+        return not self.get(id_).outbox.backlog.is_counting
+
+    def is_at_end(self, id_: str) -> bool:
+        """Whether nothing is open of what an integration gets up to its end; raises NotFound."""
+        return self.get(id_).outbox.is_done
+
+    def _match(self, id_: str, tenant: str, spec: IntegrationSpec) -> Match:
+        match, end = route(spec.route, tenant, self._datasource_name), self._ends.get(id_)
+        return match if end is None else lambda record: record.seq <= end and match(record)
+
+    def drop_others(self, ids: Collection[str]) -> dict[str, int]:
+        """Have the journal forget the integrations that aren't among these; returns what was open of each."""
+        others = {id_: counters for id_, (_, counters) in self._kept.items() if id_ not in ids}
+        for id_ in others:
+            del self._kept[id_]
+            self._journal.forget(id_)
+        return {id_: open_of(counters) for id_, counters in others.items()}
+
     def remove(self, id_: str) -> Deferred[None]:
-        """Delete an integration and what waits for it."""
+        """Delete an integration and what waits for it; fires when the journal has forgotten it."""
         running = self._running.pop(id_, None)
         self._kept.pop(id_, None)
+        self._ends.pop(id_, None)
         self._know_the_strict()
         if running is None:
             return succeed(None)
         target = running.outbox.release_target()
         running.outbox.close()
         self._journal.forget(id_)
-        return _stopped(target)
+        return _stopped(target).addCallback(lambda _: self._journal.committed())
 
     def _open(self, id_: str, tenant: str, spec: IntegrationSpec, tell: Tell) -> Outbox:
         head = self._journal.head
         cursor, counters = self._kept.pop(id_, (head, Counters(counted=head, since=head)))
-        match = route(spec.route, tenant, self._datasource_name)
+        match = self._match(id_, tenant, spec)
         self._journal.hold(id_, spec.queue.max_age)
         return Outbox(id_, self._journal, self._clock, cursor, counters, spec, match, tell, self._trace)
 

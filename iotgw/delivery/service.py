@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -79,8 +79,28 @@ class DeliveryService(UplinkListener):
         """
         return self._outboxes.apply(id_, name, tenant, spec)
 
+    def end_at(self, id_: str, position: int) -> None:
+        """An integration is being deleted: it gets nothing beyond a position of the stream."""
+        self._outboxes.end_at(id_, position)
+
+    def runs(self, id_: str) -> bool:
+        """Whether an integration is running."""
+        return id_ in self._outboxes
+
+    def is_counted(self, id_: str) -> bool:
+        """Whether it is known how much waits for an integration; raises NotFound."""
+        return self._outboxes.is_counted(id_)
+
+    def is_at_end(self, id_: str) -> bool:
+        """Whether nothing is open of what an integration gets up to its end; raises NotFound."""
+        return self._outboxes.is_at_end(id_)
+
+    def drop_others(self, ids: Collection[str]) -> dict[str, int]:
+        """Have the journal forget the integrations that aren't among these; returns what was open of each."""
+        return self._outboxes.drop_others(ids)
+
     def remove(self, id_: str) -> Deferred[None]:
-        """Delete an integration and what waits for it."""
+        """Delete an integration and what waits for it; fires when the journal has forgotten it."""
         return self._outboxes.remove(id_)
 
     # --- what the pipeline asks

@@ -39,6 +39,8 @@ CAPACITY = 4096
 """Uplinks that wait in memory for a datasource's converter; the rest waits in the journal."""
 
 _REJECTED = b'"rejected":'
+_DELETED = "Deleted"
+"""The error of what was not converted any more."""
 
 
 class _Routing(Struct):
@@ -117,7 +119,9 @@ class Conversions:
         self._tail: Tail[StoredUplink] = Tail(self._read, position, CAPACITY, self.pump, _weight)
         self._batches: deque[_Batch] = deque()
         self._reason = ""
-        self._removed = False
+        self._given_up = ""
+        self.dropped = 0
+        """Uplinks that ended unconverted since `give_up`."""
 
     def start(self) -> None:
         """Go on where the journal says."""
@@ -127,13 +131,9 @@ class Conversions:
         """Hand nothing more to the converters."""
         self._tail.close()
 
-    def remove(self) -> None:
-        """The datasource is deleted: what is stored and under conversion ends, the rest stays as it was received.
-        Its cursor goes to the end, so that the journal keeps nothing for it."""
-        self.stop()
-        self._removed = True
-        self._batches = deque(batch for batch in self._batches if batch.last <= self._durable)
-        self._settle()
+    def give_up(self, reason: str) -> None:
+        """Convert nothing more: what isn't under conversion ends as failed, for this reason."""
+        self._given_up = reason
 
     def storing(self, uplinks: list[StoredUplink]) -> None:
         """These uplinks are being stored: convert them meanwhile, if none waits before them. Not by a script that
@@ -172,6 +172,14 @@ class Conversions:
         return not self._batches and (self._tail.closed or self._tail.caught_up)
 
     @property
+    def is_done(self) -> bool:
+        """Whether every uplink that the journal has of this datasource has its outcome; while it is not, read on."""
+        if self._batches or self._tail.closed:
+            return False
+        self._tail.fill()
+        return self._tail.caught_up
+
+    @property
     def pending(self) -> int:
         """Uplinks in memory that are not converted yet."""
         return len(self._tail) + sum(len(batch.uplinks) for batch in self._batches)
@@ -185,6 +193,11 @@ class Conversions:
         self._batches.append(batch)
         if not self._source.converts:
             self._keep(batch)
+            return
+        if self._given_up:
+            error = ConversionError(self._given_up, stage="datasource", name=_DELETED)
+            batch.outcomes = [_failed(stored.seq, error) for stored in batch.uplinks]
+            self._settle()
             return
         jobs: list[Job] = []
         ready: dict[int, Outcome] = {}
@@ -228,11 +241,7 @@ class Conversions:
                 batch.forget_refused()
             if batch.uplinks:
                 self._count(batch)
-        if not self._removed:
-            self.pump()
-        elif not batches and self.position < (end := self._journal.last_uplink):
-            self.position = end
-            self._journal.settle(self._source.id, end, [])
+        self.pump()
 
     def _count(self, batch: _Batch) -> None:
         outcomes = batch.outcomes
@@ -249,6 +258,8 @@ class Conversions:
                 counts["converted"] += 1
             elif outcome.state is State.FAILED:
                 counts["failed"] += 1
+                if outcome.error is not None and outcome.error.name == _DELETED:
+                    self.dropped += 1
             else:
                 counts["filtered"] += 1
         self._journal.settle(self._source.id, self.position, outcomes, haste=bool(outcomes), kept=kept)

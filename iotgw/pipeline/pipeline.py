@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, gatherResults, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.core.errors import NotFound
-from iotgw.core.model import Answer, Message, Metadata, State, StoredUplink
+from iotgw.core.departures import Departures
+from iotgw.core.errors import Conflict, NotFound
+from iotgw.core.model import DEFAULT_TENANT, Answer, Message, Metadata, State, StoredUplink
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import IDatasource, IDatasourceType
@@ -34,6 +36,7 @@ from iotgw.pipeline.claims import Claims
 from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.datasource_runner import DatasourceRunner
 from iotgw.pipeline.intake import Intake
+from iotgw.pipeline.leaving import DELETED, BacklogEmptier
 from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.replies import Replies
@@ -45,8 +48,11 @@ class Pipeline:
     """The datasources of a registry.
 
     ``sources`` is filled with them. ``listeners`` hear what becomes of uplinks, after the replies and the
-    conversions. ``journal_listener`` is what the journal is started with. ``shares`` is what datasources share.
+    conversions. ``journal_listener`` is what the journal is started with. ``shares`` is what datasources share;
+    ``departures`` hears of those that are deleted.
     ``max_payload`` and ``max_metadata`` are in bytes.
+
+    Many methods: it has those of the port, and one for each way in which a datasource comes, changes and goes.
     """
 
     _log = Logger()
@@ -63,6 +69,7 @@ class Pipeline:
         delivery: IDelivery,
         downlinks: IDownlinks,
         recorder: Recorder,
+        departures: Departures,
         listeners: Sequence[UplinkListener],
         types: Types[IDatasourceType],
         reactor: IReactor,
@@ -79,6 +86,7 @@ class Pipeline:
         self._credentials = credentials
         self._downlinks = downlinks
         self._recorder = recorder
+        self._departures = departures
         self._types = types
         self._reactor = reactor
         self._data_dir = data_dir
@@ -91,15 +99,19 @@ class Pipeline:
         own = (self._replies, self._long_poll, _AllConversions(self._running))
         self.journal_listener = Publisher([*own, *listeners], self._admission.room_again)
         self._stopping = False
+        self._emptier = BacklogEmptier(journal, reactor, lambda: self._stopping)
         self._background: set[Deferred[None]] = set()
 
     # --- life ---
 
     async def start(self) -> None:
-        """Open every datasource of the registry, and follow its changes."""
+        """Open every datasource of the registry, and follow its changes. What the journal has of others is dropped."""
         self._registry.watch("datasource", self._changed)
-        for resource in self._registry.list("datasource"):
+        known = self._registry.list("datasource")
+        for resource in known:
             await self._apply(resource)
+        for id in set(self._journal.unconverted()) - {resource.id for resource in known}:
+            self._follow(self._settle_orphan(id))
 
     async def stop(self) -> None:
         """Close every listener; nothing stored is lost by it. What is under conversion goes on until it is `idle`."""
@@ -126,9 +138,14 @@ class Pipeline:
             change = self._remove(old.id)
         else:
             return
-        ensureDeferred(change).addErrback(
-            lambda failure: self._log.failure("a change of a datasource failed", failure)
-        )
+        self._follow(change)
+
+    def _follow(self, change: Coroutine[Any, Any, None]) -> None:
+        def failed(failure: Failure) -> None:
+            if not self._stopping:
+                self._log.failure("a change of a datasource failed", failure)
+
+        ensureDeferred(change).addErrback(failed)
 
     async def _apply(self, resource: Resource) -> None:
         spec = msgspec.convert(dict(resource.body, name=resource.name), DatasourceSpec)
@@ -137,25 +154,57 @@ class Pipeline:
             runner = self._running[resource.id] = self._runner(
                 Source(resource.id, resource.tenant, spec, resource.created_ms)
             )
-        await runner.apply(spec, spec.enabled and not self._stopping)
+        leaves = resource.deletion is not None
+        await runner.apply(spec, spec.enabled and not leaves and not self._stopping)
+        if leaves:
+            self._follow(self._leave(resource, runner))
+
+    async def _leave(self, resource: Resource, runner: DatasourceRunner) -> None:
+        """Let a datasource go that is marked as being deleted; a second mark may have it dropped after all."""
+        if resource.deletion is not None and resource.deletion.backlog == "drop":
+            runner.conversions.give_up(DELETED)
+        if runner.source.is_leaving:
+            return
+        runner.source.is_leaving = True
+        left = await self._emptier.empty(runner.source, runner.conversions)
+        if left is not None:
+            self._forget(runner)
+            await self._departures.finish(resource, left)
+
+    async def _settle_orphan(self, id: str) -> None:
+        """The journal has uplinks of a datasource that isn't in the registry: nobody could convert them any more."""
+        source = Source(id, DEFAULT_TENANT, DatasourceSpec(name=id, type="", converter="-"))
+        conversions = self._conversions(source, self._journal.conversion_cursors().get(id, 0))
+        conversions.give_up(DELETED)
+        conversions.start()
+        left = await self._emptier.empty(source, conversions)
+        conversions.stop()
+        if left is not None:
+            self._recorder.note(
+                "orphaned", "datasource", id, f"it is not there any more, and {left.dropped} of its messages "
+                "were never converted; they ended as failed", DEFAULT_TENANT, "warning", dropped=left.dropped,
+            )  # fmt: skip
 
     def _runner(self, source: Source) -> DatasourceRunner:
         position = self._journal.conversion_cursors().get(source.id)
         if position is None:
             position = self._journal.last_uplink
             self._journal.settle(source.id, position, [])
+        source.counts.update(self._journal.counts().get(source.id, {}))
         self._sources[source.id] = source
         intake = Intake(
             source, self._journal, self._admission, self._long_poll, self._downlinks, self._recorder,
             self._reactor,
         )  # fmt: skip
-        conversions = Conversions(
+        return DatasourceRunner(
+            source, intake, self._conversions(source, position), self._types, self._registry, self._credentials, self._reactor,
+            self._data_dir, self._shares, self._claims, self._in_background,
+        )  # fmt: skip
+
+    def _conversions(self, source: Source, position: int) -> Conversions:
+        return Conversions(
             source, position, self._journal, self._converters, self._versions, self._downlinks,
             self.journal_listener.converted, lambda positions, reason: self._unreadable(source, positions, reason),
-        )  # fmt: skip
-        return DatasourceRunner(
-            source, intake, conversions, self._types, self._registry, self._credentials, self._reactor,
-            self._data_dir, self._shares, self._claims, self._in_background,
         )  # fmt: skip
 
     def _unreadable(self, source: Source, positions: list[int], reason: str) -> None:
@@ -172,14 +221,23 @@ class Pipeline:
         )
 
     async def _remove(self, id: str) -> None:
+        """It is out of the registry without a mark: what is stored of it is given up."""
         runner = self._running.get(id)
-        if runner is not None:
-            await runner.close()
-            self._running.pop(id, None)
-            self._sources.pop(id, None)
-            runner.conversions.remove()
-            self._replies.removed(runner.source)
-            runner.forget()
+        if runner is None or runner.source.is_leaving:
+            return
+        runner.source.is_leaving = True
+        await runner.close()
+        runner.conversions.give_up(DELETED)
+        if await self._emptier.empty(runner.source, runner.conversions) is not None:
+            self._forget(runner)
+
+    def _forget(self, runner: DatasourceRunner) -> None:
+        """Nothing is left to do for a datasource."""
+        self._running.pop(runner.source.id, None)
+        self._sources.pop(runner.source.id, None)
+        runner.conversions.stop()
+        self._replies.removed(runner.source)
+        runner.forget()
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Work of bounded time that nobody waits for, but the end."""
@@ -212,6 +270,8 @@ class Pipeline:
         runner = self._running.get(id)
         if runner is None:
             raise NotFound(f"there is no datasource {id!r}")
+        if runner.source.is_leaving:
+            raise Conflict(f"datasource {runner.source.spec.name!r} is being deleted")
         done: Deferred[Answer] = Deferred()
         runner.intake.receive(payload, {**metadata, "simulated": True}, done.callback)
         return await done
@@ -220,9 +280,10 @@ class Pipeline:
         """See `IPipeline.reprocess`."""
         runner = self._running.get(message.uplink.datasource)
         if runner is None:
-            raise NotFound("the message's datasource is gone")
+            raise NotFound("the message's datasource was deleted; its messages can't be converted again")
         conversions = runner.conversions
         outcome = await conversions.convert_again(StoredUplink(message.seq, message.uplink))
+        runner.source.recount(message.state, outcome.state)
         self._journal.settle(runner.source.id, conversions.position, [outcome])
         return outcome.state
 

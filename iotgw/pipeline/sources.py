@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
+from iotgw.core.model import State
 from iotgw.core.ports.datasources import IDatasource, IPushes
 from iotgw.core.ports.intake import Guard
 from iotgw.core.ports.sources import ISources
@@ -21,7 +22,16 @@ class Source:
         self.datasource: IDatasource | None = None
         """The open one."""
         self.guard: Guard | None = None
+        self.is_leaving = False
+        """Whether it is being deleted."""
         self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
+        """As the journal counts, since it was made; ``refused``, which it never sees, since the start."""
+
+    def recount(self, before: State, after: State) -> None:
+        """A stored uplink was converted again: it counts as what it is now."""
+        if before is not State.RECEIVED:
+            self.counts[before.name.lower()] -= 1
+        self.counts[after.name.lower()] += 1
 
     @property
     def converts(self) -> bool:
@@ -42,6 +52,15 @@ class Sources(dict[str, Source]):
         """See `ISources.running`."""
         source = self.get(id)
         return source.datasource if source is not None else None
+
+    def is_away(self, type_: str, key: str) -> bool:
+        """Whether a routing key is that of a datasource of a type which isn't open now, and may be again: it is being
+        changed, is disabled or could not be opened, or the gateway stops. Who asks for it may come back later."""
+        return any(
+            source.datasource is None and source.spec.type == type_ and not source.is_leaving
+            for source in self.values()
+            if source.spec.routing_key == key
+        )
 
     def pushing(self, id: str) -> IPushes | None:
         """See `ISources.pushing`."""

@@ -77,6 +77,18 @@ class MemoryJournal:
         self.last_uplink = self.storage.last_uplink
         self.head = self.storage.head
         self._cursors, self._integrations = dict(self.storage.cursors), dict(self.storage.integrations)
+        self._unconverted = sorted(
+            {
+                uplink.datasource
+                for seq, uplink in self.storage.uplinks.items()
+                if seq > self._cursors.get(uplink.datasource, 0)
+            }
+        )
+        self._counts: dict[str, dict[str, int]] = {}
+        for seq, uplink in self.storage.uplinks.items():
+            counts = self._counts.setdefault(uplink.datasource, {})
+            for word in {"received", self.storage.state(seq).name.lower()}:
+                counts[word] = counts.get(word, 0) + 1
         self._listener: IJournalListener | Silent = Silent()
         self._pending = _Group()
         self._writing: _Group | None = None
@@ -226,6 +238,19 @@ class MemoryJournal:
     def conversion_cursors(self) -> dict[str, int]:
         """See `IUplinkStream.conversion_cursors`."""
         return self._cursors
+
+    def unconverted(self) -> list[str]:
+        """See `IUplinkStream.unconverted`."""
+        return self._unconverted
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """See `IUplinkStream.counts`."""
+        return self._counts
+
+    def durable(self) -> Deferred[None]:
+        """See `IUplinkStream.durable`. It is at once."""
+        self.flush()
+        return succeed(None)
 
     def read_uplinks(self, datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         """See `IUplinkStream.read_uplinks`."""

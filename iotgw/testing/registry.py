@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from iotgw.core.errors import Conflict, IotgwError, NotFound
 from iotgw.core.ports.registry import IRegistry, Watcher
-from iotgw.core.specs import Resource
+from iotgw.core.specs import Deletion, Resource
 from iotgw.testing.reactor import clock as new_clock
 
 _SEAL = "sealed:"
@@ -64,10 +64,27 @@ class MemoryRegistry:
             old = self._current(kind, id, revision)
         except IotgwError as error:
             return fail(error)
+        if old.deletion is not None:
+            return fail(Conflict(f"{kind} {old.name!r} is being deleted"))
         name = old.name if name is None else name
         if name != old.name and self._is_taken(kind, old.tenant, name):
             return fail(Conflict(f"there is already a {kind} {name!r}"))
         changed = {"body": body, "name": name, "revision": old.revision + 1, "updated_ms": self._now_ms()}
+        return succeed(self._put(old, msgspec.structs.replace(old, **changed)))
+
+    def retire(
+        self, kind: str, id: str, deletion: Deletion, revision: int | None = None
+    ) -> Deferred[Resource]:
+        """See `IRegistry.retire`."""
+        try:
+            old = self._current(kind, id, revision)
+        except IotgwError as error:
+            return fail(error)
+        decided = deletion
+        if old.deletion is not None:
+            backlog = "drop" if old.deletion.backlog == "drop" else deletion.backlog
+            decided = msgspec.structs.replace(old.deletion, backlog=backlog)
+        changed = {"deletion": decided, "revision": old.revision + 1, "updated_ms": self._now_ms()}
         return succeed(self._put(old, msgspec.structs.replace(old, **changed)))
 
     def delete(self, kind: str, id: str, revision: int | None = None) -> Deferred[None]:

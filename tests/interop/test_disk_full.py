@@ -47,6 +47,10 @@ def test_a_full_disk_refuses_uplinks_loses_nothing_and_service_resumes_by_itself
         assert status == 503
         assert accepted
         assert gateway.api("GET", "/messages?limit=1").status == 200  # it still reads
+        refused = gateway.api("PATCH", "/datasources/http", {"description": "x" * 500_000})
+        assert refused.status == 507
+        assert "registry.db is full" in refused.json["detail"]
+        assert gateway.api("GET", "/datasources/http").json["revision"] == 1
         (small_disk / "ballast").unlink()
         wait_until(lambda: gateway.post("key", body(5000)).status == 204, 20, "the service to resume")
         accepted.append(5000)

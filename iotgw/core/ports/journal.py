@@ -79,6 +79,16 @@ class IUplinkStream(Interface):
     def conversion_cursors() -> dict[str, int]:
         """Datasource id → position, as of the start."""
 
+    def unconverted() -> list[str]:
+        """The ids of datasources with uplinks that are not converted, as of the start."""
+
+    def counts() -> dict[str, dict[str, int]]:
+        """Datasource id → how many of its uplinks were ``received``, ``converted``, ``filtered`` and ``failed`` since
+        the journal was made, as of the start. What is 0 may be missing."""
+
+    def durable() -> Deferred[None]:
+        """Fires when everything that was queued until now is durable, or refused; at once if it is."""
+
     def read_uplinks(datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         """Uplinks of a datasource with seq > after, in order: ``limit`` of them, or all, or so many that their
         payloads weigh `iotgw.core.stream.WEIGHT` bytes. A read that fails is tried again; what can't be read at
@@ -134,6 +144,7 @@ class IMessages(Interface):
     """The journal as a person looks at it."""
 
     epoch: str = Attribute("names this journal for good; part of every message id")
+    head: int = Attribute("position of the last durable telemetry record")
     room: bool = Attribute("False while the queue to the writer or the disk is full")
     faults: list[str] = Attribute("what is wrong with the data, as sentences; empty when nothing is")
 

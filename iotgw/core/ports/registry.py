@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
-from iotgw.core.specs import Resource
+from iotgw.core.specs import Deletion, Resource
 
 Watcher = Callable[[Resource | None, Resource | None], None]
 """``watcher(old, new)``: ``old`` is None for a new resource, ``new`` for a deleted one."""
@@ -30,7 +30,12 @@ class IRegistry(Interface):
     def replace(
         kind: str, id: str, body: dict[str, Any], name: str | None = None, revision: int | None = None
     ) -> Deferred[Resource]:
-        """The changed resource; fails with NotFound, or Conflict when ``revision`` moved on."""
+        """The changed resource; fails with NotFound, or Conflict when ``revision`` moved on or it is being
+        deleted."""
+
+    def retire(kind: str, id: str, deletion: Deletion, revision: int | None = None) -> Deferred[Resource]:
+        """Mark a resource as one that is being deleted, for good: it is listed until somebody deletes it. A second
+        time the decision may change from draining to dropping, not back. Fails as `replace` does."""
 
     def delete(kind: str, id: str, revision: int | None = None) -> Deferred[None]:
         """Fails with NotFound or Conflict."""

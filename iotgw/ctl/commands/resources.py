@@ -68,6 +68,10 @@ def add(commands: Commands) -> None:
     )
     delete.add_argument("kind", choices=sorted(KINDS))
     delete.add_argument("name")
+    delete.add_argument(
+        "--backlog", choices=("drain", "drop"),
+        help="of a datasource or an integration: work off what waits before it goes (drain), or drop it",
+    )  # fmt: skip
     token = commands.add("token", _token, "make an API token; it is shown once")
     token.add_argument("name")
     token.add_argument("--role", choices=ROLES, default="viewer", help="what it may do (viewer)")
@@ -95,8 +99,17 @@ def _apply(context: Context) -> int:
 
 def _delete(context: Context) -> None:
     kind, name = context.options.kind, context.options.name
-    context.client.call("DELETE", f"/{KINDS[kind]}/{quote(name, safe='')}")
-    context.show({"deleted": name}, lambda _: f"{kind} {name} is deleted")
+    query = f"?backlog={context.options.backlog}" if context.options.backlog else ""
+    answer = context.client.call("DELETE", f"/{KINDS[kind]}/{quote(name, safe='')}{query}")
+    context.show({"deleted": name, **(answer or {})}, lambda shown: _deletion(kind, name, shown))
+
+
+def _deletion(kind: str, name: str, shown: dict[str, Any]) -> str:
+    if shown.get("state") == "deleting":
+        return f"{kind} {name} is being deleted; it goes when what waits is worked off"
+    counts = [("drained", "drained"), ("dropped", "dropped"), ("deadLetters", "dead letters")]
+    parts = [f"{shown[key]} {what}" for key, what in counts if shown.get(key)]
+    return f"{kind} {name} is deleted" + (f" ({', '.join(parts)})" if parts else "")
 
 
 def _token(context: Context) -> None:

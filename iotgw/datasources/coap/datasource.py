@@ -108,7 +108,12 @@ class CoapDatasource:
             host, number = port.address[:2]
             paths = ", ".join("/" + "/".join(path) for path in share.resources if path[-1:] != (SEGMENT,))
             addresses.append(f"{scheme}: udp {host}:{number}, {paths}")
-            found[scheme] = port.statistics()
+            if share.is_alone:
+                found[scheme] = port.statistics()
+            else:  # most of what a port counts can't be said to be the one's or the other's
+                uplinks = {each for each in share.resources.values() if isinstance(each, UplinkResource)}
+                found[scheme] = {"requests": sum(each.requests for each in uplinks)}
+                found[f"{scheme}Port"] = port.statistics()
         return {**found, "address": "; ".join(addresses)}
 
     def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:

@@ -10,6 +10,9 @@ A datasource opens a port, which gives it a share, and serves resources there::
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred, succeed
 
 from iotgw.core.errors import SettingsError
@@ -19,15 +22,26 @@ from iotgw.core.shared import SharedResource
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.secure_port import CoapsPort
 from iotgw.dtls.settings import DtlsSettings
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.message import Message, error
 from iotgw.wire.coap.site import Path, Resource
 from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
 
+RETRY_AFTER = 10
+"""Seconds after which a device may try again, whose datasource isn't open."""
+
 
 class CoapPorts(SharedResource):
-    """The open ports of a gateway, by interface, port and whether they speak DTLS."""
+    """The open ports of a gateway, by interface, port and whether they speak DTLS.
 
-    def __init__(self, reactor: IReactor) -> None:
+    ``is_away`` says whether a routing key is that of a datasource that isn't open now: who sends to it is told to come
+    back later (5.03), not that there is no such thing.
+    """
+
+    def __init__(self, reactor: IReactor, is_away: Callable[[str], bool] = lambda key: False) -> None:
         self._reactor = reactor
+        self._is_away = is_away
         self._used: dict[tuple[str, int, bool], _Used] = {}
 
     def open(
@@ -42,6 +56,7 @@ class CoapPorts(SharedResource):
         used = self._used.get(key)
         if used is None:
             used = self._used[key] = _Used(self._new(context, interface, port, dtls))
+            used.port.site.otherwise = self._away
         share = CoapShare(self, key, used.port, dtls)
         try:
             used.admit(share, context.tenant)
@@ -59,6 +74,15 @@ class CoapPorts(SharedResource):
             self._reactor, port, interface, dtls, context.tenant, context.credentials, context.intake.event
         )
 
+    def users(self, key: tuple[str, int, bool]) -> int:
+        """How many use a port."""
+        used = self._used.get(key)
+        return len(used.shares) if used is not None else 0
+
+    def _away(self, path: Path) -> Resource | None:
+        keys = [key for place, key in itertools.pairwise(path) if place == "i"]
+        return _AWAY if any(map(self._is_away, keys)) else None
+
     def release(self, key: tuple[str, int, bool], share: CoapShare) -> Deferred[None]:
         """A share is given back; see `CoapShare.close`."""
         self._used[key].dismiss(share)
@@ -70,6 +94,19 @@ class CoapPorts(SharedResource):
             return succeed(None)
         del self._used[key]
         return used.port.close()
+
+
+class _Away(Resource):
+    """A datasource that isn't open now."""
+
+    methods = frozenset((n.GET, n.POST, n.PUT, n.DELETE, n.FETCH, n.PATCH, n.IPATCH))
+
+    def render(self, request: Message, exchange: Exchange) -> None:
+        """Say so, and when to come back."""
+        exchange.reply(error(n.SERVICE_UNAVAILABLE, "not open now", (n.MAX_AGE, RETRY_AFTER)))
+
+
+_AWAY = _Away()
 
 
 class _Used:
@@ -128,6 +165,11 @@ class CoapShare:
         except KeyError as error:
             raise SettingsError("routingKey", f"{error.args[0]} is taken by another datasource") from error
         self.resources, self._timing, self._discovery, self._serves = resources, timing, discovery, True
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody else uses the port."""
+        return self._ports.users(self._key) == 1
 
     def sent(self) -> None:
         """Call this after a reply or a request that was made outside of a resource's `render`: the port looks when

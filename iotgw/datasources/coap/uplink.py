@@ -65,10 +65,13 @@ class UplinkResource(Resource):
         self._sent = sent
         self._confirm = confirm
         self._known: dict[tuple[Options, int, int], Metadata] = {}
+        self.requests = 0
+        """How many came here."""
         self._notices = Notices(context.intake, context.reactor, Counter())
 
     def render(self, request: Message, exchange: Exchange) -> None:
         """Hand the uplink to the gateway."""
+        self.requests += 1
         metadata = {**self._metadata(request, exchange), **self._describe(exchange.peer.remote)}
         if self.envelope is not None:
             self._read(self.envelope, request, metadata, exchange)

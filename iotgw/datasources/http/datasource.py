@@ -85,7 +85,7 @@ class HttpDatasource:
     def start(self) -> Deferred[Any]:
         """See `IDatasource.start`."""
         shared = self.context.shared(HttpMounts)
-        mounts = HttpMounts(shared.make_site) if self.settings.endpoint else shared
+        mounts = HttpMounts(shared.make_site, is_away=shared.is_away) if self.settings.endpoint else shared
         self._unmount = mounts.add((UPLOADS, self.context.routing_key), UploadResource(self))
         if not self.settings.endpoint:
             return succeed(None)

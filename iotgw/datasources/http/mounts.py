@@ -27,6 +27,8 @@ from iotgw.datasources.http.request import problem
 Segments = tuple[str, ...]
 MakeSite = Callable[[IResource, int], IProtocolFactory]
 """Makes a listener's site of a resource and the largest body in bytes."""
+RETRY_AFTER = 10
+"""Seconds after which a sender may try again, whose datasource isn't open."""
 UPLOADS = "i"
 """Uploads are below this segment, each routing key by itself: nobody has all of it."""
 
@@ -43,10 +45,19 @@ class HttpMounts(SharedResource):
     """What is served below one listener.
 
     ``make_site`` makes the sites of further listeners; ``reserved`` are first segments that nobody may have.
+    ``is_away`` says whether an upload's routing key is that of a datasource that isn't open now: its sender may try
+    again later, and should, while one whose key is nobody's should not.
     """
 
-    def __init__(self, make_site: MakeSite = plain_site, reserved: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        make_site: MakeSite = plain_site,
+        reserved: Collection[str] = (),
+        is_away: Callable[[str], bool] = lambda key: False,
+    ) -> None:
         self.make_site = make_site
+        self.is_away = is_away
+        self._is_closing = False
         self._reserved = frozenset(reserved)
         self._resources: dict[tuple[bytes, ...], IResource] = {}
         self._above: Counter[tuple[bytes, ...]] = Counter()
@@ -78,6 +89,10 @@ class HttpMounts(SharedResource):
 
         return remove
 
+    def close(self) -> None:
+        """The gateway stops: what isn't served any more is not gone but away."""
+        self._is_closing = True
+
     def resource(self, first: bytes, request: Request) -> IResource | None:
         """See `IMounts.resource`."""
         rest = request.postpath or []
@@ -88,7 +103,11 @@ class HttpMounts(SharedResource):
                     request.prepath += rest[: length - 1]
                 request.postpath = rest[length - 1 :]
                 return found
-        return _NOBODY if first == UPLOADS.encode() else None
+        if self._is_closing and first.decode("utf-8", "replace") not in self._reserved:
+            return _AWAY
+        if first != UPLOADS.encode():
+            return None
+        return _AWAY if rest and self.is_away(rest[0].decode("utf-8", "replace")) else _NOBODY
 
 
 class MountRoot(Resource):
@@ -114,4 +133,16 @@ class _Nobody(Resource):
         return problem(request, 404, "expected /i/{routingKey} of a datasource that is open")
 
 
+class _Away(Resource):
+    """An upload to a datasource that isn't open now."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        """Say so, and when to come back."""
+        request.setHeader(b"retry-after", b"%d" % RETRY_AFTER)
+        return problem(request, 503, "this datasource is not open now; come back later")
+
+
+_AWAY = _Away()
 _NOBODY = _Nobody()

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from iotgw.core.errors import IotgwError
+from iotgw.store.sqlite.damage import WAYS, Damaged
 
 PAGE_CACHE_KIB = 16 << 10
 CHECKPOINT_PAGES = 1000
@@ -25,7 +26,7 @@ WAL_KEEP_BYTES = 32 << 20
 
 
 class SchemaError(IotgwError):
-    """A database is newer than this program, or is none."""
+    """A database is newer than this program."""
 
 
 class CannotOpen(IotgwError):
@@ -50,7 +51,7 @@ def connect(
     """Open a database for writing; made when missing, in WAL mode, transactions by explicit BEGIN.
 
     FULL syncs the WAL at every commit: what is committed outlasts a power cut. NORMAL may lose the last
-    commits then, but never harms the rest. Raises SchemaError when the file is no database, CannotOpen when it
+    commits then, but never harms the rest. Raises Damaged when the file is no database, CannotOpen when it
     can't be read and written.
     """
     try:
@@ -74,7 +75,7 @@ def connect(
         raise CannotOpen(f"{path}: can't be opened for writing: {error}") from error
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise SchemaError(f"{path}: expected an iotgw database: {error}") from error
+        raise Damaged(f"{path}: expected an iotgw database: SQLite says {str(error)!r}. {WAYS}") from error
     return connection
 
 

@@ -23,8 +23,10 @@ from zope.interface import implementer
 from iotgw.core.errors import Unavailable
 from iotgw.core.model import Kind, Outcome, TelemetryRecord
 from iotgw.core.ports.devices import IDevices
+from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.device import DeviceState
 from iotgw.store.sqlite.device_rows import Changes, DeviceRows
 from iotgw.store.sqlite.worker import StoreThread
@@ -36,6 +38,8 @@ FLUSH_BYTES = 16 << 20
 """So many bytes of their records as well."""
 MAX_BYTES = 64 << 20
 """Bytes of changed devices' records that wait in memory."""
+PAGE = 1000
+"""Records that are read at once when the states are learned again."""
 T = TypeVar("T")
 _Found = list[dict[str, Any]]
 
@@ -64,6 +68,8 @@ class DeviceStore(UplinkListener):
         """Batches of changes that the thread has not written yet."""
         self._tick = LoopingCall(self._flush_unless_writing)
         self._tick.clock = reactor
+        self.put_aside = ""
+        """What happened to a damaged file when this was started; empty for nothing."""
         self.dropped = 0
         """Records that changed no state because too many changes waited."""
 
@@ -77,7 +83,30 @@ class DeviceStore(UplinkListener):
             self._rows = rows
             self._tick.start(FLUSH_SECONDS, now=False)
 
-        return self._worker.call(DeviceRows, self._path).addCallback(opened)
+        return self._worker.call(self._open).addCallback(opened)
+
+    def _open(self) -> DeviceRows:
+        try:
+            with damage.opening(self._path):
+                return DeviceRows(self._path)
+        except damage.Damaged:
+            aside = damage.put_aside(self._path)
+            self.put_aside = f"{self._path} was damaged; it is {aside} now, and a new one is begun"
+            self._log.warn("{problem}", problem=self.put_aside)
+            return DeviceRows(self._path)
+
+    async def rebuild(self, journal: ITelemetryStream) -> int:
+        """Learn the states again from what the journal holds; returns how many records that were. Live ones may come
+        meanwhile: a reading that is older than the known one changes nothing."""
+        position, count = 0, 0
+        while position < journal.head:
+            records = await journal.read_telemetry(position, PAGE)
+            if not records:
+                break
+            position, count = records[-1].seq, count + len(records)
+            self.saw(records)
+            await self.count()  # the changes of one page at a time wait in memory
+        return count
 
     def stop(self) -> Deferred[None]:
         """Write what waits, close; Deferred."""

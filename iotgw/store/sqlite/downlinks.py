@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core.downlink_item import Item
 from iotgw.core.ports.downlinks import IDownlinkStore
 from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.database import connect, upgrade
 from iotgw.store.sqlite.worker import StoreThread
 
@@ -25,8 +27,11 @@ KEEP_MS = 30 * 86_400_000
 class DownlinkStore:
     """Items in ``{data_dir}/downlinks.db``. ``reactor.seconds()`` counts since 1970."""
 
+    _log = Logger()
+
     def __init__(self, data_dir: Path, reactor: IThreadedClock) -> None:
         self._path = data_dir / "downlinks.db"
+        self._mark = damage.OpenMark(self._path)
         self._decode = msgspec.json.Decoder(Item).decode
         self._encode = msgspec.json.Encoder().encode
         self._reactor = reactor
@@ -122,30 +127,37 @@ class DownlinkStore:
     # --- in the worker's thread ---
 
     def _open(self, before_ms: int) -> None:
-        self._connection = connect(self._path)
-        upgrade(self._connection, "downlinks")
-        self._connection.execute(
-            "DELETE FROM item WHERE state != 'QUEUED' AND updated_ms < ? AND (state NOT IN ('SENT', 'DELIVERED')"
-            " OR json_extract(CAST(body AS TEXT), '$.expires_ms') < ?)",
-            (before_ms, before_ms),
-        )
+        self._mark.check()
+        with damage.opening(self._path):
+            self._connection = connect(self._path)
+            upgrade(self._connection, "downlinks")
+            self._connection.execute(
+                "DELETE FROM item WHERE state != 'QUEUED' AND updated_ms < ? AND (state NOT IN ('SENT', 'DELIVERED')"
+                " OR json_extract(CAST(body AS TEXT), '$.expires_ms') < ?)",
+                (before_ms, before_ms),
+            )
+        self._mark.set()
+        if self._mark.lost:
+            self._log.error("{problem}", problem=self._mark.lost)
 
     def _close(self) -> None:
         if self._connection is not None:
+            self._mark.clear()
             self._connection.close()
             self._connection = None
         self._worker.stop()
 
     def _commit(self, rows: list[tuple[Any, ...]]) -> None:
         assert self._connection is not None
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            self._connection.executemany("INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            self._connection.execute("COMMIT")
-        except sqlite3.Error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+        with damage.changing(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany("INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                self._connection.execute("COMMIT")
+            except sqlite3.Error:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
 
     def _last_seq(self) -> int:
         assert self._connection is not None

@@ -123,6 +123,12 @@ class Group:
         self.progress.pop(integration, None)
         self.forgotten.append(integration)
 
+    def once_written(self) -> Deferred[None]:
+        """Fires when all of it is durable, or refused."""
+        waiter: Deferred[None] = Deferred()
+        self.waiters.append(waiter)
+        return waiter
+
     def keep_for(self, later: Group) -> None:
         """Put all but the uplinks before what ``later`` holds: it could not be written, and is not lost."""
         later.results[:0] = self.results

@@ -29,7 +29,7 @@ from iotgw.core.model import (
     StoredUplink,
     TelemetryRecord,
     Uplink,
-)
+)  # fmt: skip
 from iotgw.core.ports.journal import IJournal, IJournalListener, Waiter
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.sqlite.group import Group, SettledUplinks
@@ -73,9 +73,8 @@ class Journal:
         self._max_pending = max_pending
         self._max_pending_bytes = max_pending_bytes
         self._names = NameTable()
-        self._writer = Writer(
-            reactor, self._path, limits or JournalLimits(), self._names, self._reported, self._filled
-        )
+        limits = limits or JournalLimits()
+        self._writer = Writer(reactor, self._path, limits, self._names, self._reported, self._filled)
         self._listener: IJournalListener
         self._pending = Group()
         self._writing: Group | None = None
@@ -103,12 +102,10 @@ class Journal:
                 done.errback(result)
                 return
             self._opened = result
-            self.epoch = result.epoch
-            self.head = result.head
+            self.epoch, self.head = result.epoch, result.head
             self.last_uplink = self._durable_uplink = result.last_uplink
-            self._readers.open(self._reactor, self._path, self._names).addCallback(ready).addErrback(
-                done.errback
-            )
+            opening = self._readers.open(self._reactor, self._path, self._names)
+            opening.addCallback(ready).addErrback(done.errback)
 
         def ready(_: None) -> None:
             self.room = True
@@ -321,6 +318,14 @@ class Journal:
         """See `IJournal.conversion_cursors`."""
         return self._opened.conversion_cursors if self._opened is not None else {}
 
+    def unconverted(self) -> list[str]:
+        """See `IJournal.unconverted`."""
+        return self._opened.unconverted if self._opened is not None else []
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """See `IJournal.counts`."""
+        return self._opened.counts if self._opened is not None else {}
+
     def integrations(self) -> dict[str, tuple[int, Counters]]:
         """See `IJournal.integrations`."""
         return self._opened.integrations if self._opened is not None else {}
@@ -349,18 +354,12 @@ class Journal:
         return found.addCallback(lambda messages: messages[0] if messages else None)
 
     def messages(
-        self,
-        tenant: str,
-        before: int,
-        limit: int,
-        datasource: str | None = None,
-        state: State | None = None,
+        self, tenant: str, before: int, limit: int, datasource: str | None = None, state: State | None = None,
         device: str | None = None,
-    ) -> Deferred[list[Message]]:
+    ) -> Deferred[list[Message]]:  # fmt: skip
         """See `IJournal.messages`."""
-        return self._readers.ask(
-            JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device
-        )
+        before = before or 1 << 62
+        return self._readers.ask(JournalReader.find, tenant, before, limit, datasource, state, device)
 
     def time_to_seq(self, ts_ms: int) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""
@@ -368,11 +367,9 @@ class Journal:
 
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IJournal.stats`."""
-        state = {
-            "room": self.room,
-            "problem": self._problem or ("full" if self._full else ""),
-            "pending": self._pending.size + (self._writing.size if self._writing is not None else 0),
-        }
+        problem = self._problem or ("full" if self._full else "")
+        pending = self._pending.size + (self._writing.size if self._writing is not None else 0)
+        state = {"room": self.room, "problem": problem, "pending": pending}
         return self._readers.stats().addCallback(lambda found: {**found, **state})
 
     def _read_stream(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
@@ -391,10 +388,15 @@ class Journal:
 
     def committed(self) -> Deferred[None]:
         """See `IJournal.committed`."""
+        return self._once_written(lambda group: bool(group.progress or group.forgotten))
+
+    def durable(self) -> Deferred[None]:
+        """See `IJournal.durable`."""
+        return self._once_written(bool)
+
+    def _once_written(self, concerns: Callable[[Group], bool]) -> Deferred[None]:
         for group in (self._pending, self._writing):
-            if group is not None and (group.progress or group.forgotten):
-                waiter: Deferred[None] = Deferred()
-                group.waiters.append(waiter)
+            if group is not None and concerns(group):
                 self._wake()
-                return waiter
+                return group.once_written()
         return succeed(None)

@@ -13,11 +13,12 @@ from twisted.internet.defer import Deferred, DeferredLock, fail, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from iotgw.core.errors import Conflict, NotFound
+from iotgw.core.errors import Conflict, NotFound, Unavailable
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.ports.registry import IRegistry, Watcher
-from iotgw.core.specs import Resource
+from iotgw.core.specs import Deletion, Resource
 from iotgw.store.secrets import Sealer
+from iotgw.store.sqlite import damage
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.worker import StoreThread
 
@@ -30,6 +31,7 @@ _UPDATE = (
     "UPDATE resource SET kind = ?, tenant = ?, name = ?, revision = ?, created_ms = ?, updated_ms = ?, "
     "body = ? WHERE id = ?"
 )
+_RETIRE = "UPDATE resource SET revision = ?, updated_ms = ?, deletion = ? WHERE id = ?"
 
 
 @implementer(IRegistry)
@@ -46,6 +48,7 @@ class Registry:
     def __init__(self, reactor: IThreadedClock, data_dir: Path | str) -> None:
         self._reactor = reactor
         self._path = Path(data_dir) / "registry.db"
+        self._mark = damage.OpenMark(self._path)
         self._worker: StoreThread | None = None
         self._connection: sqlite3.Connection
         self._sealer: Sealer
@@ -86,17 +89,30 @@ class Registry:
     def _open(self) -> list[Resource]:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         self._sealer = Sealer.of_file(self._path.with_name("secret.key"))
+        self._mark.check()
+        with damage.opening(self._path):
+            resources = self._load()
+        self._mark.set()
+        if self._mark.lost:
+            self._log.error("{problem}", problem=self._mark.lost)
+        return resources
+
+    def _load(self) -> list[Resource]:
         self._connection = sqlite.connect(self._path)
         sqlite.upgrade(self._connection, "registry")
         rows = self._connection.execute(
-            "SELECT kind, id, tenant, name, revision, created_ms, updated_ms, body FROM resource"
+            "SELECT kind, id, tenant, name, revision, created_ms, updated_ms, body, deletion FROM resource"
         )
         return [
-            Resource(kind, id, tenant, name, revision, created_ms, updated_ms, msgspec.json.decode(body))
-            for kind, id, tenant, name, revision, created_ms, updated_ms, body in rows
-        ]
+            Resource(
+                kind, id, tenant, name, revision, created_ms, updated_ms, msgspec.json.decode(body),
+                None if deletion is None else msgspec.json.decode(deletion, type=Deletion),
+            )
+            for kind, id, tenant, name, revision, created_ms, updated_ms, body, deletion in rows
+        ]  # fmt: skip
 
     def _close(self) -> None:
+        self._mark.clear()
         self._connection.close()
 
     # --- reading ---
@@ -150,6 +166,8 @@ class Registry:
 
         def change() -> Deferred[Resource]:
             old = self._current(kind, id, revision)
+            if old.deletion is not None:
+                raise Conflict(f"{kind} {old.name!r} is being deleted")
             if name is not None and name != old.name:
                 self._check_name(kind, old.tenant, name)
             new = msgspec.structs.replace(
@@ -160,6 +178,25 @@ class Registry:
                 updated_ms=self._now_ms(),
             )
             return self._store(old, new)
+
+        return self._change(change)
+
+    def retire(
+        self, kind: str, id: str, deletion: Deletion, revision: int | None = None
+    ) -> Deferred[Resource]:
+        """See `IRegistry.retire`."""
+
+        def change() -> Deferred[Resource]:
+            old = self._current(kind, id, revision)
+            decided = deletion
+            if old.deletion is not None:
+                backlog = "drop" if old.deletion.backlog == "drop" else deletion.backlog
+                decided = msgspec.structs.replace(old.deletion, backlog=backlog)
+            new = msgspec.structs.replace(
+                old, deletion=decided, revision=old.revision + 1, updated_ms=self._now_ms()
+            )
+            values = (new.revision, new.updated_ms, msgspec.json.encode(decided), new.id)
+            return self._written(_RETIRE, values, old, new)
 
         return self._change(change)
 
@@ -186,7 +223,7 @@ class Registry:
 
     def _change(self, change: Callable[[], Deferred[T]]) -> Deferred[T]:
         if self._worker is None:
-            return fail(Conflict("the registry is closed"))
+            return fail(Unavailable("the gateway stops: the registry is closed"))
         return self._changes.run(change)
 
     def _store(self, old: Resource | None, new: Resource) -> Deferred[Resource]:
@@ -196,8 +233,13 @@ class Registry:
         values = (
             new.kind, new.tenant, new.name, new.revision, new.created_ms, new.updated_ms, body, new.id,
         )  # fmt: skip
+        return self._written(_INSERT if old is None else _UPDATE, values, old, new)
+
+    def _written(
+        self, statement: str, values: tuple[Any, ...], old: Resource | None, new: Resource
+    ) -> Deferred[Resource]:
         assert self._worker is not None
-        done = self._worker.call(self._write, _INSERT if old is None else _UPDATE, values)
+        done = self._worker.call(self._write, statement, values)
 
         def stored(_: None) -> Resource:
             self._changed(old, new)
@@ -206,7 +248,8 @@ class Registry:
         return done.addCallback(stored)
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
-        self._connection.execute(statement, values)
+        with damage.changing(self._path):
+            self._connection.execute(statement, values)
 
     def _changed(self, old: Resource | None, new: Resource | None) -> None:
         if old is not None:
@@ -238,8 +281,10 @@ class Registry:
         return found
 
     def _check_name(self, kind: str, tenant: str, name: str) -> None:
-        if tenant in self._by_name.get((kind, name), ()):
-            raise Conflict(f"there is already a {kind} {name!r}")
+        other = self._by_name.get((kind, name), {}).get(tenant)
+        if other is not None:
+            more = ", which is still being deleted" if other.deletion is not None else ""
+            raise Conflict(f"there is already a {kind} {name!r}{more}")
 
     def _now_ms(self) -> int:
         return int(self._reactor.seconds() * 1000)

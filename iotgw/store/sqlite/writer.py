@@ -18,10 +18,10 @@ from twisted.internet.interfaces import IReactorThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.core.model import Counters
+from iotgw.core.model import Counters, State
 from iotgw.core.ports.journal import Entries
+from iotgw.store.sqlite import damage, unfit
 from iotgw.store.sqlite import database as sqlite
-from iotgw.store.sqlite import unfit
 from iotgw.store.sqlite.commit import Committed, Committer
 from iotgw.store.sqlite.group import Group
 from iotgw.store.sqlite.names import NameTable
@@ -36,6 +36,8 @@ class Opened(Struct, frozen=True):
     last_uplink: int
     head: int
     conversion_cursors: dict[str, int]
+    unconverted: list[str]
+    counts: dict[str, dict[str, int]]
     integrations: dict[str, tuple[int, Counters]]
 
 
@@ -75,6 +77,7 @@ class Writer:
     ) -> None:
         self._reactor = reactor
         self._path = path
+        self._mark = damage.OpenMark(path)
         self._limits = limits
         self._names = names
         self._report = report
@@ -128,6 +131,15 @@ class Writer:
             del order  # nothing of the last group stays while the thread waits
 
     def _open(self) -> Opened:
+        self._mark.check()
+        with damage.opening(self._path):
+            opened = self._load()
+        self._mark.set()
+        if self._mark.lost:
+            self._log.error("{problem}", problem=self._mark.lost)
+        return opened
+
+    def _load(self) -> Opened:
         connection = self._connection = sqlite.connect(self._path)
         sqlite.upgrade(connection, "journal")
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
@@ -142,6 +154,12 @@ class Writer:
             positions.uplink,
             positions.telemetry,
             {names.texts[number]: cursor for number, cursor in positions.converted.items()},
+            [
+                names.texts[number]
+                for number, last in positions.received.items()
+                if positions.converted.get(number, 0) < last
+            ],
+            _counts(connection, names),
             {
                 names.texts[number]: (cursor, msgspec.json.decode(counters, type=Counters))
                 for number, cursor, counters in connection.execute("SELECT * FROM integration")
@@ -152,6 +170,7 @@ class Writer:
         self._open_for_orders = False
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+        self._mark.clear()
         self._connection.close()
         self._reactor.callFromThread(stopped)
 
@@ -206,3 +225,14 @@ class Writer:
             self._was_full = self._trimmer.full
             self._reactor.callFromThread(self._tell_full, self._was_full)
         return more
+
+
+def _counts(connection: sqlite3.Connection, names: NameTable) -> dict[str, dict[str, int]]:
+    """Datasource → what of its uplinks there is in each state."""
+    words = {State.RECEIVED: "received", State.CONVERTED: "converted", State.FAILED: "failed"}
+    found: dict[str, dict[str, int]] = {}
+    for number, state, count in connection.execute("SELECT datasource, state, count FROM tally"):
+        word = words.get(state, "filtered")  # or kept, which is filtered too
+        counts = found.setdefault(names.texts[number], {})
+        counts[word] = counts.get(word, 0) + count
+    return found

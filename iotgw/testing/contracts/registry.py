@@ -6,7 +6,7 @@ from typing import Any
 
 from iotgw.core.errors import Conflict, IotgwError, NotFound
 from iotgw.core.ports.registry import IRegistry
-from iotgw.core.specs import Resource
+from iotgw.core.specs import Deletion, Resource
 from iotgw.testing.contracts.base import Contract
 
 
@@ -83,6 +83,25 @@ class RegistryContract(Contract[IRegistry]):
         self.delete(made, revision=2)
         self.raises(NotFound, lambda: self.delete(made))
         self.raises(NotFound, lambda: self.replace(made, {}))
+
+    def test_what_is_being_deleted_stays_over_a_restart_and_cannot_be_changed(self) -> None:
+        made = self.create("a")
+        marked = self.wait(self.part.retire("datasource", made.id, Deletion("drain", 7), made.revision))
+        assert (marked.deletion, marked.revision, marked.body) == (Deletion("drain", 7), 2, made.body)
+        registry = self.reopen()
+        assert registry.list("datasource") == [marked]
+        self.raises(Conflict, lambda: self.replace(marked, {}))
+        self.raises(Conflict, lambda: self.create("a"))
+        self.raises(Conflict, lambda: registry.retire("datasource", made.id, Deletion("drop"), 1))
+        self.raises(NotFound, lambda: registry.retire("datasource", "nobody", Deletion("drop")))
+        self.delete(marked)
+        assert registry.list("datasource") == []
+
+    def test_who_drains_may_drop_after_all_and_not_the_other_way_round(self) -> None:
+        made = self.create("a")
+        for backlog, decided in (("drain", "drain"), ("drop", "drop"), ("drain", "drop")):
+            marked = self.wait(self.part.retire("datasource", made.id, Deletion(backlog, 7)))  # type: ignore[arg-type]
+            assert marked.deletion == Deletion(decided, 7)  # type: ignore[arg-type]
 
     def test_watchers_hear_of_changes_of_their_kind(self) -> None:
         heard: list[tuple[Resource | None, Resource | None]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
@@ -71,6 +71,8 @@ class Site:
 
     def __init__(self) -> None:
         self._resources: dict[Path, Resource] = {}
+        self.otherwise: Callable[[Path], Resource | None] = lambda path: None
+        """Answers for a path that nobody serves, if it wants to."""
 
     def __iter__(self) -> Iterator[tuple[Path, Resource]]:
         return iter(self._resources.items())
@@ -100,4 +102,5 @@ class Site:
             resource = self._resources.get(path[:length])
             if resource is not None and resource.takes_rest:
                 return resource, path[length:]
-        return None
+        resource = self.otherwise(path)
+        return None if resource is None else (resource, path)

@@ -21,6 +21,7 @@ from iotgw.api.auth import ALL_TENANTS, mint
 from iotgw.api.parts import Parts
 from iotgw.api.site import ApiSite
 from iotgw.converters.versions import ConverterVersions
+from iotgw.core.departures import Departures
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import (
     Answer,
@@ -38,6 +39,7 @@ from iotgw.core.model import (
     Status,
     Uplink,
 )
+from iotgw.core.recorder import Recorder
 from iotgw.core.secrets import Secret
 from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.core.types import Types
@@ -177,8 +179,16 @@ class Bench:
             ),
             clock=self.clock,
             downlinks=testing.MemoryDownlinks(self.clock),
+            departures=Departures(self.registry, Recorder(self.events, self.clock), self.clock),
         )
         self.mounts: Any = None
+        for kind in ("datasource", "integration"):
+            self.registry.watch(kind, self._let_go)
+
+    def _let_go(self, old: Resource | None, new: Resource | None) -> None:
+        """Nothing here has a backlog: what is being deleted goes at once."""
+        if new is not None and new.deletion is not None:
+            self.registry.delete(new.kind, new.id)
 
     def opened(self, old: Resource | None, new: Resource | None) -> None:
         if new is None:

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from iotgw import testing
 from iotgw.api.auth import ensure_admin_token
 from iotgw.converters.versions import ConverterVersions
+from iotgw.core.departures import Departures
 from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
 from iotgw.core.types import Types
@@ -43,12 +44,15 @@ class House:
         self.converters = testing.FakeConverters(by_script)
         self.versions = ConverterVersions(self.registry, self.converters, LIBRARY)
         self.types = Types("none", reactor, [HttpSourceType])
-        self.mounts = HttpMounts()
+        sources = Sources()
+        self.mounts = HttpMounts(is_away=lambda key: sources.is_away("http", key))
+        recorder = Recorder(self.events, reactor)
+        self.departures = Departures(self.registry, recorder, reactor)
         self.pipeline = Pipeline(
-            sources=Sources(), journal=self.journal, registry=self.registry, converters=self.converters,
+            sources=sources, journal=self.journal, registry=self.registry, converters=self.converters,
             versions=self.versions, credentials=testing.MemoryCredentials(),
             delivery=testing.FakeDelivery(), downlinks=testing.MemoryDownlinks(),
-            recorder=Recorder(self.events, reactor), listeners=[self.devices], types=self.types,
+            recorder=recorder, departures=self.departures, listeners=[self.devices], types=self.types,
             reactor=reactor, shares=SharedResources(self.mounts),
         )  # fmt: skip
 
@@ -61,6 +65,7 @@ class House:
         bench.parts = msgspec.structs.replace(
             bench.parts, registry=self.registry, journal=self.journal, events=self.events, devices=self.devices,
             pipeline=self.pipeline, versions=self.versions, datasource_types=self.types, clock=reactor,
+            departures=self.departures,
         )  # fmt: skip
         bench.registry = self.registry
         bench.mounts = self.mounts
@@ -127,8 +132,10 @@ async def test_an_upload_is_seen_as_a_message_and_its_datasource_comes_and_goes(
     assert (first["metadata"]["simulated"], first["datasource"]) == (True, "web")
     assert second["payload"] == "aGVsbG8="
     await client.ok("PATCH", "/datasources/web", {"enabled": False})
-    assert (await client("POST", path, data=b"hello")).status == 404
+    disabled = await client("POST", path, data=b"hello")
+    assert (disabled.status, disabled.headers["retry-after"]) == (503, "10")
     await client.ok("DELETE", "/datasources/web")
+    assert (await client("POST", path, data=b"hello")).status == 404
     assert {each["type"] for each in (await client.ok("GET", "/events"))["items"]} >= {"started", "stopped"}
 
 

@@ -26,7 +26,8 @@ async def test_a_datasource_is_created_read_listed_and_deleted(bench: Any, conne
     by_name = await client.ok("GET", "/datasources/field")
     assert by_id == by_name == made.json
     assert [each["name"] for each in (await client.ok("GET", "/datasources"))["items"]] == ["field"]
-    assert (await client("DELETE", "/datasources/field")).status == 204
+    gone = await client("DELETE", "/datasources/field")
+    assert (gone.status, gone.json["state"], gone.json["backlog"]) == (200, "deleted", "drain")
     assert bench.pipeline.awaited == [made.json["id"]] * 2  # opened, and closed, before the answers
     assert (await client("GET", "/datasources/field")).status == 404
 
@@ -256,4 +257,23 @@ async def test_who_changed_what_is_recorded(bench: Any, connect: Any) -> None:
     await client.ok("PATCH", "/integrations/out", {"enabled": False})
     await client.ok("DELETE", "/integrations/out")
     noted = [(event.source, event.name, event.type, event.detail) for event in bench.events.emitted]
-    assert noted == [("integration", "out", what, {"by": name}) for what in ("created", "changed", "deleted")]
+    assert noted == [
+        ("integration", "out", "created", {"by": name}),
+        ("integration", "out", "changed", {"by": name}),
+        ("integration", "out", "deleted", {"by": name, "backlog": "drain"}),
+    ]
+
+
+@inline
+async def test_what_waits_for_an_integration_that_is_paused_is_not_drained_and_may_be_dropped(
+    bench: Any, connect: Any
+) -> None:
+    client = connect()
+    await client.ok("POST", "/integrations", HTTP)
+    bench.delivery.stats = lambda id: {"state": "paused", "waiting": 3}
+    refused = await client("DELETE", "/integrations/out")
+    assert refused.status == 409
+    assert "backlog=drop" in refused.json["detail"]
+    assert (await client("DELETE", "/integrations/out?backlog=burn")).status == 422
+    gone = await client("DELETE", "/integrations/out?backlog=drop")
+    assert (gone.status, gone.json["backlog"]) == (200, "drop")

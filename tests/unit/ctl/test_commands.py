@@ -137,7 +137,7 @@ async def test_queues_are_looked_at_and_acted_on(bench: Any, run: Any, file: str
     assert (await run("integration", "out", "dismiss", "--device", "d 1"))[0] == 0
     assert bench.delivery.calls[-1][2:] == (None, "d 1", 0, "")
     assert (await run("integration", "out", "dismiss", "--position", "7"))[0] == 0
-    assert bench.delivery.calls[-1][2:] == (7,)
+    assert bench.delivery.calls[-1][2:] == (7, "", 0, "")
     assert (await run("integration", "out", "dismiss", "--position", "8"))[0] == 1
     assert (await run("integration", "out", "purge", "--device", "d"))[0] == 2
     assert (await run("integration", "out", "dismiss", "--position", "7", "--device", "d"))[0] == 2

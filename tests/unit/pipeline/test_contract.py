@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from iotgw import testing
+from iotgw.core.departures import Departures
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import DatasourceSpec, DownlinkSpec
 from iotgw.core.types import Types
@@ -28,11 +29,12 @@ class House:
         self.journal, registry = testing.MemoryJournal(clock), testing.MemoryRegistry(clock)
         self.type = testing.FakeDatasourceType()
         self.saved = testing.fired(registry.create("datasource", "default", "ds", {"type": "fake"}))
+        recorder = Recorder(testing.MemoryEvents(), clock)
         return Pipeline(
             sources=Sources(), journal=self.journal, registry=registry, converters=testing.FakeConverters(),
             versions=testing.MemoryConverterVersions(), credentials=testing.MemoryCredentials(),
             delivery=self.delivery, downlinks=self.downlinks, listeners=[], reactor=clock,
-            recorder=Recorder(testing.MemoryEvents(), clock), types=Types("none", clock, [lambda _: self.type]),
+            recorder=recorder, departures=Departures(registry, recorder, clock), types=Types("none", clock, [lambda _: self.type]),
             max_payload=self.max_payload,
         )  # fmt: skip
 

@@ -173,16 +173,24 @@ def test_without_a_converter_what_was_refused_is_not_counted_as_kept():
     assert (world.counts["filtered"], world.counts["failed"]) == (1, 1)
 
 
-def test_of_a_removed_datasource_what_is_being_stored_stays_as_it_was_received(world):
-    world.conversions.storing(uplinks(1))
+def test_of_what_is_given_up_that_ends_which_is_under_conversion_and_the_rest_has_failed(world):
+    for seq in range(1, 6):
+        world.conversions.storing(uplinks(seq))
+        world.conversions.stored(uplinks(seq))
+    world.conversions.give_up("it was deleted")
+    assert (world.settled, world.conversions.is_done) == ([], False)
+    world.finish()
+    world.finish()
+    assert [seqs for _, seqs, _ in world.settled] == [[1], [2], [3, 4, 5]]
+    assert (world.counts["converted"], world.counts["failed"], world.conversions.dropped) == (2, 3, 3)
+    assert world.conversions.is_done
+
+
+def test_what_is_only_stored_loses_nothing_when_it_is_given_up():
+    world = World(converter="")
+    world.conversions.give_up("it was deleted")
     world.conversions.stored(uplinks(1))
-    world.conversions.storing(uplinks(2))
-    world.journal.last_uplink = 2
-    world.conversions.remove()
-    assert world.settled == []
-    world.finish()
-    world.finish()
-    assert world.settled == [(1, [1], 0), (2, [], 0)]
+    assert (world.counts["filtered"], world.conversions.dropped) == (1, 0)
 
 
 def test_outcomes_of_uplinks_read_from_the_journal_count_at_once():

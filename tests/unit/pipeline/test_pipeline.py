@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from iotgw import testing
+from iotgw.core.departures import Departures
 from iotgw.core.model import ConverterVersion, State, Status
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import DownlinkSpec
@@ -36,10 +37,13 @@ class World:
         self.registry = Registry(reactor, self.path)
         self.types = Types("nobody", reactor, [lambda _: testing.FakeDatasourceType("plain")])
         self.sources = Sources()
+        self.events = testing.MemoryEvents()
+        recorder = Recorder(self.events, reactor)
+        self.departures = Departures(self.registry, recorder, reactor)
         self.pipeline = Pipeline(
             sources=self.sources, journal=self.journal, registry=self.registry, converters=self.converters,
             versions=testing.MemoryConverterVersions({"json": VERSION}), credentials=testing.MemoryCredentials(),
-            delivery=self.delivery, downlinks=self.downlinks, recorder=Recorder(testing.MemoryEvents(), reactor),
+            delivery=self.delivery, downlinks=self.downlinks, recorder=recorder, departures=self.departures,
             listeners=[self.heard], types=self.types, reactor=reactor, max_payload=1000, max_metadata=MAX_METADATA,
         )  # fmt: skip
 
@@ -426,9 +430,10 @@ async def test_the_journal_keeps_nothing_for_a_removed_datasource(world):
     await world.until(lambda: world.converters.held)
     answers = [await world.send(document("later")) for _ in range(3)]
     await world.registry.delete("datasource", id)
-    await world.until(lambda: world.pipeline.status(id) == {"state": "stopped"})
+    await world.until(lambda: world.pipeline.status(id)["state"] == "stopped")
     while world.converters.held:
         world.converters.release()
+    await world.until(lambda: world.pipeline.status(id) == {"state": "stopped"})
     last = int(answers[-1].message_id.split("-")[1])
     await world.again()
     assert world.journal.conversion_cursors()[id] >= last

@@ -16,6 +16,7 @@ from iotgw.app import parts
 from iotgw.connect.endpoint import Connector
 from iotgw.converters.service import ConverterService
 from iotgw.converters.versions import ConverterVersions
+from iotgw.core.departures import Departures
 from iotgw.core.ports.events import IEvents
 from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
@@ -66,6 +67,7 @@ def spine():
         sources=sources, journal=journal, registry=testing.MemoryRegistry(), converters=testing.FakeConverters(),
         versions=testing.MemoryConverterVersions(), credentials=testing.MemoryCredentials(), delivery=delivery,
         downlinks=downlinks, recorder=recorder, listeners=[], types=Types("none", reactor, []), reactor=reactor,
+        departures=Departures(testing.MemoryRegistry(), recorder, reactor),
     )  # fmt: skip
     intake = Intake(source, journal, admission, LongPoll(downlinks, reactor), downlinks, recorder, reactor)
     return [pipeline, intake, sources, Publisher([], lambda: None), Trace(journal, sources)]

@@ -19,6 +19,7 @@ from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.testing import FakeIntake
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import decode, encode, options, uri_options
+from tests.peers.process import free_udp_port
 
 LOCAL = {"port": 0, "interface": "127.0.0.1"}
 
@@ -280,6 +281,23 @@ async def test_discovery_tells_of_uplinks_but_not_of_routing_keys(house):
     device.address = host, port
     device.send(n.CON, n.GET, 2, ".well-known/core")
     assert (await device.next()).code == n.NOT_FOUND
+
+
+@ensureDeferred
+async def test_what_datasources_of_one_port_count_is_each_one_s_own(house):
+    port = free_udp_port()
+    one, _ = await house.datasource("k1", port=port)
+    other, _ = await house.datasource("k2", port=port)
+    device = house.device(one)
+    await device.post("i/k1", b"x", mid=1)
+    await device.post("i/k1", b"x", mid=2)
+    await device.post("i/k2", b"x", mid=3)
+    assert one.status()["coap"] == {"requests": 2}
+    assert other.status()["coap"] == {"requests": 1}
+    assert one.status()["coapPort"] == other.status()["coapPort"]
+    await other.stop()
+    assert "malformed" in one.status()["coap"]
+    assert "coapPort" not in one.status()
 
 
 @ensureDeferred

@@ -10,6 +10,7 @@ from twisted.internet.error import CannotListenError
 from iotgw.core.errors import SettingsError
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.datasources.coap.ports import CoapPorts
+from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.site import Resource
 from tests.peers.process import free_udp_port
 
@@ -24,7 +25,8 @@ class House:
     """One gateway's ports; ``port`` is a number that is free."""
 
     def __init__(self):
-        self.ports = CoapPorts(reactor)
+        self.away = set()
+        self.ports = CoapPorts(reactor, self.away.__contains__)
         self.port = free_udp_port()
         self.shares = []
 
@@ -91,3 +93,21 @@ async def test_a_port_that_somebody_else_has_leaves_nothing_behind(house):
             house.open()
     await other.close()
     assert house.open().port.address[1] == house.port
+
+
+class Exchange:
+    def reply(self, message):
+        self.message = message
+
+
+@ensureDeferred
+async def test_who_sends_to_a_datasource_that_is_not_open_now_is_told_to_come_back(house):
+    site = house.open(("a",)).port.site
+    house.away.add("k")
+    resource, _ = site.find(("prefix", "i", "k"))
+    exchange = Exchange()
+    resource.render(None, exchange)
+    assert exchange.message.code == n.SERVICE_UNAVAILABLE
+    assert exchange.message.options.get_uint(n.MAX_AGE) == 10
+    assert site.find(("i", "another")) is None
+    assert site.find(("k",)) is None

@@ -109,3 +109,21 @@ def test_removing_twice_leaves_who_came_after(listener):
     listener.mount(("acme",), b"second")
     remove()
     assert listener.get(b"/acme")[1].split()[0] == b"second"
+
+
+def test_an_upload_to_a_datasource_that_is_not_open_now_may_come_back_and_one_to_nobody_may_not():
+    listener = Listener(is_away=lambda key: key == "mine")
+    assert listener.get(b"/i/mine")[0] == 503
+    assert listener.get(b"/i/mine/below")[0] == 503
+    assert listener.get(b"/i/another")[0] == 404
+    assert listener.get(b"/i")[0] == 404
+    listener.mount(("i", "mine"))
+    assert listener.get(b"/i/mine")[0] == 200
+
+
+def test_while_the_gateway_stops_nothing_is_said_to_be_gone_for_good(listener):
+    unmount = listener.mount(("acme", "hook"))
+    listener.mounts.close()
+    assert listener.get(b"/acme/hook")[0] == 200
+    unmount()
+    assert listener.get(b"/acme/hook")[0] == 503

@@ -1,201 +1,114 @@
-"""A page that can't be read takes its own records with it, and nobody else's."""
+"""Databases that are damaged, lose their log, or find no room: what is said, and what is put aside."""
 
 import sqlite3
-import time
+from pathlib import Path
 
 import pytest
+from twisted.internet.defer import ensureDeferred
+from twisted.logger import globalLogPublisher
 
-from iotgw.core.model import DeliveryState, Kind
-from iotgw.core.stream import Tail
+from iotgw.core.errors import NoSpace, Unavailable
+from iotgw.core.model import TelemetryRecord
+from iotgw.store.sqlite import damage
+from iotgw.store.sqlite.devices import DeviceStore
+from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
-from iotgw.store.sqlite.reader import JournalReader
-from iotgw.testing.threads import PATIENCE, ThreadClock
-from tests.unit.store.sqlite.world import World, parked
+from iotgw.store.sqlite.registry import Registry
+from tests.unit.store.sqlite.world import World
 
-MANY = 400
-LEAF = 0x0D
+GARBAGE = b"this is no database, though long enough for one" * 200
+BODY = b'{"deviceName": "d", "attributes": {}, "telemetry": [{"ts": 1, "values": {"n": %d}}]}'
 
 
 @pytest.fixture
-def damaged(tmp_path):
-    """``damaged(fill, table)``: a journal that ``fill(world)`` filled, one leaf page of whose table holds zeros."""
-    clock = ThreadClock()
-    path = tmp_path / "journal.db"
-    worlds = []
+def lines():
+    found = []
 
-    def make(fill, table, pages=1):
-        world = World(clock, lambda clock: Journal(clock, path))
-        worlds.append(world)
-        fill(world)
-        world.wait(world.journal.stop())
-        zero(path, table, pages)
-        world.reopen()
-        return world
+    def hear(event):
+        found.append(str(event.get("problem", "")))
 
-    yield make
-    for world in worlds:
-        world.wait(world.journal.stop())
+    globalLogPublisher.addObserver(hear)
+    yield found
+    globalLogPublisher.removeObserver(hear)
 
 
-def zero(path, table, pages):
-    """Write zeros into leaf pages in the middle of a table."""
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    (size,) = connection.execute("PRAGMA page_size").fetchone()
-    found = connection.execute(
-        "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path", (table,)
-    ).fetchall()
-    connection.close()
-    assert len(found) > 4
-    middle = len(found) // 2
-    with open(path, "r+b") as file:
-        for (page,) in found[middle : middle + pages]:
-            file.seek((page - 1) * size)
-            assert file.read(1)[0] == LEAF
-            file.seek((page - 1) * size)
-            file.write(bytes(size))
+def stores(clock, path):
+    return {
+        "journal.db": lambda: Journal(clock, path / "journal.db").start(None),
+        "downlinks.db": lambda: DownlinkStore(path, clock).start(),
+        "registry.db": lambda: Registry(clock, path).start(),
+    }
 
 
-def convert(world, count=MANY):
-    seqs = world.store(*[b"%d" % n for n in range(count)])
-    return world.convert(*seqs)
+@pytest.mark.parametrize("name", ["journal.db", "downlinks.db", "registry.db"])
+def test_a_damaged_database_that_is_needed_is_named_with_the_check_and_what_to_do(clock, tmp_path, name):
+    (tmp_path / name).write_bytes(GARBAGE)
+    with pytest.raises(damage.Damaged) as raised:
+        clock.wait(stores(clock, tmp_path)[name]())
+    for part in (str(tmp_path / name), "file is not a database", "backup", "docs/faults.md"):
+        assert part in str(raised.value)
+    assert (tmp_path / name).read_bytes() == GARBAGE
 
 
-def until(world, happened):
-    """Let time go by, and the threads work, until something happened."""
-    give_up = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < give_up
-        world.clock.advance(0.1)
-        world.clock.turn()
-        time.sleep(0.0005)
+def test_pages_that_are_damaged_behind_the_first_are_named_too(clock, tmp_path):
+    world = World(clock, lambda clock: Journal(clock, tmp_path / "journal.db"))
+    world.store(*[b"x" * 500] * 50)
+    clock.wait(world.journal.stop())
+    whole = (tmp_path / "journal.db").read_bytes()
+    (tmp_path / "journal.db").write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with pytest.raises(damage.Damaged, match=r"journal\.db: it is damaged"):
+        clock.wait(Journal(clock, tmp_path / "journal.db").start(None))
 
 
-def patiently(world, deferred):
-    """The result of a read that is tried again."""
-    results = []
-    deferred.addBoth(results.append)
-    until(world, lambda: results)
-    assert isinstance(results[0], list), results[0]
-    return results[0]
+def test_damaged_device_states_are_put_aside_and_learned_again_from_the_journal(clock, tmp_path):
+    (tmp_path / "devices.db").write_bytes(GARBAGE)
+    (tmp_path / "devices.db-wal").write_bytes(b"of the old one")
+    world = World(clock, lambda clock: Journal(clock, tmp_path / "journal.db"))
+    for number in range(3):
+        world.journal.emit(TelemetryRecord(0, 0, "default", "ds", 1, "d", "", BODY % number))
+    clock.wait(world.journal.durable())
+    devices = DeviceStore(clock, tmp_path)
+    clock.wait(devices.start())
+    assert "devices.damaged" in devices.put_aside
+    assert (tmp_path / "devices.damaged").read_bytes() == GARBAGE
+    assert clock.wait(ensureDeferred(devices.rebuild(world.journal))) == 3
+    assert clock.wait(devices.get("default", "d"))["telemetry"]["n"]["value"] == 2
+    clock.wait(devices.stop())
+    clock.wait(world.journal.stop())
+    again = DeviceStore(clock, tmp_path)
+    clock.wait(again.start())
+    assert again.put_aside == ""
+    clock.wait(again.stop())
 
 
-def test_of_a_damaged_page_of_telemetry_the_records_are_passed_by_and_all_others_come(damaged):
-    world = damaged(convert, "telemetry")
-    read = patiently(world, world.journal.read_telemetry(0, 10_000))
-    assert [record.seq for record in read] == list(range(1, MANY + 1))
-    lost = [record for record in read if record.kind is Kind.UNREADABLE]
-    assert 5 < len(lost) < 100
-    assert [record.seq for record in lost] == list(range(lost[0].seq, lost[-1].seq + 1))
-    assert {record.tenant for record in lost} == {""}
-    assert lost[0].body == b"database disk image is malformed"
-    assert world.wait(world.journal.stats())["unreadable"] == {"telemetry": len(lost)}
-    assert world.journal.faults == [f"{len(lost)} rows of telemetry can't be read"]
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_log_that_was_taken_away_is_noticed_and_a_clean_end_is_not(clock, tmp_path, lines, is_lost):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    world = World(clock, lambda clock: Journal(clock, tmp_path / "journal.db"))
+    world.store(b"x")
+    if is_lost:  # as a process leaves it that is killed, but for the log
+        for file in tmp_path.glob("journal.db*"):
+            if not file.name.endswith(("-wal", "-shm")):
+                (copy / file.name).write_bytes(file.read_bytes())
+    clock.wait(world.journal.stop())
+    if not is_lost:
+        assert [file.name for file in tmp_path.glob("journal.db*")] == ["journal.db"]
+        (copy / "journal.db").write_bytes((tmp_path / "journal.db").read_bytes())
+    again = Journal(clock, copy / "journal.db")
+    clock.wait(again.start(None))
+    clock.wait(again.stop())
+    assert any("journal.db-wal is missing" in line for line in lines) is is_lost
 
 
-def test_a_page_of_a_damaged_stream_is_as_long_as_any(damaged):
-    world = damaged(convert, "telemetry")
-    seqs, after = [], 0
-    while read := patiently(world, world.journal.read_telemetry(after, 70)):
-        seqs += [record.seq for record in read]
-        after = seqs[-1]
-    assert seqs == list(range(1, MANY + 1))
+def failing(code):
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = code
+    return error
 
 
-def test_of_a_damaged_page_of_uplinks_each_datasource_is_told_its_own(damaged):
-    def fill(world):
-        for n in range(MANY):
-            world.store(b"x" * 90, datasource=f"ds{n % 2}")
-
-    world = damaged(fill, "uplink")
-    for datasource, first in (("ds0", 1), ("ds1", 2)):
-        read = patiently(world, world.journal.read_uplinks(datasource, 0, 10_000))
-        assert [stored.seq for stored in read] == list(range(first, MANY + 1, 2))
-        lost = [stored.uplink for stored in read if not stored.uplink.tenant]
-        assert 2 < len(lost) < 50
-        assert b"malformed" in lost[0].metadata
-
-
-def test_of_a_damaged_page_of_parked_rows_the_others_are_read(damaged):
-    def fill(world):
-        records = convert(world)
-        world.progress("int1", MANY, parked=[parked(record, DeliveryState.RETRYING) for record in records])
-
-    world = damaged(fill, "parked")
-    for read in (
-        patiently(world, world.journal.read_parked("int1", None, 0, 10_000)),
-        patiently(world, world.journal.parked_behind("int1", "dev", 0, 10_000)),
-    ):
-        assert [row.record.seq for row in read] == list(range(1, MANY + 1))
-        lost = [row for row in read if row.state is DeliveryState.DROPPED]
-        assert 2 < len(lost) < 100
-
-
-def test_a_read_for_which_there_was_no_memory_is_made_again(damaged, monkeypatch):
-    world = damaged(convert, "telemetry", pages=0)
-    fails = [MemoryError(), MemoryError()]
-    one = JournalReader._one
-
-    def scarce(self, *args):
-        if fails:
-            raise fails.pop()
-        return one(self, *args)
-
-    monkeypatch.setattr(JournalReader, "_one", scarce)
-    read = world.journal.read_telemetry(0, 10_000)
-    results = []
-    read.addBoth(results.append)
-    until(world, lambda: world.journal.faults)
-    assert world.journal.faults == ["the journal can't be read: MemoryError"]
-    until(world, lambda: results)
-    assert len(results[0]) == MANY
-    assert {record.kind for record in results[0]} == {Kind.TELEMETRY}
-    assert world.journal.faults == []
-
-
-def test_while_nothing_at_all_can_be_read_nothing_is_passed_by(damaged, monkeypatch):
-    world = damaged(convert, "telemetry", pages=0)
-    broken = [True]
-    one = JournalReader._one
-
-    tries = 0
-
-    def away(self, *args):
-        nonlocal tries
-        if broken:
-            tries += 1
-            raise sqlite3.OperationalError("disk I/O error")
-        return one(self, *args)
-
-    monkeypatch.setattr(JournalReader, "_one", away)
-    monkeypatch.setattr(JournalReader, "_works", lambda self: away(self, "SELECT '[]'"))
-    results = []
-    world.journal.read_telemetry(0, 10_000).addBoth(results.append)
-    until(world, lambda: tries > 6)
-    assert not results
-    broken.clear()
-    until(world, lambda: results)
-    assert {record.kind for record in results[0]} == {Kind.TELEMETRY}
-
-
-def test_who_waits_for_a_further_try_is_told_when_the_journal_closes(damaged, monkeypatch):
-    world = damaged(convert, "telemetry")
-    results = []
-    world.journal.read_telemetry(0, 10_000).addErrback(lambda failure: results.append(failure.type.__name__))
-    until(world, lambda: world.journal.faults)
-    world.reopen()
-    assert results == ["Unavailable"]
-
-
-def test_a_tail_goes_on_behind_a_damaged_page(damaged):
-    world = damaged(convert, "telemetry")
-    got = []
-    tail = Tail(world.journal.read_telemetry, 0, 50, lambda: None, lambda record: len(record.body))
-    tail.fill()
-
-    def took_all():
-        got.extend(record.seq for record in tail.take(50))
-        return tail.caught_up
-
-    until(world, took_all)
-    assert got == list(range(1, MANY + 1))
+def test_a_change_without_room_is_told_from_other_faults_of_a_disk():
+    with pytest.raises(NoSpace, match=r"the disk of .*a\.db is full"), damage.changing(Path("a.db")):
+        raise failing(sqlite3.SQLITE_FULL)
+    with pytest.raises(Unavailable), damage.changing(Path("a.db")):
+        raise failing(sqlite3.SQLITE_IOERR)

@@ -6,6 +6,7 @@ import pytest
 
 from iotgw.core.model import Counters, DeliveryState, State
 from iotgw.store.sqlite import database as sqlite
+from iotgw.store.sqlite.damage import Damaged
 from iotgw.store.sqlite.database import CannotOpen, SchemaError
 from iotgw.store.sqlite.journal import Journal
 from tests.unit.store.sqlite.world import World
@@ -53,7 +54,7 @@ def test_a_newer_database_is_refused(tmp_path):
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "a.db").write_bytes(b"this is not a database, but a text that is long enough" * 100)
-    with pytest.raises(SchemaError, match="expected an iotgw database"):
+    with pytest.raises(Damaged, match="expected an iotgw database"):
         sqlite.connect(tmp_path / "a.db")
 
 

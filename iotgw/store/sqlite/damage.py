@@ -1,0 +1,88 @@
+"""Databases that can't be used: what is said of them, and what is put aside.
+
+A file can be damaged as a whole, or lose its write-ahead log (``-wal``), where the last commits stand: SQLite opens what
+is left without a word. So a mark beside a database (``-open``) says that somebody has it open; after an end without a
+close both the mark and the log are there, or else the log was taken away.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from iotgw.core.errors import IotgwError, NoSpace, Unavailable
+
+WAYS = (
+    "Stop the gateway, and put back a backup of all files of the data directory; or move this file and those "
+    "that begin with its name away, and a new one is begun, without what was in it "
+    "(docs/faults.md says what that is)"
+)
+_ROOMLESS = frozenset({sqlite3.SQLITE_FULL})
+
+
+class Damaged(IotgwError):
+    """A database's content is broken."""
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """While a database is opened: what SQLite finds wrong with its content is `Damaged`, with the file, the check and
+    what to do."""
+    try:
+        yield
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise Damaged(
+            f"{path}: it is damaged: SQLite says {str(error)!r} when it is opened. {WAYS}"
+        ) from error
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """While a person's change is written: a disk without room is `NoSpace`, another fault of it Unavailable."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _ROOMLESS:
+            raise NoSpace(f"nothing was changed: the disk of {path} is full") from error
+        raise Unavailable(f"nothing was changed: {path} can't be written: {error}", 5.0) from error
+
+
+def put_aside(path: Path) -> Path:
+    """Move a database out of the way, without its log; returns where it is now."""
+    aside = path.with_suffix(".damaged")
+    path.replace(aside)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return aside
+
+
+class OpenMark:
+    """Says that a database is open. `check` comes before it is opened, `set` after, `clear` when it is
+    about to be closed."""
+
+    def __init__(self, path: Path) -> None:
+        self._log = path.with_name(path.name + "-wal")
+        self._mark = path.with_name(path.name + "-open")
+        self.lost = ""
+        """What is wrong: the log of the last run is gone. Empty for nothing."""
+
+    def check(self) -> None:
+        """Look for what the last run left."""
+        if self._mark.exists() and not self._log.exists():
+            self.lost = (
+                f"{self._log} is missing, although the last run ended without closing it: what was committed in its "
+                "last moments, messages that devices were told are stored among it, is lost, unless another program "
+                "such as sqlite3 has opened and closed it since"
+            )
+
+    def set(self) -> None:
+        """It is open."""
+        self._mark.touch()
+
+    def clear(self) -> None:
+        """It will be whole without a log."""
+        self._mark.unlink(missing_ok=True)
