@@ -155,7 +155,10 @@ class MqttTarget(MqttOwner):
         if (
             qos and len(settles) + len(records) > limits.receive_maximum
         ):  # a person's test beside a full window
-            settle([record.seq for record in records], Unavailable("the broker takes no more at a time"))
+            settle(
+                [record.seq for record in records],
+                Unavailable("the broker accepts no more unacknowledged messages"),
+            )
             return
         largest = limits.maximum_packet - HEAD
         for record in records:

@@ -22,7 +22,7 @@ RUN_BYTES = 400
 STRETCH = 16.0
 """Seconds of a run that are forgotten together."""
 RUNS_PER_PEER = 4
-"""Stretches per run. A peer whose Message IDs jump more often gets entries instead."""
+"""Runs per peer. A peer whose Message IDs jump about more than this gets entries instead."""
 SILENCE = 0
 """The code of a run without replies: Non-confirmable messages."""
 

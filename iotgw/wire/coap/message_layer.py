@@ -342,7 +342,7 @@ class MessageLayer:
     def _wait(self, exchange: Exchange) -> None:
         waiting = self._waiting
         if waiting and exchange.ack_due < waiting[-1].ack_due:
-            # rare: another resource has a shorter delay, so the list must be sorted by hand
+            # rare: another resource has a shorter delay, so this exchange needs a timer of its own
             self.timers.at(exchange.ack_due, lambda now: exchange.acknowledge())
         else:
             waiting.append(exchange)

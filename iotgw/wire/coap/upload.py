@@ -13,7 +13,7 @@ from iotgw.wire.coap.timers import Timer
 ANY_SIZE = 7
 NO_SIZE = -1
 HALVINGS = 2
-"""How many times an upload's block size is reduced to tell its blocks from those of other uploads."""
+"""How many times an upload's block size is halved to tell its blocks from those of other uploads."""
 
 
 class Upload:
@@ -99,5 +99,5 @@ def distinct_szx(others: list[Upload], exchange: Exchange) -> int:
 
 
 def digest(payload: bytes) -> bytes:
-    """A digest that identifies the last block."""
+    """Digest of a block's payload, by which its repetition is recognized."""
     return blake2b(payload, digest_size=16).digest()
