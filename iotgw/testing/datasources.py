@@ -1,4 +1,4 @@
-"""A datasource and its type as told, and what a datasource is given."""
+"""A datasource and its type that a test controls, and a datasource's context."""
 
 from __future__ import annotations
 

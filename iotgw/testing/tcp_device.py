@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 
 class FakeTcpDevice:
-    """Connects to a listener's factory, as the listener sees it: sends, reads what it is answered, and goes away."""
+    """Connects to a listener's factory, sends, reads the answers, and disconnects."""
 
     def __init__(self, factory: IProtocolFactory, host: str = "192.0.2.7", port: int = 40_000) -> None:
         address = IPv4Address("TCP", host, port)

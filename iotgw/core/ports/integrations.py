@@ -16,9 +16,9 @@ from iotgw.core.specs import IntegrationSpec
 from iotgw.core.verdict import Verdict
 
 Settle = Callable[[Sequence[int], Verdict], None]
-"""``settle(seqs, verdict)``: what became of the records at these positions."""
+"""``settle(seqs, verdict)``: reports the outcome of the records at these positions."""
 QueueDownlink = Callable[[str, str, dict[str, Any]], None]
-"""``downlink(tenant, device, item)``: queue what a target sent for a device; what is wrong with it is an event."""
+"""``downlink(tenant, device, item)``: queue what a target sent for a device; an error becomes an event."""
 
 
 class Tell(Protocol):
@@ -57,17 +57,17 @@ class IIntegration(Interface):
     whole: bool = Attribute("one `send` is one request, so it may carry several records of one device")
 
     def start() -> Deferred[None]:
-        """Get ready. A connection that can't be made is not a failure: it is retried."""
+        """Start. A failed connection is not an error: it is retried."""
 
     def stop() -> Deferred[None]:
-        """Let go of connections. What is in flight is settled, or nobody asks for it again."""
+        """Close connections. Records in flight may be settled, but need not be."""
 
     def send(records: list[TelemetryRecord], settle: Settle) -> None:
         """Send records; call ``settle(seqs, verdict)`` for each of them exactly once, in groups as they come.
         Does not raise."""
 
     def check() -> Deferred[dict[str, Any]]:
-        """Connect and authenticate, deliver nothing: ``{"ok", "detail"}``."""
+        """Connect and authenticate without delivering anything: ``{"ok", "detail"}``."""
 
     def status() -> dict[str, Any]:
         """For the API, as JSON: ``{"state": "connected" | "connecting" | …, "lastError": …}``."""
