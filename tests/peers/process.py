@@ -154,10 +154,15 @@ class Process:
         self.child.wait()
 
     def kill_all(self):
-        """SIGKILL for it and the processes that it started."""
-        for pid in descendants(self.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """SIGKILL for it and the processes that it started. They are stopped first: nginx replaces its workers."""
+        stopped, found = set(), {self.pid}
+        while found - stopped:
+            for pid in found - stopped:
+                _signal(pid, signal.SIGSTOP)
+            stopped |= found
+            found = {self.pid, *descendants(self.pid)}
+        for pid in stopped - {self.pid}:
+            _signal(pid, signal.SIGKILL)
         self.kill()
 
     def freeze(self):
@@ -183,6 +188,11 @@ class Process:
     def __exit__(self, *exc):
         if self.alive:
             self.kill_all()
+
+
+def _signal(pid, number):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def whose():
