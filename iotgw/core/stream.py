@@ -1,7 +1,7 @@
 """A reader of one journal stream: from memory while it keeps up, from the journal when it doesn't.
 
 Live records are offered as they become durable, or anticipated while they are being stored. When more than
-``capacity`` records or `WEIGHT` bytes wait, the stream falls *behind*: it drops the newest records instead of
+``capacity`` records or `WEIGHT` bytes wait, the reader falls *behind*: it drops the newest records instead of
 growing, and reads them from the journal later. After a restart it begins behind. A slow reader with millions of
 waiting records needs no more memory than a fast one.
 """
@@ -92,7 +92,7 @@ class Tail(Generic[R]):
             self._enqueue(records)
 
     def anticipate(self, records: Sequence[R]) -> None:
-        """Hand in records that are about to become durable, in order. If this stream is behind or full, nothing
+        """Hand in records that are about to become durable, in order. If this reader is behind or full, nothing
         happens, as they would be read before they are stored. In any case they must be offered later."""
         if self._reading or self.behind or self.closed or self._is_full:
             return

@@ -32,7 +32,7 @@ class Gathering:
         return lambda answer: self._answered(identity, answer)
 
     def close(self) -> None:
-        """There are no more messages."""
+        """No further messages will be expected."""
         self._open -= 1
         if not self._open:
             self._done(self._worst, self._items)

@@ -21,7 +21,7 @@ from iotgw.wire.dragino.downlink import Encoding
 from iotgw.wire.framing import Events, Fault
 
 PATIENCE = 3
-"""After how many pauses bytes of no known layout are taken as a frame."""
+"""Bytes of no known layout are taken as a frame after a pause that is this many times as long."""
 
 
 class DraginoDevice(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -69,7 +69,7 @@ def integration_context(
     data_dir: str = "",
     available: Callable[[], None] = lambda: None,
 ) -> IntegrationContext:
-    """What an integration is given, made of doubles where nothing else is said."""
+    """An integration's context, made of doubles unless given otherwise."""
     return IntegrationContext(
         id=id, name=name, tenant=tenant,
         spec=IntegrationSpec(name=name, type="fake") if spec is None else spec,

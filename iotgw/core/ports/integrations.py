@@ -33,7 +33,7 @@ class IntegrationContext(Struct, frozen=True):
 
     ``epoch`` is the journal's (for message ids); ``datasource_name`` maps a datasource's id to its name;
     ``downlink`` is None where nothing may be sent to devices. A target with a connection calls ``available()``
-    when it has one (again), so that nobody waits longer.
+    when it has one (again), so that records are sent without further delay.
     """
 
     id: str

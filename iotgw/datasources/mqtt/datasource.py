@@ -178,7 +178,7 @@ class MqttDatasource(MqttOwner):
 
     @property
     def is_connected(self) -> bool:
-        """Connection and subscriptions."""
+        """Whether the connection is up and its subscriptions are confirmed."""
         return self._client.up is not None
 
     def status(self) -> dict[str, Any]:

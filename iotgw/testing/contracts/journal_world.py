@@ -140,7 +140,7 @@ class JournalWorld(Contract[IJournal]):
 
 
 def nobody(answer: Answer) -> None:
-    """Nobody waits for this uplink."""
+    """The reply of an uplink whose sender waits for no answer."""
 
 
 def output(

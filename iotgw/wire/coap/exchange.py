@@ -22,7 +22,7 @@ class Responder(Protocol):
         token only."""
 
     def respond(self, exchange: Exchange, response: Message | None) -> None:
-        """Send a response the way its request asks for; None sends no more than an acknowledgement."""
+        """Send a response the way its request asks for; None sends only an acknowledgement."""
 
     def shape_and_respond(self, exchange: Exchange, response: Message) -> None:
         """Fit a response to what its request asks for (block-wise, Observe, No-Response …) and send it."""

@@ -239,7 +239,7 @@ class MessageLayer:
         self.remembered.settle(exchange, self._lifetimes[exchange.type], reply, bare)
 
     def respond(self, exchange: Exchange, response: Message | None) -> None:
-        """Send a response the way its request asks for; None sends no more than an acknowledgement."""
+        """Send a response the way its request asks for; None sends only an acknowledgement."""
         if response is None and exchange.on_lost is not None:
             exchange.on_lost("the peer wants no response")
             exchange.on_acknowledged = None
