@@ -71,7 +71,7 @@ async def stop_and_drain(pipeline: Pipeline, reactor: IReactor, drain: float) ->
 
 
 class FirstContents(PartService):
-    """Fills a new data directory: an admin token, and the contents of the resources file."""
+    """What a new data directory gets: an admin token, and what the resources file names."""
 
     _log = Logger()
 

@@ -225,8 +225,8 @@ class Counters(Struct, frozen=True):
 
     ``counted`` is the position up to which ``queued`` has counted, ``since`` the one that the integration
     began after, ``waiting_bytes`` the size of what is open. ``lost`` are ranges of positions that ended
-    undelivered: first, last, outcome; an empty outcome means that it is not known any more. ``paused``: a user
-    has paused the integration.
+    undelivered: first, last, outcome; an empty outcome says that nobody knows any more. ``paused``: a person
+    wants nothing to be sent.
     """
 
     queued: int = 0
@@ -244,8 +244,8 @@ class Counters(Struct, frozen=True):
 class Progress(Struct, frozen=True):
     """How far an integration has come; written in one transaction.
 
-    Every record up to ``cursor`` is settled or parked. ``parked`` are new or changed deliveries, ``released``
-    are positions that are no longer parked.
+    Every record up to ``cursor`` is settled or parked. ``parked`` are new or changed, ``released`` are
+    positions that are parked no more.
     """
 
     integration: str

@@ -98,7 +98,7 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     content: Annotated[
         Literal["json", "ndjson", "csv"],
         Meta(
-            description="CSV has one file per device type, with a header to which columns are only added on the right."
+            description="CSV has one file per device type, with a header that only ever grows to the right."
         ),
     ] = "json"
     path: Annotated[

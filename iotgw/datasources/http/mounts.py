@@ -42,7 +42,7 @@ def plain_site(resource: IResource, max_body: int) -> Site:
 class HttpMounts(SharedResource):
     """What is served below one listener.
 
-    ``make_site`` makes the sites of further listeners; ``reserved`` are first segments that can't be mounted.
+    ``make_site`` makes the sites of further listeners; ``reserved`` are first segments that nobody may have.
     """
 
     def __init__(self, make_site: MakeSite = plain_site, reserved: Collection[str] = ()) -> None:
