@@ -1,5 +1,5 @@
-"""SIGHUP, which ends a process that doesn't care for it: taken from the first moment on, and kept until somebody
-listens."""
+"""SIGHUP, which ends a process that doesn't handle it. It is caught from the start, and remembered until there
+is a handler."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import FrameType
 
 
 class Hangups:
-    """Takes every SIGHUP of the process. Made in the main thread."""
+    """Catches every SIGHUP of the process. Create it in the main thread."""
 
     def __init__(self) -> None:
         self._call: Callable[[], None] | None = None
@@ -24,16 +24,16 @@ class Hangups:
             self._call()
 
     def listen(self, call: Callable[[], None]) -> None:
-        """Have ``call()`` called in a signal handler from now on; at once if one came while nobody listened."""
+        """Call ``call()`` in the signal handler from now on; at once if a signal came before."""
         self._call = call
         missed, self._missed = self._missed, False
         if missed:
             call()
 
     def ignore(self) -> None:
-        """Do nothing about further ones."""
+        """Ignore further signals."""
         self._call = _nothing
 
 
 def _nothing() -> None:
-    """A gateway that stops has no use for new settings."""
+    """Ignores signals while stopping, when new settings are of no use."""

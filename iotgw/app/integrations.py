@@ -1,4 +1,4 @@
-"""The integrations of the registry run as they are saved there."""
+"""Keeps the running integrations as they are saved in the registry."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONGEST_LOOK = 1.0
 
 
 class RegisteredIntegrations:
-    """Tells the delivery service of each integration, and of each change."""
+    """Passes each integration and each change on to the delivery service."""
 
     _log = Logger()
 
@@ -47,7 +47,8 @@ class RegisteredIntegrations:
         """Those of them whose backlog is to be dropped."""
 
     async def start(self) -> None:
-        """Run those that there are, and follow changes; the registry and the delivery service have started."""
+        """Start the saved integrations and follow changes; the registry and the delivery service have
+        started."""
         self._registry.watch("integration", self._changed)
         known = self._registry.list("integration")
         for resource in known:
@@ -66,7 +67,7 @@ class RegisteredIntegrations:
 
     def _follow(self, change: Coroutine[Any, Any, None]) -> None:
         ensureDeferred(change).addErrback(
-            lambda failure: self._log.failure("a change of an integration failed", failure)
+            lambda failure: self._log.failure("a change of an integration could not be applied", failure)
         )
 
     async def _apply(self, resource: Resource) -> None:

@@ -1,4 +1,4 @@
-"""Services that are started one after another, and stopped the other way round."""
+"""Services that are started one after another, and stopped in reverse order."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 Work = Callable[[], Awaitable[object] | None]
-"""What starts or stops a part, and says when that is done."""
+"""Starts or stops a part; a Deferred fires when that is done."""
 
 
 def nothing() -> None:
-    """A part that needs no start, or no stop."""
+    """For a part that needs no start or no stop."""
 
 
 class PartService(Service):
-    """A part as a service. A start that fails leaves nothing behind that would have to be stopped."""
+    """A part as a service. A failed start must leave nothing that would have to be stopped."""
 
     def __init__(self, name: str, start: Work = nothing, stop: Work = nothing) -> None:
         self.setName(name)

@@ -59,7 +59,7 @@ INTEGRATIONS = (HttpType, MqttType, SftpType, ThingsBoardType)
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
-    """The parts that are started and stopped, and what the API is given of them."""
+    """The parts that are started and stopped, and those that the API uses."""
 
     registry: Registry
     credentials: Credentials
@@ -78,7 +78,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
 
 
 def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
-    """Every part of one gateway. Each is given those that were made before it, so that none waits for a later one."""
+    """Every part of one gateway. Each gets only parts that were made before it, so none needs to be completed
+    later."""
     store = settings.store
     registry = Registry(reactor, data_dir)
     limits = JournalLimits(int(store.max_age * 1000), store.max_bytes)

@@ -49,7 +49,7 @@ def children(
 ) -> Iterator[Service]:
     """The parts of one process as services, each started before those that use it.
 
-    What is written is opened first and closed last; what takes messages in is opened last and closed first. The API's
+    Storage is opened first and closed last; what accepts messages is opened last and closed first. The API's
     listener comes after these.
     """
     journal, pipeline = gateway.journal, gateway.pipeline
@@ -92,7 +92,7 @@ def rebuild_devices(gateway: Gateway, reactor: IReactor) -> None:
 
 
 async def stop_and_drain(pipeline: Pipeline, reactor: IReactor, drain: float) -> None:
-    """Take nothing more, and give conversions under way ``drain`` seconds."""
+    """Accept no more messages, and give running conversions ``drain`` seconds."""
     await pipeline.stop()
     deadline = reactor.seconds() + drain
     while not pipeline.idle and reactor.seconds() < deadline:
@@ -152,7 +152,7 @@ class ApiListener(PartService):
 
     @property
     def url(self) -> str:
-        """Where the API listens, as one would type it; the endpoint's text where it is no TCP port."""
+        """The API's address as a user would type it; the endpoint's text if it is not a TCP port."""
         host = self._port.getHost() if self._port is not None else None
         if not isinstance(host, IPv4Address | IPv6Address):
             return self._endpoint
@@ -193,17 +193,17 @@ class IotgwService(OrderedServices):
             child.setServiceParent(self)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
-        """Make our log the application's, before it begins to log."""
+        """Set our log as the application's, before it begins to log."""
         super().setServiceParent(parent)
         self._logs.attach(parent)
 
     # --- start ---
 
     def startService(self) -> Deferred[None]:
-        """Open everything, in the order of the data's way backwards."""
-        self._lock.note_process()  # a daemon is another process than the one that took it
+        """Open everything, in the reverse order of the data flow."""
+        self._lock.note_process()  # a daemon is another process than the one that took the lock
         started = super().startService()
-        started.addCallbacks(self._ready, lambda failure: None)  # which was said in `start_failed`
+        started.addCallbacks(self._ready, lambda failure: None)  # already reported in `start_failed`
         return started.addErrback(lambda failure: self._log.failure("iotgw has started, but", failure))
 
     def _ready(self, _: None) -> None:
@@ -220,7 +220,7 @@ class IotgwService(OrderedServices):
         self._hangups.listen(lambda: self._reactor.callFromThread(self.reload))
 
     def start_failed(self, failure: Failure) -> None:
-        """One line for what a user can mend; a traceback for what only we can. The process ends."""
+        """Log one line for a user's mistake, a traceback for a fault of ours. The process ends."""
         if failure.check(IotgwError, OSError) or type(failure.value).__module__.startswith(
             "twisted.internet"
         ):
@@ -234,7 +234,7 @@ class IotgwService(OrderedServices):
     # --- changes ---
 
     def reload(self) -> None:
-        """SIGHUP: take over the settings that can change while running."""
+        """SIGHUP: apply the settings that can change while running."""
         try:
             settings = process_settings.load(self._config)
         except IotgwError as error:

@@ -1,6 +1,6 @@
 """``twistd iotgw``: its options, and the service that they make.
 
-The parts are imported when the service is made, and not before: SIGHUP is taken care of first.
+The parts are imported only when the service is made, so that SIGHUP is handled first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Options(usage.Options):
     synopsis = "[--config FILE] [--data-dir DIR]"
     optParameters = [
         ["config", "c", None, "settings file (TOML); without one, the defaults hold"],
-        ["data-dir", "d", None, "where everything is written; outranks the settings file"],
+        ["data-dir", "d", None, "data directory; takes precedence over the settings file"],
     ]
 
     def postOptions(self) -> None:

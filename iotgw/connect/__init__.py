@@ -1,1 +1,2 @@
-"""How the gateway reaches out: names, TLS, forbidden networks, and the clients that datasources and integrations share."""
+"""Outgoing connections: name resolution, TLS, forbidden networks, and the clients shared by datasources and
+integrations."""

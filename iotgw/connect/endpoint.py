@@ -1,7 +1,7 @@
-"""The gateway's way out: a `Connector` makes every endpoint that something of the gateway connects by.
+"""Outgoing connections: a `Connector` makes every endpoint by which a part of the gateway connects.
 
-Names resolve off the reactor, certificates are verified, and the networks that the operator forbids hold for
-all. No other room of the gateway opens connections; a test sees to that.
+Names are resolved off the reactor, certificates are verified, and the networks that the operator forbids are
+blocked everywhere. No other room opens connections; a test enforces that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from iotgw.core.ports.reactor import IReactor
 
 @implementer(IConnector)
 class Connector:
-    """Makes endpoints. There is one in a gateway, made from its settings.
+    """Makes endpoints. A gateway has one, made from its settings.
 
     ``forbid`` are names and networks as in `iotgw.connect.forbidden.networks`. Raises SettingsError.
     """
@@ -53,7 +53,7 @@ class Connector:
 
 
 def in_words(failure: Failure) -> str:
-    """Why a connection failed, in one line for a person."""
+    """Why a connection failed, in one readable line."""
     error = failure.value
     if isinstance(error, SSL.Error):
         reasons = [

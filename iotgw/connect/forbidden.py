@@ -1,6 +1,6 @@
-"""Networks that an operator forbids: no connection of the gateway leads there, by whatever name.
+"""Networks that an operator forbids: the gateway never connects there, whatever the host name.
 
-A name may lead elsewhere on the next look, so it is the address that is judged, each time a connection is made.
+A name may resolve to another address the next time, so the address is checked for every connection.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NAMED = {
 """What an operator may forbid by name."""
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-"""Addresses that a translator turns into the IPv4 address in their last four bytes (RFC 6052 §2.1)."""
+"""NAT64 prefixes: a translator maps these to the IPv4 address in the last four bytes (RFC 6052 §2.1)."""
 
 
 def networks(forbid: Iterable[str]) -> tuple[Network, ...]:
@@ -59,8 +59,8 @@ def networks(forbid: Iterable[str]) -> tuple[Network, ...]:
 def is_forbidden(host: str, forbidden: Sequence[Network]) -> bool:
     """Whether an address (text, perhaps with a zone such as ``%eth0``) lies in one of the networks.
 
-    An IPv6 address that stands for an IPv4 address is judged as both: mapped (RFC 4291 §2.5.5.2), 6to4
-    (RFC 3056) and NAT64.
+    An IPv6 address that represents an IPv4 address is checked as both: mapped (RFC 4291 §2.5.5.2), 6to4 (RFC
+    3056) and NAT64.
     """
     address = ipaddress.ip_address(host.partition("%")[0])
     meant: list[Address] = [address]
@@ -72,7 +72,7 @@ def is_forbidden(host: str, forbidden: Sequence[Network]) -> bool:
 
 
 class Forbidden(ConnectError):
-    """The name leads to nothing but addresses that the operator forbids."""
+    """The name resolves only to addresses that the operator forbids."""
 
     def __init__(self, host: str, addresses: Sequence[str]) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class Forbidden(ConnectError):
 
 @implementer(IStreamClientEndpoint)
 class GuardedEndpoint:
-    """Connects to a host, by TCP, within ``timeout`` seconds, but to no address that is forbidden."""
+    """Connects to a host by TCP within ``timeout`` seconds, but never to a forbidden address."""
 
     def __init__(
         self, reactor: IReactor, host: str, port: int, timeout: float, forbidden: Sequence[Network]
@@ -127,7 +127,7 @@ class _ResolvingReactor:
 
 @implementer(IHostnameResolver)
 class _Sieve:
-    """Resolves names, and lets only addresses through that aren't forbidden."""
+    """Resolves names, and drops forbidden addresses from the results."""
 
     def __init__(self, resolver: IHostnameResolver, forbidden: Sequence[Network]) -> None:
         self._resolver = resolver
@@ -147,7 +147,7 @@ class _Sieve:
 
 
 class _Judge(proxyForInterface(IResolutionReceiver, "receiver")):  # type: ignore[misc]
-    """Passes on the addresses that ``lets_through`` says yes to."""
+    """Passes on the addresses for which ``lets_through`` is true."""
 
     def __init__(self, receiver: Any, lets_through: Callable[[str], bool]) -> None:
         super().__init__(receiver)

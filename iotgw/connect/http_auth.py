@@ -1,4 +1,4 @@
-"""How an HTTP target knows us: basic, bearer, or OAuth 2.0 client credentials (RFC 6749 §4.4)."""
+"""How we authenticate to an HTTP target: basic, bearer, or OAuth 2.0 client credentials (RFC 6749 §4.4)."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from iotgw.core.ports.connect import IConnector
 from iotgw.core.secrets import Secret
 
 EARLY = 30.0
-"""Seconds before its end that a token is renewed."""
+"""Seconds before its expiry at which a token is renewed."""
 PATIENCE = 20.0
-"""Seconds for a token to come, its body included."""
+"""Seconds for a token request, including the response's body."""
 USUAL = 3600.0
-"""Seconds that a token is good for when its server doesn't say, or says no number."""
+"""Lifetime of a token in seconds when its server doesn't give one as a number."""
 LONGEST_LIFE = 86400.0
-"""Seconds after which a token is renewed, however long it would be good for."""
+"""Seconds after which a token is renewed, however long it is valid."""
 LARGEST = 64 << 10
-"""Bytes of an answer with a token."""
+"""Largest token response, in bytes."""
 
 
 class Basic(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag="basic"):
@@ -46,13 +46,13 @@ class Basic(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fi
 
 
 class Bearer(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag="bearer"):
-    """A token that doesn't end (RFC 6750)."""
+    """A token that doesn't expire (RFC 6750)."""
 
     token: Secret
 
 
 class OAuth2(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag="oauth2"):
-    """OAuth 2.0 client credentials: a token is fetched, and renewed before it ends or when it is refused."""
+    """OAuth 2.0 client credentials: a token is fetched, and renewed before it expires or when it is refused."""
 
     token_url: str
     client_id: str
@@ -111,7 +111,7 @@ class AccessToken:
         secure = url.scheme == "https"
         port = url.port or (443 if secure else 80)
         way = connector.endpoint(url.hostname, port, 10, (tls or ClientTls()) if secure else None, "tls")
-        # treq's own client would inflate a compressed answer before anybody counts its bytes
+        # treq's own client would decompress a response before its size is checked
         self._agent = Agent.usingEndpointFactory(reactor, _OneWay(way))
         self._url = auth.token_url.encode()
         form = {"grant_type": "client_credentials"} | ({"scope": auth.scope} if auth.scope else {})
@@ -127,11 +127,11 @@ class AccessToken:
         )
 
     def ready(self) -> bool:
-        """Whether the token is good."""
+        """Whether the token is valid."""
         return bool(self.header) and self._reactor.seconds() < self._until
 
     def refresh(self, done: Callable[[str], None]) -> None:
-        """Fetch a token; ``done("")``, or with why there is none."""
+        """Fetch a token; calls ``done("")``, or ``done`` with the reason why there is none."""
         self._waiting.append(done)
         if not self._asking:
             self._asking = True
@@ -140,16 +140,17 @@ class AccessToken:
             self._fetching.addErrback(self._failed).addCallback(self._answered)
 
     def refused(self) -> None:
-        """The target didn't take the token."""
+        """The target refused the token."""
         self._until = 0.0
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._fetching is not None:
             self._fetching.cancel()
 
     async def _fetch(self) -> tuple[int, bytes]:
-        """Ask for a token: status and body. A redirect is not followed: it could lead anywhere."""
+        """Request a token; returns status and body. Redirects are not followed, since they could lead
+        anywhere."""
         response = await self._agent.request(
             b"POST", self._url, self._headers, FileBodyProducer(BytesIO(self._form))
         )
@@ -191,7 +192,7 @@ class AccessToken:
 
 @implementer(IAgentEndpointFactory)
 class _OneWay:
-    """Every URI leads to one endpoint: the token server's, with the addresses that are forbidden."""
+    """Uses the token server's endpoint for every URI, so that forbidden addresses stay blocked."""
 
     def __init__(self, way: IStreamClientEndpoint) -> None:
         self._way = way

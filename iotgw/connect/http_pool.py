@@ -1,7 +1,7 @@
-"""A few connections to one HTTP server that stay open; one request at a time on each.
+"""A pool of persistent connections to one HTTP server, with one request at a time on each.
 
-No Deferred and no timer per request: a request is bytes and a callback, and one look a second finds those
-that take too long. Requests aren't pipelined: a POST may not be (RFC 9112 §9.3.2).
+There is no Deferred and no timer per request: a request is bytes and a callback, and a check once a second
+finds those that take too long. Requests aren't pipelined, since a POST must not be (RFC 9112 §9.3.2).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from iotgw.core.write_now import write
 from iotgw.wire.http1 import Reader, Response
 
 IDLE = 30.0
-"""Seconds after which a connection that nobody uses is closed."""
+"""Seconds after which an idle connection is closed."""
 LEAVE = 5.0
 """Seconds that a server has to read the rest of a request that it answered early."""
 
@@ -51,7 +51,7 @@ class HttpConnection(Protocol):
         return self._answer is not None
 
     def connectionMade(self) -> None:
-        """Requests are small and wait for their answers: send them at once."""
+        """Requests are small and wait for their responses, so send them at once."""
         self.transport.setTcpNoDelay(True)
 
     def request(self, data: bytes, answer: Answer, deadline: float) -> None:
@@ -63,7 +63,7 @@ class HttpConnection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Read a response."""
         if self._answer is None:
-            self.end("the server spoke without being asked")
+            self.end("the server sent data without a request")
             return
         try:
             response = self._reader.receive(data)
@@ -89,7 +89,7 @@ class HttpConnection(Protocol):
         self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell the one who waits."""
+        """Call the request's callback."""
         self._pool.gone(self)
         response = self._reader.ended() if reason.check(ConnectionDone) else None
         answer, self._answer = self._answer, None
@@ -147,7 +147,7 @@ class HttpPool:
         self._connect()
 
     def close(self) -> Deferred[Any]:
-        """Close everything; fires when it is."""
+        """Close everything; fires when all connections are closed."""
         self._closing = True
         if self._loop.running:
             self._loop.stop()
@@ -166,7 +166,7 @@ class HttpPool:
     def _connect(self) -> None:
         if not self._loop.running:
             self._loop.start(1.0, now=False).addErrback(
-                lambda failure: self._log.failure("the watch over connections stopped", failure)
+                lambda failure: self._log.failure("the HTTP time-out check failed", failure)
             )
         while self._connecting < len(self._queue) and len(self._open) + self._connecting < self._size:
             self._connecting += 1
@@ -185,7 +185,7 @@ class HttpPool:
         self.free(result)
 
     def _fail(self, reason: str) -> None:
-        """Nobody will connect for those who wait."""
+        """Fail the waiting requests, since no connection will be made for them."""
         waiting, self._queue = self._queue, deque()
         for _, answer, _ in waiting:
             answer(None, reason)
@@ -193,7 +193,7 @@ class HttpPool:
     # --- for the connections
 
     def free(self, connection: HttpConnection) -> None:
-        """It may take the next request."""
+        """The connection is free for the next request."""
         if self._closing:
             connection.transport.loseConnection()
         elif self._queue:
@@ -203,19 +203,19 @@ class HttpPool:
             self._free.append(connection)
 
     def leave(self, connection: HttpConnection) -> None:
-        """Close it when what it has to send is sent."""
+        """Close the connection once its data is sent."""
         connection.deadline = self._reactor.seconds() + LEAVE
         self._leaving[connection] = None
         self.lost(connection)
         connection.transport.loseConnection()
 
     def gone(self, connection: HttpConnection) -> None:
-        """It is closed."""
+        """The connection is closed."""
         self._leaving.pop(connection, None)
         self.lost(connection)
 
     def lost(self, connection: HttpConnection) -> None:
-        """It takes none any more."""
+        """The connection takes no more requests."""
         if self._open.pop(connection, self) is None and connection in self._free:
             self._free.remove(connection)
         if self._queue and not self._closing:

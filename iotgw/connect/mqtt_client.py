@@ -1,9 +1,9 @@
 """An MQTT client that keeps a connection to a broker up, for targets and for subscriptions.
 
-`MqttClient` connects by a Twisted endpoint, backs off, and watches the time; `MqttConnection` is one connection,
-on which an engine (`mqtt_engine`) speaks. Names, TCP, TLS and the broker's silence never hold the reactor.
-Who uses a client is its `MqttOwner`: it hears what was acknowledged, what arrived, and what a connection that
-ended had not acknowledged.
+`MqttClient` connects by a Twisted endpoint, backs off, and watches the time. `MqttConnection` is one
+connection, on which an engine (`mqtt_engine`) speaks MQTT. Name resolution, TCP, TLS and a silent broker never
+block the reactor. The user of a client is its `MqttOwner`: it is told what was acknowledged, what arrived, and
+what was not yet acknowledged when a connection ended.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def client_id(text: str) -> str:
 
 
 class BrokerAccess(Struct, frozen=True):
-    """How a client gets to its broker: where, as whom, speaking by what, and how patiently.
+    """How a client connects to its broker: endpoint, credentials, engine, and retries.
 
-    ``engine`` makes the one that speaks MQTT on a connection; ``retry`` gives the seconds to wait after so many
-    failures in a row, from 1.
+    ``engine`` makes the MQTT engine of a connection. ``retry`` gives the seconds to wait after so many failures
+    in a row, from 1.
     """
 
     endpoint: IStreamClientEndpoint
@@ -50,7 +50,7 @@ class BrokerAccess(Struct, frozen=True):
 
 
 class MqttClient:
-    """Keeps one connection up from `start` to `stop`, and is the way to the broker in between."""
+    """Keeps one connection to the broker up from `start` to `stop`."""
 
     _log = Logger()
 
@@ -59,9 +59,9 @@ class MqttClient:
         self._way = way
         self._owner = owner
         self._current: MqttConnection | None = None
-        """The one that is connecting or connected."""
+        """The connection that is being made or is up."""
         self.up: MqttConnection | None = None
-        """The one by which messages go, while there is one."""
+        """The connection that is up, if any; messages are sent on it."""
         self.last_error = ""
         self._is_stopping = False
         factory = Factory.forProtocol(Protocol)
@@ -75,11 +75,11 @@ class MqttClient:
         self._is_stopping = False
         self._service.startService()
         self._loop.start(1.0, now=False).addErrback(
-            lambda failure: self._log.failure("the watch over a connection stopped", failure)
+            lambda failure: self._log.failure("the MQTT time-out check failed", failure)
         )
 
     def stop(self) -> Deferred[None]:
-        """Say goodbye; fires when the connection is closed."""
+        """Disconnect; fires when the connection is closed."""
         self._is_stopping = True
         if self._loop.running:
             self._loop.stop()
@@ -131,8 +131,8 @@ class MqttClient:
 
 @implementer(IStreamClientEndpoint)
 class _Welcome:
-    """An endpoint whose connection counts as made when it is up: `ClientService` backs off from a broker that
-    refuses as from one that is away."""
+    """An endpoint whose connection counts as made only once MQTT is up, so that `ClientService` backs off from
+    a broker that refuses as it does from one that is unreachable."""
 
     def __init__(self, client: MqttClient) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""One connection to an MQTT broker: what leaves, what arrives, and for how long the broker may be silent."""
+"""One connection to an MQTT broker: sending, receiving, and how long the broker may be silent."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from iotgw.core.write_now import write
 from iotgw.wire import mqtt
 
 SILENCE = 30.0
-"""Seconds that a broker may take to acknowledge something of what it was sent."""
+"""Seconds within which a broker must acknowledge at least one of the messages in flight."""
 PONG = 5.0
-"""Seconds that it may take at least to answer a ping."""
+"""Seconds that a broker is always given to answer a ping."""
 
 FAILED = 0x80
 """Reason codes from here on are failures (MQTT 5.0 §2.4)."""
@@ -31,10 +31,11 @@ FAILED = 0x80
 
 @implementer(IPushProducer)
 class MqttConnection(Protocol):
-    """A connection from TCP's beginning to its end.
+    """A connection from the TCP handshake to its end.
 
-    ``ready`` fires with `mqtt.Connected` when it is up, or fails. ``ended`` fires when one that was up is over,
-    with the numbers of what wasn't acknowledged, the reason in words, and Twisted's.
+    ``ready`` fires with `mqtt.Connected` when the connection is up, or fails. ``ended`` fires when a connection
+    that was up has ended, with the numbers of the messages not acknowledged, the reason as text, and Twisted's
+    reason.
 
     Many methods: six are Twisted's, and eight the owner's.
     """
@@ -83,14 +84,14 @@ class MqttConnection(Protocol):
         )  # fmt: skip
 
     def dataReceived(self, data: bytes) -> None:
-        """Hear the broker."""
+        """Read bytes from the broker."""
         self._heard_at = self._progress_at = self._clock.seconds()
         self._is_pinged = False
         try:
             self._received(data)
         except ProtocolError as error:
             self.end(str(error))
-        except Exception as error:  # the end hands back what is in flight
+        except Exception as error:  # the end of the connection returns what is in flight
             self._log.failure("a broker's answer could not be read")
             self.end(f"the broker's answer could not be read: {type(error).__name__}: {error}")
 
@@ -106,7 +107,7 @@ class MqttConnection(Protocol):
             self.ready.errback(Unavailable(said))
 
     def pauseProducing(self) -> None:
-        """The transport is full."""
+        """The transport's buffer is full."""
         self._is_full = True
 
     def resumeProducing(self) -> None:
@@ -214,21 +215,23 @@ class MqttConnection(Protocol):
             self._owner.on_refused(number, why.code, why.reason)
 
     def say(self, topic: bytes, payload: bytes) -> None:
-        """Publish with QoS 0, for nobody's account."""
+        """Publish with QoS 0, without a report to the owner."""
         with suppress(NotSent):  # the connection ends
             data = self._engine.publish(topic, payload, 0)[1]
             self.transport.write(data + self._engine.to_send())
 
     def subscribe(self, filters: Sequence[tuple[str, int]]) -> int:
-        """Ask for topics besides those that the connection needs; returns the packet identifier."""
+        """Subscribe to further topics; returns the packet identifier."""
         id_, data = self._engine.subscribe(filters)
         self.transport.write(data)
         return id_
 
     def acknowledge(self, message: mqtt.Arrived) -> None:
-        """A message that the engine holds back has been taken. What one commit took leaves in one write.
+        """Acknowledge a message that the engine holds back. The acknowledgements of one commit go out in one
+        write.
 
-        After the end only the engine takes note, so that a QoS 2 message that comes again counts as taken.
+        After the connection's end only the engine records it, so that a QoS 2 message that comes again is
+        recognized.
         """
         ack = self._engine.acknowledge(message)
         if ack and self._is_open:
@@ -242,19 +245,19 @@ class MqttConnection(Protocol):
             self.transport.write(b"".join(acks))
 
     def stop_reading(self) -> None:
-        """Hear nothing for now; the broker's silence is our own doing meanwhile."""
+        """Stop reading. The broker's silence is not counted meanwhile."""
         self._is_deaf = True
         if self._is_open:
             self.transport.pauseProducing()
 
     def start_reading(self) -> None:
-        """Hear again what the broker says; what it said meanwhile has not been read."""
+        """Read again; what the broker sent meanwhile has not been read yet."""
         self._is_deaf = self._is_pinged = False
         if self._is_open:
             self.transport.resumeProducing()
 
     def goodbye(self) -> None:
-        """Take our leave."""
+        """Disconnect."""
         self._send_acks()
         self.transport.write(self._engine.goodbye())
         self.transport.loseConnection()
@@ -268,13 +271,13 @@ class MqttConnection(Protocol):
     # --- time
 
     def tick(self, now: float) -> None:
-        """Once a second: silence, keep-alive."""
+        """Check for silence and send pings; called once a second."""
         if not self._is_open:
             return
         if self._is_deaf:
             self._opened_at = self._progress_at = self._heard_at = now
         if not self._is_up and now - self._opened_at > HANDSHAKE:
-            self.end("the broker took the connection and said nothing")
+            self.end("the broker accepted the connection but did not answer")
         if self._limits is None:
             return
         asked, answered = self._greeting.keepalive, self._limits.keepalive

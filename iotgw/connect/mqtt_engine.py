@@ -1,7 +1,7 @@
-"""What an engine can that speaks MQTT on a connection.
+"""What an MQTT engine must offer.
 
-An engine does no I/O and has no clock: calls give bytes to send, received bytes give events of
-`iotgw.wire.mqtt`. It lives as long as one connection; `iotgw.connect.mqtt_client` keeps the connection.
+An engine does no I/O and has no clock: calls return bytes to send, and received bytes return events of
+`iotgw.wire.mqtt`. It lives as long as one connection; `iotgw.connect.mqtt_client` manages the connection.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from iotgw.wire import mqtt
 
 
 class NotSent(Exception):
-    """The engine did not take a message; ``code`` is the MQTT 5 reason code that says the same (§2.4)."""
+    """The engine did not accept a message; ``code`` is the corresponding MQTT 5 reason code (§2.4)."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -49,13 +49,13 @@ class Engine(Protocol):
         """UNSUBSCRIBE from filters: packet identifier and bytes."""
 
     def acknowledge(self, message: mqtt.Arrived) -> bytes:
-        """What to send when a message that is held back has been taken."""
+        """Acknowledge a message that is held back; returns the bytes to send."""
 
     def receive(self, data: bytes) -> list[mqtt.Event]:
-        """Bytes from the server; returns what they say. Raises ProtocolError: close the connection."""
+        """Read bytes from the server; returns their events. After a ProtocolError, close the connection."""
 
     def to_send(self) -> bytes:
-        """What else is to be sent, after `publish` and `receive`."""
+        """Further bytes to send, after `publish` and `receive`."""
 
     def ping(self) -> bytes:
         """PINGREQ."""

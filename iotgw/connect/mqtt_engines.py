@@ -1,4 +1,4 @@
-"""Which engines there are, and what makes one for each connection."""
+"""The MQTT engines to choose from, and the factories that make one for each connection."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ EngineName = Literal["iotgw", "paho"]
 
 
 def holding(version: int, received: set[int]) -> Callable[[], Engine]:
-    """What makes our own engine that holds acknowledgements back until what arrived is durable.
+    """Factory of our own engine for receiving: it holds acknowledgements back until a message is durable.
 
-    ``received`` are the identifiers of QoS 2 messages that were taken; they outlive a connection.
+    ``received`` are the identifiers of QoS 2 messages that were accepted; they outlive a connection.
     """
     return lambda: mqtt.MqttSession(version, hold=True, received=received)
 
 
 def engine_maker(name: EngineName, version: int, most: int) -> Callable[[], Engine]:
-    """What makes an engine for each connection. Raises SettingsError when the installed paho won't do.
+    """Factory of an engine for each connection. Raises SettingsError when the installed paho-mqtt is
+    unsuitable.
 
-    ``most`` messages may be unfinished; our own engine leaves that to its user.
+    ``most`` is how many messages may be unfinished; with our own engine its user enforces that.
     """
     if name == "iotgw":
         return lambda: mqtt.MqttSession(version)

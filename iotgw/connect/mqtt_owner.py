@@ -1,4 +1,4 @@
-"""What a user of an MQTT client tells it, and hears from it."""
+"""What a user tells its MQTT client, and what it is told."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ Item = tuple[int, bytes, bytes, bytes]
 
 
 class Greeting(Struct, frozen=True):
-    """What CONNECT says. ``keepalive`` in seconds, 0 for none; ``receive_maximum`` and ``expiry`` (seconds that the
+    """Contents of
+    CONNECT. ``keepalive`` in seconds, 0 for none; ``receive_maximum`` and ``expiry`` (seconds that the
     broker keeps a session that is not ``clean``) are MQTT 5's."""
 
     client_id: str
@@ -31,8 +32,8 @@ class Greeting(Struct, frozen=True):
 
 
 class Topics(Struct, frozen=True):
-    """What a connection is subscribed to before it is up: ``(filter, qos)`` pairs, and filters of an earlier
-    connection that are wanted no more."""
+    """Subscriptions to make before a connection counts as up: ``(filter, qos)`` pairs, and stale filters of an
+    earlier connection to unsubscribe from."""
 
     wanted: Sequence[tuple[str, int]] = ()
     stale: Sequence[str] = ()
@@ -42,34 +43,35 @@ NONE = Topics()
 
 
 class ArrivalSource(Protocol):
-    """A connection as the one sees it who takes what arrives; an `iotgw.connect.mqtt_connection.MqttConnection`."""
+    """A connection as the receiver of its messages sees it; an
+    `iotgw.connect.mqtt_connection.MqttConnection`."""
 
     def acknowledge(self, message: mqtt.Arrived) -> None:
-        """A message that the engine holds back has been taken; never too late, nor for another connection."""
+        """Acknowledge a message that the engine holds back; harmless after the connection's end."""
 
     def stop_reading(self) -> None:
-        """Hear nothing for now."""
+        """Stop reading."""
 
     def start_reading(self) -> None:
-        """Hear again what the broker says."""
+        """Read again."""
 
 
 class MqttOwner:
-    """Who uses a client. What isn't overridden does nothing."""
+    """The user of a client. Methods that aren't overridden do nothing."""
 
     def on_greeted(self, limits: mqtt.Connected, reader: ArrivalSource) -> Topics:
-        """CONNACK: what to subscribe to. If that is anything, the connection is up when the broker has confirmed
-        it, and ended when it refuses."""
+        """CONNACK came; returns what to subscribe to. The connection is up once the broker has confirmed all of
+        it, and is closed if the broker refuses."""
         return NONE
 
     def on_up(self, limits: mqtt.Connected) -> None:
         """The connection can be used."""
 
     def on_acknowledged(self, numbers: list[int]) -> None:
-        """The broker has these; with QoS 0, they have left."""
+        """The broker acknowledged these messages; with QoS 0, they were sent."""
 
     def on_refused(self, number: int, code: int, reason: str) -> None:
-        """The broker doesn't take this one."""
+        """The broker refused this message."""
 
     def on_lost(self, numbers: list[int], reason: str) -> None:
         """The connection ended, or none could be made; these were not acknowledged."""
@@ -78,11 +80,11 @@ class MqttOwner:
         """Something arrived for a subscription, perhaps before the connection is up."""
 
     def on_unsubscribed(self, refused: list[str]) -> None:
-        """The broker has dropped the stale filters, but for these."""
+        """The broker removed the stale filters except these."""
 
     def on_trouble(self, reason: str) -> None:
-        """Something that doesn't end the connection."""
+        """A problem that doesn't end the connection."""
 
     def hint(self, refused: mqtt.Refused) -> str:
-        """What a person could do about a refused CONNECT; empty when there is nothing to say."""
+        """Advice on a refused CONNECT for the operator; may be empty."""
         return ""

@@ -1,7 +1,7 @@
 """paho-mqtt as an engine: its client on a socket in memory. It opens no connection and starts no thread;
 the Twisted endpoint under `iotgw.connect.mqtt_client` does names, TCP, TLS and time.
 
-paho offers no such thing in public, so that a few private names are used; `require` checks them.
+paho has no public API for this, so a few private names are used; `require` checks them.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from iotgw.core.errors import ProtocolError, SettingsError
 from iotgw.wire import mqtt
 
 RECEIVE_MAXIMUM = 100
-"""Messages of QoS 2 that a server may leave unfinished; paho keeps them whole until PUBREL."""
+"""Unfinished incoming QoS 2 messages allowed; paho keeps each of them whole until PUBREL."""
 METHODS = ("_create_socket", "_handle_pubrec", "_do_on_publish", "_send_pingreq")
 """Private methods of paho's client that are called or overridden."""
 FIELDS = ("_in_packet", "_in_messages", "_out_messages")
 """Private fields of paho's client that are read."""
 PLACE = "localhost", 1
-"""paho wants an address to connect to; nobody ever does."""
+"""paho requires an address to connect to; it is never used."""
 
 QUOTA, TOPIC_INVALID = 0x97, 0x90
 
@@ -39,7 +39,7 @@ _BROKEN = (ValueError, LookupError, TypeError, AttributeError, struct.error, MQT
 
 
 def require() -> None:
-    """Check that the installed paho-mqtt is one that this module fits. Raises SettingsError."""
+    """Check that this module supports the installed paho-mqtt. Raises SettingsError."""
     installed = version_of("paho-mqtt")
     numbers = [int(part) for part in re.findall(r"\d+", installed)[:2]]
     probe = paho.Client(CallbackAPIVersion.VERSION2)
@@ -55,7 +55,7 @@ def require() -> None:
 
 
 class MemorySocket:
-    """Where paho reads and writes instead of a socket: two buffers."""
+    """Two buffers that paho reads and writes instead of a socket."""
 
     def __init__(self) -> None:
         self._sent = bytearray()
@@ -63,12 +63,12 @@ class MemorySocket:
         self._place = 0
 
     def send(self, data: bytes) -> int:
-        """paho has something to send; all of it is taken."""
+        """Take all that paho sends."""
         self._sent += data
         return len(data)
 
     def recv(self, size: int) -> bytes:
-        """What came; BlockingIOError when there is no more."""
+        """Read what was received; raises BlockingIOError when there is no more."""
         start = self._place
         data = self._received[start : start + size]
         if not data:
@@ -99,7 +99,7 @@ class MemorySocket:
 
 
 class _Client(paho.Client):
-    """paho's client with the two things changed that must be."""
+    """paho's client with the two changes that are needed here."""
 
     memory: MemorySocket
 
@@ -156,7 +156,7 @@ class PahoSession:
         self._client = client
         client.memory = self._memory
         client.max_queued_messages = self._most
-        client.max_inflight_messages = 0  # else paho looks through all of them at each acknowledgement
+        client.max_inflight_messages = 0  # otherwise paho searches all messages at each acknowledgement
         # paho writes at once unless it is told that others watch its socket; so a batch is one write
         client.on_socket_register_write = lambda *about: None
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
@@ -207,7 +207,7 @@ class PahoSession:
         return id_ or 0, self.to_send()
 
     def acknowledge(self, message: mqtt.Arrived) -> bytes:
-        """Nothing: paho has acknowledged it by itself."""
+        """Nothing to send: paho has acknowledged the message by itself."""
         return b""
 
     def to_send(self) -> bytes:
@@ -215,7 +215,8 @@ class PahoSession:
         client = self._live
         if client.want_write():
             client.loop_write()
-            self._done.clear()  # paho tells of messages of QoS 0 here; theirs is the transport's word
+            self._done.clear()  # paho reports messages of QoS 0 here, but it is the transport that knows when
+            # they were sent
         return self._memory.take()
 
     def ping(self) -> bytes:
@@ -231,7 +232,7 @@ class PahoSession:
     # --- in
 
     def receive(self, data: bytes) -> list[mqtt.Event]:
-        """Bytes from the server; returns what they say. Raises ProtocolError: close the connection."""
+        """Read bytes from the server; returns their events. After a ProtocolError, close the connection."""
         memory, client = self._memory, self._live
         memory.feed(data)
         while memory.has_more():

@@ -1,4 +1,4 @@
-"""A look whether a broker takes us: connect once, say how it went, leave."""
+"""Tests a connection to a broker: connect once, report the result, disconnect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iotgw.wire import mqtt
 
 
 class _Probe(MqttOwner):
-    """Hears the first word of a broker: ``first`` fires with empty text, or with what is wrong."""
+    """Waits for the broker's first answer: ``first`` fires with an empty text, or with what is wrong."""
 
     def __init__(self) -> None:
         self.first: Deferred[str] = Deferred()
@@ -32,7 +32,7 @@ class _Probe(MqttOwner):
 
 
 def knock(reactor: IReactorTime, way: BrokerAccess, patience: float) -> Deferred[str]:
-    """Connect once, and leave: fires with what is wrong, empty when nothing is. ``patience`` in seconds."""
+    """Connect once and disconnect; fires with what is wrong, or an empty text. ``patience`` is in seconds."""
     probe = _Probe()
     client = MqttClient(reactor, way, probe)
     probe.first.addTimeout(patience, reactor, lambda result, timeout: "no answer")

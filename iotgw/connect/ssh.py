@@ -1,6 +1,6 @@
-"""An SFTP session on conch, with two repairs, and host keys that are never trusted blindly.
+"""An SFTP session on conch, with two fixes, and host keys that are never trusted blindly.
 
-conch signs with ssh-rsa (SHA-1) only, which OpenSSH refuses since 8.8 (RFC 8332 brought SHA-2); and it
+conch signs only with ssh-rsa (SHA-1), which OpenSSH has refused since 8.8; SHA-2 came with RFC 8332. And conch
 answers keyboard-interactive again and again until the account is locked.
 """
 
@@ -30,7 +30,7 @@ from iotgw.core.errors import SettingsError, Unavailable
 
 
 class SshCredentials(Struct, frozen=True):
-    """Who we are: a key, or a password, or both."""
+    """How we log in: a key, a password, or both."""
 
     user: str
     password: str = ""
@@ -38,7 +38,7 @@ class SshCredentials(Struct, frozen=True):
 
 
 def load_key(text: str, passphrase: str) -> Key | None:
-    """A private key of its text; raises SettingsError."""
+    """Parse a private key; raises SettingsError."""
     if not text.strip():
         return None
     try:
@@ -53,8 +53,8 @@ def load_key(text: str, passphrase: str) -> Key | None:
 
 
 class HostKeys:
-    """The keys that a host may have. ``pins`` are ``type base64`` or ``SHA256:…`` texts, ``known_hosts`` the
-    text of such a file."""
+    """The host keys that are accepted. ``pins`` are ``type base64`` or ``SHA256:…`` texts, ``known_hosts`` is
+    the contents of a known_hosts file."""
 
     def __init__(self, pins: list[str], known_hosts: str, host: str, port: int) -> None:
         self._fingerprints: set[str] = set()
@@ -94,7 +94,7 @@ class HostKeys:
         self.types.append(key.sshType())
 
     def has(self, blob: bytes) -> bool:
-        """Whether a host may show this key."""
+        """Whether this key is accepted for a host."""
         digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
         return blob in self._blobs or digest in self._fingerprints
 
@@ -112,12 +112,12 @@ class SshSession(SSHClientTransport):
         self.ready: Deferred[Files] = Deferred(lambda _: self.transport and self.transport.abortConnection())
         self.ended: Deferred[None] = Deferred()
         self.reason = ""
-        if host_keys.types:  # ask for the key that we know
+        if host_keys.types:  # ask for a type of key that we know
             first = [name for name in self.supportedPublicKeys if _base_type(name) in host_keys.types]
             self.supportedPublicKeys = first + [n for n in self.supportedPublicKeys if n not in first]
 
     def verifyHostKey(self, hostKey: bytes, fingerprint: str) -> Deferred[bool]:
-        """Only a key that was named beforehand."""
+        """Accept only a key that is in the settings."""
         if self._host_keys.has(hostKey):
             return succeed(True)
         digest = base64.b64encode(hashlib.sha256(hostKey).digest()).decode().rstrip("=")
@@ -125,25 +125,25 @@ class SshSession(SSHClientTransport):
         return fail(ConchError(self.reason))
 
     def connectionSecure(self) -> None:
-        """The host is the one; now who we are."""
+        """The host is verified; now log in."""
         self.requestService(Login(self._credentials, Channels(self)))
 
     def sendDisconnect(self, reason: int, desc: bytes) -> None:
-        """We end it; keep why."""
+        """We disconnect; keep the reason."""
         self.reason = self.reason or desc.decode("utf-8", "replace")
         super().sendDisconnect(reason, desc)
 
     def receiveError(self, reasonCode: int, description: bytes) -> None:
-        """The server ends it; keep why."""
+        """The server disconnects; keep the reason."""
         self.reason = self.reason or description.decode("utf-8", "replace")
 
     def opened(self, files: Files) -> None:
-        """The SFTP channel is there."""
+        """The SFTP channel is open."""
         if not self.ready.called:
             self.ready.callback(files)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        """Tell the one who waits."""
+        """Fire ``ready``."""
         super().connectionLost(reason)
         self.reason = self.reason or in_words(reason or connectionDone)
         if not self.ready.called:
@@ -156,7 +156,7 @@ def _base_type(algorithm: bytes) -> bytes:
 
 
 class Login(SSHUserAuthClient):
-    """Key first, then the password, each once."""
+    """Offers the key first, then the password, each once."""
 
     transport: Any
     lastPublicKey: Any
@@ -168,7 +168,7 @@ class Login(SSHUserAuthClient):
         self._password_used = False
 
     def getPublicKey(self) -> Key | None:
-        """Our key's public half, once."""
+        """Our public key, once."""
         key, self._key = self._key, None
         return key.public() if key is not None else None
 
@@ -184,7 +184,7 @@ class Login(SSHUserAuthClient):
         return succeed(self._credentials.password.encode())
 
     def auth_keyboard_interactive(self) -> bool:
-        """The password again, where the server asks for it so; not over and over."""
+        """Answer keyboard-interactive with the password, but only once."""
         if self._password_used or not self._credentials.password:
             return False
         return bool(super().auth_keyboard_interactive())
@@ -220,7 +220,7 @@ class Login(SSHUserAuthClient):
         return True
 
     def ssh_USERAUTH_PK_OK_publickey(self, packet: bytes) -> None:
-        """The server takes our key: sign."""
+        """The server accepts our key: sign."""
         algorithm, blob = self._algorithm(), self.lastPublicKey.blob()
         signed = (
             NS(self.transport.sessionID) + b"\x32" + NS(self.user) + NS(self.instance.name)
@@ -240,7 +240,7 @@ class Channels(SSHConnection):
         self._session = session
 
     def serviceStarted(self) -> None:
-        """We are in."""
+        """Login succeeded."""
         super().serviceStarted()
         self.openChannel(SftpChannel(self._session, conn=self))
 
@@ -257,7 +257,7 @@ class SftpChannel(SSHChannel):
         self._files: Files | None = None
 
     def openFailed(self, reason: Any) -> None:
-        """No channel, no session."""
+        """The channel could not be opened, so the session ends."""
         self._session.sendDisconnect(11, f"no channel: {reason}".encode())
 
     def channelOpen(self, specificData: bytes) -> None:
@@ -292,23 +292,23 @@ class Files(FileTransferClient):
         self.extensions: dict[bytes, bytes] = {}
 
     def gotServerVersion(self, serverVersion: int, extData: dict[bytes, bytes]) -> None:
-        """It speaks; go."""
+        """The server answered: the session is ready."""
         self.extensions = extData
         self._session.opened(self)
 
     async def sync(self, file: Any) -> None:
-        """Have a file written to the disk."""
+        """Have the server sync a file to disk."""
         if b"fsync@openssh.com" in self.extensions:
             await self.extendedRequest(b"fsync@openssh.com", file.handle)  # conch keeps it packed
 
     async def replace(self, old: bytes, new: bytes) -> None:
-        """Rename, over what is there."""
+        """Rename a file, replacing any existing one."""
         if b"posix-rename@openssh.com" in self.extensions:
             await self.extendedRequest(b"posix-rename@openssh.com", NS(old) + NS(new))
             return
         try:
             await self.renameFile(old, new)
-        except Exception:  # plain SFTP 3 won't overwrite; whatever it was, the second rename tells
+        except Exception:  # plain SFTP 3 doesn't overwrite; otherwise the second rename fails too
             await self.removeFile(new)
             await self.renameFile(old, new)
 

@@ -1,4 +1,4 @@
-"""TLS where the gateway is the client: what is trusted, who we are, and why a certificate is refused."""
+"""TLS as a client: trusted certificates, our own certificate, and why a server's certificate is refused."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ PROBLEMS = {
     21: "comes from an authority that is not trusted", 23: "is revoked", 26: "is not for this purpose",
     66: "has too weak a key",
 }  # fmt: skip
-"""X509_V_ERR_… of OpenSSL (x509_vfy.h), as what a person can act on."""
+"""OpenSSL's X509_V_ERR_… (x509_vfy.h) in words that a person can act on."""
 
 
 class ClientTls(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """TLS towards a server. `ca`, `certificate` and `key` are PEM text."""
 
-    ca: Annotated[str, Meta(description="Certificates to trust instead of the system's.")] = ""
+    ca: Annotated[str, Meta(description="CA certificates to trust instead of the system's.")] = ""
     certificate: Annotated[
-        str, Meta(description="Our certificate, with its chain, where the server asks for one.")
+        str, Meta(description="Client certificate with its chain, for servers that ask for one.")
     ] = ""
     key: Annotated[Secret, Meta(description="The private key of `certificate`.")] = ""
     server_name: Annotated[
-        str, Meta(description="The name to expect in the server's certificate; its host name when empty.")
+        str, Meta(description="Name expected in the server's certificate; empty is the host name.")
     ] = ""
 
 
@@ -75,7 +75,7 @@ def connection_creator(tls: ITlsSettings, host: str, place: str) -> IOpenSSLClie
 
 @implementer(IOpenSSLClientConnectionCreator)
 class _Explaining:
-    """Verifies as Twisted does, and says why a certificate is refused: OpenSSL by itself says only
+    """Verifies as Twisted does, and says why a certificate is refused. OpenSSL by itself says only
     "certificate verify failed"."""
 
     def __init__(self, options: IOpenSSLClientConnectionCreator, host: str) -> None:

@@ -1,1 +1,1 @@
-"""What every room speaks: the nouns, the errors, the ports between the rooms."""
+"""The vocabulary of all rooms: model, errors, and the ports between the rooms."""

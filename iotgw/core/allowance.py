@@ -1,4 +1,5 @@
-"""What a hostile peer could cause by the thousand is done so many times per peer and minute, and counted."""
+"""Limits what a hostile peer could cause by the thousand to a few times per peer and minute, and counts the
+rest."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class Allowance:
         self._taken = 0
 
     def take(self, key: Hashable) -> int | None:
-        """None when the key has had its share; otherwise how many it was refused in its last minute."""
+        """None if the key has used up its share; otherwise how many times it was refused in its previous
+        minute."""
         now = self._clock.seconds()
         since, used = self._seen.get(key, (float("-inf"), 0))
         if now - since < WINDOW:

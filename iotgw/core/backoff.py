@@ -8,13 +8,13 @@ from collections.abc import Callable
 from iotgw.core.specs import RetrySpec
 
 LONGEST_RETRY_AFTER = 86400.0
-"""A target that asks for more than a day's rest gets a day."""
+"""Longest wait that a target may ask for: a day, in seconds."""
 
 
 class Backoff:
-    """Waits that grow: uniform in 0…min(cap, initial · multiplier^n), n counting from 0.
+    """Growing waits: uniform in 0…min(cap, initial · multiplier^n), n counting from 0.
 
-    Full jitter keeps those who failed together from coming back together.
+    Full jitter keeps clients that failed together from retrying together.
     """
 
     def __init__(self, spec: RetrySpec, uniform: Callable[[float, float], float] = random.uniform) -> None:

@@ -19,7 +19,7 @@ class Breaker:
         self._threshold = threshold
         self._failures = 0
         self.opened = 0
-        """How often since it was closed."""
+        """How often it opened since it was closed."""
         self.state: Literal["closed", "open", "half-open"] = "closed"
         self.retry_at = 0.0
 
@@ -56,6 +56,6 @@ class Breaker:
         return was_closed
 
     def nudge(self, now: float) -> None:
-        """Somebody knows better: try now."""
+        """Let an open breaker be tried now."""
         if self.state == "open":
             self.retry_at = now

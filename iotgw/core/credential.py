@@ -1,4 +1,4 @@
-"""What a device may prove itself with: a credential as users save it, and what it gives its holder."""
+"""A device's credential as users save it, and the grant that it gives its holder."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class CredentialSpec(Spec, frozen=True, kw_only=True):
     derive: Annotated[
         Literal["none", "hmac-sha256", "hmac-sha256-128"],
         Meta(
-            description="How a device's key comes of the secret: it is the secret, or HMAC-SHA-256(secret, "
+            description="How a device's key is derived from the secret: it is the secret, or HMAC-SHA-256(secret, "
             "identity), the latter cut to 16 bytes for modems that take no more."
         ),
     ] = "none"
@@ -61,7 +61,7 @@ class CredentialSpec(Spec, frozen=True, kw_only=True):
     description: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what could never serve."""
+        """Refuse a credential that could never be used."""
         if self.type == "x509" and (self.secrets or self.derive != "none" or "*" in self.identity):
             raise ValueError("an x509 credential has no secrets and no wildcard")
         if self.type == "psk" and self.enabled and not self.secrets:
@@ -73,7 +73,8 @@ class CredentialSpec(Spec, frozen=True, kw_only=True):
 
 
 def check_secrets(spec: CredentialSpec, is_masked: Callable[[str], bool]) -> None:
-    """Check secrets that came in the clear: 4 to 256 bytes each; raises ValueError without the secret."""
+    """Check secrets in the clear: 4 to 256 bytes each. Raises ValueError, whose text doesn't contain the
+    secret."""
     for index, secret in enumerate(spec.secrets):
         if is_masked(secret.value):
             continue
@@ -88,7 +89,8 @@ def check_secrets(spec: CredentialSpec, is_masked: Callable[[str], bool]) -> Non
 class Grant(Struct, frozen=True):
     """What a credential gives its holder.
 
-    ``key`` names the secret by a digest, so that a session can end with it. ``enabled`` False refuses.
+    ``key`` identifies the secret by a digest, so that a session can be ended when the secret is revoked. If
+    ``enabled`` is False, the device is refused.
     """
 
     credential: str

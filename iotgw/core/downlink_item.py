@@ -13,7 +13,7 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.specs import DownlinkSpec
 
 ContentType = Literal["JSON", "TEXT", "BINARY"]
-"""How the bytes of a downlink are to be read."""
+"""How the bytes of a downlink are encoded."""
 
 
 class ItemState(enum.Enum):
@@ -85,7 +85,7 @@ class Item(Struct, frozen=True, gc=False):
 
 
 Step = Literal["sent", "offered", "delivered", "lost", "successful", "failed"]
-"""What happens to an item: the first four to its bytes, the last two are a device's receipt."""
+"""What can happen to an item: the first four are about its bytes, the last two are a device's receipt."""
 
 TRANSITIONS: dict[tuple[ItemState, Step], ItemState] = {
     (ItemState.QUEUED, "sent"): ItemState.SENT,
@@ -103,4 +103,4 @@ TRANSITIONS: dict[tuple[ItemState, Step], ItemState] = {
     (ItemState.DELIVERED, "successful"): ItemState.SUCCESSFUL,
     (ItemState.DELIVERED, "failed"): ItemState.FAILED,
 }
-"""What a step makes of an item. A step that is not here comes too late, and changes nothing."""
+"""The next state for each step. A step that is not listed comes too late and changes nothing."""

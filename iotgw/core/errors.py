@@ -26,7 +26,8 @@ class NotFound(IotgwError):
 
 
 class Conflict(IotgwError):
-    """The resource is not in the state that the caller thinks: name taken, or revision moved on."""
+    """The resource is not in the state that the caller assumes: the name is taken, or the revision has
+    changed."""
 
 
 class StillReferenced(Conflict):
@@ -42,7 +43,7 @@ class ConversionFailed(IotgwError):
 
 
 class Unavailable(IotgwError):
-    """A part is away or full for now; ``retry_after`` is the time to wait, in seconds."""
+    """A part is unavailable or full for now; ``retry_after`` is the time to wait, in seconds."""
 
     def __init__(self, reason: str, retry_after: float = 1.0) -> None:
         super().__init__(reason)
@@ -58,4 +59,4 @@ class ProtocolError(IotgwError):
 
 
 class AlreadyRunning(IotgwError):
-    """Another process works on the same data directory."""
+    """Another process uses the same data directory."""

@@ -1,7 +1,7 @@
-"""The nouns of iotgw as frozen values: what travels between the rooms.
+"""The data model as frozen values: what the rooms pass to each other.
 
 Time is milliseconds since 1970 UTC (``_ms``), sizes are bytes. What users save is in `iotgw.core.specs`.
-Values that users see are camelCase in JSON. This module imports nobody.
+Values that users see are camelCase in JSON. This module imports no other room.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Uplink(Struct, frozen=True, gc=False):
 
 
 class StoredUplink(Struct, frozen=True, gc=False):
-    """An uplink with its position in the journal's ``uplink`` stream."""
+    """An uplink and its position in the journal's ``uplink`` stream."""
 
     seq: int
     uplink: Uplink
@@ -135,7 +135,7 @@ class ConverterVersion(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """Names this version for good: ``"{id}/{version}"``."""
+        """The permanent name of this version: ``"{id}/{version}"``."""
         return f"{self.id}/{self.version}"
 
 
@@ -157,7 +157,8 @@ class Conversion(Struct, frozen=True, gc=False):
     warnings: tuple[str, ...] = ()
     logs: tuple[str, ...] = ()
     acks: tuple[bytes, ...] = ()
-    """``downlinkAck`` objects of the output, each as JSON text, with the ``deviceName`` that stood beside it."""
+    """``downlinkAck`` objects of the output, each as JSON text, with the ``deviceName`` from the same
+    output."""
 
 
 class Downlink(Struct, frozen=True, gc=False):
@@ -196,7 +197,7 @@ STORED = Answer(Status.STORED)
 
 
 class DeliveryState(enum.IntEnum):
-    """Where a delivery stands. Everything from DELIVERED on is final."""
+    """The state of a delivery. DELIVERED and all that follow are final."""
 
     QUEUED = 0
     INFLIGHT = 1
@@ -208,7 +209,7 @@ class DeliveryState(enum.IntEnum):
 
 
 class Parked(Struct, frozen=True, gc=False):
-    """A delivery that failed for its own reason, or waits behind one, with its record copied.
+    """A delivery that failed for its own reason, or waits behind such a one, with a copy of its record.
 
     ``next_try_ms`` is 0 for one that waits behind its device's first.
     """
@@ -260,7 +261,7 @@ class Progress(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True):
-    """An uplink with all that became of it."""
+    """An uplink with its outcome and deliveries."""
 
     seq: int
     uplink: Uplink
@@ -298,5 +299,5 @@ class Event(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 def message_id(epoch: str, seq: int) -> str:
-    """The name of an uplink everywhere outside: the journal's epoch and the position."""
+    """The id of an uplink outside of the gateway: the journal's epoch and the position."""
     return f"{epoch}-{seq}"

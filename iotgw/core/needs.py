@@ -1,5 +1,4 @@
-"""What a datasource needs of the gateway's outside: ports and paths, as values that can be compared before anything is
-opened."""
+"""The ports and paths that a datasource needs, as values that can be compared before anything is opened."""
 
 from __future__ import annotations
 
@@ -43,7 +42,7 @@ Need = UdpPort | TcpPort | HttpMount
 
 
 def collide(one: Need, other: Need) -> bool:
-    """Whether two datasources can't have these at the same time."""
+    """Whether two datasources can't have these needs at the same time."""
     if isinstance(one, HttpMount):
         return isinstance(other, HttpMount) and _is_within(one.path, other.path)
     if isinstance(other, HttpMount) or type(one) is not type(other) or one.port != other.port or not one.port:

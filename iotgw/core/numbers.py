@@ -1,4 +1,4 @@
-"""Numbers in text from outside: headers, queries, ids, devices' fields. One parser for all of them.
+"""Numbers in untrusted text: headers, queries, ids, devices' fields. One parser for all of them.
 
 ``str.isdigit`` is true of "²", which `int` refuses; `int` takes "1_000", "+1", "１" and " 1 "; it raises for more than
 4,300 digits, and `float` takes "nan" and "inf". Here a number is ASCII, short, and within its bounds, or it is None.
@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 MOST = 1 << 53
-"""What every JSON parser keeps exactly (RFC 8259 §6)."""
+"""The largest integer that every JSON parser keeps exactly (RFC 8259 §6)."""
 LONGEST = 32
 """Characters of a number; leading zeros count."""
 
@@ -58,5 +58,5 @@ def real(said: Any, low: float = -math.inf, high: float = math.inf) -> float | N
 
 
 def shown(said: str) -> str:
-    """What came, short enough for an error message."""
+    """A received value, shortened for an error message."""
     return repr(said) if len(said) <= LONGEST else f"{said[:LONGEST]!r}… ({len(said)} characters)"

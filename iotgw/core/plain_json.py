@@ -1,8 +1,8 @@
-"""JSON from outside, with one error for all that can be wrong with it.
+"""Parses untrusted JSON, with one error for everything that can be wrong with it.
 
-Numbers are bounded by msgspec: an integer has at most 4300 digits, and 1e400 is refused. What it makes of a text is
-never more than a small multiple of the text. Depth is bounded here: what is read must also be written again, from
-deeper in the stack, and walked through by code that recurses.
+Numbers are bounded by msgspec: an integer has at most 4300 digits, and 1e400 is refused. A parsed value is
+never more than a small multiple of its text. Depth is bounded here, since a value must also be written again
+from deeper in the stack, and be walked through by recursive code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 T = TypeVar("T")
 
 DEPTH = 64
-"""The most containers around a value."""
+"""Maximum nesting depth."""
 _STRING = re.compile(rb'(?s)"[^"\\]*(?:\\.[^"\\]*)*"')
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = [1 if byte in b"[{" else -1 for byte in range(256)]
@@ -44,7 +44,7 @@ def decode(data: bytes, type: Any = Any, depth: int = DEPTH, strict: bool = True
         raise NotJson(_too_deep(depth)) from error
     except msgspec.MsgspecError as error:
         raise NotJson(str(error)) from error
-    # a text with so few opening brackets needs no further look, and nearly all are such
+    # a text with so few opening brackets needs no further check; nearly all have few
     if data.count(b"[") + data.count(b"{") > depth and _depth(data) > depth:
         raise NotJson(_too_deep(depth))
     return value
@@ -55,6 +55,6 @@ def _too_deep(depth: int) -> str:
 
 
 def _depth(data: bytes) -> int:
-    """The most containers around a value of a JSON text that has been read, also of what was left out."""
+    """The nesting depth of a JSON text that has been read, including fields that were ignored."""
     brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
     return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)

@@ -1,4 +1,4 @@
-"""Recording events under the present time: what the rooms use to say what happened."""
+"""Records events with the current time; used by all rooms to report what happened."""
 
 from __future__ import annotations
 

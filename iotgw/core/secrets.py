@@ -17,7 +17,7 @@ from msgspec import inspect
 from iotgw.core.errors import SettingsError
 
 Secret = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True, "format": "password"})]
-"""A text that is stored sealed and never shown."""
+"""A string that is stored encrypted and never shown."""
 
 SECRET_NAME = re.compile(
     r"pass(word|phrase)?$|secret|token$|authorization|cookie|psk$|key$|credential", re.IGNORECASE
@@ -29,7 +29,7 @@ MASK = "***"
 
 
 _type_info = cache(inspect.type_info)
-"""Looking into a Struct costs a millisecond, so it is done once."""
+"""Inspecting a Struct takes a millisecond, so the result is cached."""
 
 
 def sealed(value: Any, type_: Any, seal: Callable[[str], str], stored: Any = None, path: str = "") -> Any:
@@ -49,7 +49,7 @@ def sealed(value: Any, type_: Any, seal: Callable[[str], str], stored: Any = Non
 
 
 def masked(value: Any, type_: Any) -> Any:
-    """The value as anybody may see it: `MASK` for each secret that is set."""
+    """The value as it may be shown: `MASK` for each secret that is set."""
     return _walk(value, _type_info(type_), lambda text, before, place: MASK if text else "", None, "")
 
 
@@ -59,7 +59,7 @@ def revealed(value: Any, type_: Any, unseal: Callable[[str], str]) -> Any:
 
 
 def all_masked(value: Any) -> Any:
-    """A value of unknown type as anybody may see it: no text of it."""
+    """A value of unknown type as it may be shown: without any of its strings."""
     if isinstance(value, dict):
         return {key: all_masked(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What the datasources of a gateway share, whatever their types: found by its class."""
+"""Resources that the datasources of a gateway share, whatever their types; each is found by its class."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from iotgw.core.errors import SettingsError
 
 
 class SharedResource:
-    """Base of what a gateway has once, for all of its datasources: its CoAP ports, the paths of its listener."""
+    """Base of a resource that exists once per gateway for all datasources, such as its CoAP ports or its
+    listener's paths."""
 
 
 T = TypeVar("T", bound=SharedResource)

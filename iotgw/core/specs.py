@@ -86,7 +86,7 @@ class RouteSpec(Spec, frozen=True, kw_only=True):
     device_names: Annotated[list[str], Meta(description="Patterns.")] = []
     wants: Annotated[
         list[Literal["telemetry", "attributes", "events"]],
-        Meta(description="Events are such as a downlink's progress."),
+        Meta(description="Events are, for example, a downlink's progress."),
     ] = field(default_factory=lambda: ["telemetry", "attributes"])
 
 
@@ -95,14 +95,17 @@ class RetrySpec(Spec, frozen=True, kw_only=True):
 
     initial: Annotated[float, Meta(gt=0, description="Seconds.")] = 1.0
     multiplier: Annotated[float, Meta(ge=1)] = 2.0
-    cap: Annotated[float, Meta(gt=0, description="Seconds; no wait is longer, but by `Retry-After`.")] = 300.0
+    cap: Annotated[
+        float, Meta(gt=0, description="Seconds; longest wait, unless `Retry-After` asks for more.")
+    ] = 300.0
     max_attempts: Annotated[
-        int, Meta(ge=1, description="Tries of a message that fails for its own reason; outages don't count.")
+        int,
+        Meta(ge=1, description="Attempts at a message that fails for its own reason; outages don't count."),
     ] = 10
 
 
 class QueueSpec(Spec, frozen=True, kw_only=True):
-    """How much may wait: age in seconds, size in bytes, and what happens beyond.
+    """Limits of the backlog: age in seconds, size in bytes, and what happens beyond them.
 
     ``rate`` is messages per second at most, so that a backlog doesn't flood a target; 0 means no limit.
     """
@@ -111,7 +114,9 @@ class QueueSpec(Spec, frozen=True, kw_only=True):
     max_bytes: Annotated[int, Meta(gt=0)] = 2 << 30
     overflow: Annotated[
         Literal["dropOldest", "rejectNew"],
-        Meta(description="Drop the oldest, or have the datasources turn devices away (CoAP 5.03, HTTP 503)."),
+        Meta(
+            description="Drop the oldest messages, or have the datasources refuse new ones (CoAP 5.03, HTTP 503)."
+        ),
     ] = "dropOldest"
     rate: Annotated[float, Meta(ge=0, description="Messages per second at most; 0 is no limit.")] = 0.0
 
@@ -144,7 +149,8 @@ class IntegrationSpec(Spec, frozen=True, kw_only=True):
 
 
 DownlinkMode = Literal["auto", "sync", "async"]
-"""sync: with the device's next uplink; async: only while it can be reached; auto: whichever comes first."""
+"""sync: with the device's next uplink; async: only while the device can be reached; auto: whichever comes
+first."""
 
 
 class DownlinkSpec(Spec, frozen=True, kw_only=True):
@@ -165,5 +171,5 @@ class DownlinkSpec(Spec, frozen=True, kw_only=True):
         bool, Meta(description="Sent again with later uplinks until the transport or the device confirms it.")
     ] = False
     policy: Annotated[
-        Literal["fifo", "last"], Meta(description="`last` takes the place of whatever waits for the device.")
+        Literal["fifo", "last"], Meta(description="`last` replaces whatever is queued for the device.")
     ] = "fifo"

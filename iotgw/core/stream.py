@@ -1,9 +1,9 @@
 """A reader of one journal stream: from memory while it keeps up, from the journal when it doesn't.
 
-Live records are offered as they become durable, or anticipated while they are being stored. When more wait than
-``capacity``, or than weigh `WEIGHT`, the tail falls *behind*: it forgets the newest instead of growing, and later
-reads them from the journal, where they are. At a restart it begins behind. A reader so slow that millions wait
-costs no more memory than a quick one.
+Live records are offered as they become durable, or anticipated while they are being stored. When more than
+``capacity`` records or `WEIGHT` bytes wait, the reader falls *behind*: it drops the newest records instead of
+growing, and reads them from the journal later. After a restart it begins behind. A slow reader with millions of
+waiting records needs no more memory than a fast one.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ class Tail(Generic[R]):
     """The records of a stream after ``position``, in order.
 
     ``read(after, limit)`` returns a Deferred of the durable records after a position; ``ready()`` is
-    called when `take` has something again after it had nothing. ``capacity`` bounds the records in memory
-    (an offered batch may exceed it once); ``weigh`` is the size of one in bytes. ``behind`` starts as True: what the journal holds comes first.
+    called when `take` has something again after it had nothing. ``capacity`` bounds the records in memory (an
+    offered batch may exceed it once); ``weigh`` gives the size of a record in bytes. ``behind`` starts as True:
+    the journal's records come first.
     """
 
     _log = Logger()
@@ -57,7 +58,7 @@ class Tail(Generic[R]):
         self._anticipated = -1
         """The last record that entered before it was durable."""
         self._live: list[R] | None = []
-        """What was offered while a read is under way; None when it was too much to keep."""
+        """Records offered while a read is under way; None if they were too many to keep."""
         self._live_weight = 0
         self._reading = False
         self.behind = True
@@ -69,11 +70,11 @@ class Tail(Generic[R]):
 
     @property
     def caught_up(self) -> bool:
-        """Whether nothing is known to wait."""
+        """Whether no record is known to wait."""
         return not self._queue and not self.behind and not self._reading
 
     def offer(self, records: Sequence[R]) -> None:
-        """Hand in live records, in order, each durable. What was anticipated is there already."""
+        """Hand in live records, in order, all durable. Anticipated ones are in the queue already."""
         if self.closed or not records or records[-1].seq <= self._anticipated:
             return
         if self._reading:
@@ -91,15 +92,15 @@ class Tail(Generic[R]):
             self._enqueue(records)
 
     def anticipate(self, records: Sequence[R]) -> None:
-        """Hand in records that are about to become durable, in order. Where this tail is behind, or has no room,
-        nothing happens: they would be read before they are there. Either way they are to be offered later."""
+        """Hand in records that are about to become durable, in order. If this reader is behind or full, nothing
+        happens, as they would be read before they are stored. In any case they must be offered later."""
         if self._reading or self.behind or self.closed or self._is_full:
             return
         self._anticipated = records[-1].seq
         self._enqueue(records)
 
     def drop(self, positions: Container[int]) -> None:
-        """What was anticipated at these positions did not become durable."""
+        """The anticipated records at these positions did not become durable."""
         self._queue = deque(record for record in self._queue if record.seq not in positions)
         self._weight = sum(map(self._weigh, self._queue))
 
@@ -142,7 +143,7 @@ class Tail(Generic[R]):
         self._weight += sum(map(self._weigh, records))
 
     def seek(self, position: int) -> None:
-        """Go on after ``position``, from the journal."""
+        """Continue after ``position``, from the journal."""
         self._queue.clear()
         self._weight = 0
         self.position = position
@@ -166,7 +167,7 @@ class Tail(Generic[R]):
         self._reading = False
         if self.closed:
             return
-        if after != self.position:  # somebody sought meanwhile
+        if after != self.position:  # `seek` was called meanwhile
             self.fill()
             return
         is_all = len(records) < self._capacity and sum(map(self._weigh, records)) < WEIGHT

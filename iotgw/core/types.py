@@ -1,4 +1,4 @@
-"""The registry of kinds: which types of datasources or integrations there are, built in or from a third party."""
+"""The registry of types of datasources and integrations, built in or from third parties."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from iotgw.core.validate import convert
 
 
 class Type(Protocol):
-    """What both kinds of types have; see `iotgw.core.ports.datasources.IDatasourceType`."""
+    """What datasource types and integration types have in common; see
+    `iotgw.core.ports.datasources.IDatasourceType`."""
 
     @property
     def name(self) -> str:
@@ -41,7 +42,7 @@ def made(factory: Callable[..., T], reactor: IReactor, connector: IConnector | N
         return factory(reactor)
     try:
         takes = signature(factory).parameters
-    except ValueError:  # written in C, and silent about it
+    except ValueError:  # a C function without a signature
         return factory(reactor)
     if "connector" in takes:
         return factory(reactor, connector=connector)
@@ -53,7 +54,7 @@ def made(factory: Callable[..., T], reactor: IReactor, connector: IConnector | N
 class Types(Generic[T]):
     """The types of one direction, by name: the built-in ones and those of an entry point group.
 
-    Types that reach out get ``connector``, the gateway's way out.
+    Types that make outgoing connections get ``connector``.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a target says of records that it was sent; the second argument of ``settle``."""
+"""What a target reports on records that it was sent; the second argument of ``settle``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _log = Logger()
 
 
 class Delivered(Struct, frozen=True, gc=False):
-    """The target has them. ``response`` is what it answered, in short, for a person to look at."""
+    """The target accepted the records. ``response`` is its answer, shortened, for people to read."""
 
     response: str = ""
 
 
 class Retry(Struct, frozen=True, gc=False):
-    """This message failed for a reason of its own; it may work later. Costs it a try.
+    """This message failed for its own reason and may succeed later. Counts as an attempt.
 
     ``after`` is the shortest wait in seconds that the target asked for.
     """
@@ -25,20 +25,21 @@ class Retry(Struct, frozen=True, gc=False):
 
 
 class Rejected(Struct, frozen=True, gc=False):
-    """This message will never be taken; it goes to the dead letters."""
+    """This message will never be accepted; it becomes a dead letter."""
 
     reason: str
 
 
 class Unavailable(Struct, frozen=True, gc=False):
-    """The target is down, or full: nobody's fault, costs no tries. ``after`` as in `Retry`."""
+    """The target is down or full. This is not the message's fault and doesn't count as an attempt. ``after`` as
+    in `Retry`."""
 
     reason: str
     after: float | None = None
 
 
 class Apart(Struct, frozen=True, gc=False):
-    """The batch failed for the reason of one of its records: send each alone."""
+    """The batch failed because of one of its records: send each of them alone."""
 
     reason: str
 
@@ -49,7 +50,7 @@ DELIVERED = Delivered()
 
 
 def unforeseen(doing: str, error: Exception) -> Retry:
-    """The verdict on records whose target raised, instead of one that says how they fared: whatever happens to
-    an answer, its records are settled. Logged, since it is a fault of the target's code."""
+    """The verdict on records whose target raised an exception instead of reporting, so that records are always
+    settled. It is logged, since it is a bug in the target's code."""
     _log.failure("a target failed at {doing}", doing=doing)
     return Retry(f"{doing}: {type(error).__name__}: {error}"[:300])

@@ -1,5 +1,5 @@
-"""Writing at once. Twisted's `write` leaves the data to the reactor's next turn, and has the kernel told before and
-after that there is something to write; for small requests that wait for their answers that is half their cost."""
+"""Writes at once. Twisted's `write` leaves the data to the reactor's next turn, with an epoll call before and
+after it. For small requests that wait for their responses that is half of the cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from twisted.internet.tcp import Connection
 def write(transport: ITransport, data: bytes) -> None:
     """Write ``data``: to the kernel what it takes, the rest by ``transport`` as ever.
 
-    Only a bare TCP connection with nothing left to send is short-cut; TLS and everything else goes its way.
+    Only a plain TCP connection with an empty buffer is written to directly; TLS and everything else use
+    ``transport``.
     """
     if (
         isinstance(transport, Connection)
@@ -22,6 +23,8 @@ def write(transport: ITransport, data: bytes) -> None:
         sent = transport.writeSomeData(data)
         if sent == len(data):
             return
-        if isinstance(sent, int) and sent > 0:  # otherwise it is lost: let the transport find that out
+        if (
+            isinstance(sent, int) and sent > 0
+        ):  # otherwise the connection is lost, as the transport will find out
             data = data[sent:]
     transport.write(data)

@@ -1,1 +1,1 @@
-"""Where data comes in: one file per type, each binds `wire` to the gateway."""
+"""Where data comes in: one folder per transport. `feed` hands messages over in order for all of them."""

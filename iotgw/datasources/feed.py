@@ -1,13 +1,13 @@
-"""One source's messages on their way to the gateway, in order: what streams and subscriptions share.
+"""Hands one source's messages to the gateway in order; shared by streams and subscriptions.
 
-A source (a TCP connection, a subscription at a broker) submits what it reads. While the gateway has no room, or
-the journal refused a message, or too many are unsettled, the source is paused; so what waits here is at most
-what it had read already. A message is settled when the gateway has answered it with anything but BUSY: it is
-durable then, or will never be. A source that can acknowledge messages only up to a place gets to know the prefix:
-the last message of which it and all before it are settled.
+A source (a TCP connection, a subscription at a broker) submits what it reads. It is paused while the gateway
+has no room, after the journal refused a message, or while too many messages are unsettled. So at most what it
+had already read waits here. A message is settled when the gateway has answered it with anything but BUSY: it is
+then durable, or never will be. A source that can acknowledge only in order is told the prefix: the last message
+up to which all are settled.
 
-No I/O here: the source gives the functions that pause and resume it, and a clock. There is one timer for a feed,
-and none, nor a Deferred, for a message.
+No I/O here: the source supplies a clock and the functions that pause and resume it. A feed has one timer; a
+message has no timer and no Deferred.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from iotgw.core.model import Answer, Metadata, Status
 from iotgw.core.ports.intake import IIntake, Reply
 
 MOST = 65_536
-"""Unsettled messages of one source beyond which it is paused."""
+"""A source with this many unsettled messages is paused."""
 AGAIN = 1.0
-"""Seconds until the next try of a message that was refused without a time."""
+"""Seconds before a refused message is tried again, if the gateway gave no time."""
 
 
 class _Message(Struct, eq=False):
@@ -43,16 +43,17 @@ class _Message(Struct, eq=False):
         return self.number < other.number
 
     def answered(self, answer: Answer) -> None:
-        """The gateway's word."""
+        """The gateway's answer."""
         self.feed.answered(self, answer)
 
 
 class Feed:
     """Hands messages to an `IIntake` in the order in which they were submitted.
 
-    ``pause()`` and ``resume()`` are called in turn, as long as the feed is not closed. ``settled()`` is called
-    after each message's reply, ``settled_up_to(number)`` when the prefix grew: often several times in one turn of
-    the reactor, so that a source notes it and acknowledges once. Messages are numbered from 1. ``most`` is how
+    ``pause()`` and ``resume()`` are called alternately until the feed is closed. ``settled()`` is called after
+    each message's reply, ``settled_up_to(number)`` when the prefix grew. The latter often comes several times
+    in one turn of the reactor, so a source should note it and acknowledge
+    once. Messages are numbered from 1. ``most`` is how
     many may be unsettled; with ``settled_up_to``, how far the newest may be ahead of the prefix.
     """
 
@@ -77,16 +78,16 @@ class Feed:
         self._waiting: deque[_Message] = deque()
         """Not handed over yet."""
         self._refused: list[_Message] = []
-        """Handed over and refused; a heap, since they are older than all that wait."""
+        """Handed over and refused. A heap: these are older than all that wait."""
         self._early: set[int] = set()
-        """Settled before one that came earlier."""
+        """Settled while an earlier message is not."""
         self._last = 0
         self._behind = 0
-        """How many are settled; or, where it is asked for, the prefix."""
+        """The number of settled messages, or the prefix where ``settled_up_to`` is given."""
         self._is_open = True
         self._is_paused = False
         self._is_held = False
-        """Nothing is handed over until the gateway says that it has room, or a time is up."""
+        """True until the gateway has room again or a wait is over; nothing is handed over meanwhile."""
         self._not_before = 0.0
         self._timer: IDelayedCall | None = None
 
@@ -97,7 +98,7 @@ class Feed:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it is the gateway that keeps the source waiting."""
+        """Whether the source waits because of the gateway."""
         return bool(self._waiting or self._refused)
 
     @property
@@ -111,8 +112,8 @@ class Feed:
         """Hand a message over as soon as it is its turn and there is room; returns its number.
 
         ``reply`` is called once with the gateway's answer, never with BUSY. ``listens`` as in `IIntake.receive`.
-        ``is_kept``: the source has it until it is acknowledged, and brings it again when it comes back; so it is
-        forgotten if the source goes before it is handed over.
+        ``is_kept``: the source keeps the message until it is acknowledged and sends it again after a reconnect,
+        so it is dropped if the source leaves before it is handed over.
         """
         self._last = number = self._last + 1
         message = _Message(self, number, payload, metadata, reply, listens, is_kept)
@@ -127,7 +128,7 @@ class Feed:
         return number
 
     def close(self) -> None:
-        """The source is gone. What it doesn't keep is handed over all the same, when there is room."""
+        """The source is gone. Messages that it doesn't keep are still handed over when there is room."""
         self._is_open = False
         before = len(self._waiting) + len(self._refused)
         self._waiting = deque(message for message in self._waiting if not message.is_kept)
@@ -153,7 +154,7 @@ class Feed:
             self._steer()
 
     def answered(self, message: _Message, answer: Answer) -> None:
-        """For a message: the gateway's word on it."""
+        """Called by a message with the gateway's answer."""
         if answer.status is Status.BUSY:
             self._again(message, answer.retry_after or AGAIN)
             return
@@ -182,7 +183,8 @@ class Feed:
             self._settled_up_to(prefix)
 
     def _again(self, message: _Message, after: float) -> None:
-        """The gateway was full after all: the message comes first when there is room, not before ``after``."""
+        """The gateway was full after all: this message goes first when there is room, but not before
+        ``after``."""
         if not self._is_open and message.is_kept:
             if self._settled_up_to is None:
                 self._behind += 1
@@ -207,7 +209,8 @@ class Feed:
         self._hand_over()
 
     def _steer(self) -> None:
-        """Pause or resume the source; it is resumed when half of what may be unsettled is free."""
+        """Pause or resume the source. It is resumed when the unsettled messages are down to half of the
+        limit."""
         most = self._most // 2 + 1 if self._is_paused else self._most
         is_wanted = self._is_held or self._last - self._behind >= most
         if is_wanted is not self._is_paused:

@@ -1,4 +1,5 @@
-"""Several messages of one request: it is answered when all of them are, with the worst that became of any."""
+"""Several messages of one request. The request is answered when all of them are, with the worst of their
+answers."""
 
 from __future__ import annotations
 
@@ -13,10 +14,10 @@ Items = list[tuple[str, Downlink]]
 
 
 class Gathering:
-    """The messages of a request that are still open.
+    """The open messages of a request.
 
-    ``done(answer, items)`` is called once, after `close` and as many calls of `answered` as there were of `expect`:
-    with the worst answer, and with the downlinks of all.
+    ``done(answer, items)`` is called once, after `close` and as many calls of `answered` as of `expect`, with
+    the worst answer and with all downlinks.
     """
 
     def __init__(self, done: Callable[[Answer, Items], None]) -> None:
@@ -26,12 +27,12 @@ class Gathering:
         self._items: Items = []
 
     def expect(self, identity: str) -> Callable[[Answer], None]:
-        """One message more, from this device; returns what to call with its answer."""
+        """Expect one more message, from this device; returns the function to call with its answer."""
         self._open += 1
         return lambda answer: self._answered(identity, answer)
 
     def close(self) -> None:
-        """There are no more messages."""
+        """No further messages will be expected."""
         self._open -= 1
         if not self._open:
             self._done(self._worst, self._items)

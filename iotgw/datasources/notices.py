@@ -1,4 +1,5 @@
-"""What an envelope says besides uplinks: a network's receipts, and good messages that are nothing to converters."""
+"""What an envelope reads besides uplinks: a network's receipts, and valid messages that converters don't
+need."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ class Notices:
         self._unknown = SampledEvents(clock, intake, "downlink.unknown")
 
     def take(self, notice: Receipt | Ignored) -> None:
-        """Do what it asks for."""
+        """Handle a receipt or count a notice."""
         if isinstance(notice, Ignored):
             self._counts[notice.why] += 1
             return
@@ -35,4 +36,4 @@ class Notices:
     def _found(self, is_known: bool, receipt: Receipt) -> None:
         if not is_known:
             self._counts["unknownReceipts"] += 1
-            self._unknown.note("", f"a receipt names an item that is not known: {receipt.item[:80]!r}")
+            self._unknown.note("", f"a receipt names an unknown item: {receipt.item[:80]!r}")

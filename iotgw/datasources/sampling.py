@@ -1,4 +1,5 @@
-"""What a hostile peer could cause by the thousand is done so many times per peer and minute, and counted."""
+"""Limits what a hostile peer could cause by the thousand to a few times per peer and minute, and counts the
+rest."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from iotgw.core.ports.intake import IIntake, Severity
 
 
 class SampledEvents:
-    """Reports the first event of a peer in a minute, and how many were left out before."""
+    """Reports a peer's first event in a minute, and how many were suppressed before."""
 
     def __init__(
         self, clock: IReactorTime, intake: IIntake, type: str, severity: Severity = "warning"
@@ -20,7 +21,7 @@ class SampledEvents:
         self._severity = severity
 
     def note(self, peer: str, message: str) -> bool:
-        """Something happened with a peer; whether it was reported now."""
+        """Report an event of a peer; returns whether it was reported now."""
         hidden = self._allowance.take(peer)
         if hidden is None:
             return False

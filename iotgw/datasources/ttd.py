@@ -1,4 +1,4 @@
-"""``ttd``, time till disconnect: a device says for how many seconds it listens, in words of Eclipse Hono's."""
+"""``ttd``, time till disconnect: for how many seconds a device listens. The name is from Eclipse Hono."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ NAMES = ("hono-ttd", "ttd")
 
 
 def seconds(said: Any, longest: float) -> float:
-    """How long an answer may be held back; 0 for what is no number of seconds, or below."""
+    """How long an answer may be held back, in seconds; 0 for anything that is not a positive number."""
     ttd = real(said, 0.0)
     return 0.0 if ttd is None else min(ttd, longest)
 
 
 def in_query(query: dict[str, Any]) -> Any:
-    """What a query says of it, or None."""
+    """Its value in a query, or None."""
     return next((query[name] for name in NAMES if name in query), None)

@@ -1,4 +1,4 @@
-"""One timer that rings at the earliest of the times that were asked for."""
+"""One timer that rings at the earliest of the requested times."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 EARLIEST = 0.001
-"""Seconds: never sooner, so that the reactor has its turn."""
+"""Shortest delay in seconds, so that the reactor gets its turn."""
 
 
 class Alarm:
@@ -19,7 +19,7 @@ class Alarm:
         self._call: IDelayedCall | None = None
 
     def at(self, when: float) -> None:
-        """Ring then; an earlier time that was asked for stays."""
+        """Ring at this time; an earlier request stays in force."""
         call = self._call
         if call is not None and call.active():
             if call.getTime() <= when + EARLIEST:
@@ -28,6 +28,6 @@ class Alarm:
         self._call = self._clock.callLater(max(EARLIEST, when - self._clock.seconds()), self._ring)
 
     def stop(self) -> None:
-        """Ring no more."""
+        """Cancel."""
         if self._call is not None and self._call.active():
             self._call.cancel()

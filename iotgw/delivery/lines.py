@@ -1,4 +1,4 @@
-"""Lines of records in memory, when of each device one send at most may be in flight. Bounded by their user."""
+"""Lines of records in memory, for at most one send in flight per device. The user bounds their size."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable, Hashable, Iterable, Sized
 from iotgw.core.model import TelemetryRecord
 
 KeyOf = Callable[[TelemetryRecord], Hashable]
-"""What orders a record: those with one key are delivered one after another."""
+"""The ordering key of a record: records with the same key are delivered one after another."""
 
 
 def by_device(record: TelemetryRecord) -> Hashable:
-    """The key where order matters: of each device one at a time."""
+    """The key if order matters: one record per device at a time."""
     return record.device_name
 
 
 def by_itself(record: TelemetryRecord) -> Hashable:
-    """The key where order doesn't matter: nothing but the record itself."""
+    """The key if order doesn't matter: the record itself."""
     return record.seq
 
 
@@ -40,15 +40,15 @@ class Lines:
         self._single: dict[int, bool] = {}
 
     def mark(self, seq: int, alone: bool) -> None:
-        """A record goes by itself from now on, in a send of its own or ``alone`` in flight."""
+        """From now on a record is sent by itself: in a send of its own, or ``alone`` in flight."""
         self._single[seq] = alone
 
     def mark_of(self, seq: int) -> bool | None:
-        """How a record is marked; None for not at all."""
+        """How a record is marked; None if it isn't."""
         return self._single.get(seq)
 
     def unmark(self, seqs: Iterable[int]) -> None:
-        """These came to their end."""
+        """These records are settled."""
         if self._single:
             for seq in seqs:
                 self._single.pop(seq, None)
@@ -67,12 +67,12 @@ class Lines:
         return True
 
     def hold(self, key: Hashable, record: TelemetryRecord) -> None:
-        """A record waits at the end of its line, behind one in flight."""
+        """Add a record to the end of its line, behind one in flight."""
         self._waiting.setdefault(key, deque()).append(record)
         self.size += 1
 
     def next_mark(self) -> bool | None:
-        """How the first record of the next ready line is marked; None for not at all."""
+        """How the first record of the next ready line is marked; None if it isn't."""
         return self._single.get(self._waiting[self._ready[0]][0].seq) if self._single else None
 
     def take(self, limit: int) -> list[TelemetryRecord]:
@@ -90,7 +90,7 @@ class Lines:
         return taken
 
     def done(self, key: Hashable) -> None:
-        """One of a key's records is in flight no more."""
+        """One of a key's records is no longer in flight."""
         left = self._busy[key] - 1
         if left:
             self._busy[key] = left
@@ -100,7 +100,7 @@ class Lines:
             self._ready.append(key)
 
     def back(self, key: Hashable, record: TelemetryRecord) -> None:
-        """A record comes back from its flight; its place in the line is by position."""
+        """A record returns from flight; its place in the line is by position."""
         line = self._waiting.setdefault(key, deque())
         place = 0
         while place < len(line) and line[place].seq < record.seq:
@@ -110,7 +110,7 @@ class Lines:
         self.done(key)
 
     def empty(self, key: Hashable) -> list[TelemetryRecord]:
-        """All records that wait in a key's line; they wait here no more."""
+        """Remove and return all records that wait in a key's line."""
         line = self._waiting.pop(key, None)
         if line is None:
             return []
@@ -122,7 +122,7 @@ class Lines:
         return list(line)
 
     def clear(self) -> list[TelemetryRecord]:
-        """All records that wait, in no order; they wait here no more."""
+        """Remove and return all waiting records, in no order."""
         waiting = [record for line in self._waiting.values() for record in line]
         self._waiting.clear()
         self._ready.clear()

@@ -1,7 +1,7 @@
 """Which positions of the stream ended undelivered, and why: ranges, in order and bounded in number.
 
-The newest ranges are exact. Of the older ones neighbours are joined when there are too many; what lies in
-such a range is `UNSURE`: nothing is ever called delivered that wasn't.
+The newest ranges are exact. If there are too many, older neighbours are merged, and positions in a merged range
+are `UNSURE`. So a position is never reported as delivered if it wasn't.
 """
 
 from __future__ import annotations
@@ -9,36 +9,36 @@ from __future__ import annotations
 from bisect import bisect_right
 
 UNSURE = ""
-"""In place of an outcome: delivered or lost, it is not known any more."""
+"""In place of an outcome: whether it was delivered or lost is no longer known."""
 RANGES = 200
 """How many ranges are kept."""
 EXACT = 100
-"""How many of them, the newest, are never joined."""
+"""How many of the newest ranges are never merged."""
 
 Range = tuple[int, int, str]
 """First and last position, outcome."""
 
 
 class Losses:
-    """Ranges of lost positions. ``delivered`` is a position that nothing delivered lies beyond."""
+    """Ranges of lost positions. No delivered position lies beyond ``delivered``."""
 
     def __init__(self, ranges: list[Range], delivered: int) -> None:
         self._ranges = sorted(ranges)
         self._highest = delivered
         self.until = max((last for _, last, _ in ranges), default=0)
-        """Beyond this nothing is lost."""
+        """No lost position lies beyond this one."""
 
     def ranges(self) -> list[Range]:
         """All of them, to keep."""
         return list(self._ranges)
 
     def outcome(self, seq: int) -> str | None:
-        """How a record ended that was not delivered; `UNSURE`; or None, for one that was."""
+        """The outcome of an undelivered record, `UNSURE`, or None if it was delivered."""
         place = self._place(seq)
         return None if place is None else self._ranges[place][2]
 
     def lose(self, seq: int, outcome: str) -> None:
-        """A record ended so, undelivered."""
+        """A record ended undelivered, with this outcome."""
         ranges = self._ranges
         if seq <= self.until:
             self._carve(seq)
@@ -58,7 +58,7 @@ class Losses:
             self._carve(seq)
 
     def doubt(self, until: int) -> None:
-        """Up to here, of what isn't known as lost nobody can say any more that it was delivered."""
+        """Up to this position, records not known as lost may not be called delivered any more."""
         filled: list[Range] = []
         at = 0
         for first, last, outcome in self._ranges:
@@ -94,7 +94,7 @@ class Losses:
             self._ranges[place : place + 1] = [each for each in left if each[0] <= each[1]]
 
     def _thin(self) -> None:
-        """Join those of the older ranges that have the least between them, until half of them is left."""
+        """Merge the older ranges with the smallest gaps between them, until half of them are left."""
         older, newer = self._ranges[:-EXACT], self._ranges[-EXACT:]
         by_gap = sorted(range(1, len(older)), key=lambda n: older[n][0] - older[n - 1][1])
         joined = set(by_gap[: len(older) // 2])

@@ -1,4 +1,4 @@
-"""All rows of an integration, a page at a time."""
+"""Reads all rows of an integration, a page at a time."""
 
 from __future__ import annotations
 

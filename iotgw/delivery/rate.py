@@ -1,4 +1,4 @@
-"""At most so many a second: a token bucket that holds a tenth of a second's worth, or one."""
+"""A rate limit: a token bucket that holds the tokens of a tenth of a second, but at least one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Rate:
         self._tokens = self._at = 0.0
 
     def room(self, wanted: int, now: float) -> int:
-        """How many of ``wanted`` may go now."""
+        """How many of ``wanted`` may be sent now."""
         if not self._rate:
             return wanted
         most = max(self._rate / 10, 1.0)
@@ -20,10 +20,10 @@ class Rate:
         return min(wanted, int(self._tokens + 1e-6))  # a sum of floats may fall short of a whole
 
     def spend(self, count: int) -> None:
-        """So many went."""
+        """Records were sent: take their tokens."""
         if self._rate:
             self._tokens -= count
 
     def next(self, now: float) -> float | None:
-        """When the next may go; None when there is no limit."""
+        """When the next record may be sent; None without a limit."""
         return now + max(0.0, 1 - self._tokens) / self._rate if self._rate else None

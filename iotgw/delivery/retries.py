@@ -13,11 +13,11 @@ class Retries:
         self.configure(spec)
 
     def configure(self, spec: RetrySpec) -> None:
-        """Follow these settings from now on."""
+        """Use these settings from now on."""
         self._max_attempts = spec.max_attempts
         self._backoff = Backoff(spec)
 
     def wait(self, attempts: int, at_least: float | None) -> float | None:
-        """Seconds before the next try of a record that failed ``attempts`` times, and not less than the target
-        asked for; None when it gets no further try."""
+        """Seconds before the next attempt at a record that failed ``attempts`` times, but not less than the
+        target asked for; None if it gets no further attempt."""
         return self._backoff.wait(attempts - 1, at_least) if attempts < self._max_attempts else None

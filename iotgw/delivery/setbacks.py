@@ -1,11 +1,11 @@
-"""Who was in flight when the target was down: to find the one message that brings it down."""
+"""Which records were in flight when the target went down, to find a message that brings it down."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 SUSPECT = 3
-"""A record that so often found the target down while others got through is suspected itself."""
+"""A record becomes suspect when the target was down for it this often while others got through."""
 
 
 class Setbacks:
@@ -15,16 +15,16 @@ class Setbacks:
         self._found: dict[int, tuple[int, int]] = {}
 
     def note(self, seq: int, delivered: int) -> bool:
-        """It found the target down; ``delivered`` is the number of all deliveries until now. True when it
-        is to be suspected."""
+        """The target was down for a record; ``delivered`` is the number of all deliveries so far. Returns True
+        if the record is suspect."""
         count, before = self._found.get(seq, (0, -1))
         if before == delivered:
-            return False  # the target was down for everybody since
+            return False  # the target has been down for all records since
         self._found[seq] = (count + 1, delivered)
         return count + 1 >= SUSPECT
 
     def forget(self, seqs: Sequence[int]) -> None:
-        """These came to an end."""
+        """These records are settled."""
         if self._found:
             for seq in seqs:
                 self._found.pop(seq, None)

@@ -1,4 +1,4 @@
-"""Where a message stands: what became of it, for each integration."""
+"""The state of a message's deliveries, for each integration."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from iotgw.delivery.losses import UNSURE
 from iotgw.delivery.parking import Parking
 
 FAR = ("dead", "dropped", "expired", "retrying", "queued", "inflight", "unknown", "delivered")
-"""Of several outputs of one message, the one whose state comes first here stands for it."""
-UNKNOWN = "delivered or not: that is not known any more"
+"""For several outputs of one message, the state that comes first here is shown."""
+UNKNOWN = "it is no longer known whether it was delivered"
 
 
 class Standing:
@@ -39,7 +39,7 @@ class Standing:
         self._accounts = accounts
 
     def of(self, record: TelemetryRecord, name: str) -> Deferred[Delivery] | None:
-        """Fires with what became of a record for the integration, which is called ``name`` now; None where it
+        """Fires with the state of a record's delivery to the integration, now called ``name``; None if it
         doesn't get the record."""
         seq = record.seq
         if seq <= self._accounts.since or not self._backlog.lets_through(record):
@@ -65,8 +65,8 @@ class Standing:
 
 
 def least_far(found: Iterable[Deferred[Delivery]]) -> Deferred[list[Delivery]]:
-    """Of several deliveries to one integration the one that is least far; fires with them, by name. What could
-    not be looked up is left out."""
+    """Fires with the deliveries by name; of several deliveries to one integration, the one that has got least
+    far. Failed look-ups are left out."""
 
     def choose(results: list[tuple[bool, Delivery]]) -> list[Delivery]:
         chosen: dict[str, Delivery] = {}

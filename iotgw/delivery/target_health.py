@@ -1,4 +1,4 @@
-"""What is known of a target: whether it takes anything now, and what it said last."""
+"""The health of a target: whether it accepts records now, and what it answered last."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iotgw.core.specs import RetrySpec
 
 
 class Last(Struct):
-    """What a person asks first. Times are milliseconds since 1970, 0 for never."""
+    """The figures that a user asks for first. Times are milliseconds since 1970, 0 for never."""
 
     error: str = ""
     error_ms: int = 0
@@ -22,7 +22,7 @@ class Last(Struct):
 
 
 class TargetHealth:
-    """The circuit breaker of an integration's target, and the last that was heard of it.
+    """The circuit breaker of an integration's target, and the target's last answers.
 
     ``now()`` is the time of the breaker in seconds, ``now_ms()`` milliseconds since 1970.
     """
@@ -37,13 +37,13 @@ class TargetHealth:
         self.last = Last()
 
     def configure(self, retry: RetrySpec) -> None:
-        """Begin anew with these settings: nothing is held against the target."""
+        """Start over with these settings, without regard to earlier failures."""
         self._breaker = Breaker(Backoff(retry))
 
     # --- what the target says
 
     def delivered(self, response: str) -> bool:
-        """The target took something and answered ``response``; returns as `answered`."""
+        """The target accepted records and answered ``response``; returns as `answered`."""
         last, breaker = self.last, self._breaker
         last.delivered_ms = self._now_ms()
         if response:
@@ -51,7 +51,7 @@ class TargetHealth:
         return (breaker.state != "closed" or breaker.shaken) and self.answered()
 
     def answered(self) -> bool:
-        """The target is up, whatever it said; True when there was doubt until now."""
+        """The target is up, whatever it answered; True if that was in doubt until now."""
         breaker = self._breaker
         if breaker.state == "closed" and not breaker.shaken:
             return False
@@ -60,18 +60,18 @@ class TargetHealth:
         return True
 
     def down(self, reason: str, after: float | None) -> None:
-        """The target takes nothing; ``after`` is the wait in seconds that it asked for."""
+        """The target is down; ``after`` is the wait in seconds that it asked for."""
         self.note(reason)
         if self._breaker.failed(self._now(), after):
             self._tell("delivery.unavailable", f"the target is down: {reason}", "warning")
 
     def note(self, reason: str) -> None:
-        """Keep why something failed, for a person to look at."""
+        """Keep the reason of a failure for people to read."""
         self.last.error = reason
         self.last.error_ms = self._now_ms()
 
     def nudge(self) -> None:
-        """Somebody knows that it is worth trying now."""
+        """Let the target be tried now."""
         self._breaker.nudge(self._now())
 
     # --- what that means
@@ -82,15 +82,16 @@ class TargetHealth:
 
     @property
     def wants_another_probe(self) -> bool:
-        """Whether this probe should not be the record that the last one was: it may be the reason why it failed."""
+        """Whether this probe should use another record than the last one, which may be the reason for the
+        failure."""
         return self._breaker.state == "half-open" and self._breaker.opened % 2 == 0
 
     @property
     def is_down(self) -> bool:
-        """Whether the target did not answer since it was down; what is sent then is a probe."""
+        """Whether the target has not answered since it went down; then the next send is a probe."""
         return self._breaker.state != "closed"
 
     @property
     def retry_at(self) -> float | None:
-        """When something may be sent again, in the breaker's seconds; None when it may now."""
+        """When something may be sent again, in the breaker's seconds; None if it may be sent now."""
         return self._breaker.retry_at if self._breaker.state == "open" else None

@@ -1,4 +1,4 @@
-"""How a target is made from what a user saved, and what it may ask of the gateway."""
+"""Makes targets from what users saved, and gives them access to the gateway."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Queue = Callable[[str, str, DownlinkSpec], Awaitable[object]]
 
 
 def untold(type: str, message: str, severity: Severity = "info", **detail: Any) -> None:
-    """A `Tell` that nobody hears."""
+    """A `Tell` that does nothing."""
 
 
 class Targets:
@@ -84,7 +84,7 @@ class Targets:
             spec = convert(item, DownlinkSpec)
         except (
             Exception
-        ):  # a target's answer may hold anything; what became of its message doesn't depend on it
+        ):  # a target's answer may contain anything; it must not affect the outcome of the message
             refused(Failure())
         else:
             maybeDeferred(self._queue, tenant, device, spec).addErrback(refused)

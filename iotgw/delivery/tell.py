@@ -1,4 +1,4 @@
-"""How an integration says what happened to it: an event under the name that it has then."""
+"""How an integration records an event under its current name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One message to a target, now and outside of all accounts: to see whether it gets there."""
+"""Sends one test message to a target at once, without counting it."""
 
 from __future__ import annotations
 

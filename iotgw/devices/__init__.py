@@ -1,1 +1,1 @@
-"""Known devices and what they prove themselves with."""
+"""Known devices and their credentials."""

@@ -1,8 +1,8 @@
-"""What devices prove themselves with: pre-shared keys and certificates, as users save them.
+"""Devices' credentials: pre-shared keys and certificates, as users save them.
 
-A credential says who holds it (``device``), and may hold several secrets at once, each with its time, so
-that a device's key can be changed without a gap. `Credentials` keeps them ready in memory: a handshake asks
-in the middle of OpenSSL and can't wait.
+A credential names its holder (``device``). It may have several secrets at once, each with its period of
+validity, so that a device's key can be changed without interruption. `Credentials` keeps them in memory: a
+handshake looks them up inside an OpenSSL callback and can't wait.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class _Held(Struct, frozen=True):
     secrets: tuple[tuple[bytes, int, int], ...]
 
     def grants(self, identity: str, now_ms: int) -> Iterator[tuple[bytes, Grant]]:
-        """The secrets that are good now for an identity."""
+        """The secrets that are valid now for an identity."""
         for secret, begin, end in self.secrets:
             if begin <= now_ms < end:
                 key = derived(secret, self.spec.derive, identity)
                 yield key, self.grant(identity, digest(secret))
 
     def grant(self, identity: str, key: str = "") -> Grant:
-        """What this credential gives."""
+        """The grant of this credential."""
         spec = self.spec
         device = spec.device or identity
         return Grant(self.id, self.tenant, device, key, spec.enabled, spec.allow_insecure)
@@ -50,7 +50,8 @@ class _Held(Struct, frozen=True):
 class Credentials:
     """Every tenant's credentials, from the registry and after each of its changes.
 
-    ``now_ms`` is the clock. One that can't be read (the key that seals secrets was replaced) serves nobody.
+    ``now_ms`` is the clock. A credential that can't be decrypted (the key that seals secrets was replaced) is
+    ignored.
     """
 
     _log = Logger()
@@ -64,7 +65,7 @@ class Credentials:
         self._registry = registry
 
     def start(self) -> None:
-        """Take in what the registry has, and follow its changes; the registry has started."""
+        """Load the registry's credentials and follow changes; the registry has started."""
         for resource in self._registry.list(KIND):
             self._take(resource)
         self._registry.watch(KIND, self._changed)
@@ -74,7 +75,7 @@ class Credentials:
         return TenantCredentials(self, tenant)
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call ``callback()`` after a change that may end a session; returns what ends that."""
+        """Call ``callback()`` after a change that may end a session; returns a function that unsubscribes."""
         self._watchers.append(callback)
         return lambda: self._watchers.remove(callback)
 
@@ -87,8 +88,8 @@ class Credentials:
         return self._now_ms()
 
     def is_good(self, grant: Grant, name: str) -> bool:
-        """Whether a credential still gives this to who goes by ``name``: it is there and enabled, and has the
-        secret and the device of the grant."""
+        """Whether a credential still gives this grant under ``name``: it exists, is enabled, and has the
+        grant's secret and device."""
         held = self._held.get(grant.credential)
         if held is None or not held.spec.enabled or held.tenant != grant.tenant:
             return False
@@ -103,14 +104,14 @@ class Credentials:
         if new is not None:
             self._take(new)
         if held is None and new is not None and new.body.get("type", "psk") == "psk":
-            return  # nobody has come by it yet
+            return  # not used for a session yet
         for watcher in tuple(self._watchers):
             watcher()
 
     def _take(self, resource: Resource) -> None:
         try:
             held = self._hold(resource)
-        except (IotgwError, ValueError) as error:  # the others still serve
+        except (IotgwError, ValueError) as error:  # the others stay in use
             self._log.error("credential {name} can't be used: {error}", name=resource.name, error=error)
             return
         self._held[held.id] = held
@@ -136,11 +137,11 @@ class _Index:
 
     @property
     def several(self) -> bool:
-        """Whether somebody has more than one secret."""
+        """Whether any identity has more than one secret."""
         return bool(self._with_several)
 
     def add(self, held: _Held) -> None:
-        """Take one in."""
+        """Add a credential."""
         spec = held.spec
         before, star, behind = spec.identity.partition("*")
         if len(held.secrets) > 1:
@@ -157,7 +158,7 @@ class _Index:
         self.devices.setdefault(spec.device or spec.identity, []).append(held)
 
     def remove(self, held: _Held) -> None:
-        """Leave one out."""
+        """Remove a credential."""
         spec = held.spec
         self._with_several.discard(held.id)
         if self.patterns.pop(held.id, None) is not None:
@@ -172,7 +173,7 @@ class _Index:
         _drop(self.devices, spec.device or spec.identity, held)
 
     def matching(self, identity: str) -> list[_Held]:
-        """Those for a PSK identity; one for this very identity hides those with a pattern."""
+        """The credentials for a PSK identity; one for exactly this identity takes precedence over patterns."""
         exact = self.psk.get(identity)
         if exact is not None:
             return exact
@@ -186,14 +187,14 @@ class _Index:
 
 @implementer(ITenantCredentials)
 class TenantCredentials:
-    """The credentials of one tenant, as a handshake asks for them."""
+    """The credentials of one tenant, as a handshake looks them up."""
 
     def __init__(self, credentials: Credentials, tenant: str) -> None:
         self._all = credentials
         self._tenant = tenant
 
     def psk(self, identity: str) -> list[tuple[bytes, Grant]]:
-        """The keys that are good now for a PSK identity, each with what it gives; the newest first."""
+        """The keys that are valid now for a PSK identity, each with its grant; newest first."""
         now = self._all.now_ms()
         found = self._all.index(self._tenant).matching(identity)
         return [grant for held in found if held.spec.enabled for grant in held.grants(identity, now)]
@@ -204,12 +205,12 @@ class TenantCredentials:
         return self._all.index(self._tenant).several
 
     def x509(self, *names: str) -> Grant | None:
-        """What the first of these names (device name, fingerprint) gives; None when none is known."""
+        """The grant of the first known name (device name, fingerprint); None if none is known."""
         known = self._all.index(self._tenant).x509
         return next((known[name].grant(names[0]) for name in names if name in known), None)
 
     def must_be_secure(self, device: str) -> bool:
-        """Whether a device has a credential that doesn't allow it to come without."""
+        """Whether a device has a credential and may not connect without it."""
         held = [each.spec for each in self._all.index(self._tenant).devices.get(device, ())]
         enabled = [spec for spec in held if spec.enabled]
         return bool(enabled) and not any(spec.allow_insecure for spec in enabled)
@@ -223,7 +224,7 @@ def _drop(lists: dict[str, list[_Held]], key: str, held: _Held) -> None:
 
 
 def derived(secret: bytes, how: str, identity: str) -> bytes:
-    """A device's key of a master secret and its PSK identity."""
+    """Derive a device's key from a master secret and the device's PSK identity."""
     if how == "none":
         return secret
     key = hmac.digest(secret, identity.encode("utf-8", "surrogateescape"), "sha256")
@@ -231,5 +232,5 @@ def derived(secret: bytes, how: str, identity: str) -> bytes:
 
 
 def digest(secret: bytes) -> str:
-    """Names a secret without telling it."""
+    """Identify a secret without revealing it."""
     return hashlib.blake2s(secret, digest_size=8, person=b"iotgwkey").hexdigest()

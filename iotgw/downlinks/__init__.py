@@ -1,1 +1,1 @@
-"""The queue of messages to devices: one per device, durable, with states that are true."""
+"""The queue of downlinks: one per device, durable, with states that tell what really happened."""

@@ -1,4 +1,4 @@
-"""How items come into the queue, and take the place of others: one step in memory, one on disk."""
+"""How items enter the queue and replace others, atomically in memory and on disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_PER_DEVICE = 1_000
 
 
 class ItemExchange:
-    """Queues items. ``queued(item)`` hears of each that is durable."""
+    """Queues items. ``queued(item)`` is called for each item once it is durable."""
 
     def __init__(
         self,
@@ -56,10 +56,10 @@ class ItemExchange:
     async def _exchange(
         self, tenant: str, device: str, specs: list[DownlinkSpec], replaced: list[Item], reason: str
     ) -> tuple[list[Item], int]:
-        """Queue items in the place of others; returns them as they are then, and how many others went.
+        """Queue items and replace others; returns the queued items, and how many were replaced.
 
-        One transaction: a crash leaves the ones or the others. And one step in memory: the new items count
-        from now on, the others until they are gone; neither leave meanwhile.
+        This is one transaction: after a crash there are either the new items or the old ones. In memory, both
+        count towards the limits while it is written, and neither may be sent meanwhile.
         """
         for spec in specs:
             payload(spec)
@@ -75,7 +75,7 @@ class ItemExchange:
         try:
             await self._store.save([*gone, *items])
         except Exception:
-            for item in items:  # their sender is told that they are not queued
+            for item in items:  # the caller is told that they were not queued
                 self._open.keep(item.change(ItemState.DELETED, self._open.now_ms()))
             for id in held:
                 self._store.forget(id)
@@ -92,7 +92,7 @@ class ItemExchange:
         return [open_.get(item.id, item) for item in items], len(deleted)
 
     def _gone(self, old: Item, new: Item) -> bool:
-        """An item was replaced on disk; whether that is so, or it left or ended meanwhile."""
+        """An item was replaced on disk; returns False if it was sent or ended meanwhile."""
         current = self._open.items.get(old.id)
         if current is None or not may_leave(current):
             return False
@@ -104,7 +104,7 @@ class ItemExchange:
         return True
 
     def _expect_room(self, tenant: str, device: str, more: int) -> None:
-        """Raises Unavailable where so many more items would be too many."""
+        """Raise Unavailable if so many more items would be too many."""
         if more > 0 and len(self._open.items) + more > MAX_OPEN:
             raise Unavailable(f"expected at most {MAX_OPEN} open items in all")
         if more > 0 and self._open.count(tenant, device) + more > MAX_PER_DEVICE:

@@ -1,4 +1,4 @@
-"""How items leave: with an uplink's answer, or at once where their device can be reached."""
+"""How items are sent: with an uplink's answer, or at once if their device can be reached."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ can be reached now, or None, and the identity by which that datasource knows it.
 
 
 class Leaving:
-    """Takes items out of the queue for who sends them."""
+    """Takes items out of the queue for sending."""
 
     def __init__(
         self, open_items: OpenItems, way: InTransit, encode: Encode, find: Find, clock: IReactorTime
@@ -51,7 +51,7 @@ class Leaving:
     async def take(
         self, tenant: str, device: str, datasource: str, limit: int, with_uplink: bool
     ) -> tuple[Downlink, ...]:
-        """Items of a device that leave now, at most ``limit``; ``with_uplink``: with the answer to one."""
+        """Items of a device to send now, at most ``limit``; ``with_uplink``: with the answer to an uplink."""
         taken: list[Downlink] = []
         for item in self._open.of(tenant, device):
             if not self._leaves(item.id, with_uplink):
@@ -88,8 +88,8 @@ class Leaving:
         return item.id in self._open.items and not self._way.is_held(item.id)
 
     async def try_now(self, item: Item) -> None:
-        """Send a new item at once: with an answer that is held back for it, or, if it may leave without an
-        uplink and its device can be reached, by itself."""
+        """Send a new item at once: with an answer that is held back for one, or by itself if it may be sent
+        without an uplink and its device can be reached."""
         self._listeners.wake((item.tenant, item.device))
         datasource, push, identity = await self._find(item.tenant, item.device)
         self._open.resolve(item.tenant, identity, item.device)
@@ -99,8 +99,8 @@ class Leaving:
             await self._push(item.tenant, item.device, identity, datasource, push)
 
     async def follow(self, tenant: str, device: str, was_pushed: bool) -> None:
-        """An item arrived: what waits behind it follows, if the device has a session, or took this one
-        without having asked. One that had it with an answer may know nothing else than answers."""
+        """An item arrived: the next ones follow if the device has a session, or took this item without an
+        uplink. A device that got it with an answer may take nothing but answers."""
         datasource, push, identity = await self._find(tenant, device)
         await self._push(tenant, device, identity, datasource, push if was_pushed else None)
 

@@ -1,4 +1,4 @@
-"""The open items: in memory by id and by device, and on disk; each change is written and told."""
+"""The open items: in memory by id and by device, and on disk. Each change is written and reported."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from iotgw.downlinks.timetable import REMEMBERED_MS, Timetable
 from iotgw.downlinks.waiting import Waiting, may_leave
 
 SWEEP = 2.0
-"""Seconds between two looks for expired items."""
+"""Seconds between checks for expired items."""
 
 Changed = Callable[[Event, Item], None]
-"""Hears of each change of an item."""
+"""Called for each change of an item."""
 
 
 class OpenItems:
-    """The open items, `items` by id. ``way`` says what of them can't leave now."""
+    """The open items, `items` by id. ``way`` says which of them can't be sent now."""
 
     _log = Logger()
 
@@ -48,7 +48,7 @@ class OpenItems:
         self._sweep = self._clock.callLater(SWEEP, self._look)
 
     def stop(self) -> None:
-        """Look for nothing any more."""
+        """Stop the checks for expired items."""
         if self._sweep is not None and self._sweep.active():
             self._sweep.cancel()
 
@@ -91,7 +91,7 @@ class OpenItems:
     # --- changes
 
     def keep(self, item: Item) -> None:
-        """Have an item's new value in memory; one that is over goes."""
+        """Update an item in memory; one that has ended is removed."""
         if item.state.final:
             self._items.pop(item.id, None)
             self._way.forget(item.id)
@@ -105,18 +105,18 @@ class OpenItems:
         self._items.setdefault(item.id, item)
 
     def update(self, item: Item) -> None:
-        """Keep an item's new value, write it, and tell."""
+        """Update an item in memory, write it, and report the change."""
         self.keep(item)
         self._store.save([item]).addErrback(self._not_saved)
         self.tell(item)
 
     def _not_saved(self, failure: Failure) -> None:
         self._log.failure(
-            "a downlink's state could not be written; after a restart it is the one before", failure
+            "a downlink's state could not be written; a restart will restore the previous one", failure
         )
 
     def tell(self, item: Item) -> None:
-        """Say that an item has changed."""
+        """Report that an item has changed."""
         detail = {"id": item.id, "msgType": item.spec.msg_type, "state": item.state.value}
         event = Event(
             item.updated_ms, f"downlink.{item.state.value.lower()}", "device", item.device, item.reason,
@@ -127,18 +127,21 @@ class OpenItems:
     # --- time
 
     def has_expired(self, item: Item) -> bool:
-        """Whether an item's time to live is over; it ends then."""
+        """Whether an item's time to live is over; if so, the item ends."""
         now = self.now_ms()
         if item.expires_ms > now:
             return False
         if item.state is ItemState.QUEUED:
-            self.update(item.change(ItemState.EXPIRED, now, "it could not be sent in its time to live"))
+            self.update(item.change(ItemState.EXPIRED, now, "it could not be sent within its time to live"))
         else:
-            self.update(item.change(ItemState.TIMEOUT, now, "sent, but no receipt came in its time to live"))
+            self.update(
+                item.change(ItemState.TIMEOUT, now, "sent, but no receipt came within its time to live")
+            )
         return True
 
     def _look(self) -> None:
-        """End expired items, forget those that nobody will speak of again, and offers that were forgotten."""
+        """End expired items, drop those whose transport will not report any more, and offers that were never
+        reported on."""
         now = self.now_ms()
         self._way.tidy(self._clock.seconds())
         for item in self._timetable.due(now):

@@ -1,4 +1,4 @@
-"""What became of items that left: the reports of their transports, and the receipts of devices and networks."""
+"""The outcomes of sent items: reports of their transports, and receipts of devices and networks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iotgw.downlinks.open_items import OpenItems
 
 
 class Outcomes:
-    """Takes items to their next state; `TRANSITIONS` says which."""
+    """Moves items to their next state, by `TRANSITIONS`."""
 
     _log = Logger()
 
@@ -74,7 +74,7 @@ class Outcomes:
         if item is None:
             return False
         now = items.get(item.id, item)
-        # one that is lost already may be on its way again, or wait for it: that is no attempt more
+        # an item that is lost already may be in transit again, or queued: this is no further attempt
         if now.state is ItemState.SENT or (now.state is ItemState.QUEUED and state == "delivered"):
             self._open.recall(item)  # it may have left memory long ago
             self._step(item.id, state, reason)

@@ -1,10 +1,10 @@
-"""The downlink queue: which items wait for which device, and what became of them.
+"""The downlink queue: the items waiting for each device, and their outcomes.
 
-The open items are in memory and on disk; a change is written before anybody is told that it is queued, and
-after it when it was sent: a crash in between sends an item once more, and never forgets one.
+The open items are in memory and on disk. A new item is reported as queued only after it is written, and an item
+is marked as sent only after it was sent. So a crash in between may send an item twice, but never loses one.
 
-Items come in by `ItemExchange`, wait in `OpenItems`, leave by `Leaving`, and end by `Outcomes`; `InTransit` knows which of
-them are on their way.
+Items are queued by `ItemExchange`, wait in `OpenItems`, are sent by `Leaving`, and end by `Outcomes`.
+`InTransit` knows which of them are in transit.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class DownlinkQueue:
         await self._open.start()
 
     async def stop(self) -> None:
-        """Write what is to be written."""
+        """Write pending changes."""
         self._open.stop()
         await self._store.stop()
 
@@ -140,7 +140,7 @@ class DownlinkQueue:
 
     def _not_taken(self, failure: Failure) -> bool:
         self._log.failure("a downlink's confirmation was not taken", failure)
-        return True  # for all that is known
+        return True  # its outcome is unknown
 
     def acknowledged(self, tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
         """See `IDownlinks.acknowledged`."""

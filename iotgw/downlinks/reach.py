@@ -1,4 +1,5 @@
-"""How an item finds its device: through the downlink converter of a datasource, and to where it was seen."""
+"""How an item reaches its device: encoded by a datasource's downlink converter, and sent to where the device
+was seen last."""
 
 from __future__ import annotations
 
@@ -20,11 +21,11 @@ from iotgw.core.ports.sources import ISources
 from iotgw.core.specs import DatasourceSpec
 
 LONGEST = 86_400.0
-"""Seconds that a device may say it listens."""
+"""Longest time in seconds for which a device may say that it listens."""
 
 
 class LastUplink(msgspec.Struct):
-    """What is read of the metadata of a device's last uplink."""
+    """The keys read from the metadata of a device's last uplink."""
 
     identity: str = ""
     ttd: Any = None

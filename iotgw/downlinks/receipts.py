@@ -1,4 +1,5 @@
-"""Which item a receipt means: of a device (``downlinkAck``), or of a network that it was offered to."""
+"""Which item a receipt is for: a device's receipt (``downlinkAck``), or that of a network to which the item was
+offered."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ async def acknowledged(
     now_ms: int,
 ) -> Item | None:
     """The item of this id, if it is this device's; or the oldest of a message type that was sent and may still
-    be answered. ``names`` are what the device is called by, ``open_items`` outrank what the store has of them."""
+    be answered. ``names`` are the device's names, ``open_items`` take precedence over the store's copies."""
     if "id" in ack:
         id = str(ack["id"])
         item = open_items.get(id) or await store.get(id)

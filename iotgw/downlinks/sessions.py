@@ -41,10 +41,10 @@ class OpenSessions(_Open[tuple[str, Send]]):
 
 
 class Listeners(_Open[Callable[[], None]]):
-    """Whom to call when an item was queued for a device."""
+    """Callbacks for when an item was queued for a device."""
 
     def wake(self, *keys: Key) -> None:
-        """An item may leave: tell who listens for it under one of these names."""
+        """An item may be sent: call those who listen under one of these names."""
         for key in keys:
             for callback in self.of(key):
                 callback()

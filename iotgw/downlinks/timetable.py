@@ -1,4 +1,5 @@
-"""When to look at an open item again: when its time to live is over, or when nobody will speak of it any more."""
+"""When to check an open item again: when its time to live is over, or when no report on it is expected any
+more."""
 
 from __future__ import annotations
 
@@ -9,14 +10,14 @@ from iotgw.core.downlink_item import Item
 from iotgw.downlinks.waiting import may_leave
 
 REMEMBERED_MS = 600_000
-"""How long an item which has left, and asks for no receipt, is kept in memory for its transport's word."""
+"""How long a sent item that needs no receipt is kept in memory for its transport's report."""
 STALE = 1_000
 """Entries that may be out of date, besides one for each open item."""
 
 
 class Timetable:
-    """A heap of times (ms since 1970) with the ids of ``items``, the open ones. An item that changes gets another
-    entry; those that say nothing any more go when they are too many."""
+    """A heap of times (ms since 1970) with the ids of ``items``, the open ones. A changed item gets a new
+    entry; outdated entries are removed when there are too many."""
 
     def __init__(self, items: Mapping[str, Item]) -> None:
         self._items = items
@@ -27,18 +28,18 @@ class Timetable:
         return len(self._due)
 
     def put(self, item: Item) -> None:
-        """Look at an item when it is due; it is among the open ones."""
+        """Schedule the check of an open item."""
         heappush(self._due, (_due(item), item.id))
         if len(self._due) > 2 * len(self._items) + STALE:
             self._due = [(_due(item), item.id) for item in self._items.values()]
             heapify(self._due)
 
     def again(self, item: Item, at_ms: int) -> None:
-        """Look at an item then."""
+        """Schedule the check of an item at a time."""
         heappush(self._due, (at_ms, item.id))
 
     def due(self, now_ms: int) -> list[Item]:
-        """The open items that are to be looked at now; each once."""
+        """The open items that are due now, each once."""
         ids: dict[str, None] = {}
         while self._due and self._due[0][0] <= now_ms:
             ids[heappop(self._due)[1]] = None

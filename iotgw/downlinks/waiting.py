@@ -1,4 +1,4 @@
-"""Who waits for what: the index of items that may leave, by device and by the device's identity."""
+"""The index of items that may be sent, by device and by the device's identity."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Waiting:
             del names[name]
 
     def put(self, item: Item) -> None:
-        """Add an item, or put its new value in its place; one that may not leave any more goes."""
+        """Add or update an item; one that may not be sent any more is removed."""
         key = (item.tenant, item.device)
         queue = self._queues.get(key)
         if queue is not None:
@@ -89,7 +89,7 @@ class Waiting:
                 behind[device] = None
 
     def name(self, tenant: str, device: str) -> str:
-        """A device's name, from its name or its identity; the last one's, where several are behind it."""
+        """A device's name, from its name or its identity; if several share the identity, the latest one's."""
         behind = self._behind.get((tenant, device))
         return next(reversed(behind)) if behind else device
 

@@ -1,1 +1,1 @@
-"""What vendors and platforms put around a payload, without I/O: one file per vendor."""
+"""The formats that vendors and platforms put around a payload, without I/O: one file per vendor."""

@@ -1,7 +1,7 @@
-"""A vendor's protocol on one connection, without I/O: what happens goes in, actions come out.
+"""A vendor's protocol on one connection, without I/O: events go in, actions come out.
 
-The transport carries the actions out in their order (`iotgw.datasources.socket.dialogues`). It answers each
-`Submit` by `Dialogue.answered`, and each `Ask` by `Dialogue.command`.
+The transport (`iotgw.datasources.socket.dialogues`) carries out the actions in order. It answers each `Submit`
+by `Dialogue.answered`, and each `Ask` by `Dialogue.command`.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ class Lost(Struct, frozen=True):
 
 
 class Reachable(Struct, frozen=True):
-    """From now on, what is queued for this device may leave at once: by `Dialogue.command`."""
+    """From now on, downlinks queued for this device may be sent at once, by `Dialogue.command`."""
 
     identity: str
 
 
 class Unreachable(Struct, frozen=True):
-    """From now on it may not."""
+    """From now on they may not."""
 
     identity: str
 
 
 class Ask(Struct, frozen=True):
-    """Ask the queue for up to ``limit`` downlinks more; they come behind ``besides``."""
+    """Ask the queue for up to ``limit`` more downlinks; they follow those in ``besides``."""
 
     identity: str
     limit: int
@@ -62,7 +62,7 @@ class Ask(Struct, frozen=True):
 
 
 class Wait(Struct, frozen=True):
-    """Call `Dialogue.woke` after so many seconds; None is never. Each outranks the one before."""
+    """Call `Dialogue.woke` after so many seconds; None is never. Replaces the previous one."""
 
     seconds: float | None
 
@@ -89,20 +89,21 @@ class Dialogue(Protocol):
         """An uplink of this device is durable; ``items`` are to go out with the answer."""
 
     def command(self, identity: str, items: tuple[Downlink, ...]) -> Actions:
-        """Downlinks that were asked for, or that were queued while the device can be reached; may be none."""
+        """Downlinks that were asked for, or queued while the device can be reached; may be empty."""
 
     def woke(self, now_ms: int) -> Actions:
-        """The time that was waited for has come."""
+        """The time set by the last wake-up action has come."""
 
     def ended(self, now_ms: int) -> Actions:
-        """Nothing more will come: the peer closed its side, or was silent for too long."""
+        """No more bytes will come: the peer closed its side, or was silent for too long."""
 
     def closed(self, is_clean: bool, is_heard: bool) -> Actions:
-        """The connection is gone. ``is_clean``: in good order; ``is_heard``: the peer's TCP has acknowledged all."""
+        """The connection is gone. ``is_clean``: it was closed properly; ``is_heard``: the peer's TCP has
+        acknowledged everything."""
 
 
 def at_close(sent: Sequence[Downlink], is_clean: bool, is_heard: bool) -> Actions:
-    """What became of downlinks that nothing has proved to have arrived, when their connection ends."""
+    """The outcome of downlinks without proof of arrival when their connection ends."""
     if not sent or (is_clean and not is_heard):
         return ()
     return (Confirmed(tuple(sent)),) if is_clean else (Lost(tuple(sent), "the connection broke"),)

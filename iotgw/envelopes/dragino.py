@@ -1,9 +1,9 @@
 """Dragino NB-IoT and LTE-M nodes: their frames over any transport, and their TCP connections.
 
-A frame says whose it is; which model sent it, the settings say, or the frame's layout (see
+A frame names its device. The model comes from the settings or from the frame's layout (see
 `iotgw.wire.dragino.guess`). Over TCP, a node connects, sends one frame, waits a moment for a downlink, and
-closes. Nothing marks the frame's end: it is the format's own, or a pause (see `iotgw.wire.dragino.stream`).
-The answer to a frame is its downlink; nodes expect no other.
+closes. Nothing marks the frame's end: the format tells it, or a pause does (see `iotgw.wire.dragino.stream`).
+The only answer to a frame is a downlink; nodes expect no other.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from iotgw.wire.dragino.downlink import Encoding
 from iotgw.wire.framing import Events, Fault
 
 PATIENCE = 3
-"""How many pauses bytes of no known layout are given to go on."""
+"""Bytes of no known layout are taken as a frame after a pause that is this many times as long."""
 
 
 class DraginoDevice(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What is set for one device, by its IMEI (G0: the last 12 digits)."""
 
     model: Annotated[
-        str, Meta(description="Its model, where the frame doesn't tell; selects the converter.")
+        str, Meta(description="Its model, if the frame doesn't tell; selects the converter.")
     ] = ""
     encoding: Encoding | None = None
 
@@ -50,7 +50,8 @@ DraginoModel = Annotated[str, Meta(description="Model of all nodes whose frames 
 
 
 class DraginoEnvelope(Envelope):
-    """Nodes' frames, as bytes or as hexadecimal text. It remembers what it took nodes for, in bounded number.
+    """Nodes' frames, as bytes or as hexadecimal text. Remembers the guessed models of a bounded number of
+    nodes.
 
     ``devices`` are known by their identity, ``model`` is that of all nodes whose frames don't tell it,
     ``encoding`` the form of downlinks.
@@ -74,7 +75,7 @@ class DraginoEnvelope(Envelope):
         return (Reading(frame.payload, found, frame.identity),)
 
     def write(self, item: Downlink, identity: str) -> Command:
-        """See `Envelope.write`: in the form that the node wants."""
+        """See `Envelope.write`: in the encoding of the node."""
         device = self._devices.get(identity or item.device)
         encoding = device.encoding if device is not None and device.encoding else self._encoding
         return Command(encode_downlink(item.payload, encoding), content_type="")
@@ -135,7 +136,7 @@ class DraginoDialogue:
                     actions += read, Close()
                     continue
                 if read.identity not in self._known:
-                    # as long as it listens, what is queued for it leaves at once
+                    # while it listens, downlinks queued for it are sent at once
                     self._known.add(read.identity)
                     actions.append(Reachable(read.identity))
                 actions.append(Submit(read))

@@ -1,10 +1,10 @@
-"""What every vendor's envelope is: bytes in, readings and receipts out; downlinks in, commands out. No I/O.
+"""The interface of every vendor's envelope: bytes in, readings and receipts out; downlinks in, commands out. No
+I/O.
 
-A transport hands over what arrived with what it knows of it, and takes back values that say all it must do. It
-knows no vendor. An envelope is stateless, or its state is bounded; the time is passed in.
+A transport hands over the bytes with what it knows about them, and gets values that say all it must do. It
+knows no vendor. An envelope is stateless or has bounded state; the time is passed in.
 
-A connection with a dialogue, with time-outs and commands in several steps, is in
-`iotgw.envelopes.dialogue`.
+Protocols with several steps and time-outs on one connection are in `iotgw.envelopes.dialogue`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from iotgw.core.model import Downlink, Metadata
 
 
 class Reading(Struct, frozen=True, gc=False):
-    """One uplink as its vendor's envelope has it.
+    """One uplink as read by its vendor's envelope.
 
     ``payload`` is what converters get, ``facts`` what the envelope adds to the metadata. ``identity`` names the
-    device that downlinks are for; empty when nobody can be answered. ``listens`` is False when the answer to
-    this uplink can carry no downlink. ``key`` is the uplink's own: its repetition has the same; empty where
-    there is none.
+    device that downlinks are for; empty if there is none to answer. ``listens`` is False if the answer to this
+    uplink can't carry a downlink. ``key`` identifies the uplink: a retransmission has the same; empty if there
+    is none.
     """
 
     payload: bytes
@@ -32,7 +32,8 @@ class Reading(Struct, frozen=True, gc=False):
     key: tuple[str | int, ...] = ()
 
     def metadata(self, known: Metadata) -> Metadata:
-        """The uplink's metadata. What the transport knows outranks what the envelope says, the identity too."""
+        """The uplink's metadata. What the transport knows takes precedence over the envelope's facts, including
+        the identity."""
         if self.identity:
             return {**self.facts, "identity": self.identity, **known}
         return {**self.facts, **known}
@@ -41,8 +42,8 @@ class Reading(Struct, frozen=True, gc=False):
 class Receipt(Struct, frozen=True):
     """What became of a downlink that was offered to a network.
 
-    ``item`` is the queue item's id, where the network says it: that item is meant, and no other. Otherwise it is the
-    latest that was offered for ``device`` (by name or identity). ``reason`` is one line.
+    ``item`` is the queue item's id, if the network gives it; then only that item is meant. Otherwise the
+    receipt is for the latest item offered for ``device`` (by name or identity). ``reason`` is one line.
     """
 
     device: str
@@ -52,7 +53,8 @@ class Receipt(Struct, frozen=True):
 
 
 class Ignored(Struct, frozen=True):
-    """A good message that is nothing to converters. It is counted under the name ``why``, such as ``duplicates``."""
+    """A valid message that converters don't
+    need. It is counted under the name ``why``, such as ``duplicates``."""
 
     why: str
 
@@ -72,7 +74,8 @@ class Command(Struct, frozen=True, gc=False):
     """A downlink as it leaves, and where to.
 
     ``content_type`` is a media type; None is the item's own, and an empty text says nothing about it. ``topic``
-    (MQTT), ``path`` and ``query`` (CoAP) outrank what the datasource's settings say; empty leaves it to them.
+    (MQTT), ``path`` and ``query`` (CoAP) take precedence over the datasource's settings; if empty, the settings
+    apply.
     """
 
     payload: bytes
@@ -83,8 +86,8 @@ class Command(Struct, frozen=True, gc=False):
 
 
 class Load(Struct, frozen=True):
-    """What one answer carries: its bytes (None when nothing fits), the items in them, and the items that this
-    network never takes, each with the reason. All other items wait for the next answer."""
+    """The contents of one answer: its bytes (None if nothing fits), the items in them, and the items that this
+    network can never take, each with the reason. All other items wait for the next answer."""
 
     command: Command | None
     carried: tuple[Downlink, ...] = ()
@@ -92,14 +95,15 @@ class Load(Struct, frozen=True):
 
 
 class Envelope:
-    """The envelope of a device that has none: the bytes are the message. A vendor's overrides what differs."""
+    """The envelope of devices without one: the bytes are the message. A vendor's envelope overrides what
+    differs."""
 
     offers: bool = False
-    """Whether a network takes downlinks here, and says by a `Receipt` what became of them. Its request isn't the
-    device's: its answer is never held back until a downlink comes."""
+    """Whether a network takes downlinks here and reports on them by a `Receipt`. Then the request doesn't come
+    from the device, and its answer is never held back for a downlink."""
 
     def read(self, data: bytes, facts: Metadata, now_ms: int) -> Sequence[Event]:
-        """What these bytes say; nothing, if there is nothing to do. Never raises.
+        """Read bytes; returns an empty result if there is nothing to do. Never raises.
 
         ``facts`` is what the transport knows: the query, the topic, the address, and the ``identity`` if the
         sender has proved one. ``now_ms`` is the time of arrival in ms since 1970.
@@ -112,7 +116,8 @@ class Envelope:
         return Command(item.payload)
 
     def load(self, items: Sequence[tuple[str, Downlink]]) -> Load:
-        """What one answer carries of these items, each with the identity of its device: here the first that fits."""
+        """Choose what one answer carries of these items, each given with its device's identity: here the first
+        that fits."""
         unfit: list[tuple[Downlink, str]] = []
         for identity, item in items:
             try:
@@ -122,7 +127,7 @@ class Envelope:
         return Load(None, (), tuple(unfit))
 
     def forget(self, reading: Reading) -> None:
-        """The gateway was full and did not take this reading: its repetition is welcome."""
+        """The gateway was full and did not accept this reading: its retransmission must count as new."""
 
 
 PLAIN = Envelope()

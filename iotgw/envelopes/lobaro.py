@@ -1,8 +1,8 @@
 """Lobaro's devices: the envelope ``{i, n, q, d}`` over UDP, CoAP and MQTT; downlinks in CBOR.
 
-What is public about the envelope, `iotgw.wire.lobaro` says. Converters get the whole message as its payload, and the
-decoded envelope as ``input``. What else is known of a message differs with the transport: the query and the
-path over CoAP, the topic over MQTT, nothing over UDP.
+`iotgw.wire.lobaro` says what is public about the envelope. Converters get the whole message as payload, and the
+decoded envelope as ``input``. The transports add the query and the path (CoAP), the topic (MQTT), or nothing
+(UDP).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CBOR = "application/cbor"
 
 
 class LobaroEnvelope(Envelope):
-    """What the three have in common."""
+    """What the three transports have in common."""
 
     def write(self, item: Downlink, identity: str) -> Command:
         """See `Envelope.write`: JSON text is translated to CBOR, anything else goes out as it is."""
@@ -28,8 +28,8 @@ class LobaroEnvelope(Envelope):
 class LobaroDatagrams(LobaroEnvelope):
     """Legacy UDP (port 1064), deprecated by Lobaro, and a reconstruction here. Each datagram is an envelope.
 
-    A device's message counter tells a repetition within ``window_ms``; 0 takes every message. Without
-    ``answers``, devices take no downlinks.
+    Repetitions within ``window_ms`` are recognized by the device's message counter; 0 accepts every message.
+    Without ``answers``, devices get no downlinks.
     """
 
     def __init__(self, window_ms: int, answers: bool) -> None:
@@ -58,7 +58,7 @@ class LobaroDatagrams(LobaroEnvelope):
 
 
 class LobaroRequests(LobaroEnvelope):
-    """CoAP: who a message is from says the certificate, else ``i``, else the query, else the path's end."""
+    """CoAP: the sender is named by the certificate, else ``i``, else the query, else the end of the path."""
 
     def read(self, data: bytes, facts: Metadata, now_ms: int) -> Sequence[Reading]:
         """See `Envelope.read`; ``facts`` may have a ``query`` with ``q`` and ``i`` or ``address``, and a ``path``."""
@@ -74,7 +74,7 @@ class LobaroRequests(LobaroEnvelope):
 
 
 class LobaroTopics(LobaroEnvelope):
-    """MQTT: ``<prefix>{DevEUI}/up/{q}``. An ``identity`` among the facts outranks the topic's."""
+    """MQTT: ``<prefix>{DevEUI}/up/{q}``. An ``identity`` among the facts takes precedence over the topic's."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix

@@ -1,4 +1,4 @@
-"""Envelopes that users choose by name: what ``http`` calls a profile, and ``mqtt`` a preset."""
+"""Envelopes that users choose by name: a profile in ``http``, a preset in ``mqtt``."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ HTTP_PROFILES: dict[str, Callable[[], Envelope]] = {"none": lambda: PLAIN, "sigf
 
 
 class MqttPreset(Struct, frozen=True):
-    """An envelope of an ``mqtt`` datasource, made of the setting ``prefix``; and the topic filters that are
-    subscribed to where the settings name none."""
+    """An envelope of an ``mqtt`` datasource, made from the setting ``prefix``, and its default topic
+    filters."""
 
     envelope: Callable[[str], Envelope]
     filters: Callable[[str], list[str]]

@@ -1,8 +1,9 @@
-"""SigFox's callbacks (``profile: sigfox`` of an ``http`` datasource): who speaks, and when it listens.
+"""SigFox's callbacks (``profile: sigfox`` of an ``http`` datasource): the device, and whether it waits for a
+downlink.
 
-A device that asks for a downlink (``ack``) gets one of 8 bytes in the answer to its callback. That is an
-offer: the network sends it some seconds later, and the callback SERVICE/ACKNOWLEDGE tells with an ``infoCode``
-what became of it (support.sigfox.com/docs/bidir, /docs/acknowledge).
+A device that asks for a downlink (``ack``) gets one of 8 bytes in the answer to its callback. That is only an
+offer: the network sends it some seconds later, and reports the outcome as ``infoCode`` in the callback
+SERVICE/ACKNOWLEDGE (support.sigfox.com/docs/bidir, /docs/acknowledge).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ OUTCOMES = (
 
 
 class Callback(Struct, frozen=True, rename="camel"):
-    """What is read of a callback; its template is the user's, with these names."""
+    """The fields of a callback. The user writes its template and uses these names."""
 
     device: Annotated[str, Meta(min_length=1, max_length=64)]
     ack: bool | str = False
@@ -51,7 +52,7 @@ class Callback(Struct, frozen=True, rename="camel"):
 
 
 class SigfoxEnvelope(Envelope):
-    """Callbacks as they come, and offers in the answers to them."""
+    """Reads callbacks, and puts offers into the answers."""
 
     offers = True
 

@@ -1,9 +1,8 @@
 """Tekelek devices over TCP, without I/O.
 
-A device connects, sends a frame, and listens on the same connection for some minutes. It is answered when
-its frame is durable: with the commands that wait for it in one line, or else with the closing commands,
-after which the connection is closed. Commands that ask for something bring another frame on the same
-connection, so it stays open for them.
+A device connects, sends a frame, and listens on the same connection for some minutes. It is answered when its
+frame is durable: with its queued commands in one line, or else with the closing commands, after which the
+connection is closed. Some commands make the device send another frame, so the connection stays open for that.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class TekelekDeviceOptions(Protocol):
 
     @property
     def password(self) -> str:
-        """Its password; empty is that of all."""
+        """Its password; empty is the default for all devices."""
 
     @property
     def tank_height(self) -> float | None:
@@ -58,19 +57,19 @@ class TekelekDeviceOptions(Protocol):
 
     @property
     def time_zone(self) -> str | None:
-        """What its clock runs on; None is that of all."""
+        """Time zone of its clock; None is the default for all devices."""
 
 
 class TekelekOptions(Protocol):
-    """What is set for all devices; times are seconds. `iotgw.datasources.vendors.tekelek` describes each."""
+    """The settings for all devices; times are seconds. `iotgw.datasources.vendors.tekelek` describes them."""
 
     @property
     def time_zone(self) -> str:
-        """What the devices' clocks run on."""
+        """Time zone of the devices' clocks."""
 
     @property
     def password(self) -> str:
-        """Empty is the factory's."""
+        """Empty is the factory default."""
 
     @property
     def closing_commands(self) -> str:
@@ -205,7 +204,7 @@ class TekelekDialogue:
         return self._settle()
 
     def command(self, identity: str, items: tuple[Downlink, ...]) -> Actions:
-        """See `Dialogue.command`: those of an answer, or what was queued while the session is open."""
+        """See `Dialogue.command`: downlinks that were asked for, or queued while the session is open."""
         self._is_fetching = False
         actions: list[Action] = []
         good: list[Downlink] = []
@@ -239,7 +238,7 @@ class TekelekDialogue:
         )
 
     def _settle(self, is_ending: bool = False) -> list[Action]:
-        """Wait for what was asked for, or end the session."""
+        """Wait for the requested frames, or end the session."""
         if self._unanswered or self._is_fetching or self._is_closing:
             return []
         if self._expected and not is_ending:
@@ -252,7 +251,7 @@ class TekelekDialogue:
         if self._options.closing_commands and not is_ended and self._password:
             with suppress(ValueError):  # settings that no line can carry
                 actions.append(Write(self._line([self._options.closing_commands])))
-        # frames that are on their way are still welcome, they only get no answer
+        # frames that are on their way are still accepted, but get no answer
         actions.append(Wait(self._options.linger))
         return actions
 

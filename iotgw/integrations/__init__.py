@@ -1,1 +1,1 @@
-"""Where data goes out: the delivery service and one file per target."""
+"""Where data goes out: one file per type of target."""

@@ -1,4 +1,4 @@
-"""What a target sends back for a device, as an item for the downlink queue."""
+"""Turns what a target sends back for a device into an item for the downlink queue."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from iotgw.core import plain_json
 
 
 def item_of(data: bytes) -> dict[str, Any]:
-    """A downlink item of what came: an object with ``msg`` or ``data`` is one already (as the API takes it);
-    other JSON becomes its ``msg``; anything else its ``data`` in base64."""
+    """Make a downlink item of received bytes. An object with ``msg`` or ``data`` is one already (as the API
+    takes it), other JSON becomes ``msg``, and anything else becomes ``data`` in base64."""
     try:
         value = plain_json.decode(data)
     except plain_json.NotJson:
@@ -28,7 +28,7 @@ def items_of(data: bytes, device: str) -> list[tuple[str, dict[str, Any]]]:
     try:
         value = plain_json.decode(data)
     except plain_json.NotJson:
-        return []  # a page, a word of thanks: no downlink
+        return []  # a web page or some text: no downlink
     found = []
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, dict) and ("msg" in one or "data" in one):

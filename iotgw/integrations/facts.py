@@ -1,4 +1,5 @@
-"""What is said of a record besides its body: the names that it goes by outside, and all that a template may use."""
+"""Facts about a record besides its body: its ids outside of the gateway, and the values that templates may
+use."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RecordNames:
-    """What names a record outside: its message, its delivery, its datasource."""
+    """The ids of a record outside of the gateway: its message, its delivery, its datasource."""
 
     def __init__(self, epoch: str, datasource_name: Callable[[str], str]) -> None:
         self.epoch = epoch
@@ -45,7 +46,7 @@ class RecordNames:
 
 
 def facts(names: RecordNames, record: TelemetryRecord) -> dict[str, Any]:
-    """What a template may use. ``values`` are the latest of each key, ``ts`` the latest time."""
+    """The values that a template may use. ``values`` are the latest of each key, ``ts`` is the latest time."""
     body = _decode(record.body)
     telemetry = body.get("telemetry") or []
     latest: dict[str, Any] = {}

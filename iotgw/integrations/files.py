@@ -1,4 +1,4 @@
-"""Records as the content of files: JSON, NDJSON, or CSV with a header that doesn't change."""
+"""Records as files: JSON, NDJSON, or CSV with a stable header."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from iotgw.integrations.payload import Format
 
 FIXED = ["time", "deviceName", "deviceType"]
 MAX_COLUMNS = 1000
-"""Keys beyond are left out of a CSV file; a device that invents keys would widen it without end."""
+"""Most value columns of a CSV file; further keys are left out, so that a device can't widen it without end."""
 
 
 class Columns:
-    """The value columns per device type: new keys come to the right, none ever moves. Kept in a file."""
+    """The value columns per device type, kept in a file. New keys are added on the right; columns never
+    move."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path) if path else None

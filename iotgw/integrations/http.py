@@ -35,7 +35,7 @@ from iotgw.wire.http1 import Response, request_head
 Settle = Callable[[Sequence[int], Verdict], None]
 
 NOT_THE_MESSAGE = {401, 403, 407, 408, 425, 429}
-"""Status codes below 500 that speak of us or of the target, not of the message."""
+"""Status codes below 500 that are about us or the target, not about the message."""
 LONGEST_DATE = 64
 """Characters of a date in a header; an IMF-fixdate has 29."""
 OURS = {"host", "content-length", "transfer-encoding", "connection", "content-encoding", "idempotency-key"}
@@ -71,7 +71,7 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         Meta(
             ge=1,
             le=10000,
-            description="The most messages of a request; it takes what there is and doesn't wait for more.",
+            description="Maximum number of messages in a request. It takes what is queued and doesn't wait for more.",
         ),
     ] = 100
     gzip: bool = False
@@ -101,7 +101,7 @@ class HttpTarget:
         self._payload = payload.formatter(context.spec, names)
         self._inflight = 0
         self._delivered: dict[Settle, list[int]] = {}
-        """What was delivered in this turn of the reactor, by whom to tell."""
+        """Positions delivered in this turn of the reactor, by the function to call."""
         self._last_error = ""
         self.whole = settings.batch != "none"
         self.max_batch = settings.batch_size if self.whole else settings.concurrency
@@ -123,7 +123,7 @@ class HttpTarget:
         ]
         for name, value in self._headers:
             if name.lower() in OURS or not name.replace("-", "").replace("_", "").isalnum():
-                raise SettingsError(f"configuration.headers.{name}", "this header is not yours to set")
+                raise SettingsError(f"configuration.headers.{name}", "this header is set by the gateway")
             if self.whole and value.constant is None:
                 raise SettingsError(
                     f"configuration.headers.{name}", "expected no template where messages go in batches"
@@ -146,11 +146,11 @@ class HttpTarget:
 
     @property
     def capacity(self) -> int:
-        """What is under way, and a batch for each connection that is free."""
+        """Records in flight, plus a batch for each free connection."""
         return self._inflight + self._pool.spare * (self.max_batch if self.whole else 1)
 
     def start(self) -> Deferred[None]:
-        """Connections are made when they are needed."""
+        """Nothing to do: connections are made on demand."""
         return succeed(None)
 
     def stop(self) -> Deferred[None]:
@@ -159,7 +159,7 @@ class HttpTarget:
         return self._pool.close()
 
     def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
-        """Post each record, or all in one."""
+        """Post each record, or all in one request."""
         if self._auth.ready():
             self._send(records, settle)
             return
@@ -176,7 +176,7 @@ class HttpTarget:
         self._auth.refresh(refreshed)
 
     def check(self) -> Deferred[dict[str, Any]]:
-        """Ask for OPTIONS, with our credentials."""
+        """Send OPTIONS with our credentials."""
         done: Deferred[dict[str, Any]] = Deferred()
 
         def ask(problem: str) -> None:
@@ -200,7 +200,7 @@ class HttpTarget:
         return done
 
     def status(self) -> dict[str, Any]:
-        """Connections are many and come and go; the last error says more."""
+        """Connections come and go, so only the last error is shown."""
         return {
             "state": "connected" if self._pool.connected else "idle",
             "connections": self._pool.connected,
@@ -276,8 +276,8 @@ class HttpTarget:
     # --- responses
 
     def _settle(self, records: Sequence[TelemetryRecord], settle: Settle, verdict: Verdict) -> None:
-        """Tell what became of records. What several responses deliver in one turn of the reactor is told at
-        once: to choose what goes next costs more than a request."""
+        """Report the outcome of records. Deliveries by several responses in one turn of the reactor are
+        reported together, since choosing what to send next costs more than a request."""
         self._inflight -= len(records)
         seqs = [record.seq for record in records]
         if verdict is not DELIVERED:
@@ -315,7 +315,7 @@ class HttpTarget:
             or status in NOT_THE_MESSAGE
             or (status in (404, 405) and self._fixed)
         ):
-            # Where in truth one message is the reason, the others get through, and the outbox finds it.
+            # If a single message is the reason, the others get through, and the outbox finds it.
             return Unavailable(reason, after)
         if len(records) > 1:
             return Apart(reason)
@@ -360,8 +360,8 @@ def _parts(url: str) -> tuple[bool, str, int, str, str]:
 
 
 def retry_after(header: bytes | None, now: float) -> float | None:
-    """Retry-After (RFC 9110 §10.2.3) in seconds from now, a day at the most; None when there is none that can be
-    read: then the waits are our own."""
+    """Retry-After (RFC 9110 §10.2.3) in seconds from now, at most a day. None if it is missing or unreadable;
+    then our own backoff applies."""
     if not header:
         return None
     seconds = whole(header)

@@ -32,7 +32,7 @@ from iotgw.wire import mqtt
 Settle = Callable[[Sequence[int], Verdict], None]
 
 BUSY_CODES = {0x88, 0x89, 0x93, 0x96, 0x97}
-"""Reason codes that speak of the broker, not of the message (MQTT 5.0 §3.4.2.1)."""
+"""Reason codes that are about the broker, not about the message (MQTT 5.0 §3.4.2.1)."""
 
 LONGEST_TOPIC = 65535
 """Bytes (MQTT 5.0 §1.5.4)."""
@@ -42,7 +42,7 @@ of the topic (2), packet identifier (2), length of the properties (here at most 
 
 
 class WillSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """What the broker publishes when the gateway's connection dies."""
+    """Last will: what the broker publishes when the gateway's connection is lost."""
 
     topic: str
     payload: str = ""
@@ -65,7 +65,7 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     qos: Literal[0, 1, 2] = 1
     retain: bool = False
     window: Annotated[
-        int, Meta(ge=1, le=10000, description="Messages in flight; a broker of MQTT 5 may ask for fewer.")
+        int, Meta(ge=1, le=10000, description="Messages in flight; an MQTT 5 broker may ask for fewer.")
     ] = 1000
     keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
@@ -79,7 +79,7 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     ] = ""
     engine: Annotated[
         EngineName,
-        Meta(description="Who speaks MQTT: `iotgw` is our own, `paho` is paho-mqtt; see below."),
+        Meta(description="MQTT implementation: `iotgw` is our own, `paho` is paho-mqtt; see below."),
     ] = "iotgw"
 
 
@@ -108,7 +108,7 @@ class MqttTarget(MqttOwner):
             raise SettingsError("configuration.topic", "expected a topic without + and #")
         if settings.will and (not settings.will.topic or any(bad in settings.will.topic for bad in "+#\0")):
             raise SettingsError("configuration.will.topic", "expected a topic without + and #")
-        # the window, and a person's test beside it
+        # the window, and one test message
         most = settings.window + 100
         self._engine = engine_maker(settings.engine, mqtt.V5 if self._five else mqtt.V311, most)
         port = settings.port or (8883 if settings.tls else 1883)
@@ -118,7 +118,7 @@ class MqttTarget(MqttOwner):
         self._client = MqttClient(context.reactor, self._way(), self)
 
     def _way(self) -> BrokerAccess:
-        """To the broker; by a client id of its own where that is random."""
+        """How to connect to the broker; a random client id is made anew each time."""
         settings = self._settings
         will = settings.will
         greeting = Greeting(
@@ -154,8 +154,11 @@ class MqttTarget(MqttOwner):
         qos = min(self._settings.qos, limits.maximum_qos)
         if (
             qos and len(settles) + len(records) > limits.receive_maximum
-        ):  # a person's test beside a full window
-            settle([record.seq for record in records], Unavailable("the broker takes no more at a time"))
+        ):  # a test message while the window is full
+            settle(
+                [record.seq for record in records],
+                Unavailable("the broker accepts no more unacknowledged messages"),
+            )
             return
         largest = limits.maximum_packet - HEAD
         for record in records:
@@ -181,11 +184,11 @@ class MqttTarget(MqttOwner):
             up.publish(items, qos, retain)
 
     def check(self) -> Deferred[dict[str, Any]]:
-        """Connect beside the running connection, and leave."""
+        """Connect beside the running connection, and disconnect."""
         return mqtt_probe.check(self._context.reactor, self._way(), self._settings.connect_timeout + 10)
 
     def status(self) -> dict[str, Any]:
-        """Connected or not, and why not."""
+        """Whether it is connected, and why not."""
         up = self._client.up is not None
         return {
             "state": "connected" if up else "connecting",
@@ -195,7 +198,7 @@ class MqttTarget(MqttOwner):
     # --- MqttOwner
 
     def on_up(self, limits: mqtt.Connected) -> None:
-        """The broker said yes."""
+        """The broker accepted the connection."""
         self._limits = limits
         self.capacity = self.max_batch = min(self._settings.window, limits.receive_maximum)
         if self._settings.command_topic and self._client.up is not None:
@@ -204,19 +207,19 @@ class MqttTarget(MqttOwner):
         self._context.available()
 
     def on_acknowledged(self, numbers: list[int]) -> None:
-        """The broker has these."""
+        """The broker acknowledged these messages."""
         settles = self._settle
         settle, group = settles.pop(numbers[0]), numbers[:1]
         for seq in numbers[1:]:
             other = settles.pop(seq)
-            if other is not settle:  # one send was a person's test, or the target's settings changed
+            if other is not settle:  # one send was a test message, or the target's settings changed
                 settle(group, DELIVERED)
                 settle, group = other, []
             group.append(seq)
         settle(group, DELIVERED)
 
     def on_refused(self, number: int, code: int, reason: str) -> None:
-        """The broker doesn't take this one."""
+        """The broker refused this message."""
         settle = self._settle.pop(number)
         settle([number], Unavailable(reason) if code in BUSY_CODES else Retry(reason))
 
@@ -229,7 +232,7 @@ class MqttTarget(MqttOwner):
             settle(mine, Unavailable(reason))
 
     def on_message(self, message: mqtt.Arrived) -> None:
-        """A command for a device."""
+        """A downlink arrived for a device."""
         levels = message.topic.split("/")
         place = self._settings.command_topic.split("/").index("+")
         if self._context.downlink is not None and place < len(levels):

@@ -1,4 +1,4 @@
-"""What a target is sent: a record in one of the formats. Bodies are spliced, not decoded, where that will do."""
+"""Formats a record for a target. Bodies are spliced, not decoded, where possible."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Document(msgspec.Struct, rename="camel", omit_defaults=True):
     """The standard document: one device's output of one message. Its JSON Schema is published from here.
 
     ``id`` names the message, ``receivedAt`` and ``ts`` are milliseconds since 1970 UTC; ``datasource`` is
-    the name of the one that received it. ``key`` names the delivery: it stays the same when a delivery
-    comes a second time, and no other has it.
+    the name of the one that received it. ``key`` identifies the delivery: it is unique, and stays the same when
+    a delivery is repeated.
     """
 
     id: str
@@ -68,7 +68,7 @@ def standard(names: RecordNames) -> Format:
 
 
 def thingsboard(record: TelemetryRecord) -> bytes:
-    """The converter's output to the letter, as ThingsBoard's integrations take it."""
+    """The converter's output unchanged, as ThingsBoard's integrations take it."""
     return record.body
 
 
@@ -82,7 +82,7 @@ def values(record: TelemetryRecord) -> bytes:
 
 
 def _wanted(make: Format, wants: set[str]) -> Format:
-    """Leave out what the route doesn't want."""
+    """Leave out what the route excludes."""
     if {"telemetry", "attributes"} <= wants:
         return make
     empty: dict[str, Any] = {"attributes": {}, "telemetry": []}

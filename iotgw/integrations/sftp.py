@@ -1,7 +1,7 @@
 """SFTP as a target: a file per message, per batch, or per scheduled run.
 
-A file is written under a temporary name, synced where the server can, and renamed: nobody ever sees half
-of it under its own name.
+A file is written under a temporary name, synced if the server supports it, and renamed. So no partial file ever
+appears under the final name.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from iotgw.integrations.template import Template, TemplateFailed, for_path
 Settle = Callable[[Sequence[int], Verdict], None]
 
 CHUNK = 32768
-"""Bytes of a write; every server takes that much (draft-ietf-secsh-filexfer-02 §6.4)."""
+"""Bytes of a write; every server must accept that much (draft-ietf-secsh-filexfer-02 §6.4)."""
 PIPELINED = 16
 """Writes under way at once."""
 WINDOW = 60.0
@@ -71,7 +71,7 @@ NETWORK = (
 
 
 class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """SFTP. One of ``hostKeys`` and ``knownHosts`` is needed: a host is never trusted blindly."""
+    """SFTP. Either ``hostKeys`` or ``knownHosts`` is required, since a host is never trusted blindly."""
 
     host: str
     port: Annotated[int, Meta(ge=1, le=65535)] = 22
@@ -173,7 +173,7 @@ class SftpTarget:
         return self.max_batch
 
     def start(self) -> Deferred[None]:
-        """Connect when there is something to write."""
+        """Nothing to do: it connects when there is something to write."""
         self._set_alarm()
         return succeed(None)
 
@@ -188,7 +188,7 @@ class SftpTarget:
         return session.ended
 
     def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
-        """Write each record to its file, or all to theirs."""
+        """Write each record to its own file, or all to shared ones."""
         for group in [records] if self.whole else [[record] for record in records]:
             self._send(group, settle)
 
@@ -229,7 +229,8 @@ class SftpTarget:
         self._context.available()
 
     def _end_run(self, begun: float) -> None:
-        """Nothing came for a while; a run that failed goes on until it succeeds, or the next begins."""
+        """No record came for a while: end the run. A failed run goes on until it succeeds or the next one
+        begins."""
         if self._reactor.seconds() >= self._closes and not self._inflight and not self._last_error:
             self._run = ""
 
@@ -271,7 +272,7 @@ class SftpTarget:
         writing = Deferred.fromCoroutine(self._write_all(good))
         writing.addTimeout(self._settings.timeout, self._reactor, self._too_slow)
         writing.addBoth(done).addErrback(
-            lambda failure: self._log.failure("a file's end was not taken note of", failure)
+            lambda failure: self._log.failure("the result of a file could not be processed", failure)
         )
 
     def _file_name(self, record: TelemetryRecord) -> str:
@@ -309,7 +310,7 @@ class SftpTarget:
         return json_file(records, self._format) if self.whole else self._format(records[0])
 
     async def _connected(self) -> Files:
-        """The server's files. One connection, made when it is needed."""
+        """The server's files, over one connection that is made on demand."""
         await self._connecting.acquire()
         try:
             if self._session is None:
@@ -360,7 +361,7 @@ class SftpTarget:
         for end in range(1, len(parts) + 1):
             part = "/".join(parts[:end])
             if part and part not in self._made:
-                with contextlib.suppress(SFTPError):  # it is there already, or opening the file tells
+                with contextlib.suppress(SFTPError):  # it exists already, or else opening the file will fail
                     await files.makeDirectory(part.encode(), {})
                 self._made.add(part)
 

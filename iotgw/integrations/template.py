@@ -1,7 +1,7 @@
-"""Templates that users write for URLs, topics, paths, headers and bodies: Jinja2 without its dangers.
+"""Templates that users write for URLs, topics, paths, headers and bodies: a safe subset of Jinja2.
 
-They are checked when they are saved. They can't call anything, and can't loop over more than the message
-holds; what they insert is escaped for the place where it stands.
+They are checked when they are saved. They can't call anything, and can loop only over the message's contents.
+Inserted values are escaped for the place where they stand.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from iotgw.core.model import TelemetryRecord
 from iotgw.integrations.facts import RecordNames, facts
 
 MAX_RESULT = 1 << 20
-"""Bytes that a template may make of one message."""
+"""Largest result of a template, in bytes."""
 CACHE = 4096
 """Results kept for templates that use nothing but a device's names."""
 PLAIN = ("deviceName", "deviceType", "datasource")
@@ -39,7 +39,7 @@ _NO_FILE = str.maketrans(dict.fromkeys('/\\\0\r\n:*?"<>|', "_"))
 
 
 class TemplateFailed(IotgwError):
-    """A template can't be made for this message: it lacks a value, or the result is too large."""
+    """A template can't be rendered for this message: it lacks a value, or the result is too large."""
 
 
 def json_text(value: Any) -> str:
@@ -58,7 +58,7 @@ def for_url(value: Any) -> str:
 
 
 def for_path(value: Any) -> str:
-    """A value in a file's path: stays in its directory."""
+    """A value in a file's path, which can't leave its directory."""
     text = str(value).translate(_NO_FILE)
     return "_" + text[1:] if text.startswith(".") else text or "_"
 
@@ -69,7 +69,7 @@ def for_header(value: Any) -> str:
 
 
 def replaced(value: Any, old: str, new: str) -> str:
-    """The filter ``replace``, with an end to growth."""
+    """The filter ``replace``, with a limit on the result."""
     text = str(value)
     if len(text) + text.count(str(old)) * len(str(new)) > MAX_RESULT:
         raise ValueError(f"replace: the result would have more than {MAX_RESULT} characters")
@@ -77,7 +77,7 @@ def replaced(value: Any, old: str, new: str) -> str:
 
 
 def joined(value: Any, separator: str = "") -> str:
-    """The filter ``join``, with an end to growth."""
+    """The filter ``join``, with a limit on the result."""
     parts = [str(part) for part in value]
     if sum(map(len, parts)) + len(parts) * len(separator) > MAX_RESULT:
         raise ValueError(f"join: the result would have more than {MAX_RESULT} characters")
@@ -85,7 +85,7 @@ def joined(value: Any, separator: str = "") -> str:
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """Multiplies numbers only: ``"a" * 10**9`` is a way to eat memory."""
+    """Multiplies numbers only: ``"a" * 10**9`` would exhaust the memory."""
 
     intercepted_binops = frozenset(("*", "%"))
 
@@ -110,7 +110,7 @@ def _environment(escape: Callable[[Any], str] | None) -> ImmutableSandboxedEnvir
 class Template:
     """A user's template. ``place`` names the setting in errors; ``escape`` is one of the functions above.
 
-    Raises SettingsError when it isn't a template, uses what there isn't, or does what it may not.
+    Raises SettingsError if it is malformed, uses unknown names, or does something that isn't allowed.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Template:
             line = getattr(error, "lineno", None)
             raise SettingsError(place, f"{error.message}" + (f" (line {line})" if line else ""))
         self.written = "".join(str(part.data) for part in tree.find_all(nodes.TemplateData))
-        """What stands in it as it is."""
+        """The literal text in it."""
         unknown = self.used - set(SAMPLE)
         if unknown:
             raise SettingsError(
@@ -150,7 +150,7 @@ class Template:
 
     @property
     def constant(self) -> str | None:
-        """The result, when it is the same for every message."""
+        """The result if it is the same for every message, otherwise None."""
         return self._constant
 
     def text(self, record: TelemetryRecord, extra: dict[str, Any] | None = None) -> str:
@@ -191,7 +191,8 @@ class Template:
 def _joined(
     parts: list[nodes.TemplateData | nodes.Name], names: RecordNames, escape: Callable[[Any], str]
 ) -> Callable[[TelemetryRecord], str]:
-    """A template of texts and names alone, the most frequent kind, without Jinja, which takes several times as long."""
+    """A template of literal text and names only, the most frequent kind. It is rendered without Jinja, which
+    takes several times as long."""
     sources: dict[str, Callable[[TelemetryRecord], str]] = {
         "deviceName": attrgetter("device_name"),
         "deviceType": attrgetter("device_type"),
@@ -205,7 +206,7 @@ def _joined(
 
 
 def _parts(tree: nodes.Template) -> list[nodes.TemplateData | nodes.Name] | None:
-    """The texts and names that a template puts together, if that is all it does."""
+    """The texts and names that a template joins, if that is all it does."""
     found: list[nodes.TemplateData | nodes.Name] = []
     for output in tree.body:
         if not isinstance(output, nodes.Output):
@@ -226,7 +227,7 @@ SAMPLE = {
 
 
 def _check_loops(tree: nodes.Node, place: str, depth: int = 0) -> None:
-    """Two loops within each other visit what a message holds; a third would be a way to hang."""
+    """Two nested loops can visit everything in a message; a third could run for too long."""
     for child in tree.iter_child_nodes():
         inner = depth + isinstance(child, nodes.For)
         if inner > 2:

@@ -38,11 +38,11 @@ ATTRIBUTES = b"v1/gateway/attributes"
 CONNECT = b"v1/gateway/connect"
 RPC = b"v1/gateway/rpc"
 ANNOUNCED = 100_000
-"""Devices that are remembered as announced; then all are announced again."""
+"""Devices remembered as announced. Beyond that, all are announced again."""
 
 
 class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """ThingsBoard: a device there that is marked as a gateway, and its credentials."""
+    """ThingsBoard: the credentials of a device there that is marked as a gateway."""
 
     host: str
     port: Annotated[int | None, Meta(description="1883, with TLS 8883.")] = None
@@ -53,7 +53,7 @@ class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", for
     tls: ClientTls | None = None
     batch_size: Annotated[int, Meta(ge=1, le=5000, description="The most messages of a PUBLISH.")] = 100
     max_payload: Annotated[
-        int, Meta(ge=1024, description="Bytes of a PUBLISH; ThingsBoard takes 65,536 as it is delivered.")
+        int, Meta(ge=1024, description="Bytes of a PUBLISH; ThingsBoard's default limit is 65,536.")
     ] = 60_000
     window: Annotated[int, Meta(ge=1, le=1000, description="Batches in flight.")] = 10
     keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
@@ -63,7 +63,7 @@ class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", for
     ] = True
     engine: Annotated[
         EngineName,
-        Meta(description="Who speaks MQTT: `iotgw` is our own, `paho` is paho-mqtt; see `mqtt`."),
+        Meta(description="MQTT implementation: `iotgw` is our own, `paho` is paho-mqtt; see `mqtt`."),
     ] = "iotgw"
 
 
@@ -82,7 +82,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Batch:
-    """What one send waits for."""
+    """The packets that one send waits for."""
 
     __slots__ = ("is_busy", "left", "refused", "seqs", "settle")
 
@@ -150,7 +150,7 @@ class ThingsBoardTarget(MqttOwner):
         self._client = MqttClient(context.reactor, self._way(), self)
 
     def _way(self) -> BrokerAccess:
-        """To the server; by a client id of its own where that is random."""
+        """How to connect to the server; a random client id is made anew each time."""
         settings = self._settings
         greeting = Greeting(
             client_id(settings.client_id), settings.keepalive,
@@ -184,11 +184,11 @@ class ThingsBoardTarget(MqttOwner):
             settle(seqs, DELIVERED)
 
     def check(self) -> Deferred[dict[str, Any]]:
-        """Connect beside the running connection, and leave."""
+        """Connect beside the running connection, and disconnect."""
         return mqtt_probe.check(self._context.reactor, self._way(), self._settings.connect_timeout + 10)
 
     def status(self) -> dict[str, Any]:
-        """Connected or not, and why not."""
+        """Whether it is connected, and why not."""
         up = self._client.up is not None
         return {"state": "connected" if up else "connecting", "lastError": self._client.last_error or None}
 
@@ -226,7 +226,7 @@ class ThingsBoardTarget(MqttOwner):
     # --- MqttOwner
 
     def on_up(self, limits: mqtt.Connected) -> None:
-        """The server said yes."""
+        """The server accepted the connection."""
         self._announced.clear()
         if self._settings.downlinks and self._client.up is not None:
             self._client.up.subscribe([(RPC.decode(), 1), (ATTRIBUTES.decode(), 1)])
@@ -234,7 +234,7 @@ class ThingsBoardTarget(MqttOwner):
         self._context.available()
 
     def on_acknowledged(self, numbers: list[int]) -> None:
-        """The server has these."""
+        """The server acknowledged these packets."""
         for packet in numbers:
             batch = self._batches.pop(packet)
             batch.left -= 1
@@ -242,7 +242,7 @@ class ThingsBoardTarget(MqttOwner):
                 self._end(batch)
 
     def on_refused(self, number: int, code: int, reason: str) -> None:
-        """The server doesn't take this one."""
+        """The server refused this packet."""
         batch = self._batches[number]
         batch.refused = reason
         batch.is_busy = batch.is_busy or code in BUSY_CODES
@@ -259,7 +259,7 @@ class ThingsBoardTarget(MqttOwner):
             batch.settle(batch.seqs, Retry(batch.refused))
 
     def on_lost(self, numbers: list[int], reason: str) -> None:
-        """The connection ended; a batch that wasn't acknowledged as a whole is sent again as a whole."""
+        """The connection ended; a batch that wasn't completely acknowledged is sent again as a whole."""
         batches = {id(self._batches[packet]): self._batches.pop(packet) for packet in numbers}
         for batch in batches.values():
             batch.settle(batch.seqs, Unavailable(reason))
@@ -279,7 +279,7 @@ class ThingsBoardTarget(MqttOwner):
         self._context.downlink(self._context.tenant, request.device, {"msgType": kind, "msg": request.data})
         rpc_id = request.data.get("id") if is_rpc else None
         if rpc_id is not None and self._client.up is not None:
-            # A sleeping device answers tomorrow; the caller learns that its request is kept until then.
+            # A sleeping device may answer only tomorrow; the caller is told that its request is queued.
             answer = {"device": request.device, "id": rpc_id, "data": {"queued": True}}
             self._client.up.say(RPC, _encode(answer))
 

@@ -1,4 +1,5 @@
-"""The verdicts by their former name, for packages that import them from here; they live in `iotgw.core.verdict`."""
+"""The verdicts under their former name, for packages that import them from here. They are defined in
+`iotgw.core.verdict`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The way of an uplink: received, stored, converted, handed to delivery; and its reply."""
+"""The path of an uplink: it is received, stored, converted, handed to delivery, and answered."""

@@ -1,4 +1,4 @@
-"""Whether uplinks are taken now, and who is to be told when they are again."""
+"""Whether uplinks are accepted now, and whom to tell when they are accepted again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iotgw.core.ports.delivery import IDelivery
 from iotgw.core.ports.journal import IUplinkStream
 
 LOOK_FOR_ROOM = 0.5
-"""Seconds between two looks for room while streams wait for it."""
+"""Seconds between checks for room while streams wait for it."""
 RETRY_AFTER = 5.0
 """Seconds after which a device that was told BUSY may try again."""
 BUSY = Answer(Status.BUSY, retry_after=RETRY_AFTER)
@@ -20,9 +20,10 @@ TOO_LARGE = Answer(Status.TOO_LARGE)
 
 
 class Admission:
-    """The one truth about room: the journal has some, no integration asks for a pause, and nobody stops the gateway.
+    """Decides whether there is room: the journal has some, no integration asks for a pause, and the gateway
+    isn't stopping.
 
-    ``max_payload`` and ``max_metadata`` are the largest that is taken, in bytes; of metadata as JSON.
+    ``max_payload`` and ``max_metadata`` are the largest accepted sizes in bytes; metadata is measured as JSON.
     """
 
     _log = Logger()
@@ -45,11 +46,11 @@ class Admission:
 
     @property
     def room(self) -> bool:
-        """Whether uplinks are taken now."""
+        """Whether uplinks are accepted now."""
         return self._journal.room and not self._is_closed and self._delivery.room()
 
     def close(self) -> None:
-        """Take nothing more: the gateway stops."""
+        """Accept no more uplinks: the gateway is stopping."""
         self._is_closed = True
 
     def when_room(self, callback: Callable[[], None]) -> None:
@@ -62,7 +63,7 @@ class Admission:
             self._clock.callLater(LOOK_FOR_ROOM, self._look)
 
     def room_again(self) -> None:
-        """There may be room: let the streams go on."""
+        """There may be room: let the streams continue."""
         if self.room:
             waiting, self._waiting = self._waiting, []
             for callback in waiting:
@@ -72,7 +73,7 @@ class Admission:
                     self._log.failure("a datasource failed when it was told that there is room")
 
     def _look(self) -> None:
-        """An integration that had too much says nothing when it has less: look again while somebody waits."""
+        """An integration doesn't report when its backlog shrinks, so check again while a stream waits."""
         self.room_again()
         if self._waiting and not self._is_closed:
             self._clock.callLater(LOOK_FOR_ROOM, self._look)

@@ -1,4 +1,4 @@
-"""Which open datasource has which port or path, so that a second one is told who has it."""
+"""Which open datasource uses which port or path, so that the error for a second one can name it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Claims:
         self._claimed: dict[Key, list[tuple[Source, Need]]] = {}
 
     def take(self, source: Source, needs: Sequence[Need]) -> None:
-        """Note what a datasource is about to open. Raises Conflict when another one has some of it."""
+        """Record what a datasource is about to open. Raises Conflict if another one uses any of it."""
         for need in needs:
             for other, had in self._near(need):
                 if other is not source and collide(need, had):
@@ -29,7 +29,7 @@ class Claims:
             self._claimed.setdefault(_key(need), []).append((source, need))
 
     def release(self, source: Source) -> None:
-        """It is closed, or could not be opened."""
+        """Release a datasource's claims: it is closed, or could not be opened."""
         for need in self._needs.pop(source.id, ()):
             key = _key(need)
             left = [claim for claim in self._claimed[key] if claim[0] is not source]
@@ -39,7 +39,7 @@ class Claims:
                 self._claimed.pop(key)
 
     def _near(self, need: Need) -> Iterator[tuple[Source, Need]]:
-        """What is claimed close to a need: all that could collide, and little else."""
+        """The claims that could collide with a need, and few others."""
         keys: Iterable[Key] = [_key(need)]
         if isinstance(need, HttpMount):
             keys = [_key(need), need.path[:1]] if len(need.path) > 1 else list(self._claimed)

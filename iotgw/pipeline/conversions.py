@@ -44,7 +44,7 @@ _DELETED = "Deleted"
 
 
 class _Routing(Struct):
-    """The metadata that the spine itself reads."""
+    """The metadata that the pipeline itself reads."""
 
     deviceModel: str = ""
     identity: str = ""
@@ -136,8 +136,9 @@ class Conversions:
         self._given_up = reason
 
     def storing(self, uplinks: list[StoredUplink]) -> None:
-        """These uplinks are being stored: convert them meanwhile, if none waits before them. Not by a script that
-        would remember one that is refused: for it the device's next try were a repetition."""
+        """These uplinks are being stored: convert them meanwhile, if none waits before them. Scripts with state
+        are excluded: if an uplink is refused, they would remember it, and the device's retransmission would
+        count as a duplicate."""
         if not any(map(self._converters.remembers, self._all_versions())):
             self._tail.anticipate(uplinks)
 

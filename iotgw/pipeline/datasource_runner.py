@@ -1,4 +1,4 @@
-"""A datasource opens, changes and closes while the gateway runs; others never notice."""
+"""Opens, changes and closes a datasource while the gateway runs, without disturbing others."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ class DatasourceRunner:
             self.lock.release()
 
     def forget(self) -> None:
-        """It was deleted and is closed: have nobody keep anything for it."""
+        """The datasource was deleted and is closed: clean up what other systems keep for it."""
         self._in_background(self._let_go(self.source.spec, None))
 
     async def close(self) -> None:
-        """Close it; nothing more comes in."""
+        """Close it, so that no more messages come in."""
         await self.lock.acquire()
         try:
             await self._close()
@@ -91,7 +91,7 @@ class DatasourceRunner:
             self.lock.release()
 
     def status(self) -> dict[str, Any]:
-        """How it does: state, address, counts."""
+        """Its status: state, address, counts."""
         status: dict[str, Any] = {"state": "stopped"}
         if self.error:
             status = {"state": "failed", "error": self.error}
@@ -125,7 +125,9 @@ class DatasourceRunner:
                 await forgotten
         except Exception as error:
             self._log.warn(
-                "what others keep for datasource {name} stays there: {reason}", name=before.name, reason=error
+                "what other systems keep for datasource {name} could not be removed: {reason}",
+                name=before.name,
+                reason=error,
             )
 
     async def _open(self, spec: DatasourceSpec) -> None:

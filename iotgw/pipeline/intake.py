@@ -1,4 +1,4 @@
-"""One datasource's way in: it takes uplinks, and carries what the datasource says of downlinks and of itself."""
+"""One datasource's access to the gateway: it accepts uplinks, and passes on reports on downlinks and events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _encode = msgspec.json.Encoder().encode
 
 @implementer(IIntake)
 class Intake:
-    """What a datasource sees of the gateway; ``source`` is what the pipeline knows of it."""
+    """What a datasource sees of the gateway; ``source`` is its entry in the pipeline."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class Intake:
 
 
 def _nobody(answer: Answer) -> None:
-    """A rejected frame has nobody to answer."""
+    """A rejected frame gets no answer."""
 
 
 def _nothing() -> None:

@@ -1,7 +1,7 @@
 """Answers that are held back for a downlink: a device that says how long it listens (``ttd``, as in Eclipse
 Hono) gets an item that is queued meanwhile with its answer, and the empty answer at the end of that time.
 
-The uplink is durable all the while. Who is waited for is known when the uplink is converted.
+The uplink is durable meanwhile. Its conversion tells which device it is from.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.pipeline.sources import Source
 
 MAX_HELD = 500
-"""Answers that are held back at once; further ones go as if nothing had been said of ``ttd``. Each over HTTP is
-a connection of the listener's 1,000, and some must stay for others."""
+"""Answers that may be held back at the same time; further ones are sent as if there were no ``ttd``. Over HTTP
+each of them takes one of the listener's 1,000 connections, and some must stay free for others."""
 
 
 class LongPoll(UplinkListener):
@@ -55,7 +55,7 @@ class LongPoll(UplinkListener):
             held.named([])
 
     def converted(self, outcomes: list[Outcome]) -> None:
-        """These uplinks are converted: it is known who listens."""
+        """These uplinks are converted, so it is known which devices listen."""
         unnamed = self._unnamed
         if unnamed:
             for outcome in outcomes:
@@ -63,7 +63,7 @@ class LongPoll(UplinkListener):
                     held.named([output.device_name for output in outcome.outputs])
 
     def stop(self) -> None:
-        """Keep nobody waiting any more."""
+        """Send all answers that are held back."""
         for held in list(self._open):
             held.expire()
 
@@ -72,8 +72,8 @@ class LongPoll(UplinkListener):
 
 
 class HeldAnswer:
-    """One of them: it goes when there is an item, when its time is over, or when nobody is waited for.
-    ``over(self)`` is called once it goes."""
+    """An answer that is held back. It is sent when there is an item, when its time is over, or when its device
+    is unknown. ``over(self)`` is called when it is sent."""
 
     _log = Logger()
 
@@ -94,7 +94,7 @@ class HeldAnswer:
         self._answer: Answer | None = None
         """What the gateway would answer."""
         self._names: list[str] | None = None
-        """What the device may be called; None while that is not known, none when it listens no more."""
+        """The device's possible names; None while they are not known, empty when it no longer listens."""
         self._listening: list[Callable[[], None]] = []
         self._is_looking = False
         self._look_again = False
@@ -113,7 +113,8 @@ class HeldAnswer:
             self._look()
 
     def named(self, names: list[str]) -> None:
-        """The uplink's conversion says of whom it is; with neither a name nor an identity nobody is waited for."""
+        """The uplink's conversion names the device. Without a name or an identity, the answer is not held
+        back."""
         if self._is_over or self._names is not None:
             return
         self._names = list(dict.fromkeys(filter(None, (self._identity, *names))))
@@ -122,16 +123,16 @@ class HeldAnswer:
         self._look()
 
     def expire(self) -> None:
-        """The device listens no more. An item that is on its way to this answer still goes with it."""
+        """The device no longer listens. An item that is being taken for this answer is still sent with it."""
         self._names = []
         self._look()
 
     def let_go(self) -> None:
-        """The device went away: what is queued from now on stays so."""
+        """The device went away: items queued from now on stay in the queue."""
         self._close()
 
     def _look(self) -> None:
-        """Answer if there is something to answer; look again where something has changed meanwhile."""
+        """Answer if there is an item; check again if something has changed meanwhile."""
         self._look_again = True
         if self._answer is not None and self._names is not None and not self._is_looking:
             ensureDeferred(self._take()).addErrback(

@@ -1,4 +1,4 @@
-"""The spine: the datasources of the registry run here, each with its way in and its conversions.
+"""The pipeline: runs the datasources of the registry, each with its intake and its conversions.
 
 A device's uplink goes `Intake` → journal → `Publisher` → listeners: `Replies` answers the device, `Conversions`
 make outcomes of it, which go back to the journal and from there to whoever delivers and keeps them.

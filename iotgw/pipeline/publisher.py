@@ -1,4 +1,4 @@
-"""What becomes of uplinks, told to everyone who wants to hear it."""
+"""Publishes what happens to uplinks to all listeners."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ P = ParamSpec("P")
 
 @implementer(IJournalListener)
 class Publisher:
-    """Hears the journal, groups uplinks by datasource, and tells the listeners, in their order.
+    """Listens to the journal, groups uplinks by datasource, and calls the listeners in their order.
 
-    A listener that fails is logged, and keeps nobody else from being told. ``room_again()`` is called when the
+    An exception in a listener is logged, and the other listeners are still
+    called. ``room_again()`` is called when the
     journal has room again.
     """
 

@@ -1,8 +1,8 @@
-"""When a device is answered, and with which downlinks.
+"""Decides when a device is answered, and with which downlinks.
 
-An uplink is answered as soon as it is durable. It waits for its conversion where the datasource says so, and
-where an item waits for a device that only the converter can name. What a conversion told of an identity is
-remembered for a while, so a device that its datasource knows waits once.
+An uplink is answered as soon as it is durable. The answer waits for the conversion if the datasource asks for
+that, or if an item is queued for a device that only the converter can name. The name behind an identity is
+remembered for a while, so a device whose datasource knows its identity waits only once.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from iotgw.pipeline.admission import BUSY
 from iotgw.pipeline.sources import Source
 
 PATIENCE = 5
-"""Seconds that an answer waits for a conversion on account of downlinks; later ones go with the next uplink."""
+"""Seconds that an answer waits for a conversion because of downlinks; after that they go with the next
+uplink."""
 REMEMBERED = 600.0
-"""Seconds after which all that was learnt of identities is forgotten: converters change their minds."""
+"""Seconds after which the learnt names of identities are forgotten, since converters may change."""
 IDENTITIES = 100_000
 SEVERAL = ""
-"""The name of an identity that speaks for more than one device."""
+"""The name of an identity that sends for more than one device."""
 
 
 class Replies(UplinkListener):
@@ -48,7 +49,8 @@ class Replies(UplinkListener):
         self._downlinks = downlinks
         self._clock = clock
         self.waiting: dict[int, tuple[Source, Reply, str | None, float]] = {}
-        """Who is answered after the conversion, by position; at the latest when `_seconds` is that much."""
+        """Answers that wait for the conversion, by position; each is sent at the latest when `_seconds` reaches
+        its value."""
         self._sweep: IDelayedCall | None = None
         self._seconds = 0
         """Grows once a second while somebody waits."""
@@ -57,7 +59,7 @@ class Replies(UplinkListener):
         self._forget_at = 0.0
 
     def stored(self, datasource: str, entries: Entries) -> None:
-        """Uplinks are durable: answer whose reply needs nothing else."""
+        """Uplinks are durable: answer those that wait for nothing else."""
         source = self._sources.get(datasource)
         names = self._downlinks.waited_for(source.tenant) if source is not None else ()
         if source is None or (not names and source.spec.reply == "stored"):
@@ -83,12 +85,13 @@ class Replies(UplinkListener):
             self._sweep = self._clock.callLater(1.0, self._give_up)
 
     def refused(self, datasource: str, entries: Entries, reason: str) -> None:
-        """Nobody is told that these were received."""
+        """These uplinks were refused: tell their senders."""
         for _, (reply, _) in entries:
             self._tell(reply, BUSY)
 
     def converted(self, outcomes: list[Outcome]) -> None:
-        """These uplinks are converted: answer who only waited to be named, once the journal's writer rests."""
+        """These uplinks are converted: answer those that only waited for the device's name, once the journal's
+        writer is idle."""
         if self.waiting:
             self._journal.at_rest(partial(self._name_them, outcomes))
 
@@ -101,7 +104,7 @@ class Replies(UplinkListener):
                 self._named(outcome, source, reply, identity, Status.STORED)
 
     def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
-        """These outcomes are durable: answer who waited for that."""
+        """These outcomes are durable: answer those that waited for that."""
         waiting = self.waiting
         if waiting:
             for outcome in outcomes:
@@ -130,21 +133,21 @@ class Replies(UplinkListener):
         self._answer(source, reply, outcome.seq, device, status)
 
     def removed(self, source: Source) -> None:
-        """A datasource was deleted: who waits for its converter is told what is certain."""
+        """A datasource was deleted: uplinks that wait for its converter are answered as stored."""
         for seq, (waiting, reply, _, _) in list(self.waiting.items()):
             if waiting is source:
                 del self.waiting[seq]
                 self._tell(reply, Answer(Status.STORED, self._name(seq)))
 
     def stop(self) -> None:
-        """Wait for nobody any more."""
+        """Stop the time-out of waiting answers."""
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
 
     def _device(self, source: Source, identity: str, names: Collection[str]) -> str | None:
-        """Whose items, of those that wait for ``names``, go with the answer to an identity: empty for nobody's, None
-        where only the converter can tell."""
+        """The device whose items go with the answer to an identity, if it is among ``names``, for which items
+        wait. Empty for none; None if only the converter can tell."""
         if identity in names:
             return identity
         name = self._names.get((source.id, identity), SEVERAL)
@@ -184,7 +187,7 @@ class Replies(UplinkListener):
         return message_id(self._journal.epoch, seq)
 
     def _tell(self, reply: Reply, answer: Answer) -> None:
-        """Call a datasource back; its fault is its own, and keeps nobody else from being told."""
+        """Call a datasource back; an exception in it doesn't affect others."""
         try:
             reply(answer)
         except Exception:

@@ -12,7 +12,7 @@ from iotgw.core.specs import DatasourceSpec
 
 
 class Source:
-    """One datasource: its settings of today, what runs of it, and how many uplinks went which way."""
+    """One datasource: its current settings, its running parts, and its counts of uplinks."""
 
     def __init__(self, id: str, tenant: str, spec: DatasourceSpec, created_ms: int = 0) -> None:
         self.id = id

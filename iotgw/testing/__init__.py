@@ -1,8 +1,9 @@
 """Doubles for the ports of iotgw, for tests of your own datasource or integration (``docs/testing.md``).
 
-Each is held to its port, and passes the same contract suite as the part that it stands for (`iotgw.testing.contracts`).
-A ``Memory…`` keeps what it is given as the real part does, in memory; a ``Fake…`` does what the test tells it to. None
-opens a socket or a file, starts a thread or looks at the time of the day: `clock` stands still until it is advanced.
+Each double is checked against its port and passes the same contract suite as the real part
+(`iotgw.testing.contracts`). A ``Memory…`` behaves like the real part, but in memory; a ``Fake…`` does what the
+test tells it to. None opens a socket or a file, starts a thread or reads the system's time: `clock` stands
+still until it is advanced.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`IConnector` whose connections go nowhere."""
+"""An `IConnector` that opens no connections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from iotgw.core.ports.connect import IConnector, ITlsSettings
 
 @implementer(IStreamClientEndpoint)
 class FakeEndpoint:
-    """An endpoint whose attempts a test ends: `accept` or `refuse` the oldest. ``attempts`` are those that wait."""
+    """An endpoint whose connection attempts wait in ``attempts`` until a test calls `accept` or `refuse` for
+    the oldest."""
 
     def __init__(self) -> None:
         self.attempts: list[tuple[IProtocolFactory, Deferred[IProtocol]]] = []
@@ -47,7 +48,7 @@ class FakeEndpoint:
 
 @implementer(IConnector)
 class FakeConnector:
-    """A way out that opens no socket: ``endpoints`` by host and port, each a `FakeEndpoint`."""
+    """Makes a `FakeEndpoint` for each host and port, kept in ``endpoints``; opens no socket."""
 
     def __init__(self, forbid: Sequence[str] = ()) -> None:
         self.forbid = forbid

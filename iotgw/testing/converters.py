@@ -1,4 +1,4 @@
-"""`IConverters` as told, and `IConverterVersions` in memory."""
+"""An `IConverters` that a test controls, and `IConverterVersions` in memory."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ from iotgw.core.validate import convert
 
 @implementer(ICredentials)
 class MemoryCredentials:
-    """Credentials that a test adds and revokes. They have no times and no patterns: an identity is one device's."""
+    """Credentials that a test adds and revokes. They have no periods of validity and no patterns: an identity
+    belongs to one device."""
 
     def __init__(self) -> None:
         self.psks: list[tuple[str, bytes, Grant]] = []
@@ -55,7 +56,7 @@ class MemoryCredentials:
         return grant
 
     def revoke(self, grant: Grant) -> None:
-        """Take a credential away, and tell who watches."""
+        """Revoke a credential, and call the watchers."""
         id = grant.credential
         self.psks = [each for each in self.psks if each[2].credential != id]
         self.certificates = {key: each for key, each in self.certificates.items() if each.credential != id}

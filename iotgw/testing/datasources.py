@@ -1,4 +1,4 @@
-"""A datasource and its type as told, and what a datasource is given."""
+"""A datasource and its type that a test controls, and a datasource's context."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def datasource_context(
     data_dir: str = "",
     shares: SharedResources | None = None,
 ) -> DatasourceContext:
-    """What a datasource is given, made of doubles where nothing else is said."""
+    """A datasource's context, made of doubles unless given otherwise."""
     return DatasourceContext(
         id=id, name=name, tenant=tenant, routing_key=routing_key, metadata=metadata or {},
         intake=FakeIntake() if intake is None else intake,

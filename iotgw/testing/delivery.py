@@ -1,4 +1,4 @@
-"""`IDelivery` and `IDeliveries` as told."""
+"""`IDelivery` and `IDeliveries` that a test controls."""
 
 from __future__ import annotations
 

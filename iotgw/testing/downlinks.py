@@ -26,11 +26,11 @@ Key = tuple[str, str]
 class MemoryDownlinks:
     """Every device's queue.
 
-    ``items`` are all that ever were, by id (``dl1``, ``dl2``, …). ``identities`` maps a tenant and a device's name to the
-    identity that its datasource knows it by. Times to live are looked at when somebody asks. ``capacity`` bounds what is
-    open. ``held``: while it is a list, `take` answers when a test calls the functions in it. ``unfit`` are payloads that a
-    downlink converter fails at: they stay where they are. ``reports`` are the calls of
-    `outcome`.
+    ``items`` are all items ever queued, by id (``dl1``, ``dl2``, …). ``identities`` maps a tenant and a
+    device's name to the device's identity at its datasource. Times to live are checked whenever the queue is
+    used. ``capacity`` bounds the open items. While ``held`` is a list, `take` answers when a test calls the
+    functions in it. ``unfit`` are payloads at which a downlink converter fails; these items stay queued.
+    ``reports`` are the calls of `outcome`.
 
     Many methods: it has the two sides of the queue's ports.
     """
@@ -198,7 +198,7 @@ class MemoryDownlinks:
         return item
 
     def _send_now(self, item: Item) -> None:
-        """To the device's session, if it has one."""
+        """Send to the device's session, if it has one."""
         for (owner, name), send in reversed(self._sessions):
             if owner == item.tenant and name in self._names(item.tenant, item.device):
                 taken = self._take(item.tenant, item.device, 1, "sync")

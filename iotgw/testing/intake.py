@@ -1,4 +1,5 @@
-"""`IIntake` as told: it notes what a datasource hands in, and answers at once, later, or not at all."""
+"""An `IIntake` that a test controls: it records what a datasource hands in, and answers at once, later, or not
+at all."""
 
 from __future__ import annotations
 
@@ -18,14 +19,16 @@ from iotgw.core.ports.intake import Guard, IIntake, Reply, Send, Severity
 class FakeIntake:
     """The gateway as a test plays it for one datasource.
 
-    ``auto``: each uplink is answered at once, as stored or with what ``says`` is; without it when a test calls `answer`.
-    ``max_payload``: what is
-    larger is TOO_LARGE. With a ``clock`` an answer that is held back goes when its time is over. After `fill` everything is BUSY until `drain`. ``queue`` holds the downlinks that wait, by device;
-    an answer takes one for the metadata's ``identity``. ``outcomes`` are the reports about downlinks, as pairs of an id
-    and ``sent``, ``delivered``, ``answered``, ``lost: why``, ``returned`` or ``offered``; or of what a
-    network confirmed, by the item's id or the device, and ``confirmed`` or ``not confirmed: why``.
+    With ``auto`` each uplink is answered at once, as stored or with ``says``; otherwise when a test calls
+    `answer`. A payload larger than ``max_payload`` is TOO_LARGE. With a ``clock`` an answer that is held back
+    is sent when its time is over. After `fill` everything is BUSY until `drain`.
 
-    Many methods: those of the port, and what a test says.
+    ``queue`` holds the waiting downlinks by device; an answer takes one for the metadata's ``identity``.
+    ``outcomes`` are the reports on downlinks: pairs of an id and ``sent``, ``delivered``, ``answered``, ``lost:
+    why``, ``returned`` or ``offered``. For a network's receipt, a pair is the item's id or the device, and
+    ``confirmed`` or ``not confirmed: why``.
+
+    Many methods: those of the port, and those that a test calls.
     """
 
     def __init__(
@@ -85,25 +88,25 @@ class FakeIntake:
         return taken
 
     def fill(self) -> None:
-        """There is no room from now on."""
+        """From now on the gateway is full."""
         self.room = False
 
     def drain(self) -> None:
-        """There is room again."""
+        """The gateway has room again."""
         self.room = True
         waiting, self._waiting = self._waiting, []
         for callback in waiting:
             callback()
 
     def forget(self) -> None:
-        """Forget what was noted, and who was not answered; the queue and the sessions stay."""
+        """Forget what was recorded and what is unanswered; the queue and the sessions stay."""
         for noted in (self.received, self.times, self.answers, self.rejected, self.events, self.outcomes):
             noted.clear()
         self.held.clear()
         self._deaf.clear()
 
     def guarded(self, metadata: bytes, outputs: Sequence[Output]) -> str:
-        """What the datasource's guard says of a conversion; empty where it has none."""
+        """The answer of the datasource's guard to a conversion; empty if it has none."""
         return self.guard(metadata, outputs) if self.guard is not None else ""
 
     # --- IIntake ---

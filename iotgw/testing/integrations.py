@@ -1,4 +1,4 @@
-"""A target and its type as told, and what an integration is given."""
+"""A target and its type that a test controls, and an integration's context."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Told:
 class Verdicts:
     """What a target said of its records (`Settle`): ``of`` maps a position to its verdict.
 
-    A position that is settled a second time is a fault of the target, and raises.
+    Settling a position twice is an error of the target and raises.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ def integration_context(
     data_dir: str = "",
     available: Callable[[], None] = lambda: None,
 ) -> IntegrationContext:
-    """What an integration is given, made of doubles where nothing else is said."""
+    """An integration's context, made of doubles unless given otherwise."""
     return IntegrationContext(
         id=id, name=name, tenant=tenant,
         spec=IntegrationSpec(name=name, type="fake") if spec is None else spec,
@@ -110,7 +110,7 @@ class FakeSettings(Struct):
 
 @implementer(IIntegration)
 class FakeIntegration:
-    """A target that settles as told: at once with what ``says(records)`` returns, or when a test calls `answer`.
+    """A target that settles at once with the result of ``says(records)``, or when a test calls `answer`.
 
     ``sent`` are the positions of each send, ``got`` those that were delivered, ``open`` what is not settled.
     """

@@ -55,7 +55,7 @@ class _Group(Struct):
 
 @implementer(IJournal)
 class MemoryJournal:
-    """A journal on a clock: what is queued is on its way in the next turn, and durable in the one after.
+    """A journal on a clock: queued records are being written in the next turn, and durable in the one after.
 
     ``storage`` is what is durable, and what another journal can be opened on; a copy of it is what a crash leaves.
     While ``problem`` says something, nothing is stored and uplinks are refused for that reason. ``held`` are the ages
@@ -127,7 +127,8 @@ class MemoryJournal:
             self.turn()
 
     def turn(self) -> None:
-        """One turn of the writer: what is on its way becomes durable, or what waits is on its way."""
+        """One turn of the writer: records being written become durable, or else queued ones begin to be
+        written."""
         self._woken = False
         if self._writing is not None:
             self._commit(self._writing)

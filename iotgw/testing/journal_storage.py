@@ -8,7 +8,7 @@ from iotgw.core.model import Counters, Message, Outcome, Parked, State, Telemetr
 
 
 class Storage(Struct):
-    """What is durable: what a journal leaves to the next one. Everything is by its position."""
+    """The durable contents, which a journal leaves to the next one. Everything is keyed by position."""
 
     uplinks: dict[int, Uplink] = {}
     outcomes: dict[int, Outcome] = {}
@@ -23,7 +23,7 @@ class Storage(Struct):
     parked: dict[tuple[str, int], Parked] = {}
 
     def copy(self) -> Storage:
-        """What a crash leaves at this moment."""
+        """The contents that a crash would leave now."""
         return Storage(
             *(type(value)(value) for value in (getattr(self, each) for each in self.__struct_fields__))
         )

@@ -1,4 +1,4 @@
-"""`IPipeline` as told, and a listener that keeps what it hears of uplinks."""
+"""An `IPipeline` that a test controls, and a listener that records its calls."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class FakePipeline:
 
 
 class HeardUplinks(UplinkListener):
-    """Keeps what a listener of the pipeline hears: ``calls`` are its names in order."""
+    """A listener of the pipeline that records its calls; ``calls`` are their names in order."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []

@@ -1,4 +1,4 @@
-"""Whether a part keeps what its ports promise, as far as that can be seen without running it."""
+"""Checks whether a part matches its ports, as far as that is possible without running it."""
 
 from __future__ import annotations
 

@@ -58,11 +58,11 @@ class MemoryDatagramPort:
         return succeed(None)
 
     def getBroadcastAllowed(self) -> bool:
-        """Whether it may send to everybody."""
+        """Whether it may broadcast."""
         return self.broadcast
 
     def setBroadcastAllowed(self, enabled: bool) -> None:
-        """Let it send to everybody."""
+        """Allow or forbid broadcasts."""
         self.broadcast = enabled
 
 

@@ -1,4 +1,4 @@
-"""`ISources` as told."""
+"""An `ISources` that a test controls."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 
 class FakeTcpDevice:
-    """Connects to a listener's factory, as the listener sees it: sends, reads what it is answered, and goes away."""
+    """Connects to a listener's factory, sends, reads the answers, and disconnects."""
 
     def __init__(self, factory: IProtocolFactory, host: str = "192.0.2.7", port: int = 40_000) -> None:
         address = IPv4Address("TCP", host, port)
@@ -27,7 +27,7 @@ class FakeTcpDevice:
             self.protocol.dataReceived(data[start : start + (size or len(data))])
 
     def read(self) -> bytes:
-        """What came since the last look."""
+        """The bytes received since the last call."""
         data: bytes = self.transport.value()
         self.transport.clear()
         return data
@@ -43,7 +43,7 @@ class FakeTcpDevice:
         return self.transport.producerState == "paused"
 
     def half_close(self) -> None:
-        """Send no more, and listen."""
+        """Close the sending side, and go on reading."""
         IHalfCloseableProtocol(self.protocol).readConnectionLost()
 
     def hang_up(self) -> None:

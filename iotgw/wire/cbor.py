@@ -1,11 +1,11 @@
 """Plain CBOR as JSON values (RFC 8949), for bytes that anybody may have sent.
 
-What a decoder makes is never more than a small multiple of what came: items are counted while they are read, a
-length is compared with the bytes that are left before anything is made of it, and depth is bounded. Tags are
-refused, all of them: shared values (28, 29) and string references (25, 256) expand, big numbers, decimals, regular
-expressions and dates cost more than they weigh, and no device here needs one.
+A decoded value is never more than a small multiple of its input. Items are counted as they are read, a length is
+checked against the bytes that are left before anything is allocated, and depth is bounded. All tags are refused.
+Shared values (28, 29) and string references (25, 256) expand; big numbers, decimals, regular expressions and dates
+cost more to build than their size suggests. No device here needs them.
 
-Containers and strings of indefinite length are read like others (RFC 8949 §3.2): encoders that stream send them.
+Containers and strings of indefinite length are accepted (RFC 8949 §3.2), since streaming encoders send them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import struct
 from typing import Any
 
 ITEMS = 4096
-"""The most data items of one message, keys included."""
+"""Maximum number of data items in one message, keys included."""
 DEPTH = 32
-"""The most containers around an item."""
+"""Maximum nesting depth."""
 _SAFE_INTEGER = 2**53
 _BREAK = object()
 _SIMPLE: dict[int, Any] = {20: False, 21: True, 22: None, 23: None}
@@ -26,14 +26,14 @@ _FLOATS = {25: ">e", 26: ">f", 27: ">d"}
 
 
 class NotPlain(ValueError):
-    """These bytes are no plain CBOR item, or more than is read; the message says what was expected and where."""
+    """The bytes are not a plain CBOR item, or exceed the limits. The message says what was expected and where."""
 
 
 def decode(data: bytes, items: int = ITEMS, depth: int = DEPTH) -> Any:
-    """The one item that these bytes are, as JSON has it.
+    """Decode the one item in these bytes into a JSON value.
 
-    Byte strings become base64, integers beyond 2⁵³ texts (a script's numbers are doubles), NaN, infinities and
-    ``undefined`` None, integer keys texts. Raises `NotPlain`, and nothing else.
+    Byte strings become base64. Integers beyond 2⁵³ and integer keys become strings, since a script's numbers are
+    doubles. NaN, infinities and ``undefined`` become None. Raises `NotPlain`, and nothing else.
     """
     reader = _Reader(data, items)
     value = reader.item(depth)
@@ -142,7 +142,7 @@ class _Reader:
             raise NotPlain(f"expected UTF-8 at byte {start}: {error.reason}") from error
 
     def _check_count(self, count: int) -> None:
-        """Every item has at least a byte: what says that it has more is not believed."""
+        """Refuse a count larger than the bytes left: every item takes at least one byte."""
         left = len(self._data) - self.at
         if count > left:
             raise NotPlain(f"expected {count} items at byte {self.at}, got {left} bytes")

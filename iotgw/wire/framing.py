@@ -1,8 +1,8 @@
 """Framing for plain TCP and UDP: how a stream of bytes becomes messages.
 
 Each framer is a small class with ``feed(data)``, which returns the events that these bytes completed, and
-``close()``, which returns what is left when the stream ends. Events are `Frame` and `Fault`; no bytes at all
-make a framer raise. A framer holds at most its ``limit`` of unfinished bytes plus what was fed last, and
+``close()``, which returns what is left when the stream ends. Events are `Frame` and `Fault`; a framer never
+raises, whatever the bytes. It holds at most its ``limit`` of unfinished bytes plus the last piece fed, and
 looks at each byte once, however the stream was cut into pieces.
 """
 
@@ -23,7 +23,7 @@ class Frame(Struct, frozen=True, gc=False):
 class Fault(Struct, frozen=True, gc=False):
     """Bytes that are not a message, and why, in one line.
 
-    ``ends`` says that the stream can't be understood beyond this point: close it.
+    ``ends`` means that the stream can't be parsed beyond this point and must be closed.
     """
 
     data: bytes
@@ -45,11 +45,11 @@ class Framer(Protocol):
         """The events that ``data`` completed, in order."""
 
     def close(self) -> Events:
-        """The stream ended: what is left, as a frame or a fault."""
+        """The stream ended; returns what is left as a frame or a fault."""
 
 
 def head(data: bytes | bytearray, size: int = 4096) -> bytes:
-    """The start of bytes that are kept as evidence; the rest of an endless frame is of no use."""
+    """The first bytes of a rejected frame, kept as evidence; the rest of an endless frame is of no use."""
     return bytes(data[:size])
 
 
@@ -193,7 +193,7 @@ class BalancedScanner:
             position = match.end()
             byte = buffer[position - 1]
             if byte == 0x5C:
-                # an escape takes the next byte with it, which may not have arrived yet
+                # an escape covers the next byte, which may not have arrived yet
                 position += 1
             elif byte == 0x22:
                 self._in_string = not self._in_string
@@ -263,7 +263,7 @@ class JsonFramer:
 
 
 class HexFramer:
-    """Lines of hexadecimal text; each becomes the bytes it spells. Blanks, colons and ``0x`` are allowed."""
+    """Lines of hexadecimal text, decoded to bytes. Blanks, colons and ``0x`` are allowed."""
 
     def __init__(self, limit: int = 4096) -> None:
         # a line may have a blank or colon after each byte, a prefix, and blanks around it
@@ -276,7 +276,8 @@ class HexFramer:
         return self._lines.pending
 
     def feed(self, data: bytes) -> Events:
-        """The bytes of each completed line; a line that isn't hexadecimal is a fault, and the next may be."""
+        """The bytes of each completed line; a line that isn't hexadecimal is a fault, and reading goes on with
+        the next."""
         return self._decode(self._lines.feed(data))
 
     def close(self) -> Events:
@@ -302,7 +303,7 @@ _HEX_FILLERS = re.compile(rb"^\s*(?:0[xX])?|[\s:]")
 
 
 def unhex(text: bytes) -> Frame | Fault:
-    """The bytes that hexadecimal text spells, or a fault that doesn't end the stream."""
+    """Decode hexadecimal text; a fault in it doesn't end the stream."""
     digits = _HEX_FILLERS.sub(b"", text)
     try:
         return Frame(bytes.fromhex(digits.decode("ascii")))
@@ -319,7 +320,7 @@ def as_text(data: bytes, charset: str) -> Frame | Fault:
 
 
 def truncated(buffer: bytearray, expected: str) -> Events:
-    """Empties a buffer at the end of its stream: a fault with what was in it, if there was something."""
+    """Empty a buffer at the end of its stream; returns a fault with its contents, if any."""
     rest = head(buffer)
     size = len(buffer)
     buffer.clear()

@@ -1,6 +1,6 @@
 """The client's side of HTTP/1.1 without I/O: a request as bytes, and a reader of responses (RFC 9112).
 
-For one request after the other on a connection that stays open. Bodies are kept up to a limit.
+Requests follow one another on a persistent connection. Bodies are kept up to a limit.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from iotgw.core.numbers import hexadecimal, whole
 MAX_HEAD = 32768
 """Bytes of a response's status line and headers."""
 MAX_BODY = 1 << 20
-"""Of a response body that is longer, no more is read: the response counts, the connection ends."""
+"""Bytes of a response body that are read at most. Beyond that the response still counts, but the connection is
+closed."""
 LONGEST_BODY = 10**11
-"""Bytes; a Content-Length beyond is no length."""
+"""Largest Content-Length that is accepted, in bytes."""
 KEPT = 65536
 """Bytes of a body that are kept."""
 
@@ -37,7 +38,7 @@ class Response(Struct, frozen=True):
 def request_head(method: str, target: str, headers: Iterable[tuple[str, str]]) -> bytes:
     """The request line and headers, without the line that ends them. Raises ValueError for control characters.
 
-    ``target`` is the path with its query; characters that may not stand in it are the caller's to escape.
+    ``target`` is the path with its query; the caller escapes characters that aren't allowed in it.
     """
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
     for line in lines:
@@ -54,17 +55,18 @@ class Reader:
         self._head: tuple[int, dict[bytes, bytes], bool] | None = None
         self._body = bytearray()
         self._left = 0
-        """Bytes of the body, or of its current chunk, that are still to come; -1: until the connection ends."""
+        """Bytes of the body or of its current chunk that are still to come; -1 means until the connection
+        ends."""
         self._chunked = False
         self._seen = 0
 
     @property
     def idle(self) -> bool:
-        """Whether nothing of a response is here."""
+        """Whether no part of a response has been read."""
         return self._head is None and not self._buffer
 
     def receive(self, data: bytes) -> Response | None:
-        """Bytes from the server; a response when it is complete. Raises ProtocolError."""
+        """Read bytes from the server; returns a response once it is complete. Raises ProtocolError."""
         self._buffer += data
         while True:
             if self._head is None:
@@ -81,7 +83,7 @@ class Reader:
                 return self._enough()
 
     def ended(self) -> Response | None:
-        """The connection was closed; the response that this completes, if any."""
+        """The connection was closed; returns the response that this completes, if any."""
         if self._head is not None and self._left == -1 and not self._chunked:
             return self._finish()
         return None
@@ -170,7 +172,7 @@ class Reader:
                 self._left = size or -3
 
     def _enough(self) -> Response | None:
-        """The response without the rest of its body, when that is too long."""
+        """The response without the rest of its body, which is too long."""
         return self._finish(whole=False) if self._seen > MAX_BODY else None
 
     def _finish(self, whole: bool = True) -> Response:

@@ -55,7 +55,7 @@ class LobaroMessage(Struct, frozen=True):
 def parse(data: bytes) -> LobaroMessage:
     """The envelope in these bytes: a CBOR map, else a JSON object, else raw. Never raises.
 
-    A CBOR map counts only when it says whose it is (``i``), and only when it fills the whole message.
+    A CBOR map counts only when it names its device (``i``) and fills the whole message.
     """
     if not data:
         return LobaroMessage("raw")
@@ -103,7 +103,7 @@ def downlink(value: dict[str, Any]) -> bytes:
 class DuplicateFilter:
     """Remembers the last messages by device and counter; bounded in number and in age.
 
-    A counter starts again at 1 with a reboot, so a pair means the same message only for a while.
+    Counters start again at 1 after a reboot, so a pair identifies a message only for a while.
     """
 
     def __init__(self, size: int = 10_000, window_ms: int = 300_000) -> None:
@@ -115,7 +115,7 @@ class DuplicateFilter:
         return len(self._seen)
 
     def is_new(self, identity: str, counter: int | None, now_ms: int) -> bool:
-        """Whether this message was not seen within the window; it has been from now on."""
+        """Whether this message is new within the window; it counts as seen from now on."""
         if not identity or counter is None:
             return True
         seen = self._seen
@@ -128,6 +128,6 @@ class DuplicateFilter:
         return True
 
     def forget(self, identity: str, counter: int | None) -> None:
-        """The message was not taken after all: its repetition is welcome."""
+        """The message was not accepted after all: its retransmission must count as new."""
         if counter is not None:
             self._seen.pop((identity, counter), None)

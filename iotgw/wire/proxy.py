@@ -1,4 +1,4 @@
-"""The PROXY protocol, versions 1 and 2: a load balancer's word on where a TCP connection comes from.
+"""The PROXY protocol, versions 1 and 2, by which a load balancer passes on a TCP connection's source address.
 
 Source: HAProxy's "The PROXY protocol", §2.1 (text) and §2.2 (binary).
 """
@@ -27,7 +27,8 @@ class ProxyHeader(Struct, frozen=True):
 
 
 def parse(data: bytes | bytearray) -> ProxyHeader | str | None:
-    """The header at the start of a connection; None while it isn't whole, a reason when it is none."""
+    """Parse the header at the start of a connection; returns None while it is incomplete, a reason when it is
+    invalid."""
     if data.startswith(_SIGNATURE):
         return _binary(data)
     if data.startswith(b"PROXY "):

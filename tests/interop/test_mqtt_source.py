@@ -272,7 +272,9 @@ async def test_a_broker_that_lost_the_session_is_told_of(broker, tmp_path, versi
     await deferToThread(broker.start)
     async with Kept(broker, tmp_path, version=version) as it:
         assert it.kinds == ["session-lost", "connected"]
-        assert "messages that were sent while the gateway was away may be missing" in it.intake.events[0][1]
+        assert (
+            "messages that were sent while the gateway was offline may be missing" in it.intake.events[0][1]
+        )
 
 
 @pytest_twisted.ensureDeferred

@@ -1,4 +1,4 @@
-"""How the gateway reaches out: the one thing that makes endpoints to connect by."""
+"""Outgoing connections: the only maker of endpoints."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class ITlsSettings(Protocol):
 
 
 class IConnector(Interface):
-    """The gateway's way out. All that connects to somewhere does it by an endpoint of this one, so that names
-    never block the reactor, certificates are verified, and the operator's ``forbid`` networks hold."""
+    """Makes the endpoints of all outgoing connections, so that name resolution never blocks the reactor,
+    certificates are verified, and the operator's ``forbid`` networks are blocked everywhere."""
 
     forbid: Sequence[str] = Attribute("what the operator forbids: names such as ``loopback``, and networks")
 

@@ -19,7 +19,7 @@ class IConverters(Interface):
         """Run jobs in order; call ``done(conversions)``, as many and in this order, later."""
 
     def remembers(version: ConverterVersion) -> bool:
-        """Whether a message changes what this version makes of later ones."""
+        """Whether a message can change how this version converts later ones."""
 
     def compile(spec: ConverterSpec) -> Deferred[tuple[str, str]]:
         """Check a script: its ``(dialect, engine)``; fails with SettingsError."""
@@ -27,7 +27,8 @@ class IConverters(Interface):
     def test(
         version: ConverterVersion, payload: bytes, metadata: bytes | Metadata, received_ms: int
     ) -> Deferred[dict[str, Any]]:
-        """Run one conversion for a person: what `POST /converters/test` answers. ``metadata`` is a dict or its
+        """Run one conversion for a user; returns what `POST /converters/test`
+        answers. ``metadata`` is a dict or its
         JSON text."""
 
     def encode(
@@ -37,7 +38,7 @@ class IConverters(Interface):
         ConversionFailed."""
 
     def status() -> dict[str, Any]:
-        """For the API, as JSON: engines, workers, what waits, which converters are suspended."""
+        """For the API, as JSON: engines, workers, waiting jobs, suspended converters."""
 
 
 class IConverterVersions(Interface):
@@ -49,7 +50,7 @@ class IConverterVersions(Interface):
         """Save a new converter as version 1; raises SettingsError (script) or Conflict (name)."""
 
     async def replace(resource: Resource, spec: ConverterSpec, revision: int | None = None) -> Resource:
-        """Save a further version and make it active; the same script again only changes the texts."""
+        """Save a new version and make it active. If the script is unchanged, only the texts are changed."""
 
     async def activate(resource: Resource, version: int, revision: int | None = None) -> Resource:
         """Make an older (or newer) version the active one; raises NotFound."""

@@ -1,4 +1,4 @@
-"""What a datasource offers, and what it is given."""
+"""Datasources: what they offer, and what they are given."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class IDatasource(Interface):
         """Open the listener or the subscription; fires when it is open, or fails."""
 
     def stop() -> Deferred[None]:
-        """Close it; fires when nothing more will come in."""
+        """Close it; fires when no more messages will come in."""
 
     def status() -> dict[str, Any]:
         """For the API, as JSON: ``{"state": "listening", "address": "udp 0.0.0.0:5683", …}``."""
@@ -72,13 +72,13 @@ class IPushes(IDatasource):
 
 
 class IHasSessions(IDatasource):
-    """A datasource whose devices have sessions with it that a person may look at and end."""
+    """A datasource whose devices have sessions that a user may list and end."""
 
     def sessions() -> list[dict[str, Any]]:
-        """The open ones, as JSON, each with its ``id``."""
+        """The open sessions, as JSON, each with its ``id``."""
 
     def end(session: str) -> bool:
-        """End one by its id; False when there is none."""
+        """End a session by its id; False if there is none."""
 
 
 class IDatasourceType(Interface):
@@ -96,11 +96,11 @@ class IDatasourceType(Interface):
 
 
 class IForgets(IDatasourceType):
-    """A type whose datasources leave something with others, such as a session at a broker."""
+    """A type whose datasources leave something on other systems, such as a session at a broker."""
 
     def forget(settings: Any, context: DatasourceContext, successor: Any) -> Deferred[None] | None:
-        """A datasource with these settings is closed and won't come back: it was deleted (``successor`` is
-        None), or has the settings ``successor`` now. Let go of what others keep for it, in bounded time. None when
+        """A datasource with these settings is closed for good: it was deleted (``successor`` is None), or has
+        the settings ``successor`` now. Remove what other systems keep for it, in bounded time. Returns None if
         there is nothing to do."""
 
 
@@ -108,5 +108,5 @@ class INeeds(IDatasourceType):
     """A type whose datasources open ports or serve paths."""
 
     def needs(settings: Any, context: DatasourceContext) -> Sequence[Need]:
-        """What a datasource with these settings will open. The gateway doesn't open it while another one has that,
-        and says which one."""
+        """What a datasource with these settings will open. The gateway doesn't open the datasource while
+        another one uses any of it, and says which one."""

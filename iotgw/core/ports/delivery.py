@@ -12,7 +12,7 @@ from iotgw.core.specs import IntegrationSpec
 
 
 class IDelivery(Interface):
-    """The service as the pipeline uses it."""
+    """The delivery service as the pipeline uses it."""
 
     def feed(records: list[TelemetryRecord]) -> None:
         """These records are durable."""
@@ -22,13 +22,14 @@ class IDelivery(Interface):
 
 
 class IDeliveries(Interface):
-    """The service as a person uses it; ``id`` is an integration's, and NotFound is raised where none of it runs."""
+    """The delivery service as users see it. ``id`` is an integration's; NotFound is raised if it isn't
+    running."""
 
     def validate(spec: IntegrationSpec) -> None:
-        """Raise SettingsError when an integration of this spec could not run."""
+        """Raise SettingsError if an integration of this spec could not run."""
 
     def deliveries(message: Message) -> Deferred[list[Delivery]]:
-        """What became of a message, per integration; of several outputs the one that is least far."""
+        """The deliveries of a message, per integration; for several outputs, the one that has got least far."""
 
     def holding_up() -> list[str]:
         """The names of the integrations because of which no uplinks are taken: full, and set to ``rejectNew``."""
@@ -37,23 +38,23 @@ class IDeliveries(Interface):
         """The accounts and the state of an integration, as JSON."""
 
     def pause(id: str) -> Deferred[None]:
-        """Send nothing until `resume`; fires when a restart would not change that."""
+        """Send nothing until `resume`; fires when that is durable."""
 
     def resume(id: str) -> Deferred[None]:
-        """Send again; fires as `pause` does."""
+        """Resume sending; fires when that is durable."""
 
     def drain(id: str) -> None:
         """Try everything that waits now, without waiting out any backoff."""
 
     def purge(id: str) -> Deferred[int]:
-        """Drop all that waits; fires, once that is durable, with how many that were."""
+        """Drop everything that waits; fires with the number of dropped deliveries, once that is durable."""
 
     def seek(id: str, ts_ms: int) -> Deferred[None]:
-        """Go on with what was received at or after a time: sends history again, or skips some. Fires when the new
-        position is durable."""
+        """Continue with messages received at or after a time: sends history again, or skips messages. Fires
+        when the new position is durable."""
 
     def dead_letters(id: str, after: int = 0, limit: int = 100) -> Deferred[list[Parked]]:
-        """Messages that were given up, by position."""
+        """Dead letters, by position."""
 
     def retry(id: str, seq: int | None = None) -> Deferred[None]:
         """Send one dead letter again, or all of them; fails with NotFound."""
@@ -66,7 +67,7 @@ class IDeliveries(Interface):
         once that is durable, with how many that were."""
 
     def check(id: str) -> Deferred[dict[str, Any]]:
-        """Connect and authenticate, deliver nothing: ``{"ok", "detail"}``."""
+        """Connect and authenticate without delivering anything: ``{"ok", "detail"}``."""
 
     def test(id: str, record: TelemetryRecord | None = None) -> Deferred[dict[str, Any]]:
-        """Send one message now, outside of all accounts: ``{"ok", "detail"}``."""
+        """Send one test message now, which is not counted: ``{"ok", "detail"}``."""

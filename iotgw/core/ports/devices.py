@@ -1,4 +1,4 @@
-"""Known devices and their last state; written behind, many at once."""
+"""Known devices and their last state; written later, in batches."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from iotgw.core.model import TelemetryRecord
 
 
 class IDevices(Interface):
-    """The devices that were heard."""
+    """The devices that have sent messages."""
 
     def saw(records: builtins.list[TelemetryRecord]) -> None:
-        """Note device, type, attributes, latest telemetry, last seen."""
+        """Record device, type, attributes, latest telemetry and last seen."""
 
     def get(tenant: str, name: str) -> Deferred[dict[str, Any] | None]:
         """A device, as JSON, or None."""

@@ -1,4 +1,4 @@
-"""The downlink queue: as the pipeline uses it, and as a person does."""
+"""The downlink queue: as the pipeline uses it, and as users see it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from iotgw.core.ports.intake import Send
 from iotgw.core.specs import DownlinkSpec
 
 Report = Literal["sent", "offered", "delivered", "answered", "lost", "returned"]
-"""What a datasource says of an item: ``answered`` is as good as delivered, unless the item must be confirmed;
-``returned`` is an item that was taken and did not leave, which is no attempt."""
+"""What a datasource reports on an item. ``answered`` counts as delivered, unless the item must be confirmed.
+``returned`` is an item that was taken but not sent, which is not an attempt."""
 
 
 class IDownlinks(Interface):
-    """What waits for devices, and what became of it."""
+    """The queued downlinks, and their outcomes."""
 
     def waited_for(tenant: str) -> Collection[str]:
-        """The names and identities of a tenant's devices that have items which could leave, as of now; to be looked
-        at, not to be kept."""
+        """The names and identities of a tenant's devices with items that could be sent now. Don't keep the
+        collection: it changes."""
 
     def take(
         tenant: str, device: str, datasource: str, limit: int, done: Callable[[tuple[Downlink, ...]], None]
     ) -> None:
-        """Call ``done(downlinks)`` with items that leave now; each is marked offered."""
+        """Call ``done(downlinks)`` with items to send now; each is marked as offered."""
 
     def outcome(downlink_id: str, state: Report, reason: str = "") -> None:
         """A datasource's report."""
@@ -37,33 +37,33 @@ class IDownlinks(Interface):
     def confirmed(
         tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = "", item: str = ""
     ) -> Deferred[bool]:
-        """What became of the item with the id ``item``, and of no other; without an id, of the latest of a device (by
-        name or identity) that is SENT. Fires with whether there is such an item; a receipt that comes twice, or too
-        late, changes nothing."""
+        """A network's receipt for the item with the id ``item``, and no other; without an id, for the latest
+        SENT item of a device (by name or identity). Fires with whether there is such an item. A duplicate or
+        late receipt changes nothing."""
 
     def acknowledged(tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
-        """A device's receipt: ``{id | msgType, success, response}`` of a converter's output. ``identity`` is what
-        its datasource knows it by; an item may be queued for either."""
+        """A device's receipt: ``{id | msgType, success, response}`` of a converter's output. ``identity`` is
+        the device's identity at its datasource; an item may be queued under the name or the identity."""
 
     def reachable(tenant: str, device: str, datasource: str, send: Send) -> Callable[[], None]:
         """See `iotgw.core.ports.intake.IIntake.reachable`."""
 
     def listen(tenant: str, device: str, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call ``callback()`` whenever an item was queued for a device (by name or identity), until the function
-        that this returns is called."""
+        """Call ``callback()`` whenever an item is queued for a device (by name or identity); returns a function
+        that ends that."""
 
 
 class IDownlinkQueue(Interface):
-    """The queue as users see it. What these return is durable."""
+    """The queue as users see it. All returned values are durable."""
 
     async def push(tenant: str, device: str, spec: DownlinkSpec) -> Item:
         """Queue an item; raises Unavailable when the queue is full, SettingsError when the item is wrong."""
 
     async def replace(tenant: str, device: str, specs: builtins.list[DownlinkSpec]) -> builtins.list[Item]:
-        """Take the place of everything that waits for a device; nothing of it goes if an item is refused."""
+        """Replace everything that is queued for a device; nothing is replaced if an item is refused."""
 
     async def clear(tenant: str, device: str) -> int:
-        """Cancel everything that waits for a device; returns how many."""
+        """Cancel everything that is queued for a device; returns how many items."""
 
     async def cancel(tenant: str, id: str) -> Item:
         """Cancel one item; raises NotFound, or Conflict when it is final."""
@@ -79,10 +79,10 @@ class IDownlinkQueue(Interface):
 
 
 class IDownlinkStore(Interface):
-    """Where items are kept. Changes that come while one is being written are written together next."""
+    """Where items are stored. Changes that come while one is being written are written together next."""
 
     def start() -> Deferred[None]:
-        """Open, and forget what was over long ago."""
+        """Open, and delete items that ended long ago."""
 
     def stop() -> Deferred[None]:
         """Write what is pending, and close."""
@@ -97,7 +97,7 @@ class IDownlinkStore(Interface):
         """Fires when everything that was saved so far is durable."""
 
     def open_items() -> Deferred[list[Item]]:
-        """What is not over: all that is QUEUED, SENT or DELIVERED; oldest first."""
+        """All open items: QUEUED, SENT or DELIVERED; oldest first."""
 
     def last_seq() -> Deferred[int]:
         """The highest ``seq`` of all items, open or over; 0 without any."""

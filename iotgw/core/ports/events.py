@@ -11,10 +11,10 @@ from iotgw.core.model import Event
 class IEvents(Interface):
     """Events, the latest of them kept."""
 
-    dropped: int = Attribute("how many were lost because the disk was too slow")
+    dropped: int = Attribute("events that were dropped because the disk was too slow")
 
     def emit(event: Event) -> None:
-        """Note an event; never raises, may drop (and counts drops)."""
+        """Record an event. Never raises; may drop events, and counts them."""
 
     def query(
         tenant: str,

@@ -11,11 +11,11 @@ from zope.interface import Attribute, Interface
 from iotgw.core.model import Answer, Downlink, Metadata, Output
 
 Reply = Callable[[Answer], None]
-"""Called once with what the device is told."""
+"""Called once with the answer to the device."""
 Guard = Callable[[bytes, Sequence[Output]], str]
-"""``guard(metadata, outputs)``: why a conversion's outputs may not stand for this uplink; empty when they may."""
+"""``guard(metadata, outputs)``: why an uplink may not have these outputs; empty if it may."""
 Send = Callable[[tuple[Downlink, ...]], None]
-"""Sends items that leave now."""
+"""Sends items at once."""
 Severity = Literal["debug", "info", "warning", "error"]
 
 
@@ -31,8 +31,8 @@ class IIntake(Interface):
 
     room: bool = Attribute("False when the gateway is full; a stream should stop reading")
     guard: Guard | None = Attribute(
-        "None, or what a datasource sets: it is asked of each conversion, with the metadata's JSON text and the "
-        "`model.Output` items; a text that is not empty makes the conversion fail"
+        "None, or a function that a datasource sets. It is called for each conversion with the metadata's JSON "
+        "text and the `model.Output` items; a non-empty result makes the conversion fail"
     )
 
     def receive(
@@ -43,16 +43,17 @@ class IIntake(Interface):
         ``answer`` is called once, later in the reactor's thread, when the uplink is durable (or converted,
         where the datasource says so), or at once with BUSY, or with TOO_LARGE where the
         payload or the metadata is larger than the gateway takes. It must not raise. ``received_ms``: 0
-        means now. ``listens``: False when the answer can carry no downlink, so that none is taken from the queue.
+        means now. ``listens``: False if the answer can't carry a downlink, so that none is taken from the
+        queue.
         """
 
     def receive_and_hold(payload: bytes, metadata: Metadata, answer: Reply, ttd: float) -> Callable[[], None]:
-        """As `receive`, of a device that listens for ``ttd`` seconds: an answer that would carry no downlink is
-        held back so long for one that is queued meanwhile. Returns what to call when the device went away;
-        ``answer`` may not be called any more then."""
+        """As `receive`, from a device that listens for ``ttd`` seconds: an answer without a downlink is held
+        back for that time, in case one is queued. Returns the function to call if the device goes away; after
+        that ``answer`` may not be called any more."""
 
     def reject(payload: bytes, metadata: Metadata, reason: str) -> None:
-        """Keep bytes that can't be an uplink as a failed message, with a reason in one line."""
+        """Keep invalid bytes as a failed message, with a reason in one line."""
 
     def when_room(callback: Callable[[], None]) -> None:
         """Call ``callback()`` once when there is room again (at once if there is)."""
@@ -61,31 +62,31 @@ class IIntake(Interface):
         """Record what happened to this datasource; ``detail`` are JSON values."""
 
     def downlink_sent(downlink: Downlink) -> None:
-        """Bytes of this `model.Downlink` left; whether they arrived is not known yet."""
+        """This `model.Downlink` was sent; whether it arrived is not known yet."""
 
     def downlink_delivered(downlink: Downlink, is_certain: bool = True) -> None:
-        """The transport confirmed this downlink. Not ``is_certain``: it did all that it can, but an answer may
-        still be lost; an item that must be confirmed waits for the device's own receipt then."""
+        """The transport confirmed this downlink. Not ``is_certain``: the transport did all that it can, but the
+        message may still be lost, so an item that must be confirmed then waits for the device's own receipt."""
 
     def downlink_lost(downlink: Downlink, reason: str) -> None:
         """This downlink did not reach the device; it goes back into the queue."""
 
     def downlink_returned(downlink: Downlink) -> None:
-        """This downlink could not go with this answer, and goes with another; that is no attempt."""
+        """This downlink did not fit this answer and waits for another one; this is not an attempt."""
 
     def downlink_offered(downlink: Downlink) -> None:
-        """This downlink was handed to a network that says later, in `downlink_confirmed`, what became of it."""
+        """This downlink was handed to a network, whose receipt comes later by `downlink_confirmed`."""
 
     def downlink_confirmed(device: str, delivered: bool, reason: str = "", item: str = "") -> Deferred[bool]:
-        """What became of a downlink that was offered to a network: of the one with the id ``item``, and of no other;
-        without an id, of the latest for a device (by name or identity). Fires with whether there is such a one."""
+        """A network's receipt for a downlink: for the one with the id ``item``, and no other; without an id,
+        for the latest of a device (by name or identity). Fires with whether there is such a downlink."""
 
     def downlinks(device: str, limit: int = 1) -> Deferred[tuple[Downlink, ...]]:
         """Take up to ``limit`` queued downlinks for a device that can be reached now (late additions to an
         open session)."""
 
     def reachable(device: str, send: Send) -> Callable[[], None]:
-        """Say that ``device`` can be reached until the function that this returns is called.
+        """Report that ``device`` can be reached; returns a function that ends that.
 
-        ``send(downlinks)`` is called with `model.Downlink` items that should leave at once.
+        ``send(downlinks)`` is called with `model.Downlink` items to send at once.
         """

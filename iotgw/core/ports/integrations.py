@@ -16,9 +16,9 @@ from iotgw.core.specs import IntegrationSpec
 from iotgw.core.verdict import Verdict
 
 Settle = Callable[[Sequence[int], Verdict], None]
-"""``settle(seqs, verdict)``: what became of the records at these positions."""
+"""``settle(seqs, verdict)``: reports the outcome of the records at these positions."""
 QueueDownlink = Callable[[str, str, dict[str, Any]], None]
-"""``downlink(tenant, device, item)``: queue what a target sent for a device; what is wrong with it is an event."""
+"""``downlink(tenant, device, item)``: queue what a target sent for a device; an error becomes an event."""
 
 
 class Tell(Protocol):
@@ -33,7 +33,7 @@ class IntegrationContext(Struct, frozen=True):
 
     ``epoch`` is the journal's (for message ids); ``datasource_name`` maps a datasource's id to its name;
     ``downlink`` is None where nothing may be sent to devices. A target with a connection calls ``available()``
-    when it has one (again), so that nobody waits longer.
+    when it has one (again), so that records are sent without further delay.
     """
 
     id: str
@@ -57,17 +57,17 @@ class IIntegration(Interface):
     whole: bool = Attribute("one `send` is one request, so it may carry several records of one device")
 
     def start() -> Deferred[None]:
-        """Get ready. A connection that can't be made is not a failure: it is retried."""
+        """Start. A failed connection is not an error: it is retried."""
 
     def stop() -> Deferred[None]:
-        """Let go of connections. What is in flight is settled, or nobody asks for it again."""
+        """Close connections. Records in flight may be settled, but need not be."""
 
     def send(records: list[TelemetryRecord], settle: Settle) -> None:
         """Send records; call ``settle(seqs, verdict)`` for each of them exactly once, in groups as they come.
         Does not raise."""
 
     def check() -> Deferred[dict[str, Any]]:
-        """Connect and authenticate, deliver nothing: ``{"ok", "detail"}``."""
+        """Connect and authenticate without delivering anything: ``{"ok", "detail"}``."""
 
     def status() -> dict[str, Any]:
         """For the API, as JSON: ``{"state": "connected" | "connecting" | …, "lastError": …}``."""

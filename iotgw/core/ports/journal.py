@@ -1,6 +1,6 @@
 """The journal: two streams, ``uplink`` and ``telemetry``, with their cursors; one writer, group commit.
 
-Each room is given the part that it works with.
+Each room gets the part that it needs.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from iotgw.core.ports.intake import Reply
 
 Waiter = tuple[Reply, str | None]
 """Who waits for an uplink to be stored: its reply, and what the datasource knows of the sender (an identity,
-empty for nothing, None when the answer can carry no downlink). The journal hands it back as it was."""
+empty for nothing, None when the answer can carry no downlink). The journal returns it unchanged."""
 Entries = list[tuple[StoredUplink, Waiter]]
 """Uplinks with who waits for them, in order."""
 
 
 class IJournalListener(Interface):
-    """Who hears what becomes durable."""
+    """Is told what becomes durable."""
 
     def storing(entries: Entries) -> None:
-        """These uplinks are on their way to the disk. Each is `stored` or `refused` before the next ones are on
-        their way. Where the disk is in doubt, they are so without having been here."""
+        """These uplinks are being written. Each is `stored` or `refused` before the next ones are written. When
+        the disk is failing, they are stored or refused without this call."""
 
     def stored(entries: Entries) -> None:
         """These uplinks are durable."""
@@ -57,7 +57,7 @@ class IUplinkStream(Interface):
 
     epoch: str = Attribute("names this journal for good; part of every message id")
     room: bool = Attribute("False while the queue to the writer or the disk is full")
-    last_uplink: int = Attribute("the highest position that was given to an uplink")
+    last_uplink: int = Attribute("the highest position assigned to an uplink")
 
     def append(uplink: Uplink, token: Waiter) -> int:
         """Queue an uplink for the next commit; returns its position. The listener hears of it with ``token``."""
@@ -67,14 +67,14 @@ class IUplinkStream(Interface):
     ) -> None:
         """Queue outcomes of a datasource; their outputs go to the telemetry stream, and the datasource's
         conversion cursor moves to ``cursor``, in one transaction. A second outcome for a position
-        (reprocessing) replaces the first. ``kept`` counts the uplinks up to the cursor that are only kept: they
-        end as FILTERED without an outcome each. Without ``haste`` nobody waits for it: it is written with the
-        next commit, at the latest a second later."""
+        (reprocessing) replaces the first. ``kept`` counts the uplinks up to the cursor that are only stored:
+        they end as FILTERED without an outcome each. Without ``haste`` it is written with the next commit, at
+        the latest a second later."""
 
     def at_rest(callback: Callable[[], None]) -> None:
-        """Call back when no commit is under way: at once, or after the report of the one that is. What makes
-        many small system calls does so then, since each of them lets go of the GIL, and a busy thread takes it
-        for itself."""
+        """Call back when no commit is under way: at once, or after the current one is reported. Use it for work
+        with many small system calls: each of them releases the GIL, which the busy writer thread would then
+        take."""
 
     def conversion_cursors() -> dict[str, int]:
         """Datasource id → position, as of the start."""
@@ -112,8 +112,8 @@ class ITelemetryStream(Interface):
         """Fires when all progress that was queued until now is durable; at once if it is."""
 
     def hold(integration: str, max_age: float) -> None:
-        """Keep what an integration still waits for until it is ``max_age`` seconds old, however full the
-        journal is; without this, until it is as old as the journal keeps anything."""
+        """Keep records that an integration has yet to deliver until they are ``max_age`` seconds old, however
+        full the journal is. Without this, the journal's own retention applies."""
 
     def integrations() -> dict[str, tuple[int, Counters]]:
         """Integration id → (cursor, accounts), as of the start."""
@@ -141,7 +141,7 @@ class ITelemetryStream(Interface):
 
 
 class IMessages(Interface):
-    """The journal as a person looks at it."""
+    """The journal as users see it."""
 
     epoch: str = Attribute("names this journal for good; part of every message id")
     head: int = Attribute("position of the last durable telemetry record")
@@ -149,7 +149,7 @@ class IMessages(Interface):
     faults: list[str] = Attribute("what is wrong with the data, as sentences; empty when nothing is")
 
     def message(seq: int) -> Deferred[Message | None]:
-        """The uplink at a position, with all that became of it."""
+        """The uplink at a position, with its outcome and deliveries."""
 
     def messages(
         tenant: str,
@@ -169,7 +169,7 @@ class IJournal(IUplinkStream, ITelemetryStream, IMessages):
     """All of it."""
 
     def start(listener: IJournalListener) -> Deferred[None]:
-        """Open; fires when records can be read and written."""
+        """Open the journal; fires when records can be read and written."""
 
     def stop() -> Deferred[None]:
         """Write what is queued, close."""

@@ -1,4 +1,4 @@
-"""Paths of the API's listener that others serve."""
+"""Paths of the API's listener that datasources serve."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ class IMounts(Interface):
     """The paths that datasources serve beside the API."""
 
     def resource(first: bytes, request: Request) -> IResource | None:
-        """The resource of a request whose path begins with the segment ``first``; None when the path is nobody's.
+        """The resource of a request whose path begins with the segment ``first``; None if no datasource serves
+        the path.
 
         ``request.prepath`` ends with ``first``. Segments of the mount move from ``postpath`` to ``prepath``, so that
         the resource finds its own rest there.

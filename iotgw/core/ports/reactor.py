@@ -1,4 +1,5 @@
-"""The reactor as the rooms see it: time, connections, datagrams, threads. The clock of a test is an `IReactorTime` only."""
+"""The reactor as the rooms see it: time, connections, datagrams, threads. A test's clock is only an
+`IReactorTime`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The things that users save. Reading is from memory, at once; writing returns Deferreds."""
+"""The resources that users save. Reads are synchronous, from memory; writes return Deferreds."""
 
 from __future__ import annotations
 
@@ -47,4 +47,4 @@ class IRegistry(Interface):
         """Encrypt a secret text for a resource's body."""
 
     def unseal(sealed: str) -> str:
-        """The secret text of `seal`; raises IotgwError when the key is another."""
+        """Decrypt a text from `seal`; raises IotgwError if the key has changed."""

@@ -1,4 +1,4 @@
-"""The datasources that there are, as other rooms look one up."""
+"""The existing datasources, for other rooms to look up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way of single messages, for a person who looks for one."""
+"""Traces single messages, for a person who looks for one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iotgw.core.model import TelemetryRecord
 class ITrace(Interface):
     """Debug lines that share a message id."""
 
-    on: bool = Attribute("whether anybody reads them; ask before a batch is made ready for it")
+    on: bool = Attribute("whether debug lines are logged; check this before preparing a batch")
 
     def delivered(records: Iterable[TelemetryRecord], integration: str, verdict: str) -> None:
-        """A target took these, or did not."""
+        """A target accepted or refused these records."""

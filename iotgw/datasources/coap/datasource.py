@@ -1,7 +1,7 @@
 """CoAP devices: ``POST coap://host/i/{routingKey}``, as ThingsBoard's CoAP integration takes it.
 
-The device gets 2.04 when its message is durable; an empty ACK first when that takes more than half a second.
-Several datasources can share a port; the routing key tells them apart.
+The device gets 2.04 when its message is durable. If that takes more than half a second, it gets an empty ACK
+first. Several datasources can share a port; the routing key tells them apart.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class CoapDatasource:
 
     @property
     def _discovery(self) -> Policy | None:
-        """How discovery answers, None if it does not."""
+        """The policy of discovery; None if it is off."""
         mode = self.settings.discovery
         if mode == "on" or (mode == "auto" and ipaddress.ip_address(self.settings.interface).is_loopback):
             return self.settings.policy
@@ -194,7 +194,7 @@ class CoapDatasource:
 
 
 def load_tree(settings: CoapSettings, policy: Policy) -> Resource | None:
-    """The txThings tree that the settings name. txThings is imported only when one is."""
+    """The txThings tree named in the settings. txThings is imported only if there is one."""
     if not settings.resources:
         return None
     from iotgw.datasources.coap import txthings_tree as coap_txthings  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Downlinks that leave without an uplink: to a device that listens, and to one that observes.
+"""Downlinks sent without an uplink: to a device that listens, and to one that observes.
 
 A device that was seen within its window gets a confirmable POST from the endpoint that it talks to. One that
 observes ``/i/{routingKey}/downlink/{device}`` gets its items as notifications; a plain GET there takes the
@@ -22,7 +22,7 @@ from iotgw.wire.coap.timing import Policy
 
 SEGMENT = "downlink"
 MAX_PENDING = 100
-"""Items that may wait for an observer to acknowledge the one before."""
+"""Items that may wait while an observer has not acknowledged the previous one."""
 
 
 def push(
@@ -35,8 +35,8 @@ def push(
     downlink: Downlink,
     content: Message,
 ) -> None:
-    """Send a downlink as a confirmable POST to ``path`` with ``query`` of a peer, and tell the intake what became of it.
-    ``content`` is the response that would carry it."""
+    """Send a downlink to a peer as a confirmable POST to ``path`` with ``query``, and tell the intake what
+    became of it. ``content`` is the response that would carry it."""
     where: list[tuple[int, str | int]] = [(n.URI_PATH, segment) for segment in path]
     where += [(n.URI_QUERY, f"{name}={value}") for name, value in query.items()]
     form = content.options.get_uint(n.CONTENT_FORMAT)
@@ -56,7 +56,8 @@ def push(
 
 
 class DownlinkResource(Resource):
-    """The items of the device that the path names; observable. ``sent()`` sees to what was sent late."""
+    """The items of the device named by the path; observable. ``sent()`` is called after a message was sent
+    outside of a datagram's handling."""
 
     methods = frozenset((n.GET,))
     takes_rest = True
@@ -73,7 +74,7 @@ class DownlinkResource(Resource):
         self._gone: dict[tuple[int, bytes], Callable[[], None]] = {}
 
     def can_be_observed(self, request: Message) -> bool:
-        """Only a device's own items can."""
+        """Whether the path names a device's items; only these can be observed."""
         return bool(_device(request))
 
     def render(self, request: Message, exchange: Exchange) -> None:
@@ -92,20 +93,20 @@ class DownlinkResource(Resource):
         self._intake.downlinks(device).addCallback(partial(self._taken, exchange))
 
     def observed(self, request: Message, remote: Hashable, key: tuple[int, bytes]) -> None:
-        """A device observes: from now on its items leave at once."""
+        """A device begins to observe: from now on its items are sent at once."""
         device = _device(request)
         if key not in self._gone:
             self._gone[key] = self._intake.reachable(device, partial(self._send, device))
 
     def unobserved(self, key: tuple[int, bytes]) -> None:
-        """It does no more; what it was not sent goes back into the queue."""
+        """A device stops observing: unsent items go back into the queue."""
         gone = self._gone.pop(key, None)
         if gone is not None:
             gone()
         if not self._gone:
             for waiting in self._pending.values():
                 for downlink in waiting:
-                    self._intake.downlink_lost(downlink, "the device observes no more")
+                    self._intake.downlink_lost(downlink, "the device stopped observing")
             self._pending.clear()
 
     def _send(self, device: str, downlinks: tuple[Downlink, ...]) -> None:
@@ -126,10 +127,10 @@ class DownlinkResource(Resource):
         self._port.sent()
 
     def _reply(self, exchange: Exchange, downlink: Downlink) -> None:
-        # One format for all: an observer can't follow a change of it (RFC 7641 §4.2).
+        # All notifications have one format, since it must not change (RFC 7641 §4.2).
         content = Message(n.CONTENT, downlink.payload, options((n.CONTENT_FORMAT, n.OCTET_STREAM)))
         if self._confirm and len(downlink.payload) <= self.policy.block_size:
-            # a message of its own is acknowledged: what waits behind it follows at once
+            # a separate message is acknowledged, so the next item follows at once
             exchange.acknowledge()
         self._intake.downlink_sent(downlink)
         exchange.reply(
@@ -140,6 +141,6 @@ class DownlinkResource(Resource):
 
 
 def _device(request: Message) -> str:
-    """What stands behind ``…/downlink/`` in a request's path."""
+    """The part of a request's path after ``…/downlink/``."""
     path = request.options.path
     return "/".join(path[path.index(SEGMENT) + 1 :])

@@ -22,7 +22,7 @@ from iotgw.wire.coap.site import Path, Resource, Site
 from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
 
 LINES_PER_MINUTE = 30
-"""Log lines about faults of peers: addresses can be forged, so that one each would be no limit."""
+"""Log lines about faulty peers in all: addresses can be forged, so a limit per address is not enough."""
 NOT_FOUND = Message(n.NOT_FOUND)
 
 
@@ -74,7 +74,7 @@ class CoapPort:
     def remove(
         self, resources: dict[Path, Resource], timing: Timing, discovery: Policy | None = None
     ) -> None:
-        """Serve them no more, and tell who observes them."""
+        """Stop serving resources, and notify their observers."""
         for path, resource in resources.items():
             self.site.remove(path)
             self.endpoint.server.observers.drop(resource, NOT_FOUND)
@@ -92,7 +92,8 @@ class CoapPort:
         return succeed(None)
 
     def _reckon(self) -> None:
-        """Remember messages for as long as the slowest peer may repeat them; discover if anybody wants it."""
+        """Remember messages for as long as the slowest peer may retransmit them; answer discovery if any user
+        wants it."""
         slowest = max(self._timings, key=lambda timing: timing.exchange_lifetime, default=DEFAULT)
         self.endpoint.set_timing(slowest)
         wanted = next((policy for policy in self._discoveries if policy is not None), None)
@@ -104,14 +105,14 @@ class CoapPort:
     # --- datagrams and time ---
 
     def _sender(self) -> Send:
-        """What puts the endpoint's datagrams on their way."""
+        """The function that sends the endpoint's datagrams."""
         return self.socket.send
 
     def _received(self, data: bytes, address: Address) -> None:
         self.endpoint.datagram(data, address, self._clock())
 
     def _schedule(self) -> None:
-        """Have `_poll` called when the endpoint has something to do."""
+        """Schedule `_poll` for when the endpoint has something to do."""
         due = self.endpoint.deadline
         if due is None or self._is_closed:
             return
@@ -128,16 +129,16 @@ class CoapPort:
         self._schedule()
 
     def sent(self) -> None:
-        """Something was sent outside of a datagram's handling: see to its retransmission."""
+        """Something was sent outside of a datagram's handling: schedule its retransmission."""
         self._schedule()
 
     def peer_of(self, metadata: Metadata) -> Hashable:
-        """The peer whose uplink had this metadata: what the endpoint calls it; None when it is gone."""
+        """The endpoint's ``remote`` of the peer whose uplink had this metadata; None when it is gone."""
         host, number = metadata.get("remoteIp", ""), metadata.get("remotePort", 0)
         return (host, number, 0, 0) if ":" in host else (host, number)
 
     def statistics(self) -> dict[str, int]:
-        """What the endpoint has seen and what it holds, for people."""
+        """The endpoint's counters and contents, for the API."""
         endpoint = self.endpoint
         return {
             **vars(endpoint.counters),
@@ -160,5 +161,5 @@ class CoapPort:
             self.log.error("a CoAP resource failed: {error!r} ({request})", error=error, request=str(request))
 
     def _may_say(self, what: str) -> bool:
-        """Whether a line about this fault is due: one a minute for each host, and not too many in all."""
+        """Whether to log this fault: one line a minute for each host, and not too many in all."""
         return self._lines.take(what) is not None and self._all_lines.take("") is not None

@@ -1,6 +1,6 @@
 """The UDP ports of CoAP datasources, whatever their types: each is opened for its first user and closed with its last.
 
-A datasource opens a port, which gives it a share, and serves resources there::
+A datasource opens a port, gets a share of it, and serves resources there::
 
     share = context.shared(CoapPorts).open(context, "0.0.0.0", 5683)
     share.serve({("acme", "v1"): resource})
@@ -49,7 +49,8 @@ class CoapPorts(SharedResource):
     ) -> CoapShare:
         """A datasource's share of a UDP port: of ``coap``, or of ``coaps`` with ``dtls``.
 
-        Who shares a port of ``coaps`` is of one tenant and has the same settings of DTLS, but for whom it trusts.
+        All users of a ``coaps`` port belong to one tenant and have the same DTLS settings, except for the
+        certificates that they trust.
         Raises CannotListenError, SettingsError or Unavailable.
         """
         key = interface, port, dtls is not None
@@ -110,7 +111,7 @@ _AWAY = _Away()
 
 
 class _Used:
-    """An open port with the shares of it."""
+    """An open port with its shares."""
 
     def __init__(self, port: CoapPort) -> None:
         self.port = port
@@ -172,12 +173,12 @@ class CoapShare:
         return self._ports.users(self._key) == 1
 
     def sent(self) -> None:
-        """Call this after a reply or a request that was made outside of a resource's `render`: the port looks when
-        to send it again."""
+        """Call this after a reply or a request made outside of a resource's `render`, so that the port
+        schedules its retransmission."""
         self.port.sent()
 
     def close(self) -> Deferred[None]:
-        """Serve nothing more, and tell who observes; the last user's share closes the port. May be called again."""
+        """Stop serving, and notify observers; the last share closes the port. May be called again."""
         if not self._is_open:
             return succeed(None)
         self._is_open = False

@@ -1,6 +1,6 @@
 """A CoAP endpoint behind DTLS, shared by the datasources of one tenant that name the same port.
 
-The session is the endpoint's ``remote``: what CoAP remembers of a peer belongs to who it proved to be, and
+The session is the endpoint's ``remote``, so CoAP's state of a peer belongs to the identity that it proved, and
 ends with the session.
 """
 
@@ -30,7 +30,7 @@ from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.coap.message_layer import Send
 
 TICK = 1.0
-"""Seconds between two looks at flights, timeouts and files."""
+"""Seconds between checks of retransmissions, time-outs and files."""
 
 
 class CoapsPort(CoapPort):
@@ -79,7 +79,7 @@ class CoapsPort(CoapPort):
             )
 
     def trust(self, settings: list[DtlsSettings]) -> None:
-        """Trust whom any of the datasources trusts; each looks at its own anchors again."""
+        """Trust the anchors of all datasources; each then checks against its own."""
         files: dict[str, None] = {}
         for one in settings:
             if one.x509 is not None:
@@ -105,14 +105,14 @@ class CoapsPort(CoapPort):
         }
 
     def sessions(self) -> list[dict[str, Any]]:
-        """The sessions, for people: who, where, since when (seconds), how much (bytes)."""
+        """The sessions for the API: identity, address, age in seconds, traffic in bytes."""
         now = self._clock()
         return [described(session, now) for session in self.layer.sessions()]
 
     def peer_of(self, metadata: Metadata) -> DtlsSession | None:
         """See `CoapPort.peer_of`: the session of the device that sent a message with this metadata, wherever it is now.
 
-        By the identity, not by the address: that may be another device's by now.
+        It is found by identity, since the address may belong to another device by now.
         """
         device = metadata.get("identity", "")
         host, number = metadata.get("remoteIp", ""), metadata.get("remotePort", 0)
@@ -160,7 +160,7 @@ class CoapsPort(CoapPort):
             if identity.type != "x509":
                 return False
             since = of_tenant.x509(identity.name, identity.fingerprint)
-            return since is not None  # it has come in by its certificate alone, and may be another now
+            return since is not None  # its certificate alone may belong to another credential now
 
         ended = self.layer.end_identities(is_over, "its credential was changed or revoked")
         if ended:

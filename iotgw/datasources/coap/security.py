@@ -1,4 +1,5 @@
-"""What a proved identity means for a coap datasource: whom it lets in, and whom it lets speak for whom."""
+"""What a verified identity means for a coap datasource: which sessions it admits, and who may send for which
+device."""
 
 from __future__ import annotations
 
@@ -59,7 +60,7 @@ class SecureUplinkResource(UplinkResource):
             self._generation = self._profiles.generation
             with suppress(
                 SettingsError
-            ):  # a file that went away since: as in the profiles, the old ones stay
+            ):  # a file that has disappeared: as in the profiles, the old anchors stay
                 self._anchors = frozenset(fingerprint(each) for each in load_anchors(self._files))
         return anchor in self._anchors
 
@@ -73,7 +74,7 @@ def fitting_block(wanted: int, mtu: int) -> int:
 
 
 class _Proof(Struct):
-    """The metadata that says who sent a message."""
+    """Metadata keys that identify the sender of a message."""
 
     identity: str = ""
     identityType: str = "none"
@@ -83,10 +84,10 @@ _proof: Any = msgspec.json.Decoder(_Proof).decode
 
 
 class IdentityGuard:
-    """Says what is wrong with who claims to be, or to speak for, which device.
+    """Checks whether a sender may be, or may send for, a device; says what is wrong.
 
-    A device with a credential is nobody but who holds it, unless that allows plain CoAP. With ``must_agree``,
-    who has proved an identity speaks for no other device at all.
+    Only the holder of a device's credential can be that device, unless the credential allows plain CoAP. With
+    ``must_agree``, a sender that has proved an identity may not send for any other device.
     """
 
     def __init__(self, must_agree: bool, credentials: ITenantCredentials) -> None:
@@ -94,7 +95,7 @@ class IdentityGuard:
         self._credentials = credentials
 
     def objection(self, metadata: bytes, outputs: Sequence[Output]) -> str:
-        """Why these outputs may not come of a message with this metadata; empty if they may."""
+        """Why a message with this metadata may not have these outputs; empty if it may."""
         proof = _proof(metadata)
         proved = proof.identity if proof.identityType != "none" else ""
         for output in outputs:
@@ -103,13 +104,14 @@ class IdentityGuard:
         return ""
 
     def claim(self, metadata: Metadata) -> str:
-        """Why a message may not claim the identity in its metadata: it would be handed another's downlinks."""
+        """Why a message may not claim the identity in its metadata, as it would get that device's downlinks;
+        empty if it may."""
         name = metadata.get("identity", "")
         proved = name if metadata.get("identityType", "none") != "none" else ""
         return self._object(proved, name) if name else ""
 
     def taking(self, remote: Hashable, device: str) -> str:
-        """Why a peer may not take a device's downlinks."""
+        """Why a peer may not take a device's downlinks; empty if it may."""
         proved = remote.identity.device if isinstance(remote, DtlsSession) else ""
         return self._object(proved, device)
 

@@ -1,6 +1,6 @@
-"""Devices over CoAP that an envelope reads, on the ports of the ``coap`` datasources.
+"""CoAP datasources whose messages an envelope reads, on the ports of the ``coap`` datasources.
 
-They are not told apart by a routing key but served at a path, by default at any that nobody else has.
+They have a path instead of a routing key. By default they serve every path that no other datasource has.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class ServedCoapSettings(CoapSettings, frozen=True, kw_only=True, rename="camel"
     path: Annotated[
         str,
         Meta(
-            description="Path that is served, with all below it; empty is any that no other datasource has."
+            description="Path that is served, with all below it; empty is every path that no other datasource "
+            "has."
         ),
     ] = ""
 

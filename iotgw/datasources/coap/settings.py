@@ -1,4 +1,4 @@
-"""Settings of ``coap`` datasources, and of all that are served on their ports."""
+"""Settings of ``coap`` datasources, and of all types served on their ports."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     ] = None
     empty_ack_delay: Annotated[
         Seconds,
-        Meta(description="A reply that takes longer becomes a message of its own behind an empty ACK."),
+        Meta(description="A reply that takes longer is sent as a separate response after an empty ACK."),
     ] = 0.5
     block_timeout: Annotated[
         Seconds,
@@ -113,13 +113,13 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     ] = ""
 
     def __post_init__(self) -> None:
-        """Refuse what no listener could be made of."""
+        """Refuse settings for which no listener could be opened."""
         ipaddress.ip_address(self.interface)
         Timing.__post_init__(self.transmission)
 
     @property
     def transmission(self) -> Timing:
-        """The preset with what was set by hand."""
+        """The preset with the settings made by hand."""
         preset = TIMINGS[self.timing]
         return Timing(
             self.ack_timeout if self.ack_timeout is not None else preset.ack_timeout,
@@ -129,7 +129,7 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 
     @property
     def policy(self) -> Policy:
-        """What the resources allow."""
+        """The policy of the resources."""
         return Policy(
             timing=self.transmission,
             empty_ack_delay=self.empty_ack_delay,

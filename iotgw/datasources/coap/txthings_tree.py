@@ -1,7 +1,7 @@
 """A tree of `txthings.resource.CoAPResource` objects, mounted beside ``/i`` on our endpoint.
 
-txThings supplies the resources, never the protocol: requests and responses cross the border as bytes, and
-duplicates, retransmission, block-wise and observers are our endpoint's.
+txThings supplies only the resources: requests and responses are passed as bytes, and our endpoint handles
+duplicates, retransmission, block-wise transfer and observers.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def load(name: str) -> Any:
 
 
 class TxThingsTree(Resource):
-    """Serves a txThings tree at the root of a site, for every path that nobody else has."""
+    """Serves a txThings tree at the root of a site, for every path that no other resource has."""
 
     methods = frozenset(n.METHOD_NAMES)
     takes_rest = True
@@ -92,7 +92,7 @@ class TxThingsTree(Resource):
 
 
 class _Watch:
-    """Stands among a txThings resource's observers for all of ours at a path."""
+    """Represents all of our observers of a path among a txThings resource's observers."""
 
     def __init__(self, endpoint: Responder, path: Path) -> None:
         self._endpoint = endpoint

@@ -1,4 +1,5 @@
-"""The resource ``/i/{routingKey}``: a CoAP request becomes an uplink, the gateway's answer its response."""
+"""The resource ``/i/{routingKey}``: a CoAP request becomes an uplink, and the gateway's answer becomes the
+response."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ FORMAT_NUMBERS = {name.partition(";")[0]: number for number, name in n.CONTENT_F
 DOWNLINK_FORMATS = {"JSON": n.JSON, "TEXT": n.TEXT_PLAIN, "BINARY": n.OCTET_STREAM}
 KNOWN_OPTIONS = 4096
 KNOWN_BYTES = 256
-"""Distinct option sets whose metadata is kept ready, and the bytes that one may have."""
+"""How many distinct option sets have their metadata cached, and the most bytes of one."""
 
 _TOLD_OTHERWISE = frozenset((n.URI_PATH, n.URI_QUERY, n.CONTENT_FORMAT, n.BLOCK1, n.BLOCK2, n.SIZE1))
 
@@ -47,7 +48,7 @@ class UplinkResource(Resource):
     longest_ttd: float = 0.0
     """Most seconds that a response is held back for a downlink."""
     objection: Callable[[Metadata], str] | None = None
-    """Says why a message with this metadata may not come this way; an empty text if it may."""
+    """Says why a message with this metadata is refused; empty if it is accepted."""
 
     def __init__(
         self,
@@ -79,7 +80,8 @@ class UplinkResource(Resource):
             self._take(request.payload, metadata, exchange)
 
     def _read(self, envelope: Envelope, request: Message, known: Metadata, exchange: Exchange) -> None:
-        """Hand on what an envelope makes of a request: nothing of it, if any part is none, or may not come."""
+        """Hand on what an envelope reads from a request. If any part is invalid or refused, nothing is handed
+        on."""
         readings: list[Reading] = []
         notices: list[Receipt | Ignored] = []
         for event in envelope.read(request.payload, known, int(self._clock.seconds() * 1000)):
@@ -107,7 +109,7 @@ class UplinkResource(Resource):
         gathering.close()
 
     def _may_come(self, metadata: Metadata, exchange: Exchange) -> bool:
-        """Whether a message with this metadata may come this way; otherwise its sender is told."""
+        """Whether a message with this metadata is accepted; otherwise its sender is told why."""
         if self.objection is not None and (objection := self.objection(metadata)):
             exchange.reply(error(n.UNAUTHORIZED, objection))
             return False
@@ -123,11 +125,12 @@ class UplinkResource(Resource):
         self._intake.receive(payload, metadata, answered, 0, may_listen)
 
     def entries(self, path: Path) -> Iterator[tuple[Path, Attributes]]:
-        """Discovery tells that there are uplinks, never their routing keys."""
+        """Discovery shows that there are uplinks, but never their routing keys."""
         yield path[:-1], UPLINKS
 
     def _metadata(self, request: Message, exchange: Exchange) -> Metadata:
-        """What the request says of itself: the same for a device's every message, so it is kept."""
+        """The metadata from the request's options. It is the same for all messages of a device, so it is
+        cached."""
         key = request.options, request.code, request.type
         metadata = self._known.get(key)
         if metadata is None:
@@ -173,8 +176,8 @@ class UplinkResource(Resource):
         if load.command is None:
             exchange.reply(STORED)
             return
-        # One that goes block by block is confirmed by the request for its next block; and some clients can't
-        # tell what a block belongs to once their request has been acknowledged.
+        # A block-wise response is confirmed by the request for its next block. Besides, some clients can't
+        # assign a block once their request has been acknowledged.
         if self._confirm and len(load.command.payload) <= self.policy.block_size:
             exchange.acknowledge()
         for item in load.carried:
@@ -195,7 +198,7 @@ class UplinkResource(Resource):
 
 
 def message(command: Command, item: Downlink) -> Message:
-    """The response that carries a command, which was made of an item. A media type without a number goes unsaid."""
+    """The response that carries an item's command. A media type without a Content-Format number is left out."""
     if command.content_type is None:
         number: int | None = content_format(item)
     else:
@@ -233,7 +236,7 @@ def facts(request: Message, rest: tuple[str, ...]) -> Metadata:
         if option not in _TOLD_OTHERWISE:
             form = n.OPTIONS.get(option)
             if form and not form.shortest <= len(value) <= form.longest:
-                form = None  # one of a wrong length is like one that isn't known (RFC 7252 §5.4.3)
+                form = None  # an option of a wrong length counts as unknown (RFC 7252 §5.4.3)
             others[form.name if form else str(option)] = _shown(form.kind if form else "opaque", value)
     if others:
         found["options"] = others

@@ -1,7 +1,7 @@
 """HTTP devices: ``POST /i/{routingKey}`` with any body, as ThingsBoard's HTTP integration takes it.
 
-The answer is 204, or 200 with a downlink as its body; 401, 404, 413 and 503 say why not. A datasource
-shares the listener of the REST API, or opens one of its own (TLS by a Twisted endpoint string).
+The response is 204, or 200 with a downlink as its body; failures are 401, 404, 413 and 503. A datasource shares
+the listener of the REST API or opens its own (TLS by a Twisted endpoint string).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class HttpSourceType:
         return HttpDatasource(settings, context)
 
     def needs(self, settings: HttpSourceSettings, context: DatasourceContext) -> list[Need]:
-        """See `INeeds.needs`; of an endpoint, what its text tells."""
+        """See `INeeds.needs`; for an endpoint, as far as its text tells."""
         if not settings.endpoint:
             return [HttpMount((UPLOADS, context.routing_key))]
         listener, interface = LISTENER.match(settings.endpoint), INTERFACE.search(settings.endpoint)
@@ -124,7 +124,7 @@ class HttpDatasource:
         return int(self.context.reactor.seconds() * 1000)
 
     def facts(self, request: Request) -> Metadata:
-        """A request's metadata, without what proves that it may upload."""
+        """A request's metadata, without its credentials."""
         return metadata(request, self.context.name, self.settings.headers_filter)
 
     def status(self) -> dict[str, Any]:

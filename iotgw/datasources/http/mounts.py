@@ -1,6 +1,6 @@
 """The paths of the API's listener that datasources serve, whatever their types.
 
-``http`` datasources have ``/i/{routingKey}``. Another type may serve any path that nobody has::
+``http`` datasources have ``/i/{routingKey}``. Another type may serve any free path::
 
     unmount = context.shared(HttpMounts).add(("acme", "hook"), resource)
     ...
@@ -30,11 +30,11 @@ MakeSite = Callable[[IResource, int], IProtocolFactory]
 RETRY_AFTER = 10
 """Seconds after which a sender may try again, whose datasource isn't open."""
 UPLOADS = "i"
-"""Uploads are below this segment, each routing key by itself: nobody has all of it."""
+"""Uploads are below this segment, one routing key each; no datasource can take all of it."""
 
 
 def plain_site(resource: IResource, max_body: int) -> Site:
-    """A site that bounds nothing by itself."""
+    """A plain site without limits of its own."""
     site = Site(resource)
     site.displayTracebacks = False
     return site
@@ -61,7 +61,7 @@ class HttpMounts(SharedResource):
         self._reserved = frozenset(reserved)
         self._resources: dict[tuple[bytes, ...], IResource] = {}
         self._above: Counter[tuple[bytes, ...]] = Counter()
-        """The paths that something is mounted below."""
+        """The mounted paths."""
         self._longest = 0
 
     def add(self, path: Segments, resource: IResource) -> Callable[[], None]:
@@ -124,7 +124,7 @@ class MountRoot(Resource):
 
 
 class _Nobody(Resource):
-    """An upload whose routing key is nobody's."""
+    """An upload with an unknown routing key."""
 
     isLeaf = True
 

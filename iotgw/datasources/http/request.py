@@ -1,4 +1,5 @@
-"""What an HTTP request says: its messages, its metadata, how long its sender listens; and what it is told."""
+"""Reads an HTTP request (its messages, its metadata, how long its sender listens) and writes its error
+response."""
 
 from __future__ import annotations
 

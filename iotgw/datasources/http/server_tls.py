@@ -1,5 +1,5 @@
-"""TLS of a listener from certificate files, which are read again when they change: a renewed certificate is
-shown to the next client, and nobody who is connected notices."""
+"""TLS of a listener from certificate files. They are read again when they change: a renewed certificate is used
+for new connections, and existing ones go on undisturbed."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class ServerTls(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
 
 @implementer(IOpenSSLContextFactory)
 class FileContext:
-    """A context factory as Twisted asks it for each connection. Raises SettingsError when it is made from files
-    that won't do; later such files are reported, and the last good ones stay."""
+    """A context factory that Twisted asks for each connection. Raises SettingsError when created from invalid
+    files. If files become invalid later, that is reported, and the last valid ones stay in use."""
 
     def __init__(self, settings: ServerTls, report: Callable[[str], None]) -> None:
         self._settings = settings
@@ -39,20 +39,20 @@ class FileContext:
         self._context = self._load()
 
     def getContext(self) -> SSL.Context:
-        """The context of the files as they are now."""
+        """The context for the files as they are now."""
         marks = self._look()
         if marks != self._marks:
             self._marks = marks
             try:
                 self._context = self._load()
             except SettingsError as error:
-                self._report(f"the certificate stays as it was: {error}")
+                self._report(f"the old certificate stays in use: {error}")
             else:
-                self._report("the certificate was read again")
+                self._report("the certificate was reloaded")
         return self._context
 
     def _look(self) -> tuple[Any, ...]:
-        """What changes when one of the files does."""
+        """A stamp that changes when one of the files does."""
         marks: list[Any] = []
         for path in (self._settings.certificate, self._settings.key):
             try:
@@ -86,7 +86,7 @@ class FileContext:
 
 
 class TlsFactory(TLSMemoryBIOFactory):
-    """TLS around a factory; a connection that the factory turns away is turned away."""
+    """TLS around a factory; a connection that the factory refuses is closed."""
 
     noisy = False
 

@@ -1,4 +1,4 @@
-"""Settings of ``http`` datasources, and what they say of who may upload."""
+"""Settings of ``http`` datasources, and the check of who may upload."""
 
 from __future__ import annotations
 

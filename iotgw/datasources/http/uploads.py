@@ -1,4 +1,4 @@
-"""``/i/{routingKey}``: a request becomes uplinks and receipts, and what became of them its answer."""
+"""``/i/{routingKey}``: a request becomes uplinks and receipts, and their outcome becomes its response."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Receiver(Protocol):
     """Whether a request may upload."""
 
     def facts(self, request: Request) -> Metadata:
-        """A request's metadata, without what proves that it may upload."""
+        """A request's metadata, without its credentials."""
 
     def now_ms(self) -> int:
         """The time in ms since 1970."""
@@ -51,7 +51,7 @@ class UploadResource(Resource):
         self._receiver = receiver
 
     def render(self, request: Request) -> bytes | int:
-        """Take an upload, or say why not."""
+        """Accept an upload, or say why not."""
         receiver = self._receiver
         if request.method not in (b"POST", b"PUT"):
             request.setHeader(b"allow", b"POST, PUT")
@@ -76,7 +76,7 @@ class UploadResource(Resource):
 
 
 def _read(receiver: Receiver, messages: list[bytes], facts: Metadata) -> list[Reading | Receipt | Ignored]:
-    """What all messages of a request say; raises ValueError when one of them is none."""
+    """Parse all messages of a request; raises ValueError if any is invalid."""
     now_ms = receiver.now_ms()
     events: list[Reading | Receipt | Ignored] = []
     for message in messages:
@@ -105,8 +105,8 @@ class UploadRequest:
         self._let_go()
 
     def take(self, events: list[Reading | Receipt | Ignored], facts: Metadata, seconds: float) -> None:
-        """Hand on what a request says, with its metadata. The answer to an only uplink may wait ``seconds`` for a
-        downlink, unless it is a network that asks."""
+        """Hand on a request's contents with its metadata. The answer to a single uplink may wait ``seconds``
+        for a downlink, unless a network sent it."""
         gathering = Gathering(self._finish)
         if seconds and len(events) == 1 and not self._envelope.offers:
             (event,) = events
@@ -148,12 +148,12 @@ class UploadRequest:
         request.finish()
 
     def _return(self, items: Iterable[Downlink]) -> None:
-        """These wait for the next answer."""
+        """Return downlinks to the queue; they wait for the next answer."""
         for item in items:
             self._intake.downlink_returned(item)
 
     def _write(self, items: Items) -> Items:
-        """Send what fits the answer; returns the rest."""
+        """Send the downlinks that fit the response; returns the rest."""
         request, load = self._request, self._envelope.load(items)
         for item, reason in load.unfit:
             self._intake.downlink_lost(item, reason)

@@ -1,4 +1,5 @@
-"""What arrives on one connection to a broker: to the gateway in order, and acknowledged when it is durable."""
+"""Messages that arrive on one connection to a broker: handed to the gateway in order, acknowledged when
+durable."""
 
 from __future__ import annotations
 
@@ -16,14 +17,14 @@ from iotgw.wire.mqtt import Arrived
 Found = tuple[bytes, Metadata, bool]
 """An uplink of a message: payload, metadata, and whether its answer can carry a downlink."""
 Send = Callable[[str, str, tuple[Downlink, ...]], None]
-"""``send(identity, topic, downlinks)``: what an answer brought for the device behind an uplink's topic."""
+"""``send(identity, topic, downlinks)``: sends an answer's downlinks to the device behind an uplink's topic."""
 
 
 class Era:
-    """The life of one session at a broker, over its connections: identifiers of QoS 2 messages mean the same in it.
+    """One session at a broker, across its connections; identifiers of QoS 2 messages belong to it.
 
-    ``pending`` are those in the gateway's hands, each with the connection that brought it last: a message that comes
-    again meanwhile is not another one (MQTT 5.0 §4.3.3).
+    ``pending`` are the messages that the gateway has not answered yet, each with the connection that delivered
+    it last: a message that is redelivered meanwhile is a duplicate (MQTT 5.0 §4.3.3).
     """
 
     def __init__(self) -> None:
@@ -32,7 +33,8 @@ class Era:
 
 
 class Arrivals:
-    """The messages of one connection. ``is_kept``: the broker keeps what was not acknowledged, and sends it again."""
+    """The messages of one connection. ``is_kept``: the broker keeps unacknowledged messages and redelivers
+    them."""
 
     def __init__(
         self,
@@ -88,7 +90,7 @@ class Arrivals:
             if answer.downlinks:
                 self._send(str(facts.get("identity", "")), arrived.topic, answer.downlinks)
 
-        # what is pending must not be forgotten: when it comes again, it counts as taken
+        # pending messages must not be forgotten: if redelivered, they count as received
         is_kept = arrived.qos == 1 and self._is_kept
         self._feed.submit(payload, facts, answered, self._listens and listens, is_kept=is_kept)
 
@@ -97,7 +99,8 @@ class Arrivals:
         self._feed.close()
 
     def _complete(self, arrived: Arrived) -> None:
-        """A message of QoS 2 is durable: tell the connection that brought it last, if the session is still the same."""
+        """A QoS 2 message is durable: tell the connection that delivered it last, if the session is still the
+        same."""
         reader = self._era.pending.pop(arrived.id, None)
         if reader is not None and not self._era.is_over:
             reader.acknowledge(arrived)

@@ -1,7 +1,8 @@
 """Devices behind an MQTT broker: a client that subscribes, and acknowledges a message when it is durable.
 
-The broker keeps what it sent until we acknowledge it, so nothing is lost while the gateway is full (it stops
-reading), or away, since the session stays. A message may then come twice; QoS 2 prevents that.
+The broker keeps a message until we acknowledge it. So nothing is lost while the gateway is full, since it then
+stops reading, or while it is offline, since the session persists. A message may then come twice; QoS 2 prevents
+that.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ CLIENT_ID_REFUSED = {2, 0x85}
 LONGEST_TOPIC = 65535
 """Bytes (MQTT 5.0 §1.5.4)."""
 HEAD = 12
-"""Bytes of a PUBLISH besides topic and payload, at the most."""
+"""Maximum size of a PUBLISH besides topic and payload, in bytes."""
 
 
 @implementer(IForgets)
@@ -49,12 +50,13 @@ class MqttSourceType:
         self._connector = connector
         self._born_ms = int(reactor.seconds() * 1000)
         self._ending: dict[tuple[str, str], Deferred[None]] = {}
-        """Sessions that are being ended, by broker and client id: who wants the same one waits."""
+        """Sessions that are being ended, by broker and client id; a datasource that wants the same one
+        waits."""
 
     def build(self, settings: MqttSourceSettings, context: DatasourceContext) -> MqttDatasource:
         """See `IDatasourceType.build`."""
         made = MqttDatasource(settings, context, self._endpoint(settings), self.envelope(settings))
-        # stored by a gateway that had another default, and without a session since
+        # saved by a version that had another default, and without a session since
         made.is_new_default = settings.clean_session is None and 0 < context.created_ms < self._born_ms
         made.after = self._ending.get((settings.broker, made.client_id))
         return made
@@ -98,7 +100,7 @@ class MqttSourceType:
         return self._connector.endpoint(settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls)
 
     def envelope(self, settings: Any) -> Envelope:
-        """How the devices of a datasource with these settings speak."""
+        """The envelope of a datasource with these settings."""
         return MQTT_PRESETS[settings.preset].envelope(settings.prefix)
 
 
@@ -120,9 +122,9 @@ class MqttDatasource(MqttOwner):
         self.can_push = bool(settings.downlink_topic)
         self.counts: Counter[str] = Counter()
         self.is_new_default = False
-        """Whether an upgrade made its session one that stays; said once."""
+        """Whether an upgrade made its session persistent; reported once."""
         self.after: Deferred[None] | None = None
-        """The end of the session that one of before had with this client id, while it lasts."""
+        """While an earlier datasource's session with this client id is being ended: fires when that is done."""
         self.client_id = settings.client(context.id)
         self.memory = Memory(
             context.data_dir, context.id, lambda reason: self.intake.event("failed", reason, "warning")
@@ -137,7 +139,7 @@ class MqttDatasource(MqttOwner):
         self._limits = mqtt.Connected()
         self._number = 0
         self._downlinks: dict[int, Downlink] = {}
-        """Those that the broker has not acknowledged."""
+        """Downlinks that the broker has not acknowledged."""
         greeting = Greeting(
             self.client_id, settings.keepalive, settings.username or None, settings.password or None,
             receive_maximum=settings.receive_maximum, clean=bool(settings.clean_session),
@@ -150,13 +152,13 @@ class MqttDatasource(MqttOwner):
     # --- IDatasource ---
 
     def start(self) -> Deferred[None]:
-        """Connect in the background; a broker that is away is tried again and again."""
+        """Connect in the background, with retries while the broker is unreachable."""
         settings = self.settings
         if self.is_new_default and self.memory.kept is None:
             self.intake.event(
                 "session-kept",
                 f"the default of cleanSession is false now: {settings.broker} keeps the session of "
-                f"{self.client_id}, and messages for it while the gateway is away; set it to true to have it as before",
+                f"{self.client_id}, and messages for it while the gateway is offline; set it to true to have it as before",
                 "warning",
             )
         if self.after is None:
@@ -170,13 +172,13 @@ class MqttDatasource(MqttOwner):
             self._client.start()
 
     def stop(self) -> Deferred[None]:
-        """Say goodbye; fires when the connection is closed."""
+        """Disconnect; fires when the connection is closed."""
         self._is_stopped = True
         return self._client.stop()
 
     @property
     def is_connected(self) -> bool:
-        """Whether the subscriptions stand."""
+        """Whether the connection is up and its subscriptions are confirmed."""
         return self._client.up is not None
 
     def status(self) -> dict[str, Any]:
@@ -199,7 +201,7 @@ class MqttDatasource(MqttOwner):
     # --- MqttOwner: connections come and go ---
 
     def on_greeted(self, limits: mqtt.Connected, reader: ArrivalSource) -> Topics:
-        """The broker said yes, with or without a session of before."""
+        """The broker accepted the connection, with or without an earlier session."""
         if not limits.session_present:
             self._era.is_over = True
             self._era = Era()
@@ -207,34 +209,35 @@ class MqttDatasource(MqttOwner):
         stale = self._standing.greeted(limits)
         self._arrivals = Arrivals(
             self.intake, self.clock, reader, self._era, self._send, self.counts,
-            # without a topic for downlinks none may be taken from the queue
+            # without a topic for downlinks nothing may be taken from the queue
             is_kept=bool(self._standing.is_kept), listens=self.can_push,
         )  # fmt: skip
         return Topics([(filter_, self.settings.qos) for filter_ in self.settings.filters], stale)
 
     def on_unsubscribed(self, refused: list[str]) -> None:
-        """The broker's word on stale filters."""
+        """The broker answered the removal of stale filters."""
         self._standing.unsubscribed(refused)
 
     def on_up(self, limits: mqtt.Connected) -> None:
-        """The subscriptions stand."""
+        """The subscriptions are confirmed."""
         self._error = ""
         self.intake.event("connected", f"connected to {self.settings.host}")
 
     def on_lost(self, numbers: list[int], reason: str) -> None:
-        """The broker keeps what was not acknowledged; what was sent down may not have arrived."""
+        """The connection ended. The broker keeps unacknowledged uplinks; downlinks that were sent may not have
+        arrived."""
         if self._arrivals is not None:
             self._arrivals.close()
             self._arrivals = None
         for number in numbers:
             if (downlink := self._downlinks.pop(number, None)) is not None:
                 self.intake.downlink_lost(downlink, reason)
-        if not self._is_stopped and reason != self._error:  # said once for as long as it is the same
+        if not self._is_stopped and reason != self._error:  # reported once while the reason is the same
             self._error = reason
             self.intake.event("failed", f"{self.settings.host}: {reason}", "error")
 
     def hint(self, refused: mqtt.Refused) -> str:
-        """What to do about a client id that the broker doesn't take."""
+        """Advice on a client id that the broker refuses."""
         if refused.code not in CLIENT_ID_REFUSED or self.settings.clean_session:
             return ""
         return (
@@ -251,18 +254,18 @@ class MqttDatasource(MqttOwner):
             self._arrivals.take(message, self._read(message))
 
     def on_acknowledged(self, numbers: list[int]) -> None:
-        """The broker has these downlinks; of QoS 0 we only know that they have left."""
+        """The broker acknowledged these downlinks; for QoS 0 we only know that they were sent."""
         for number in numbers:
             if (downlink := self._downlinks.pop(number, None)) is not None:
                 self.intake.downlink_delivered(downlink)
 
     def on_refused(self, number: int, code: int, reason: str) -> None:
-        """The broker doesn't take this downlink."""
+        """The broker refused this downlink."""
         if (downlink := self._downlinks.pop(number, None)) is not None:
             self.intake.downlink_lost(downlink, f"the broker refused it: {reason}")
 
     def _read(self, arrived: mqtt.Arrived) -> list[Found]:
-        """The uplinks of a message as the gateway gets them; of one that is none, itself, which is kept as failed."""
+        """The uplinks of a message. An invalid message is returned itself, to be kept as failed."""
         level = self.settings.identity_level
         received_ms = int(self.clock.seconds() * 1000)
         known: Metadata = {
@@ -307,7 +310,7 @@ class MqttDatasource(MqttOwner):
                 self.intake.downlink_sent(downlink)
 
     def _publish(self, identity: str, topic: str, downlink: Downlink) -> str:
-        """Publish a downlink; says why it can't be."""
+        """Publish a downlink; returns the reason if that is impossible."""
         up, limits = self._client.up, self._limits
         if up is None:
             return "the broker is not connected"
@@ -327,7 +330,7 @@ class MqttDatasource(MqttOwner):
             return f"{len(payload)} bytes; the broker takes packets of {limits.maximum_packet}"
         qos = min(self.settings.downlink_qos, limits.maximum_qos)
         if qos and len(self._downlinks) >= limits.receive_maximum:
-            return "the broker takes no more at a time"
+            return "the broker accepts no more unacknowledged messages"
         self._number += 1
         if qos:
             self._downlinks[self._number] = downlink
@@ -336,6 +339,6 @@ class MqttDatasource(MqttOwner):
 
 
 def _at_level(topic: str, level: int) -> str:
-    """A level of a topic, from 1; empty when it has none there."""
+    """A level of a topic, counted from 1; empty if the topic is shorter."""
     levels = topic.split("/")
     return levels[level - 1] if level <= len(levels) else ""

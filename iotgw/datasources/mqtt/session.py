@@ -1,7 +1,9 @@
-"""The session that a broker keeps for a datasource: what is remembered of it over restarts, and how it ends.
+"""The session that a broker keeps for a datasource: what is remembered about it across restarts, and how it is
+ended.
 
-MQTT has no way to ask a broker what a session is subscribed to, so a file next to the databases says it. It is
-written before a SUBSCRIBE, and again when the broker has confirmed: after a crash it names too much, never too little.
+MQTT has no way to ask a broker what a session is subscribed to, so a file next to the databases records it. It
+is written before a SUBSCRIBE, and again when the broker has confirmed. After a crash it may list too many
+filters, but never too few.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ GOODBYE = 10.0
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """A session at a broker: whose it is, and what it may be subscribed to."""
+    """A session at a broker: its owner, and what it may be subscribed to."""
 
     broker: str = ""
     client_id: str = ""
@@ -42,7 +44,8 @@ class Kept(Struct, frozen=True, kw_only=True):
 class Memory:
     """The `Kept` of one datasource, in a file; without a ``data_dir``, in memory only.
 
-    ``trouble(reason)`` is told when the file can't be written: what is subscribed is then unknown after a restart.
+    ``trouble(reason)`` is called when the file can't be written; the subscriptions are then unknown after a
+    restart.
     """
 
     def __init__(self, data_dir: str, id: str, trouble: Callable[[str], None]) -> None:
@@ -75,7 +78,7 @@ class Memory:
             self._trouble(f"{self._path.name} can't be written: {error}")
 
     def forget(self) -> None:
-        """The session is over."""
+        """Forget a session that has ended."""
         self.kept = None
         if self._path is not None:
             try:
@@ -85,10 +88,10 @@ class Memory:
 
 
 class SessionStanding:
-    """How a datasource stands with its broker's session: what is found when a connection begins, and what must be
-    unsubscribed. What a person should know is an event of ``intake``.
+    """The state of a datasource's session at its broker: whether one is found when a connection begins, and
+    what must be unsubscribed. Problems become events of ``intake``.
 
-    ``is_kept`` says whether the broker keeps it, None before its first word.
+    ``is_kept`` says whether the broker keeps the session; None before the first CONNACK.
     """
 
     def __init__(self, settings: MqttSourceSettings, client_id: str, memory: Memory, intake: IIntake) -> None:
@@ -99,7 +102,7 @@ class SessionStanding:
         self.is_kept: bool | None = None
 
     def greeted(self, said: mqtt.Connected) -> tuple[str, ...]:
-        """CONNACK came: returns what the broker must be told to unsubscribe from."""
+        """CONNACK came; returns the filters to unsubscribe from."""
         settings, memory = self._settings, self._memory
         kept = memory.kept
         is_known = kept is not None and kept.is_of(settings.broker, self._client_id)
@@ -111,14 +114,15 @@ class SessionStanding:
             self.is_kept = False
             self._intake.event(
                 "session-refused",
-                f"{settings.broker} keeps no session: messages that are sent while the gateway is away are lost",
+                f"{settings.broker} keeps no session: messages that are sent while the gateway is offline "
+                "are lost",
                 "warning",
             )
         if is_known and not said.session_present:
             self._intake.event(
                 "session-lost",
                 f"{settings.broker} has no session of {self._client_id} any more: messages that were sent while the "
-                "gateway was away may be missing",
+                "gateway was offline may be missing",
                 "warning",
             )
         before = kept.filters if kept is not None and is_known and said.session_present else ()
@@ -127,7 +131,8 @@ class SessionStanding:
         return stale
 
     def unsubscribed(self, refused: list[str]) -> None:
-        """The broker's word on stale filters; those that it refused are tried again with the next connection."""
+        """The broker answered the removal of stale filters; refused ones are tried again on the next
+        connection."""
         self._remember((*self._settings.filters, *refused))
         if refused:
             said = ", ".join(refused)

@@ -24,11 +24,12 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     username: str = ""
     password: Secret = ""
     topics: Annotated[list[str], Meta(description="Topic filters, with the wildcards `+` and `#`.")] = []
-    qos: Annotated[Literal[0, 1, 2], Meta(description="Quality of service that is asked for.")] = 1
+    qos: Annotated[Literal[0, 1, 2], Meta(description="Quality of service of the subscriptions.")] = 1
     clean_session: Annotated[
         bool | None,
         Meta(
-            description="True has the broker drop what comes while the gateway is away. If it is false or not given, the broker keeps the session, and with it messages of QoS 1 and 2."
+            description="If true, the broker drops messages while the gateway is offline. If false or "
+            "not given, it keeps the session, and with it messages of QoS 1 and 2."
         ),
     ] = None
     session_expiry: Annotated[
@@ -36,7 +37,7 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         Meta(
             ge=0,
             le=0xFFFFFFFF,
-            description="Seconds that the broker keeps the session while the gateway is away (MQTT 5).",
+            description="Seconds that the broker keeps the session while the gateway is offline (MQTT 5).",
         ),
     ] = 86400
     keepalive: Annotated[int, Meta(ge=5, le=65535, description="Seconds.")] = 60
@@ -57,7 +58,7 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     downlink_qos: Literal[0, 1, 2] = 1
 
     def __post_init__(self) -> None:
-        """Refuse topics that no broker takes."""
+        """Refuse topics that every broker would refuse."""
         for topic in self.filters:
             levels = topic.split("/")
             if (
@@ -80,7 +81,7 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         return f"{self.host}:{self.broker_port}"
 
     def client(self, id: str) -> str:
-        """The client id of the datasource with this id: the same after each restart, and nobody else's."""
+        """The client id of the datasource with this id: unique, and the same after each restart."""
         return self.client_id or f"iotgw-{id}"
 
     @property

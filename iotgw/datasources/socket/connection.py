@@ -1,4 +1,4 @@
-"""One device's TCP connection: admission, time-outs, and messages to the gateway in their order.
+"""One device's TCP connection: admission, time-outs, and handing messages to the gateway in order.
 
 Each connection has a `StreamSession`, the part that knows the protocol. It hands its messages on with
 `DeviceConnection.submit`, which reads no further while the gateway is full.
@@ -30,7 +30,8 @@ from iotgw.datasources.sampling import SampledEvents
 from iotgw.wire import proxy
 
 LOOK, LOOKS = 0.1, 100
-"""Seconds between two looks whether a peer has everything, and how many of them: NB-IoT takes seconds."""
+"""Seconds between checks whether the peer has acknowledged everything, and their number: NB-IoT takes
+seconds."""
 
 
 class StreamSession(Protocol):
@@ -44,14 +45,15 @@ class StreamSession(Protocol):
         """Bytes came."""
 
     def ended(self) -> None:
-        """Nothing more will come: the peer closed, or was silent for too long."""
+        """No more bytes will come: the peer closed its side, or was silent for too long."""
 
     def closed(self, clean: bool) -> None:
-        """The connection is gone; ``clean`` when it was closed in good order."""
+        """The connection is gone; ``clean`` if it was closed properly."""
 
 
 class ConnectionSettings(Protocol):
-    """What a connection asks of its datasource's settings; see `iotgw.datasources.socket.stream.StreamSettings`."""
+    """What a connection needs of its datasource's settings; see
+    `iotgw.datasources.socket.stream.StreamSettings`."""
 
     @property
     def idle_timeout(self) -> float:
@@ -63,7 +65,7 @@ class ConnectionSettings(Protocol):
 
 
 class Host(Protocol):
-    """Whose connection it is: an `iotgw.datasources.socket.stream.StreamSource`."""
+    """The owner of a connection: an `iotgw.datasources.socket.stream.StreamSource`."""
 
     context: DatasourceContext
     counts: Counter[str]
@@ -85,10 +87,10 @@ class Host(Protocol):
         """Count it for its address; False when that has too many."""
 
     def gone(self, connection: DeviceConnection) -> None:
-        """It is closed."""
+        """Forget a closed connection."""
 
     def refused(self, connection: DeviceConnection, reason: str) -> None:
-        """It was turned away."""
+        """Report a refused connection."""
 
 
 class IDeviceTransport(ITCPTransport, IPushProducer):
@@ -99,7 +101,7 @@ class IDeviceTransport(ITCPTransport, IPushProducer):
 class DeviceConnection(TwistedProtocol):
     """One device's connection.
 
-    A peer that closes its side only is still answered; then ours is closed, too.
+    A peer that half-closes its connection is still answered; then ours is closed, too.
 
     Many methods: five are Twisted's, and eleven the session's.
     """
@@ -121,7 +123,7 @@ class DeviceConnection(TwistedProtocol):
         self._is_half_closed = False
         self.is_open = False
         self.is_heard = True
-        """False when we close before the peer's TCP has acknowledged everything."""
+        """False if we close before the peer's TCP has acknowledged everything."""
         self._hearing: IDelayedCall | None = None
 
     # --- Twisted ---
@@ -149,7 +151,7 @@ class DeviceConnection(TwistedProtocol):
         assert self.session is not None and self._timer is not None
         had_part = self.session.pending > 0
         self.session.received(data)
-        # the start of a frame doesn't win time again and again: a whole one does
+        # only a whole frame restarts the time-out, not the start of one
         if not had_part or not self.session.pending:
             self._timer.reset(self._listener.settings.idle_timeout)
 
@@ -168,14 +170,14 @@ class DeviceConnection(TwistedProtocol):
         self._feed.close()
 
     def readConnectionLost(self) -> None:
-        """The peer has said everything."""
+        """The peer has closed its side."""
         self._is_half_closed = True
         if self.session is not None and self.is_open:
             self.session.ended()
         self._close_if_done()
 
     def writeConnectionLost(self) -> None:
-        """We never close our side only."""
+        """Never called: we don't half-close."""
 
     def _proxied(self, data: bytes) -> bytes:
         """Takes the PROXY header off; what follows it is the device's."""
@@ -207,7 +209,7 @@ class DeviceConnection(TwistedProtocol):
 
     def _idle(self) -> None:
         if self._feed.is_waiting:
-            # it is the gateway that keeps the device waiting
+            # the device waits because of the gateway
             self._timer = self.clock.callLater(self._listener.settings.idle_timeout, self._idle)
             return
         self._listener.counts["timedOut"] += 1
@@ -232,12 +234,12 @@ class DeviceConnection(TwistedProtocol):
         return int(self.clock.seconds() * 1000)
 
     def submit(self, payload: bytes, metadata: Metadata, answer: Reply) -> None:
-        """Hand a message to the gateway; in order, and later when it is full. ``answer`` never hears BUSY."""
+        """Hand a message to the gateway, in order; later if it is full. ``answer`` never gets BUSY."""
         self._listener.counts["frames"] += 1
         self._feed.submit(payload, metadata, answer)
 
     def reject(self, payload: bytes, metadata: Metadata, reason: str) -> None:
-        """Keep bytes that are no message; of one address, so many a minute."""
+        """Keep bytes that are no message, up to a limit per address and minute."""
         self._listener.counts["faults"] += 1
         self._listener.faults.note(self.host, f"bytes from {self.host} are no message: {reason}")
         if self._listener.kept.take(self.host) is not None:
@@ -249,7 +251,7 @@ class DeviceConnection(TwistedProtocol):
             self.transport.write(data)
 
     def close(self) -> None:
-        """Close when everything is written; a peer that doesn't let us is cut off after the idle time."""
+        """Close when everything is written. A peer that doesn't read is cut off after the idle time."""
         if self.is_open:
             self.is_open = False
             if self._timer is not None and self._timer.active():
@@ -258,7 +260,8 @@ class DeviceConnection(TwistedProtocol):
             self._hear(0)
 
     def _hear(self, looks: int) -> None:
-        """Close as soon as the peer's TCP has everything, for then we know; or after a while."""
+        """Close as soon as the peer's TCP has acknowledged everything, so that delivery is known; or after a
+        while."""
         self._hearing = None
         self.is_heard = unacknowledged(self.transport) == 0
         if self.is_heard or looks == LOOKS:
@@ -273,7 +276,7 @@ class DeviceConnection(TwistedProtocol):
         self.transport.abortConnection()
 
     def preparing(self) -> None:
-        """An answer is not ready yet; `prepared` says that it is."""
+        """An answer is pending until `prepared` is called."""
         self._preparing += 1
 
     def prepared(self) -> None:
@@ -282,7 +285,7 @@ class DeviceConnection(TwistedProtocol):
         self._close_if_done()
 
     def _close_if_done(self) -> None:
-        """Close, if the peer has said everything and heard of everything."""
+        """Close if the peer has closed its side and got all its answers."""
         if self._is_half_closed and not self._preparing and not self._feed.unsettled:
             self.close()
 
@@ -317,5 +320,5 @@ def is_broken(transport: Any) -> bool:
 
 
 def _plain(host: str) -> str:
-    """An IPv4 address that came over an IPv6 socket, as itself."""
+    """An address as text, an IPv4-mapped IPv6 address as IPv4."""
     return host.removeprefix("::ffff:") if "." in host else host

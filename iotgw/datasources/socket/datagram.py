@@ -1,8 +1,8 @@
 """What all UDP datasources share: a port, one message per datagram, and replies to where it came from.
 
-A datagram needs no connection, so a downlink can only go to the address of the last uplink, and at once: the
-operator's NAT forgets it. What doesn't fit the answer waits for the same client's next uplink, bounded in
-number and in age.
+There is no connection, so a downlink can only go to the address of the last uplink, and must go at once, before
+the operator's NAT forgets the binding. Further downlinks wait for the same client's next uplink, bounded in
+number and age.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from iotgw.datasources.socket.udp_socket import Address, UdpSocket
 from iotgw.envelopes.envelope import Envelope, Malformed, Reading
 
 CLIENTS = 10_000
-"""Clients for whom replies wait; beyond, the one that was silent for the longest loses them."""
+"""Clients for whom replies can wait. Beyond that, the one that was silent for longest loses them."""
 
 
 class DatagramSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -128,7 +128,7 @@ class DatagramSource:
     def _datagram(self, data: bytes, address: Address) -> None:
         self.counts["datagrams"] += 1
         if not self.intake.room:
-            # a datagram can't wait: the sender may try again, or has lost this one
+            # a datagram can't wait: it is lost unless the sender tries again
             self.counts["refused"] += 1
             return
         known = self._known(address)
@@ -158,7 +158,7 @@ class DatagramSource:
     def _reject(self, data: bytes, known: Metadata, address: Address, reason: str) -> None:
         """Count bytes that are no message; once per peer and minute, keep them and say so.
 
-        Anybody can send datagrams from any address: keeping all of them would be an invitation.
+        Anybody can send datagrams from forged addresses; keeping all of them would invite floods.
         """
         self.counts["faults"] += 1
         host = address[0]
@@ -176,7 +176,7 @@ class DatagramSource:
         self.intake.receive(reading.payload, reading.metadata(known), answered, now_ms, reading.listens)
 
     def _answer(self, address: Address, downlinks: tuple[Downlink, ...], identity: str) -> None:
-        """One reply per uplink: the oldest; the others wait for the next."""
+        """Send one reply per uplink, the oldest; the others wait for the next uplink."""
         now = self.context.reactor.seconds()
         for downlink in downlinks:
             self._replies.add(address, downlink, now)
@@ -205,7 +205,7 @@ class WaitingReplies:
         self._waiting: OrderedDict[Address, deque[tuple[float, Downlink]]] = OrderedDict()
 
     def add(self, address: Address, downlink: Downlink, now: float) -> None:
-        """One more for a client; the oldest goes back to the queue where there are too many."""
+        """Add a reply for a client; if there are too many, the oldest goes back to the queue."""
         waiting = self._waiting.setdefault(address, deque())
         self._waiting.move_to_end(address)
         waiting.append((now, downlink))

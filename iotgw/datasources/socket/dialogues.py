@@ -1,4 +1,4 @@
-"""Runs a vendor's `iotgw.envelopes.dialogue.Dialogue` on a TCP connection: does what its actions say."""
+"""Runs a vendor's `iotgw.envelopes.dialogue.Dialogue` on a TCP connection, and carries out its actions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class DialogueType:
         self._reactor = reactor
 
     def dialogues(self, settings: Any) -> Callable[[], Dialogue]:
-        """What makes the dialogue of a new connection, for a datasource with these settings."""
+        """The factory of dialogues for new connections of a datasource with these settings."""
         raise NotImplementedError
 
     def build(self, settings: Any, context: DatasourceContext) -> StreamSource:
@@ -59,7 +59,7 @@ class DialogueType:
 
 
 class DialogueRunner:
-    """A connection's `iotgw.datasources.socket.connection.StreamSession` that a dialogue decides on."""
+    """A connection's `iotgw.datasources.socket.connection.StreamSession`, driven by a dialogue."""
 
     _log = Logger()
 
@@ -140,7 +140,7 @@ class DialogueRunner:
             self._lose(items, GONE)
 
     def _ask(self, ask: Ask) -> None:
-        self._connection.preparing()  # a device that has said everything still hears them
+        self._connection.preparing()  # a device that has closed its side still gets them
         more = self._intake.downlinks(ask.identity, ask.limit)
         more.addErrback(lambda _: ())
         more.addCallback(lambda rest: self._command(ask.identity, (*ask.besides, *rest)))

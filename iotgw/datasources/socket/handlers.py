@@ -1,6 +1,6 @@
 """The handlers of plain ``tcp`` and ``udp`` datasources: what a message is, in ThingsBoard's four ways.
 
-A handler is one Struct, told apart by ``type``; it makes a framer for a stream, and reads a datagram.
+A handler is a Struct tagged by ``type``. It makes a framer for a stream, and splits a datagram.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class TextHandler(
     max_frame_length: Annotated[
         Limit, Meta(description="Longest line in bytes; beyond, the stream is closed.")
     ] = 128
-    strip_delimiter: Annotated[bool, Meta(description="Take the delimiter off.")] = True
+    strip_delimiter: Annotated[bool, Meta(description="Remove the delimiter.")] = True
     delimiter: Annotated[
         Literal["newline", "nul"], Meta(description="What ends a line: LF or CR LF, or a zero byte.")
     ] = "newline"
 
     def __post_init__(self) -> None:
-        """Refuse a charset that nobody knows, and those whose decoding takes a text's length squared."""
+        """Refuse unknown charsets, and those whose decoding time is quadratic."""
         try:
             if codecs.lookup(self.charset).name in ("idna", "punycode"):
                 raise LookupError(self.charset)

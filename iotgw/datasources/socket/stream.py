@@ -25,7 +25,7 @@ from iotgw.datasources.socket.connection import DeviceConnection, StreamSession
 Seconds = Annotated[float, Meta(gt=0)]
 
 KEPT = 30
-"""Rejected frames of one address that are kept per minute; a flood of rubbish must not fill the journal."""
+"""Rejected frames kept per address and minute; a flood of garbage must not fill the journal."""
 
 
 class StreamSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -97,7 +97,7 @@ class StreamSource(ServerFactory):
         return len(self._connections) <= self.settings.max_connections
 
     def admit(self, connection: DeviceConnection) -> bool:
-        """Note whose a connection is; False when its address has too many."""
+        """Note a connection's address; False when the address has too many."""
         host = connection.host
         self._by_address[host] += 1
         self._counted[connection] = host
@@ -117,7 +117,7 @@ class StreamSource(ServerFactory):
                 each.callback(None)
 
     def refused(self, connection: DeviceConnection, reason: str) -> None:
-        """A connection was turned away."""
+        """Report a refused connection."""
         self.counts["refused"] += 1
         self._refusals.note(connection.host, f"refused a connection from {connection.host}: {reason}")
 

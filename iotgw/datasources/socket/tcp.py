@@ -1,7 +1,7 @@
 """Any device over plain TCP: ThingsBoard's TCP integration, with its handlers TEXT, BINARY and JSON, and HEX.
 
-A downlink goes back on the same connection. Who a device is, mostly only its converter knows: while items wait,
-an answer waits for the name that the converter gives.
+A downlink goes back on the same connection. Mostly only the converter knows which device it is. So while items
+are queued, an answer waits for the name that the converter gives.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class TcpSession:
 
     def received(self, data: bytes) -> None:
         """See `iotgw.datasources.socket.connection.StreamSession`."""
-        # the connection held since the last downlink: that is all that TCP can say
+        # the connection has stayed up since the last downlink; TCP can't tell more than that
         self._sent = []
         self._take(self._framer.feed(data))
 

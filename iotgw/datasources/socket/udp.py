@@ -45,7 +45,7 @@ class UdpType(DatagramType):
 
 
 class HandledDatagrams(Envelope):
-    """What a handler makes of datagrams. With ``by_address``, the peer's address is the device."""
+    """Reads datagrams by a handler. With ``by_address``, the peer's address is the device's identity."""
 
     def __init__(self, handler: Handler, by_address: bool) -> None:
         self._handler = handler

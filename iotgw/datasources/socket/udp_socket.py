@@ -1,7 +1,7 @@
 """A UDP socket that is read in batches.
 
-Twisted's own port costs a call through three layers and a try per datagram, and tells nobody where a batch
-ends; the end of a batch is when group commits and timers want to be looked after.
+Twisted's own port costs a call through three layers and a try per datagram, and doesn't tell where a batch
+ends. The end of a batch is the time to look after group commits and timers.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 BATCH = 128
-"""Datagrams per turn of the reactor: a batch worth having, a turn (1 to 2 ms) that starves nobody."""
+"""Datagrams per turn of the reactor: enough for a worthwhile batch, few enough for a turn of 1 to 2 ms."""
 RECEIVE_BUFFER = 4 << 20
-"""Bytes that the kernel may hold for us; it grants what net.core.rmem_max allows."""
+"""Size of the kernel's receive buffer in bytes; the kernel grants at most net.core.rmem_max."""
 _LARGEST = 65_536
 _NOTHING_MORE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
 
 Address = tuple[Any, ...]
-"""``(host, port)``, with flow and scope behind in IPv6: whatever the kernel says, to be sent back to."""
+"""``(host, port)``, followed by flow and scope in IPv6: an address as the kernel gives it, to reply to."""
 
 
 @implementer(IReadDescriptor)
 class UdpSocket:
     """A bound UDP socket.
 
-    ``received(data, address)`` is called for each datagram and ``drained()`` after each batch; what the first
-    one raises is logged and costs its datagram alone. ``interface`` is an IPv4 or IPv6 address, empty for all
+    ``received(data, address)`` is called for each datagram and ``drained()`` after each batch. An exception in
+    ``received`` is logged and costs only its datagram. ``interface`` is an IPv4 or IPv6 address, empty for all
     of IPv4. Raises CannotListenError.
     """
 
@@ -68,12 +68,12 @@ class UdpSocket:
         self._reactor.addReader(self)
 
     def stop(self) -> None:
-        """Close; what is sent from now on goes nowhere."""
+        """Close; anything sent from now on is dropped."""
         self._reactor.removeReader(self)
         self._socket.close()
 
     def send(self, data: bytes, address: Any) -> None:
-        """Send a datagram. One that the kernel does not take is lost, as any may be, and counted."""
+        """Send a datagram. One that the kernel refuses is counted as lost."""
         try:
             self._sendto(data, address)
         except OSError:
@@ -105,6 +105,6 @@ class UdpSocket:
             if error.errno not in _NOTHING_MORE and self._socket.fileno() >= 0:
                 self.unsent += 1  # an ICMP error of a datagram that was sent
         except Exception:
-            # the reactor would close the port for everybody; what is left is read in the next turn
+            # the reactor would close the port; the rest is read in the next turn
             self.log.failure("a datagram could not be handled")
         self._drained()

@@ -32,8 +32,8 @@ class DraginoSettings(StreamSettings, frozen=True, kw_only=True, rename="camel",
     pause: Annotated[
         Seconds,
         Meta(
-            description="Silence that ends a frame of a known layout; three times as long ends any other. "
-            "Shorter than the time that the nodes wait for a downlink (`AT+RXDL`)."
+            description="Silence that ends a frame of a known layout; any other ends after three times as "
+            "long. Must be shorter than the time that the nodes wait for a downlink (`AT+RXDL`)."
         ),
     ] = 1.0
     encoding: DraginoEncoding = "raw"
@@ -47,7 +47,7 @@ class DraginoType(DialogueType):
     settings = DraginoSettings
 
     def dialogues(self, settings: DraginoSettings) -> Callable[[], Dialogue]:
-        """See `DialogueType.dialogues`; what is known of nodes outlives their connections."""
+        """See `DialogueType.dialogues`; what is learned about nodes outlives their connections."""
         envelope = DraginoEnvelope(settings.devices, settings.model, settings.encoding)
         return lambda: DraginoDialogue(envelope, settings.pause)
 

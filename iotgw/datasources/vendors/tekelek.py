@@ -20,7 +20,7 @@ class TekelekDevice(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
 
     password: Secret = ""
     tank_height: Annotated[
-        Annotated[float, Meta(gt=0)] | None, Meta(description="In cm; gives `level` from ullage.")
+        Annotated[float, Meta(gt=0)] | None, Meta(description="In cm; used to compute `level` from ullage.")
     ] = None
     s26: Annotated[
         str | None, Meta(description="Register S26 in hexadecimal: what a logger's value counts.")
@@ -41,10 +41,10 @@ class TekelekSettings(StreamSettings, frozen=True, kw_only=True, rename="camel",
         Meta(ge=0, le=65535, description="TCP port; the devices' S16. Older set-ups use 54345."),
     ] = 55345
     time_zone: Annotated[
-        str, Meta(description="What the devices' clocks run on; a frame carries hh:mm without a zone.")
+        str, Meta(description="Time zone of the devices' clocks; a frame carries hh:mm without a zone.")
     ] = "UTC"
     password: Annotated[
-        Secret, Meta(description="Password of the devices; empty is the factory's, the product's name.")
+        Secret, Meta(description="Password of the devices; empty is the factory default, the product's name.")
     ] = ""
     closing_commands: Annotated[
         str,

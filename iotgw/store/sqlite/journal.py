@@ -350,16 +350,18 @@ class Journal:
 
     def message(self, seq: int) -> Deferred[Message | None]:
         """See `IJournal.message`."""
-        found = self._readers.ask(JournalReader.messages, [seq])
-        return found.addCallback(lambda messages: messages[0] if messages else None)
+        return self._readers.ask(JournalReader.messages, [seq]).addCallback(
+            lambda found: next(iter(found), None)
+        )
 
     def messages(
         self, tenant: str, before: int, limit: int, datasource: str | None = None, state: State | None = None,
         device: str | None = None,
     ) -> Deferred[list[Message]]:  # fmt: skip
         """See `IJournal.messages`."""
-        before = before or 1 << 62
-        return self._readers.ask(JournalReader.find, tenant, before, limit, datasource, state, device)
+        return self._readers.ask(
+            JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device
+        )
 
     def time_to_seq(self, ts_ms: int) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""

@@ -1,7 +1,7 @@
-"""What every part behind a port does, as suites of tests: the gateway's own parts and the doubles pass them.
+"""Test suites for the ports. The gateway's own parts and the doubles pass them.
 
-A store on another database, or another credentials keeper, is right when it does too. Subclass the suite of its port in a
-test module, say in `Contract.open` how a part is made, and run pytest::
+So must any other implementation, such as a store on another database. Subclass the suite of its port in a test
+module, make the part in `Contract.open`, and run pytest::
 
     class TestMyRegistry(RegistryContract):
         def open(self) -> IRegistry:

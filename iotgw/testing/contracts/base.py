@@ -1,4 +1,4 @@
-"""What the suites have in common: a part under test, and how to wait for it."""
+"""The base of all suites: the part under test, and how to wait for it."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ E = TypeVar("E", bound=BaseException)
 
 
 class Contract(Generic[Part]):
-    """A suite for one port: subclass it as ``Test…``, say in `open` how a part is made, and let pytest find it.
+    """A suite for one port. Subclass it as ``Test…``, make the part in `open`, and let pytest find it.
 
     Each test has a `part` of its own, opened when it first asks for it and closed at its end; `reopen` closes it and
-    opens the next on the same storage. A part whose Deferreds fire later, from threads or a network, says in `wait` and
-    `until` how to get there.
+    opens the next on the same storage. For a part whose Deferreds fire later, from threads or a network,
+    override `wait` and `until`.
     """
 
     _opened: Part | None = None
 
     def open(self) -> Part:
-        """A started part on this test's storage: what an earlier one of this test has left is there."""
-        raise NotImplementedError("the suite's subclass says how its part is made")
+        """Make a started part on this test's storage, with the data of this test's earlier parts."""
+        raise NotImplementedError("override this in the suite's subclass")
 
     def close(self, part: Part) -> None:
-        """Stop a part; there is nothing to do for one without a life of its own."""
+        """Stop a part; by default there is nothing to do."""
 
     @cached_property
     def clock(self) -> Clock:
@@ -46,12 +46,12 @@ class Contract(Generic[Part]):
         return fired(result)
 
     def until(self, happened: Callable[[], object]) -> None:
-        """Let time pass, as little as possible, until something is so."""
+        """Let time pass, as little as possible, until a condition holds."""
         for _ in range(1_000):
             if happened():
                 return
             self.clock.advance(0)
-        raise AssertionError("waited in vain")
+        raise AssertionError("the condition never became true")
 
     @property
     def part(self) -> Part:
@@ -61,7 +61,7 @@ class Contract(Generic[Part]):
         return self._opened
 
     def ready(self) -> None:
-        """Open the part, for a test that begins with something beside it."""
+        """Open the part, for a test that doesn't use it at first."""
         assert self.part is not None
 
     def reopen(self) -> Part:
@@ -97,7 +97,7 @@ class Contract(Generic[Part]):
 
 
 class Threaded(Contract[Part]):
-    """Before a suite, for a part whose Deferreds fire from threads by ``callFromThread``."""
+    """A mixin before a suite, for a part whose Deferreds fire from threads by ``callFromThread``."""
 
     @cached_property
     def clock(self) -> ThreadClock:
@@ -109,5 +109,5 @@ class Threaded(Contract[Part]):
         return self.clock.wait(result)
 
     def until(self, happened: Callable[[], object]) -> None:
-        """Let threads work until something is so."""
+        """Let threads work until a condition holds."""
         self.clock.until(happened)

@@ -8,7 +8,7 @@ from iotgw.testing.contracts.base import Contract
 
 
 class CredentialsContract(Contract[ICredentials]):
-    """For `ICredentials`; its subclass says how one is saved and taken back."""
+    """For `ICredentials`; the subclass saves and deletes credentials."""
 
     def add_psk(self, identity: str, secret: bytes, device: str = "", tenant: str = "default") -> None:
         """Save a pre-shared key as a credential of its own."""

@@ -20,8 +20,8 @@ HOSTILE = (b"", b"\x00", b"\xff" * 70_000, b"\r\n\r\n", b"{" * 500, b"\xed\xa0\x
 class DatasourceContract(Contract[IDatasource]):
     """For `IDatasource`: `open` builds one in `context` and starts it, `send` has a device send to it.
 
-    ``message`` is one that it understands, of a device that waits for an answer; ``identity`` is what the datasource calls
-    that device, where it does.
+    ``message`` is a valid message of a device that waits for an answer; ``identity`` is that device's identity,
+    if the datasource knows one.
     """
 
     message: bytes

@@ -1,4 +1,4 @@
-"""What any delivery service does, as far as it shows without targets."""
+"""What any delivery service does, as far as can be tested without targets."""
 
 from __future__ import annotations
 

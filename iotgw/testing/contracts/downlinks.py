@@ -29,7 +29,7 @@ class DownlinksContract(Contract[IBothSides]):
     """
 
     def know(self, device: str, identity: str) -> None:
-        """From now on a datasource knows this device, of the tenant ``default``, by an identity."""
+        """From now on a datasource knows this device of the tenant ``default`` by an identity."""
         raise NotImplementedError
 
     # --- for tests ---
@@ -59,7 +59,7 @@ class DownlinksContract(Contract[IBothSides]):
     def acknowledge(
         self, device: str = "dev", identity: str = "", tenant: str = "default", **ack: Any
     ) -> None:
-        """A receipt, and what comes of it."""
+        """Report a receipt, and wait until it has taken effect."""
         self.part.acknowledged(tenant, device, identity, ack)
         for name in dict.fromkeys((device, identity, "dev")):  # each is read after the receipt
             self.wait(self.part.list("default", name))

@@ -13,14 +13,14 @@ class IntakeContract(Contract[IIntake]):
     """For `IIntake` of a datasource that answers when an uplink is stored."""
 
     max_payload = 1_000
-    """Bytes of an uplink; the part takes no more."""
+    """Largest payload that the part accepts, in bytes."""
 
     def fill(self) -> None:
-        """The gateway has no room from now on."""
+        """From now on the gateway is full."""
         raise NotImplementedError
 
     def drain(self) -> None:
-        """It has room again."""
+        """The gateway has room again."""
         raise NotImplementedError
 
     def queue(self, device: str, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A journal with a listener that keeps what it hears: what the journal's suites work with."""
+"""The base of the journal's suites: a journal with a listener that records its calls."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from iotgw.testing.contracts.base import Contract
 
 @implementer(IJournalListener)
 class HeardJournal:
-    """Keeps what it hears; ``commits`` counts the calls of `stored`, ``rooms`` those of `room_again`. What a test wants to
-    do at the moment itself is called in ``at_storing`` and ``at_records``."""
+    """Records its calls. ``commits`` counts the calls of `stored`, ``rooms`` those of `room_again`.
+    ``at_storing`` and ``at_records`` are called at that moment, for tests that need it."""
 
     def __init__(self) -> None:
         self.storings: list[Entries] = []
@@ -140,7 +140,7 @@ class JournalWorld(Contract[IJournal]):
 
 
 def nobody(answer: Answer) -> None:
-    """Nobody waits for this uplink."""
+    """The reply of an uplink whose sender waits for no answer."""
 
 
 def output(

@@ -1,4 +1,4 @@
-"""What any pipeline and any list of datasources does, as far as it shows without traffic."""
+"""What any pipeline and any list of datasources does, as far as can be tested without traffic."""
 
 from __future__ import annotations
 

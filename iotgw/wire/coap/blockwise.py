@@ -84,17 +84,17 @@ class Budget:
         return True
 
     def give_back(self, size: int) -> None:
-        """Use them no more."""
+        """Release them."""
         self.used -= size
 
 
 def overhead(key: Key) -> int:
-    """Bytes that a transfer takes besides its body, about."""
+    """Approximate size of a transfer besides its body, in bytes."""
     return 1000 + sum(100 + len(value) for _, value in key[2])
 
 
 class Body:
-    """A response body that goes out in blocks; who waits to hear of its arrival hears of the whole."""
+    """A response body that goes out in blocks. It counts as acknowledged when all of it has been fetched."""
 
     timer: Timer
 
@@ -113,8 +113,9 @@ class Body:
 class Bodies:
     """The Block2 transfers of an endpoint: bodies that were begun, so that their blocks fit together.
 
-    What a POST made can't be made again, so it is kept for the block timeout (RFC 7959 §2.4). A peer may fetch
-    several bodies of one key at a time: which one it asks for is known by its token, or by the next block of each.
+    The response to a POST can't be produced twice, so it is kept for the block timeout (RFC 7959 §2.4). A peer may
+    fetch several bodies with the same key at once. The request's token tells which one it wants, or else the block
+    that each of them expects next.
     """
 
     def __init__(self, timers: Timers, budget: Budget) -> None:
@@ -129,7 +130,7 @@ class Bodies:
         """Keep a response, whose first block ends at ``end``, for the requests for its further blocks, if there
         is room.
 
-        What the exchange would have said of its arrival is said when the last block is asked for.
+        The exchange's ``on_acknowledged`` is called when the last block is requested.
         """
         key = transfer_key(exchange)
         for body in self._open.get(key, [])[:]:
@@ -221,5 +222,5 @@ def slice_response(response: Message, wanted: Block | None, block_size: int, wit
 
 
 def too_large(most: int) -> Message:
-    """4.13 that says how much is not too large (RFC 7959 §2.9.3)."""
+    """A 4.13 response that names the largest size accepted (RFC 7959 §2.9.3)."""
     return error(n.REQUEST_ENTITY_TOO_LARGE, f"expected at most {most} bytes", (n.SIZE1, most))

@@ -131,7 +131,7 @@ class Client:
             del self._calls[key]
 
     def response(self, peer: Peer, message: Message) -> bool:
-        """A separate response came; returns whether it was asked for."""
+        """Handle a separate response; returns whether it matches a request."""
         call = self._calls.get((peer.serial, message.token))
         if call is None:
             return False
@@ -223,7 +223,7 @@ class Client:
         assert call.upload is not None
         body = call.request.payload
         offset = call.upload.offset + call.upload.size
-        szx = min(call.upload.szx, wanted.szx)  # a server may ask for smaller ones (RFC 7959 §2.5)
+        szx = min(call.upload.szx, wanted.szx)  # a server may ask for smaller blocks (RFC 7959 §2.5)
         end = offset + (16 << szx)
         call.upload = Block(offset >> (szx + 4), end < len(body), szx)
         self._send(call, body[offset:end], (n.BLOCK1, call.upload.value))

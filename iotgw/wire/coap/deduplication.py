@@ -1,8 +1,9 @@
-"""What was answered to which message, for as long as its Message ID is taken (RFC 7252 §4.2, §4.8.2).
+"""Recognizes duplicates: which reply each message got, for as long as its Message ID can't be reused (RFC 7252 §4.2,
+§4.8.2).
 
-A message is `open` until it has its reply. Then most devices need next to nothing: one Message ID follows
-the other and each gets the same bare code, which makes a `ReplyRun`. What is not of that kind has an entry of its
-own, with the bytes of its reply.
+A message is `open` until it has its reply. Most devices use consecutive Message IDs and get the same bare code each
+time; such messages share one small `ReplyRun`. Any other message has an entry of its own, with the bytes of its
+reply.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from iotgw.wire.coap.message import encode
 from iotgw.wire.coap.peers import Peer, ReplyRun
 
 ENTRY_BYTES = 220
-"""What an entry takes besides its reply: key, table slot, place in its chunk, object headers."""
+"""Bytes of an entry besides its reply: key, table slot, place in its chunk, object headers."""
 RUN_BYTES = 400
-"""What a run takes, with its stretches and its place in their chunks."""
+"""Bytes of a run, with its stretches and its place in their chunks."""
 STRETCH = 16.0
 """Seconds of a run that are forgotten together."""
 RUNS_PER_PEER = 4
-"""A peer that jumps about more than this gets entries."""
+"""Runs per peer. A peer whose Message IDs jump about more than this gets entries instead."""
 SILENCE = 0
-"""The code of a run that answers nothing: Non-confirmable messages."""
+"""The code of a run without replies: Non-confirmable messages."""
 
 
 class _Chunk:
-    """What was remembered within a second, to be forgotten together: keys of entries, and runs for their
-    oldest stretch."""
+    """What was remembered within one second and is forgotten together: keys of entries, and runs whose oldest stretch
+    ends."""
 
     __slots__ = ("closes", "expires", "items")
 
@@ -41,9 +42,9 @@ class _Chunk:
 class Remembered:
     """Messages by peer and Message ID, with their replies.
 
-    Nothing has a timer or a time stamp of its own: all is forgotten in chunks of a second. Keys are ints,
+    No entry has a timer or a time stamp of its own: entries expire in chunks of one second. Keys are ints,
     ``peer.serial << 16 | mid``, so that a large table costs the garbage collector nothing. Bounded by
-    ``max_entries`` and ``max_bytes``: beyond, the oldest chunk goes and ``evicted`` counts its messages.
+    ``max_entries`` and ``max_bytes``: beyond that, the oldest chunk is dropped and ``evicted`` counts its messages.
     ``lifetime`` in seconds is that of messages that never get their reply.
     """
 
@@ -93,9 +94,9 @@ class Remembered:
             self.evicted += 1
 
     def settle(self, exchange: Exchange, lifetime: float, reply: bytes, bare: int | None = None) -> None:
-        """Put the reply in place of the exchange that was remembered, unless that is forgotten.
+        """Replace the remembered exchange by its reply, unless it has expired.
 
-        ``bare`` is the reply's code where that and the token are all of it, `SILENCE` where there is none.
+        ``bare`` is the code of a reply that consists of code and token only, or `SILENCE` when there is no reply.
         """
         key = exchange.key
         if self._open.get(key) is not exchange:
@@ -119,7 +120,7 @@ class Remembered:
         self.keep(key, reply, lifetime, exchange.received)
 
     def keep(self, key: int, reply: bytes, lifetime: float, now: float) -> None:
-        """Remember a reply by itself for ``lifetime`` seconds, a chunk's second more."""
+        """Remember a reply without an exchange for ``lifetime`` seconds, plus up to one second for its chunk."""
         known = self._entries.get(key)
         if known is not None:
             self._again[key] = self._again.get(key, 0) + 1
@@ -129,7 +130,7 @@ class Remembered:
         self._chunk(lifetime, now).append(key)
 
     def expire(self, now: float) -> None:
-        """Forget what is past its lifetime."""
+        """Forget messages past their lifetime."""
         for chunks in self._chunks.values():
             while chunks and chunks[0].expires <= now:
                 self._drop(chunks)

@@ -13,7 +13,7 @@ from iotgw.wire.coap.timing import Policy
 ECHO_LIFETIME = 60.0
 """Seconds for which an Echo value is accepted: a few retransmissions of a slow device."""
 VERIFIED_LIFETIME = 600.0
-"""Seconds for which an address counts as real after it has echoed: NAT bindings live about as long."""
+"""Seconds for which an address counts as verified after an Echo. NAT bindings live about as long."""
 _MAC_SIZE = 8
 
 
@@ -42,7 +42,7 @@ class Echo:
         return stamp + self._mac(stamp, remote)
 
     def is_fresh(self, value: bytes, remote: Hashable, now: float) -> bool:
-        """Whether the value was made here for this address, lately."""
+        """Whether this value was issued here for this address recently."""
         stamp, mac = value[:4], value[4:]
         age = (int(now) - int.from_bytes(stamp, "big")) & 0xFFFFFFFF
         return age <= ECHO_LIFETIME and hmac.compare_digest(mac, self._mac(stamp, remote))

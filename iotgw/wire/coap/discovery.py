@@ -18,7 +18,8 @@ _LISTS = frozenset(("rt", "if", "ct", "rel"))  # values of these are separated b
 
 
 class Discovery(Resource):
-    """Lists the resources of a site that have ``links``; answers a group only when something matches."""
+    """Lists the resources of a site that have ``links``. A multicast request is answered only when something
+    matches."""
 
     takes_multicast = True
 

@@ -1,6 +1,6 @@
-"""A CoAP endpoint: the message layer with the server's and the client's role put together.
+"""A CoAP endpoint: the message layer combined with the server and client roles.
 
-One `Endpoint` per socket or per DTLS listener. It is server and client at once.
+One `Endpoint` per socket or per DTLS listener. It is both server and client.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Endpoint(MessageLayer):
     """A CoAP endpoint without I/O.
 
     ``send(data, remote)`` puts a datagram on its way; ``clock()`` is the time in seconds, monotonic; a
-    ``remote`` is any hashable. ``timing`` is what `Remembered` reckons with: on a shared port, the slowest.
-    ``notice(kind, remote, text)`` hears of what is worth a (sampled) log line, ``failed(error, request)`` of
-    exceptions in resources.
+    ``remote`` is any hashable. ``timing`` sets how long `Remembered` keeps messages; on a shared port it is the
+    slowest user's. ``notice(kind, remote, text)`` is called for events worth a (sampled) log line, ``failed(error,
+    request)`` for exceptions in resources.
     """
 
     server: Server
@@ -55,7 +55,7 @@ class Endpoint(MessageLayer):
         policy: Policy = DEFAULT_POLICY,
         notified: Callable[[Message], None] | None = None,
     ) -> PendingRequest:
-        """Be a client: send a request to a peer and wait for its response; see `PendingRequest`."""
+        """Send a request to a peer as a client and wait for its response; see `PendingRequest`."""
         if not self._is_sweeping:
             self._begin_sweeping(self.clock())
         return self.client.request(request, remote, done, failed, policy, notified)

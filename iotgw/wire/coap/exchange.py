@@ -18,22 +18,23 @@ class Responder(Protocol):
         """Send the empty ACK of an exchange; its response will be a message of its own."""
 
     def settle(self, exchange: Exchange, reply: bytes, bare: int | None = None) -> None:
-        """Remember what copies of a request get; ``bare`` is the code of a reply that is only that and the token."""
+        """Remember the reply for duplicates of a request; ``bare`` is the code of a reply that consists of code and
+        token only."""
 
     def respond(self, exchange: Exchange, response: Message | None) -> None:
-        """Send a response the way its request asks for; None sends no more than an acknowledgement."""
+        """Send a response the way its request asks for; None sends only an acknowledgement."""
 
     def shape_and_respond(self, exchange: Exchange, response: Message) -> None:
         """Fit a response to what its request asks for (block-wise, Observe, No-Response …) and send it."""
 
     def respond_raw(self, exchange: Exchange, response: Message) -> None:
-        """Send a response that is not the resource's: the server's word on one block."""
+        """Send a response that comes from the server itself, about one block, and not from the resource."""
 
     def fail(self, exchange: Exchange, problem: BaseException) -> None:
         """An exception in a resource: report it, and answer 5.00 if there is no reply yet."""
 
     def changed_at(self, path: tuple[str, ...]) -> None:
-        """What is at a path has changed: tell its observers."""
+        """The resource at a path has changed: notify its observers."""
 
 
 class Exchange:
@@ -86,12 +87,13 @@ class Exchange:
         return self.peer.remote
 
     def ignore(self) -> None:
-        """Give no response: nothing at all to NON; CON is acknowledged by the reply that it repeats for."""
+        """Send no response. A NON request gets nothing, a CON request only its acknowledgement."""
         self.replied = True
         self.endpoint.settle(self, b"")
 
     def acknowledge(self) -> None:
-        """Send the empty ACK at once, so that the reply is a message of its own whose arrival is known."""
+        """Send the empty ACK at once, so that the reply becomes a separate message whose arrival the peer
+        acknowledges."""
         if self.type == n.CON and not self.acknowledged and not self.replied:
             self.endpoint.acknowledge(self)
 
@@ -104,9 +106,10 @@ class Exchange:
         """Send the response: code, options and payload of ``response``. Once per exchange.
 
         ``on_acknowledged()`` is called when the peer has acknowledged a separate response. A piggybacked
-        one is never acknowledged: then the call comes with the peer's next request, or when none has come
-        for EXCHANGE_LIFETIME, which says only that it has stopped waiting. For a body that goes in blocks it comes when the last one is asked for.
-        ``on_lost(reason)`` is called when a separate response was reset or given up, or a body not fetched.
+        response is never acknowledged. Then the call comes with the peer's next request, or after
+        EXCHANGE_LIFETIME without one, and says only that the peer no longer waits. For a block-wise body the
+        call comes when the last block is requested. ``on_lost(reason)`` is called when a separate response was
+        reset or given up, or when a body was not fetched.
         """
         if self.replied:
             raise RuntimeError("this exchange has its reply")

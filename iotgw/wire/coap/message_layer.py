@@ -1,7 +1,7 @@
-"""The message layer (RFC 7252 §4): what a datagram is, whether it is new, and how a reply leaves.
+"""The message layer (RFC 7252 §4): decodes datagrams, recognizes duplicates, and sends replies.
 
-Both roles share the Message IDs, the tokens and the table of unacknowledged messages. What requests and responses
-are about is for the layers above, which it knows as `Requests` and `Responses`.
+Both roles share the Message IDs, the tokens and the table of unacknowledged messages. The contents of requests and
+responses are handled by the layers above, known here as `Requests` and `Responses`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Requests(Protocol):
         """Fit a response to its request; None where the peer wants none."""
 
     def is_reused(self, key: int, request: Message) -> bool:
-        """Whether a known Message ID comes with another message, where a resource allows for that."""
+        """Whether a known Message ID carries a different message, where a resource's policy allows that."""
 
     def reset(self, peer: Peer, mid: int) -> bool:
         """A peer has reset a Non-confirmable message; returns whether that was a notification."""
@@ -54,7 +54,7 @@ class Responses(Protocol):
     """What takes separate responses: the client role."""
 
     def response(self, peer: Peer, message: Message) -> bool:
-        """A separate response came; returns whether it was asked for."""
+        """Handle a separate response; returns whether it matches a request."""
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone."""
@@ -100,7 +100,7 @@ class MessageLayer:
         self.set_timing(timing)
 
     def set_timing(self, timing: Timing) -> None:
-        """Reckon with other peers' timing from now on."""
+        """Use another timing from now on."""
         self.timing = timing
         self.peers.lifetime = self.remembered.lifetime = timing.exchange_lifetime
         self._lifetimes = (timing.exchange_lifetime, timing.non_lifetime)
@@ -153,7 +153,7 @@ class MessageLayer:
             self._wait(exchange)
 
     def _is_duplicate(self, known: bytes | Exchange, key: int, request: Message, peer: Peer) -> bool:
-        """Whether a message with a known Message ID is a copy; a copy gets what the first one got."""
+        """Whether a message with a known Message ID is a duplicate. A duplicate gets the reply of the original."""
         if self.server.is_reused(key, request):
             self.counters.reused_mids += 1
             return False
@@ -163,7 +163,7 @@ class MessageLayer:
                 self.send(known, peer.remote)
         elif known.acknowledged:
             self.send(encode(n.ACK, n.EMPTY, request.mid), peer.remote)
-        # else: its reply is on its way, once what it says is true
+        # otherwise its reply is still to come, once the message has been handled
         return True
 
     def _empty(self, message: Message, remote: Hashable) -> None:
@@ -201,7 +201,7 @@ class MessageLayer:
             self._unexpected(message, remote)
 
     def _unexpected(self, message: Message, remote: Hashable) -> None:
-        """A message without a place here: a Confirmable one is reset (RFC 7252 §4.2)."""
+        """Reject an unexpected message: a Confirmable one is reset (RFC 7252 §4.2)."""
         self.counters.unexpected += 1
         self.notice("unexpected", remote, str(message))
         if message.type == n.CON:
@@ -219,7 +219,7 @@ class MessageLayer:
         self.respond(exchange, self.server.shape(exchange, response))
 
     def respond_raw(self, exchange: Exchange, response: Message) -> None:
-        """Send a response that is not the resource's: the server's word on one block."""
+        """Send a response that comes from the server itself, about one block, and not from the resource."""
         exchange.replied = True
         self.respond(exchange, response)
 
@@ -235,11 +235,11 @@ class MessageLayer:
         self.server.changed_at(path, self.clock())
 
     def settle(self, exchange: Exchange, reply: bytes, bare: int | None = None) -> None:
-        """Remember what copies of a request get; ``bare`` as in `Remembered.settle`."""
+        """Remember the reply for duplicates of a request; ``bare`` as in `Remembered.settle`."""
         self.remembered.settle(exchange, self._lifetimes[exchange.type], reply, bare)
 
     def respond(self, exchange: Exchange, response: Message | None) -> None:
-        """Send a response the way its request asks for; None sends no more than an acknowledgement."""
+        """Send a response the way its request asks for; None sends only an acknowledgement."""
         if response is None and exchange.on_lost is not None:
             exchange.on_lost("the peer wants no response")
             exchange.on_acknowledged = None
@@ -282,7 +282,7 @@ class MessageLayer:
                 _also_on_next(peer, exchange.on_acknowledged)
             self.send(data, peer.remote)
         elif response.code < n.BAD_REQUEST and response.payload:
-            # Silence says as much as an error, and the answers of a group must not collide (RFC 7252 §8.2).
+            # Group members don't answer with errors, and their responses must not collide (RFC 7252 §8.2).
             due = self.clock() + self.random.uniform(0, self.limits.multicast_leisure)
             self.timers.at(due, lambda now: self.send(data, peer.remote))
 
@@ -308,7 +308,7 @@ class MessageLayer:
     # --- time -------------------------------------------------------------------------------------
 
     def poll(self, now: float) -> float | None:
-        """Do what is due; returns the time of the next thing to do, None when there is nothing."""
+        """Do what is due; returns when `poll` is due next, None when nothing is pending."""
         waiting = self._waiting
         while waiting and (waiting[0].replied or waiting[0].ack_due <= now):
             exchange = waiting.popleft()
@@ -331,7 +331,7 @@ class MessageLayer:
         self.timers.at(now + 1, self._sweep)
 
     def _sweep(self, now: float) -> None:
-        """Forget what is old, and come back when more will be."""
+        """Forget what has expired, and schedule the next look."""
         self.remembered.expire(now)
         self.peers.expire(now)
         times = [time for time in (self.remembered.next_expiry, self.peers.next_expiry) if time is not None]
@@ -342,7 +342,7 @@ class MessageLayer:
     def _wait(self, exchange: Exchange) -> None:
         waiting = self._waiting
         if waiting and exchange.ack_due < waiting[-1].ack_due:
-            # another resource's delay is shorter: rare, and then the order must be kept by hand
+            # rare: another resource has a shorter delay, so this exchange needs a timer of its own
             self.timers.at(exchange.ack_due, lambda now: exchange.acknowledge())
         else:
             waiting.append(exchange)

@@ -1,4 +1,4 @@
-"""Observing resources (RFC 7641), server side: who is told of changes, and when they are told no more."""
+"""Observing resources (RFC 7641), server side: who is notified of changes, and when an observation ends."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Observers:
         return observation.next_number()
 
     def remove(self, key: Key) -> None:
-        """An observer wants, or can have, no more."""
+        """End an observation."""
         observation = self._all.pop(key, None)
         if observation is None:
             return
@@ -163,13 +163,13 @@ class Observers:
             self.remove(key)
 
     def count(self, resource: Resource) -> int:
-        """How many observe a resource."""
+        """Number of observers of a resource."""
         return len(self._by_resource.get(resource, ()))
 
     def changed(self, resource: Resource, now: float, rest: tuple[str, ...] | None = None) -> None:
-        """Tell the observers of a resource; of those paths behind it only that end in ``rest``, if given."""
+        """Notify the observers of a resource. With ``rest``, only those of paths that end in it."""
         if resource in self._rendering:
-            return  # what it does while it is rendered for its observers is no news to them
+            return  # a change made while the resource is rendered for its observers is not notified again
         self._rendering.add(resource)
         try:
             for observation in list(self._by_resource.get(resource, {}).values()):
@@ -180,7 +180,7 @@ class Observers:
             self._rendering.discard(resource)
 
     def drop(self, resource: Resource, response: Message) -> None:
-        """The resource is gone: tell its observers so, and remove them (RFC 7641 §4.2)."""
+        """The resource is gone: notify its observers and remove them (RFC 7641 §4.2)."""
         now = self._layer.clock()
         for observation in list(self._by_resource.get(resource, {}).values()):
             self._deliver(observation, response, now)

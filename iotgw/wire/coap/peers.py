@@ -1,4 +1,4 @@
-"""The peers of an endpoint: bounded state per address, made only after a valid message."""
+"""The peers of an endpoint: bounded state per address, created only after a valid message."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from random import Random
 class Peer:
     """One remote endpoint: a UDP address or a DTLS session.
 
-    ``serial`` names it in the tables of the message layer. The Message IDs of what is sent to it are its
-    own sequence from a random one on (RFC 7252 §4.4); most are never sent any. ``verified`` is the time until
-    which its address is known to be real. It is not forgotten while it has ``pins``: observations,
+    ``serial`` names it in the tables of the message layer. Messages to it have their own sequence of Message IDs,
+    starting at a random one (RFC 7252 §4.4); most peers are never sent any. ``verified`` is the time until which its
+    address counts as verified. It is not forgotten while it has ``pins``: observations,
     unacknowledged messages, requests to it.
     """
 
@@ -43,7 +43,7 @@ class Peer:
         self.on_next: Callable[[], None] | None = None  # see `heard`
 
     def heard(self) -> None:
-        """It has stopped waiting for its last reply: another request came, or none for a lifetime."""
+        """The peer no longer waits for its last reply: it sent another request, or none for a lifetime."""
         call, self.on_next = self.on_next, None
         if call is not None:
             call()
@@ -75,7 +75,7 @@ class ReplyRun:
 
 
 class Peers:
-    """Remote → `Peer`, in two generations: who was silent for ``lifetime`` to twice that is forgotten.
+    """Remote → `Peer`, in two generations: a peer that was silent for one to two ``lifetime`` is forgotten.
 
     At most ``limit`` peers are in a generation; a flood of addresses only turns generations faster.
     """
@@ -116,7 +116,7 @@ class Peers:
         return self.current.pop(remote, None) or self._older.pop(remote, None)
 
     def expire(self, now: float) -> None:
-        """Forget who was silent for long."""
+        """Forget peers that were silent for long."""
         if len(self) and now >= self._turn:
             self._turn_generation(now)
 

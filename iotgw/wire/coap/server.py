@@ -1,4 +1,4 @@
-"""The request layer: from a new request to its resource, and back to what the request asked for."""
+"""The request layer: routes a new request to its resource, and fits the response to the request's options."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Server:
     def _refuse(self, exchange: Exchange, code: int, reason: str = "") -> None:
         self._layer.counters.refused += 1
         if exchange.multicast or (code == n.BAD_OPTION and exchange.type == n.NON):
-            exchange.ignore()  # RFC 7252 §5.4.1 rejects it; silence gives a forged address nothing
+            exchange.ignore()  # rejected silently (RFC 7252 §5.4.1), so that a forged address gets nothing
             return
         room = 3 * size_of(exchange.request) - 5 - len(exchange.token)
         exchange.reply(error(code, reason[: max(0, room)]))
@@ -186,7 +186,7 @@ class Server:
         return sliced
 
     def _is_too_much(self, exchange: Exchange, response: Message, now: float) -> bool:
-        """Whether the response would let a forged address be flooded (RFC 9175 §2.4)."""
+        """Whether the response could be used to flood a forged address (RFC 9175 §2.4)."""
         if exchange.request.code not in SAFE or exchange.peer.verified > now:
             return False
         return size_of(response) > exchange.policy.amplification * size_of(exchange.request)
@@ -194,7 +194,7 @@ class Server:
     # --- the rest ---------------------------------------------------------------------------------
 
     def is_reused(self, key: int, request: Message) -> bool:
-        """Whether a known Message ID comes with another message, where a resource allows for that."""
+        """Whether a known Message ID carries a different message, where a resource's policy allows that."""
         content = self._layer.remembered.contents.get(key)
         return content is not None and content != _fingerprint(request)
 

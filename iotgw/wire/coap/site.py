@@ -1,4 +1,4 @@
-"""The resources of an endpoint and the way from a path to one of them."""
+"""The resources of an endpoint, found by path."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Site:
         self._resources[path] = resource
 
     def remove(self, path: Path) -> None:
-        """Serve it no more."""
+        """Stop serving a resource."""
         del self._resources[path]
 
     def find(self, path: Path) -> tuple[Resource, Path] | None:

@@ -1,4 +1,4 @@
-"""One heap for all the timers of an endpoint. What happens per message has no timer of its own."""
+"""One heap for all the timers of an endpoint. Messages have no timers of their own."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Timer:
         return (self.due, self.serial) < (other.due, other.serial)
 
     def cancel(self) -> None:
-        """Never make the call."""
+        """Cancel the call."""
         if self.call is not None:
             self.call = None
             self._timers.cancelled += 1
 
 
 class Timers:
-    """Calls in the order of their times. A cancelled one is dropped when it comes up, or when most are."""
+    """Calls in order of time. A cancelled one is dropped when its time comes, or when most calls are cancelled."""
 
     def __init__(self) -> None:
         self.cancelled = 0

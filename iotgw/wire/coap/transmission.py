@@ -17,7 +17,7 @@ FORGOTTEN = "the peer is gone"
 
 
 class Transmission:
-    """One Confirmable message and who waits for what becomes of it."""
+    """One Confirmable message, and whom to tell what became of it."""
 
     __slots__ = ("attempts", "data", "key", "lost", "max_retransmit", "peer", "settled", "timeout", "timer")
 
@@ -90,7 +90,7 @@ class Transmissions:
         return transmission
 
     def settle(self, peer: Peer, message: Message) -> bool:
-        """An acknowledgement came; returns whether it was waited for."""
+        """Handle an acknowledgement; returns whether it matches an open message."""
         transmission = self._open.get(peer.serial << 16 | message.mid)
         if transmission is None:
             return False
@@ -100,7 +100,7 @@ class Transmissions:
         return True
 
     def reset(self, peer: Peer, mid: int) -> bool:
-        """A Reset came; returns whether it matches a message that is open."""
+        """Handle a Reset; returns whether it matches an open message."""
         transmission = self._open.get(peer.serial << 16 | mid)
         if transmission is None:
             return False
@@ -115,7 +115,7 @@ class Transmissions:
             transmission.timer.cancel()
 
     def forget(self, peer: Peer) -> None:
-        """Give up what is open with a peer that is gone."""
+        """Give up all open messages to a peer that is gone."""
         for transmission in [one for one in self._open.values() if one.peer is peer]:
             self._fail(transmission, FORGOTTEN)
 

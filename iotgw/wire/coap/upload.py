@@ -1,4 +1,4 @@
-"""One body that comes in blocks (Block1, RFC 7959 §2.5): what is known of it, and whether a block is one of its."""
+"""One body that comes in blocks (Block1, RFC 7959 §2.5): its state so far, and whether a block belongs to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iotgw.wire.coap.timers import Timer
 ANY_SIZE = 7
 NO_SIZE = -1
 HALVINGS = 2
-"""How far an upload's blocks are made smaller than its client would have them, so that they differ from others'."""
+"""How many times an upload's block size is halved to tell its blocks from those of other uploads."""
 
 
 class Upload:
@@ -65,11 +65,11 @@ class Upload:
 
     @property
     def is_vague(self) -> bool:
-        """Whether a block with any token may be its next one, as far as is known."""
+        """Whether, as far as is known, its next block may come with any token."""
         return self.last is None and not self.keeps_token
 
     def has(self, block: Block, payload: bytes) -> bool:
-        """Whether a block is one that came before."""
+        """Whether a block is a repetition of an earlier one."""
         if self.last is not None:
             return self.last == (block, digest(payload))
         return block.more and self.body[block.offset : block.offset + len(payload)] == payload
@@ -99,5 +99,5 @@ def distinct_szx(others: list[Upload], exchange: Exchange) -> int:
 
 
 def digest(payload: bytes) -> bytes:
-    """What tells a last block from another one."""
+    """Digest of a block's payload, by which its repetition is recognized."""
     return blake2b(payload, digest_size=16).digest()

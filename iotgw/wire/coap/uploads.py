@@ -1,16 +1,17 @@
 """Bodies that come in blocks (Block1, RFC 7959 §2.5): which upload of a peer a block belongs to.
 
 Uploads with different Request-Tags have different keys (RFC 9175 §3). Those that share a key are told apart by
-token where the client keeps one token per upload. A client that takes a new token for every block says nothing
-by its tokens. Its uploads are told apart by the size of their blocks:
+token where the client keeps one token per upload. Tokens tell nothing about a client that uses a new token for every
+block. Its uploads are told apart by their block sizes:
 
 - When an upload begins beside one that may go on with any token, its 2.31 asks for smaller blocks than that one's
-  (RFC 7959 §2.3). What comes in larger blocks is the older one's then, and what comes in smaller ones the newer's.
-- A client need not mind the size that it is told. So a block of the older one waits until the newer one has gone
-  on in smaller blocks. If it doesn't, nobody can tell whose block that was: it gets 4.08, and the older upload is
+  (RFC 7959 §2.3). Larger blocks then belong to the older upload, smaller ones to the newer.
+- A client may ignore the size that it is asked for. So a block of the older upload waits until the newer one has
+continued with smaller
+blocks. If it doesn't, nobody can tell whose block that was: it gets 4.08, and the older upload is
   forgotten.
 
-A block is repeated when its bytes are the same, not only its number.
+A block counts as a repetition when its bytes are the same, not only its number.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from iotgw.wire.coap.timers import Timers
 from iotgw.wire.coap.upload import ANY_SIZE, Upload, digest, distinct_szx
 
 PATIENCE = 0.5
-"""Seconds that a block waits beyond the time in which a client repeats what was lost."""
+"""Seconds that a block waits beyond the client's retransmission time."""
 
 
 class Uploads:
@@ -49,8 +50,8 @@ class Uploads:
         return sum(map(len, self._by_key.values()))
 
     def take(self, exchange: Exchange, block: Block, now: float) -> Message | bytes | None:
-        """A block came. Returns the response that it gets, the whole body when it was the last one, or None
-        when its response is still to come."""
+        """Handle a block. Returns its response, the whole body when it was the last block, or None when its response
+        will follow."""
         request = exchange.request
         payload = request.payload
         if len(payload) > block.size or (block.more and len(payload) < block.size):
@@ -100,7 +101,7 @@ class Uploads:
             for upload in self._by_key.pop(key):
                 self._release(upload)
 
-    # --- whose a block is -------------------------------------------------------------------------
+    # --- which upload a block belongs to ----------------------------------------------------------
 
     def _find(self, key: Key, exchange: Exchange, block: Block) -> Upload | None:
         uploads = self._by_key.get(key)
@@ -122,7 +123,7 @@ class Uploads:
         for upload in reversed(uploads):
             if upload.is_vague and block.szx <= upload.most_szx:
                 return upload if upload.fits(block, payload) else None
-        if len(whole) == len(uploads):  # nothing else is under way: whose else could it be?
+        if len(whole) == len(uploads):  # nothing else is under way, so it must belong to this one
             for upload in whole:
                 if upload.is_alone and not upload.keeps_token and upload.has(block, payload):
                     return upload
@@ -131,13 +132,13 @@ class Uploads:
     # --- blocks that may be another upload's ------------------------------------------------------
 
     def _is_doubtful(self, upload: Upload) -> bool:
-        """Whether what seems to be an upload's block may be that of a newer one, whose client doesn't mind sizes."""
+        """Whether a block that fits an upload may belong to a newer one, whose client ignores the requested size."""
         uploads = self._by_key[upload.key]
         newer = uploads[uploads.index(upload) + 1 :]
         return any(other.is_vague and not other.minds_size for other in newer)
 
     def _suspend(self, upload: Upload, exchange: Exchange, block: Block, now: float) -> Message | None:
-        """Let a block wait until it is known whose it is."""
+        """Hold a block until it is known which upload it belongs to."""
         if upload.pending is not None:  # two clients go on with what can be one upload only
             self._lose(upload)
             return _incomplete("expected a Request-Tag")
@@ -165,7 +166,7 @@ class Uploads:
                     self._deliver(exchange, taken)
 
     def _lose(self, upload: Upload) -> None:
-        """Take no more of an upload, and let what may still come of it get 4.08 until the block timeout."""
+        """Drop an upload. Its further blocks get 4.08 until the block timeout."""
         self._refuse_pending(upload)
         self._budget.give_back(len(upload.body))
         upload.body = bytearray()
@@ -250,7 +251,7 @@ class Uploads:
         return upload.proceed(block, exchange)
 
     def _complete(self, upload: Upload, exchange: Exchange, block: Block) -> None:
-        """The last block came: keep what tells it from another one, until its response is had."""
+        """The last block came: remember it until its response is ready."""
         self._budget.give_back(len(upload.body))
         upload.body = bytearray()
         upload.last = block, digest(exchange.request.payload)
@@ -295,11 +296,11 @@ class Uploads:
         self._release(upload)
         if upload.is_vague and not upload.minds_size:
             for other in uploads[:place]:
-                if other.pending is not None:  # it will never be known whose that was
+                if other.pending is not None:  # which upload it belonged to will never be known
                     self._lose(other)
 
     def _release(self, upload: Upload) -> None:
-        """Give back what an upload took."""
+        """Release the room that an upload took."""
         upload.timer.cancel()
         upload.pending = None
         self._budget.give_back(len(upload.body) + overhead(upload.key))

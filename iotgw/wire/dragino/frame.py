@@ -1,4 +1,4 @@
-"""A Dragino frame: which generation it is, whose, and where the model's own data begins.
+"""A Dragino frame: its generation, its device, and where the model's own data begins.
 
 | generation | header |
 |---|---|
@@ -22,11 +22,11 @@ SMALLEST = 11
 """Bytes of the shortest header, that of G0."""
 
 BLANK = b" \t\r\n\0"
-"""What may stand around text, as line ends and terminators."""
+"""Line ends and terminators that may surround text."""
 _SIGNALS = frozenset((*range(32), 99))
 """CSQ; 99 is unknown."""
 _FULL = 6000
-"""mV; more than any of these batteries has."""
+"""mV; higher than any of these batteries."""
 
 _HEX_TEXT = re.compile(rb"[0-9A-Fa-f]{22,}")
 _IMEI = re.compile(rb'"IMEI"\s*:\s*"?(\d{12,16})')
@@ -57,7 +57,7 @@ class DraginoFrame(Struct, frozen=True):
 
 
 def parse(data: bytes) -> DraginoFrame | str:
-    """The frame that these bytes are, or what was expected instead, in one line."""
+    """Parse a frame; returns what was expected, in one line, if the bytes are none."""
     text = data.strip(BLANK)
     if text[:1] == b"{":
         return _json(text)
@@ -93,7 +93,7 @@ def _binary(data: bytes, encoding: str) -> DraginoFrame | str:
     version, battery = (int.from_bytes(data[at : at + 2], "big") for at in (start, start + 2))
     signal = data[start + 4]
     if generation == "G0" and (battery > _FULL or signal not in _SIGNALS):
-        # without the nibble f, much that is no frame begins with digits: text, for one
+        # without the nibble f, other bytes than frames begin with digits too, such as text
         return f"expected a G0 frame's battery in mV and CSQ at offset 8, got {battery} and {signal}"
     return DraginoFrame(
         generation,

@@ -1,9 +1,9 @@
-"""Which of the models that could have sent a frame did: the one that makes it the least surprising.
+"""Guesses which model sent a frame: the one for which its values are the least surprising.
 
-Each layout reads the frame as numbers of its own, and each number has its surprise in bits (see
-`iotgw.wire.dragino.quantity`): pH 2 is odd, so is soil of 80 °C, and a history whose values jump to and fro says
-that its fields are taken in the wrong order. What a device's frames say adds up, within bounds, so
-that a guess, once made, doesn't change with the weather.
+Each layout reads the frame as different quantities, and each value has a surprise in bits (see
+`iotgw.wire.dragino.quantity`). A pH of 2 is unusual, soil at 80 °C as well, and a history whose values jump
+back and forth suggests fields in the wrong order. Evidence adds up over a device's frames, within bounds, so
+that a guess doesn't change with the weather.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from iotgw.wire.dragino.layout import MODELS, Layout, is_time
 from iotgw.wire.dragino.quantity import Quantity
 
 TIE = 3.0
-"""Bits that decide nothing: within them, the order of `MODELS` does."""
+"""Differences below this many bits decide nothing; the order of `MODELS` does."""
 RESOLVE = 8.0
-"""Bits by which another model must be ahead to replace the one that a device was taken for."""
+"""Bits by which another model must lead before it replaces a device's current guess."""
 CERTAIN = 96.0
-"""The most that is held against a model, so that a device's new firmware is believed after a few frames."""
+"""Maximum evidence against a model, so that a device's new firmware is recognized after a few frames."""
 MISFIT = 48.0
-"""What a frame holds against a model whose layout doesn't fit it."""
+"""Evidence against a model whose layout doesn't fit the frame."""
 REMEMBERED = 10_000
-"""Devices whose evidence is kept; the one silent for longest goes first."""
+"""Devices whose evidence is kept. The one that was silent for longest is dropped first."""
 _TIME, _NO_TIME, _GARBAGE = 12.0, 4.0, 40.0
 
 
 def surprise(frame: DraginoFrame, layout: Layout) -> float:
-    """How many bits of surprise a frame holds that fits this layout, if a device of its model sent it."""
+    """Surprise in bits of a frame that fits this layout, if a device of its model sent it."""
     data, at = frame.payload, frame.data
     before: dict[Quantity, int] = {}
     bits = _numbers(data, at, layout.first, before)
@@ -62,7 +62,7 @@ def _clock(data: bytes, at: int) -> float:
 
 
 def evidence(frame: DraginoFrame, layouts: tuple[Layout, ...]) -> dict[str, float]:
-    """Of each model with a layout among these, by how many bits the frame speaks against it."""
+    """Evidence in bits that the frame gives against each model with one of these layouts."""
     if len({layout.model for layout in layouts}) == 1:
         return {layouts[0].model: 0.0}
     bits: dict[str, float] = {}
@@ -74,7 +74,8 @@ def evidence(frame: DraginoFrame, layouts: tuple[Layout, ...]) -> dict[str, floa
 
 
 def best(against: dict[str, float]) -> list[str]:
-    """The models with what speaks against each, likeliest first; those that are about even in their fixed order."""
+    """The models with the evidence against each, likeliest first; models that are about even keep their fixed
+    order."""
     least = min(against.values(), default=0.0)
     return sorted(
         against,
@@ -86,7 +87,7 @@ def best(against: dict[str, float]) -> list[str]:
 
 
 class Guesses:
-    """What devices were taken for, and on what evidence. Holds ``capacity`` devices at most."""
+    """The model guessed for each device, and the evidence. Holds ``capacity`` devices at most."""
 
     def __init__(self, capacity: int = REMEMBERED) -> None:
         self._capacity = capacity
@@ -100,9 +101,9 @@ class Guesses:
         taken_for, held = self._devices.pop(identity, ("", {}))
         against = {}
         for model in held.keys() | frame_says.keys():
-            # what did not fit an earlier frame starts with that held against it
+            # a model that did not fit an earlier frame starts with that evidence against it
             earlier = held.get(model, MISFIT if held else 0.0)
-            # a device's readings resemble each other: what decides nothing doesn't by being said often
+            # a device's readings resemble each other, so small differences must not add up by repetition
             now = max(0.0, frame_says.get(model, MISFIT) - TIE) if held else frame_says[model]
             against[model] = min(CERTAIN, earlier + now)
         order = best({model: against[model] for model in frame_says})

@@ -15,9 +15,9 @@ from iotgw.wire.dragino.quantity import Quantity, count, flag, temperature
 _GPS = 12
 """Latitude 4, longitude 4, time of the fix 4."""
 _MOST = 64
-"""History records, twice what `AT+NOUD` takes: what is longer would only cost time to look at."""
+"""History records: twice the maximum of `AT+NOUD`. Anything longer would only cost time to parse."""
 _EARLIEST, _LATEST = 1_420_070_400, 2_366_841_600
-"""2015 and 2045: what can be a timestamp of a device of this kind. Its converter knows today and is stricter."""
+"""2015 and 2045: plausible timestamps of these devices. The converter knows the date and is stricter."""
 
 MODEL_CODES = {0x01: "PS-NB", 0x09: "NDDS75", 0x46: "PS-NB"}
 """High byte of the version word of G2 and G3, as far as it is public: PS-NB, DDS75-NB, PS-CB."""
@@ -35,12 +35,13 @@ MODELS = (
     "PS-NB",
     "NMDS200",
 )
-"""In the order that decides where the values don't: those first of which there are most public traces."""
+"""In the order that decides where the values don't: models with the most public traces first."""
 
 
 class Layout(Struct, frozen=True):
-    """What follows the signal byte: ``first``, a timestamp, a position if there is ``gps``, and any number
-    of history records, each a ``record`` and a timestamp. No ``record`` is no history, no ``time`` no timestamp.
+    """What follows the signal byte: ``first``, a timestamp, a position with ``gps``, and any number of history
+    records, each a ``record`` and a timestamp. Without ``record`` there is no history, without ``time`` no
+    timestamp.
 
     ``mode`` is what the first byte always is, -1 where it may be anything. In bytes, ``group`` is the size of
     ``first``, ``step`` that of a record with its timestamp, and ``history`` where the first record begins, from the
@@ -122,7 +123,7 @@ _NBSN95 = (
     (_mode(5), _PROBE, _ADC, _INTERRUPT, _WORD),
     (_mode(6), count("count", 4)),
 )
-# AT+CUM=1: what could not be sent follows whole, from the version on
+# AT+CUM=1: frames that could not be sent follow whole, from the version on
 _HEADER = (_WORD, Quantity("battery, mV", 2, 2000, 3700, 1500, 5500), Quantity("signal", 1, 0, 31, 0, 99))
 
 LAYOUTS = (
@@ -185,8 +186,8 @@ _BY_GENERATION = {
 def fitting(frame: DraginoFrame) -> tuple[Layout, ...]:
     """The layouts that fit a binary frame: its length, and where its timestamps are.
 
-    Of several it is those of the model that the version word names, with the mode that the frame has, and that
-    make sense of most of its timestamps; each of these only if any is left.
+    Several are narrowed down to those of the model that the version word names, then to those with the frame's
+    mode, then to those with the most plausible timestamps. A step that would leave none is skipped.
     """
     fits = [
         (garbage, layout)
@@ -202,7 +203,7 @@ def fitting(frame: DraginoFrame) -> tuple[Layout, ...]:
 
 
 def _garbage(layout: Layout, frame: DraginoFrame) -> int | None:
-    """How many timestamps of the history can't be any; None when the layout doesn't fit."""
+    """How many timestamps of the history are implausible; None when the layout doesn't fit."""
     data, step = frame.payload, layout.step
     end = frame.data + layout.history
     rest = len(data) - end
@@ -217,12 +218,12 @@ def _garbage(layout: Layout, frame: DraginoFrame) -> int | None:
         return 0
     times = range(end + step - 4, len(data), step)
     garbage = sum(not _is_time(data, at) for at in times)
-    # devices do send garbage times, but not mostly
+    # devices do send garbage times, but rarely
     return garbage if garbage * 2 <= len(times) else None
 
 
 def is_time(seconds: int) -> bool:
-    """Whether a device of this kind can mean this Unix timestamp. 0 is that it has no clock yet."""
+    """Whether a Unix timestamp is plausible for these devices. 0 means that the clock isn't set yet."""
     return not seconds or _EARLIEST <= seconds < _LATEST
 
 

@@ -1,8 +1,8 @@
-"""What the numbers in a model's data can be, and how surprising a number is if it is that.
+"""The quantities in a model's data, and how surprising a value is for each of them.
 
 Surprise is self-information: minus the logarithm of how likely a value is, in bits. The model that makes
-a frame the least surprising is the likeliest one to have sent it. The likelihoods are rough: what
-is usual is told from what is possible, and what is impossible costs more than bytes of no meaning would.
+a frame the least surprising is the likeliest one to have sent it. The likelihoods are rough: they tell usual
+values from possible ones, and an impossible value costs more than meaningless bytes would.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from math import log2
 from msgspec import Struct
 
 NOTHING = 2.0
-"""Bits of a zero, or of a probe that is missing: common with any quantity."""
+"""Surprise of a zero or a missing probe, which are common for any quantity; in bits."""
 RARE = 6.0
-"""Bits on top for what is possible but unusual."""
+"""Extra bits for a value that is possible but unusual."""
 IMPOSSIBLE = 16.0
-"""Bits on top of a value's own for what can't be."""
+"""Extra bits for an impossible value."""
 MISSING = 0xFFFF
 """A temperature's raw value without a probe."""
 
@@ -38,14 +38,14 @@ class Quantity(Struct, frozen=True):
     is_temperature: bool = False
 
     def value(self, raw: int) -> int:
-        """The number that these bytes stand for."""
+        """The number in these bytes."""
         if self.is_temperature and raw >= 0xF000:
-            # some firmware sends sign and magnitude, some two's complement: what is nearer to zero
+            # some firmware sends sign and magnitude, some two's complement: take the value nearer to zero
             return -min(raw & 0x0FFF, 0x10000 - raw)
         return raw
 
     def surprise(self, raw: int, before: int | None = None) -> float:
-        """Bits of this raw value; little if it is near the value ``before`` it."""
+        """Surprise of a raw value in bits; low if it is near the value ``before`` it."""
         if self.size == 1 and self.high - self.low <= 1:
             # a flag, or a byte that is always the same
             return float(self.high - self.low) if self.low <= raw <= self.high else 8 + IMPOSSIBLE
@@ -66,7 +66,7 @@ class Quantity(Struct, frozen=True):
 
 
 def _integer(number: int) -> float:
-    """Bits of a number of which nothing is known but that small ones are likelier (as in Elias's delta code)."""
+    """Surprise in bits if only this is known: small numbers are likelier (as in Elias's delta code)."""
     bits = log2(number + 1)
     return bits + 2 * log2(bits + 1)
 

@@ -12,12 +12,12 @@ from iotgw.wire.dragino.layout import Layout, fitting
 def metadata(
     frame: DraginoFrame, model: str = "", default: str = "", guesses: Guesses | None = None
 ) -> dict[str, Any]:
-    """All that is common to the models.
+    """The metadata that all models have in common.
 
-    ``deviceModel`` is ``model``, which the settings say of this device, else what the frame names, else the only
-    model whose layout fits, else ``default``, which the settings say of all devices that don't tell. If
-    none of these says it but several layouts fit, it is the likeliest of their models:
-    then ``deviceModelGuessed`` is true, and ``deviceModelCandidates`` has all of them, likeliest first.
+    ``deviceModel`` is, in this order, ``model`` (this device's setting), the model that the frame names, the
+    only model whose layout fits, or ``default`` (the setting for all devices that don't tell). If none of these
+    gives a model but several layouts fit, it is the likeliest of their models. Then ``deviceModelGuessed`` is
+    true, and ``deviceModelCandidates`` lists all of them, likeliest first.
     ``guesses`` remembers devices, so that the same frames keep giving the same model.
     """
     facts: dict[str, Any] = {
@@ -44,7 +44,7 @@ def metadata(
     if frame.model:
         facts["productName"] = frame.model
     if frame.generation == "JSON":
-        # the same model's binary and JSON frames want different converters
+        # a model's binary and JSON frames need different converters
         facts["deviceModel"] = f"{(model or frame.model or default).removesuffix(' JSON')} JSON".lstrip()
     elif model or frame.model:
         facts["deviceModel"] = model or frame.model

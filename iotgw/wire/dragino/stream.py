@@ -1,9 +1,14 @@
-"""Where a Dragino frame ends on a TCP stream, which nothing in it says.
+"""Where a Dragino frame ends on a TCP stream. The protocol itself doesn't mark the end.
 
-A device connects, sends one frame in one go, and waits a while for a downlink. So a frame ends where its
-own format says so (JSON: the closing bracket; KW: its length), where the next frame of the same device
-begins, where another device's does behind what makes a whole frame of a known layout, at the end of the stream, or at a pause in it: a short one when the bytes so far make a whole frame
-of a known layout, a longer one otherwise. The pauses are the caller's: it has the clock.
+A device connects, sends one frame in one go, and waits a while for a downlink. So a frame ends
+
+- where its own format says so (JSON: the closing bracket; KW: its length),
+- where the next frame of the same device begins,
+- where another device's frame begins after a whole frame of a known layout,
+- at the end of the stream, or
+- at a pause: a short one when the bytes so far make a whole frame of a known layout, a longer one otherwise.
+
+The caller has the clock and reports the pauses.
 """
 
 from __future__ import annotations
@@ -31,7 +36,7 @@ class DraginoStream:
         self._scanner = BalancedScanner()
         self._broken = False
         self._looked = 0
-        """Up to where no other device's frame begins."""
+        """The bytes of the buffer in which no other device's frame has been found."""
 
     @property
     def pending(self) -> int:
@@ -77,7 +82,7 @@ class DraginoStream:
         return min((at for at in (again, json, self._other()) if at > 0), default=0)
 
     def _other(self) -> int:
-        """Where another device's frame begins, behind a whole one; 0 if none does (yet)."""
+        """Where another device's frame begins after a whole one; 0 if none does so far."""
         buffer = self._buffer
         for found in _OTHER.finditer(buffer, max(SMALLEST, self._looked)):
             frame = parse(bytes(buffer[: found.start()]))
@@ -98,7 +103,7 @@ class DraginoStream:
         return identity if len(start) == 16 and digits.isdecimal() else b""
 
     def pause(self) -> Events:
-        """The device fell silent, or the stream ended: what has come is a frame."""
+        """The device fell silent, or the stream ended: the bytes so far are a frame."""
         buffer = self._buffer
         if buffer[:1] == b"{":
             self._scanner = BalancedScanner()

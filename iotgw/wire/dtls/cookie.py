@@ -1,7 +1,7 @@
-"""Stateless cookies (RFC 6347 §4.2.1): a MAC over what only the owner of the address can repeat.
+"""Stateless cookies (RFC 6347 §4.2.1): a MAC that only the owner of the address can send back.
 
 The cookie covers the peer's address, the hello's parameters and the time, in ticks, so that it ages.
-Nothing is kept per peer: the secret is all there is.
+The only state is the secret; nothing is kept per peer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from iotgw.wire.dtls.hello import ClientHello
 
 SIZE = 16
 TICK = 60.0
-"""A cookie holds for one to two ticks, in seconds: longer than any modem's round trip."""
+"""Seconds per tick. A cookie is valid for one to two ticks, longer than any modem's round trip."""
 
 
 class Cookies:
@@ -26,7 +26,7 @@ class Cookies:
         return self._mac(hello, address, int(now // TICK))
 
     def holds(self, hello: ClientHello, address: tuple[str, int], now: float) -> bool:
-        """Whether the cookie that the hello brings is ours for this address, and not too old."""
+        """Whether the hello's cookie was issued for this address and is not too old."""
         if len(hello.cookie) != SIZE:
             return False
         tick = int(now // TICK)

@@ -1,7 +1,7 @@
 """ClientHello and HelloVerifyRequest (RFC 6347 §4.2.1 and §4.3.2).
 
-A server that keeps no state for unproven addresses must read the hello by itself: what it covers goes
-into the cookie, and its cipher suites pick the context.
+A server that keeps no state for unverified addresses must parse the hello itself: its parameters go into the
+cookie, and its cipher suites select the context.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _RANDOM_END = 2 + 32
 class ClientHello(Struct, frozen=True, gc=False):
     """What a ClientHello says.
 
-    ``parameters`` is its body without the cookie: what must be the same in the hello that brings the
-    cookie back. ``sequence`` is the record's sequence number, which the HelloVerifyRequest repeats.
+    ``parameters`` is its body without the cookie, which must be the same in the hello that returns the
+    cookie. ``sequence`` is the record's sequence number, which the HelloVerifyRequest repeats.
     """
 
     version: int
@@ -42,8 +42,8 @@ def is_client_hello(datagram: bytes) -> bool:
 def parse_client_hello(datagram: bytes) -> ClientHello:
     """Read the ClientHello that a datagram starts with.
 
-    Raises ProtocolError. One in fragments is refused: to put it together would need state for a peer
-    that has not proved its address (RFC 6347 §4.2.1).
+    Raises ProtocolError. A fragmented one is refused: reassembly would need state for a peer whose address is
+    not verified (RFC 6347 §4.2.1).
     """
     if len(datagram) < BODY + _RANDOM_END + 1:
         raise ProtocolError(f"a ClientHello has at least {BODY + _RANDOM_END + 1} bytes, got {len(datagram)}")

@@ -36,7 +36,7 @@ def is_one_record(datagram: bytes) -> bool:
 
 
 def epochs(datagram: bytes) -> Iterator[int]:
-    """The epoch of each whole record; stops where the bytes stop to be records."""
+    """The epoch of each whole record; stops at the first bytes that are no record."""
     at = 0
     while at + HEADER_SIZE <= len(datagram):
         _, _, epoch, _, _, length = HEADER.unpack_from(datagram, at)

@@ -1,4 +1,4 @@
-"""What a server says to a client, as values; and its reasons in words."""
+"""Events from a server as values, and the texts of its reason codes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Refused(Struct, frozen=True):
 
 
 class Acknowledged(Struct, frozen=True):
-    """These packet identifiers are done."""
+    """The server has acknowledged these packet identifiers."""
 
     ids: list[int]
 

@@ -1,4 +1,4 @@
-"""Packets and what they are made of: types, integers, texts, properties (§2)."""
+"""Packets and their elements: types, integers, strings, properties (§2)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _VARIABLE = 0x0B
 
 
 class Will(Struct, frozen=True):
-    """What the server publishes when the connection dies."""
+    """The message that the server publishes when the connection is lost."""
 
     topic: str
     payload: bytes

@@ -1,7 +1,7 @@
-"""One connection's conversation, as the client.
+"""The client's side of one MQTT connection.
 
-It publishes many messages in one go, and sees their acknowledgements in groups. It keeps no session over
-connections: what was not acknowledged when a connection ends is the user's to send again.
+It publishes many messages at once and reports their acknowledgements in groups. It keeps no session across
+connections: the user resends what was not acknowledged when a connection ended.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from iotgw.wire.mqtt.packets import (
 
 
 class MqttSession:
-    """One connection's conversation, from CONNECT to its end.
+    """One MQTT connection, from CONNECT to its end.
 
     With ``hold``, what arrives is acknowledged by `acknowledge` only. ``received`` holds the identifiers of
     QoS 2 messages between PUBREC and PUBREL; it belongs to the session that outlives connections (§4.3.3).
@@ -133,7 +133,8 @@ class MqttSession:
         return id_, b"\xa2" + varint(len(content)) + content
 
     def acknowledge(self, message: Arrived) -> bytes:
-        """What to send when a held message has been taken: PUBACK or PUBREC, nothing for QoS 0."""
+        """Acknowledge a message received with ``hold``; returns the PUBACK or PUBREC to send, nothing for QoS
+        0."""
         if not message.qos:
             return b""
         if message.qos == 2:
@@ -158,7 +159,7 @@ class MqttSession:
         return BYE
 
     def to_send(self) -> bytes:
-        """What received packets call for; send it after each `receive`."""
+        """Bytes that the received packets require as a response; send them after each `receive`."""
         if not self._out:
             return b""
         out = b"".join(self._out)
@@ -168,7 +169,7 @@ class MqttSession:
     # --- in
 
     def receive(self, data: bytes) -> list[Event]:
-        """Bytes from the server; returns what they say. Raises ProtocolError: close the connection."""
+        """Read bytes from the server; returns their events. After a ProtocolError, close the connection."""
         buffer = self._buffer
         buffer += data
         events: list[Event] = []
@@ -269,12 +270,12 @@ class MqttSession:
             self._finish(id_, done)
 
     def _finish(self, id_: int, done: list[int]) -> None:
-        if id_ in self._unfinished:  # else it is late, or the server's mistake
+        if id_ in self._unfinished:  # otherwise it is late, or the server's mistake
             self._unfinished.discard(id_)
             done.append(id_)
 
     def _arrived(self, first: int, body: bytes) -> Arrived | None:
-        """A PUBLISH; None for a QoS 2 message that was taken already."""
+        """A PUBLISH; None for a QoS 2 message that was already received."""
         qos = first >> 1 & 3
         size = two_bytes(body, 0, "PUBLISH")
         place = 2 + size

@@ -1,8 +1,8 @@
 """When Tekelek samples were taken. A frame carries only the device's clock as hh:mm, without a date.
 
-The formulas are the vendor's (workbook CF-5018-20, sheet 822, cells B66…B93). The date is the nearest that
-doesn't lie in the future. Whether the device's clock runs on UTC or on local time is not documented, so it
-is the datasource's setting.
+The formulas are the vendor's (workbook CF-5018-20, sheet 822, cells B66…B93). The date is the latest one that
+doesn't lie in the future. Whether the device's clock runs on UTC or on local time is not documented, so the
+datasource has a setting for it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def sample_times(
 ) -> tuple[tuple[int, ...], bool]:
     """The time of each sample slot in ms since 1970, newest first, and whether the device's clock gave them.
 
-    ``frame`` is a whole frame of type 4, 8 or 9. Without a set clock the time of receipt stands in.
+    ``frame`` is a whole frame of type 4, 8 or 9. If the clock isn't set, the time of receipt is used.
     """
     hours, speed, minutes = frame[19] & 0x1F, frame[23], frame[25]
     is_manual = bool(header.contact & MANUAL_BIT)

@@ -40,7 +40,7 @@ def command_line(
 
 def _clean(setting: str, prefix: str) -> str:
     text = setting.strip().removeprefix(prefix).strip(",")
-    # a CRC that came with the text would not fit the line it becomes part of
+    # a CRC that came with the text would be wrong for the whole line
     text = re.sub(r",?Z=[0-9A-Fa-f]{4}$", "", text)
     if text and not _ALLOWED.fullmatch(text):
         raise ValueError(f"expected printable ASCII in a Tekelek command, got {text[:40]!a}")

@@ -1,8 +1,8 @@
 """A Tekelek frame: a header of 17 bytes, a body, and a CRC; cut out of a TCP stream by its length field.
 
-There is no start or end marker. A frame is believed when its CRC is right, or when the product code is
-known and the IMEI is made of digits; otherwise the stream is out of step, and what came is a `Fault`.
-A wrong CRC alone is flagged, not refused: Tekelek prints samples with a wrong one.
+There is no start or end marker. A frame is accepted when its CRC is right, or when the product code is known
+and the IMEI consists of digits. Otherwise the stream is out of sync, and the bytes are a `Fault`. A wrong CRC
+alone is flagged, not refused: samples in Tekelek's own manuals have one.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Header(Struct, frozen=True):
 
     @property
     def battery(self) -> int:
-        """The battery's count 0…31; what it counts is the product's business."""
+        """The battery's count 0…31; its unit depends on the product."""
         return self.status & 0x1F
 
     @property
@@ -127,7 +127,7 @@ class TekelekFramer:
         return len(self._buffer)
 
     def feed(self, data: bytes) -> Events:
-        """The frames that ``data`` completed; bytes out of step are a fault and end the stream."""
+        """The frames that ``data`` completed; bytes out of sync are a fault and end the stream."""
         if self._broken:
             return []
         buffer = self._buffer

@@ -10,8 +10,8 @@ class Product(Struct, frozen=True):
 
     ``battery`` says what the battery field counts: ``percent`` or ``volts``. ``lte`` is what bit 6 of the
     status byte means, ``""`` when it is spare. ``value`` is what a sample measures: ``ullage`` in cm from
-    the sensor down to the liquid, or the ``logger``'s own unit as its S26 register says. ``password`` is
-    the one that the factory sets.
+    the sensor down to the liquid, or the ``logger``'s own unit as its S26 register says. ``password`` is the
+    factory default.
     """
 
     model: str

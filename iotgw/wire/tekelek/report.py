@@ -39,9 +39,9 @@ MESSAGE_NAMES = {
 
 
 def metadata(frame: bytes, received_ms: int, zone: tzinfo = UTC) -> dict[str, Any]:
-    """All that is common to the models, from one frame as `TekelekFramer` cuts them.
+    """The metadata that all models have in common, from one frame as `TekelekFramer` cuts it.
 
-    ``zone`` is what the device's clock runs on. Never raises; a key that can't be told is missing.
+    ``zone`` is the time zone of the device's clock. Never raises; an unknown value's key is missing.
     """
     if frame.startswith(READY):
         return {"messageName": "ready", "text": _text(frame)}
@@ -189,7 +189,7 @@ def _degrees(match: re.Match[str]) -> float:
 
 
 def _number(text: str) -> float | int | None:
-    """A field's number; None for what is none."""
+    """A field's number, or None."""
     text = text.strip()
     value = real(text, -LARGEST, LARGEST)
     if value is None or "e" in text.lower():

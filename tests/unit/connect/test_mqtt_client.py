@@ -188,7 +188,7 @@ def test_a_broker_that_says_nothing_is_left():
     world.broker.wait(15)
     assert not world.wire.disconnected
     world.broker.clock.advance(1)
-    assert world.owner.said == [("lost", [], "the broker took the connection and said nothing")]
+    assert world.owner.said == [("lost", [], "the broker accepted the connection but did not answer")]
 
 
 def test_a_quiet_connection_is_kept_up_by_pings_and_a_dead_one_is_left():

@@ -31,9 +31,7 @@ def test_receipts_of_unknown_items_are_counted_and_said_once_a_minute():
     for number in range(100):
         world.notices.take(Receipt("node", delivered=True, item=f"nobody's {number}"))
     assert world.counts == {"unknownReceipts": 100}
-    assert world.intake.events == [
-        ("downlink.unknown", 'a receipt names an item that is not known: "nobody\'s 0"')
-    ]
+    assert world.intake.events == [("downlink.unknown", 'a receipt names an unknown item: "nobody\'s 0"')]
     world.clock.advance(61)
     world.notices.take(Receipt("node", delivered=True, item="x" * 10_000))
     assert len(world.intake.events) == 2 and "(99 more before)" in world.intake.events[1][1]

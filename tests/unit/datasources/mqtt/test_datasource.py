@@ -224,7 +224,7 @@ def test_downlinks_keep_to_the_broker_s_limits():
     assert field.wire.heard()[0] == 0x32
     field.source.push({}, downlink())
     assert [said for _, said in field.intake.outcomes] == [
-        "lost: 100 bytes; the broker takes packets of 100", "sent", "lost: the broker takes no more at a time",
+        "lost: 100 bytes; the broker takes packets of 100", "sent", "lost: the broker accepts no more unacknowledged messages",
     ]  # fmt: skip
 
 
