@@ -36,6 +36,7 @@ from iotgw.store.sqlite.group import Group, SettledUplinks
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.reader import JournalReader
 from iotgw.store.sqlite.readers import P, Query, Readers, T
+from iotgw.store.sqlite.telling import tell
 from iotgw.store.sqlite.trim import JournalLimits
 from iotgw.store.sqlite.writer import CommitReport, Opened, Writer
 
@@ -191,7 +192,7 @@ class Journal:
         self._writing = None
         waiting, self._when_at_rest = self._when_at_rest, []
         for callback in waiting:
-            self._tell(callback)
+            tell(callback)
 
     def _wake(self) -> None:
         """Hand to the idle writer, once, what this turn of the reactor brings."""
@@ -213,7 +214,7 @@ class Journal:
             group, self._pending = self._pending, Group()
             self._writing = group
             if group.entries and not self._problem:
-                self._tell(self._listener.storing, group.entries)
+                tell(self._listener.storing, group.entries)
             self._writer.write(group, self._now_ms(), probe=bool(self._problem))
 
     def _tend(self) -> None:
@@ -241,11 +242,11 @@ class Journal:
             self._durable_uplink = group.entries[-1][0].seq
         self.head = done.committed.head
         if done.unfit:
-            self._tell(self._listener.refused, done.unfit, "it can't be stored")
+            tell(self._listener.refused, done.unfit, "it can't be stored")
         if group.entries:
-            self._tell(self._listener.stored, group.entries)
+            tell(self._listener.stored, group.entries)
         if done.committed.outcomes or done.committed.records:
-            self._tell(self._listener.settled, done.committed.outcomes, done.committed.records)
+            tell(self._listener.settled, done.committed.outcomes, done.committed.records)
         for waiter in group.waiters:
             waiter.callback(None)
         self._rest()
@@ -266,7 +267,7 @@ class Journal:
         refused = [*done.unfit, *done.group.entries]
         done.group.keep_for(self._pending)
         if refused:
-            self._tell(self._listener.refused, refused, done.problem)
+            tell(self._listener.refused, refused, done.problem)
         if self._stopping is not None:
             self._give_up()
             self._finish()
@@ -275,7 +276,7 @@ class Journal:
         """The journal is closing. What was not written is converted and delivered again after the next start."""
         group, self._pending = self._pending, Group()
         if group.entries:
-            self._tell(self._listener.refused, group.entries, self._problem)
+            tell(self._listener.refused, group.entries, self._problem)
         if group.results:
             self._log.warn("outcomes could not be written; their uplinks will be converted again")
         for waiter in group.waiters:
@@ -296,13 +297,7 @@ class Journal:
         pending = self._pending
         if pending.size <= self._max_pending // 2 and pending.weight <= self._max_pending_bytes // 2:
             self.room = True
-            self._tell(self._listener.room_again)
-
-    def _tell(self, hear: Callable[P, None], *what: P.args, **more: P.kwargs) -> None:
-        try:
-            hear(*what, **more)
-        except Exception:  # a fault of the listener must not stop the journal
-            self._log.failure("the journal's listener failed")
+            tell(self._listener.room_again)
 
     def _now_ms(self) -> int:
         return int(self._reactor.seconds() * 1000)
