@@ -336,7 +336,7 @@ class Parking:
     def _read(self, line: ParkedLine) -> None:
         self._reading += 1
         if line.missed:
-            line.head, line.attempts, line.missed = min(line.head, line.missed), 0, 0
+            line.head, line.attempts = min(line.head, line.missed), 0
         self._journal.parked_behind(self._integration, line.device, line.head - 1, LINE).addCallbacks(
             self._have_read, self._not_read, callbackArgs=(line,), errbackArgs=(line,)
         ).addErrback(lambda failure: self._log.failure("parked deliveries were dropped from memory", failure))
@@ -354,6 +354,8 @@ class Parking:
             self._idle(line, self._now_ms() + COMMIT_LAG_MS)
             self._ready()
             return
+        if found[0].record.seq <= line.missed:
+            line.missed = 0  # else it isn't readable yet, and is read next time
         if found[0].record.seq != line.head:
             line.head, line.attempts = found[0].record.seq, found[0].attempts
         line.rows = deque(found[: line.count])
