@@ -33,7 +33,7 @@ R = TypeVar("R", bound=Positioned)
 Read = Callable[[int, int], "Deferred[list[Any]]"]
 
 
-class Tail(Generic[R]):
+class StreamReader(Generic[R]):
     """The records of a stream after ``position``, in order.
 
     ``read(after, limit)`` returns a Deferred of the durable records after a position; ``ready()`` is
