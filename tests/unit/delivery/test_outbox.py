@@ -59,7 +59,7 @@ def test_large_records_that_wait_or_fly_are_bounded_by_their_weight(order):
     large = b'{"x":"%b"}' % (b"x" * (1 << 20))
     for n in range(50):
         world.store(f"d{n}", "a", "a", "a", body=large)
-    in_memory = len(list(world.outbox.flight)) + len(world.outbox.backlog._tail)
+    in_memory = len(list(world.outbox.flight)) + len(world.outbox.backlog._reader)
     assert 40 < in_memory < 60
     world.target.says = delivered
     world.target.answer_all()
