@@ -12,7 +12,12 @@ import org.eclipse.californium.scandium.config.DtlsConnectorConfig;
 import org.eclipse.californium.scandium.dtls.cipher.CipherSuite;
 import org.eclipse.californium.scandium.dtls.pskstore.AdvancedSinglePskStore;
 
-/** A device on Californium: posts so many bytes, prints the response's code. Arguments: URI, identity, key, suite, size. */
+/**
+ * A device on Californium: posts so many bytes, prints the response's code and the size of its payload. Arguments: URI,
+ * identity, key, suite, size; then, if given, settings of the connector as NAME=VALUE: MAX_FRAGMENT_LENGTH (512, 1024),
+ * RECORD_SIZE_LIMIT, and CERTIFICATE, KEY and ANCHORS (PEM files), which replace the pre-shared key. AGAIN=milliseconds posts a
+ * second time after a pause, from the same connection.
+ */
 public class Device {
     public static void main(String[] arguments) throws Exception {
         CoapConfig.register();
