@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from iotgw.core.errors import ProtocolError
 from iotgw.dtls.engine import HandshakeFailed, IEngine, OpenSslEngine, WriteFailed
