@@ -129,7 +129,7 @@ class DownlinkResource(Resource):
     def _reply(self, exchange: Exchange, downlink: Downlink) -> None:
         # All notifications have one format, since it must not change (RFC 7641 §4.2).
         content = Message(n.CONTENT, downlink.payload, options((n.CONTENT_FORMAT, n.OCTET_STREAM)))
-        if self._confirm and len(downlink.payload) <= self.policy.block_size:
+        if self._confirm and len(downlink.payload) <= exchange.policy.block_size:
             # a separate message is acknowledged, so the next item follows at once
             exchange.acknowledge()
         self._intake.downlink_sent(downlink)

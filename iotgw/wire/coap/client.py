@@ -65,7 +65,7 @@ class PendingRequest:
         self.options = request.options
         self.peer = peer
         self.policy = policy
-        self.block_size = policy.block_size
+        self.block_size = min(policy.block_size, peer.block_size)
         self.done = done
         self.failed = failed
         self.notified = notified

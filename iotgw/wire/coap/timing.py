@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 MAX_LATENCY = 100.0
 """Seconds that a datagram may take at most (RFC 7252 §4.8.2)."""
@@ -81,6 +81,10 @@ class Policy(Struct, frozen=True):
     match_content: bool = False
     confirmable_notifications: bool = True
     max_observers: int = 1000
+
+    def within(self, block_size: int) -> Policy:
+        """The policy for a peer that takes blocks of at most ``block_size`` bytes."""
+        return self if block_size >= self.block_size else structs.replace(self, block_size=block_size)
 
 
 DEFAULT_POLICY = Policy()

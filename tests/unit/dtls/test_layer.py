@@ -316,7 +316,7 @@ class TestCaps:
     def test_what_was_told_is_bounded(self, link):
         for number in range(1500):
             link.layer._tell((f"10.1.{number >> 8}.{number & 255}", 1), "x" * 5000, link.now)
-        assert len(link.layer._told) == 1024
+        assert len(link.layer.told) == 1024
         assert max(len(message) for _, message, _ in link.events) < 350
 
 
