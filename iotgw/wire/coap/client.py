@@ -27,7 +27,10 @@ MAX_QUEUED = 100
 
 
 class Client:
-    """The requests and observations of an endpoint. ``budget`` bounds the bodies that come in."""
+    """The requests and observations of an endpoint. ``budget`` bounds the bodies that come in.
+
+    Many methods: a request has its queue, its way out, its blocks and its end.
+    """
 
     def __init__(self, layer: MessageLayer, budget: Budget) -> None:
         self._layer = layer
