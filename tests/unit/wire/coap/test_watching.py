@@ -10,7 +10,6 @@ from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.limits import EndpointLimits
 from iotgw.wire.coap.message import Message, encode, options, uri_options
 from iotgw.wire.coap.site import Site
-from iotgw.wire.coap.timing import Policy
 from iotgw.wire.coap.watching import FRESH_AFTER, is_fresher
 from tests.unit.wire.coap.bench import PEER, Bench, Box
 from tests.unit.wire.coap.network import Network
@@ -44,12 +43,10 @@ class Owner:
 class Observed(Bench):
     """A bench that observes what the raw peer has."""
 
-    def __init__(self, owner, number=5, policy=Policy(), **settings):
+    def __init__(self, owner, number=5, **settings):
         super().__init__(**settings)
         self.owner = owner
-        self.watch = self.endpoint.observe(
-            GET, PEER, owner.answers.append, owner.failures.append, owner, policy
-        )
+        self.watch = self.endpoint.observe(GET, PEER, owner.answers.append, owner.failures.append, owner)
         (request,) = self.take()
         assert request.options.get(n.OBSERVE) == b""
         self.token = request.token
