@@ -172,10 +172,10 @@ class Client:
 
     def _send(self, call: PendingRequest) -> None:
         layer, conversation = self._layer, call.conversation
-        token = call.fixed_token
-        while not token or not (call.fixed_token or conversation.is_free(token)):
-            token = layer.random.randbytes(4)
-        call.token = token
+        token = call.token  # one for all blocks, as some servers tell bodies apart by it (RFC 9175 §3.4)
+        while not token:
+            drawn = layer.random.randbytes(4)
+            token = call.token = drawn if conversation.is_free(drawn) else b""
         conversation.calls[token] = call
         if not call.was_sent:
             call.was_sent = True

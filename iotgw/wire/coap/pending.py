@@ -62,7 +62,6 @@ class PendingRequest:
         "done",
         "failed",
         "first",
-        "fixed_token",
         "is_over",
         "options",
         "part",
@@ -93,8 +92,7 @@ class PendingRequest:
         self.done = done
         self.failed = failed
         self.begun = begun
-        self.token = b""
-        self.fixed_token = b""  # that of the observation which it ends
+        self.token = b""  # drawn when it is sent; that of the observation which it ends
         self.watch: Watch | None = None  # the observation that it begins
         self.transmission: Transmission | None = None
         self.timer: Timer | None = None  # for a separate response
@@ -162,7 +160,7 @@ class PendingRequest:
         if block.more and len(message.payload) != block.size:
             return INCONSISTENT
         if first is not None and (
-            message.code != first.code or message.options.get(n.ETAG) != first.options.get(n.ETAG)
+            message.code >= n.BAD_REQUEST or message.options.get(n.ETAG) != first.options.get(n.ETAG)
         ):
             return INCONSISTENT
         return TOO_LARGE if block.offset + len(message.payload) > self.policy.max_body else ""
@@ -174,7 +172,7 @@ class PendingRequest:
         self.body += message.payload
         if not block.more:
             return Message(
-                message.code, bytes(self.body), self.first.options.replaced((n.BLOCK2, None)), message.type
+                self.first.code, bytes(self.body), self.first.options.replaced((n.BLOCK2, None)), message.type
             )
         following = Block((block.offset + block.size) >> (block.szx + 4), False, block.szx)
         self.upload = None
@@ -267,4 +265,4 @@ class Conversation:
 
     def is_free(self, token: bytes) -> bool:
         """Whether a token can be given to a request."""
-        return bool(token) and token not in self.calls and token not in self.watches
+        return token not in self.calls and token not in self.watches

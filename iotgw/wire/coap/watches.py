@@ -101,7 +101,7 @@ class Watches:
             lambda response: self._end(watch, Ended("deregistered", response=response)),
             lambda unanswered: self._end(watch, Ended("deregistered", unanswered.reason)),
         )
-        call.fixed_token = watch.token
+        call.token = watch.token
         self._enqueue(call)
 
     def forget(self, conversation: Conversation) -> None:
