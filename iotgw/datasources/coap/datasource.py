@@ -19,9 +19,10 @@ from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import Need, UdpPort
 from iotgw.core.ports.datasources import DatasourceContext, IHasSessions, INeeds, IPushes
 from iotgw.core.ports.reactor import IReactor
-from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, push
+from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.ports import CoapPorts, CoapShare
+from iotgw.datasources.coap.push import push
 from iotgw.datasources.coap.secure_port import RECORD_OVERHEAD, CoapsPort, fitting_block
 from iotgw.datasources.coap.security import IdentityGuard, SecureUplinkResource
 from iotgw.datasources.coap.settings import CoapSettings
