@@ -18,8 +18,8 @@ import org.eclipse.californium.scandium.dtls.x509.StaticNewAdvancedCertificateVe
 /**
  * A device on Californium: posts so many bytes, and prints the response's code and, if there is one, the size of its
  * payload. Arguments: URI, identity, key, suite, size; then, as NAME=VALUE, what the device differs in: FRAGMENT (512 or
- * 1024) and RECORD (bytes) are the limits that it states, KEYS and ANCHORS name PEM files with which it uses a certificate instead
- * of the key. With AGAIN it waits for a line on its input, and posts once more.
+ * 1024) and RECORD (bytes) are the limits that it states, BLOCK is the size of the blocks that it sends, KEYS and ANCHORS
+ * name PEM files with which it uses a certificate instead of the key.
  */
 public class Device {
     private static String option(String[] arguments, String name) {
@@ -71,15 +71,15 @@ public class Device {
         CoapConfig.register();
         DtlsConfig.register();
         Configuration configuration = Configuration.createStandardWithoutFile();
+        String block = option(arguments, "BLOCK");
+        if (block != null) {
+            configuration.set(CoapConfig.PREFERRED_BLOCK_SIZE, Integer.valueOf(block));
+            configuration.set(CoapConfig.MAX_MESSAGE_SIZE, Integer.valueOf(block));
+        }
         CoapEndpoint endpoint = CoapEndpoint.builder().setConfiguration(configuration)
             .setConnector(new DTLSConnector(connector(configuration, arguments))).build();
         CoapClient client = new CoapClient(arguments[0]).setEndpoint(endpoint).setTimeout(5000L);
         post(client, Integer.parseInt(arguments[4]));
-        if (option(arguments, "AGAIN") != null) {
-            System.in.read();
-            client.setTimeout(Long.valueOf(option(arguments, "AGAIN")));
-            post(client, Integer.parseInt(arguments[4]));
-        }
         endpoint.destroy();
         System.exit(0);
     }
