@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test lint format bench bench-smoke bench-paired conformance fuzz soak profile docs peers clean
+.PHONY: run test lint format bench bench-smoke bench-paired conformance plugtests fuzz soak profile docs peers clean
 
 run: $(VENV)/.run
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
@@ -29,6 +29,11 @@ format: $(VENV)/.lint
 
 conformance: $(VENV)/.test
 	$(PYTEST) tests/conformance
+
+# a plugtest checker against a running gateway: make plugtests CHECKER="java -jar cf-plugtest-checker.jar"
+plugtests: $(VENV)/.test
+	@[ -n "$(CHECKER)" ] || { echo 'usage: make plugtests CHECKER="COMMAND…", which gets the address behind it'; exit 2; }
+	$(BIN)/python -m tests.conformance.checker $(CHECKER)
 
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz

@@ -106,7 +106,7 @@ class Server:
     def _handle(self, resource: Resource, request: Message, exchange: Exchange) -> None:
         """Take a whole request."""
         opts = request.options
-        if not _precondition_holds(resource, request):
+        if not resource.takes(request):
             self._refuse(exchange, n.PRECONDITION_FAILED)
         else:
             if opts.get_uint(n.OBSERVE) == observe.DEREGISTER:
@@ -234,14 +234,3 @@ def _negotiated(request: Message, response: Message) -> Message:
         if tag in known:
             return Message(n.VALID, b"", response.options.replaced((n.ETAG, tag), (n.CONTENT_FORMAT, None)))
     return response
-
-
-def _precondition_holds(resource: Resource, request: Message) -> bool:
-    """If-Match and If-None-Match (RFC 7252 §5.10.8)."""
-    opts = request.options
-    if opts.get(n.IF_NONE_MATCH) is not None and resource.exists(request):
-        return False
-    wanted = opts.get_all(n.IF_MATCH)
-    if not wanted:
-        return True
-    return resource.exists(request) and (b"" in wanted or resource.etag(request) in wanted)

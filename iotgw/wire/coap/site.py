@@ -45,6 +45,16 @@ class Resource:
         """Whether there is something at the request's path, for If-None-Match."""
         return True
 
+    def takes(self, request: Message) -> bool:
+        """Whether the conditions of a request hold: If-Match and If-None-Match (RFC 7252 §5.10.8)."""
+        opts = request.options
+        if opts.get(n.IF_NONE_MATCH) is not None and self.exists(request):
+            return False
+        wanted = opts.get_all(n.IF_MATCH)
+        if not wanted:
+            return True
+        return self.exists(request) and (b"" in wanted or self.etag(request) in wanted)
+
     def can_be_observed(self, request: Message) -> bool:
         """Whether the representation that a request is about can be observed."""
         return self.is_observable
