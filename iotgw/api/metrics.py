@@ -59,8 +59,7 @@ class MetricsRoutes:
         gauge("iotgw_journal_file_bytes", "The journal's file", stats.get("fileBytes"))
         gauge("iotgw_journal_wal_bytes", "The journal's write-ahead log", stats.get("walBytes"))
         gauge("iotgw_journal_pending", "Records that wait for the disk", stats.get("pending"))
-        room = self._parts.journal.room and not self._parts.delivery.holding_up()
-        gauge("iotgw_journal_room", "Whether uplinks are taken", int(room))
+        gauge("iotgw_journal_room", "Whether uplinks are taken", int(self._parts.pipeline.room().is_open))
         for table, count in stats.get("unreadable", {}).items():
             gauge("iotgw_journal_unreadable", "Rows found unreadable since the start", count, table=table)
         gauge("iotgw_uplinks_waiting", "Stored uplinks that wait for their conversion", stats.get("waiting"))

@@ -119,11 +119,11 @@ class DeliveryService(UplinkListener):
         """See `IDelivery.room`."""
         return self._outboxes.have_room()
 
-    # --- what the API asks
-
     def holding_up(self) -> list[str]:
-        """See `IDeliveries.holding_up`."""
+        """See `IDelivery.holding_up`."""
         return self._outboxes.holding_up()
+
+    # --- what the API asks
 
     def validate(self, spec: IntegrationSpec) -> None:
         """See `IDeliveries.validate`."""

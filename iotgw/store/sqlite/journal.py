@@ -19,19 +19,17 @@ from zope.interface import implementer
 
 from iotgw.core.errors import Unavailable
 from iotgw.core.model import (
-    Counters,
     DeliveryState,
-    Message,
     Outcome,
     Parked,
     Progress,
-    State,
     StoredUplink,
     TelemetryRecord,
     Uplink,
 )  # fmt: skip
 from iotgw.core.ports.journal import IJournal, IJournalListener, Waiter
 from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.store.sqlite.answers import JournalAnswers
 from iotgw.store.sqlite.group import Group, SettledUplinks
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.reader import JournalReader
@@ -45,7 +43,7 @@ TICK = 1.0
 
 
 @implementer(IJournal)
-class Journal:
+class Journal(JournalAnswers):
     """An `IJournal` in one SQLite file.
 
     ``reactor.seconds()`` counts since 1970. ``max_pending`` and ``max_pending_bytes`` bound what may wait for the
@@ -302,28 +300,14 @@ class Journal:
     def _now_ms(self) -> int:
         return int(self._reactor.seconds() * 1000)
 
-    # --- reading ---
-
     @property
-    def faults(self) -> list[str]:
-        """See `IMessages.faults`."""
-        return self._readers.faults
+    def problem(self) -> str:
+        """See `IUplinkStream.problem`."""
+        if self._problem or self._full:
+            return self._problem or "full"
+        return "" if self.room else "too much waits for the disk"
 
-    def conversion_cursors(self) -> dict[str, int]:
-        """See `IJournal.conversion_cursors`."""
-        return self._opened.conversion_cursors if self._opened is not None else {}
-
-    def unconverted(self) -> list[str]:
-        """See `IJournal.unconverted`."""
-        return self._opened.unconverted if self._opened is not None else []
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """See `IJournal.counts`."""
-        return self._opened.counts if self._opened is not None else {}
-
-    def integrations(self) -> dict[str, tuple[int, Counters]]:
-        """See `IJournal.integrations`."""
-        return self._opened.integrations if self._opened is not None else {}
+    # --- reading ---
 
     def read_uplinks(self, datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         """See `IJournal.read_uplinks`."""
@@ -343,30 +327,10 @@ class Journal:
         """See `IJournal.parked_behind`."""
         return self._after_progress(JournalReader.behind, integration, device, after, limit)
 
-    def message(self, seq: int) -> Deferred[Message | None]:
-        """See `IJournal.message`."""
-        return self._readers.ask(JournalReader.messages, [seq]).addCallback(
-            lambda found: next(iter(found), None)
-        )
-
-    def messages(
-        self, tenant: str, before: int, limit: int, datasource: str | None = None, state: State | None = None,
-        device: str | None = None,
-    ) -> Deferred[list[Message]]:  # fmt: skip
-        """See `IJournal.messages`."""
-        return self._readers.ask(
-            JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device
-        )
-
-    def time_to_seq(self, ts_ms: int) -> Deferred[int]:
-        """See `IJournal.time_to_seq`."""
-        return self._readers.ask(JournalReader.time_to_seq, ts_ms, self.head)
-
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IJournal.stats`."""
-        problem = self._problem or ("full" if self._full else "")
         pending = self._pending.size + (self._writing.size if self._writing is not None else 0)
-        state = {"room": self.room, "problem": problem, "pending": pending}
+        state = {"room": self.room, "problem": self.problem, "pending": pending}
         return self._readers.stats().addCallback(lambda found: {**found, **state})
 
     def _read_stream(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
