@@ -102,6 +102,11 @@ class ITelemetryStream(Interface):
     epoch: str = Attribute("names this journal for good; part of every message id")
     head: int = Attribute("position of the last durable telemetry record")
 
+    short: int = Attribute(
+        "what integrations have to give up, although they wait for it, before there is room: every record up to this "
+        "position; 0 while there is room"
+    )
+
     def emit(record: TelemetryRecord) -> None:
         """Queue an event as a record (its ``seq`` is ignored) for integrations."""
 

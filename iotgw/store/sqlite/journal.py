@@ -35,7 +35,7 @@ from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.reader import JournalReader
 from iotgw.store.sqlite.readers import P, Query, Readers, T
 from iotgw.store.sqlite.telling import tell
-from iotgw.store.sqlite.trim import JournalLimits
+from iotgw.store.sqlite.trim import JournalLimits, Space
 from iotgw.store.sqlite.writer import CommitReport, Opened, Writer
 
 TICK = 1.0
@@ -73,14 +73,14 @@ class Journal(JournalAnswers):
         self._max_pending_bytes = max_pending_bytes
         self._names = NameTable()
         limits = limits or JournalLimits()
-        self._writer = Writer(reactor, self._path, limits, self._names, self._reported, self._filled)
+        self._writer = Writer(reactor, self._path, limits, self._names, self._reported, self._spaced)
         self._listener: IJournalListener
         self._pending = Group()
         self._writing: Group | None = None
         self._when_at_rest: list[Callable[[], None]] = []
         self._woken = False
         self._problem = ""
-        self._full = False
+        self._space = Space()
         self._durable_uplink = 0
         self._opened: Opened | None = None
         self._stopping: Deferred[None] | None = None
@@ -281,17 +281,21 @@ class Journal(JournalAnswers):
         for waiter in group.waiters:
             waiter.errback(Unavailable(f"the journal can't be written: {self._problem}"))
 
-    def _filled(self, full: bool) -> None:
-        """The journal reached the size at which it accepts nothing more, or fell below it again."""
-        self._full = full
-        if full:
+    def _spaced(self, space: Space) -> None:
+        """Less of the size limit is left, or more."""
+        before, self._space = self._space, space
+        if space.full and not before.full:
             self.room = False
             self._log.error("the journal is full, and nothing in it may be deleted yet; uplinks are refused")
-        else:
+        if space.short and not before.short:
+            self._log.warn(
+                "the journal is at its size limit; integrations have to give up their oldest messages"
+            )
+        if not space.full:
             self._look_for_room()
 
     def _look_for_room(self) -> None:
-        if self.room or self._full or self._problem or self._stopping is not None:
+        if self.room or self._space.full or self._problem or self._stopping is not None:
             return
         pending = self._pending
         if pending.size <= self._max_pending // 2 and pending.weight <= self._max_pending_bytes // 2:
@@ -304,9 +308,16 @@ class Journal(JournalAnswers):
     @property
     def problem(self) -> str:
         """See `IUplinkStream.problem`."""
-        if self._problem or self._full:
-            return self._problem or "full"
+        if self._problem or self._space.full:
+            return (
+                self._problem or "full: what waits to be converted or delivered takes too much of max-bytes"
+            )
         return "" if self.room else "too much waits for the disk"
+
+    @property
+    def short(self) -> int:
+        """See `ITelemetryStream.short`."""
+        return self._space.short
 
     # --- reading ---
 
@@ -331,7 +342,7 @@ class Journal(JournalAnswers):
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IJournal.stats`."""
         pending = self._pending.size + (self._writing.size if self._writing is not None else 0)
-        state = {"room": self.room, "problem": self.problem, "pending": pending}
+        state = {"room": self.room, "problem": self.problem, "pending": pending, "short": self.short > 0}
         return self._readers.stats().addCallback(lambda found: {**found, **state})
 
     def _read_stream(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
