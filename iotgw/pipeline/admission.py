@@ -60,7 +60,8 @@ class Admission:
             return Room(False, "journal", f"the journal takes none: {problem}")
         if not self._delivery.room():
             count = len(self._delivery.holding_up())
-            return Room(False, "integrations", f"{count} of the integrations set to rejectNew are full")
+            who = "an integration" if count == 1 else f"{count} integrations"
+            return Room(False, "integrations", f"{who} set to rejectNew can take no more")
         return OPEN
 
     def close(self) -> None:

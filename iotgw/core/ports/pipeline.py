@@ -12,6 +12,9 @@ from iotgw.core.model import Answer, Message, Metadata, Outcome, State, StoredUp
 from iotgw.core.ports.datasources import IDatasource
 from iotgw.core.ports.journal import Entries
 
+CAUSES = ("journal", "integrations", "stopping")
+"""Where the reason may lie why uplinks are not accepted."""
+
 
 class Room(Struct, frozen=True):
     """Whether uplinks are accepted. While they aren't, they are refused to all datasources alike: ``cause`` says in which

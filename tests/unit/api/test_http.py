@@ -41,13 +41,16 @@ async def test_not_ready_is_said_with_when_to_ask_again(bench: Any, connect: Any
 
 @inline
 async def test_ready_status_and_metrics_say_of_room_what_devices_are_told(bench: Any, connect: Any) -> None:
-    reason = "1 of the integrations set to rejectNew are full"
+    reason = "an integration set to rejectNew can take no more"
     for room, ready in [(Room(False, "integrations", reason), False), (Room(), True)]:
         bench.pipeline.has_room = room
         assert (await connect("")("GET", "/health/ready")).status == (200 if ready else 503)
         status = await connect().ok("GET", "/status")
         assert (status["ready"], status["notReadyBecause"]) == (ready, room.reason or None)
-        assert f"iotgw_journal_room {int(ready)}" in (await connect()("GET", "/metrics")).text
+        metrics = (await connect()("GET", "/metrics")).text
+        assert f"iotgw_journal_room {int(ready)}" in metrics
+        assert f'iotgw_no_room{{cause="integrations"}} {int(not ready)}' in metrics
+        assert 'iotgw_no_room{cause="journal"} 0' in metrics
 
 
 @inline

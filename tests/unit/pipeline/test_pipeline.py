@@ -98,7 +98,7 @@ async def test_without_room_nothing_is_taken_and_the_device_hears_it(world):
     assert answer.status is Status.BUSY
     assert answer.retry_after > 0
     assert world.pipeline.room() == Room(
-        False, "integrations", "1 of the integrations set to rejectNew are full"
+        False, "integrations", "an integration set to rejectNew can take no more"
     )
     again = []
     world.intake().when_room(lambda: again.append(1))
