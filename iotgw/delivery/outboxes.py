@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
@@ -22,6 +22,7 @@ from iotgw.delivery.accounts import open_of
 from iotgw.delivery.backlog import Match
 from iotgw.delivery.outbox import Outbox
 from iotgw.delivery.route import route
+from iotgw.delivery.store_room import StoreRoom
 from iotgw.delivery.targets import Targets
 from iotgw.delivery.tell import teller
 
@@ -56,6 +57,7 @@ class Outboxes:
         targets: Targets,
         datasource_name: Callable[[str], str],
         trace: ITrace | None,
+        store: StoreRoom,
     ) -> None:
         self._journal = journal
         self._clock = clock
@@ -63,6 +65,7 @@ class Outboxes:
         self._targets = targets
         self._datasource_name = datasource_name
         self._trace = trace
+        self._store = store
         self._running: dict[str, Running] = {}
         self._strict: list[Outbox] = []
         self._is_stopping = False
@@ -75,6 +78,10 @@ class Outboxes:
     def __iter__(self) -> Iterator[Running]:
         """All running integrations."""
         return iter(self._running.values())
+
+    def items(self) -> Iterable[tuple[str, Running]]:
+        """All running integrations with their ids."""
+        return self._running.items()
 
     def __contains__(self, id_: str) -> bool:
         """Whether an integration is running."""
@@ -134,6 +141,10 @@ class Outboxes:
         return quiet.addBoth(close).addCallback(lambda _: None)
 
     def _tick(self) -> None:
+        outboxes = [each.outbox for each in self]
+        allotments = self._store.divide([outbox.holding() for outbox in outboxes])
+        for outbox, allotment in zip(outboxes, allotments, strict=True):
+            outbox.allot(allotment)
         for each in list(self):
             each.outbox.tick()
 

@@ -10,6 +10,7 @@ import pytest
 import pytest_twisted
 
 from iotgw.core.model import Event, State
+from iotgw.core.ports.pipeline import Room
 from iotgw.ctl.client import CtlError
 from iotgw.ctl.commands.messages import follow
 from iotgw.ctl.table import payload, printable, table
@@ -77,6 +78,14 @@ async def test_the_status_is_a_table_or_json(run: Any, file: str) -> None:
     assert "udp 127.0.0.1:5683" in out
     assert json.loads((await run("--json", "status"))[1])["datasources"][0]["name"] == "field"
     assert json.loads((await run("status", "--json"))[1])["ready"] is True
+
+
+@inline
+async def test_the_status_of_a_gateway_that_takes_nothing_says_why(bench: Any, run: Any) -> None:
+    bench.pipeline.has_room = Room(False, "journal", "the journal takes none: it is full")
+    code, out, _ = await run("status")
+    assert code == 1
+    assert "NOT READY (the journal takes none: it is full)" in out.splitlines()[0]
 
 
 @inline

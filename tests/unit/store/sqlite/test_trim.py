@@ -134,7 +134,7 @@ def test_its_size_gives_way_to_what_is_waited_for_up_to_the_ceiling(clock, backe
         if not world.journal.room:
             break
     found = stats(world)
-    assert found["problem"] == "full"
+    assert found["problem"].startswith("full: ")
     assert found["telemetry"]["first"] == 1  # nothing of what waits is gone
     assert SMALL * limits.ceiling < found["bytes"] < SMALL * limits.ceiling * 1.2
     assert world.listener.rooms == 0
