@@ -13,7 +13,7 @@ from twisted.internet import reactor
 from twisted.internet.task import LoopingCall, deferLater
 from txthings import coap, resource
 
-TEXT, LINKS, XML = 0, 40, 41
+TEXT, LINKS, XML, JSON, CBOR = 0, 40, 41, 50, 60
 LINE = b"/" + 61 * b"-" + b"\\\n"
 LONG = 20 * LINE
 INTERVAL = 5.0  # seconds between two notifications; also what they are fresh for
@@ -93,13 +93,15 @@ class LocationQuery(Node):
 
 
 class Formats(Node):
-    """Comes as text and as XML."""
+    """Comes as text, XML, JSON and CBOR."""
+
+    bodies = {TEXT: b"text", XML: b"<text/>", JSON: b'{"text": 1}', CBOR: b"\xa1\x64text\x01"}
 
     def render_GET(self, request):
         wanted = request.opt.accept or TEXT
-        if wanted not in (TEXT, XML):
+        if wanted not in self.bodies:
             return answer(coap.NOT_ACCEPTABLE)
-        return answer(coap.CONTENT, b"<text/>" if wanted == XML else b"text", wanted)
+        return answer(coap.CONTENT, self.bodies[wanted], wanted)
 
 
 class Validated(Node):
