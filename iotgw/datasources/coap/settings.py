@@ -53,10 +53,11 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     deduplication: Annotated[
         Literal["strict", "strict+content"],
         Meta(
-            description="`strict` goes by Message ID as the RFC says; `strict+content` takes one with other "
-            "content for a new message, for modems that count from 1 again after a reboot."
+            description="What counts as a retransmission. `strict+content`: the same bytes from the same peer; a known "
+            "Message ID with other bytes is a new message, as from a modem that counts from 1 again after a reboot. "
+            "`strict`: the same Message ID, whatever it brings."
         ),
-    ] = "strict"
+    ] = "strict+content"
     rate_limit: Annotated[
         float, Meta(ge=0, description="Requests per second and peer; beyond, 4.29. 0 is no limit.")
     ] = 0.0

@@ -13,7 +13,7 @@ from random import Random
 from typing import Protocol
 
 from iotgw.wire.coap import numbers as n
-from iotgw.wire.coap.deduplication import SILENCE, Remembered
+from iotgw.wire.coap.deduplication import REUSED, SILENCE, Remembered, content_of, reused_key
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.limits import EndpointCounters, EndpointLimits
 from iotgw.wire.coap.message import Decoder, FormatError, Message, encode
@@ -36,9 +36,6 @@ class Requests(Protocol):
 
     def shape(self, exchange: Exchange, response: Message) -> Message | None:
         """Fit a response to its request; None where the peer wants none."""
-
-    def is_reused(self, key: int, request: Message) -> bool:
-        """Whether a known Message ID carries a different message, where a resource's policy allows that."""
 
     def reset(self, peer: Peer, mid: int) -> bool:
         """A peer has reset a Non-confirmable message; returns whether that was a notification."""
@@ -119,26 +116,30 @@ class MessageLayer:
             return
         code = message.code
         if 0 < code < 32 and message.type < n.ACK:
-            self._request(message, remote, now, multicast)
+            self._request(message, remote, now, multicast, content_of(data))
         elif multicast:
             self.counters.unexpected += 1  # only requests go to a group (RFC 7252 §8.1)
         elif not code:
             self._empty(message, remote)
         elif 64 <= code < 192 and message.type != n.RST:
-            self._response(message, remote, now)
+            self._response(message, remote, now, content_of(data))
         else:
             self._unexpected(message, remote)
 
-    def _request(self, request: Message, remote: Hashable, now: float, multicast: bool) -> None:
+    def _request(self, request: Message, remote: Hashable, now: float, multicast: bool, content: int) -> None:
         peer = self.peers.current.get(remote) or self.peers.get(remote, now)
         key = peer.serial << 16 | request.mid
-        known = self.remembered.find(peer, request.mid, request.token)
-        if known is not None and self._is_duplicate(known, key, request, peer):
+        known = self.remembered.find(peer, request.mid, request.token, content)
+        if known is REUSED:
+            self.counters.reused_mids += 1
+            key = reused_key(key, content)
+        elif known is not None:
+            self._repeat(known, request, peer)
             return
         self.counters.requests += 1
         if not self._is_sweeping:
             self._begin_sweeping(now)
-        exchange = Exchange(self, peer, request, key, now)
+        exchange = Exchange(self, peer, request, key, now, content)
         self.remembered.open(key, exchange)
         if multicast:
             if request.type == n.CON:
@@ -152,11 +153,8 @@ class MessageLayer:
             exchange.ack_due = now + exchange.policy.empty_ack_delay
             self._wait(exchange)
 
-    def _is_duplicate(self, known: bytes | Exchange, key: int, request: Message, peer: Peer) -> bool:
-        """Whether a message with a known Message ID is a duplicate. A duplicate gets the reply of the original."""
-        if self.server.is_reused(key, request):
-            self.counters.reused_mids += 1
-            return False
+    def _repeat(self, known: bytes | Exchange, request: Message, peer: Peer) -> None:
+        """Give a duplicate the reply of the original."""
         self.counters.duplicates += 1
         if isinstance(known, bytes):
             if known:
@@ -164,7 +162,6 @@ class MessageLayer:
         elif known.acknowledged:
             self.send(encode(n.ACK, n.EMPTY, request.mid), peer.remote)
         # otherwise its reply is still to come, once the message has been handled
-        return True
 
     def _empty(self, message: Message, remote: Hashable) -> None:
         if message.type == n.CON:
@@ -179,7 +176,7 @@ class MessageLayer:
         elif not self.transmissions.reset(peer, message.mid) and not self.server.reset(peer, message.mid):
             self.counters.unexpected += 1
 
-    def _response(self, message: Message, remote: Hashable, now: float) -> None:
+    def _response(self, message: Message, remote: Hashable, now: float, content: int) -> None:
         peer = self.peers.find(remote)
         if peer is None:
             self._unexpected(message, remote)
@@ -188,14 +185,16 @@ class MessageLayer:
             if not self.transmissions.settle(peer, message):
                 self.counters.unexpected += 1
             return
-        known = self.remembered.find(peer, message.mid, b"")
+        known = self.remembered.find(peer, message.mid, b"", content)
         if isinstance(known, bytes) and known and message.type == n.CON:
             self.send(known, remote)  # a copy of a response that was acknowledged
         elif self.client.response(peer, message):
             if message.type == n.CON:
                 acknowledgement = encode(n.ACK, n.EMPTY, message.mid)
                 key = peer.serial << 16 | message.mid
-                self.remembered.keep(key, acknowledgement, self._lifetimes[n.CON], now)
+                if known is REUSED:
+                    key = reused_key(key, content)
+                self.remembered.keep(key, acknowledgement, self._lifetimes[n.CON], now, content)
                 self.send(acknowledgement, remote)
         else:
             self._unexpected(message, remote)

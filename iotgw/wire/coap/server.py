@@ -5,6 +5,7 @@ from __future__ import annotations
 from iotgw.wire.coap import blockwise, observe, uploads
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block, entity_tag, slice_response
+from iotgw.wire.coap.deduplication import ANY_CONTENT
 from iotgw.wire.coap.defence import VERIFIED_LIFETIME, Echo, size_of, wait_for_token
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, error, options
@@ -51,8 +52,8 @@ class Server:
         elif policy.rate and (wait := wait_for_token(exchange.peer, policy, now)):
             self._limit(exchange, wait)
         else:
-            if policy.match_content:
-                self._layer.remembered.contents[exchange.key] = _fingerprint(request)
+            if not policy.match_content:
+                exchange.content = ANY_CONTENT
             if opts.is_plain:
                 self.render(resource, request, exchange)
             else:
@@ -193,11 +194,6 @@ class Server:
 
     # --- the rest ---------------------------------------------------------------------------------
 
-    def is_reused(self, key: int, request: Message) -> bool:
-        """Whether a known Message ID carries a different message, where a resource's policy allows that."""
-        content = self._layer.remembered.contents.get(key)
-        return content is not None and content != _fingerprint(request)
-
     def reset(self, peer: Peer, mid: int) -> bool:
         """A peer has reset a Non-confirmable message; returns whether that was a notification."""
         return self.observers.reset(peer, mid)
@@ -213,10 +209,6 @@ class Server:
         self.observers.forget(peer)
         self.uploads.forget(peer.serial)
         self.bodies.forget(peer.serial)
-
-
-def _fingerprint(request: Message) -> int:
-    return hash((request.code, request.token, request.payload, request.options))
 
 
 def _negotiated(request: Message, response: Message) -> Message:
