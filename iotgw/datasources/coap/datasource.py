@@ -16,10 +16,12 @@ from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Downlink, Metadata
-from iotgw.core.needs import Need, UdpPort
+from iotgw.core.needs import REST, CoapPath, Need, UdpPort
 from iotgw.core.ports.datasources import DatasourceContext, IHasSessions, INeeds, IPushes
 from iotgw.core.ports.reactor import IReactor
+from iotgw.datasources.coap.clock import ClockResource
 from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, push
+from iotgw.datasources.coap.paths import parse_fixed
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.ports import CoapPorts, CoapShare
 from iotgw.datasources.coap.secure_port import CoapsPort
@@ -43,13 +45,20 @@ class CoapType:
 
     def build(self, settings: CoapSettings, context: DatasourceContext) -> CoapDatasource:
         """See `IDatasourceType.build`."""
-        if not context.routing_key and not settings.resources:
-            raise SettingsError("routingKey", "expected a path token, got nothing: it selects the datasource")
+        if not (context.routing_key or settings.resources or settings.paths):
+            reason = "expected a path token, got nothing: it selects the datasource, where `paths` doesn't"
+            raise SettingsError("routingKey", reason)
         return CoapDatasource(settings, context)
 
     def needs(self, settings: CoapSettings, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`."""
-        return ports_of(settings)
+        found: list[Path] = [(REST,)] if settings.resources else []
+        if context.routing_key:
+            found += [
+                (*parse_path(prefix), "i", context.routing_key, REST)
+                for prefix in ["", *settings.path_prefixes]
+            ]
+        return [*ports_of(settings), *paths_of(settings, found)]
 
 
 @implementer(IPushes, IHasSessions)
@@ -156,7 +165,7 @@ class CoapDatasource:
         share.serve(self._make_resources(share.port), settings.transmission, self._discovery)
 
     def _make_resources(self, port: CoapPort) -> dict[Path, Resource]:
-        resources: dict[Path, Resource] = {}
+        resources = self._make_fixed(port)
         tree = load_tree(self.settings, self._policy(port))
         if tree is not None:
             resources[()] = tree
@@ -171,6 +180,19 @@ class CoapDatasource:
                 resources[parse_path(prefix) + key] = uplink
                 resources[parse_path(prefix) + key + (SEGMENT,)] = downlinks
         return resources
+
+    def _make_fixed(self, port: CoapPort) -> dict[Path, Resource]:
+        """The resources at paths without a routing key."""
+        made: dict[Path, Resource] = {}
+        for text in self.settings.paths:
+            path = parse_fixed(text)
+            uplink = self._uplink(port)
+            uplink.is_fixed = True
+            uplink.takes_rest = path[-1:] == (REST,)
+            made[path[:-1] if uplink.takes_rest else path] = uplink
+        for text in self.settings.time_paths:
+            made[parse_fixed(text)] = ClockResource(self.context.reactor, self._policy(port))
+        return made
 
     def _policy(self, port: CoapPort) -> Policy:
         policy = self.settings.policy
@@ -209,7 +231,17 @@ def describe_udp(remote: Hashable) -> Metadata:
     return {"remoteIp": host, "remotePort": port}
 
 
-def ports_of(settings: CoapSettings) -> list[Need]:
+def paths_of(settings: CoapSettings, others: list[Path]) -> list[Need]:
+    """The paths that a datasource with these settings has on its ports: the fixed ones, and ``others``."""
+    found = [*others, *map(parse_fixed, [*settings.paths, *settings.time_paths])]
+    return [
+        CoapPath(port.interface, port.port, port.protocol, path)
+        for port in ports_of(settings)
+        for path in found
+    ]
+
+
+def ports_of(settings: CoapSettings) -> list[UdpPort]:
     """The ports of a datasource with these settings; CoAP datasources share them."""
     mode, interface = settings.security_mode, settings.interface
     plain = [] if mode == "DTLS" else [UdpPort(interface, settings.port, "coap")]

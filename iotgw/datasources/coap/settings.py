@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from iotgw.datasources.coap.paths import parse_fixed
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.coap.timing import TIMINGS, Policy, Timing, TimingName
 
@@ -22,6 +23,21 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     ] = "0.0.0.0"
     path_prefixes: Annotated[
         list[str], Meta(description="Paths that may stand in front of `/i/{routingKey}`, as in `api/v2`.")
+    ] = []
+    paths: Annotated[
+        list[str],
+        Meta(
+            description="Paths that are served without `/i/{routingKey}`, for devices whose firmware has them burnt in: `m`, "
+            "`api/v1/*/telemetry` (`*` is any one segment), `data/**` (with all below it), `/` (requests without a path). "
+            "The path is in the metadata."
+        ),
+    ] = []
+    time_paths: Annotated[
+        list[str],
+        Meta(
+            description="Paths that answer with the time, as four bytes of seconds since 1970 UTC (Efento's `t`). "
+            "Nothing is stored."
+        ),
     ] = []
     timing: Annotated[
         TimingName, Meta(description="Preset of the transmission parameters (RFC 7252 §4.8).")
@@ -116,6 +132,12 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     def __post_init__(self) -> None:
         """Refuse settings for which no listener could be opened."""
         ipaddress.ip_address(self.interface)
+        fixed = [parse_fixed(path) for path in self.paths]
+        times = [parse_fixed(path) for path in self.time_paths]
+        if any(path[-1:] == ("**",) for path in times):
+            raise ValueError("timePaths: expected paths without '**'")
+        if len({path[:-1] if path[-1:] == ("**",) else path for path in fixed + times}) < len(fixed + times):
+            raise ValueError("paths, timePaths: expected each path once")
         Timing.__post_init__(self.transmission)
 
     @property

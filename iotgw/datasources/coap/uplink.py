@@ -17,7 +17,7 @@ from iotgw.envelopes.envelope import PLAIN, Command, Envelope, Ignored, Malforme
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, Options, error, options
-from iotgw.wire.coap.site import Attributes, Path, Resource
+from iotgw.wire.coap.site import ANY_SEGMENT, Attributes, Path, Resource
 from iotgw.wire.coap.timing import Policy
 
 STORED = Message(n.CHANGED)
@@ -45,6 +45,8 @@ class UplinkResource(Resource):
     takes_rest = True
     envelope: Envelope | None = None
     """None takes the bytes as they are."""
+    is_fixed = False
+    """Whether it is at a path without a routing key; its metadata then has the whole path."""
     longest_ttd: float = 0.0
     """Most seconds that a response is held back for a downlink."""
     objection: Callable[[Metadata], str] | None = None
@@ -126,7 +128,10 @@ class UplinkResource(Resource):
 
     def entries(self, path: Path) -> Iterator[tuple[Path, Attributes]]:
         """Discovery shows that there are uplinks, but never their routing keys."""
-        yield path[:-1], UPLINKS
+        if not self.is_fixed:
+            yield path[:-1], UPLINKS
+        elif ANY_SEGMENT not in path:
+            yield path, UPLINKS
 
     def _metadata(self, request: Message, exchange: Exchange) -> Metadata:
         """The metadata from the request's options. It is the same for all messages of a device, so it is
@@ -134,7 +139,8 @@ class UplinkResource(Resource):
         key = request.options, request.code, request.type
         metadata = self._known.get(key)
         if metadata is None:
-            metadata = {**self._facts, **facts(request, exchange.rest)}
+            path = request.options.path if self.is_fixed else exchange.rest
+            metadata = {**self._facts, **facts(request, path)}
             if sum(len(value) for _, value in request.options) <= KNOWN_BYTES:
                 if len(self._known) >= KNOWN_OPTIONS:
                     self._known.clear()
@@ -215,15 +221,15 @@ def content_format(downlink: Downlink) -> int:
     )
 
 
-def facts(request: Message, rest: tuple[str, ...]) -> Metadata:
-    """The metadata of a request: method, path behind the routing key, query, content format, options."""
+def facts(request: Message, path: Path) -> Metadata:
+    """The metadata of a request: method, ``path``, query, content format, options."""
     found: Metadata = {
         "method": n.METHOD_NAMES.get(request.code, n.dotted(request.code)),
         "type": n.TYPE_NAMES[request.type],
     }
     opts = request.options
-    if rest:
-        found["path"] = "/".join(rest)
+    if path:
+        found["path"] = "/".join(path)
     if opts.queries:
         found["query"] = dict(_argument(text) for text in opts.queries)
     number = opts.get_uint(n.CONTENT_FORMAT)
