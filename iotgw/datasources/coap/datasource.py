@@ -7,6 +7,7 @@ first. Several datasources can share a port; the routing key tells them apart.
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Hashable
 from typing import Any
 
@@ -45,7 +46,8 @@ class CoapType:
 
     def build(self, settings: CoapSettings, context: DatasourceContext) -> CoapDatasource:
         """See `IDatasourceType.build`."""
-        if not (context.routing_key or settings.resources or settings.paths):
+        has_path = settings.resources or settings.paths or "no-path" in settings.forgiven
+        if not (context.routing_key or has_path):
             reason = "expected a path token, got nothing: it selects the datasource, where `paths` doesn't"
             raise SettingsError("routingKey", reason)
         return CoapDatasource(settings, context)
@@ -74,6 +76,7 @@ class CoapDatasource:
         self._shares: list[CoapShare] = []
         self.can_push = settings.confirm_downlinks
         self._guard: IdentityGuard | None = None
+        self._quirks: Counter[str] = Counter(dict.fromkeys(settings.forgiven, 0))
         if settings.security_mode != "NO_SECURE":
             credentials = context.credentials.of(context.tenant)
             self._guard = IdentityGuard(settings.require_identity, credentials)
@@ -123,6 +126,8 @@ class CoapDatasource:
                 uplinks = {each for each in share.resources.values() if isinstance(each, UplinkResource)}
                 found[scheme] = {"requests": sum(each.requests for each in uplinks)}
                 found[f"{scheme}Port"] = port.statistics()
+        if self._quirks:
+            found["quirks"] = dict(sorted(self._quirks.items()))
         return {**found, "address": "; ".join(addresses)}
 
     def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
@@ -168,12 +173,17 @@ class CoapDatasource:
         resources = self._make_fixed(port)
         tree = load_tree(self.settings, self._policy(port))
         if tree is not None:
+            if () in resources:
+                raise SettingsError(
+                    "resources", "expected requests without a path to belong to one of them only"
+                )
             resources[()] = tree
         if self.context.routing_key:
             uplink = self._uplink(port)
             key = ("i", self.context.routing_key)
             confirm = self.settings.confirm_downlinks
             downlinks = DownlinkResource(self.context.intake, self._policy(port), port, confirm)
+            downlinks.quirks = self._quirks
             if self._guard is not None:
                 downlinks.objection = self._guard.taking
             for prefix in ["", *self.settings.path_prefixes]:
@@ -190,6 +200,11 @@ class CoapDatasource:
             uplink.is_fixed = True
             uplink.takes_rest = path[-1:] == (REST,)
             made[path[:-1] if uplink.takes_rest else path] = uplink
+        if "no-path" in self.settings.forgiven and () not in made:
+            uplink = self._uplink(port)
+            uplink.is_fixed = uplink.is_without_path = True
+            uplink.takes_rest = False
+            made[()] = uplink
         for text in self.settings.time_paths:
             made[parse_fixed(text)] = ClockResource(self.context.reactor, self._policy(port))
         return made
@@ -212,6 +227,7 @@ class CoapDatasource:
                 uplink.objection = self._guard.claim
         uplink.longest_ttd = self.settings.longest_ttd
         uplink.envelope = self._envelope
+        uplink.quirks = self._quirks
         return uplink
 
 
@@ -234,6 +250,8 @@ def describe_udp(remote: Hashable) -> Metadata:
 def paths_of(settings: CoapSettings, others: list[Path]) -> list[Need]:
     """The paths that a datasource with these settings has on its ports: the fixed ones, and ``others``."""
     found = [*others, *map(parse_fixed, [*settings.paths, *settings.time_paths])]
+    if "no-path" in settings.forgiven:
+        found.append(())
     return [
         CoapPath(port.interface, port.port, port.protocol, path)
         for port in ports_of(settings)

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from iotgw.datasources.coap.paths import parse_fixed
 from iotgw.dtls.settings import DtlsSettings
+from iotgw.wire.coap.lenient import QUIRKS, Quirk
 from iotgw.wire.coap.timing import TIMINGS, Policy, Timing, TimingName
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -74,6 +75,12 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             "`strict`: the same Message ID, whatever it brings."
         ),
     ] = "strict+content"
+    lenient: Annotated[
+        list[Quirk | Literal["all"]],
+        Meta(
+            description="What is forgiven, for modules that don't keep to the RFC. Each is counted as `quirks` in the status."
+        ),
+    ] = []
     rate_limit: Annotated[
         float, Meta(ge=0, description="Requests per second and peer; beyond, 4.29. 0 is no limit.")
     ] = 0.0
@@ -151,6 +158,11 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         )
 
     @property
+    def forgiven(self) -> frozenset[str]:
+        """The quirks that are forgiven."""
+        return frozenset(QUIRKS if "all" in self.lenient else self.lenient)
+
+    @property
     def policy(self) -> Policy:
         """The policy of the resources."""
         return Policy(
@@ -162,5 +174,6 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             rate=self.rate_limit,
             burst=self.rate_burst,
             amplification=3.0 if self.echo else 0.0,
+            lenient=self.forgiven,
             match_content=self.deduplication == "strict+content",
         )

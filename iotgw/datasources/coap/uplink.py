@@ -31,6 +31,8 @@ KNOWN_OPTIONS = 4096
 KNOWN_BYTES = 256
 """How many distinct option sets have their metadata cached, and the most bytes of one."""
 
+_MAYBE_JSON = frozenset((None, n.TEXT_PLAIN, n.JSON, 110))
+"""Content-Formats of what may be JSON; 110 is SenML."""
 _TOLD_OTHERWISE = frozenset((n.URI_PATH, n.URI_QUERY, n.CONTENT_FORMAT, n.BLOCK1, n.BLOCK2, n.SIZE1))
 
 
@@ -47,6 +49,8 @@ class UplinkResource(Resource):
     """None takes the bytes as they are."""
     is_fixed = False
     """Whether it is at a path without a routing key; its metadata then has the whole path."""
+    is_without_path = False
+    """Whether it takes the requests of modules that can't give a path."""
     longest_ttd: float = 0.0
     """Most seconds that a response is held back for a downlink."""
     objection: Callable[[Metadata], str] | None = None
@@ -75,11 +79,24 @@ class UplinkResource(Resource):
     def render(self, request: Message, exchange: Exchange) -> None:
         """Hand the uplink to the gateway."""
         self.requests += 1
+        if self.is_without_path:
+            self.quirks["no-path"] += 1
+        if request.payload[-1:] == b"\0" and "trailing-nul-after-json" in self.policy.lenient:
+            request = self._without_nul(request)
         metadata = {**self._metadata(request, exchange), **self._describe(exchange.peer.remote)}
         if self.envelope is not None:
             self._read(self.envelope, request, metadata, exchange)
         elif self.objection is None or self._may_come(metadata, exchange):
             self._take(request.payload, metadata, exchange)
+
+    def _without_nul(self, request: Message) -> Message:
+        """A request without the NULs behind its JSON; another one as it is."""
+        text = request.payload.rstrip(b"\0").strip()
+        form = request.options.get_uint(n.CONTENT_FORMAT)
+        if form not in _MAYBE_JSON or (text[:1], text[-1:]) not in ((b"{", b"}"), (b"[", b"]")):
+            return request
+        self.quirks["trailing-nul-after-json"] += 1
+        return Message(request.code, text, request.options, request.type, request.mid, request.token)
 
     def _read(self, envelope: Envelope, request: Message, known: Metadata, exchange: Exchange) -> None:
         """Hand on what an envelope reads from a request. If any part is invalid or refused, nothing is handed

@@ -8,10 +8,12 @@ from iotgw.wire.coap.blockwise import Block, entity_tag, slice_response
 from iotgw.wire.coap.deduplication import ANY_CONTENT
 from iotgw.wire.coap.defence import VERIFIED_LIFETIME, Echo, size_of, wait_for_token
 from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.lenient import mend
 from iotgw.wire.coap.message import Message, error, options
 from iotgw.wire.coap.message_layer import MessageLayer
 from iotgw.wire.coap.peers import Peer
 from iotgw.wire.coap.site import Resource, Site
+from iotgw.wire.coap.upload import lacking
 
 SAFE = frozenset((n.GET, n.FETCH))
 
@@ -37,9 +39,14 @@ class Server:
         if opts.flaw is not None:
             self._refuse(exchange, *opts.flaw)
             return
-        found = self._site.find(opts.path)
+        if opts.is_odd:
+            request, found = mend(request, exchange, self._site, self.uploads)
+            exchange.request, opts = request, request.options
+        else:
+            found = self._site.find(opts.path)
         if found is None:
-            self._refuse(exchange, n.NOT_FOUND)
+            missing = lacking(exchange, self.uploads.of(exchange)) if opts.is_odd else ""
+            self._refuse(exchange, n.REQUEST_ENTITY_INCOMPLETE if missing else n.NOT_FOUND, missing)
             return
         resource, exchange.rest = found
         exchange.policy = policy = resource.policy

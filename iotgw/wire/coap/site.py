@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 from iotgw.wire.coap import numbers as n
@@ -29,6 +30,8 @@ class Resource:
     takes_multicast = False
     is_observable = False
     links: Attributes | None = None
+    quirks: Counter[str] = Counter()
+    """How often each quirk was forgiven; one that forgives any has a counter of its own."""
 
     def render(self, request: Message, exchange: Exchange) -> None:
         """Handle a whole request: call ``exchange.reply`` once, now or later."""

@@ -66,7 +66,8 @@ class Policy(Struct, frozen=True):
     0 is unlimited. ``amplification`` bounds a reply to a safe request from a peer whose address is not
     known to be real: at most that many times the request, or the peer must echo first (RFC 9175 §2.4);
     0 sends one block at most and asks for nothing. ``match_content``: a known Message ID with other bytes
-    is a new message, for modems that start over after a reboot.
+    is a new message, for modems that start over after a reboot. ``lenient`` are the quirks that are forgiven
+    (`iotgw.wire.coap.lenient`).
     """
 
     timing: Timing = DEFAULT
@@ -81,6 +82,7 @@ class Policy(Struct, frozen=True):
     match_content: bool = True
     confirmable_notifications: bool = True
     max_observers: int = 1000
+    lenient: frozenset[str] = frozenset()
 
 
 DEFAULT_POLICY = Policy()

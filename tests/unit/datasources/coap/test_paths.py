@@ -51,7 +51,7 @@ def test_a_path_is_written_as_in_a_uri(text, path):
         "./a",
         "a" * 256,
         "/".join("a" * 17),
-    ],  # fmt: skip
+    ],
 )
 def test_what_can_not_be_served_is_refused(text):
     with pytest.raises(SettingsError):
