@@ -21,7 +21,7 @@ from iotgw.core.needs import REST, CoapPath, Need, UdpPort
 from iotgw.core.ports.datasources import DatasourceContext, IHasSessions, INeeds, IPushes
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.coap.clock import ClockResource
-from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, push
+from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, UplinkPathDownlinks, push
 from iotgw.datasources.coap.paths import parse_fixed
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.ports import CoapPorts, CoapShare
@@ -182,10 +182,13 @@ class CoapDatasource:
             uplink = self._uplink(port)
             key = ("i", self.context.routing_key)
             confirm = self.settings.confirm_downlinks
-            downlinks = DownlinkResource(self.context.intake, self._policy(port), port, confirm)
+            given = self.context.intake, self._policy(port), port, confirm
+            downlinks = DownlinkResource(*given)
             downlinks.quirks = self._quirks
+            beside = UplinkPathDownlinks(*given, self.context.routing_key, uplink)
+            uplink.let_observe(beside)
             if self._guard is not None:
-                downlinks.objection = self._guard.taking
+                downlinks.objection = beside.objection = self._guard.taking
             for prefix in ["", *self.settings.path_prefixes]:
                 resources[parse_path(prefix) + key] = uplink
                 resources[parse_path(prefix) + key + (SEGMENT,)] = downlinks

@@ -45,6 +45,8 @@ class UplinkResource(Resource):
 
     methods = frozenset((n.POST, n.PUT))
     takes_rest = True
+    downlinks: Resource | None = None
+    """What answers GET, and can be observed."""
     envelope: Envelope | None = None
     """None takes the bytes as they are."""
     is_fixed = False
@@ -78,6 +80,9 @@ class UplinkResource(Resource):
 
     def render(self, request: Message, exchange: Exchange) -> None:
         """Hand the uplink to the gateway."""
+        if request.code == n.GET and self.downlinks is not None:
+            self.downlinks.render(request, exchange)
+            return
         self.requests += 1
         if self.is_without_path:
             self.quirks["no-path"] += 1
@@ -88,6 +93,25 @@ class UplinkResource(Resource):
             self._read(self.envelope, request, metadata, exchange)
         elif self.objection is None or self._may_come(metadata, exchange):
             self._take(request.payload, metadata, exchange)
+
+    def let_observe(self, downlinks: Resource) -> None:
+        """Have GET answered by ``downlinks``, with Observe as well."""
+        self.downlinks = downlinks
+        self.methods |= {n.GET}
+
+    def can_be_observed(self, request: Message) -> bool:
+        """See `Resource.can_be_observed`."""
+        return self.downlinks is not None
+
+    def observed(self, request: Message, remote: Hashable, key: tuple[int, bytes]) -> None:
+        """See `Resource.observed`."""
+        if self.downlinks is not None:
+            self.downlinks.observed(request, remote, key)
+
+    def unobserved(self, key: tuple[int, bytes]) -> None:
+        """See `Resource.unobserved`."""
+        if self.downlinks is not None:
+            self.downlinks.unobserved(key)
 
     def _without_nul(self, request: Message) -> Message:
         """A request without the NULs behind its JSON; another one as it is."""

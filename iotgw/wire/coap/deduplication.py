@@ -134,7 +134,7 @@ class Remembered:
 
     def open(self, key: int, exchange: Exchange) -> None:
         """Remember a message that is to be answered."""
-        if key >> _REUSE_SHIFT:
+        if key >> _REUSE_SHIFT > 0:
             self._reused.add(key)
         self._open[key] = exchange
         if len(self._open) > self._max_entries:
@@ -154,7 +154,7 @@ class Remembered:
         del self._open[key]
         peer = exchange.peer
         mid = exchange.mid
-        if bare is not None and not key >> _REUSE_SHIFT:
+        if bare is not None and key >> _REUSE_SHIFT == 0:
             runs = peer.runs
             run = runs[-1] if runs else None
             if run is not None and run.code == bare and (run.first + run.end) & 0xFFFF == mid:
@@ -170,7 +170,7 @@ class Remembered:
 
     def keep(self, key: int, reply: bytes, lifetime: float, now: float, content: int) -> None:
         """Remember a reply without an exchange for ``lifetime`` seconds, plus up to one second for its chunk."""
-        if key >> _REUSE_SHIFT:
+        if key >> _REUSE_SHIFT > 0:
             self._reused.add(key)
         reply = _CONTENT.pack(content) + reply
         known = self._entries.get(key)

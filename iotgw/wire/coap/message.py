@@ -96,6 +96,9 @@ class Options(tuple[tuple[int, bytes], ...]):
             previous = number
         if self.get_uint(n.HOP_LIMIT) == 0:
             return n.BAD_REQUEST, "Hop-Limit is 0"  # RFC 8768 §3
+        numbers = {number for number, _ in self}
+        if numbers & n.LOCATIONS and (unknown := numbers & n.RESERVED_LOCATIONS):
+            return n.BAD_OPTION, f"unknown part of a location, option {min(unknown)}"  # RFC 7252 §5.10.7
         return None
 
     @cached_property
