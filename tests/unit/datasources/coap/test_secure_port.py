@@ -314,7 +314,7 @@ class TestWhoSpeaksForWhom:
             assert (await device(house.port(), psk()).post(path)).code == n.CHANGED
             assert intake.received[-1][1]["identity"] == "meter-7"
             assert (await device(house.datasources[0]._shares[0].port).post(path)).code == n.CHANGED
-            payload, metadata = intake.received[-1]
+            _, metadata = intake.received[-1]
             assert "identity" not in metadata
             refused = intake.guard(msgspec.json.encode(metadata), [Output("meter-7", "t", b"{}")])
             assert self.MUST in refused
