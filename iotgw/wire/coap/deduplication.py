@@ -132,6 +132,11 @@ class Remembered:
                 return self._open.get(key) or self._entries[key][_CONTENT.size :]
         return REUSED if is_reuse else None
 
+    def kept(self, key: int) -> bytes | None:
+        """What was kept by `keep` under a key."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry[_CONTENT.size :]
+
     def open(self, key: int, exchange: Exchange) -> None:
         """Remember a message that is to be answered."""
         if key >> _REUSE_SHIFT > 0:

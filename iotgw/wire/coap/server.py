@@ -49,7 +49,10 @@ class Server:
             self._refuse(exchange, n.REQUEST_ENTITY_INCOMPLETE if missing else n.NOT_FOUND, missing)
             return
         resource, exchange.rest = found
-        exchange.policy = policy = resource.policy
+        policy = resource.policy
+        if exchange.peer.block_size < policy.block_size:
+            policy = policy.within(exchange.peer.block_size)
+        exchange.policy = policy
         if exchange.multicast and not resource.takes_multicast:
             exchange.ignore()
         elif request.code not in resource.methods:
