@@ -13,6 +13,7 @@ import pytest
 from tests.peers.patience import HANGS
 from tests.peers.process import find, node_module, wait_until
 
+URI_PATH, LOCATION_PATH, CONTENT_FORMAT, BLOCK1, LOCATION_RESERVED = 11, 8, 12, 27, 136
 BY_NAME = b'{"deviceName": "d", "t": 1}'
 BOTH = """function Decoder(payload, metadata) {
     return {deviceName: 'd', deviceType: 'x', telemetry: {path: metadata.path || '', text: decodeToString(payload)}};
@@ -125,13 +126,85 @@ def test_two_datasources_with_one_path_are_refused_with_both_names(gateway, sour
 
 
 @pytest.mark.parametrize("client", [libcoap, aiocoap])  # npm's coap splits it
-def test_a_path_in_one_option_is_forgiven_and_counted(gateway, source, client):
-    base, file = source(lenient=["slashes-in-path"])
-    client(f"{base}/i%2Fkey", file)
+@pytest.mark.parametrize(
+    ("path", "quirks"),
+    [
+        ("i%2Fkey", ["slashes-in-path"]),
+        ("%2Fi%2Fkey", ["leading-slash", "slashes-in-path"]),
+        ("i/key%00", ["trailing-nul-in-path"]),
+    ],
+)
+def test_an_odd_path_is_forgiven_and_counted(gateway, source, client, path, quirks):
+    base, file = source(lenient=quirks)
+    client(f"{base}/{path}", file)
     assert told(gateway, 1) == [("", BY_NAME.decode())]
-    assert status(gateway)["quirks"] == {"slashes-in-path": 1}
+    assert status(gateway)["quirks"] == dict.fromkeys(quirks, 1)
     metrics = gateway.api("GET", "/metrics").body.decode()
-    assert 'protocol="quirks",figure="slashes-in-path"} 1' in metrics
+    assert all(f'protocol="quirks",figure="{quirk}"}} 1' in metrics for quirk in quirks)
+
+
+@pytest.mark.parametrize("client", [libcoap, aiocoap])
+def test_a_nul_behind_json_is_forgiven_and_counted(gateway, source, client):
+    base, file = source(lenient=["trailing-nul-after-json"])
+    file.write_bytes(BY_NAME + b"\0")
+    client(f"{base}/i/key", file)
+    assert told(gateway, 1) == [("", BY_NAME.decode())]
+    assert status(gateway)["quirks"] == {"trailing-nul-after-json": 1}
+
+
+def odd(base, *messages):
+    """What aiocoap is answered to messages that it sends as they stand; see aiocoap_odd.py."""
+    program = Path(__file__).parent / "aiocoap_odd.py"
+    done = subprocess.run(
+        [sys.executable, program, base.removeprefix("coap://")],
+        input=json.dumps(messages), capture_output=True, text=True, timeout=HANGS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-500:]
+    return done.stdout.splitlines()
+
+
+KEY = [[URI_PATH, "i"], [URI_PATH, "key"]]
+JSON = [CONTENT_FORMAT, 50]
+BODY = BY_NAME.decode()
+
+
+def in_two_blocks(later):
+    """A body in blocks of 16 bytes; the second one has the options ``later``."""
+    first = ["POST", [*KEY, JSON, [BLOCK1, 0 << 4 | 8]], BODY[:16]]
+    return first, ["POST", [*later, [BLOCK1, 1 << 4]], BODY[16:]]
+
+
+@pytest.mark.parametrize(
+    ("later", "quirk", "name"),
+    [([JSON], "path-in-first-block", "Uri-Path"), (KEY, "format-in-first-block", "Content-Format")],
+)
+def test_what_only_the_first_block_has_is_forgiven_where_the_datasource_says_so(
+    gateway, source, later, quirk, name
+):
+    base, _ = source(lenient=[])
+    assert odd(base, *in_two_blocks(later)) == ["2.31 ", f"4.08 missing from block 0: {name}"]
+    forgiving = {"port": gateway.coap_port, "lenient": [quirk]}
+    assert gateway.api("PATCH", "/datasources/field", {"configuration": forgiving}).status == 200
+    assert odd(base, *in_two_blocks(later)) == ["2.31 ", "2.04 "]
+    assert told(gateway, 1) == [("", BODY)]
+    assert status(gateway)["quirks"] == {quirk: 1}
+
+
+def test_4_08_says_which_block_is_missing(gateway, source):
+    base, _ = source()
+    first, last = in_two_blocks([*KEY, JSON])
+    last[1][-1] = [BLOCK1, 2 << 4]
+    assert odd(base, first, last) == ["2.31 ", "4.08 block 1 is missing, got block 2 of 16 bytes"]
+
+
+def test_an_unknown_part_of_a_location_gets_4_02(gateway, source):
+    base, _ = source()
+    part = [LOCATION_RESERVED, "x"]
+    with_location, alone = (
+        odd(base, ["POST", [*KEY, *location, part], BODY]) for location in ([[LOCATION_PATH, "a"]], [])
+    )
+    assert with_location == ["4.02 unknown part of a location, option 136"]
+    assert alone == ["2.04 "]
 
 
 def test_a_client_that_gives_no_path_has_the_default_of_its_port(gateway, source):

@@ -69,9 +69,8 @@ class Uploads:
         if not block.number:
             return self._first(upload, key, exchange, block, now)
         if upload is None:
-            return _incomplete(
-                lacking(exchange, self.of(exchange)) or "expected block 0 first"
-            )  # RFC 7959 §2.9.2
+            missing = lacking(exchange, self.of(exchange)) or self._missing(key, block)
+            return _incomplete(missing)  # RFC 7959 §2.9.2
         if upload.last is not None:
             return self._repeated(upload, exchange, block)
         if upload.is_lost:
@@ -137,6 +136,13 @@ class Uploads:
                 if upload.is_alone and not upload.keeps_token and upload.has(block, payload):
                     return upload
         return None
+
+    def _missing(self, key: Key, block: Block) -> str:
+        """What is missing before a block that belongs to no upload."""
+        under_way = [upload for upload in self._by_key.get(key, ()) if upload.last is None]
+        if len(under_way) == 1 and not under_way[0].is_lost:
+            return _gap(len(under_way[0].body), block)
+        return "expected block 0 first"
 
     # --- blocks that may be another upload's ------------------------------------------------------
 
