@@ -122,6 +122,23 @@ def lacking(exchange: Exchange, uploads: list[Upload]) -> str:
     return ""
 
 
+def lost_before(uploads: list[Upload], block: Block) -> str:
+    """What is missing before a block that belongs to none of these uploads, which have its key."""
+    under_way = [upload for upload in uploads if upload.last is None]
+    if len(under_way) == 1 and not under_way[0].is_lost:
+        return gap(len(under_way[0].body), block)
+    return "expected block 0 first"
+
+
+def gap(received: int, block: Block) -> str:
+    """Why a block doesn't follow the first ``received`` bytes of a body."""
+    if block.offset < received:
+        return f"block {block.number} has other bytes than before"
+    first, last = received // block.size, block.number - 1
+    missing = f"block {first} is" if first == last else f"blocks {first} to {last} are"
+    return f"{missing} missing, got block {block.number} of {block.size} bytes"
+
+
 def digest(payload: bytes) -> bytes:
     """Digest of a block's payload, by which its repetition is recognized."""
     return blake2b(payload, digest_size=16).digest()

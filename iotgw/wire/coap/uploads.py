@@ -24,7 +24,7 @@ from iotgw.wire.coap.blockwise import Block, Budget, Key, overhead, too_large, t
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, error
 from iotgw.wire.coap.timers import Timers
-from iotgw.wire.coap.upload import ANY_SIZE, Upload, digest, distinct_szx, lacking
+from iotgw.wire.coap.upload import ANY_SIZE, Upload, digest, distinct_szx, gap, lacking, lost_before
 
 PATIENCE = 0.5
 """Seconds that a block waits beyond the client's retransmission time."""
@@ -69,7 +69,7 @@ class Uploads:
         if not block.number:
             return self._first(upload, key, exchange, block, now)
         if upload is None:
-            missing = lacking(exchange, self.of(exchange)) or self._missing(key, block)
+            missing = lacking(exchange, self.of(exchange)) or lost_before(self._by_key.get(key, []), block)
             return _incomplete(missing)  # RFC 7959 §2.9.2
         if upload.last is not None:
             return self._repeated(upload, exchange, block)
@@ -136,13 +136,6 @@ class Uploads:
                 if upload.is_alone and not upload.keeps_token and upload.has(block, payload):
                     return upload
         return None
-
-    def _missing(self, key: Key, block: Block) -> str:
-        """What is missing before a block that belongs to no upload."""
-        under_way = [upload for upload in self._by_key.get(key, ()) if upload.last is None]
-        if len(under_way) == 1 and not under_way[0].is_lost:
-            return _gap(len(under_way[0].body), block)
-        return "expected block 0 first"
 
     # --- blocks that may be another upload's ------------------------------------------------------
 
@@ -239,7 +232,7 @@ class Uploads:
                 return upload.proceed(block, exchange)
             if not upload.again or block.offset != upload.again:
                 self._drop(upload)
-                return _incomplete(_gap(received, block))
+                return _incomplete(gap(received, block))
             # It started over with the same bytes, and here it differs.
             del upload.body[block.offset :]
             self._budget.give_back(received - block.offset)
@@ -331,14 +324,6 @@ class Uploads:
         under_way.remove(upload)
         if not under_way:
             del self._under_way[upload.key[0]]
-
-
-def _gap(received: int, block: Block) -> str:
-    if block.offset < received:
-        return f"block {block.number} has other bytes than before"
-    first, last = received // block.size, block.number - 1
-    missing = f"block {first} is" if first == last else f"blocks {first} to {last} are"
-    return f"{missing} missing, got block {block.number} of {block.size} bytes"
 
 
 def _incomplete(reason: str) -> Message:

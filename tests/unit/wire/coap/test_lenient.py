@@ -157,6 +157,15 @@ def test_4_08_names_the_blocks_that_are_missing():
     assert post(bench, *KEY, block(1, False)).payload == b"expected block 0 first"
 
 
+def test_it_does_so_for_a_client_with_a_token_per_block_and_the_upload_goes_on():
+    box = Box()
+    bench = Bench({"i/k": box})
+    post(bench, *KEY, block(0, True), payload=b"a" * 16, token=b"1")
+    assert b"block 1 is missing" in post(bench, *KEY, block(2, False), token=b"2").payload
+    assert post(bench, *KEY, block(1, False), payload=b"b", token=b"3").code == n.CHANGED
+    assert [request.payload for request in box.requests] == [b"a" * 16 + b"b"]
+
+
 def test_a_further_block_of_a_stranger_is_nobody_s():
     bench = Bench({"i/k": forgiving(*QUIRKS)})
     post(bench, *KEY, block(0, True), payload=b"a" * 16)
