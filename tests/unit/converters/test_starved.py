@@ -80,7 +80,7 @@ def good(made):
 async def test_a_call_may_wait_for_its_turn_longer_than_its_limit(told, engine):
     async with running(told) as service:
         slot = worker(service)
-        done = convert(service, *[job(version(BUSY, engine=engine, time_limit=LIMIT)) for _ in range(20)])
+        done = convert(service, *[job(version(BUSY, engine=engine, time_limit=LIMIT)) for _ in range(40)])
         await until_at_work(slot)
         os.kill(slot.pid, signal.SIGSTOP)
         await deferLater(reactor, 1.5 * LIMIT)
@@ -116,7 +116,7 @@ async def test_a_script_that_works_too_long_is_stopped_however_little_it_gets(to
 async def test_a_worker_that_is_killed_from_outside_makes_no_script_a_suspect(told):
     async with running(told) as service:
         slot = worker(service)
-        done = convert(service, *[job(version(BUSY, time_limit=LIMIT)) for _ in range(20)])
+        done = convert(service, *[job(version(BUSY, time_limit=LIMIT)) for _ in range(40)])
         for _ in range(UNEXPLAINED):
             await until_at_work(slot)
             pid = slot.pid
