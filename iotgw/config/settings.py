@@ -63,7 +63,9 @@ class ConvertersSection(Section, frozen=True, kw_only=True):
     ] = 2
     time_limit: Annotated[
         Seconds,
-        Meta(description="One call of a script may take this long, unless its converter says otherwise."),
+        Meta(
+            description="CPU time that one call of a script may take, unless its converter's `timeLimit` says otherwise."
+        ),
     ] = 0.25
     memory_limit: Annotated[
         Bytes, Meta(description="Address space of one worker; a script that wants more fails.")
