@@ -72,6 +72,11 @@ class QueueLimits:
         return self._spec.overflow == "dropOldest"
 
     @property
+    def has_to_give_up(self) -> bool:
+        """Whether the journal is short of room for what waits here and may be dropped."""
+        return self._allotment.give_up > 0
+
+    @property
     def holds_up_store(self) -> bool:
         """Whether the journal is short of room for what waits here and may not be dropped."""
         return self._allotment.holds_up

@@ -182,6 +182,11 @@ class Outbox:
             self._losses.holds_up()
         self._limits.allot(allotment)
 
+    def make_room(self) -> None:
+        """Give up at once what the journal has no room for."""
+        if self._limits.has_to_give_up and self._limits.enforce():
+            self._progress.flush()
+
     def flush(self) -> None:
         """Hand all changes to the journal now."""
         self._progress.flush()

@@ -123,8 +123,7 @@ class DeliveryService(UplinkListener):
     def feed(self, records: list[TelemetryRecord]) -> None:
         """See `IDelivery.feed`."""
         if records:
-            for each in self._outboxes:
-                each.outbox.feed(records)
+            self._outboxes.feed(records)
 
     def room(self) -> bool:
         """See `IDelivery.room`."""

@@ -1,7 +1,7 @@
 """How the journal's size limit (``store.max-bytes``) is divided among the integrations.
 
 * Dead letters may take a quarter of it together, and so may parked records. Beyond that, the integration that has the
-  most gives up its oldest.
+  most gives up its oldest. The stream has the rest: half of it at least.
 * The stream is shared: a record that several integrations wait for is stored once, and all that came after it is kept
   too. So the queues are not added up. The journal measures what is there, and when everything that nobody waits for is
   gone and there is still too much (`ITelemetryStream.short`), the integrations that are furthest behind give up their
@@ -83,46 +83,58 @@ class StoreRoom:
         self._journal = journal
         self._max_bytes = max_bytes
 
+    @property
+    def short(self) -> int:
+        """See `ITelemetryStream.short`."""
+        return self._journal.short
+
     def divide(self, holdings: Sequence[Holding]) -> list[Allotment]:
         """What each of these may take now."""
-        return divide(holdings, self._journal.short, self._max_bytes)
+        return divide(holdings, self.short, self._max_bytes)
 
     def check(self, spec: IntegrationSpec) -> None:
         """Raise SettingsError for limits that can't be reached: the journal has no room for so much."""
-        for path, size, most in self._chosen(spec):
-            if size > most:
-                raise SettingsError(
-                    path, f"expected at most {most}, what store.max-bytes leaves for it, got {size}"
-                )
+        for path, size, most in self._too_large(spec):
+            raise SettingsError(
+                path, f"expected at most {most}, what store.max-bytes leaves for it, got {size}"
+            )
 
     def doubts(self, spec: IntegrationSpec, others: Iterable[IntegrationSpec]) -> list[str]:
         """What a person should know of the limits of an integration, beside those of others."""
+        if not self._max_bytes:
+            return []
+        part, half, queue = self._max_bytes // PART, self._max_bytes // 2, spec.queue.max_bytes
         found = [
             f"{path} is {size}, but store.max-bytes leaves {most} for it: that is the limit"
-            for path, size, most in self._chosen(spec)
-            if size > most
+            for path, size, most in self._too_large(spec)
         ]
-        total = sum(each.dead_letters.max_bytes for each in [spec, *others] if _is_chosen(each.dead_letters))
-        most = self._max_bytes // PART
-        if self._max_bytes and not found and _is_chosen(spec.dead_letters) and total > most:
+        if _is_chosen(spec.queue) and half < queue <= self._max_bytes:
             found.append(
-                f"the integrations' deadLetters.maxBytes are {total} together, but store.max-bytes leaves {most} for "
+                f"queue.maxBytes is {queue}, but of store.max-bytes only {half} is always there for queues: dead letters "
+                "and parked messages may take the rest"
+            )
+        total = sum(each.dead_letters.max_bytes for each in [spec, *others] if _is_chosen(each.dead_letters))
+        if _is_chosen(spec.dead_letters) and spec.dead_letters.max_bytes <= part < total:
+            found.append(
+                f"the integrations' deadLetters.maxBytes are {total} together, but store.max-bytes leaves {part} for "
                 "them: beyond that, whoever has the most loses its oldest"
             )
         return found
 
-    def _chosen(self, spec: IntegrationSpec) -> list[tuple[str, int, int]]:
-        """The limits that somebody chose: path, size, and the most that there is room for. A default means as much as
-        there is room for."""
-        if not self._max_bytes:
-            return []
-        found = []
-        if spec.queue.max_bytes != QueueSpec().max_bytes:
-            found.append(("queue.maxBytes", spec.queue.max_bytes, self._max_bytes))
-        if _is_chosen(spec.dead_letters):
-            found.append(("deadLetters.maxBytes", spec.dead_letters.max_bytes, self._max_bytes // PART))
-        return found
+    def _too_large(self, spec: IntegrationSpec) -> list[tuple[str, int, int]]:
+        """The limits that somebody chose, and that can't be reached: path, size, and the most that there is room for. A
+        default means as much as there is room for."""
+        queue, dead = spec.queue, spec.dead_letters
+        limits = [
+            ("queue.maxBytes", _is_chosen(queue), queue.max_bytes, self._max_bytes),
+            ("deadLetters.maxBytes", _is_chosen(dead), dead.max_bytes, self._max_bytes // PART),
+        ]
+        return [
+            (path, size, most)
+            for path, chosen, size, most in limits
+            if chosen and self._max_bytes > 0 and size > most
+        ]
 
 
-def _is_chosen(dead: DeadLetterSpec) -> bool:
-    return dead.max_bytes != DeadLetterSpec().max_bytes
+def _is_chosen(limits: QueueSpec | DeadLetterSpec) -> bool:
+    return limits.max_bytes != type(limits)().max_bytes

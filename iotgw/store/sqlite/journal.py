@@ -38,6 +38,9 @@ from iotgw.store.sqlite.telling import tell
 from iotgw.store.sqlite.trim import JournalLimits, Space
 from iotgw.store.sqlite.writer import CommitReport, Opened, Writer
 
+SAY_AGAIN = 60.0
+"""Seconds between two log lines that say that the journal is short of room: with a target that is away, it is so every
+second."""
 TICK = 1.0
 """Seconds between looks at what isn't urgent: progress, trimming, a disk that was full."""
 
@@ -81,6 +84,7 @@ class Journal(JournalAnswers):
         self._woken = False
         self._problem = ""
         self._space = Space()
+        self._say_short_at = 0.0
         self._durable_uplink = 0
         self._opened: Opened | None = None
         self._stopping: Deferred[None] | None = None
@@ -287,7 +291,8 @@ class Journal(JournalAnswers):
         if space.full and not before.full:
             self.room = False
             self._log.error("the journal is full, and nothing in it may be deleted yet; uplinks are refused")
-        if space.short and not before.short:
+        if space.short and not before.short and self._reactor.seconds() >= self._say_short_at:
+            self._say_short_at = self._reactor.seconds() + SAY_AGAIN
             self._log.warn(
                 "the journal is at its size limit; integrations have to give up their oldest messages"
             )

@@ -69,6 +69,17 @@ async def test_a_refused_entry_is_shown_and_the_exit_code_says_so(run: Any, tmp_
 
 
 @inline
+async def test_what_an_applied_integration_warns_of_is_shown(bench: Any, run: Any, tmp_path: Path) -> None:
+    bench.delivery.accounts = {"state": "running", "warnings": ["queue.maxBytes may not be reached"]}
+    (tmp_path / "one.toml").write_text(
+        '[[integration]]\nname = "out"\ntype = "http"\nconfiguration = { url = "http://x" }'
+    )
+    code, out, _ = await run("apply", str(tmp_path / "one.toml"))
+    assert code == 0
+    assert out.splitlines()[-1] == "warning: out: queue.maxBytes may not be reached"
+
+
+@inline
 async def test_the_status_is_a_table_or_json(run: Any, file: str) -> None:
     await run("apply", file)
     code, out, _ = await run("status")

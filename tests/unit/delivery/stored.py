@@ -70,13 +70,7 @@ class StoredWorld:
         """Have so many messages received and converted, one commit; False, and none, where there is no room."""
         if not (self.journal.room and self.service.room()):
             return False
-        now_ms = int(self.clock.seconds() * 1000)
-        waiter = (lambda answer: None, None)
-        uplinks = [
-            self.journal.append(Uplink("default", "ds", now_ms, b"u" * 100, b"{}"), waiter)
-            for _ in range(count)
-        ]
-        self.clock.wait(self.journal.durable())
+        uplinks = self.receive(count)
         body = b'{"deviceName":"%s","pad":"%s"}' % (device.encode(), b"x" * size)
         outputs = (Output(device, "", body),)
         self.journal.settle(
@@ -84,6 +78,17 @@ class StoredWorld:
         )
         self.clock.wait(self.journal.durable())
         return True
+
+    def receive(self, count, datasource="ds", size=100):
+        """Have so many messages received; their positions."""
+        now_ms = int(self.clock.seconds() * 1000)
+        waiter = (lambda answer: None, None)
+        uplinks = [
+            self.journal.append(Uplink("default", datasource, now_ms, b"u" * size, b"{}"), waiter)
+            for _ in range(count)
+        ]
+        self.clock.wait(self.journal.durable())
+        return uplinks
 
     def second(self):
         """Let a second go by, and the journal finish what it does in it."""

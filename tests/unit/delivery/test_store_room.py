@@ -40,6 +40,17 @@ def test_when_the_journal_is_full_the_oldest_is_dropped_before_uplinks_are_refus
     assert "delivery.dropped" in world.events.types
 
 
+def test_room_is_made_as_soon_as_the_journal_is_short(small):
+    """Not at the next look: a second of traffic may be more than a small journal has room for."""
+    world, most = small(out={}), 0
+    for _ in range(60):
+        assert world.store(20)
+        world.clock.advance(0.15)
+        most = max(most, world.used())
+    assert world.stats("out")["dropped"]["store full"] > 800
+    assert most < 1.3 * SMALL
+
+
 def test_what_is_kept_is_the_newest_and_is_delivered_when_the_target_is_back(small):
     world = small(out={})
     world.fill(200)
@@ -66,6 +77,16 @@ def test_a_few_messages_that_hold_up_the_stream_are_given_up_too(small):
     assert world.fill(300) == 300
     assert world.stats("rare")["dropped"] == {"store full": 1}
     assert world.stats("out")["delivered"] == 1501
+
+
+def test_uplinks_that_no_converter_takes_cost_no_integration_its_messages(small):
+    world = small(out={})
+    for _ in range(30):
+        world.store(5)
+        world.receive(20, "lagging", 1000)
+        world.second()
+    assert world.used() > 2 * SMALL
+    assert world.stats("out")["waitingBytes"] > SMALL / 5
 
 
 def test_only_those_furthest_behind_give_up(small):
@@ -180,11 +201,19 @@ def test_a_limit_for_which_there_is_no_room_is_refused(value, path):
     StoreRoom(None, 0).check(value)
 
 
-@pytest.mark.parametrize("value", [spec(), spec(queue=1_000_000, dead=250_000)])
+@pytest.mark.parametrize("value", [spec(), spec(queue=500_000, dead=250_000)])
 def test_a_default_and_what_there_is_room_for_is_not(value):
     room = StoreRoom(None, 1_000_000)
     room.check(value)
     assert room.doubts(value, [spec()]) == []
+
+
+@pytest.mark.parametrize("size", [500_001, 1_000_000])
+def test_a_queue_that_dead_letters_may_leave_no_room_for_is_warned_of(size):
+    room = StoreRoom(None, 1_000_000)
+    room.check(spec(queue=size))
+    (doubt,) = room.doubts(spec(queue=size), [])
+    assert "only 500000 is always there" in doubt
 
 
 def test_dead_letters_that_have_room_each_but_not_together_are_warned_of():
