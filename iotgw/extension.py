@@ -5,6 +5,7 @@ See ``docs/extending.md``. What this module has keeps its name and its meaning f
 
 from __future__ import annotations
 
+from iotgw.core.descriptors import are_few as descriptors_are_few
 from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.model import Answer, Downlink, Kind, Metadata, Status, TelemetryRecord, message_id
 from iotgw.core.needs import CoapPath, HttpMount, Need, TcpPort, UdpPort
@@ -88,5 +89,6 @@ __all__ = [
     "coap_numbers",
     "coap_options",
     "convert",
+    "descriptors_are_few",
     "message_id",
 ]

@@ -33,8 +33,6 @@ from iotgw.core.recorder import Recorder
 PREFIX = "/api/v1"
 AT_ROOT = ("/health/", "/metrics")
 """Paths that probes and scrapers expect without the prefix; they are under both."""
-RESERVED = ("api", "health", "metrics")
-"""First segments that are the API's."""
 
 
 class Routes(Protocol):

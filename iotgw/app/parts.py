@@ -8,9 +8,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from iotgw.api.app import RESERVED
 from iotgw.api.parts import Parts
-from iotgw.api.site import ApiSite
+from iotgw.api.site import RESERVED, ApiSite
 from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.config.settings import Settings
 from iotgw.connect.endpoint import Connector
@@ -114,7 +113,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
     )
     changed = partial(_downlink_changed, events, journal)
     downlinks = DownlinkQueue(DownlinkStore(data_dir, reactor), reach.encode, reach.find, changed, reactor)
-    mounts = HttpMounts(ApiSite, RESERVED, partial(sources.is_away, "http"))
+    mounts = HttpMounts(partial(ApiSite, for_devices=True), RESERVED, partial(sources.is_away, "http"))
     shares = SharedResources(CoapPorts(reactor, partial(sources.is_away, "coap")), mounts)
     connector = Connector(reactor, settings.integrations.forbid)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)

@@ -42,7 +42,10 @@ class LossReport:
         return {**accounts.dropped, "expired": accounts.expired, "dead": accounts.buried}
 
     def holds_up(self) -> None:
-        """Report that what waits here fills the journal, and may not be dropped."""
+        """Report that what waits here fills the journal, and may not be dropped: at most once a minute, as a slow target
+        makes room now and then."""
+        if not self._is_due("holds-up"):
+            return
         text = (
             "what waits for this integration fills the journal (store.max-bytes); as its overflow is rejectNew, no uplinks "
             "are accepted until it is delivered"
@@ -52,11 +55,10 @@ class LossReport:
 
     def look(self) -> None:
         """Report what was lost since it was last reported."""
-        now = self._now()
         for way, count in self._counts().items():
-            new, told_at = count - self._told.get(way, 0), self._told_at.get(way)
-            if new > 0 and (told_at is None or abs(now - told_at) >= EVERY):
-                self._told[way], self._told_at[way] = count, now
+            new = count - self._told.get(way, 0)
+            if new > 0 and self._is_due(way):
+                self._told[way] = count
                 self._report(way, new)
         if passed_by := self._backlog.unreadable():
             count, first, last = len(passed_by), passed_by[0].seq, passed_by[-1].seq
@@ -65,6 +67,14 @@ class LossReport:
             self._health.note(text)
             positions = [record.seq for record in passed_by[:POSITIONS]]
             self._tell("delivery.unreadable", text, "error", count=count, positions=positions)
+
+    def _is_due(self, what: str) -> bool:
+        """Whether an event of this kind may be sent now; then it counts as sent."""
+        now, told_at = self._now(), self._told_at.get(what)
+        if told_at is not None and abs(now - told_at) < EVERY:
+            return False
+        self._told_at[what] = now
+        return True
 
     def _report(self, way: str, new: int) -> None:
         if way == "expired":
