@@ -40,6 +40,7 @@ from iotgw.pipeline.leaving import DELETED, BacklogEmptier
 from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.replies import Replies
+from iotgw.pipeline.reprocessing import Reprocessing
 from iotgw.pipeline.sources import Source, Sources
 
 
@@ -197,8 +198,9 @@ class Pipeline:
             source, self._journal, self._admission, self._long_poll, self._downlinks, self._recorder,
             self._reactor,
         )  # fmt: skip
+        conversions = self._conversions(source, position)
         return DatasourceRunner(
-            source, intake, self._conversions(source, position), self._types, self._registry, self._credentials, self._reactor,
+            source, intake, conversions, Reprocessing(source, conversions, self._journal), self._types, self._registry, self._credentials, self._reactor,
             self._data_dir, self._shares, self._claims, self._in_background,
         )  # fmt: skip
 
@@ -282,11 +284,7 @@ class Pipeline:
         runner = self._running.get(message.uplink.datasource)
         if runner is None:
             raise NotFound("the message's datasource was deleted; its messages can't be converted again")
-        conversions = runner.conversions
-        outcome = await conversions.convert_again(StoredUplink(message.seq, message.uplink))
-        runner.source.recount(message.state, outcome.state)
-        self._journal.settle(runner.source.id, conversions.position, [outcome])
-        return outcome.state
+        return await runner.reprocessing.run(message)
 
 
 class _AllConversions(UplinkListener):

@@ -89,6 +89,9 @@ class IUplinkStream(Interface):
     def durable() -> Deferred[None]:
         """Fires when everything that was queued until now is durable, or refused; at once if it is."""
 
+    def message(seq: int) -> Deferred[Message | None]:
+        """The uplink at a position, with its outcome and deliveries."""
+
     def read_uplinks(datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         """Uplinks of a datasource with seq > after, in order: ``limit`` of them, or all, or so many that their
         payloads weigh `iotgw.core.stream.WEIGHT` bytes. A read that fails is tried again; what can't be read at
