@@ -97,7 +97,7 @@ class Pipeline:
         self._replies = Replies(sources, journal, downlinks, reactor)
         self._running: dict[str, DatasourceRunner] = {}
         own = (self._replies, self._long_poll, _AllConversions(self._running))
-        self.journal_listener = Publisher([*own, *listeners], self._admission.room_again)
+        self.journal_listener = Publisher([*own, *listeners], self._admission.room_again, self._damaged)
         self._stopping = False
         self._emptier = BacklogEmptier(journal, reactor, lambda: self._stopping)
         self._background: set[Deferred[None]] = set()
@@ -222,6 +222,13 @@ class Pipeline:
             "error",
             positions=positions,
         )
+
+    def _damaged(self, table: str, first: int, last: int, what: str) -> None:
+        """Report damage to the journal."""
+        self._recorder.note(
+            "journal.damaged", "gateway", "journal.db", what, DEFAULT_TENANT, "error",
+            table=table, first=first, last=last,
+        )  # fmt: skip
 
     async def _remove(self, id: str) -> None:
         """A datasource left the registry without a mark: give up what is stored of it."""

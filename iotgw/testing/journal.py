@@ -39,7 +39,7 @@ class Silent:
     def _hear(self, *what: Any) -> None:
         """Nothing."""
 
-    storing = stored = refused = settled = room_again = _hear
+    storing = stored = refused = settled = room_again = damaged = _hear
 
 
 class _Group(Struct):

@@ -51,6 +51,9 @@ class IJournalListener(Interface):
     def room_again() -> None:
         """The journal was full and has room now."""
 
+    def damaged(table: str, first: int, last: int, what: str) -> None:
+        """Rows between these positions are affected by damage to the file; ``what`` says how, as a sentence."""
+
 
 class IUplinkStream(Interface):
     """The journal as the pipeline uses it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
@@ -75,22 +75,21 @@ class Journal:
         self._max_pending_bytes = max_pending_bytes
         self._names = NameTable()
         limits = limits or JournalLimits()
-        self._writer = Writer(reactor, self._path, limits, self._names, self._reported, self._filled)
+        self._writer = Writer(
+            reactor, self._path, limits, self._names, self._reported, self._filled, self._stuck
+        )
         self._listener: IJournalListener
         self._pending = Group()
         self._writing: Group | None = None
         self._when_at_rest: list[Callable[[], None]] = []
         self._woken = False
-        self._problem = ""
-        self._full = False
+        self._problem, self._full = "", False
         self._durable_uplink = 0
         self._opened: Opened | None = None
         self._stopping: Deferred[None] | None = None
         self._readers = Readers(reactor)
         self._tick = LoopingCall(self._tend)
         self._tick.clock = reactor
-
-    # --- start and stop ---
 
     def start(self, listener: IJournalListener) -> Deferred[None]:
         """See `IJournal.start`."""
@@ -134,8 +133,7 @@ class Journal:
         if self._pending:
             self._hand_over()
             return
-        stopping = self._stopping
-        assert stopping is not None
+        stopping = cast(Deferred[None], self._stopping)
         self._opened = None
         self._readers.let_go()
         # The writer goes last: the last connection to close tidies up the WAL.
@@ -292,6 +290,12 @@ class Journal:
         else:
             self._look_for_room()
 
+    def _stuck(self, table: str, first: int, last: int, reason: str) -> None:
+        """Rows can't be deleted."""
+        what = f"{table}: rows between positions {first} and {last} can't be deleted: {reason}"
+        self._readers.damage.append(what)
+        tell(self._listener.damaged, table, first, last, what)
+
     def _look_for_room(self) -> None:
         if self.room or self._full or self._problem or self._stopping is not None:
             return
@@ -346,18 +350,16 @@ class Journal:
 
     def message(self, seq: int) -> Deferred[Message | None]:
         """See `IJournal.message`."""
-        return self._readers.ask(JournalReader.messages, [seq]).addCallback(
-            lambda found: next(iter(found), None)
-        )
+        asked = self._readers.ask(JournalReader.messages, [seq])
+        return asked.addCallback(lambda found: next(iter(found), None))
 
     def messages(
         self, tenant: str, before: int, limit: int, datasource: str | None = None, state: State | None = None,
         device: str | None = None,
     ) -> Deferred[list[Message]]:  # fmt: skip
         """See `IJournal.messages`."""
-        return self._readers.ask(
-            JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device
-        )
+        ask = self._readers.ask
+        return ask(JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device)
 
     def time_to_seq(self, ts_ms: int) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""
