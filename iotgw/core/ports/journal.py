@@ -66,12 +66,18 @@ class IUplinkStream(Interface):
         """Queue an uplink for the next commit; returns its position. The listener hears of it with ``token``."""
 
     def settle(
-        datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0
+        datasource: str,
+        cursor: int,
+        outcomes: list[Outcome],
+        haste: bool = True,
+        kept: int = 0,
+        lost: int = 0,
     ) -> None:
         """Queue outcomes of a datasource; their outputs go to the telemetry stream, and the datasource's
         conversion cursor moves to ``cursor``, in one transaction. A second outcome for a position
         (reprocessing) replaces the first. ``kept`` counts the uplinks up to the cursor that are only stored:
-        they end as FILTERED without an outcome each. Without ``haste`` it is written with the next commit, at
+        they end as FILTERED without an outcome each. ``lost`` counts those that can't be read and are given up: they end as
+        FAILED in the same way. Without ``haste`` it is written with the next commit, at
         the latest a second later."""
 
     def at_rest(callback: Callable[[], None]) -> None:

@@ -153,10 +153,10 @@ class Journal:
         return seq
 
     def settle(
-        self, datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0
-    ) -> None:
+        self, datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0, lost: int = 0
+    ) -> None:  # fmt: skip
         """See `IJournal.settle`."""
-        self._pending.settle(SettledUplinks(datasource, cursor, outcomes, kept), haste)
+        self._pending.settle(SettledUplinks(datasource, cursor, outcomes, kept, lost), haste)
         if haste and self._writing is None:
             self._wake_later()
 
@@ -306,8 +306,6 @@ class Journal:
 
     def _now_ms(self) -> int:
         return int(self._reactor.seconds() * 1000)
-
-    # --- reading ---
 
     @property
     def faults(self) -> list[str]:
