@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from iotgw.api.auth import Permission
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
-from iotgw.core.errors import IotgwError, NotFound, SettingsError
+from iotgw.core.errors import Conflict, IotgwError, NotFound, SettingsError
 from iotgw.core.model import ConversionError, Delivery, Kind, Message, State, message_id
 from iotgw.core.numbers import whole
 from iotgw.core.ports.delivery import IDeliveries
@@ -71,11 +71,13 @@ class Selection(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Reprocessed(Struct, frozen=True):
-    """How many were converted again, by their new state; ``missing`` are gone, or their datasource is."""
+    """How many were converted again, by their new state; ``missing`` are gone, or their datasource is. ``waiting`` still
+    wait for their first conversion."""
 
     count: int
     states: dict[str, int]
     missing: int = 0
+    waiting: int = 0
 
 
 FILTERS = (
@@ -148,15 +150,19 @@ class MessageRoutes:
         states: dict[str, int] = {}
         found = await self.select(call, selection)
         missing = len(set(selection.ids)) - len(found) if selection.ids is not None else 0
+        waiting = 0
         for message in reversed(found):
             try:
                 state = await self._pipeline.reprocess(message)
             except NotFound:
                 missing += 1
                 continue
+            except Conflict:
+                waiting += 1
+                continue
             word = state.name.lower()
             states[word] = states.get(word, 0) + 1
-        return Reprocessed(sum(states.values()), states, missing)
+        return Reprocessed(sum(states.values()), states, missing, waiting)
 
     # --- for other resources ---
 

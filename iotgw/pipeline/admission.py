@@ -7,6 +7,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from iotgw.core.allowance import Allowance
 from iotgw.core.model import Answer, Status
 from iotgw.core.ports.delivery import IDelivery
 from iotgw.core.ports.journal import IUplinkStream
@@ -45,6 +46,7 @@ class Admission:
         self.max_metadata = max_metadata
         self._waiting: list[Callable[[], None]] = []
         self._is_closed = False
+        self._oversized = Allowance(clock)
 
     @property
     def room(self) -> bool:
@@ -67,6 +69,11 @@ class Admission:
     def close(self) -> None:
         """Accept no more uplinks: the gateway is stopping."""
         self._is_closed = True
+
+    def oversized(self, datasource: str) -> int | None:
+        """A datasource got something too large. None if that was said within the last minute; otherwise how many more
+        there were since it was said."""
+        return self._oversized.take(datasource)
 
     def when_room(self, callback: Callable[[], None]) -> None:
         """Call back once when there is room; at once if there is."""

@@ -20,6 +20,7 @@ from iotgw.core.types import Types
 from iotgw.pipeline.claims import Claims
 from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.intake import Intake
+from iotgw.pipeline.reprocessing import Reprocessing
 from iotgw.pipeline.sources import Source
 
 
@@ -36,6 +37,7 @@ class DatasourceRunner:
         source: Source,
         intake: Intake,
         conversions: Conversions,
+        reprocessing: Reprocessing,
         types: Types[IDatasourceType],
         registry: IRegistry,
         credentials: ICredentials,
@@ -48,6 +50,7 @@ class DatasourceRunner:
         self.source = source
         self.intake = intake
         self.conversions = conversions
+        self.reprocessing = reprocessing
         self.error = ""
         self.lock = DeferredLock()
         self._types = types

@@ -40,6 +40,7 @@ from iotgw.pipeline.leaving import DELETED, BacklogEmptier
 from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.replies import Replies
+from iotgw.pipeline.reprocessing import Reprocessing
 from iotgw.pipeline.sources import Source, Sources
 
 
@@ -96,7 +97,7 @@ class Pipeline:
         self._replies = Replies(sources, journal, downlinks, reactor)
         self._running: dict[str, DatasourceRunner] = {}
         own = (self._replies, self._long_poll, _AllConversions(self._running))
-        self.journal_listener = Publisher([*own, *listeners], self._admission.room_again)
+        self.journal_listener = Publisher([*own, *listeners], self._admission.room_again, self._damaged)
         self._stopping = False
         self._emptier = BacklogEmptier(journal, reactor, lambda: self._stopping)
         self._background: set[Deferred[None]] = set()
@@ -175,6 +176,7 @@ class Pipeline:
     async def _settle_orphan(self, id: str) -> None:
         """Give up the uplinks of a datasource that the registry doesn't have: nobody could convert them any more."""
         source = Source(id, DEFAULT_TENANT, DatasourceSpec(name=id, type="", converter="-"))
+        source.counts.update(self._journal.counts().get(id, {}))
         conversions = self._conversions(source, self._journal.conversion_cursors().get(id, 0))
         conversions.give_up(DELETED)
         conversions.start()
@@ -197,8 +199,9 @@ class Pipeline:
             source, self._journal, self._admission, self._long_poll, self._downlinks, self._recorder,
             self._reactor,
         )  # fmt: skip
+        conversions = self._conversions(source, position)
         return DatasourceRunner(
-            source, intake, self._conversions(source, position), self._types, self._registry, self._credentials, self._reactor,
+            source, intake, conversions, Reprocessing(source, conversions, self._journal), self._types, self._registry, self._credentials, self._reactor,
             self._data_dir, self._shares, self._claims, self._in_background,
         )  # fmt: skip
 
@@ -220,6 +223,13 @@ class Pipeline:
             "error",
             positions=positions,
         )
+
+    def _damaged(self, table: str, first: int, last: int, what: str) -> None:
+        """Report damage to the journal."""
+        self._recorder.note(
+            "journal.damaged", "gateway", "journal.db", what, DEFAULT_TENANT, "error",
+            table=table, first=first, last=last,
+        )  # fmt: skip
 
     async def _remove(self, id: str) -> None:
         """A datasource left the registry without a mark: give up what is stored of it."""
@@ -286,11 +296,7 @@ class Pipeline:
         runner = self._running.get(message.uplink.datasource)
         if runner is None:
             raise NotFound("the message's datasource was deleted; its messages can't be converted again")
-        conversions = runner.conversions
-        outcome = await conversions.convert_again(StoredUplink(message.seq, message.uplink))
-        runner.source.recount(message.state, outcome.state)
-        self._journal.settle(runner.source.id, conversions.position, [outcome])
-        return outcome.state
+        return await runner.reprocessing.run(message)
 
 
 class _AllConversions(UplinkListener):

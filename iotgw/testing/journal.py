@@ -39,14 +39,14 @@ class Silent:
     def _hear(self, *what: Any) -> None:
         """Nothing."""
 
-    storing = stored = refused = settled = room_again = _hear
+    storing = stored = refused = settled = room_again = damaged = _hear
 
 
 class _Group(Struct):
     """What is committed together."""
 
     entries: Entries = []
-    settlements: list[tuple[str, int, list[Outcome], int]] = []
+    settlements: list[tuple[str, int, list[Outcome], int, int]] = []
     events: list[TelemetryRecord] = []
 
     def __bool__(self) -> bool:
@@ -167,7 +167,7 @@ class MemoryJournal:
     def _settle(self, group: _Group) -> tuple[list[Outcome], list[TelemetryRecord]]:
         storage, records = self.storage, list[TelemetryRecord]()
         outcomes: list[Outcome] = []
-        for datasource, cursor, settled, kept in group.settlements:
+        for datasource, cursor, settled, kept, lost in group.settlements:
             before = storage.cursors.get(datasource, 0)
             storage.cursors[datasource] = max(before, cursor)
             for outcome in settled:
@@ -175,9 +175,9 @@ class MemoryJournal:
                 storage.outcomes[outcome.seq], storage.made[outcome.seq] = outcome, tuple(made)
                 outcomes.append(outcome)
                 records += made
-            if kept:
-                done = {seq for seq, uplink in storage.uplinks.items() if uplink.datasource == datasource}
-                storage.kept |= {seq for seq in done if before < seq <= cursor}
+            done = {seq for seq, uplink in storage.uplinks.items() if uplink.datasource == datasource}
+            for count, where in ((kept, storage.kept), (lost, storage.lost)):
+                where |= {seq for seq in done if count and before < seq <= cursor}
         records += [self._record(event) for event in group.events]
         return outcomes, records
 
@@ -216,10 +216,16 @@ class MemoryJournal:
         return self.last_uplink
 
     def settle(
-        self, datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0
+        self,
+        datasource: str,
+        cursor: int,
+        outcomes: list[Outcome],
+        haste: bool = True,
+        kept: int = 0,
+        lost: int = 0,
     ) -> None:
         """See `IUplinkStream.settle`."""
-        self._pending.settlements.append((datasource, cursor, outcomes, kept))
+        self._pending.settlements.append((datasource, cursor, outcomes, kept, lost))
         if haste:
             self._wake()
         else:

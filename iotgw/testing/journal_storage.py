@@ -14,6 +14,8 @@ class Storage(Struct):
     outcomes: dict[int, Outcome] = {}
     made: dict[int, tuple[TelemetryRecord, ...]] = {}
     """An uplink's records, of its last outcome."""
+    lost: set[int] = set()
+    """Uplinks that were given up unread."""
     kept: set[int] = set()
     """Uplinks that ended without an outcome."""
     cursors: dict[str, int] = {}
@@ -42,6 +44,8 @@ class Storage(Struct):
         """What became of an uplink."""
         if seq in self.outcomes:
             return self.outcomes[seq].state
+        if seq in self.lost:
+            return State.FAILED
         return State.FILTERED if seq in self.kept else State.RECEIVED
 
     def message(self, seq: int) -> Message:

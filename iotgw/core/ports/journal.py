@@ -51,6 +51,9 @@ class IJournalListener(Interface):
     def room_again() -> None:
         """The journal was full and has room now."""
 
+    def damaged(table: str, first: int, last: int, what: str) -> None:
+        """Rows between these positions are affected by damage to the file; ``what`` says how, as a sentence."""
+
 
 class IUplinkStream(Interface):
     """The journal as the pipeline uses it."""
@@ -64,12 +67,18 @@ class IUplinkStream(Interface):
         """Queue an uplink for the next commit; returns its position. The listener hears of it with ``token``."""
 
     def settle(
-        datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0
+        datasource: str,
+        cursor: int,
+        outcomes: list[Outcome],
+        haste: bool = True,
+        kept: int = 0,
+        lost: int = 0,
     ) -> None:
         """Queue outcomes of a datasource; their outputs go to the telemetry stream, and the datasource's
         conversion cursor moves to ``cursor``, in one transaction. A second outcome for a position
         (reprocessing) replaces the first. ``kept`` counts the uplinks up to the cursor that are only stored:
-        they end as FILTERED without an outcome each. Without ``haste`` it is written with the next commit, at
+        they end as FILTERED without an outcome each. ``lost`` counts those that can't be read and are given up: they end as
+        FAILED in the same way. Without ``haste`` it is written with the next commit, at
         the latest a second later."""
 
     def at_rest(callback: Callable[[], None]) -> None:
@@ -89,6 +98,9 @@ class IUplinkStream(Interface):
 
     def durable() -> Deferred[None]:
         """Fires when everything that was queued until now is durable, or refused; at once if it is."""
+
+    def message(seq: int) -> Deferred[Message | None]:
+        """The uplink at a position, with its outcome and deliveries."""
 
     def read_uplinks(datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         """Uplinks of a datasource with seq > after, in order: ``limit`` of them, or all, or so many that their

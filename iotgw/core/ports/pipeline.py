@@ -46,7 +46,7 @@ class IPipeline(Interface):
 
     async def reprocess(message: Message) -> State:
         """Convert a stored message again with the current converter; the new outcome replaces the old one.
-        Raises NotFound if its datasource is gone."""
+        Raises NotFound if its datasource is gone, and Conflict if it still waits for its first conversion."""
 
     async def inject(id: str, payload: bytes, metadata: Metadata) -> Answer:
         """Send an uplink through the real pipeline by hand; raises NotFound."""

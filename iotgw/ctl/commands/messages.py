@@ -109,7 +109,8 @@ def _reprocess(context: Context) -> None:
 def _reprocessed(result: dict[str, Any]) -> str:
     states = ", ".join(f"{count} {state}" for state, count in sorted(result["states"].items()))
     gone = f"; {result['missing']} without a datasource" if result["missing"] else ""
-    return f"{result['count']} converted again{': ' + states if states else ''}{gone}"
+    waiting = f"; {result['waiting']} still wait for the first time" if result.get("waiting") else ""
+    return f"{result['count']} converted again{': ' + states if states else ''}{gone}{waiting}"
 
 
 def _tail(context: Context) -> None:

@@ -162,6 +162,7 @@ class Committer:
         if settlement.cursor > done:
             draft.converted[source] = settlement.cursor
         draft.tally[source, KEPT] += settlement.kept
+        draft.tally[source, State.FAILED.value] += settlement.lost
         if not outcomes:
             return
         self._replace(source, outcomes, done, draft)

@@ -23,6 +23,16 @@ WAYS = (
 _ROOMLESS = frozenset({sqlite3.SQLITE_FULL})
 
 
+_DAMAGES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_UNREADABLE = frozenset({sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether a statement failed because of a page that is broken or can't be read: it would fail again."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in _DAMAGES or code in _UNREADABLE
+
+
 class Damaged(IotgwError):
     """A database's content is broken."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
@@ -76,14 +76,15 @@ class Journal(JournalAnswers):
         self._max_pending_bytes = max_pending_bytes
         self._names = NameTable()
         limits = limits or JournalLimits()
-        self._writer = Writer(reactor, self._path, limits, self._names, self._reported, self._spaced)
+        self._writer = Writer(
+            reactor, self._path, limits, self._names, self._reported, self._spaced, self._stuck
+        )
         self._listener: IJournalListener
         self._pending = Group()
         self._writing: Group | None = None
         self._when_at_rest: list[Callable[[], None]] = []
         self._woken = False
-        self._problem = ""
-        self._space = Space()
+        self._problem, self._space = "", Space()
         self._say_short_at = 0.0
         self._durable_uplink = 0
         self._opened: Opened | None = None
@@ -91,8 +92,6 @@ class Journal(JournalAnswers):
         self._readers = Readers(reactor)
         self._tick = LoopingCall(self._tend)
         self._tick.clock = reactor
-
-    # --- start and stop ---
 
     def start(self, listener: IJournalListener) -> Deferred[None]:
         """See `IJournal.start`."""
@@ -136,8 +135,7 @@ class Journal(JournalAnswers):
         if self._pending:
             self._hand_over()
             return
-        stopping = self._stopping
-        assert stopping is not None
+        stopping = cast(Deferred[None], self._stopping)
         self._opened = None
         self._readers.let_go()
         # The writer goes last: the last connection to close tidies up the WAL.
@@ -157,10 +155,10 @@ class Journal(JournalAnswers):
         return seq
 
     def settle(
-        self, datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0
-    ) -> None:
+        self, datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0, lost: int = 0
+    ) -> None:  # fmt: skip
         """See `IJournal.settle`."""
-        self._pending.settle(SettledUplinks(datasource, cursor, outcomes, kept), haste)
+        self._pending.settle(SettledUplinks(datasource, cursor, outcomes, kept, lost), haste)
         if haste and self._writing is None:
             self._wake_later()
 
@@ -298,6 +296,12 @@ class Journal(JournalAnswers):
             )
         if not space.full:
             self._look_for_room()
+
+    def _stuck(self, table: str, first: int, last: int, reason: str) -> None:
+        """Rows can't be deleted."""
+        what = f"{table}: rows between positions {first} and {last} can't be deleted: {reason}"
+        self._readers.damage.append(what)
+        tell(self._listener.damaged, table, first, last, what)
 
     def _look_for_room(self) -> None:
         if self.room or self._space.full or self._problem or self._stopping is not None:

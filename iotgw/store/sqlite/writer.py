@@ -9,6 +9,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -26,6 +27,7 @@ from iotgw.store.sqlite.commit import Committed, Committer
 from iotgw.store.sqlite.group import Group
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
+from iotgw.store.sqlite.stuck import Tell
 from iotgw.store.sqlite.trim import JournalLimits, Space, Trimmer
 
 
@@ -62,7 +64,8 @@ class _Order(Struct, frozen=True):
 class Writer:
     """Commits groups. ``report`` is called in the reactor's thread with a `CommitReport` for each.
 
-    ``space`` is called there when the `Space` that is left changes.
+    ``space`` is called there when the `Space` that is left changes. ``stuck`` is called there, as in
+    `iotgw.store.sqlite.stuck`, for rows that can't be deleted.
     """
 
     _log = Logger()
@@ -75,6 +78,7 @@ class Writer:
         names: NameTable,
         report: Callable[[CommitReport], None],
         space: Callable[[Space], None],
+        stuck: Tell,
     ) -> None:
         self._reactor = reactor
         self._path = path
@@ -83,6 +87,7 @@ class Writer:
         self._names = names
         self._report = report
         self._tell_space = space
+        self._tell_stuck = stuck
         self._space = Space()
         self._orders: SimpleQueue[_Order | Callable[[], None]] = SimpleQueue()
         self._committer: Committer
@@ -150,7 +155,8 @@ class Writer:
         names.load(connection)
         positions = Positions(connection)
         self._committer = Committer(connection, names, positions)
-        self._trimmer = Trimmer(connection, positions, self._limits)
+        stuck = partial(self._reactor.callFromThread, self._tell_stuck)
+        self._trimmer = Trimmer(connection, positions, self._limits, stuck)
         return Opened(
             epoch,
             positions.uplink,

@@ -9,6 +9,15 @@ from iotgw.testing.contracts.journal_world import JournalWorld, event, nobody, o
 class UplinkStreamContract(JournalWorld):
     """For `IUplinkStream`."""
 
+    def test_what_is_given_up_unread_has_failed(self) -> None:
+        """It has no outcome, but its datasource's accounts balance."""
+        self.store(b"a", b"b", b"c")
+        self.part.settle("ds1", self.part.last_uplink, [], lost=3)
+        self.wait(self.part.durable())
+        counts = self.reopen().counts()["ds1"]
+        assert (counts["received"], counts["failed"]) == (3, 3)
+        assert self.part.unconverted() == []
+
     def test_the_epoch_names_a_journal_for_good(self) -> None:
         epoch = self.part.epoch
         assert epoch and "-" not in epoch

@@ -10,7 +10,7 @@ import random as random_module
 from collections import deque
 from collections.abc import Callable, Hashable
 from random import Random
-from typing import Protocol
+from typing import ParamSpec, Protocol
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.deduplication import ANY_CONTENT, REUSED, SILENCE, Remembered, content_of, reused_key
@@ -26,6 +26,7 @@ Send = Callable[[bytes, Hashable], None]
 Clock = Callable[[], float]
 Notice = Callable[[str, Hashable, str], None]
 Failed = Callable[[BaseException, Message], None]
+P = ParamSpec("P")
 
 
 class Requests(Protocol):
@@ -236,6 +237,17 @@ class MessageLayer:
         self._failed(problem, exchange.request)
         if not exchange.replied:
             exchange.reply(Message(n.INTERNAL_SERVER_ERROR))
+
+    def tell(self, request: Message, hear: Callable[P, None], *what: P.args, **more: P.kwargs) -> bool:
+        """Call the owner of a request of ours. Whatever it raises is counted and reported, and stops nothing else: False
+        is returned."""
+        try:
+            hear(*what, **more)
+        except Exception as problem:
+            self.counters.errors += 1
+            self._failed(problem, request)
+            return False
+        return True
 
     def changed_at(self, path: tuple[str, ...]) -> None:
         """See `Responder.changed_at`."""

@@ -244,3 +244,21 @@ async def test_the_timetable_stays_as_small_as_the_queue(world, monkeypatch):
     assert len(world.queue._open._timetable) <= 2 * 2 + 10
     world.clock.pump([30] * 3)
     assert await world.state(kept) == "EXPIRED"
+
+
+@asynchronous
+async def test_an_item_that_was_pushed_and_returned_and_went_with_an_answer_lets_none_be_pushed_behind_it(
+    world,
+):
+    pushed = []
+    world.push = pushed.extend
+    first = await world.push_text("a")
+    assert [downlink.id for downlink in pushed] == [first.id]
+    world.push = None
+    await world.push_text("b")
+    world.queue.outcome(first.id, "returned")
+    assert [downlink.id for downlink in await world.take()] == [first.id]
+    world.push = pushed.extend
+    world.queue.outcome(first.id, "sent")
+    world.queue.outcome(first.id, "delivered")
+    assert len(pushed) == 1

@@ -140,6 +140,22 @@ async def test_a_payload_over_the_limit_is_refused(world):
 
 
 @asynchronous
+async def test_what_is_too_large_is_said_once_a_minute_with_its_size_and_the_limit(world):
+    await world.datasource()
+    await world.datasource("other", routingKey="o")
+    for _ in range(3):
+        await world.send(b"x" * 1001)
+    world.intake().reject(b"x" * 2000, {}, "expected a frame")
+    await world.send(document("d"), "other", input="x" * MAX_METADATA)
+    found = [event for event in world.events.emitted if event.type == "oversized"]
+    assert [(event.name, event.severity, event.detail) for event in found] == [
+        ("ds", "warning", {"size": 1001, "limit": 1000}),
+        ("other", "warning", {"size": found[1].detail["size"], "limit": MAX_METADATA}),
+    ]
+    assert found[0].message == "a message was refused: expected at most 1000 bytes of payload, got 1001"
+
+
+@asynchronous
 async def test_metadata_over_the_limit_is_refused_counted_and_not_stored(world):
     id = await world.datasource(metadata={"site": "north"})
     fits = {"input": "x" * (MAX_METADATA - len('{"site":"north","input":""}'))}
