@@ -35,6 +35,7 @@ from harness import tools
 from twisted.internet import defer, reactor, task
 from twisted.web.client import Agent, HTTPConnectionPool
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.model import Outcome, Output, State, TelemetryRecord, Uplink
 from iotgw.core.specs import IntegrationSpec, RetrySpec
 from iotgw.core.types import Types
@@ -62,7 +63,7 @@ def body(n):
 class Stream:
     """A journal that holds its stream in memory and forgets progress."""
 
-    epoch = "bench"
+    epochs = Epochs("bench")
 
     def __init__(self, count):
         now = int(time.time() * 1000)

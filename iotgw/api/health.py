@@ -77,7 +77,7 @@ class HealthRoutes:
             "version": __version__,
             "startedAt": self._started,
             "now": self._now_ms(),
-            "epoch": self._journal.epoch,
+            "epoch": self._journal.epochs.current,
             "ready": bool(self._journal.room) and not self._delivery.holding_up(),
             "faults": self._journal.faults,
             "journal": journal,

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.model import (
     Counters,
     DeliveryState,
@@ -55,7 +56,9 @@ class IJournalListener(Interface):
 class IUplinkStream(Interface):
     """The journal as the pipeline uses it."""
 
-    epoch: str = Attribute("names this journal for good; part of every message id")
+    epochs: Epochs = Attribute(
+        "names what is stored: message ids and keys of deliveries; each start opens an epoch"
+    )
     room: bool = Attribute("False while the queue to the writer or the disk is full")
     last_uplink: int = Attribute("the highest position assigned to an uplink")
 
@@ -98,7 +101,9 @@ class IUplinkStream(Interface):
 class ITelemetryStream(Interface):
     """The journal as the delivery service uses it."""
 
-    epoch: str = Attribute("names this journal for good; part of every message id")
+    epochs: Epochs = Attribute(
+        "names what is stored: message ids and keys of deliveries; each start opens an epoch"
+    )
     head: int = Attribute("position of the last durable telemetry record")
 
     def emit(record: TelemetryRecord) -> None:
@@ -143,7 +148,9 @@ class ITelemetryStream(Interface):
 class IMessages(Interface):
     """The journal as users see it."""
 
-    epoch: str = Attribute("names this journal for good; part of every message id")
+    epochs: Epochs = Attribute(
+        "names what is stored: message ids and keys of deliveries; each start opens an epoch"
+    )
     head: int = Attribute("position of the last durable telemetry record")
     room: bool = Attribute("False while the queue to the writer or the disk is full")
     faults: list[str] = Attribute("what is wrong with the data, as sentences; empty when nothing is")

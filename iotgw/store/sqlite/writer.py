@@ -5,7 +5,6 @@ It knows nothing of the reactor but ``callFromThread``, which it calls once per 
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -18,11 +17,13 @@ from twisted.internet.interfaces import IReactorThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from iotgw.core.epochs import Epoch
 from iotgw.core.model import Counters, State
 from iotgw.core.ports.journal import Entries
 from iotgw.store.sqlite import damage, unfit
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.commit import Committed, Committer
+from iotgw.store.sqlite.epoch_table import EpochTable
 from iotgw.store.sqlite.group import Group
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
@@ -32,7 +33,8 @@ from iotgw.store.sqlite.trim import JournalLimits, Trimmer
 class Opened(Struct, frozen=True):
     """What a journal holds when it is opened."""
 
-    epoch: str
+    epochs: list[Epoch]
+    epoch: Epoch
     last_uplink: int
     head: int
     conversion_cursors: dict[str, int]
@@ -142,15 +144,15 @@ class Writer:
     def _load(self) -> Opened:
         connection = self._connection = sqlite.connect(self._path)
         sqlite.upgrade(connection, "journal")
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
-        (epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
         names = self._names
         names.load(connection)
         positions = Positions(connection)
-        self._committer = Committer(connection, names, positions)
+        epochs = EpochTable(connection, positions)
+        self._committer = Committer(connection, names, positions, epochs)
         self._trimmer = Trimmer(connection, positions, self._limits)
         return Opened(
-            epoch,
+            epochs.earlier,
+            epochs.current,
             positions.uplink,
             positions.telemetry,
             {names.texts[number]: cursor for number, cursor in positions.converted.items()},

@@ -227,6 +227,12 @@ async def test_a_token_file_outranks_the_environment(
     assert (await run("--token-file", str(tmp_path / "token"), "status"))[0] == 0
 
 
+def _named(each: Any) -> dict[str, Any]:
+    """A message of its position, or of its epoch, position and time."""
+    epoch, position, at = each if isinstance(each, tuple) else ("e1", each, each)
+    return {"id": f"{epoch}-{position}", "receivedAt": at}
+
+
 class Scripted:
     """Answers a list of pages, one per call; an error is raised."""
 
@@ -238,8 +244,8 @@ class Scripted:
         if isinstance(answer, Exception):
             raise answer
         return {
-            "items": [{"id": f"e1-{number}"} for number in answer],
-            "next": f"e1-{answer[-1]}" if answer else None,
+            "items": [_named(each) for each in answer],
+            "next": _named(answer[-1])["id"] if answer else None,
         }
 
 
@@ -250,6 +256,17 @@ def test_a_tail_shows_each_message_once_in_order_across_pages_and_an_absence() -
         for item in follow(client, {}, 2, sleep=lambda seconds: None):
             seen.append(item["id"])
     assert seen == ["e1-2", "e1-3", "e1-4", "e1-5", "e1-6"]
+
+
+def test_a_tail_goes_on_over_a_restart_and_over_a_journal_that_was_put_back() -> None:
+    older, last = ("e1", 8, 80), ("e2", 9, 90)
+    restarted, put_back = ("e3", 10, 100), ("e4", 9, 110)
+    client = Scripted([last, older], [restarted, last], [put_back, older], CtlError("no", 1))
+    seen = []
+    with pytest.raises(CtlError):
+        for item in follow(client, {}, 1, sleep=lambda seconds: None):
+            seen.append(item["id"])
+    assert seen == ["e2-9", "e3-10", "e4-9"]
 
 
 def test_cells_fit_and_are_harmless() -> None:
