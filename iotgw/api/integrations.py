@@ -153,7 +153,7 @@ class IntegrationRoutes(WithBacklog):
     def check_drains(self, resource: Resource) -> None:
         """See `WithBacklog.check_drains`."""
         status = state_of(self._delivery, resource)
-        if status["state"] in ("disabled", "paused") and status.get("waiting"):
+        if status["state"] in ("disabled", "paused", "held") and status.get("waiting"):
             raise Conflict(
                 f"integration {resource.name!r} is {status['state']}, and {status['waiting']} messages wait for "
                 "it: enable or resume it to have them delivered, or delete it with backlog=drop"

@@ -72,6 +72,14 @@ class DeliveryService(UplinkListener):
         """Let what is in flight end (for seconds, not minutes), keep the cursors, close the targets."""
         return self._outboxes.stop()
 
+    def hold(self) -> None:
+        """Start no target until `release`: nothing is delivered. Before the first `apply`."""
+        self._outboxes.is_held = True
+
+    def release(self) -> None:
+        """Deliver."""
+        self._outboxes.release()
+
     def apply(self, id_: str, name: str, tenant: str, spec: IntegrationSpec) -> Deferred[None]:
         """Create or change an integration; what waits for it stays. Fires when the change is done.
 
@@ -147,7 +155,8 @@ class DeliveryService(UplinkListener):
         """See `IDeliveries.stats`."""
         each = self._outboxes.get(id)
         target = each.target.status() if each.target is not None else {}
-        return each.outbox.stats(each.spec.enabled, target)
+        stats = each.outbox.stats(each.spec.enabled, target)
+        return {**stats, "state": "held"} if self._outboxes.is_held and each.spec.enabled else stats
 
     def pause(self, id: str) -> Deferred[None]:
         """See `IDeliveries.pause`."""

@@ -35,6 +35,8 @@ class Leaving:
         self._clock = clock
         self._sessions = OpenSessions()
         self._listeners = Listeners()
+        self.is_held = False
+        """Whether nothing leaves: the gateway is paused."""
 
     # --- who can be reached now
 
@@ -53,6 +55,8 @@ class Leaving:
     ) -> tuple[Downlink, ...]:
         """Items of a device to send now, at most ``limit``; ``with_uplink``: with the answer to an uplink."""
         taken: list[Downlink] = []
+        if self.is_held:
+            return ()
         for item in self._open.of(tenant, device):
             if not self._leaves(item.id, with_uplink):
                 continue

@@ -61,23 +61,22 @@ def put_aside(path: Path) -> Path:
 
 
 class OpenMark:
-    """Says that a database is open. `check` comes before it is opened, `set` after, `clear` when it is
-    about to be closed."""
+    """Says that a database is open: `set` comes after it is opened, `clear` when it is about to be closed. `lost` looks at what
+    the last run left, before it is opened."""
 
     def __init__(self, path: Path) -> None:
         self._log = path.with_name(path.name + "-wal")
         self._mark = path.with_name(path.name + "-open")
-        self.lost = ""
-        """What is wrong: the log of the last run is gone. Empty for nothing."""
 
-    def check(self) -> None:
-        """Look for what the last run left."""
-        if self._mark.exists() and not self._log.exists():
-            self.lost = (
-                f"{self._log} is missing, although the last run ended without closing it: what was committed in its "
-                "last moments, messages that devices were told are stored among it, is lost, unless another program "
-                "such as sqlite3 has opened and closed it since"
-            )
+    def lost(self) -> str:
+        """What is wrong: the log of the last run is gone. Empty for nothing."""
+        if not self._mark.exists() or self._log.exists():
+            return ""
+        return (
+            f"{self._log} is missing, although the last run ended without closing it: what was committed in its "
+            "last moments, messages that devices were told are stored among it, is lost, unless another program "
+            "such as sqlite3 has opened and closed it since"
+        )
 
     def set(self) -> None:
         """It is open."""

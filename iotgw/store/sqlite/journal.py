@@ -77,6 +77,8 @@ class Journal:
         self._writer = Writer(
             reactor, self._path, limits or JournalLimits(), self._names, self._reported, self._filled
         )
+        self.between_commits = self._writer.between
+        """Runs a function in the writer's thread when nothing is half written."""
         self._listener: IJournalListener
         self._pending = Group()
         self._writing: Group | None = None
@@ -89,8 +91,6 @@ class Journal:
         self._readers = Readers(reactor)
         self._tick = LoopingCall(self._tend)
         self._tick.clock = reactor
-
-    # --- life ---
 
     def start(self, listener: IJournalListener) -> Deferred[None]:
         """See `IJournal.start`."""

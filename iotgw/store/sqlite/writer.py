@@ -106,6 +106,10 @@ class Writer:
         """Keep what an integration waits for up to this age."""
         self._orders.put(lambda: self._trimmer.holds.__setitem__(self._names[integration], age_ms))
 
+    def between(self, function: Callable[[], None]) -> None:
+        """Run a function in the thread, between two commits. It doesn't raise."""
+        self._orders.put(function)
+
     def stop(self, stopped: Callable[[], None]) -> None:
         """Close after what was ordered; ``stopped`` is called in the reactor's thread."""
         self._orders.put(lambda: self._close(stopped))
@@ -133,12 +137,9 @@ class Writer:
             del order  # nothing of the last group stays while the thread waits
 
     def _open(self) -> Opened:
-        self._mark.check()
         with damage.opening(self._path):
             opened = self._load()
         self._mark.set()
-        if self._mark.lost:
-            self._log.error("{problem}", problem=self._mark.lost)
         return opened
 
     def _load(self) -> Opened:
