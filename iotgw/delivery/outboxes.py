@@ -263,6 +263,10 @@ class Outboxes:
         if running.spec.enabled and not self.is_held:
             self._start(running, target)
 
+    def hold(self) -> None:
+        """Start no target until `release`."""
+        self.is_held = True
+
     def release(self) -> None:
         """Start the targets that were held back."""
         was_held, self.is_held = self.is_held, False

@@ -74,7 +74,7 @@ class DeliveryService(UplinkListener):
 
     def hold(self) -> None:
         """Start no target until `release`: nothing is delivered. Before the first `apply`."""
-        self._outboxes.is_held = True
+        self._outboxes.hold()
 
     def release(self) -> None:
         """Deliver."""

@@ -38,6 +38,14 @@ class Leaving:
         self.is_held = False
         """Whether nothing leaves: the gateway is paused."""
 
+    def hold(self) -> None:
+        """Let nothing leave until `let_go`."""
+        self.is_held = True
+
+    def let_go(self) -> None:
+        """Let items leave."""
+        self.is_held = False
+
     # --- who can be reached now
 
     def reachable(self, tenant: str, device: str, datasource: str, send: Send) -> Callable[[], None]:

@@ -65,11 +65,11 @@ class DownlinkQueue:
 
     def hold(self) -> None:
         """Let nothing leave until `release`."""
-        self._leaving.is_held = True
+        self._leaving.hold()
 
     def release(self) -> None:
         """Let items leave: with the next uplink, or at once where a device can be reached."""
-        self._leaving.is_held = False
+        self._leaving.let_go()
         ensureDeferred(self._try_all()).addErrback(
             lambda failure: self._log.failure("items that were held back wait for an uplink", failure)
         )

@@ -10,6 +10,7 @@ import pytest
 import pytest_twisted
 
 from iotgw.core.model import Event, State
+from iotgw.core.ports.pause import Paused
 from iotgw.ctl.client import CtlError
 from iotgw.ctl.commands.messages import follow
 from iotgw.ctl.table import payload, printable, table
@@ -231,6 +232,27 @@ def _named(each: Any) -> dict[str, Any]:
     """A message of its position, or of its epoch, position and time."""
     epoch, position, at = each if isinstance(each, tuple) else ("e1", each, each)
     return {"id": f"{epoch}-{position}", "receivedAt": at}
+
+
+@inline
+async def test_a_backup_says_where_it_is_and_what_is_not_in_it(run: Any) -> None:
+    code, out, _ = await run("backup", "nightly")
+    assert (code, "/backups/nightly on the gateway's host: 4096 bytes" in out) == (0, True)
+    assert "not in it: secret.key" in out
+    code, out, _ = await run("backup", "other", "--with-key")
+    assert "secret.key" not in out
+    code, _, err = await run("backup", "nightly")
+    assert (code, "already a backup" in err) == (1, True)
+
+
+@inline
+async def test_a_paused_gateway_says_why_until_it_is_let_go(run: Any, bench: Any) -> None:
+    bench.parts.pause.paused = Paused("restored from b1", 1_700_000_000_000)
+    assert "PAUSED, nothing leaves until `iotgwctl resume`: restored from b1" in (await run("status"))[1]
+    code, out, _ = await run("resume")
+    assert (code, "restored from b1" in out) == (0, True)
+    assert "PAUSED" not in (await run("status"))[1]
+    assert "it was not paused" in (await run("resume"))[1]
 
 
 class Scripted:
