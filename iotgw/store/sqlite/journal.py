@@ -74,9 +74,8 @@ class Journal:
         self._max_pending = max_pending
         self._max_pending_bytes = max_pending_bytes
         self._names = NameTable()
-        self._writer = Writer(
-            reactor, self._path, limits or JournalLimits(), self._names, self._reported, self._filled
-        )
+        limits = limits or JournalLimits()
+        self._writer = Writer(reactor, self._path, limits, self._names, self._reported, self._filled)
         self.between_commits = self._writer.between
         """Runs a function in the writer's thread when nothing is half written."""
         self._listener: IJournalListener
@@ -84,8 +83,7 @@ class Journal:
         self._writing: Group | None = None
         self._when_at_rest: list[Callable[[], None]] = []
         self._woken = False
-        self._problem = ""
-        self._full = False
+        self._problem, self._full = "", False
         self._opened: Opened | None = None
         self._stopping: Deferred[None] | None = None
         self._readers = Readers(reactor)
