@@ -103,6 +103,7 @@ class Committer:
                     self._draft_record(item, draft)
             if group.entries or group.results:
                 draft.mark_ms = self._mark(now_ms)
+            if group.entries or draft.new_records:
                 self._epochs.write()
             self._write(draft)
             for integration in group.forgotten:
@@ -323,7 +324,7 @@ class Committer:
         positions = self.positions
         names = self._names
         names.saved()
-        if group.entries or group.results:
+        if group.entries or draft.new_records:
             self._epochs.saved()
         if group.entries:
             positions.uplink = group.entries[-1][0].seq

@@ -1,23 +1,25 @@
 """The journal's epochs as rows; see `iotgw.core.epochs`. Used in the writer's thread only.
 
-An epoch is written with the first commit that stores something in it, so before anybody hears a name of it. A start that
-stores nothing leaves no row.
+An epoch is written with the first commit that gives a position in it, so before anybody hears a name of it. A start that
+stores nothing leaves no row. A row goes at a start at which nothing is left of what it names. So there are never more rows
+than records, however often the gateway starts.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_left
 
 from iotgw.core.epochs import Epoch, new_name
 from iotgw.store.sqlite.positions import Positions
 
-# The lowest positions that anything still refers to. The index has those of uplinks whose telemetry outlived them.
-_LOWEST_UPLINK = """
-SELECT min(seq) FROM (SELECT min(seq) AS seq FROM uplink
-    UNION ALL SELECT min(uplink) FROM telemetry WHERE uplink <> 0)
+# Whether anything in the streams has a position after ?1 and up to ?2 (uplinks), or after ?3 and up to ?4 (records). Each
+# part takes one step in an index. Telemetry may outlive its uplink, whose name it keeps.
+_IS_LEFT = """
+SELECT EXISTS (SELECT 1 FROM uplink WHERE seq > ?1 AND seq <= ?2)
+    OR EXISTS (SELECT 1 FROM telemetry WHERE seq > ?3 AND seq <= ?4)
+    OR EXISTS (SELECT 1 FROM telemetry WHERE uplink <> 0 AND uplink > ?1 AND uplink <= ?2)
 """
-_LOWEST_RECORD = "SELECT min(seq) FROM telemetry"
-_LOWEST_PARKED = "SELECT min(nullif(uplink, 0)), min(seq) FROM parked"
 
 
 class EpochTable:
@@ -26,30 +28,37 @@ class EpochTable:
     def __init__(self, connection: sqlite3.Connection, positions: Positions) -> None:
         self._connection = connection
         rows = connection.execute("SELECT name, uplink, telemetry FROM epoch ORDER BY uplink, telemetry")
-        self.earlier = [Epoch(*row) for row in rows]
-        names = {epoch.name for epoch in self.earlier}
+        earlier = [Epoch(*row) for row in rows]
+        names = {epoch.name for epoch in earlier}
         name = new_name()
         while name in names:
             name = new_name()
         self.current = Epoch(name, positions.uplink, positions.telemetry)
-        gone = self._ended()
-        self._gone = [epoch.name for epoch in self.earlier[:gone]]
-        del self.earlier[:gone]
+        gone = self._gone_of(earlier)
+        self.earlier = [epoch for place, epoch in enumerate(earlier) if place not in gone]
+        self._gone = [earlier[place].name for place in gone]
         self._is_written = False
 
-    def _ended(self) -> int:
-        """How many epochs, from the oldest, name nothing any more."""
-        later = [*self.earlier[1:], self.current]
-        one = self._connection.execute
-        uplink, record = one(_LOWEST_UPLINK).fetchone()[0], one(_LOWEST_RECORD).fetchone()[0]
-        count = _before(later, uplink, record)
-        if count:  # reading all that is parked may take a moment
-            parked_uplink, parked_record = one(_LOWEST_PARKED).fetchone()
-            count = min(count, _before(later, parked_uplink, parked_record))
-        return count
+    def _gone_of(self, epochs: list[Epoch]) -> set[int]:
+        """The places of those epochs that name nothing any more."""
+        all = [*epochs, self.current]
+        gone = set()
+        for place, epoch in enumerate(epochs):
+            end = all[place + 1]
+            bounds = (epoch.uplink, end.uplink, epoch.telemetry, end.telemetry)
+            (is_left,) = self._connection.execute(_IS_LEFT, bounds).fetchone()
+            if not is_left:
+                gone.add(place)
+        if gone:  # reading all that is parked may take a moment
+            uplinks, records = [epoch.uplink for epoch in all], [epoch.telemetry for epoch in all]
+            for uplink, record in self._connection.execute("SELECT uplink, seq FROM parked"):
+                gone.discard(bisect_left(records, record) - 1)
+                if uplink:
+                    gone.discard(bisect_left(uplinks, uplink) - 1)
+        return gone
 
     def write(self) -> None:
-        """Within a transaction that stores something: have the current epoch stored, too."""
+        """Within a transaction that gives a position: have the current epoch stored, too."""
         if self._is_written:
             return
         self._connection.executemany("DELETE FROM epoch WHERE name = ?", [(name,) for name in self._gone])
@@ -61,15 +70,3 @@ class EpochTable:
     def saved(self) -> None:
         """That transaction is durable."""
         self._is_written = True
-
-
-def _before(later: list[Epoch], uplink: int | None, record: int | None) -> int:
-    """How many of the epochs that end where these begin lie below both positions; None is no position at all."""
-    count = 0
-    for epoch in later:
-        if (uplink is not None and uplink <= epoch.uplink) or (
-            record is not None and record <= epoch.telemetry
-        ):
-            break
-        count += 1
-    return count

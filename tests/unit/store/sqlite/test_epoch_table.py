@@ -1,11 +1,13 @@
 """The journal's epochs as rows: written with what they name, gone with it."""
 
 import sqlite3
+from contextlib import closing
 from shutil import copyfile
 
 import pytest
 
-from iotgw.core.epochs import Epoch
+from iotgw.core.epochs import Epoch, Epochs
+from iotgw.core.model import Outcome, State
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.epoch_table import EpochTable
 from iotgw.store.sqlite.journal import Journal
@@ -59,6 +61,19 @@ def test_an_epoch_is_written_once(journal):
     assert opened(journal).earlier == [table.current]
 
 
+def test_an_epoch_whose_first_commit_failed_is_written_with_the_next_one(journal):
+    table = opened(journal)
+    journal.execute("BEGIN")
+    table.write()
+    journal.execute("ROLLBACK")
+    journal.execute("BEGIN")
+    table.write()
+    uplink(journal, 1)
+    journal.execute("COMMIT")
+    table.saved()
+    assert opened(journal).earlier == [table.current]
+
+
 def test_an_epoch_goes_when_all_that_it_names_is_gone(journal):
     first = begin(journal)
     uplink(journal, 1)
@@ -97,6 +112,51 @@ def test_a_parked_delivery_keeps_its_epochs(journal):
     assert opened(journal).earlier == [first, second]
     journal.execute("DELETE FROM parked")
     assert opened(journal).earlier == [second]
+
+
+def test_an_epoch_between_two_that_are_needed_goes_too(journal):
+    """One dead letter doesn't keep the epochs of all later starts."""
+    first = begin(journal)
+    uplink(journal, 1)
+    record(journal, 1, 1, "parked")
+    record(journal, 1, 1)
+    for seq in range(2, 50):
+        begin(journal)
+        uplink(journal, seq)
+        record(journal, seq, seq)
+    journal.execute("DELETE FROM uplink WHERE seq < 49")
+    journal.execute("DELETE FROM telemetry WHERE seq < 49")
+    table = opened(journal)
+    assert table.earlier[0].name == first.name
+    assert len(table.earlier) == 2
+    epochs = Epochs()
+    epochs.begin(table.earlier, table.current)
+    assert (epochs.of_uplink(1), epochs.of_uplink(49)) == (first.name, table.earlier[1].name)
+
+
+def test_thousands_of_starts_leave_no_more_epochs_than_records(journal):
+    journal.execute("BEGIN")
+    for seq in range(1, 5001):
+        begin(journal)
+        uplink(journal, seq)
+        journal.execute("DELETE FROM uplink WHERE seq <= ?", (seq - 20,))
+    assert len(opened(journal).earlier) == 20
+    assert journal.execute("SELECT count(*) FROM epoch").fetchone()[0] <= 22
+
+
+def test_a_start_that_only_settles_leaves_no_epoch_that_ties_with_the_next(clock, tmp_path):
+    """Two epochs that begin at the same positions could be told apart by nothing."""
+    path = tmp_path / "journal.db"
+    world = World(clock, lambda clock: Journal(clock, path))
+    (seq,) = world.store(b"1")
+    world.teardown_method()
+    settles = World(clock, lambda clock: Journal(clock, path))
+    settles.settle([Outcome(seq, State.FAILED, "c")])
+    settled, name = settles.journal.epochs.current, settles.journal.epochs.message_id(seq)
+    settles.teardown_method()
+    with closing(sqlite3.connect(path)) as connection:
+        assert settled not in {name for (name,) in connection.execute("SELECT name FROM epoch")}
+    assert World(clock, lambda clock: Journal(clock, path)).journal.epochs.message_id(seq) == name
 
 
 def test_the_row_of_a_gone_epoch_goes_with_the_next_thing_that_is_stored(journal):
