@@ -42,7 +42,8 @@ from iotgw.store.sqlite.moment import Between, Moment
 from iotgw.store.sqlite.worker import StoreThread
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-PART = ".part"
+PART = ".iotgw-part"
+"""Ends the name of a copy that isn't whole; nobody else's files in the backup directory end so."""
 PAGES = 256
 """Pages of one step: 1 MB."""
 RESERVE = 64 << 20
@@ -167,9 +168,8 @@ class Backups:
                 for name, reader in readers.items():
                     with _dispensable(name, left_out):
                         reader.execute("BEGIN")
-                        reader.execute(
-                            "SELECT count(*) FROM sqlite_master"
-                        ).fetchone()  # sees this moment from now on
+                        # It sees this moment from its first read on.
+                        reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
             self._expect_room(sum(_size(self._data_dir / name) for name in readers))
             for name, reader in readers.items():
                 if name not in left_out:

@@ -17,7 +17,7 @@ from iotgw.core.errors import IotgwError
 from iotgw.core.ports.pause import Paused
 from iotgw.store.backups import check
 from iotgw.store.lock import DataDirectoryLock
-from iotgw.store.manifest import KEY, MANIFEST, Manifest, NotWhole, fingerprint, sync, write
+from iotgw.store.manifest import KEY, MANIFEST, TOKEN, Manifest, NotWhole, fingerprint, sync, write
 from iotgw.store.sqlite.database import upgrades
 
 PAUSED = "paused"
@@ -70,9 +70,8 @@ def restore(
         (data_dir / UNFINISHED).touch()
         sync(data_dir)
         aside = _move_aside(there, data_dir) if there else None
-        if given is None and aside is not None and (aside / KEY).exists():
-            found = (aside / KEY).read_bytes()
-            given = found if fingerprint(found) == manifest.key else None
+        if given is None:
+            given = _key_aside(data_dir, manifest)
         names = [name for name in manifest.files if name != KEY]
         for name in names:
             shutil.copyfile(backup / name, data_dir / name)
@@ -80,6 +79,8 @@ def restore(
             sync(data_dir / name)
         if given is not None:
             write(data_dir / KEY, given, 0o600)
+        if TOKEN not in names and aside is not None and (aside / TOKEN).exists():
+            write(data_dir / TOKEN, (aside / TOKEN).read_bytes(), 0o600)
         if paused:
             made = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(manifest.made_at / 1000))
             reason = f"restored from {backup.name}, made {made}"
@@ -124,6 +125,15 @@ def _key(backup: Path, manifest: Manifest, key: Path | None) -> bytes | None:
     if fingerprint(content) != manifest.key:
         raise NotRestored(f"{path} is not the key with which the secrets of this backup are encrypted")
     return content
+
+
+def _key_aside(data_dir: Path, manifest: Manifest) -> bytes | None:
+    """The backup's key, where it was in the data directory before this restore, or before one that was interrupted."""
+    for path in data_dir.glob(f"{ASIDE}*/{KEY}"):
+        found = path.read_bytes()
+        if fingerprint(found) == manifest.key:
+            return found
+    return None
 
 
 def _content(data_dir: Path, backup: Path) -> Iterator[Path]:

@@ -169,7 +169,7 @@ def test_a_kill_while_it_copies_leaves_no_half_that_passes_for_whole(tmp_path, s
         asked.join()
     left = {path.name for path in folder.iterdir()}
     whole = (folder / "b1" / "manifest.json").exists()
-    assert left == ({"b1"} if whole else {".b1.part"})
+    assert left == ({"b1"} if whole else {".b1.iotgw-part"})
     target = tmp_path / "target"
     done = ctl(gateway, "restore", folder / next(iter(left)), "--data-dir", target)
     assert (done.returncode == 0) == whole, done.stderr

@@ -182,12 +182,15 @@ def test_a_stop_gives_up_the_backup_under_way(data, monkeypatch):
 
 
 def test_a_start_removes_the_half_that_a_kill_left(data):
-    half = data.folder / "backups" / ".b1.part"
-    half.mkdir(parents=True)
-    (half / "journal.db").write_bytes(b"half")
+    half = data.folder / "backups" / ".b1.iotgw-part"
+    somebody_elses = data.folder / "backups" / ".upload.part"
+    for folder in (half, somebody_elses):
+        folder.mkdir(parents=True)
+        (folder / "journal.db").write_bytes(b"half")
     data.clock.wait(data.backups.stop())
     data.clock.wait(data.backups.start())
     assert not half.exists()
+    assert somebody_elses.exists()
 
 
 # --- the moment ---
@@ -319,12 +322,53 @@ def test_the_key_that_is_there_is_kept_when_it_is_the_right_one(data, target):
     data.take("b2")
     target.mkdir()
     shutil.copy(data.folder / "secret.key", target)
+    (target / "admin-token").write_text("t")
     assert not restore(data.folder / "backups" / "b2", target, force=True).lacks_key
     assert (target / "secret.key").read_bytes() == (data.folder / "secret.key").read_bytes()
+    assert (target / "admin-token").read_text() == "t"
+    assert (target / "admin-token").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_key_is_found_where_an_interrupted_restore_put_it(data, target, monkeypatch):
+    data.take("b2")
+    target.mkdir()
+    shutil.copy(data.folder / "secret.key", target)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfile", _pulled_out)
+        with pytest.raises(OSError):
+            restore(data.folder / "backups" / "b2", target, force=True)
+    assert not (target / "secret.key").exists()
+    assert not restore(data.folder / "backups" / "b2", target, force=True).lacks_key
+
+
+def test_a_database_of_a_newer_version_is_refused_before_anything_changes(backup, target):
+    """Also where the manifest says that it is whole."""
+    journal = backup / "journal.db"
+    with closing(sqlite3.connect(journal)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    found = msgspec.json.decode((backup / "manifest.json").read_bytes(), type=manifest.Manifest)
+    found.files["journal.db"] = manifest.measure(journal)
+    (backup / "manifest.json").unlink()
+    found.write(backup)
+    with pytest.raises(NotWhole, match=r"journal\.db: expected schema version \d or older, got 99"):
+        restore(backup, target)
+    assert not target.exists()
+
+
+def test_a_backup_of_a_newer_format_is_refused(backup, target):
+    found = msgspec.json.decode((backup / "manifest.json").read_bytes())
+    (backup / "manifest.json").write_bytes(msgspec.json.encode({**found, "format": 2, "new": 1}))
+    with pytest.raises(NotWhole, match="expected a backup of format 1, got 2"):
+        restore(backup, target)
+    assert not target.exists()
+
+
+def _pulled_out(*paths):
+    raise OSError("pulled out")
 
 
 def test_an_interrupted_restore_passes_for_no_data_directory(backup, target, monkeypatch):
-    monkeypatch.setattr(shutil, "copyfile", lambda *paths: (_ for _ in ()).throw(OSError("pulled out")))
+    monkeypatch.setattr(shutil, "copyfile", _pulled_out)
     with pytest.raises(OSError):
         restore(backup, target)
     with pytest.raises(NotRestored, match="interrupted"):
