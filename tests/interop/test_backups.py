@@ -132,26 +132,68 @@ def test_after_a_restore_nothing_acknowledged_is_missing_and_no_name_is_given_tw
         assert gateway.api("GET", "/status").json["paused"] is None
 
 
-def test_a_directory_that_is_put_back_by_hand_gives_no_name_twice(tmp_path, http_sink):
+@pytest.mark.parametrize("ends", ["stopped", "killed"])
+def test_a_directory_that_is_put_back_by_hand_gives_no_name_twice(tmp_path, http_sink, ends):
     gateway = Gateway(tmp_path / "gateway")
     with gateway.start():
         make(gateway, http_sink)
-        for number in range(30):
-            send(gateway, number)
+        old = [send(gateway, number) for number in range(30)]
         wait_until(lambda: all_delivered(gateway), what="the deliveries")
+        if ends == "killed":
+            gateway.kill()
     shutil.copytree(gateway.data, tmp_path / "copy")
     with gateway.start():
         originals = [send(gateway, number) for number in range(50)]
         wait_until(lambda: all_delivered(gateway), what="the deliveries")
-    documents, seen = keys(http_sink), len(http_sink.documents)
+    documents, seen = keys(http_sink), len(http_sink.received)
     shutil.rmtree(gateway.data)
     shutil.copytree(tmp_path / "copy", gateway.data)
     with gateway.start():
         again = [send(gateway, 1000 + number) for number in range(50)]
         wait_until(lambda: all_delivered(gateway), what="the deliveries")
-    assert len({*originals, *again}) == 100
+        for id in old:
+            assert gateway.api("GET", f"/messages/{id}").json["id"] == id
+        assert gateway.api("GET", f"/messages/{originals[0]}").status == 404
+    assert len({*old, *originals, *again}) == 130
     assert_same_names_are_same_messages(http_sink, documents)
-    assert set(again) <= {document["id"] for document in http_sink.documents[seen:]}
+    new = {id: key for id, key in headers_and_ids(http_sink.received[seen:]) if id in again}
+    assert len(new) == len(set(new.values())) == 50
+    assert not set(new.values()) & documents.keys()
+
+
+def headers_and_ids(requests):
+    """(message id, Idempotency-Key) of each request."""
+    for each in requests:
+        document = json.loads(each["body"])
+        assert each["headers"]["idempotency-key"] == document["key"]
+        yield document["id"], document["key"]
+
+
+def test_a_backup_goes_on_in_another_directory_beside_the_original_and_shares_no_name_with_it(
+    tmp_path, http_sink
+):
+    gateway = Gateway(tmp_path / "gateway")
+    other = Gateway(tmp_path / "other")
+    with gateway.start():
+        make(gateway, http_sink)
+        old = [send(gateway, number) for number in range(20)]
+        wait_until(lambda: all_delivered(gateway), what="the deliveries")
+        assert ctl(gateway, "backup", "b1").returncode == 0
+        done = ctl(
+            gateway, "restore", gateway.data / "backups" / "b1", "--config", other.config,
+            "--key", gateway.data / "secret.key",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        shutil.copy(gateway.data / "admin-token", other.data)
+        with other.start():
+            here = [send(gateway, number) for number in range(50)]
+            there = [send(other, 1000 + number) for number in range(50)]
+            for each in (gateway, other):
+                wait_until(lambda each=each: all_delivered(each), what="the deliveries")
+            assert len({*old, *here, *there}) == 120
+            assert {each["id"] for each in other.all_messages()} == {*old, *there}
+    assert_same_names_are_same_messages(http_sink, {})
+    assert {*old, *here, *there} <= {each["id"] for each in http_sink.documents}
 
 
 @pytest.mark.parametrize("size", [20, 60])
