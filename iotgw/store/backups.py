@@ -12,7 +12,7 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -46,6 +46,8 @@ PART = ".iotgw-part"
 """Ends the name of a copy that isn't whole; nobody else's files in the backup directory end so."""
 PAGES = 256
 """Pages of one step: 1 MB."""
+INSTRUCTIONS = 100_000
+"""Of SQLite's machine, some milliseconds: a check looks as often whether it is given up."""
 RESERVE = 64 << 20
 """Bytes that must stay free on the disk that the gateway writes to."""
 OF_ITS_OWN = 1 << 20
@@ -142,7 +144,7 @@ class Backups:
             try:
                 left_out = self._copy(half)
                 key = self._copy_files(half, with_key)
-                files = {path.name: measure(path) for path in sorted(half.iterdir())}
+                files = {path.name: measure(path, self._expect_no_stop) for path in sorted(half.iterdir())}
                 Manifest(1, made_ms, __version__, key, files).write(half)
                 sync(half)
                 half.rename(final)
@@ -189,8 +191,7 @@ class Backups:
         def rest(status: int, remaining: int, total: int) -> None:
             """After each step: as long as the step took, others may have the disk."""
             nonlocal began
-            if self._is_stopping:
-                raise Unavailable("the gateway stops: the backup was given up")
+            self._expect_no_stop()
             self._expect_room(0)
             time.sleep(min(0.1, time.monotonic() - began))
             began = time.monotonic()
@@ -201,8 +202,9 @@ class Backups:
                 reader.backup(copy, pages=PAGES, progress=rest)
             os.chmod(path, 0o640)
             sync(path)
-            check(path)
+            check(path, lambda: self._is_stopping)
         except sqlite3.DatabaseError as error:
+            self._expect_no_stop()
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGES:
                 raise _Damaged(f"no backup was made: {path.name} is damaged: {error}") from error
             raise
@@ -219,6 +221,10 @@ class Backups:
                 write(half / TOKEN, (self._data_dir / TOKEN).read_bytes(), 0o600)
         return fingerprint(key)
 
+    def _expect_no_stop(self) -> None:
+        if self._is_stopping:
+            raise Unavailable("the gateway stops: the backup was given up")
+
     def _expect_room(self, size: int) -> None:
         disk = os.statvfs(self._folder)
         is_shared = os.stat(self._folder).st_dev == os.stat(self._data_dir).st_dev
@@ -229,10 +235,11 @@ class Backups:
             )
 
 
-def check(path: Path) -> None:
-    """Raise sqlite3.DatabaseError where a database that nobody has open is damaged."""
+def check(path: Path, is_given_up: Callable[[], bool] = lambda: False) -> None:
+    """Raise sqlite3.DatabaseError where a database that nobody has open is damaged, or once it is given up."""
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
+        connection.set_progress_handler(is_given_up, INSTRUCTIONS)
         (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if said != "ok":
         error = sqlite3.DatabaseError(said)

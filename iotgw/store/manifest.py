@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -76,11 +77,12 @@ class Manifest(Struct, frozen=True, rename="camel", forbid_unknown_fields=False)
                 )
 
 
-def measure(path: Path) -> File:
-    """Size and digest of a file."""
+def measure(path: Path, between: Callable[[], None] = lambda: None) -> File:
+    """Size and digest of a file. ``between`` is called now and then, and may raise to give it up."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
         while piece := file.read(PIECE):
+            between()
             digest.update(piece)
             size += len(piece)
     return File(size, digest.hexdigest())
