@@ -39,7 +39,7 @@ class Pause:
         try:
             self.paused = msgspec.json.decode(content, type=Paused)
         except msgspec.DecodeError:  # made by hand
-            self.paused = Paused(f"{self._path} is there", 0)
+            self.paused = Paused(f"{self._path} is there", int(self._path.stat().st_mtime * 1000))
         self._delivery.hold()
         self._downlinks.hold()
         text = f"nothing is delivered, and no downlink leaves, until `iotgwctl resume`: {self.paused.reason}"

@@ -51,6 +51,10 @@ class Epochs:
         self.telemetry = current.telemetry
         """The same for telemetry records."""
 
+    def __str__(self) -> str:
+        """The current epoch, for packages of others that put it into a text of their own."""
+        return self.current
+
     def of_uplink(self, seq: int) -> str:
         """The epoch of an uplink's position. What has no position (0 or less) is of the current one."""
         if seq > self.uplink or seq <= 0:

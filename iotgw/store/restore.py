@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from iotgw.core.errors import IotgwError
 from iotgw.core.ports.pause import Paused
-from iotgw.store.backups import check
+from iotgw.store.backups import PART, check
 from iotgw.store.lock import DataDirectoryLock
 from iotgw.store.manifest import KEY, MANIFEST, TOKEN, Manifest, NotWhole, fingerprint, sync, write
 from iotgw.store.sqlite.database import upgrades
@@ -52,6 +52,8 @@ def restore(
     Raises NotWhole, NotRestored, or AlreadyRunning, and has changed nothing then.
     """
     backup, data_dir = backup.absolute(), data_dir.absolute()
+    if backup.name.endswith(PART):
+        raise NotWhole(f"{backup}: expected a backup; this is one that wasn't finished")
     manifest = Manifest.read(backup)
     manifest.check(backup)
     for name in manifest.files:

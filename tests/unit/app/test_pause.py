@@ -1,5 +1,7 @@
 """The pause that a restore asks for: it holds over restarts, and ends for good."""
 
+import os
+
 import msgspec
 import pytest
 
@@ -73,6 +75,8 @@ def test_its_end_twice_is_one(asked):
 
 def test_a_file_that_somebody_made_by_hand_holds_too(tmp_path):
     (tmp_path / "paused").touch()
+    os.utime(tmp_path / "paused", (1_700_000_000, 1_700_000_000))
     world = World(tmp_path)
     assert world.held == (True, True)
     assert "paused is there" in world.pause.paused.reason
+    assert world.pause.paused.since == 1_700_000_000_000

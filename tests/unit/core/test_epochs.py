@@ -37,6 +37,11 @@ def test_an_event_is_of_its_records_epoch(epochs):
     assert (epochs.id_of(telemetry(25, uplink=0)), epochs.key(telemetry(25, uplink=0))) == ("b-0", "b-0.25")
 
 
+def test_as_a_text_it_is_the_current_epoch(epochs):
+    """Packages of others may have put `IntegrationContext.epoch`, which was a text, into names of their own."""
+    assert f"{epochs}-5" == "c-5"
+
+
 def test_a_trial_without_a_position_is_of_this_start(epochs):
     assert epochs.key(telemetry(-1, uplink=0)) == "c-0.-1"
 

@@ -91,6 +91,13 @@ def test_a_backup_that_is_not_whole_is_refused_before_anything_changes(backup, t
     assert not target.exists()
 
 
+def test_a_half_that_a_kill_left_is_refused_even_with_all_its_files(backup, target):
+    half = backup.rename(backup.with_name(".b1.iotgw-part"))
+    with pytest.raises(NotWhole, match="wasn't finished"):
+        restore(half, target)
+    assert not target.exists()
+
+
 def test_another_key_is_refused_and_a_missing_one_is_said(data, backup, target, tmp_path):
     data.take("b2")
     without = data.folder / "backups" / "b2"
