@@ -27,6 +27,7 @@ from iotgw.api.routes import Dispatcher, Route, write_problem
 from iotgw.api.sessions import SessionRoutes
 from iotgw.api.tokens import TokenRoutes
 from iotgw.api.trials import TrialRoutes
+from iotgw.api.upkeep import UpkeepRoutes
 from iotgw.core.ports.mounts import IMounts
 from iotgw.core.recorder import Recorder
 
@@ -50,7 +51,8 @@ def routes(parts: Parts) -> list[Route]:
     candidates = Candidates(registry, versions, converters)
     saved = catalogues(parts)
     resources: list[Routes] = [
-        HealthRoutes(registry, journal, pipeline, delivery, clock),
+        HealthRoutes(registry, journal, pipeline, delivery, parts.pause, clock),
+        UpkeepRoutes(parts.backups, parts.pause, clock),
         MetricsRoutes(parts),
         *saved,
         SessionRoutes(registry, pipeline),

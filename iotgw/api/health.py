@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw import __version__
@@ -14,6 +15,7 @@ from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 
@@ -27,12 +29,14 @@ class HealthRoutes:
         journal: IMessages,
         pipeline: IPipeline,
         delivery: IDeliveries,
+        pause: IPause,
         clock: IReactorTime,
     ) -> None:
         self._registry = registry
         self._journal = journal
         self._pipeline = pipeline
         self._delivery = delivery
+        self._pause = pause
         self._clock = clock
         self._started = self._now_ms()
 
@@ -63,8 +67,14 @@ class HealthRoutes:
         room = self._pipeline.room()
         if not room.is_open:
             raise Problem(503, f"no uplinks are taken: {room.reason}", {"Retry-After": "5"})
-        faults = self._journal.faults
-        return Reply({"status": "ready", "faults": faults} if faults else {"status": "ready"})
+        faults, paused = self._journal.faults, self._pause.paused
+        return Reply(
+            {
+                "status": "ready",
+                **({"faults": faults} if faults else {}),
+                **({"paused": paused.reason} if paused is not None else {}),
+            }
+        )
 
     async def status(self, call: Call) -> dict[str, Any]:
         """Version, journal, datasources, integrations."""
@@ -75,10 +85,11 @@ class HealthRoutes:
             "version": __version__,
             "startedAt": self._started,
             "now": self._now_ms(),
-            "epoch": self._journal.epoch,
+            "epoch": self._journal.epochs.current,
             "ready": room.is_open,
             "notReadyBecause": room.reason or None,
             "faults": self._journal.faults,
+            "paused": msgspec.to_builtins(self._pause.paused),
             "journal": journal,
             "datasources": [
                 {

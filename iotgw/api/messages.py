@@ -13,8 +13,7 @@ from iotgw.api.auth import Permission
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
 from iotgw.core.errors import Conflict, IotgwError, NotFound, SettingsError
-from iotgw.core.model import ConversionError, Delivery, Kind, Message, State, message_id
-from iotgw.core.numbers import whole
+from iotgw.core.model import ConversionError, Delivery, Kind, Message, State
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pipeline import IPipeline
@@ -204,9 +203,8 @@ class MessageRoutes:
 
     def position(self, id: str) -> int:
         """The position in the journal that an id names; raises NotFound for another journal's."""
-        epoch, _, seq = id.rpartition("-")
-        position = whole(seq)
-        if epoch != self._journal.epoch or position is None:
+        position = self._journal.epochs.position(id)
+        if position is None:
             raise NotFound(f"there is no message {id!r} in this journal")
         return position
 
@@ -228,7 +226,7 @@ class MessageRoutes:
         except IotgwError:
             deliveries = []
         return MessageView(
-            id=message_id(self._journal.epoch, message.seq),
+            id=self._journal.epochs.message_id(message.seq),
             received_at=uplink.received_ms,
             datasource=self._pipeline.datasource_name(uplink.datasource),
             state=message.state.name.lower(),

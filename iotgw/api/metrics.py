@@ -34,7 +34,11 @@ class MetricsRoutes:
         """All figures."""
         exposition = Exposition()
         exposition.gauge(
-            "iotgw_info", "Which version runs", 1, version=__version__, epoch=self._parts.journal.epoch
+            "iotgw_info",
+            "Which version runs",
+            1,
+            version=__version__,
+            epoch=self._parts.journal.epochs.current,
         )
         journal = await self._parts.journal.stats()
         self._journal(exposition, journal)

@@ -9,6 +9,7 @@ from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.departures import Departures
+from iotgw.core.ports.backups import IBackups
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.delivery import IDeliveries
@@ -17,6 +18,7 @@ from iotgw.core.ports.downlinks import IDownlinkQueue
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.types import Types
@@ -38,3 +40,5 @@ class Parts(Struct, frozen=True, kw_only=True):
     clock: IReactorTime
     downlinks: IDownlinkQueue
     departures: Departures
+    backups: IBackups
+    pause: IPause

@@ -11,6 +11,7 @@ from msgspec import Struct
 from iotgw.api.parts import Parts
 from iotgw.api.site import RESERVED, ApiSite
 from iotgw.app.integrations import RegisteredIntegrations
+from iotgw.app.pause import Pause
 from iotgw.config.settings import Settings
 from iotgw.connect.endpoint import Connector
 from iotgw.converters import library
@@ -47,6 +48,7 @@ from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
+from iotgw.store.backups import Backups
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
@@ -73,6 +75,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
     trace: Trace
     shares: SharedResources
     mounts: HttpMounts
+    backups: Backups
+    pause: Pause
     api: Parts
 
 
@@ -112,7 +116,8 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
         clock=reactor,
     )
     changed = partial(_downlink_changed, events, journal)
-    downlinks = DownlinkQueue(DownlinkStore(data_dir, reactor), reach.encode, reach.find, changed, reactor)
+    store_of_downlinks = DownlinkStore(data_dir, reactor)
+    downlinks = DownlinkQueue(store_of_downlinks, reach.encode, reach.find, changed, reactor)
     mounts = HttpMounts(partial(ApiSite, for_devices=True), RESERVED, partial(sources.is_away, "http"))
     shares = SharedResources(CoapPorts(reactor, partial(sources.is_away, "coap")), mounts)
     connector = Connector(reactor, settings.integrations.forbid)
@@ -130,15 +135,18 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
         shares=shares, max_payload=store.max_payload,
         max_metadata=store.max_metadata,
     )  # fmt: skip
+    writers = [journal.between_commits, registry.between_commits, store_of_downlinks.between_commits]
+    backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder)
+    pause = Pause(data_dir, delivery, downlinks, recorder)
     return Gateway(
         registry=registry, credentials=credentials, events=events, devices=devices, journal=journal,
         downlinks=downlinks, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor),
-        pipeline=pipeline, trace=trace, shares=shares, mounts=mounts,
+        pipeline=pipeline, trace=trace, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, versions=versions,
             delivery=delivery, devices=devices, events=events, datasource_types=datasource_types,
-            integration_types=integration_types, clock=reactor, downlinks=downlinks, departures=departures,
+            integration_types=integration_types, clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
         ),
     )  # fmt: skip
 

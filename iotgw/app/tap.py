@@ -44,10 +44,12 @@ def makeService(options: Options) -> IService:
     from iotgw.app.services import IotgwService  # noqa: PLC0415 (takes half a second; see above)
     from iotgw.core.ports.reactor import IReactor  # noqa: PLC0415
     from iotgw.store.lock import DataDirectoryLock  # noqa: PLC0415
+    from iotgw.store.restore import expect_finished  # noqa: PLC0415
 
     lock = DataDirectoryLock(options.data_dir)
     try:
         lock.acquire()
+        expect_finished(options.data_dir)
     except (IotgwError, OSError) as error:
         raise SystemExit(f"iotgw: {error}") from error
     alsoProvides(reactor, IReactor)  # as every reactor of Twisted's does on Linux

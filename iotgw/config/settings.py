@@ -53,6 +53,13 @@ class StoreSection(Section, frozen=True, kw_only=True):
             "Decoded fields and HTTP headers are a few kilobytes."
         ),
     ] = 64 << 10
+    backup_directory: Annotated[
+        str,
+        Meta(
+            description="Where `iotgwctl backup` makes its directories; relative to the data directory. Another disk than the "
+            "data's outlasts that one."
+        ),
+    ] = "backups"
 
 
 class ConvertersSection(Section, frozen=True, kw_only=True):

@@ -297,8 +297,3 @@ class Event(Struct, frozen=True, rename="camel", omit_defaults=True):
     device: str = ""
     message_id: str = ""
     detail: dict[str, Any] = {}
-
-
-def message_id(epoch: str, seq: int) -> str:
-    """The id of an uplink outside of the gateway: the journal's epoch and the position."""
-    return f"{epoch}-{seq}"

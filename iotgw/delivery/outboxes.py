@@ -69,6 +69,8 @@ class Outboxes:
         self._running: dict[str, Running] = {}
         self._strict: list[Outbox] = []
         self._is_stopping = False
+        self.is_held = False
+        """Whether no target is started: the gateway is paused."""
         self._kept: dict[str, tuple[int, Counters]] = {}
         self._ends: dict[str, int] = {}
         """The last position that an integration gets, for each that is being deleted."""
@@ -286,8 +288,21 @@ class Outboxes:
         if self._running.get(id_) is not running:
             return  # meanwhile it was removed, or the service stopped
         running.target = target
-        if not running.spec.enabled:
-            return
+        if running.spec.enabled and not self.is_held:
+            self._start(running, target)
+
+    def hold(self) -> None:
+        """Start no target until `release`."""
+        self.is_held = True
+
+    def release(self) -> None:
+        """Start the targets that were held back."""
+        was_held, self.is_held = self.is_held, False
+        for running in list(self) if was_held else []:
+            if running.target is not None and running.spec.enabled:
+                self._start(running, running.target)
+
+    def _start(self, running: Running, target: IIntegration) -> None:
         maybeDeferred(target.start).addCallbacks(
             lambda _: running.outbox.use(target) if running.target is target else None,
             lambda failure: self._not_started(running, failure),

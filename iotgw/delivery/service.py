@@ -78,6 +78,14 @@ class DeliveryService(UplinkListener):
         """Wait a few seconds for what is in flight, write the cursors, and stop the targets. Fires when done."""
         return self._outboxes.stop()
 
+    def hold(self) -> None:
+        """Start no target until `release`: nothing is delivered. Before the first `apply`."""
+        self._outboxes.hold()
+
+    def release(self) -> None:
+        """Deliver."""
+        self._outboxes.release()
+
     def apply(self, id_: str, name: str, tenant: str, spec: IntegrationSpec) -> Deferred[None]:
         """Create or change an integration. What waits for it stays. Fires when the change is done.
 
@@ -158,8 +166,8 @@ class DeliveryService(UplinkListener):
         """See `IDeliveries.stats`."""
         each = self._outboxes.get(id)
         target = each.target.status() if each.target is not None else {}
-        doubts = self._doubts(each.spec, id)
-        return {**each.outbox.stats(each.spec.enabled, target), "warnings": doubts}
+        stats = {**each.outbox.stats(each.spec.enabled, target), "warnings": self._doubts(each.spec, id)}
+        return {**stats, "state": "held"} if self._outboxes.is_held and each.spec.enabled else stats
 
     def _doubts(self, spec: IntegrationSpec, id: str) -> list[str]:
         """What a user should know about an integration's limits."""

@@ -96,7 +96,7 @@ class HttpTarget:
     def __init__(self, settings: HttpSettings, context: IntegrationContext, connector: IConnector) -> None:
         self._settings = settings
         self._context = context
-        names = RecordNames(context.epoch, context.datasource_name)
+        names = RecordNames(context.epochs, context.datasource_name)
         self._key = names.key
         self._payload = payload.formatter(context.spec, names)
         self._inflight = 0

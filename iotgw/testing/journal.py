@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from iotgw.core.epochs import Epoch, Epochs
 from iotgw.core.errors import Unavailable
 from iotgw.core.model import (
     DEFAULT_TENANT,
@@ -58,7 +59,7 @@ class MemoryJournal:
     """A journal on a clock: queued records are being written in the next turn, and durable in the one after.
 
     ``storage`` is what is durable, and what another journal can be opened on; a copy of it is what a crash leaves.
-    While ``problem`` says something, nothing is stored and uplinks are refused for that reason. ``held`` are the ages
+    ``epoch`` names the storage's first epoch. While ``problem`` says something, nothing is stored and uplinks are refused for that reason. ``held`` are the ages
     that `hold` was told.
 
     Many methods: it has the three parts of the journal's port.
@@ -69,7 +70,6 @@ class MemoryJournal:
     ) -> None:
         self._clock = clock or new_clock()
         self.storage = Storage() if storage is None else storage
-        self.epoch = epoch
         self.room = True
         self.problem = ""
         self.short = 0
@@ -77,6 +77,8 @@ class MemoryJournal:
         self.held: dict[str, float] = {}
         self.last_uplink = self.storage.last_uplink
         self.head = self.storage.head
+        self.epochs = Epochs()
+        self._open_epoch(epoch)
         self._cursors, self._integrations = dict(self.storage.cursors), dict(self.storage.integrations)
         self._unconverted = sorted(
             {
@@ -97,9 +99,15 @@ class MemoryJournal:
         self._when_at_rest: list[Callable[[], None]] = []
         self._closed = False
 
+    def _open_epoch(self, name: str) -> None:
+        self._epoch, earlier = name, self.storage.epochs
+        current = Epoch(f"{name}x{len(earlier)}" if earlier else name, self.last_uplink, self.head)
+        self.epochs.begin(list(earlier), current)
+        earlier.append(current)
+
     def crashed(self) -> Self:
         """Another journal, on what is durable now."""
-        return type(self)(self._clock, self.storage.copy(), self.epoch)
+        return type(self)(self._clock, self.storage.copy(), self._epoch)
 
     def put(self, records: Sequence[TelemetryRecord]) -> None:
         """Put records into the telemetry stream as they are, without an uplink; nobody is told."""

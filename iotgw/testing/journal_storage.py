@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from iotgw.core.epochs import Epoch
 from iotgw.core.model import Counters, Message, Outcome, Parked, State, TelemetryRecord, Uplink
 
 
@@ -23,6 +24,8 @@ class Storage(Struct):
     records: dict[int, TelemetryRecord] = {}
     integrations: dict[str, tuple[int, Counters]] = {}
     parked: dict[tuple[str, int], Parked] = {}
+    epochs: list[Epoch] = []
+    """One for each journal that was opened on it."""
 
     def copy(self) -> Storage:
         """The contents that a crash would leave now."""

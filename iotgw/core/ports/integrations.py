@@ -9,6 +9,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.reactor import IReactor
@@ -31,7 +32,7 @@ class Tell(Protocol):
 class IntegrationContext(Struct, frozen=True):
     """What an integration is given besides its settings.
 
-    ``epoch`` is the journal's (for message ids); ``datasource_name`` maps a datasource's id to its name;
+    ``epochs`` are the journal's (for message ids and keys); ``datasource_name`` maps a datasource's id to its name;
     ``downlink`` is None where nothing may be sent to devices. A target with a connection calls ``available()``
     when it has one (again), so that records are sent without further delay.
     """
@@ -40,13 +41,18 @@ class IntegrationContext(Struct, frozen=True):
     name: str
     tenant: str
     spec: IntegrationSpec
-    epoch: str
+    epochs: Epochs
     reactor: IReactor
     datasource_name: Callable[[str], str]
     event: Tell
     downlink: QueueDownlink | None = None
     data_dir: str = ""
     available: Callable[[], None] = lambda: None
+
+    @property
+    def epoch(self) -> Epochs:
+        """The former name of ``epochs``, for packages that give it to `iotgw.extension.message_id`."""
+        return self.epochs
 
 
 class IIntegration(Interface):

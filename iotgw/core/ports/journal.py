@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.model import (
     Counters,
     DeliveryState,
@@ -58,7 +59,9 @@ class IJournalListener(Interface):
 class IUplinkStream(Interface):
     """The journal as the pipeline uses it."""
 
-    epoch: str = Attribute("names this journal for good; part of every message id")
+    epochs: Epochs = Attribute(
+        "names what is stored: message ids and keys of deliveries; each start opens an epoch"
+    )
     room: bool = Attribute("False while the queue to the writer or the disk is full")
     problem: str = Attribute("why `room` is False, or nothing can be written; empty while all is well")
     last_uplink: int = Attribute("the highest position assigned to an uplink")
@@ -111,7 +114,9 @@ class IUplinkStream(Interface):
 class ITelemetryStream(Interface):
     """The journal as the delivery service uses it."""
 
-    epoch: str = Attribute("names this journal for good; part of every message id")
+    epochs: Epochs = Attribute(
+        "names what is stored: message ids and keys of deliveries; each start opens an epoch"
+    )
     head: int = Attribute("position of the last durable telemetry record")
 
     short: int = Attribute(
@@ -161,7 +166,9 @@ class ITelemetryStream(Interface):
 class IMessages(Interface):
     """The journal as users see it."""
 
-    epoch: str = Attribute("names this journal for good; part of every message id")
+    epochs: Epochs = Attribute(
+        "names what is stored: message ids and keys of deliveries; each start opens an epoch"
+    )
     head: int = Attribute("position of the last durable telemetry record")
     faults: list[str] = Attribute("what is wrong with the data, as sentences; empty when nothing is")
 

@@ -20,7 +20,7 @@ def _status(context: Context) -> int:
 
 
 def _text(status: dict[str, Any]) -> str:
-    journal = status["journal"]
+    journal, paused = status["journal"], status.get("paused")
     ready = "ready" if status["ready"] else f"NOT READY ({status.get('notReadyBecause') or 'busy'})"
     counts = ", ".join(
         f"{journal[name]} {name}" for name in ("received", "converted", "filtered", "failed", "waiting")
@@ -28,6 +28,7 @@ def _text(status: dict[str, Any]) -> str:
     )  # fmt: skip
     lines = [
         f"iotgw {status['version']}, {ready}, since {moment(status['startedAt'])}",
+        *([f"PAUSED, nothing leaves until `iotgwctl resume`: {paused['reason']}"] if paused else []),
         f"messages: {counts}",
     ]
     if status["datasources"]:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from iotgw.core.model import DEFAULT_TENANT, Outcome, State, TelemetryRecord
 from iotgw.store.sqlite.database import ManyRows, as_array
+from iotgw.store.sqlite.epoch_table import EpochTable
 from iotgw.store.sqlite.group import Advance, Group, SettledUplinks
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
@@ -74,10 +75,13 @@ class _Draft:
 class Committer:
     """Writes groups to an open journal."""
 
-    def __init__(self, connection: sqlite3.Connection, names: NameTable, positions: Positions) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, names: NameTable, positions: Positions, epochs: EpochTable
+    ) -> None:
         self._connection = connection
         self._names = names
         self.positions = positions
+        self._epochs = epochs
         self._rested = (0, 0)
 
     def begin(self) -> None:
@@ -99,6 +103,8 @@ class Committer:
                     self._draft_record(item, draft)
             if group.entries or group.results:
                 draft.mark_ms = self._mark(now_ms)
+            if group.entries or draft.new_records:
+                self._epochs.write()
             self._write(draft)
             for integration in group.forgotten:
                 self._forget(integration)
@@ -319,6 +325,8 @@ class Committer:
         positions = self.positions
         names = self._names
         names.saved()
+        if group.entries or draft.new_records:
+            self._epochs.saved()
         if group.entries:
             positions.uplink = group.entries[-1][0].seq
         positions.telemetry = draft.telemetry_seq

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -26,8 +26,6 @@ KEEP_MS = 30 * 86_400_000
 @implementer(IDownlinkStore)
 class DownlinkStore:
     """Items in ``{data_dir}/downlinks.db``. ``reactor.seconds()`` counts since 1970."""
-
-    _log = Logger()
 
     def __init__(self, data_dir: Path, reactor: IThreadedClock) -> None:
         self._path = data_dir / "downlinks.db"
@@ -49,6 +47,10 @@ class DownlinkStore:
     def stop(self) -> Deferred[None]:
         """See `IDownlinkStore.stop`."""
         return self.flushed().addCallback(lambda _: self._worker.call(self._close))
+
+    def between_commits(self, function: Callable[[], None]) -> None:
+        """Run a function in the thread when nothing is half written."""
+        self._worker.run(function)
 
     def save(self, items: list[Item]) -> Deferred[None]:
         """See `IDownlinkStore.save`."""
@@ -128,7 +130,6 @@ class DownlinkStore:
     # --- in the worker's thread ---
 
     def _open(self, before_ms: int) -> None:
-        self._mark.check()
         with damage.opening(self._path):
             self._connection = connect(self._path)
             upgrade(self._connection, "downlinks")
@@ -138,8 +139,6 @@ class DownlinkStore:
                 (before_ms, before_ms),
             )
         self._mark.set()
-        if self._mark.lost:
-            self._log.error("{problem}", problem=self._mark.lost)
 
     def _close(self) -> None:
         if self._connection is not None:

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.errors import Unavailable
 from iotgw.core.model import (
     DeliveryState,
@@ -66,10 +67,9 @@ class Journal(JournalAnswers):
         max_pending: int = 20_000,
         max_pending_bytes: int = 32 << 20,
     ) -> None:
-        self.epoch = ""
+        self.epochs = Epochs()
         self.room = False
-        self.head = 0
-        self.last_uplink = 0
+        self.head = self.last_uplink = self._durable_uplink = 0
         self._reactor = reactor
         self._path = Path(path)
         self._max_pending = max_pending
@@ -79,6 +79,8 @@ class Journal(JournalAnswers):
         self._writer = Writer(
             reactor, self._path, limits, self._names, self._reported, self._spaced, self._stuck
         )
+        self.between_commits = self._writer.between
+        """Runs a function in the writer's thread when nothing is half written."""
         self._listener: IJournalListener
         self._pending = Group()
         self._writing: Group | None = None
@@ -86,7 +88,6 @@ class Journal(JournalAnswers):
         self._woken = False
         self._problem, self._space = "", Space()
         self._say_short_at = 0.0
-        self._durable_uplink = 0
         self._opened: Opened | None = None
         self._stopping: Deferred[None] | None = None
         self._readers = Readers(reactor)
@@ -104,8 +105,9 @@ class Journal(JournalAnswers):
                 done.errback(result)
                 return
             self._opened = result
-            self.epoch, self.head = result.epoch, result.head
-            self.last_uplink = self._durable_uplink = result.last_uplink
+            self.head, self.last_uplink = result.head, result.last_uplink
+            self._durable_uplink = result.last_uplink
+            self.epochs.begin(result.epochs, result.epoch)
             opening = self._readers.open(self._reactor, self._path, self._names)
             opening.addCallback(ready).addErrback(done.errback)
 

@@ -5,7 +5,6 @@ Of the reactor it uses only ``callFromThread``, once per commit.
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -19,11 +18,13 @@ from twisted.internet.interfaces import IReactorThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from iotgw.core.epochs import Epoch
 from iotgw.core.model import Counters, State
 from iotgw.core.ports.journal import Entries
 from iotgw.store.sqlite import damage, unfit
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.commit import Committed, Committer
+from iotgw.store.sqlite.epoch_table import EpochTable
 from iotgw.store.sqlite.group import Group
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
@@ -34,7 +35,8 @@ from iotgw.store.sqlite.trim import JournalLimits, Space, Trimmer
 class Opened(Struct, frozen=True):
     """What a journal holds when it is opened."""
 
-    epoch: str
+    epochs: list[Epoch]
+    epoch: Epoch
     last_uplink: int
     head: int
     conversion_cursors: dict[str, int]
@@ -111,6 +113,10 @@ class Writer:
         """Keep records that an integration waits for up to this age, in milliseconds."""
         self._orders.put(lambda: self._trimmer.holds.__setitem__(self._names[integration], age_ms))
 
+    def between(self, function: Callable[[], None]) -> None:
+        """Run a function in the thread, between two commits. It doesn't raise."""
+        self._orders.put(function)
+
     def stop(self, stopped: Callable[[], None]) -> None:
         """Close after the work that is queued. ``stopped`` is called in the reactor's thread."""
         self._orders.put(lambda: self._close(stopped))
@@ -138,27 +144,24 @@ class Writer:
             del order  # nothing of the last group stays while the thread waits
 
     def _open(self) -> Opened:
-        self._mark.check()
         with damage.opening(self._path):
             opened = self._load()
         self._mark.set()
-        if self._mark.lost:
-            self._log.error("{problem}", problem=self._mark.lost)
         return opened
 
     def _load(self) -> Opened:
         connection = self._connection = sqlite.connect(self._path)
         sqlite.upgrade(connection, "journal")
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
-        (epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
         names = self._names
         names.load(connection)
         positions = Positions(connection)
-        self._committer = Committer(connection, names, positions)
+        epochs = EpochTable(connection, positions)
+        self._committer = Committer(connection, names, positions, epochs)
         stuck = partial(self._reactor.callFromThread, self._tell_stuck)
         self._trimmer = Trimmer(connection, positions, self._limits, stuck)
         return Opened(
-            epoch,
+            epochs.earlier,
+            epochs.current,
             positions.uplink,
             positions.telemetry,
             {names.texts[number]: cursor for number, cursor in positions.converted.items()},
