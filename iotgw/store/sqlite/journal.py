@@ -76,7 +76,7 @@ class Journal:
         self._names = NameTable()
         limits = limits or JournalLimits()
         self._writer = Writer(
-            reactor, self._path, limits, self._names, self._reported, self._filled, self._stuck
+            reactor, self._path, limits, self._names, self._reported, self._filled, self._damaged
         )
         self._listener: IJournalListener
         self._pending = Group()
@@ -290,9 +290,8 @@ class Journal:
         else:
             self._look_for_room()
 
-    def _stuck(self, table: str, first: int, last: int, reason: str) -> None:
-        """Rows can't be deleted."""
-        what = f"{table}: rows between positions {first} and {last} can't be deleted: {reason}"
+    def _damaged(self, table: str, first: int, last: int, what: str) -> None:
+        """Damage keeps something from being written or deleted."""
         self._readers.damage.append(what)
         tell(self._listener.damaged, table, first, last, what)
 

@@ -23,11 +23,11 @@ from iotgw.core.model import Counters, State
 from iotgw.core.ports.journal import Entries
 from iotgw.store.sqlite import damage, unfit
 from iotgw.store.sqlite import database as sqlite
+from iotgw.store.sqlite.around import WorkAround
 from iotgw.store.sqlite.commit import Committed, Committer
 from iotgw.store.sqlite.group import Group
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
-from iotgw.store.sqlite.stuck import Tell
 from iotgw.store.sqlite.trim import JournalLimits, Trimmer
 
 
@@ -64,8 +64,8 @@ class _Order(Struct, frozen=True):
 class Writer:
     """Commits groups. ``report`` is called in the reactor's thread with a `CommitReport` for each.
 
-    ``full`` is called there when the journal reaches its ceiling, and when it falls below it again. ``stuck`` is called
-    there, as in `iotgw.store.sqlite.stuck`, for rows that can't be deleted.
+    ``full`` is called there when the journal reaches its ceiling, and when it falls below it again. ``damaged`` is called
+    there, as `IJournalListener.damaged`, when damage to the file keeps something from being written or deleted.
     """
 
     _log = Logger()
@@ -78,7 +78,7 @@ class Writer:
         names: NameTable,
         report: Callable[[CommitReport], None],
         full: Callable[[bool], None],
-        stuck: Tell,
+        damaged: damage.Tell,
     ) -> None:
         self._reactor = reactor
         self._path = path
@@ -87,10 +87,11 @@ class Writer:
         self._names = names
         self._report = report
         self._tell_full = full
-        self._tell_stuck = stuck
+        self._tell_damaged = damaged
         self._was_full = False
         self._orders: SimpleQueue[_Order | Callable[[], None]] = SimpleQueue()
         self._committer: Committer
+        self._around: WorkAround
         self._trimmer: Trimmer
         self._connection: sqlite3.Connection
 
@@ -155,8 +156,9 @@ class Writer:
         names.load(connection)
         positions = Positions(connection)
         self._committer = Committer(connection, names, positions)
-        stuck = partial(self._reactor.callFromThread, self._tell_stuck)
-        self._trimmer = Trimmer(connection, positions, self._limits, stuck)
+        damaged = partial(self._reactor.callFromThread, self._tell_damaged)
+        self._around = WorkAround(connection, self._committer, self._path, damaged)
+        self._trimmer = Trimmer(connection, positions, self._limits, damaged)
         return Opened(
             epoch,
             positions.uplink,
@@ -190,11 +192,15 @@ class Writer:
             try:
                 committed = self._committer.commit(group, now_ms)
             except Exception as error:
-                if unfit.is_disk_fault(error):
+                if damage.is_damage(error):
+                    self._around.mend(group, now_ms)
+                    committed = self._committer.commit(group, now_ms)
+                elif unfit.is_disk_fault(error):
                     raise
-                self._log.warn("a record can't be stored and was rejected: {error}", error=error)
-                bad = unfit.take_out(group)
-                committed = self._commit_mended(group, now_ms)
+                else:
+                    self._log.warn("a record can't be stored and was rejected: {error}", error=error)
+                    bad = unfit.take_out(group)
+                    committed = self._commit_mended(group, now_ms)
         except Exception as error:  # whatever it was, the journal carries on and reports it
             if not isinstance(error, sqlite3.Error):
                 self._log.failure("a group could not be committed")
