@@ -145,6 +145,9 @@ class Writer:
         self._mark.set()
         if self._mark.lost:
             self._log.error("{problem}", problem=self._mark.lost)
+            last = opened.last_uplink
+            what = f"{self._mark.lost}. Uplinks after position {last} and telemetry after position {opened.head} may be missing"
+            self._reactor.callFromThread(self._tell_damaged, "uplink", last + 1, 0, what)
         return opened
 
     def _load(self) -> Opened:
