@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
 
@@ -370,31 +369,8 @@ class MemoryJournal:
 
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IMessages.stats`."""
-        storage = self.storage
-        totals, datasources = Counter[str](), dict[str, Counter[str]]()
-        for seq, uplink in storage.uplinks.items():
-            names = {"received", storage.state(seq).name.lower()}
-            totals.update(names)
-            datasources.setdefault(uplink.datasource, Counter()).update(names)
-        done = totals["converted"] + totals["filtered"] + totals["failed"]
-        oldest = storage.uplinks[min(storage.uplinks)].received_ms if storage.uplinks else 0
-        return self._read(
-            {
-                **{state.name.lower(): totals[state.name.lower()] for state in State},
-                "waiting": totals["received"] - done,
-                "datasources": {source: dict(counts) for source, counts in datasources.items()},
-                "bytes": sum(len(uplink.payload) for uplink in storage.uplinks.values()),
-                "parked": len(storage.parked),
-                "uplink": {
-                    "first": min(storage.uplinks, default=0),
-                    "last": self.last_uplink,
-                    "oldest": oldest,
-                },
-                "room": self.room,
-                "problem": self.problem,
-                "pending": len(self._pending.entries),
-            }
-        )
+        tally = {**self.storage.tally(), "room": self.room, "problem": self.problem}
+        return self._read({**tally, "pending": len(self._pending.entries)})
 
     def _read(self, result: T) -> Deferred[T]:
         return fail(Unavailable("the journal is closed")) if self._closed else succeed(result)

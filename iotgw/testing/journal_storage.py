@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 from msgspec import Struct
 
 from iotgw.core.epochs import Epoch
@@ -56,3 +59,22 @@ class Storage(Struct):
         outcome = self.outcomes.get(seq)
         converter, error = ("", None) if outcome is None else (outcome.converter, outcome.error)
         return Message(seq, self.uplinks[seq], self.state(seq), converter, error, self.made.get(seq, ()))
+
+    def tally(self) -> dict[str, Any]:
+        """What `IMessages.stats` says of what is stored."""
+        totals, datasources = Counter[str](), dict[str, Counter[str]]()
+        for seq, uplink in self.uplinks.items():
+            names = {"received", self.state(seq).name.lower()}
+            totals.update(names)
+            datasources.setdefault(uplink.datasource, Counter()).update(names)
+        done = totals["converted"] + totals["filtered"] + totals["failed"]
+        first = min(self.uplinks, default=0)
+        oldest = self.uplinks[first].received_ms if first else 0
+        return {
+            **{state.name.lower(): totals[state.name.lower()] for state in State},
+            "waiting": totals["received"] - done,
+            "datasources": {source: dict(counts) for source, counts in datasources.items()},
+            "bytes": sum(len(uplink.payload) for uplink in self.uplinks.values()),
+            "parked": len(self.parked),
+            "uplink": {"first": first, "last": self.last_uplink, "oldest": oldest},
+        }

@@ -79,9 +79,11 @@ class Committer:
         self, connection: sqlite3.Connection, names: NameTable, positions: Positions, epochs: EpochTable
     ) -> None:
         self._connection = connection
-        self._names = names
+        self._names = self.names = names
         self.positions = positions
         self._epochs = epochs
+        self.marks = True
+        """Whether times are noted. They aren't where they would be on a damaged page."""
         self._rested = (0, 0)
 
     def begin(self) -> None:
@@ -96,20 +98,16 @@ class Committer:
         try:
             self.begin()
             self._draft_uplinks(group, draft)
-            for item in group.results:
-                if isinstance(item, SettledUplinks):
-                    self._draft_settlement(item, draft)
-                else:
-                    self._draft_record(item, draft)
+            self._draft_results(group.results, draft)
             if group.entries or group.results:
-                draft.mark_ms = self._mark(now_ms)
+                draft.mark_ms = self.mark(now_ms)
             if group.entries or draft.new_records:
                 self._epochs.write()
             self._write(draft)
             for integration in group.forgotten:
-                self._forget(integration)
+                self.forget(integration)
             for integration, advance in group.progress.items():
-                self._advance(integration, advance)
+                self.advance(integration, advance)
             self._names.write(connection)
             connection.execute("COMMIT")
         except Exception:
@@ -119,11 +117,17 @@ class Committer:
         self._take_over(group, draft)
         return Committed(draft.new_outcomes, draft.new_records, draft.telemetry_seq)
 
+    def write_results(self, results: list[SettledUplinks | TelemetryRecord]) -> None:
+        """Within a transaction that is rolled back, write results: can it be done?"""
+        draft = _Draft(self.positions)
+        self._draft_results(results, draft)
+        self._write(draft)
+
     def rest(self, now_ms: int) -> None:
         """Note the time once after the last group, so that its age is known even if nothing else comes in."""
         positions = self.positions
         if (positions.uplink, positions.telemetry) != self._rested:
-            marked_ms = self._mark(now_ms)
+            marked_ms = self.mark(now_ms)
             if marked_ms != positions.mark_ms:
                 positions.mark_ms = marked_ms
                 self._rested = (positions.uplink, positions.telemetry)
@@ -159,6 +163,13 @@ class Committer:
             tenants[source] = tenant
         for source, count in Counter(sources).items():
             draft.tally[source, State.RECEIVED.value] += count
+
+    def _draft_results(self, results: list[SettledUplinks | TelemetryRecord], draft: _Draft) -> None:
+        for item in results:
+            if isinstance(item, SettledUplinks):
+                self._draft_settlement(item, draft)
+            else:
+                self._draft_record(item, draft)
 
     def _draft_settlement(self, settlement: SettledUplinks, draft: _Draft) -> None:
         names = self._names
@@ -281,11 +292,11 @@ class Committer:
         if tally:
             _TALLIES.write(connection, tally)
 
-    def _mark(self, now_ms: int) -> int:
+    def mark(self, now_ms: int) -> int:
         """Note the time now and then. What lies below the noted positions was received before that time; what isn't
         committed yet lies above. Returns the time of the last mark."""
         positions = self.positions
-        if abs(now_ms - positions.mark_ms) < MARK_MS:
+        if not self.marks or abs(now_ms - positions.mark_ms) < MARK_MS:
             return positions.mark_ms
         if now_ms < positions.mark_ms:  # the clock was wrong until now
             self._connection.execute("DELETE FROM mark WHERE at_ms >= ?", (now_ms,))
@@ -294,12 +305,14 @@ class Committer:
         )
         return now_ms
 
-    def _forget(self, integration: str) -> None:
+    def forget(self, integration: str) -> None:
+        """Within a transaction, delete an integration's rows."""
         number = self._names[integration]
         self._connection.execute("DELETE FROM integration WHERE id = ?", (number,))
         self._connection.execute("DELETE FROM parked WHERE integration = ?", (number,))
 
-    def _advance(self, integration: str, advance: Advance) -> None:
+    def advance(self, integration: str, advance: Advance) -> None:
+        """Within a transaction, write an integration's progress."""
         names = self._names
         number = names[integration]
         self._connection.execute(

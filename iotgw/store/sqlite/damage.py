@@ -9,7 +9,7 @@ taken away.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +31,10 @@ def is_damage(error: Exception) -> bool:
     """Whether a statement failed because of a page that is broken or can't be read: it would fail again."""
     code = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF in _DAMAGES or code in _UNREADABLE
+
+
+Tell = Callable[[str, int, int, str], None]
+"""``tell(table, first, last, what)``: what damage did to rows between these positions, as a sentence."""
 
 
 class Damaged(IotgwError):

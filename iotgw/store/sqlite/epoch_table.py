@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_left
+from contextlib import suppress
 
 from iotgw.core.epochs import Epoch, new_name
 from iotgw.store.sqlite.positions import Positions
@@ -34,7 +35,9 @@ class EpochTable:
         while name in names:
             name = new_name()
         self.current = Epoch(name, positions.uplink, positions.telemetry)
-        gone = self._gone_of(earlier)
+        gone: set[int] = set()
+        with suppress(sqlite3.DatabaseError):  # while damage keeps some rows from being read, none goes
+            gone = self._gone_of(earlier)
         self.earlier = [epoch for place, epoch in enumerate(earlier) if place not in gone]
         self._gone = [earlier[place].name for place in gone]
         self._is_written = False

@@ -77,7 +77,7 @@ class Journal(JournalAnswers):
         self._names = NameTable()
         limits = limits or JournalLimits()
         self._writer = Writer(
-            reactor, self._path, limits, self._names, self._reported, self._spaced, self._stuck
+            reactor, self._path, limits, self._names, self._reported, self._spaced, self._damaged
         )
         self.between_commits = self._writer.between
         """Runs a function in the writer's thread when nothing is half written."""
@@ -299,9 +299,8 @@ class Journal(JournalAnswers):
         if not space.full:
             self._look_for_room()
 
-    def _stuck(self, table: str, first: int, last: int, reason: str) -> None:
-        """Rows can't be deleted."""
-        what = f"{table}: rows between positions {first} and {last} can't be deleted: {reason}"
+    def _damaged(self, table: str, first: int, last: int, what: str) -> None:
+        """Damage keeps something from being written or deleted."""
         self._readers.damage.append(what)
         tell(self._listener.damaged, table, first, last, what)
 

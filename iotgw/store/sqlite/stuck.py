@@ -7,15 +7,11 @@ this is stored: the next start finds the same rows again, with a few statements 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 
-from iotgw.store.sqlite.damage import is_damage
+from iotgw.store.sqlite.damage import Tell, is_damage
 
 MOST_DOUBLINGS = 40
 """Steps of the search for what lies behind a damaged page: 1, 2, 4, … positions."""
-
-Tell = Callable[[str, int, int, str], None]
-"""``tell(table, first, last, reason)``: rows of a table between these positions can't be deleted."""
 
 
 class StuckRows:
@@ -49,7 +45,8 @@ class StuckRows:
     def report(self) -> None:
         """The damage lies behind: tell which rows were stepped over."""
         if self._run:
-            self._tell(self._table, self._run, self.past, self._reason)
+            rows = f"{self._table}: rows between positions {self._run} and {self.past}"
+            self._tell(self._table, self._run, self.past, f"{rows} can't be deleted: {self._reason}")
             self._run = 0
 
     def _after(self, position: int) -> tuple[int, int]:

@@ -17,9 +17,9 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from iotgw.store.sqlite.damage import is_damage
+from iotgw.store.sqlite.damage import Tell, is_damage
 from iotgw.store.sqlite.positions import Positions
-from iotgw.store.sqlite.stuck import StuckRows, Tell
+from iotgw.store.sqlite.stuck import StuckRows
 
 STEP_ROWS = 5000
 STEP_SECONDS = 0.008

@@ -23,12 +23,12 @@ from iotgw.core.model import Counters, State
 from iotgw.core.ports.journal import Entries
 from iotgw.store.sqlite import damage, unfit
 from iotgw.store.sqlite import database as sqlite
+from iotgw.store.sqlite.around import WorkAround
 from iotgw.store.sqlite.commit import Committed, Committer
 from iotgw.store.sqlite.epoch_table import EpochTable
 from iotgw.store.sqlite.group import Group
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
-from iotgw.store.sqlite.stuck import Tell
 from iotgw.store.sqlite.trim import JournalLimits, Space, Trimmer
 
 
@@ -66,8 +66,8 @@ class _Order(Struct, frozen=True):
 class Writer:
     """Commits groups. ``report`` is called in the reactor's thread with a `CommitReport` for each.
 
-    ``space`` is called there when the `Space` that is left changes. ``stuck`` is called there, as in
-    `iotgw.store.sqlite.stuck`, for rows that can't be deleted.
+    ``space`` is called there when the `Space` that is left changes. ``damaged`` is called there, as
+    `IJournalListener.damaged`, when damage to the file keeps something from being written or deleted.
     """
 
     _log = Logger()
@@ -80,7 +80,7 @@ class Writer:
         names: NameTable,
         report: Callable[[CommitReport], None],
         space: Callable[[Space], None],
-        stuck: Tell,
+        damaged: damage.Tell,
     ) -> None:
         self._reactor = reactor
         self._path = path
@@ -89,10 +89,11 @@ class Writer:
         self._names = names
         self._report = report
         self._tell_space = space
-        self._tell_stuck = stuck
+        self._tell_damaged = damaged
         self._space = Space()
         self._orders: SimpleQueue[_Order | Callable[[], None]] = SimpleQueue()
         self._committer: Committer
+        self._around: WorkAround
         self._trimmer: Trimmer
         self._connection: sqlite3.Connection
 
@@ -144,9 +145,14 @@ class Writer:
             del order  # nothing of the last group stays while the thread waits
 
     def _open(self) -> Opened:
+        lost = self._mark.lost()
         with damage.opening(self._path):
             opened = self._load()
         self._mark.set()
+        if lost:
+            last = opened.last_uplink
+            what = f"{lost}. Uplinks after position {last} and telemetry after position {opened.head} may be missing"
+            self._reactor.callFromThread(self._tell_damaged, "uplink", last + 1, 0, what)
         return opened
 
     def _load(self) -> Opened:
@@ -157,8 +163,9 @@ class Writer:
         positions = Positions(connection)
         epochs = EpochTable(connection, positions)
         self._committer = Committer(connection, names, positions, epochs)
-        stuck = partial(self._reactor.callFromThread, self._tell_stuck)
-        self._trimmer = Trimmer(connection, positions, self._limits, stuck)
+        damaged = partial(self._reactor.callFromThread, self._tell_damaged)
+        self._around = WorkAround(connection, self._committer, self._path, damaged)
+        self._trimmer = Trimmer(connection, positions, self._limits, damaged)
         return Opened(
             epochs.earlier,
             epochs.current,
@@ -193,11 +200,15 @@ class Writer:
             try:
                 committed = self._committer.commit(group, now_ms)
             except Exception as error:
-                if unfit.is_disk_fault(error):
+                if damage.is_damage(error):
+                    self._around.mend(group, now_ms)
+                    committed = self._committer.commit(group, now_ms)
+                elif unfit.is_disk_fault(error):
                     raise
-                self._log.warn("a record can't be stored and was rejected: {error}", error=error)
-                bad = unfit.take_out(group)
-                committed = self._commit_mended(group, now_ms)
+                else:
+                    self._log.warn("a record can't be stored and was rejected: {error}", error=error)
+                    bad = unfit.take_out(group)
+                    committed = self._commit_mended(group, now_ms)
         except Exception as error:  # whatever it was, the journal carries on and reports it
             if not isinstance(error, sqlite3.Error):
                 self._log.failure("a group could not be committed")

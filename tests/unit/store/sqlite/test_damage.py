@@ -13,6 +13,7 @@ from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
+from iotgw.testing.contracts.journal_world import HeardJournal
 from tests.unit.store.sqlite.world import World
 
 GARBAGE = b"this is no database, though long enough for one" * 200
@@ -84,9 +85,14 @@ def test_a_log_that_was_taken_away_is_noticed_and_a_clean_end_is_not(clock, tmp_
         (copy / "journal.db").write_bytes((tmp_path / "journal.db").read_bytes())
     assert ("journal.db-wal is missing" in damage.OpenMark(copy / "journal.db").lost()) is is_lost
     again = Journal(clock, copy / "journal.db")
-    clock.wait(again.start(None))
+    heard = HeardJournal()
+    clock.wait(again.start(heard))
     clock.wait(again.stop())
     assert damage.OpenMark(copy / "journal.db").lost() == ""
+    assert [first for _, first, _, _ in heard.damages] == [again.last_uplink + 1] * is_lost
+    assert ["telemetry after position 0 may be missing" in fault for fault in again.faults] == [
+        True
+    ] * is_lost
 
 
 def failing(code):
