@@ -89,9 +89,7 @@ class DatasourceRoutes(WithBacklog):
         type_ = self._types.get(spec.type)
         before = stored.body.get("configuration") if stored and stored.body["type"] == spec.type else None
         self._types.configure(spec.type, spec.configuration)
-        configuration = sealed(
-            spec.configuration, type_.settings, self.registry.seal, before, "configuration"
-        )
+        configuration = sealed(spec.configuration, type_.settings, self.registry, before, "configuration")
         for path, name in _named_converters(spec):
             self._check_converter(tenant, path, name)
         key = (

@@ -130,9 +130,7 @@ class IntegrationRoutes(WithBacklog):
         self._types.configure(spec.type, spec.configuration)
         if spec.format == "template" and not spec.template:
             raise SettingsError("template", "expected a template, because format is 'template'")
-        configuration = sealed(
-            spec.configuration, type_.settings, self.registry.seal, before, "configuration"
-        )
+        configuration = sealed(spec.configuration, type_.settings, self.registry, before, "configuration")
         spec = msgspec.structs.replace(spec, configuration=configuration)
         self._delivery.validate(spec)
         return spec
