@@ -70,7 +70,9 @@ class CredentialRoutes(Catalogue):
 
     def shown(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.shown`."""
-        body: dict[str, Any] = masked({"name": resource.name, **resource.body}, CredentialSpec)
+        body: dict[str, Any] = masked(
+            {"name": resource.name, **resource.body}, CredentialSpec, self.registry.unseal
+        )
         return body
 
     def clear(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ and nested Structs. Everything here walks a JSON value beside its type and retur
 
 A mask keeps the secret that is stored at the same place. In a list, a place is no name: an item that holds secrets has
 an ``id``, and its masks keep the secrets of the stored item with that id.
+
+A mask is bound to where its secret goes: `iotgw.core.destination` says when the stored ones are `Withheld`.
 """
 
 from __future__ import annotations
@@ -18,18 +20,29 @@ from typing import Annotated, Any, Protocol
 import msgspec
 from msgspec import Struct, inspect
 
-from iotgw.core.errors import SettingsError
+from iotgw.core.errors import IotgwError, SettingsError
+from iotgw.core.redaction import MASK
+from iotgw.core.secret_url import masked_url, unmasked_url, url_secrets
+
+__all__ = [
+    "MASK", "SEALED", "SECRET_NAME", "Secret", "SecretUrl", "Vault", "Withheld", "all_masked", "is_secret", "masked",
+    "resealed", "revealed", "sealed",
+]  # fmt: skip
 
 Secret = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True, "format": "password"})]
 """A string that is stored encrypted and never shown."""
+
+SecretUrl = Annotated[str, msgspec.Meta(extra={"secret": "url"})]
+"""A URL, or a template of one, that is stored encrypted. It is shown with masks for its password and the values of its
+query, as `iotgw.core.secret_url` finds them."""
 
 SECRET_NAME = re.compile(
     r"pass(word|phrase)?$|secret|token$|authorization|cookie|psk$|key$|credential", re.IGNORECASE
 )
 """Names of fields whose values are not repeated in logs and errors, whatever their type says."""
 
-MASK = "***"
-"""What the API shows for a secret, and what a client may send back to keep the stored one."""
+SEALED = "sealed:"
+"""How every sealed text begins. What doesn't was stored before its field became a secret."""
 
 
 class Vault(Protocol):
@@ -42,8 +55,9 @@ class Vault(Protocol):
         """The clear text; raises IotgwError."""
 
 
-class _Nothing(Struct, frozen=True):
-    """Why a mask has nothing to keep. ``place`` is what to mend, if it isn't the mask itself."""
+class Withheld(Struct, frozen=True):
+    """Stands for what is stored, where no mask may keep it, and says why. ``place`` is what to mend, if it isn't the
+    mask itself."""
 
     problem: str
     place: str = ""
@@ -60,28 +74,57 @@ def sealed(value: Any, type_: Any, vault: Vault, stored: Any = None, path: str =
     Raises SettingsError when there is none. An empty secret stays empty.
     """
 
-    def one(text: str, before: Any, place: str) -> str:
-        if text != MASK:
-            return vault.seal(text) if text else ""
-        if isinstance(before, _Nothing):
+    def kept(before: Any, place: str) -> str:
+        if isinstance(before, Withheld):
             raise SettingsError(before.place or place, before.problem)
-        if not isinstance(before, str):
+        if not isinstance(before, str) or not before:
             raise SettingsError(place, f"expected the secret, got the mask {MASK!r}, and nothing is stored")
         return before
 
-    return _Walk(one, gives_ids=True).walk(value, _type_info(type_), stored, path)
+    def one(text: str, is_url: bool, before: Any, place: str) -> str:
+        if text == MASK:
+            return kept(before, place)
+        if is_url and MASK in url_secrets(text):
+            clear = _opened(vault.unseal)(kept(before, place), is_url, None, place)
+            try:
+                text = unmasked_url(text, clear)
+            except ValueError as error:
+                problem = f"expected the secret {error}, got the mask {MASK!r}, and nothing is stored for it"
+                raise SettingsError(place, problem) from error
+            if text == clear and before.startswith(SEALED):
+                return str(before)
+        return vault.seal(text) if text else ""
+
+    shown = _showing(vault.unseal)
+    return _Walk(one, gives_ids=True, shown=shown).walk(value, _type_info(type_), stored, path)
 
 
-def masked(value: Any, type_: Any) -> Any:
-    """The stored value as it may be shown: `MASK` for each secret that is set, ids for list items that hold secrets."""
-    return _SHOWING.walk(value, _type_info(type_), None, "")
+def masked(value: Any, type_: Any, unseal: Callable[[str], str]) -> Any:
+    """The stored value as it may be shown: `MASK` for each secret that is set, ids for list items that hold secrets.
+    A URL that can't be unsealed is a `MASK` as a whole."""
+    return _showing(unseal).walk(value, _type_info(type_), None, "")
 
 
 def revealed(value: Any, type_: Any, unseal: Callable[[str], str]) -> Any:
     """The stored value with its secrets in the clear, for the part that uses them."""
-    return _Walk(lambda text, before, place: unseal(text) if text else "").walk(
-        value, _type_info(type_), None, ""
-    )
+    return _Walk(_opened(unseal)).walk(value, _type_info(type_), None, "")
+
+
+def resealed(value: Any, type_: Any, vault: Vault) -> Any:
+    """The stored value with those secrets sealed that were stored before their fields became secrets."""
+
+    def one(text: str, is_url: bool, before: Any, place: str) -> str:
+        return vault.seal(text) if text and not text.startswith(SEALED) else text
+
+    return _Walk(one).walk(value, _type_info(type_), None, "")
+
+
+def is_secret(type_: Any, place: str) -> bool:
+    """Whether a value at a place such as ``auth.password`` or ``keys[0].value`` is a secret, or may be part of one."""
+    infos = [_type_info(type_)]
+    for part in re.split(r"[.\[]", place.replace("]", "")) if place else ():
+        infos = [below for info in infos for below in _inner(info, part)]
+    return any(_holds_secrets(info) for info in infos)
 
 
 def all_masked(value: Any) -> Any:
@@ -93,22 +136,24 @@ def all_masked(value: Any) -> Any:
     return MASK if isinstance(value, str) else value
 
 
-class _Walk:
-    """Replaces each secret of a value by ``one(secret, the stored value in its place, its path)``."""
+One = Callable[[str, bool, Any, str], str]
+"""``one(secret, is_url, stored, path)``: what replaces a secret."""
 
-    def __init__(
-        self, one: Callable[[str, Any, str], str], gives_ids: bool = False, is_showing: bool = False
-    ) -> None:
+
+class _Walk:
+    """Replaces each secret of a value. ``shown`` makes the list that a client saw of a stored one; a walk without it goes
+    through what is stored itself."""
+
+    def __init__(self, one: One, gives_ids: bool = False, shown: _Walk | None = None) -> None:
         self._one = one
         self._gives_ids = gives_ids
-        self._is_showing = is_showing
-        """Whether what it walks through is stored, and what it makes isn't."""
+        self._shown = shown
 
     def walk(self, value: Any, info: Any, before: Any, path: str) -> Any:
         """The new value."""
         if isinstance(info, inspect.Metadata):
-            if (info.extra_json_schema or {}).get("writeOnly") and isinstance(value, str):
-                return self._one(value, before, path)
+            if isinstance(value, str) and _is_secret(info):
+                return self._one(value, _is_url(info), before, path)
             return self.walk(value, info.type, before, path)
         if isinstance(info, inspect.UnionType):
             chosen = _member(value, info)
@@ -149,29 +194,65 @@ class _Walk:
             earlier: Any = before
             if isinstance(before, list):
                 said = repr(id) if id else "none"
-                earlier = stored.get(str(id)) or _Nothing(
+                earlier = stored.get(str(id)) or Withheld(
                     f"expected the id of a stored item, whose secret the mask {MASK!r} keeps, got {said}; "
                     "enter the secret itself for a new item",
                     f"{place}.id",
                 )
             new = self.walk(item, info, earlier, place)
             if isinstance(new, dict) and self._gives_ids:
-                new = {**new, "id": _id_of(item if self._is_showing else new, index)}
+                new = {**new, "id": _id_of(new if self._shown else item, index)}
                 if (other := places.setdefault(new["id"], place)) != place:
                     raise SettingsError(f"{place}.id", f"expected an id of its own, got that of {other}")
             found.append(new)
         return found
 
     def _by_index(self, value: list[Any], info: Any, before: Any, path: str) -> list[Any]:
-        if isinstance(before, list) and value != _SHOWING.walk(before, info, None, ""):
-            before = _Nothing("must be entered again: its list has changed, whose items have no ids")
+        if isinstance(before, list) and self._shown and value != self._shown.walk(before, info, None, ""):
+            before = Withheld("must be entered again: its list has changed, whose items have no ids")
         return [
             self.walk(item, info.item_type, _at(before, index), f"{path}[{index}]")
             for index, item in enumerate(value)
         ]
 
 
-_SHOWING = _Walk(lambda text, before, place: MASK if text else "", gives_ids=True, is_showing=True)
+def _opened(unseal: Callable[[str], str]) -> One:
+    return lambda text, is_url, before, place: unseal(text) if text.startswith(SEALED) else text
+
+
+def _showing(unseal: Callable[[str], str]) -> _Walk:
+    clear = _opened(unseal)
+
+    def one(text: str, is_url: bool, before: Any, place: str) -> str:
+        if not text or not is_url:
+            return MASK if text else ""
+        try:
+            return masked_url(clear(text, is_url, before, place))
+        except IotgwError:
+            return MASK
+
+    return _Walk(one, gives_ids=True)
+
+
+def _is_secret(info: inspect.Metadata) -> bool:
+    return bool((info.extra_json_schema or {}).get("writeOnly")) or _is_url(info)
+
+
+def _is_url(info: inspect.Metadata) -> bool:
+    return (info.extra or {}).get("secret") == "url"
+
+
+def _inner(info: Any, part: str) -> list[Any]:
+    """The types that a part of a value of this type may have."""
+    if isinstance(info, inspect.Metadata):
+        return [info] if _is_secret(info) else _inner(info.type, part)
+    if isinstance(info, inspect.UnionType):
+        return [below for each in info.types for below in _inner(each, part)]
+    if isinstance(info, inspect.StructType):
+        return [field.type for field in info.fields if field.encode_name == part]
+    if isinstance(info, inspect.DictType):
+        return [info.value_type]
+    return [info.item_type] if isinstance(info, inspect.CollectionType) else []
 
 
 def _below(path: str, key: str) -> str:
@@ -179,7 +260,7 @@ def _below(path: str, key: str) -> str:
 
 
 def _at(before: Any, key: str | int) -> Any:
-    if isinstance(before, _Nothing):
+    if isinstance(before, Withheld):
         return before
     if isinstance(key, int):
         return before[key] if isinstance(before, list) and key < len(before) else None
@@ -208,7 +289,7 @@ def _holds_secrets(info: Any, above: tuple[Any, ...] = ()) -> bool:
         return False
     above = (*above, info)
     if isinstance(info, inspect.Metadata):
-        return bool((info.extra_json_schema or {}).get("writeOnly")) or _holds_secrets(info.type, above)
+        return _is_secret(info) or _holds_secrets(info.type, above)
     if isinstance(info, inspect.UnionType):
         return any(_holds_secrets(each, above) for each in info.types)
     if isinstance(info, inspect.StructType):

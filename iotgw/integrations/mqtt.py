@@ -14,7 +14,7 @@ from iotgw.connect.endpoint import Connector
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import EngineName, engine_maker
 from iotgw.connect.mqtt_owner import Greeting, MqttOwner
-from iotgw.connect.tls import ClientTls
+from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
@@ -81,6 +81,10 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         EngineName,
         Meta(description="MQTT implementation: `iotgw` is our own, `paho` is paho-mqtt; see below."),
     ] = "iotgw"
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.host.lower(), self.port or (8883 if self.tls else 1883), trust(self.tls)
 
 
 @implementer(IIntegration)

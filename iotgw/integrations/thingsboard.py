@@ -19,7 +19,7 @@ from iotgw.connect.endpoint import Connector
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import EngineName, engine_maker
 from iotgw.connect.mqtt_owner import Greeting, Item, MqttOwner
-from iotgw.connect.tls import ClientTls
+from iotgw.connect.tls import ClientTls, trust
 from iotgw.core import plain_json
 from iotgw.core.backoff import Backoff
 from iotgw.core.model import Kind, TelemetryRecord
@@ -65,6 +65,10 @@ class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", for
         EngineName,
         Meta(description="MQTT implementation: `iotgw` is our own, `paho` is paho-mqtt; see `mqtt`."),
     ] = "iotgw"
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.host.lower(), self.port or (8883 if self.tls else 1883), trust(self.tls)
 
 
 class _Body(Struct):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from iotgw.connect.tls import ClientTls
+from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.secrets import Secret
 from iotgw.envelopes.presets import MQTT_PRESETS, MqttPrefix, MqttPresetName
 
@@ -69,6 +69,10 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
                 raise ValueError(f"expected a topic filter such as devices/+/up, got {topic!r}")
         if not self.filters:
             raise ValueError("expected topics, got none")
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.host.lower(), self.broker_port, trust(self.tls)
 
     @property
     def broker_port(self) -> int:

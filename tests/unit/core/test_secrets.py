@@ -68,7 +68,7 @@ def test_what_was_sealed_is_revealed_again() -> None:
 
 
 def test_the_mask_shows_only_that_a_secret_is_set() -> None:
-    shown = masked(sealed(FULL, Settings, vault), Settings)
+    shown = masked(sealed(FULL, Settings, vault), Settings, unseal)
     assert shown["apiKey"] == MASK
     assert shown["auth"] == {"type": "basic", "user": "u", "password": MASK}
     assert shown["keys"] == [MASK, ""]
@@ -77,7 +77,7 @@ def test_the_mask_shows_only_that_a_secret_is_set() -> None:
 
 def test_a_mask_that_comes_back_keeps_the_stored_secret() -> None:
     stored = sealed(FULL, Settings, vault)
-    again = sealed(masked(stored, Settings), Settings, vault, stored)
+    again = sealed(masked(stored, Settings, unseal), Settings, vault, stored)
     assert again == stored
 
 
@@ -89,20 +89,20 @@ def test_each_item_of_a_list_gets_an_id_of_its_own_and_shows_it() -> None:
     stored = sealed(ring({"value": "old"}, {"value": "new"}), Ring, vault)
     ids = [key["id"] for key in stored["keys"]]
     assert all(ids) and ids[0] != ids[1]
-    assert masked(stored, Ring) == ring({"value": MASK, "id": ids[0]}, {"value": MASK, "id": ids[1]})
+    assert masked(stored, Ring, unseal) == ring({"value": MASK, "id": ids[0]}, {"value": MASK, "id": ids[1]})
 
 
 @pytest.mark.parametrize("order", [[1], [0], [1, 0], [0, 1]])
 def test_a_mask_keeps_the_secret_of_its_id_in_any_order(order: list[int]) -> None:
     stored = sealed(ring({"value": "old", "notAfter": 5}, {"value": "new"}), Ring, vault)
-    shown = masked(stored, Ring)
+    shown = masked(stored, Ring, unseal)
     again = sealed(ring(*(shown["keys"][index] for index in order)), Ring, vault, stored)
     assert again == ring(*(stored["keys"][index] for index in order))
 
 
 def test_a_new_item_may_stand_before_those_that_are_kept() -> None:
     stored = sealed(ring({"value": "old"}), Ring, vault)
-    again = sealed(ring({"value": "new"}, *masked(stored, Ring)["keys"]), Ring, vault, stored)
+    again = sealed(ring({"value": "new"}, *masked(stored, Ring, unseal)["keys"]), Ring, vault, stored)
     assert [unseal(key["value"]) for key in again["keys"]] == ["new", "old"]
     assert again["keys"][1] == stored["keys"][0]
 
@@ -125,8 +125,8 @@ def test_two_items_with_one_id_are_refused() -> None:
 
 def test_items_that_were_stored_without_ids_show_the_same_ones_each_time_and_keep_them() -> None:
     older = ring({"value": vault.seal("old")}, {"value": vault.seal("new")})
-    shown = masked(older, Ring)
-    assert shown == masked(older, Ring)
+    shown = masked(older, Ring, unseal)
+    assert shown == masked(older, Ring, unseal)
     again = sealed(ring(shown["keys"][1]), Ring, vault, older)
     assert again == ring({"value": vault.seal("new"), "id": shown["keys"][1]["id"]})
 
@@ -188,4 +188,4 @@ def test_whatever_is_sealed_comes_back_the_same_and_by_its_mask_too(value: dict[
         return
     stored = sealed(value, Settings, vault)
     assert revealed(stored, Settings, unseal) == value
-    assert sealed(masked(stored, Settings), Settings, vault, stored) == stored
+    assert sealed(masked(stored, Settings, unseal), Settings, vault, stored) == stored
