@@ -17,6 +17,7 @@ from iotgw.api.routes import Call, Route
 from iotgw.core.departures import Departures
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.model import Metadata, Status
+from iotgw.core.names import unfit
 from iotgw.core.ports.converters import IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.journal import IMessages
@@ -106,7 +107,9 @@ class DatasourceRoutes(WithBacklog):
             )
 
     def _check_routing_key(self, key: str, type_: str, stored: Resource | None) -> None:
-        """A routing key selects one datasource of a type, whichever tenant it belongs to."""
+        """A routing key selects one datasource of a type, whichever tenant it belongs to. It is part of a path."""
+        if key in (".", "..") or unfit(key):
+            raise SettingsError("routingKey", "expected printable characters other than '.' and '..'")
         for other in self.registry.list(self.kind):
             taken = other.body.get("routingKey") == key and other.body["type"] == type_
             if taken and other.deletion is None and (stored is None or other.id != stored.id):

@@ -17,6 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.names import unfit, without_unfit
 from iotgw.integrations.facts import RecordNames, facts
 
 MAX_RESULT = 1 << 20
@@ -48,8 +49,13 @@ def json_text(value: Any) -> str:
 
 
 def for_topic(value: Any) -> str:
-    """A value in an MQTT topic: no level separator, no wildcard, no NUL (MQTT 5.0 §4.7)."""
-    return str(value).translate(_NO_TOPIC)
+    """A value in an MQTT topic: no level separator, no wildcard, no NUL (MQTT 5.0 §4.7).
+
+    Raises TemplateFailed for other characters that a broker may close the connection for."""
+    text = str(value).translate(_NO_TOPIC)
+    if character := unfit(text):
+        raise TemplateFailed(f"expected a value without control characters for a topic, got {character}")
+    return text
 
 
 def for_url(value: Any) -> str:
@@ -59,7 +65,7 @@ def for_url(value: Any) -> str:
 
 def for_path(value: Any) -> str:
     """A value in a file's path, which can't leave its directory."""
-    text = str(value).translate(_NO_FILE)
+    text = without_unfit(str(value).translate(_NO_FILE), "_")
     return "_" + text[1:] if text.startswith(".") else text or "_"
 
 
