@@ -19,7 +19,7 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.names import unfit, without_unfit
 from iotgw.integrations.facts import RecordNames, facts
-from iotgw.integrations.template_budget import MAX_RESULT, Budget, Overrun, TemplateFailed
+from iotgw.integrations.template_budget import MAX_RESULT, Overrun, StepBudget, TemplateFailed
 from iotgw.integrations.template_check import parsed, priced
 from iotgw.integrations.template_filters import FILTERS, LANGUAGE
 
@@ -78,7 +78,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     """Jinja with a budget. Nothing is computed while a template is compiled, and every operator is looked at."""
 
     intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%"))
-    budget: Budget
+    budget: StepBudget
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """An item by a name or a number. Jinja would repeat anything else in an error."""
@@ -106,7 +106,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 def _environment(escape: Callable[[Any], str] | None) -> _Environment:
-    budget = Budget()
+    budget = StepBudget()
 
     @pass_eval_context  # so that Jinja computes no output while it compiles
     def finalize(_: Any, value: Any) -> str:

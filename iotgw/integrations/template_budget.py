@@ -30,7 +30,7 @@ class Overrun(TemplateFailed):
     """A template does too much for this message."""
 
 
-class Budget:
+class StepBudget:
     """The steps that are left of one rendering."""
 
     def __init__(self) -> None:
