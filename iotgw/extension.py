@@ -23,7 +23,7 @@ from iotgw.core.ports.datasources import (
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Settle
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.secrets import Secret
+from iotgw.core.secrets import Secret, SecretUrl
 from iotgw.core.types import Type, Types
 from iotgw.core.validate import convert
 from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict
@@ -76,6 +76,7 @@ __all__ = [
     "Rejected",
     "Retry",
     "Secret",
+    "SecretUrl",
     "SettingsError",
     "Settle",
     "Status",

@@ -104,12 +104,26 @@ class _Root(Resource):
         mounted = self._mounts.resource(path, request) if self._mounts is not None else None
         if mounted is not None:
             return mounted
-        request.postpath.insert(0, request.prepath.pop())  # type: ignore[union-attr]
+        segments = [request.prepath.pop(), *(request.postpath or ())]  # type: ignore[union-attr]
         try:
-            b"/".join(request.postpath or ()).decode()
+            b"/".join(segments).decode()
         except UnicodeDecodeError:
             return _Malformed()
+        if b"" in segments[:-1]:
+            return _NoSuchPath()
+        # a slash that was sent as %2F belongs to a name; `Dispatcher` has the names in the clear
+        request.postpath = [each.replace(b"%", b"%25").replace(b"/", b"%2F") for each in segments]
         return self._klein
+
+
+class _NoSuchPath(Resource):
+    """A path with an empty segment, which others may take for another path."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        """Say so."""
+        return write_problem(request, Problem(404, "no such path"))
 
 
 class _Malformed(Resource):

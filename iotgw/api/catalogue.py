@@ -338,5 +338,8 @@ def merged(value: Any, patch: Any) -> Any:
 
 def not_empty(name: str) -> None:
     """Check a resource's name: it stands in paths and in logs."""
-    if not name.strip() or len(name) > 200 or "/" in name or not name.isprintable():
-        raise SettingsError("name", f"expected 1 to 200 printable characters without '/', got {name!r}")
+    if not name.strip() or len(name) > 200 or "/" in name or not name.isprintable() or name in (".", ".."):
+        raise SettingsError(
+            "name",
+            f"expected 1 to 200 printable characters without '/', other than '.' and '..', got {name!r}",
+        )

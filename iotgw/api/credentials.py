@@ -11,10 +11,10 @@ from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Catalogue, Page, not_empty
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.credential import KIND, CredentialSpec, check_secrets
-from iotgw.core.errors import SettingsError
+from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
-from iotgw.core.secrets import MASK, masked, revealed, sealed
+from iotgw.core.secrets import masked, revealed, sealed
 from iotgw.core.specs import Resource
 from iotgw.core.validate import convert
 
@@ -45,11 +45,6 @@ class CredentialRoutes(Catalogue):
     async def check(self, tenant: str, spec: CredentialSpec, stored: Resource | None) -> CredentialSpec:
         """See `Catalogue.check`."""
         not_empty(spec.name)
-        try:
-            check_secrets(spec, lambda text: text == MASK)
-        except ValueError as error:
-            path, _, problem = str(error).partition(": ")
-            raise SettingsError(path, problem) from error
         for other in self.registry.list(KIND, tenant):
             same = (other.body["type"], other.body["identity"]) == (spec.type, spec.identity)
             if same and (stored is None or other.id != stored.id):
@@ -57,19 +52,34 @@ class CredentialRoutes(Catalogue):
                     "identity", f"expected an identity of its own, got that of credential {other.name!r}"
                 )
         before = stored.body if stored is not None else None
-        return convert(
-            sealed(msgspec.to_builtins(spec), CredentialSpec, self.registry.seal, before), CredentialSpec
-        )
+        body = sealed(msgspec.to_builtins(spec), CredentialSpec, self.registry, before)
+        self._check_secrets(body)
+        return convert(body, CredentialSpec)
+
+    def _check_secrets(self, body: dict[str, Any]) -> None:
+        """Check also those that a mask kept: their encoding may have changed."""
+        try:
+            clear = self.clear(body)
+        except IotgwError as error:
+            raise SettingsError("secrets", f"must be entered again: {error}") from error
+        try:
+            check_secrets(convert(clear, CredentialSpec))
+        except ValueError as error:
+            path, _, problem = str(error).partition(": ")
+            raise SettingsError(path, problem) from error
 
     def shown(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.shown`."""
-        body: dict[str, Any] = masked({"name": resource.name, **resource.body}, CredentialSpec)
+        body: dict[str, Any] = masked(
+            {"name": resource.name, **resource.body}, CredentialSpec, self.registry.unseal
+        )
         return body
 
     def clear(self, body: dict[str, Any]) -> dict[str, Any]:
-        """See `Catalogue.clear`."""
+        """See `Catalogue.clear`. A secret is what it is by any id."""
         clear: dict[str, Any] = revealed(body, CredentialSpec, self.registry.unseal)
-        return clear
+        secrets = [{**secret, "id": ""} for secret in clear.get("secrets", ())]
+        return {**clear, "secrets": secrets}
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """Whether one of its secrets is good now."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -12,20 +11,21 @@ from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import WithBacklog, not_empty
+from iotgw.api.configurations import sealed_configuration, shown_configuration, with_clear_configuration
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
 from iotgw.core.departures import Departures
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.model import Metadata, Status
+from iotgw.core.names import unfit
 from iotgw.core.ports.converters import IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
-from iotgw.core.secrets import all_masked, masked, revealed, sealed
 from iotgw.core.specs import DatasourceSpec, Resource
-from iotgw.core.types import T, Types
+from iotgw.core.types import Types
 
 _READ_TEXTS = ("identity", "identityType", "deviceModel", "rejected")
 """Metadata that says who sent a message, which converter it needs, and why it is none."""
@@ -86,12 +86,7 @@ class DatasourceRoutes(WithBacklog):
         """See `Catalogue.check`."""
         not_empty(spec.name)
         readable(spec.metadata)
-        type_ = self._types.get(spec.type)
-        before = stored.body.get("configuration") if stored and stored.body["type"] == spec.type else None
-        self._types.configure(spec.type, spec.configuration)
-        configuration = sealed(
-            spec.configuration, type_.settings, self.registry.seal, before, "configuration"
-        )
+        configuration = sealed_configuration(self._types, spec, stored, self.registry)
         for path, name in _named_converters(spec):
             self._check_converter(tenant, path, name)
         key = (
@@ -112,7 +107,9 @@ class DatasourceRoutes(WithBacklog):
             )
 
     def _check_routing_key(self, key: str, type_: str, stored: Resource | None) -> None:
-        """A routing key selects one datasource of a type, whichever tenant it belongs to."""
+        """A routing key selects one datasource of a type, whichever tenant it belongs to. It is part of a path."""
+        if key in (".", "..") or unfit(key):
+            raise SettingsError("routingKey", "expected printable characters other than '.' and '..'")
         for other in self.registry.list(self.kind):
             taken = other.body.get("routingKey") == key and other.body["type"] == type_
             if taken and other.deletion is None and (stored is None or other.id != stored.id):
@@ -121,7 +118,7 @@ class DatasourceRoutes(WithBacklog):
     def shown(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.shown`."""
         return {"name": resource.name, **resource.body, "configuration": shown_configuration(
-            self._types, resource)}  # fmt: skip
+            self._types, resource, self.registry.unseal)}  # fmt: skip
 
     def clear(self, body: dict[str, Any]) -> dict[str, Any]:
         """See `Catalogue.clear`."""
@@ -191,23 +188,6 @@ def decoded(payload: str, path: str = "payload") -> bytes:
         return base64.b64decode(payload, validate=True)
     except ValueError as error:
         raise SettingsError(path, f"expected base64: {error}") from error
-
-
-def shown_configuration(types: Types[T], resource: Resource) -> Any:
-    """A stored configuration with its secrets masked, even when its type is not installed any more."""
-    configuration = resource.body.get("configuration", {})
-    try:
-        return masked(configuration, types.get(resource.body["type"]).settings)
-    except SettingsError:
-        return all_masked(configuration)
-
-
-def with_clear_configuration(
-    types: Types[T], body: dict[str, Any], unseal: Callable[[str], str]
-) -> dict[str, Any]:
-    """A stored body whose configuration has its secrets in the clear."""
-    settings = types.get(body["type"]).settings
-    return {**body, "configuration": revealed(body["configuration"], settings, unseal)}
 
 
 def _named_converters(spec: DatasourceSpec) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
@@ -52,7 +53,7 @@ class DownlinkRoutes:
     async def push(self, call: Call, name: str) -> Reply:
         """Queue an item; it is durable when this answers."""
         item = await self._queue.push(call.tenant, name, call.body())
-        location = f"/api/v1/devices/{name}/downlinks/{item.id}"
+        location = f"/api/v1/devices/{quote(name, safe='')}/downlinks/{item.id}"
         return Reply(item.view(), 201, {"Location": location})
 
     async def replace(self, call: Call, name: str) -> Page:

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page, WithBacklog, leaving, not_empty
-from iotgw.api.datasources import shown_configuration, with_clear_configuration
+from iotgw.api.configurations import sealed_configuration, shown_configuration, with_clear_configuration
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.core.departures import Departures
@@ -22,7 +22,6 @@ from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
-from iotgw.core.secrets import sealed
 from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.core.stream import WEIGHT
 from iotgw.core.types import Types
@@ -125,21 +124,16 @@ class IntegrationRoutes(WithBacklog):
     async def check(self, tenant: str, spec: IntegrationSpec, stored: Resource | None) -> IntegrationSpec:
         """See `Catalogue.check`."""
         not_empty(spec.name)
-        type_ = self._types.get(spec.type)
-        before = stored.body.get("configuration") if stored and stored.body["type"] == spec.type else None
-        self._types.configure(spec.type, spec.configuration)
+        configuration = sealed_configuration(self._types, spec, stored, self.registry)
         if spec.format == "template" and not spec.template:
             raise SettingsError("template", "expected a template, because format is 'template'")
-        configuration = sealed(
-            spec.configuration, type_.settings, self.registry.seal, before, "configuration"
-        )
         spec = msgspec.structs.replace(spec, configuration=configuration)
         self._delivery.validate(spec)
         return spec
 
     def shown(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.shown`."""
-        configuration = shown_configuration(self._types, resource)
+        configuration = shown_configuration(self._types, resource, self.registry.unseal)
         return {"name": resource.name, **resource.body, "configuration": configuration}
 
     def clear(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from iotgw.core.errors import Conflict, NoSpace, NotFound, SettingsError, StillReferenced, Unavailable
 from iotgw.core.numbers import whole
+from iotgw.core.redaction import problem_text
 from iotgw.core.secrets import SECRET_NAME
 
 _log = Logger(namespace="iotgw.api")
@@ -61,12 +62,17 @@ class Problem(Exception):
         return msgspec.json.encode({**members, **self.more}) + b"\n"
 
 
-def wrong_value(path: str, problem: str, body: Any = None) -> Problem:
+_SECRET_PLACE = re.compile(rf"{SECRET_NAME.pattern}|^headers|url$|uri$", re.IGNORECASE)
+"""Names of fields whose values are not repeated here: secrets, and what often holds one."""
+
+
+def wrong_value(path: str, problem: str, body: Any = None, is_secret: bool = False) -> Problem:
     """422 that names the field, what was expected, and the value that came, where it is short, plain and no secret."""
     error: dict[str, Any] = {"path": path, "problem": problem}
     value = _at(body, path)
-    may_show = not any(SECRET_NAME.search(part) for part in re.split(r"[.\[]", path))
-    if may_show and isinstance(value, str | int | float | bool) and len(str(value)) <= 100:
+    is_secret = is_secret or any(_SECRET_PLACE.search(part) for part in re.split(r"[.\[]", path))
+    is_plain = isinstance(value, str | int | float | bool) and len(str(value)) <= 100
+    if not is_secret and is_plain and problem_text(str(value)) == str(value):
         error["value"] = value
     return Problem(422, f"{path}: {problem}" if path else problem, errors=[error])
 
@@ -86,7 +92,7 @@ def _foreseen(error: BaseException | None, body: Any) -> Problem | None:  # noqa
         case Problem():
             return error
         case SettingsError():
-            return wrong_value(error.path, error.problem, body)
+            return wrong_value(error.path, error.problem, body, error.is_secret)
         case NotFound():
             return Problem(404, str(error))
         case StillReferenced():

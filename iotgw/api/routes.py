@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Meta, Struct
@@ -159,7 +160,7 @@ class Dispatcher:
         self._refusals = Allowance(clock, total=100)
 
     def __call__(self, route: Route, request: Request, **variables: str) -> Deferred[bytes]:
-        """The Deferred of the response's body. It can be cancelled (the client went away) without harm to
+        """The Deferred of the response's body. ``variables`` are as they stand in the path, percent-encoded. It can be cancelled (the client went away) without harm to
         the handler: a change that has begun is finished."""
         call: list[Call] = []
         started = self._clock.seconds()
@@ -167,7 +168,7 @@ class Dispatcher:
         async def run() -> Any:
             token = self._admit(route, request)
             call.append(Call(route, request, token))
-            return await route.handler(call[0], **variables)
+            return await route.handler(call[0], **{name: unquote(text) for name, text in variables.items()})
 
         answered: Deferred[bytes] = Deferred()
 

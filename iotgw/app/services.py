@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from twisted.application.service import IServiceCollection, Service
@@ -27,12 +28,14 @@ from iotgw.app.hangups import Hangups
 from iotgw.app.lost_logs import LostLogs
 from iotgw.app.ordered import OrderedServices, PartService
 from iotgw.app.parts import Gateway, build
+from iotgw.app.sealing import seal_what_is_plain
 from iotgw.config import settings as process_settings
 from iotgw.config.settings import Settings
 from iotgw.core.errors import IotgwError, Unavailable
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.recorder import Recorder
+from iotgw.core.types import Types
 from iotgw.observe.logs import Logs
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.store.lock import DataDirectoryLock
@@ -58,6 +61,11 @@ def children(
     lost_logs = LostLogs(data_dir, recorder)
     yield PartService("lost-logs", lost_logs.look)
     yield PartService("registry", gateway.registry.start, gateway.registry.stop)
+    types: dict[str, Types[Any]] = {
+        "datasource": gateway.api.datasource_types,
+        "integration": gateway.api.integration_types,
+    }
+    yield PartService("secrets", lambda: seal_what_is_plain(gateway.registry, types))
     yield PartService("credentials", gateway.credentials.start)
     yield PartService("events", gateway.events.start, gateway.events.stop)
     yield PartService("lost-logs-told", lost_logs.tell)

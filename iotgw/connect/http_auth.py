@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import treq
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.python.failure import Failure
@@ -21,10 +21,12 @@ from zope.interface import implementer
 from iotgw.connect.endpoint import in_words
 from iotgw.connect.tls import ClientTls
 from iotgw.core import plain_json
+from iotgw.core.destination import origin
 from iotgw.core.errors import SettingsError, Unavailable
 from iotgw.core.numbers import real
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.secrets import Secret
+from iotgw.core.redaction import hidden
+from iotgw.core.secrets import Secret, SecretUrl
 
 EARLY = 30.0
 """Seconds before its expiry at which a token is renewed."""
@@ -54,7 +56,9 @@ class Bearer(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_f
 class OAuth2(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag="oauth2"):
     """OAuth 2.0 client credentials: a token is fetched, and renewed before it expires or when it is refused."""
 
-    token_url: str
+    token_url: Annotated[
+        SecretUrl, Meta(description="Stored encrypted; the values of its query are shown as `***`.")
+    ]
     client_id: str
     client_secret: Secret
     scope: str = ""
@@ -68,10 +72,13 @@ class Fixed:
 
     def __init__(self, auth: Basic | Bearer | None) -> None:
         self.header = b""
+        self.secrets = [auth.password] if isinstance(auth, Basic) else []
+        """What no text for people may repeat, besides what is in the header."""
         if isinstance(auth, Basic):
             pair = base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode()
             self.header = f"Authorization: Basic {pair}\r\n".encode()
         elif isinstance(auth, Bearer):
+            self.secrets.append(auth.token)
             if not auth.token.isprintable():
                 raise SettingsError("configuration.auth.token", "expected printable characters")
             self.header = f"Authorization: Bearer {auth.token}\r\n".encode()
@@ -98,19 +105,15 @@ class AccessToken:
         self, auth: OAuth2, reactor: IReactorTime, tls: ClientTls | None, connector: IConnector
     ) -> None:
         self.header = b""
+        self.secrets = [auth.client_secret]
+        """What no text for people may repeat, besides what is in the header."""
         self._until = 0.0
         self._reactor = reactor
         self._waiting: list[Callable[[str], None]] = []
         self._asking = False
         self._fetching: Any = None
-        url = urlsplit(auth.token_url)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise SettingsError(
-                "configuration.auth.tokenUrl", f"expected an http or https URL, got {auth.token_url!r}"
-            )
-        secure = url.scheme == "https"
-        port = url.port or (443 if secure else 80)
-        way = connector.endpoint(url.hostname, port, 10, (tls or ClientTls()) if secure else None, "tls")
+        scheme, host, port = origin(auth.token_url, "configuration.auth.tokenUrl")
+        way = connector.endpoint(host, port, 10, (tls or ClientTls()) if scheme == "https" else None, "tls")
         # treq's own client would decompress a response before its size is checked
         self._agent = Agent.usingEndpointFactory(reactor, _OneWay(way))
         self._url = auth.token_url.encode()
@@ -180,7 +183,7 @@ class AccessToken:
             token = str(answer["access_token"])
             seconds = real(answer.get("expires_in", USUAL), 0.0)
         except (KeyError, TypeError, ValueError, AttributeError):
-            return f"no token: HTTP {status} {body[:200].decode('utf-8', 'replace')}"
+            return f"no token: HTTP {status}{self._said(status, body)}"
         if not token.isprintable():
             return "no token: it has control characters"
         self.header = f"Authorization: Bearer {token}\r\n".encode()
@@ -188,6 +191,12 @@ class AccessToken:
             seconds = USUAL
         self._until = self._reactor.seconds() + min(max(1.0, seconds - EARLY), LONGEST_LIFE)
         return ""
+
+    def _said(self, status: int, body: bytes) -> str:
+        """What a refusal says. Another answer may hold a token under a name of its own, and isn't repeated."""
+        if status < 400:
+            return ", without an access_token"
+        return " " + hidden(body.decode("utf-8", "replace"), self.secrets)[:200]
 
 
 @implementer(IAgentEndpointFactory)

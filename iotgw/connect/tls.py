@@ -44,6 +44,11 @@ class ClientTls(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     ] = ""
 
 
+def trust(tls: ITlsSettings | None) -> tuple[str, str] | None:
+    """What a server must prove: the authorities that count, and its name if it isn't the host's. Empty is the usual."""
+    return None if tls is None else (tls.ca.strip(), tls.server_name)
+
+
 def connection_creator(tls: ITlsSettings, host: str, place: str) -> IOpenSSLClientConnectionCreator:
     """What `wrapClientTLS` needs. Certificates are verified, always.
 

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.core.model import Output
+from iotgw.core.names import unfit
 from iotgw.core.numbers import whole
 
 MAX_DEVICES = 1_000
@@ -161,6 +162,8 @@ def _name(device: dict[str, Any], key: str, at: str, default: str | None = None)
     if value is None and default is not None:
         return default
     if type(value) is str and 0 < len(value) <= MAX_NAME:
+        if character := unfit(value):
+            raise OutputRefused(f"{at}{key}: expected a text without control characters, got {character}")
         return value
     if type(value) is not str:
         if type(value) is int:  # a serial number is a fine name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -20,6 +19,10 @@ Milliseconds = Annotated[int, Meta(ge=0)]
 class SecretSpec(Spec, frozen=True, kw_only=True):
     """One secret of a pre-shared key. ``notBefore`` and ``notAfter``: milliseconds since 1970."""
 
+    id: Annotated[
+        str,
+        Meta(max_length=64, description="Names the secret while it is masked; given where it is missing."),
+    ] = ""
     value: Secret
     encoding: Literal["text", "hex", "base64"] = "text"
     not_before: Milliseconds | None = None
@@ -72,12 +75,10 @@ class CredentialSpec(Spec, frozen=True, kw_only=True):
             raise ValueError("device: a credential for many identities can't name one device")
 
 
-def check_secrets(spec: CredentialSpec, is_masked: Callable[[str], bool]) -> None:
+def check_secrets(spec: CredentialSpec) -> None:
     """Check secrets in the clear: 4 to 256 bytes each. Raises ValueError, whose text doesn't contain the
     secret."""
     for index, secret in enumerate(spec.secrets):
-        if is_masked(secret.value):
-            continue
         try:
             size = len(secret.decoded())
         except (ValueError, binascii.Error):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from iotgw.core.redaction import problem_text
+
 
 class IotgwError(Exception):
     """Base of every error that iotgw raises on purpose."""
@@ -12,13 +14,16 @@ class IotgwError(Exception):
 class SettingsError(IotgwError):
     """A setting is wrong.
 
-    ``path`` is the setting's place (``configuration.port``), ``problem`` what was expected and what came.
+    ``path`` is the setting's place (``configuration.port``), ``problem`` what was expected and what came, without what
+    looks like a secret. ``is_secret`` is whether the setting is one, so that what came must not be shown.
     """
 
-    def __init__(self, path: str, problem: str) -> None:
+    def __init__(self, path: str, problem: str, is_secret: bool = False) -> None:
+        path, problem = problem_text(path), problem_text(problem)
         super().__init__(f"{path}: {problem}" if path else problem)
         self.path = path
         self.problem = problem
+        self.is_secret = is_secret
 
 
 class NotFound(IotgwError):

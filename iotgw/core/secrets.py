@@ -2,6 +2,11 @@
 
 A settings Struct marks a secret by its type, ``password: Secret = ""``; also inside lists, dicts, unions
 and nested Structs. Everything here walks a JSON value beside its type and returns a new value.
+
+A mask keeps the secret that is stored at the same place. In a list, a place is no name: an item that holds secrets has
+an ``id``, and its masks keep the secrets of the stored item with that id.
+
+A mask is bound to where its secret goes: `iotgw.core.destination` says when the stored ones are `Withheld`.
 """
 
 from __future__ import annotations
@@ -9,53 +14,117 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any
+from hashlib import blake2s
+from typing import Annotated, Any, Protocol
 
 import msgspec
-from msgspec import inspect
+from msgspec import Struct, inspect
 
-from iotgw.core.errors import SettingsError
+from iotgw.core.errors import IotgwError, SettingsError
+from iotgw.core.redaction import MASK
+from iotgw.core.secret_url import masked_url, unmasked_url, url_secrets
+
+__all__ = [
+    "MASK", "SEALED", "SECRET_NAME", "Secret", "SecretUrl", "Vault", "Withheld", "all_masked", "is_secret", "masked",
+    "resealed", "revealed", "sealed",
+]  # fmt: skip
 
 Secret = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True, "format": "password"})]
 """A string that is stored encrypted and never shown."""
+
+SecretUrl = Annotated[str, msgspec.Meta(extra={"secret": "url"})]
+"""A URL, or a template of one, that is stored encrypted. It is shown with masks for its password and the values of its
+query, as `iotgw.core.secret_url` finds them."""
 
 SECRET_NAME = re.compile(
     r"pass(word|phrase)?$|secret|token$|authorization|cookie|psk$|key$|credential", re.IGNORECASE
 )
 """Names of fields whose values are not repeated in logs and errors, whatever their type says."""
 
-MASK = "***"
-"""What the API shows for a secret, and what a client may send back to keep the stored one."""
+SEALED = "sealed:"
+"""How every sealed text begins. What doesn't was stored before its field became a secret."""
+
+
+class Vault(Protocol):
+    """What encrypts secrets; an `iotgw.core.ports.registry.IRegistry` is one."""
+
+    def seal(self, secret: str) -> str:
+        """The encrypted text."""
+
+    def unseal(self, sealed: str) -> str:
+        """The clear text; raises IotgwError."""
+
+
+class Withheld(Struct, frozen=True):
+    """Stands for what is stored, where no mask may keep it, and says why. ``place`` is what to mend, if it isn't the
+    mask itself."""
+
+    problem: str
+    place: str = ""
 
 
 _type_info = cache(inspect.type_info)
 """Inspecting a Struct takes a millisecond, so the result is cached."""
 
 
-def sealed(value: Any, type_: Any, seal: Callable[[str], str], stored: Any = None, path: str = "") -> Any:
-    """The value with its secrets sealed; a `MASK` takes the sealed text of ``stored`` at the same place.
+def sealed(value: Any, type_: Any, vault: Vault, stored: Any = None, path: str = "") -> Any:
+    """The value with its secrets sealed. A `MASK` takes the sealed text that ``stored`` has at the same place, or in the
+    list item with the same id. List items that hold secrets get ids where they have none.
 
     Raises SettingsError when there is none. An empty secret stays empty.
     """
 
-    def one(text: str, before: Any, place: str) -> str:
-        if text != MASK:
-            return seal(text) if text else ""
-        if not isinstance(before, str):
+    def kept(before: Any, place: str) -> str:
+        if isinstance(before, Withheld):
+            raise SettingsError(before.place or place, before.problem)
+        if not isinstance(before, str) or not before:
             raise SettingsError(place, f"expected the secret, got the mask {MASK!r}, and nothing is stored")
         return before
 
-    return _walk(value, _type_info(type_), one, stored, path)
+    def one(text: str, is_url: bool, before: Any, place: str) -> str:
+        if text == MASK:
+            return kept(before, place)
+        if is_url and MASK in url_secrets(text):
+            clear = _opened(vault.unseal)(kept(before, place), is_url, None, place)
+            try:
+                text = unmasked_url(text, clear)
+            except ValueError as error:
+                problem = f"expected the secret {error}, got the mask {MASK!r}, and nothing is stored for it"
+                raise SettingsError(place, problem) from error
+            if text == clear and before.startswith(SEALED):
+                return str(before)
+        return vault.seal(text) if text else ""
+
+    shown = _showing(vault.unseal)
+    return _Walk(one, gives_ids=True, shown=shown).walk(value, _type_info(type_), stored, path)
 
 
-def masked(value: Any, type_: Any) -> Any:
-    """The value as it may be shown: `MASK` for each secret that is set."""
-    return _walk(value, _type_info(type_), lambda text, before, place: MASK if text else "", None, "")
+def masked(value: Any, type_: Any, unseal: Callable[[str], str]) -> Any:
+    """The stored value as it may be shown: `MASK` for each secret that is set, ids for list items that hold secrets.
+    A URL that can't be unsealed is a `MASK` as a whole."""
+    return _showing(unseal).walk(value, _type_info(type_), None, "")
 
 
 def revealed(value: Any, type_: Any, unseal: Callable[[str], str]) -> Any:
-    """The value with its secrets in the clear, for the part that uses them."""
-    return _walk(value, _type_info(type_), lambda text, before, place: unseal(text) if text else "", None, "")
+    """The stored value with its secrets in the clear, for the part that uses them."""
+    return _Walk(_opened(unseal)).walk(value, _type_info(type_), None, "")
+
+
+def resealed(value: Any, type_: Any, vault: Vault) -> Any:
+    """The stored value with those secrets sealed that were stored before their fields became secrets."""
+
+    def one(text: str, is_url: bool, before: Any, place: str) -> str:
+        return vault.seal(text) if text and not text.startswith(SEALED) else text
+
+    return _Walk(one).walk(value, _type_info(type_), None, "")
+
+
+def is_secret(type_: Any, place: str) -> bool:
+    """Whether a value at a place such as ``auth.password`` or ``keys[0].value`` is a secret, or may be part of one."""
+    infos = [_type_info(type_)]
+    for part in re.split(r"[.\[]", place.replace("]", "")) if place else ():
+        infos = [below for info in infos for below in _inner(info, part)]
+    return any(_holds_secrets(info) for info in infos)
 
 
 def all_masked(value: Any) -> Any:
@@ -67,39 +136,167 @@ def all_masked(value: Any) -> Any:
     return MASK if isinstance(value, str) else value
 
 
-def _walk(value: Any, info: Any, one: Callable[[str, Any, str], str], before: Any, path: str) -> Any:
-    if isinstance(info, inspect.Metadata):
-        if (info.extra_json_schema or {}).get("writeOnly") and isinstance(value, str):
-            return one(value, before, path)
-        return _walk(value, info.type, one, before, path)
-    if isinstance(info, inspect.UnionType):
-        chosen = _member(value, info)
-        return value if chosen is None else _walk(value, chosen, one, before, path)
-    if isinstance(info, inspect.StructType) and isinstance(value, dict):
-        fields = {field.encode_name: field.type for field in info.fields}
-        return {
-            key: _walk(item, fields[key], one, _at(before, key), f"{path}.{key}" if path else key)
-            if key in fields
-            else item
-            for key, item in value.items()
-        }
-    if isinstance(info, inspect.DictType) and isinstance(value, dict):
-        return {
-            key: _walk(item, info.value_type, one, _at(before, key), f"{path}.{key}" if path else key)
-            for key, item in value.items()
-        }
-    if isinstance(info, inspect.CollectionType) and isinstance(value, list):
+One = Callable[[str, bool, Any, str], str]
+"""``one(secret, is_url, stored, path)``: what replaces a secret."""
+
+
+class _Walk:
+    """Replaces each secret of a value. ``shown`` makes the list that a client saw of a stored one; a walk without it goes
+    through what is stored itself."""
+
+    def __init__(self, one: One, gives_ids: bool = False, shown: _Walk | None = None) -> None:
+        self._one = one
+        self._gives_ids = gives_ids
+        self._shown = shown
+
+    def walk(self, value: Any, info: Any, before: Any, path: str) -> Any:
+        """The new value."""
+        if isinstance(info, inspect.Metadata):
+            if isinstance(value, str) and _is_secret(info):
+                return self._one(value, _is_url(info), before, path)
+            return self.walk(value, info.type, before, path)
+        if isinstance(info, inspect.UnionType):
+            chosen = _member(value, info)
+            return value if chosen is None else self.walk(value, chosen, before, path)
+        if isinstance(info, inspect.StructType) and isinstance(value, dict):
+            fields = {field.encode_name: field.type for field in info.fields}
+            return {
+                key: self.walk(item, fields[key], _at(before, key), _below(path, key))
+                if key in fields
+                else item
+                for key, item in value.items()
+            }
+        if isinstance(info, inspect.DictType) and isinstance(value, dict):
+            return {
+                key: self.walk(item, info.value_type, _at(before, key), _below(path, key))
+                for key, item in value.items()
+            }
+        if isinstance(info, inspect.CollectionType) and isinstance(value, list):
+            return self._list(value, info, before, path)
+        return value
+
+    def _list(self, value: list[Any], info: inspect.CollectionType, before: Any, path: str) -> list[Any]:
+        if not _holds_secrets(info.item_type):
+            return value
+        if _has_id(info.item_type):
+            return self._by_id(value, info.item_type, before, path)
+        return self._by_index(value, info, before, path)
+
+    def _by_id(self, value: list[Any], info: Any, before: Any, path: str) -> list[Any]:
+        stored = {}
+        if isinstance(before, list):
+            stored = {_id_of(item, index): item for index, item in enumerate(before)}
+        found: list[Any] = []
+        places: dict[str, str] = {}
+        for index, item in enumerate(value):
+            place = f"{path}[{index}]"
+            id = item.get("id") if isinstance(item, dict) else None
+            earlier: Any = before
+            if isinstance(before, list):
+                said = repr(id) if id else "none"
+                earlier = stored.get(str(id)) or Withheld(
+                    f"expected the id of a stored item, whose secret the mask {MASK!r} keeps, got {said}; "
+                    "enter the secret itself for a new item",
+                    f"{place}.id",
+                )
+            new = self.walk(item, info, earlier, place)
+            if isinstance(new, dict) and self._gives_ids:
+                new = {**new, "id": _id_of(new if self._shown else item, index)}
+                if (other := places.setdefault(new["id"], place)) != place:
+                    raise SettingsError(f"{place}.id", f"expected an id of its own, got that of {other}")
+            found.append(new)
+        return found
+
+    def _by_index(self, value: list[Any], info: Any, before: Any, path: str) -> list[Any]:
+        if isinstance(before, list) and self._shown and value != self._shown.walk(before, info, None, ""):
+            before = Withheld("must be entered again: its list has changed, whose items have no ids")
         return [
-            _walk(item, info.item_type, one, _at(before, index), f"{path}[{index}]")
+            self.walk(item, info.item_type, _at(before, index), f"{path}[{index}]")
             for index, item in enumerate(value)
         ]
-    return value
+
+
+def _opened(unseal: Callable[[str], str]) -> One:
+    return lambda text, is_url, before, place: unseal(text) if text.startswith(SEALED) else text
+
+
+def _showing(unseal: Callable[[str], str]) -> _Walk:
+    clear = _opened(unseal)
+
+    def one(text: str, is_url: bool, before: Any, place: str) -> str:
+        if not text or not is_url:
+            return MASK if text else ""
+        try:
+            return masked_url(clear(text, is_url, before, place))
+        except IotgwError:
+            return MASK
+
+    return _Walk(one, gives_ids=True)
+
+
+def _is_secret(info: inspect.Metadata) -> bool:
+    return bool((info.extra_json_schema or {}).get("writeOnly")) or _is_url(info)
+
+
+def _is_url(info: inspect.Metadata) -> bool:
+    return (info.extra or {}).get("secret") == "url"
+
+
+def _inner(info: Any, part: str) -> list[Any]:
+    """The types that a part of a value of this type may have."""
+    if isinstance(info, inspect.Metadata):
+        return [info] if _is_secret(info) else _inner(info.type, part)
+    if isinstance(info, inspect.UnionType):
+        return [below for each in info.types for below in _inner(each, part)]
+    if isinstance(info, inspect.StructType):
+        return [field.type for field in info.fields if field.encode_name == part]
+    if isinstance(info, inspect.DictType):
+        return [info.value_type]
+    return [info.item_type] if isinstance(info, inspect.CollectionType) else []
+
+
+def _below(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
 
 
 def _at(before: Any, key: str | int) -> Any:
+    if isinstance(before, Withheld):
+        return before
     if isinstance(key, int):
         return before[key] if isinstance(before, list) and key < len(before) else None
     return before.get(key) if isinstance(before, dict) else None
+
+
+def _id_of(item: Any, index: int) -> str:
+    """A list item's id. One that was stored before items had ids gets one that is the same each time."""
+    if not isinstance(item, dict):
+        return ""
+    if item.get("id"):
+        return str(item["id"])
+    content = msgspec.json.encode([index, {key: each for key, each in item.items() if key != "id"}])
+    return blake2s(content, digest_size=4, person=b"iotgwids").hexdigest()
+
+
+def _has_id(info: Any) -> bool:
+    while isinstance(info, inspect.Metadata):
+        info = info.type
+    return isinstance(info, inspect.StructType) and any(field.encode_name == "id" for field in info.fields)
+
+
+def _holds_secrets(info: Any, above: tuple[Any, ...] = ()) -> bool:
+    """Whether a value of this type may hold a secret."""
+    if any(info is each for each in above):
+        return False
+    above = (*above, info)
+    if isinstance(info, inspect.Metadata):
+        return _is_secret(info) or _holds_secrets(info.type, above)
+    if isinstance(info, inspect.UnionType):
+        return any(_holds_secrets(each, above) for each in info.types)
+    if isinstance(info, inspect.StructType):
+        return any(_holds_secrets(field.type, above) for field in info.fields)
+    if isinstance(info, inspect.DictType):
+        return _holds_secrets(info.value_type, above)
+    return isinstance(info, inspect.CollectionType) and _holds_secrets(info.item_type, above)
 
 
 def _member(value: Any, union: inspect.UnionType) -> Any:

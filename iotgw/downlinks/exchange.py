@@ -6,7 +6,8 @@ import secrets
 from collections.abc import Awaitable, Callable
 
 from iotgw.core.downlink_item import Item, ItemState, payload
-from iotgw.core.errors import Unavailable
+from iotgw.core.errors import SettingsError, Unavailable
+from iotgw.core.names import unfit
 from iotgw.core.ports.downlinks import IDownlinkStore
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks.in_transit import InTransit
@@ -61,6 +62,8 @@ class ItemExchange:
         This is one transaction: after a crash there are either the new items or the old ones. In memory, both
         count towards the limits while it is written, and neither may be sent meanwhile.
         """
+        if specs and (character := unfit(device)):
+            raise SettingsError("device", f"expected a name without control characters, got {character}")
         for spec in specs:
             payload(spec)
         freed = sum(not self._way.is_held(item.id) for item in replaced)

@@ -73,7 +73,7 @@ def csv_file(records: Sequence[TelemetryRecord], columns: Columns) -> bytes:
     header = columns.of(records[0].device_type, list(keys))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")  # RFC 4180
-    writer.writerow(FIXED + header)
+    writer.writerow(FIXED + [_cell(key) for key in header])
     for moment, name, type_, found in rows:
         writer.writerow([moment, _cell(name), _cell(type_), *(_cell(found.get(key)) for key in header)])
     return out.getvalue().encode()
@@ -88,12 +88,16 @@ def _iso(ts: float) -> str:
         return str(ts)
 
 
+FORMULAS = frozenset("=+-@\t\r\n＝＋－＠")
+"""What a spreadsheet takes for the beginning of a formula, in full width too."""
+
+
 def _cell(value: Any) -> str:
     """A value as a cell; text that a spreadsheet would run as a formula gets an apostrophe."""
     if value is None:
         return ""
     if isinstance(value, str):
-        return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+        return f"'{value}" if value[:1] in FORMULAS else value
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int | float) else msgspec.json.encode(value).decode()

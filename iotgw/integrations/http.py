@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Sequence
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, succeed
@@ -17,18 +16,20 @@ from iotgw import __version__
 from iotgw.connect.endpoint import Connector
 from iotgw.connect.http_auth import AccessToken, Auth, Fixed, OAuth2
 from iotgw.connect.http_pool import HttpPool
-from iotgw.connect.tls import ClientTls
-from iotgw.core.backoff import LONGEST_RETRY_AFTER
+from iotgw.connect.tls import ClientTls, trust
+from iotgw.core.destination import origin
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
-from iotgw.core.numbers import whole
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.secret_url import url_secrets
+from iotgw.core.secrets import Secret, SecretUrl
 from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict, unforeseen
 from iotgw.integrations import payload
 from iotgw.integrations.commands import MOST_ITEMS, items_of
 from iotgw.integrations.facts import RecordNames
+from iotgw.integrations.http_answers import excerpt, retry_after
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_url
 from iotgw.wire.http1 import Response, request_head
 
@@ -36,8 +37,6 @@ Settle = Callable[[Sequence[int], Verdict], None]
 
 NOT_THE_MESSAGE = {401, 403, 407, 408, 425, 429}
 """Status codes below 500 that are about us or the target, not about the message."""
-LONGEST_DATE = 64
-"""Characters of a date in a header; an IMF-fixdate has 29."""
 OURS = {"host", "content-length", "transfer-encoding", "connection", "content-encoding", "idempotency-key"}
 """Headers that the gateway sets itself."""
 
@@ -46,13 +45,13 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     """HTTP push."""
 
     url: Annotated[
-        str,
+        SecretUrl,
         Meta(
-            description="A template after the host; values that are inserted are percent-encoded. Constant where `batch` is."
+            description="A template after the host; values that are inserted are percent-encoded. Constant where `batch` is. Stored encrypted; the values of its query are shown as `***`."
         ),
     ]
     method: Literal["POST", "PUT", "PATCH"] = "POST"
-    headers: Annotated[dict[str, str], Meta(description="Values are templates.")] = {}
+    headers: Annotated[dict[str, Secret], Meta(description="Values are templates, and secret.")] = {}
     content_type: Annotated[
         str, Meta(description="`application/json` (`application/x-ndjson` for NDJSON) when empty.")
     ] = ""
@@ -87,6 +86,15 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             description="A response that is a downlink (an object with `msg` or `data`) is queued for the device."
         ),
     ] = False
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`: both servers, as the token of the one goes to the other."""
+        places = [origin(self.url, "configuration.url")]
+        if isinstance(self.auth, OAuth2):
+            places.append(origin(self.auth.token_url, "configuration.auth.tokenUrl"))
+        return places, trust(self.tls or ClientTls()) if any(
+            scheme == "https" for scheme, _, _ in places
+        ) else None
 
 
 @implementer(IIntegration)
@@ -131,6 +139,8 @@ class HttpTarget:
         if self.whole and self._path.constant is None:
             raise SettingsError("configuration.url", "expected no template where messages go in batches")
         self._netloc = netloc
+        words = [value.split()[-1] for value in settings.headers.values() if value.strip()]
+        self._secrets = [*settings.headers.values(), *words, *url_secrets(settings.url), *self._auth.secrets]
         try:
             self._fixed = self._head(None) if self._is_fixed else b""
         except TemplateFailed as error:
@@ -299,9 +309,9 @@ class HttpTarget:
             if self._settings.downlinks and response.body:
                 self._take_downlinks(records, response.body)
             if self._settings.keep_response:
-                return Delivered(f"HTTP {status} {_excerpt(response.body)}")
+                return Delivered(f"HTTP {status} {self._excerpt(response.body)}")
             return DELIVERED
-        said = _excerpt(response.body)
+        said = self._excerpt(response.body)
         reason = f"HTTP {status}" + (f": {said}" if said else "")
         self._last_error = reason
         if status == 401:
@@ -318,6 +328,10 @@ class HttpTarget:
         if len(records) > 1:
             return Apart(reason)
         return Retry(reason, after)
+
+    def _excerpt(self, body: bytes) -> str:
+        """What a response says, without our own secrets: some servers return what they were sent."""
+        return excerpt(body, [*self._secrets, *self._auth.header.decode().split()[-1:]])
 
     def _take_downlinks(self, records: Sequence[TelemetryRecord], body: bytes) -> None:
         context = self._context
@@ -337,48 +351,13 @@ def _gzip(body: bytes) -> bytes:
     return packer.compress(body) + packer.flush()
 
 
-def _excerpt(body: bytes) -> str:
-    return " ".join(body[:200].decode("utf-8", "replace").split())
-
-
 def _parts(url: str) -> tuple[bool, str, int, str, str]:
     """``(secure, host, port, netloc, path with query)`` of a URL template; raises SettingsError."""
-    place = "configuration.url"
-    scheme, separator, rest = url.partition("://")
-    if scheme not in ("http", "https") or not separator:
-        raise SettingsError(place, f"expected an http or https URL, got {url!r}")
-    netloc = rest.partition("/")[0].partition("?")[0]
+    scheme, host, port = origin(url, "configuration.url")
+    rest = url.partition("://")[2]
+    netloc = re.split(r"[/?#]", rest, maxsplit=1)[0]
     path = rest[len(netloc) :] or "/"
-    if "{" in netloc:
-        raise SettingsError(place, "expected a host without a template")
-    try:
-        split = urlsplit(f"{scheme}://{netloc}")
-        host, port = split.hostname, split.port
-    except ValueError as error:
-        raise SettingsError(place, f"expected a URL, got {url!r} ({error})")
-    if not host or "@" in netloc:
-        raise SettingsError(place, f"expected a host without user name (see auth), got {netloc!r}")
-    secure = scheme == "https"
-    return secure, host, port or (443 if secure else 80), netloc, path if path[0] == "/" else f"/{path}"
-
-
-def retry_after(header: bytes | None, now: float) -> float | None:
-    """Retry-After (RFC 9110 §10.2.3) in seconds from now, at most a day. None if it is missing or unreadable;
-    then our own backoff applies."""
-    if not header:
-        return None
-    seconds = whole(header)
-    if seconds is not None:
-        return float(min(seconds, LONGEST_RETRY_AFTER))
-    if len(header) > LONGEST_DATE or not header.isascii() or header.isdigit():
-        return None
-    try:
-        date = parsedate_to_datetime(header.decode("ascii"))
-        if date.tzinfo is None:  # asctime's form, and "-0000"
-            date = date.replace(tzinfo=UTC)
-        return min(max(0.0, date.timestamp() - now), LONGEST_RETRY_AFTER)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
+    return scheme == "https", host, port, netloc, path if path[0] == "/" else f"/{path}"
 
 
 @implementer(IIntegrationType)

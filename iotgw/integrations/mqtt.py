@@ -14,10 +14,11 @@ from iotgw.connect.endpoint import Connector
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import EngineName, engine_maker
 from iotgw.connect.mqtt_owner import Greeting, MqttOwner
-from iotgw.connect.tls import ClientTls
+from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
@@ -39,6 +40,13 @@ LONGEST_TOPIC = 65535
 HEAD = 12
 """Bytes of a PUBLISH besides topic, payload and properties, at the most: first byte, remaining length (4), length
 of the topic (2), packet identifier (2), length of the properties (here at most 3)."""
+
+
+NO_TOPIC = "expected a topic without +, # and control characters"
+
+
+def _is_no_topic(text: str) -> bool:
+    return bool(set(text) & {"+", "#"}) or unfit(text) != ""
 
 
 class WillSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -82,6 +90,10 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         Meta(description="MQTT implementation: `iotgw` is our own, `paho` is paho-mqtt; see below."),
     ] = "iotgw"
 
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.host.lower(), self.port or (8883 if self.tls else 1883), trust(self.tls)
+
 
 @implementer(IIntegration)
 class MqttTarget(MqttOwner):
@@ -104,10 +116,15 @@ class MqttTarget(MqttOwner):
             raise SettingsError("configuration.commandTopic", "expected exactly one level + for the device")
         if any(len(level) > 1 and set(level) & set("+#") for level in settings.command_topic.split("/")):
             raise SettingsError("configuration.commandTopic", "expected + and # to be whole levels")
-        if any(bad in self._topic.written for bad in "+#\0"):
-            raise SettingsError("configuration.topic", "expected a topic without + and #")
-        if settings.will and (not settings.will.topic or any(bad in settings.will.topic for bad in "+#\0")):
-            raise SettingsError("configuration.will.topic", "expected a topic without + and #")
+        if _is_no_topic(self._topic.written):
+            raise SettingsError("configuration.topic", NO_TOPIC)
+        if settings.will and (not settings.will.topic or _is_no_topic(settings.will.topic)):
+            raise SettingsError("configuration.will.topic", NO_TOPIC)
+        if unfit(settings.command_topic):
+            raise SettingsError("configuration.commandTopic", "expected no control characters")
+        for name, text in (("clientId", settings.client_id), ("username", settings.username)):
+            if unfit(text):
+                raise SettingsError(f"configuration.{name}", "expected no control characters")
         # the window, and one test message
         most = settings.window + 100
         self._engine = engine_maker(settings.engine, mqtt.V5 if self._five else mqtt.V311, most)

@@ -114,6 +114,10 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     connect_timeout: Annotated[float, Meta(gt=0)] = 20.0
     timeout: Annotated[float, Meta(gt=0, description="Seconds for a file.")] = 120.0
 
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.host.lower(), self.port, sorted(self.host_keys), self.known_hosts
+
 
 @implementer(IIntegration)
 class SftpTarget:

@@ -1,7 +1,8 @@
 """Templates that users write for URLs, topics, paths, headers and bodies: a safe subset of Jinja2.
 
-They are checked when they are saved. They can't call anything, and can loop only over the message's contents.
-Inserted values are escaped for the place where they stand.
+They are checked when they are saved (`template_check`), and have a budget for each message (`template_budget`): one that takes
+too long for a message fails for that message. They can't call anything, and can loop only over the message's contents. Inserted
+values are escaped for the place where they stand.
 """
 
 from __future__ import annotations
@@ -11,45 +12,50 @@ from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-from jinja2 import StrictUndefined, TemplateError, TemplateRuntimeError, meta, nodes
+from jinja2 import StrictUndefined, TemplateError, TemplateRuntimeError, meta, nodes, pass_eval_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from iotgw.core.errors import IotgwError, SettingsError
+from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.names import unfit, without_unfit
 from iotgw.integrations.facts import RecordNames, facts
+from iotgw.integrations.template_budget import MAX_RESULT, Overrun, StepBudget, TemplateFailed
+from iotgw.integrations.template_check import parsed, priced
+from iotgw.integrations.template_filters import FILTERS, LANGUAGE
 
-MAX_RESULT = 1 << 20
-"""Largest result of a template, in bytes."""
+__all__ = [
+    "MAX_RESULT",
+    "Overrun",
+    "Template",
+    "TemplateFailed",
+    "for_header",
+    "for_path",
+    "for_topic",
+    "for_url",
+]
+
 CACHE = 4096
 """Results kept for templates that use nothing but a device's names."""
 PLAIN = ("deviceName", "deviceType", "datasource")
-FILTERS = (
-    "abs", "default", "first", "float", "int", "items", "last", "length", "lower", "round",
-    "sort", "string", "trim", "upper", "urlencode", "dictsort", "unique", "min", "max", "sum", "map", "list",
-)  # fmt: skip
-FORBIDDEN = (
-    nodes.Call, nodes.CallBlock, nodes.Macro, nodes.Import, nodes.FromImport, nodes.Include, nodes.Extends,
-    nodes.Block, nodes.Pow, nodes.Assign, nodes.AssignBlock, nodes.FilterBlock,
-)  # fmt: skip
-
+LONGEST_REASON = 300
+"""Characters of what Jinja says of an error, which may repeat values."""
+NUMBERS = frozenset((int, float, bool, type(None)))
+"""Types whose texts are short."""
+BITS = 1024
+"""Of the largest whole number that a template may compute with."""
 
 _NO_TOPIC = str.maketrans(dict.fromkeys("/+#\0", "_"))
 _NO_FILE = str.maketrans(dict.fromkeys('/\\\0\r\n:*?"<>|', "_"))
 
 
-class TemplateFailed(IotgwError):
-    """A template can't be rendered for this message: it lacks a value, or the result is too large."""
-
-
-def json_text(value: Any) -> str:
-    """The filter ``tojson``: a value as JSON text."""
-    return msgspec.json.encode(value).decode()
-
-
 def for_topic(value: Any) -> str:
-    """A value in an MQTT topic: no level separator, no wildcard, no NUL (MQTT 5.0 §4.7)."""
-    return str(value).translate(_NO_TOPIC)
+    """A value in an MQTT topic: no level separator, no wildcard, no NUL (MQTT 5.0 §4.7).
+
+    Raises TemplateFailed for other characters that a broker may close the connection for."""
+    text = str(value).translate(_NO_TOPIC)
+    if character := unfit(text):
+        raise TemplateFailed(f"expected a value without control characters for a topic, got {character}")
+    return text
 
 
 def for_url(value: Any) -> str:
@@ -59,7 +65,7 @@ def for_url(value: Any) -> str:
 
 def for_path(value: Any) -> str:
     """A value in a file's path, which can't leave its directory."""
-    text = str(value).translate(_NO_FILE)
+    text = without_unfit(str(value).translate(_NO_FILE), "_")
     return "_" + text[1:] if text.startswith(".") else text or "_"
 
 
@@ -68,42 +74,66 @@ def for_header(value: Any) -> str:
     return "".join(char for char in str(value) if char >= " " and char != "\x7f")
 
 
-def replaced(value: Any, old: str, new: str) -> str:
-    """The filter ``replace``, with a limit on the result."""
-    text = str(value)
-    if len(text) + text.count(str(old)) * len(str(new)) > MAX_RESULT:
-        raise ValueError(f"replace: the result would have more than {MAX_RESULT} characters")
-    return text.replace(str(old), str(new))
-
-
-def joined(value: Any, separator: str = "") -> str:
-    """The filter ``join``, with a limit on the result."""
-    parts = [str(part) for part in value]
-    if sum(map(len, parts)) + len(parts) * len(separator) > MAX_RESULT:
-        raise ValueError(f"join: the result would have more than {MAX_RESULT} characters")
-    return separator.join(parts)
-
-
 class _Environment(ImmutableSandboxedEnvironment):
-    """Multiplies numbers only: ``"a" * 10**9`` would exhaust the memory."""
+    """Jinja with a budget. Nothing is computed while a template is compiled, and every operator is looked at."""
 
-    intercepted_binops = frozenset(("*", "%"))
+    intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%"))
+    budget: StepBudget
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """An item by a name or a number. Jinja would repeat anything else in an error."""
+        if not isinstance(argument, str | int):
+            raise TemplateRuntimeError(
+                f"expected a name or a number in brackets, got {type(argument).__name__}"
+            )
+        return super().getitem(obj, argument)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Compute with numbers of a bounded size, and add texts and lists: ``"a" * 10**9`` would exhaust the memory, and so
+        would ``"%999999999d" % 1``."""
+        self.budget.spend(1)
+        kind = type(left)
+        if operator == "+" and kind is type(right) and kind in (str, list, tuple):
+            self.budget.spend((len(left) + len(right)) >> 5)
+            return left + right
         for side in (left, right):
             if not isinstance(side, int | float):
                 raise TemplateRuntimeError(f"{operator} takes numbers, got {type(side).__name__}")
-        return super().call_binop(context, operator, left, right)
+        result = super().call_binop(context, operator, left, right)
+        if isinstance(result, int) and result.bit_length() > BITS:
+            raise TemplateRuntimeError(f"{operator}: the result is too large")
+        return result
 
 
-def _environment(escape: Callable[[Any], str] | None) -> ImmutableSandboxedEnvironment:
+def _environment(escape: Callable[[Any], str] | None) -> _Environment:
+    budget = StepBudget()
+
+    @pass_eval_context  # so that Jinja computes no output while it compiles
+    def finalize(_: Any, value: Any) -> str:
+        kind = type(value)
+        if escape is None and kind in NUMBERS:
+            return str(value)
+        if escape is None and kind is str:
+            budget.write(len(value))
+            return str(value)
+        budget.weigh_text(value)
+        text = str(value)
+        if escape is not None:
+            budget.spend(len(text))
+            text = escape(text)
+        budget.write(len(text))
+        return text
+
     made = _Environment(
-        undefined=StrictUndefined, autoescape=False, finalize=escape, keep_trailing_newline=True
+        undefined=StrictUndefined,
+        autoescape=False,
+        finalize=finalize,
+        keep_trailing_newline=True,
+        optimized=False,
     )
+    made.budget = budget
     made.globals.clear()
-    made.filters = {name: made.filters[name] for name in FILTERS} | {
-        "tojson": json_text, "replace": replaced, "join": joined,
-    }  # fmt: skip
+    made.filters = FILTERS | LANGUAGE
     return made
 
 
@@ -117,48 +147,66 @@ class Template:
         self, text: str, place: str, names: RecordNames, escape: Callable[[Any], str] | None = None
     ) -> None:
         environment = _environment(escape)
-        try:
-            tree = environment.parse(text)
-            for node in tree.find_all(FORBIDDEN):
-                kind = type(node).__name__.lower()
-                raise SettingsError(place, f"a template may not use {kind} (line {node.lineno})")
-            _check_loops(tree, place)
-            self.used = meta.find_undeclared_variables(tree)
-            compiled = environment.from_string(tree)
-        except TemplateError as error:
-            line = getattr(error, "lineno", None)
-            raise SettingsError(place, f"{error.message}" + (f" (line {line})" if line else ""))
+        tree = parsed(environment, text, place)
+        is_fixed = not any(True for _ in tree.find_all((nodes.For, nodes.If)))
+        parts = _parts(tree)
         self.written = "".join(str(part.data) for part in tree.find_all(nodes.TemplateData))
         """The literal text in it."""
+        try:
+            self.used = meta.find_undeclared_variables(tree)
+            compiled = environment.from_string(priced(tree, environment))
+        except TemplateError as error:
+            line = getattr(error, "lineno", None)
+            raise SettingsError(place, f"{error.message}" + (f" (line {line})" if line else "")) from error
+        except (SyntaxError, RecursionError, MemoryError) as error:  # Python's own limits of nesting
+            raise SettingsError(place, f"expected a simpler template: {error}") from error
         unknown = self.used - set(SAMPLE)
         if unknown:
             raise SettingsError(
                 place, f"there is no {', '.join(sorted(unknown))}; there are {', '.join(sorted(SAMPLE))}"
             )
         self._render = compiled.render
+        self._budget = environment.budget
         self._names = names
         self._place = place
-        fixed = not self.used and not any(True for _ in tree.find_all((nodes.For, nodes.If)))
-        try:
-            self._constant = self._make({}) if fixed else None
-        except TemplateFailed as error:
-            raise SettingsError(place, str(error))
+        self._constant = self._tried() if is_fixed and not self.used else None
+        if self._constant is None:
+            self._try_on_nothing()
         self._plain = self._constant is None and self.used <= set(PLAIN)
-        parts = _parts(tree) if self._plain else None
-        self._joined = _joined(parts, names, escape or str) if parts else None
+        self._joined = _joined(parts, names, escape or str) if self._plain and parts else None
         self._cache: dict[tuple[str, str, str], str] = {}
+
+    def _tried(self) -> str:
+        try:
+            return self._make({})
+        except TemplateFailed as error:
+            raise SettingsError(self._place, str(error).removeprefix(f"{self._place}: ")) from error
+
+    def _try_on_nothing(self) -> None:
+        """Refuse what does too much even for a message without values, such as loops over constants."""
+        try:
+            self._make(dict(SAMPLE))
+        except Overrun as error:
+            raise SettingsError(self._place, str(error).removeprefix(f"{self._place}: ")) from error
+        except TemplateFailed:
+            pass  # it needs values
 
     @property
     def constant(self) -> str | None:
         """The result if it is the same for every message, otherwise None."""
         return self._constant
 
+    @property
+    def steps(self) -> int:
+        """The steps that the last rendering took, of those that it may (`template_budget.STEPS`)."""
+        return self._budget.used
+
     def text(self, record: TelemetryRecord, extra: dict[str, Any] | None = None) -> str:
         """The result for a record, with names of the place's own; raises TemplateFailed."""
         if self._constant is not None:
             return self._constant
         if not self._plain:
-            return self._make(facts(self._names, record) | (extra or {}))
+            return self._make(facts(self._names, record) | (extra or {}), len(record.body) >> 5)
         if self._joined is not None:
             return self._fitting(self._joined(record))
         key = (record.device_name, record.device_type, self._names.datasource(record))
@@ -173,11 +221,18 @@ class Template:
         """The same in UTF-8."""
         return self.text(record).encode()
 
-    def _make(self, values: dict[str, Any]) -> str:
+    def _make(self, values: dict[str, Any], weight: int = 0) -> str:
+        """Render. ``weight`` is that of the message's body, in steps."""
+        large = (values.get(name) for name in LARGE)
+        self._budget.start({id(value): weight for value in large if value})
         try:
             result = self._render(values)
-        except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError) as error:
+        except Overrun as error:
+            raise Overrun(f"{self._place}: {error}") from error
+        except TemplateFailed as error:
             raise TemplateFailed(f"{self._place}: {error}") from error
+        except Exception as error:  # filters fail in as many ways as there are kinds of values
+            raise TemplateFailed(f"{self._place}: {str(error)[:LONGEST_REASON]}") from error
         return self._fitting(result)
 
     def _fitting(self, result: str) -> str:
@@ -218,18 +273,11 @@ def _parts(tree: nodes.Template) -> list[nodes.TemplateData | nodes.Name] | None
     return found
 
 
+LARGE = ("body", "telemetry", "attributes", "values")
+"""Names of what may be as large as a message."""
 SAMPLE = {
     "id": "", "key": "", "receivedAt": 0, "datasource": "", "deviceName": "", "deviceType": "",
     "attributes": {}, "telemetry": [], "values": {}, "ts": 0, "kind": "", "body": {}, "date": "", "time": "",
     "file": "",
 }  # fmt: skip
 """The names that a template may use."""
-
-
-def _check_loops(tree: nodes.Node, place: str, depth: int = 0) -> None:
-    """Two nested loops can visit everything in a message; a third could run for too long."""
-    for child in tree.iter_child_nodes():
-        inner = depth + isinstance(child, nodes.For)
-        if inner > 2:
-            raise SettingsError(place, f"at most two loops within each other (line {child.lineno})")
-        _check_loops(child, place, inner)

@@ -19,10 +19,12 @@ from iotgw.connect.endpoint import Connector
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import EngineName, engine_maker
 from iotgw.connect.mqtt_owner import Greeting, Item, MqttOwner
-from iotgw.connect.tls import ClientTls
+from iotgw.connect.tls import ClientTls, trust
 from iotgw.core import plain_json
 from iotgw.core.backoff import Backoff
+from iotgw.core.errors import SettingsError
 from iotgw.core.model import Kind, TelemetryRecord
+from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
@@ -65,6 +67,10 @@ class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", for
         EngineName,
         Meta(description="MQTT implementation: `iotgw` is our own, `paho` is paho-mqtt; see `mqtt`."),
     ] = "iotgw"
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.host.lower(), self.port or (8883 if self.tls else 1883), trust(self.tls)
 
 
 class _Body(Struct):
@@ -141,6 +147,9 @@ class ThingsBoardTarget(MqttOwner):
         self._batches: dict[int, _Batch] = {}
         self._packet = 0
         self._announced: set[str] = set()
+        for name, text in (("clientId", settings.client_id), ("username", settings.username)):
+            if unfit(text):
+                raise SettingsError(f"configuration.{name}", "expected no control characters")
         port = settings.port or (8883 if settings.tls else 1883)
         self._endpoint = connector.endpoint(
             settings.host, port, settings.connect_timeout, settings.tls, "tls"

@@ -1,8 +1,8 @@
 """The log: one JSON object per line in a file that rotates, and a few readable lines on the terminal.
 
 Everything goes through `twisted.logger`. Fields that a line is logged with (``message_id=…``) become
-members of its object. Libraries' lines are written from `warn` upwards, unless asked for. Secrets are masked by field name, and
-tokens of iotgw wherever they stand.
+members of its object. Libraries' lines are written from `warn` upwards, unless asked for. Secrets are masked by field name;
+tokens, private keys and what is secret in URLs wherever they stand.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, formatEvent
 from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
+from iotgw.core.redaction import redacted
 from iotgw.core.secrets import MASK, SECRET_NAME
 
 _TOKEN = re.compile(r"iotgw_[0-9a-f]{12}_[A-Za-z0-9_-]+")
+_MAY_HOLD_SECRETS = re.compile(r"://|PRIVATE KEY|bearer |basic ", re.IGNORECASE)
 _LONGEST = 8192
 """Characters of one field; what a peer sent can be long."""
 
@@ -203,7 +205,8 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _masked(text: str) -> str:
-    return _TOKEN.sub("iotgw_" + MASK, text) if "iotgw_" in text else text
+    text = _TOKEN.sub("iotgw_" + MASK, text) if "iotgw_" in text else text
+    return redacted(text) if _MAY_HOLD_SECRETS.search(text) else text
 
 
 def _camel(name: str) -> str:

@@ -125,7 +125,7 @@ def save_credential(
     whose identity is the name where nothing else is said."""
     body = {"type": "psk", "identity": name, **body}
     convert({**body, "name": name}, CredentialSpec)
-    body = sealed(body, CredentialSpec, registry.seal)
+    body = sealed(body, CredentialSpec, registry)
     try:
         old = registry.get(KIND, name, tenant)
     except NotFound:

@@ -4,6 +4,7 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.threads import deferToThread
 
+from iotgw.core.specs import RetrySpec
 from tests.peers.http_sink import HttpSink
 
 from .delivering import Delivering, numbers, per_device, until
@@ -172,3 +173,18 @@ async def test_a_400_for_one_device_costs_only_that_one(sink):
         await deferToThread(sink.refuse, "nobody says this")
         await world.service.retry("i1")
         await until(lambda: world.stats()["delivered"] == 30)
+
+
+@ensureDeferred
+async def test_a_server_that_repeats_what_it_got_does_not_show_our_secrets(sink):
+    configuration = {
+        "url": sink.url + "/in?code=hush-code",
+        "headers": {"X-Key": "Key hush-header"},
+        "auth": {"type": "basic", "username": "me", "password": "hush-password"},
+    }
+    echo = "hush-code, Key hush-header, hush-header, hush-password, bWU6aHVzaC1wYXNzd29yZA=="
+    sink.always({"status": 400, "body": echo})
+    async with Delivering("http", configuration=configuration, retry=RetrySpec(max_attempts=1)) as world:
+        world.store("a")
+        await until(lambda: world.stats()["dead"] == 1)
+        assert world.stats()["lastError"] == "HTTP 400: ***, ***, ***, ***, ***"

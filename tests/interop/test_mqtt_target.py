@@ -302,3 +302,14 @@ async def test_nothing_that_a_broker_says_wedges_the_messages_behind_it(settings
             assert (stats["delivered"] + stats["dead"], stats["inflight"]) == (6, 0)
     finally:
         await port.stopListening()
+
+
+@ensureDeferred
+async def test_a_name_that_would_end_the_connection_is_dead_and_costs_the_others_nothing(broker, settings):
+    async with Delivering("mqtt", configuration=settings(broker)) as world:
+        await until(lambda: world.stats()["target"]["state"] == "connected")
+        world.store("a", "b\x01", "c\x7f", "d\ufffe", "e")
+        stats = await world.settled()
+        assert (stats["delivered"], stats["dead"]) == (2, 3)
+        letters = await world.service.dead_letters("i1")
+        assert [letter.error[-6:] for letter in letters] == ["U+0001", "U+007F", "U+FFFE"]

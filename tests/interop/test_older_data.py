@@ -166,7 +166,7 @@ def still_open(items):
 
 def test_the_backlog_reaches_a_target_that_comes_up_in_order_and_once(older, http_sink):
     expected = older.waiting("away", "queued", "inflight")
-    older.configure("away", url=http_sink.url)
+    older.configure("away", url=http_sink.url, auth={"token": SECRET})  # a mask doesn't go to another place
     older.delivers("away")
     documents = http_sink.documents
     fresh = [each for each in documents if each["id"] not in expected]
@@ -207,7 +207,7 @@ def test_a_disabled_one_takes_up_what_it_has_missed(older, http_sink):
 def test_a_paused_one_is_paused_until_it_is_resumed(older, mosquitto):
     expected = older.waiting("paused", "queued", "inflight")
     with mosquitto.subscribe("paused") as broker:
-        older.configure("paused", port=mosquitto.port)
+        older.configure("paused", port=mosquitto.port, password=SECRET)
         assert older.stats("paused")["state"] == "paused"
         assert older.gateway.api("POST", "/integrations/paused/resume").status == 200
         older.delivers("paused")
@@ -218,7 +218,7 @@ def test_a_paused_one_is_paused_until_it_is_resumed(older, mosquitto):
 def test_a_broker_gets_messages_and_events(older, mosquitto):
     waiting = older.seen["stats"]["broker"]["waiting"]
     with mosquitto.subscribe("up/#") as broker:
-        older.configure("broker", port=mosquitto.port)
+        older.configure("broker", port=mosquitto.port, password=SECRET)
         older.delivers("broker")
         wait_until(lambda: len(broker.messages) >= waiting + LATE, what="the backlog at the broker")
         assert len(broker.messages) == waiting + LATE
@@ -254,7 +254,7 @@ def test_what_is_parked_is_tried_again_in_order(older, http_sink):
 
 def test_a_new_message_goes_through(older, http_sink):
     gateway = older.gateway
-    older.configure("away", url=http_sink.url)
+    older.configure("away", url=http_sink.url, auth={"token": SECRET})
     older.delivers("away")
     before = len(http_sink.documents)
     assert gateway.post("meters", {"meter": "m-2", "kind": 0, "site": "roof", "kWh": 99}).status == 204

@@ -13,6 +13,7 @@ from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.datasources import ttd
 from iotgw.datasources.gathering import Gathering, Items
 from iotgw.datasources.notices import Notices
+from iotgw.datasources.secret_names import is_secret_parameter
 from iotgw.envelopes.envelope import PLAIN, Command, Envelope, Ignored, Malformed, Reading, Receipt
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
@@ -272,7 +273,8 @@ def facts(request: Message, path: Path) -> Metadata:
     if path:
         found["path"] = "/".join(path)
     if opts.queries:
-        found["query"] = dict(_argument(text) for text in opts.queries)
+        query = [_argument(text) for text in opts.queries]
+        found["query"] = {name: value for name, value in query if not is_secret_parameter(name)}
     number = opts.get_uint(n.CONTENT_FORMAT)
     if number is not None:
         found["contentFormat"] = number

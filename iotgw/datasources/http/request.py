@@ -11,9 +11,8 @@ from twisted.web.server import Request
 from iotgw.core import plain_json
 from iotgw.core.model import Metadata
 from iotgw.datasources import ttd
+from iotgw.datasources.secret_names import is_secret_header, is_secret_parameter
 
-HIDDEN = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
-"""Headers that never enter the metadata: they carry secrets."""
 MESSAGES = 10_000
 """The most messages of one request: each gets the whole request's metadata."""
 
@@ -43,8 +42,9 @@ def listens(request: Request, longest: float) -> float:
 
 
 def metadata(request: Request, name: str, secret: Iterable[str]) -> Metadata:
-    """ThingsBoard's metadata of an HTTP uplink: ``Header:<name>``, ``integrationName``; and the request's."""
-    hidden = {header.lower().encode() for header in secret} | HIDDEN
+    """ThingsBoard's metadata of an HTTP uplink: ``Header:<name>``, ``integrationName``; and the request's, without what
+    carries secrets: the headers ``secret``, and those of `iotgw.datasources.secret_names`."""
+    hidden = {header.lower() for header in secret}
     peer = request.getClientAddress()
     facts: Metadata = {
         "integrationName": name,
@@ -58,10 +58,12 @@ def metadata(request: Request, name: str, secret: Iterable[str]) -> Metadata:
         facts["query"] = {
             key.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace")
             for key, values in request.args.items()
+            if not is_secret_parameter(key.decode("utf-8", "replace"))
         }
     for header, values in request.requestHeaders.getAllRawHeaders():
-        if header.lower() not in hidden:
-            facts[f"Header:{header.decode('latin-1')}"] = values[-1].decode("latin-1")
+        called = header.decode("latin-1")
+        if called.lower() not in hidden and not is_secret_header(called):
+            facts[f"Header:{called}"] = values[-1].decode("latin-1")
     return facts
 
 

@@ -20,6 +20,7 @@ from iotgw.connect.mqtt_client import BrokerAccess, MqttClient
 from iotgw.connect.mqtt_engines import holding
 from iotgw.connect.mqtt_owner import ArrivalSource, Greeting, MqttOwner, Topics
 from iotgw.core.model import Downlink, Metadata
+from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IForgets, IPushes
 from iotgw.datasources.mqtt.arrivals import Arrivals, Era, Found
@@ -320,9 +321,9 @@ class MqttDatasource(MqttOwner):
             return str(error)
         target = str(downlink.metadata.get("topic") or command.topic or self.settings.downlink_topic)
         target = target.replace("{topic}", topic).replace("{identity}", identity)
-        name = target.encode()
-        if not target or set(target) & {"+", "#", "\x00"}:
+        if not target or set(target) & {"+", "#"} or unfit(target):
             return f"expected a topic for downlinks, got {target!r}"
+        name = target.encode()
         if len(name) > LONGEST_TOPIC:
             return f"expected a topic for downlinks of at most {LONGEST_TOPIC} bytes, got {len(name)}"
         payload = command.payload

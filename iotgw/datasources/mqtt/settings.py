@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from iotgw.connect.tls import ClientTls
+from iotgw.connect.tls import ClientTls, trust
+from iotgw.core.names import unfit
 from iotgw.core.secrets import Secret
 from iotgw.envelopes.presets import MQTT_PRESETS, MqttPrefix, MqttPresetName
 
@@ -63,12 +64,22 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             levels = topic.split("/")
             if (
                 not topic
+                or unfit(topic)
                 or "#" in levels[:-1]
                 or any(len(level) > 1 and set(level) & {"+", "#"} for level in levels)
             ):
                 raise ValueError(f"expected a topic filter such as devices/+/up, got {topic!r}")
+        for name, text in (
+            ("clientId", self.client_id), ("username", self.username), ("downlinkTopic", self.downlink_topic)
+        ):  # fmt: skip
+            if unfit(text):
+                raise ValueError(f"{name}: expected no control characters, got {unfit(text)}")
         if not self.filters:
             raise ValueError("expected topics, got none")
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.host.lower(), self.broker_port, trust(self.tls)
 
     @property
     def broker_port(self) -> int:

@@ -97,6 +97,7 @@ class Registry:
 
     def _load(self) -> list[Resource]:
         self._connection = sqlite.connect(self._path)
+        self._connection.execute("PRAGMA secure_delete = ON")  # secrets, and few writes
         sqlite.upgrade(self._connection, "registry")
         rows = self._connection.execute(
             "SELECT kind, id, tenant, name, revision, created_ms, updated_ms, body, deletion FROM resource"
@@ -108,6 +109,23 @@ class Registry:
             )
             for kind, id, tenant, name, revision, created_ms, updated_ms, body, deletion in rows
         ]  # fmt: skip
+
+    def rewrite(self, kind: str, id: str, body: dict[str, Any]) -> Deferred[Resource]:
+        """Store a resource's body in another form that says the same. It stays at its revision."""
+
+        def change() -> Deferred[Resource]:
+            old = self._current(kind, id, None)
+            return self._store(old, msgspec.structs.replace(old, body=body))
+
+        return self._change(change)
+
+    def settle(self) -> Deferred[None]:
+        """Move what was written into the database's own file, so that what it replaced is on the disk no more."""
+        assert self._worker is not None
+        return self._worker.call(self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _close(self) -> None:
         self._mark.clear()

@@ -39,6 +39,59 @@ async def test_a_key_is_changed_without_a_gap(connect: Any) -> None:
 
 
 @inline
+async def test_the_old_key_may_go_and_the_new_one_stay_by_its_mask(bench: Any, connect: Any) -> None:
+    client = connect()
+    both = [{"value": "the-old-key", "notAfter": 9_000_000_000_000}, {"value": "the-new-key"}]
+    made = await client.ok("POST", "/credentials", {**PSK, "secrets": both})
+    await client.ok("PATCH", "/credentials/meter", {"secrets": [made["secrets"][1]]})
+    (kept,) = bench.registry.get("credential", "meter").body["secrets"]
+    assert (bench.registry.unseal(kept["value"]), kept["notAfter"]) == ("the-new-key", None)
+
+
+@inline
+async def test_a_mask_of_an_unknown_secret_is_refused_and_says_so(connect: Any) -> None:
+    client = connect()
+    await client.ok("POST", "/credentials", PSK)
+    for secret in ({"value": "***", "id": "gone"}, {"value": "***"}):
+        answer = await client("PATCH", "/credentials/meter", {"secrets": [secret]})
+        assert (answer.status, answer.json["errors"][0]["path"]) == (422, "secrets[0].id")
+        assert "expected the id of a stored item" in answer.json["detail"]
+
+
+@inline
+async def test_a_kept_secret_must_fit_an_encoding_that_was_changed(connect: Any) -> None:
+    client = connect()
+    made = await client.ok("POST", "/credentials", PSK)
+    changed = {**made["secrets"][0], "encoding": "hex"}
+    answer = await client("PATCH", "/credentials/meter", {"secrets": [changed]})
+    assert (answer.status, answer.json["errors"][0]["path"]) == (422, "secrets[0].value")
+
+
+@inline
+async def test_a_credential_that_was_stored_without_ids_can_be_rotated(bench: Any, connect: Any) -> None:
+    client = connect()
+    seal = bench.registry.seal
+    older = {
+        "type": "psk",
+        "identity": "i",
+        "secrets": [{"value": seal("key-one")}, {"value": seal("key-two")}],
+    }
+    await bench.registry.create("credential", "default", "older", older)
+    shown = await client.ok("GET", "/credentials/older")
+    await client.ok("PATCH", "/credentials/older", {"secrets": [shown["secrets"][1]]})
+    (kept,) = bench.registry.get("credential", "older").body["secrets"]
+    assert (bench.registry.unseal(kept["value"]), kept["id"]) == ("key-two", shown["secrets"][1]["id"])
+
+
+@inline
+async def test_a_file_that_names_no_ids_changes_nothing_when_it_is_applied_again(connect: Any) -> None:
+    client = connect()
+    for outcome in ("created", "unchanged"):
+        result = await client.ok("POST", "/apply", {"credential": [PSK]})
+        assert [item["outcome"] for item in result["items"]] == [outcome]
+
+
+@inline
 async def test_wrong_credentials_are_refused_without_telling_the_secret(connect: Any) -> None:
     client = connect()
     await client.ok("POST", "/credentials", PSK)

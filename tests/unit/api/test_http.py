@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 from typing import Any
+from urllib.parse import quote
 
+import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
 from twisted.logger import formatEvent, globalLogPublisher
@@ -166,6 +168,40 @@ async def test_a_path_or_method_that_does_not_exist_is_a_problem(connect: Any) -
     assert (await client("GET", "/datasources/%ff")).status == 400
     assert (await client("GET", "//")).status == 404
     assert (await client("HEAD", "/datasources")).text == ""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api%2Fv1/datasources", "/api/v1%2Fdatasources", "/api%2fv1%2fdatasources", "//api/v1/datasources",
+        "/api//v1/datasources", "/api/v1//datasources", "/api/v1/datasources%2Ffield", "/health%2Flive", "//health/live",
+    ],
+)  # fmt: skip
+@inline
+async def test_another_spelling_of_a_path_leads_nowhere(connect: Any, path: str) -> None:
+    client = connect()
+    await client.ok("POST", "/datasources", {"name": "field", "type": "coap"})
+    answer = await client("GET", path)
+    assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("device", ["a/b", "a%2Fb", "50%", "a b?c#d", "ü"])
+@inline
+async def test_a_device_of_any_name_is_reached_by_the_location_of_its_downlink(
+    connect: Any, device: str
+) -> None:
+    client = connect()
+    path = f"/devices/{quote(device, safe='')}/downlinks"
+    made = await client("POST", path, {"data": "AQ=="})
+    assert made.status == 201, made.text
+    item = await client.ok("GET", made.headers["location"])
+    assert (item["device"], item["id"]) == (device, made.json["id"])
+
+
+@inline
+async def test_a_bundled_converter_is_reached_with_and_without_an_encoded_slash(connect: Any) -> None:
+    for name, path in (("one", "tekelek/logger"), ("two", "tekelek%2Flogger")):
+        await connect().ok("POST", f"/library/{path}/install", {"name": name})
 
 
 @inline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import pytest_twisted
 
 COAP = {"name": "field", "type": "coap", "configuration": {"port": 5683, "preSharedKey": "hush"}}
@@ -277,3 +278,25 @@ async def test_what_waits_for_an_integration_that_is_paused_is_not_drained_and_m
     assert (await client("DELETE", "/integrations/out?backlog=burn")).status == 422
     gone = await client("DELETE", "/integrations/out?backlog=drop")
     assert (gone.status, gone.json["backlog"]) == (200, "drop")
+
+
+@pytest.mark.parametrize("name", [".", "..", "a\x01", "a\x7f", "a\ufffe", "a/b", " "])
+@inline
+async def test_a_name_that_would_break_a_path_or_a_line_is_refused(connect: Any, name: str) -> None:
+    client = connect()
+    for path, value in (
+        ("/datasources", {**COAP, "name": name}),
+        ("/integrations", {**HTTP, "name": name}),
+        ("/converters", {"name": name, "script": "x"}),
+        ("/credentials", {"name": name, "identity": "i", "secrets": [{"value": "hush"}]}),
+        ("/tokens", {"name": name, "role": "viewer"}),
+    ):
+        answer = await client("POST", path, value)
+        assert (answer.status, answer.json["errors"][0]["path"]) == (422, "name"), (path, answer.text)
+
+
+@pytest.mark.parametrize("key", [".", "..", "a\x01"])
+@inline
+async def test_a_routing_key_that_would_break_a_path_is_refused(connect: Any, key: str) -> None:
+    answer = await connect()("POST", "/datasources", {**COAP, "routingKey": key})
+    assert (answer.status, answer.json["errors"][0]["path"]) == (422, "routingKey")

@@ -33,7 +33,7 @@ def test_what_is_written_starts_before_what_writes_it_and_the_way_in_comes_last(
     gateway = build(Settings(), tmp_path, reactor)
     names = [child.name for child in children(gateway, Settings(), tmp_path, None, reactor)]
     assert names == [
-        "lost-logs", "registry", "credentials", "events", "lost-logs-told", "files", "devices", "journal", "device-states", "downlinks", "backups", "pause", "converters", "delivery",
+        "lost-logs", "registry", "secrets", "credentials", "events", "lost-logs-told", "files", "devices", "journal", "device-states", "downlinks", "backups", "pause", "converters", "delivery",
         "integrations", "pipeline", "first-contents",
     ]  # fmt: skip
 

@@ -23,11 +23,13 @@ class TokenServer(Resource):
     def __init__(self) -> None:
         super().__init__()
         self.body = b""
+        self.status = 200
         self.headers: dict[bytes, bytes] = {}
         self.asked: list[tuple[bytes, bytes]] = []
 
     def render_POST(self, request: Any) -> bytes:
         self.asked.append((request.getHeader(b"content-type"), request.content.read()))
+        request.setResponseCode(self.status)
         for name, value in self.headers.items():
             request.setHeader(name, value)
         return self.body
@@ -44,7 +46,10 @@ def server() -> Iterator[TokenServer]:
 
 def fetch(server: TokenServer) -> tuple[AccessToken, Deferred[str]]:
     token = AccessToken(
-        OAuth2(token_url=server.url, client_id="me", client_secret="s"), reactor, None, Connector(reactor)
+        OAuth2(token_url=server.url, client_id="me", client_secret="hush-hush"),
+        reactor,
+        None,
+        Connector(reactor),
     )
     done: Deferred[str] = Deferred()
     token.refresh(done.callback)
@@ -66,7 +71,7 @@ async def test_a_compressed_answer_is_not_inflated(server: TokenServer) -> None:
     server.headers = {b"Content-Encoding": b"gzip"}
     assert len(server.body) < LARGEST
     token, done = fetch(server)
-    assert (await done).startswith("no token: HTTP 200 \x1f")
+    assert (await done).startswith("no token: HTTP 200")
     assert token.header == b""
 
 
@@ -80,6 +85,17 @@ async def test_an_answer_that_is_no_token_is_a_reason(server: TokenServer, body:
     server.body = body
     _, done = fetch(server)
     assert (await done).startswith("no token: HTTP 200")
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest_twisted.ensureDeferred
+async def test_no_reason_repeats_a_secret(server: TokenServer, status: int) -> None:
+    server.status = status
+    server.body = b'{"accessToken": "hush-2"}' if status == 200 else b'{"error": "invalid_client hush-hush"}'
+    _, done = fetch(server)
+    reason = await done
+    assert "hush" not in reason
+    assert reason.startswith(f"no token: HTTP {status}")
 
 
 @pytest_twisted.ensureDeferred

@@ -54,8 +54,9 @@ async def test_a_batch_of_several_converters_comes_back_in_its_order(service, en
 @ensureDeferred
 async def test_every_character_survives_the_way_in_and_out(service, engine, text):
     metadata = json.dumps({"name": text}, ensure_ascii=False).encode()
-    (made,) = await convert(service, job(version(ECHO, engine=engine), text.encode(), metadata))
-    assert body(made)[0]["deviceName"] == text
+    script = 'return {deviceName: "d", attributes: {name: metadata.name}, telemetry: {text: decodeToString(payload)}};'
+    (made,) = await convert(service, job(version(script, engine=engine), text.encode(), metadata))
+    assert body(made)[0]["attributes"]["name"] == text
     assert body(made)[0]["telemetry"][0]["values"]["text"] == text
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from iotgw import testing
 from iotgw.core.errors import SettingsError
 from iotgw.core.secrets import MASK, Secret, all_masked, masked, revealed, sealed
 
@@ -30,13 +31,18 @@ class Settings(Struct, rename="camel"):
     keys: list[Secret] = []
 
 
-def seal(text: str) -> str:
-    return "sealed:" + text[::-1]
+class Key(Struct, rename="camel"):
+    value: Secret
+    id: str = ""
+    not_after: int | None = None
 
 
-def unseal(text: str) -> str:
-    assert text.startswith("sealed:")
-    return text.removeprefix("sealed:")[::-1]
+class Ring(Struct):
+    keys: list[Key] = []
+
+
+vault = testing.MemoryRegistry()
+unseal = vault.unseal
 
 
 FULL: dict[str, Any] = {
@@ -49,7 +55,7 @@ FULL: dict[str, Any] = {
 
 
 def test_every_secret_is_sealed_wherever_it_stands() -> None:
-    stored = sealed(FULL, Settings, seal)
+    stored = sealed(FULL, Settings, vault)
     assert stored["apiKey"] == "sealed:eno"
     assert stored["auth"] == {"type": "basic", "user": "u", "password": "sealed:owt"}
     assert stored["headers"] == {"X-Key": "sealed:eerht"}
@@ -58,11 +64,11 @@ def test_every_secret_is_sealed_wherever_it_stands() -> None:
 
 
 def test_what_was_sealed_is_revealed_again() -> None:
-    assert revealed(sealed(FULL, Settings, seal), Settings, unseal) == FULL
+    assert revealed(sealed(FULL, Settings, vault), Settings, unseal) == FULL
 
 
 def test_the_mask_shows_only_that_a_secret_is_set() -> None:
-    shown = masked(sealed(FULL, Settings, seal), Settings)
+    shown = masked(sealed(FULL, Settings, vault), Settings, unseal)
     assert shown["apiKey"] == MASK
     assert shown["auth"] == {"type": "basic", "user": "u", "password": MASK}
     assert shown["keys"] == [MASK, ""]
@@ -70,13 +76,71 @@ def test_the_mask_shows_only_that_a_secret_is_set() -> None:
 
 
 def test_a_mask_that_comes_back_keeps_the_stored_secret() -> None:
-    stored = sealed(FULL, Settings, seal)
-    again = sealed(masked(stored, Settings), Settings, seal, stored)
+    stored = sealed(FULL, Settings, vault)
+    again = sealed(masked(stored, Settings, unseal), Settings, vault, stored)
     assert again == stored
 
 
+def ring(*keys: dict[str, Any]) -> dict[str, Any]:
+    return {"keys": list(keys)}
+
+
+def test_each_item_of_a_list_gets_an_id_of_its_own_and_shows_it() -> None:
+    stored = sealed(ring({"value": "old"}, {"value": "new"}), Ring, vault)
+    ids = [key["id"] for key in stored["keys"]]
+    assert all(ids) and ids[0] != ids[1]
+    assert masked(stored, Ring, unseal) == ring({"value": MASK, "id": ids[0]}, {"value": MASK, "id": ids[1]})
+
+
+@pytest.mark.parametrize("order", [[1], [0], [1, 0], [0, 1]])
+def test_a_mask_keeps_the_secret_of_its_id_in_any_order(order: list[int]) -> None:
+    stored = sealed(ring({"value": "old", "notAfter": 5}, {"value": "new"}), Ring, vault)
+    shown = masked(stored, Ring, unseal)
+    again = sealed(ring(*(shown["keys"][index] for index in order)), Ring, vault, stored)
+    assert again == ring(*(stored["keys"][index] for index in order))
+
+
+def test_a_new_item_may_stand_before_those_that_are_kept() -> None:
+    stored = sealed(ring({"value": "old"}), Ring, vault)
+    again = sealed(ring({"value": "new"}, *masked(stored, Ring, unseal)["keys"]), Ring, vault, stored)
+    assert [unseal(key["value"]) for key in again["keys"]] == ["new", "old"]
+    assert again["keys"][1] == stored["keys"][0]
+
+
+@pytest.mark.parametrize(("given", "said"), [({"id": "nobody"}, "'nobody'"), ({}, "none")])
+def test_a_mask_without_a_known_id_is_refused_and_says_so(given: dict[str, Any], said: str) -> None:
+    stored = sealed(ring({"value": "old"}, {"value": "new"}), Ring, vault)
+    with pytest.raises(
+        SettingsError, match=rf"^keys\[0\]\.id: expected the id of a stored item.*got {said};"
+    ):
+        sealed(ring({"value": MASK, **given}), Ring, vault, stored)
+
+
+def test_two_items_with_one_id_are_refused() -> None:
+    with pytest.raises(
+        SettingsError, match=r"^keys\[1\]\.id: expected an id of its own, got that of keys\[0\]"
+    ):
+        sealed(ring({"value": "a", "id": "k"}, {"value": "b", "id": "k"}), Ring, vault)
+
+
+def test_items_that_were_stored_without_ids_show_the_same_ones_each_time_and_keep_them() -> None:
+    older = ring({"value": vault.seal("old")}, {"value": vault.seal("new")})
+    shown = masked(older, Ring, unseal)
+    assert shown == masked(older, Ring, unseal)
+    again = sealed(ring(shown["keys"][1]), Ring, vault, older)
+    assert again == ring({"value": vault.seal("new"), "id": shown["keys"][1]["id"]})
+
+
+def test_masks_of_items_that_have_no_ids_count_only_while_their_list_is_as_it_was() -> None:
+    stored = sealed({"url": "", "keys": ["old", "new"]}, Settings, vault)
+    assert sealed({"url": "", "keys": [MASK, MASK]}, Settings, vault, stored) == stored
+    for keys in ([MASK], [MASK, "newer"], [MASK, MASK, MASK]):
+        with pytest.raises(SettingsError, match=r"^keys\[0\]: must be entered again"):
+            sealed({"url": "", "keys": keys}, Settings, vault, stored)
+
+
 def test_another_member_of_a_union_is_sealed_by_its_own_type() -> None:
-    assert sealed({"url": "", "auth": {"type": "bearer", "token": "t"}}, Settings, seal)["auth"] == {
+    assert sealed({"url": "", "auth": {"type": "bearer", "token": "t"}}, Settings, vault)["auth"] == {
         "type": "bearer",
         "token": "sealed:t",
     }
@@ -87,14 +151,14 @@ def test_a_mask_with_nothing_stored_is_refused_with_its_place() -> None:
         sealed(
             {"url": "", "auth": {"type": "basic", "user": "u", "password": MASK}},
             Settings,
-            seal,
+            vault,
             path="configuration",
         )
 
 
 def test_the_value_that_came_in_is_not_changed() -> None:
     before = {"url": "http://x", "apiKey": "one"}
-    sealed(before, Settings, seal)
+    sealed(before, Settings, vault)
     assert before == {"url": "http://x", "apiKey": "one"}
 
 
@@ -122,6 +186,6 @@ _settings = st.fixed_dictionaries(
 def test_whatever_is_sealed_comes_back_the_same_and_by_its_mask_too(value: dict[str, Any]) -> None:
     if MASK in str(value):
         return
-    stored = sealed(value, Settings, seal)
+    stored = sealed(value, Settings, vault)
     assert revealed(stored, Settings, unseal) == value
-    assert sealed(masked(stored, Settings), Settings, seal, stored) == stored
+    assert sealed(masked(stored, Settings, unseal), Settings, vault, stored) == stored

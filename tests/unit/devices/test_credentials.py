@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from iotgw.core.credential import KIND, CredentialSpec, SecretSpec, check_secrets
 from iotgw.core.errors import IotgwError, SettingsError
-from iotgw.core.secrets import MASK
 from iotgw.core.validate import convert
 from iotgw.devices.credentials import Credentials, derived
 from iotgw.testing import MemoryRegistry, fired
@@ -282,9 +281,9 @@ class TestChecks:
         ],
     )
     def test_a_bad_secret_is_named_but_not_told(self, secret, problem):
-        spec = CredentialSpec(name="n", identity="x", secrets=[SecretSpec(value=MASK), secret])
+        spec = CredentialSpec(name="n", identity="x", secrets=[SecretSpec(value="good"), secret])
         with pytest.raises(ValueError, match=problem) as caught:
-            check_secrets(spec, lambda text: text == MASK)
+            check_secrets(spec)
         assert (
             "secrets[1].value" in str(caught.value) and secret.value not in str(caught.value).split(": ")[1]
         )

@@ -9,7 +9,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 
 from iotgw.core.downlink_item import ItemState
-from iotgw.core.errors import Unavailable
+from iotgw.core.errors import SettingsError, Unavailable
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks import exchange
 from tests.unit.downlinks.test_queue import World, asynchronous
@@ -191,3 +191,12 @@ async def test_a_push_that_comes_while_another_fails_to_be_written_is_answered(w
     mend()
     await world.push_text("z")
     assert world.queue.depth() == 1
+
+
+@asynchronous
+async def test_a_device_with_a_name_that_no_device_can_have_gets_no_item(world):
+    for name in ("a\x01", "a\x7f", "a\ufffe", "a\ud800"):
+        with pytest.raises(
+            SettingsError, match=r"^device: expected a name without control characters, got U"
+        ):
+            await world.queue.push("default", name, text("x"))

@@ -1,11 +1,14 @@
+import csv
+import io
 import json
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from iotgw.core.errors import SettingsError
 from iotgw.integrations.cron import Cron
-from iotgw.integrations.files import Columns, json_file
+from iotgw.integrations.files import Columns, csv_file, json_file
 from tests.unit.delivery.worlds import record
 
 
@@ -48,6 +51,15 @@ def test_columns_keep_their_places_over_restarts(tmp_path):
 
 def test_a_device_that_invents_keys_does_not_widen_the_file_without_end():
     assert len(Columns("").of("t", [f"k{n}" for n in range(5000)])) == 1000
+
+
+@pytest.mark.parametrize("begin", [*list("=+-@\t\r\n"), "＝", "＋", "－", "＠"])
+def test_no_header_and_no_cell_of_a_csv_is_a_formula(begin):
+    formula = begin + "cmd|' /C calc'!A0"
+    body = {"telemetry": [{"ts": 0, "values": {formula: formula}}]}
+    made = record(1, device=formula, body=msgspec.json.encode(body))
+    header, row = csv.reader(io.StringIO(csv_file([made], Columns("")).decode(), newline=""))
+    assert header[-1] == row[1] == row[-1] == "'" + formula
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

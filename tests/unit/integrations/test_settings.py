@@ -50,6 +50,12 @@ def sftp(**more):
         ("mqtt", {"host": "h", "commandTopic": "a/+/b#"}, "configuration.commandTopic"),
         ("mqtt", {"host": "h", "topic": "a/+/b"}, "configuration.topic"),
         ("mqtt", {"host": "h", "will": {"topic": "a/#"}}, "configuration.will.topic"),
+        ("mqtt", {"host": "h", "topic": "a\x01"}, "configuration.topic"),
+        ("mqtt", {"host": "h", "will": {"topic": "a\ufffe"}}, "configuration.will.topic"),
+        ("mqtt", {"host": "h", "commandTopic": "a\x7f/+"}, "configuration.commandTopic"),
+        ("mqtt", {"host": "h", "clientId": "a\x01"}, "configuration.clientId"),
+        ("mqtt", {"host": "h", "username": "a\x01"}, "configuration.username"),
+        ("thingsboard", {"host": "h", "username": "a\x01"}, "configuration.username"),
         ("mqtt", {"host": "h", "engine": "other"}, "configuration.engine"),
         ("mqtt", {"host": "h", "qos": 3}, "configuration.qos"),
         ("sftp", sftp(hostKeys=[]), "configuration.hostKeys"),
@@ -81,10 +87,10 @@ def test_good_settings_are_taken(service, type_, configuration):
 
 
 def test_secrets_are_secrets():
-    assert masked({"host": "h", "password": "p", "tls": {"key": "k"}}, MqttSettings) == {
+    assert masked({"host": "h", "password": "p", "tls": {"key": "k"}}, MqttSettings, str) == {
         "host": "h", "password": "***", "tls": {"key": "***"},
     }  # fmt: skip
-    assert masked({"host": "h", "token": "t"}, ThingsBoardSettings) == {"host": "h", "token": "***"}
+    assert masked({"host": "h", "token": "t"}, ThingsBoardSettings, str) == {"host": "h", "token": "***"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from iotgw.core.epochs import Epochs
 from iotgw.core.errors import SettingsError
@@ -46,11 +47,20 @@ def test_what_a_template_makes(text, expected):
         (for_url, "a/b c?&é", "a%2Fb%20c%3F%26%C3%A9"),
         (for_path, "../../etc", "_._.._etc"),
         (for_path, "", "_"),
+        (for_path, "a\x01\x7f\ufffe", "a___"),
         (for_header, "a\r\nEvil: 1", "aEvil: 1"),
     ],
 )
 def test_inserted_values_can_not_leave_their_place(escape, value, expected):
     assert escape(value) == expected
+
+
+@pytest.mark.parametrize("bad", ["\x01", "\x7f", "\ufffe", "\ud800"])
+@pytest.mark.parametrize("text", ["up/{{ deviceName }}", "up/{{ body.deviceName | default(deviceName) }}"])
+def test_a_topic_that_a_broker_may_close_the_connection_for_is_not_made(bad, text):
+    record = replace(RECORD, device_name=f"a{bad}", body=b"{}")
+    with pytest.raises(TemplateFailed, match=f"got U\\+{ord(bad):04X}"):
+        Template(text, "topic", NAMES, for_topic).text(record)
 
 
 def test_what_is_written_in_the_template_itself_is_not_escaped():

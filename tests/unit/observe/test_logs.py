@@ -64,6 +64,15 @@ def test_secrets_are_masked_by_name_and_tokens_everywhere(written: Written) -> N
     assert written.lines[0]["headers"] == {"Authorization": "***", "Accept": "x"}
 
 
+def test_private_keys_and_what_is_secret_in_a_url_are_masked_wherever_they_stand(written: Written) -> None:
+    written.log.warn(
+        "got {text}, from {url}", url="https://u:hush1@h/p?sig=hush2",
+        text="-----BEGIN PRIVATE KEY-----\nhush3\n-----END PRIVATE KEY-----",
+    )  # fmt: skip
+    assert "hush" not in written.path.read_text() + written.terminal.getvalue()
+    assert written.lines[0]["url"] == "https://***@h/p?sig=***"
+
+
 def test_a_failure_has_its_traceback_in_the_file_and_one_line_on_the_terminal(written: Written) -> None:
     try:
         raise KeyError("lost")

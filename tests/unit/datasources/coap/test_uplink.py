@@ -25,3 +25,8 @@ def test_an_option_of_a_wrong_length_is_shown_as_one_that_nobody_knows(number: i
 
 def test_a_content_format_of_a_wrong_length_counts_as_absent() -> None:
     assert "contentFormat" not in facts(Message(n.POST, b"", options((n.CONTENT_FORMAT, b"\xff" * 3000))), ())
+
+
+def test_secrets_in_the_query_do_not_become_metadata() -> None:
+    query = [(n.URI_QUERY, text) for text in (b"access_token=hush", b"id=7", b"apikey=hush")]
+    assert facts(Message(n.POST, b"", options(*query)), ())["query"] == {"id": "7"}

@@ -202,6 +202,12 @@ def downlink(payload: bytes = b"x", **metadata) -> tuple[Downlink, ...]:
             downlink(topic="a/#"),
             "expected a topic for downlinks, got 'a/#'",
         ),
+        ({"downlink_topic": "a"}, downlink(topic="a\x01"), "expected a topic for downlinks, got 'a\\x01'"),
+        (
+            {"downlink_topic": "a"},
+            downlink(topic="a\ud800"),
+            "expected a topic for downlinks, got 'a\\ud800'",
+        ),
         ({"downlink_topic": "a"}, downlink(topic="x" * 65536), "at most 65535 bytes, got 65536"),
     ],
 )

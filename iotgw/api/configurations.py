@@ -1,0 +1,43 @@
+"""The ``configuration`` of a datasource or an integration as it is saved, shown and compared: its secrets follow its
+type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from iotgw.core.destination import to_keep
+from iotgw.core.errors import SettingsError
+from iotgw.core.secrets import Vault, all_masked, masked, revealed, sealed
+from iotgw.core.specs import DatasourceSpec, IntegrationSpec, Resource
+from iotgw.core.types import T, Types
+
+
+def sealed_configuration(
+    types: Types[T], spec: DatasourceSpec | IntegrationSpec, stored: Resource | None, vault: Vault
+) -> dict[str, Any]:
+    """The configuration as it may be saved, of a spec that comes in the place of a stored one; raises SettingsError."""
+    settings = types.get(spec.type).settings
+    types.configure(spec.type, spec.configuration)
+    before: Any = None
+    if stored is not None and stored.body["type"] == spec.type:
+        before = to_keep(spec.configuration, stored.body.get("configuration"), settings, vault.unseal)
+    configuration: dict[str, Any] = sealed(spec.configuration, settings, vault, before, "configuration")
+    return configuration
+
+
+def shown_configuration(types: Types[T], resource: Resource, unseal: Callable[[str], str]) -> Any:
+    """A stored configuration with its secrets masked, even when its type is not installed any more."""
+    configuration = resource.body.get("configuration", {})
+    try:
+        return masked(configuration, types.get(resource.body["type"]).settings, unseal)
+    except SettingsError:
+        return all_masked(configuration)
+
+
+def with_clear_configuration(
+    types: Types[T], body: dict[str, Any], unseal: Callable[[str], str]
+) -> dict[str, Any]:
+    """A stored body whose configuration has its secrets in the clear."""
+    settings = types.get(body["type"]).settings
+    return {**body, "configuration": revealed(body["configuration"], settings, unseal)}

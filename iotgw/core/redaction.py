@@ -1,0 +1,53 @@
+"""Takes out of texts for people what looks like a secret, wherever it came from: errors, problems, log lines.
+
+It is the last line. A part that knows that a value is secret doesn't put it into a text to begin with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+MASK = "***"
+"""What stands for a secret, in the API as in texts."""
+LONGEST = 1000
+"""Characters of a text about a setting."""
+SHORTEST = 4
+"""Characters of a secret that is looked for in a text; a shorter one would be found in every other word."""
+
+_KEY = re.compile(
+    r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----).*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|$)", re.DOTALL
+)
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s'\"`<>]+")
+_USER = re.compile(r"://[^?#]*@")
+_VALUE = re.compile(r"([?&][^=&#]*=)[^&#]+")
+_SCHEME = re.compile(r"\b(Bearer|Basic)\s+[^\s'\",;]+", re.IGNORECASE)
+_LONG = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
+"""Base64 of 30 bytes and more: keys, and parts of keys that were cut off."""
+
+
+def redacted(text: str) -> str:
+    """The text without private keys, and without the user and the query's values of URLs."""
+    if "PRIVATE KEY" in text:
+        text = _KEY.sub(rf"\1{MASK}\2", text)
+    if "://" in text:
+        text = _URL.sub(_without_secrets, text)
+    return _SCHEME.sub(rf"\1 {MASK}", text)
+
+
+def problem_text(text: str) -> str:
+    """A text about a setting, without what looks like a secret or is long base64, and not longer than a person reads."""
+    text = _LONG.sub(MASK, redacted(text))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
+
+
+def hidden(text: str, secrets: Iterable[str]) -> str:
+    """The text without these secrets."""
+    for secret in secrets:
+        if len(secret) >= SHORTEST:
+            text = text.replace(secret, MASK)
+    return text
+
+
+def _without_secrets(found: re.Match[str]) -> str:
+    return _VALUE.sub(rf"\1{MASK}", _USER.sub(f"://{MASK}@", found[0]))

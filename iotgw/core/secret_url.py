@@ -1,0 +1,83 @@
+"""URLs that may hold secrets: the values of their query, and a password before the host.
+
+A URL may be a template (`iotgw.integrations.template`). A value that only inserts a fact of the message, such as
+``{{ deviceName }}``, is no secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from iotgw.core.redaction import MASK
+
+_TEMPLATE = r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}"
+_PIECE = re.compile(rf"{_TEMPLATE}|.", re.DOTALL)
+_FACT = re.compile(r"\{\{\s*[A-Za-z_]\w*(?:\.\w+)*(?:\s*\|\s*[A-Za-z_]\w*)*\s*\}\}", re.ASCII)
+_PASSWORD = re.compile(r"(?s)([^/?#]*://[^/?#:@]*:)([^/?#]*)(@.*)")
+
+
+class _Part(Struct, frozen=True):
+    """A part of a URL: what is shown, and the secret behind it, if any. ``name`` is the parameter's; ``:`` is the
+    password."""
+
+    name: str
+    shown: str
+    secret: str = ""
+
+
+def masked_url(url: str) -> str:
+    """The URL with a mask for each secret in it."""
+    return "".join(part.shown + (MASK if part.secret else "") for part in _parts(url))
+
+
+def url_secrets(url: str) -> list[str]:
+    """The secrets in a URL."""
+    return [part.secret for part in _parts(url) if part.secret]
+
+
+def unmasked_url(url: str, stored: str) -> str:
+    """The URL with the secrets of the stored one in the place of its masks. Raises ValueError, whose text says which
+    parameter's secret is not known."""
+    known, parts = list(_parts(stored)), list(_parts(url))
+    made = []
+    for index, part in enumerate(parts):
+        secret = part.secret
+        if secret == MASK:
+            before = [each.secret for each in known if each.name == part.name]
+            same = [place for place, each in enumerate(parts) if each.name == part.name]
+            # of several with one name, each is known by its turn, while all are there
+            secret = before[same.index(index)] if len(before) == len(same) else ""
+            if not secret:
+                raise ValueError("of the password" if part.name == ":" else f"of {part.name!r}")
+        made.append(part.shown + secret)
+    return "".join(made)
+
+
+def _parts(url: str) -> Iterator[_Part]:
+    head, mark, query = _split(url, "?")
+    if found := _PASSWORD.fullmatch(head):
+        yield _Part(":", found[1], found[2])
+        head = found[3]
+    yield _Part("", head + mark)
+    while query:
+        parameter, mark, query = _split(query, "&")
+        name, sign, value = _split(parameter, "=")
+        if not sign:
+            name, value = "", name
+        is_fact = not value or _FACT.fullmatch(value)
+        if is_fact:
+            yield _Part("", parameter + mark)
+        else:
+            yield _Part(name, name + sign, value)
+            yield _Part("", mark)
+
+
+def _split(text: str, at: str) -> tuple[str, str, str]:
+    """As `str.partition`, but not within a template's expressions."""
+    for piece in _PIECE.finditer(text):
+        if piece[0] == at:
+            return text[: piece.start()], at, text[piece.end() :]
+    return text, "", ""
