@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 RUNTIME = Path(__file__).resolve().parent.parent / "runtime"
-PARTS = ("lockdown.js", "guard.js", "host.js", "dialects.js")
+PARTS = ("lockdown.js", "guard.js", "host.js", "dialects.js", "realm.js")
 ON_DEMAND = {
     "lobaro.js": re.compile(r"\b(?:Parse|Parser|Device|Record|u?int(?:16|32)[BL]E|float32[BL]E)\b"),
     "buffer.js": re.compile(r"\bBuffer\b"),

@@ -1,5 +1,5 @@
 // How each dialect's function is called. `payload` is an array of byte values in every dialect.
-var variables = {};
+var given = '{}';   // the option `variables`, as JSON: each message has a copy of its own
 
 function portOf(metadata) {
   var port = metadata.fPort !== undefined ? metadata.fPort : metadata.port;
@@ -7,7 +7,7 @@ function portOf(metadata) {
 }
 
 function variablesOf(metadata) {
-  return metadata.variables && typeof metadata.variables === 'object' ? metadata.variables : variables;
+  return metadata.variables && typeof metadata.variables === 'object' ? metadata.variables : parse(given);
 }
 
 function hexOf(payload) {
