@@ -40,7 +40,11 @@ class ConverterOptions(Struct, frozen=True, kw_only=True, rename="camel", forbid
         ),
     ] = "auto"
     state: Annotated[
-        bool, Meta(description="Keep properties and partial messages per device between messages.")
+        bool,
+        Meta(
+            description="Keep properties and partial messages per device between messages, and a script's variables while its "
+            "context lasts."
+        ),
     ] = False
     update_only_keys: Annotated[
         list[str], Meta(description="Keys that are sent on only when their value has changed.")

@@ -36,7 +36,7 @@ log = Logger()
 
 SCRIPTS_KEPT = 32 << 20
 """Bytes of scripts that workers know at a time."""
-MAX_SCRIPT = 256 << 10
+MAX_SCRIPT = 1 << 20
 
 Report = Callable[[str, ConverterVersion, str, Severity], None]
 """``report(type, version, message, severity)``: something about a converter that its owner should see."""

@@ -57,7 +57,9 @@ def source(script: str, *more: str) -> str:
     return _assembled(*PARTS, *(part for part, named in ON_DEMAND.items() if named.search(script)), *more)
 
 
-_TEXTS = {path.name: path.read_text("utf-8") for path in RUNTIME.glob("*.js")}  # a worker can open no file
+_REMARKS = re.compile(r"^\s*(?://.*)?\n|^\s+", re.MULTILINE)
+# a worker can open no file, and reads a runtime without its remarks faster
+_TEXTS = {path.name: _REMARKS.sub("", path.read_text("utf-8")) for path in RUNTIME.glob("*.js")}
 
 
 @cache

@@ -1,6 +1,6 @@
 // Every message finds a script in its initial state: the built-ins are frozen, and a script that has variables of its
 // own is run anew. What it means to change of the built-ins stays open, and is put right before each message.
-var freeze = Object.freeze, isFrozen = Object.isFrozen, isExtensible = Object.isExtensible, protoOf = Object.getPrototypeOf;
+var freeze = Object.freeze, isFrozen = Object.isFrozen, isExtensible = Object.isExtensible, protoOf = Object.getPrototypeOf, create = Object.create;
 var ownNames = Object.getOwnPropertyNames, ownSymbols = Object.getOwnPropertySymbols, ownProperty = Object.getOwnPropertyDescriptor;
 var is = Object.is || function (a, b) { return a === b ? a !== 0 || 1 / a === 1 / b : a !== a && b !== b; };
 var hasOwn = uncurry(Object.prototype.hasOwnProperty), concatenated = uncurry(Array.prototype.concat);
@@ -61,8 +61,10 @@ function isKept(object) {
 // Remember what is open of an object, and fix the rest of it.
 function fix(one) {
   var all = propertiesOf(one.object), names = [];
+  one.known = create(null);
   for (var i = 0; i < all.length; i++) {
     var property = ownProperty(one.object, all[i]);
+    one.known[all[i]] = true;
     if (!one.open || has(one.open, all[i])) {
       push(names, all[i]);
       push(one.properties, property);
@@ -72,10 +74,9 @@ function fix(one) {
   }
   one.count = all.length;
   one.open = names;
-  one.all = all;
 }
 
-// Built-ins that no name leads to.
+// Built-ins that no name leads to; all but the first are in modern engines only.
 var HIDDEN = ['(function () {})', '(function* () {})', '(async function () {})', '(async function* () {})', '(function* () {})()',
               '(async function* () {})()', '[].values()', '"".matchAll(/x/g)', 'new Map().entries()', 'new Set().values()',
               '""[Symbol.iterator]()', '(function () { return arguments; })()'];
@@ -99,7 +100,7 @@ function seal(open) {
     }
   }
   for (var o = 0; o < kept.length; o++) queue[queue.length] = kept[o].object;
-  for (var h = 0; h < HIDDEN.length; h++) {
+  for (var h = 0; h < HIDDEN.length && (h === 0 || hasOwn(Array.prototype, 'values')); h++) {
     try { add((0, eval)(HIDDEN[h])); } catch (unknown) { /* not in this engine */ }
   }
   while (done < queue.length) {
@@ -109,7 +110,9 @@ function seal(open) {
       var value = null;
       try { value = holder[names[n]]; } catch (getter) { /* of an instance */ }
       if (isObject(value)) add(value, holder === globalThis);
-      else accessors(ownProperty(holder, names[n]));
+      else if (typeof value !== 'number' && typeof value !== 'boolean' && !(names[n] === 'name' && typeof holder === 'function')) {
+        accessors(ownProperty(holder, names[n]));  // it may be a getter that gives a text, or nothing
+      }
     }
     var symbols = ownSymbols ? ownSymbols(holder) : [];
     for (var s = 0; s < symbols.length; s++) accessors(ownProperty(holder, symbols[s]));
@@ -146,7 +149,7 @@ function restore() {
         isChanged = true;
       }
       if (!isChanged) continue;
-      for (var k = 0; k < names.length; k++) if (!has(was.all, names[k])) delete object[names[k]];
+      for (var k = 0; k < names.length; k++) if (!was.known[names[k]]) delete object[names[k]];
     }
     return true;
   } catch (fixed) {
