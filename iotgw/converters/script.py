@@ -258,6 +258,7 @@ def load_order(dialect: Dialect, version: ConverterVersion) -> tuple[str, bool]:
             "anew": is_fresh and analysis.is_understood and not analysis.is_stateless,
             "undeclared": analysis.undeclared,
             "open": analysis.open,
+            "reachesItself": analysis.reaches_itself,
         }
     )
     return order, not analysis.is_understood

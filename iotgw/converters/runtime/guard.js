@@ -158,7 +158,7 @@ var far = new Array(2001).join('\n');
 // assigns without declaring them: they are variables of a scope around it, or they would be properties of the global object.
 function compiled(spec, parameters, source) {
   var undeclared = spec.undeclared || [];
-  if (!undeclared.length) {
+  if (!undeclared.length && !(spec.anew && spec.reachesItself)) {
     var made = new NewFunction(parameters + far, source);
     return function () { return made; };
   }

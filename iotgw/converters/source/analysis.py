@@ -82,6 +82,7 @@ _COMPARES = frozenset(("instanceof", "typeof", "===", "!==", "==", "!=", "case",
 _TO_THE_GLOBAL = frozenset(("eval", "Function", "with", "globalThis"))
 _REACH = 50
 """Tokens between an argument and its call, so that a long list takes no long time."""
+_TO_ITSELF = frozenset(("arguments", "callee", "eval"))
 _NO_NAMES = KEYWORDS | {
     "arguments",
     "eval",
@@ -108,6 +109,8 @@ class Analysis(Struct, frozen=True):
     is_stateless: bool = False
     undeclared: tuple[str, ...] = ()
     open: tuple[Open, ...] = ()
+    reaches_itself: bool = False
+    """Whether it may get at the function that it is made into, which is then made anew as well."""
 
 
 def analyse(script: str, parameters: str = "") -> Analysis:
@@ -121,8 +124,9 @@ def analyse(script: str, parameters: str = "") -> Analysis:
     is_strict = bool(found) and found[0].kind == TEXT and found[0].text[1:-1] == "use strict"
     undeclared = () if is_strict else _undeclared(scopes)
     open_ = _opened(scopes)
-    is_fresh = bool(parameters) or is_stateless(found)
-    return Analysis(True, is_fresh and not undeclared and not open_, undeclared, open_)
+    reaches_itself = any(token.kind == NAME and token.text in _TO_ITSELF for token in found)
+    is_fresh = not reaches_itself and (bool(parameters) or is_stateless(found))
+    return Analysis(True, is_fresh and not undeclared and not open_, undeclared, open_, reaches_itself)
 
 
 def _undeclared(scopes: Scopes) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ KEEPERS = {
     "a property of a function": "function f() {} function Decode() { f.n = (f.n || 0) + 1; return {n: f.n}; }",
     "a property of the function itself": "function Decode() { Decode.n = (Decode.n || 0) + 1; return {n: Decode.n}; }",
     "a property of the callee": "function Decode() { var f = arguments.callee; f.n = (f.n || 0) + 1; return {n: f.n}; }",
+    "a property of the function around it": "var c = arguments.callee; c.n = (c.n || 0) + 1; var m = c.n; function Decode() { return {n: m}; }",
     "a prototype of its own": "function P() {} function Decode() { P.prototype.n = (P.prototype.n || 0) + 1; return {n: new P().n}; }",
     "a list": "var all = []; function Decode(p, b) { all.push(b[0]); return {n: all.length}; }",
     "a table in a table": "var t = {a: {n: 0}}; function Decode() { var a = t.a; a.n++; return {n: t.a.n}; }",
@@ -166,6 +167,13 @@ def test_every_dialect_begins_anew(engine, dialect):
     }[dialect]
     kept = made(script, engine, dialect=dialect)
     assert [values(kept) for _ in range(3)] == [{"x": 1, "y": 1, "n": 1}] * 3
+
+
+@BOTH
+def test_a_body_keeps_nothing_with_its_own_function(engine):
+    script = "var f = arguments.callee; f.n = (f.n || 0) + 1; return {deviceName: 'd', telemetry: {n: f.n}};"
+    kept = made(script, engine, dialect="thingsboard-body")
+    assert [values(kept) for _ in range(3)] == [{"n": 1}] * 3
 
 
 @BOTH
