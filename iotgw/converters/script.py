@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from iotgw.converters import position
 from iotgw.converters.dialect import BESIDE, Dialect, named, reads_metadata
-from iotgw.converters.engines import ConverterEngine, Make, Stopped
+from iotgw.converters.engines import LOADING, ConverterEngine, Make, Stopped
 from iotgw.converters.foreign import Reported, interpret
 from iotgw.converters.options import ConverterOptions, limited, read
 from iotgw.converters.output import Changed, OutputRefused, check
@@ -41,9 +41,8 @@ Engines = dict[str, Make]
 Arm = Callable[[float], None]
 """``arm(seconds)``: the kernel ends this process unless it is called again within that CPU time; 0 is never."""
 
-LOADING = 0.05
 LOADING_PER_CHARACTER = 3e-6
-"""CPU seconds to read a script and make a context for it, on top of a call's own limit."""
+"""CPU seconds to read a script, on top of `LOADING`."""
 SPENT = "?"
 """The runtime's answer when an earlier message has changed what can't be put right in this context."""
 

@@ -21,6 +21,8 @@ ON_DEMAND = {
 }
 """Parts for scripts that name what is in them: a context costs what its runtime does, in time and memory."""
 
+LOADING = 0.05
+"""CPU seconds that it may take to make a context ready, on top of the limit of a call."""
 FAR = 2000
 """The runtime moves the script's lines this far down (``far`` in guard.js)."""
 
