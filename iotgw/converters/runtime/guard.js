@@ -154,8 +154,8 @@ function load(json) {
 // Lines of the script are told from ours in a stack by being far down.
 var far = new Array(2001).join('\n');
 
-// The script as a function that gives what `ends` says it returns. `parameters` are its own, `undeclared` names that it
-// assigns without declaring them: they are variables of a scope around it, or they would be properties of the global object.
+// What gives the script as a function with these parameters. `undeclared` are names that it
+// assigns without declaring them: variables of a scope around it, or they would be properties of the global object.
 function compiled(spec, parameters, source) {
   var undeclared = spec.undeclared || [];
   if (!undeclared.length && !(spec.anew && spec.reachesItself)) {
