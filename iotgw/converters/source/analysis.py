@@ -17,7 +17,7 @@ from iotgw.converters.source.tokens import (
     STEPS,
     TEXT,
     NotUnderstood,
-    Token,
+    Lexeme,
     tokens,
 )
 
@@ -184,7 +184,7 @@ def _has_constructor(scopes: Scopes) -> bool:
     )
 
 
-def _chain(found: list[Token], index: int) -> tuple[list[str], int]:
+def _chain(found: list[Lexeme], index: int) -> tuple[list[str], int]:
     """The names of ``a.b.c``, and the index behind them."""
     names = [found[index].text]
     index += 1
@@ -194,7 +194,7 @@ def _chain(found: list[Token], index: int) -> tuple[list[str], int]:
     return names, index
 
 
-def _is_written(found: list[Token], index: int) -> bool:
+def _is_written(found: list[Lexeme], index: int) -> bool:
     before = found[index - 1].text if index else ""
     names, after = _chain(found, index)
     while after < len(found) and found[after].text == "[":
@@ -204,7 +204,7 @@ def _is_written(found: list[Token], index: int) -> bool:
     return len(names) > 1 and (sign in ASSIGNMENTS or sign in STEPS or before in (*STEPS, "delete"))
 
 
-def _changed(found: list[Token], index: int) -> list[Open]:
+def _changed(found: list[Lexeme], index: int) -> list[Open]:
     """The built-in objects that this use of a name may be meant to change."""
     before = found[index - 1].text if index else ""
     names, after = _chain(found, index)
@@ -229,7 +229,7 @@ def _changed(found: list[Token], index: int) -> list[Open]:
     return [(whole, None)] if len(names) > 1 else [(whole, None), ((*whole, "prototype"), None)]
 
 
-def _property_named(found: list[Token], index: int) -> str | None:
+def _property_named(found: list[Lexeme], index: int) -> str | None:
     """The text that follows as the next argument; None for anything else."""
     if (
         index + 2 < len(found)
@@ -242,7 +242,7 @@ def _property_named(found: list[Token], index: int) -> str | None:
     return None
 
 
-def _call_around(found: list[Token], index: int) -> str:
+def _call_around(found: list[Lexeme], index: int) -> str:
     """What is called with this among its arguments: a name, or ``)`` for a function expression."""
     for _ in range(_REACH):
         index -= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 
-from iotgw.converters.source.tokens import ASSIGNMENTS, KEYWORDS, NAME, SIGN, STEPS, Token
+from iotgw.converters.source.tokens import ASSIGNMENTS, KEYWORDS, NAME, SIGN, STEPS, Lexeme
 
 DECLARES = ("var", "let", "const")
 _NOT_A_METHOD = frozenset(
@@ -37,7 +37,7 @@ class Region:
 class Scopes:
     """The regions of a script's tokens."""
 
-    def __init__(self, found: list[Token]) -> None:
+    def __init__(self, found: list[Lexeme]) -> None:
         self.tokens = found
         self.script = Region(0, len(found), None)
         self.script.declared.update(("module", "exports"))
@@ -86,7 +86,7 @@ class Scopes:
             region.declared.update(declared_by(found, index))
 
 
-def is_member(found: list[Token], index: int) -> bool:
+def is_member(found: list[Lexeme], index: int) -> bool:
     """Whether a name is that of a property: ``a.name`` or ``{name: …}``."""
     if index and found[index - 1].text in (".", "?."):
         return True
@@ -94,7 +94,7 @@ def is_member(found: list[Token], index: int) -> bool:
     return after == ":" and index > 0 and found[index - 1].text in ("{", ",")
 
 
-def declared_by(found: list[Token], index: int) -> Iterator[str]:
+def declared_by(found: list[Lexeme], index: int) -> Iterator[str]:
     """The names that a ``var``, ``let`` or ``const`` at ``index`` declares."""
     index += 1
     wants_name = True
@@ -116,13 +116,13 @@ def declared_by(found: list[Token], index: int) -> Iterator[str]:
         index += 1
 
 
-def _names(found: list[Token], begin: int, end: int) -> Iterator[str]:
+def _names(found: list[Lexeme], begin: int, end: int) -> Iterator[str]:
     for index in range(begin, end):
         if found[index].kind == NAME and not is_member(found, index):
             yield found[index].text
 
 
-def _functions(found: list[Token]) -> Iterator[tuple[int, tuple[int, int]]]:
+def _functions(found: list[Lexeme]) -> Iterator[tuple[int, tuple[int, int]]]:
     """Where each function's parameters begin, with where they end and where its body ends."""
     ends = _ends_of_expressions(found)
     for index, token in enumerate(found):
@@ -142,7 +142,7 @@ def _functions(found: list[Token]) -> Iterator[tuple[int, tuple[int, int]]]:
                 yield index, (token.partner, found[token.partner + 1].partner + 1)
 
 
-def _ends_of_expressions(found: list[Token]) -> list[int]:
+def _ends_of_expressions(found: list[Lexeme]) -> list[int]:
     """For each token, where an expression that it is in ends: at a comma, a semicolon or the bracket around it."""
     ends = [0] * len(found)
     end, around = len(found), []
@@ -160,7 +160,7 @@ def _ends_of_expressions(found: list[Token]) -> list[int]:
     return ends
 
 
-def assigned(found: list[Token]) -> Iterator[int]:
+def assigned(found: list[Lexeme]) -> Iterator[int]:
     """Where a name by itself is, or may be, given another value (its declaration is none)."""
     inside = in_patterns(found)
     for index, token in enumerate(found):
@@ -181,7 +181,7 @@ def assigned(found: list[Token]) -> Iterator[int]:
             yield index
 
 
-def in_patterns(found: list[Token]) -> list[int]:
+def in_patterns(found: list[Lexeme]) -> list[int]:
     """For each token, how many brackets around it a destructuring assignment has, or may have, on its left."""
     changes = [0] * (len(found) + 1)
     for index, token in enumerate(found):

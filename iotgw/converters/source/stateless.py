@@ -7,7 +7,7 @@ not proved, and costs the script no more than being run anew. The built-ins need
 from __future__ import annotations
 
 from iotgw.converters.source.scopes import DECLARES, assigned, in_patterns, is_member
-from iotgw.converters.source.tokens import ASSIGNMENTS, KEYWORDS, NAME, NUMBER, SIGN, STEPS, TEXT, Token
+from iotgw.converters.source.tokens import ASSIGNMENTS, KEYWORDS, NAME, NUMBER, SIGN, STEPS, TEXT, Lexeme
 
 _REACHES_OTHERWISE = frozenset(
     ("eval", "Function", "with", "arguments", "callee", "caller", "module", "exports", "class")
@@ -53,7 +53,7 @@ _FUNCTION = -1
 _PRIMITIVE = 0
 
 
-def is_stateless(found: list[Token]) -> bool:
+def is_stateless(found: list[Lexeme]) -> bool:
     """Whether that is proved for the tokens of a script that defines functions."""
     if any(token.kind == NAME and token.text in _REACHES_OTHERWISE for token in found):
         return False
@@ -63,7 +63,7 @@ def is_stateless(found: list[Token]) -> bool:
     return program.read() and program.is_only_read()
 
 
-def _is_hidden_target(found: list[Token], index: int) -> bool:
+def _is_hidden_target(found: list[Lexeme], index: int) -> bool:
     """Whether something is assigned to in parentheses, as in ``(table.x) = 1`` or ``++(n)``."""
     text = found[index].text
     if text == ")":
@@ -76,7 +76,7 @@ def _is_hidden_target(found: list[Token], index: int) -> bool:
 class _Program:
     """``kinds`` has the declared names: a function, a primitive, or the depth of a table."""
 
-    def __init__(self, found: list[Token]) -> None:
+    def __init__(self, found: list[Lexeme]) -> None:
         self._found = found
         self._kinds: dict[str, int] = {}
         self._declared: set[int] = set()

@@ -92,7 +92,7 @@ class NotUnderstood(Exception):
     """The text has something that this lexer can't be sure about."""
 
 
-class Token(Struct, gc=False):
+class Lexeme(Struct, gc=False):
     """``kind`` is one of the five above; ``is_first`` says that a line break goes before it."""
 
     kind: int
@@ -102,7 +102,7 @@ class Token(Struct, gc=False):
     """Of a bracket: the index of the other one."""
 
 
-def tokens(script: str) -> list[Token]:
+def tokens(script: str) -> list[Lexeme]:
     """The tokens of a script. A template is a text, with its substitutions between ``${`` and ``}`` after it.
 
     Raises NotUnderstood.
@@ -114,10 +114,10 @@ class _Lexer:
     def __init__(self, script: str) -> None:
         self._script = script
         self._at = 0
-        self._found: list[Token] = []
+        self._found: list[Lexeme] = []
         self._open: list[int] = []
 
-    def run(self) -> list[Token]:
+    def run(self) -> list[Lexeme]:
         script, found = self._script, self._found
         if "<!--" in script or "-->" in script:
             raise NotUnderstood("an HTML comment")
@@ -171,7 +171,7 @@ class _Lexer:
             self._add(SIGN, text)
 
     def _add(self, kind: int, text: str) -> None:
-        self._found.append(Token(kind, text))
+        self._found.append(Lexeme(kind, text))
 
     def _close(self, text: str) -> None:
         if not self._open:
@@ -182,7 +182,7 @@ class _Lexer:
         if begin.text != _CLOSES[text] and not (is_substitution and text == "}"):
             raise NotUnderstood("brackets cross")
         begin.partner = len(self._found)
-        self._found.append(Token(SIGN, text, partner=opened))
+        self._found.append(Lexeme(SIGN, text, partner=opened))
         if is_substitution:
             self._template()
 
