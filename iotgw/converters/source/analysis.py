@@ -16,8 +16,8 @@ from iotgw.converters.source.tokens import (
     NAME,
     STEPS,
     TEXT,
-    NotUnderstood,
     Lexeme,
+    NotUnderstood,
     tokens,
 )
 

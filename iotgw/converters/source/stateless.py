@@ -59,7 +59,7 @@ def is_stateless(found: list[Lexeme]) -> bool:
         return False
     if any(_is_hidden_target(found, index) for index in range(len(found))):
         return False
-    program = _Program(found)
+    program = _TopLevel(found)
     return program.read() and program.is_only_read()
 
 
@@ -73,7 +73,7 @@ def _is_hidden_target(found: list[Lexeme], index: int) -> bool:
     return text == "(" and bool(before) and (before[0] in STEPS or before == ["(", "for"])
 
 
-class _Program:
+class _TopLevel:
     """``kinds`` has the declared names: a function, a primitive, or the depth of a table."""
 
     def __init__(self, found: list[Lexeme]) -> None:
