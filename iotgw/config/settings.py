@@ -32,7 +32,8 @@ class StoreSection(Section, frozen=True, kw_only=True):
     max_bytes: Annotated[
         Bytes,
         Meta(
-            description="Size of the journal; beyond it, the oldest messages that nobody waits for are trimmed."
+            description="Size of the journal. Beyond it, the oldest messages that nobody waits for are trimmed, then "
+            "integrations give up what waits ([storage](storage.md#who-may-take-how-much))."
         ),
     ] = 2 << 30
     max_pending: Annotated[
