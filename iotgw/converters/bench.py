@@ -17,7 +17,7 @@ from iotgw.converters.downlink import Encoded, encoded
 from iotgw.converters.engines import ConverterEngine, Stopped
 from iotgw.converters.output import OutputRefused
 from iotgw.converters.protocol import ScriptCall
-from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script, load
+from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script, load, loading_time
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 from iotgw.core.specs import ConverterSpec
@@ -56,7 +56,7 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
             "draft", 0, spec.name, spec.type, spec.script, dialect.name, name, time_limit=limit,
             options=spec.options,
         )  # fmt: skip
-        arm(limit * 2 + 0.2)
+        arm(limit * 2 + 0.2 + loading_time(spec.script))
         load(version, engines)
     except SettingsError as error:
         return {"path": error.path, "problem": error.problem}
@@ -164,9 +164,9 @@ def test(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
     if hanging is not None:
         return {**_NOTHING, "durationMs": version.time_limit * 1000, "error": hanging.error}
     try:
-        arm(version.time_limit + 0.1)
+        arm(version.time_limit + 0.1 + loading_time(version.script))
         script = load(version, engines)
-        arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0))
+        arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0) + loading_time(version.script))
         started = time.process_time()
         conversion, _ = script.convert(call.payload, call.metadata, call.received_ms, state)
         spent = time.process_time() - started
@@ -196,14 +196,14 @@ def encode(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
     place = f"{version.tenant}/{version.key}"
     made = Encoded()
     try:
-        arm(version.time_limit + 0.1)
+        arm(version.time_limit + 0.1 + loading_time(version.script))
         script = _encoders.get(place)
         if script is None or script.version != version:
             script = _encoders[place] = load(version, engines)
         _encoders.move_to_end(place)
         if len(_encoders) > _ENCODERS:
             _encoders.popitem(last=False)
-        arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0))
+        arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0) + loading_time(version.script))
         arguments = json.dumps([body["message"], body["metadata"], *divmod(body["receivedMs"], 1_000_000)])
         result, also, error = script.call(arguments)
     except LoadFailed as failed:

@@ -18,6 +18,7 @@ IDENTITY = (
 )  # fmt: skip
 TYPE = ("deviceType", "deviceModel", "model")
 
+_BESIDE_DATA = ("errors", "warnings", "fPort")
 _PLACE = re.compile(r"\{([\w.$-]+)\}")
 
 
@@ -45,7 +46,7 @@ def interpret(
 
 
 def _ts013(result: Any) -> tuple[Any, list[str]]:
-    """TS013 §"Payload codec API": ``{data, errors, warnings}``."""
+    """TS013 §"Payload codec API": ``{data, errors, warnings}``. One without ``data`` has nothing to say: it is filtered."""
     if not isinstance(result, dict):
         raise OutputRefused("expected an object with `data`, `warnings`, `errors`")
     if result.get("errors"):
@@ -54,9 +55,9 @@ def _ts013(result: Any) -> tuple[Any, list[str]]:
     warnings = result.get("warnings") or []
     if not isinstance(warnings, list):
         warnings = [warnings]
-    if "data" not in result:
-        raise OutputRefused("data: expected an object, got nothing")
-    return result["data"], [str(warning) for warning in warnings[:50]]
+    if "data" not in result and (others := [key for key in result if key not in _BESIDE_DATA]):
+        raise OutputRefused(f"data: expected an object, got nothing but {', '.join(others[:5])} beside it")
+    return result.get("data"), [str(warning) for warning in warnings[:50]]
 
 
 def _record(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
+from iotgw.core.model import ConverterVersion
 from iotgw.core.validate import convert
 
 
@@ -39,7 +40,11 @@ class ConverterOptions(Struct, frozen=True, kw_only=True, rename="camel", forbid
         ),
     ] = "auto"
     state: Annotated[
-        bool, Meta(description="Keep properties and partial messages per device between messages.")
+        bool,
+        Meta(
+            description="Keep properties and partial messages per device between messages, and a script's variables while its "
+            "context lasts."
+        ),
     ] = False
     update_only_keys: Annotated[
         list[str], Meta(description="Keys that are sent on only when their value has changed.")
@@ -59,6 +64,19 @@ class ConverterOptions(Struct, frozen=True, kw_only=True, rename="camel", forbid
     template: Annotated[
         DeviceTemplate, Meta(description="How a foreign dialect's result becomes a device; see below.")
     ] = DeviceTemplate()
+
+
+DEFAULT_TIME_LIMIT = 0.25
+"""CPU seconds per call, where neither a converter nor the gateway's settings say otherwise."""
+
+
+def limited(version: ConverterVersion, default: float = DEFAULT_TIME_LIMIT) -> ConverterVersion:
+    """The same version with the time limit that holds for it: its own, that of its options, or ``default``."""
+    if version.time_limit:
+        return version
+    own = version.options.get("timeLimit")
+    is_good = isinstance(own, int | float) and 0 < own <= 60
+    return structs.replace(version, time_limit=own if is_good else default)
 
 
 def read(options: dict[str, Any]) -> ConverterOptions:

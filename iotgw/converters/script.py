@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from iotgw.converters import position
-from iotgw.converters.dialect import ENTRIES, Dialect, named, reads_metadata
-from iotgw.converters.engines import ConverterEngine, Make, Stopped
+from iotgw.converters.dialect import BESIDE, Dialect, named, reads_metadata
+from iotgw.converters.engines import LOADING, ConverterEngine, Make, Stopped
 from iotgw.converters.foreign import Reported, interpret
-from iotgw.converters.options import ConverterOptions, read
+from iotgw.converters.options import ConverterOptions, limited, read
 from iotgw.converters.output import Changed, OutputRefused, check
+from iotgw.converters.source.analysis import Analysis, analyse
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 
@@ -39,6 +41,11 @@ Engines = dict[str, Make]
 Arm = Callable[[float], None]
 """``arm(seconds)``: the kernel ends this process unless it is called again within that CPU time; 0 is never."""
 
+LOADING_PER_CHARACTER = 3e-6
+"""CPU seconds to read a script, on top of `LOADING`."""
+SPENT = "?"
+"""The runtime's answer when an earlier message has changed what can't be put right in this context."""
+
 _NOTHING: dict[str, Any] = {}
 _NO_MEMORY = ("alloc failed", "out of memory")
 
@@ -53,10 +60,17 @@ class LoadFailed(Exception):
 
 
 class Script:
-    """A script that is ready to run. ``engine`` is a fresh one. Raises LoadFailed."""
+    """A script that is ready to run, and finds its initial state with every message. Raises LoadFailed.
+
+    ``engine`` is a fresh one, and ``renew`` makes another for a script that can't be put right in it.
+    """
 
     def __init__(
-        self, version: ConverterVersion, engine: ConverterEngine, changed: Changed | None = None
+        self,
+        version: ConverterVersion,
+        engine: ConverterEngine,
+        changed: Changed | None = None,
+        renew: Callable[[], ConverterEngine] | None = None,
     ) -> None:
         self.version = version
         self.engine = engine
@@ -72,9 +86,10 @@ class Script:
         self._is_native = self.dialect.native
         self._reads_metadata = reads_metadata(self.dialect, version.script)
         self._run = engine.run
-        answer = self._load(load_order(self.dialect, version))
-        if answer.startswith("!"):
-            raise LoadFailed(*position.explain(answer, engine.line_offset))
+        self._renew = renew
+        self._order, self.has_context_per_call = load_order(self.dialect, version)
+        self._is_used = False
+        self._load()
 
     def convert(
         self, payload: bytes, metadata: bytes, received_ms: int, state: bytes = b""
@@ -118,11 +133,19 @@ class Script:
     def call(self, arguments: str) -> tuple[Any, dict[str, Any], ConversionError | None]:
         """Run the script on the runtime's arguments: its result, what else happened, or an error."""
         try:
+            if self.has_context_per_call:
+                self._begin_anew()
             answer = self._run(arguments)
+            if answer == SPENT:
+                self._is_used = True
+                self._begin_anew()
+                answer = self._run(arguments)
             if not answer.isascii():
                 answer = self.engine.call("ascii", "")
         except Stopped as stopped:
             return None, _NOTHING, self.stopped(str(stopped))
+        except LoadFailed as failed:
+            return None, {"logs": failed.logs}, failed.error
         also = _NOTHING
         try:
             if answer[0] == "!":
@@ -144,12 +167,22 @@ class Script:
         line, column = position.of_result(self.version.script, self.dialect.entry) or (None, None)
         return ConversionError(message, name=name, line=line, column=column)
 
-    def _load(self, order: str) -> str:
+    def _load(self) -> None:
         try:
-            answer = self.engine.call("load", order)
-            return answer if answer.isascii() else self.engine.call("ascii", "")
+            answer = self.engine.call("load", self._order)
+            answer = answer if answer.isascii() else self.engine.call("ascii", "")
         except Stopped as stopped:
             raise LoadFailed(self.stopped(str(stopped))) from None
+        if answer.startswith("!"):
+            raise LoadFailed(*position.explain(answer, self.engine.line_offset))
+
+    def _begin_anew(self) -> None:
+        """Have a context that no message has been in."""
+        if self._is_used and self._renew is not None:
+            self.engine = self._renew()
+            self._run = self.engine.run
+            self._load()
+        self._is_used = True
 
     def stopped(self, why: str) -> ConversionError:
         """The error for a script that its engine had to stop."""
@@ -176,8 +209,10 @@ def load(version: ConverterVersion, engines: Engines, changed: Changed | None = 
     make = engines.get(version.engine) or engines.get("quickjs")  # it runs whatever Duktape does
     if make is None:
         raise LoadFailed(ConversionError(f"the engine {version.engine} is not installed", name="NoEngine"))
+    version = limited(version)
+    make_engine = partial(make, version.time_limit, HEAP, version.script)
     try:
-        return Script(version, make(version.time_limit, HEAP, version.script), changed)
+        return Script(version, make_engine(), changed, make_engine)
     except SettingsError as error:
         raise LoadFailed(ConversionError(str(error), name="SettingsError")) from error
 
@@ -195,21 +230,37 @@ def too_long(version: ConverterVersion) -> str:
     return f"the script did not finish within {version.time_limit * 1000:.0f} ms"
 
 
-def load_order(dialect: Dialect, version: ConverterVersion) -> str:
-    """The argument of the runtime's ``load``."""
+def loading_time(script: str) -> float:
+    """CPU seconds that it may take to make a script ready, on top of a call's own limit."""
+    return LOADING + LOADING_PER_CHARACTER * len(script)
+
+
+def load_order(dialect: Dialect, version: ConverterVersion) -> tuple[str, bool]:
+    """The argument of the runtime's ``load``, and whether each call needs a context of its own."""
     options = read(version.options)
-    return json.dumps(
+    is_fresh = not options.state
+    analysis = (
+        analyse(version.script, "" if dialect.entry else dialect.parameters) if is_fresh else Analysis()
+    )
+    names = (dialect.entry, *BESIDE) if dialect.name == "ts013" else (dialect.entry,)
+    order = json.dumps(
         {
             "shape": "functions" if dialect.entry else "body",
             "dialect": dialect.adapter,
             "parameters": dialect.parameters,
-            "names": ENTRIES,
+            "names": [name for name in names if name.isidentifier()],
             "entry": dialect.entry,
             "source": version.script,
             "variables": options.variables,
             "normalized": options.normalized,
+            "sealed": is_fresh and analysis.is_understood,
+            "anew": is_fresh and analysis.is_understood and not analysis.is_stateless,
+            "undeclared": analysis.undeclared,
+            "open": analysis.open,
+            "reachesItself": analysis.reaches_itself,
         }
     )
+    return order, not analysis.is_understood
 
 
 def _ascii(text: bytes) -> bytes:

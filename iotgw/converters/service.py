@@ -19,7 +19,7 @@ from zope.interface import implementer
 from iotgw.converters.breaker import STRIKES
 from iotgw.converters.death import TIME, Death
 from iotgw.converters.line import LIMITS, TIME_LIMIT, Batch, DoneWith, Loaded, Task, TaskLine, fatal
-from iotgw.converters.options import read
+from iotgw.converters.options import DEFAULT_TIME_LIMIT, limited, read
 from iotgw.converters.pool import WorkerPool
 from iotgw.converters.protocol import Forget, frame
 from iotgw.converters.slot import Work
@@ -36,7 +36,7 @@ log = Logger()
 
 SCRIPTS_KEPT = 32 << 20
 """Bytes of scripts that workers know at a time."""
-MAX_SCRIPT = 256 << 10
+MAX_SCRIPT = 1 << 20
 
 Report = Callable[[str, ConverterVersion, str, Severity], None]
 """``report(type, version, message, severity)``: something about a converter that its owner should see."""
@@ -56,7 +56,7 @@ class ConverterService:
         self,
         reactor: IReactor,
         workers: int = 2,
-        time_limit: float = 0.25,
+        time_limit: float = DEFAULT_TIME_LIMIT,
         memory_limit: int = 256 << 20,
         report: Report | None = None,
         states: States | None = None,
@@ -161,7 +161,7 @@ class ConverterService:
         self, version: ConverterVersion, payload: bytes, metadata: bytes | Metadata, received_ms: int
     ) -> Deferred[dict[str, Any]]:
         """See `iotgw.core.ports.converters.IConverters`."""
-        version = self._limited(version)
+        version = limited(version, self.time_limit)
         body = {
             "version": msgspec.to_builtins(version),
             "payload": payload,
@@ -190,7 +190,7 @@ class ConverterService:
         integration_metadata: dict[str, Any],
     ) -> Deferred[dict[str, Any]]:
         """See `iotgw.core.ports.converters.IConverters`; fails with ConversionFailed."""
-        version = self._limited(version)
+        version = limited(version, self.time_limit)
         body = {
             "version": msgspec.to_builtins(version),
             "message": [msg, msg_type, integration_metadata],
@@ -216,13 +216,6 @@ class ConverterService:
 
     # --- where a task goes ---
 
-    def _limited(self, version: ConverterVersion) -> ConverterVersion:
-        """The same version with the time limit that holds for it."""
-        if version.time_limit:
-            return version
-        limit = read(version.options).time_limit or self.time_limit
-        return msgspec.structs.replace(version, time_limit=limit)
-
     def _load(self, version: ConverterVersion) -> Loaded:
         key = f"{version.tenant}/{version.key}"
         loaded = self._loaded.get(key)
@@ -233,7 +226,9 @@ class ConverterService:
             home = min(self._lines, key=lambda line: line.converters)
             home.converters += 1
             self._numbers += 1
-            loaded = self._loaded[key] = Loaded(self._numbers, version, self._limited(version), home)
+            loaded = self._loaded[key] = Loaded(
+                self._numbers, version, limited(version, self.time_limit), home
+            )
             self._script_bytes += len(version.script)
             self._shrink()
         else:

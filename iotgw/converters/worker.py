@@ -20,6 +20,7 @@ from iotgw.converters.careful import careful, placed
 from iotgw.converters.changes import LastValues
 from iotgw.converters.cputime import CpuTimer
 from iotgw.converters.engines import available
+from iotgw.converters.options import limited
 from iotgw.converters.protocol import (
     BETWEEN,
     LENGTH,
@@ -38,7 +39,7 @@ from iotgw.converters.protocol import (
     frame,
     orders,
 )
-from iotgw.converters.script import HEAP, LIMITS, LoadFailed, Script, load
+from iotgw.converters.script import HEAP, LIMITS, LoadFailed, Script, load, loading_time
 from iotgw.core.model import Conversion, ConverterVersion
 
 MAX_CONTEXTS = 128
@@ -49,8 +50,6 @@ GRACE = 0.03
 """QuickJS stops a script at its limit by itself; the kernel waits this much longer, in CPU seconds."""
 RETRY_LOADING = 1.0
 """A script that could not be made ready is tried again after this long, in seconds: trying costs 2 ms."""
-LOADING = 0.05
-"""CPU time to make a context, on top of the call's own limit, in seconds."""
 
 
 SECOND_LOOKS = 8
@@ -97,7 +96,7 @@ class ScriptWorker:
                 if isinstance(order, Run):
                     self._send(self._run(order))
                 elif isinstance(order, Define):
-                    self._versions[order.number] = order.version
+                    self._versions[order.number] = limited(order.version)
                 elif isinstance(order, Try):
                     self._send(self._try(order))
                 else:
@@ -154,7 +153,8 @@ class ScriptWorker:
             script = self._script(call.converter)
         except LoadFailed as failed:
             return Conversion(error=failed.error, logs=failed.logs)
-        started = self.allow(self._limit(version))
+        extra = loading_time(version.script) if script.has_context_per_call else 0.0
+        started = self.allow(self._limit(version) + extra)
         conversion, new_state = script.convert(call.payload, call.metadata, call.received_ms, state)
         if monotonic() - started > SLOW and _peak() - self._peak_seen > HEAP >> 10:
             # what it took from the system is not given back: make room for a new worker, which is told of what
@@ -187,7 +187,7 @@ class ScriptWorker:
         failed, at = self._failures.get(number, (None, 0.0))
         if failed is not None and monotonic() - at < RETRY_LOADING:
             raise failed
-        self.arm(self._limit(version) + LOADING)
+        self.arm(self._limit(version) + loading_time(version.script))
         try:
             script = load(version, self.engines, self._last_values.of(version))
         except LoadFailed as error:

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Protocol
 
 RUNTIME = Path(__file__).resolve().parent.parent / "runtime"
-PARTS = ("lockdown.js", "guard.js", "host.js", "dialects.js")
+PARTS = ("lockdown.js", "guard.js", "host.js", "dialects.js", "realm.js")
 ON_DEMAND = {
     "lobaro.js": re.compile(r"\b(?:Parse|Parser|Device|Record|u?int(?:16|32)[BL]E|float32[BL]E)\b"),
     "buffer.js": re.compile(r"\bBuffer\b"),
 }
 """Parts for scripts that name what is in them: a context costs what its runtime does, in time and memory."""
 
+LOADING = 0.05
+"""CPU seconds that it may take to make a context ready, on top of the limit of a call."""
 FAR = 2000
 """The runtime moves the script's lines this far down (``far`` in guard.js)."""
 
@@ -57,7 +59,9 @@ def source(script: str, *more: str) -> str:
     return _assembled(*PARTS, *(part for part, named in ON_DEMAND.items() if named.search(script)), *more)
 
 
-_TEXTS = {path.name: path.read_text("utf-8") for path in RUNTIME.glob("*.js")}  # a worker can open no file
+_REMARKS = re.compile(r"^\s*(?://.*)?\n|^\s+", re.MULTILINE)
+# a worker can open no file, and reads a runtime without its remarks faster
+_TEXTS = {path.name: _REMARKS.sub("", path.read_text("utf-8")) for path in RUNTIME.glob("*.js")}
 
 
 @cache

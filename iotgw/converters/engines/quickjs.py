@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from quickjs import Context, JSException
 
-from iotgw.converters.engines import ENTRIES, Stopped, source
+from iotgw.converters.engines import ENTRIES, LOADING, Stopped, source
 
 
 class QuickJS:
@@ -22,6 +22,7 @@ class QuickJS:
         self._entries = {entry: context.get("__iotgw_" + entry) for entry in ENTRIES}
         context.eval(";".join(f"delete globalThis.__iotgw_{entry}" for entry in ENTRIES))
         context.set_time_limit(time_limit)
+        self._time_limit = time_limit
         self._context = context
         self.run = self._guarded(self._entries["run"])
 
@@ -42,4 +43,10 @@ class QuickJS:
 
     def call(self, entry: str, args: str) -> str:
         """See `Engine.call`."""
+        if entry == "load":
+            self._context.set_time_limit(self._time_limit + LOADING)
+            try:
+                return self._guarded(self._entries[entry])(args)
+            finally:
+                self._context.set_time_limit(self._time_limit)
         return self._guarded(self._entries[entry])(args)

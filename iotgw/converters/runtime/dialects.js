@@ -1,5 +1,5 @@
 // How each dialect's function is called. `payload` is an array of byte values in every dialect.
-var variables = {};
+var given = '{}';   // the option `variables`, as JSON: each message has a copy of its own
 
 function portOf(metadata) {
   var port = metadata.fPort !== undefined ? metadata.fPort : metadata.port;
@@ -7,7 +7,7 @@ function portOf(metadata) {
 }
 
 function variablesOf(metadata) {
-  return metadata.variables && typeof metadata.variables === 'object' ? metadata.variables : variables;
+  return metadata.variables && typeof metadata.variables === 'object' ? metadata.variables : parse(given);
 }
 
 function hexOf(payload) {
@@ -28,6 +28,21 @@ function lobaroInput(payload, metadata) {
   if (eui) input.devEUI = eui;
   else if (metadata.imei) input.i = metadata.imei;
   return input;
+}
+
+// An encoder may return its bytes as a list, a typed array or a Buffer, by themselves or under a name.
+var isView = ArrayBuffer.isView, OwnArrayBuffer = ArrayBuffer;
+function isBytes(value) { return isView(value) || value instanceof OwnArrayBuffer; }
+function listOf(value) {
+  return listSlice(isView(value) ? new OwnBytes(value.buffer, value.byteOffset, value.byteLength) : new OwnBytes(value));
+}
+function listed(made, name) {
+  if (isBytes(made)) return listOf(made);
+  if (!name || made === null || typeof made !== 'object' || !isBytes(made[name])) return made;
+  var copy = {}, names = keys(made);
+  for (var i = 0; i < names.length; i++) copy[names[i]] = made[names[i]];
+  copy[name] = listOf(made[name]);
+  return copy;
 }
 
 var adapters = {
@@ -59,21 +74,28 @@ var adapters = {
   },
   // Downlinks: what comes in place of the payload is [msg, msgType, integrationMetadata].
   'thingsboard-encoder': function (fn) {
-    return function (message, metadata) { return fn(message[0], metadata, message[1], message[2]); };
+    return function (message, metadata) { return listed(fn(message[0], metadata, message[1], message[2]), 'data'); };
   },
   // TS013 decodeDownlink says what the bytes mean: it is shown with them
   'ts013-encoder': function (fn, normalize, decode) {
     return function (message, metadata) {
-      var made = fn({data: message[0], fPort: portOf(metadata), variables: variablesOf(metadata)});
+      var made = listed(fn({data: message[0], fPort: portOf(metadata), variables: variablesOf(metadata)}), 'bytes');
       if (!decode || !made || !made.bytes) return made;
-      var meant = decode({bytes: made.bytes, fPort: made.fPort || portOf(metadata), variables: variablesOf(metadata)});
-      return {bytes: made.bytes, fPort: made.fPort, warnings: made.warnings, errors: made.errors, decoded: meant.data};
+      var warnings = made.warnings || [], meant = null;
+      try {
+        meant = decode({bytes: listSlice(made.bytes), fPort: made.fPort || portOf(metadata), variables: variablesOf(metadata)});
+      } catch (error) {
+        // it only shows what was encoded: the downlink is none the worse for it
+        warnings = listSlice(isArray(warnings) ? warnings : [warnings]);
+        push(warnings, 'decodeDownlink: ' + read(error).message);
+      }
+      return {bytes: made.bytes, fPort: made.fPort, warnings: warnings, errors: made.errors, decoded: meant ? meant.data : undefined};
     };
   },
   'chirpstack-v3-encoder': function (fn) {
-    return function (message, metadata) { return fn(portOf(metadata), message[0], variablesOf(metadata)); };
+    return function (message, metadata) { return listed(fn(portOf(metadata), message[0], variablesOf(metadata))); };
   },
   'ttn-v2-encoder': function (fn) {
-    return function (message, metadata) { return fn(message[0], portOf(metadata)); };
+    return function (message, metadata) { return listed(fn(message[0], portOf(metadata))); };
   }
 };

@@ -5,6 +5,7 @@
 //   ~                                undefined or null: the message is filtered
 //   +{"logs":[…],"state":{…}}\n…     as above, with what else happened
 //   !{"name","message","stack","logs"}   the script threw
+//   ?                                this context is spent: an earlier message has changed what can't be put right
 //
 // Duktape's Python binding aborts the process when an exception that it can't read leaves a call
 // (`throw null`, a throwing getter), and leaks a stack slot for every other: so none leaves.
@@ -119,7 +120,7 @@ function run(json) {
       begin(received, input[4]);
       return last = finish(invoke(input[0], input[1], received));
     } catch (error) {
-      return last = describe(error);
+      return last = error === SPENT ? '?' : describe(error);
     }
   } catch (again) {
     return UNREADABLE;
@@ -141,9 +142,9 @@ function ascii() {
 function load(json) {
   try {
     try {
-      return instantiate(parse(json));
+      return last = instantiate(parse(json));
     } catch (error) {
-      return describe(error);
+      return last = describe(error);
     }
   } catch (again) {
     return UNREADABLE;
@@ -153,35 +154,57 @@ function load(json) {
 // Lines of the script are told from ours in a stack by being far down.
 var far = new Array(2001).join('\n');
 
+// What gives the script as a function with these parameters. `undeclared` are names that it
+// assigns without declaring them: variables of a scope around it, or they would be properties of the global object.
+function compiled(spec, parameters, source) {
+  var undeclared = spec.undeclared || [];
+  if (!undeclared.length && !(spec.anew && spec.reachesItself)) {
+    var made = new NewFunction(parameters + far, source);
+    return function () { return made; };
+  }
+  var around = new NewFunction(joined(undeclared, ','), 'return function (' + parameters + slice(far, 1) + ') {\n' + source + '\n};');
+  var built_ins = [];
+  for (var i = 0; i < undeclared.length; i++) built_ins[i] = globalThis[undeclared[i]];
+  return function () { return apply(around, undefined, built_ins); };
+}
+
+// How a script is to be run (`source/analysis.py`): `anew` for each message, or only once; `sealed` among frozen built-ins.
 function instantiate(spec) {
   begin(0, null);
-  variables = spec.variables || {};
-  if (spec.shape === 'body') {
-    var body = new NewFunction(spec.parameters + far, spec.source);
-    invoke = adapters[spec.dialect](body);
-    return '{"names":[]}';
-  }
-  var picks = '';
-  for (var i = 0; i < spec.names.length; i++) {
+  given = stringify(spec.variables || {});
+  if (spec.sealed) seal(spec.open || []);
+  var isBody = spec.shape === 'body', picks = '';
+  for (var i = 0; !isBody && i < spec.names.length; i++) {
     picks += spec.names[i] + ':typeof ' + spec.names[i] + '==="function"?' + spec.names[i] + ':void 0,';
   }
-  var module = {exports: {}};
-  var make = new NewFunction('module', 'exports' + far, spec.source + '\n;return {' + picks + '};');
-  var found = make(module, module.exports), names = [];
-  for (var j = 0; j < spec.names.length; j++) {
-    var name = spec.names[j];
-    if (typeof found[name] !== 'function' && module.exports && typeof module.exports[name] === 'function') {
-      found[name] = module.exports[name];
+  var scope = isBody ? compiled(spec, spec.parameters, spec.source)
+                     : compiled(spec, 'module,exports', spec.source + '\n;return {' + picks + '};');
+  var names = [];
+  function prepare() {
+    if (isBody) return adapters[spec.dialect](scope());
+    var module = {exports: {}}, found = scope()(module, module.exports);
+    names = [];
+    for (var j = 0; j < spec.names.length; j++) {
+      var name = spec.names[j];
+      if (typeof found[name] !== 'function' && module.exports && typeof module.exports[name] === 'function') {
+        found[name] = module.exports[name];
+      }
+      if (typeof found[name] === 'function') push(names, name);
     }
-    if (typeof found[name] === 'function') push(names, name);
+    if (typeof module.exports === 'function') {
+      found['module.exports'] = module.exports;
+      push(names, 'module.exports');
+    }
+    if (!spec.entry || typeof found[spec.entry] !== 'function') return null;
+    return adapters[spec.dialect](found[spec.entry], spec.normalized ? found.normalizeUplink : null, found.decodeDownlink);
   }
-  if (typeof module.exports === 'function') {
-    found['module.exports'] = module.exports;
-    push(names, 'module.exports');
-  }
-  if (spec.entry) {
-    if (typeof found[spec.entry] !== 'function') return refuse('expected a function ' + spec.entry);
-    invoke = adapters[spec.dialect](found[spec.entry], spec.normalized ? found.normalizeUplink : null, found.decodeDownlink);
+  invoke = prepare();
+  if (spec.entry && !invoke) return refuse('expected a function ' + spec.entry);
+  if (spec.anew || kept.length) {
+    invoke = function (payload, metadata, received) {
+      if (!restore()) throw SPENT;
+      return prepare()(payload, metadata, received);
+    };
   }
   return stringify({names: names, logs: logs});
 }
@@ -215,9 +238,9 @@ function compile(source) {
   try {
     try {
       new NewFunction(far, parse(source));
-      return '{}';
+      return last = '{}';
     } catch (error) {
-      return describe(error);
+      return last = describe(error);
     }
   } catch (again) {
     return UNREADABLE;

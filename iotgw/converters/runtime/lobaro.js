@@ -20,9 +20,9 @@ give('float32LE', function (bytes, offset) { return view(bytes, offset, 4).getFl
 
 // --- what Lobaro's parsers know of their device, and keep between messages ---
 
-var device = {};
+var device = {name: '', address: '', serial: '', tags: []};
 function setDevice(metadata) {
-  var own = globalThis.Device;
+  var own = device;
   own.name = metadata.deviceName || '';
   own.address = metadata.devEui || metadata.devEUI || metadata.imei || metadata.identity || '';
   own.serial = metadata.serial || '';
@@ -51,13 +51,16 @@ function setter(part) {
   };
 }
 give('Device', {
-  name: '', address: '', serial: '', tags: [],
+  get name() { return device.name; }, get address() { return device.address; },
+  get serial() { return device.serial; }, get tags() { return device.tags; },
   getProperty: getter('properties'), setProperty: setter('properties'),
   getConfig: getter('config'), setConfig: setter('config'),
   setLocation: function (longitude, latitude) {
     setter('properties')('location', {longitude: longitude, latitude: latitude});
   }
 });
+
+freeze(ownProperty(globalThis.Device, 'tags').get);  // `seal` looks for the getters of texts only
 
 function partKey(key) { return key === undefined ? '' : '' + key; }
 function partsOf(key) {

@@ -35,3 +35,18 @@ async def test_an_example_gives_what_it_says(service, dialect):
     (made,) = await convert(service, job(converter, payload, metadata, 1_700_000_000_000))
     assert made.error is None
     assert [json.loads(output.body) for output in made.outputs] == json.loads(example["outputs"])
+
+
+@ensureDeferred
+async def test_the_example_of_a_fresh_start_keeps_nothing_of_an_earlier_message(service):
+    section = TEXT[TEXT.index("## Every message begins anew") :]
+    script = re.search("```js\n(.*?)```", section, re.DOTALL)[1]
+    wanted = re.search("```json\n(.*?)```", section, re.DOTALL)[1]
+    payload, metadata = re.search("Payload `(.*?)`, metadata `(.*?)`:", section).groups()
+    dialect, engine = await service.compile(ConverterSpec(name="x", script=script))
+    converter = version(script, dialect=dialect, engine=engine)
+    earlier = job(converter, b"\x24", metadata.replace('"fPort": 3', '"fPort": 2').encode())
+    _, made = await convert(
+        service, earlier, job(converter, bytes.fromhex(payload), metadata.encode(), 1_700_000_000_000)
+    )
+    assert [json.loads(output.body) for output in made.outputs] == json.loads(wanted)

@@ -10,7 +10,7 @@ import pytest
 from iotgw.converters.bench import compile_
 from iotgw.converters.engines import FAR, Stopped, available, source
 from iotgw.converters.library import catalogue
-from iotgw.converters.options import read
+from iotgw.converters.options import DEFAULT_TIME_LIMIT, read
 from iotgw.converters.script import HEAP, load
 from iotgw.core.errors import SettingsError
 from iotgw.core.specs import ConverterSpec
@@ -175,6 +175,14 @@ def test_a_function_of_the_script_wins_over_the_built_in(engine):
 
 def test_the_runtime_ends_above_the_lines_of_scripts():
     assert source("Buffer Parse", "polyfill.js").count("\n") < FAR
+
+
+@BOTH
+def test_a_version_without_a_limit_of_its_own_has_the_usual_one(engine):
+    made = load(version("return null;", engine=engine, time_limit=0.0), ENGINES)
+    assert made.version.time_limit == DEFAULT_TIME_LIMIT
+    made = load(version("return null;", engine=engine, time_limit=0.0, options={"timeLimit": 2}), ENGINES)
+    assert made.version.time_limit == 2
 
 
 @BOTH

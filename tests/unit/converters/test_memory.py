@@ -20,6 +20,20 @@ def megabytes(pid, field="Rss"):
         return sum(int(line.split()[1]) for line in rollup if line.startswith(field + ":")) / 1024
 
 
+KEEPING = {
+    "one that is run anew": """
+var data = {}, table = {a: {b: 1}};
+function add(a) { return function () { return a + table.a.b; }; }
+function Decoder(payload, metadata) { data.a = add(payload[1])(); return {deviceName: metadata.n, telemetry: data}; }""",
+    "one that changes built-ins": """
+String.prototype.twice = function () { return this + this; };
+function Decoder(payload, metadata) {
+  x = payload[1]; Math.last = x;
+  return {deviceName: metadata.n, telemetry: {a: 'a'.twice(), b: x}};
+}""",
+}
+
+
 async def run(service, jobs, batches):
     for _ in range(batches):
         await convert(service, *jobs)
@@ -39,6 +53,29 @@ async def test_conversions_leave_nothing_behind(engine, first):
         (pid,) = [slot.pid for slot in service.pool.slots.values() if slot.pid]
         before = megabytes(pid)
         await run(service, jobs, 20_000 // BATCH)
+        assert [slot.pid for slot in service.pool.slots.values() if slot.pid] == [pid], "it was replaced"
+        assert megabytes(pid) - before < 1.0
+    finally:
+        await service.stop()
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [pytest.param(20_000, id="20,000"), pytest.param(1_000_000, id="a million", marks=pytest.mark.soak)],
+)
+@pytest.mark.parametrize("engine", ["duktape", "quickjs"])
+@pytest.mark.parametrize("what", KEEPING)
+@ensureDeferred
+async def test_messages_that_find_a_script_in_its_initial_state_leave_nothing_behind(engine, what, messages):
+    service = ConverterService(reactor, workers=1)
+    await service.start()
+    try:
+        converter = version(KEEPING[what], dialect="thingsboard", engine=engine)
+        jobs = [job(converter, bytes([0, i]), b'{"n":"d"}') for i in range(BATCH)]
+        await run(service, jobs, 5_000 // BATCH)
+        (pid,) = [slot.pid for slot in service.pool.slots.values() if slot.pid]
+        before = megabytes(pid)
+        await run(service, jobs, messages // BATCH)
         assert [slot.pid for slot in service.pool.slots.values() if slot.pid] == [pid], "it was replaced"
         assert megabytes(pid) - before < 1.0
     finally:
