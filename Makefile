@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test lint format bench bench-smoke bench-paired conformance fuzz soak profile docs peers clean
+.PHONY: run test lint format bench bench-smoke bench-paired conformance fuzz soak campaign profile docs peers clean
 
 run: $(VENV)/.run
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
@@ -15,6 +15,11 @@ test: $(VENV)/.test peers
 
 soak: $(VENV)/.test peers
 	$(PYTEST) -m soak --timeout=3600
+
+# kill -9 at any moment, all kinds of devices and targets: make campaign ROUNDS=300 SEED=…
+campaign: ROUNDS := 300
+campaign: $(VENV)/.test peers
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.campaign --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
