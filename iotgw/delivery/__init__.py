@@ -1,7 +1,7 @@
 """The store-and-forward machine between the telemetry stream and the integrations.
 
-`DeliveryService` is what others ask, `Outboxes` knows which integrations run, and each of them has an `Outbox`: parts
-with their own state that know each other by verbs.
+`DeliveryService` is the way in for other rooms. `Outboxes` holds the integrations that are running. Each of them has
+an `Outbox`, which is made of the parts below. Each part keeps its own state, and the others only call its methods.
 
     journal ──▶ Backlog ──────▶ ┐                        ┌ Flight ──────────┐
             ──▶ Parking ──────▶ ├ Scheduler ──▶ Pump ──▶ │ target           │
@@ -9,9 +9,10 @@ with their own state that know each other by verbs.
                                                                           ▼ ▼
     journal ◀── ProgressWriter ◀── Accounts, RowChanges ◀───────────── Settlement ──▶ TargetHealth
 
-`Backlog` holds what waits in the stream, `Flight` what was taken from it, `Parking` what failed and what waits
-behind it, `DeadLetters` what was given up. `Pump` decides when something is sent, `Scheduler` what. `Settlement` turns
-the target's verdict into an end, a further try, or a rest of the whole target (`TargetHealth`). `QueueLimits` and
-`Seeking` end records without sending them. Every end is counted in `Accounts`, and changed rows gather in
-`RowChanges`; both are written with the cursor, which is the place before the oldest record in `Flight`.
+`Backlog` holds the records that wait in the stream, and `Flight` those that were taken from it. `Parking` holds
+records that failed, with those that wait behind them. `DeadLetters` holds the records that were given up. `Pump`
+decides when to send, and `Scheduler` decides what. `Settlement` turns the target's verdict into an outcome, another
+attempt, or a pause for the whole target (`TargetHealth`). `QueueLimits` and `Seeking` settle records without sending
+them. `Accounts` counts every outcome, and `RowChanges` collects the rows that changed. Both are written together with
+the cursor, which stands just before the oldest record in `Flight`.
 """

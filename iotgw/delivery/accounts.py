@@ -1,4 +1,4 @@
-"""The accounts of an integration. Each figure is counted for itself, so that their sum can be checked:
+"""The accounts of an integration. Each figure is counted separately, so that the sum can be checked:
 
 ``queued = delivered + expired + dropped + dead + inflight + waiting``
 """
@@ -13,18 +13,20 @@ from iotgw.delivery.losses import Losses
 DELIVERED = "delivered"
 EXPIRED = "expired"
 LOST = "unreadable"
-"""Reason for what the journal could not read any more."""
+"""The reason given for records that the journal could no longer read."""
 TRIMMED = "trimmed"
-"""Reason for what the journal let go before it was this integration's turn."""
+"""The reason given for records that the journal deleted before this integration got to them."""
 
 
 class Accounts:
-    """What an integration was given and what became of it, as of ``cursor`` to begin with.
+    """Counts the records that an integration was given and what became of them.
 
-    What is kept must be true as of what is kept of the place in the stream: a record delivered beyond it is met
-    again after a crash. So its outcome stays in ``_ahead`` until a `snapshot` has it.
+    ``counters`` are the figures that the journal kept, as of the stream position ``cursor``. Sizes are in bytes.
 
-    Many methods: each way that a record may take is booked by one.
+    The stored figures must match the stored cursor, because a record settled beyond the cursor comes again after a
+    crash. So the outcome of such a record stays in ``_ahead`` until a `snapshot` includes it.
+
+    Many methods: one for each thing that can happen to a record.
     """
 
     def __init__(self, counters: Counters, cursor: int) -> None:
@@ -37,40 +39,41 @@ class Accounts:
         self.since = counters.since
         self.waiting_bytes = counters.waiting_bytes
         self.parked = 0
-        """Records that failed, or wait behind one that did, with a row of their own."""
+        """Records that failed or wait behind one that did. Each has a row in the journal."""
         self.parked_bytes = 0
-        """Their size."""
+        """Size of the parked records."""
         self.buried = 0
-        """Records that were given up since the start."""
+        """Records given up since the process started."""
         self.in_stream = 0
-        """Records that wait in the journal's stream, not yet taken."""
+        """Records that wait in the stream and were not taken yet."""
         self.stream_bytes = 0
-        """Their size."""
+        """Size of the records in the stream."""
         self.losses = Losses(counters.lost, cursor)
         self._ahead: dict[int, tuple[str, int]] = {}
 
     def begin(self) -> None:
-        """After a restart, when those are known that are parked: what is not settled either waits in the stream."""
+        """Derive what waits in the stream after a restart: all that is neither settled nor parked. Call this once the
+        parked records are known."""
         self.in_stream = self.queued - self.settled - self.parked
         self.stream_bytes = self.waiting_bytes - self.parked_bytes
 
     def park(self, size: int) -> None:
-        """A record has a row of its own."""
+        """A record was parked."""
         self.parked += 1
         self.parked_bytes += size
 
     def unpark(self, size: int) -> None:
-        """Its row goes."""
+        """A record is parked no longer."""
         self.parked -= 1
         self.parked_bytes -= size
 
     @property
     def held_bytes(self) -> int:
-        """Size of the records that were taken from the stream and are in memory."""
+        """Size of the records that were taken from the stream and are held in memory."""
         return self.waiting_bytes - self.stream_bytes - self.parked_bytes
 
     def count(self, records: int, size: int, counted: int) -> None:
-        """Records up to ``counted`` came to wait in the stream."""
+        """Add ``records`` that now wait in the stream. Everything up to position ``counted`` is counted then."""
         self.counted = counted
         self.queued += records
         self.in_stream += records
@@ -78,22 +81,22 @@ class Accounts:
         self.waiting_bytes += size
 
     def pass_over(self, seq: int) -> None:
-        """The stream brought a record that is counted already."""
+        """The stream brought a record that was counted before."""
         self.counted = max(self.counted, seq)
 
     def take(self, size: int) -> None:
-        """A record left the stream."""
+        """A record was taken from the stream."""
         self.in_stream -= 1
         self.stream_bytes -= size
 
     def put_back(self, size: int) -> None:
-        """A record that was taken waits in the stream again."""
+        """A record that was taken waits in the stream again, to be read once more."""
         self.in_stream += 1
         self.stream_bytes += size
 
     def trim(self, unreadable: int = 0) -> int:
-        """What waited in the stream is there no more, ``unreadable`` of it at most because it can't be read;
-        returns how many that were."""
+        """All that still counts as waiting in the stream is gone. At most ``unreadable`` of it could not be read, and
+        the journal trimmed the rest. Returns how many records that were."""
         lost = self.in_stream
         for reason, count in ((LOST, min(unreadable, lost)), (TRIMMED, max(0, lost - unreadable))):
             if count:
@@ -104,11 +107,11 @@ class Accounts:
 
     @property
     def settled(self) -> int:
-        """How many came to their end."""
+        """How many records are settled: delivered, expired, dropped or dead."""
         return self.delivered + self.expired + self.dead + sum(self.dropped.values())
 
     def settle(self, seq: int, outcome: str, size: int) -> None:
-        """A record came to its end: `DELIVERED`, `EXPIRED`, or the reason why it was dropped."""
+        """A record is settled. ``outcome`` is `DELIVERED`, `EXPIRED`, or the reason why it was dropped."""
         self._ahead[seq] = (outcome, size)
         self.waiting_bytes -= size
         if outcome == DELIVERED:
@@ -122,7 +125,7 @@ class Accounts:
         self.losses.lose(seq, outcome)
 
     def deliver(self, records: Sequence[TelemetryRecord]) -> None:
-        """As `settle` of each, `DELIVERED`."""
+        """Settle all of these as `DELIVERED`."""
         ahead, deliver, total = self._ahead, self.losses.deliver, 0
         for record in records:
             seq, size = record.seq, len(record.body)
@@ -133,11 +136,11 @@ class Accounts:
         self.delivered += len(records)
 
     def sought(self, position: int) -> None:
-        """What comes after ``position`` is this integration's, also if it began after it."""
+        """Records after ``position`` belong to this integration, even those from before it was created."""
         self.since = min(self.since, position)
 
     def bury(self, size: int) -> None:
-        """A record became a dead letter; its row says so, so that it isn't met again."""
+        """A record became a dead letter. Its row in the journal says so, and it is skipped when the stream brings it again."""
         self.dead += 1
         self.buried += 1
         self.waiting_bytes -= size
@@ -149,24 +152,24 @@ class Accounts:
         self._ahead[seq] = (DELIVERED, 0)
 
     def dismiss(self, seq: int, reason: str) -> None:
-        """A dead letter is kept no longer."""
+        """A dead letter was dropped, for this reason."""
         self.dead -= 1
         self.settle(seq, reason, 0)
 
     def drop(self, reason: str, count: int) -> None:
-        """Note records as dropped without knowing each."""
+        """Count records as dropped when their positions are not known."""
         self.dropped[reason] = self.dropped.get(reason, 0) + count
 
     def uncount(self, counted: int) -> None:
-        """Forget what waits in the stream; it will be counted again from ``counted`` on."""
+        """Forget what waits in the stream. It will be counted again, from position ``counted`` on."""
         self.queued -= self.in_stream
         self.waiting_bytes -= self.stream_bytes
         self.in_stream = self.stream_bytes = 0
         self.counted = counted
 
     def snapshot(self, cursor: int, paused: bool, done: int = 0, open: Sequence[int] = ()) -> Counters:
-        """The accounts as of a cursor, to keep. ``paused`` is kept with them, and ``done`` and ``open`` as in
-        `Counters`: what ended up to ``done`` isn't met again."""
+        """The accounts as of ``cursor``, to be stored with it. ``paused``, ``done`` and ``open`` are stored as well, as
+        in `Counters`. What was settled up to ``done`` does not count again after a restart."""
         ahead, kept = self._ahead, max(cursor, done)
         if ahead:
             self._ahead = ahead = {seq: item for seq, item in ahead.items() if seq > kept}
@@ -187,11 +190,11 @@ class Accounts:
 
     @property
     def ahead(self) -> int:
-        """How many are settled beyond what was kept."""
+        """How many records are settled beyond the last snapshot."""
         return len(self._ahead)
 
 
 def open_of(counters: Counters) -> int:
-    """How many records had not come to their end."""
+    """How many records were not settled when these counters were stored."""
     over = counters.delivered + counters.expired + counters.dead + sum(counters.dropped.values())
     return counters.queued - over

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 EARLIEST = 0.001
-"""Shortest delay in seconds, so that the reactor gets its turn."""
+"""Shortest delay in seconds, so that the reactor can do other work in between."""
 
 
 class Alarm:
-    """Calls ``ring()``. Times are the clock's seconds."""
+    """Calls ``ring()`` at the earliest requested time. Times are seconds of ``clock``."""
 
     def __init__(self, clock: IReactorTime, ring: Callable[[], object]) -> None:
         self._clock = clock
@@ -19,7 +19,7 @@ class Alarm:
         self._call: IDelayedCall | None = None
 
     def at(self, when: float) -> None:
-        """Ring at this time; an earlier request stays in force."""
+        """Ring at ``when``. An earlier request stays in force."""
         call = self._call
         if call is not None and call.active():
             if call.getTime() <= when + EARLIEST:
@@ -28,6 +28,6 @@ class Alarm:
         self._call = self._clock.callLater(max(EARLIEST, when - self._clock.seconds()), self._ring)
 
     def stop(self) -> None:
-        """Cancel."""
+        """Cancel whatever was requested."""
         if self._call is not None and self._call.active():
             self._call.cancel()

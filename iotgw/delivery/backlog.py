@@ -1,7 +1,7 @@
-"""What waits for one integration in the journal's stream, and how much it is.
+"""The records that wait for one integration in the telemetry stream, and how many there are.
 
-Every record that its route matches is counted once, when it became durable; so the depth is known although
-nobody holds a million records in memory.
+Every record that the route matches is counted once, when it becomes durable. So the depth is known without holding a
+million records in memory.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from iotgw.delivery.accounts import EXPIRED, LOST, Accounts
 from iotgw.delivery.known import Known
 
 CAPACITY = 4096
-"""Records of the stream in memory, ready to take."""
+"""How many records may be in memory, ready to take."""
 PAGE = 1000
 SWEEP = 20_000
-"""Records that one sweep settles at most, so that the reactor has its turn."""
+"""How many records one sweep settles at most, so that the reactor can do other work in between."""
 
 UNREADABLE = Kind.UNREADABLE  # an enum's member is slow to look up
 
@@ -34,10 +34,12 @@ def _weight(record: TelemetryRecord) -> int:
 
 
 class Backlog:
-    """The records after ``taken`` that ``match`` lets through. ``ready()``: there is something to take.
+    """The records after ``position`` that ``match`` lets through.
 
-    Many methods: it both hands them out and counts them, because what is handed out before it was counted is counted
-    then.
+    ``ready()`` is called when there is something to take.
+
+    Many methods: it both hands out records and counts them, because a record that is handed out before it was
+    counted has to be counted at that moment.
     """
 
     _log = Logger()
@@ -54,16 +56,16 @@ class Backlog:
         self._accounts = accounts
         self._match = match
         self.taken = position
-        """The last position that was taken, or passed over."""
+        """The last position that was taken or skipped."""
         self._known = Known()
         self._knows = False
-        """Whether what comes next may be known."""
+        """Whether the next records may be among the known ones."""
         self._passed_by: list[TelemetryRecord] = []
         self._unreadable = 0
         self._was_at_end = False
         self._fed = 0
         self._begun = False
-        """Until the first `count`, live records are left to it: it goes through all of the stream."""
+        """False until the first `count`. Live records are not counted before, because it covers the whole stream."""
         self._counting = False
         self._counted_by: list[Deferred[None]] = []
         self._tail: Tail[TelemetryRecord] = Tail(journal.read_telemetry, position, CAPACITY, ready, _weight)
@@ -74,11 +76,11 @@ class Backlog:
 
     @property
     def next(self) -> TelemetryRecord | None:
-        """The next record that may be taken, if it is in memory."""
+        """The next record of the stream, if it is in memory."""
         return self._tail.peek()
 
     def read_on(self) -> None:
-        """Have records at hand. Where a read failed, it is made again."""
+        """Read ahead if few records are in memory. A read that failed is repeated."""
         if not self._tail.behind:
             return
         if self._begun and self._accounts.counted < self.last:
@@ -87,15 +89,16 @@ class Backlog:
             self._tail.fill()
 
     def feed(self, records: Sequence[TelemetryRecord]) -> None:
-        """Live records, durable, in order."""
+        """Take in records that have just become durable, in order."""
         self._fed = records[-1].seq
         if self._begun and not self._counting:
             self._count(records)
         self._tail.offer(records)
 
     def take(self, limit: int, oldest_ms: int) -> list[TelemetryRecord]:
-        """The next records, at most ``limit``; fewer doesn't mean that there are no more. Those received
-        before ``oldest_ms`` are expired."""
+        """The next records, at most ``limit``. Fewer doesn't mean that there are no more.
+
+        Records received before ``oldest_ms`` (milliseconds since 1970) are settled as expired."""
         taken: list[TelemetryRecord] = []
         accounts, match, known, knows = self._accounts, self._match, self._known, self._knows
         while not taken:
@@ -124,29 +127,29 @@ class Backlog:
         return taken
 
     def pass_over(self, known: Known) -> None:
-        """These positions don't count when they are met again."""
+        """Skip the known positions when the stream brings them again."""
         self._known = known
         self._knows = known.until > 0
 
     @property
     def done(self) -> int:
-        """Up to here a record that is taken was open when the last process ended: it had not been settled."""
+        """A record taken from the stream up to this position was still open when the last process ended."""
         return self._known.done
 
     def still_open(self) -> tuple[int, list[int]]:
-        """Up to where all of the stream came to an end that isn't in flight, and what is known to be open beyond
-        what was taken."""
+        """The position up to which everything is settled unless it is in flight or open, and the positions known to be
+        open beyond `taken`."""
         if not self._knows or self._known.done <= self.taken:
             return self.taken, []
         return self._known.done, self._known.open_after(self.taken)
 
     def unreadable(self) -> list[TelemetryRecord]:
-        """The stand-ins of what could not be read since the last call."""
+        """Placeholders for the records that turned out to be unreadable since the last call."""
         passed_by, self._passed_by = self._passed_by, []
         return passed_by
 
     def _pass_by(self, record: TelemetryRecord) -> None:
-        """A record can't be read. Whether it is this integration's nobody knows, but by the count: see `reconcile`."""
+        """Skip a record that can't be read. Only the count can tell whether it was for this integration: see `reconcile`."""
         if record.seq > self._accounts.counted:
             self._accounts.count(1, 0, record.seq)
         if self._knows and record.seq in self._known:
@@ -156,8 +159,9 @@ class Backlog:
         self._passed_by.append(record)
 
     def sweep(self, reason_of: Callable[[TelemetryRecord], str | None]) -> int:
-        """Settle the oldest records, without sending them, while ``reason_of`` gives an outcome for them;
-        returns how many. Stops after `SWEEP`, or where the rest isn't in memory yet."""
+        """Settle the oldest records without sending them, for as long as ``reason_of`` gives an outcome.
+
+        Returns how many were settled. Stops after `SWEEP`, or when the next record isn't in memory yet."""
         swept = 0
         while swept < SWEEP:
             records = self._tail.take(256)
@@ -181,7 +185,7 @@ class Backlog:
         return swept
 
     def seek(self, position: int) -> Deferred[None]:
-        """Go on after ``position``, back in the stream; fires when it is known again how much waits."""
+        """Move back in the stream and go on after ``position``. Fires when the depth is known again."""
         self._accounts.uncount(position)
         self._accounts.losses.forget(position)
         self.taken = position
@@ -189,15 +193,15 @@ class Backlog:
         return self.count()
 
     def reroute(self, match: Match) -> Deferred[None]:
-        """Let through what ``match`` says from now on; fires when it is known again how much waits."""
+        """Use ``match`` from now on. Fires when the depth is known again."""
         self._match = match
-        # Whether the old route let them through is forgotten with it.
+        # Which of the earlier records the old route let through can no longer be told.
         self._accounts.losses.doubt(self.taken)
         self._accounts.uncount(self.taken)
         return self.count()
 
     def count(self) -> Deferred[None]:
-        """Count what the journal holds beyond what was counted; fires when done."""
+        """Count the records in the journal that were not counted yet. Fires when done."""
         self._begun = True
         if not self._counting:
             if self._accounts.counted >= self.last:
@@ -209,17 +213,17 @@ class Backlog:
 
     @property
     def last(self) -> int:
-        """The last position that is known to be durable."""
+        """The last position known to be durable."""
         return max(int(self._journal.head), self._fed)
 
     @property
     def is_at_end(self) -> bool:
-        """Whether the stream holds nothing more as far as anybody knows."""
+        """Whether the stream is known to hold nothing more."""
         return self._tail.caught_up and not self._counting
 
     @property
     def is_counting(self) -> bool:
-        """Whether it isn't known yet how much waits."""
+        """Whether the depth is still being counted."""
         return self._counting or not self._begun
 
     @property
@@ -228,8 +232,8 @@ class Backlog:
         return self._tail.closed
 
     def reconcile(self) -> int:
-        """When the stream is at its end, now and at the last call, whatever still counts as waiting in it could not
-        be read, or was trimmed by the journal (its size limit); returns how many that were."""
+        """Write off what counts as waiting although the stream has ended, both now and at the last call. Such records
+        could not be read, or the journal trimmed them to keep its size limit. Returns how many that were."""
         was_at_end, self._was_at_end = self._was_at_end, self.is_at_end
         if not (was_at_end and self._was_at_end and self.taken >= self._fed):
             return 0
@@ -256,7 +260,7 @@ class Backlog:
         ).addErrback(lambda failure: self._log.failure("the backlog could not be counted", failure))
 
     def _page(self, records: list[TelemetryRecord], after: int) -> None:
-        again = self._accounts.counted < after  # somebody sought meanwhile
+        again = self._accounts.counted < after  # `seek` or `reroute` was called meanwhile
         if records and not again:
             lost = sum([record.kind is UNREADABLE and record.seq > after for record in records])
             self._count(records)

@@ -1,5 +1,4 @@
-"""Dead letters: messages that were given up, kept until a person has them sent again or dismisses them, and within
-limits."""
+"""Dead letters: messages that were given up. They are kept, within limits, until a user retries or dismisses them."""
 
 from __future__ import annotations
 
@@ -18,20 +17,20 @@ from iotgw.delivery.row_changes import RowChanges
 
 PAGE = 100
 TOO_MANY = "dead letters' limit"
-"""Reason for what was dropped since the limits don't let so many dead letters be kept."""
+"""The reason given for dead letters that were dropped to stay within the limits."""
 DISMISSED = "dismissed"
-"""Reason for those that a person wanted no longer."""
+"""The reason given for dead letters that a user dismissed."""
 
 Match = Callable[[Parked], bool]
 
 
 class DeadLetters:
-    """The dead letters of one integration. Each gets one more try when it is asked for, out of its device's order.
+    """The dead letters of one integration. Each gets one more attempt on request, regardless of its device's order.
 
-    Their rows stay until the target took them: a restart forgets no letter. ``ready()`` is called when `take`
-    has something again.
+    A row stays in the journal until the target has accepted the letter, so a restart loses none. ``ready()`` is called
+    when `take` has something again.
 
-    Many methods: each thing that may happen to a dead letter is one.
+    Many methods: one for each thing that can happen to a dead letter.
     """
 
     _log = Logger()
@@ -52,26 +51,26 @@ class DeadLetters:
         self._queue: deque[Parked] = deque()
         self._flying: dict[int, Parked] = {}
         self.in_flight: Set[int] = self._flying.keys()
-        """The positions that the target has, as of now."""
+        """A live view of the positions that the target has."""
         self._next_page: int | None = None
         self._until = 0
         self._gone: set[int] = set()
-        """They came to their end while somebody reads: what is read may still show their rows."""
+        """Letters that ended while a read was under way. The rows read may still include them."""
         self._reading = 0
         self.bytes = 0
-        """How large all of them are."""
+        """Total size of all dead letters."""
         self._oldest_ms: int | None = None
-        """When the oldest was received, or before; None when there is none."""
+        """The oldest was received at this time or later; None when there is none. Milliseconds since 1970."""
         self._is_shedding = False
 
     def bury(self, record: TelemetryRecord, attempts: int, error: str) -> None:
-        """A record is given up after so many attempts."""
+        """Give up a record that failed ``attempts`` times, the last time with ``error``."""
         self._accounts.bury(len(record.body))
         self._keep(record)
         self._rows.put(record, DeliveryState.DEAD, attempts, 0, error)
 
     def found(self, record: TelemetryRecord) -> None:
-        """A dead letter has been there since before a restart."""
+        """Note a dead letter that the journal had at the start."""
         self._keep(record)
 
     def _keep(self, record: TelemetryRecord) -> None:
@@ -80,8 +79,8 @@ class DeadLetters:
             self._oldest_ms = record.received_ms
 
     def read(self, after: int, limit: int) -> Deferred[list[Parked]]:
-        """The dead letters after a position, as the journal has them; one that can't be read is
-        `DeliveryState.DROPPED`."""
+        """Fires with at most ``limit`` dead letters after a position, as the journal has them. One that can't be read
+        has the state `DeliveryState.DROPPED`."""
         if not self._reading:
             self._gone.clear()
         self._reading += 1
@@ -93,17 +92,17 @@ class DeadLetters:
         rows = self._journal.read_parked(self._integration, DeliveryState.DEAD, after, limit)
         return rows.addBoth(done)
 
-    # --- kept no longer
+    # --- dropped
 
     def is_over(self, spec: DeadLetterSpec, now_ms: int) -> bool:
-        """Whether there are more than the limits allow, or older ones."""
+        """Whether there are too many dead letters, too many bytes, or letters that are too old."""
         oldest_ms = now_ms - int(spec.max_age * 1000)
         is_old = self._oldest_ms is not None and self._oldest_ms < oldest_ms
         return self._accounts.dead > spec.max_count or self.bytes > spec.max_bytes or is_old
 
     def shed(self, spec: DeadLetterSpec, now_ms: int) -> Deferred[int]:
-        """Drop the oldest until the rest is within the limits; fires with how many that were. The journal must
-        have all rows: what changed was handed to it."""
+        """Drop the oldest until the rest is within the limits. Fires with the number dropped. All changed rows must
+        have been handed to the journal before."""
         if self._is_shedding:
             return succeed(0)
         self._is_shedding = True
@@ -125,11 +124,11 @@ class DeadLetters:
         return self._end_each(is_over, TOO_MANY).addBoth(over)
 
     def dismiss(self, match: Match) -> Deferred[int]:
-        """Drop all that there are now and that match; fires with how many that were."""
+        """Drop the present dead letters that match. Fires with the number dropped."""
         return self._end_each(match, DISMISSED)
 
     def _end_each(self, match: Match, reason: str) -> Deferred[int]:
-        """End, oldest first, those that match and aren't in flight."""
+        """Drop, oldest first, those that match and aren't in flight."""
         until, ended = self._journal.head, 0
 
         def page(rows: list[Parked]) -> int | Deferred[int]:
@@ -152,7 +151,7 @@ class DeadLetters:
         return row.state is DeliveryState.DEAD and not is_gone
 
     def _end(self, record: TelemetryRecord) -> None:
-        """It is a dead letter no more: its row goes."""
+        """Release the row of a record that is no longer a dead letter."""
         seq = record.seq
         self.bytes -= len(record.body)
         self._rows.release(seq)
@@ -164,16 +163,16 @@ class DeadLetters:
     # --- sent again
 
     def retry(self, row: Parked) -> None:
-        """Send this one again."""
+        """Send this letter again."""
         self._add([row])
 
     def retry_all(self) -> None:
-        """Send every one there is now again, and none that dies from now on."""
+        """Send all present letters again, but none that is added later."""
         self._until = self._journal.head
         self._read_page(0)
 
     def take(self) -> TelemetryRecord | None:
-        """The next to send, now in flight."""
+        """The next letter to send, now in flight; None when there is none."""
         if not self._queue:
             return None
         row = self._queue.popleft()
@@ -181,22 +180,22 @@ class DeadLetters:
         return row.record
 
     def back(self, seq: int) -> None:
-        """It could not be sent; it comes again."""
+        """A letter in flight could not be sent. It will be sent again."""
         self._queue.append(self._flying.pop(seq))
 
     def back_all(self) -> None:
-        """None of those in flight could be sent; they come again."""
+        """None of the letters in flight could be sent. They will be sent again."""
         for seq in list(self._flying):
             self.back(seq)
 
     def delivered(self, seq: int) -> None:
-        """The target took it."""
+        """The target accepted a letter in flight."""
         self._end(self._flying.pop(seq).record)
         self._accounts.revive(seq)
         self._go_on()
 
     def failed(self, seq: int, reason: str) -> None:
-        """It is as dead as before."""
+        """A letter in flight failed again and stays a dead letter."""
         row = self._flying.pop(seq)
         self._rows.put(row.record, DeliveryState.DEAD, row.attempts + 1, 0, reason)
         self._go_on()
@@ -210,7 +209,7 @@ class DeadLetters:
         self.read(after, PAGE).addCallback(self._have_read).addErrback(self.failed_to_read)
 
     def failed_to_read(self, failure: Failure) -> None:
-        """Log why nothing could be done with dead letters."""
+        """Log that the dead letters could not be read."""
         self._log.failure("dead letters could not be read", failure)
 
     def _have_read(self, rows: list[Parked]) -> None:

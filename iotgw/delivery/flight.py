@@ -1,6 +1,6 @@
-"""The records that were taken from the stream and have not come to an end: in flight, or in line behind one.
+"""The records that were taken from the stream and are not settled: in flight, or waiting in line behind one that is.
 
-Their first is the low-water mark: all before it are settled or parked.
+The first of them is the low-water mark: everything before it is settled or parked.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from iotgw.delivery.lines import KeyOf, Lines, by_device, by_itself
 
 
 class Flight:
-    """Records in memory, in the order of the stream. ``ordered``: of each device one send at a time.
+    """Records in memory, in stream order. With ``ordered``, a device has at most one send under way.
 
-    *Held* are all of them, *in flight* those that the target has and didn't answer yet.
+    All records here are *held*. Those that the target has and did not answer yet are *in flight*.
 
     Many methods: each step of a record's way is one, of a few lines.
     """
@@ -24,26 +24,26 @@ class Flight:
         self.key_of: KeyOf = by_device if ordered else by_itself
         self._lines = Lines()
         self.ready_lines: Sized = self._lines.ready
-        """The lines whose first may go, to be looked at."""
+        """The lines whose first record may be sent (a live view)."""
         self._held: dict[int, TelemetryRecord] = {}
         self._flying: dict[int, TelemetryRecord] = {}
         self.in_flight: Set[int] = self._flying.keys()
-        """The positions that the target has, as of now."""
+        """A live view of the positions that the target has."""
 
     # --- what there is
 
     def __iter__(self) -> Iterator[TelemetryRecord]:
-        """All that are held, oldest first."""
+        """All held records, oldest first."""
         return iter(self._held.values())
 
     @property
     def first(self) -> TelemetryRecord | None:
-        """The oldest that is held."""
+        """The oldest held record; None when there is none."""
         return next(iter(self._held.values()), None)
 
     @property
     def waiting(self) -> int:
-        """How many wait in their lines."""
+        """How many records wait in their lines."""
         return self._lines.size
 
     def holds(self, seq: int) -> bool:
@@ -51,7 +51,7 @@ class Flight:
         return seq in self._held
 
     def in_flight_of(self, seqs: Sequence[int]) -> list[TelemetryRecord]:
-        """Those of these records that the target has."""
+        """The records at these positions that the target has."""
         return [self._flying[seq] for seq in seqs if seq in self._flying]
 
     # --- out to the target
@@ -59,9 +59,10 @@ class Flight:
     def admit(
         self, records: Sequence[TelemetryRecord], batch: list[TelemetryRecord], mine: set[Hashable] | None
     ) -> None:
-        """Hold new records of the stream: those that may go join ``batch``, the others wait in their lines.
+        """Hold new records of the stream. Those that may be sent are added to ``batch``; the others wait in line.
 
-        ``mine`` are the keys of the batch where it may carry several records of one; it is added to.
+        ``mine`` is the set of keys in the batch, if it may carry several records with one key, else None. New keys are
+        added to it.
         """
         held, lines, ordered = self._held, self._lines, self._ordered
         for record in records:
@@ -76,20 +77,20 @@ class Flight:
                 lines.hold(key, record)
 
     def next_mark(self) -> bool | None:
-        """Whether the first of the next line goes by itself: False in a send of its own, True with nothing else
-        in flight; None when it doesn't matter."""
+        """How the first record of the next line is marked: False to be sent by itself, True to be sent with nothing else
+        in flight, None when it isn't marked."""
         return self._lines.next_mark()
 
     def is_marked(self, record: TelemetryRecord) -> bool:
-        """Whether a record goes by itself."""
+        """Whether a record has to be sent by itself."""
         return self._lines.mark_of(record.seq) is not None
 
     def take_line(self, limit: int) -> list[TelemetryRecord]:
-        """The first records of the next line, at most ``limit``; to be launched or `end`ed."""
+        """The first records of the next line, at most ``limit``. Each must be given to `launch` or `end`."""
         return self._lines.take(limit)
 
     def launch(self, batch: Sequence[TelemetryRecord]) -> None:
-        """The target gets these."""
+        """The target gets these records: they are in flight now."""
         flying = self._flying
         for record in batch:
             flying[record.seq] = record
@@ -97,7 +98,7 @@ class Flight:
     # --- back from it
 
     def land(self, seqs: Sequence[int]) -> tuple[list[TelemetryRecord], list[int]]:
-        """These came to an end at the target; returns the records, and the positions that are not from here."""
+        """The target settled these positions. Returns the records, and the positions that are not held here."""
         flying, held, lines, key_of = self._flying, self._held, self._lines, self.key_of
         landed: list[TelemetryRecord] = []
         others: list[int] = []
@@ -113,28 +114,28 @@ class Flight:
         return landed, others
 
     def back(self, seqs: Sequence[int]) -> None:
-        """Those of these that are in flight go again, first in their lines."""
+        """Put those that are in flight back at the head of their lines, to be sent again."""
         for seq in seqs:
             record = self._flying.pop(seq, None)
             if record is not None:
                 self._lines.back(self.key_of(record), record)
 
     def back_all(self) -> None:
-        """What is in flight goes again."""
+        """Put back all that is in flight, to be sent again."""
         self.back(list(self._flying))
 
     def is_alone(self, seq: int) -> bool:
-        """Whether a record that the target has went to it by itself, since it was marked, or isn't from here."""
+        """Whether a record in flight was sent by itself because it was marked. True also if it isn't held here."""
         return seq not in self._flying or self._lines.mark_of(seq) is not None
 
     def apart(self, seqs: Sequence[int]) -> None:
-        """As `back`, each in a send of its own."""
+        """As `back`, but each is sent by itself next time."""
         for seq in seqs:
             self._lines.mark(seq, alone=False)
         self.back(seqs)
 
     def suspect(self, seq: int) -> bool:
-        """Send a record with nothing else in flight next time; True when it was so already."""
+        """Send a record with nothing else in flight next time. Returns True if it was sent that way already."""
         if self._lines.mark_of(seq):
             return True
         self._lines.mark(seq, alone=True)
@@ -143,13 +144,13 @@ class Flight:
     # --- out of here
 
     def end(self, record: TelemetryRecord) -> None:
-        """A record of `take_line` came to an end without being sent."""
+        """A record from `take_line` was settled without being sent."""
         del self._held[record.seq]
         self._lines.unmark((record.seq,))
         self._lines.done(self.key_of(record))
 
     def lift(self, seq: int) -> TelemetryRecord | None:
-        """Give a record in flight away; its line stands still until `free`. None when it isn't from here."""
+        """Remove a record in flight and return it; None if it isn't held here. Its line is blocked until `free`."""
         record = self._flying.pop(seq, None)
         if record is not None:
             del self._held[seq]
@@ -157,18 +158,18 @@ class Flight:
         return record
 
     def empty_line(self, record: TelemetryRecord) -> list[TelemetryRecord]:
-        """Give away, in order, what waits behind a record."""
+        """Remove the records that wait behind this one and return them, in order."""
         behind = self._lines.empty(self.key_of(record))
         for later in behind:
             del self._held[later.seq]
         return behind
 
     def free(self, record: TelemetryRecord) -> None:
-        """The line of a record that was lifted may go on."""
+        """Unblock the line of a record that was lifted."""
         self._lines.done(self.key_of(record))
 
     def clear(self) -> list[TelemetryRecord]:
-        """Give away, in order, all that waits in the lines."""
+        """Remove all records that wait in lines and return them, in order."""
         waiting = sorted(self._lines.clear(), key=lambda record: record.seq)
         for record in waiting:
             del self._held[record.seq]

@@ -1,4 +1,4 @@
-"""How much may wait for an integration, and for how long. Whoever fills a limit pays for it."""
+"""How much may wait for an integration, and for how long. The devices that fill the queue lose messages first."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from iotgw.delivery.progress import ProgressWriter
 from iotgw.delivery.row_changes import RowChanges
 
 FULL = "queue full"
-"""Reason for what was dropped because too much waits."""
+"""The reason given for records that were dropped because too much was waiting."""
 PARKED_SHARE = 0.1
-"""What of a full queue is left to parked records: the rest is for those devices whose messages get through."""
+"""The share of a full queue that parked records may keep. The rest is for devices whose messages get through."""
 
 
 class QueueLimits:
-    """Keeps one integration's queue and dead letters within their settings. ``now_ms()`` is milliseconds since
-    1970."""
+    """Keeps one integration's queue and dead letters within its settings. ``now_ms()`` is the time in milliseconds
+    since 1970."""
 
     def __init__(
         self,
@@ -44,19 +44,19 @@ class QueueLimits:
         self.configure(spec)
 
     def configure(self, spec: IntegrationSpec) -> None:
-        """Keep within these settings from now on."""
+        """Use these settings from now on."""
         self._spec: QueueSpec = spec.queue
         self._dead_spec: DeadLetterSpec = spec.dead_letters
         self._max_age_ms = int(spec.queue.max_age * 1000)
         self._max_parked = int(spec.queue.max_bytes * PARKED_SHARE)
 
     def oldest_ms(self, now_ms: int) -> int:
-        """What was received before, in milliseconds since 1970, expires at ``now_ms``."""
+        """Records received before this time have expired at ``now_ms``. Both are milliseconds since 1970."""
         return now_ms - self._max_age_ms
 
     @property
     def is_full(self) -> bool:
-        """Whether as much waits as may. Of what is parked only its share counts: the rest of it has to go."""
+        """Whether the queue is full. Parked records count only up to their share, since the excess is dropped anyway."""
         return self._charged() >= self._spec.max_bytes
 
     def _charged(self) -> int:
@@ -64,9 +64,10 @@ class QueueLimits:
         return accounts.waiting_bytes - max(0, accounts.parked_bytes - self._max_parked)
 
     def enforce(self) -> bool:
-        """End the oldest: those that are too old, and those that are too many. Of too many, the parked go first as
-        far as they exceed their share; of the stream none where the oldest isn't to be dropped. Returns whether
-        there were any in the stream."""
+        """Settle the oldest records where they are too old or too many.
+
+        If there are too many, parked records beyond their share go first. Records in the stream are dropped for space
+        only with ``dropOldest``. Returns whether any record in the stream was settled."""
         if self._is_parked_too_much():
             self._progress.flush()
             self._parking.shed(self._is_parked_too_much, self._end)
@@ -92,7 +93,7 @@ class QueueLimits:
         return accounts.waiting_bytes > self._spec.max_bytes and accounts.parked_bytes > self._max_parked
 
     def _end(self, row: Parked) -> None:
-        """A parked record has to go: it is dropped, or given up where nothing that was accepted is to be dropped."""
+        """Drop a parked record. With ``rejectNew``, where nothing accepted may be dropped, make it a dead letter."""
         record = row.record
         self._progress.dirty()
         if self._spec.overflow == "dropOldest":

@@ -1,4 +1,4 @@
-"""Lines of records in memory, for at most one send in flight per device. The user bounds their size."""
+"""Lines of records in memory, for at most one send in flight per device. The caller bounds their size."""
 
 from __future__ import annotations
 
@@ -12,35 +12,34 @@ KeyOf = Callable[[TelemetryRecord], Hashable]
 
 
 def by_device(record: TelemetryRecord) -> Hashable:
-    """The key if order matters: one record per device at a time."""
+    """The key where order matters: the device."""
     return record.device_name
 
 
 def by_itself(record: TelemetryRecord) -> Hashable:
-    """The key if order doesn't matter: the record itself."""
+    """The key where order doesn't matter: the record's own position."""
     return record.seq
 
 
 class Lines:
-    """Records that were taken from the stream, in a line per device (or what else keys their order).
+    """Records that were taken from the stream, in one line per ordering key (usually the device).
 
-    A key is *busy* while some of its records are in flight, *ready* when it is not and records wait.
-    A position may be marked to go out by itself: False in a send of its own, True with nothing else in
-    flight at all.
+    A key is *busy* while any of its records is in flight. It is *ready* when it isn't busy and has records waiting.
+    A position may carry a mark: False to be sent by itself, True to be sent with nothing else in flight at all.
     """
 
     def __init__(self) -> None:
         self._busy: dict[Hashable, int] = {}
         self._waiting: dict[Hashable, deque[TelemetryRecord]] = {}
         self.size = 0
-        """How many records wait."""
+        """How many records wait in all lines."""
         self._ready: deque[Hashable] = deque()
         self.ready: Sized = self._ready
-        """The keys that are ready, to be looked at."""
+        """The keys that are ready (a live view)."""
         self._single: dict[int, bool] = {}
 
     def mark(self, seq: int, alone: bool) -> None:
-        """From now on a record is sent by itself: in a send of its own, or ``alone`` in flight."""
+        """Send a record by itself from now on; with ``alone``, also with nothing else in flight."""
         self._single[seq] = alone
 
     def mark_of(self, seq: int) -> bool | None:
@@ -48,13 +47,14 @@ class Lines:
         return self._single.get(seq)
 
     def unmark(self, seqs: Iterable[int]) -> None:
-        """These records are settled."""
+        """Forget the marks of these positions."""
         if self._single:
             for seq in seqs:
                 self._single.pop(seq, None)
 
     def claim(self, key: Hashable, mine: bool) -> bool:
-        """Ask to send a new record; False when it must `hold`. ``mine``: the key is in the same send."""
+        """Ask to send a new record. False means that it must be given to `hold`. ``mine`` says that the batch being made
+        already has a record with this key."""
         if key in self._waiting:
             return False
         busy = self._busy
@@ -67,7 +67,7 @@ class Lines:
         return True
 
     def hold(self, key: Hashable, record: TelemetryRecord) -> None:
-        """Add a record to the end of its line, behind one in flight."""
+        """Add a record to the end of its line."""
         self._waiting.setdefault(key, deque()).append(record)
         self.size += 1
 
@@ -76,7 +76,7 @@ class Lines:
         return self._single.get(self._waiting[self._ready[0]][0].seq) if self._single else None
 
     def take(self, limit: int) -> list[TelemetryRecord]:
-        """Records of the next ready line, at most ``limit``; they are in flight now."""
+        """The first records of the next ready line, at most ``limit``. They count as in flight now."""
         key = self._ready.popleft()
         line = self._waiting[key]
         taken = [line.popleft()]
@@ -100,7 +100,7 @@ class Lines:
             self._ready.append(key)
 
     def back(self, key: Hashable, record: TelemetryRecord) -> None:
-        """A record returns from flight; its place in the line is by position."""
+        """Put a record from flight back into its line, by position."""
         line = self._waiting.setdefault(key, deque())
         place = 0
         while place < len(line) and line[place].seq < record.seq:

@@ -1,4 +1,4 @@
-"""What was lost of an integration's messages, told in one event per kind and look."""
+"""Reports what an integration lost, with at most one event of each kind per look."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.target_health import TargetHealth
 
 POSITIONS = 1000
-"""Positions that one event names at most."""
+"""How many positions one event lists at most."""
 
 
 class LossReport:
-    """Watches the accounts of one integration."""
+    """Watches the accounts of one integration and reports losses by ``tell``."""
 
     def __init__(self, accounts: Accounts, backlog: Backlog, health: TargetHealth, tell: Tell) -> None:
         self._accounts = accounts
@@ -24,7 +24,7 @@ class LossReport:
         self._expired = accounts.expired
 
     def look(self) -> None:
-        """Tell what was lost since the last look."""
+        """Report what was lost since the last look."""
         accounts, tell = self._accounts, self._tell
         for reason, count in accounts.dropped.items():
             new = count - self._dropped.get(reason, 0)
@@ -33,7 +33,7 @@ class LossReport:
                 tell("delivery.dropped", text, "warning", count=new, reason=reason)
         if accounts.expired > self._expired:
             new = accounts.expired - self._expired
-            tell("delivery.expired", f"{new} messages older than maxAge", "warning", count=new)
+            tell("delivery.expired", f"{new} messages expired: older than maxAge", "warning", count=new)
         if accounts.buried > self._dead:
             new = accounts.buried - self._dead
             text = f"{new} messages given up: {self._health.last.error}"
@@ -43,7 +43,7 @@ class LossReport:
         self._dead = accounts.buried
         if passed_by := self._backlog.unreadable():
             count, first, last = len(passed_by), passed_by[0].seq, passed_by[-1].seq
-            text = f"{count} records can't be read and were passed by, positions {first} to {last}: "
+            text = f"{count} unreadable records were skipped, at positions {first} to {last}: "
             text += passed_by[-1].body.decode()
             self._health.note(text)
             positions = [record.seq for record in passed_by[:POSITIONS]]

@@ -1,7 +1,7 @@
-"""Which positions of the stream ended undelivered, and why: ranges, in order and bounded in number.
+"""Which positions of the stream were never delivered, and why: a bounded number of ranges, in order.
 
-The newest ranges are exact. If there are too many, older neighbours are merged, and positions in a merged range
-are `UNSURE`. So a position is never reported as delivered if it wasn't.
+The newest ranges are exact. When there are too many, older neighbours are merged, and the positions in a merged range
+become `UNSURE`. So a position is never reported as delivered when it wasn't.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from bisect import bisect_right
 
 UNSURE = ""
-"""In place of an outcome: whether it was delivered or lost is no longer known."""
+"""Stands for an outcome that is no longer known: delivered or lost."""
 RANGES = 200
 """How many ranges are kept."""
 EXACT = 100
 """How many of the newest ranges are never merged."""
 
 Range = tuple[int, int, str]
-"""First and last position, outcome."""
+"""First position, last position, outcome."""
 
 
 class Losses:
-    """Ranges of lost positions. No delivered position lies beyond ``delivered``."""
+    """Ranges of lost positions. ``delivered`` is the highest position that may have been delivered."""
 
     def __init__(self, ranges: list[Range], delivered: int) -> None:
         self._ranges = sorted(ranges)
@@ -29,16 +29,16 @@ class Losses:
         """No lost position lies beyond this one."""
 
     def ranges(self) -> list[Range]:
-        """All of them, to keep."""
+        """All ranges, to be stored."""
         return list(self._ranges)
 
     def outcome(self, seq: int) -> str | None:
-        """The outcome of an undelivered record, `UNSURE`, or None if it was delivered."""
+        """The outcome of a settled record: why it was lost, `UNSURE`, or None if it was delivered."""
         place = self._place(seq)
         return None if place is None else self._ranges[place][2]
 
     def lose(self, seq: int, outcome: str) -> None:
-        """A record ended undelivered, with this outcome."""
+        """A record was lost, with this outcome."""
         ranges = self._ranges
         if seq <= self.until:
             self._carve(seq)
@@ -58,7 +58,7 @@ class Losses:
             self._carve(seq)
 
     def doubt(self, until: int) -> None:
-        """Up to this position, records not known as lost may not be called delivered any more."""
+        """Up to this position, make everything `UNSURE` that isn't known to be lost."""
         filled: list[Range] = []
         at = 0
         for first, last, outcome in self._ranges:
@@ -74,7 +74,7 @@ class Losses:
             self._thin()
 
     def forget(self, after: int) -> None:
-        """Everything beyond is open again."""
+        """Forget the outcomes after this position: those records are open again."""
         self._ranges = [
             (first, min(last, after), outcome) for first, last, outcome in self._ranges if first <= after
         ]
@@ -86,7 +86,7 @@ class Losses:
         return place if place >= 0 and self._ranges[place][1] >= seq else None
 
     def _carve(self, seq: int) -> None:
-        """Take one position out of the range that it lies in."""
+        """Take one position out of the range that holds it."""
         place = self._place(seq)
         if place is not None:
             first, last, outcome = self._ranges[place]

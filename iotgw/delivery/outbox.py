@@ -1,8 +1,8 @@
-"""One integration's part of the delivery machine: what it still has to deliver, and what is done about it.
+"""One integration's part of the delivery machine, put together from the parts in this room.
 
-Records come in stream order from the `Backlog`. Many devices are in flight; of each device one record (or
-one batch) at most, where order matters. A record that fails for its own reason goes to the `Parking`; a
-target that is down opens the breaker in `TargetHealth`, and the cursor stands still.
+Records come in stream order from the `Backlog`. Many devices may be in flight at once. Where order matters, each
+device has at most one record (or one batch) in flight. A record that fails for its own reason goes to the `Parking`.
+A target that is down opens the breaker in `TargetHealth`, and the cursor stands still.
 """
 
 from __future__ import annotations
@@ -41,15 +41,16 @@ from iotgw.delivery.standing import Standing
 from iotgw.delivery.target_health import TargetHealth
 
 OPEN = 2048
-"""Records whose fate is open behind others that came to an end: so many are kept by position."""
+"""How many positions of unsettled records are stored at most, where later records are settled already."""
 
 
 class Outbox:
-    """One integration's deliveries. Its target may be exchanged; its records stay.
+    """One integration's deliveries. The target may be replaced; the records stay.
 
-    ``cursor`` and ``counters`` are those that the journal kept.
+    ``cursor`` and ``counters`` are those that the journal stored. ``match`` says which records the integration gets.
+    ``tell`` records events.
 
-    Many methods: it puts the parts together, and has a short verb for each thing that the service wants of them.
+    Many methods: it puts the parts together, and has a short method for each thing that the service asks of them.
     """
 
     def __init__(
@@ -100,8 +101,8 @@ class Outbox:
     # --- life
 
     def load(self) -> Deferred[None]:
-        """Find what waits since before a restart; fires when deliveries may begin."""
-        # Its place in the stream is kept from now on: reading parked records waits for that.
+        """Find the records that the journal held at the start. Fires when deliveries may begin."""
+        # From now on the journal knows this cursor. Reading parked records waits for that.
         self.backlog.pass_over(Known(frozenset(), self._kept.done, self._kept.open))
         self.flush()
 
@@ -114,14 +115,14 @@ class Outbox:
         return self._parking.load().addCallback(lambda _: self._parking.beyond(cursor)).addCallback(loaded)
 
     def configure(self, spec: IntegrationSpec) -> None:
-        """Work by these settings from now on; the order stays."""
+        """Use these settings from now on, except for the order, which stays as it is."""
         self._health.configure(spec.retry)
         self._retries.configure(spec.retry)
         self._limits.configure(spec)
         self._pump.configure(spec)
 
     def reroute(self, match: Match) -> None:
-        """Deliver what ``match`` lets through from now on."""
+        """Deliver the records that ``match`` lets through, from now on."""
         self.backlog.reroute(match)
 
     def use(self, target: IIntegration) -> None:
@@ -129,30 +130,30 @@ class Outbox:
         self._pump.use(target)
 
     def release_target(self) -> IIntegration | None:
-        """Send nothing more to the target; what is in flight there comes again. Returns the target."""
+        """Send nothing more to the target. What is in flight is sent again later. Returns the target, if there was one."""
         return self._pump.release_target()
 
     def not_started(self, reason: str) -> None:
-        """The target could not start."""
+        """Note why the target could not start."""
         self._health.note(reason)
 
     def quiet(self) -> Deferred[None]:
-        """Send nothing more until `go_on`, once for each call; fires when nothing is in flight."""
+        """Send nothing more until `go_on`, which is due once for each call. Fires when nothing is in flight."""
         return self._pump.quiet()
 
     def go_on(self) -> None:
-        """Send again after `quiet`."""
+        """End one `quiet`."""
         self._pump.go_on()
 
     def close(self) -> None:
-        """Write the cursor and end."""
+        """Send nothing more, and write the cursor a last time."""
         self._pump.close()
         self.backlog.close()
         self._progress.close()
 
     def place(self) -> tuple[int, Counters]:
-        """Where the integration is, to keep: the position up to which every record is settled or parked, and
-        the accounts as of it, with what came to an end beyond it."""
+        """The cursor and the accounts as of it, to be stored. Every record up to the cursor is settled or parked. The
+        accounts also say what is settled beyond it."""
         paused, held = self._pump.is_paused, [record.seq for record in islice(self.flight, OPEN + 1)]
         cursor = held[0] - 1 if held else self.backlog.taken
         if len(held) > OPEN:
@@ -165,13 +166,13 @@ class Outbox:
         return cursor, self.accounts.snapshot(cursor, paused, done, open_)
 
     def flush(self) -> None:
-        """Hand over to the journal, now, what has to be kept."""
+        """Hand all changes to the journal now."""
         self._progress.flush()
 
     # --- in
 
     def feed(self, records: Sequence[TelemetryRecord]) -> None:
-        """Live records, durable, in order."""
+        """Take in records that have just become durable, in order."""
         self.backlog.feed(records)
         self._progress.dirty()
         if self.flight.first is None:
@@ -179,18 +180,18 @@ class Outbox:
 
     @property
     def is_full(self) -> bool:
-        """Whether as much waits as may."""
+        """Whether the queue is full."""
         return self._limits.is_full
 
     @property
     def is_done(self) -> bool:
-        """Whether everything that it was to get is settled, once that is counted; dead letters are."""
+        """Whether every record counted so far is settled. Dead letters count as settled."""
         return not self._scheduler.in_flight and not self._scheduler.waiting
 
-    # --- now and then
+    # --- upkeep
 
     def tick(self) -> None:
-        """Once a second: keep the queue within its limits, tell what was lost, send what may be sent."""
+        """Called once a second: enforce the limits, report losses, and send what may be sent."""
         if self._limits.enforce():
             self._progress.dirty()
         self.backlog.read_on()
@@ -200,13 +201,13 @@ class Outbox:
         self._pump.pump()
 
     def nudge(self, parked: bool = False) -> None:
-        """The target is said to be back: try now; with ``parked`` also what waits for its own next try."""
+        """Try the target now. With ``parked``, also retry parked records without waiting out their backoff."""
         self._health.nudge()
         if parked:
             self._parking.hurry()
         self._pump.pump()
 
-    # --- what a person wants
+    # --- what a user asks for
 
     def pause(self) -> None:
         """Send nothing until `resume`."""
@@ -217,11 +218,11 @@ class Outbox:
         self._pump.resume()
 
     def purge(self) -> Deferred[int]:
-        """Drop all that waits; fires with how many that were. What is in flight goes on."""
+        """Drop everything that waits. Fires with the number dropped. What is in flight is not affected."""
         return self._seeking.purge()
 
     def seek(self, position: int) -> Deferred[None]:
-        """Go on after ``position`` of the stream: back to send history again, or forth to skip some."""
+        """Go on after this stream position: backwards to send history again, forwards to skip records. Fires when done."""
         self.accounts.sought(position)
 
         def go_on(result: Failure | None) -> Failure | None:
@@ -232,12 +233,12 @@ class Outbox:
         return self._pump.quiet().addCallback(lambda _: self._seeking.seek(position)).addBoth(go_on)
 
     def dead_letters(self, after: int, limit: int) -> Deferred[list[Parked]]:
-        """Messages that were given up, after a position."""
-        self.flush()  # who died just now has no row yet
+        """Fires with at most ``limit`` dead letters after a position, in order."""
+        self.flush()  # a letter that was added just now has no row yet
         return self._dead.read(after, limit)
 
     def retry(self, row: Parked | None) -> None:
-        """Send a dead letter again, or all that there are now."""
+        """Send this dead letter again, or with None all that there are now."""
         if row is None:
             self.flush()
             self._dead.retry_all()
@@ -245,7 +246,7 @@ class Outbox:
             self._dead.retry(row)
 
     def dismiss(self, match: LetterMatch) -> Deferred[int]:
-        """Drop the dead letters that match; fires with how many that were."""
+        """Drop the dead letters that match. Fires with the number dropped."""
         self.flush()
 
         def dismissed(count: int) -> int:
@@ -259,7 +260,7 @@ class Outbox:
         return self._standing.of(record, name)
 
     def stats(self, enabled: bool, target: dict[str, Any]) -> dict[str, Any]:
-        """The accounts and the state of the integration, as JSON."""
+        """The accounts and the state of the integration, as JSON. ``target`` is the target's own status."""
         accounts, last, scheduler, health = self.accounts, self._health.last, self._scheduler, self._health
         oldest = self.flight.first or self.backlog.next
         inflight, waiting = scheduler.in_flight, scheduler.waiting

@@ -1,4 +1,4 @@
-"""The life of the integrations: each has an outbox and a target while it is there."""
+"""Creates, changes and removes the running integrations. Each has an outbox and a target."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from iotgw.delivery.targets import Targets
 from iotgw.delivery.tell import teller
 
 DRAIN = 3.0
-"""Seconds that what is in flight gets when the service stops."""
+"""Seconds that records in flight get to finish when the service stops or an integration changes."""
 
 
 class Running(Struct):
@@ -41,9 +41,9 @@ class Running(Struct):
 
 
 class Outboxes:
-    """The integrations that are running, by id. ``datasource_name`` maps a datasource's id to its name.
+    """The running integrations, by id. ``datasource_name`` maps a datasource's id to its name.
 
-    Many methods: they come, change, end and go, and are asked about between.
+    Many methods: integrations are created, changed, ended and removed, and the service asks about each.
     """
 
     _log = Logger()
@@ -68,37 +68,37 @@ class Outboxes:
         self._is_stopping = False
         self._kept: dict[str, tuple[int, Counters]] = {}
         self._ends: dict[str, int] = {}
-        """The last position of those that are being deleted."""
+        """The last position that an integration gets, for each that is being deleted."""
         self._loop = LoopingCall(self._tick)
         self._loop.clock = clock
 
     def __iter__(self) -> Iterator[Running]:
-        """All of them."""
+        """All running integrations."""
         return iter(self._running.values())
 
     def __contains__(self, id_: str) -> bool:
-        """Whether one of them is running."""
+        """Whether an integration is running."""
         return id_ in self._running
 
     def get(self, id_: str) -> Running:
-        """One of them; raises NotFound."""
+        """The integration with this id. Raises NotFound if it isn't running, and Unavailable while the gateway stops."""
         running = self._running.get(id_)
         if running is None and self._is_stopping:
-            raise Unavailable("the gateway stops")
+            raise Unavailable("the gateway is stopping")
         if running is None:
             raise NotFound(f"no integration {id_!r} is running")
         return running
 
     def have_room(self) -> bool:
-        """False while one is full that would rather have nothing new than lose the old."""
+        """False while an integration whose overflow is ``rejectNew`` is full."""
         return not self._strict or not any(outbox.is_full for outbox in self._strict)
 
     def holding_up(self) -> list[str]:
-        """The names of those because of which `have_room` is False."""
+        """The names of the integrations that make `have_room` False."""
         return [each.name for each in self if each.outbox in self._strict and each.outbox.is_full]
 
     def _know_the_strict(self) -> None:
-        """Keep at hand those that `have_room` must look at: it is asked for each uplink."""
+        """Collect the outboxes that `have_room` has to look at, because it is called for each uplink."""
         self._strict = [
             each.outbox
             for id_, each in self._running.items()
@@ -108,14 +108,14 @@ class Outboxes:
     # --- start and stop
 
     def start(self) -> None:
-        """Begin; the journal has started."""
+        """Begin. The journal must have started."""
         self._kept = dict(self._journal.integrations())
         self._loop.start(1.0, now=False).addErrback(
-            lambda failure: self._log.failure("the upkeep of deliveries stopped", failure)
+            lambda failure: self._log.failure("the periodic check of the integrations stopped", failure)
         )
 
     def stop(self) -> Deferred[None]:
-        """Let what is in flight end (for seconds, not minutes), keep the cursors, close the targets."""
+        """Wait a few seconds for what is in flight, write the cursors, and stop the targets. Fires when done."""
         if self._loop.running:
             self._loop.stop()
         self._is_stopping = True
@@ -140,9 +140,9 @@ class Outboxes:
     # --- changes
 
     def apply(self, id_: str, name: str, tenant: str, spec: IntegrationSpec) -> Deferred[None]:
-        """Create or change an integration; what waits for it stays. Fires when the change is done.
+        """Create or change an integration. What waits for it stays. Fires when the change is done.
 
-        Raises SettingsError, and changes nothing, when the spec is wrong.
+        Raises SettingsError, and changes nothing, if the spec is invalid.
         """
         running = self._running.get(id_)
         tell = running.tell if running is not None else self._teller(id_)
@@ -189,7 +189,7 @@ class Outboxes:
         return quiet.addBoth(change).addCallback(run)
 
     def end_at(self, id_: str, position: int) -> None:
-        """An integration is being deleted: it gets nothing beyond a position of the stream."""
+        """An integration is being deleted: it gets nothing after this stream position."""
         if id_ in self._ends:
             return
         self._ends[id_] = position
@@ -199,11 +199,11 @@ class Outboxes:
             self._know_the_strict()
 
     def is_counted(self, id_: str) -> bool:
-        """Whether it is known how much waits for an integration; raises NotFound."""
+        """Whether it is known how much waits for an integration. Raises as `get`."""
         return not self.get(id_).outbox.backlog.is_counting
 
     def is_at_end(self, id_: str) -> bool:
-        """Whether nothing is open of what an integration gets up to its end; raises NotFound."""
+        """Whether everything that an integration was to get is settled. Raises as `get`."""
         return self.get(id_).outbox.is_done
 
     def _match(self, id_: str, tenant: str, spec: IntegrationSpec) -> Match:
@@ -211,7 +211,9 @@ class Outboxes:
         return match if end is None else lambda record: record.seq <= end and match(record)
 
     def drop_others(self, ids: Collection[str]) -> dict[str, int]:
-        """Have the journal forget the integrations that aren't among these; returns what was open of each."""
+        """Have the journal forget all stored integrations except these.
+
+        Returns how many records were not settled, by the id of each that was forgotten."""
         others = {id_: counters for id_, (_, counters) in self._kept.items() if id_ not in ids}
         for id_ in others:
             del self._kept[id_]
@@ -219,7 +221,7 @@ class Outboxes:
         return {id_: open_of(counters) for id_, counters in others.items()}
 
     def remove(self, id_: str) -> Deferred[None]:
-        """Delete an integration and what waits for it; fires when the journal has forgotten it."""
+        """Delete an integration and what waits for it. Fires when the journal has forgotten it."""
         running = self._running.pop(id_, None)
         self._kept.pop(id_, None)
         self._ends.pop(id_, None)
@@ -239,12 +241,12 @@ class Outboxes:
         return Outbox(id_, self._journal, self._clock, cursor, counters, spec, match, tell, self._trace)
 
     def _reorder(self, id_: str, running: Running, old: IIntegration | None) -> Deferred[None]:
-        """Another order has other lines: begin anew from what the journal holds."""
+        """Begin again from what the journal holds, because a different order needs different lines."""
         running.outbox.close()
 
         def reopen(_: object) -> Deferred[None]:
             if self._running.get(id_) is not running:
-                return succeed(None)  # it was removed, or all stopped, meanwhile
+                return succeed(None)  # meanwhile it was removed, or the service stopped
             self._kept[id_] = running.outbox.place()
             running.outbox = self._open(id_, running.tenant, running.spec, running.tell)
             self._know_the_strict()
@@ -254,7 +256,7 @@ class Outboxes:
 
     def _run(self, id_: str, running: Running, target: IIntegration) -> None:
         if self._running.get(id_) is not running:
-            return  # it was removed, or all stopped, meanwhile
+            return  # meanwhile it was removed, or the service stopped
         running.target = target
         if not running.spec.enabled:
             return

@@ -20,8 +20,9 @@ def each_page(
     look: Callable[[list[Parked]], None],
     until: float = inf,
 ) -> Deferred[None]:
-    """Call ``look(rows)`` with the rows after a position, parked records and dead letters, in order; fires when
-    there are no more, or a page went beyond ``until``."""
+    """Call ``look(rows)`` with each page of an integration's rows (parked records and dead letters) after a position.
+
+    Fires when there are no more rows, or when a page went beyond position ``until``. Fails if a read fails."""
     done: Deferred[None] = Deferred()
 
     def page(after: int) -> None:

@@ -1,4 +1,4 @@
-"""What is kept in memory of one device that has something parked."""
+"""The entry in memory for one device that has parked records."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from iotgw.core.model import Parked
 
 
 class ParkedLine:
-    """One device's parked records. ``head`` and ``last`` are the positions of the first and the last, ``count``
-    how many there are, ``size`` the bytes of all.
+    """The parked records of one device, or of whatever else ``key`` stands for.
 
-    ``rows`` are the first of them, when they were read; ``idle`` says that it waits for ``next_try_ms``. ``missed``
-    is the position of one that joined before the head, 0 for none: it is read next.
+    ``head`` and ``last`` are the positions of the first and the last record. ``count`` is their number, ``size`` their
+    bytes. ``attempts`` is how often the first one failed. ``rows`` holds the first few, once they were read. ``idle``
+    means that the line waits until ``next_try_ms``, in milliseconds since 1970. ``missed`` is the position of a record
+    that joined before the head, and is read next; 0 if there is none.
     """
 
     __slots__ = (
@@ -35,5 +36,5 @@ class ParkedLine:
 
 
 def by_size(line: ParkedLine) -> int:
-    """To find the line that takes the most room."""
+    """Sort key for finding the line that takes the most space."""
     return line.size

@@ -1,7 +1,7 @@
-"""Where a message waits that failed for its own reason, with its device's later messages behind it.
+"""Parked records: messages that failed for their own reason, with the later messages of the same device behind them.
 
-Parked records have rows of their own in the journal, so the integration's cursor moves on and other
-devices don't wait. In memory is only one small entry per device that has something parked.
+A parked record has a row of its own in the journal. So the integration's cursor moves on, and other devices don't
+wait. Memory holds only one small entry per device that has parked records.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from iotgw.delivery.parked_line import ParkedLine, by_size
 from iotgw.delivery.row_changes import RowChanges
 
 OVER = frozenset({DeliveryState.DEAD, DeliveryState.DROPPED})
-"""States of rows that wait for nothing; what can't be read is DROPPED."""
+"""States of rows that wait for nothing. A row that can't be read is DROPPED."""
 LINE = 20
-"""Records of a device that are read at once."""
+"""How many records of a device are read at once."""
 READ_AHEAD = 32
-"""Devices whose parked records may be in memory."""
+"""How many devices may have parked records in memory."""
 COMMIT_LAG_MS = 200
-"""A row that was just handed to the journal may not be readable yet."""
+"""Milliseconds before a row that was just handed to the journal is looked for again. It may not be readable yet."""
 
 
 class Parking:
     """The parked records of one integration.
 
-    ``key_of`` gives what orders a record (its device, or nothing but itself). ``now_ms()`` is milliseconds since
-    1970. ``ready()`` is called when `take` has something again, or when it is worth to `look` again.
+    ``key_of`` gives a record's ordering key. ``now_ms()`` is the time in milliseconds since 1970. ``ready()`` is called
+    when `take` has something again, or when calling `look` again is worthwhile.
 
-    Many methods: a verb for each thing that may happen to one of them.
+    Many methods: one for each thing that can happen to a parked record.
     """
 
     _log = Logger()
@@ -65,10 +65,10 @@ class Parking:
         self._ready = ready
         self._lines: dict[Hashable, ParkedLine] = {}
         self.keys: Set[Hashable] = self._lines.keys()
-        """What keys the order of those that are parked, as of now."""
+        """A live view of the ordering keys that have parked records."""
         self._flying: dict[int, ParkedLine] = {}
         self.in_flight: Set[int] = self._flying.keys()
-        """The positions that the target has, as of now."""
+        """A live view of the positions that the target has."""
         self._due: list[tuple[int, int, Hashable]] = []
         self._queue: deque[ParkedLine] = deque()
         self._reading = 0
@@ -79,7 +79,7 @@ class Parking:
     # --- after a restart
 
     def load(self) -> Deferred[None]:
-        """Find what is parked; fires when known."""
+        """Find the parked records and dead letters in the journal. Fires when done."""
 
         def found(rows: list[Parked]) -> None:
             for row in rows:
@@ -109,11 +109,11 @@ class Parking:
         line.size += len(row.record.body)
 
     def beyond(self, position: int) -> Deferred[set[int]]:
-        """Fires with the positions after ``position`` that have a row: the stream brings them again."""
+        """Fires with the positions after ``position`` that have a row. The stream will bring them again."""
         known = self._changes.after(position)
 
         def found(rows: list[Parked]) -> None:
-            # Of a row that can't be read, the stream may have another copy.
+            # If a row can't be read, the stream may still have a copy.
             known.update(row.record.seq for row in rows if row.state is not DeliveryState.DROPPED)
 
         return each_page(self._journal, self._integration, position, found).addCallback(lambda _: known)
@@ -121,7 +121,10 @@ class Parking:
     # --- in
 
     def park(self, record: TelemetryRecord, attempts: int, error: str, next_try_ms: int) -> None:
-        """A record failed, the first of its device."""
+        """Park a record that failed, when its device has nothing parked yet.
+
+        ``attempts`` counts its failures, ``error`` is the reason of the last. It is tried again at ``next_try_ms``, in
+        milliseconds since 1970."""
         key = self._key_of(record)
         self._lines[key] = line = ParkedLine(key, record.device_name, record.seq, attempts, next_try_ms)
         line.size = len(record.body)
@@ -130,7 +133,7 @@ class Parking:
         self._idle(line, next_try_ms)
 
     def join(self, record: TelemetryRecord) -> bool:
-        """Park a record behind those of its device; False when none of them is parked."""
+        """Park a record behind those of its device. Returns False, and does nothing, when none is parked."""
         line = self._lines.get(self._key_of(record))
         if line is None:
             return False
@@ -144,9 +147,11 @@ class Parking:
         return True
 
     def follow(self, record: TelemetryRecord, done: int = 0) -> bool:
-        """As `join`, of a record that the stream brings. One before its line's end is met again after a crash:
-        had it not been settled before, its line would have it. So it is settled again; but not one up to ``done``,
-        which is known to be open."""
+        """As `join`, for a record from the stream.
+
+        A record before the end of its line comes again after a crash. It must have been settled before, because it
+        would be in its line otherwise. So it is settled again, unless its position is at most ``done``: then it is
+        known to be open."""
         line = self._lines.get(self._key_of(record))
         if line is None or record.seq > line.last or record.seq <= done:
             return self.join(record)
@@ -157,7 +162,7 @@ class Parking:
     # --- out
 
     def look(self, now_ms: int) -> None:
-        """Read the lines whose time has come."""
+        """Read the lines that are due at ``now_ms``."""
         due = self._due
         while due and due[0][0] <= now_ms and len(self._queue) + self._reading < READ_AHEAD:
             next_try_ms, head, key = heapq.heappop(due)
@@ -167,11 +172,11 @@ class Parking:
                 self._read(line)
 
     def next_due_ms(self) -> int | None:
-        """When to `look` again; None when nothing waits for a time."""
+        """When to `look` again, in milliseconds since 1970; None when no line waits."""
         return self._due[0][0] if self._due else None
 
     def take(self) -> TelemetryRecord | None:
-        """The next record to send, now in flight; None when none is at hand."""
+        """The next record to send, now in flight; None when none is in memory."""
         if not self._queue:
             return None
         line = self._queue.popleft()
@@ -180,16 +185,16 @@ class Parking:
         return record
 
     def back(self, seq: int) -> None:
-        """It could not be sent; it comes again."""
+        """A record in flight could not be sent. It will be sent again."""
         self._queue.append(self._flying.pop(seq))
 
     def back_all(self) -> None:
-        """None of those in flight could be sent; they come again."""
+        """None of the records in flight could be sent. They will be sent again."""
         for seq in list(self._flying):
             self.back(seq)
 
     def retry(self, seq: int, error: str, next_try_ms: int) -> None:
-        """It failed again; its line waits."""
+        """A record in flight failed again. Its line waits until ``next_try_ms``."""
         line = self._flying.pop(seq)
         line.attempts += 1
         self._changes.put(line.rows[0].record, DeliveryState.RETRYING, line.attempts, next_try_ms, error)
@@ -197,24 +202,24 @@ class Parking:
         self._idle(line, next_try_ms)
 
     def settle(self, seq: int, outcome: str) -> None:
-        """It came to its end, as in `Accounts.settle`: its row goes, and the next of its line may."""
+        """A record in flight is settled, as in `Accounts.settle`. The next one in its line may be sent."""
         line = self._flying.pop(seq)
         self._accounts.settle(seq, outcome, len(line.rows[0].record.body))
         self._changes.release(seq)
         self._advance(line, seq)
 
     def give_up(self, seq: int, error: str) -> None:
-        """It becomes a dead letter, and the next of its line may go."""
+        """A record in flight becomes a dead letter. The next one in its line may be sent."""
         line = self._flying.pop(seq)
         self._dead.bury(line.rows[0].record, line.attempts + 1, error)
         self._advance(line, seq)
 
     def attempts(self, seq: int) -> int:
-        """How often a record in flight was tried before."""
+        """How often a record in flight failed before."""
         return self._flying[seq].attempts
 
     def hurry(self) -> None:
-        """Don't wait any longer."""
+        """Make every waiting line due now."""
         now_ms = self._now_ms()
         self._due.clear()
         for line in self._lines.values():
@@ -222,12 +227,12 @@ class Parking:
                 self._idle(line, now_ms)
 
     def purge(self, outcome: str) -> Deferred[int]:
-        """Settle every record that waits here now and isn't in flight; fires with their number.
+        """Settle every present record that isn't in flight. Fires with their number.
 
-        The journal must have all rows: what changed was handed to it.
+        All changed rows must have been handed to the journal before.
         """
         keys = set(self._lines)
-        # After a crash, there are rows beyond what was taken again from the stream.
+        # After a crash, there may be rows beyond the position that the stream has reached again.
         until = max((line.last for line in self._lines.values()), default=0)
         flying = {line.key for line in self._flying.values()}
         for key in keys - flying:
@@ -276,7 +281,7 @@ class Parking:
         def read(rows: list[Parked]) -> None:
             self._is_shedding = False
             if self._lines.get(line.key) is not line or not line.idle:
-                return  # it goes on, or was purged: to be looked at next time
+                return  # it is being sent, or was purged: left to the next call
             ended = 0
             for row in self._waiting_in(line, rows):
                 if not too_much():
@@ -304,7 +309,7 @@ class Parking:
         ).addErrback(lambda failure: self._log.failure("parked records could not be dropped", failure))
 
     def _waiting_in(self, line: ParkedLine, rows: list[Parked]) -> list[Parked]:
-        """Those of these rows that wait in a line."""
+        """The rows that wait in this line."""
         return [
             row
             for row in rows
@@ -344,7 +349,7 @@ class Parking:
     def _have_read(self, rows: list[Parked], line: ParkedLine) -> None:
         self._reading -= 1
         if self._lines.get(line.key) is not line:
-            return  # purged meanwhile
+            return  # it was purged meanwhile
         self._pass_by([row.record.seq for row in rows if row.state is DeliveryState.DROPPED], line)
         if line.count <= 0:
             del self._lines[line.key]
@@ -355,7 +360,7 @@ class Parking:
             self._ready()
             return
         if found[0].record.seq <= line.missed:
-            line.missed = 0  # else it isn't readable yet, and is read next time
+            line.missed = 0  # otherwise it isn't readable yet, and the next read looks for it again
         if found[0].record.seq != line.head:
             line.head, line.attempts = found[0].record.seq, found[0].attempts
         line.rows = deque(found[: line.count])
@@ -363,7 +368,7 @@ class Parking:
         self._ready()
 
     def _pass_by(self, seqs: list[int], line: ParkedLine) -> None:
-        """These of a line can't be read. How large they were nobody knows."""
+        """Settle rows of a line that can't be read. Their sizes are not known."""
         for seq in seqs:
             if seq not in self._lost:
                 self._lost.add(seq)
@@ -373,6 +378,6 @@ class Parking:
 
     def _not_read(self, failure: Failure, line: ParkedLine) -> None:
         self._reading -= 1
-        self._log.failure("parked records could not be read; tried again", failure)
+        self._log.failure("parked records could not be read; trying again", failure)
         self._idle(line, self._now_ms() + 5 * COMMIT_LAG_MS)
         self._ready()

@@ -1,4 +1,4 @@
-"""When an integration's progress is written: soon after something changed, and not with each record."""
+"""Decides when an integration's progress is written: soon after a change, but not for each record."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.delivery.row_changes import RowChanges
 
 FLUSH = 0.2
-"""Seconds between two writes of the cursor: what may come twice after a crash."""
+"""Seconds between two writes of the cursor. What was delivered within them may be sent twice after a crash."""
 
 
 class ProgressWriter:
-    """Hands cursor, accounts and rows to the journal. ``place()`` gives the cursor and the accounts as of it."""
+    """Hands cursor, accounts and rows to the journal. ``place()`` returns the cursor and the accounts as of it."""
 
     def __init__(
         self,
@@ -35,18 +35,18 @@ class ProgressWriter:
         self._is_closed = False
 
     def dirty(self) -> None:
-        """Something changed that has to be kept."""
+        """Note that something changed. It is written soon."""
         if self._call is None and not self._is_closed:
             self._call = self._clock.callLater(FLUSH, self.flush)
 
     def close(self) -> None:
-        """Hand over what changed, and nothing that comes later: the integration may be gone by then, or another
-        writes for it."""
+        """Hand over what changed, and nothing after that. By then the integration may be deleted, or another outbox
+        may be writing for it."""
         self.flush()
         self._is_closed = True
 
     def flush(self) -> None:
-        """Hand over what changed."""
+        """Hand over what changed, now."""
         if self._is_closed:
             return
         if self._call is not None and self._call.active():

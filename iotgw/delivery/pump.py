@@ -1,4 +1,4 @@
-"""When something is sent: while there is a target, nobody holds it up, and it has room."""
+"""Decides when to send: while there is a target that may be used and has room."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from iotgw.delivery.settlement import Settlement
 from iotgw.delivery.target_health import TargetHealth
 
 SLICE = 512
-"""Records sent before the reactor has its turn."""
+"""How many records are sent before the reactor can do other work."""
 
 
 class Pump:
-    """Sends one integration's records to its target, which may be exchanged. ``now_ms()`` is
-    milliseconds since 1970, ``dirty()`` hears of progress."""
+    """Sends one integration's records to its target, which may be replaced.
+
+    ``now_ms()`` is the time in milliseconds since 1970. ``dirty()`` is called when there is progress to write."""
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class Pump:
 
     @property
     def is_paused(self) -> bool:
-        """Whether a person wants nothing to be sent; a restart doesn't change that."""
+        """Whether a user paused the integration. This survives a restart."""
         return self._paused
 
     def pause(self) -> None:
@@ -86,7 +87,7 @@ class Pump:
         self.pump()
 
     def configure(self, spec: IntegrationSpec) -> None:
-        """Follow these settings from now on."""
+        """Use these settings from now on."""
         self._name = spec.name
         self._rate = Rate(spec.queue.rate)
 
@@ -99,7 +100,7 @@ class Pump:
         self.pump()
 
     def release_target(self) -> IIntegration | None:
-        """Send nothing more to the target; what is in flight there comes again. Returns the target."""
+        """Send nothing more to the target. What is in flight is sent again later. Returns the target, if there was one."""
         target, self._target = self._target, None
         self._generation += 1
         self._settlement.put_back_all()
@@ -107,7 +108,7 @@ class Pump:
         return target
 
     def quiet(self) -> Deferred[None]:
-        """Send nothing more until `go_on`, once for each call; fires when nothing is in flight."""
+        """Send nothing more until `go_on`, which is due once for each call. Fires when nothing is in flight."""
         self._held += 1
         if not self._scheduler.at_target:
             return succeed(None)
@@ -119,12 +120,12 @@ class Pump:
             self._quiet.pop(0).callback(None)
 
     def go_on(self) -> None:
-        """Send again after `quiet`."""
+        """End one `quiet`."""
         self._held = max(0, self._held - 1)
         self.pump()
 
     def close(self) -> None:
-        """Send nothing more, whatever happens later."""
+        """Send nothing more, ever."""
         self._held += 1
         self.release_target()
         self._alarm.stop()
@@ -132,7 +133,7 @@ class Pump:
     # --- out
 
     def pump(self) -> None:
-        """Send what may be sent, a slice of it."""
+        """Send what may be sent, at most about `SLICE` records at once; the rest follows in the next reactor turn."""
         if self._pumping:
             self._again = True
             return
@@ -181,7 +182,7 @@ class Pump:
         return sent
 
     def _send(self, target: IIntegration, batch: list[TelemetryRecord]) -> None:
-        """Give a batch to the target. One that raises says nothing more of what it didn't settle yet."""
+        """Give a batch to the target. If it raises, settle those records that it did not settle itself."""
         settle = self._settle_now
         try:
             target.send(batch, settle)
@@ -193,7 +194,7 @@ class Pump:
     # --- what the target says
 
     def _settler(self) -> Settle:
-        """What the present target calls. A target that was released says nothing any more."""
+        """The callback for the current target. It does nothing once that target was released."""
         generation = self._generation
 
         def settle(seqs: Sequence[int], verdict: Verdict) -> None:
@@ -216,7 +217,7 @@ class Pump:
     # --- times
 
     def _plan(self) -> None:
-        """Be called when the breaker, a parked record or the rate lets something go."""
+        """Set the alarm for when the breaker, a parked record or the rate limit lets something through."""
         now, retry_at = self._clock.seconds(), self._health.retry_at
         if retry_at is not None:
             self._alarm.at(retry_at)

@@ -1,10 +1,10 @@
-"""A rate limit: a token bucket that holds the tokens of a tenth of a second, but at least one."""
+"""A rate limit: a token bucket that holds a tenth of a second's tokens, but at least one."""
 
 from __future__ import annotations
 
 
 class Rate:
-    """``per_second`` 0 means no limit. Times are the reactor's seconds."""
+    """Limits sends to ``per_second`` records per second; 0 means no limit. Times are the reactor's seconds."""
 
     def __init__(self, per_second: float) -> None:
         self._rate = per_second
@@ -20,7 +20,7 @@ class Rate:
         return min(wanted, int(self._tokens + 1e-6))  # a sum of floats may fall short of a whole
 
     def spend(self, count: int) -> None:
-        """Records were sent: take their tokens."""
+        """Take the tokens of ``count`` records that were sent."""
         if self._rate:
             self._tokens -= count
 

@@ -18,6 +18,7 @@ class Retries:
         self._backoff = Backoff(spec)
 
     def wait(self, attempts: int, at_least: float | None) -> float | None:
-        """Seconds before the next attempt at a record that failed ``attempts`` times, but not less than the
-        target asked for; None if it gets no further attempt."""
+        """Seconds until the next attempt at a record that failed ``attempts`` times; None if there is none.
+
+        The wait is at least ``at_least``, the seconds that the target asked for."""
         return self._backoff.wait(attempts - 1, at_least) if attempts < self._max_attempts else None

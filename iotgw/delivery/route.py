@@ -32,7 +32,10 @@ def _pattern(patterns: list[str]) -> Callable[[str], object] | None:
 def route(
     spec: RouteSpec, tenant: str, datasource_name: Callable[[str], str]
 ) -> Callable[[TelemetryRecord], bool]:
-    """A predicate on records. Datasources may be named by id or by name; device types and names by pattern."""
+    """A predicate for the records of ``tenant`` that the route lets through.
+
+    Datasources are given by id or by name, device types and device names by shell-style patterns.
+    ``datasource_name`` maps a datasource's id to its name."""
     sources = frozenset(spec.datasources)
     of_type, of_name = _pattern(spec.device_types), _pattern(spec.device_names)
     telemetry, attributes = "telemetry" in spec.wants, "attributes" in spec.wants

@@ -1,4 +1,4 @@
-"""The rows that an integration keeps in the journal beside its place in the stream, as far as they changed."""
+"""Changes to the rows that an integration keeps in the journal beside its cursor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from iotgw.core.model import DeliveryState, Parked, TelemetryRecord
 class RowChanges:
     """Changes of one integration's rows since they were last handed to the journal.
 
-    A row is a parked record or a dead letter. What is not here stands in the journal.
+    A row is a parked record or a dead letter. Rows that are not here are in the journal unchanged.
     """
 
     def __init__(self, integration: str) -> None:
@@ -19,18 +19,18 @@ class RowChanges:
     def put(
         self, record: TelemetryRecord, state: DeliveryState, attempts: int, next_try_ms: int, error: str
     ) -> None:
-        """A row is new, or has changed; also one that was to go. ``next_try_ms`` is milliseconds since 1970, 0 for
+        """Add or change a row, even one that was to be deleted. ``next_try_ms`` is in milliseconds since 1970, 0 for
         never."""
         self._released.pop(record.seq, None)
         self._changed[record.seq] = Parked(self._integration, record, state, attempts, next_try_ms, error)
 
     def release(self, seq: int) -> None:
-        """A row goes."""
+        """Delete the row at this position."""
         self._changed.pop(seq, None)
         self._released[seq] = None
 
     def is_released(self, seq: int) -> bool:
-        """Whether a row goes, although the journal may still show it."""
+        """Whether a row is to be deleted, although the journal may still return it."""
         return seq in self._released
 
     def after(self, position: int) -> set[int]:
@@ -38,7 +38,7 @@ class RowChanges:
         return {seq for seq in self._changed if seq > position}
 
     def changes(self) -> tuple[tuple[Parked, ...], tuple[int, ...]]:
-        """RowChanges that are new or changed, and positions whose row goes, since the last call."""
+        """The rows that are new or changed since the last call, and the positions whose rows are to be deleted."""
         if not self._changed and not self._released:
             return (), ()
         changed = tuple(self._changed.values()), tuple(self._released)

@@ -1,4 +1,4 @@
-"""Who goes next: parked records whose time has come, dead letters, those that waited, and new ones."""
+"""Decides what is sent next: parked records that are due, dead letters, records that waited in line, then new ones."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from iotgw.delivery.parking import Parking
 from iotgw.delivery.setbacks import Setbacks
 
 HELD = 4096
-"""Records in memory whose device is busy; then the stream waits."""
+"""How many records may wait in memory for a busy device. Beyond that, nothing more is taken from the stream."""
 HELD_BYTES = 32 << 20
-"""Bytes of records in memory that are in flight or whose device is busy; then the stream waits."""
+"""How many bytes of records may be in flight or wait for a busy device. Beyond that, the stream waits."""
 AHEAD = 65536
-"""Records settled beyond what is kept of it; then the stream waits for the oldest in flight."""
+"""How many records may be settled beyond the stored cursor. Then the stream waits for the oldest in flight."""
 
 
 class Scheduler:
-    """Chooses what is sent, of all that one integration still has to deliver. ``ordered`` as in `Flight`."""
+    """Chooses what one integration sends next. ``ordered`` is as in `Flight`."""
 
     def __init__(
         self,
@@ -46,39 +46,40 @@ class Scheduler:
 
     @property
     def in_flight(self) -> int:
-        """Records that the target has and didn't answer yet, dead letters aside."""
+        """How many records the target has and did not answer yet, without dead letters."""
         return len(self._flight.in_flight) + len(self._parking.in_flight)
 
     @property
     def at_target(self) -> int:
-        """All that the target has and didn't answer yet, dead letters too."""
+        """How many records the target has and did not answer yet, with dead letters."""
         return self.in_flight + len(self._dead.in_flight)
 
     @property
     def waiting(self) -> int:
-        """Records that wait: in the stream, for their device, or parked."""
+        """How many records wait: in the stream, in line for their device, or parked."""
         parked = self._accounts.parked - len(self._parking.in_flight)
         return self._accounts.in_stream + self._flight.waiting + parked
 
     def has_in_flight(self, seq: int) -> bool:
-        """Whether the target has a record, a dead letter or not, and didn't answer yet."""
+        """Whether the target has this record, or dead letter, and did not answer yet."""
         return seq in self._flight.in_flight or seq in self._parking.in_flight or seq in self._dead.in_flight
 
-    # --- who goes
+    # --- what is sent
 
     def rest_parked(self) -> None:
-        """A parked record or a dead letter found the target down: let others try first."""
+        """A parked record or a dead letter found the target down. Let other records probe it first."""
         self._parked_rest = True
 
     def wake_parked(self) -> None:
-        """The target is up: they needn't stand back any more."""
+        """The target is up, so parked records and dead letters may be sent again."""
         self._parked_rest = False
 
     def next(self, room: int, oldest_ms: int, whole: bool, fresh_first: bool) -> list[TelemetryRecord]:
-        """The next send, at most ``room`` records, now in flight. Those received before ``oldest_ms`` expire.
+        """The next batch, at most ``room`` records, now in flight; empty when there is nothing to send.
 
-        ``whole``: it is one request. ``fresh_first``: for a probe, lest one record is every probe, and the
-        reason why they fail.
+        Records received before ``oldest_ms`` (milliseconds since 1970) expire. ``whole`` says that the target sends a
+        batch as one request. ``fresh_first`` makes a new record the probe, so that a record that brings the target down
+        is not used for every probe.
         """
         if fresh_first and (batch := self._fill([], 1, oldest_ms, whole)):
             return batch
@@ -94,7 +95,7 @@ class Scheduler:
         return batch
 
     def _next_parked(self, oldest_ms: int) -> list[TelemetryRecord]:
-        """A parked record or a dead letter; alone, because its neighbours in a batch would share its fate."""
+        """A parked record or a dead letter. It is sent alone, because the rest of a batch would fail with it."""
         while (record := self._parking.take()) is not None:
             if record.received_ms >= oldest_ms:
                 return [record]
@@ -104,7 +105,7 @@ class Scheduler:
         return [dead] if dead is not None else []
 
     def _next_waiting(self, room: int, oldest_ms: int, whole: bool) -> list[TelemetryRecord] | None:
-        """Records of ready lines; None when one of them needs the target for itself and has to wait."""
+        """Records of ready lines. None when the next one must be sent with nothing else in flight and has to wait."""
         flight = self._flight
         batch: list[TelemetryRecord] = []
         while flight.ready_lines and len(batch) < room:
@@ -124,14 +125,14 @@ class Scheduler:
     def _fill(
         self, batch: list[TelemetryRecord], room: int, oldest_ms: int, whole: bool
     ) -> list[TelemetryRecord]:
-        """Fill a send from the stream; all of it is in flight then."""
+        """Fill the batch from the stream, and put all of it in flight."""
         if len(batch) < room and not (batch and self._flight.is_marked(batch[0])):
             self._take(batch, room, oldest_ms, whole and self._ordered)
         self._flight.launch(batch)
         return batch
 
     def _take(self, batch: list[TelemetryRecord], room: int, oldest_ms: int, together: bool) -> None:
-        """``together``: several of one device may be in the batch."""
+        """Add records from the stream to the batch. ``together`` allows several of one device."""
         accounts, flight, parking = self._accounts, self._flight, self._parking
         mine: set[Hashable] | None = {record.device_name for record in batch} if together else None
         while (

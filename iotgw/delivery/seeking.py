@@ -1,4 +1,4 @@
-"""What a person does to an integration's place in the stream: drop what waits, go back to send it again, skip."""
+"""Moves an integration along the stream on a user's request: drop what waits, go back, or skip."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iotgw.delivery.progress import ProgressWriter
 PURGED = "purged"
 SKIPPED = "skipped"
 STEP = 0.05
-"""Seconds between two looks for what has to be passed and was not in memory."""
+"""Seconds between two sweeps while records that have to be passed are not in memory yet."""
 
 
 class Seeking:
@@ -38,7 +38,7 @@ class Seeking:
         self._progress = progress
 
     def purge(self) -> Deferred[int]:
-        """Drop all that waits; fires with how many that were. What is in flight goes on."""
+        """Drop everything that waits. Fires with the number dropped. What is in flight is not affected."""
         waiting = self._flight.clear()
         for record in waiting:
             self._accounts.settle(record.seq, PURGED, len(record.body))
@@ -51,7 +51,7 @@ class Seeking:
         return self._parking.purge(PURGED).addCallback(parked)
 
     def seek(self, position: int) -> Deferred[None]:
-        """Go on after ``position``; fires when that is so. Nothing may be in flight, or be sent, until then."""
+        """Go on after ``position``. Fires when done. Until then nothing may be in flight or be sent."""
         for record in self._flight.clear():
             self._accounts.put_back(len(record.body))
         if position > self._backlog.taken:

@@ -1,4 +1,4 @@
-"""The delivery service: what the pipeline and the API ask of the integrations."""
+"""The delivery service: how the pipeline and the API reach the integrations."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from iotgw.delivery.targets import Queue, Targets, Unseal
 from iotgw.delivery.trial import sample, try_out
 
 NOTED = 5.0
-"""Seconds that somebody waits to hear that the journal has it."""
+"""Seconds that a caller waits for a change to be durable."""
 
 
 @implementer(IDelivery, IDeliveries)
 class DeliveryService(UplinkListener):
     """Delivers the telemetry stream to the integrations.
 
-    ``datasource_name`` maps a datasource's id to its name; ``downlink`` queues what a target sends for a device,
-    and without it nothing may; ``unseal`` reveals the secrets of a configuration; ``data_dir`` is a path for
-    files of a target's own; ``trace`` follows single messages.
+    ``datasource_name`` maps a datasource's id to its name. ``downlink`` queues what a target sends for a device;
+    without it, such messages are ignored. ``unseal`` reveals the secrets of a configuration. ``data_dir`` is the
+    directory in which targets may keep files of their own. ``trace`` follows single messages.
 
     Many methods: it has those of two ports, `IDelivery` and `IDeliveries`.
     """
@@ -65,22 +65,22 @@ class DeliveryService(UplinkListener):
     # --- life
 
     def start(self) -> None:
-        """Begin; the journal has started."""
+        """Begin. The journal must have started."""
         self._outboxes.start()
 
     def stop(self) -> Deferred[None]:
-        """Let what is in flight end (for seconds, not minutes), keep the cursors, close the targets."""
+        """Wait a few seconds for what is in flight, write the cursors, and stop the targets. Fires when done."""
         return self._outboxes.stop()
 
     def apply(self, id_: str, name: str, tenant: str, spec: IntegrationSpec) -> Deferred[None]:
-        """Create or change an integration; what waits for it stays. Fires when the change is done.
+        """Create or change an integration. What waits for it stays. Fires when the change is done.
 
-        Raises SettingsError, and changes nothing, when the spec is wrong.
+        Raises SettingsError, and changes nothing, if the spec is invalid.
         """
         return self._outboxes.apply(id_, name, tenant, spec)
 
     def end_at(self, id_: str, position: int) -> None:
-        """An integration is being deleted: it gets nothing beyond a position of the stream."""
+        """An integration is being deleted: it gets nothing after this stream position."""
         self._outboxes.end_at(id_, position)
 
     def runs(self, id_: str) -> bool:
@@ -88,22 +88,24 @@ class DeliveryService(UplinkListener):
         return id_ in self._outboxes
 
     def is_counted(self, id_: str) -> bool:
-        """Whether it is known how much waits for an integration; raises NotFound."""
+        """Whether it is known how much waits for an integration. Raises NotFound if it isn't running."""
         return self._outboxes.is_counted(id_)
 
     def is_at_end(self, id_: str) -> bool:
-        """Whether nothing is open of what an integration gets up to its end; raises NotFound."""
+        """Whether everything that an integration was to get is settled. Raises NotFound if it isn't running."""
         return self._outboxes.is_at_end(id_)
 
     def drop_others(self, ids: Collection[str]) -> dict[str, int]:
-        """Have the journal forget the integrations that aren't among these; returns what was open of each."""
+        """Have the journal forget all stored integrations except these.
+
+        Returns how many records were not settled, by the id of each that was forgotten."""
         return self._outboxes.drop_others(ids)
 
     def remove(self, id_: str) -> Deferred[None]:
-        """Delete an integration and what waits for it; fires when the journal has forgotten it."""
+        """Delete an integration and what waits for it. Fires when the journal has forgotten it."""
         return self._outboxes.remove(id_)
 
-    # --- what the pipeline asks
+    # --- for the pipeline
 
     def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
         """See `UplinkListener.settled`."""
@@ -119,7 +121,7 @@ class DeliveryService(UplinkListener):
         """See `IDelivery.room`."""
         return self._outboxes.have_room()
 
-    # --- what the API asks
+    # --- for the API
 
     def holding_up(self) -> list[str]:
         """See `IDeliveries.holding_up`."""
@@ -137,7 +139,7 @@ class DeliveryService(UplinkListener):
         return least_far(one for one in asked if one is not None)
 
     def entry(self, id: str) -> Running:
-        """An integration and its parts; raises NotFound."""
+        """An integration and its parts. Raises NotFound if it isn't running."""
         return self._outboxes.get(id)
 
     def _outbox(self, id: str) -> Outbox:
@@ -162,11 +164,13 @@ class DeliveryService(UplinkListener):
         return self._noted(outbox)
 
     def _noted(self, outbox: Outbox) -> Deferred[None]:
-        """Fires when the journal has it; fails with Unavailable when that takes too long."""
+        """Fires when the change is durable. Fails with Unavailable when that takes more than `NOTED` seconds."""
         outbox.flush()
 
         def too_long(result: object, timeout: float) -> None:
-            raise Unavailable("it is done, but a restart would forget it: the journal can't be written")
+            raise Unavailable(
+                "the change took effect, but a restart would forget it: the journal can't be written"
+            )
 
         return self._journal.committed().addTimeout(NOTED, self._reactor, too_long)
 

@@ -1,4 +1,4 @@
-"""What a target's verdict does to the records that it is about: delivered, parked, dead, or back in line."""
+"""Applies a target's verdict to its records: they are delivered, parked, made dead letters, or put back in line."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from iotgw.delivery.target_health import TargetHealth
 
 
 class Settlement:
-    """Settles the records of one integration. A record may fail for its own reason, which costs it a try, or
-    because the target is down, which costs nobody anything. ``now_ms()`` is milliseconds since 1970."""
+    """Settles the records of one integration.
+
+    A record that fails for its own reason uses up an attempt. A record that fails because the target is down does not.
+    ``now_ms()`` is the time in milliseconds since 1970."""
 
     def __init__(
         self,
@@ -43,7 +45,7 @@ class Settlement:
         self._now_ms = now_ms
 
     def settle(self, seqs: Sequence[int], verdict: Verdict) -> None:
-        """The target's word on records in flight."""
+        """Apply the target's verdict to records in flight."""
         if isinstance(verdict, Delivered):
             self._delivered(seqs, verdict)
         elif isinstance(verdict, Unavailable):
@@ -59,7 +61,7 @@ class Settlement:
                     self._failed(seq, verdict)
 
     def put_back_all(self) -> None:
-        """Nobody will say any more what became of the records in flight: they are sent again."""
+        """Send all records in flight again, because nothing more will be heard of them."""
         self._flight.back_all()
         self._parking.back_all()
         self._dead.back_all()
@@ -77,7 +79,7 @@ class Settlement:
                 self._dead.delivered(seq)
 
     def _apart(self, seqs: Sequence[int], verdict: Apart) -> None:
-        """The batch failed for the reason of one of them: each goes alone. Who was alone is the one."""
+        """The batch failed because of one of its records, so each is sent alone. A record that was alone is at fault."""
         together = [seq for seq in seqs if not self._flight.is_alone(seq)]
         self._flight.apart(together)
         for seq in seqs:
@@ -103,24 +105,24 @@ class Settlement:
         self._setbacks.forget([seq])
 
     def _next_try_ms(self, attempts: int, verdict: Retry | Rejected) -> int | None:
-        """When a record that failed so often is tried again; None for never."""
+        """When a record that failed ``attempts`` times is tried again, in milliseconds since 1970; None for never."""
         if isinstance(verdict, Rejected):
             return None
         wait = self._retries.wait(attempts, verdict.after)
         return None if wait is None else self._now_ms() + 1 + int(1000 * wait)
 
     def _leave_stream(self, record: TelemetryRecord, reason: str, next_try_ms: int | None) -> None:
-        """A record goes into a row of its own after its first try, and those of its device that wait follow it."""
+        """Park or give up a record after its first attempt. If it is parked, the waiting records of its device are too."""
         if next_try_ms is None:
             self._dead.bury(record, 1, reason)
-        elif not self._parking.join(record):  # else an earlier one of the same batch is parked already
+        elif not self._parking.join(record):  # False: nothing of this device is parked yet
             self._parking.park(record, 1, reason, next_try_ms)
             for later in self._flight.empty_line(record):
                 self._parking.join(later)
         self._flight.free(record)
 
     def _unavailable(self, seqs: Sequence[int], verdict: Unavailable) -> None:
-        """The target is down. Nobody's fault; but see `Setbacks`."""
+        """The target is down, which is usually not a record's fault. `Setbacks` finds those whose fault it is."""
         self._health.down(verdict.reason, verdict.after)
         guilty = [seq for seq in seqs if self._is_guilty(seq)]
         for seq in guilty:
@@ -135,7 +137,7 @@ class Settlement:
                 self._scheduler.rest_parked()
 
     def _is_guilty(self, seq: int) -> bool:
-        """Note that a record found the target down; True when it alone must be the reason."""
+        """Note that a record found the target down. True when this record must be the reason."""
         if not self._setbacks.note(seq, self._accounts.delivered) or seq in self._dead.in_flight:
             return False
         return seq in self._parking.in_flight or self._flight.suspect(seq)

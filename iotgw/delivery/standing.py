@@ -1,4 +1,4 @@
-"""The state of a message's deliveries, for each integration."""
+"""Tells the state of a message's delivery to each integration."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from iotgw.delivery.losses import UNSURE
 from iotgw.delivery.parking import Parking
 
 FAR = ("dead", "dropped", "expired", "retrying", "queued", "inflight", "unknown", "delivered")
-"""For several outputs of one message, the state that comes first here is shown."""
-UNKNOWN = "it is no longer known whether it was delivered"
+"""Delivery states. If a message has several outputs, the state that comes first here is shown."""
+UNKNOWN = "it is no longer known whether the message was delivered"
 
 
 class Standing:
-    """Looks up single records of one integration."""
+    """Looks up the delivery of single records to one integration."""
 
     def __init__(
         self,
@@ -39,8 +39,8 @@ class Standing:
         self._accounts = accounts
 
     def of(self, record: TelemetryRecord, name: str) -> Deferred[Delivery] | None:
-        """Fires with the state of a record's delivery to the integration, now called ``name``; None if it
-        doesn't get the record."""
+        """Fires with the state of a record's delivery. ``name`` is the integration's current name. None if the
+        integration doesn't get the record."""
         seq = record.seq
         if seq <= self._accounts.since or not self._backlog.lets_through(record):
             return None
@@ -65,8 +65,9 @@ class Standing:
 
 
 def least_far(found: Iterable[Deferred[Delivery]]) -> Deferred[list[Delivery]]:
-    """Fires with the deliveries by name; of several deliveries to one integration, the one that has got least
-    far. Failed look-ups are left out."""
+    """Fires with one delivery per integration, sorted by name. Of several, the one that has got least far is chosen.
+
+    Look-ups that failed are left out."""
 
     def choose(results: list[tuple[bool, Delivery]]) -> list[Delivery]:
         chosen: dict[str, Delivery] = {}

@@ -1,4 +1,4 @@
-"""The health of a target: whether it accepts records now, and what it answered last."""
+"""The health of a target: whether it may be used now, and what it answered last."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iotgw.core.specs import RetrySpec
 
 
 class Last(Struct):
-    """The figures that a user asks for first. Times are milliseconds since 1970, 0 for never."""
+    """The target's last answers, for the status. Times are milliseconds since 1970, 0 for never."""
 
     error: str = ""
     error_ms: int = 0
@@ -24,7 +24,7 @@ class Last(Struct):
 class TargetHealth:
     """The circuit breaker of an integration's target, and the target's last answers.
 
-    ``now()`` is the time of the breaker in seconds, ``now_ms()`` milliseconds since 1970.
+    ``now()`` is the breaker's time in seconds, ``now_ms()`` the time in milliseconds since 1970.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class TargetHealth:
         self.last = Last()
 
     def configure(self, retry: RetrySpec) -> None:
-        """Start over with these settings, without regard to earlier failures."""
+        """Start over with these settings. Earlier failures are forgotten."""
         self._breaker = Breaker(Backoff(retry))
 
     # --- what the target says
 
     def delivered(self, response: str) -> bool:
-        """The target accepted records and answered ``response``; returns as `answered`."""
+        """The target accepted records and answered ``response``. Returns as `answered`."""
         last, breaker = self.last, self._breaker
         last.delivered_ms = self._now_ms()
         if response:
@@ -51,7 +51,7 @@ class TargetHealth:
         return (breaker.state != "closed" or breaker.shaken) and self.answered()
 
     def answered(self) -> bool:
-        """The target is up, whatever it answered; True if that was in doubt until now."""
+        """The target is up, whatever it answered. Returns True if that was in doubt until now."""
         breaker = self._breaker
         if breaker.state == "closed" and not breaker.shaken:
             return False
@@ -60,35 +60,34 @@ class TargetHealth:
         return True
 
     def down(self, reason: str, after: float | None) -> None:
-        """The target is down; ``after`` is the wait in seconds that it asked for."""
+        """The target is down. ``after`` is the wait in seconds that it asked for, if any."""
         self.note(reason)
         if self._breaker.failed(self._now(), after):
             self._tell("delivery.unavailable", f"the target is down: {reason}", "warning")
 
     def note(self, reason: str) -> None:
-        """Keep the reason of a failure for people to read."""
+        """Keep the reason of a failure for the status."""
         self.last.error = reason
         self.last.error_ms = self._now_ms()
 
     def nudge(self) -> None:
-        """Let the target be tried now."""
+        """Allow an attempt now, without waiting out the backoff."""
         self._breaker.nudge(self._now())
 
-    # --- what that means
+    # --- what may be sent
 
     def allows(self, now: float) -> bool:
-        """Whether something may be sent now."""
+        """Whether something may be sent at ``now``."""
         return self._breaker.allows(now)
 
     @property
     def wants_another_probe(self) -> bool:
-        """Whether this probe should use another record than the last one, which may be the reason for the
-        failure."""
+        """Whether this probe should use a different record, because the last one may be the reason for the failure."""
         return self._breaker.state == "half-open" and self._breaker.opened % 2 == 0
 
     @property
     def is_down(self) -> bool:
-        """Whether the target has not answered since it went down; then the next send is a probe."""
+        """Whether the target has not answered since it went down. The next send is a probe then."""
         return self._breaker.state != "closed"
 
     @property

@@ -1,4 +1,4 @@
-"""Makes targets from what users saved, and gives them access to the gateway."""
+"""Makes targets from saved specs, and gives them access to the gateway."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from iotgw.core.validate import convert
 Unseal = Callable[[str], str]
 """The clear text of a sealed secret; see `iotgw.core.ports.registry.IRegistry.unseal`."""
 Queue = Callable[[str, str, DownlinkSpec], Awaitable[object]]
-"""Queues a downlink of a tenant's device; see `iotgw.core.ports.downlinks.IDownlinkQueue.push`."""
+"""Queues a downlink for a tenant's device; see `iotgw.core.ports.downlinks.IDownlinkQueue.push`."""
 
 
 def untold(type: str, message: str, severity: Severity = "info", **detail: Any) -> None:
@@ -28,7 +28,7 @@ def untold(type: str, message: str, severity: Severity = "info", **detail: Any) 
 
 
 class Targets:
-    """Makes targets. ``datasource_name`` and ``data_dir`` as in `IntegrationContext`."""
+    """Makes targets. ``datasource_name`` and ``data_dir`` are as in `IntegrationContext`."""
 
     def __init__(
         self,
@@ -59,8 +59,9 @@ class Targets:
         tell: Tell = untold,
         available: Callable[[], None] = lambda: None,
     ) -> IIntegration:
-        """The target of an integration, not started; raises SettingsError where the spec is wrong.
-        ``available()`` is called when the target is there (again)."""
+        """The target of an integration, not started. Raises SettingsError if the spec is invalid.
+
+        The target records events by ``tell``, and calls ``available()`` when it can be reached again."""
         settings = self._types.configure(spec.type, spec.configuration, self._unseal)
         context = IntegrationContext(
             id=id_, name=name, tenant=tenant, spec=spec, epoch=self._journal.epoch, reactor=self._reactor,
@@ -70,7 +71,7 @@ class Targets:
         return self._types.get(spec.type).build(settings, context)
 
     def _downlink(self, tenant: str, device: str, item: dict[str, Any]) -> None:
-        """Queue what a target sent for a device."""
+        """Queue a downlink that a target sent for a device. Anything invalid becomes an event."""
         if self._queue is None:
             return
 

@@ -1,4 +1,4 @@
-"""How an integration records an event under its current name."""
+"""Records events of an integration under its current name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from iotgw.core.recorder import Recorder
 
 
 def teller(recorder: Recorder, who: Callable[[], tuple[str, str] | None]) -> Tell:
-    """A `Tell` for the integration whose name and tenant ``who()`` gives, or None once it was removed."""
+    """A `Tell` for one integration. ``who()`` gives its name and tenant, or None once it was removed."""
 
     def tell(type: str, message: str, severity: Severity = "info", **detail: Any) -> None:
         found = who()

@@ -14,7 +14,7 @@ from iotgw.core.verdict import Delivered, Verdict, unforeseen
 
 
 def sample(tenant: str, now_ms: int) -> TelemetryRecord:
-    """A message as devices send them, of one that doesn't exist."""
+    """A test message of a device that doesn't exist, received at ``now_ms`` (milliseconds since 1970)."""
     body = (
         b'{"deviceName":"iotgw-test","deviceType":"default","attributes":{"test":true},'
         b'"telemetry":[{"ts":%d,"values":{"temperature":25.7,"humidity":69}}]}' % now_ms
@@ -23,8 +23,10 @@ def sample(tenant: str, now_ms: int) -> TelemetryRecord:
 
 
 def try_out(target: IIntegration, record: TelemetryRecord, number: int) -> Deferred[dict[str, Any]]:
-    """Send a record; fires with ``{"ok", "detail"}``. ``number`` is below 0, and that of no other trial under
-    way: no position of the stream."""
+    """Send a record to a target. Fires with ``{"ok", "detail"}``.
+
+    ``number`` stands for its position. It must be negative, unlike any position in the stream, and unique among the
+    trials under way."""
     done: Deferred[dict[str, Any]] = Deferred()
 
     def settle(seqs: Sequence[int], verdict: Verdict) -> None:

@@ -48,7 +48,7 @@ class Intake:
 
     @property
     def room(self) -> bool:
-        """Whether uplinks are taken now."""
+        """Whether uplinks are accepted now."""
         return self._admission.room
 
     @property
@@ -85,7 +85,7 @@ class Intake:
     def _accept(
         self, payload: bytes, metadata: Metadata, answer: Reply, received_ms: int = 0, listens: bool = True
     ) -> int:
-        """Hand an uplink to the journal; returns its position, 0 when it was refused."""
+        """Hand an uplink to the journal. Returns its position, or 0 if it was refused."""
         source, admission = self._source, self._admission
         if not admission.room:
             source.counts["refused"] += 1
@@ -162,8 +162,8 @@ class Intake:
 
 
 def _nobody(answer: Answer) -> None:
-    """A rejected frame gets no answer."""
+    """The reply to a rejected frame: none."""
 
 
 def _nothing() -> None:
-    """An answer that is not held back goes in any case."""
+    """The callback of an answer that is never held back: it does nothing."""
