@@ -4,32 +4,30 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test interop lint format bench bench-smoke bench-paired conformance fuzz soak campaign profile docs peers slow-peers clean
+.PHONY: run test lint format bench bench-smoke bench-paired conformance fuzz soak campaign profile docs peers clean
 
 run: $(VENV)/.run
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
 
 # most tests wait for a real peer, so three at a time are quicker on any machine
 test: $(VENV)/.test peers
-	$(PYTEST) -m "not soak and not interop" -n 3 --dist loadfile
-
-# the tests with slow or heavy peers; each peer starts once
-interop: $(VENV)/.test slow-peers
-	$(PYTEST) -m "interop and not soak" -n 2 --dist loadgroup tests/interop
+	$(PYTEST) -m "not soak" -n 3 --dist loadfile
 
 soak: $(VENV)/.test peers
 	$(PYTEST) -m soak --timeout=3600
+	$(MAKE) campaign
 
-# kill -9 at any moment, all kinds of devices and targets: make campaign ROUNDS=300 SEED=…
-campaign: ROUNDS := 300
+# kill -9 at any moment, under all kinds of devices and targets: make campaign ROUNDS=300 SEED=...
+campaign: ROUNDS = 300
 campaign: $(VENV)/.test peers
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.campaign --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
-lint: $(VENV)/.lint
+lint: $(VENV)/.lint $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(PYTEST) -q --durations=0 tests/unit/test_architecture.py
 
 format: $(VENV)/.lint
 	$(BIN)/ruff check --fix .
@@ -65,9 +63,6 @@ docs: $(VENV)/.run
 # the real programs that the tests talk to; says what is missing, installs it when it may
 peers:
 	@tests/install-peers
-
-slow-peers:
-	@tests/install-peers slow
 
 $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { \

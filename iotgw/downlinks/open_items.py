@@ -39,7 +39,7 @@ class OpenItems:
         self._sweep: IDelayedCall | None = None
 
     async def start(self) -> None:
-        """Load them: what was on its way when the gateway ended is QUEUED again."""
+        """Load the open items. Those that were in transit when the gateway ended are QUEUED again."""
         recently = self.now_ms() - REMEMBERED_MS
         self._seq = await self._store.last_seq()
         for item in await self._store.open_items():
@@ -101,7 +101,7 @@ class OpenItems:
         self._waiting.put(item)
 
     def recall(self, item: Item) -> None:
-        """Have an item that may have left memory at hand."""
+        """Bring an item back into memory if it has left it."""
         self._items.setdefault(item.id, item)
 
     def update(self, item: Item) -> None:
@@ -127,7 +127,7 @@ class OpenItems:
     # --- time
 
     def has_expired(self, item: Item) -> bool:
-        """Whether an item's time to live is over; if so, the item ends."""
+        """Whether an item's time to live is over. If so, the item ends."""
         now = self.now_ms()
         if item.expires_ms > now:
             return False

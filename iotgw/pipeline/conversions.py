@@ -29,7 +29,7 @@ from iotgw.core.model import (
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.journal import IUplinkStream
-from iotgw.core.stream import Tail
+from iotgw.core.stream import StreamReader
 from iotgw.pipeline.sources import Source
 
 BATCH = 128
@@ -117,7 +117,9 @@ class Conversions:
         self._unreadable: list[int] = []
         self.position = position
         self._durable = journal.last_uplink
-        self._tail: Tail[StoredUplink] = Tail(self._read, position, CAPACITY, self.pump, _weight)
+        self._reader: StreamReader[StoredUplink] = StreamReader(
+            self._read, position, CAPACITY, self.pump, _weight
+        )
         self._batches: deque[_Batch] = deque()
         self._reason = ""
         self._given_up = ""
@@ -126,11 +128,11 @@ class Conversions:
 
     def start(self) -> None:
         """Start converting where the journal says that the last run ended."""
-        self._tail.fill()
+        self._reader.fill()
 
     def stop(self) -> None:
         """Give no further uplinks to the converters."""
-        self._tail.close()
+        self._reader.close()
 
     def give_up(self, reason: str) -> None:
         """Convert nothing more. Every uplink that isn't under conversion fails with this reason."""
@@ -143,18 +145,18 @@ class Conversions:
         device's retransmission for a duplicate.
         """
         if not any(map(self._converters.remembers, self._all_versions())):
-            self._tail.anticipate(uplinks)
+            self._reader.anticipate(uplinks)
 
     def stored(self, uplinks: list[StoredUplink]) -> None:
         """These uplinks are durable."""
         self._source.counts["received"] += len(uplinks)
         self._durable = uplinks[-1].seq
-        self._tail.offer(uplinks)
+        self._reader.offer(uplinks)
         self._settle()
 
     def refused(self, positions: set[int]) -> None:
         """The uplinks at these positions were not stored."""
-        self._tail.drop(positions)
+        self._reader.drop(positions)
         for batch in self._batches:
             batch.refuse(positions)
         self._settle()
@@ -162,7 +164,7 @@ class Conversions:
     def pump(self) -> None:
         """Give the next batches to the converters."""
         while len(self._batches) < BATCHES_IN_FLIGHT:
-            uplinks = self._tail.take(BATCH)
+            uplinks = self._reader.take(BATCH)
             if not uplinks:
                 return
             self._convert(_Batch(uplinks))
@@ -174,20 +176,20 @@ class Conversions:
     def idle(self) -> bool:
         """Whether nothing is under conversion and nothing is known to wait for it. Once closed, nothing more
         begins."""
-        return not self._batches and (self._tail.closed or self._tail.caught_up)
+        return not self._batches and (self._reader.closed or self._reader.caught_up)
 
     @property
     def is_done(self) -> bool:
         """Whether every uplink of this datasource in the journal has its outcome. Reads on if not."""
-        if self._batches or self._tail.closed:
+        if self._batches or self._reader.closed:
             return False
-        self._tail.fill()
-        return self._tail.caught_up
+        self._reader.fill()
+        return self._reader.caught_up
 
     @property
     def pending(self) -> int:
         """Uplinks in memory that are not converted yet."""
-        return len(self._tail) + sum(len(batch.uplinks) for batch in self._batches)
+        return len(self._reader) + sum(len(batch.uplinks) for batch in self._batches)
 
     def _read(self, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         return self._journal.read_uplinks(self._source.id, after, limit)

@@ -123,13 +123,19 @@ class Intake:
         """See `IIntake.downlink_sent`."""
         self._downlinks.outcome(downlink.id, "sent")
 
-    def downlink_delivered(self, downlink: Downlink, is_certain: bool = True) -> None:
+    def downlink_delivered(
+        self, downlink: Downlink, is_certain: bool = True, result: Metadata | None = None
+    ) -> None:
         """See `IIntake.downlink_delivered`."""
-        self._downlinks.outcome(downlink.id, "delivered" if is_certain else "answered")
+        self._downlinks.outcome(downlink.id, "delivered" if is_certain else "answered", "", result)
 
-    def downlink_lost(self, downlink: Downlink, reason: str) -> None:
+    def downlink_lost(self, downlink: Downlink, reason: str, result: Metadata | None = None) -> None:
         """See `IIntake.downlink_lost`."""
-        self._downlinks.outcome(downlink.id, "lost", reason)
+        self._downlinks.outcome(downlink.id, "lost", reason, result)
+
+    def downlink_refused(self, downlink: Downlink, reason: str, result: Metadata | None = None) -> None:
+        """See `IIntake.downlink_refused`."""
+        self._downlinks.outcome(downlink.id, "refused", reason, result)
 
     def downlink_returned(self, downlink: Downlink) -> None:
         """See `IIntake.downlink_returned`."""

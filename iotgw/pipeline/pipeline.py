@@ -182,7 +182,7 @@ class Pipeline:
         conversions.stop()
         if left is not None:
             self._recorder.note(
-                "orphaned", "datasource", id, f"it is not there any more, and {left.dropped} of its messages "
+                "orphaned", "datasource", id, f"it no longer exists, and {left.dropped} of its messages "
                 "were never converted; they ended as failed", DEFAULT_TENANT, "warning", dropped=left.dropped,
             )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Real peers for the interop tests; each test gets its own on ports of their own. Those that are slow are shared by a run."""
+"""Real peers for the interop tests; each test gets its own on ports of their own."""
 
 import contextlib
 
@@ -8,8 +8,7 @@ from tests.interop.downlink_field import Field
 from tests.peers.gateway import Gateway
 from tests.peers.http_sink import HttpSink
 from tests.peers.mosquitto import Mosquitto
-from tests.peers.process import HOME, find, free_udp_port, missing
-from tests.peers.slow import slow_peer
+from tests.peers.process import free_udp_port
 from tests.peers.sshd import Sshd
 
 
@@ -51,21 +50,3 @@ def field(tmp_path_factory):
             configuration={"host": "127.0.0.1", "port": broker.port, "topic": "events"},
         )  # fmt: skip
         yield Field(gateway, broker, heard)
-
-
-@slow_peer
-def pion():
-    """A Go program on the DTLS that plgd's go-coap, and so Lobaro's server, stands on: its path."""
-    program = HOME / "pion" / "pion"
-    if not program.exists():
-        missing("tests/peers/pion is not built: `tests/install-peers slow` does, with Go")
-    yield program
-
-
-@slow_peer
-def californium():
-    """A Java program that offers a Connection ID: the command that runs it."""
-    folder = HOME / "californium" / "target"
-    if not (folder / "lib").exists():
-        missing("tests/peers/californium is not built: `tests/install-peers slow` does, with Java and Maven")
-    yield [find("java"), "-cp", f"{folder / 'californium-device-1.jar'}:{folder / 'lib'}/*", "Device"]
