@@ -38,7 +38,7 @@ def test_whenever_the_gateway_is_killed_nothing_is_missing_and_the_accounts_bala
 
 def test_while_messages_are_trimmed_nothing_is_missing_at_the_targets(tmp_path, targets):
     chapter = Chapter(tmp_path / "chapter", targets, random.Random(7), max_bytes=200_000)
-    wrong, report = played(chapter, [kills.amid_groups] * 3)
+    wrong, report = played(chapter, [kills.amid_groups] * 2)
     assert not wrong
     assert report["trimmed"], "nothing was trimmed"
 
@@ -50,7 +50,7 @@ def test_a_gateway_that_acknowledges_early_is_caught(tmp_path, targets):
     env = {"PYTHONPATH": f"{tmp_path / 'early'}:{ROOT}"}
     for attempt in range(3):
         chapter = Chapter(tmp_path / f"chapter-{attempt}", targets, random.Random(attempt), env=env)
-        _, report = played(chapter, [kills.amid_groups] * 3)
+        _, report = played(chapter, [kills.amid_groups] * 2)
         if report["missing in the journal"] and report["missing at targets"]:
             return
     pytest.fail("a gateway that acknowledges before the commit lost nothing: the test can't see a loss")
