@@ -15,7 +15,7 @@ from tests.peers.process import Process, free_port, free_udp_port, wait_until
 
 from . import kills, oracle, resources
 from .ledger import Ledger, Reader
-from .stalls import Stalls
+from .stalls import Stalls, is_stopped
 
 OWN = 0.3
 """Seconds of the gateway's own time before a kill: what was delivered in them may come again."""
@@ -92,10 +92,13 @@ class Chapter:
         self.stalls.of = (self.gateway.pid, *self.targets.pids)
 
     def kill(self):
-        """Kill it, and wait until all that it had sent is noted."""
+        """Kill it, and wait until all that it had sent is noted. It is stopped first, so that its last wait is counted."""
         life = self.lives[-1]
-        self.gateway.kill()
+        self.gateway.freeze()
+        wait_until(lambda: is_stopped(self.gateway.pid), what="the gateway to stand still")
         life.killed = time.time()
+        self.stalls.look()
+        self.gateway.kill()
         life.safe = life.killed - self.stalls.window(life.killed, OWN, MOST)
         self.stalls.of = ()
         self.report["rounds"] += 1

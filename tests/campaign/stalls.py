@@ -15,6 +15,11 @@ EVERY = 0.04
 KEPT = 400
 
 
+def is_stopped(pid):
+    """Whether each thread of a process stands still, or the process has ended."""
+    return all(text.rpartition(")")[2].split()[0] in "TZX" for _, text in _tasks(pid, "stat"))
+
+
 class Stalls:
     """Looks at processes until `close`; `of` are those that count now."""
 
@@ -23,12 +28,18 @@ class Stalls:
         self._looks = deque(maxlen=KEPT)
         self._threads = {}
         self._waited = 0.0
+        self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self):
         while not self._over.wait(EVERY):
+            self.look()
+
+    def look(self):
+        """Take in what they have waited until now. The kernel counts a wait for a processor when it is over."""
+        with self._lock:
             self._look()
 
     def _look(self):
