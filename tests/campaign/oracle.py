@@ -85,9 +85,12 @@ def everything(chapter):
     yield from _stored(chapter, stored)
     yield from _delivered(chapter, stored, arrived)
     yield from _drained(chapter, arrived)
+    messages = Counter(
+        payload for payload, _ in {(each.payload, each.key) for each in arrived.get(PLAIN, ())}
+    )
     for name, _, _ in chapter.kinds:
         yield from _ordered(chapter, stored, name, arrived.get(name, []))
-        yield from _repeated(chapter, stored, name, arrived.get(name, []))
+        yield from _repeated(chapter, messages, name, arrived.get(name, []))
     if not chapter.trims:
         yield from _counted(chapter, stored)
 
@@ -169,12 +172,12 @@ def _ordered(chapter, stored, name, arrivals):
         last[device] = max(rank, last.get(device, rank))
 
 
-def _repeated(chapter, stored, name, arrivals):
-    """What comes again was delivered shortly before a kill."""
-    copies = Counter(each.payload for each in stored)
+def _repeated(chapter, messages, name, arrivals):
+    """What comes again was delivered shortly before a kill. ``messages`` says how many messages of each payload there are:
+    a device that got no answer sends again."""
     times = defaultdict(list)
     for each in arrivals:
-        if name == BOARD and copies[each.payload] != 1:
+        if name == BOARD and messages[each.payload] != 1:
             continue  # it has no keys, so two messages of one content can't be told apart
         times[each.key or each.payload].append(each.at)
     for what, moments in times.items():

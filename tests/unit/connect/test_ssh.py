@@ -49,7 +49,7 @@ def test_what_is_no_packet_of_a_server_is_refused(files, said, why):
 @pytest.mark.parametrize("size", [0, 1, 3, 8])
 def test_an_answer_that_is_cut_short_or_that_nobody_asked_for_is_no_answer(files, size):
     asked = files.removeFile(b"x")
-    with pytest.raises(Exception):  # noqa: B017, PT011
+    with pytest.raises(Exception):  # noqa: B017
         files.dataReceived((5 + size).to_bytes(4, "big") + b"\x65\0\0\0\x07" + bytes(size))
     assert not asked.called
 
