@@ -17,6 +17,9 @@ from twisted.internet.threads import deferToThread
 from zope.interface import implementer
 
 from iotgw.api.metrics import DOWN
+from iotgw.integrations.http import HttpType
+from iotgw.integrations.mqtt import MqttType
+from iotgw.integrations.sftp import SftpType
 from tests.peers.patience import descendants
 
 from .delivering import Delivering, per_device, until
@@ -26,6 +29,7 @@ from .targets import Http, Mqtt, Sftp
 DEVICES = "abc"
 KINDS = [Http, Mqtt, pytest.param(Sftp, marks=pytest.mark.root)]
 NAME = "target.example"
+TYPES = {"http": HttpType, "mqtt": MqttType, "sftp": SftpType}
 
 LASTING = {
     "closed at once": {
@@ -202,16 +206,19 @@ def names():
     reactor.installNameResolver(before)
 
 
+def called(name, configuration):
+    """The same target by its name."""
+    if "url" in configuration:
+        return {**configuration, "url": configuration["url"].replace("127.0.0.1", name)}
+    return {**configuration, "host": name}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @ensureDeferred
 async def test_a_name_that_is_unknown_for_a_while_is_looked_up_again(tmp_path, kind, names):
     target = kind(tmp_path)
     await deferToThread(target.start)
-    configuration = target.configuration(target.server.port)
-    if "url" in configuration:
-        configuration["url"] = configuration["url"].replace("127.0.0.1", NAME)
-    else:
-        configuration["host"] = NAME
+    configuration = called(NAME, target.configuration(target.server.port))
     names.is_known = False
     try:
         async with Delivering(kind.type, configuration=configuration) as world:
@@ -219,5 +226,32 @@ async def test_a_name_that_is_unknown_for_a_while_is_looked_up_again(tmp_path, k
             await told_down(world, 0, NAME)
             names.is_known = True
             await all_arrived(world, target, 5 * len(DEVICES), once=True)
+    finally:
+        await deferToThread(target.close)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@ensureDeferred
+async def test_an_address_that_the_operator_forbids_is_not_connected_to(tmp_path, kind, names):
+    """Also where a name leads there."""
+    target = kind(tmp_path)
+    await deferToThread(target.start)
+    type_ = TYPES[kind.type]
+    configuration = called(NAME, target.configuration(target.server.port))
+    try:
+        async with (
+            Saboteur(target.server.port) as saboteur,
+            Delivering(
+                kind.type,
+                types=[lambda reactor: type_(reactor, ["loopback"])],
+                configuration=called(NAME, target.configuration(saboteur.port)),
+            ) as world,
+        ):
+            world.store(*DEVICES)
+            await told_down(world, 0, "forbidden")
+            assert not saboteur.sides
+        async with Delivering(kind.type, configuration=configuration) as world:
+            world.store(*DEVICES)
+            await all_arrived(world, target, len(DEVICES), once=True)
     finally:
         await deferToThread(target.close)
