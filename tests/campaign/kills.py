@@ -75,9 +75,9 @@ def deleting_an_integration(chapter):
     """While an integration with a backlog is deleted."""
     backlog = chapter.dice.choice(["drain", "drop"])
     name = f"passing-{chapter.numbers(1)}"
-    url = f"http://127.0.0.1:{chapter.targets.sink.port}/{name}"
+    type_ = chapter.dice.choice(["http", "mqtt", "sftp"])
     chapter.gateway.create(
-        "integrations", name=name, type="http", configuration={"url": url},
+        "integrations", name=name, type=type_, configuration=chapter.targets.passing(type_, name),
         queue={"rate": 40}, retry={"initial": 0.1, "cap": 1.0},
     )  # fmt: skip
     begun = chapter.now()

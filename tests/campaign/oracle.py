@@ -139,6 +139,7 @@ def _delivered(chapter, stored, arrived):
 def _drained(chapter, arrived):
     """A deleted integration got what it was to get."""
     messages = chapter.reader.messages
+    arrived = {**arrived, **chapter.watch.on_disk()}
     for name, (begun, ended) in chapter.drained.items():
         wanted = {
             each.payload

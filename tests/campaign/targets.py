@@ -64,14 +64,26 @@ class Targets:
         for path in self._watched.values():
             path.mkdir(parents=True)
 
-    def settings(self):
-        """``(name, type, configuration)`` of the integrations."""
-        url = f"http://127.0.0.1:{self.sink.port}"
-        broker = {"host": "127.0.0.1", "port": self.broker.port}
+    def _ways(self):
+        """How to get to the servers: a URL, and what the configurations for the broker and the files have in common."""
         files = {
             "host": "127.0.0.1", "port": self.sshd.port, "username": "root",
             "privateKey": self.sshd.user_key.read_text(), "hostKeys": [self.sshd.host_public_key],
         }  # fmt: skip
+        return f"http://127.0.0.1:{self.sink.port}", {"host": "127.0.0.1", "port": self.broker.port}, files
+
+    def passing(self, type_, name):
+        """The configuration of an integration that will be deleted."""
+        url, broker, files = self._ways()
+        return {
+            "http": {"url": f"{url}/{name}"},
+            "mqtt": {**broker, "topic": f"passing/{name}/{{{{ deviceName }}}}"},
+            "sftp": {**files, "path": f"{self._root}/passing/{name}/{{{{ key }}}}.json"},
+        }[type_]
+
+    def settings(self):
+        """``(name, type, configuration)`` of the integrations."""
+        url, broker, files = self._ways()
         return [
             (PLAIN, "http", {"url": f"{url}/{PLAIN}"}),
             (BATCH, "http", {"url": f"{url}/{BATCH}", "batch": "array"}),
@@ -118,7 +130,7 @@ class Watch:
         client.on_subscribe = lambda *_: subscribed.set()
         client.connect("127.0.0.1", targets.broker.port)
         client.loop_start()
-        client.subscribe([("out/#", 1), ("v1/gateway/telemetry", 1), ("campaign/mark", 1)])
+        client.subscribe([("out/#", 1), ("passing/#", 1), ("v1/gateway/telemetry", 1), ("campaign/mark", 1)])
         wait_until(subscribed.is_set, what="the broker to answer a subscription")
 
     def _message(self, _client, _data, message):
@@ -145,6 +157,8 @@ class Watch:
             document = json.loads(payload)
             if topic.startswith("out/"):
                 found.setdefault(QUEUE, []).append(of_document(at, document))
+            elif topic.startswith("passing/"):
+                found.setdefault(topic.split("/")[1], []).append(of_document(at, document))
             else:
                 found.setdefault(BOARD, []).extend(
                     Arrival(at, name_of(entry["values"]), None)
@@ -157,9 +171,10 @@ class Watch:
 
     def on_disk(self):
         """What the files hold now, by integration: a file that comes again replaces itself."""
+        passing = {folder.name: folder for folder in self._targets._root.glob("passing/*")}
         return {
             kind: [each for path in folder.glob("*.json") for each in of_file(0.0, path.read_bytes())]
-            for kind, folder in self._targets._watched.items()
+            for kind, folder in {**self._targets._watched, **passing}.items()
         }
 
     def close(self):
