@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.model import Answer, Downlink, Kind, Metadata, Status, TelemetryRecord, message_id
-from iotgw.core.needs import HttpMount, Need, TcpPort, UdpPort
+from iotgw.core.needs import CoapPath, HttpMount, Need, TcpPort, UdpPort
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import (
     DatasourceContext,
@@ -43,6 +43,7 @@ __all__ = [
     "Apart",
     "CoapExchange",
     "CoapMessage",
+    "CoapPath",
     "CoapPolicy",
     "CoapPorts",
     "CoapResource",

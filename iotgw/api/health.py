@@ -58,14 +58,11 @@ class HealthRoutes:
         return {"status": "live"}
 
     async def ready(self, call: Call) -> Reply:
-        """Whether the journal takes uplinks; a listener that could not be opened doesn't make it unready,
+        """Whether uplinks are taken; a listener that could not be opened doesn't make it unready,
         as the others serve. Damage to what is stored doesn't either, but is said."""
-        if not self._journal.room:
-            reason = (await self._journal.stats()).get("problem") or "busy"
-            raise Problem(503, f"the journal is not taking uplinks: {reason}", {"Retry-After": "5"})
-        if full := self._delivery.holding_up():
-            reason = f"{len(full)} of the integrations set to rejectNew are full"
-            raise Problem(503, f"no uplinks are taken: {reason}", {"Retry-After": "5"})
+        room = self._pipeline.room()
+        if not room.is_open:
+            raise Problem(503, f"no uplinks are taken: {room.reason}", {"Retry-After": "5"})
         faults = self._journal.faults
         return Reply({"status": "ready", "faults": faults} if faults else {"status": "ready"})
 
@@ -73,12 +70,14 @@ class HealthRoutes:
         """Version, journal, datasources, integrations."""
         journal = dict(await self._journal.stats())
         journal.pop("datasources", None)  # by id, of all tenants; each datasource shows its own
+        room = self._pipeline.room()
         return {
             "version": __version__,
             "startedAt": self._started,
             "now": self._now_ms(),
             "epoch": self._journal.epoch,
-            "ready": bool(self._journal.room) and not self._delivery.holding_up(),
+            "ready": room.is_open,
+            "notReadyBecause": room.reason or None,
             "faults": self._journal.faults,
             "journal": journal,
             "datasources": [

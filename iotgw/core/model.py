@@ -119,8 +119,8 @@ class TelemetryRecord(Struct, frozen=True, gc=False):
 class ConverterVersion(Struct, frozen=True):
     """An immutable version of a user's script, ready to run.
 
-    ``dialect`` and ``engine`` are decided when the script is saved. ``time_limit`` is seconds per call,
-    ``memory_limit`` bytes per worker.
+    ``dialect`` and ``engine`` are decided when the script is saved. ``time_limit`` is CPU seconds per call; with 0,
+    the option ``timeLimit`` or the gateway's setting holds.
     """
 
     id: str
@@ -131,7 +131,7 @@ class ConverterVersion(Struct, frozen=True):
     dialect: str
     engine: str
     tenant: str = DEFAULT_TENANT
-    time_limit: float = 0.25
+    time_limit: float = 0.0
     options: dict[str, Any] = {}
 
     @property

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from iotgw.core.model import Answer, Status
 from iotgw.core.ports.delivery import IDelivery
 from iotgw.core.ports.journal import IUplinkStream
+from iotgw.core.ports.pipeline import Room
 
 LOOK_FOR_ROOM = 0.5
 """Seconds between checks for room while streams wait for it."""
@@ -17,6 +18,7 @@ RETRY_AFTER = 5.0
 """Seconds after which a device that was told BUSY may try again."""
 BUSY = Answer(Status.BUSY, retry_after=RETRY_AFTER)
 TOO_LARGE = Answer(Status.TOO_LARGE)
+OPEN = Room()
 
 
 class Admission:
@@ -48,6 +50,19 @@ class Admission:
     def room(self) -> bool:
         """Whether uplinks are accepted now."""
         return self._journal.room and not self._is_closed and self._delivery.room()
+
+    def state(self) -> Room:
+        """Whether uplinks are accepted now, and why not."""
+        if self._is_closed:
+            return Room(False, "stopping", "the gateway is stopping")
+        if not self._journal.room:
+            problem = self._journal.problem or "it is busy"
+            return Room(False, "journal", f"the journal takes none: {problem}")
+        if not self._delivery.room():
+            count = len(self._delivery.holding_up())
+            who = "an integration" if count == 1 else f"{count} integrations"
+            return Room(False, "integrations", f"{who} set to rejectNew can take no more")
+        return OPEN
 
     def close(self) -> None:
         """Accept no more uplinks: the gateway is stopping."""

@@ -24,7 +24,7 @@ from iotgw.core.ports.datasources import IDatasource, IDatasourceType
 from iotgw.core.ports.delivery import IDelivery
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.journal import Entries, IUplinkStream
-from iotgw.core.ports.pipeline import IPipeline, UplinkListener
+from iotgw.core.ports.pipeline import IPipeline, Room, UplinkListener
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
@@ -249,6 +249,10 @@ class Pipeline:
         done.addBoth(lambda _: self._background.discard(done))
 
     # --- for the API ---
+
+    def room(self) -> Room:
+        """See `IPipeline.room`."""
+        return self._admission.state()
 
     def applied(self, id: str) -> Deferred[None]:
         """See `IPipeline.applied`."""

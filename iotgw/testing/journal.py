@@ -72,6 +72,7 @@ class MemoryJournal:
         self.epoch = epoch
         self.room = True
         self.problem = ""
+        self.short = 0
         self.faults: list[str] = []
         self.held: dict[str, float] = {}
         self.last_uplink = self.storage.last_uplink

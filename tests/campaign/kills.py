@@ -104,9 +104,9 @@ def delete_and_kill(chapter, path, backlog):
 
 def amid_a_backup(chapter):
     """While a copy of all databases is made."""
-    folder = chapter.folder / f"backup-{chapter.numbers(1)}"
+    name = f"backup-{chapter.numbers(1)}"
     asking = subprocess.Popen(
-        [sys.executable, "-m", "iotgw.ctl.main", "--url", chapter.gateway.url, "backup", folder],
+        [sys.executable, "-m", "iotgw.ctl.main", "backup", "--url", chapter.gateway.url, name],
         env={**chapter.environment, "IOTGW_TOKEN": chapter.gateway.token},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -57,6 +57,7 @@ class IUplinkStream(Interface):
 
     epoch: str = Attribute("names this journal for good; part of every message id")
     room: bool = Attribute("False while the queue to the writer or the disk is full")
+    problem: str = Attribute("why `room` is False, or nothing can be written; empty while all is well")
     last_uplink: int = Attribute("the highest position assigned to an uplink")
 
     def append(uplink: Uplink, token: Waiter) -> int:
@@ -100,6 +101,11 @@ class ITelemetryStream(Interface):
 
     epoch: str = Attribute("names this journal for good; part of every message id")
     head: int = Attribute("position of the last durable telemetry record")
+
+    short: int = Attribute(
+        "what integrations have to give up, although they wait for it, before there is room: every record up to this "
+        "position; 0 while there is room"
+    )
 
     def emit(record: TelemetryRecord) -> None:
         """Queue an event as a record (its ``seq`` is ignored) for integrations."""
@@ -145,7 +151,6 @@ class IMessages(Interface):
 
     epoch: str = Attribute("names this journal for good; part of every message id")
     head: int = Attribute("position of the last durable telemetry record")
-    room: bool = Attribute("False while the queue to the writer or the disk is full")
     faults: list[str] = Attribute("what is wrong with the data, as sentences; empty when nothing is")
 
     def message(seq: int) -> Deferred[Message | None]:

@@ -21,7 +21,7 @@ def _status(context: Context) -> int:
 
 def _text(status: dict[str, Any]) -> str:
     journal = status["journal"]
-    ready = "ready" if status["ready"] else f"NOT READY ({journal.get('problem') or 'busy'})"
+    ready = "ready" if status["ready"] else f"NOT READY ({status.get('notReadyBecause') or 'busy'})"
     counts = ", ".join(
         f"{journal[name]} {name}" for name in ("received", "converted", "filtered", "failed", "waiting")
         if name in journal

@@ -21,6 +21,14 @@ STEP_SECONDS = 0.008
 CHECK_MS = 100
 HEADROOM = 0.95
 """Trimming begins at this share of the size limit, to leave room for what arrives until the next check."""
+PIECE = 50
+"""One part in so many is trimmed, or given up, at a time, so that hardly more goes than has to."""
+FEW = 20
+"""Rows that are trimmed at a time, at least."""
+PART = 4
+"""One part in so many of the size limit is always there for telemetry that integrations wait for."""
+ROW_BYTES = 90
+"""About what a telemetry record takes in the database besides its texts."""
 GRACE_MS = 3_600_000
 """Milliseconds added to an integration's age limit, so that the delivery service counts expired records before they
 are gone."""
@@ -29,13 +37,32 @@ are gone."""
 class JournalLimits(Struct):
     """How much the journal keeps: age in milliseconds, size in bytes.
 
-    Beyond ``max_bytes`` the oldest records go, except those that an integration or a converter still waits for. These
-    may take up to ``ceiling`` times as much; then the journal has no more room.
+    Beyond ``max_bytes`` the oldest records go, except those that an integration or a converter still waits for. When
+    these alone take more, the journal is *short* of room: integrations are asked to give up their oldest. What can't be
+    given up may take up to ``ceiling`` times as much, and ``slack`` bytes more at least: giving up takes a moment, in which
+    uplinks go on. Then the journal has no more room.
     """
 
     max_age_ms: int = 7 * 86_400_000
     max_bytes: int = 2 << 30
     ceiling: float = 2.0
+    slack: int = 8 << 20
+
+    @property
+    def most(self) -> int:
+        """The size in bytes at which the journal has no more room."""
+        return max(int(self.max_bytes * self.ceiling), self.max_bytes + self.slack)
+
+
+class Space(Struct, frozen=True):
+    """Whether there is room in the journal.
+
+    ``full``: even the ceiling is exceeded, and nothing may be deleted. ``short``: before there is room, integrations have
+    to give up all telemetry up to this position; 0 while there is room.
+    """
+
+    full: bool = False
+    short: int = 0
 
 
 class Trimmer:
@@ -48,8 +75,8 @@ class Trimmer:
         self.holds: dict[int, int] = {}
         """Integration → the longest time in milliseconds that records wait for it."""
         self.trimmed = {"uplink": 0, "telemetry": 0}
-        self.full = False
-        """Whether even the ceiling is exceeded and nothing may be deleted."""
+        self.space = Space()
+        """Whether there is room, as of the last look."""
         self._next_ms = 0
         self._rows = 1000
 
@@ -77,10 +104,11 @@ class Trimmer:
         uplink_floor = self._unconverted()
         telemetry_floor = self._undelivered(now_ms)
         rows = self._rows
+        deletable = max(uplink_floor - first_uplink, telemetry_floor - first_telemetry, 0)
+        few = FEW + int(deletable * max(1 / PIECE, self._excess(used)))
         if used > self.limits.max_bytes * HEADROOM:
             old_uplink, old_telemetry = uplink_floor, telemetry_floor
-            # A fiftieth of them at a time, so that hardly more goes than has to.
-            rows = min(rows, 1 + max(uplink_floor - first_uplink, telemetry_floor - first_telemetry) // 50)
+            rows = min(rows, few)
         uplink_bound = min(old_uplink, uplink_floor)
         telemetry_bound = min(old_telemetry, telemetry_floor)
         trim_uplink = 0 < first_uplink <= uplink_bound
@@ -92,8 +120,38 @@ class Trimmer:
             self._delete(("uplink", "outcome"), min(uplink_bound, first_uplink + rows - 1))
         elif trim_telemetry:
             self._delete(("telemetry",), min(telemetry_bound, first_telemetry + rows - 1))
-        self.full = used > self.limits.max_bytes * self.limits.ceiling and not (trim_uplink or trim_telemetry)
+        full = used > self.limits.most and not (trim_uplink or trim_telemetry)
+        short = 0
+        if used > self.limits.max_bytes and uplink_bound - first_uplink < few:
+            short = self._held_up(first_telemetry, telemetry_floor, used)
+        self.space = Space(full, short)
         return trim_uplink or trim_telemetry
+
+    def _excess(self, used: int) -> float:
+        """The part of what is there that is too much."""
+        return max(0.0, 1 - self.limits.max_bytes * HEADROOM / used)
+
+    def _held_up(self, first: int, floor: int, used: int) -> int:
+        """The end of that piece of the telemetry that is too much, if integrations wait for it; 0 if they don't.
+
+        A part of the journal is theirs: if telemetry takes no more, uplinks that wait for their conversion fill it, and
+        giving up telemetry would not help."""
+        last = self._positions.telemetry
+        if floor >= min(first, last - 1):
+            return 0
+        waiting = last - first + 1
+        spare = waiting - self.limits.max_bytes / PART / self._mean_size(first, last)
+        if spare <= 0:
+            return 0
+        return first + int(min(spare, waiting * max(1 / PIECE, self._excess(used))))
+
+    def _mean_size(self, first: int, last: int) -> float:
+        """About how many bytes a telemetry record between these positions takes, by a few of them."""
+        few = range(first, last + 1, max(1, (last - first) // FEW))
+        (size,) = self._connection.execute(
+            f"SELECT avg(length(body) + length(device_name)) FROM telemetry WHERE seq IN ({', '.join(map(str, few))})"
+        ).fetchone()
+        return ROW_BYTES + (size or 0.0)
 
     def _unconverted(self) -> int:
         """The position up to which every uplink is converted; the last uplink is never included."""

@@ -26,7 +26,7 @@ from iotgw.store.sqlite.commit import Committed, Committer
 from iotgw.store.sqlite.group import Group
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
-from iotgw.store.sqlite.trim import JournalLimits, Trimmer
+from iotgw.store.sqlite.trim import JournalLimits, Space, Trimmer
 
 
 class Opened(Struct, frozen=True):
@@ -62,7 +62,7 @@ class _Order(Struct, frozen=True):
 class Writer:
     """Commits groups. ``report`` is called in the reactor's thread with a `CommitReport` for each.
 
-    ``full`` is called there when the journal reaches its ceiling, and when it falls below it again.
+    ``space`` is called there when the `Space` that is left changes.
     """
 
     _log = Logger()
@@ -74,7 +74,7 @@ class Writer:
         limits: JournalLimits,
         names: NameTable,
         report: Callable[[CommitReport], None],
-        full: Callable[[bool], None],
+        space: Callable[[Space], None],
     ) -> None:
         self._reactor = reactor
         self._path = path
@@ -82,8 +82,8 @@ class Writer:
         self._limits = limits
         self._names = names
         self._report = report
-        self._tell_full = full
-        self._was_full = False
+        self._tell_space = space
+        self._space = Space()
         self._orders: SimpleQueue[_Order | Callable[[], None]] = SimpleQueue()
         self._committer: Committer
         self._trimmer: Trimmer
@@ -223,9 +223,9 @@ class Writer:
         except sqlite3.Error as error:
             self._log.warn("the journal could not be trimmed: {error}", error=error)
             return False
-        if self._trimmer.full != self._was_full:
-            self._was_full = self._trimmer.full
-            self._reactor.callFromThread(self._tell_full, self._was_full)
+        if self._trimmer.space != self._space:
+            self._space = self._trimmer.space
+            self._reactor.callFromThread(self._tell_space, self._space)
         return more
 
 

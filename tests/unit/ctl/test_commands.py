@@ -10,6 +10,7 @@ import pytest
 import pytest_twisted
 
 from iotgw.core.model import Event, State
+from iotgw.core.ports.pipeline import Room
 from iotgw.ctl.client import CtlError
 from iotgw.ctl.commands.messages import follow
 from iotgw.ctl.table import payload, printable, table
@@ -68,6 +69,17 @@ async def test_a_refused_entry_is_shown_and_the_exit_code_says_so(run: Any, tmp_
 
 
 @inline
+async def test_what_an_applied_integration_warns_of_is_shown(bench: Any, run: Any, tmp_path: Path) -> None:
+    bench.delivery.accounts = {"state": "running", "warnings": ["queue.maxBytes may not be reached"]}
+    (tmp_path / "one.toml").write_text(
+        '[[integration]]\nname = "out"\ntype = "http"\nconfiguration = { url = "http://x" }'
+    )
+    code, out, _ = await run("apply", str(tmp_path / "one.toml"))
+    assert code == 0
+    assert out.splitlines()[-1] == "warning: out: queue.maxBytes may not be reached"
+
+
+@inline
 async def test_the_status_is_a_table_or_json(run: Any, file: str) -> None:
     await run("apply", file)
     code, out, _ = await run("status")
@@ -77,6 +89,14 @@ async def test_the_status_is_a_table_or_json(run: Any, file: str) -> None:
     assert "udp 127.0.0.1:5683" in out
     assert json.loads((await run("--json", "status"))[1])["datasources"][0]["name"] == "field"
     assert json.loads((await run("status", "--json"))[1])["ready"] is True
+
+
+@inline
+async def test_the_status_of_a_gateway_that_takes_nothing_says_why(bench: Any, run: Any) -> None:
+    bench.pipeline.has_room = Room(False, "journal", "the journal takes none: it is full")
+    code, out, _ = await run("status")
+    assert code == 1
+    assert "NOT READY (the journal takes none: it is full)" in out.splitlines()[0]
 
 
 @inline

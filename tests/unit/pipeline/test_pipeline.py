@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 
 from iotgw import testing
 from iotgw.core.model import State, Status
+from iotgw.core.ports.pipeline import Room
 from tests.unit.pipeline.worlds import MAX_METADATA, World, asynchronous, document
 
 
@@ -92,16 +93,31 @@ async def test_rejected_bytes_are_kept_as_a_failed_message_without_conversion(wo
 @asynchronous
 async def test_without_room_nothing_is_taken_and_the_device_hears_it(world):
     await world.datasource()
-    world.delivery.has_room = False
+    world.delivery.full = ["out"]
     answer = await world.send(document("d"))
     assert answer.status is Status.BUSY
     assert answer.retry_after > 0
+    assert world.pipeline.room() == Room(
+        False, "integrations", "an integration set to rejectNew can take no more"
+    )
     again = []
     world.intake().when_room(lambda: again.append(1))
     assert not again
-    world.delivery.has_room = True
+    world.delivery.full = []
     await world.until(lambda: again == [1])
     assert (await world.send(document("d"))).status is Status.STORED
+
+
+@asynchronous
+async def test_why_there_is_no_room_is_said_whatever_the_reason(world):
+    assert world.pipeline.room() == Room()
+    world.journal.room = False
+    assert world.pipeline.room() == Room(
+        False, "journal", "the journal takes none: too much waits for the disk"
+    )
+    world.journal.room = True
+    await world.pipeline.stop()
+    assert world.pipeline.room() == Room(False, "stopping", "the gateway is stopping")
 
 
 @asynchronous
