@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test interop lint format bench bench-smoke bench-paired conformance plugtests fuzz soak profile docs peers large-peers clean
+.PHONY: run test interop lint format bench bench-smoke bench-paired conformance plugtests fuzz soak campaign profile docs peers large-peers clean
 
 run: $(VENV)/.run
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
@@ -19,6 +19,12 @@ interop: $(VENV)/.test large-peers
 
 soak: $(VENV)/.test large-peers
 	$(PYTEST) -m soak --timeout=3600
+	$(MAKE) campaign
+
+# kill -9 at any moment, under all kinds of devices and targets: make campaign ROUNDS=300 SEED=...
+campaign: ROUNDS = 300
+campaign: $(VENV)/.test peers
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.campaign --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/.lint $(VENV)/.test
 	$(BIN)/ruff check .

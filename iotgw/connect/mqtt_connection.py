@@ -22,6 +22,9 @@ from iotgw.wire import mqtt
 
 SILENCE = 30.0
 """Seconds within which a broker must acknowledge at least one of the messages in flight."""
+FORGOTTEN = 120.0
+"""Seconds after which a message that is not acknowledged counts as forgotten, although later ones are acknowledged. A broker
+never acknowledges it on this connection any more (MQTT 5.0 §4.4), so it is sent again on the next."""
 PONG = 5.0
 """Seconds that a broker is always given to answer a ping."""
 
@@ -61,6 +64,9 @@ class MqttConnection(Protocol):
         """Packet identifiers."""
         self._acks: list[bytes] = []
         self._opened_at = self._progress_at = self._heard_at = self._sent_at = 0.0
+        self._oldest: tuple[int, int] | None = None
+        """The message that has waited longest for its acknowledgement, and since when it is that."""
+        self._oldest_since = 0.0
         self._is_pinged = False
         self._reason = ""
         self._leaving: list[int] = []
@@ -85,7 +91,7 @@ class MqttConnection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Read bytes from the broker."""
-        self._heard_at = self._progress_at = self._clock.seconds()
+        self._heard_at = self._clock.seconds()
         self._is_pinged = False
         try:
             self._received(data)
@@ -132,6 +138,7 @@ class MqttConnection(Protocol):
                 outstanding = self.outstanding
                 numbers = [outstanding.pop(id_) for id_ in event.ids if id_ in outstanding]
                 if numbers:
+                    self._progress_at = self._heard_at
                     self._owner.on_acknowledged(numbers)
             elif type(event) is mqtt.Arrived:
                 self._owner.on_message(event)
@@ -144,6 +151,7 @@ class MqttConnection(Protocol):
         elif isinstance(event, mqtt.NotTaken):
             number = self.outstanding.pop(event.id, None)
             if number is not None:
+                self._progress_at = self._heard_at
                 self._owner.on_refused(number, event.code, event.reason)
         elif isinstance(event, mqtt.Refused):
             hint = self._owner.hint(event) if self._limits is None else ""
@@ -275,7 +283,7 @@ class MqttConnection(Protocol):
         if not self._is_open:
             return
         if self._is_deaf:
-            self._opened_at = self._progress_at = self._heard_at = now
+            self._opened_at = self._progress_at = self._heard_at = self._oldest_since = now
         if not self._is_up and now - self._opened_at > HANDSHAKE:
             self.end("the broker accepted the connection but did not answer")
         if self._limits is None:
@@ -284,6 +292,8 @@ class MqttConnection(Protocol):
         keepalive = answered if answered is not None else asked
         if self.outstanding and now - self._progress_at > SILENCE:
             self.end(f"the broker acknowledged nothing for {SILENCE:.0f} s")
+        elif self._is_forgotten(now):
+            self.end(f"the broker left a message unacknowledged for {FORGOTTEN:.0f} s")
         elif not keepalive:
             return
         elif self._is_pinged and not self._is_deaf:
@@ -293,3 +303,10 @@ class MqttConnection(Protocol):
             self._is_pinged = True
             self._sent_at = now
             self.transport.write(self._engine.ping())
+
+    def _is_forgotten(self, now: float) -> bool:
+        """Whether one message waits for its acknowledgement while later ones get theirs."""
+        oldest = next(iter(self.outstanding.items()), None)
+        if oldest != self._oldest:
+            self._oldest, self._oldest_since = oldest, now
+        return oldest is not None and now - self._oldest_since > FORGOTTEN

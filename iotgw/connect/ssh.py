@@ -26,7 +26,13 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 
 from iotgw.connect.endpoint import in_words
-from iotgw.core.errors import SettingsError, Unavailable
+from iotgw.core.errors import ProtocolError, SettingsError, Unavailable
+
+HEADER = 9
+"""Bytes of an SFTP packet's length, type, and request id or version (draft-ietf-secsh-filexfer-02 §3)."""
+LONGEST_REASON = 300
+LARGEST = 256 << 10
+"""Bytes of an SFTP packet; OpenSSH sends none that is larger."""
 
 
 class SshCredentials(Struct, frozen=True):
@@ -136,6 +142,15 @@ class SshSession(SSHClientTransport):
     def receiveError(self, reasonCode: int, description: bytes) -> None:
         """The server disconnects; keep the reason."""
         self.reason = self.reason or description.decode("utf-8", "replace")
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read bytes from the server. What can't be read ends the session, and with it what waits for an answer."""
+        try:
+            super().dataReceived(data)
+        except Exception as error:  # conch lets whatever a hostile packet causes through
+            said = f"the server's answer could not be read: {type(error).__name__}: {error}"
+            self.reason = self.reason or said[:LONGEST_REASON]
+            self.transport.abortConnection()
 
     def opened(self, files: Files) -> None:
         """The SFTP channel is open."""
@@ -290,6 +305,25 @@ class Files(FileTransferClient):
         super().__init__()
         self._session = session
         self.extensions: dict[bytes, bytes] = {}
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read packets. Raises ProtocolError, and whatever conch raises, if one can't be read.
+
+        conch's own loop waits for a packet of any size, and logs one that it can't read and goes on, so that whoever
+        asked never gets an answer.
+        """
+        self.buf += data
+        while len(self.buf) >= HEADER:
+            size, kind = int.from_bytes(self.buf[:4], "big"), self.buf[4]
+            if not HEADER - 4 <= size <= LARGEST:
+                raise ProtocolError(f"expected an SFTP packet of at most {LARGEST} bytes, got one of {size}")
+            if len(self.buf) < 4 + size:
+                return
+            packet, self.buf = self.buf[5 : 4 + size], self.buf[4 + size :]
+            handle = getattr(self, f"packet_{self.packetTypes.get(kind)}", None)
+            if handle is None:
+                raise ProtocolError(f"expected an answer of SFTP, got a packet of type {kind}")
+            handle(packet)
 
     def gotServerVersion(self, serverVersion: int, extData: dict[bytes, bytes]) -> None:
         """The server answered: the session is ready."""

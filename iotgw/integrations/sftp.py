@@ -64,9 +64,11 @@ PATHS = {
     "batch": "{{ file }}",
     "schedule": "{{ file }}",
 }
+REFUSED = (SFTPError, NotImplementedError, EOFError)
+"""What conch makes of a server's status codes: two of them have exceptions of their own."""
 NETWORK = (
-    SFTPError, ConnectionClosed, ConnectError, DNSLookupError, UnavailableError, CancelledError, TimeoutError,
-    ConchError, OSError, EOFError,
+    *REFUSED, ConnectionClosed, ConnectError, DNSLookupError, UnavailableError, CancelledError, TimeoutError,
+    ConchError, OSError,
 )  # fmt: skip
 
 
@@ -346,7 +348,7 @@ class SftpTarget:
             await files.sync(file)
             await file.close()
             await files.replace(temporary, final)
-        except SFTPError:
+        except REFUSED:
             files.removeFile(temporary).addErrback(lambda _: None)  # as good as it goes
             raise
 

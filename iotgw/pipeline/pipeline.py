@@ -170,8 +170,10 @@ class Pipeline:
         runner.source.is_leaving = True
         left = await self._emptier.empty(runner.source, runner.conversions)
         if left is not None:
-            self._forget(runner)
-            await self._departures.finish(resource, left)
+            try:
+                await self._departures.finish(resource, left)
+            finally:  # whoever lists it until it is removed sees its counts
+                self._forget(runner)
 
     async def _settle_orphan(self, id: str) -> None:
         """Give up the uplinks of a datasource that the registry doesn't have: nobody could convert them any more."""

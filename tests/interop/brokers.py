@@ -49,10 +49,11 @@ class _Connection(Protocol):
         elif not topic or ALIAS in properties[:1]:
             self._overstepped(0x94)
         else:
-            code = strict.refuse(topic)
+            code = strict.judge(topic, payload)
             if not code:
                 strict.received.append((topic, payload, size))
-            reactor.callLater(0.002, self._acknowledge, id_, code)
+            if code >= 0:
+                reactor.callLater(0.002, self._acknowledge, id_, code)
 
     def _acknowledge(self, id_, code):
         self._open.discard(id_)
@@ -78,13 +79,14 @@ def _packet(buffer):
 
 class StrictBroker:
     """``received`` are ``(topic, payload, size of the packet)``; ``refuse(topic)`` is the reason code of a PUBLISH,
-    0 to take it. An async context manager."""
+    0 to take it, and so is ``judge(topic, payload)``, which may be less than 0 for no answer at all. An async context
+    manager."""
 
     def __init__(self, receive_maximum=65535, largest=1 << 20, retain=True, refuse=lambda topic: 0):
         self.receive_maximum = receive_maximum
         self.largest = largest
         self.retain = retain
-        self.refuse = refuse
+        self.judge = lambda topic, payload: refuse(topic)
         self.received = []
         self.overstepped = []
 

@@ -1,12 +1,40 @@
-"""A relay between the gateway and a target, on which a network's faults can be had."""
+"""A relay between the gateway and a target, on which a network's faults can be had, and those of a server in its place."""
+
+import random
 
 from twisted.internet import reactor
+from twisted.internet.interfaces import IPullProducer
 from twisted.internet.protocol import Factory, Protocol
+from zope.interface import implementer
 
 from tests.peers.process import free_port
 
+ANOTHER_PROTOCOL = b"220 mail.example ESMTP ready\r\n"
+ANSWERS = ("answer lost", "garbage", "cut off", "hung up")
+"""Faults of the target's next three answers."""
+INSTEAD = ("refused", "closed at once", "another protocol", "endless")
+"""Faults of the target's place: what is connected breaks."""
+
 SLOW = 0.03
 """Seconds that every piece of data takes longer."""
+
+
+@implementer(IPullProducer)
+class Pouring:
+    """Says ``begin``, and then one letter for ever."""
+
+    def __init__(self, saboteur, transport, begin):
+        self._saboteur = saboteur
+        self._transport = transport
+        transport.write(begin)
+        transport.registerProducer(self, False)
+
+    def resumeProducing(self):
+        self._saboteur.poured += 1 << 16
+        self._transport.write(b"x" * (1 << 16))
+
+    def stopProducing(self):
+        pass
 
 
 class Side(Protocol):
@@ -17,9 +45,14 @@ class Side(Protocol):
         self.to_target = other is None
         self.other = other
         self.early = []
+        self.is_alone = False
+        """Whether nothing of it reaches the target."""
+        self._spelling = b""
 
     def connectionMade(self):
         self.saboteur.sides.add(self)
+        if self.to_target and self.saboteur.stands_in(self):
+            return
         if self.to_target:
             factory = Factory.forProtocol(lambda: Side(self.saboteur, self))
             factory.noisy = False
@@ -39,6 +72,18 @@ class Side(Protocol):
         elif self.other.transport.connected:
             self.other.transport.write(data)
 
+    def spell(self, data):
+        """Write data over, a byte in each turn of the reactor."""
+        begins, self._spelling = not self._spelling, self._spelling + data
+        if begins:
+            self._next_letter()
+
+    def _next_letter(self):
+        self.write_over(self._spelling[:1])
+        self._spelling = self._spelling[1:]
+        if self._spelling:
+            reactor.callLater(0, self._next_letter)
+
     def abort(self):
         for side in (self, self.other):
             if side is not None and side.transport is not None:
@@ -57,10 +102,17 @@ class Saboteur:
     - ``black hole``: connections are taken, and nothing passes;
     - ``slow``: everything passes late;
     - ``reset``: of what the gateway says next, half passes and the connection breaks, three times;
-    - ``answer lost``: what the target says next does not pass, and the connection breaks, three times.
+    - ``answer lost``: what the target says next does not pass, and the connection breaks, three times;
+    - ``garbage``: what the target says next is replaced by as many random bytes, three times;
+    - ``cut off``: of what the target says next, half passes and the connection is closed, three times;
+    - ``hung up``: what the target says next passes, and the connection is closed, three times;
+    - ``byte by byte``: what the target says passes in single bytes;
+    - ``closed at once``: connections are taken and closed;
+    - ``another protocol``: a mail server answers;
+    - ``endless``: the first thing that the gateway says is answered by ``endless``, and then by one letter for ever.
     """
 
-    def __init__(self, target_port):
+    def __init__(self, target_port, endless=b""):
         self._target_port = target_port
         self.port = free_port()
         self.sides = set()
@@ -71,6 +123,10 @@ class Saboteur:
         self._left = 0
         self.struck = 0
         """How often it did harm."""
+        self.poured = 0
+        """Bytes of endless answers."""
+        self._endless = endless
+        self._dice = random.Random(1)
 
     def endpoint(self, factory):
         from twisted.internet.endpoints import TCP4ClientEndpoint
@@ -97,6 +153,7 @@ class Saboteur:
         if fault == "refused":
             await self._listening.stopListening()
             self._listening = None
+        if fault in INSTEAD:
             for side in list(self.sides):
                 side.abort()
 
@@ -105,26 +162,57 @@ class Saboteur:
         fault, self._fault = self._fault, ""
         if fault == "refused":
             self._listen()
-        if fault == "black hole":
+        if fault in ("black hole", *INSTEAD):
             for side in list(self.sides):
                 side.abort()
 
+    def stands_in(self, side):
+        """Whether a new connection doesn't reach the target."""
+        if self._fault not in INSTEAD:
+            return False
+        side.is_alone = True
+        if self._fault == "closed at once":
+            self.struck += 1
+            side.transport.loseConnection()
+        elif self._fault == "another protocol":
+            self.struck += 1
+            side.transport.write(ANOTHER_PROTOCOL)
+        return True
+
     def pass_on(self, side, data):
         fault = self._fault
-        if fault == "black hole":
+        if side.is_alone:
+            if fault == "endless" and not side.transport.producer:
+                self.struck += 1
+                Pouring(self, side.transport, self._endless)
+        elif fault == "black hole":
             self.struck += 1
         elif fault == "slow":
             self.struck += 1
             reactor.callLater(SLOW, side.write_over, data)
-        elif self._left and fault == ("reset" if side.to_target else "answer lost"):
+        elif fault == "byte by byte" and not side.to_target:
+            self.struck += 1
+            side.spell(data)
+        elif self._left and (fault == "reset" if side.to_target else fault in ANSWERS):
             self.struck += 1
             self._left -= 1
-            if fault == "reset":
-                side.write_over(data[: len(data) // 2])
-            reactor.callLater(0.01, side.abort)
-            self._fault_over_for(side)
+            self._spoil(fault, side, data)
         else:
             side.write_over(data)
+
+    def _spoil(self, fault, side, data):
+        if fault == "garbage":
+            side.write_over(self._dice.randbytes(len(data)))
+            return
+        if fault == "hung up":
+            side.write_over(data)
+        elif fault in ("reset", "cut off"):
+            side.write_over(data[: len(data) // 2])
+        if fault in ("reset", "answer lost"):
+            reactor.callLater(0.01, side.abort)
+        else:
+            side.other.transport.loseConnection()
+        self._fault_over_for(side)
 
     def _fault_over_for(self, side):
         """What still comes on a connection that is about to break goes nowhere."""

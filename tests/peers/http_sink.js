@@ -19,7 +19,7 @@ function body(request, done) {
 }
 
 function keep(request, data) {
-  const item = { method: request.method, path: request.url, headers: request.headers, body: data.toString('utf8') };
+  const item = { at: Date.now(), method: request.method, path: request.url, headers: request.headers, body: data.toString('utf8') };
   received.push(item);
   if (file) fs.appendFileSync(file, `${JSON.stringify(item)}\n`);
 }
@@ -31,6 +31,7 @@ function answer(response, step) {
 
 http.createServer((request, response) => {
   body(request, (data) => {
+    if (request.url === '/_ping') return answer(response, { status: 204 });
     if (request.url === '/_received') return answer(response, { body: JSON.stringify(received) });
     if (request.url === '/_script') { script = JSON.parse(data); return answer(response, { status: 204 }); }
     if (request.url === '/_always') { always = JSON.parse(data); return answer(response, { status: 204 }); }

@@ -7,7 +7,7 @@ from .process import HOME, Process, accepts, find, free_port
 
 
 class HttpSink(Process):
-    """``received`` are the requests that it took: dicts with method, path, headers, body. They outlive
+    """``received`` are the requests that it took: dicts with at (ms since 1970), method, path, headers, body. They outlive
     the server when it is ``persistent``."""
 
     def __init__(self, folder, port=None, persistent=False):
@@ -35,6 +35,9 @@ class HttpSink(Process):
     def refuse(self, text):
         """Answer 400 to every request with this text in its body."""
         assert request("PUT", f"{self.url}/_refuse", text.encode()).status == 204
+
+    def ping(self):
+        assert request("GET", f"{self.url}/_ping").status == 204
 
     @property
     def received(self):

@@ -211,6 +211,33 @@ def test_a_broker_that_acknowledges_nothing_is_left():
     assert world.owner.said[1:] == [("lost", [1], "the broker acknowledged nothing for 30 s")]
 
 
+def test_answers_to_pings_and_messages_are_no_acknowledgements():
+    world = World(keepalive=20)
+    world.wire.say(CONNACK)
+    world.client.up.publish([(1, b"t", b"x", b"")], 1, False)
+    for _ in range(31):
+        world.broker.wait(1)
+        world.wire.say(b"\xd0\x00" + publish("t", b"1"))
+    assert world.owner.said[1:] == [("lost", [1], "the broker acknowledged nothing for 30 s")]
+
+
+def test_a_message_that_stays_unacknowledged_among_others_is_handed_back():
+    world = World()
+    world.wire.say(CONNACK)
+    world.client.up.publish([(1, b"t", b"forgotten", b"")], 1, False)
+    number = 1
+    while len(world.owner.said) == 0 or world.owner.said[-1][0] != "lost":
+        assert number < 200
+        number += 1
+        world.client.up.publish([(number, b"t", b"x", b"")], 1, False)
+        world.wire.say(b"\x40\x02" + number.to_bytes(2, "big"))
+        world.broker.wait(1)
+    assert world.owner.said[-1] == (
+        "lost", [1], "the broker left a message unacknowledged for 120 s"
+    )  # fmt: skip
+    assert 120 <= number <= 124
+
+
 def test_silence_is_our_own_doing_while_we_do_not_read_and_pings_go_on():
     world = World(Topics([("a", 1)]), keepalive=60)
     world.wire.say(CONNACK)

@@ -119,6 +119,22 @@ async def test_a_datasource_that_is_being_deleted_takes_nothing_and_cannot_be_ch
 
 
 @asynchronous
+async def test_a_datasource_has_its_counts_as_long_as_the_registry_has_it(world):
+    id, _ = await with_backlog(world, 3)
+    delete, seen = world.registry.delete, []
+
+    def watched(kind, id):
+        seen.append(world.pipeline.status(id)["counts"]["converted"])
+        return delete(kind, id)
+
+    world.registry.delete = watched
+    await retire(world, id)
+    let_go(world)
+    await gone(world, id)
+    assert seen == [3]
+
+
+@asynchronous
 async def test_uplinks_whose_datasource_is_in_no_registry_end_as_failed_at_the_next_start(world):
     id, answers = await with_backlog(world)
     await world.stop()
