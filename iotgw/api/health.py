@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
-
 from iotgw import __version__
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import leaving
 from iotgw.api.integrations import state_of
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pipeline import IPipeline
@@ -27,13 +26,13 @@ class HealthRoutes:
         journal: IMessages,
         pipeline: IPipeline,
         delivery: IDeliveries,
-        clock: IReactorTime,
+        dates: IDates,
     ) -> None:
         self._registry = registry
         self._journal = journal
         self._pipeline = pipeline
         self._delivery = delivery
-        self._clock = clock
+        self._dates = dates
         self._started = self._now_ms()
 
     def routes(self) -> list[Route]:
@@ -103,4 +102,4 @@ class HealthRoutes:
         }
 
     def _now_ms(self) -> int:
-        return int(self._clock.seconds() * 1000)
+        return int(self._dates.seconds() * 1000)

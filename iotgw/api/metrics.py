@@ -21,7 +21,7 @@ class MetricsRoutes:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._started = parts.clock.seconds()
+        self._started = parts.dates.seconds()
 
     def routes(self) -> list[Route]:
         """One, also at the root."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from iotgw.core.model import Parked, TelemetryRecord
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.specs import DeadLetterSpec, IntegrationSpec, QueueSpec
+from iotgw.core.times import DateMs, SteadyMs
 from iotgw.delivery.accounts import EXPIRED, Accounts
 from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.dead_letters import DeadLetters
@@ -20,8 +22,8 @@ PARKED_SHARE = 0.1
 
 
 class QueueLimits:
-    """Keeps one integration's queue and dead letters within its settings. ``now_ms()`` is the time in milliseconds
-    since 1970."""
+    """Keeps one integration's queue and dead letters within its settings. ``now_ms()`` is gateway
+    time."""
 
     def __init__(
         self,
@@ -31,8 +33,9 @@ class QueueLimits:
         parking: Parking,
         dead: DeadLetters,
         rows: RowChanges,
-        now_ms: Callable[[], int],
+        now_ms: Callable[[], SteadyMs],
         progress: ProgressWriter,
+        calendar: ICalendar,
     ) -> None:
         self._accounts = accounts
         self._backlog = backlog
@@ -41,6 +44,7 @@ class QueueLimits:
         self._rows = rows
         self._now_ms = now_ms
         self._progress = progress
+        self._calendar = calendar
         self.configure(spec)
 
     def configure(self, spec: IntegrationSpec) -> None:
@@ -50,9 +54,10 @@ class QueueLimits:
         self._max_age_ms = int(spec.queue.max_age * 1000)
         self._max_parked = int(spec.queue.max_bytes * PARKED_SHARE)
 
-    def oldest_ms(self, now_ms: int) -> int:
-        """Records received before this time have expired at ``now_ms``. Both are milliseconds since 1970."""
-        return now_ms - self._max_age_ms
+    def oldest_ms(self, now_ms: SteadyMs) -> DateMs:
+        """What was received before this date expires at ``now_ms``; a date from before a jump is to be compared by
+        `ICalendar.is_before`."""
+        return self._calendar.date_ms(SteadyMs(now_ms - self._max_age_ms))
 
     @property
     def is_full(self) -> bool:
@@ -80,9 +85,10 @@ class QueueLimits:
             return False
         oldest_ms, max_bytes = self.oldest_ms(now_ms), self._spec.max_bytes
         drops = self._spec.overflow == "dropOldest"
+        is_before = self._calendar.is_before
 
         def reason_of(record: TelemetryRecord) -> str | None:
-            if record.received_ms < oldest_ms:
+            if record.received_ms < oldest_ms and is_before(record.received_ms, oldest_ms):
                 return EXPIRED
             return FULL if drops and self._charged() > max_bytes else None
 

@@ -11,6 +11,7 @@ from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.integrations import IIntegration, Settle
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.specs import IntegrationSpec
+from iotgw.core.times import SteadyMs
 from iotgw.core.verdict import Delivered, Verdict, unforeseen
 from iotgw.delivery.alarm import Alarm
 from iotgw.delivery.backlog import Backlog
@@ -29,7 +30,7 @@ SLICE = 512
 class Pump:
     """Sends one integration's records to its target, which may be replaced.
 
-    ``now_ms()`` is the time in milliseconds since 1970. ``dirty()`` is called when there is progress to write."""
+    ``now_ms()`` is gateway time. ``dirty()`` is called when there is progress to write."""
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class Pump:
         settlement: Settlement,
         health: TargetHealth,
         limits: QueueLimits,
-        now_ms: Callable[[], int],
+        now_ms: Callable[[], SteadyMs],
         dirty: Callable[[], None],
         trace: ITrace | None,
     ) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from zope.interface import implementer
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.model import Delivery, Message, Outcome, Parked, TelemetryRecord
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.delivery import IDeliveries, IDelivery
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType
@@ -52,14 +54,16 @@ class DeliveryService(UplinkListener):
         unseal: Unseal | None = None,
         data_dir: str = "",
         trace: ITrace | None = None,
+        calendar: ICalendar | None = None,
     ) -> None:
         self._journal = journal
         self._reactor = reactor
-        recorder = Recorder(events, reactor)
+        self._calendar = calendar = calendar or PlainCalendar(reactor)
+        recorder = Recorder(events, calendar)
         self._targets = Targets(
-            types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir
+            types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir, calendar
         )
-        self._outboxes = Outboxes(journal, reactor, recorder, self._targets, datasource_name, trace)
+        self._outboxes = Outboxes(journal, reactor, recorder, self._targets, datasource_name, trace, calendar)
         self._trials = 0
 
     # --- life
@@ -244,7 +248,7 @@ class DeliveryService(UplinkListener):
         target = self._target(id)
         self._trials += 1
         if record is None:
-            record = sample(self._outboxes.get(id).tenant, int(self._reactor.seconds() * 1000))
+            record = sample(self._outboxes.get(id).tenant, self._calendar.now_ms())
         return try_out(target, record, -self._trials)
 
     def _target(self, id: str) -> IIntegration:

@@ -27,6 +27,7 @@ from iotgw.core.model import (
     Uplink,
 )
 from iotgw.core.ports.journal import Entries, IJournal, IJournalListener, Waiter
+from iotgw.core.times import DateMs
 from iotgw.testing.journal_storage import Storage
 from iotgw.testing.reactor import clock as new_clock
 
@@ -181,7 +182,7 @@ class MemoryJournal:
         return outcomes, records
 
     def _records(self, datasource: str, outcome: Outcome) -> list[TelemetryRecord]:
-        gone = Uplink(DEFAULT_TENANT, datasource, self._now_ms(), b"", b"{}")
+        gone = Uplink(DEFAULT_TENANT, datasource, DateMs(self._now_ms()), b"", b"{}")
         uplink = self.storage.uplinks.get(outcome.seq, gone)
         at_ms = outcome.received_ms or uplink.received_ms
         return [
@@ -284,6 +285,10 @@ class MemoryJournal:
     def hold(self, integration: str, max_age: float) -> None:
         """See `ITelemetryStream.hold`."""
         self.held[integration] = max_age
+
+    def keep_clock(self, state: str) -> None:
+        """See `IJournal.keep_clock`."""
+        self.clock = state
 
     def integrations(self) -> dict[str, tuple[int, Counters]]:
         """See `ITelemetryStream.integrations`."""

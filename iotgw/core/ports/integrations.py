@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.specs import IntegrationSpec
@@ -33,7 +34,8 @@ class IntegrationContext(Struct, frozen=True):
 
     ``epoch`` is the journal's (for message ids); ``datasource_name`` maps a datasource's id to its name;
     ``downlink`` is None where nothing may be sent to devices. A target with a connection calls ``available()``
-    when it has one (again), so that records are sent without further delay.
+    when it has one (again), so that records are sent without further delay. Timers and waits go by the ``reactor``'s time,
+    dates by ``calendar``, or `date`.
     """
 
     id: str
@@ -47,6 +49,11 @@ class IntegrationContext(Struct, frozen=True):
     downlink: QueueDownlink | None = None
     data_dir: str = ""
     available: Callable[[], None] = lambda: None
+    calendar: ICalendar | None = None
+
+    def date(self) -> float:
+        """The date in seconds since 1970."""
+        return (self.calendar or self.reactor).seconds()
 
 
 class IIntegration(Interface):

@@ -173,3 +173,7 @@ class IJournal(IUplinkStream, ITelemetryStream, IMessages):
 
     def stop() -> Deferred[None]:
         """Write what is queued, close."""
+
+    def keep_clock(state: str) -> None:
+        """Keep the state of the gateway's clock beside the times that were read from it: before anything that is
+        appended from now on."""

@@ -185,7 +185,7 @@ class DeviceRows:
 def _latest(change: TelemetryRecord | DeviceState, shape: _Shape) -> tuple[int, int, bytes] | None:
     """The row of ``latest``, if the only thing to write is a record with the same keys as the last one."""
     if isinstance(change, TelemetryRecord):
-        first_ms = last_ms = change.received_ms
+        first_ms = last_ms = int(change.received_ms)
         type_ = change.device_type
     elif change.values or change.attributes:
         return None

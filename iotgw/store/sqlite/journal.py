@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
@@ -48,8 +48,7 @@ TICK = 1.0
 class Journal:
     """An `IJournal` in one SQLite file.
 
-    ``reactor.seconds()`` counts since 1970. ``max_pending`` and ``max_pending_bytes`` bound what may wait for the
-    disk: beyond, `room` is False.
+    ``max_pending`` and ``max_pending_bytes`` bound what may wait for the disk: beyond, `room` is False.
 
     Many methods: it has those of the port, and one for each thing that a commit goes through.
     """
@@ -134,8 +133,7 @@ class Journal:
         if self._pending:
             self._hand_over()
             return
-        stopping = self._stopping
-        assert stopping is not None
+        stopping = cast(Deferred[None], self._stopping)
         self._opened = None
         self._readers.let_go()
         # The writer last: who closes a database last tidies up its WAL.
@@ -180,6 +178,10 @@ class Journal:
         """See `IJournal.hold`."""
         self._writer.hold(integration, int(max_age * 1000))
 
+    def keep_clock(self, state: str) -> None:
+        """See `IJournal.keep_clock`."""
+        self._writer.keep_clock(state)
+
     def at_rest(self, callback: Callable[[], None]) -> None:
         """See `IJournal.at_rest`."""
         if self._writing is None:
@@ -201,9 +203,8 @@ class Journal:
             self._reactor.callLater(0, self._hand_over)
 
     def _wake_later(self) -> None:
-        """As `_wake`, after the reactor has read once more: who was just answered may send again, and be in the
-        next group. Without it two half-empty groups take turns, and the writer fights for the GIL with what
-        is read."""
+        """As `_wake`, after the reactor has read once more: who was just answered may send again, and be in the next
+        group. Else two half-empty groups take turns, and the writer fights for the GIL with what is read."""
         if not self._woken and not self._problem:
             self._woken = True
             self._reactor.callLater(0, self._reactor.callLater, 0, self._hand_over)
@@ -345,18 +346,16 @@ class Journal:
 
     def message(self, seq: int) -> Deferred[Message | None]:
         """See `IJournal.message`."""
-        return self._readers.ask(JournalReader.messages, [seq]).addCallback(
-            lambda found: next(iter(found), None)
-        )
+        asked = self._readers.ask(JournalReader.messages, [seq])
+        return asked.addCallback(lambda found: next(iter(found), None))
 
     def messages(
         self, tenant: str, before: int, limit: int, datasource: str | None = None, state: State | None = None,
         device: str | None = None,
     ) -> Deferred[list[Message]]:  # fmt: skip
         """See `IJournal.messages`."""
-        return self._readers.ask(
-            JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device
-        )
+        ask = self._readers.ask
+        return ask(JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device)
 
     def time_to_seq(self, ts_ms: int) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""
@@ -364,9 +363,11 @@ class Journal:
 
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IJournal.stats`."""
-        problem = self._problem or ("full" if self._full else "")
-        pending = self._pending.size + (self._writing.size if self._writing is not None else 0)
-        state = {"room": self.room, "problem": problem, "pending": pending}
+        state: dict[str, Any] = {
+            "room": self.room,
+            "problem": self._problem or ("full" if self._full else ""),
+        }
+        state["pending"] = self._pending.size + (self._writing.size if self._writing is not None else 0)
         return self._readers.stats().addCallback(lambda found: {**found, **state})
 
     def _read_stream(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:

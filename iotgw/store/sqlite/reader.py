@@ -27,6 +27,7 @@ from iotgw.core.model import (
     Uplink,
 )
 from iotgw.core.stream import WEIGHT
+from iotgw.core.times import DateMs
 from iotgw.store.sqlite.commit import KEPT
 from iotgw.store.sqlite.database import as_array, connect_reader
 from iotgw.store.sqlite.names import NameTable
@@ -42,7 +43,7 @@ class _UplinkRow(Struct, array_like=True, gc=False):
     seq: int
     tenant: int
     datasource: int
-    received_ms: int
+    received_ms: DateMs
     metadata: str
     payload: str
 
@@ -52,7 +53,7 @@ class _RecordRow(Struct, array_like=True, gc=False):
     uplink: int
     tenant: int
     datasource: int
-    received_ms: int
+    received_ms: DateMs
     kind: int
     device_name: str
     device_type: str

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from iotgw.core.model import Counters, State
 from iotgw.core.ports.journal import Entries
-from iotgw.store.sqlite import damage, unfit
+from iotgw.store.sqlite import clock, damage, unfit
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.commit import Committed, Committer
 from iotgw.store.sqlite.group import Group
@@ -103,6 +103,10 @@ class Writer:
     def hold(self, integration: str, age_ms: int) -> None:
         """Keep what an integration waits for up to this age."""
         self._orders.put(lambda: self._trimmer.holds.__setitem__(self._names[integration], age_ms))
+
+    def keep_clock(self, state: str) -> None:
+        """Keep the state of the gateway's clock, before what is ordered from now on."""
+        self._orders.put(lambda: self._keep_clock(state))
 
     def stop(self, stopped: Callable[[], None]) -> None:
         """Close after what was ordered; ``stopped`` is called in the reactor's thread."""
@@ -214,6 +218,12 @@ class Writer:
             self._log.warn("the journal's clock could not be written: {error}", error=error)
         while self._trim(now_ms) and self._orders.empty():
             pass
+
+    def _keep_clock(self, state: str) -> None:
+        try:
+            self._committer.keep(clock.KEY, state)
+        except sqlite3.Error as error:
+            self._log.warn("the state of the clock could not be written: {error}", error=error)
 
     def _trim(self, now_ms: int) -> bool:
         try:

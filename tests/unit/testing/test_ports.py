@@ -16,6 +16,7 @@ from iotgw.app import parts
 from iotgw.connect.endpoint import Connector
 from iotgw.converters.service import ConverterService
 from iotgw.converters.versions import ConverterVersions
+from iotgw.core.clock import GatewayClock, PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.ports.events import IEvents
 from iotgw.core.recorder import Recorder
@@ -83,6 +84,8 @@ def rooms():
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
         DownlinkStore(NOWHERE, reactor),
+        GatewayClock().calendar,
+        PlainCalendar(reactor),
         EventLog(NOWHERE / "e.db", reactor),
         DownlinkQueue(testing.MemoryDownlinkStore(), None, None, None, reactor),
         credentials,
