@@ -1,0 +1,202 @@
+"""The machine's clock jumps by an hour, by eight days, or from 1970 to now: nothing is lost, nothing early, nothing stuck."""
+
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from tests.peers.coap import coap_client, con_post
+from tests.peers.machine_clock import since_1970
+from tests.peers.process import free_udp_port, wait_until
+
+from . import targets
+from .clocked import DAY, KEY, Clocked, metadata_script, output_of, survives
+
+HOUR = 3600
+FAST = [
+    ("1970", targets.Http),
+    ("+8d", targets.Mqtt),
+    ("-1h", targets.Sftp),
+    ("-1h", targets.ThingsBoard),
+]
+EVERY = [targets.Http, targets.HttpBatches, targets.Mqtt, targets.Sftp, targets.ThingsBoard]
+
+
+def jumps_of(name):
+    """The offset to start with, and how far the clock jumps."""
+    return {
+        "1970": (since_1970(), [-since_1970()]),
+        "+8d": (0, [8 * DAY]),
+        "-1h": (0, [-HOUR]),
+        "there and back": (0, [8 * DAY, -8 * DAY, -HOUR, HOUR]),
+    }[name]
+
+
+@pytest.fixture
+def world(tmp_path, request):
+    offset, settings = getattr(request, "param", (0, ""))
+    made = Clocked(tmp_path, offset, settings)
+    with made.gateway:
+        made.start()
+        yield made
+
+
+def run(tmp_path, name, kind, count):
+    offset, jumps = jumps_of(name)
+    world, target = Clocked(tmp_path, offset), kind(tmp_path)
+    try:
+        target.start()
+        with world.gateway:
+            world.start()
+            survives(world, target, jumps, count)
+    finally:
+        target.close()
+
+
+@pytest.mark.parametrize(("name", "kind"), FAST, ids=lambda each: getattr(each, "__name__", each))
+def test_a_jump_under_load_while_the_target_is_away_costs_nothing(tmp_path, name, kind):
+    run(tmp_path, name, kind, 25)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("name", ["1970", "+8d", "-1h", "there and back"])
+def test_every_jump_at_every_kind_of_target_under_more_load(tmp_path, name, kind):
+    run(tmp_path, name, kind, 400)
+
+
+def test_a_jump_is_an_event_with_from_to_and_by_how_much(world):
+    assert world.events("clock-jumped") == []
+    world.jump(-HOUR)
+    (event,) = world.events("clock-jumped")
+    assert event["severity"] == "warning"
+    assert abs(event["detail"]["by"] + HOUR) < 2
+    assert abs(event["detail"]["to"] / 1000 - world.clock.now()) < 60
+    assert abs(event["detail"]["from"] - event["detail"]["to"] - 1000 * HOUR) < 2000
+    assert "clock jumped by -3600" in world.gateway.output
+
+
+class Impatient(BaseHTTPRequestHandler):
+    """Asks for a wait with its first answer; ``times`` are those of the requests on the monotonic clock."""
+
+    times: list
+    wait = 4
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.times.append(time.monotonic())
+        self.send_response(503 if len(self.times) == 1 else 200)
+        if len(self.times) == 1:
+            self.send_header("Retry-After", str(self.wait))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.parametrize("jump", [8 * DAY, -HOUR])
+def test_a_target_that_asked_for_a_wait_is_tried_after_it_neither_early_nor_an_hour_late(world, jump):
+    handler = type("Handler", (Impatient,), {"times": []})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        world.gateway.create("integrations", name="out", type="http", configuration={"url": url})
+        assert world.gateway.post(KEY, {"deviceName": "d", "n": 1}).status == 200
+        wait_until(lambda: handler.times, what="the first try")
+        world.jump(jump)
+        wait_until(lambda: len(handler.times) > 1, what="the second try")
+        server.shutdown()
+    assert handler.times[1] - handler.times[0] >= Impatient.wait * 0.99
+
+
+def test_what_waits_while_the_gateway_is_stopped_and_the_clock_jumps_is_not_old(tmp_path):
+    target = targets.Http(tmp_path)
+    world = Clocked(tmp_path)
+    with world.gateway:
+        world.start().deliver_to(target)  # which isn't there
+        for n in range(5):
+            assert world.gateway.post(KEY, {"deviceName": f"d{n}", "n": n}).status == 200
+        world.gateway.kill()
+        world.clock.jump(8 * DAY)
+        world.gateway.start()
+        (event,) = world.events("clock-jumped")
+        assert "while the gateway was stopped" in event["message"]
+        target.start()
+        wait_until(lambda: world.has_delivered_all(5), 60, "all to be delivered")
+        assert world.stats()["expired"] == 0
+    target.close()
+
+
+def test_what_is_older_than_its_age_still_expires_after_a_jump(world, tmp_path):
+    target = targets.Http(tmp_path)
+    world.jump(-HOUR)
+    world.deliver_to(target, queue={"maxAge": 3})
+    assert world.gateway.post(KEY, {"deviceName": "d", "n": 1}).status == 200
+    wait_until(lambda: world.stats()["expired"] == 1, 60, "it to expire")
+
+
+@pytest.mark.parametrize("world", [(since_1970(), "")], indirect=True)
+def test_a_reading_from_before_the_first_ntp_answer_is_marked_and_dated_when_the_time_is_known(world):
+    world.gateway.create("converters", name="mine", script=metadata_script())
+    assert world.gateway.api("PATCH", "/datasources/in", {"converter": "mine"}).status == 200
+    assert world.gateway.post(KEY, {"deviceName": "d", "n": 1}).status == 200
+    first = world.gateway.message_when("converted")
+    ts, values = output_of(first)
+    assert values["unsure"] is True
+    assert ts < 1000 * DAY, "as the machine says: 1970"
+    world.jump(-since_1970())
+    assert world.gateway.post(KEY, {"deviceName": "d", "n": 2}).status == 200
+    wait_until(lambda: [each["state"] for each in world.gateway.messages()] == ["converted"] * 2)
+    ts, values = output_of(world.gateway.messages()[0])
+    assert values["unsure"] is False
+    assert abs(ts / 1000 - time.time()) < 120
+    again = world.gateway.api("POST", f"/messages/{first['id']}/reprocess").json
+    mended, values = output_of(again)
+    assert values["unsure"] is False
+    assert abs(mended / 1000 - time.time()) < 120
+    assert mended <= ts
+
+
+@pytest.mark.parametrize("jump", [8 * DAY, -HOUR])
+def test_a_downlink_that_is_held_waits_for_as_long_as_it_may_and_no_longer(world, jump):
+    push = {"contentType": "TEXT", "ttl": HOUR}
+    held = world.gateway.api("POST", "/devices/d/downlinks", {**push, "data": "held"}).json
+    short = world.gateway.api("POST", "/devices/other/downlinks", {**push, "data": "short", "ttl": 3}).json
+    world.jump(jump)
+
+    def state(device, item):
+        return world.gateway.api("GET", f"/devices/{device}/downlinks/{item['id']}").json["state"]
+
+    wait_until(lambda: state("other", short) == "EXPIRED", 60, "the short one to expire")
+    assert state("d", held) == "QUEUED"
+    world.gateway.kill()
+    world.gateway.start()
+    assert world.gateway.post(KEY, {"deviceName": "d", "n": 1}).body == b"held"
+
+
+def test_a_repeated_coap_request_is_recognized_and_dtls_goes_on_after_jumps(world):
+    port, secure = free_udp_port(), free_udp_port()
+    world.gateway.create(
+        "datasources", name="coap", type="coap", routingKey="coap", converter="json", configuration={"port": port}
+    )
+    world.gateway.create(
+        "datasources", name="coaps", type="coap", routingKey="coaps", converter="json",
+        configuration={"port": secure, "dtls": {"psk": True}},
+    ) if False else None
+    payload = b'{"deviceName": "c", "n": 1}'
+    request = con_post(7, b"tokn", "i/coap", payload)
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        device.connect(("127.0.0.1", port))
+        device.settimeout(20)
+        device.send(request)
+        first = device.recv(2000)
+        for jump in (8 * DAY, -HOUR):
+            world.jump(jump)
+            device.send(request)
+            assert device.recv(2000) == first
+    assert len(world.gateway.messages(datasource="coap")) == 1
+    assert "2.04" in coap_client(f"coap://127.0.0.1:{port}/i/coap", b'{"deviceName": "c", "n": 2}', options=["-v", "6"])
