@@ -16,11 +16,12 @@ test: $(VENV)/.test peers
 soak: $(VENV)/.test peers
 	$(PYTEST) -m soak --timeout=3600
 
-lint: $(VENV)/.lint
+lint: $(VENV)/.lint $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(PYTEST) -q --durations=0 tests/unit/test_architecture.py
 
 format: $(VENV)/.lint
 	$(BIN)/ruff check --fix .

@@ -60,7 +60,7 @@ class RegisteredIntegrations:
             await self._apply(resource)
         for id, count in self._delivery.drop_others({resource.id for resource in known}).items():
             self._recorder.note(
-                "orphaned", "integration", id, f"it is not there any more, and {count} messages that waited for it "
+                "orphaned", "integration", id, f"it no longer exists, and {count} messages that waited for it "
                 "were dropped", DEFAULT_TENANT, "warning", dropped=count,
             )  # fmt: skip
 

@@ -22,7 +22,8 @@ class Backoff:
         self._uniform = uniform
 
     def after(self, failures: int) -> float:
-        """Seconds before the next try after so many failures in a row, from 1; a policy of Twisted's `ClientService`."""
+        """Seconds before the next try after ``failures`` failures in a row, at least 1. A retry policy for Twisted's
+        `ClientService`."""
         return self.wait(failures - 1)
 
     def wait(self, n: int, at_least: float | None = None) -> float:

@@ -8,9 +8,9 @@ from iotgw.core.backoff import LONGEST_RETRY_AFTER, Backoff
 
 
 class Breaker:
-    """Closed: everything goes. Open: nothing, until ``retry_at``. Half-open: one probe.
+    """Closed: everything is sent. Open: nothing is sent until ``retry_at``. Half-open: one probe is sent.
 
-    It opens after ``threshold`` failures in a row, or at once when the target names a wait.
+    It opens after ``threshold`` failures in a row, or at once when the target asks for a wait.
     Times are the reactor's seconds.
     """
 
@@ -56,6 +56,6 @@ class Breaker:
         return was_closed
 
     def nudge(self, now: float) -> None:
-        """Let an open breaker be tried now."""
+        """Allow a probe now if the breaker is open."""
         if self.state == "open":
             self.retry_at = now

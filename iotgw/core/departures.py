@@ -1,6 +1,7 @@
-"""Deleting what has a backlog: the registry marks it, its room drains or drops the backlog, and then it goes.
+"""Deletes a resource that has a backlog. The registry marks it, its room drains or drops the backlog, and then it is
+removed.
 
-The mark is the decision, and the one thing that has to survive a crash: a start goes on with what is marked.
+The mark is the decision, and the one thing that has to survive a crash: the next start goes on with marked resources.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from iotgw.core.specs import Resource
 
 
 class Left(Struct, frozen=True, rename="camel"):
-    """What became of a backlog, as far as this process saw it: worked off, or dropped; ``dead_letters`` are those of
-    an integration, which go with it."""
+    """How many messages of a backlog this process drained and dropped. ``dead_letters`` is how many dead letters were
+    deleted with an integration."""
 
     drained: int = 0
     dropped: int = 0
     dead_letters: int = 0
 
     def __str__(self) -> str:
-        """As a person reads it."""
+        """The figures as a sentence."""
         dead = f", and {self.dead_letters} dead letters went with it" if self.dead_letters else ""
         return f"{self.drained} messages were drained, {self.dropped} dropped{dead}"
 
@@ -39,7 +40,7 @@ class Departures:
         self._waiting: dict[str, list[Deferred[Left | None]]] = {}
 
     def end(self, kind: str, id: str, patience: float) -> Deferred[Left | None]:
-        """Fires with what became of the backlog when a resource is gone; with None when that takes longer than
+        """Fires with what became of the backlog once the resource is deleted, or with None when that takes longer than
         ``patience`` seconds."""
         try:
             self._registry.get(kind, id)
@@ -51,11 +52,11 @@ class Departures:
         return done
 
     async def finish(self, resource: Resource, left: Left) -> None:
-        """The backlog of a resource is gone, durably: take it out of the registry, and say so."""
+        """Remove a resource from the registry and record an event. Its backlog must be gone, durably."""
         await self._registry.delete(resource.kind, resource.id)
         lost = left.dropped + left.dead_letters
         self._recorder.note(
-            "removed", resource.kind, resource.name, f"it is gone: {left}", resource.tenant,
+            "removed", resource.kind, resource.name, f"it was deleted: {left}", resource.tenant,
             "warning" if lost else "info",
             drained=left.drained, dropped=left.dropped, deadLetters=left.dead_letters,
         )  # fmt: skip

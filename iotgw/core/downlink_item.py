@@ -64,6 +64,7 @@ class Item(Struct, frozen=True, gc=False):
     attempts: int = 0
     reason: str = ""
     response: Any = None
+    result: dict[str, Any] | None = None  # the device's answer to its push
 
     @property
     def order(self) -> tuple[int, int]:
@@ -80,7 +81,7 @@ class Item(Struct, frozen=True, gc=False):
         return {
             "id": self.id, "device": self.device, "state": self.state.value, "createdAt": self.created_ms,
             "updatedAt": self.updated_ms, "expiresAt": self.expires_ms, "attempts": self.attempts,
-            "reason": self.reason, "response": self.response, **shown,
+            "reason": self.reason, "response": self.response, "result": self.result, **shown,
         }  # fmt: skip
 
 

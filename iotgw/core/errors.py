@@ -51,7 +51,7 @@ class Unavailable(IotgwError):
 
 
 class NoSpace(IotgwError):
-    """A disk has no room for a change that a person wants."""
+    """A disk has no room for a change that a user asked for."""
 
 
 class ProtocolError(IotgwError):

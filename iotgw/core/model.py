@@ -95,7 +95,8 @@ class Kind(enum.IntEnum):
     TELEMETRY = 0
     EVENT = 1
     UNREADABLE = 2
-    """In place of a record that the journal can't read any more: only its ``seq`` means something, its ``body`` says why."""
+    """A placeholder for a record that the journal can no longer read. Only its ``seq`` means something; its ``body``
+    says why."""
 
 
 class TelemetryRecord(Struct, frozen=True, gc=False):
@@ -211,9 +212,9 @@ class DeliveryState(enum.IntEnum):
 
 
 class Parked(Struct, frozen=True, gc=False):
-    """A delivery that failed for its own reason, or waits behind such a one, with a copy of its record.
+    """A delivery that failed for its own reason or waits behind one that did, with a copy of its record.
 
-    ``next_try_ms`` is 0 for one that waits behind its device's first.
+    ``next_try_ms`` is 0 for a delivery that waits behind an earlier one of its device.
     """
 
     integration: str
@@ -227,11 +228,11 @@ class Parked(Struct, frozen=True, gc=False):
 class Counters(Struct, frozen=True):
     """The accounts of an integration: ``queued = delivered + expired + dropped + dead + what is open``.
 
-    ``counted`` is the position up to which ``queued`` has counted, ``since`` the one that the integration
-    began after, ``waiting_bytes`` the size of what is open. ``lost`` are ranges of positions that ended
-    undelivered: first, last, outcome; an empty outcome says that nobody knows any more. ``paused``: a person
-    wants nothing to be sent. Beyond the cursor, up to ``done``, everything has come to an end or is parked, but what
-    is at the positions in ``open``; 0 when nothing is known beyond the cursor.
+    ``counted`` is the position up to which ``queued`` has counted. The integration began after position ``since``.
+    ``waiting_bytes`` is the size of what is open. ``lost`` holds ranges of positions that were never delivered: first,
+    last, outcome. An empty outcome means that it is no longer known. ``paused`` means that a user paused the
+    integration. Beyond the cursor, up to ``done``, everything is settled or parked except the positions in ``open``;
+    ``done`` is 0 when nothing is known beyond the cursor.
     """
 
     queued: int = 0
@@ -251,8 +252,8 @@ class Counters(Struct, frozen=True):
 class Progress(Struct, frozen=True):
     """How far an integration has come; written in one transaction.
 
-    Every record up to ``cursor`` is settled or parked. ``parked`` are new or changed, ``released`` are
-    positions that are parked no more, but for those that are among ``parked`` again.
+    Every record up to ``cursor`` is settled or parked. ``parked`` holds rows that are new or changed. ``released`` holds
+    positions that are no longer parked, except for those that are in ``parked`` again.
     """
 
     integration: str

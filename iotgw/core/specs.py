@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 
 class Deletion(Struct, frozen=True, rename="camel"):
-    """The decision that a resource goes, and what becomes of its backlog: it is worked off, or dropped.
+    """The decision to delete a resource, and what becomes of its backlog: it is drained or dropped.
 
     ``until`` is the last position of the telemetry stream that an integration still gets.
     """
@@ -23,7 +23,7 @@ class Deletion(Struct, frozen=True, rename="camel"):
 class Resource(Struct, frozen=True):
     """A thing in the registry. ``body`` is the validated JSON that the user sent, secrets sealed.
 
-    ``deletion`` is set while it is being deleted: it takes nothing new, and goes when its backlog is gone.
+    ``deletion`` is set while it is being deleted. It takes nothing new then, and is removed once its backlog is gone.
     """
 
     kind: str
@@ -122,7 +122,7 @@ class QueueSpec(Spec, frozen=True, kw_only=True):
 
 
 class DeadLetterSpec(Spec, frozen=True, kw_only=True):
-    """How many dead letters are kept; beyond, the oldest are dropped."""
+    """How many dead letters are kept. Beyond that, the oldest are dropped."""
 
     max_age: Annotated[float, Meta(gt=0, description="Seconds since the message was received.")] = (
         30 * 86400.0

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 WEIGHT = 16 << 20
-"""Bytes of records in memory. A read that ends before its limit, although there are more, weighs as much."""
+"""How many bytes of records may be in memory. A read may stop short of its limit only if it returns as many bytes."""
 
 
 class Positioned(Protocol):
@@ -26,19 +26,19 @@ class Positioned(Protocol):
 
     @property
     def seq(self) -> int:
-        """The position; grows along the stream, with gaps."""
+        """The position. It grows along the stream, with gaps."""
 
 
 R = TypeVar("R", bound=Positioned)
 Read = Callable[[int, int], "Deferred[list[Any]]"]
 
 
-class Tail(Generic[R]):
+class StreamReader(Generic[R]):
     """The records of a stream after ``position``, in order.
 
-    ``read(after, limit)`` returns a Deferred of the durable records after a position; ``ready()`` is
-    called when `take` has something again after it had nothing. ``capacity`` bounds the records in memory (an
-    offered batch may exceed it once); ``weigh`` gives the size of a record in bytes. ``behind`` starts as True:
+    ``read(after, limit)`` returns a Deferred of the durable records after a position. ``ready()`` is called when `take`
+    has something again after it had nothing. ``capacity`` bounds the number of records in memory; one offered batch
+    may exceed it. ``weigh(record)`` gives a record's size in bytes. The attribute ``behind`` starts as True, because
     the journal's records come first.
     """
 
@@ -54,7 +54,7 @@ class Tail(Generic[R]):
         self._capacity = capacity
         self._queue: deque[R] = deque()
         self.position = position
-        """The last record that entered the queue; everything after it is still to be read or offered."""
+        """The last record that entered the queue. Everything after it is still to be read or offered."""
         self._anticipated = -1
         """The last record that entered before it was durable."""
         self._live: list[R] | None = []
@@ -65,7 +65,7 @@ class Tail(Generic[R]):
         self.closed = False
 
     def __len__(self) -> int:
-        """Records in memory, ready to take."""
+        """How many records are in memory, ready to take."""
         return len(self._queue)
 
     @property
@@ -74,7 +74,7 @@ class Tail(Generic[R]):
         return not self._queue and not self.behind and not self._reading
 
     def offer(self, records: Sequence[R]) -> None:
-        """Hand in live records, in order, all durable. Anticipated ones are in the queue already."""
+        """Hand in live records, in order, all durable. Those that were anticipated are skipped: they are in the queue."""
         if self.closed or not records or records[-1].seq <= self._anticipated:
             return
         if self._reading:
@@ -92,8 +92,9 @@ class Tail(Generic[R]):
             self._enqueue(records)
 
     def anticipate(self, records: Sequence[R]) -> None:
-        """Hand in records that are about to become durable, in order. If this reader is behind or full, nothing
-        happens, as they would be read before they are stored. In any case they must be offered later."""
+        """Hand in records that are about to become durable, in order. They must still be offered once they are.
+
+        Nothing happens if this reader is behind or full: it reads them from the journal once they are stored."""
         if self._reading or self.behind or self.closed or self._is_full:
             return
         self._anticipated = records[-1].seq
@@ -105,7 +106,7 @@ class Tail(Generic[R]):
         self._weight = sum(map(self._weigh, self._queue))
 
     def take(self, limit: int) -> list[R]:
-        """The next records, at most ``limit``; empty when none is in memory yet."""
+        """The next records, at most ``limit``. Empty when none is in memory yet."""
         queue = self._queue
         if limit >= len(queue):
             taken = list(queue)
@@ -143,7 +144,7 @@ class Tail(Generic[R]):
         self._weight += sum(map(self._weigh, records))
 
     def seek(self, position: int) -> None:
-        """Continue after ``position``, from the journal."""
+        """Go on after ``position``, reading from the journal."""
         self._queue.clear()
         self._weight = 0
         self.position = position
@@ -151,7 +152,7 @@ class Tail(Generic[R]):
         self.fill()
 
     def fill(self) -> None:
-        """Read on in the journal, if there is need and no read is under way."""
+        """Read on in the journal if this reader is behind and no read is under way."""
         if self._reading or self.closed or not self.behind:
             return
         self._reading = True
@@ -160,7 +161,7 @@ class Tail(Generic[R]):
         after = self.position
         self._read(after, self._capacity).addCallbacks(
             self._filled, self._failed, callbackArgs=(after,)
-        ).addErrback(lambda failure: self._log.failure("a stream's reader failed", failure))
+        ).addErrback(lambda failure: self._log.failure("a stream reader failed", failure))
 
     def _filled(self, records: list[R], after: int) -> None:
         live, self._live = self._live, []
@@ -192,7 +193,7 @@ class Tail(Generic[R]):
     def _failed(self, failure: Failure) -> None:
         self._reading = False
         if not self.closed:
-            self._log.failure("the journal could not be read; to be tried again by `fill`", failure)
+            self._log.failure("the journal could not be read; it will be tried again", failure)
 
     def close(self) -> None:
         """Hand out nothing more."""

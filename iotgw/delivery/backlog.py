@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.ports.journal import ITelemetryStream
-from iotgw.core.stream import Tail
+from iotgw.core.stream import StreamReader
 from iotgw.core.times import DateMs
 from iotgw.delivery.accounts import EXPIRED, LOST, Accounts
 from iotgw.delivery.ages import IsBefore
@@ -72,7 +72,9 @@ class Backlog:
         """False until the first `count`. Live records are not counted before, because it covers the whole stream."""
         self._counting = False
         self._counted_by: list[Deferred[None]] = []
-        self._tail: Tail[TelemetryRecord] = Tail(journal.read_telemetry, position, CAPACITY, ready, _weight)
+        self._reader: StreamReader[TelemetryRecord] = StreamReader(
+            journal.read_telemetry, position, CAPACITY, ready, _weight
+        )
 
     def lets_through(self, record: TelemetryRecord) -> bool:
         """Whether the integration gets this record."""
@@ -81,23 +83,23 @@ class Backlog:
     @property
     def next(self) -> TelemetryRecord | None:
         """The next record of the stream, if it is in memory."""
-        return self._tail.peek()
+        return self._reader.peek()
 
     def read_on(self) -> None:
         """Read ahead if few records are in memory. A read that failed is repeated."""
-        if not self._tail.behind:
+        if not self._reader.behind:
             return
         if self._begun and self._accounts.counted < self.last:
             self.count()
-        if self._tail.is_low:
-            self._tail.fill()
+        if self._reader.is_low:
+            self._reader.fill()
 
     def feed(self, records: Sequence[TelemetryRecord]) -> None:
         """Take in records that have just become durable, in order."""
         self._fed = records[-1].seq
         if self._begun and not self._counting:
             self._count(records)
-        self._tail.offer(records)
+        self._reader.offer(records)
 
     def take(self, limit: int, oldest_ms: DateMs) -> list[TelemetryRecord]:
         """The next records, at most ``limit``. Fewer doesn't mean that there are no more.
@@ -106,7 +108,7 @@ class Backlog:
         taken: list[TelemetryRecord] = []
         accounts, match, known, knows = self._accounts, self._match, self._known, self._knows
         while not taken:
-            records = self._tail.take(limit)
+            records = self._reader.take(limit)
             if not records:
                 break
             for record in records:
@@ -168,7 +170,7 @@ class Backlog:
         Returns how many were settled. Stops after `SWEEP`, or when the next record isn't in memory yet."""
         swept = 0
         while swept < SWEEP:
-            records = self._tail.take(256)
+            records = self._reader.take(256)
             if not records:
                 break
             for place, record in enumerate(records):
@@ -178,7 +180,7 @@ class Backlog:
                 elif self._match(record) and not (self._knows and seq in self._known):
                     reason = reason_of(record)
                     if reason is None:
-                        self._tail.unread(records[place:])
+                        self._reader.unread(records[place:])
                         return swept
                     if seq > self._accounts.counted:
                         self._accounts.count(1, len(record.body), seq)
@@ -193,7 +195,7 @@ class Backlog:
         self._accounts.uncount(position)
         self._accounts.losses.forget(position)
         self.taken = position
-        self._tail.seek(position)
+        self._reader.seek(position)
         return self.count()
 
     def reroute(self, match: Match) -> Deferred[None]:
@@ -223,7 +225,7 @@ class Backlog:
     @property
     def is_at_end(self) -> bool:
         """Whether the stream is known to hold nothing more."""
-        return self._tail.caught_up and not self._counting
+        return self._reader.caught_up and not self._counting
 
     @property
     def is_counting(self) -> bool:
@@ -233,7 +235,7 @@ class Backlog:
     @property
     def is_closed(self) -> bool:
         """Whether nothing more is handed out."""
-        return self._tail.closed
+        return self._reader.closed
 
     def reconcile(self) -> int:
         """Write off what counts as waiting although the stream has ended, both now and at the last call. Such records
@@ -246,7 +248,7 @@ class Backlog:
 
     def close(self) -> None:
         """Hand out nothing more."""
-        self._tail.close()
+        self._reader.close()
 
     def _count(self, records: Sequence[TelemetryRecord]) -> None:
         counted, match = self._accounts.counted, self._match
@@ -270,7 +272,7 @@ class Backlog:
             self._count(records)
             if lost:
                 self._accounts.count(lost, 0, self._accounts.counted)
-        if self._tail.closed:
+        if self._reader.closed:
             return
         if again or (records and self._accounts.counted < self.last):
             self._count_page()
@@ -278,7 +280,7 @@ class Backlog:
             self._all_counted()
 
     def _no_page(self, failure: Failure) -> None:
-        if not self._tail.closed:
+        if not self._reader.closed:
             self._log.failure("the backlog could not be counted", failure)
         self._all_counted()
 

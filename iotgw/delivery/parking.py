@@ -262,10 +262,10 @@ class Parking:
     # --- within limits
 
     def shed(self, too_much: Callable[[], bool], end: Callable[[Parked], None]) -> None:
-        """While there is ``too_much``, have the oldest of the longest line that waits for a time ``end``: who takes
-        the room makes it. ``end`` gets rows that are parked no more; theirs is to be settled, or buried.
+        """Remove the oldest records of the largest waiting line while ``too_much()`` is true.
 
-        It goes on by itself, a page of rows at a time. The journal must have all rows.
+        ``end`` gets each row that was removed, and must settle the record or make it a dead letter. The work goes on by
+        itself, a page of rows at a time. All changed rows must have been handed to the journal before.
         """
         if self._is_shedding or not too_much():
             return

@@ -14,7 +14,7 @@ from iotgw.downlinks.open_items import OpenItems
 from iotgw.downlinks.waiting import may_leave
 
 MAX_OPEN = 200_000
-"""Open items in all; each costs about half a kilobyte of memory."""
+"""How many items may be open in all. Each costs about half a kilobyte of memory."""
 MAX_PER_DEVICE = 1_000
 
 

@@ -18,7 +18,7 @@ class InTransit:
         self._pushed: set[str] = set()
 
     def offer(self, id: str, now: float) -> None:
-        """A datasource takes an item."""
+        """A datasource has taken an item."""
         self._offered[id] = now
 
     def back(self, id: str) -> None:

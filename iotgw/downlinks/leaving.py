@@ -51,7 +51,8 @@ class Leaving:
     async def take(
         self, tenant: str, device: str, datasource: str, limit: int, with_uplink: bool
     ) -> tuple[Downlink, ...]:
-        """Items of a device to send now, at most ``limit``; ``with_uplink``: with the answer to an uplink."""
+        """Take at most ``limit`` items of a device for sending now. ``with_uplink`` says that they go with the answer to an
+        uplink."""
         taken: list[Downlink] = []
         for item in self._open.of(tenant, device):
             if not self._leaves(item.id, with_uplink):
@@ -99,8 +100,8 @@ class Leaving:
             await self._push(item.tenant, item.device, identity, datasource, push)
 
     async def follow(self, tenant: str, device: str, was_pushed: bool) -> None:
-        """An item arrived: the next ones follow if the device has a session, or took this item without an
-        uplink. A device that got it with an answer may take nothing but answers."""
+        """An item arrived. Send the next one if the device has a session, or if this item was sent without an uplink.
+        A device that got it with an answer may accept nothing but answers."""
         datasource, push, identity = await self._find(tenant, device)
         await self._push(tenant, device, identity, datasource, push if was_pushed else None)
 

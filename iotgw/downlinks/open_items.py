@@ -49,7 +49,7 @@ class OpenItems:
         self._sweep: IDelayedCall | None = None
 
     async def start(self) -> None:
-        """Load them: what was on its way when the gateway ended is QUEUED again."""
+        """Load the open items. Those that were in transit when the gateway ended are QUEUED again."""
         self._seq = await self._store.last_seq()
         for item in await self._store.open_items():
             if may_leave(item) or not self._timetable.is_due(item, self._steady_ms()):
@@ -117,7 +117,7 @@ class OpenItems:
         self._waiting.put(item)
 
     def recall(self, item: Item) -> None:
-        """Have an item that may have left memory at hand."""
+        """Bring an item back into memory if it has left it."""
         self._items.setdefault(item.id, item)
 
     def update(self, item: Item) -> None:
@@ -143,7 +143,7 @@ class OpenItems:
     # --- time
 
     def has_expired(self, item: Item) -> bool:
-        """Whether an item's time to live is over; if so, the item ends."""
+        """Whether an item's time to live is over. If so, the item ends."""
         if not self.is_over(item):
             return False
         now = self.now_ms()

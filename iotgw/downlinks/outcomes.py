@@ -28,7 +28,7 @@ class Outcomes:
         self._way = way
         self._leaving = leaving
 
-    def report(self, id: str, state: Report, reason: str) -> None:
+    def report(self, id: str, state: Report, reason: str, result: dict[str, Any] | None = None) -> None:
         """See `IDownlinks.outcome`."""
         item = self._open.items.get(id)
         if item is None:
@@ -36,11 +36,13 @@ class Outcomes:
         self._way.back(id)
         if state == "answered":
             if not item.spec.confirmed:
-                self._step(id, "delivered", reason)
+                self._step(id, "delivered", reason, result=result)
         elif state != "returned":
-            self._step(id, state, reason)
+            self._step(id, "failed" if state == "refused" else state, reason, result=result)
 
-    def _step(self, id: str, step: Step, reason: str, response: Any = None) -> None:
+    def _step(
+        self, id: str, step: Step, reason: str, response: Any = None, result: dict[str, Any] | None = None
+    ) -> None:
         """A step of an open item."""
         item = self._open.items[id]
         self._way.back(id)
@@ -53,11 +55,15 @@ class Outcomes:
         if step == "lost" and attempts >= item.spec.max_attempts:
             following, reason = ItemState.FAILED, f"lost in {attempts} attempts: {reason}"
         now_ms = self._open.now_ms()
-        self._open.update(item.change(following, now_ms, reason, attempts=attempts, response=response))
         was_pushed = self._way.was_pushed(id)
+        result = item.result if result is None else result
+        self._open.update(
+            item.change(following, now_ms, reason, attempts=attempts, response=response, result=result)
+        )
         if step not in ("sent", "offered"):
             self._way.arrived(id)
-        if following is ItemState.DELIVERED and item.device in self._open.names(item.tenant):
+        has_answered = following is ItemState.DELIVERED or (step == "failed" and was_pushed)
+        if has_answered and item.device in self._open.names(item.tenant):
             ensureDeferred(self._leaving.follow(item.tenant, item.device, was_pushed)).addErrback(
                 lambda failure: self._log.failure("the next downlink could not follow", failure)
             )

@@ -135,9 +135,11 @@ class DownlinkQueue:
         self._log.failure("downlinks could not be taken", failure)
         return ()
 
-    def outcome(self, downlink_id: str, state: Report, reason: str = "") -> None:
+    def outcome(
+        self, downlink_id: str, state: Report, reason: str = "", result: dict[str, Any] | None = None
+    ) -> None:
         """See `IDownlinks.outcome`."""
-        self._outcomes.report(downlink_id, state, reason)
+        self._outcomes.report(downlink_id, state, reason, result)
 
     def confirmed(
         self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = "", item: str = ""

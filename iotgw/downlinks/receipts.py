@@ -10,7 +10,7 @@ from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.ports.downlinks import IDownlinkStore
 
 RECENT = 100
-"""How many of a device's items are looked at."""
+"""How many of a device's latest items are considered."""
 
 
 async def acknowledged(
@@ -21,8 +21,11 @@ async def acknowledged(
     ack: dict[str, Any],
     is_over: Callable[[Item], bool],
 ) -> Item | None:
-    """The item of this id, if it is this device's; or the oldest of a message type that was sent and may still
-    be answered. ``names`` are the device's names, ``open_items`` take precedence over the store's copies."""
+    """The item that a device's receipt is for; None if there is none.
+
+    It is the item with the receipt's id, if it belongs to this device. Without an id, it is the oldest sent item of the
+    receipt's message type that may still be answered. ``names`` are the device's names. ``open_items`` take precedence
+    over the store's copies."""
     if "id" in ack:
         id = str(ack["id"])
         item = open_items.get(id) or await store.get(id)
@@ -37,7 +40,7 @@ async def acknowledged(
 
 
 async def named(store: IDownlinkStore, open_items: Mapping[str, Item], tenant: str, id: str) -> Item | None:
-    """The item with this id, if it is this tenant's."""
+    """The item with this id, if it belongs to this tenant."""
     item = open_items.get(id) or await store.get(id)
     return item if item is not None and item.tenant == tenant else None
 
@@ -45,7 +48,7 @@ async def named(store: IDownlinkStore, open_items: Mapping[str, Item], tenant: s
 async def offered(
     store: IDownlinkStore, open_items: Mapping[str, Item], tenant: str, device: str
 ) -> Item | None:
-    """The item that was sent last, and of which nothing more is known."""
+    """The item that was sent last and has no outcome yet; None if there is none."""
     items = [open_items.get(item.id, item) for item in await store.of_device(tenant, device, RECENT)]
     sent = [item for item in items if item.state is ItemState.SENT]
     return max(sent, key=lambda item: item.updated_ms, default=None)

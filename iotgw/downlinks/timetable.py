@@ -1,5 +1,4 @@
-"""When to check an open item again: when its time to live is over, or when no report on it is expected any
-more."""
+"""Says when to check an open item again: when its time to live is over, or when no report is expected any more."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from iotgw.downlinks.waiting import may_leave
 REMEMBERED_MS = 600_000
 """How long a sent item that needs no receipt is kept in memory for its transport's report."""
 STALE = 1_000
-"""Entries that may be out of date, besides one for each open item."""
+"""How many outdated entries there may be, besides one entry for each open item."""
 
 
 class Timetable:
@@ -26,7 +25,7 @@ class Timetable:
         self._due: list[tuple[int, str]] = []
 
     def __len__(self) -> int:
-        """Entries, also those out of date."""
+        """How many entries there are, including outdated ones."""
         return len(self._due)
 
     def put(self, item: Item) -> None:
@@ -37,7 +36,7 @@ class Timetable:
             heapify(self._due)
 
     def again(self, item: Item, at_ms: SteadyMs) -> None:
-        """Schedule the check of an item at a time."""
+        """Schedule the check of an item for ``at_ms``."""
         heappush(self._due, (at_ms, item.id))
 
     def due(self, now_ms: SteadyMs) -> list[Item]:

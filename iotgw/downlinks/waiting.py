@@ -16,7 +16,7 @@ def may_leave(item: Item) -> bool:
 
 
 class Waiting:
-    """The items that may leave, per (tenant, device) in their order; and the identities of those devices."""
+    """The items that may be sent, in order for each (tenant, device), and the identities of those devices."""
 
     def __init__(self) -> None:
         self._queues: dict[Key, list[Item]] = {}
@@ -25,14 +25,14 @@ class Waiting:
         self._behind: dict[Key, dict[str, None]] = {}
         """The devices behind an identity, the one that was resolved last at the end."""
         self._names: dict[str, dict[str, int]] = {}
-        """By tenant: each name and identity that something waits for; a name may be another's identity as well."""
+        """For each tenant, the names and identities that items wait for. A name may also be another device's identity."""
 
     def __len__(self) -> int:
-        """Devices that something waits for."""
+        """How many devices items wait for."""
         return len(self._queues)
 
     def names(self, tenant: str) -> Collection[str]:
-        """The names and identities of a tenant's devices that something waits for, as of now."""
+        """A live view of the names and identities of a tenant's devices that items wait for."""
         return self._names.get(tenant, ())
 
     def _enter(self, tenant: str, name: str) -> None:
@@ -76,7 +76,7 @@ class Waiting:
             self._leave(tenant, identity)
 
     def resolve(self, tenant: str, identity: str, device: str) -> None:
-        """Learn by which identity a datasource knows a device that something waits for."""
+        """Learn by which identity a datasource knows a device that items wait for."""
         key = (tenant, device)
         if identity and key in self._queues:
             self._forget_identity(key)
@@ -94,7 +94,7 @@ class Waiting:
         return next(reversed(behind)) if behind else device
 
     def of(self, tenant: str, device: str) -> Iterator[Item]:
-        """What waits for a device (by name or identity), in order; safe against changes meanwhile."""
+        """The items that wait for a device, given by name or identity, in order. They may change during the iteration."""
         return iter(tuple(self._queues.get((tenant, self.name(tenant, device)), ())))
 
     def count(self, tenant: str, device: str) -> int:

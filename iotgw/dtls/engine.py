@@ -15,14 +15,20 @@ from iotgw.core.errors import IotgwError
 from iotgw.dtls.identity import Identity
 from iotgw.dtls.profile import Profile
 from iotgw.dtls.trial import KeyTrial
-from iotgw.wire.dtls.record import fill, is_one_record, split
+from iotgw.wire.dtls.hello import LARGEST_RECORD
+from iotgw.wire.dtls.record import HEADER_SIZE, fill, is_one_record, split
 
 _STREAM = 65536
+_LEAST_SIZE = 256  # of a datagram, for OpenSSL
 _READ = 16384  # the most plaintext of one record (RFC 5246 §6.2.1)
 
 
 class HandshakeFailed(IotgwError):
     """The handshake can't be completed; the reason in one line."""
+
+
+class WriteFailed(IotgwError):
+    """Nothing more can be sent in this association; the reason in one line."""
 
 
 class IEngine(Protocol):
@@ -42,7 +48,7 @@ class IEngine(Protocol):
         """Take one datagram; the plaintexts in it. Raises HandshakeFailed; after that, only `closed` tells."""
 
     def write(self, plaintext: bytes) -> None:
-        """Encrypt at most `mtu` bytes; ValueError for more."""
+        """Encrypt at most `mtu` bytes; ValueError for more. Raises WriteFailed, and is `closed` then."""
 
     def outgoing(self) -> list[bytes]:
         """The datagrams to send now."""
@@ -55,7 +61,8 @@ class IEngine(Protocol):
 
 
 class OpenSslEngine:
-    """An engine on pyOpenSSL.
+    """An engine on pyOpenSSL. ``size`` is the most bytes of a datagram, ``limit`` the most plaintext bytes of a record
+    that the peer takes.
 
     ``claimed`` is who the peer says it is, proved only when `done`: then it is ``identity``. ``mtu`` is the
     most plaintext that one datagram takes. ``problem`` is why a callback refused the peer.
@@ -63,6 +70,8 @@ class OpenSslEngine:
 
     __slots__ = (
         "_conn",
+        "_limit",
+        "_most",
         "_profile",
         "_size",
         "_trial",
@@ -75,12 +84,15 @@ class OpenSslEngine:
         "problem",
     )
 
-    def __init__(self, profile: Profile, size: int) -> None:
+    def __init__(self, profile: Profile, size: int, limit: int = LARGEST_RECORD) -> None:
         self._profile = profile
-        self._size = size
+        self._most = size
+        self._limit = limit
+        # A peer with a limit has a buffer for one such record, so a flight's datagrams are no larger either.
+        self._size = min(size, max(limit + HEADER_SIZE, _LEAST_SIZE))
         self._conn = SSL.Connection(profile.context, None)
         self._conn.set_accept_state()
-        self._conn.set_ciphertext_mtu(size)
+        self._conn.set_ciphertext_mtu(self._size)
         self.done = self.closed = False
         self.identity: Identity | None = None
         self.claimed: Identity | None = None
@@ -120,8 +132,9 @@ class OpenSslEngine:
             raise ValueError(f"expected at most {self.mtu} bytes for one datagram, got {len(plaintext)}")
         try:
             self._conn.send(plaintext)
-        except SSL.Error:  # the peer's fatal alert, or close_notify, was in front of this
+        except SSL.Error as error:
             self.closed = True
+            raise WriteFailed(reason(error)) from error
 
     def outgoing(self) -> list[bytes]:
         """See `IEngine.outgoing`."""
@@ -178,7 +191,8 @@ class OpenSslEngine:
         self.done = True
         self._trial = None
         self.cipher = self._conn.get_cipher_name() or ""
-        self.mtu = self._conn.get_cleartext_mtu()
+        self._conn.set_ciphertext_mtu(self._most)
+        self.mtu = min(self._conn.get_cleartext_mtu(), self._limit)
 
     def _read(self, once: bool) -> list[bytes]:
         plaintexts: list[bytes] = []

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from iotgw.core.errors import ProtocolError
-from iotgw.dtls.engine import HandshakeFailed, IEngine, OpenSslEngine
+from iotgw.dtls.engine import HandshakeFailed, IEngine, OpenSslEngine, WriteFailed
+from iotgw.dtls.hellos import Hellos
 from iotgw.dtls.identity import Identity
 from iotgw.dtls.profile import Profile
 from iotgw.dtls.session import Address, DtlsSession, Handshake, SessionTable
 from iotgw.dtls.settings import DtlsSettings
-from iotgw.wire.dtls.cookie import Cookies
-from iotgw.wire.dtls.hello import ClientHello, hello_verify_request, is_client_hello, parse_client_hello
+from iotgw.dtls.telling import Telling
+from iotgw.wire.dtls.hello import SMALLEST_LIMIT, ClientHello, is_client_hello
 from iotgw.wire.dtls.record import (
     ALERT,
     APPLICATION_DATA,
@@ -33,11 +34,7 @@ from iotgw.wire.dtls.record import (
 
 Received = list[tuple[DtlsSession, bytes]]
 
-_HANDSHAKE_FAILURE, _PROTOCOL_VERSION = 40, 70
-_TOLD_HOSTS = 1024
-_TOLD_REASONS = 10
-_TOLD_FOR = 60.0
-_LONGEST_REASON = 300  # a certificate's subject is as long as its maker likes
+_HANDSHAKE_FAILURE, _ILLEGAL_PARAMETER, _PROTOCOL_VERSION = 40, 47, 70
 
 
 class Profiles(Protocol):
@@ -71,21 +68,21 @@ class DtlsLayer:
         secret: bytes,
         event: Callable[..., object] = lambda *_, **__: None,
         closed: Callable[[DtlsSession, str], object] = lambda *_: None,
-        engine: Callable[[Profile, int], IEngine] = OpenSslEngine,
+        engine: Callable[[Profile, int, int], IEngine] = OpenSslEngine,
     ) -> None:
         self._settings = settings
         self._timings = settings.timings
         self._profiles = profiles
         self._transmit = transmit
-        self._cookies = Cookies(secret)
-        self._event = event
+        self.told = Telling(event)
+        self._tell = self.told.tell
         self._closed = closed
         self._engine = engine
         self._sessions = SessionTable(by_host=settings.address_change > 0)
         self._handshakes: OrderedDict[Address, Handshake] = OrderedDict()
-        self._told: OrderedDict[str, tuple[float, set[str]]] = OrderedDict()
         self._serial = 0
         self.counters: Counter[str] = Counter()
+        self._hellos = Hellos(secret, settings.max_handshakes, self._timings.handshake_timeout, self.counters)
         self.route: Callable[[bytes], DtlsSession | None] | None = None
         """Finds a datagram's session before its address does; for an engine with Connection IDs."""
 
@@ -127,15 +124,13 @@ class DtlsLayer:
         return []
 
     def _hello(self, datagram: bytes, address: Address, now: float) -> None:
-        try:
-            hello = parse_client_hello(datagram)
-        except ProtocolError:
-            self.counters["badHellos"] += 1
+        taken = self._hellos.take(datagram, address, now)
+        if taken is None:
             return
-        if not self._cookies.holds(hello, address, now):
-            self.counters["cookies"] += 1
-            self._transmit(hello_verify_request(hello, self._cookies.make(hello, address, now)), address)
+        if isinstance(taken, bytes):
+            self._transmit(taken, address)
             return
+        hello, datagram = taken
         handshake = self._handshakes.get(address)
         if handshake is not None and handshake.random == hello.random:
             self._again(handshake, now)
@@ -150,6 +145,10 @@ class DtlsLayer:
                 hello, address, _PROTOCOL_VERSION, f"expected DTLS 1.2, got {hello.version:#06x}", now
             )
             return
+        if hello.limit < SMALLEST_LIMIT:
+            reason = f"expected a record_size_limit of at least {SMALLEST_LIMIT}, got {hello.limit}"
+            self._refuse(hello, address, _ILLEGAL_PARAMETER, reason, now)
+            return
         profile = self._profiles.choose(hello.suites)
         if profile is None:
             offered = ", ".join(f"{suite:04x}" for suite in sorted(hello.suites))
@@ -160,7 +159,7 @@ class DtlsLayer:
             self.counters["handshakesEvicted"] += 1
             oldest.engine.close()
         self.counters["handshakes"] += 1
-        engine = self._engine(profile, self._settings.mtu)
+        engine = self._engine(profile, self._settings.mtu, hello.limit)
         due = now + self._timings.flight_interval
         handshake = Handshake(address, engine, hello.random, now, due)
         self._handshakes.pop(address, None)
@@ -234,11 +233,20 @@ class DtlsLayer:
     # --- out --------------------------------------------------------------------------------------
 
     def send(self, session: DtlsSession, plaintext: bytes, now: float) -> bool:
-        """Encrypt and send; False when the session is over. ValueError for more than ``session.mtu``."""
+        """Encrypt and send; False when the session is over. ValueError for more than ``session.mtu``.
+
+        A write that fails ends the session, is counted, and is an event.
+        """
         engine = session.engine
         if engine.closed:
             return False
-        engine.write(plaintext)
+        try:
+            engine.write(plaintext)
+        except WriteFailed as failure:
+            self.counters["writesFailed"] += 1
+            self._tell(session.address, f"a write failed: {failure}", now, identity=session.identity.name)
+            self._end(session, "a write failed")
+            return False
         self._flush(session)
         self._sessions.touch(session, now)
         return True
@@ -257,6 +265,10 @@ class DtlsLayer:
                 self._timed_out(handshake, now)
             elif now >= handshake.due:
                 self._again(handshake, now)
+        for address, random in self._hellos.expire(now):
+            session = self._sessions.get(address)
+            if session is None or session.random != random:  # else fragments of a repeated hello
+                self._tell(address, "a ClientHello in fragments did not become whole", now)
         oldest = self._sessions.oldest()
         while oldest is not None and now >= oldest.used + self._timings.idle_timeout:
             self._end(oldest, "idle")
@@ -315,21 +327,6 @@ class DtlsLayer:
             self._flush(session)
         self.counters["ended"] += 1
         self._closed(session, reason)
-
-    def _tell(self, address: Address, reason: str, now: float, **detail: Any) -> None:
-        host, reason = address[0], reason[:_LONGEST_REASON]
-        until, reasons = self._told.get(host, (0.0, set[str]()))
-        if now >= until:
-            until, reasons = now + _TOLD_FOR, set()
-        if reason in reasons or len(reasons) >= _TOLD_REASONS:
-            return
-        reasons.add(reason)
-        self._told[host] = until, reasons
-        self._told.move_to_end(host)
-        if len(self._told) > _TOLD_HOSTS:
-            self._told.popitem(last=False)
-        peer = f"{host}:{address[1]}"
-        self._event("dtls.failed", f"{peer}: {reason}", "warning", peer=peer, **detail)
 
     # --- for people -------------------------------------------------------------------------------
 

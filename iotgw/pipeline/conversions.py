@@ -1,8 +1,8 @@
 """A datasource's uplinks on their way through the converters.
 
-They go to the converters while they are being stored, in batches that form while the last ones are under way. What
-came of them counts once they are durable: then their outcomes go to the journal in the uplinks' order, together
-with the place up to which this datasource is done.
+Uplinks are converted while they are still being stored, in batches that form while the previous batch is under way.
+The results take effect once the uplinks are durable: their outcomes then go to the journal in the order of the
+uplinks, together with the position up to which this datasource is done.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.journal import IUplinkStream
-from iotgw.core.stream import Tail
+from iotgw.core.stream import StreamReader
 from iotgw.pipeline.dating import dated
 from iotgw.pipeline.sources import Source
 
 BATCH = 128
-"""Uplinks per conversion batch: enough to make a pipe's cost small, few enough for a quick first answer."""
+"""Uplinks per conversion batch: enough to make the cost of a pipe small, few enough for a quick first answer."""
 BATCHES_IN_FLIGHT = 2
 CAPACITY = 4096
-"""Uplinks that wait in memory for a datasource's converter; the rest waits in the journal."""
+"""Uplinks that wait in memory for a datasource's converter; further ones wait in the journal."""
 
 _REJECTED = b'"rejected":'
 _DELETED = "Deleted"
-"""The error of what was not converted any more."""
+"""The error of uplinks that were never converted because their datasource was deleted."""
 
 
 class _Routing(Struct):
@@ -62,26 +62,26 @@ def _weight(uplink: StoredUplink) -> int:
 
 
 class _Batch:
-    """Uplinks under conversion. ``outcomes`` and ``receipts`` are set when it is back; an uplink that is only kept
-    has no outcome."""
+    """Uplinks under conversion. ``outcomes`` and ``receipts`` are set when the conversions are back. An uplink that is
+    only stored has no outcome."""
 
     __slots__ = ("last", "outcomes", "receipts", "refused", "uplinks")
 
     def __init__(self, uplinks: list[StoredUplink]) -> None:
         self.uplinks = uplinks
         self.last = uplinks[-1].seq
-        """The last position that must be durable before anything here counts."""
+        """The last position that must be durable before any outcome of the batch counts."""
         self.refused: set[int] = set()
         self.outcomes: list[Outcome] | None = None
         self.receipts: list[tuple[Job, Conversion]] = []
 
     def refuse(self, positions: set[int]) -> None:
-        """The journal could not take these."""
+        """Note that the journal refused the uplinks at these positions."""
         self.refused |= positions.intersection([stored.seq for stored in self.uplinks])
         self.last = max([stored.seq for stored in self.uplinks if stored.seq not in self.refused], default=0)
 
     def forget_refused(self) -> None:
-        """Leave out what the journal did not take: it never happened."""
+        """Drop the uplinks that the journal refused, with whatever their conversion made."""
         refused = self.refused
         assert self.outcomes is not None
         self.uplinks = [stored for stored in self.uplinks if stored.seq not in refused]
@@ -90,11 +90,12 @@ class _Batch:
 
 
 class Conversions:
-    """The conversions of one datasource; ``position`` is the place up to which its uplinks were converted, as the
-    journal tells. ``converted(outcomes)`` is called when durable uplinks are converted, ``unreadable(positions,
-    reason)`` when some of them can't be read any more: they have failed.
+    """The conversions of one datasource. ``position`` is where the journal says that its last conversion ended.
 
-    Many methods: each step of an uplink from the journal to its outcome is one.
+    ``converted(outcomes)`` is called when durable uplinks are converted, and ``unreadable(positions, reason)`` when
+    stored uplinks turn out to be unreadable and have therefore failed.
+
+    Many methods: one for each step of an uplink from the journal to its outcome.
     """
 
     def __init__(
@@ -120,50 +121,54 @@ class Conversions:
         self._calendar = calendar
         self.position = position
         self._durable = journal.last_uplink
-        self._tail: Tail[StoredUplink] = Tail(self._read, position, CAPACITY, self.pump, _weight)
+        self._reader: StreamReader[StoredUplink] = StreamReader(
+            self._read, position, CAPACITY, self.pump, _weight
+        )
         self._batches: deque[_Batch] = deque()
         self._reason = ""
         self._given_up = ""
         self.dropped = 0
-        """Uplinks that ended unconverted since `give_up`."""
+        """Uplinks that were settled unconverted since `give_up`."""
 
     def start(self) -> None:
-        """Go on where the journal says."""
-        self._tail.fill()
+        """Start converting where the journal says that the last run ended."""
+        self._reader.fill()
 
     def stop(self) -> None:
-        """Hand nothing more to the converters."""
-        self._tail.close()
+        """Give no further uplinks to the converters."""
+        self._reader.close()
 
     def give_up(self, reason: str) -> None:
-        """Convert nothing more: what isn't under conversion ends as failed, for this reason."""
+        """Convert nothing more. Every uplink that isn't under conversion fails with this reason."""
         self._given_up = reason
 
     def storing(self, uplinks: list[StoredUplink]) -> None:
-        """These uplinks are being stored: convert them meanwhile, if none waits before them. Scripts with state
-        are excluded: if an uplink is refused, they would remember it, and the device's retransmission would
-        count as a duplicate."""
+        """These uplinks are being stored: convert them at the same time, unless others wait before them.
+
+        Scripts that keep state are excluded. They would remember an uplink that the journal then refuses, and take the
+        device's retransmission for a duplicate.
+        """
         if not any(map(self._converters.remembers, self._all_versions())):
-            self._tail.anticipate(uplinks)
+            self._reader.anticipate(uplinks)
 
     def stored(self, uplinks: list[StoredUplink]) -> None:
-        """These are durable."""
+        """These uplinks are durable."""
         self._source.counts["received"] += len(uplinks)
         self._durable = uplinks[-1].seq
-        self._tail.offer(uplinks)
+        self._reader.offer(uplinks)
         self._settle()
 
     def refused(self, positions: set[int]) -> None:
         """The uplinks at these positions were not stored."""
-        self._tail.drop(positions)
+        self._reader.drop(positions)
         for batch in self._batches:
             batch.refuse(positions)
         self._settle()
 
     def pump(self) -> None:
-        """Hand the next batches to the converters."""
+        """Give the next batches to the converters."""
         while len(self._batches) < BATCHES_IN_FLIGHT:
-            uplinks = self._tail.take(BATCH)
+            uplinks = self._reader.take(BATCH)
             if not uplinks:
                 return
             self._convert(_Batch(uplinks))
@@ -173,21 +178,22 @@ class Conversions:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under conversion, nor known to wait for it (once closed, nothing more begins)."""
-        return not self._batches and (self._tail.closed or self._tail.caught_up)
+        """Whether nothing is under conversion and nothing is known to wait for it. Once closed, nothing more
+        begins."""
+        return not self._batches and (self._reader.closed or self._reader.caught_up)
 
     @property
     def is_done(self) -> bool:
-        """Whether every uplink that the journal has of this datasource has its outcome; while it is not, read on."""
-        if self._batches or self._tail.closed:
+        """Whether every uplink of this datasource in the journal has its outcome. Reads on if not."""
+        if self._batches or self._reader.closed:
             return False
-        self._tail.fill()
-        return self._tail.caught_up
+        self._reader.fill()
+        return self._reader.caught_up
 
     @property
     def pending(self) -> int:
         """Uplinks in memory that are not converted yet."""
-        return len(self._tail) + sum(len(batch.uplinks) for batch in self._batches)
+        return len(self._reader) + sum(len(batch.uplinks) for batch in self._batches)
 
     def _read(self, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         return self._journal.read_uplinks(self._source.id, after, limit)
@@ -229,7 +235,7 @@ class Conversions:
             done([])
 
     def _keep(self, batch: _Batch) -> None:
-        """Nothing is converted here: only what a datasource has objected to ends as something."""
+        """Settle a batch without a converter: only uplinks that the datasource objected to have an outcome."""
         batch.outcomes = [
             _failed(stored.seq, objection)
             for stored in batch.uplinks
@@ -238,7 +244,7 @@ class Conversions:
         self._settle()
 
     def _settle(self) -> None:
-        """Let the batches count that are converted and durable, in their order."""
+        """Hand over the outcomes of the batches that are converted and durable, in order."""
         batches = self._batches
         while batches and batches[0].outcomes is not None and batches[0].last <= self._durable:
             batch = batches.popleft()
@@ -272,7 +278,7 @@ class Conversions:
     # --- an uplink ---
 
     async def convert_again(self, stored: StoredUplink) -> Outcome:
-        """Convert one stored uplink by itself."""
+        """Convert one stored uplink outside of the batches."""
         job = self._job(stored, None)
         if isinstance(job, Outcome):
             return job
@@ -281,14 +287,14 @@ class Conversions:
         return self._outcome(job, (await done)[0])
 
     def _job(self, stored: StoredUplink, version: ConverterVersion | None) -> Job | Outcome:
-        """The conversion that an uplink needs, or its outcome where it can have none. ``version`` None: its
-        metadata says which converter."""
+        """The job that converts an uplink, or its outcome if it can't be converted. If ``version`` is None, the
+        uplink's metadata names the converter."""
         uplink = stored.uplink
         if (objection := self._objection(stored)) is not None:
             return _failed(stored.seq, objection)
         if version is None:
             if not self._source.converts:
-                return Outcome(stored.seq, State.FILTERED, "")  # it is only to be stored
+                return Outcome(stored.seq, State.FILTERED, "")  # it is only stored
             try:
                 version = self._converter(uplink)
             except NotFound as error:
@@ -299,7 +305,8 @@ class Conversions:
         return Job(version, uplink.payload, metadata, received_ms, stored.seq)
 
     def _objection(self, stored: StoredUplink) -> ConversionError | None:
-        """Why an uplink is none: its datasource has said so, or the journal can't read it."""
+        """Why an uplink can't be converted: its datasource rejected it, or the journal can't read it. None if it
+        can."""
         objection = _objection(stored.uplink)
         if objection is not None and objection.stage == "journal":
             self._unreadable.append(stored.seq)
@@ -307,7 +314,7 @@ class Conversions:
         return objection
 
     def _all_versions(self) -> Iterator[ConverterVersion]:
-        """All converter versions that an uplink may need."""
+        """All converter versions that an uplink of this datasource may need."""
         spec = self._source.spec
         for name in (spec.converter, *spec.converters.values()):
             with suppress(NotFound):
@@ -315,7 +322,7 @@ class Conversions:
                     yield self._versions.active(self._source.tenant, name)
 
     def _only_version(self) -> ConverterVersion | None:
-        """The converter version of every uplink, where there is one for all."""
+        """The converter version of every uplink, if there is one for all of them."""
         spec = self._source.spec
         if spec.converters or not spec.converter:
             return None
@@ -352,8 +359,8 @@ class Conversions:
         return Outcome(job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms)
 
     def _acknowledged(self, job: Job, conversion: Conversion) -> None:
-        """The converter read receipts for downlinks: each of the device beside it, or of the sender. Who may
-        not speak for a device can't confirm what was sent to it."""
+        """Pass on the receipts for downlinks that the converter found: of the device that it names beside them, or
+        else of the sender. A sender that may not speak for a device can't confirm what was sent to that device."""
         source = self._source
         if source.guard is not None and source.guard(job.metadata, conversion.outputs):
             return
@@ -366,7 +373,7 @@ class Conversions:
 
 
 def _objection(uplink: Uplink) -> ConversionError | None:
-    """Why the datasource itself says that an uplink is none."""
+    """Why the datasource rejected an uplink; None if it didn't."""
     if _REJECTED not in uplink.metadata:
         return None
     routing = _routing(uplink.metadata)
@@ -374,7 +381,7 @@ def _objection(uplink: Uplink) -> ConversionError | None:
         return None
     if (
         routing.unreadable and not uplink.tenant
-    ):  # a device can't say so: the journal's stand-in has no tenant
+    ):  # no device can forge this: the journal's stand-in has no tenant
         return ConversionError(routing.rejected, stage="journal", name="Unreadable")
     return ConversionError(routing.rejected, stage="datasource", name="Rejected")
 

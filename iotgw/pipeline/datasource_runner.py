@@ -25,9 +25,9 @@ from iotgw.pipeline.sources import Source
 
 
 class DatasourceRunner:
-    """One datasource of the registry with its intake and its conversions. Its changes happen one after another.
+    """Runs one datasource of the registry, with its intake and its conversions. Changes are made one after another.
 
-    ``error`` says why it isn't open.
+    ``error`` says why the datasource isn't open; empty if it is.
     """
 
     _log = Logger()
@@ -63,12 +63,12 @@ class DatasourceRunner:
         self._calendar = calendar
 
     async def apply(self, spec: DatasourceSpec, enabled: bool) -> None:
-        """Close what is open, and open it as the spec says; a failure is kept as `error`."""
+        """Close what is open, and open the datasource as the spec says. A failure is kept in `error`."""
         await self.lock.acquire()
         source = self.source
         try:
             if enabled and source.datasource is not None and _listener(spec) == _listener(source.spec):
-                source.spec = spec  # another converter is no reason to cut connections
+                source.spec = spec  # a change of converter is no reason to cut connections
                 return
             await self._close()
             before, source.spec = source.spec, spec
@@ -82,11 +82,12 @@ class DatasourceRunner:
             self.lock.release()
 
     def forget(self) -> None:
-        """The datasource was deleted and is closed: clean up what other systems keep for it."""
+        """The datasource was deleted and is closed: clean up what other systems keep for it, such as a broker's
+        session."""
         self._in_background(self._let_go(self.source.spec, None))
 
     async def close(self) -> None:
-        """Close it, so that no more messages come in."""
+        """Close the datasource, so that it takes no more messages."""
         await self.lock.acquire()
         try:
             await self._close()
@@ -94,7 +95,7 @@ class DatasourceRunner:
             self.lock.release()
 
     def status(self) -> dict[str, Any]:
-        """Its status: state, address, counts."""
+        """State, address and counts, as JSON."""
         status: dict[str, Any] = {"state": "stopped"}
         if self.error:
             status = {"state": "failed", "error": self.error}
@@ -111,7 +112,7 @@ class DatasourceRunner:
         )  # fmt: skip
 
     async def _let_go(self, before: DatasourceSpec, after: DatasourceSpec | None) -> None:
-        """Tell the type that a datasource with the settings of ``before`` won't come back."""
+        """Tell the type that a datasource with the settings ``before`` won't come back."""
         try:
             type_ = self._types.get(before.type)
             if not IForgets.providedBy(type_) or (
@@ -165,5 +166,5 @@ class DatasourceRunner:
 
 
 def _listener(spec: DatasourceSpec) -> tuple[Any, ...]:
-    """What a running datasource was made of; the rest is read when it is needed."""
+    """The settings that need the datasource to be opened again; all others are read when they are needed."""
     return (spec.type, spec.name, spec.routing_key, spec.metadata, spec.configuration)

@@ -49,7 +49,7 @@ class Intake:
 
     @property
     def room(self) -> bool:
-        """Whether uplinks are taken now."""
+        """Whether uplinks are accepted now."""
         return self._admission.room
 
     @property
@@ -86,7 +86,7 @@ class Intake:
     def _accept(
         self, payload: bytes, metadata: Metadata, answer: Reply, received_ms: int = 0, listens: bool = True
     ) -> int:
-        """Hand an uplink to the journal; returns its position, 0 when it was refused."""
+        """Hand an uplink to the journal. Returns its position, or 0 if it was refused."""
         source, admission = self._source, self._admission
         if not admission.room:
             source.counts["refused"] += 1
@@ -124,13 +124,19 @@ class Intake:
         """See `IIntake.downlink_sent`."""
         self._downlinks.outcome(downlink.id, "sent")
 
-    def downlink_delivered(self, downlink: Downlink, is_certain: bool = True) -> None:
+    def downlink_delivered(
+        self, downlink: Downlink, is_certain: bool = True, result: Metadata | None = None
+    ) -> None:
         """See `IIntake.downlink_delivered`."""
-        self._downlinks.outcome(downlink.id, "delivered" if is_certain else "answered")
+        self._downlinks.outcome(downlink.id, "delivered" if is_certain else "answered", "", result)
 
-    def downlink_lost(self, downlink: Downlink, reason: str) -> None:
+    def downlink_lost(self, downlink: Downlink, reason: str, result: Metadata | None = None) -> None:
         """See `IIntake.downlink_lost`."""
-        self._downlinks.outcome(downlink.id, "lost", reason)
+        self._downlinks.outcome(downlink.id, "lost", reason, result)
+
+    def downlink_refused(self, downlink: Downlink, reason: str, result: Metadata | None = None) -> None:
+        """See `IIntake.downlink_refused`."""
+        self._downlinks.outcome(downlink.id, "refused", reason, result)
 
     def downlink_returned(self, downlink: Downlink) -> None:
         """See `IIntake.downlink_returned`."""
@@ -163,8 +169,8 @@ class Intake:
 
 
 def _nobody(answer: Answer) -> None:
-    """A rejected frame gets no answer."""
+    """The reply to a rejected frame: none."""
 
 
 def _nothing() -> None:
-    """An answer that is not held back goes in any case."""
+    """The callback of an answer that is never held back: it does nothing."""

@@ -1,4 +1,4 @@
-"""Datasources that go: what the journal has of them is converted or given up before they are forgotten."""
+"""Deleted datasources: their uplinks in the journal are converted or given up before the datasource is forgotten."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.sources import Source
 
 LOOK = 0.02
-"""Seconds until the first look whether a backlog is gone; each wait is longer than the one before."""
+"""Seconds until the first check whether a backlog is empty. Each wait is longer than the last."""
 LONGEST_LOOK = 1.0
 DELETED = "the datasource was deleted before this message was converted"
 
 
 class BacklogEmptier:
-    """Empties the backlogs of datasources that take nothing more. ``stopping()``: the gateway stops, and the next start
-    goes on."""
+    """Empties the backlogs of datasources that take no more uplinks.
+
+    Once ``stopping()`` is true, the gateway stops; its next start carries on.
+    """
 
     def __init__(self, journal: IUplinkStream, clock: IReactorTime, stopping: Callable[[], bool]) -> None:
         self._journal = journal
@@ -28,10 +30,12 @@ class BacklogEmptier:
         self._stopping = stopping
 
     async def empty(self, source: Source, conversions: Conversions) -> Left | None:
-        """Wait until all that was stored for a closed datasource has its outcome, durably, and the journal keeps nothing
-        for it. Returns what became of it, or None when the gateway stops before."""
+        """Wait until every uplink of a closed datasource has a durable outcome and the journal keeps nothing for it.
+
+        Returns how many uplinks were converted and how many were given up, or None if the gateway stops first.
+        """
         before = _ended(source)
-        await self._journal.durable()  # what it took until it was closed
+        await self._journal.durable()  # the uplinks that it took before it was closed
         look = LOOK
         while not conversions.is_done:
             if self._stopping():
@@ -50,4 +54,4 @@ def _ended(source: Source) -> int:
 
 
 def _nothing() -> None:
-    """Only time passes."""
+    """Does nothing: the call only lets time pass."""

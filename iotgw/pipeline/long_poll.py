@@ -1,7 +1,8 @@
-"""Answers that are held back for a downlink: a device that says how long it listens (``ttd``, as in Eclipse
-Hono) gets an item that is queued meanwhile with its answer, and the empty answer at the end of that time.
+"""Answers that are held back for a downlink.
 
-The uplink is durable meanwhile. Its conversion tells which device it is from.
+A device may say how long it listens (``ttd``, as in Eclipse Hono). If an item is queued in that time, it goes with the
+answer; otherwise an empty answer is sent at the end. The uplink is durable by then, and its conversion tells which
+device it is from.
 """
 
 from __future__ import annotations
@@ -19,24 +20,26 @@ from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.pipeline.sources import Source
 
 MAX_HELD = 500
-"""Answers that may be held back at the same time; further ones are sent as if there were no ``ttd``. Over HTTP
-each of them takes one of the listener's 1,000 connections, and some must stay free for others."""
+"""How many answers may be held back at the same time. Further ones are sent as if there were no ``ttd``. Over HTTP
+each takes one of the listener's 1,000 connections, and some must stay free for others."""
 
 
 class LongPoll(UplinkListener):
-    """The answers of a gateway that are held back."""
+    """All answers of the gateway that are held back."""
 
     def __init__(self, downlinks: IDownlinks, clock: IReactorTime) -> None:
         self._downlinks = downlinks
         self._clock = clock
         self._open: dict[HeldAnswer, int] = {}
-        """With the uplinks' positions."""
+        """The open answers, with the positions of their uplinks."""
         self._unnamed: dict[int, HeldAnswer] = {}
-        """By position, until the conversion names the device."""
+        """Answers by position, until the conversion names the device."""
 
     def hold(self, source: Source, identity: str, reply: Reply) -> HeldAnswer | None:
-        """An answer to hold back; None when too many are. The uplink is to be answered to its `answered`, and
-        `begin` to be called when the journal has it."""
+        """Make an answer that is held back; None if there are too many.
+
+        The uplink must be submitted with the answer's `answered` as its reply. Call `begin` when the journal has it.
+        """
         if len(self._open) >= MAX_HELD:
             return None
         held = HeldAnswer(source, identity, reply, self._downlinks, self._over)
@@ -44,7 +47,7 @@ class LongPoll(UplinkListener):
         return held
 
     def begin(self, held: HeldAnswer, seq: int, ttd: float) -> None:
-        """The uplink is at this position of the journal; its device listens for ``ttd`` seconds from now on."""
+        """The uplink has this position in the journal. Its device listens for ``ttd`` seconds from now."""
         if held not in self._open:
             return  # it was refused at once
         self._open[held] = seq
@@ -55,7 +58,7 @@ class LongPoll(UplinkListener):
             held.named([])
 
     def converted(self, outcomes: list[Outcome]) -> None:
-        """These uplinks are converted, so it is known which devices listen."""
+        """These uplinks are converted, so their devices are known."""
         unnamed = self._unnamed
         if unnamed:
             for outcome in outcomes:
@@ -72,8 +75,8 @@ class LongPoll(UplinkListener):
 
 
 class HeldAnswer:
-    """An answer that is held back. It is sent when there is an item, when its time is over, or when its device
-    is unknown. ``over(self)`` is called when it is sent."""
+    """An answer that is held back until there is an item, its time is over, or its device turns out to be unknown.
+    ``over(self)`` is called when it is sent."""
 
     _log = Logger()
 
@@ -92,20 +95,20 @@ class HeldAnswer:
         self._over = over
         self._timer: IDelayedCall | None = None
         self._answer: Answer | None = None
-        """What the gateway would answer."""
+        """The answer that the gateway gave, kept until it is sent."""
         self._names: list[str] | None = None
-        """The device's possible names; None while they are not known, empty when it no longer listens."""
+        """The device's possible names; None while they are unknown, empty once it no longer listens."""
         self._listening: list[Callable[[], None]] = []
         self._is_looking = False
         self._look_again = False
         self._is_over = False
 
     def start(self, timer: IDelayedCall) -> None:
-        """The time that the device listens has begun."""
+        """The device has begun to listen; ``timer`` ends it."""
         self._timer = timer
 
     def answered(self, answer: Answer) -> None:
-        """The gateway's answer; it is held back if it says no more than that the uplink is stored."""
+        """Take the gateway's answer. It is held back only if it says that the uplink is stored and nothing else."""
         self._answer = answer
         if answer.status is not Status.STORED or answer.downlinks or self._is_over:
             self._end(answer)
@@ -113,8 +116,7 @@ class HeldAnswer:
             self._look()
 
     def named(self, names: list[str]) -> None:
-        """The uplink's conversion names the device. Without a name or an identity, the answer is not held
-        back."""
+        """The conversion named the device. Without a name and without an identity, the answer is sent at once."""
         if self._is_over or self._names is not None:
             return
         self._names = list(dict.fromkeys(filter(None, (self._identity, *names))))
@@ -128,11 +130,11 @@ class HeldAnswer:
         self._look()
 
     def let_go(self) -> None:
-        """The device went away: items queued from now on stay in the queue."""
+        """The device went away. Items queued from now on stay in the queue."""
         self._close()
 
     def _look(self) -> None:
-        """Answer if there is an item; check again if something has changed meanwhile."""
+        """Answer if there is an item. Check again if something changed in the meantime."""
         self._look_again = True
         if self._answer is not None and self._names is not None and not self._is_looking:
             ensureDeferred(self._take()).addErrback(
@@ -172,7 +174,7 @@ class HeldAnswer:
         self._reply(answer)
 
     def _close(self) -> None:
-        """Its time is over; an answer that comes later is not held back."""
+        """The time is over. An answer that arrives later is sent at once."""
         self._is_over = True
         if self._timer is not None and self._timer.active():
             self._timer.cancel()

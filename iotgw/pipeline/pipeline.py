@@ -47,14 +47,13 @@ from iotgw.pipeline.sources import Source, Sources
 
 @implementer(IPipeline)
 class Pipeline:
-    """The datasources of a registry.
+    """Runs the datasources of a registry.
 
-    ``sources`` is filled with them. ``listeners`` hear what becomes of uplinks, after the replies and the
-    conversions. ``journal_listener`` is what the journal is started with. ``shares`` is what datasources share;
-    ``departures`` hears of those that are deleted.
-    ``max_payload`` and ``max_metadata`` are in bytes.
+    ``sources`` is filled with them. ``listeners`` are called after the replies and the conversions. The journal must
+    be started with ``journal_listener``. ``shares`` holds what datasources share, and ``departures`` hears which ones
+    were deleted. ``max_payload`` and ``max_metadata`` are in bytes.
 
-    Many methods: it has those of the port, and one for each way in which a datasource comes, changes and goes.
+    Many methods: those of the port, and one for each way in which a datasource comes, changes and goes.
     """
 
     _log = Logger()
@@ -106,10 +105,11 @@ class Pipeline:
         self._emptier = BacklogEmptier(journal, reactor, lambda: self._stopping)
         self._background: set[Deferred[None]] = set()
 
-    # --- life ---
+    # --- start and stop ---
 
     async def start(self) -> None:
-        """Open every datasource of the registry, and follow its changes. What the journal has of others is dropped."""
+        """Open every datasource of the registry and follow its changes. Uplinks of datasources that the registry
+        doesn't have are given up."""
         self._registry.watch("datasource", self._changed)
         known = self._registry.list("datasource")
         for resource in known:
@@ -118,7 +118,7 @@ class Pipeline:
             self._follow(self._settle_orphan(id))
 
     async def stop(self) -> None:
-        """Close every listener; nothing stored is lost by it. What is under conversion goes on until it is `idle`."""
+        """Close every listener. Nothing stored is lost. Conversions under way continue until `idle` is true."""
         self._stopping = True
         self._admission.close()
         self._long_poll.stop()
@@ -130,10 +130,10 @@ class Pipeline:
 
     @property
     def idle(self) -> bool:
-        """Whether every stored uplink that is known is converted."""
+        """Whether every stored uplink that is known has been converted."""
         return all(runner.conversions.idle for runner in self._running.values())
 
-    # --- datasources come and go ---
+    # --- datasources are added, changed and removed ---
 
     def _changed(self, old: Resource | None, new: Resource | None) -> None:
         if new is not None:
@@ -164,7 +164,8 @@ class Pipeline:
             self._follow(self._leave(resource, runner))
 
     async def _leave(self, resource: Resource, runner: DatasourceRunner) -> None:
-        """Let a datasource go that is marked as being deleted; a second mark may have it dropped after all."""
+        """Let go of a datasource that is marked for deletion. A second mark can change that to dropping its
+        backlog."""
         if resource.deletion is not None and resource.deletion.backlog == "drop":
             runner.conversions.give_up(DELETED)
         if runner.source.is_leaving:
@@ -176,7 +177,7 @@ class Pipeline:
             await self._departures.finish(resource, left)
 
     async def _settle_orphan(self, id: str) -> None:
-        """The journal has uplinks of a datasource that isn't in the registry: nobody could convert them any more."""
+        """Give up the uplinks of a datasource that the registry doesn't have: nobody could convert them any more."""
         source = Source(id, DEFAULT_TENANT, DatasourceSpec(name=id, type="", converter="-"))
         conversions = self._conversions(source, self._journal.conversion_cursors().get(id, 0))
         conversions.give_up(DELETED)
@@ -185,7 +186,7 @@ class Pipeline:
         conversions.stop()
         if left is not None:
             self._recorder.note(
-                "orphaned", "datasource", id, f"it is not there any more, and {left.dropped} of its messages "
+                "orphaned", "datasource", id, f"it no longer exists, and {left.dropped} of its messages "
                 "were never converted; they ended as failed", DEFAULT_TENANT, "warning", dropped=left.dropped,
             )  # fmt: skip
 
@@ -213,7 +214,7 @@ class Pipeline:
         )  # fmt: skip
 
     def _unreadable(self, source: Source, positions: list[int], reason: str) -> None:
-        """Say that stored uplinks are lost."""
+        """Report that stored uplinks are lost."""
         text = f"{len(positions)} stored uplinks have failed, positions {positions[0]} to {positions[-1]}: {reason}"
         self._recorder.note(
             "uplink.unreadable",
@@ -226,7 +227,7 @@ class Pipeline:
         )
 
     async def _remove(self, id: str) -> None:
-        """It is out of the registry without a mark: what is stored of it is given up."""
+        """A datasource left the registry without a mark: give up what is stored of it."""
         runner = self._running.get(id)
         if runner is None or runner.source.is_leaving:
             return
@@ -237,7 +238,7 @@ class Pipeline:
             self._forget(runner)
 
     def _forget(self, runner: DatasourceRunner) -> None:
-        """Nothing is left to do for a datasource."""
+        """Forget a datasource that has nothing left to do."""
         self._running.pop(runner.source.id, None)
         self._sources.pop(runner.source.id, None)
         runner.conversions.stop()
@@ -245,7 +246,7 @@ class Pipeline:
         runner.forget()
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Work of bounded time that nobody waits for, but the end."""
+        """Run work of bounded time in the background. Only `stop` waits for it."""
         done = ensureDeferred(work)
         self._background.add(done)
         done.addBoth(lambda _: self._background.discard(done))
@@ -300,19 +301,19 @@ class _AllConversions(UplinkListener):
         self._running = running
 
     def storing(self, datasource: str, uplinks: list[StoredUplink]) -> None:
-        """Have them converted meanwhile."""
+        """Start converting them while they are being stored."""
         runner = self._running.get(datasource)
         if runner is not None:
             runner.conversions.storing(uplinks)
 
     def stored(self, datasource: str, entries: Entries) -> None:
-        """Let their conversions count."""
+        """Let their conversions take effect."""
         runner = self._running.get(datasource)
         if runner is not None:
             runner.conversions.stored([stored for stored, _ in entries])
 
     def refused(self, datasource: str, entries: Entries, reason: str) -> None:
-        """Forget them."""
+        """Drop them."""
         runner = self._running.get(datasource)
         if runner is not None:
             runner.source.counts["refused"] += len(entries)

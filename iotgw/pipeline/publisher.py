@@ -17,11 +17,10 @@ P = ParamSpec("P")
 
 @implementer(IJournalListener)
 class Publisher:
-    """Listens to the journal, groups uplinks by datasource, and calls the listeners in their order.
+    """Listens to the journal, groups uplinks by datasource, and calls the listeners in order.
 
-    An exception in a listener is logged, and the other listeners are still
-    called. ``room_again()`` is called when the
-    journal has room again.
+    An exception in a listener is logged, and the others are still called. ``room_again()`` is called when the journal
+    has room again.
     """
 
     _log = Logger()
@@ -62,7 +61,7 @@ class Publisher:
                 self._tell(hear, source, group, reason)
 
     def converted(self, outcomes: list[Outcome]) -> None:
-        """These durable uplinks are converted; the conversions of a datasource say so."""
+        """A datasource's conversions report that these durable uplinks are converted."""
         for hear in self._converted:
             self._tell(hear, outcomes)
 

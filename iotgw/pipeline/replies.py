@@ -1,8 +1,8 @@
 """Decides when a device is answered, and with which downlinks.
 
-An uplink is answered as soon as it is durable. The answer waits for the conversion if the datasource asks for
-that, or if an item is queued for a device that only the converter can name. The name behind an identity is
-remembered for a while, so a device whose datasource knows its identity waits only once.
+An uplink is answered as soon as it is durable. The answer waits for the conversion if the datasource asks for that, or
+if an item is queued for a device that only the converter can name. The name behind an identity is remembered for a
+while, so a device whose datasource knows its identity waits only once.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ PATIENCE = 5
 """Seconds that an answer waits for a conversion because of downlinks; after that they go with the next
 uplink."""
 REMEMBERED = 600.0
-"""Seconds after which the learnt names of identities are forgotten, since converters may change."""
+"""Seconds after which learnt names of identities are forgotten, because converters may change."""
 IDENTITIES = 100_000
 SEVERAL = ""
 """The name of an identity that sends for more than one device."""
 
 
 class Replies(UplinkListener):
-    """The replies that are due. ``sources`` are the datasources by id."""
+    """The replies that are due. ``sources`` holds the datasources by id."""
 
     _log = Logger()
 
@@ -90,8 +90,8 @@ class Replies(UplinkListener):
             self._tell(reply, BUSY)
 
     def converted(self, outcomes: list[Outcome]) -> None:
-        """These uplinks are converted: answer those that only waited for the device's name, once the journal's
-        writer is idle."""
+        """These uplinks are converted. Answer those that waited only for the device's name, once the journal's writer
+        is idle."""
         if self.waiting:
             self._journal.at_rest(partial(self._name_them, outcomes))
 
@@ -116,7 +116,7 @@ class Replies(UplinkListener):
     def _named(
         self, outcome: Outcome, source: Source, reply: Reply, identity: str | None, status: Status
     ) -> None:
-        """Answer with what waits for the identity, or for a device that the outcome names."""
+        """Answer with the items that wait for the identity, or for a device that the outcome names."""
         device = ""
         if identity is not None:
             names = self._downlinks.waited_for(source.tenant)
@@ -133,21 +133,21 @@ class Replies(UplinkListener):
         self._answer(source, reply, outcome.seq, device, status)
 
     def removed(self, source: Source) -> None:
-        """A datasource was deleted: uplinks that wait for its converter are answered as stored."""
+        """A datasource was deleted: answer its waiting uplinks as stored."""
         for seq, (waiting, reply, _, _) in list(self.waiting.items()):
             if waiting is source:
                 del self.waiting[seq]
                 self._tell(reply, Answer(Status.STORED, self._name(seq)))
 
     def stop(self) -> None:
-        """Stop the time-out of waiting answers."""
+        """Stop the timer of waiting answers."""
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
 
     def _device(self, source: Source, identity: str, names: Collection[str]) -> str | None:
-        """The device whose items go with the answer to an identity, if it is among ``names``, for which items
-        wait. Empty for none; None if only the converter can tell."""
+        """The device whose items go with the answer to this identity, provided that it is among ``names``, the devices
+        for which items wait. Empty if there is none; None if only the converter can tell."""
         if identity in names:
             return identity
         name = self._names.get((source.id, identity), SEVERAL)
@@ -164,7 +164,7 @@ class Replies(UplinkListener):
         self._names[key] = SEVERAL if names or self._names.get(key, name) != name else name
 
     def _give_up(self) -> None:
-        """A conversion that takes too long, or has a queue before it, keeps no device waiting."""
+        """Answer whoever has waited long enough: a slow conversion must not keep a device waiting."""
         self._seconds += 1
         late = [seq for seq, (_, _, _, until) in self.waiting.items() if until <= self._seconds]
         for seq in late:

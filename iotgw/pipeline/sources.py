@@ -1,4 +1,4 @@
-"""The datasources as the pipeline knows them: what each is now, for whoever looks one up by its id."""
+"""The datasources as the pipeline knows them, by id."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ class Source:
         self.spec = spec
         self.created_ms = created_ms
         self.datasource: IDatasource | None = None
-        """The open one."""
+        """The running datasource, if it is open."""
         self.guard: Guard | None = None
         self.is_leaving = False
         """Whether it is being deleted."""
         self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
-        """As the journal counts, since it was made; ``refused``, which it never sees, since the start."""
+        """Counts of uplinks since the datasource was made, as in the journal. Only ``refused`` counts from the start
+        of the process, because the journal never sees those."""
 
     def recount(self, before: State, after: State) -> None:
-        """A stored uplink was converted again: it counts as what it is now."""
+        """A stored uplink was converted again: move it to its new state's count."""
         if before is not State.RECEIVED:
             self.counts[before.name.lower()] -= 1
         self.counts[after.name.lower()] += 1
 
     @property
     def converts(self) -> bool:
-        """Whether uplinks are converted, or only stored."""
+        """Whether uplinks are converted rather than only stored."""
         return bool(self.spec.converter or self.spec.converters)
 
 
@@ -54,8 +55,9 @@ class Sources(dict[str, Source]):
         return source.datasource if source is not None else None
 
     def is_away(self, type_: str, key: str) -> bool:
-        """Whether a routing key is that of a datasource of a type which isn't open now, and may be again: it is being
-        changed, is disabled or could not be opened, or the gateway stops. Who asks for it may come back later."""
+        """Whether a routing key belongs to a datasource of this type that is not open now but may be again: it is
+        being changed, is disabled, could not be opened, or the gateway is stopping. Its devices may come back
+        later."""
         return any(
             source.datasource is None and source.spec.type == type_ and not source.is_leaving
             for source in self.values()

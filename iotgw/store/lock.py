@@ -17,7 +17,8 @@ class DataDirectoryLock:
         self._file: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock; makes the directory. Raises AlreadyRunning, naming the process that has it."""
+        """Take the lock, making the directory if needed. Raises AlreadyRunning, which names the process that holds
+        it."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
@@ -33,13 +34,13 @@ class DataDirectoryLock:
         self.note_process()
 
     def note_process(self) -> None:
-        """Write down which process holds the lock. A fork inherits the lock, so it is written again there."""
+        """Write down which process holds the lock. A fork inherits the lock, so the fork writes it again."""
         if self._file is not None:
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()}\n".encode("ascii"), 0)
 
     def release(self) -> None:
-        """Release the lock. The file stays: removing it would let two processes lock two files of that name."""
+        """Release the lock. The file stays: if it were removed, two processes could each lock a file of that name."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

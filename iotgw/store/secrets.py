@@ -1,6 +1,6 @@
-"""Secrets at rest: encrypted with a key in a file beside the database, which only its owner can read.
+"""Secrets at rest: encrypted with a key in a file beside the database, readable by its owner only.
 
-Who can read the key file can read the secrets; a copy of the database alone reveals none.
+Whoever can read the key file can read the secrets. A copy of the database alone reveals none.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Sealer:
 
     @classmethod
     def of_file(cls, path: Path) -> Sealer:
-        """Use the key in a file, which is made with mode 0600 when missing. Raises CannotUnseal when it is not a key."""
+        """Use the key in this file, which is made with mode 0600 if it is missing. Raises CannotUnseal if it holds no
+        key."""
         try:
             key = path.read_bytes()
         except FileNotFoundError:
@@ -42,13 +43,13 @@ class Sealer:
         return cls(key)
 
     def seal(self, secret: str) -> str:
-        """An encrypted text; another one each time."""
+        """Encrypt a text. The result differs each time."""
         nonce = os.urandom(_NONCE_BYTES)
         sealed = nonce + self._cipher.encrypt(nonce, secret.encode(), None)
         return _PREFIX + urlsafe_b64encode(sealed).decode("ascii")
 
     def unseal(self, sealed: str) -> str:
-        """The text that `seal` was given. Raises CannotUnseal."""
+        """Decrypt what `seal` returned. Raises CannotUnseal."""
         if not sealed.startswith(_PREFIX):
             raise CannotUnseal(f"expected a sealed secret ({_PREFIX}…), got something else")
         try:
@@ -59,7 +60,7 @@ class Sealer:
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    """Make a file of mode 0600. Afterwards it is complete and on disk, or it does not exist."""
+    """Make a file of mode 0600. Afterwards it is either complete and on disk, or does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)

@@ -118,7 +118,9 @@ class MemoryDownlinks:
         else:
             self.held.append(lambda: done(taken))
 
-    def outcome(self, downlink_id: str, state: Report, reason: str = "") -> None:
+    def outcome(
+        self, downlink_id: str, state: Report, reason: str = "", result: dict[str, Any] | None = None
+    ) -> None:
         """See `IDownlinks.outcome`."""
         self.reports.append((downlink_id, state))
         item = self.items.get(downlink_id)
@@ -127,7 +129,8 @@ class MemoryDownlinks:
         self._away.discard(downlink_id)
         if state == "returned" or (state == "answered" and item.spec.confirmed):
             return
-        self._report(item, "delivered" if state == "answered" else state, reason)
+        step: Step = "delivered" if state == "answered" else "failed" if state == "refused" else state
+        self._report(item, step, reason, result=result)
 
     def confirmed(
         self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = "", item: str = ""
@@ -220,7 +223,14 @@ class MemoryDownlinks:
             for item in taken
         )
 
-    def _report(self, item: Item, state: Step, reason: str, response: Any = None) -> None:
+    def _report(
+        self,
+        item: Item,
+        state: Step,
+        reason: str,
+        response: Any = None,
+        result: dict[str, Any] | None = None,
+    ) -> None:
         following = TRANSITIONS.get((item.state, state))
         if following is None:
             return
@@ -229,7 +239,8 @@ class MemoryDownlinks:
         )
         if state == "lost" and attempts >= item.spec.max_attempts:
             following, reason = ItemState.FAILED, f"lost in {attempts} attempts: {reason}"
-        self._change(item, following, reason, attempts=attempts, response=response)
+        result = item.result if result is None else result
+        self._change(item, following, reason, attempts=attempts, response=response, result=result)
         if following is ItemState.DELIVERED:
             self._send_now(item)
 

@@ -51,6 +51,8 @@ class FakeIntake:
         """``(type, message)``."""
         self.queue: dict[str, list[Downlink]] = {}
         self.outcomes: list[tuple[str, str]] = []
+        self.results: dict[str, Metadata] = {}
+        """Answers of devices, by the item's id."""
         self.known: set[str] = set()
         """The ids that a network may name in a receipt."""
         self.sessions: dict[str, Send] = {}
@@ -191,13 +193,26 @@ class FakeIntake:
         """See `IIntake.downlink_sent`."""
         self.outcomes.append((downlink.id, "sent"))
 
-    def downlink_delivered(self, downlink: Downlink, is_certain: bool = True) -> None:
+    def downlink_delivered(
+        self, downlink: Downlink, is_certain: bool = True, result: Metadata | None = None
+    ) -> None:
         """See `IIntake.downlink_delivered`."""
+        self._keep(downlink, result)
         self.outcomes.append((downlink.id, "delivered" if is_certain else "answered"))
 
-    def downlink_lost(self, downlink: Downlink, reason: str) -> None:
+    def downlink_lost(self, downlink: Downlink, reason: str, result: Metadata | None = None) -> None:
         """See `IIntake.downlink_lost`."""
+        self._keep(downlink, result)
         self.outcomes.append((downlink.id, f"lost: {reason}"))
+
+    def downlink_refused(self, downlink: Downlink, reason: str, result: Metadata | None = None) -> None:
+        """See `IIntake.downlink_refused`."""
+        self._keep(downlink, result)
+        self.outcomes.append((downlink.id, f"refused: {reason}"))
+
+    def _keep(self, downlink: Downlink, result: Metadata | None) -> None:
+        if result is not None:
+            self.results[downlink.id] = result
 
     def downlink_returned(self, downlink: Downlink) -> None:
         """See `IIntake.downlink_returned`."""

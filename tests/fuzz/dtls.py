@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from iotgw.dtls.settings import DtlsSettings
+from iotgw.dtls.telling import HOSTS as HOSTS_TOLD
 from tests.dtls_peer import CCM8, GCM, Client, Link, Secrets
 
 HOSTS = 20
@@ -43,7 +44,7 @@ class Fuzz:
         layer = self.link.layer
         assert layer.half_open <= SETTINGS.max_handshakes
         assert len(layer._sessions) <= SETTINGS.max_sessions
-        assert len(layer._told) <= 1024
+        assert len(layer.told) <= HOSTS_TOLD
         assert sum(len(each) for each in layer._sessions._hosts.values()) == len(layer._sessions)
 
     def idle(self) -> None:

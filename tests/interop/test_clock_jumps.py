@@ -179,10 +179,19 @@ def test_a_downlink_that_is_held_waits_for_as_long_as_it_may_and_no_longer(world
 def test_a_repeated_coap_request_is_recognized_and_dtls_goes_on_after_jumps(world):
     port, secure = free_udp_port(), free_udp_port()
     world.gateway.create(
-        "datasources", name="coap", type="coap", routingKey="coap", converter="json", configuration={"port": port}
+        "datasources",
+        name="coap",
+        type="coap",
+        routingKey="coap",
+        converter="json",
+        configuration={"port": port},
     )
     world.gateway.create(
-        "datasources", name="coaps", type="coap", routingKey="coaps", converter="json",
+        "datasources",
+        name="coaps",
+        type="coap",
+        routingKey="coaps",
+        converter="json",
         configuration={"port": secure, "dtls": {"psk": True}},
     ) if False else None
     payload = b'{"deviceName": "c", "n": 1}'
@@ -199,4 +208,6 @@ def test_a_repeated_coap_request_is_recognized_and_dtls_goes_on_after_jumps(worl
             device.send(request)
             assert device.recv(2000) == first
     assert len(world.gateway.messages(datasource="coap")) == 1
-    assert "2.04" in coap_client(f"coap://127.0.0.1:{port}/i/coap", b'{"deviceName": "c", "n": 2}', options=["-v", "6"])
+    assert "2.04" in coap_client(
+        f"coap://127.0.0.1:{port}/i/coap", b'{"deviceName": "c", "n": 2}', options=["-v", "6"]
+    )

@@ -49,15 +49,26 @@ class Leftovers:
     def _living(self):
         """``(pid, who started it, command line)`` of our descendants, without those that have ended."""
         for pid in descendants(os.getpid()):
+            if pid == self._keeper.pid:
+                continue
             command = _read(pid, "cmdline").replace("\0", " ").strip()
-            if pid != self._keeper.pid and command:
+            if not command and _is_alive(pid):
+                command = _read(pid, "comm").strip()  # it is between two programs (execve)
+            if command:
                 found = [text for text in _read(pid, "environ").split("\0") if text.startswith(f"{CURRENT}=")]
                 yield pid, found[0].partition("=")[2] if found else "", command
+
+    def _left(self, chosen):
+        """Those that are ``chosen``. Looks twice before it says none: while one child ends, the kernel's list of children
+        may leave another out (proc(5), ``children``)."""
+        return [each for each in self._living() if chosen(each)] or [
+            each for each in self._living() if chosen(each)
+        ]
 
     def _end(self, chosen):
         """End those processes that are ``chosen`` and don't end by themselves; returns what they were."""
         patience, pause = Patience(GRACE, ceiling=4 * GRACE), threading.Event()
-        while (left := [each for each in self._living() if chosen(each)]) and not patience.is_over():
+        while (left := self._left(chosen)) and not patience.is_over():
             pause.wait(0.05)
         for pid, _, _ in left:
             with contextlib.suppress(ProcessLookupError):
@@ -103,6 +114,12 @@ class Leftovers:
     def pytest_unconfigure(self):
         self._keeper.stdin.close()
         self._keeper.wait()
+
+
+def _is_alive(pid):
+    """Whether a process is neither gone nor a zombie."""
+    state = _read(pid, "stat").rpartition(")")[2].split()[:1]
+    return bool(state) and state[0] not in ("Z", "X")
 
 
 def _read(pid, name):

@@ -14,9 +14,10 @@ from iotgw.core.model import Downlink
 from iotgw.core.ports.intake import Send
 from iotgw.core.specs import DownlinkSpec
 
-Report = Literal["sent", "offered", "delivered", "answered", "lost", "returned"]
+Report = Literal["sent", "offered", "delivered", "answered", "lost", "returned", "refused"]
 """What a datasource reports on an item. ``answered`` counts as delivered, unless the item must be confirmed.
-``returned`` is an item that was taken but not sent, which is not an attempt."""
+``returned`` is an item that was taken but not sent, which is not an attempt.
+``refused`` is final: the device would refuse it again."""
 
 
 class IDownlinks(Interface):
@@ -31,8 +32,10 @@ class IDownlinks(Interface):
     ) -> None:
         """Call ``done(downlinks)`` with items to send now; each is marked as offered."""
 
-    def outcome(downlink_id: str, state: Report, reason: str = "") -> None:
-        """A datasource's report."""
+    def outcome(
+        downlink_id: str, state: Report, reason: str = "", result: dict[str, Any] | None = None
+    ) -> None:
+        """A datasource's report, with the device's answer if there is one."""
 
     def confirmed(
         tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = "", item: str = ""

@@ -64,12 +64,18 @@ class IIntake(Interface):
     def downlink_sent(downlink: Downlink) -> None:
         """This `model.Downlink` was sent; whether it arrived is not known yet."""
 
-    def downlink_delivered(downlink: Downlink, is_certain: bool = True) -> None:
+    def downlink_delivered(
+        downlink: Downlink, is_certain: bool = True, result: Metadata | None = None
+    ) -> None:
         """The transport confirmed this downlink. Not ``is_certain``: the transport did all that it can, but the
-        message may still be lost, so an item that must be confirmed then waits for the device's own receipt."""
+        message may still be lost, so an item that must be confirmed then waits for the device's own receipt. ``result``
+        are JSON values: what the device answered, for the item's ``result``."""
 
-    def downlink_lost(downlink: Downlink, reason: str) -> None:
-        """This downlink did not reach the device; it goes back into the queue."""
+    def downlink_lost(downlink: Downlink, reason: str, result: Metadata | None = None) -> None:
+        """This downlink did not reach the device, or it can't take it now; it goes back into the queue."""
+
+    def downlink_refused(downlink: Downlink, reason: str, result: Metadata | None = None) -> None:
+        """The device will never take this downlink: it has failed."""
 
     def downlink_returned(downlink: Downlink) -> None:
         """This downlink did not fit this answer and waits for another one; this is not an attempt."""

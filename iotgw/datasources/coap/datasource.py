@@ -19,11 +19,12 @@ from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import Need, UdpPort
 from iotgw.core.ports.datasources import DatasourceContext, IHasSessions, INeeds, IPushes
 from iotgw.core.ports.reactor import IReactor
-from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, push
+from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.ports import CoapPorts, CoapShare
-from iotgw.datasources.coap.secure_port import CoapsPort
-from iotgw.datasources.coap.security import IdentityGuard, SecureUplinkResource, fitting_block
+from iotgw.datasources.coap.push import push
+from iotgw.datasources.coap.secure_port import RECORD_OVERHEAD, CoapsPort, fitting_block
+from iotgw.datasources.coap.security import IdentityGuard, SecureUplinkResource
 from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.datasources.coap.uplink import UplinkResource, message
 from iotgw.envelopes.envelope import PLAIN, Envelope
@@ -176,7 +177,8 @@ class CoapDatasource:
         policy = self.settings.policy
         if not isinstance(port, CoapsPort):
             return policy
-        return structs.replace(policy, block_size=fitting_block(policy.block_size, self.settings.dtls.mtu))
+        room = self.settings.dtls.mtu - RECORD_OVERHEAD
+        return structs.replace(policy, block_size=fitting_block(policy.block_size, room))
 
     def _uplink(self, port: CoapPort) -> UplinkResource:
         policy, confirm = self._policy(port), self.settings.confirm_downlinks

@@ -1,14 +1,10 @@
-"""Downlinks sent without an uplink: to a device that listens, and to one that observes.
-
-A device that was seen within its window gets a confirmable POST from the endpoint that it talks to. One that
-observes ``/i/{routingKey}/downlink/{device}`` gets its items as notifications; a plain GET there takes the
-next one.
-"""
+"""Downlinks for a device that observes: ``/i/{routingKey}/downlink/{device}`` sends it its items as notifications, and a
+plain GET there takes the next one."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from functools import partial
 
 from iotgw.core.model import Downlink
@@ -17,42 +13,12 @@ from iotgw.datasources.coap.port import CoapPort
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, error, options
-from iotgw.wire.coap.site import Path, Resource
+from iotgw.wire.coap.site import Resource
 from iotgw.wire.coap.timing import Policy
 
 SEGMENT = "downlink"
 MAX_PENDING = 100
 """Items that may wait while an observer has not acknowledged the previous one."""
-
-
-def push(
-    port: CoapPort,
-    intake: IIntake,
-    policy: Policy,
-    path: Path,
-    query: Mapping[str, str],
-    remote: Hashable,
-    downlink: Downlink,
-    content: Message,
-) -> None:
-    """Send a downlink to a peer as a confirmable POST to ``path`` with ``query``, and tell the intake what
-    became of it. ``content`` is the response that would carry it."""
-    where: list[tuple[int, str | int]] = [(n.URI_PATH, segment) for segment in path]
-    where += [(n.URI_QUERY, f"{name}={value}") for name, value in query.items()]
-    form = content.options.get_uint(n.CONTENT_FORMAT)
-    if form is not None:
-        where.append((n.CONTENT_FORMAT, form))
-    request = Message(n.POST, content.payload, options(*where))
-
-    def answered(response: Message) -> None:
-        if response.code >= n.BAD_REQUEST:
-            intake.downlink_lost(downlink, f"the device answered {n.dotted(response.code)}")
-        else:
-            intake.downlink_delivered(downlink)
-
-    intake.downlink_sent(downlink)
-    port.endpoint.request(request, remote, answered, partial(intake.downlink_lost, downlink), policy)
-    port.sent()
 
 
 class DownlinkResource(Resource):
@@ -129,7 +95,7 @@ class DownlinkResource(Resource):
     def _reply(self, exchange: Exchange, downlink: Downlink) -> None:
         # All notifications have one format, since it must not change (RFC 7641 §4.2).
         content = Message(n.CONTENT, downlink.payload, options((n.CONTENT_FORMAT, n.OCTET_STREAM)))
-        if self._confirm and len(downlink.payload) <= self.policy.block_size:
+        if self._confirm and len(downlink.payload) <= exchange.policy.block_size:
             # a separate message is acknowledged, so the next item follows at once
             exchange.acknowledge()
         self._intake.downlink_sent(downlink)

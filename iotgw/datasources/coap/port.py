@@ -16,14 +16,17 @@ from iotgw.datasources.socket.udp_socket import Address, UdpSocket
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery
 from iotgw.wire.coap.endpoint import Endpoint
-from iotgw.wire.coap.message import Message
+from iotgw.wire.coap.message import Message, error
 from iotgw.wire.coap.message_layer import Send
 from iotgw.wire.coap.site import Path, Resource, Site
 from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
 
 LINES_PER_MINUTE = 30
 """Log lines about faulty peers in all: addresses can be forged, so a limit per address is not enough."""
-NOT_FOUND = Message(n.NOT_FOUND)
+RETRY_AFTER = 10
+"""Seconds after which a device may try again, whose datasource isn't open."""
+NOT_OPEN = error(n.SERVICE_UNAVAILABLE, "not open now", (n.MAX_AGE, RETRY_AFTER))
+"""What such a device is told. Its resources may be there again soon, so this is no 4.04."""
 
 
 class CoapPort:
@@ -74,10 +77,10 @@ class CoapPort:
     def remove(
         self, resources: dict[Path, Resource], timing: Timing, discovery: Policy | None = None
     ) -> None:
-        """Stop serving resources, and notify their observers."""
+        """Stop serving resources, and tell their observers to come back later."""
         for path, resource in resources.items():
             self.site.remove(path)
-            self.endpoint.server.observers.drop(resource, NOT_FOUND)
+            self.endpoint.server.observers.drop(resource, NOT_OPEN)
         self._timings.remove(timing)
         self._discoveries.remove(discovery)
         self._reckon()

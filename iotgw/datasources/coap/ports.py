@@ -19,17 +19,14 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.shared import SharedResource
-from iotgw.datasources.coap.port import CoapPort
+from iotgw.datasources.coap.port import NOT_OPEN, CoapPort
 from iotgw.datasources.coap.secure_port import CoapsPort
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message, error
+from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.site import Path, Resource
 from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
-
-RETRY_AFTER = 10
-"""Seconds after which a device may try again, whose datasource isn't open."""
 
 
 class CoapPorts(SharedResource):
@@ -104,7 +101,7 @@ class _Away(Resource):
 
     def render(self, request: Message, exchange: Exchange) -> None:
         """Say so, and when to come back."""
-        exchange.reply(error(n.SERVICE_UNAVAILABLE, "not open now", (n.MAX_AGE, RETRY_AFTER)))
+        exchange.reply(NOT_OPEN)
 
 
 _AWAY = _Away()

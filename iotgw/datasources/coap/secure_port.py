@@ -28,7 +28,12 @@ from iotgw.dtls.profiles import ListenerProfiles
 from iotgw.dtls.session import DtlsSession
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.coap.message_layer import Send
+from iotgw.wire.coap.peers import LARGEST_BLOCK
 
+RECORD_OVERHEAD = 65
+"""Bytes that DTLS adds at most (CBC with SHA-256)."""
+_HEAD = 80
+"""Bytes in front of a block: header, token and the options of a response."""
 TICK = 1.0
 """Seconds between checks of retransmissions, time-outs and files."""
 
@@ -64,6 +69,7 @@ class CoapsPort(CoapPort):
             lambda session, reason: self.endpoint.forget(session),
         )
         super().__init__(reactor, port, interface, clock)
+        self.endpoint.peers.block_size_of = block_size_of
         self._unwatch = credentials.watch(self._end_revoked)
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
@@ -178,11 +184,26 @@ def described(session: DtlsSession, now: float) -> dict[str, Any]:
         "identityType": session.identity.type,
         "device": session.identity.device,
         "cipher": session.cipher,
+        "mtu": session.mtu,
         "age": round(now - session.since, 1),
         "idle": round(now - session.used, 1),
         "received": session.received,
         "sent": session.sent,
     }
+
+
+def block_size_of(remote: Hashable) -> int:
+    """The largest block whose message fits one datagram of a session."""
+    assert isinstance(remote, DtlsSession)
+    return fitting_block(LARGEST_BLOCK, remote.mtu)
+
+
+def fitting_block(wanted: int, room: int) -> int:
+    """The largest block of at most ``wanted`` bytes whose message has at most ``room`` bytes; at least 16."""
+    size = wanted
+    while size > 16 and size + _HEAD > room:
+        size //= 2
+    return size
 
 
 def describe_session(remote: Hashable) -> Metadata:

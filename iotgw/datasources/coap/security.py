@@ -25,11 +25,6 @@ from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, error
 from iotgw.wire.coap.timing import Policy
 
-_RECORD = 65
-"""Bytes that DTLS adds at most (CBC with SHA-256)."""
-_HEAD = 80
-"""Bytes in front of a block: header, token and the options of a response."""
-
 NOT_HERE = error(n.UNAUTHORIZED, "this datasource trusts other certificates")
 
 
@@ -63,14 +58,6 @@ class SecureUplinkResource(UplinkResource):
             ):  # a file that has disappeared: as in the profiles, the old anchors stay
                 self._anchors = frozenset(fingerprint(each) for each in load_anchors(self._files))
         return anchor in self._anchors
-
-
-def fitting_block(wanted: int, mtu: int) -> int:
-    """The largest block of at most ``wanted`` bytes whose message fits one datagram of ``mtu`` bytes."""
-    size = wanted
-    while size > 16 and size + _RECORD + _HEAD > mtu:
-        size //= 2
-    return size
 
 
 class _Proof(Struct):

@@ -178,7 +178,7 @@ class UplinkResource(Resource):
             return
         # A block-wise response is confirmed by the request for its next block. Besides, some clients can't
         # assign a block once their request has been acknowledged.
-        if self._confirm and len(load.command.payload) <= self.policy.block_size:
+        if self._confirm and len(load.command.payload) <= exchange.policy.block_size:
             exchange.acknowledge()
         for item in load.carried:
             self._intake.downlink_offered(item) if envelope.offers else self._intake.downlink_sent(item)

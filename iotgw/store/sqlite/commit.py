@@ -1,7 +1,7 @@
 """Turns a `Group` into rows, in one transaction. Used in the writer's thread only.
 
-A commit works on a draft of the positions and takes it over once the transaction is durable, so after a
-failure everything is as it was, and the same group can be tried again.
+A commit works on a draft of the positions, which replaces them once the transaction is durable. So after a failure
+everything is as it was, and the same group can be tried again.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
 
 KEPT = 4
-"""The state, in the tally alone, of uplinks that ended as FILTERED without a row of their own."""
+"""The state of uplinks that ended as FILTERED without a row of their own. It occurs in the tally only."""
 MARK_MS = 10_000
-"""Distance of the journal's time marks."""
+"""Milliseconds between the journal's time marks."""
 
 _UPLINKS = ManyRows("uplink", "seq, tenant, datasource, received_ms, metadata, payload")
 _OUTCOMES = ManyRows("outcome", "seq, state, converter, telemetry, error", "INSERT OR REPLACE")
@@ -41,13 +41,13 @@ _pairs = msgspec.json.Decoder(list[tuple[int, int, DateMs]]).decode
 
 
 def check_json(text: bytes) -> None:
-    """Raise UnicodeDecodeError for a value that could not be read back as JSON."""
+    """Raise UnicodeDecodeError if a value could not be read back as JSON."""
     if not text.isascii():
         text.decode()
 
 
 class Committed(Struct, frozen=True):
-    """What a commit made durable, as the listener hears it."""
+    """What a commit made durable, as the listener is told."""
 
     outcomes: list[Outcome]
     records: list[TelemetryRecord]
@@ -55,7 +55,7 @@ class Committed(Struct, frozen=True):
 
 
 class _Draft:
-    """A commit under way: the values of its rows, column after column, and what it changes."""
+    """A commit under way: the values of its rows, column by column, and what it changes."""
 
     def __init__(self, positions: Positions) -> None:
         self.telemetry_seq = positions.telemetry
@@ -82,12 +82,12 @@ class Committer:
         self._rested = (0, 0)
 
     def begin(self) -> None:
-        """Open the next transaction ahead of its group. It holds no lock before it writes."""
+        """Open the next transaction before its group arrives. It holds no lock until it writes."""
         if not self._connection.in_transaction:
             self._connection.execute("BEGIN")
 
     def commit(self, group: Group, now_ms: int) -> Committed:
-        """Write a group durably. Raises sqlite3.Error, or what a value that can't be stored raises."""
+        """Write a group durably. Raises sqlite3.Error, or whatever a value raises that can't be stored."""
         connection = self._connection
         draft = _Draft(self.positions)
         try:
@@ -115,7 +115,7 @@ class Committer:
         return Committed(draft.new_outcomes, draft.new_records, draft.telemetry_seq)
 
     def rest(self, now_ms: int) -> None:
-        """Note the time once after the last group, so that its age is known while nothing comes in."""
+        """Note the time once after the last group, so that its age is known even if nothing else comes in."""
         positions = self.positions
         if (positions.uplink, positions.telemetry) != self._rested:
             marked_ms = self._mark(now_ms)
@@ -136,7 +136,7 @@ class Committer:
             raise
 
     def probe(self) -> None:
-        """Find out whether a commit succeeds, with one of some size that leaves nothing behind."""
+        """Find out whether a commit would succeed, by writing some data and rolling it back."""
         connection = self._connection
         try:
             self.begin()
@@ -148,7 +148,7 @@ class Committer:
                 connection.execute("ROLLBACK")
             raise
 
-    # --- drafting: no change but to the draft and the names ---
+    # --- drafting: changes only the draft and the names ---
 
     def _draft_uplinks(self, group: Group, draft: _Draft) -> None:
         names = self._names
@@ -189,7 +189,7 @@ class Committer:
             states.append(state)
             extend_outcomes((outcome.seq, state, names[outcome.converter], seq + 1, error))
             if outcome.outputs:
-                # Converted again by hand while it was trimmed: only its tenant and time are unknown.
+                # A user had it converted again while it was trimmed: only its tenant and time are unknown.
                 tenant_id, received_ms = origins.get(outcome.seq) or (
                     names[DEFAULT_TENANT],
                     outcome.received_ms,
@@ -231,8 +231,8 @@ class Committer:
         draft.new_records.append(msgspec.structs.replace(record, seq=seq))
 
     def _replace(self, source: int, outcomes: list[Outcome], done: int, draft: _Draft) -> None:
-        """Take earlier outcomes of these uplinks out of the tally; new ones, in order, have none. Up to ``done``
-        an uplink without a row was kept."""
+        """Take the earlier outcomes of these uplinks out of the tally. Uplinks that are new, and come in order, have
+        none. Uplinks up to ``done`` that have no row were kept without an outcome."""
         positions = self.positions
         settled = draft.settled.get(source) or positions.settled.get(source, positions.settled_at_start)
         numbers = [outcome.seq for outcome in outcomes]
@@ -288,8 +288,8 @@ class Committer:
             _TALLIES.write(connection, tally)
 
     def _mark(self, now_ms: int) -> int:
-        """Note the time, now and then: what is below these positions was received before it, and what isn't
-        committed yet is above. Returns the last mark's time."""
+        """Note the time now and then. What lies below the noted positions was received before that time; what isn't
+        committed yet lies above. Returns the time of the last mark."""
         positions = self.positions
         if abs(now_ms - positions.mark_ms) < MARK_MS:
             return positions.mark_ms

@@ -1,8 +1,9 @@
-"""Databases that can't be used: what is said of them, and what is put aside.
+"""Databases that can't be used: what is said about them, and when one is put aside.
 
-A file can be damaged as a whole, or lose its write-ahead log (``-wal``), where the last commits stand: SQLite opens what
-is left without a word. So a mark beside a database (``-open``) says that somebody has it open; after an end without a
-close both the mark and the log are there, or else the log was taken away.
+A file can be damaged as a whole. It can also lose its write-ahead log (``-wal``), which holds the last commits: SQLite
+then opens what is left without an error. So a mark beside the database (``-open``) says that somebody has it open. If
+the process ends without closing it, both the mark and the log remain; a mark without a log means that the log was
+taken away.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class Damaged(IotgwError):
 
 @contextmanager
 def opening(path: Path) -> Iterator[None]:
-    """While a database is opened: what SQLite finds wrong with its content is `Damaged`, with the file, the check and
-    what to do."""
+    """Wraps the opening of a database. If SQLite finds its content broken, raises Damaged, which names the file, the
+    check that failed, and what to do."""
     try:
         yield
     except sqlite3.OperationalError:
@@ -42,7 +43,8 @@ def opening(path: Path) -> Iterator[None]:
 
 @contextmanager
 def changing(path: Path) -> Iterator[None]:
-    """While a person's change is written: a disk without room is `NoSpace`, another fault of it Unavailable."""
+    """Wraps writing what a user changed. Raises NoSpace if the disk is full, and Unavailable for other faults of the
+    disk."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -52,7 +54,7 @@ def changing(path: Path) -> Iterator[None]:
 
 
 def put_aside(path: Path) -> Path:
-    """Move a database out of the way, without its log; returns where it is now."""
+    """Move a database out of the way, without its log. Returns its new path."""
     aside = path.with_suffix(".damaged")
     path.replace(aside)
     for suffix in ("-wal", "-shm"):
@@ -61,14 +63,14 @@ def put_aside(path: Path) -> Path:
 
 
 class OpenMark:
-    """Says that a database is open. `check` comes before it is opened, `set` after, `clear` when it is
-    about to be closed."""
+    """Marks a database as open. Call `check` before it is opened, `set` afterwards, and `clear` just before it is
+    closed."""
 
     def __init__(self, path: Path) -> None:
         self._log = path.with_name(path.name + "-wal")
         self._mark = path.with_name(path.name + "-open")
         self.lost = ""
-        """What is wrong: the log of the last run is gone. Empty for nothing."""
+        """What is wrong: the log of the last run is gone. Empty if nothing is."""
 
     def check(self) -> None:
         """Look for what the last run left."""
@@ -80,9 +82,9 @@ class OpenMark:
             )
 
     def set(self) -> None:
-        """It is open."""
+        """The database is open."""
         self._mark.touch()
 
     def clear(self) -> None:
-        """It will be whole without a log."""
+        """The database will be complete without its log."""
         self._mark.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Opening a SQLite database: pragmas, and the schema with its versioned upgrades.
+"""Opens SQLite databases: pragmas, and the schema with its versioned upgrades.
 
-A database's schema is the files ``schema/{name}-1.sql``, ``{name}-2.sql``, … in turn; ``user_version`` says
-how many of them a database has seen. A file that was released never changes: a change is the next file.
+The schema of a database is the files ``schema/{name}-1.sql``, ``{name}-2.sql``, … applied in turn; ``user_version``
+says how many of them a database has seen. A released file never changes: every change is a new file.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from iotgw.store.sqlite.damage import WAYS, Damaged
 
 PAGE_CACHE_KIB = 16 << 10
 CHECKPOINT_PAGES = 1000
-"""WAL pages between checkpoints: 4 MB, whose copying holds one commit up for some 7 ms."""
+"""WAL pages between checkpoints: 4 MB. Copying them holds up one commit for about 7 ms."""
 WAL_KEEP_BYTES = 32 << 20
-"""The WAL file is cut back to this after a long read made it grow."""
+"""The WAL file is cut back to this size after a long read made it grow."""
 
 
 class SchemaError(IotgwError):
@@ -30,7 +30,7 @@ class SchemaError(IotgwError):
 
 
 class CannotOpen(IotgwError):
-    """The file system doesn't let a database be opened."""
+    """The file system doesn't allow a database to be opened."""
 
 
 def upgrades(name: str) -> list[str]:
@@ -48,11 +48,11 @@ def upgrades(name: str) -> list[str]:
 def connect(
     path: Path, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", page_size: int = 4096
 ) -> sqlite3.Connection:
-    """Open a database for writing; made when missing, in WAL mode, transactions by explicit BEGIN.
+    """Open a database for writing. It is made if missing, uses a WAL, and begins transactions by explicit BEGIN only.
 
-    FULL syncs the WAL at every commit: what is committed outlasts a power cut. NORMAL may lose the last
-    commits then, but never harms the rest. Raises Damaged when the file is no database, CannotOpen when it
-    can't be read and written.
+    FULL syncs the WAL at every commit, so that what is committed outlasts a power cut. NORMAL may lose the last
+    commits in a power cut, but never harms earlier ones. Raises Damaged if the file is no database, and CannotOpen if
+    it can't be read and written.
     """
     try:
         connection = sqlite3.connect(
@@ -91,10 +91,10 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 
 def upgrade(connection: sqlite3.Connection, name: str, texts: list[str] | None = None) -> int:
-    """Bring a database to the current schema; returns the version that it had (0 for a new one).
+    """Upgrade a database to the current schema. Returns the version that it had, 0 for a new one.
 
-    All steps are one transaction: after a crash it is still at the old version. Raises SchemaError when the
-    database was made by a newer program.
+    All steps are one transaction, so after a crash it still has the old version. Raises SchemaError if the database
+    was made by a newer program.
     """
     texts = upgrades(name) if texts is None else texts
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -116,18 +116,18 @@ def upgrade(connection: sqlite3.Connection, name: str, texts: list[str] | None =
 
 
 def as_array(values: Sequence[object]) -> str:
-    """JSON text for ``json_each(?)``: many values in one parameter. A text, since newer versions of SQLite
-    take a blob for JSONB."""
+    """JSON text for ``json_each(?)``: many values in one parameter. It is text because newer versions of SQLite take a
+    blob for JSONB."""
     return msgspec.json.encode(values).decode()
 
 
 class ManyRows:
-    """Inserts many rows by few statements; the first column must not be NULL in any.
+    """Inserts many rows with few statements. The first column must not be NULL in any row.
 
-    Python's sqlite3 lets go of the GIL around each step, and beside a busy reactor it gets it back only
-    after a switch interval (5 ms). So rows go in by statements of 256, 128, 64, … rows, one step each, the last
-    of them filled up with rows that it skips: beside a busy thread that is 4 times quicker than executemany,
-    and alone it saves a quarter of the CPU.
+    Python's sqlite3 releases the GIL around each step. Beside a busy reactor it gets the GIL back only after a switch
+    interval (5 ms). So rows are inserted by statements of 256, 128, 64, … rows, one step each, and the last statement
+    is filled up with rows that it skips. Beside a busy thread this is 4 times as fast as executemany; alone it saves a
+    quarter of the CPU.
     """
 
     LARGEST = 256
@@ -142,7 +142,7 @@ class ManyRows:
         ]
 
     def write(self, connection: sqlite3.Connection, values: Sequence[object]) -> None:
-        """Insert rows; ``values`` are their columns one after another."""
+        """Insert rows. ``values`` holds their columns, row after row."""
         columns = self._columns
         done, left = 0, len(values) // columns
         for rows, statement in self._statements:

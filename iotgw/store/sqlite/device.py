@@ -1,7 +1,7 @@
 """A device's last state, and how a record changes it. This module knows no database.
 
-With 100,000 devices these values are what the garbage collector would walk; so they are Structs that it does
-not know, and dicts that hold no containers, which CPython doesn't track.
+With 100,000 devices, these values would be most of what the garbage collector walks through. So they are Structs that
+it doesn't track, and dicts without containers in them, which CPython doesn't track either.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from msgspec import Raw, Struct
 from iotgw.core.model import TelemetryRecord
 
 MAX_KEYS = 500
-"""Attributes, and telemetry keys, that a device may have; beyond, those that came first are forgotten."""
+"""How many attributes, and how many telemetry keys, a device may have. Beyond that the earliest are forgotten."""
 MAX_VALUE_BYTES = 16 << 10
-"""A value larger than this is not kept as state; the message that brought it is."""
+"""A larger value isn't kept as state; the message that brought it is."""
 
 
 class _Point(Struct, gc=False):
@@ -25,7 +25,7 @@ class _Point(Struct, gc=False):
 
 
 class _Body(Struct, gc=False):
-    """What the state takes from `iotgw.core.model.Output.body`. Values stay the bytes that they are."""
+    """The parts of `iotgw.core.model.Output.body` that make up the state. Values stay undecoded bytes."""
 
     attributes: dict[str, Raw] = {}
     telemetry: list[_Point] = []
@@ -36,11 +36,11 @@ _json = msgspec.json.Encoder().encode
 
 
 class DeviceState(Struct, gc=False):
-    """What is known of a device: of each telemetry key the newest value, and its time in ``times``; none of
-    these is later than ``newest``.
+    """What is known of a device: the newest value of each telemetry key, and its time in ``times``. None of these
+    times is later than ``newest``.
 
-    A record that is worth no more than its successor is not even read: while a device sends records of one
-    ``shape`` (see `iotgw.core.model.Output`), the ``body`` of the last one waits for `settle`.
+    A record that the next one replaces completely isn't even read: while a device sends records of one ``shape`` (see
+    `iotgw.core.model.Output`), the ``body`` of the last one waits for `settle`.
     """
 
     type: str
@@ -56,7 +56,7 @@ class DeviceState(Struct, gc=False):
 
     @classmethod
     def of(cls, record: TelemetryRecord | DeviceState) -> DeviceState:
-        """The state of a device by its first record; a state is one already."""
+        """The state of a device after its first record. A state is returned as it is."""
         if isinstance(record, DeviceState):
             return record
         at_ms = record.received_ms
@@ -65,7 +65,7 @@ class DeviceState(Struct, gc=False):
         return state
 
     def saw(self, record: TelemetryRecord) -> None:
-        """Take in a record of this device. A reading older than the known one changes nothing."""
+        """Take in a record of this device. A reading that is older than the known one changes nothing."""
         received_ms = record.received_ms
         if received_ms >= self.last_ms:
             self.last_ms = received_ms
@@ -84,7 +84,7 @@ class DeviceState(Struct, gc=False):
             self._take(record.body)
 
     def settle(self) -> None:
-        """Take in the record that waits."""
+        """Take in the body that waits."""
         if self.body:
             body, self.body = self.body, b""
             self._take(body)
@@ -106,7 +106,7 @@ class DeviceState(Struct, gc=False):
                 self._add(values, dict.fromkeys(values, ts))
 
     def merge(self, earlier: DeviceState) -> None:
-        """Put an earlier state of the same device under this one."""
+        """Fill in what an earlier state of the same device has and this one doesn't."""
         self.settle()
         earlier.settle()
         later_values, later_times = self.values, self.times
@@ -118,7 +118,7 @@ class DeviceState(Struct, gc=False):
         self.last_ms = max(self.last_ms, earlier.last_ms)
 
     def _add(self, values: dict[str, Raw], times: dict[str, int]) -> None:
-        """Take over readings that are as new as the known ones, or newer."""
+        """Take over readings that are at least as new as the known ones."""
         known = self.times
         if values and known and min(times.values()) < max(known.values()):
             values = {key: value for key, value in values.items() if times[key] >= known.get(key, times[key])}
@@ -127,7 +127,7 @@ class DeviceState(Struct, gc=False):
         known.update(times)
 
     def encoded(self) -> tuple[bytes, bytes, bytes]:
-        """Attributes, telemetry values and their times as JSON texts, without what exceeds the limits."""
+        """Attributes, telemetry values and their times as JSON texts, within the limits."""
         self.settle()
         attributes, values, times = _json(self.attributes), _json(self.values), _json(self.times)
         if len(attributes) > MAX_VALUE_BYTES or len(self.attributes) > MAX_KEYS:
@@ -139,6 +139,6 @@ class DeviceState(Struct, gc=False):
 
 
 def _bounded(values: dict[str, Any]) -> dict[str, Any]:
-    """The last keys, and of them those whose values are not too large."""
+    """The last keys, without those whose values are too large."""
     newest = list(values.items())[-MAX_KEYS:]
     return {key: value for key, value in newest if len(_json(value)) <= MAX_VALUE_BYTES}

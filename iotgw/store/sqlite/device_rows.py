@@ -1,9 +1,9 @@
 """Device states as rows of ``devices.db``. Used in one thread only.
 
-A state is merged with the stored one before it is written. Reading and merging that cost twice the writing,
-and most devices send the same keys each time; so a *shape* is remembered of each device. A record like the one
-before it takes that one's place in the table ``latest``, unread; a state that has the keys of the device's
-row, and only newer readings, replaces the row as it is.
+A state is merged with the stored one before it is written. Reading and merging cost twice as much as writing, and most
+devices send the same keys each time. So a *shape* is remembered for each device. A record with the same shape as the
+one before replaces that one in the table ``latest``, and neither is read. A state that has the same keys as the
+device's row, and only newer readings, replaces the row as it is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Changes = dict[tuple[str, str], TelemetryRecord | DeviceState]
 
 CHUNK = 256
 SHAPES = 100_000
-"""Devices whose shape is remembered, at 0.3 KB each."""
+"""How many devices' shapes are remembered, at 0.3 KB each."""
 LATEST_BYTES = 4096
 """A larger record is taken apart when it is written."""
 
@@ -48,8 +48,8 @@ _SHOWN = f"SELECT json_array({_STATE}) FROM device LEFT JOIN latest ON device = 
 
 
 class _Shape(Struct, gc=False):
-    """A device's row: its number, what tells its keys from others, its newest reading's time; when, whence
-    and as what it was heard last; and the shape of its latest record, if that has a row."""
+    """What is remembered of a device's row: its number, a fingerprint of its keys, the time of its newest reading;
+    when, from where and as which type it was last heard; and the shape of its latest record, if that has a row."""
 
     id: int
     keys: int
@@ -61,17 +61,17 @@ class _Shape(Struct, gc=False):
 
 
 class _Stored(DeviceState, array_like=True, gc=False):
-    """A device's state as its row gives it."""
+    """A device's state as it is in its row."""
 
 
 _Row = tuple[int, str, _Stored, int | None, Raw]
-"""Number, name, state; when the latest record came, and its body, if it has one."""
+"""Number, name, state; when the latest record came and its body, if there is one."""
 _row = msgspec.json.Decoder(_Row).decode
 _rows = msgspec.json.Decoder(list[_Row]).decode
 
 
 def _state(stored: DeviceState, at_ms: int | None, body: Raw) -> DeviceState:
-    """What is known of a device: its row, and its latest record over that."""
+    """What is known of a device: its row, overlaid with its latest record."""
     if at_ms is not None:
         stored.newest = max(stored.times.values(), default=0)
         stored.last_ms = max(stored.last_ms, at_ms)
@@ -92,11 +92,11 @@ class DeviceRows:
         self._shapes: OrderedDict[tuple[str, str], _Shape] = OrderedDict()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.connection.close()
 
     def write(self, changes: Changes) -> None:
-        """Merge states into the table, in one transaction and in the table's order."""
+        """Merge states into the table, in one transaction and in the order of the table."""
         connection = self.connection
         latest: list[tuple[int, int, bytes]] = []
         ids: dict[tuple[str, str], int | None] = {}
@@ -131,7 +131,7 @@ class DeviceRows:
             raise
 
     def shown(self, tenant: str, where: str = "", *values: object) -> list[tuple[str, DeviceState]]:
-        """NameTable and states of a tenant's devices; ``where`` goes on with the query."""
+        """Names and states of a tenant's devices. ``where`` continues the query's condition."""
         rows = self.connection.execute(f"{_SHOWN} {where}", (tenant, *values)).fetchall()
         return [(name, _state(*rest)) for _, name, *rest in (_row(text) for (text,) in rows)]
 
@@ -142,7 +142,7 @@ class DeviceRows:
         states: dict[tuple[str, str], DeviceState],
         ids: dict[tuple[str, str], int | None],
     ) -> None:
-        """Put the stored states under the new ones; adds the row of each device to ``ids``."""
+        """Merge the stored states into the new ones, and add each device's row number to ``ids``."""
         for start in range(0, len(names), CHUNK):
             wanted = sqlite.as_array(names[start : start + CHUNK])
             (text,) = self.connection.execute(_STORED, (tenant, wanted)).fetchone()
@@ -183,7 +183,8 @@ class DeviceRows:
 
 
 def _latest(change: TelemetryRecord | DeviceState, shape: _Shape) -> tuple[int, int, bytes] | None:
-    """The row of ``latest``, if the only thing to write is a record with the same keys as the last one."""
+    """The row of ``latest`` to write, if that is all there is to write: a record with the same keys as the last
+    one."""
     if isinstance(change, TelemetryRecord):
         first_ms = last_ms = int(change.received_ms)
         type_ = change.device_type

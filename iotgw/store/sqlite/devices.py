@@ -1,8 +1,8 @@
 """Known devices and their last state, written behind.
 
-What records change gathers in memory, one entry per device however many its records are (the record itself,
-while it is the only one), and goes into the database every few seconds in one transaction, in a thread. A
-crash loses the changes of those seconds; the messages themselves are in the journal.
+Changes gather in memory, one entry per device however many records it sent (a single record is kept as it is). A
+thread writes them to the database every few seconds, in one transaction. A crash loses the changes of those seconds;
+the messages themselves are in the journal.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from iotgw.store.sqlite.worker import StoreThread
 
 FLUSH_SECONDS = 5.0
 FLUSH_DEVICES = 10_000
-"""So many changed devices are written at once, without waiting for the time."""
+"""This many changed devices are written at once, without waiting for the timer."""
 FLUSH_BYTES = 16 << 20
-"""So many bytes of their records as well."""
+"""This many bytes of records are written at once as well."""
 MAX_BYTES = 64 << 20
-"""Bytes of changed devices' records that wait in memory."""
+"""Bytes of changed devices' records that may wait in memory."""
 PAGE = 1000
-"""Records that are read at once when the states are learned again."""
+"""Records read at a time when the states are learned again."""
 T = TypeVar("T")
 _Found = list[dict[str, Any]]
 
@@ -48,9 +48,8 @@ _Found = list[dict[str, Any]]
 class DeviceStore(UplinkListener):
     """An `IDevices` in ``{data_dir}/devices.db``.
 
-    ``max_changed`` and `MAX_BYTES` bound the devices
-    whose changes wait in memory: beyond, changes of further devices are left out of the state, and counted in
-    `dropped`.
+    ``max_changed`` and `MAX_BYTES` bound the devices whose changes wait in memory. Beyond them, changes of further
+    devices are left out of the state and counted in `dropped`.
     """
 
     _log = Logger()
@@ -69,14 +68,14 @@ class DeviceStore(UplinkListener):
         self._tick = LoopingCall(self._flush_unless_writing)
         self._tick.clock = reactor
         self.put_aside = ""
-        """What happened to a damaged file when this was started; empty for nothing."""
+        """What happened to a damaged file at the start; empty for nothing."""
         self.dropped = 0
-        """Records that changed no state because too many changes waited."""
+        """Records that changed no state because too many changes were waiting."""
 
-    # --- life ---
+    # --- start and stop ---
 
     def start(self) -> Deferred[None]:
-        """Open; Deferred."""
+        """Open the database. Fires when it can be used."""
         self._worker = StoreThread(self._reactor, "devices")
 
         def opened(rows: DeviceRows) -> None:
@@ -96,8 +95,8 @@ class DeviceStore(UplinkListener):
             return DeviceRows(self._path)
 
     async def rebuild(self, journal: ITelemetryStream) -> int:
-        """Learn the states again from what the journal holds; returns how many records that were. Live ones may come
-        meanwhile: a reading that is older than the known one changes nothing."""
+        """Learn the states again from the journal. Returns how many records were read. Live records may arrive
+        meanwhile, since a reading that is older than the known one changes nothing."""
         position, count = 0, 0
         while position < journal.head:
             records = await journal.read_telemetry(position, PAGE)
@@ -109,7 +108,7 @@ class DeviceStore(UplinkListener):
         return count
 
     def stop(self) -> Deferred[None]:
-        """Write what waits, close; Deferred."""
+        """Write what waits and close. Fires when closed."""
         if self._worker is None:
             return succeed(None)
         if self._tick.running:
@@ -149,7 +148,7 @@ class DeviceStore(UplinkListener):
             self._flush_unless_writing()
 
     def _flush_unless_writing(self) -> None:
-        """Further changes gather while the last ones are being written, so the thread never falls behind."""
+        """Write now, unless a write is under way: then changes go on gathering, and the thread never falls behind."""
         if not self._writes:
             self._flush()
 
@@ -165,7 +164,7 @@ class DeviceStore(UplinkListener):
         self._writes -= 1
         if isinstance(result, Failure):
             self._log.warn("device states could not be written: {error}", error=result.value)
-            if result.check(sqlite3.OperationalError) is not None:  # a full disk: again with the next ones
+            if result.check(sqlite3.OperationalError) is not None:  # full disk: with the next changes
                 self._put_back(changed)
                 self._weight += weight
 
@@ -204,7 +203,7 @@ class DeviceStore(UplinkListener):
         )
 
     def _call(self, query: Callable[[], T]) -> Deferred[T]:
-        """Run a query after all changes so far have been written, so that it sees them."""
+        """Run a query once all changes so far have been written, so that it sees them."""
         if self._worker is None:
             failed: Deferred[T] = Deferred()
             failed.errback(Unavailable("the devices' database is closed"))

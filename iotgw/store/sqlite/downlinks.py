@@ -1,4 +1,4 @@
-"""Downlink items on disk. Changes that come while one is being written are written together next."""
+"""Downlink items on disk. Changes that arrive during a write are written together in the next one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from iotgw.store.sqlite.database import connect, upgrade
 from iotgw.store.sqlite.worker import StoreThread
 
 KEEP_MS = 30 * 86_400_000
-"""Items that are over are kept for a month, as a record of what was sent."""
+"""Milliseconds that finished items are kept, as a record of what was sent."""
 
 
 @implementer(IDownlinkStore)
@@ -115,13 +115,14 @@ class DownlinkStore:
     def _not_written(
         self, failure: Failure, waiting: list[Deferred[None]], rows: list[tuple[Any, ...]]
     ) -> None:
-        """The rows stay pending: they are written with the next change, unless that overtook them."""
+        """Keep rows pending that could not be written. They go with the next change, unless a newer version of them
+        does."""
         self._writing = False
         for row in rows:
             self._pending.setdefault(row[0], row)
         for done in waiting:
             done.errback(failure)
-        if self._waiting:  # who came meanwhile is told what becomes of another attempt
+        if self._waiting:  # changes that came meanwhile are written by another attempt
             self._write()
 
     # --- in the worker's thread ---

@@ -1,6 +1,6 @@
-"""What is committed together: it gathers in the reactor's thread while the last group is being written.
+"""What is committed together. It gathers in the reactor's thread while the previous group is being written.
 
-A group is handed to the writer whole, and nobody adds to it from then on; no lock is needed.
+A group is handed to the writer whole and isn't changed any more, so it needs no lock.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from iotgw.core.model import Counters, Outcome, Parked, Progress, StoredUplink, 
 from iotgw.core.ports.journal import Entries, Waiter
 
 ROW_BYTES = 100
-"""What a record weighs besides its texts, for the bound of what may wait."""
+"""Bytes that a record weighs besides its texts, for the limit on what may wait."""
 
 
 class SettledUplinks(Struct, frozen=True, gc=False):
-    """Outcomes of a datasource's uplinks, and the position up to which it is done with them. ``kept`` of them
-    end there without an outcome."""
+    """Outcomes of a datasource's uplinks, and the position up to which it is done with them. ``kept`` of those uplinks
+    have no outcome."""
 
     datasource: str
     cursor: int
@@ -28,7 +28,8 @@ class SettledUplinks(Struct, frozen=True, gc=False):
 
 
 class Advance:
-    """Progress of one integration, of any number of `model.Progress`; the last word on a position holds."""
+    """Progress of one integration: any number of `model.Progress` combined, of which the last to name a position
+    wins."""
 
     __slots__ = ("counters", "cursor", "parked", "released")
 
@@ -39,19 +40,19 @@ class Advance:
         self.released: set[int] = set()
 
     def add(self, progress: Progress) -> None:
-        """Take in further progress."""
+        """Add further progress."""
         self.cursor = progress.cursor
         self.counters = progress.counters
         for seq in progress.released:
             self.parked.pop(seq, None)
             self.released.add(seq)
-        for parked in progress.parked:  # what is released and parked in one is parked
+        for parked in progress.parked:  # a position that is both released and parked is parked
             seq = parked.record.seq
             self.parked[seq] = parked
             self.released.discard(seq)
 
     def then(self, later: Advance) -> None:
-        """Take in what came after this."""
+        """Add progress that was made after this."""
         self.add(
             Progress("", later.cursor, later.counters, tuple(later.parked.values()), tuple(later.released))
         )
@@ -60,7 +61,7 @@ class Advance:
 class Group:
     """Records for one commit.
 
-    ``results`` holds settlements and events in their order: both go to the telemetry stream.
+    ``results`` holds settlements and events in order; both go to the telemetry stream.
     """
 
     __slots__ = ("entries", "forgotten", "haste", "progress", "results", "size", "waiters", "weight")
@@ -74,9 +75,9 @@ class Group:
         self.forgotten: list[str] = []
         self.waiters: list[Deferred[None]] = []
         self.size = 0
-        """Records in it."""
+        """How many records it holds."""
         self.weight = 0
-        """Bytes in it, about."""
+        """Roughly how many bytes it holds."""
 
     def __bool__(self) -> bool:
         """Whether there is something to write."""
@@ -84,7 +85,7 @@ class Group:
 
     @property
     def urgent(self) -> bool:
-        """Whether it should be written at once. Progress that nobody waits for may wait until there is more to write."""
+        """Whether to write it at once. Progress that nobody waits for may wait for company."""
         return bool(self.entries or self.haste or self.forgotten or self.waiters)
 
     def append(self, stored: StoredUplink, token: Waiter) -> None:
@@ -95,7 +96,7 @@ class Group:
         self.weight += len(uplink.payload) + len(uplink.metadata) + ROW_BYTES
 
     def settle(self, settlement: SettledUplinks, haste: bool = True) -> None:
-        """Add outcomes."""
+        """Add the outcomes of a datasource's uplinks. ``haste`` says that somebody waits for them."""
         self.haste |= haste
         self.results.append(settlement)
         self.size += len(settlement.outcomes) or 1
@@ -119,18 +120,19 @@ class Group:
         self.weight += sum([len(parked.record.body) for parked in progress.parked])
 
     def forget(self, integration: str) -> None:
-        """Drop an integration, with the progress that waits."""
+        """Drop an integration, along with its progress in this group."""
         self.progress.pop(integration, None)
         self.forgotten.append(integration)
 
     def once_written(self) -> Deferred[None]:
-        """Fires when all of it is durable, or refused."""
+        """Fires when all of it is durable, or was refused."""
         waiter: Deferred[None] = Deferred()
         self.waiters.append(waiter)
         return waiter
 
     def keep_for(self, later: Group) -> None:
-        """Put all but the uplinks before what ``later`` holds: it could not be written, and is not lost."""
+        """The group could not be written: put everything but its uplinks before the content of ``later``, so that it
+        isn't lost."""
         later.results[:0] = self.results
         later.haste |= self.haste
         earlier = self.progress
@@ -149,5 +151,5 @@ class Group:
 
 
 def weigh(uplinks: Iterable[StoredUplink]) -> int:
-    """Bytes that uplinks weigh in a group."""
+    """Bytes that these uplinks weigh in a group."""
     return sum([len(stored.uplink.payload) + len(stored.uplink.metadata) + ROW_BYTES for stored in uplinks])

@@ -1,8 +1,8 @@
 """The journal on SQLite, as the reactor sees it.
 
-Records gather in a `Group` while the writer commits the one before; when it reports, the next is handed
-over. So batches form by themselves: one message alone is committed at once, and under load a commit carries
-what came during the last one. No timer, Deferred, lock or thread hop per message.
+Records gather in a `Group` while the writer commits the previous one. When the writer reports, the next group is
+handed over. So batches form by themselves: a single message is committed at once, and under load a commit takes all
+that arrived during the last one. There is no timer, Deferred, lock or thread hop per message.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from iotgw.store.sqlite.trim import JournalLimits
 from iotgw.store.sqlite.writer import CommitReport, Opened, Writer
 
 TICK = 1.0
-"""Seconds between looks at what waits without haste: progress, trimming, a disk that was full."""
+"""Seconds between looks at what isn't urgent: progress, trimming, a disk that was full."""
 
 
 @implementer(IJournal)
 class Journal:
     """An `IJournal` in one SQLite file.
 
-    ``max_pending`` and ``max_pending_bytes`` bound what may wait for the disk: beyond, `room` is False.
+    ``max_pending`` records and ``max_pending_bytes`` bytes may wait for the disk; beyond that `room` is False.
 
-    Many methods: it has those of the port, and one for each thing that a commit goes through.
+    Many methods: those of the port, and one for each stage of a commit.
     """
 
     _log = Logger()
@@ -89,7 +89,7 @@ class Journal:
         self._tick = LoopingCall(self._tend)
         self._tick.clock = reactor
 
-    # --- life ---
+    # --- start and stop ---
 
     def start(self, listener: IJournalListener) -> Deferred[None]:
         """See `IJournal.start`."""
@@ -136,7 +136,7 @@ class Journal:
         stopping = cast(Deferred[None], self._stopping)
         self._opened = None
         self._readers.let_go()
-        # The writer last: who closes a database last tidies up its WAL.
+        # The writer goes last: the last connection to close tidies up the WAL.
         self._readers.close().addBoth(lambda _: self._writer.stop(lambda: stopping.callback(None)))
 
     # --- writing ---
@@ -190,21 +190,22 @@ class Journal:
             self._when_at_rest.append(callback)
 
     def _rest(self) -> None:
-        """The writer has nothing to do."""
+        """The writer has nothing left to do."""
         self._writing = None
         waiting, self._when_at_rest = self._when_at_rest, []
         for callback in waiting:
             tell(callback)
 
     def _wake(self) -> None:
-        """Hand to the idle writer, once, what this turn of the reactor brings."""
+        """Give the idle writer, once, whatever this turn of the reactor brings."""
         if not self._woken and self._writing is None and not self._problem:
             self._woken = True
             self._reactor.callLater(0, self._hand_over)
 
     def _wake_later(self) -> None:
-        """As `_wake`, after the reactor has read once more: who was just answered may send again, and be in the next
-        group. Else two half-empty groups take turns, and the writer fights for the GIL with what is read."""
+        """Like `_wake`, but after the reactor has read once more: devices that were just answered may send again and
+        be part of the next group. Otherwise two half-empty groups would alternate, and the writer would compete with
+        reading for the GIL."""
         if not self._woken and not self._problem:
             self._woken = True
             self._reactor.callLater(0, self._reactor.callLater, 0, self._hand_over)
@@ -226,10 +227,10 @@ class Journal:
             self._hand_over()
 
     def _reported(self, done: CommitReport) -> None:
-        """The writer's report of a commit.
+        """Take the writer's report of a commit.
 
-        The listener is told before the next group is handed over: the writer would fight for the GIL with the
-        answers that go out.
+        The listener is called before the next group is handed over. Otherwise the writer would compete for the GIL
+        with the answers that are being sent.
         """
         group = done.group
         if done.committed is None:
@@ -274,7 +275,8 @@ class Journal:
             self._finish()
 
     def _give_up(self) -> None:
-        """The journal is closing. What was not written is converted and delivered again after the next start."""
+        """The journal is closing and can't write the rest. It is converted and delivered again after the next
+        start."""
         group, self._pending = self._pending, Group()
         if group.entries:
             tell(self._listener.refused, group.entries, self._problem)
@@ -284,7 +286,7 @@ class Journal:
             waiter.errback(Unavailable(f"the journal can't be written: {self._problem}"))
 
     def _filled(self, full: bool) -> None:
-        """The journal has reached the size at which it accepts nothing more, or has fallen below it again."""
+        """The journal reached the size at which it accepts nothing more, or fell below it again."""
         self._full = full
         if full:
             self.room = False
@@ -363,25 +365,23 @@ class Journal:
 
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IJournal.stats`."""
-        state: dict[str, Any] = {
-            "room": self.room,
-            "problem": self._problem or ("full" if self._full else ""),
-        }
-        state["pending"] = self._pending.size + (self._writing.size if self._writing is not None else 0)
+        problem = self._problem or ("full" if self._full else "")
+        pending = self._pending.size + (self._writing.size if self._writing is not None else 0)
+        state = {"room": self.room, "problem": problem, "pending": pending}
         return self._readers.stats().addCallback(lambda found: {**found, **state})
 
     def _read_stream(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Read what makes more work. Its limit is what was announced when it was asked for, not what happens to
-        be committed when it runs: so who also hears of live records neither misses one nor gets it twice.
+        """Read records that a consumer will work on, up to the position that was announced when this was requested, whatever
+        is committed when it runs. So a consumer that also hears of live records neither misses one nor gets one twice.
 
-        While too much of the work done before waits for the disk, a read waits too.
+        While too many results of earlier work wait for the disk, reads wait as well.
         """
         if self._pending.weight < self._max_pending_bytes or self._opened is None:
             return self._readers.stream(query, *args, **kwargs)
         return self._readers.stream_later(query, *args, **kwargs)
 
     def _after_progress(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Read parked deliveries after what is queued about them is written: nobody sees what it undid."""
+        """Read parked deliveries once queued changes to them are written, so that nobody sees the state before."""
         return self.committed().addCallback(lambda _: self._readers.stream(query, *args, **kwargs))
 
     def committed(self) -> Deferred[None]:

@@ -1,4 +1,4 @@
-"""Texts that recur (tenants, datasources, converters, integrations) and the numbers they have in the journal."""
+"""Texts that recur (tenants, datasources, converters, integrations), and their numbers in the journal."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import sqlite3
 
 
 class NameTable(dict[str, int]):
-    """Text → number. Used by the writer's thread; others may read what they were told of.
+    """Text → number. Used by the writer's thread; other threads may read names that they were told of.
 
-    An unknown text gets the next number at once and is written with the next commit. A number outlives a
-    commit that failed, so nothing has to be taken back.
+    A new text gets the next number at once and is written with the next commit. If that commit fails the number stays,
+    so nothing has to be undone.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class NameTable(dict[str, int]):
         self._last = 0
 
     def load(self, connection: sqlite3.Connection) -> None:
-        """Read what the database has."""
+        """Read the names in the database."""
         for number, text in connection.execute("SELECT id, text FROM name"):
             self[text] = number
             self.texts[number] = text
@@ -34,7 +34,7 @@ class NameTable(dict[str, int]):
         return number
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Insert what is new; call `saved` after the commit."""
+        """Insert new names. Call `saved` after the commit."""
         rows = len(self._unsaved) // 2
         if rows:
             for start in range(0, rows * 2, 2):
@@ -43,6 +43,6 @@ class NameTable(dict[str, int]):
                 )
 
     def saved(self) -> None:
-        """What was new is committed."""
+        """The new names are committed."""
         if self._unsaved:
             self._unsaved = []

@@ -1,4 +1,4 @@
-"""Where the journal's streams and their consumers are."""
+"""How far the journal's streams and their consumers have got."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SELECT datasource, tenant, seq FROM source
 JOIN uplink ON seq = (SELECT max(seq) FROM uplink WHERE datasource = id) WHERE id IS NOT NULL
 """
 
-# A consumer may have begun at a position that was given and refused: none below it may be given again.
+# A consumer may have begun at a position that was assigned and refused, so no position below it may be assigned again.
 _LAST = """
 SELECT max((SELECT coalesce(max(seq), 0) FROM {stream}), (SELECT coalesce(max(cursor), 0) FROM {consumer}))
 """
 
 
 class Positions:
-    """Where the streams and their consumers are, as of the last commit."""
+    """The positions of the streams and of their consumers as of the last commit."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         one = connection.execute
@@ -30,10 +30,11 @@ class Positions:
         self.mark_ms: int = one("SELECT coalesce(max(at_ms), 0) FROM mark").fetchone()[0]
         self.settled_at_start: int = one("SELECT coalesce(max(seq), 0) FROM outcome").fetchone()[0]
         self.settled: dict[int, int] = {}
-        """Beyond it no uplink of a datasource has an outcome; before the first one, `settled_at_start` is."""
+        """For each datasource, the position after which no uplink has an outcome. Before its first entry,
+        `settled_at_start` holds."""
         self.converted: dict[int, int] = dict(one("SELECT datasource, cursor FROM conversion"))
         self.received: dict[int, int] = {}
-        """The last uplink of each datasource."""
+        """The position of each datasource's last uplink."""
         self.tenant: dict[int, int] = {}
         for datasource, tenant, last in one(_LAST_OF_EACH):
             self.received[datasource] = last

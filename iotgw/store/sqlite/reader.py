@@ -1,8 +1,8 @@
 """Reads the journal on its own connection, in its own thread, beside the writer.
 
-Each query answers with one row that holds all the others as JSON. Python's sqlite3 gives the GIL away for
-every row that it fetches and, beside a busy reactor, waits a switch interval to have it back: 500 rows took
-0.4 s; as one row they take 8 ms, and no more CPU.
+Each query returns one row, which holds all the others as JSON. Python's sqlite3 releases the GIL for every row that it
+fetches and, beside a busy reactor, waits a switch interval to get it back. That made 0.4 s for 500 rows; as a single
+row they take 8 ms, and no more CPU.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ SELECT json_group_array(json_array({_RECORD})) FROM (
 _READ_UPLINK = f"SELECT json_group_array({_UPLINK}) FROM uplink NOT INDEXED WHERE datasource = ? AND seq = ?"
 _READ_RECORD = f"SELECT json_group_array(json_array({_RECORD})) FROM telemetry WHERE seq = ?"
 LAST = 1 << 62
-"""Beyond all positions."""
+"""Higher than every position."""
 _KINDS = {kind.value: kind for kind in Kind}
 _WEIGH = "SELECT sum(size) FROM (SELECT length({body}) AS size FROM {table} WHERE {condition} ORDER BY seq LIMIT ?)"
 _CUT = """
@@ -107,7 +107,7 @@ SELECT json_group_array(json_array(state, attempts, next_try_ms, error, json_arr
 """
 _KEPT_TO = f"""(SELECT cursor FROM conversion JOIN tally USING (datasource)
     WHERE conversion.datasource = uplink.datasource AND tally.state = {KEPT})"""
-"""Up to where uplinks without an outcome were kept, in datasources that keep some."""
+"""The position up to which uplinks without an outcome were kept, for datasources that keep some."""
 _WAS_KEPT = f"""uplink.datasource IN (SELECT datasource FROM tally WHERE state = {KEPT})
     AND uplink.seq <= {_KEPT_TO} AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.seq = uplink.seq)"""
 _READ_MESSAGES = f"""
@@ -123,9 +123,9 @@ JOIN uplink ON uplink.seq = found.value LEFT JOIN outcome ON outcome.seq = found
 
 
 class JournalReader:
-    """The journal's queries; each runs in the reader's thread and sees what is committed by then.
+    """The journal's queries. Each runs in the reader's thread and sees what is committed by then.
 
-    Many methods: each query is one, and each kind of row.
+    Many methods: one for each query, and one for each kind of row.
     """
 
     def __init__(self, path: Path, names: NameTable) -> None:
@@ -134,11 +134,11 @@ class JournalReader:
         self._path = path
         self._careful = False
         self.unreadable: dict[str, set[int]] = {}
-        """Positions in each table that were found to be unreadable."""
+        """The positions in each table that turned out to be unreadable."""
 
     def carefully(self, query: Callable[[], T]) -> T:
-        """Run a query of a stream or of parked records so that it reads what it can, record by record, with a
-        stand-in for each that it can't. Raises when nothing at all can be read."""
+        """Run a query of a stream or of parked records record by record, with a stand-in for each record that can't be
+        read. Raises if nothing at all can be read."""
         self._careful = True
         try:
             self._connection.execute("PRAGMA shrink_memory")
@@ -151,11 +151,11 @@ class JournalReader:
         return seq
 
     def _works(self) -> None:
-        """Raise when nothing at all can be read."""
+        """Raise if nothing at all can be read."""
         self._connection.execute("SELECT count(*), (SELECT max(at_ms) FROM mark) FROM name").fetchone()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the connection."""
         self._connection.close()
 
     def uplinks(self, datasource: str, after: int, last: int, limit: int) -> list[StoredUplink]:
@@ -179,7 +179,7 @@ class JournalReader:
         """Telemetry records with after < seq <= last."""
         if not self._careful:
             return self._telemetry(after, last, limit)
-        # Where the first page is the damaged one, nothing tells how far before it the stream was trimmed, but a mark.
+        # If the first page is the damaged one, only a time mark tells how far before it the stream was trimmed.
         (trimmed,) = self._connection.execute("SELECT coalesce(min(telemetry), 0) FROM mark").fetchone()
         return salvaged(
             self._telemetry,
@@ -193,7 +193,7 @@ class JournalReader:
         return [self._record(row) for row in _records(self._one(_READ_TELEMETRY, after, last, limit))]
 
     def parked(self, integration: str, state: DeliveryState | None, after: int, limit: int) -> list[Parked]:
-        """Parked deliveries after a position, by position."""
+        """Parked deliveries after a position, in order of position."""
         condition, values = "seq > ? AND seq <= ?", []
         if state is not None:
             condition, values = f"state = ? AND {condition}", [int(state)]
@@ -230,7 +230,7 @@ class JournalReader:
         )  # fmt: skip
 
     def messages(self, positions: list[int]) -> list[Message]:
-        """The messages at these positions, in this order; missing ones are left out."""
+        """The messages at these positions, in this order. Missing ones are left out."""
         return [self._message(row) for row in _messages(self._one(_READ_MESSAGES, as_array(positions)))]
 
     def find(
@@ -242,7 +242,7 @@ class JournalReader:
         state: State | None,
         device: str | None,
     ) -> list[Message]:
-        """The newest messages before a position that fulfil all conditions."""
+        """The newest messages before a position that meet all conditions."""
         origin, conditions = "uplink", ["uplink.tenant = ?", "uplink.seq < ?"]
         values: list[int | str] = [self._number(tenant), before]
         order = "uplink.seq"
@@ -289,7 +289,7 @@ class JournalReader:
         return msgspec.json.decode(found, type=list[int])
 
     def time_to_seq(self, ts_ms: int, head: int) -> int:
-        """Position of the first telemetry record received at or after a time; after the last if none was."""
+        """Position of the first telemetry record received at or after a time; one past the last if there is none."""
         row = self._connection.execute(
             "SELECT telemetry FROM mark WHERE at_ms <= ? ORDER BY at_ms DESC LIMIT 1", (ts_ms,)
         ).fetchone()
@@ -327,8 +327,8 @@ class JournalReader:
         }
 
     def _cut(self, table: str, body: str, condition: str, *values: int) -> int:
-        """The last position to read, lest a page of large records be more than memory, or than SQLite's longest
-        text: ``values`` are those of the condition, the last position among them, and the limit."""
+        """The last position to read, so that a page of large records fits in memory and in SQLite's longest text.
+        ``values`` are those of the condition, then the last position, then the limit."""
         how = {"table": table, "body": body, "condition": condition}
         (weight,) = self._connection.execute(_WEIGH.format(**how), values).fetchone()
         if (weight or 0) <= WEIGHT:
@@ -384,7 +384,8 @@ class JournalReader:
         )
 
     def _stream(self, table: Literal["uplink", "telemetry"]) -> dict[str, int]:
-        """First and last position, and the time of the first. Two queries: each is one step in the index."""
+        """First and last position, and the time of the first. These are two queries because each is then a single step
+        in the index."""
         one = self._connection.execute
         first = one(f"SELECT seq, received_ms FROM {table} ORDER BY seq LIMIT 1").fetchone() or (0, 0)
         last = one(f"SELECT seq FROM {table} ORDER BY seq DESC LIMIT 1").fetchone() or (0,)

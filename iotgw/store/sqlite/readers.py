@@ -1,6 +1,6 @@
-"""The threads that read the journal: one for its consumers, one for queries that people make.
+"""The threads that read the journal: one for its consumers, one for users' queries.
 
-A search through millions of messages takes a second; deliveries and conversions don't wait for it.
+A search through millions of messages takes a second, and deliveries and conversions must not wait for it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Thread:
 
 
 class Readers:
-    """Runs queries; each answers with a Deferred."""
+    """Runs queries in threads. Each answers with a Deferred."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._threads: tuple[_Thread, _Thread] | None = None
@@ -65,7 +65,7 @@ class Readers:
         self._crowd: list[Callable[[], object]] = []
 
     def open(self, reactor: IReactorThreads, path: Path, names: NameTable) -> Deferred[None]:
-        """Begin; fires when queries are answered."""
+        """Start. Fires when queries can be answered."""
         threads = _Thread(reactor, "journal-streams"), _Thread(reactor, "journal-queries")
 
         def opened(_: object) -> None:
@@ -74,8 +74,9 @@ class Readers:
         return gatherResults([thread.open(path, names) for thread in threads]).addCallback(opened)
 
     def stream(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """A query of a consumer: short, and one of many. It is tried until something can be read; what still
-        can't be has stand-ins, as in `JournalReader.carefully`. Fails with Unavailable when closed, and only then."""
+        """Run a consumer's query: short, and one of many. It is repeated until something can be read; records that
+        still can't be read are replaced by stand-ins, as in `JournalReader.carefully`. Fails with Unavailable if
+        closed, and only then."""
 
         def read() -> Deferred[T]:
             return _closed() if self._threads is None else self._threads[0].call(query, *args, **kwargs)
@@ -86,7 +87,7 @@ class Readers:
         return self._retries.run(read, carefully)
 
     def stream_later(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """As `stream`, when `let_go` is called."""
+        """Like `stream`, but run when `let_go` is called."""
         done: Deferred[T] = Deferred()
         self._crowd.append(lambda: self.stream(query, *args, **kwargs).chainDeferred(done))
         return done
@@ -99,23 +100,24 @@ class Readers:
                 read()
 
     def ask(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """A query of a person, which may take long. Fails with Unavailable when closed."""
+        """Run a user's query, which may take long. Fails with Unavailable if closed."""
         return _closed() if self._threads is None else self._threads[1].call(query, *args, **kwargs)
 
     @property
     def unreadable(self) -> dict[str, int]:
-        """How many rows of each table were found to be unreadable since the start."""
+        """How many rows of each table were found unreadable since the start."""
         return {} if self._threads is None else self._threads[0].unreadable
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong with the journal's data, as sentences for a person."""
+        """What is wrong with the journal's data, as sentences for people."""
         problem = self._retries.problem
         lost = [f"{count} rows of {table} can't be read" for table, count in self.unreadable.items()]
         return [*([f"the journal can't be read: {problem}"] if problem else []), *lost]
 
     def stats(self) -> Deferred[dict[str, Any]]:
-        """As `JournalReader.stats`, with what is known of damage; of a journal whose figures can't be read, that."""
+        """Like `JournalReader.stats`, plus what is known of damage. If the figures can't be read, says that
+        instead."""
 
         def damaged(failure: Failure) -> dict[str, Any]:
             failure.trap(sqlite3.Error, MemoryError)
@@ -125,7 +127,7 @@ class Readers:
         return figures.addCallback(lambda found: {**found, "unreadable": self.unreadable})
 
     def close(self) -> Deferred[None]:
-        """Answer what was asked, then let go."""
+        """Answer what was asked, then close."""
         threads, self._threads = self._threads or (), None
         self._retries.close()
         return gatherResults([thread.close() for thread in threads]).addCallback(lambda _: None)

@@ -1,4 +1,4 @@
-"""What users save: kept in memory for reading, and written through to SQLite in a thread."""
+"""What users configured: kept in memory for reading, and written through to SQLite in a thread."""
 
 from __future__ import annotations
 
@@ -38,11 +38,12 @@ _RETIRE = "UPDATE resource SET revision = ?, updated_ms = ?, deletion = ? WHERE 
 
 @implementer(IRegistry)
 class Registry:
-    """An `IRegistry`, whose methods it has, in ``{data_dir}/registry.db``, its secrets sealed with ``{data_dir}/secret.key``.
+    """An `IRegistry` in ``{data_dir}/registry.db``, with its secrets sealed by ``{data_dir}/secret.key``.
 
-    ``dates`` are those at which resources change. Changes run one after another: each is checked against what the one before left.
+    ``dates`` are the dates that changes get. Changes run one after another, and each is checked against the result of
+    the one before.
 
-    Many methods: it has those of the port, and for each change one that runs in the thread.
+    Many methods: those of the port, and for each change one that runs in the thread.
     """
 
     _log = Logger()
@@ -61,13 +62,13 @@ class Registry:
         self._by_name: dict[tuple[str, str], dict[str, Resource]] = {}
         """Kind and name → tenant → resource."""
         self._sorted: dict[str, list[Resource]] = {}
-        """Kind → its resources by name; made when asked for, forgotten with a change."""
+        """Kind → its resources by name. Made when asked for, and dropped at the next change."""
         self._watchers: dict[str, list[Watcher]] = {}
 
-    # --- life ---
+    # --- start and stop ---
 
     def start(self) -> Deferred[None]:
-        """Read everything; Deferred that fires when the registry can be used."""
+        """Read everything. Fires when the registry can be used."""
         self._worker = StoreThread(self._reactor, "registry")
 
         def loaded(resources: list[Resource]) -> None:
@@ -231,7 +232,7 @@ class Registry:
 
     def _store(self, old: Resource | None, new: Resource) -> Deferred[Resource]:
         body = msgspec.json.encode(new.body)
-        # What is kept is what a restart would read, and shares nothing with what the caller holds.
+        # Keep what a restart would read, which shares nothing with the caller's objects.
         new = msgspec.structs.replace(new, body=msgspec.json.decode(body))
         values = (
             new.kind, new.tenant, new.name, new.revision, new.created_ms, new.updated_ms, body, new.id,
@@ -268,7 +269,7 @@ class Registry:
         for watcher in list(self._watchers.get(kind, ())):
             try:
                 watcher(old, new)
-            except Exception:  # a watcher's fault is not the fault of who changed something
+            except Exception:  # a watcher's fault isn't the fault of whoever made the change
                 self._log.failure("a watcher of {kind} failed", kind=kind)
 
     def _remember(self, resource: Resource) -> None:

@@ -1,4 +1,4 @@
-"""Reads that fail are tried again: a disk, or memory, may be better in a moment."""
+"""Repeats reads that fail: the disk, or memory, may be better in a moment."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from iotgw.core.errors import Unavailable
 T = TypeVar("T")
 
 WAITS = (0.1, 0.5, 2.0)
-"""Seconds before each further try of a read; then it is read record by record."""
+"""Seconds before each further attempt at a read. After the last, it is read record by record."""
 LONGEST = 30.0
-"""Seconds between tries, later, while nothing at all can be read."""
+"""Longest wait in seconds between attempts while nothing at all can be read."""
 
 
 class ReadRetries:
-    """Runs reads until they succeed, or nobody waits any more. ``problem`` says why some don't, empty when all do."""
+    """Repeats reads until they succeed or nobody waits any more. ``problem`` says why some fail; empty if none
+    does."""
 
     _log = Logger()
 
@@ -32,11 +33,11 @@ class ReadRetries:
         self.problem = ""
 
     def run(self, read: Callable[[], Deferred[T]], carefully: Callable[[], Deferred[T]]) -> Deferred[T]:
-        """What ``read()`` gives, or ``carefully()`` after it failed too often."""
+        """The result of ``read()``, or of ``carefully()`` once it has failed too often."""
         return read().addErrback(self._failed, 0, read, carefully)
 
     def close(self) -> None:
-        """Try nothing any more: what waits for a further try fails with Unavailable."""
+        """Stop. Reads that wait for another attempt fail with Unavailable."""
         calls, self._calls = self._calls, {}
         for waiting, call in calls.items():
             call.cancel()

@@ -1,8 +1,8 @@
-"""Reading what is left of a stream whose pages are damaged, record by record.
+"""Reads what is left of a stream whose pages are damaged, record by record.
 
-A page of a database that can't be read takes some twenty records with it, and every query that touches it fails. So
-the range that was asked for is halved until each part can be read or is one position. What can't be read at all
-has a stand-in, so that whoever reads knows which position it passes by.
+An unreadable database page takes some twenty records with it, and every query that touches it fails. So the requested
+range is halved until each part can be read or is a single position. A record that can't be read at all is replaced by
+a stand-in, so that the reader knows which position it skips.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def salvaged(
     last: int,
     limit: int,
 ) -> list[R]:
-    """The records with after < seq <= last, as ``read(after, last, limit)`` would give them, with a
-    ``stand_in(seq, reason)`` for each that neither it nor ``read_one(seq)`` can read.
+    """The records with after < seq <= last, as ``read(after, last, limit)`` would return them. Each one that neither
+    it nor ``read_one(seq)`` can read is replaced by ``stand_in(seq, reason)``.
 
-    ``works()`` raises when nothing at all can be read: then so does this, and nothing is passed by.
+    ``works()`` raises if nothing at all can be read; then this raises too, and nothing is skipped.
     """
     found: list[R] = []
     weight = 0
@@ -60,16 +60,16 @@ def salvaged(
 
 
 def unreadable_uplink(seq: int, datasource: str, reason: str) -> StoredUplink:
-    """In place of an uplink that can't be read."""
+    """Stands for an uplink that can't be read."""
     metadata = msgspec.json.encode({"rejected": f"the journal can't read it: {reason}", "unreadable": True})
     return StoredUplink(seq, Uplink("", datasource, DateMs(0), b"", metadata))
 
 
 def unreadable_record(seq: int, reason: str) -> TelemetryRecord:
-    """In place of a telemetry record that can't be read. It has no tenant, so that no route lets it through."""
+    """Stands for a telemetry record that can't be read. It has no tenant, so no route lets it through."""
     return TelemetryRecord(seq, 0, "", "", DateMs(0), "", "", reason.encode(), Kind.UNREADABLE)
 
 
 def unreadable_row(integration: str, seq: int, reason: str) -> Parked:
-    """In place of a parked record or dead letter that can't be read."""
+    """Stands for a parked record or dead letter that can't be read."""
     return Parked(integration, unreadable_record(seq, reason), DeliveryState.DROPPED, 0, 0, reason)

@@ -1,4 +1,4 @@
-"""Telling somebody of the journal's doings: a fault of theirs is logged, and doesn't stop the journal."""
+"""Calls the journal's listeners. A fault of theirs is logged and doesn't stop the journal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _log = Logger(namespace="iotgw.store")
 
 
 def tell(hear: Callable[P, None], *what: P.args, **more: P.kwargs) -> None:
-    """Call a listener; whatever it raises is logged."""
+    """Call a listener, and log whatever it raises."""
     try:
         hear(*what, **more)
     except Exception:

@@ -1,10 +1,10 @@
 """Trims the journal by age and size, in small steps between commits. Used in the writer's thread only.
 
-Space is reused, not given back: deleted rows leave free pages that the next rows fill, so the file stays as
-large as it once was, and that is the limit. (`auto_vacuum` would cost a pointer page per 800 pages and a
-lookup per moved page all the time, to shrink a file that will grow again.)
+Space is reused, not given back: deleted rows leave free pages, which the next rows fill. So the file stays as large as
+it once was, and the size limit is the most that it gets. (`auto_vacuum` would cost a pointer page per 800 pages and a
+lookup per moved page all the time, only to shrink a file that will grow again.)
 
-The newest record of each stream stays, so that a restart finds where positions go on.
+The newest record of each stream stays, so that a restart knows where positions go on.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ STEP_ROWS = 5000
 STEP_SECONDS = 0.008
 CHECK_MS = 100
 HEADROOM = 0.95
-"""Trimming begins at this part of the size limit: what comes until the next check has its place then."""
+"""Trimming begins at this share of the size limit, to leave room for what arrives until the next check."""
 GRACE_MS = 3_600_000
-"""Beyond an integration's age limit, so that the delivery service counts what expires before it is gone."""
+"""Milliseconds added to an integration's age limit, so that the delivery service counts expired records before they
+are gone."""
 
 
 class JournalLimits(Struct):
     """How much the journal keeps: age in milliseconds, size in bytes.
 
-    Beyond ``max_bytes`` the oldest goes, except what an integration or a converter still waits for; that may
-    take up to ``ceiling`` times as much, then the journal has no more room.
+    Beyond ``max_bytes`` the oldest records go, except those that an integration or a converter still waits for. These
+    may take up to ``ceiling`` times as much; then the journal has no more room.
     """
 
     max_age_ms: int = 7 * 86_400_000
@@ -38,22 +39,22 @@ class JournalLimits(Struct):
 
 
 class Trimmer:
-    """Deletes what is old and nobody waits for."""
+    """Deletes what is old and no longer needed."""
 
     def __init__(self, connection: sqlite3.Connection, positions: Positions, limits: JournalLimits) -> None:
         self._connection = connection
         self._positions = positions
         self.limits = limits
         self.holds: dict[int, int] = {}
-        """Integration → milliseconds that records wait for it, at the most."""
+        """Integration → the longest time in milliseconds that records wait for it."""
         self.trimmed = {"uplink": 0, "telemetry": 0}
         self.full = False
-        """Whether even the ceiling is exceeded, and nothing may go."""
+        """Whether even the ceiling is exceeded and nothing may be deleted."""
         self._next_ms = 0
         self._rows = 1000
 
     def step(self, now_ms: int) -> bool:
-        """Delete a little if there is need; True if there is more to do. Looks ten times a second, at most."""
+        """Delete a little if needed. Returns True if there is more to do. Looks at most ten times a second."""
         if 0 < self._next_ms - now_ms <= CHECK_MS:
             return False
         deleted = self._step(now_ms)
@@ -61,7 +62,7 @@ class Trimmer:
         return deleted
 
     def used(self) -> int:
-        """Bytes of the database that hold something."""
+        """Bytes of the database that are in use."""
         one = self._connection.execute
         (pages,), (free,), (size,) = (
             one(f"PRAGMA {what}").fetchone() for what in ("page_count", "freelist_count", "page_size")
@@ -78,7 +79,7 @@ class Trimmer:
         rows = self._rows
         if used > self.limits.max_bytes * HEADROOM:
             old_uplink, old_telemetry = uplink_floor, telemetry_floor
-            # A fiftieth of them at once, so that little more goes than must.
+            # A fiftieth of them at a time, so that hardly more goes than has to.
             rows = min(rows, 1 + max(uplink_floor - first_uplink, telemetry_floor - first_telemetry) // 50)
         uplink_bound = min(old_uplink, uplink_floor)
         telemetry_bound = min(old_telemetry, telemetry_floor)
@@ -95,7 +96,7 @@ class Trimmer:
         return trim_uplink or trim_telemetry
 
     def _unconverted(self) -> int:
-        """Every uplink up to this position is converted; at most the last but one."""
+        """The position up to which every uplink is converted; the last uplink is never included."""
         positions = self._positions
         floor = positions.uplink - 1
         for datasource, last in positions.received.items():
@@ -108,7 +109,7 @@ class Trimmer:
         return floor
 
     def _undelivered(self, now_ms: int) -> int:
-        """Every record up to this position is settled, or beyond the age of all that wait for it."""
+        """The position up to which every record is settled, or older than any integration waits for it."""
         positions = self._positions
         floor = positions.telemetry - 1
         for integration, cursor in positions.delivered.items():
@@ -118,7 +119,7 @@ class Trimmer:
         return floor
 
     def _positions_at(self, ms: int) -> tuple[int, int]:
-        """What was received before a time, as far as the marks tell: everything up to these positions."""
+        """The positions up to which everything was received before a time, as far as the time marks tell."""
         row = self._connection.execute(
             "SELECT uplink, telemetry FROM mark WHERE at_ms <= ? ORDER BY at_ms DESC LIMIT 1", (ms,)
         ).fetchone()
@@ -150,5 +151,5 @@ class Trimmer:
                 connection.execute("ROLLBACK")
             raise
         took = time.perf_counter() - began
-        # As many rows as go in the time that a commit may wait.
+        # As many rows as can be deleted in the time that a commit may wait.
         self._rows = max(100, min(STEP_ROWS, int(self._rows * min(2.0, STEP_SECONDS / max(took, 1e-6)))))

@@ -1,8 +1,8 @@
-"""Values that no database takes, or nobody could read back: lone surrogates in a text, JSON that is no UTF-8,
-numbers beyond 64 bit, a str where bytes belong.
+"""Values that no database accepts, or that nobody could read back: lone surrogates in a text, JSON that isn't UTF-8,
+numbers beyond 64 bits, a str where bytes belong.
 
-They are looked for only when a commit failed by one. What has one is taken out of its group, so that it can
-neither hold up the rest nor come again with the next try.
+They are looked for only after a commit failed because of one. Records with such values are taken out of their group,
+so that they can't hold up the rest, nor return with the next attempt.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from iotgw.store.sqlite.group import Advance, Group, SettledUplinks
 
 
 def is_disk_fault(error: Exception) -> bool:
-    """Whether a commit failed because of the disk and may succeed later. Otherwise one of its values is at fault."""
+    """Whether a commit failed because of the disk and may succeed later. If not, one of its values is at fault."""
     return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
 
 def take_out(group: Group) -> Entries:
-    """Mend a group: returns the uplinks that can't be stored, taken out of it.
+    """Repair a group. Returns the uplinks that can't be stored, which are removed from it.
 
-    A conversion whose output can't be stored has failed instead; an event that can't is dropped.
+    A conversion whose output can't be stored becomes a failed one; an event that can't be stored is dropped.
     """
     bad = [entry for entry in group.entries if not _uplink_fits(entry[0].uplink)]
     if bad:

@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 class StoreThread:
-    """One thread for work that must not run in the reactor's thread, nor twice at once.
+    """One thread for work that must neither run in the reactor's thread nor run twice at once.
 
-    It is a daemon thread, so that a process that never calls `stop` can end.
+    It is a daemon thread, so a process that never calls `stop` can still end.
     """
 
     def __init__(self, reactor: IReactorThreads, name: str) -> None:
@@ -28,7 +28,8 @@ class StoreThread:
         self._thread.start()
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Run ``function(*args, **kwargs)`` in the thread; Deferred of what it returns or raises."""
+        """Run ``function(*args, **kwargs)`` in the thread. The Deferred fires with what it returns, or fails with what
+        it raises."""
         done: Deferred[T] = Deferred()
 
         def call() -> None:
@@ -43,7 +44,7 @@ class StoreThread:
         return done
 
     def stop(self) -> None:
-        """End the thread after the calls that are queued. Their results may still arrive."""
+        """End the thread after the calls that are queued. Their results may arrive later."""
         self._calls.put(None)
 
     def _run(self) -> None:

@@ -1,6 +1,6 @@
 """The journal's writer: one thread, one connection, one group after another.
 
-It knows nothing of the reactor but ``callFromThread``, which it calls once per commit.
+Of the reactor it uses only ``callFromThread``, once per commit.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Opened(Struct, frozen=True):
 
 
 class CommitReport(Struct, frozen=True):
-    """How a commit ended. ``problem`` is empty when the group is durable; ``unfit`` uplinks never will be."""
+    """How a commit ended. ``problem`` is empty if the group is durable. The uplinks in ``unfit`` can never be
+    stored."""
 
     group: Group
     committed: Committed | None
@@ -51,7 +52,7 @@ class CommitReport(Struct, frozen=True):
 
 
 class _Order(Struct, frozen=True):
-    """What the thread is to do; without a group: see whether the disk works, or trim."""
+    """What the thread has to do. Without a group: see whether the disk works, or trim."""
 
     now_ms: int
     group: Group | None = None
@@ -59,9 +60,9 @@ class _Order(Struct, frozen=True):
 
 
 class Writer:
-    """Commits groups; ``report`` hears of each commit in the reactor's thread, with a `CommitReport`.
+    """Commits groups. ``report`` is called in the reactor's thread with a `CommitReport` for each.
 
-    ``full`` is called there when the journal reaches its ceiling, and when it is below it again.
+    ``full`` is called there when the journal reaches its ceiling, and when it falls below it again.
     """
 
     _log = Logger()
@@ -89,19 +90,20 @@ class Writer:
         self._connection: sqlite3.Connection
 
     def start(self, opened: Callable[[Opened | Failure], None]) -> None:
-        """Open the database in the thread; ``opened`` hears how that went."""
+        """Open the database in the thread. ``opened`` is called with what it holds, or with the failure."""
         threading.Thread(target=self._run, args=(opened,), name="journal-writer", daemon=True).start()
 
     def write(self, group: Group, now_ms: int, probe: bool = False) -> None:
-        """Commit a group; one at a time, the next after its report. With ``probe`` see first if it can be."""
+        """Commit a group. The next may follow only after its report. With ``probe``, first find out whether a commit
+        can succeed."""
         self._orders.put(_Order(now_ms, group, probe))
 
     def tend(self, now_ms: int) -> None:
-        """Trim, if there is need and nothing else to do."""
+        """Trim, if necessary and if there is nothing else to do."""
         self._orders.put(_Order(now_ms))
 
     def hold(self, integration: str, age_ms: int) -> None:
-        """Keep what an integration waits for up to this age."""
+        """Keep records that an integration waits for up to this age, in milliseconds."""
         self._orders.put(lambda: self._trimmer.holds.__setitem__(self._names[integration], age_ms))
 
     def keep_clock(self, state: str) -> None:
@@ -109,7 +111,7 @@ class Writer:
         self._orders.put(lambda: self._keep_clock(state))
 
     def stop(self, stopped: Callable[[], None]) -> None:
-        """Close after what was ordered; ``stopped`` is called in the reactor's thread."""
+        """Close after the work that is queued. ``stopped`` is called in the reactor's thread."""
         self._orders.put(lambda: self._close(stopped))
 
     # --- in the thread ---
@@ -191,7 +193,7 @@ class Writer:
                 self._log.warn("a record can't be stored and was rejected: {error}", error=error)
                 bad = unfit.take_out(group)
                 committed = self._commit_mended(group, now_ms)
-        except Exception as error:  # whatever it was, the journal goes on and says so
+        except Exception as error:  # whatever it was, the journal carries on and reports it
             if not isinstance(error, sqlite3.Error):
                 self._log.failure("a group could not be committed")
             done = CommitReport(group, None, str(error) or type(error).__name__, bad)
@@ -200,8 +202,8 @@ class Writer:
         self._reactor.callFromThread(self._report, done)
 
     def _commit_mended(self, group: Group, now_ms: int) -> Committed:
-        """The last resort against a record that would be retried for ever: leave out all but the uplinks. Their
-        cursors don't move, so it is converted and delivered again after a restart."""
+        """The last resort against a record that would be retried for ever: store only the uplinks. Their cursors don't
+        move, so they are converted and delivered again after a restart."""
         try:
             return self._committer.commit(group, now_ms)
         except Exception as error:
@@ -238,7 +240,7 @@ class Writer:
 
 
 def _counts(connection: sqlite3.Connection, names: NameTable) -> dict[str, dict[str, int]]:
-    """Datasource → what of its uplinks there is in each state."""
+    """Datasource → number of its uplinks in each state."""
     words = {State.RECEIVED: "received", State.CONVERTED: "converted", State.FAILED: "failed"}
     found: dict[str, dict[str, int]] = {}
     for number, state, count in connection.execute("SELECT datasource, state, count FROM tally"):

@@ -108,6 +108,28 @@ class DownlinksContract(Contract[IBothSides]):
         assert self.state(item) is ItemState.FAILED
         assert "no ack" in self.item(item).reason
 
+    def test_a_device_s_answer_is_the_item_s_result_and_stays_it(self) -> None:
+        item = self.send()
+        self.part.outcome(item.id, "delivered", "", {"code": "2.04"})
+        assert self.item(item).result == {"code": "2.04"}
+        self.acknowledge(id=item.id)
+        over = self.item(item)
+        assert (over.state, over.result) == (ItemState.SUCCESSFUL, {"code": "2.04"})
+
+    def test_an_item_that_the_device_refuses_is_over_at_once(self) -> None:
+        item = self.send()
+        self.part.outcome(item.id, "refused", "the device answered 4.04", {"code": "4.04"})
+        over = self.item(item)
+        assert (over.state, over.reason, over.attempts) == (ItemState.FAILED, "the device answered 4.04", 1)
+        assert over.result == {"code": "4.04"}
+        assert self.take() == []
+
+    def test_an_item_that_the_device_can_t_take_now_keeps_the_answer_and_waits(self) -> None:
+        item = self.send()
+        self.part.outcome(item.id, "lost", "the device answered 5.03", {"code": "5.03"})
+        assert (self.state(item), self.item(item).result) == (ItemState.QUEUED, {"code": "5.03"})
+        assert len(self.take()) == 1
+
     def test_an_item_that_was_returned_is_as_if_it_had_not_been_taken(self) -> None:
         item = self.push("x", max_attempts=1)
         self.take()

@@ -132,9 +132,22 @@ class IntakeContract(Contract[IIntake]):
         self.part.downlink_delivered(ITEM)
         self.part.downlink_delivered(ITEM, is_certain=False)
         self.part.downlink_lost(ITEM, "no ack")
+        self.part.downlink_lost(ITEM, "later", {"code": "5.03"})
+        self.part.downlink_delivered(ITEM, result={"code": "2.04"})
+        self.part.downlink_refused(ITEM, "no", {"code": "4.04"})
         self.part.downlink_returned(ITEM)
         self.part.downlink_offered(ITEM)
-        states = ["sent", "delivered", "answered", "lost", "returned", "offered"]
+        states = [
+            "sent",
+            "delivered",
+            "answered",
+            "lost",
+            "lost",
+            "delivered",
+            "refused",
+            "returned",
+            "offered",
+        ]
         assert self.reports() == [("1", state) for state in states]
 
     def test_a_guard_can_be_set_and_taken_away(self) -> None:

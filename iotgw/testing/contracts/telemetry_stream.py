@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from iotgw.core.model import Counters, DeliveryState, Parked, Progress, TelemetryRecord
-from iotgw.core.stream import Tail
+from iotgw.core.stream import StreamReader
 from iotgw.testing.contracts.journal_world import JournalWorld, parked
 
 
@@ -94,21 +94,21 @@ class TelemetryStreamContract(JournalWorld):
         self.convert(*self.store(*[b"x"] * 50))
 
         def take(limit: int) -> None:
-            got.extend(record.seq for record in tail.take(limit))
+            got.extend(record.seq for record in reader.take(limit))
 
         def weigh(record: TelemetryRecord) -> int:
             return len(record.body)
 
-        tail = Tail[TelemetryRecord](self.part.read_telemetry, 0, 8, lambda: None, weigh)
-        self.listener.at_records = tail.offer
-        tail.fill()
+        reader = StreamReader[TelemetryRecord](self.part.read_telemetry, 0, 8, lambda: None, weigh)
+        self.listener.at_records = reader.offer
+        reader.fill()
         for _ in range(30):
             self.convert(*self.store(*[b"y"] * 7))
             take(5)
 
         def drained() -> bool:
             take(100)
-            return tail.caught_up
+            return reader.caught_up
 
         self.until(drained)
         assert got == [record.seq for record in self.listener.records]

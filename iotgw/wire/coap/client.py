@@ -1,138 +1,125 @@
 """The client role (RFC 7252 §5): requests to peers, block-wise both ways, and observing.
 
-It works on an endpoint that may be a server as well, as downlinks and LwM2M need it.
+It works on an endpoint that may be a server as well, as downlinks and LwM2M need it. One request to a peer is outstanding
+at a time (NSTART is 1, RFC 7252 §4.7). It is no longer outstanding when the peer has acknowledged it, so a peer that
+acknowledges and never answers holds up nothing but that request.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Hashable
 
 from iotgw.wire.coap import numbers as n
-from iotgw.wire.coap.blockwise import Block, szx_of
+from iotgw.wire.coap import pending as reasons
+from iotgw.wire.coap.blockwise import Block, Budget
 from iotgw.wire.coap.message import Message, encode
 from iotgw.wire.coap.message_layer import MessageLayer
+from iotgw.wire.coap.observe import REGISTER
 from iotgw.wire.coap.peers import Peer
-from iotgw.wire.coap.timers import Timer
+from iotgw.wire.coap.pending import Conversation, PendingRequest, Unanswered, Watch
 from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy
-from iotgw.wire.coap.transmission import FORGOTTEN, NO_ROOM, Transmission
+from iotgw.wire.coap.transmission import FORGOTTEN, GAVE_UP, NO_ROOM, RESET
+from iotgw.wire.coap.watches import Watches
+from iotgw.wire.coap.watching import Watcher
 
-NO_RESPONSE = "acknowledged, but no response came"
-CANCELLED = "cancelled"
-TOO_LARGE = "the response is larger than allowed"
-INCONSISTENT = "the response changed between its blocks"
 MAX_QUEUED = 100
-"""Requests that wait for a peer to answer an earlier one (NSTART is 1, RFC 7252 §4.7)."""
-
-
-class PendingRequest:
-    """A request on its way.
-
-    ``done(response)`` is called with the whole response, whatever its code, or ``failed(reason)`` when there
-    is none; one of them, once. With ``notified``, the request observes, and that is called with each further
-    response until `cancel`.
-    """
-
-    __slots__ = (
-        "block_size",
-        "body",
-        "done",
-        "etag",
-        "failed",
-        "first",
-        "is_observing",
-        "notified",
-        "options",
-        "peer",
-        "policy",
-        "request",
-        "timer",
-        "token",
-        "transmission",
-        "upload",
-    )
-
-    def __init__(
-        self,
-        request: Message,
-        peer: Peer,
-        policy: Policy,
-        done: Callable[[Message], None],
-        failed: Callable[[str], None],
-        notified: Callable[[Message], None] | None,
-    ) -> None:
-        self.request = request
-        self.options = request.options
-        self.peer = peer
-        self.policy = policy
-        self.block_size = policy.block_size
-        self.done = done
-        self.failed = failed
-        self.notified = notified
-        self.token = b""
-        self.transmission: Transmission | None = None
-        self.timer: Timer | None = None
-        self.upload: Block | None = None  # the block that was sent last
-        self.first: Message | None = None  # the response's first block
-        self.body = bytearray()
-        self.is_observing = False
+"""Requests to a peer that have no response yet."""
 
 
 class Client:
-    """The requests of an endpoint, one at a time per peer."""
+    """The requests and observations of an endpoint. ``budget`` bounds the bodies that come in.
 
-    def __init__(self, layer: MessageLayer) -> None:
+    Many methods: a request has its queue, its way out, its blocks and its end.
+    """
+
+    def __init__(self, layer: MessageLayer, budget: Budget) -> None:
         self._layer = layer
-        self._calls: dict[tuple[int, bytes], PendingRequest] = {}
-        self._queues: dict[int, deque[PendingRequest]] = {}  # by peer: the first one is under way
+        self._budget = budget
+        self._conversations: dict[int, Conversation] = {}  # by the peer's serial
+        self.watches = Watches(layer, budget, self._enqueue, self._tidy)
 
     def __len__(self) -> int:
-        return len(self._calls)
+        """Requests without a response, and observations."""
+        return sum(len(each) + len(each.watches) for each in self._conversations.values())
 
     def request(
         self,
         request: Message,
         remote: Hashable,
         done: Callable[[Message], None],
-        failed: Callable[[str], None],
+        failed: Callable[[Unanswered], None],
         policy: Policy = DEFAULT_POLICY,
-        notified: Callable[[Message], None] | None = None,
+        begun: Callable[[], None] | None = None,
+        within: float = 0.0,
     ) -> PendingRequest:
-        """Send ``request`` (its code, options and payload; CON or NON by its type) to a peer."""
-        peer = self._layer.peers.get(remote, self._layer.clock())
-        call = PendingRequest(request, peer, policy, done, failed, notified)
-        self._enqueue(call)
+        """Send ``request`` (its code, options and payload; CON or NON by its type) to a peer; see `PendingRequest`.
+
+        It fails when there is no whole response ``within`` so many seconds, the time in the peer's queue included;
+        0 leaves that to the policy.
+        """
+        call = PendingRequest(self._with(remote), request, policy, done, failed, begun)
+        self._enqueue(call, within)
         return call
 
-    def _enqueue(self, call: PendingRequest) -> None:
-        queue = self._queues.setdefault(call.peer.serial, deque())
-        if len(queue) >= MAX_QUEUED:
-            call.failed(NO_ROOM)
-            return
-        call.peer.pins += 1
-        queue.append(call)
-        if len(queue) == 1:
-            self._begin(call)
+    def observe(
+        self,
+        request: Message,
+        remote: Hashable,
+        done: Callable[[Message], None],
+        failed: Callable[[Unanswered], None],
+        watcher: Watcher,
+        policy: Policy = DEFAULT_POLICY,
+        within: float = 0.0,
+    ) -> Watch:
+        """Send a GET or FETCH that observes (RFC 7641). ``done`` and ``failed`` are about its response, as in `request`.
 
-    def cancel(self, call: PendingRequest) -> None:
-        """Forget a request. An observation's next notification is reset (RFC 7641 §3.6)."""
-        if call.is_observing:
-            self._calls.pop((call.peer.serial, call.token), None)
-            call.is_observing = False
-            call.peer.pins -= 1
-        elif call in self._queues.get(call.peer.serial, ()):
-            self._fail(call, CANCELLED)
+        The observation ``is_open`` if the peer agreed. Then ``watcher`` is notified, and told when it ends.
+        """
+        asked = request.options.replaced((n.OBSERVE, REGISTER))
+        request = Message(request.code, request.payload, asked, request.type)
+        conversation = self._with(remote)
+        call = PendingRequest(conversation, request, policy, done, failed)
+        call.watch = watch = Watch(conversation, request, policy, watcher)
+        self._enqueue(call, within)
+        return watch
+
+    def cancel(self, what: PendingRequest | Watch) -> None:
+        """Forget a request or an observation. The next notification of that is reset (RFC 7641 §3.6)."""
+        if isinstance(what, Watch) and what.is_open:
+            self.watches.cancel(what)
+            return
+        conversation = what.conversation
+        for call in [*conversation.waiting, *conversation.calls.values()]:
+            if what in (call, call.watch):
+                self._fail(call, reasons.CANCELLED)
+
+    def deregister(self, watch: Watch) -> None:
+        """End an observation by a request (RFC 7641 §3.6). Its watcher is told when that is answered or has failed."""
+        if watch.is_open:
+            self.watches.deregister(watch)
+        else:
+            self.cancel(watch)
 
     def forget(self, peer: Peer) -> None:
-        """A peer is gone."""
-        for call in list(self._queues.get(peer.serial, ())):
+        """A peer is gone: its requests fail, and its observations end."""
+        conversation = self._conversations.pop(peer.serial, None)
+        if conversation is None:
+            return
+        waiting = [*conversation.waiting]
+        conversation.waiting.clear()
+        for call in [*conversation.calls.values(), *waiting]:
             self._fail(call, FORGOTTEN)
-        for key in [key for key in self._calls if key[0] == peer.serial]:
-            del self._calls[key]
+        self.watches.forget(conversation)
 
-    def response(self, peer: Peer, message: Message) -> bool:
-        """Handle a separate response; returns whether it matches a request."""
-        call = self._calls.get((peer.serial, message.token))
+    def response(self, peer: Peer, message: Message, now: float) -> bool:
+        """See `Responses.response`."""
+        conversation = self._conversations.get(peer.serial)
+        if conversation is None:
+            return False
+        call = conversation.calls.get(message.token)
+        watch = conversation.watches.get(message.token)
+        if watch is not None and (call is None or message.options.get(n.OBSERVE) is not None):
+            return self.watches.notified(watch, message, now)
         if call is None:
             return False
         flaw = message.options.flaw
@@ -141,29 +128,64 @@ class Client:
             return False
         if call.transmission is not None:
             self._layer.transmissions.cancel(call.transmission)  # it stands for the ACK as well
-        self._handle(call, message)
+        self._layer.accept(peer, message)
+        self._answered(call, message)
         return True
 
     # --- out --------------------------------------------------------------------------------------
 
-    def _begin(self, call: PendingRequest) -> None:
-        """Send a call's request, or its first block."""
-        payload, size = call.request.payload, call.block_size
-        if len(payload) > size:
-            call.upload = Block(0, True, szx_of(size))
-            self._send(call, payload[:size], (n.BLOCK1, call.upload.value), (n.SIZE1, len(payload)))
-        else:
-            self._send(call, payload)
+    def _with(self, remote: Hashable) -> Conversation:
+        peer = self._layer.peers.get(remote, self._layer.clock())
+        conversation = self._conversations.get(peer.serial)
+        if conversation is None:
+            conversation = self._conversations[peer.serial] = Conversation(peer)
+            peer.pins += 1
+        return conversation
 
-    def _send(self, call: PendingRequest, payload: bytes, *pairs: tuple[int, int]) -> None:
-        layer, peer = self._layer, call.peer
-        self._calls.pop((peer.serial, call.token), None)
-        while not call.token or (peer.serial, call.token) in self._calls:
-            call.token = layer.random.randbytes(4)
-        self._calls[(peer.serial, call.token)] = call
+    def _enqueue(self, call: PendingRequest, within: float = 0.0) -> None:
+        conversation = call.conversation
+        if len(conversation) >= MAX_QUEUED:
+            self._fail(call, NO_ROOM)
+            return
+        if within:
+            call.deadline = self._layer.timers.at(
+                self._layer.clock() + within, lambda then: self._timed_out(call, then)
+            )
+        conversation.waiting.append(call)
+        self._advance(conversation)
+
+    def _advance(self, conversation: Conversation) -> None:
+        """Send what waits for a peer, if nothing is outstanding."""
+        if conversation.outstanding is None and conversation.waiting:
+            conversation.outstanding = conversation.waiting.popleft()
+            self._send(conversation.outstanding)
+        else:
+            self._tidy(conversation)
+
+    def _tidy(self, conversation: Conversation) -> None:
+        """Forget a conversation in which nothing is left."""
+        peer = conversation.peer
+        is_over = not conversation and not conversation.watches
+        if is_over and self._conversations.get(peer.serial) is conversation:
+            del self._conversations[peer.serial]
+            peer.pins -= 1
+
+    def _send(self, call: PendingRequest) -> None:
+        layer, conversation = self._layer, call.conversation
+        token = call.token  # one for all blocks, as some servers tell bodies apart by it (RFC 9175 §3.4)
+        while not token:
+            drawn = layer.random.randbytes(4)
+            token = call.token = drawn if conversation.is_free(drawn) else b""
+        conversation.calls[token] = call
+        if not call.was_sent:
+            call.was_sent = True
+            if call.begun is not None:
+                call.begun()
+        peer = conversation.peer
         mid = peer.next_mid()
+        payload, pairs = call.part
         opts = call.options.replaced(*pairs) if pairs else call.options
-        data = encode(call.request.type, call.request.code, mid, call.token, opts, payload)
+        data = encode(call.request.type, call.request.code, mid, token, opts, payload)
         now = layer.clock()
         if call.request.type == n.NON:
             self._await(call, now)
@@ -176,28 +198,51 @@ class Client:
             call.policy.timing,
             now,
             lambda message: self._settled(call, message),
-            lambda reason: self._fail(call, reason),
+            lambda reason: self._lost(call, reason),
         )
 
     def _settled(self, call: PendingRequest, message: Message) -> None:
+        """A request was acknowledged; its response is in the acknowledgement, or comes by itself."""
         call.transmission = None
         if message.code and message.token == call.token:
-            self._handle(call, message)
-        else:
-            self._await(call, self._layer.clock())  # an empty ACK: the response comes by itself
+            self._answered(call, message)
+            return
+        self._await(call, self._layer.clock())
+        if not call.is_uploading:  # another upload in between might be mixed with this one (RFC 7959 §2.5)
+            self._release(call)
 
     def _await(self, call: PendingRequest, now: float) -> None:
-        call.timer = self._layer.timers.at(
-            now + call.policy.timing.max_transmit_wait, lambda then: self._fail(call, NO_RESPONSE)
-        )
+        patience = call.policy.response_timeout or call.policy.timing.max_transmit_wait
+        call.timer = self._layer.timers.at(now + patience, lambda then: self._fail(call, reasons.NO_RESPONSE))
+
+    def _timed_out(self, call: PendingRequest, now: float) -> None:
+        """The time of a request is over; those behind it whose time is over as well are not sent in its place."""
+        for each in [*call.conversation.waiting, call]:
+            if each.deadline is not None and each.deadline.due <= now:
+                self._fail(each, reasons.TIMED_OUT)
+
+    def _lost(self, call: PendingRequest, reason: str) -> None:
+        """A request was not acknowledged. What waits behind it fails with it, rather than after a minute each."""
+        call.transmission = None
+        waiting: list[PendingRequest] = []
+        if reason != RESET:
+            waiting += call.conversation.waiting
+            call.conversation.waiting.clear()
+        self._fail(call, reason)
+        for each in waiting:
+            self._fail(each, reasons.UNREACHABLE if reason == GAVE_UP else reason)
 
     # --- in ---------------------------------------------------------------------------------------
 
-    def _handle(self, call: PendingRequest, message: Message) -> None:
+    def _answered(self, call: PendingRequest, message: Message) -> None:
         call.transmission = None
         if call.timer is not None:
             call.timer.cancel()
             call.timer = None
+        call.conversation.calls.pop(call.token, None)
+        if message.options.flaw is not None:  # in an acknowledgement
+            self._fail(call, message.options.flaw[1])
+            return
         try:
             block1 = Block.of(message.options, n.BLOCK1)
             block2 = Block.of(message.options, n.BLOCK2)
@@ -206,117 +251,85 @@ class Client:
             return
         echo = message.options.get(n.ECHO)
         if message.code == n.UNAUTHORIZED and echo is not None and call.options.get(n.ECHO) is None:
-            call.options = call.options.replaced((n.ECHO, echo))
-            self._begin(call)
-        elif call.upload is not None and message.code == n.CONTINUE and call.upload.more:
-            self._send_next_block(call, block1 or call.upload)
-        elif _wants_smaller_blocks(call, message, block1):
-            assert block1 is not None
-            call.block_size = block1.size
-            self._begin(call)
-        elif block2 is not None and (block2.more or block2.number) and message.code < n.BAD_REQUEST:
+            call.options = call.options.replaced((n.ECHO, echo))  # and the same part again (RFC 9175 §2.3)
+            self._continue(call)
+        elif message.code == n.CONTINUE or (call.is_uploading and message.code < n.BAD_REQUEST):
+            self._continue_unless(call, call.next_block(block1, message.code))
+        elif message.code == n.REQUEST_ENTITY_TOO_LARGE and call.shrink(block1):
+            self._continue(call)
+        elif call.first is not None or (block2 is not None and block2.more and message.code < n.BAD_REQUEST):
             self._take_block(call, message, block2)
         else:
             self._finish(call, message)
 
-    def _send_next_block(self, call: PendingRequest, wanted: Block) -> None:
-        assert call.upload is not None
-        body = call.request.payload
-        offset = call.upload.offset + call.upload.size
-        szx = min(call.upload.szx, wanted.szx)  # a server may ask for smaller blocks (RFC 7959 §2.5)
-        end = offset + (16 << szx)
-        call.upload = Block(offset >> (szx + 4), end < len(body), szx)
-        self._send(call, body[offset:end], (n.BLOCK1, call.upload.value))
+    def _continue_unless(self, call: PendingRequest, flaw: str) -> None:
+        if flaw:
+            self._fail(call, flaw)
+        else:
+            self._continue(call)
 
-    def _take_block(self, call: PendingRequest, message: Message, block: Block) -> None:
-        if call.notified is not None and message.options.get(n.OBSERVE) is not None:
-            self._fetch_rest(call, message, block)
+    def _continue(self, call: PendingRequest) -> None:
+        """Send the next part of a request, ahead of what waits."""
+        conversation = call.conversation
+        if conversation.outstanding is None or conversation.outstanding is call:
+            conversation.outstanding = call
+            self._send(call)
+        else:
+            conversation.waiting.appendleft(call)
+
+    def _take_block(self, call: PendingRequest, message: Message, block: Block | None) -> None:
+        if call.watch is not None and call.first is None and block is not None:
+            begun = call.watch.begin(call.token, message, self._layer.clock())
+            if begun:
+                self._over(call)
+                self.watches.complete(call.watch, message, block, call.done, call.failed)
+                return
+        flaw = call.misfit(message, block)
+        if not flaw and not self._budget.take(len(message.payload)):
+            flaw = reasons.NO_MEMORY
+        if flaw or block is None:
+            call.first = call.first or message
+            self._fail(call, flaw)
             return
-        if block.number == 0 or call.first is None:
-            call.first = message
-            call.body.clear()
-        if block.offset != len(call.body) or message.options.get(n.ETAG) != call.first.options.get(n.ETAG):
-            self._fail(call, INCONSISTENT)
-        elif block.offset + len(message.payload) > call.policy.max_body:
-            self._fail(call, TOO_LARGE)
+        whole = call.take(message, block)
+        if whole is None:
+            self._continue(call)
         else:
-            call.body += message.payload
-            if block.more:
-                following = Block((block.offset + block.size) >> (block.szx + 4), False, block.szx)
-                self._send(call, b"", (n.BLOCK2, following.value))
-            else:
-                first = call.first
-                self._finish(
-                    call, Message(message.code, bytes(call.body), first.options.replaced((n.BLOCK2, None)))
-                )
-
-    def _fetch_rest(self, call: PendingRequest, message: Message, block: Block) -> None:
-        """Get the rest of a notification by a request of its own: the token stays the observation's."""
-        deliver, failed = call.done, call.failed
-        if call.is_observing:
-            deliver, failed = call.notified or call.done, _ignore
-        else:
-            call.is_observing = True
-            self._leave(call)
-        following = Block((block.offset + block.size) >> (block.szx + 4), False, block.szx)
-        opts = call.request.options.replaced((n.OBSERVE, None), (n.BLOCK2, following.value))
-        rest = PendingRequest(
-            Message(call.request.code, b"", opts), call.peer, call.policy, deliver, failed, None
-        )
-        rest.first = message
-        rest.body += message.payload
-        self._enqueue(rest)
+            self._finish(call, whole)
 
     # --- the end ----------------------------------------------------------------------------------
 
     def _finish(self, call: PendingRequest, response: Message) -> None:
-        if call.is_observing:
-            if call.notified is not None:
-                call.notified(response)
-            return
-        observed = call.notified is not None and response.options.get(n.OBSERVE) is not None
-        call.is_observing = observed and response.code < n.BAD_REQUEST
-        self._leave(call)
+        if call.watch is not None:
+            call.watch.begin(call.token, response, self._layer.clock())
+        self._over(call)
         call.done(response)
 
     def _fail(self, call: PendingRequest, reason: str) -> None:
-        if call.is_observing:
+        if call.is_over:
             return
         if call.transmission is not None:
             self._layer.transmissions.cancel(call.transmission)
             call.transmission = None
-        self._leave(call)
-        call.failed(reason)
+        self._over(call)
+        call.failed(Unanswered(reason, call.was_sent, call.first))
 
-    def _leave(self, call: PendingRequest) -> None:
-        """A call is over: the next one to its peer may begin."""
-        peer = call.peer
-        if call.timer is not None:
-            call.timer.cancel()
-        if not call.is_observing:
-            self._calls.pop((peer.serial, call.token), None)
-            peer.pins -= 1
-        queue = self._queues.get(peer.serial)
-        if not queue or call not in queue:
-            return
-        is_first = queue[0] is call
-        queue.remove(call)
-        if not queue:
-            del self._queues[peer.serial]
-        elif is_first:
-            self._begin(queue[0])
+    def _over(self, call: PendingRequest) -> None:
+        """A request is over: the next one to its peer may begin."""
+        call.is_over = True
+        self._budget.give_back(len(call.body))
+        for timer in (call.timer, call.deadline):
+            if timer is not None:
+                timer.cancel()
+        conversation = call.conversation
+        if conversation.calls.get(call.token) is call:
+            del conversation.calls[call.token]
+        if call in conversation.waiting:
+            conversation.waiting.remove(call)
+        self._release(call)
 
-
-def _wants_smaller_blocks(call: PendingRequest, message: Message, block: Block | None) -> bool:
-    """Whether a 4.13 to the first block says that a smaller one would do (RFC 7959 §2.9.3)."""
-    return (
-        message.code == n.REQUEST_ENTITY_TOO_LARGE
-        and block is not None
-        and call.upload is not None
-        and call.upload.number == 0
-        and block.szx < call.upload.szx
-    )
-
-
-def _ignore(reason: str) -> None:
-    """A notification that can't be had whole is followed by a newer one."""
+    def _release(self, call: PendingRequest) -> None:
+        conversation = call.conversation
+        if conversation.outstanding is call:
+            conversation.outstanding = None
+        self._advance(conversation)

@@ -82,6 +82,10 @@ class Remembered:
         key = peer.serial << 16 | mid
         return self._open.get(key) or self._entries.get(key)
 
+    def kept(self, key: int) -> bytes | None:
+        """What was kept by `keep` under a key."""
+        return self._entries.get(key)
+
     def open(self, key: int, exchange: Exchange) -> None:
         """Remember a message that is to be answered."""
         forgotten = self._entries.pop(key, None)  # another message with the Message ID of an earlier one

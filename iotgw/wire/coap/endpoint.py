@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from random import Random
 
-from iotgw.wire.coap.client import Client, PendingRequest
+from iotgw.wire.coap.client import Client
 from iotgw.wire.coap.limits import DEFAULT_LIMITS, EndpointLimits
 from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.message_layer import Clock, Failed, MessageLayer, Notice, Send
+from iotgw.wire.coap.pending import PendingRequest, Unanswered, Watch
 from iotgw.wire.coap.server import Server
 from iotgw.wire.coap.site import Resource, Site
 from iotgw.wire.coap.timing import DEFAULT, DEFAULT_POLICY, Policy, Timing
+from iotgw.wire.coap.watching import Watcher
 
 
 class Endpoint(MessageLayer):
@@ -44,21 +46,39 @@ class Endpoint(MessageLayer):
         super().__init__(send, clock, timing, limits, random, notice, failed)
         self.site = site
         self.server = Server(self, site)
-        self.client = Client(self)
+        self.client = Client(self, self.server.budget)
 
     def request(
         self,
         request: Message,
         remote: Hashable,
         done: Callable[[Message], None],
-        failed: Callable[[str], None],
+        failed: Callable[[Unanswered], None],
         policy: Policy = DEFAULT_POLICY,
-        notified: Callable[[Message], None] | None = None,
+        begun: Callable[[], None] | None = None,
+        within: float = 0.0,
     ) -> PendingRequest:
-        """Send a request to a peer as a client and wait for its response; see `PendingRequest`."""
+        """Send a request to a peer as a client and wait for its response; see `Client.request`."""
+        self._begin()
+        return self.client.request(request, remote, done, failed, policy, begun, within)
+
+    def observe(
+        self,
+        request: Message,
+        remote: Hashable,
+        done: Callable[[Message], None],
+        failed: Callable[[Unanswered], None],
+        watcher: Watcher,
+        policy: Policy = DEFAULT_POLICY,
+        within: float = 0.0,
+    ) -> Watch:
+        """Observe a resource of a peer as a client; see `Client.observe`."""
+        self._begin()
+        return self.client.observe(request, remote, done, failed, watcher, policy, within)
+
+    def _begin(self) -> None:
         if not self._is_sweeping:
             self._begin_sweeping(self.clock())
-        return self.client.request(request, remote, done, failed, policy, notified)
 
     def changed(self, resource: Resource, rest: tuple[str, ...] | None = None) -> None:
         """A resource's state has changed: tell its observers (those of the paths that end in ``rest``)."""

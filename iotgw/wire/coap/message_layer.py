@@ -53,8 +53,9 @@ class Requests(Protocol):
 class Responses(Protocol):
     """What takes separate responses: the client role."""
 
-    def response(self, peer: Peer, message: Message) -> bool:
-        """Handle a separate response; returns whether it matches a request."""
+    def response(self, peer: Peer, message: Message, now: float) -> bool:
+        """Take a separate response or a notification that is no copy, and call `MessageLayer.accept` when it may be
+        acknowledged, now or later. Returns False if nobody waits for it, so that it is rejected."""
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone."""
@@ -188,23 +189,31 @@ class MessageLayer:
             if not self.transmissions.settle(peer, message):
                 self.counters.unexpected += 1
             return
-        known = self.remembered.find(peer, message.mid, b"")
-        if isinstance(known, bytes) and known and message.type == n.CON:
-            self.send(known, remote)  # a copy of a response that was acknowledged
-        elif self.client.response(peer, message):
-            if message.type == n.CON:
-                acknowledgement = encode(n.ACK, n.EMPTY, message.mid)
-                key = peer.serial << 16 | message.mid
-                self.remembered.keep(key, acknowledgement, self._lifetimes[n.CON], now)
-                self.send(acknowledgement, remote)
-        else:
+        known = self.remembered.kept(response_key(peer, message))
+        if known is not None:  # a copy
+            self.counters.duplicates += 1
+            if known:
+                self.send(known, remote)
+        elif not self.client.response(peer, message, now):
             self._unexpected(message, remote)
 
+    def accept(self, peer: Peer, message: Message) -> None:
+        """A separate response or a notification is taken: its copies are not taken again, and a Confirmable one is
+        acknowledged."""
+        if self.peers.find(peer.remote) is not peer:
+            return  # its session has ended meanwhile
+        reply = encode(n.ACK, n.EMPTY, message.mid) if message.type == n.CON else b""
+        self.remembered.keep(response_key(peer, message), reply, self._lifetimes[message.type], self.clock())
+        if reply:
+            self.send(reply, peer.remote)
+
     def _unexpected(self, message: Message, remote: Hashable) -> None:
-        """Reject an unexpected message: a Confirmable one is reset (RFC 7252 §4.2)."""
+        """Reject an unexpected message: a Confirmable one is reset (RFC 7252 §4.2), and so is a notification, so that
+        the peer sends no more of them (RFC 7641 §3.6)."""
         self.counters.unexpected += 1
         self.notice("unexpected", remote, str(message))
-        if message.type == n.CON:
+        is_notification = message.type == n.NON and message.options.get(n.OBSERVE) is not None
+        if message.type == n.CON or (is_notification and self.limits.reset_notifications):
             self.send(encode(n.RST, n.EMPTY, message.mid), remote)
 
     # --- out --------------------------------------------------------------------------------------
@@ -354,6 +363,13 @@ class MessageLayer:
             self.transmissions.forget(peer)
             self.server.forget(peer)
             self.client.forget(peer)
+
+
+def response_key(peer: Peer, message: Message) -> int:
+    """Names a separate response or a notification among all messages. The requests of a peer have keys from 0 up, so
+    that one whose requests and responses are numbered separately is understood as well."""
+    token = int.from_bytes(b"\x01" + message.token, "big")
+    return -((peer.serial << 16 | message.mid) << 72 | token)
 
 
 def _also_on_next(peer: Peer, call: Callable[[], None]) -> None:

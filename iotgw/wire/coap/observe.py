@@ -63,7 +63,7 @@ class Notification(Exchange):
 
     def __init__(self, endpoint: Responder, observation: Observation, deliver: Callable[..., None]) -> None:
         super().__init__(endpoint, observation.peer, observation.request, -1, 0.0)
-        self.policy = observation.resource.policy
+        self.policy = observation.resource.policy.within(observation.peer.block_size)
         self.acknowledged = True
         self._deliver = deliver
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from random import Random
 
+LARGEST_BLOCK = 1024
+"""Bytes (RFC 7959 §2.2)."""
+
 
 class Peer:
     """One remote endpoint: a UDP address or a DTLS session.
@@ -12,10 +15,11 @@ class Peer:
     ``serial`` names it in the tables of the message layer. Messages to it have their own sequence of Message IDs,
     starting at a random one (RFC 7252 §4.4); most peers are never sent any. ``verified`` is the time until which its
     address counts as verified. It is not forgotten while it has ``pins``: observations,
-    unacknowledged messages, requests to it.
+    unacknowledged messages, requests to it. ``block_size`` is the largest block that it takes, where that is known.
     """
 
     __slots__ = (
+        "block_size",
         "last",
         "mid",
         "on_next",
@@ -29,8 +33,11 @@ class Peer:
         "verified",
     )
 
-    def __init__(self, serial: int, remote: Hashable, random: Random) -> None:
+    def __init__(
+        self, serial: int, remote: Hashable, random: Random, block_size: int = LARGEST_BLOCK
+    ) -> None:
         self.serial = serial
+        self.block_size = block_size
         self.remote = remote
         self.random = random
         self.mid = -1  # the last Message ID that was sent to it
@@ -78,9 +85,11 @@ class Peers:
     """Remote → `Peer`, in two generations: a peer that was silent for one to two ``lifetime`` is forgotten.
 
     At most ``limit`` peers are in a generation; a flood of addresses only turns generations faster.
+    ``block_size_of(remote)`` is asked once for each new peer; see `Peer`.
     """
 
     def __init__(self, random: Random, lifetime: float, limit: int = 200_000) -> None:
+        self.block_size_of: Callable[[Hashable], int] = lambda _: LARGEST_BLOCK
         self.current: dict[Hashable, Peer] = {}
         self._older: dict[Hashable, Peer] = {}
         self._random = random
@@ -99,7 +108,7 @@ class Peers:
             peer = self._older.pop(remote, None)
             if peer is None:
                 self._serial += 1
-                peer = Peer(self._serial, remote, self._random)
+                peer = Peer(self._serial, remote, self._random, self.block_size_of(remote))
             if not self.current:
                 self._turn = now + self.lifetime
             elif len(self.current) >= self._limit:

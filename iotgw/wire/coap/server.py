@@ -41,7 +41,10 @@ class Server:
             self._refuse(exchange, n.NOT_FOUND)
             return
         resource, exchange.rest = found
-        exchange.policy = policy = resource.policy
+        policy = resource.policy
+        if exchange.peer.block_size < policy.block_size:
+            policy = policy.within(exchange.peer.block_size)
+        exchange.policy = policy
         if exchange.multicast and not resource.takes_multicast:
             exchange.ignore()
         elif request.code not in resource.methods:

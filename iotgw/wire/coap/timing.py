@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 MAX_LATENCY = 100.0
 """Seconds that a datagram may take at most (RFC 7252 §4.8.2)."""
@@ -66,7 +66,8 @@ class Policy(Struct, frozen=True):
     0 is unlimited. ``amplification`` bounds a reply to a safe request from a peer whose address is not
     known to be real: at most that many times the request, or the peer must echo first (RFC 9175 §2.4);
     0 sends one block at most and asks for nothing. ``match_content``: a known Message ID with another
-    token or payload is a new message, for modems that start over after a reboot.
+    token or payload is a new message, for modems that start over after a reboot. ``response_timeout``: how long a peer
+    may take to answer a request that it has acknowledged; 0 is MAX_TRANSMIT_WAIT of ``timing``.
     """
 
     timing: Timing = DEFAULT
@@ -81,6 +82,11 @@ class Policy(Struct, frozen=True):
     match_content: bool = False
     confirmable_notifications: bool = True
     max_observers: int = 1000
+    response_timeout: float = 0.0
+
+    def within(self, block_size: int) -> Policy:
+        """The policy for a peer that takes blocks of at most ``block_size`` bytes."""
+        return self if block_size >= self.block_size else structs.replace(self, block_size=block_size)
 
 
 DEFAULT_POLICY = Policy()

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from twisted.internet.defer import Deferred, succeed
 
-from iotgw.core.stream import WEIGHT, Tail
+from iotgw.core.stream import WEIGHT, StreamReader
 
 
 class Record(Struct, frozen=True):
@@ -39,23 +39,23 @@ class World:
     def __init__(self, position=0, capacity=4):
         self.journal = Journal()
         self.ready = 0
-        self.tail = Tail(self.journal.read, position, capacity, self.is_ready, weigh)
+        self.reader = StreamReader(self.journal.read, position, capacity, self.is_ready, weigh)
 
     def is_ready(self):
         self.ready += 1
 
     def store(self, first, last):
         self.journal.durable += records(first, last)
-        self.tail.offer(records(first, last))
+        self.reader.offer(records(first, last))
 
     def catch_up(self):
-        self.tail.fill()
+        self.reader.fill()
         while self.journal.asked:
             self.journal.answer()
 
     def drain(self):
         got = []
-        while taken := self.tail.take(3):
+        while taken := self.reader.take(3):
             got += [r.seq for r in taken]
             while self.journal.asked:
                 self.journal.answer()
@@ -68,14 +68,14 @@ def test_starts_with_what_the_journal_holds():
     world.catch_up()
     assert world.ready == 1
     assert world.drain() == [1, 2, 3]
-    assert world.tail.caught_up
+    assert world.reader.caught_up
 
 
 def test_live_records_come_from_memory_once_caught_up():
     world = World()
     world.catch_up()
     world.store(1, 2)
-    assert [r.seq for r in world.tail.take(9)] == [1, 2]
+    assert [r.seq for r in world.reader.take(9)] == [1, 2]
     assert not world.journal.asked
 
 
@@ -84,16 +84,16 @@ def test_a_slow_reader_keeps_only_its_capacity_and_reads_the_rest_later():
     world.catch_up()
     for n in range(1, 101):
         world.store(n, n)
-    assert len(world.tail) == 4
-    assert world.tail.behind
+    assert len(world.reader) == 4
+    assert world.reader.behind
     assert world.drain() == list(range(1, 101))
-    assert world.tail.caught_up
+    assert world.reader.caught_up
 
 
 def test_records_offered_while_a_read_is_under_way_are_neither_lost_nor_doubled():
     world = World()
     world.journal.durable = records(1, 2)
-    world.tail.fill()
+    world.reader.fill()
     world.store(3, 3)  # the read that is under way will see it too
     world.journal.answer()
     world.store(4, 4)
@@ -103,7 +103,7 @@ def test_records_offered_while_a_read_is_under_way_are_neither_lost_nor_doubled(
 def test_records_stored_after_the_snapshot_of_a_read_are_kept():
     world = World()
     world.journal.durable = records(1, 1)
-    world.tail.fill()
+    world.reader.fill()
     snapshot = list(world.journal.durable)
     world.store(2, 3)
     world.journal.asked.pop()[2].callback(snapshot)
@@ -115,14 +115,14 @@ def test_seek_goes_back_in_history():
     world.store(1, 3)
     world.catch_up()
     assert world.drain() == [1, 2, 3]
-    world.tail.seek(1)
+    world.reader.seek(1)
     world.journal.answer()
     assert world.drain() == [2, 3]
 
 
 def test_a_failed_read_is_tried_again_with_the_next_record():
     world = World()
-    world.tail.fill()
+    world.reader.fill()
     world.journal.asked.pop()[2].errback(OSError("disk"))
     world.store(1, 1)
     world.journal.answer()
@@ -133,9 +133,9 @@ def test_unread_records_come_again_in_order():
     world = World()
     world.catch_up()
     world.store(1, 3)
-    first, second, third = world.tail.take(3)
-    world.tail.unread([second, third])
-    assert world.tail.take(9) == [second, third]
+    first, second, third = world.reader.take(3)
+    world.reader.unread([second, third])
+    assert world.reader.take(9) == [second, third]
     assert first.seq == 1
 
 
@@ -145,27 +145,27 @@ def test_large_records_are_bounded_by_their_weight():
     large = [Record(n, WEIGHT // 4) for n in range(1, 21)]
     for record in large:
         world.journal.durable.append(record)
-        world.tail.offer([record])
-    assert len(world.tail) == 4
-    assert world.tail.behind
+        world.reader.offer([record])
+    assert len(world.reader) == 4
+    assert world.reader.behind
 
     def read(after, limit):
         return succeed([r for r in large if r.seq > after][:4])  # a page of that weight
 
-    world.tail._read = read
+    world.reader._read = read
     got = []
-    while taken := world.tail.take(3):
+    while taken := world.reader.take(3):
         got += [r.seq for r in taken]
-        assert len(world.tail) <= 6
+        assert len(world.reader) <= 6
     assert got == list(range(1, 21))
-    assert world.tail.caught_up
+    assert world.reader.caught_up
 
 
 def test_anticipated_records_are_there_at_once_and_do_not_come_again():
     world = World()
     world.catch_up()
-    world.tail.anticipate(records(1, 2))
-    assert [r.seq for r in world.tail.take(1)] == [1]
+    world.reader.anticipate(records(1, 2))
+    assert [r.seq for r in world.reader.take(1)] == [1]
     world.store(1, 2)
     assert world.drain() == [2]
 
@@ -173,8 +173,8 @@ def test_anticipated_records_are_there_at_once_and_do_not_come_again():
 def test_anticipated_records_that_were_not_stored_are_dropped():
     world = World()
     world.catch_up()
-    world.tail.anticipate(records(1, 3))
-    world.tail.drop({1, 3})
+    world.reader.anticipate(records(1, 3))
+    world.reader.drop({1, 3})
     world.store(4, 4)
     assert world.drain() == [2, 4]
 
@@ -184,11 +184,11 @@ def test_a_tail_that_is_behind_anticipates_nothing_since_it_could_not_read_that_
     world.catch_up()
     world.store(1, 4)
     world.store(5, 5)
-    assert world.tail.behind
-    world.tail.anticipate(records(6, 6))
-    assert [r.seq for r in world.tail.take(9)] == [1, 2, 3, 4]
+    assert world.reader.behind
+    world.reader.anticipate(records(6, 6))
+    assert [r.seq for r in world.reader.take(9)] == [1, 2, 3, 4]
     world.journal.answer()
-    assert [r.seq for r in world.tail.take(9)] == [5]
+    assert [r.seq for r in world.reader.take(9)] == [5]
     world.store(6, 6)
     assert world.drain() == [6]
 
@@ -196,8 +196,8 @@ def test_a_tail_that_is_behind_anticipates_nothing_since_it_could_not_read_that_
 def test_a_closed_tail_takes_nothing_more():
     world = World()
     world.catch_up()
-    world.tail.close()
-    world.tail.anticipate(records(1, 1))
+    world.reader.close()
+    world.reader.anticipate(records(1, 1))
     world.store(2, 2)
     assert world.drain() == []
 
@@ -218,17 +218,17 @@ def test_whatever_is_anticipated_refused_taken_and_read_each_stored_record_comes
         group = records(last + 1, last + size)
         last += size
         if is_anticipated:
-            world.tail.anticipate(group)
-        early = world.tail.take(taken) if taken else []
+            world.reader.anticipate(group)
+        early = world.reader.take(taken) if taken else []
         if is_read and world.journal.asked:
             world.journal.answer()
         lost = {group[index].seq for index in refused if index < size}
-        world.tail.drop(lost)
+        world.reader.drop(lost)
         got += [r.seq for r in early if r.seq not in lost]
         stored = [r for r in group if r.seq not in lost]
         world.journal.durable += stored
-        world.tail.offer(stored)
+        world.reader.offer(stored)
     while world.journal.asked:
         world.journal.answer()
     assert got + world.drain() == [r.seq for r in world.journal.durable]
-    assert world.tail.caught_up
+    assert world.reader.caught_up

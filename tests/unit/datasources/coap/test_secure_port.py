@@ -11,7 +11,8 @@ from twisted.internet.protocol import DatagramProtocol
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Output
-from iotgw.datasources.coap.security import IdentityGuard, fitting_block
+from iotgw.datasources.coap.secure_port import RECORD_OVERHEAD, fitting_block
+from iotgw.datasources.coap.security import IdentityGuard
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import decode, encode, options, uri_options
 from tests.certificates import Authority
@@ -310,5 +311,5 @@ class TestWhoSpeaksForWhom:
 
 @pytest.mark.parametrize(("mtu", "size"), [(1232, 1024), (1168, 512), (512, 256), (256, 64)])
 def test_a_block_fits_one_datagram(mtu, size):
-    assert fitting_block(1024, mtu) == size
-    assert fitting_block(32, mtu) == 32
+    assert fitting_block(1024, mtu - RECORD_OVERHEAD) == size
+    assert fitting_block(32, mtu - RECORD_OVERHEAD) == 32

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from iotgw.core.model import DeliveryState, Kind
-from iotgw.core.stream import Tail
+from iotgw.core.stream import StreamReader
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.reader import JournalReader
 from iotgw.testing.threads import PATIENCE, ThreadClock
@@ -190,12 +190,12 @@ def test_who_waits_for_a_further_try_is_told_when_the_journal_closes(damaged, mo
 def test_a_tail_goes_on_behind_a_damaged_page(damaged):
     world = damaged(convert, "telemetry")
     got = []
-    tail = Tail(world.journal.read_telemetry, 0, 50, lambda: None, lambda record: len(record.body))
-    tail.fill()
+    reader = StreamReader(world.journal.read_telemetry, 0, 50, lambda: None, lambda record: len(record.body))
+    reader.fill()
 
     def took_all():
-        got.extend(record.seq for record in tail.take(50))
-        return tail.caught_up
+        got.extend(record.seq for record in reader.take(50))
+        return reader.caught_up
 
     until(world, took_all)
     assert got == list(range(1, MANY + 1))

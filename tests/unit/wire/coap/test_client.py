@@ -26,13 +26,23 @@ class Calls:
         self.answers = []
         self.failures = []
         self.notifications = []
+        self.ends = []
 
     def __len__(self):
         return len(self.answers) + len(self.failures)
 
     @property
     def callbacks(self):
-        return self.answers.append, self.failures.append
+        return self.answers.append, lambda unanswered: self.failures.append(str(unanswered))
+
+    # as a watcher
+
+    def notified(self, arrival):
+        self.notifications.append(arrival.response)
+        arrival.stored()
+
+    def ended(self, end):
+        self.ends.append(end.kind)
 
 
 @pytest.fixture
@@ -109,7 +119,7 @@ def test_large_bodies_go_up_and_down_in_blocks(calls, loss):
 
 
 def test_requests_to_a_peer_go_one_at_a_time(network, calls):
-    box = Box(None)
+    box = Box(None, policy=Policy(empty_ack_delay=20.0))
     server(network, a=box)
     client = network.endpoint("client")
     for number in range(3):
@@ -121,6 +131,75 @@ def test_requests_to_a_peer_go_one_at_a_time(network, calls):
         box.exchanges[number].reply(Message(n.CHANGED))
     network.run(lambda: len(calls) == 3)
     assert [request.payload for request in box.requests] == [b"0", b"1", b"2"]
+
+
+def test_a_peer_that_acknowledges_and_never_answers_holds_up_only_that_request(network, calls):
+    server(network, silent=Box(None), a=Box(Message(n.CONTENT, b"hello")))
+    client = network.endpoint("client")
+    start = network.now
+    client.request(ask(n.GET, "silent"), "server", *calls.callbacks, policy=Policy(response_timeout=20.0))
+    client.request(ask(n.GET, "a"), "server", *calls.callbacks)
+    network.run(lambda: len(calls.answers) == 1)
+    assert network.now - start < 2
+    network.run(lambda: len(calls) == 2)
+    assert calls.failures == ["acknowledged, but no response came"]
+    assert 20 <= network.now - start < 21
+
+
+def test_an_upload_whose_block_is_acknowledged_but_not_answered_keeps_others_out(network, calls):
+    bench = Bench()
+    for number in range(2):
+        bench.endpoint.request(
+            ask(n.POST, "a", b"%d" % number * 100), PEER, *calls.callbacks, Policy(block_size=64)
+        )
+    (first,) = bench.take()
+    assert bench.put_in(encode(n.ACK, n.EMPTY, first.mid)) == []
+    answer = encode(n.CON, n.CONTINUE, 7, first.token, options((n.BLOCK1, 8 | 2)))
+    acknowledgement, second = bench.put_in(answer)
+    assert (acknowledgement.code, second.payload) == (n.EMPTY, b"0" * 36)
+    assert [each.payload for each in bench.put_in(encode(n.ACK, n.EMPTY, second.mid))] == [b"1" * 64]
+
+
+def test_what_waits_behind_a_request_that_nobody_acknowledges_fails_with_it_and_was_not_sent(network):
+    network.endpoint("nobody").datagram = lambda *a: None
+    client = network.endpoint("client")
+    failures = []
+    for _ in range(4):
+        client.request(ask(n.GET, "a"), "nobody", failures.append, failures.append)
+    start = network.now
+    network.run(lambda: len(failures) == 4)
+    assert network.now - start <= 93
+    assert [(each.reason, each.was_sent) for each in failures] == [
+        ("not acknowledged", True),
+        *[("an earlier request was not acknowledged", False)] * 3,
+    ]
+    assert len(client.client) == 0
+
+
+def test_a_request_ends_when_its_time_is_over_wherever_it_is(network):
+    box = Box(None, policy=Policy(empty_ack_delay=20.0))
+    server(network, a=box)
+    client = network.endpoint("client")
+    failures = []
+    for number in range(3):
+        client.request(ask(n.POST, "a", b"%d" % number), "server", print, failures.append, within=5.0)
+    network.run(seconds=5.1)
+    assert {each.reason for each in failures} == {"no response within the time of the request"}
+    assert sorted(each.was_sent for each in failures) == [False, False, True]
+    assert len(client.client) == 0 and len(client.transmissions) == 0
+    assert len(box.requests) == 1
+
+
+def test_a_peer_has_a_hundred_requests_without_an_answer_at_most(network, calls):
+    box = Box(None)
+    server(network, a=box)
+    client = network.endpoint("client")
+    for _ in range(100):
+        client.request(ask(n.GET, "a"), "server", *calls.callbacks)
+    network.run(seconds=80)
+    assert len(box.requests) == 100
+    client.request(ask(n.GET, "a"), "server", *calls.callbacks)
+    assert calls.failures == ["too many messages are unacknowledged"]
 
 
 def test_a_request_that_is_cancelled_lets_the_next_one_go(network, calls):
@@ -139,15 +218,14 @@ def test_an_observation_brings_every_state_whole(network, calls):
     box = Box(Message(n.CONTENT, b"first"), is_observable=True, policy=SMALL)
     observed = server(network, a=box)
     client = network.endpoint("client")
-    request = ask(n.GET, "a", b"", (n.OBSERVE, 0))
-    call = client.request(request, "server", *calls.callbacks, notified=calls.notifications.append)
+    watch = client.observe(ask(n.GET, "a"), "server", *calls.callbacks, calls)
     network.run(lambda: len(calls))
     for state in (b"second", BODY[:300]):
         box.response = Message(n.CONTENT, state)
         observed.changed(box)
         network.run(lambda state=state: any(answer.payload == state for answer in calls.notifications))
     assert [answer.payload for answer in calls.notifications] == [b"second", BODY[:300]]
-    client.client.cancel(call)
+    client.client.cancel(watch)
     observed.changed(box)
     network.run(seconds=300)
     assert len(observed.server.observers) == 0
@@ -159,8 +237,7 @@ def test_a_large_first_state_comes_whole_as_well(network, calls):
     box = Box(Message(n.CONTENT, BODY[:300]), is_observable=True, policy=SMALL)
     server(network, a=box)
     client = network.endpoint("client")
-    request = ask(n.GET, "a", b"", (n.OBSERVE, 0))
-    client.request(request, "server", *calls.callbacks, notified=calls.notifications.append)
+    client.observe(ask(n.GET, "a"), "server", *calls.callbacks, calls)
     network.run(lambda: len(calls))
     assert [answer.payload for answer in calls.answers] == [BODY[:300]]
 
@@ -221,16 +298,21 @@ def test_20_percent_loss_and_three_clients_lose_and_double_nothing(seed):
     box = Box()
     server(network, a=box)
     acknowledged, failed = [], []
+
+    def request(client, body):
+        def not_answered(unanswered):
+            if unanswered.was_sent:
+                failed.append(body)
+            else:  # it waited behind one that was given up
+                request(client, body)
+
+        client.request(ask(n.POST, "a", body), "server", lambda _: acknowledged.append(body), not_answered)
+
     for name in ("one", "two", "three"):
         client = network.endpoint(name)
         for number in range(40):
             body = f"{name} {number}".encode()
-            client.request(
-                ask(n.POST, "a", body),
-                "server",
-                lambda answer, body=body: acknowledged.append(body),
-                failed.append,
-            )
+            request(client, body)
     assert network.run(lambda: len(acknowledged) + len(failed) == 120, 100_000)
     got = [request.payload for request in box.requests]
     assert len(got) == len(set(got)), "a duplicate reached the resource"

@@ -33,10 +33,10 @@ def test_a_hello_of_openssl_is_read(datagram):
     assert len(hello.random) == 32
 
 
-def test_the_cookie_comes_back_in_a_hello_with_the_same_parameters():
+def test_the_cookie_comes_back_in_a_hello_with_the_same_fields():
     first, second = (parse_client_hello(hello) for hello in with_cookie(b"c" * SIZE))
     assert (second.cookie, second.sequence) == (b"c" * SIZE, 1)
-    assert (second.parameters, second.random) == (first.parameters, first.random)
+    assert (second.fixed, second.suites) == (first.fixed, first.suites)
 
 
 def test_our_hello_verify_request_is_openssls_to_the_byte(datagram):
@@ -61,10 +61,10 @@ def test_the_answer_is_never_longer_than_the_hello(datagram):
     assert len(hello_verify_request(hello, b"c" * SIZE)) <= len(shortest)
 
 
-def test_a_hello_in_fragments_is_refused(datagram):
+def test_a_part_of_a_hello_is_no_whole_one(datagram):
     fragment = bytearray(datagram)
     fragment[22:25] = (int.from_bytes(fragment[22:25], "big") - 1).to_bytes(3, "big")
-    with pytest.raises(ProtocolError, match="fragments"):
+    with pytest.raises(ProtocolError, match="a part of one"):
         parse_client_hello(bytes(fragment))
 
 
@@ -105,12 +105,12 @@ class TestCookies:
         assert self.cookies.holds(hello, HERE, 2 * TICK - 1)
         assert not self.cookies.holds(hello, HERE, 2 * TICK)
 
-    def test_it_does_not_hold_for_another_secret_or_other_parameters(self):
+    def test_it_does_not_hold_for_another_secret_or_another_random(self):
         import msgspec
 
         hello = self.pair()
         assert not Cookies(b"l" * 32).holds(hello, HERE, 0.0)
-        other = msgspec.structs.replace(hello, parameters=hello.parameters + b"\0")
+        other = msgspec.structs.replace(hello, fixed=hello.fixed[:-1] + b"x")
         assert not self.cookies.holds(other, HERE, 0.0)
 
     def test_a_hello_without_a_cookie_has_none_that_holds(self, datagram):

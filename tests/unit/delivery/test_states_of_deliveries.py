@@ -1,0 +1,85 @@
+"""What is said of a message's delivery."""
+
+from msgspec import structs
+
+from iotgw.core.model import Message, State
+from iotgw.core.specs import RouteSpec
+from iotgw.core.verdict import DELIVERED, Rejected, Retry
+from tests.unit.delivery.worlds import World, fired, queue
+
+
+def delivered(records):
+    return DELIVERED
+
+
+def test_the_state_of_a_delivery():
+    def states(seq):
+        message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
+        return [
+            (d.integration, d.state, d.attempts, d.error) for d in fired(world.service.deliveries(message))
+        ]
+
+    world = World(
+        says=lambda r: {"x": Rejected("never"), "y": Retry("later", after=99)}.get(r[0].device_name)
+    )
+    world.store("a", "a", "x", "y", "y")
+    world.clock.advance(0.3)
+    assert states(1) == [("one", "inflight", 0, None)]
+    assert states(2) == [("one", "queued", 0, None)]
+    assert states(3) == [("one", "dead", 1, "never")]
+    assert states(4) == [("one", "retrying", 1, "later")]
+    assert states(5) == [("one", "queued", 0, None)]
+    world.target.answer()
+    assert states(1) == [("one", "delivered", 1, None)]
+
+
+def state(world, seq):
+    """The state of the delivery of a record that is the only one of its message."""
+    message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
+    return fired(world.service.deliveries(message))[0].state
+
+
+def test_a_message_that_was_dropped_or_expired_is_not_called_delivered():
+    world = World(says=delivered, queue=queue(max_age=60))
+    world.store("a")
+    world.service.pause("i1")
+    world.store("b", "c")
+    fired(world.service.purge("i1"))
+    world.store("d")
+    world.clock.advance(70)
+    world.service.resume("i1")
+    world.store("e")
+    world.clock.advance(1)
+    assert [state(world, seq) for seq in range(1, 6)] == [
+        "delivered",
+        "dropped",
+        "dropped",
+        "expired",
+        "delivered",
+    ]
+    assert [state(world.crash(), seq) for seq in range(1, 6)][1:4] == ["dropped", "dropped", "expired"]
+
+
+def test_what_was_lost_long_ago_is_not_called_delivered():
+    world = World(says=delivered, queue=queue(max_age=60))
+    for _ in range(300):
+        world.store("a")
+        world.service.pause("i1")
+        world.store("b")
+        fired(world.service.purge("i1"))
+        world.service.resume("i1")
+    world.clock.advance(1)
+    assert {state(world, seq) for seq in range(2, 200, 2)} == {"unknown"}
+    for now in (world, world.crash()):
+        assert [state(now, seq) for seq in range(581, 601)] == ["delivered", "dropped"] * 10
+    assert world.stats()["dropped"] == {"purged": 300}
+
+
+def test_what_an_older_route_may_have_left_out_is_not_called_delivered():
+    world = World(says=delivered, route=RouteSpec(device_names=["a"]))
+    world.store("a", "b")
+    world.clock.advance(1)
+    fired(world.service.apply("i1", "one", "default", structs.replace(world.spec, route=RouteSpec())))
+    world.target.says = delivered
+    world.store("b")
+    assert [state(world, seq) for seq in (1, 2, 3)] == ["unknown", "unknown", "delivered"]
