@@ -52,7 +52,7 @@ def routes(parts: Parts) -> list[Route]:
     candidates = Candidates(registry, versions, converters)
     saved = catalogues(parts)
     resources: list[Routes] = [
-        HealthRoutes(registry, journal, pipeline, delivery, dates),
+        HealthRoutes(registry, journal, pipeline, delivery, parts.clock, dates),
         MetricsRoutes(parts),
         *saved,
         SessionRoutes(registry, pipeline),

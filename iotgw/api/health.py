@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
+
 from iotgw import __version__
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import leaving
 from iotgw.api.integrations import state_of
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Reply, Route
-from iotgw.core.ports.clock import IDates
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.times import SteadyMs
 
 
 class HealthRoutes:
@@ -26,14 +29,15 @@ class HealthRoutes:
         journal: IMessages,
         pipeline: IPipeline,
         delivery: IDeliveries,
-        dates: IDates,
+        clock: IReactorTime,
+        calendar: ICalendar,
     ) -> None:
         self._registry = registry
         self._journal = journal
         self._pipeline = pipeline
         self._delivery = delivery
-        self._dates = dates
-        self._started = self._now_ms()
+        self._calendar = calendar
+        self._started = SteadyMs(int(clock.seconds() * 1000))
 
     def routes(self) -> list[Route]:
         """Live, ready, status."""
@@ -74,8 +78,8 @@ class HealthRoutes:
         journal.pop("datasources", None)  # by id, of all tenants; each datasource shows its own
         return {
             "version": __version__,
-            "startedAt": self._started,
-            "now": self._now_ms(),
+            "startedAt": self._calendar.date_ms(self._started),
+            "now": self._calendar.now_ms(),
             "epoch": self._journal.epoch,
             "ready": bool(self._journal.room) and not self._delivery.holding_up(),
             "faults": self._journal.faults,
@@ -100,6 +104,3 @@ class HealthRoutes:
                 for each in self._registry.list("integration", call.tenants)
             ],
         }
-
-    def _now_ms(self) -> int:
-        return int(self._dates.seconds() * 1000)

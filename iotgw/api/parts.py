@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures
-from iotgw.core.ports.clock import ICalendar, IDates
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.delivery import IDeliveries
@@ -43,6 +43,6 @@ class Parts(Struct, frozen=True, kw_only=True):
     calendar: ICalendar | None = None
 
     @property
-    def dates(self) -> IDates:
+    def dates(self) -> ICalendar:
         """The date."""
         return self.calendar or PlainCalendar(self.clock)

@@ -103,7 +103,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         time_limit=settings.converters.time_limit,
         memory_limit=settings.converters.memory_limit,
         report=report,
-        states=RegistryStates(reactor, registry),
+        states=RegistryStates(reactor, registry, calendar=calendar),
         dates=calendar,
     )
     departures = Departures(registry, recorder, reactor)
@@ -119,7 +119,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     )
     changed = partial(_downlink_changed, events, journal)
     downlinks = DownlinkQueue(
-        DownlinkStore(data_dir, reactor), reach.encode, reach.find, changed, reactor, calendar
+        DownlinkStore(data_dir, reactor, calendar), reach.encode, reach.find, changed, reactor, calendar
     )
     mounts = HttpMounts(ApiSite, RESERVED, partial(sources.is_away, "http"))
     shares = SharedResources(CoapPorts(reactor, partial(sources.is_away, "coap")), mounts)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -122,16 +123,17 @@ class Calendar:
 
     def is_before(self, date_ms: DateMs, bound_ms: DateMs) -> bool:
         """See `ICalendar.is_before`."""
-        return self._find(date_ms)[1] < bound_ms - self.stretches[-1].offset_ms
+        return self._find(date_ms) < bound_ms - self.stretches[-1].offset_ms
 
     def moment_ms(self, date_ms: DateMs) -> SteadyMs:
         """See `ICalendar.moment_ms`."""
-        return SteadyMs(self._find(date_ms)[1])
+        return SteadyMs(self._find(date_ms))
 
     def mended_ms(self, date_ms: DateMs) -> DateMs:
         """See `ICalendar.mended_ms`."""
-        index, moment_ms = self._find(date_ms)
-        if self.stretches[index].unsure:
+        found = self._within(date_ms)
+        if found is not None and self.stretches[found[0]].unsure:
+            index, moment_ms = found
             for later in self.stretches[index + 1 :]:
                 if later.gap:
                     break
@@ -141,22 +143,39 @@ class Calendar:
 
     def is_unsure(self, date_ms: DateMs) -> bool:
         """See `ICalendar.is_unsure`."""
-        return self.stretches[self._find(date_ms)[0]].unsure
+        found = self._within(date_ms)
+        return found is not None and self.stretches[found[0]].unsure
 
-    def _find(self, date_ms: int) -> tuple[int, int]:
-        """The stretch of a date, and its time in it: of several the latest, of none the latest before it."""
-        stretches = self.stretches
-        end_ms = int((self._monotonic() + self.base) * 1000)
-        near: tuple[int, int] | None = None
-        for index in reversed(range(len(stretches))):
-            stretch = stretches[index]
+    def comes_again(self, date_ms: DateMs) -> bool:
+        """See `ICalendar.comes_again`."""
+        ends = pairwise(self.stretches)
+        return any(later.since_ms + earlier.offset_ms >= date_ms for earlier, later in ends)
+
+    def _within(self, date_ms: int) -> tuple[int, int] | None:
+        """The latest stretch in which it was this date, and when; None if it never was."""
+        end_ms = self._end_ms()
+        for index in reversed(range(len(self.stretches))):
+            stretch = self.stretches[index]
             moment_ms = date_ms - stretch.offset_ms
-            if moment_ms >= stretch.since_ms - SLACK_MS:
-                if moment_ms <= end_ms + SLACK_MS:
-                    return index, moment_ms
-                near = near or (index, end_ms)
+            if stretch.since_ms - SLACK_MS <= moment_ms <= end_ms + SLACK_MS:
+                return index, moment_ms
             end_ms = stretch.since_ms
-        return near or (0, stretches[0].since_ms)
+        return None
+
+    def _find(self, date_ms: int) -> int:
+        """When it was this date. A date that was jumped over counts as the end of the latest stretch before it."""
+        found = self._within(date_ms)
+        if found is not None:
+            return found[1]
+        end_ms = self._end_ms()
+        for stretch in reversed(self.stretches):
+            if date_ms - stretch.offset_ms >= stretch.since_ms - SLACK_MS:
+                return end_ms
+            end_ms = stretch.since_ms
+        return end_ms
+
+    def _end_ms(self) -> int:
+        return int((self._monotonic() + self.base) * 1000)
 
 
 @implementer(ICalendar)
@@ -196,6 +215,10 @@ class PlainCalendar:
         """See `ICalendar.is_unsure`."""
         return False
 
+    def comes_again(self, date_ms: DateMs) -> bool:
+        """See `ICalendar.comes_again`."""
+        return False
+
 
 class GatewayClock:
     """`seconds` is gateway time, `calendar` the date. ``kept`` is what `state` gave in the last run. ``monotonic`` and
@@ -220,6 +243,11 @@ class GatewayClock:
     def seconds(self) -> float:
         """Gateway time in seconds; it never goes back, and passes while the gateway is stopped."""
         return self._monotonic() + self._base
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the date can't be right."""
+        return self._calendar.stretches[-1].unsure
 
     def state(self) -> KeptClock:
         """What is to be kept for the next start."""

@@ -96,7 +96,7 @@ class Outbox:
         self._pump = Pump(
             spec=spec, paused=counters.paused, clock=clock, flight=flight, backlog=backlog, parking=parking,
             scheduler=self._scheduler, settlement=settlement, health=health, limits=self._limits,
-            now_ms=now_ms, dirty=self._progress.dirty, trace=trace,
+            now_ms=now_ms, calendar=calendar, dirty=self._progress.dirty, trace=trace,
         )  # fmt: skip
 
     def _now_ms(self) -> SteadyMs:

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.integrations import IIntegration, Settle
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.specs import IntegrationSpec
@@ -15,6 +16,7 @@ from iotgw.core.times import SteadyMs
 from iotgw.core.verdict import Delivered, Verdict, unforeseen
 from iotgw.delivery.alarm import Alarm
 from iotgw.delivery.backlog import Backlog
+from iotgw.delivery.dating import dated
 from iotgw.delivery.flight import Flight
 from iotgw.delivery.limits import QueueLimits
 from iotgw.delivery.parking import Parking
@@ -46,6 +48,7 @@ class Pump:
         health: TargetHealth,
         limits: QueueLimits,
         now_ms: Callable[[], SteadyMs],
+        calendar: ICalendar,
         dirty: Callable[[], None],
         trace: ITrace | None,
     ) -> None:
@@ -60,6 +63,7 @@ class Pump:
         self._health = health
         self._limits = limits
         self._now_ms = now_ms
+        self._calendar = calendar
         self._dirty = dirty
         self._trace = trace
         self._rate = Rate(spec.queue.rate)
@@ -186,7 +190,7 @@ class Pump:
         """Give a batch to the target. If it raises, settle those records that it did not settle itself."""
         settle = self._settle_now
         try:
-            target.send(batch, settle)
+            target.send(dated(self._calendar, batch) if self._calendar.has_doubts else batch, settle)
         except Exception as error:
             left = [record.seq for record in batch if self._scheduler.has_in_flight(record.seq)]
             if left:

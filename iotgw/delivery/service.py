@@ -21,6 +21,7 @@ from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec
+from iotgw.core.times import DateMs
 from iotgw.core.types import Types
 from iotgw.delivery.outbox import Outbox
 from iotgw.delivery.outboxes import Outboxes, Running
@@ -194,7 +195,9 @@ class DeliveryService(UplinkListener):
     def seek(self, id: str, ts_ms: int) -> Deferred[None]:
         """See `IDeliveries.seek`."""
         outbox = self._outbox(id)
-        sought = self._journal.time_to_seq(ts_ms).addCallback(lambda seq: outbox.seek(max(0, seq - 1)))
+        date_ms = DateMs(ts_ms)
+        found = self._journal.time_to_seq(date_ms, self._calendar.moment_ms(date_ms))
+        sought = found.addCallback(lambda seq: outbox.seek(max(0, seq - 1)))
         return sought.addCallback(lambda _: self._noted(outbox))
 
     def dead_letters(self, id: str, after: int = 0, limit: int = 100) -> Deferred[list[Parked]]:

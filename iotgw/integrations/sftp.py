@@ -161,6 +161,8 @@ class SftpTarget:
         self._next = 0.0
         """The date of the next run, in seconds since 1970."""
         self._run = ""
+        self._comes_again = False
+        """Whether a run may have had this name before, because the machine's clock was set back."""
         self._part = 0
         self._closes = 0.0
         self._made: set[str] = set()
@@ -234,6 +236,7 @@ class SftpTarget:
     def _begin_run(self) -> None:
         now = self._reactor.seconds()
         self._run = datetime.fromtimestamp(self._context.date(), UTC).strftime("%Y-%m-%d_%H-%M")
+        self._comes_again = self._context.comes_again()
         self._part = 1
         self._closes = now + WINDOW
         self._reactor.callLater(WINDOW, self._end_run, now)
@@ -288,7 +291,8 @@ class SftpTarget:
 
     def _file_name(self, record: TelemetryRecord) -> str:
         if self._run:
-            return self._run if self._part == 1 else f"{self._run}_{self._part}"
+            part = record.seq if self._comes_again else self._part
+            return self._run if part == 1 else f"{self._run}_{part}"
         moment = datetime.fromtimestamp(record.received_ms / 1000, UTC)
         return f"{moment:%Y-%m-%d_%H-%M-%S}_{record.seq}"
 

@@ -43,6 +43,8 @@ class ClockWatch:
         self._keep_now()
         if self._clock.jumped is not None:
             self._say(self._clock.jumped, " while the gateway was stopped")
+        if self._clock.is_wrong:
+            self._doubt()
         self._loop.start(TICK).addErrback(
             lambda failure: self._log.failure("the clock is watched no more", failure)
         )
@@ -73,6 +75,14 @@ class ClockWatch:
         )
         detail: dict[str, Any] = {"from": jump.from_ms, "to": jump.to_ms, "by": by}
         self._recorder.note("clock-jumped", "gateway", "clock", text, DEFAULT_TENANT, "warning", **detail)
+
+    def _doubt(self) -> None:
+        date_ms = int(self._clock.calendar.seconds() * 1000)
+        text = (
+            f"the machine's clock says {_shown(date_ms)}, which can't be right; readings that get their time by receipt are marked "
+            "until it is set"
+        )
+        self._recorder.note("clock-wrong", "gateway", "clock", text, DEFAULT_TENANT, "warning", date=date_ms)
 
 
 def _shown(date_ms: int) -> str:

@@ -11,7 +11,7 @@ UNSURE = b'"clockUnsure":true'
 
 def dated(calendar: ICalendar, received_ms: DateMs, metadata: bytes) -> tuple[DateMs, bytes]:
     """The date that it really was, if it is known by now; else the one that was stored, and metadata (JSON) that says so."""
-    received_ms = calendar.mended_ms(received_ms)
-    if not calendar.is_unsure(received_ms):
-        return received_ms, metadata
+    mended_ms = calendar.mended_ms(received_ms)
+    if mended_ms != received_ms or not calendar.is_unsure(received_ms):
+        return mended_ms, metadata
     return received_ms, b"{" + UNSURE + (b"}" if metadata == b"{}" else b"," + metadata[1:])

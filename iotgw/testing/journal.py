@@ -27,7 +27,7 @@ from iotgw.core.model import (
     Uplink,
 )
 from iotgw.core.ports.journal import Entries, IJournal, IJournalListener, Waiter
-from iotgw.core.times import DateMs
+from iotgw.core.times import DateMs, SteadyMs
 from iotgw.testing.journal_storage import Storage
 from iotgw.testing.reactor import clock as new_clock
 
@@ -326,7 +326,7 @@ class MemoryJournal:
         parked = sorted(self.storage.parked.items(), key=lambda item: item[0])
         return [each for (id, seq), each in parked if id == integration and seq > after]
 
-    def time_to_seq(self, ts_ms: int) -> Deferred[int]:
+    def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs) -> Deferred[int]:
         """See `ITelemetryStream.time_to_seq`."""
         later = (seq for seq, record in self.storage.records.items() if record.received_ms >= ts_ms)
         return self._read(next(later, self.head + 1))

@@ -40,4 +40,7 @@ class ICalendar(IDates):
         """The date that it really was when the machine's clock said this one; the same where nobody knows better."""
 
     def is_unsure(date_ms: DateMs) -> bool:
-        """Whether the machine's clock was certainly wrong when it said this date, and nobody knows the right one."""
+        """Whether the machine's clock was certainly wrong when it said this date."""
+
+    def comes_again(date_ms: DateMs) -> bool:
+        """Whether it may have been this date before, because the machine's clock was set back since."""

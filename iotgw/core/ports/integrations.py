@@ -55,6 +55,10 @@ class IntegrationContext(Struct, frozen=True):
         """The date in seconds since 1970."""
         return (self.calendar or self.reactor).seconds()
 
+    def comes_again(self) -> bool:
+        """Whether it may have been this date before, because the machine's clock was set back since."""
+        return self.calendar is not None and self.calendar.comes_again(self.calendar.now_ms())
+
 
 class IIntegration(Interface):
     """A running target."""

@@ -24,7 +24,7 @@ def kept_clock(path: Path) -> KeptClock | None:
     if not path.exists():
         return None
     try:
-        with closing(connect_reader(path)) as connection:
+        with closing(_opened(path)) as connection:
             row = connection.execute("SELECT value FROM meta WHERE key = ?", (KEY,)).fetchone()
             (last_ms,) = connection.execute("SELECT coalesce(max(at_ms), 0) FROM mark").fetchone()
     except sqlite3.Error:
@@ -36,3 +36,11 @@ def kept_clock(path: Path) -> KeptClock | None:
     if not last_ms and not row:
         return None
     return msgspec.structs.replace(kept, seen_ms=max(kept.seen_ms, last_ms))
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """SQLite makes a write-ahead log where there is none, even for a reader, and then nobody could tell any more that it was
+    taken away (`iotgw.store.sqlite.damage.OpenMark`). A file without one is read as it is."""
+    if path.with_name(path.name + "-wal").exists():
+        return connect_reader(path)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)

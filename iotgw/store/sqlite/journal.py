@@ -32,6 +32,7 @@ from iotgw.core.model import (
 )  # fmt: skip
 from iotgw.core.ports.journal import IJournal, IJournalListener, Waiter
 from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.core.times import DateMs, SteadyMs
 from iotgw.store.sqlite.group import Group, SettledUplinks
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.reader import JournalReader
@@ -348,8 +349,7 @@ class Journal:
 
     def message(self, seq: int) -> Deferred[Message | None]:
         """See `IJournal.message`."""
-        asked = self._readers.ask(JournalReader.messages, [seq])
-        return asked.addCallback(lambda found: next(iter(found), None))
+        return self._readers.ask(JournalReader.messages, [seq]).addCallback(lambda found: [*found, None][0])
 
     def messages(
         self, tenant: str, before: int, limit: int, datasource: str | None = None, state: State | None = None,
@@ -359,9 +359,9 @@ class Journal:
         ask = self._readers.ask
         return ask(JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device)
 
-    def time_to_seq(self, ts_ms: int) -> Deferred[int]:
+    def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""
-        return self._readers.ask(JournalReader.time_to_seq, ts_ms, self.head)
+        return self._readers.ask(JournalReader.time_to_seq, ts_ms, moment_ms, self.head)
 
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IJournal.stats`."""
