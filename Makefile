@@ -4,16 +4,20 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test lint format bench bench-smoke bench-paired conformance fuzz soak profile docs peers clean
+.PHONY: run test interop lint format bench bench-smoke bench-paired conformance plugtests fuzz soak profile docs peers large-peers clean
 
 run: $(VENV)/.run
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
 
 # most tests wait for a real peer, so three at a time are quicker on any machine
 test: $(VENV)/.test peers
-	$(PYTEST) -m "not soak" -n 3 --dist loadfile
+	$(PYTEST) -m "not soak and not interop" -n 3 --dist loadfile
 
-soak: $(VENV)/.test peers
+# with the peers that are large, or have to be built
+interop: $(VENV)/.test large-peers
+	$(PYTEST) -m "interop and not soak" -n 2 --dist loadfile
+
+soak: $(VENV)/.test large-peers
 	$(PYTEST) -m soak --timeout=3600
 
 lint: $(VENV)/.lint $(VENV)/.test
@@ -29,6 +33,11 @@ format: $(VENV)/.lint
 
 conformance: $(VENV)/.test
 	$(PYTEST) tests/conformance
+
+# a plugtest checker against a running gateway: make plugtests CHECKER="java -jar cf-plugtest-checker.jar"
+plugtests: $(VENV)/.test
+	@[ -n "$(CHECKER)" ] || { echo 'usage: make plugtests CHECKER="COMMAND…", which gets the address behind it'; exit 2; }
+	$(BIN)/python -m tests.conformance.checker $(CHECKER)
 
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz
@@ -57,6 +66,9 @@ docs: $(VENV)/.run
 # the real programs that the tests talk to; says what is missing, installs it when it may
 peers:
 	@tests/install-peers
+
+large-peers: peers
+	@tests/install-peers large
 
 $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { \

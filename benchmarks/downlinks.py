@@ -38,6 +38,7 @@ from harness.tools import load
 from twisted.internet.task import Clock
 
 from iotgw.core.downlink_item import Item, ItemState
+from iotgw.core.epochs import Epochs
 from iotgw.core.model import Outcome, Output, State, StoredUplink, Uplink
 from iotgw.core.specs import DatasourceSpec, DownlinkSpec
 from iotgw.downlinks.waiting import Waiting
@@ -120,7 +121,7 @@ def converted(gateway: Gateway) -> bool:
 class Resting:
     """As much of a journal as replies need: its writer always rests."""
 
-    epoch = "e"
+    epochs = Epochs("e")
 
     def at_rest(self, callback: Callable[[], None]) -> None:
         callback()

@@ -5,9 +5,11 @@ See ``docs/extending.md``. What this module has keeps its name and its meaning f
 
 from __future__ import annotations
 
+from iotgw.core.descriptors import are_few as descriptors_are_few
+from iotgw.core.epochs import message_id
 from iotgw.core.errors import IotgwError, SettingsError
-from iotgw.core.model import Answer, Downlink, Kind, Metadata, Status, TelemetryRecord, message_id
-from iotgw.core.needs import HttpMount, Need, TcpPort, UdpPort
+from iotgw.core.model import Answer, Downlink, Kind, Metadata, Status, TelemetryRecord
+from iotgw.core.needs import CoapPath, HttpMount, Need, TcpPort, UdpPort
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import (
     DatasourceContext,
@@ -43,6 +45,7 @@ __all__ = [
     "Apart",
     "CoapExchange",
     "CoapMessage",
+    "CoapPath",
     "CoapPolicy",
     "CoapPorts",
     "CoapResource",
@@ -87,5 +90,6 @@ __all__ = [
     "coap_numbers",
     "coap_options",
     "convert",
+    "descriptors_are_few",
     "message_id",
 ]

@@ -5,6 +5,7 @@ They live in `iotgw.core.model`, and what users save in `iotgw.core.specs`.
 
 from __future__ import annotations
 
+from iotgw.core.epochs import message_id
 from iotgw.core.model import (
     DEFAULT_TENANT,
     STORED,
@@ -30,7 +31,6 @@ from iotgw.core.model import (
     StoredUplink,
     TelemetryRecord,
     Uplink,
-    message_id,
 )
 from iotgw.core.specs import (
     ConverterSpec,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from twisted.internet import defer, reactor, task
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.specs import IntegrationSpec, RetrySpec
 from iotgw.core.types import Types
@@ -40,7 +41,7 @@ def body(n):
 class Stream:
     """A journal that holds its stream in memory and forgets progress."""
 
-    epoch = "bench"
+    epochs = Epochs("bench")
 
     def __init__(self, count):
         now = int(time.time() * 1000)

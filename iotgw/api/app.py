@@ -27,14 +27,13 @@ from iotgw.api.routes import Dispatcher, Route, write_problem
 from iotgw.api.sessions import SessionRoutes
 from iotgw.api.tokens import TokenRoutes
 from iotgw.api.trials import TrialRoutes
+from iotgw.api.upkeep import UpkeepRoutes
 from iotgw.core.ports.mounts import IMounts
 from iotgw.core.recorder import Recorder
 
 PREFIX = "/api/v1"
 AT_ROOT = ("/health/", "/metrics")
 """Paths that probes and scrapers expect without the prefix; they are under both."""
-RESERVED = ("api", "health", "metrics")
-"""First segments that are the API's."""
 
 
 class Routes(Protocol):
@@ -52,7 +51,8 @@ def routes(parts: Parts) -> list[Route]:
     candidates = Candidates(registry, versions, converters)
     saved = catalogues(parts)
     resources: list[Routes] = [
-        HealthRoutes(registry, journal, pipeline, delivery, parts.clock, dates),
+        HealthRoutes(registry, journal, pipeline, delivery, parts.pause, parts.clock, dates),
+        UpkeepRoutes(parts.backups, parts.pause, dates),
         MetricsRoutes(parts),
         *saved,
         SessionRoutes(registry, pipeline),

@@ -35,12 +35,14 @@ _log = Logger(namespace="iotgw.api")
 
 
 class Applied(Struct, frozen=True, omit_defaults=True):
-    """What became of an entry: ``created``, ``changed``, ``unchanged`` or ``refused`` (with ``error``)."""
+    """What became of an entry: ``created``, ``changed``, ``unchanged`` or ``refused`` (with ``error``). ``warnings`` say
+    what may not go as expected."""
 
     kind: str
     name: str
     outcome: str
     error: str = ""
+    warnings: list[str] = []
 
 
 class Result(Struct, frozen=True):
@@ -107,7 +109,9 @@ class ApplyRoutes:
                 name = str(entry.get("name") or entry.get("library", ""))
                 try:
                     outcome = await self._one(catalogue, tenant, entry, dry, coming, by)
-                    items.append(Applied(catalogue.kind, name, outcome))
+                    items.append(
+                        Applied(catalogue.kind, name, outcome, "", self._warnings(catalogue, tenant, name))
+                    )
                     if dry and outcome == "created":
                         coming.add(name)
                 except (IotgwError, Problem) as error:
@@ -146,6 +150,11 @@ class ApplyRoutes:
             "options": bundled.options,
         }  # fmt: skip
         return {"name": library.replace("/", "-"), **of_version, **entry}
+
+    def _warnings(self, catalogue: Catalogue, tenant: str, name: str) -> list[str]:
+        """What the status of a saved resource warns of."""
+        stored = self._stored(catalogue, tenant, name)
+        return list(catalogue.status(stored).get("warnings", ())) if stored is not None else []
 
     def _stored(self, catalogue: Catalogue, tenant: str, name: str) -> Resource | None:
         try:

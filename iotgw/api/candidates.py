@@ -81,10 +81,9 @@ class Candidates:
             ConverterSpec,
         )  # fmt: skip
         dialect, engine = await self._converters.compile(spec)
-        limit = active.time_limit if active else 0.25
         return ConverterVersion(
-            "draft", _fingerprint(spec), spec.name, spec.type, script, dialect, engine, call.tenant, limit,
-            spec.options,
+            "draft", _fingerprint(spec), spec.name, spec.type, script, dialect, engine, call.tenant,
+            options=spec.options,
         )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw import __version__
@@ -15,6 +16,7 @@ from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.times import SteadyMs
@@ -29,6 +31,7 @@ class HealthRoutes:
         journal: IMessages,
         pipeline: IPipeline,
         delivery: IDeliveries,
+        pause: IPause,
         clock: IReactorTime,
         calendar: ICalendar,
     ) -> None:
@@ -36,6 +39,7 @@ class HealthRoutes:
         self._journal = journal
         self._pipeline = pipeline
         self._delivery = delivery
+        self._pause = pause
         self._calendar = calendar
         self._started = SteadyMs(int(clock.seconds() * 1000))
 
@@ -61,28 +65,34 @@ class HealthRoutes:
         return {"status": "live"}
 
     async def ready(self, call: Call) -> Reply:
-        """Whether the journal takes uplinks; a listener that could not be opened doesn't make it unready,
+        """Whether uplinks are taken; a listener that could not be opened doesn't make it unready,
         as the others serve. Damage to what is stored doesn't either, but is said."""
-        if not self._journal.room:
-            reason = (await self._journal.stats()).get("problem") or "busy"
-            raise Problem(503, f"the journal is not taking uplinks: {reason}", {"Retry-After": "5"})
-        if full := self._delivery.holding_up():
-            reason = f"{len(full)} of the integrations set to rejectNew are full"
-            raise Problem(503, f"no uplinks are taken: {reason}", {"Retry-After": "5"})
-        faults = self._journal.faults
-        return Reply({"status": "ready", "faults": faults} if faults else {"status": "ready"})
+        room = self._pipeline.room()
+        if not room.is_open:
+            raise Problem(503, f"no uplinks are taken: {room.reason}", {"Retry-After": "5"})
+        faults, paused = self._journal.faults, self._pause.paused
+        return Reply(
+            {
+                "status": "ready",
+                **({"faults": faults} if faults else {}),
+                **({"paused": paused.reason} if paused is not None else {}),
+            }
+        )
 
     async def status(self, call: Call) -> dict[str, Any]:
         """Version, journal, datasources, integrations."""
         journal = dict(await self._journal.stats())
         journal.pop("datasources", None)  # by id, of all tenants; each datasource shows its own
+        room = self._pipeline.room()
         return {
             "version": __version__,
             "startedAt": self._calendar.date_ms(self._started),
             "now": self._calendar.now_ms(),
-            "epoch": self._journal.epoch,
-            "ready": bool(self._journal.room) and not self._delivery.holding_up(),
+            "epoch": self._journal.epochs.current,
+            "ready": room.is_open,
+            "notReadyBecause": room.reason or None,
             "faults": self._journal.faults,
+            "paused": msgspec.to_builtins(self._pause.paused),
             "journal": journal,
             "datasources": [
                 {

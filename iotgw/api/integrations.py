@@ -15,7 +15,7 @@ from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.core.departures import Departures
 from iotgw.core.errors import Conflict, NotFound, SettingsError, Unavailable
-from iotgw.core.model import Kind, Parked, message_id
+from iotgw.core.model import Kind, Parked
 from iotgw.core.numbers import whole
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.integrations import IIntegrationType
@@ -153,7 +153,7 @@ class IntegrationRoutes(WithBacklog):
     def check_drains(self, resource: Resource) -> None:
         """See `WithBacklog.check_drains`."""
         status = state_of(self._delivery, resource)
-        if status["state"] in ("disabled", "paused") and status.get("waiting"):
+        if status["state"] in ("disabled", "paused", "held") and status.get("waiting"):
             raise Conflict(
                 f"integration {resource.name!r} is {status['state']}, and {status['waiting']} messages wait for "
                 "it: enable or resume it to have them delivered, or delete it with backlog=drop"
@@ -229,7 +229,7 @@ class IntegrationRoutes(WithBacklog):
         record = parked.record
         body = b"null" if record.kind is Kind.UNREADABLE else record.body
         return DeadLetter(
-            record.seq, message_id(self._journal.epoch, record.uplink), record.device_name,
+            record.seq, self._journal.epochs.id_of(record), record.device_name,
             record.received_ms, parked.attempts, parked.error, msgspec.Raw(body),
         )  # fmt: skip
 

@@ -12,9 +12,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from iotgw.api.auth import Permission
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
-from iotgw.core.errors import IotgwError, NotFound, SettingsError
-from iotgw.core.model import ConversionError, Delivery, Kind, Message, State, message_id
-from iotgw.core.numbers import whole
+from iotgw.core.errors import Conflict, IotgwError, NotFound, SettingsError
+from iotgw.core.model import ConversionError, Delivery, Kind, Message, State
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pipeline import IPipeline
@@ -71,11 +70,13 @@ class Selection(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Reprocessed(Struct, frozen=True):
-    """How many were converted again, by their new state; ``missing`` are gone, or their datasource is."""
+    """How many were converted again, by their new state; ``missing`` are gone, or their datasource is. ``waiting`` still
+    wait for their first conversion."""
 
     count: int
     states: dict[str, int]
     missing: int = 0
+    waiting: int = 0
 
 
 FILTERS = (
@@ -148,15 +149,19 @@ class MessageRoutes:
         states: dict[str, int] = {}
         found = await self.select(call, selection)
         missing = len(set(selection.ids)) - len(found) if selection.ids is not None else 0
+        waiting = 0
         for message in reversed(found):
             try:
                 state = await self._pipeline.reprocess(message)
             except NotFound:
                 missing += 1
                 continue
+            except Conflict:
+                waiting += 1
+                continue
             word = state.name.lower()
             states[word] = states.get(word, 0) + 1
-        return Reprocessed(sum(states.values()), states, missing)
+        return Reprocessed(sum(states.values()), states, missing, waiting)
 
     # --- for other resources ---
 
@@ -198,9 +203,8 @@ class MessageRoutes:
 
     def position(self, id: str) -> int:
         """The position in the journal that an id names; raises NotFound for another journal's."""
-        epoch, _, seq = id.rpartition("-")
-        position = whole(seq)
-        if epoch != self._journal.epoch or position is None:
+        position = self._journal.epochs.position(id)
+        if position is None:
             raise NotFound(f"there is no message {id!r} in this journal")
         return position
 
@@ -222,7 +226,7 @@ class MessageRoutes:
         except IotgwError:
             deliveries = []
         return MessageView(
-            id=message_id(self._journal.epoch, message.seq),
+            id=self._journal.epochs.message_id(message.seq),
             received_at=uplink.received_ms,
             datasource=self._pipeline.datasource_name(uplink.datasource),
             state=message.state.name.lower(),

@@ -11,6 +11,7 @@ from iotgw.api.exposition import CONTENT_TYPE, Exposition, process
 from iotgw.api.integrations import state_of
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.core.ports.pipeline import CAUSES
 from iotgw.core.times import SteadyMs
 
 DOWN = frozenset({"failed", "stopped", "disabled", "unavailable"})
@@ -34,7 +35,11 @@ class MetricsRoutes:
         """All figures."""
         exposition = Exposition()
         exposition.gauge(
-            "iotgw_info", "Which version runs", 1, version=__version__, epoch=self._parts.journal.epoch
+            "iotgw_info",
+            "Which version runs",
+            1,
+            version=__version__,
+            epoch=self._parts.journal.epochs.current,
         )
         journal = await self._parts.journal.stats()
         self._journal(exposition, journal)
@@ -60,8 +65,10 @@ class MetricsRoutes:
         gauge("iotgw_journal_file_bytes", "The journal's file", stats.get("fileBytes"))
         gauge("iotgw_journal_wal_bytes", "The journal's write-ahead log", stats.get("walBytes"))
         gauge("iotgw_journal_pending", "Records that wait for the disk", stats.get("pending"))
-        room = self._parts.journal.room and not self._parts.delivery.holding_up()
-        gauge("iotgw_journal_room", "Whether uplinks are taken", int(room))
+        room = self._parts.pipeline.room()
+        gauge("iotgw_journal_room", "Whether uplinks are taken", int(room.is_open))
+        for cause in CAUSES:
+            gauge("iotgw_no_room", "Why uplinks are not taken", int(room.cause == cause), cause=cause)
         for table, count in stats.get("unreadable", {}).items():
             gauge("iotgw_journal_unreadable", "Rows found unreadable since the start", count, table=table)
         gauge("iotgw_uplinks_waiting", "Stored uplinks that wait for their conversion", stats.get("waiting"))

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures
+from iotgw.core.ports.backups import IBackups
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
@@ -19,6 +20,7 @@ from iotgw.core.ports.downlinks import IDownlinkQueue
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.types import Types
@@ -40,6 +42,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     clock: IReactorTime
     downlinks: IDownlinkQueue
     departures: Departures
+    backups: IBackups
+    pause: IPause
     calendar: ICalendar | None = None
 
     @property

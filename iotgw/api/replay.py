@@ -94,7 +94,7 @@ class ReplayRoutes:
         async for batch in self._stored(call, wanted, active.id):
             befores, afters = await self._convert(old, batch), await self._convert(new, batch)
             for message, before, after in zip(batch, befores, afters, strict=True):
-                tally.note(f"{self._journal.epoch}-{message.seq}", before, after)
+                tally.note(self._journal.epochs.message_id(message.seq), before, after)
         return tally.result()
 
     async def _stored(self, call: Call, wanted: Replay, converter: str) -> AsyncIterator[list[Message]]:

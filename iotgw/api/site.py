@@ -4,6 +4,7 @@ all bodies together, and the connections."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -11,10 +12,26 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from iotgw.api.problems import Problem
+from iotgw.api.spare_places import SparePlaces
+from iotgw.core.descriptors import are_few
 
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
+RESERVED = ("api", "health", "metrics")
+"""First segments that are the API's."""
+SPARE = 12
+"""How many of a listener's places are for the API alone. They take twice as many descriptors for a moment."""
+PATIENCE = 5.0
+"""Seconds in which a connection with such a place must ask for something."""
+_FOR_ALL = frozenset(segment.encode() for segment in RESERVED)
+_CROWDED = Problem(
+    503, "too many connections are open; come back later", {"Retry-After": "10", "Connection": "close"}
+)
 _DRAIN = 16 << 20
 """How many bytes beyond the cap are read and dropped, so that a client reads its 413 instead of a reset."""
+
+
+def _nothing() -> None:
+    """No place was taken."""
 
 
 class CappedBody(BytesIO):
@@ -60,6 +77,9 @@ class ApiRequest(Request):
     """A request whose body is capped."""
 
     content: Any
+    channel: Any
+    path: bytes
+    _end: Callable[[], None] = staticmethod(_nothing)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a chunk of the body; a peer that goes on and on is cut off."""
@@ -82,7 +102,10 @@ class ApiRequest(Request):
     def process(self) -> None:
         """Answer what is too large here, for every resource."""
         problem = self.content.problem
+        if problem is None and self._is_crowded():
+            problem = _CROWDED
         if problem is None:
+            self._end = self.channel.site.spare.begin(self.channel.transport)
             super().process()
             return
         body = problem.body()
@@ -95,8 +118,14 @@ class ApiRequest(Request):
         self.write(body)
         self.finish()
 
+    def _is_crowded(self) -> bool:
+        """Whether this asks for something that isn't the API's, in a place that only the API has."""
+        first = self.path.split(b"/", 2)[1] if b"/" in self.path else b""
+        return self.channel.transport in self.channel.site.spare and first not in _FOR_ALL
+
     def finish(self) -> None:
         """The response is complete."""
+        self._end()
         self.content.release()
         super().finish()
 
@@ -111,7 +140,8 @@ class ApiSite(Site):
     """A site over a resource.
 
     ``max_body`` bounds one body in bytes, ``max_buffered`` all that are in memory, ``max_connections`` the
-    clients: further ones are closed at once. ``timeout`` is in seconds, for an idle connection.
+    clients: further ones are closed at once. ``timeout`` is in seconds, for an idle connection. A site that is not
+    ``for_devices`` alone keeps its last places for the API, whatever devices do.
     """
 
     requestFactory = ApiRequest
@@ -125,6 +155,7 @@ class ApiSite(Site):
         max_buffered: int = 64 << 20,
         max_connections: int = 1000,
         timeout: float = 60.0,
+        for_devices: bool = False,
     ) -> None:
         super().__init__(resource, timeout=timeout)
         self.max_body = max_body
@@ -132,21 +163,33 @@ class ApiSite(Site):
         self.max_connections = max_connections
         self.buffered = 0
         self.connections = 0
+        self.spare = SparePlaces(0 if for_devices else min(SPARE, max_connections // 8))
 
     def buildProtocol(self, addr: Any) -> Any:
         """A channel for a new client, unless there are too many."""
-        if self.connections >= self.max_connections:
+        spare = self.spare
+        is_last = self.connections >= self.max_connections - spare.places or are_few()
+        if is_last and spare.is_full:
             return None
         channel: Any = super().buildProtocol(addr)
         if channel is not None:
             self.connections += 1
-            lost = channel.connectionLost
+            made, lost, leave = channel.makeConnection, channel.connectionLost, _nothing
+
+            def admit(transport: Any) -> None:
+                nonlocal leave
+                if is_last:
+                    channel.timeOut = PATIENCE
+                made(transport)
+                if is_last:
+                    leave = spare.take(transport)
 
             def count_down(reason: Any) -> None:
                 self.connections -= 1
+                leave()
                 lost(reason)
 
-            channel.connectionLost = count_down
+            channel.makeConnection, channel.connectionLost = admit, count_down
         return channel
 
     def getContentFile(self, length: int | None) -> CappedBody:

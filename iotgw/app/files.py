@@ -1,5 +1,5 @@
-"""How many files and connections the process has open, of those that it may: a listener that has none left resets its
-clients without a word, so this says it before."""
+"""How many files and connections the process has open, of those that it may. The last ones are kept back from devices
+(`iotgw.core.descriptors`), so this says it before their connections are refused, or when they are."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from iotgw.core.descriptors import kept, limit
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.intake import Severity
 from iotgw.core.recorder import Recorder
@@ -18,7 +19,7 @@ from iotgw.core.recorder import Recorder
 EVERY = 5.0
 """Seconds between two looks."""
 FEW = 0.1
-"""Said when less than this part is left, and again when twice as much is."""
+"""Said when less than this part is left, or no more than is kept; and again when twice as much is."""
 
 
 def open_files() -> int:
@@ -29,12 +30,6 @@ def open_files() -> int:
         return 0
     except OSError:  # not even one is left to look with
         return limit()
-
-
-def limit() -> int:
-    """How many may be open; 0 is no limit."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 0 if soft == resource.RLIM_INFINITY else soft
 
 
 class OpenFiles:
@@ -75,15 +70,16 @@ class OpenFiles:
         used, most = self._count(), self._most()
         if most == 0:
             return
-        left = most - used
-        if not self._are_few and left < most * FEW:
+        left, few = most - used, max(most * FEW, kept(most) + 1)
+        if not self._are_few and left < few:
             self._are_few = True
             text = (
-                f"{used} of {most} files and connections are open; when none is left, new connections are reset. "
-                "Raise the limit (LimitNOFILE of the unit, ulimit -n), or lower the datasources' limits of connections"
+                f"{used} of {most} files and connections are open; the last {kept(most)} are kept for the API, and new "
+                "connections of devices are refused then. Raise the limit (LimitNOFILE of the unit, ulimit -n), or lower "
+                "the datasources' limits of connections"
             )
             self._note("files-few", text, used, most)
-        elif self._are_few and left > 2 * most * FEW:
+        elif self._are_few and left > 2 * few:
             self._are_few = False
             self._note("files-enough", f"{used} of {most} files and connections are open", used, most)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from iotgw.api.app import RESERVED
 from iotgw.api.parts import Parts
-from iotgw.api.site import ApiSite
+from iotgw.api.site import RESERVED, ApiSite
 from iotgw.app.integrations import RegisteredIntegrations
+from iotgw.app.pause import Pause
 from iotgw.config.settings import Settings
 from iotgw.connect.endpoint import Connector
 from iotgw.converters import library
@@ -50,6 +50,7 @@ from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
+from iotgw.store.backups import Backups
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
@@ -77,6 +78,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
     recorder: Recorder
     shares: SharedResources
     mounts: HttpMounts
+    backups: Backups
+    pause: Pause
     api: Parts
 
 
@@ -118,17 +121,16 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         calendar=calendar,
     )
     changed = partial(_downlink_changed, events, journal)
-    downlinks = DownlinkQueue(
-        DownlinkStore(data_dir, reactor, calendar), reach.encode, reach.find, changed, reactor, calendar
-    )
-    mounts = HttpMounts(ApiSite, RESERVED, partial(sources.is_away, "http"))
+    store_of_downlinks = DownlinkStore(data_dir, reactor, calendar)
+    downlinks = DownlinkQueue(store_of_downlinks, reach.encode, reach.find, changed, reactor, calendar)
+    mounts = HttpMounts(partial(ApiSite, for_devices=True), RESERVED, partial(sources.is_away, "http"))
     shares = SharedResources(CoapPorts(reactor, partial(sources.is_away, "coap")), mounts)
     connector = Connector(reactor, settings.integrations.forbid)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
-        trace, calendar,
+        trace, store.max_bytes, calendar,
     )  # fmt: skip
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
@@ -138,15 +140,18 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         shares=shares, max_payload=store.max_payload,
         max_metadata=store.max_metadata, calendar=calendar,
     )  # fmt: skip
+    writers = [journal.between_commits, registry.between_commits, store_of_downlinks.between_commits]
+    backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
+    pause = Pause(data_dir, delivery, downlinks, recorder)
     return Gateway(
         registry=registry, credentials=credentials, events=events, devices=devices, journal=journal,
         downlinks=downlinks, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar),
-        pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts,
+        pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, versions=versions,
             delivery=delivery, devices=devices, events=events, datasource_types=datasource_types,
-            integration_types=integration_types, clock=reactor, downlinks=downlinks, departures=departures,
+            integration_types=integration_types, clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
             calendar=calendar,
         ),
     )  # fmt: skip

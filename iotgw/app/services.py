@@ -24,6 +24,7 @@ from iotgw.api.auth import ensure_admin_token
 from iotgw.api.site import ApiSite
 from iotgw.app.files import OpenFiles
 from iotgw.app.hangups import Hangups
+from iotgw.app.lost_logs import LostLogs
 from iotgw.app.ordered import OrderedServices, PartService
 from iotgw.app.parts import Gateway, build
 from iotgw.config import settings as process_settings
@@ -59,9 +60,12 @@ def children(
     listener comes after these.
     """
     journal, pipeline = gateway.journal, gateway.pipeline
+    lost_logs = LostLogs(data_dir, gateway.recorder)
+    yield PartService("lost-logs", lost_logs.look)
     yield PartService("registry", gateway.registry.start, gateway.registry.stop)
     yield PartService("credentials", gateway.credentials.start)
     yield PartService("events", gateway.events.start, gateway.events.stop)
+    yield PartService("lost-logs-told", lost_logs.tell)
     files = OpenFiles(gateway.recorder, reactor)
     yield PartService("files", files.start, files.stop)
     yield PartService("devices", gateway.devices.start, gateway.devices.stop)
@@ -70,6 +74,8 @@ def children(
     yield PartService("clock", watch.start, watch.stop)
     yield PartService("device-states", lambda: rebuild_devices(gateway))
     yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
+    yield PartService("backups", gateway.backups.start, gateway.backups.stop)
+    yield PartService("pause", gateway.pause.start)
     yield PartService("converters", gateway.converters.start, gateway.converters.stop)
     yield PartService("delivery", gateway.delivery.start, gateway.delivery.stop)
     yield PartService("integrations", gateway.integrations.start)

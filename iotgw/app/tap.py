@@ -46,11 +46,13 @@ def makeService(options: Options) -> IService:
     from iotgw.core.clock import GatewayClock, boot_id  # noqa: PLC0415
     from iotgw.core.ports.reactor import IReactor  # noqa: PLC0415
     from iotgw.store.lock import DataDirectoryLock  # noqa: PLC0415
+    from iotgw.store.restore import expect_finished  # noqa: PLC0415
     from iotgw.store.sqlite.clock import kept_clock  # noqa: PLC0415
 
     lock = DataDirectoryLock(options.data_dir)
     try:
         lock.acquire()
+        expect_finished(options.data_dir)
     except (IotgwError, OSError) as error:
         raise SystemExit(f"iotgw: {error}") from error
     clock = GatewayClock(kept_clock(options.data_dir / "journal.db"), boot_id())

@@ -32,7 +32,8 @@ class StoreSection(Section, frozen=True, kw_only=True):
     max_bytes: Annotated[
         Bytes,
         Meta(
-            description="Size of the journal; beyond it, the oldest messages that nobody waits for are trimmed."
+            description="Size of the journal. Beyond it, the oldest messages that nobody waits for are trimmed, then "
+            "integrations give up what waits ([storage](storage.md#who-may-take-how-much))."
         ),
     ] = 2 << 30
     max_pending: Annotated[
@@ -52,6 +53,13 @@ class StoreSection(Section, frozen=True, kw_only=True):
             "Decoded fields and HTTP headers are a few kilobytes."
         ),
     ] = 64 << 10
+    backup_directory: Annotated[
+        str,
+        Meta(
+            description="Where `iotgwctl backup` makes its directories; relative to the data directory. Another disk than the "
+            "data's outlasts that one."
+        ),
+    ] = "backups"
 
 
 class ConvertersSection(Section, frozen=True, kw_only=True):
@@ -63,7 +71,9 @@ class ConvertersSection(Section, frozen=True, kw_only=True):
     ] = 2
     time_limit: Annotated[
         Seconds,
-        Meta(description="One call of a script may take this long, unless its converter says otherwise."),
+        Meta(
+            description="CPU time that one call of a script may take, unless its converter's `timeLimit` says otherwise."
+        ),
     ] = 0.25
     memory_limit: Annotated[
         Bytes, Meta(description="Address space of one worker; a script that wants more fails.")

@@ -17,8 +17,10 @@ from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Scri
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 from iotgw.core.numbers import whole
 
-PATIENCE = 6
-"""QuickJS counts CPU time, which comes slower than the clock's on a busy machine."""
+SLOWER = 4
+"""How many times as long the marked script may take in QuickJS, before it is taken for one that hangs."""
+MARGIN = 1.0
+"""CPU seconds until the kernel ends what QuickJS can't, and the time to make two contexts."""
 _MARK = "__iotgw_at"
 # comments, strings and templates are skipped; a loop's keyword with its parenthesis is what is looked for
 _TOKEN = re.compile(
@@ -38,8 +40,8 @@ def careful(
     script, marks = instrument(version.script)
     for source, places in ((script, marks), (version.script, [])):
         suspect = msgspec.structs.replace(version, engine="quickjs", script=source)
-        arm(version.time_limit * PATIENCE + 1)
-        engine = make(version.time_limit, HEAP, source)
+        arm(version.time_limit * SLOWER + MARGIN)
+        engine = make(version.time_limit * SLOWER, HEAP, source)
         try:
             run = Script(suspect, engine)
             error = run.convert(call.payload, call.metadata, call.received_ms, state)[0].error
@@ -95,8 +97,8 @@ def _find(
 ) -> tuple[int, int] | None:
     source, places = (version.script, []) if error.line is not None else instrument(version.script)
     twin_version = msgspec.structs.replace(version, engine="quickjs", script=source)
-    arm(version.time_limit * PATIENCE + 1)
-    engine = engines["quickjs"](version.time_limit, HEAP, source)
+    arm(version.time_limit * SLOWER + MARGIN)
+    engine = engines["quickjs"](version.time_limit * SLOWER, HEAP, source)
     try:
         twin = Script(twin_version, engine)
         again = twin.convert(call.payload, call.metadata, call.received_ms, state)[0].error

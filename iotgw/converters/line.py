@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from twisted.logger import Logger
 
 from iotgw.converters.breaker import ScriptBreaker
+from iotgw.converters.death import MEMORY, TIME, Death
 from iotgw.converters.protocol import Define, Run, RunDone, ScriptCall, Tried, frame
 from iotgw.converters.slot import Slot, Work
 from iotgw.converters.state import States, device_of, parts_of, place_of
@@ -20,7 +21,7 @@ FRAME_CALLS = 64
 FRAME_BYTES = 256 << 10
 TIME_LIMIT = "TimeLimit"
 LIMITS = (TIME_LIMIT, "MemoryLimit")
-"""Names of errors that count as deaths."""
+"""Names of errors that count as deaths. Both are measured in the script's own CPU time and memory."""
 
 DoneWith = Callable[[list[Conversion]], None]
 
@@ -36,7 +37,7 @@ class Judge(Protocol):
     def is_refused(self, task: Task) -> bool:
         """Whether a suspect's breaker is open; its task then fails at once."""
 
-    def died(self, task: Task, cause: str, is_quarantine: bool) -> None:
+    def died(self, task: Task, death: Death, is_quarantine: bool) -> None:
         """A worker died of this task."""
 
     def over_limit(self, task: Task, conversion: Conversion) -> None:
@@ -69,22 +70,26 @@ class Batch:
 
 
 class Loaded:
-    """A converter version that workers know by its number."""
+    """A converter version that workers know by its number. ``limited`` is it with its time limit."""
 
     __slots__ = (
         "breaker",
         "home",
         "in_quarantine",
         "keeps_state",
+        "limited",
         "number",
         "pending",
         "remembers",
         "version",
     )
 
-    def __init__(self, number: int, version: ConverterVersion, home: TaskLine) -> None:
+    def __init__(
+        self, number: int, version: ConverterVersion, limited: ConverterVersion, home: TaskLine
+    ) -> None:
         self.number = number
         self.version = version
+        self.limited = limited
         self.home = home
         self.breaker = ScriptBreaker()
         self.pending = 0
@@ -136,7 +141,7 @@ class RunWork:
     def __init__(self, line: TaskLine, tasks: list[Task]) -> None:
         self._line = line
         self._tasks = tasks
-        self.patience = 5.0 + 20 * max(task[3].version.time_limit for task in tasks)
+        self.patience = 5.0 + 20 * max(task[3].limited.time_limit for task in tasks)
 
     def frame(self, seq: int, slot: Slot) -> bytes:
         """See `iotgw.converters.slot.Work`."""
@@ -147,7 +152,7 @@ class RunWork:
         for _, _, job, loaded in self._tasks:
             if loaded.number not in known:
                 known.add(loaded.number)
-                parts.append(frame(Define(loaded.number, loaded.version)))
+                parts.append(frame(Define(loaded.number, loaded.limited)))
             place = self._state(slot, job, loaded, states) if loaded.keeps_state else ""
             calls.append(ScriptCall(loaded.number, job.payload, job.metadata, job.received_ms, place))
         parts.append(frame(Run(seq, calls, states, self._line.is_careful)))
@@ -183,11 +188,11 @@ class RunWork:
                 loaded.pending -= 1
                 task[0].settle(task[1], conversion)
 
-    def died(self, index: int, cause: str) -> Work | None:
+    def died(self, index: int, death: Death) -> Work | None:
         """See `iotgw.converters.slot.Work`."""
         task = self._tasks[index]
         del self._tasks[index]
-        self._line.judge.died(task, cause, self._line.is_careful)
+        self._line.judge.died(task, death, self._line.is_careful)
         return self.again()
 
     def again(self) -> Work | None:
@@ -197,12 +202,17 @@ class RunWork:
         return None
 
 
-def fatal(cause: str, time_limit: float) -> ConversionError:
+def fatal(death: Death, time_limit: float) -> ConversionError:
     """The error of a script that ended its worker."""
-    if cause == "time":
+    if death.cause == TIME:
         return ConversionError(
             f"the script did not finish within {time_limit * 1000:.0f} ms", name="TimeLimit"
         )
-    if cause == "memory":
+    if death.cause == MEMORY:
         return ConversionError("the script needs more memory than it may have", name="MemoryLimit")
-    return ConversionError(f"the script ended its worker: {cause}", name="Crash")
+    return ConversionError(
+        f"the script ended its worker: {death.cause}"
+        if death.is_own
+        else f"its worker ended again and again: {death.cause}",
+        name="Crash",
+    )

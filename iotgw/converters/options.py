@@ -45,6 +45,14 @@ class ConverterOptions(Struct, frozen=True, kw_only=True, rename="camel", forbid
         list[str], Meta(description="Keys that are sent on only when their value has changed.")
     ] = []
     variables: Annotated[dict[str, Any], Meta(description="What a script finds as `input.variables`.")] = {}
+    time_limit: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=60,
+            description="CPU seconds that a call may take; 0 for what `[converters] time-limit` says.",
+        ),
+    ] = 0.0
     normalized: Annotated[
         bool, Meta(description="Take what `normalizeUplink` (TS013) makes of `decodeUplink`'s data.")
     ] = False

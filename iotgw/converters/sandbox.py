@@ -14,24 +14,26 @@ import resource
 import signal
 import struct
 
+from iotgw.converters import cputime
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_MODE_FILTER = 2
 
 # read write close fstat lseek pread64 poll | mmap mprotect munmap brk mremap madvise | rt_sigaction rt_sigprocmask
-# rt_sigreturn sigaltstack | sched_yield setitimer getpid gettid futex restart_syscall | clock_gettime clock_getres
-# gettimeofday getrusage times getrandom | rseq membarrier exit exit_group
+# rt_sigreturn sigaltstack | sched_yield setitimer timer_settime getpid gettid futex restart_syscall | clock_gettime
+# clock_getres gettimeofday getrusage times getrandom | rseq membarrier exit exit_group
 _ALLOWED = {
     "x86_64": (
         0xC000003E,
-        (0, 1, 3, 5, 8, 17, 7, 9, 10, 11, 12, 25, 28, 13, 14, 15, 131, 24, 38, 39, 186, 202, 219, 228, 229,
-         96, 98, 100, 318, 334, 324, 60, 231),
+        (0, 1, 3, 5, 8, 17, 7, 9, 10, 11, 12, 25, 28, 13, 14, 15, 131, 24, 38, 223, 39, 186, 202, 219, 228,
+         229, 96, 98, 100, 318, 334, 324, 60, 231),
     ),
     "aarch64": (
         0xC00000B7,
-        (63, 64, 57, 80, 62, 67, 73, 222, 226, 215, 214, 216, 233, 134, 135, 139, 132, 124, 103, 172, 178, 98, 128,
-         113, 114, 169, 165, 153, 278, 293, 283, 93, 94),
+        (63, 64, 57, 80, 62, 67, 73, 222, 226, 215, 214, 216, 233, 134, 135, 139, 132, 124, 103, 110, 172, 178, 98,
+         128, 113, 114, 169, 165, 153, 278, 293, 283, 93, 94),
     ),
 }  # fmt: skip
 
@@ -63,7 +65,7 @@ def lock_down(memory_limit: int) -> bool:
         (resource.RLIMIT_NOFILE, 0),
     ):
         resource.setrlimit(limit, (value, value))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # only the kernel can end a call inside C
+    signal.signal(cputime.OVER, signal.SIG_DFL)  # only the kernel can end a call inside C
     _libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     return _seccomp()
 

@@ -37,7 +37,7 @@ MAX_STATE = 16 << 10
 Engines = dict[str, Make]
 """Engines by name; see `iotgw.converters.engines.available`."""
 Arm = Callable[[float], None]
-"""``arm(seconds)``: the kernel ends this process unless it is called again within that time; 0 is never."""
+"""``arm(seconds)``: the kernel ends this process unless it is called again within that CPU time; 0 is never."""
 
 _NOTHING: dict[str, Any] = {}
 _NO_MEMORY = ("alloc failed", "out of memory")

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from iotgw.converters.breaker import STRIKES
+from iotgw.converters.death import TIME, Death
 from iotgw.converters.line import LIMITS, TIME_LIMIT, Batch, DoneWith, Loaded, Task, TaskLine, fatal
 from iotgw.converters.options import read
 from iotgw.converters.pool import WorkerPool
@@ -47,8 +48,8 @@ Report = Callable[[str, ConverterVersion, str, Severity], None]
 class ConverterService:
     """The converter service.
 
-    ``workers`` run uplinks; ``time_limit`` (seconds) is for scripts that are compiled, ``memory_limit`` bytes
-    of address space per worker. ``report`` hears of suspensions. ``states`` keeps scripts' properties.
+    ``workers`` run uplinks; ``time_limit`` is CPU seconds per call of a script whose options set none, ``memory_limit``
+    bytes of address space per worker. ``report`` hears of suspensions. ``states`` keeps scripts' properties.
 
     Many methods: it has those of two ports, `IConverters` and `iotgw.converters.line.Judge`.
     """
@@ -146,12 +147,12 @@ class ConverterService:
                 raise SettingsError(
                     "script", f"expected at most {MAX_SCRIPT} characters, got {len(spec.script)}"
                 )
-            read(spec.options)
+            limit = read(spec.options).time_limit or self.time_limit
         except SettingsError as error:
             answer.errback(error)
             return answer
-        body = {"spec": msgspec.to_builtins(spec), "timeLimit": self.time_limit}
-        answer = self._try(body, "compile", self.time_limit)
+        body = {"spec": msgspec.to_builtins(spec), "timeLimit": limit}
+        answer = self._try(body, "compile", limit)
 
         def compiled(told: dict[str, Any]) -> tuple[str, str]:
             if "problem" in told:
@@ -164,6 +165,7 @@ class ConverterService:
         self, version: ConverterVersion, payload: bytes, metadata: bytes | Metadata, received_ms: int
     ) -> Deferred[dict[str, Any]]:
         """See `iotgw.core.ports.converters.IConverters`."""
+        version = self._limited(version)
         body = {
             "version": msgspec.to_builtins(version),
             "payload": payload,
@@ -192,6 +194,7 @@ class ConverterService:
         integration_metadata: dict[str, Any],
     ) -> Deferred[dict[str, Any]]:
         """See `iotgw.core.ports.converters.IConverters`; fails with ConversionFailed."""
+        version = self._limited(version)
         body = {
             "version": msgspec.to_builtins(version),
             "message": [msg, msg_type, integration_metadata],
@@ -217,6 +220,13 @@ class ConverterService:
 
     # --- where a task goes ---
 
+    def _limited(self, version: ConverterVersion) -> ConverterVersion:
+        """The same version with the time limit that holds for it."""
+        if version.time_limit:
+            return version
+        limit = read(version.options).time_limit or self.time_limit
+        return msgspec.structs.replace(version, time_limit=limit)
+
     def _load(self, version: ConverterVersion) -> Loaded:
         key = f"{version.tenant}/{version.key}"
         loaded = self._loaded.get(key)
@@ -227,7 +237,7 @@ class ConverterService:
             home = min(self._lines, key=lambda line: line.converters)
             home.converters += 1
             self._numbers += 1
-            loaded = self._loaded[key] = Loaded(self._numbers, version, home)
+            loaded = self._loaded[key] = Loaded(self._numbers, version, self._limited(version), home)
             self._script_bytes += len(version.script)
             self._shrink()
         else:
@@ -279,11 +289,11 @@ class ConverterService:
 
     # --- what became of it ---
 
-    def died(self, task: Task, cause: str, is_quarantine: bool) -> None:
+    def died(self, task: Task, death: Death, is_quarantine: bool) -> None:
         """A worker died of this task."""
         loaded = task[3]
         if is_quarantine:
-            error = fatal(cause, loaded.version.time_limit)
+            error = fatal(death, loaded.limited.time_limit)
             loaded.in_quarantine -= 1
             self._strike(loaded, error)
             loaded.pending -= 1
@@ -300,7 +310,7 @@ class ConverterService:
         loaded = task[3]
         assert conversion.error is not None
         if conversion.error.name == TIME_LIMIT and conversion.error.line is None:
-            self.died(task, "time", is_quarantine=False)  # see where it hangs
+            self.died(task, Death(TIME, is_own=True), is_quarantine=False)  # see where it hangs
             return
         self._strike(loaded, conversion.error)
         loaded.pending -= 1

@@ -1,14 +1,12 @@
 """A place for one worker, with the work that is under way there; the worker in it comes and goes.
 
-A slot hands work over in frames, a few at a time. When its worker dies it knows the call that killed it, blames
-that one alone, and has a new worker do the rest.
+A slot hands work over in frames, a few at a time. When its worker dies of a call it knows which, blames that one
+alone, and has a new worker do the rest. A death that is not a script's doing blames nobody: all is done again.
 """
 
 from __future__ import annotations
 
 import mmap
-import os
-import signal
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -20,16 +18,9 @@ from twisted.logger import Logger
 from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
 
-from iotgw.converters.protocol import (
-    BETWEEN,
-    MAX_FRAME,
-    OUT_OF_MEMORY,
-    PROGRESS,
-    RECYCLE,
-    RunDone,
-    Tried,
-    replies,
-)
+from iotgw.converters import cputime
+from iotgw.converters.death import Death, explain
+from iotgw.converters.protocol import BETWEEN, MAX_FRAME, PROGRESS, RunDone, Tried, replies
 from iotgw.core.write_now import write
 
 log = Logger()
@@ -37,7 +28,10 @@ log = Logger()
 FRAMES_IN_FLIGHT = 2
 """Frames per worker: one that it works on, and one that it finds when it is done."""
 UNEXPLAINED = 3
-"""Deaths in a row that no call is to blame for, before the first one under way is taken for the cause."""
+"""Deaths in a row that no call is to blame for, before the one under way is taken for the cause."""
+ASLEEP = 60.0
+"""Seconds that a worker may spend on a call without using any CPU time, before the watchdog ends it. A worker that waits for
+its turn gets one sooner, on the busiest machine."""
 
 
 class Forks(Protocol):
@@ -59,14 +53,25 @@ class Work(Protocol):
     def done(self, reply: RunDone | Tried) -> None:
         """The worker answered."""
 
-    def died(self, index: int, cause: str) -> Work | None:
-        """The worker died at call ``index`` of this frame; returns what is left to be done again."""
+    def died(self, index: int, death: Death) -> Work | None:
+        """The worker died of call ``index`` of this frame; returns what is left to be done again."""
 
     def again(self) -> Work | None:
         """The worker died for another reason: returns this work if it is to be done again unchanged."""
 
     patience: float
-    """Seconds without progress after which the second watchdog kills."""
+    """CPU seconds for one call after which the second watchdog ends the worker: more than the worker's own limit."""
+
+
+class _Watched:
+    """What the watchdog saw of a call: where it is, and the worker's CPU seconds when it was seen first and last."""
+
+    __slots__ = ("asleep", "at", "begun", "used")
+
+    def __init__(self, at: tuple[int, int], used: float) -> None:
+        self.at = at
+        self.begun = self.used = used
+        self.asleep = 0.0
 
 
 class Slot:
@@ -93,8 +98,8 @@ class Slot:
         self._progress: mmap.mmap | None = None
         self._status: int | None = None
         self._closed = False
-        self._stuck: tuple[int, int] | None = None
-        self._stuck_for = 0.0
+        self._watched: _Watched | None = None
+        self._is_overrun = False
         self._unexplained = 0
 
     @property
@@ -144,7 +149,7 @@ class Slot:
     def connected(self, connection: WorkerConnection, progress: mmap.mmap) -> None:
         """A new worker is there."""
         self._connection, self._progress, self._status = connection, progress, None
-        self._stuck = None
+        self._watched, self._is_overrun = None, False
         self.known.clear()
         self.states.clear()
         self.pump()
@@ -171,19 +176,22 @@ class Slot:
             return
         seq, index = PROGRESS.unpack_from(progress, 0)
         progress.close()
-        cause = describe(status)
-        peaceful = status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == RECYCLE
-        if not peaceful:
+        death = explain(None if status == -1 else status, self._is_overrun)
+        if not death.is_peaceful:
             self.deaths += 1
-            self._unexplained += 1
-        for position, (number, work) in reversed(list(enumerate(inflight))):
-            blamed: int | None = None
-            if number == seq and index != BETWEEN and status != -1:
-                blamed = index
+            self._unexplained += bool(inflight)
+        at = next((position for position, (number, _) in enumerate(inflight) if number == seq), None)
+        if index == BETWEEN or status == -1:
+            at = None
+        blamed = (at, index) if at is not None and death.is_own else None
+        if blamed is None and self._unexplained > UNEXPLAINED:
+            blamed = (at, index) if at is not None else (0, 0)  # it keeps dying there, whatever of
+        for position, (_, work) in reversed(list(enumerate(inflight))):
+            if blamed is not None and position == blamed[0]:
                 self._unexplained = 0
-            elif self._unexplained > UNEXPLAINED and position == 0:
-                blamed, self._unexplained = 0, 0  # it keeps dying and won't say of what: the first one it is
-            rest = work.again() if blamed is None else work.died(blamed, cause)
+                rest = work.died(blamed[1], death)
+            else:
+                rest = work.again()
             if rest is not None:
                 self._again.appendleft(rest)
         self.pump()
@@ -193,18 +201,24 @@ class Slot:
         self._pool.kill(self)
 
     def watch(self, seconds: float) -> None:
-        """The second watchdog: kill a worker that has spent too long on one call."""
+        """The second watchdog, called every so many seconds: end a worker that the kernel's timer did not end.
+
+        That is one that has used far more CPU time for a call than it may, or none for `ASLEEP`.
+        """
         if self._progress is None or not self._inflight:
-            self._stuck = None
+            self._watched = None
             return
         at = PROGRESS.unpack_from(self._progress, 0)
-        if at != self._stuck:
-            self._stuck, self._stuck_for = at, 0.0
+        used = cputime.used_by(self.pid) or 0.0
+        watched = self._watched
+        if watched is None or watched.at != at:
+            self._watched = _Watched(at, used)
             return
-        self._stuck_for += seconds
-        if self._stuck_for > self._inflight[0][1].patience:
-            log.warn("killing converter worker {name}: no progress", name=self.name)
-            self._stuck = None
+        watched.asleep = watched.asleep + seconds if used == watched.used else 0.0
+        watched.used = used
+        self._is_overrun = used - watched.begun > self._inflight[0][1].patience
+        if self._is_overrun or watched.asleep > ASLEEP:
+            log.warn("ending converter worker {name}: no progress", name=self.name)
             self._pool.kill(self)
 
     def close(self) -> None:
@@ -212,19 +226,6 @@ class Slot:
         self._closed = True
         if self._connection is not None:
             self._connection.transport.loseConnection()
-
-
-def describe(status: int | None) -> str:
-    """How a worker ended, for a person."""
-    if status is None or status == -1:
-        return "the worker went away"
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number == signal.SIGALRM:
-            return "time"
-        return f"the worker was ended by {signal.Signals(number).name}"
-    code = os.WEXITSTATUS(status)
-    return "memory" if code == OUT_OF_MEMORY else f"the worker ended with code {code}"
 
 
 class WorkerConnection(Int32StringReceiver):

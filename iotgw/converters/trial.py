@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred
 
+from iotgw.converters.death import TIME, Death
 from iotgw.converters.line import fatal
 from iotgw.converters.protocol import RunDone, Tried, Try, frame
 from iotgw.converters.slot import Slot, Work
@@ -31,12 +32,12 @@ class TryWork:
         assert isinstance(reply, Tried)
         self.answer.callback(msgspec.json.decode(reply.body))
 
-    def died(self, index: int, cause: str) -> Work | None:
+    def died(self, index: int, death: Death) -> Work | None:
         """See `iotgw.converters.slot.Work`."""
-        if cause == "time" and self._what == "test" and not self._body.get("careful"):
+        if death.cause == TIME and self._what == "test" and not self._body.get("careful"):
             self._body = dict(self._body, careful=True)  # once more, to find out where it hangs
             return self
-        error = fatal(cause, self._time_limit)
+        error = fatal(death, self._time_limit)
         self.answer.callback(
             {"error": msgspec.to_builtins(error), "path": "script", "problem": error.message}
         )

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from zope.interface import implementer
 
-from iotgw.core.errors import Conflict, NotFound, SettingsError
+from iotgw.core.errors import Conflict, NotFound
 from iotgw.core.model import ConverterVersion
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.registry import IRegistry
@@ -98,20 +98,20 @@ class ConverterVersions:
     def _version(self, resource: Resource, number: int) -> ConverterVersion:
         entry = self._registry.get(VERSION_KIND, f"{resource.id}/{number}", resource.tenant)
         return msgspec.convert(
-            dict(entry.body, id=resource.id, version=number, name=resource.name, tenant=resource.tenant),
+            dict(
+                entry.body, id=resource.id, version=number, name=resource.name, tenant=resource.tenant,
+                time_limit=0.0,  # which earlier releases wrote down as 0.25, whatever the settings said
+            ),
             ConverterVersion,
-        )
+        )  # fmt: skip
 
     async def _add_version(
         self, resource: Resource, spec: ConverterSpec, dialect: str, engine: str, revision: int | None
     ) -> Resource:
         number = resource.body["versions"] + 1
-        time_limit = spec.options.get("timeLimit", 0.25)
-        if not isinstance(time_limit, int | float) or not 0 < time_limit <= 60:
-            raise SettingsError("options.timeLimit", f"expected seconds, 0 to 60, got {time_limit!r}")
         body = {
             "direction": spec.type, "script": spec.script, "dialect": dialect, "engine": engine,
-            "options": spec.options, "time_limit": float(time_limit),
+            "options": spec.options,
         }  # fmt: skip
         await self._registry.create(VERSION_KIND, resource.tenant, f"{resource.id}/{number}", body)
         return await self._registry.replace(

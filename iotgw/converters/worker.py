@@ -1,7 +1,7 @@
 """The worker program: runs users' scripts in batches, and can be killed at any time.
 
 It imports no Twisted, knows no host object, and talks `iotgw.converters.protocol` on its stdin and stdout.
-The kernel ends a call that takes too long (SIGALRM with its default action, set anew before each call).
+The kernel ends a call that uses too much CPU time (`iotgw.converters.cputime`, set anew before each call).
 It is normally forked from a warm process (`iotgw.converters.template`); ``python -m iotgw.converters.worker``
 runs one by itself.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 import mmap
 import os
 import resource
-import signal
 import sys
 from collections import OrderedDict
 from time import monotonic
@@ -19,6 +18,7 @@ from time import monotonic
 from iotgw.converters import bench, sandbox
 from iotgw.converters.careful import careful, placed
 from iotgw.converters.changes import LastValues
+from iotgw.converters.cputime import CpuTimer
 from iotgw.converters.engines import available
 from iotgw.converters.protocol import (
     BETWEEN,
@@ -46,11 +46,11 @@ MAX_CONTEXTS = 128
 STATE_BYTES = 16 << 20
 """States kept here; beyond, the worker is replaced by one that knows none."""
 GRACE = 0.03
-"""QuickJS stops a script at its limit by itself; the kernel waits this much longer, in seconds."""
+"""QuickJS stops a script at its limit by itself; the kernel waits this much longer, in CPU seconds."""
 RETRY_LOADING = 1.0
 """A script that could not be made ready is tried again after this long, in seconds: trying costs 2 ms."""
 LOADING = 0.05
-"""Time to make a context, on top of the call's own limit, in seconds."""
+"""CPU time to make a context, on top of the call's own limit, in seconds."""
 
 
 SECOND_LOOKS = 8
@@ -77,6 +77,7 @@ class ScriptWorker:
         self._peak_seen = _peak()
         self._recycle_at = self._peak_seen + memory_limit // 2048
         self._is_spent = False
+        self._timer = CpuTimer()
         self._armed = (0.0, 0.0)
         self._second_looks = 0
         self._versions: dict[int, ConverterVersion] = {}
@@ -109,20 +110,21 @@ class ScriptWorker:
         return 0
 
     def arm(self, seconds: float) -> None:
-        """Have the kernel kill this process unless it is called again within that time; 0 is never."""
+        """Have the kernel end this process unless it is called again within that CPU time; 0 is never."""
         self._armed = (0.0, 0.0)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        self._timer.set(seconds)
 
     def allow(self, seconds: float) -> float:
         """As `arm`, for calls that follow each other fast: a call gets the time and up to a tenth more.
 
-        So a timer serves many calls. Returns the time now (`time.monotonic`).
+        So a timer serves many calls. Returns the time now (`time.monotonic`), which is cheaper to look at than CPU time
+        and goes at least as fast: a call that is given the rest of a timer has its limit left in it.
         """
         now = monotonic()
         until, limit = self._armed
         slack = min(seconds / 10, 0.01)
         if limit != seconds or now + seconds > until:
-            signal.setitimer(signal.ITIMER_REAL, seconds + slack)
+            self._timer.set(seconds + slack)
             self._armed = (now + seconds + slack, seconds)
         return now
 

@@ -121,8 +121,8 @@ class TelemetryRecord(Struct, frozen=True, gc=False):
 class ConverterVersion(Struct, frozen=True):
     """An immutable version of a user's script, ready to run.
 
-    ``dialect`` and ``engine`` are decided when the script is saved. ``time_limit`` is seconds per call,
-    ``memory_limit`` bytes per worker.
+    ``dialect`` and ``engine`` are decided when the script is saved. ``time_limit`` is CPU seconds per call; with 0,
+    the option ``timeLimit`` or the gateway's setting holds.
     """
 
     id: str
@@ -133,7 +133,7 @@ class ConverterVersion(Struct, frozen=True):
     dialect: str
     engine: str
     tenant: str = DEFAULT_TENANT
-    time_limit: float = 0.25
+    time_limit: float = 0.0
     options: dict[str, Any] = {}
 
     @property
@@ -299,8 +299,3 @@ class Event(Struct, frozen=True, rename="camel", omit_defaults=True):
     device: str = ""
     message_id: str = ""
     detail: dict[str, Any] = {}
-
-
-def message_id(epoch: str, seq: int) -> str:
-    """The id of an uplink outside of the gateway: the journal's epoch and the position."""
-    return f"{epoch}-{seq}"

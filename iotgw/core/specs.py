@@ -111,7 +111,12 @@ class QueueSpec(Spec, frozen=True, kw_only=True):
     """
 
     max_age: Annotated[float, Meta(gt=0, description="Seconds; older messages expire.")] = 7 * 86400.0
-    max_bytes: Annotated[int, Meta(gt=0)] = 2 << 30
+    max_bytes: Annotated[
+        int,
+        Meta(
+            gt=0, description="Bytes of what waits; at most `store.max-bytes`, which all integrations share."
+        ),
+    ] = 2 << 30
     overflow: Annotated[
         Literal["dropOldest", "rejectNew"],
         Meta(
@@ -128,7 +133,10 @@ class DeadLetterSpec(Spec, frozen=True, kw_only=True):
         30 * 86400.0
     )
     max_count: Annotated[int, Meta(ge=0)] = 10_000
-    max_bytes: Annotated[int, Meta(ge=0)] = 64 << 20
+    max_bytes: Annotated[
+        int,
+        Meta(ge=0, description="At most a quarter of `store.max-bytes`, which all integrations share."),
+    ] = 64 << 20
 
 
 class IntegrationSpec(Spec, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from iotgw.ctl import commands
 from iotgw.ctl.client import DEFAULT_TOKEN_FILE, DEFAULT_URL, UNREACHABLE, CtlError
 from iotgw.ctl.command import Commands, Context
 
-FURTHER = ("iotgw.simulate.command",)
+FURTHER = ("iotgw.simulate.command", "iotgw.app.restore_command")
 """Modules beside `iotgw.ctl.commands` that bring commands."""
 
 

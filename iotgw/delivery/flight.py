@@ -5,7 +5,7 @@ The first of them is the low-water mark: everything before it is settled or park
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence, Set, Sized
+from collections.abc import Callable, Hashable, Iterator, Sequence, Set, Sized
 
 from iotgw.core.model import TelemetryRecord
 from iotgw.delivery.lines import KeyOf, Lines, by_device, by_itself
@@ -167,6 +167,22 @@ class Flight:
     def free(self, record: TelemetryRecord) -> None:
         """Unblock the line of a record that was lifted."""
         self._lines.done(self.key_of(record))
+
+    def shed(self, ends: Callable[[TelemetryRecord], bool]) -> bool:
+        """Remove the oldest of those that wait, while ``ends(record)`` says that it came to an end. True when that were
+        all."""
+        ended: set[int] = set()
+        for seq, record in self._held.items():
+            if seq in self._flying:
+                continue
+            if not ends(record):
+                break
+            ended.add(seq)
+        if ended:
+            for seq in ended:
+                del self._held[seq]
+            self._lines.drop(ended)
+        return not self._lines.size
 
     def clear(self) -> list[TelemetryRecord]:
         """Remove all records that wait in lines and return them, in order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sized
+from collections.abc import Callable, Hashable, Iterable, Set, Sized
 
 from iotgw.core.model import TelemetryRecord
 
@@ -120,6 +120,20 @@ class Lines:
         for record in line:
             self._single.pop(record.seq, None)
         return list(line)
+
+    def drop(self, seqs: Set[int]) -> None:
+        """Remove these records, which wait in lines."""
+        for key, line in list(self._waiting.items()):
+            left = deque(record for record in line if record.seq not in seqs)
+            self.size -= len(line) - len(left)
+            if left:
+                self._waiting[key] = left
+            else:
+                del self._waiting[key]
+        ready = [key for key in self._ready if key in self._waiting]
+        self._ready.clear()
+        self._ready.extend(ready)
+        self.unmark(seqs)
 
     def clear(self) -> list[TelemetryRecord]:
         """Remove and return all waiting records, in no order."""

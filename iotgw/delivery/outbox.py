@@ -41,6 +41,7 @@ from iotgw.delivery.seeking import Seeking
 from iotgw.delivery.setbacks import Setbacks
 from iotgw.delivery.settlement import Settlement
 from iotgw.delivery.standing import Standing
+from iotgw.delivery.store_room import Allotment, Holding
 from iotgw.delivery.target_health import TargetHealth
 
 OPEN = 2048
@@ -81,10 +82,12 @@ class Outbox:
         self._dead = dead = DeadLetters(id_, journal, rows, accounts, ready, calendar.moment_ms)
         self._parking = parking = Parking(id_, journal, rows, accounts, dead, flight.key_of, now_ms, ready)
         self._progress = progress = ProgressWriter(id_, journal, clock, rows, self.place)
-        self._limits = QueueLimits(spec, accounts, backlog, parking, dead, rows, now_ms, progress, calendar)
+        self._limits = QueueLimits(
+            spec, accounts, flight, backlog, parking, dead, rows, now_ms, progress, calendar
+        )
         self._seeking = Seeking(clock, flight, backlog, parking, accounts, self._progress)
         self._standing = Standing(id_, journal, flight, backlog, parking, accounts)
-        self._losses = LossReport(accounts, backlog, health, tell)
+        self._losses = LossReport(accounts, backlog, health, tell, clock.seconds)
         self._kept = counters
         setbacks = Setbacks()
         self._scheduler = Scheduler(
@@ -106,6 +109,8 @@ class Outbox:
         return max(0, self._now_ms() - self._calendar.moment_ms(record.received_ms)) / 1000
 
     def _ready(self) -> None:
+        if self._limits.wants_more and self._limits.enforce():
+            self._progress.dirty()
         self._pump.pump()
 
     # --- life
@@ -174,6 +179,25 @@ class Outbox:
         if done <= cursor:
             return cursor, self.accounts.snapshot(cursor, paused)
         return cursor, self.accounts.snapshot(cursor, paused, done, open_)
+
+    def holding(self) -> Holding:
+        """What the integration takes of the journal's room."""
+        first, accounts, dead = self.flight.first, self.accounts, self._dead
+        return Holding(
+            self._limits.drops, first.seq - 1 if first is not None else self.backlog.taken,
+            accounts.dead, dead.bytes, accounts.parked, accounts.parked_bytes,
+        )  # fmt: skip
+
+    def allot(self, allotment: Allotment) -> None:
+        """Take no more of the journal's room than this from now on."""
+        if allotment.holds_up and not self._limits.holds_up_store:
+            self._losses.holds_up()
+        self._limits.allot(allotment)
+
+    def make_room(self) -> None:
+        """Give up at once what the journal has no room for."""
+        if self._limits.has_to_give_up and self._limits.enforce():
+            self._progress.flush()
 
     def flush(self) -> None:
         """Hand all changes to the journal now."""

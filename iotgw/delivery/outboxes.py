@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from iotgw.core.errors import NotFound, Unavailable
-from iotgw.core.model import Counters
+from iotgw.core.model import Counters, TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.integrations import IIntegration, Tell
 from iotgw.core.ports.journal import ITelemetryStream
@@ -23,6 +23,7 @@ from iotgw.delivery.accounts import open_of
 from iotgw.delivery.backlog import Match
 from iotgw.delivery.outbox import Outbox
 from iotgw.delivery.route import route
+from iotgw.delivery.store_room import StoreRoom
 from iotgw.delivery.targets import Targets
 from iotgw.delivery.tell import teller
 
@@ -57,6 +58,7 @@ class Outboxes:
         targets: Targets,
         datasource_name: Callable[[str], str],
         trace: ITrace | None,
+        store: StoreRoom,
         calendar: ICalendar,
     ) -> None:
         self._journal = journal
@@ -65,19 +67,28 @@ class Outboxes:
         self._targets = targets
         self._datasource_name = datasource_name
         self._trace = trace
+        self._store = store
         self._calendar = calendar
         self._running: dict[str, Running] = {}
         self._strict: list[Outbox] = []
         self._is_stopping = False
+        self.is_held = False
+        """Whether no target is started: the gateway is paused."""
         self._kept: dict[str, tuple[int, Counters]] = {}
         self._ends: dict[str, int] = {}
         """The last position that an integration gets, for each that is being deleted."""
+        self._made_room_to = 0
+        """The position up to which the journal last wanted what waits to be given up."""
         self._loop = LoopingCall(self._tick)
         self._loop.clock = clock
 
     def __iter__(self) -> Iterator[Running]:
         """All running integrations."""
         return iter(self._running.values())
+
+    def items(self) -> Iterable[tuple[str, Running]]:
+        """All running integrations with their ids."""
+        return self._running.items()
 
     def __contains__(self, id_: str) -> bool:
         """Whether an integration is running."""
@@ -137,8 +148,27 @@ class Outboxes:
         return quiet.addBoth(close).addCallback(lambda _: None)
 
     def _tick(self) -> None:
+        self._allot()
         for each in list(self):
             each.outbox.tick()
+
+    def feed(self, records: Sequence[TelemetryRecord]) -> None:
+        """Take in records that have just become durable, in order, and make room for more where the journal is short."""
+        for each in self:
+            each.outbox.feed(records)
+        short = self._store.short
+        if short > self._made_room_to:
+            self._allot()
+            for each in list(self):
+                each.outbox.make_room()
+        self._made_room_to = short
+
+    def _allot(self) -> None:
+        """Divide the journal's room."""
+        outboxes = [each.outbox for each in self]
+        allotments = self._store.divide([outbox.holding() for outbox in outboxes])
+        for outbox, allotment in zip(outboxes, allotments, strict=True):
+            outbox.allot(allotment)
 
     # --- changes
 
@@ -263,8 +293,21 @@ class Outboxes:
         if self._running.get(id_) is not running:
             return  # meanwhile it was removed, or the service stopped
         running.target = target
-        if not running.spec.enabled:
-            return
+        if running.spec.enabled and not self.is_held:
+            self._start(running, target)
+
+    def hold(self) -> None:
+        """Start no target until `release`."""
+        self.is_held = True
+
+    def release(self) -> None:
+        """Start the targets that were held back."""
+        was_held, self.is_held = self.is_held, False
+        for running in list(self) if was_held else []:
+            if running.target is not None and running.spec.enabled:
+                self._start(running, running.target)
+
+    def _start(self, running: Running, target: IIntegration) -> None:
         maybeDeferred(target.start).addCallbacks(
             lambda _: running.outbox.use(target) if running.target is target else None,
             lambda failure: self._not_started(running, failure),

@@ -26,6 +26,7 @@ from iotgw.core.types import Types
 from iotgw.delivery.outbox import Outbox
 from iotgw.delivery.outboxes import Outboxes, Running
 from iotgw.delivery.standing import least_far
+from iotgw.delivery.store_room import StoreRoom
 from iotgw.delivery.targets import Queue, Targets, Unseal
 from iotgw.delivery.trial import sample, try_out
 
@@ -39,7 +40,8 @@ class DeliveryService(UplinkListener):
 
     ``datasource_name`` maps a datasource's id to its name. ``downlink`` queues what a target sends for a device;
     without it, such messages are ignored. ``unseal`` reveals the secrets of a configuration. ``data_dir`` is the
-    directory in which targets may keep files of their own. ``trace`` follows single messages.
+    directory in which targets may keep files of their own. ``trace`` follows single messages. ``store_bytes`` is the journal's size limit,
+    0 for none, which the integrations share.
 
     Many methods: it has those of two ports, `IDelivery` and `IDeliveries`.
     """
@@ -55,6 +57,7 @@ class DeliveryService(UplinkListener):
         unseal: Unseal | None = None,
         data_dir: str = "",
         trace: ITrace | None = None,
+        store_bytes: int = 0,
         calendar: ICalendar | None = None,
     ) -> None:
         self._journal = journal
@@ -64,7 +67,10 @@ class DeliveryService(UplinkListener):
         self._targets = Targets(
             types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir, calendar
         )
-        self._outboxes = Outboxes(journal, reactor, recorder, self._targets, datasource_name, trace, calendar)
+        self._store = StoreRoom(journal, store_bytes)
+        self._outboxes = Outboxes(
+            journal, reactor, recorder, self._targets, datasource_name, trace, self._store, calendar
+        )
         self._trials = 0
 
     # --- life
@@ -77,12 +83,23 @@ class DeliveryService(UplinkListener):
         """Wait a few seconds for what is in flight, write the cursors, and stop the targets. Fires when done."""
         return self._outboxes.stop()
 
+    def hold(self) -> None:
+        """Start no target until `release`: nothing is delivered. Before the first `apply`."""
+        self._outboxes.hold()
+
+    def release(self) -> None:
+        """Deliver."""
+        self._outboxes.release()
+
     def apply(self, id_: str, name: str, tenant: str, spec: IntegrationSpec) -> Deferred[None]:
         """Create or change an integration. What waits for it stays. Fires when the change is done.
 
         Raises SettingsError, and changes nothing, if the spec is invalid.
         """
-        return self._outboxes.apply(id_, name, tenant, spec)
+        applied = self._outboxes.apply(id_, name, tenant, spec)
+        for doubt in self._doubts(spec, id_):
+            self._outboxes.get(id_).tell("limits", doubt, "warning")
+        return applied
 
     def end_at(self, id_: str, position: int) -> None:
         """An integration is being deleted: it gets nothing after this stream position."""
@@ -119,22 +136,22 @@ class DeliveryService(UplinkListener):
     def feed(self, records: list[TelemetryRecord]) -> None:
         """See `IDelivery.feed`."""
         if records:
-            for each in self._outboxes:
-                each.outbox.feed(records)
+            self._outboxes.feed(records)
 
     def room(self) -> bool:
         """See `IDelivery.room`."""
         return self._outboxes.have_room()
 
-    # --- for the API
-
     def holding_up(self) -> list[str]:
-        """See `IDeliveries.holding_up`."""
+        """See `IDelivery.holding_up`."""
         return self._outboxes.holding_up()
+
+    # --- for the API
 
     def validate(self, spec: IntegrationSpec) -> None:
         """See `IDeliveries.validate`."""
         self._targets.build("", "check", "", spec)
+        self._store.check(spec)
 
     def deliveries(self, message: Message) -> Deferred[list[Delivery]]:
         """See `IDeliveries.deliveries`."""
@@ -154,7 +171,13 @@ class DeliveryService(UplinkListener):
         """See `IDeliveries.stats`."""
         each = self._outboxes.get(id)
         target = each.target.status() if each.target is not None else {}
-        return each.outbox.stats(each.spec.enabled, target)
+        stats = {**each.outbox.stats(each.spec.enabled, target), "warnings": self._doubts(each.spec, id)}
+        return {**stats, "state": "held"} if self._outboxes.is_held and each.spec.enabled else stats
+
+    def _doubts(self, spec: IntegrationSpec, id: str) -> list[str]:
+        """What a user should know about an integration's limits."""
+        others = (other.spec for other_id, other in self._outboxes.items() if other_id != id)
+        return self._store.doubts(spec, others)
 
     def pause(self, id: str) -> Deferred[None]:
         """See `IDeliveries.pause`."""

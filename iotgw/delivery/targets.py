@@ -67,7 +67,7 @@ class Targets:
         The target records events by ``tell``, and calls ``available()`` when it can be reached again."""
         settings = self._types.configure(spec.type, spec.configuration, self._unseal)
         context = IntegrationContext(
-            id=id_, name=name, tenant=tenant, spec=spec, epoch=self._journal.epoch, reactor=self._reactor,
+            id=id_, name=name, tenant=tenant, spec=spec, epochs=self._journal.epochs, reactor=self._reactor,
             datasource_name=self._datasource_name, event=tell, downlink=self._downlink,
             data_dir=self._data_dir, available=available, calendar=self._calendar,
         )  # fmt: skip

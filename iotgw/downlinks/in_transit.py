@@ -54,11 +54,11 @@ class InTransit:
         return id in self._pushed
 
     def arrived(self, id: str) -> None:
-        """The transport reported on the item."""
+        """The transport reported on the item, or gave it back."""
         self._pushed.discard(id)
 
     def forget(self, id: str) -> None:
-        """The item has ended."""
+        """Nobody has the item any more."""
         self._offered.pop(id, None)
         self._pushed.discard(id)
 
@@ -66,4 +66,4 @@ class InTransit:
         """Drop offers that were never reported on."""
         for id, since in list(self._offered.items()):
             if now - since > OFFER:
-                del self._offered[id]
+                self.forget(id)

@@ -35,6 +35,16 @@ class Leaving:
         self._clock = clock
         self._sessions = OpenSessions()
         self._listeners = Listeners()
+        self.is_held = False
+        """Whether nothing leaves: the gateway is paused."""
+
+    def hold(self) -> None:
+        """Let nothing leave until `let_go`."""
+        self.is_held = True
+
+    def let_go(self) -> None:
+        """Let items leave."""
+        self.is_held = False
 
     # --- who can be reached now
 
@@ -54,6 +64,8 @@ class Leaving:
         """Take at most ``limit`` items of a device for sending now. ``with_uplink`` says that they go with the answer to an
         uplink."""
         taken: list[Downlink] = []
+        if self.is_held:
+            return ()
         for item in self._open.of(tenant, device):
             if not self._leaves(item.id, with_uplink):
                 continue

@@ -37,7 +37,9 @@ class Outcomes:
         if state == "answered":
             if not item.spec.confirmed:
                 self._step(id, "delivered", reason, result=result)
-        elif state != "returned":
+        elif state == "returned":
+            self._way.arrived(id)
+        else:
             self._step(id, "failed" if state == "refused" else state, reason, result=result)
 
     def _step(

@@ -36,7 +36,10 @@ from iotgw.downlinks.outcomes import Outcomes
 
 @implementer(IDownlinks, IDownlinkQueue)
 class DownlinkQueue:
-    """Every device's queue."""
+    """Every device's queue.
+
+    Many methods: it has those of two ports, `IDownlinks` and `IDownlinkQueue`.
+    """
 
     _log = Logger()
 
@@ -67,6 +70,24 @@ class DownlinkQueue:
         """Write pending changes."""
         self._open.stop()
         await self._store.stop()
+
+    def hold(self) -> None:
+        """Let nothing leave until `release`."""
+        self._leaving.hold()
+
+    def release(self) -> None:
+        """Let items leave: with the next uplink, or at once where a device can be reached."""
+        self._leaving.let_go()
+        ensureDeferred(self._try_all()).addErrback(
+            lambda failure: self._log.failure("items that were held back wait for an uplink", failure)
+        )
+
+    async def _try_all(self) -> None:
+        """One item after another; those behind it follow by themselves."""
+        devices = {(item.tenant, item.device): item for item in reversed(list(self._open.items.values()))}
+        for item in devices.values():
+            if item.id in self._open.items:
+                await self._leaving.try_now(item)
 
     # --- for users ---
 
@@ -116,7 +137,7 @@ class DownlinkQueue:
 
     def waited_for(self, tenant: str) -> Collection[str]:
         """See `IDownlinks.waited_for`."""
-        return self._open.names(tenant)
+        return () if self._leaving.is_held else self._open.names(tenant)
 
     def take(
         self,

@@ -20,20 +20,27 @@ def item_of(data: bytes) -> dict[str, Any]:
     return {"msg": value}
 
 
-def items_of(data: bytes, device: str) -> list[tuple[str, dict[str, Any]]]:
-    """Downlinks in a response: ``(device, item)`` pairs. An array carries several; an object may name its
-    ``deviceName``, else it is for ``device`` (none when empty)."""
+Items = list[tuple[str, dict[str, Any]]]
+"""Device and item of each downlink."""
+MOST_ITEMS = 100
+"""Downlinks that one response may carry: more than a target has to say at once, and few enough to be stored, recorded
+and sent as events between two messages."""
+
+
+def items_of(data: bytes, device: str, most: int = MOST_ITEMS) -> tuple[Items, int]:
+    """The downlinks in a response, at most ``most``, and how many more there were. An array carries several; an object may
+    name its ``deviceName``, else it is for ``device`` (none when empty)."""
     if not data.strip():
-        return []
+        return [], 0
     try:
         value = plain_json.decode(data)
     except plain_json.NotJson:
-        return []  # a web page or some text: no downlink
-    found = []
+        return [], 0  # a web page or some text: no downlink
+    found: Items = []
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, dict) and ("msg" in one or "data" in one):
             item = dict(one)
             name = str(item.pop("deviceName", "") or device)
             if name:
                 found.append((name, item))
-    return found
+    return found[:most], max(0, len(found) - most)

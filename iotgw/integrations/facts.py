@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from iotgw.core.model import TelemetryRecord, message_id
+from iotgw.core.epochs import Epochs
+from iotgw.core.model import TelemetryRecord
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -18,18 +19,20 @@ _encode = msgspec.json.Encoder().encode
 class RecordNames:
     """The ids of a record outside of the gateway: its message, its delivery, its datasource."""
 
-    def __init__(self, epoch: str, datasource_name: Callable[[str], str]) -> None:
-        self.epoch = epoch
+    def __init__(self, epochs: Epochs, datasource_name: Callable[[str], str]) -> None:
+        self.epochs = epochs
+        self.key = epochs.key
+        """The idempotency key of a record: one message may make several, so it has the record's position too."""
         self._datasource_name = datasource_name
         self._encoded: dict[str, bytes] = {}
 
     def message(self, record: TelemetryRecord) -> str:
         """The id of the message it came from."""
-        return message_id(self.epoch, record.uplink)
+        return self.epochs.id_of(record)
 
-    def key(self, record: TelemetryRecord) -> str:
-        """The idempotency key: one message may make several records, so it has the record's position too."""
-        return f"{self.epoch}-{record.uplink}.{record.seq}"
+    def number(self, record: TelemetryRecord) -> str:
+        """The record's position, as nothing else is called: ``{epoch}-{position}``."""
+        return f"{self.epochs.of_telemetry(record.seq)}-{record.seq}"
 
     def datasource(self, record: TelemetryRecord) -> str:
         """The name of its datasource."""

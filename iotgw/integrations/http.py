@@ -27,7 +27,7 @@ from iotgw.core.ports.integrations import IIntegration, IIntegrationType, Integr
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict, unforeseen
 from iotgw.integrations import payload
-from iotgw.integrations.commands import items_of
+from iotgw.integrations.commands import MOST_ITEMS, items_of
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_url
 from iotgw.wire.http1 import Response, request_head
@@ -96,7 +96,7 @@ class HttpTarget:
     def __init__(self, settings: HttpSettings, context: IntegrationContext, connector: IConnector) -> None:
         self._settings = settings
         self._context = context
-        names = RecordNames(context.epoch, context.datasource_name)
+        names = RecordNames(context.epochs, context.datasource_name)
         self._key = names.key
         self._payload = payload.formatter(context.spec, names)
         self._inflight = 0
@@ -206,8 +206,6 @@ class HttpTarget:
             "connections": self._pool.connected,
             "lastError": self._last_error or None,
         }
-
-    # --- requests
 
     def _send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
         if self.whole:
@@ -325,8 +323,13 @@ class HttpTarget:
         context = self._context
         if context.downlink is not None:
             device = records[0].device_name if len(records) == 1 else ""
-            for name, item in items_of(body, device):
+            most = max(MOST_ITEMS, len(records))  # one for each message, at least
+            items, more = items_of(body, device, most)
+            for name, item in items:
                 context.downlink(context.tenant, name, item)
+            if more:
+                self._last_error = f"expected at most {most} downlinks in a response, got {most + more}"
+                context.event("downlink.refused", self._last_error, "warning", refused=more)
 
 
 def _gzip(body: bytes) -> bytes:

@@ -93,7 +93,7 @@ class MqttTarget(MqttOwner):
         self._settings = settings
         self._context = context
         self._settle: dict[int, Settle] = {}
-        names = RecordNames(context.epoch, context.datasource_name)
+        names = RecordNames(context.epochs, context.datasource_name)
         self._topic = Template(settings.topic, "configuration.topic", names, for_topic)
         self._payload = payload.formatter(context.spec, names)
         self._key = names.key

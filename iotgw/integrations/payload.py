@@ -55,13 +55,18 @@ def schema() -> dict[str, Any]:
 
 def standard(names: RecordNames) -> Format:
     """`Document` as JSON."""
-    epoch = names.epoch.encode()
-    datasource = names.datasource_json
+    epochs, datasource = names.epochs, names.datasource_json
+    epoch, first_uplink, first_record = epochs.current.encode(), epochs.uplink, epochs.telemetry
 
     def make(record: TelemetryRecord) -> bytes:
-        uplink = record.uplink
+        uplink, seq = record.uplink, record.seq
+        if uplink <= first_uplink or seq <= first_record:
+            return b'{"id":"%b","key":"%b","receivedAt":%d,"datasource":%b,%b' % (
+                epochs.id_of(record).encode(), epochs.key(record).encode(), record.received_ms,
+                datasource(record), record.body[1:],
+            )  # fmt: skip
         return b'{"id":"%b-%d","key":"%b-%d.%d","receivedAt":%d,"datasource":%b,%b' % (
-            epoch, uplink, epoch, uplink, record.seq, record.received_ms, datasource(record), record.body[1:],
+            epoch, uplink, epoch, uplink, seq, record.received_ms, datasource(record), record.body[1:],
         )  # fmt: skip
 
     return make

@@ -134,7 +134,7 @@ class SftpTarget:
         self.max_batch = settings.batch_size if self.whole else settings.concurrency
         self._inflight = 0
         self._last_error = ""
-        self._names = RecordNames(context.epoch, context.datasource_name)
+        self._names = RecordNames(context.epochs, context.datasource_name)
         self._format = payload.formatter(context.spec, self._names)
         suffix = "ndjson" if settings.content == "ndjson" else settings.content
         split = "_{{ deviceType }}" if settings.content == "csv" and self.whole else ""
@@ -294,7 +294,7 @@ class SftpTarget:
             part = record.seq if self._comes_again else self._part
             return self._run if part == 1 else f"{self._run}_{part}"
         moment = datetime.fromtimestamp(record.received_ms / 1000, UTC)
-        return f"{moment:%Y-%m-%d_%H-%M-%S}_{record.seq}"
+        return f"{moment:%Y-%m-%d_%H-%M-%S}_{self._names.number(record)}"
 
     def _too_slow(self, result: Any, timeout: float) -> Any:
         if self._session is not None and self._session.transport is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from iotgw.core.model import Outcome, TelemetryRecord, message_id
+from iotgw.core.model import Outcome, TelemetryRecord
 from iotgw.core.ports.journal import Entries, IMessages
 from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.sources import ISources
@@ -28,28 +28,28 @@ class Trace(UplinkListener):
     def stored(self, datasource: str, entries: Entries) -> None:
         """These uplinks are durable."""
         if self.on:
-            name, epoch = self._sources.name(datasource), self._journal.epoch
+            name, epochs = self._sources.name(datasource), self._journal.epochs
             for stored, _ in entries:
                 self._log.debug(
                     "{message_id}: {size} bytes from {datasource} are stored",
-                    message_id=message_id(epoch, stored.seq), size=len(stored.uplink.payload), datasource=name,
+                    message_id=epochs.message_id(stored.seq), size=len(stored.uplink.payload), datasource=name,
                 )  # fmt: skip
 
     def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
         """These uplinks were converted, filtered or failed, with these outputs."""
         if self.on:
-            epoch = self._journal.epoch
+            epochs = self._journal.epochs
             for outcome in outcomes:
                 self._log.debug(
                     "{message_id}: {state} by {converter}{error}",
-                    message_id=message_id(epoch, outcome.seq), state=outcome.state.name.lower(),
+                    message_id=epochs.message_id(outcome.seq), state=outcome.state.name.lower(),
                     converter=outcome.converter or "no converter",
                     error=f": {outcome.error.message}" if outcome.error is not None else "",
                 )  # fmt: skip
             for record in records:
                 self._log.debug(
                     "{message_id}: telemetry {seq} of {device} waits for the integrations",
-                    message_id=message_id(epoch, record.uplink), seq=record.seq, device=record.device_name,
+                    message_id=epochs.id_of(record), seq=record.seq, device=record.device_name,
                 )  # fmt: skip
 
     def delivered(self, records: Iterable[TelemetryRecord], integration: str, verdict: str) -> None:
@@ -57,6 +57,6 @@ class Trace(UplinkListener):
         for record in records:
             self._log.debug(
                 "{message_id}: telemetry {seq} at {integration}: {verdict}",
-                message_id=message_id(self._journal.epoch, record.uplink), seq=record.seq,
+                message_id=self._journal.epochs.id_of(record), seq=record.seq,
                 integration=integration, verdict=verdict,
             )  # fmt: skip

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from iotgw.core.allowance import Allowance
 from iotgw.core.model import Answer, Status
 from iotgw.core.ports.delivery import IDelivery
 from iotgw.core.ports.journal import IUplinkStream
+from iotgw.core.ports.pipeline import Room
 
 LOOK_FOR_ROOM = 0.5
 """Seconds between checks for room while streams wait for it."""
@@ -17,6 +19,7 @@ RETRY_AFTER = 5.0
 """Seconds after which a device that was told BUSY may try again."""
 BUSY = Answer(Status.BUSY, retry_after=RETRY_AFTER)
 TOO_LARGE = Answer(Status.TOO_LARGE)
+OPEN = Room()
 
 
 class Admission:
@@ -43,15 +46,34 @@ class Admission:
         self.max_metadata = max_metadata
         self._waiting: list[Callable[[], None]] = []
         self._is_closed = False
+        self._oversized = Allowance(clock)
 
     @property
     def room(self) -> bool:
         """Whether uplinks are accepted now."""
         return self._journal.room and not self._is_closed and self._delivery.room()
 
+    def state(self) -> Room:
+        """Whether uplinks are accepted now, and why not."""
+        if self._is_closed:
+            return Room(False, "stopping", "the gateway is stopping")
+        if not self._journal.room:
+            problem = self._journal.problem or "it is busy"
+            return Room(False, "journal", f"the journal takes none: {problem}")
+        if not self._delivery.room():
+            count = len(self._delivery.holding_up())
+            who = "an integration" if count == 1 else f"{count} integrations"
+            return Room(False, "integrations", f"{who} set to rejectNew can take no more")
+        return OPEN
+
     def close(self) -> None:
         """Accept no more uplinks: the gateway is stopping."""
         self._is_closed = True
+
+    def oversized(self, datasource: str) -> int | None:
+        """A datasource got something too large. None if that was said within the last minute; otherwise how many more
+        there were since it was said."""
+        return self._oversized.take(datasource)
 
     def when_room(self, callback: Callable[[], None]) -> None:
         """Call back once when there is room; at once if there is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from iotgw.core.errors import Conflict
-from iotgw.core.needs import HttpMount, Need, collide
+from iotgw.core.needs import ANY_SEGMENT, CoapPath, HttpMount, Need, collide
 from iotgw.pipeline.sources import Source
 
 Key = tuple[str | int, ...]
@@ -43,12 +43,25 @@ class Claims:
         keys: Iterable[Key] = [_key(need)]
         if isinstance(need, HttpMount):
             keys = [_key(need), need.path[:1]] if len(need.path) > 1 else list(self._claimed)
+        elif isinstance(need, CoapPath):
+            patterns = _patterns(need)
+            if need.is_pattern:
+                keys = [key for key in self._claimed if key[: len(patterns) - 1] == patterns[:-1]]
+            else:
+                keys = [_key(need), patterns]
         for key in keys:
             yield from self._claimed.get(key, ())
 
 
 def _key(need: Need) -> Key:
+    if isinstance(need, CoapPath):
+        return _patterns(need) if need.is_pattern else (*_patterns(need)[:-1], *need.place)
     return need.path[:2] if isinstance(need, HttpMount) else (type(need).__name__, need.port)
+
+
+def _patterns(need: CoapPath) -> Key:
+    """The key of the patterns that could have a path in common with this one: the first segment is never any."""
+    return "CoapPath", need.port, need.protocol, *need.place[:1], ANY_SEGMENT
 
 
 def _named(other: Source, asking: Source) -> str:

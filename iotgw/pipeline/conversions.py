@@ -31,6 +31,7 @@ from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.journal import IUplinkStream
 from iotgw.core.stream import StreamReader
+from iotgw.pipeline.batch import ConversionBatch
 from iotgw.pipeline.dating import dated
 from iotgw.pipeline.sources import Source
 
@@ -59,34 +60,6 @@ _routing = msgspec.json.Decoder(_Routing).decode
 
 def _weight(uplink: StoredUplink) -> int:
     return len(uplink.uplink.payload) + len(uplink.uplink.metadata)
-
-
-class _Batch:
-    """Uplinks under conversion. ``outcomes`` and ``receipts`` are set when the conversions are back. An uplink that is
-    only stored has no outcome."""
-
-    __slots__ = ("last", "outcomes", "receipts", "refused", "uplinks")
-
-    def __init__(self, uplinks: list[StoredUplink]) -> None:
-        self.uplinks = uplinks
-        self.last = uplinks[-1].seq
-        """The last position that must be durable before any outcome of the batch counts."""
-        self.refused: set[int] = set()
-        self.outcomes: list[Outcome] | None = None
-        self.receipts: list[tuple[Job, Conversion]] = []
-
-    def refuse(self, positions: set[int]) -> None:
-        """Note that the journal refused the uplinks at these positions."""
-        self.refused |= positions.intersection([stored.seq for stored in self.uplinks])
-        self.last = max([stored.seq for stored in self.uplinks if stored.seq not in self.refused], default=0)
-
-    def forget_refused(self) -> None:
-        """Drop the uplinks that the journal refused, with whatever their conversion made."""
-        refused = self.refused
-        assert self.outcomes is not None
-        self.uplinks = [stored for stored in self.uplinks if stored.seq not in refused]
-        self.outcomes = [outcome for outcome in self.outcomes if outcome.seq not in refused]
-        self.receipts = [receipt for receipt in self.receipts if receipt[0].seq not in refused]
 
 
 class Conversions:
@@ -124,7 +97,7 @@ class Conversions:
         self._reader: StreamReader[StoredUplink] = StreamReader(
             self._read, position, CAPACITY, self.pump, _weight
         )
-        self._batches: deque[_Batch] = deque()
+        self._batches: deque[ConversionBatch] = deque()
         self._reason = ""
         self._given_up = ""
         self.dropped = 0
@@ -171,10 +144,30 @@ class Conversions:
             uplinks = self._reader.take(BATCH)
             if not uplinks:
                 return
-            self._convert(_Batch(uplinks))
+            self._convert(ConversionBatch(uplinks))
             if self._unreadable:
                 positions, self._unreadable = self._unreadable, []
                 self._tell_unreadable(positions, self._reason)
+
+    def abandon(self) -> None:
+        """Settle what was given up and can't be read: all of it fails, without an outcome for each."""
+        self._reader.close()
+        counts = self._source.counts
+        lost = counts["received"] - counts["converted"] - counts["filtered"] - counts["failed"]
+        counts["failed"] += lost
+        self.dropped += lost
+        self.position = self._journal.last_uplink
+        self._journal.settle(self._source.id, self.position, [], lost=lost)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nothing more is converted."""
+        return bool(self._given_up)
+
+    @property
+    def is_converting(self) -> bool:
+        """Whether something is under conversion."""
+        return bool(self._batches)
 
     @property
     def idle(self) -> bool:
@@ -200,7 +193,7 @@ class Conversions:
 
     # --- a batch ---
 
-    def _convert(self, batch: _Batch) -> None:
+    def _convert(self, batch: ConversionBatch) -> None:
         self._batches.append(batch)
         if not self._source.converts:
             self._keep(batch)
@@ -234,7 +227,7 @@ class Conversions:
         else:
             done([])
 
-    def _keep(self, batch: _Batch) -> None:
+    def _keep(self, batch: ConversionBatch) -> None:
         """Settle a batch without a converter: only uplinks that the datasource objected to have an outcome."""
         batch.outcomes = [
             _failed(stored.seq, objection)
@@ -254,7 +247,7 @@ class Conversions:
                 self._count(batch)
         self.pump()
 
-    def _count(self, batch: _Batch) -> None:
+    def _count(self, batch: ConversionBatch) -> None:
         outcomes = batch.outcomes
         assert outcomes is not None
         for job, conversion in batch.receipts:

@@ -21,6 +21,7 @@ from iotgw.core.types import Types
 from iotgw.pipeline.claims import Claims
 from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.intake import Intake
+from iotgw.pipeline.reprocessing import Reprocessing
 from iotgw.pipeline.sources import Source
 
 
@@ -37,6 +38,7 @@ class DatasourceRunner:
         source: Source,
         intake: Intake,
         conversions: Conversions,
+        reprocessing: Reprocessing,
         types: Types[IDatasourceType],
         registry: IRegistry,
         credentials: ICredentials,
@@ -45,11 +47,13 @@ class DatasourceRunner:
         shares: SharedResources,
         claims: Claims,
         in_background: Callable[[Coroutine[Any, Any, None]], None],
+        *,
         calendar: ICalendar,
     ) -> None:
         self.source = source
         self.intake = intake
         self.conversions = conversions
+        self.reprocessing = reprocessing
         self.error = ""
         self.lock = DeferredLock()
         self._types = types

@@ -93,19 +93,28 @@ class Intake:
             answer(BUSY)
             return 0
         if len(payload) > admission.max_payload:
-            source.counts["refused"] += 1
+            self._oversized("payload", len(payload), admission.max_payload)
             answer(TOO_LARGE)
             return 0
         if source.spec.metadata:
             metadata = {**source.spec.metadata, **metadata}
         text = _encode(metadata)
         if len(text) > admission.max_metadata:
-            source.counts["refused"] += 1
+            self._oversized("metadata", len(text), admission.max_metadata)
             answer(TOO_LARGE)
             return 0
         date_ms = DateMs(received_ms) if received_ms else self._calendar.now_ms()
         uplink = Uplink(source.tenant, source.id, date_ms, payload, text)
         return self._journal.append(uplink, (answer, metadata.get("identity", "") if listens else None))
+
+    def _oversized(self, what: str, size: int, limit: int) -> None:
+        """Count an uplink that is too large, and say so once a minute."""
+        self._source.counts["refused"] += 1
+        more = self._admission.oversized(self._source.id)
+        if more is not None:
+            before = f" ({more} more before)" if more else ""
+            text = f"a message was refused: expected at most {limit} bytes of {what}, got {size}{before}"
+            self.event("oversized", text, "warning", size=size, limit=limit)
 
     def when_room(self, callback: Callable[[], None]) -> None:
         """See `IIntake.when_room`."""

@@ -15,6 +15,8 @@ from iotgw.pipeline.sources import Source
 LOOK = 0.02
 """Seconds until the first check whether a backlog is empty. Each wait is longer than the last."""
 LONGEST_LOOK = 1.0
+UNREAD = 10.0
+"""Seconds without a single uplink from the journal after which a backlog is given up unread."""
 DELETED = "the datasource was deleted before this message was converted"
 
 
@@ -32,14 +34,23 @@ class BacklogEmptier:
     async def empty(self, source: Source, conversions: Conversions) -> Left | None:
         """Wait until every uplink of a closed datasource has a durable outcome and the journal keeps nothing for it.
 
+        A backlog that was given up needs no reading: it is settled unread if nothing can be read.
+
         Returns how many uplinks were converted and how many were given up, or None if the gateway stops first.
         """
         before = _ended(source)
         await self._journal.durable()  # the uplinks that it took before it was closed
         look = LOOK
+        position, since = conversions.position, self._clock.seconds()
         while not conversions.is_done:
             if self._stopping():
                 return None
+            now = self._clock.seconds()
+            if conversions.position != position or conversions.is_converting:
+                position, since = conversions.position, now
+            elif conversions.is_given_up and now - since >= UNREAD:
+                conversions.abandon()
+                break
             await deferLater(self._clock, look, _nothing)
             look = min(LONGEST_LOOK, look * 1.5)
         self._journal.settle(source.id, self._journal.last_uplink, [])

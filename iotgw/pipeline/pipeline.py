@@ -26,7 +26,7 @@ from iotgw.core.ports.datasources import IDatasource, IDatasourceType
 from iotgw.core.ports.delivery import IDelivery
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.journal import Entries, IUplinkStream
-from iotgw.core.ports.pipeline import IPipeline, UplinkListener
+from iotgw.core.ports.pipeline import IPipeline, Room, UplinkListener
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
@@ -42,6 +42,7 @@ from iotgw.pipeline.leaving import DELETED, BacklogEmptier
 from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.replies import Replies
+from iotgw.pipeline.reprocessing import Reprocessing
 from iotgw.pipeline.sources import Source, Sources
 
 
@@ -100,7 +101,7 @@ class Pipeline:
         self._replies = Replies(sources, journal, downlinks, reactor)
         self._running: dict[str, DatasourceRunner] = {}
         own = (self._replies, self._long_poll, _AllConversions(self._running))
-        self.journal_listener = Publisher([*own, *listeners], self._admission.room_again)
+        self.journal_listener = Publisher([*own, *listeners], self._admission.room_again, self._damaged)
         self._stopping = False
         self._emptier = BacklogEmptier(journal, reactor, lambda: self._stopping)
         self._background: set[Deferred[None]] = set()
@@ -179,6 +180,7 @@ class Pipeline:
     async def _settle_orphan(self, id: str) -> None:
         """Give up the uplinks of a datasource that the registry doesn't have: nobody could convert them any more."""
         source = Source(id, DEFAULT_TENANT, DatasourceSpec(name=id, type="", converter="-"))
+        source.counts.update(self._journal.counts().get(id, {}))
         conversions = self._conversions(source, self._journal.conversion_cursors().get(id, 0))
         conversions.give_up(DELETED)
         conversions.start()
@@ -201,9 +203,10 @@ class Pipeline:
             source, self._journal, self._admission, self._long_poll, self._downlinks, self._recorder,
             self._calendar,
         )  # fmt: skip
+        conversions = self._conversions(source, position)
         return DatasourceRunner(
-            source, intake, self._conversions(source, position), self._types, self._registry, self._credentials, self._reactor,
-            self._data_dir, self._shares, self._claims, self._in_background, self._calendar,
+            source, intake, conversions, Reprocessing(source, conversions, self._journal), self._types, self._registry, self._credentials, self._reactor,
+            self._data_dir, self._shares, self._claims, self._in_background, calendar=self._calendar,
         )  # fmt: skip
 
     def _conversions(self, source: Source, position: int) -> Conversions:
@@ -225,6 +228,13 @@ class Pipeline:
             "error",
             positions=positions,
         )
+
+    def _damaged(self, table: str, first: int, last: int, what: str) -> None:
+        """Report damage to the journal."""
+        self._recorder.note(
+            "journal.damaged", "gateway", "journal.db", what, DEFAULT_TENANT, "error",
+            table=table, first=first, last=last,
+        )  # fmt: skip
 
     async def _remove(self, id: str) -> None:
         """A datasource left the registry without a mark: give up what is stored of it."""
@@ -252,6 +262,10 @@ class Pipeline:
         done.addBoth(lambda _: self._background.discard(done))
 
     # --- for the API ---
+
+    def room(self) -> Room:
+        """See `IPipeline.room`."""
+        return self._admission.state()
 
     def applied(self, id: str) -> Deferred[None]:
         """See `IPipeline.applied`."""
@@ -287,11 +301,7 @@ class Pipeline:
         runner = self._running.get(message.uplink.datasource)
         if runner is None:
             raise NotFound("the message's datasource was deleted; its messages can't be converted again")
-        conversions = runner.conversions
-        outcome = await conversions.convert_again(StoredUplink(message.seq, message.uplink))
-        runner.source.recount(message.state, outcome.state)
-        self._journal.settle(runner.source.id, conversions.position, [outcome])
-        return outcome.state
+        return await runner.reprocessing.run(message)
 
 
 class _AllConversions(UplinkListener):

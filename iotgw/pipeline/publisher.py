@@ -13,6 +13,11 @@ from iotgw.core.ports.journal import Entries, IJournalListener
 from iotgw.core.ports.pipeline import UplinkListener
 
 P = ParamSpec("P")
+Damaged = Callable[[str, int, int, str], None]
+
+
+def _unheard(table: str, first: int, last: int, what: str) -> None:
+    """Nobody wants to know of damage."""
 
 
 @implementer(IJournalListener)
@@ -20,12 +25,14 @@ class Publisher:
     """Listens to the journal, groups uplinks by datasource, and calls the listeners in order.
 
     An exception in a listener is logged, and the others are still called. ``room_again()`` is called when the journal
-    has room again.
+    has room again, ``damaged`` as in `IJournalListener.damaged`.
     """
 
     _log = Logger()
 
-    def __init__(self, listeners: Sequence[UplinkListener], room_again: Callable[[], None]) -> None:
+    def __init__(
+        self, listeners: Sequence[UplinkListener], room_again: Callable[[], None], damaged: Damaged = _unheard
+    ) -> None:
         silent = UplinkListener
         self._storing = [each.storing for each in listeners if type(each).storing is not silent.storing]
         self._stored = [each.stored for each in listeners if type(each).stored is not silent.stored]
@@ -35,6 +42,7 @@ class Publisher:
         ]
         self._settled = [each.settled for each in listeners if type(each).settled is not silent.settled]
         self._room_again = room_again
+        self._damaged = damaged
 
     def storing(self, entries: Entries) -> None:
         """See `IJournalListener.storing`."""
@@ -73,6 +81,10 @@ class Publisher:
     def room_again(self) -> None:
         """See `IJournalListener.room_again`."""
         self._room_again()
+
+    def damaged(self, table: str, first: int, last: int, what: str) -> None:
+        """See `IJournalListener.damaged`."""
+        self._damaged(table, first, last, what)
 
     def _tell(self, hear: Callable[P, None], *what: P.args, **more: P.kwargs) -> None:
         try:

@@ -14,7 +14,7 @@ from math import inf
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from iotgw.core.model import Answer, Downlink, Outcome, State, Status, TelemetryRecord, message_id
+from iotgw.core.model import Answer, Downlink, Outcome, State, Status, TelemetryRecord
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.intake import Reply
 from iotgw.core.ports.journal import Entries, IUplinkStream
@@ -63,9 +63,9 @@ class Replies(UplinkListener):
         source = self._sources.get(datasource)
         names = self._downlinks.waited_for(source.tenant) if source is not None else ()
         if source is None or (not names and source.spec.reply == "stored"):
-            epoch = self._journal.epoch
+            epoch = self._journal.epochs.current  # they were stored just now
             for stored, (reply, _) in entries:
-                self._tell(reply, Answer(Status.STORED, message_id(epoch, stored.seq)))
+                self._tell(reply, Answer(Status.STORED, f"{epoch}-{stored.seq}"))
             return
         waiting, converts = self.waiting, source.converts
         if source.spec.reply == "converted" and converts:
@@ -184,7 +184,7 @@ class Replies(UplinkListener):
         self._downlinks.take(source.tenant, device, source.id, 1, with_downlinks)
 
     def _name(self, seq: int) -> str:
-        return message_id(self._journal.epoch, seq)
+        return self._journal.epochs.message_id(seq)
 
     def _tell(self, reply: Reply, answer: Answer) -> None:
         """Call a datasource back; an exception in it doesn't affect others."""

@@ -37,6 +37,7 @@ from iotgw.testing.sources import FakeSources
 from iotgw.testing.tcp_device import FakeTcpDevice
 from iotgw.testing.threads import ThreadClock
 from iotgw.testing.trace import MemoryTrace
+from iotgw.testing.upkeep import MemoryBackups, MemoryPause
 
 __all__ = [
     "START",
@@ -53,6 +54,7 @@ __all__ = [
     "FakeSources",
     "FakeTcpDevice",
     "HeardUplinks",
+    "MemoryBackups",
     "MemoryConverterVersions",
     "MemoryCredentials",
     "MemoryDevices",
@@ -61,6 +63,7 @@ __all__ = [
     "MemoryEvents",
     "MemoryJournal",
     "MemoryMounts",
+    "MemoryPause",
     "MemoryReactor",
     "MemoryRegistry",
     "MemoryTrace",

@@ -24,7 +24,6 @@ class FakeDelivery:
 
     def __init__(self) -> None:
         self.fed: list[TelemetryRecord] = []
-        self.has_room = True
         self.calls: list[tuple[Any, ...]] = []
         self.missing: set[str] = set()
         self.validates: Callable[[IntegrationSpec], None] = lambda spec: None
@@ -34,7 +33,7 @@ class FakeDelivery:
         self.accounts: dict[str, Any] = {"state": "running"}
         self.dead: list[Parked] = []
         self.full: list[str] = []
-        """Names of the integrations because of which nothing is taken."""
+        """Names of the integrations because of which there is no room."""
         self.answer: dict[str, Any] = {"ok": True, "detail": "connected"}
         """Of `check` and `test`."""
 
@@ -46,7 +45,11 @@ class FakeDelivery:
 
     def room(self) -> bool:
         """See `IDelivery.room`."""
-        return self.has_room
+        return not self.full
+
+    def holding_up(self) -> list[str]:
+        """See `IDelivery.holding_up`."""
+        return self.full
 
     # --- IDeliveries ---
 
@@ -57,10 +60,6 @@ class FakeDelivery:
     def deliveries(self, message: Message) -> Deferred[list[Delivery]]:
         """See `IDeliveries.deliveries`."""
         return succeed(self.made.get(message.seq, []))
-
-    def holding_up(self) -> list[str]:
-        """See `IDeliveries.holding_up`."""
-        return self.full
 
     def stats(self, id: str) -> dict[str, Any]:
         """See `IDeliveries.stats`."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.model import DEFAULT_TENANT, TelemetryRecord
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import (
@@ -74,7 +75,7 @@ def integration_context(
     return IntegrationContext(
         id=id, name=name, tenant=tenant,
         spec=IntegrationSpec(name=name, type="fake") if spec is None else spec,
-        epoch=epoch,
+        epochs=Epochs(epoch),
         reactor=MemoryReactor() if reactor is None else reactor,
         datasource_name=datasource_name,
         event=Told() if event is None else event,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
 
@@ -12,6 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from iotgw.core.epochs import Epoch, Epochs
 from iotgw.core.errors import Unavailable
 from iotgw.core.model import (
     DEFAULT_TENANT,
@@ -40,14 +40,14 @@ class Silent:
     def _hear(self, *what: Any) -> None:
         """Nothing."""
 
-    storing = stored = refused = settled = room_again = _hear
+    storing = stored = refused = settled = room_again = damaged = _hear
 
 
 class _Group(Struct):
     """What is committed together."""
 
     entries: Entries = []
-    settlements: list[tuple[str, int, list[Outcome], int]] = []
+    settlements: list[tuple[str, int, list[Outcome], int, int]] = []
     events: list[TelemetryRecord] = []
 
     def __bool__(self) -> bool:
@@ -59,7 +59,7 @@ class MemoryJournal:
     """A journal on a clock: queued records are being written in the next turn, and durable in the one after.
 
     ``storage`` is what is durable, and what another journal can be opened on; a copy of it is what a crash leaves.
-    While ``problem`` says something, nothing is stored and uplinks are refused for that reason. ``held`` are the ages
+    ``epoch`` names the storage's first epoch. While ``problem`` says something, nothing is stored and uplinks are refused for that reason. ``held`` are the ages
     that `hold` was told.
 
     Many methods: it has the three parts of the journal's port.
@@ -70,13 +70,15 @@ class MemoryJournal:
     ) -> None:
         self._clock = clock or new_clock()
         self.storage = Storage() if storage is None else storage
-        self.epoch = epoch
         self.room = True
         self.problem = ""
+        self.short = 0
         self.faults: list[str] = []
         self.held: dict[str, float] = {}
         self.last_uplink = self.storage.last_uplink
         self.head = self.storage.head
+        self.epochs = Epochs()
+        self._open_epoch(epoch)
         self._cursors, self._integrations = dict(self.storage.cursors), dict(self.storage.integrations)
         self._unconverted = sorted(
             {
@@ -97,9 +99,15 @@ class MemoryJournal:
         self._when_at_rest: list[Callable[[], None]] = []
         self._closed = False
 
+    def _open_epoch(self, name: str) -> None:
+        self._epoch, earlier = name, self.storage.epochs
+        current = Epoch(f"{name}x{len(earlier)}" if earlier else name, self.last_uplink, self.head)
+        self.epochs.begin(list(earlier), current)
+        earlier.append(current)
+
     def crashed(self) -> Self:
         """Another journal, on what is durable now."""
-        return type(self)(self._clock, self.storage.copy(), self.epoch)
+        return type(self)(self._clock, self.storage.copy(), self._epoch)
 
     def put(self, records: Sequence[TelemetryRecord]) -> None:
         """Put records into the telemetry stream as they are, without an uplink; nobody is told."""
@@ -167,7 +175,7 @@ class MemoryJournal:
     def _settle(self, group: _Group) -> tuple[list[Outcome], list[TelemetryRecord]]:
         storage, records = self.storage, list[TelemetryRecord]()
         outcomes: list[Outcome] = []
-        for datasource, cursor, settled, kept in group.settlements:
+        for datasource, cursor, settled, kept, lost in group.settlements:
             before = storage.cursors.get(datasource, 0)
             storage.cursors[datasource] = max(before, cursor)
             for outcome in settled:
@@ -175,9 +183,9 @@ class MemoryJournal:
                 storage.outcomes[outcome.seq], storage.made[outcome.seq] = outcome, tuple(made)
                 outcomes.append(outcome)
                 records += made
-            if kept:
-                done = {seq for seq, uplink in storage.uplinks.items() if uplink.datasource == datasource}
-                storage.kept |= {seq for seq in done if before < seq <= cursor}
+            done = {seq for seq, uplink in storage.uplinks.items() if uplink.datasource == datasource}
+            for count, where in ((kept, storage.kept), (lost, storage.lost)):
+                where |= {seq for seq in done if count and before < seq <= cursor}
         records += [self._record(event) for event in group.events]
         return outcomes, records
 
@@ -216,10 +224,16 @@ class MemoryJournal:
         return self.last_uplink
 
     def settle(
-        self, datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0
+        self,
+        datasource: str,
+        cursor: int,
+        outcomes: list[Outcome],
+        haste: bool = True,
+        kept: int = 0,
+        lost: int = 0,
     ) -> None:
         """See `IUplinkStream.settle`."""
-        self._pending.settlements.append((datasource, cursor, outcomes, kept))
+        self._pending.settlements.append((datasource, cursor, outcomes, kept, lost))
         if haste:
             self._wake()
         else:
@@ -360,31 +374,8 @@ class MemoryJournal:
 
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IMessages.stats`."""
-        storage = self.storage
-        totals, datasources = Counter[str](), dict[str, Counter[str]]()
-        for seq, uplink in storage.uplinks.items():
-            names = {"received", storage.state(seq).name.lower()}
-            totals.update(names)
-            datasources.setdefault(uplink.datasource, Counter()).update(names)
-        done = totals["converted"] + totals["filtered"] + totals["failed"]
-        oldest = storage.uplinks[min(storage.uplinks)].received_ms if storage.uplinks else 0
-        return self._read(
-            {
-                **{state.name.lower(): totals[state.name.lower()] for state in State},
-                "waiting": totals["received"] - done,
-                "datasources": {source: dict(counts) for source, counts in datasources.items()},
-                "bytes": sum(len(uplink.payload) for uplink in storage.uplinks.values()),
-                "parked": len(storage.parked),
-                "uplink": {
-                    "first": min(storage.uplinks, default=0),
-                    "last": self.last_uplink,
-                    "oldest": oldest,
-                },
-                "room": self.room,
-                "problem": self.problem,
-                "pending": len(self._pending.entries),
-            }
-        )
+        tally = {**self.storage.tally(), "room": self.room, "problem": self.problem}
+        return self._read({**tally, "pending": len(self._pending.entries)})
 
     def _read(self, result: T) -> Deferred[T]:
         return fail(Unavailable("the journal is closed")) if self._closed else succeed(result)

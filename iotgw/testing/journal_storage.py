@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 from msgspec import Struct
 
+from iotgw.core.epochs import Epoch
 from iotgw.core.model import Counters, Message, Outcome, Parked, State, TelemetryRecord, Uplink
 
 
@@ -14,6 +18,8 @@ class Storage(Struct):
     outcomes: dict[int, Outcome] = {}
     made: dict[int, tuple[TelemetryRecord, ...]] = {}
     """An uplink's records, of its last outcome."""
+    lost: set[int] = set()
+    """Uplinks that were given up unread."""
     kept: set[int] = set()
     """Uplinks that ended without an outcome."""
     cursors: dict[str, int] = {}
@@ -21,6 +27,8 @@ class Storage(Struct):
     records: dict[int, TelemetryRecord] = {}
     integrations: dict[str, tuple[int, Counters]] = {}
     parked: dict[tuple[str, int], Parked] = {}
+    epochs: list[Epoch] = []
+    """One for each journal that was opened on it."""
 
     def copy(self) -> Storage:
         """The contents that a crash would leave now."""
@@ -42,6 +50,8 @@ class Storage(Struct):
         """What became of an uplink."""
         if seq in self.outcomes:
             return self.outcomes[seq].state
+        if seq in self.lost:
+            return State.FAILED
         return State.FILTERED if seq in self.kept else State.RECEIVED
 
     def message(self, seq: int) -> Message:
@@ -49,3 +59,22 @@ class Storage(Struct):
         outcome = self.outcomes.get(seq)
         converter, error = ("", None) if outcome is None else (outcome.converter, outcome.error)
         return Message(seq, self.uplinks[seq], self.state(seq), converter, error, self.made.get(seq, ()))
+
+    def tally(self) -> dict[str, Any]:
+        """What `IMessages.stats` says of what is stored."""
+        totals, datasources = Counter[str](), dict[str, Counter[str]]()
+        for seq, uplink in self.uplinks.items():
+            names = {"received", self.state(seq).name.lower()}
+            totals.update(names)
+            datasources.setdefault(uplink.datasource, Counter()).update(names)
+        done = totals["converted"] + totals["filtered"] + totals["failed"]
+        first = min(self.uplinks, default=0)
+        oldest = self.uplinks[first].received_ms if first else 0
+        return {
+            **{state.name.lower(): totals[state.name.lower()] for state in State},
+            "waiting": totals["received"] - done,
+            "datasources": {source: dict(counts) for source, counts in datasources.items()},
+            "bytes": sum(len(uplink.payload) for uplink in self.uplinks.values()),
+            "parked": len(self.parked),
+            "uplink": {"first": first, "last": self.last_uplink, "oldest": oldest},
+        }

@@ -12,7 +12,7 @@ from iotgw.core.errors import NotFound
 from iotgw.core.model import STORED, Answer, Message, Metadata, Outcome, State, StoredUplink, TelemetryRecord
 from iotgw.core.ports.datasources import IDatasource
 from iotgw.core.ports.journal import Entries
-from iotgw.core.ports.pipeline import IPipeline, UplinkListener
+from iotgw.core.ports.pipeline import IPipeline, Room, UplinkListener
 
 
 @implementer(IPipeline)
@@ -23,6 +23,8 @@ class FakePipeline:
         self.names: dict[str, str] = {}
         self.statuses: dict[str, dict[str, Any]] = {}
         self.running: dict[str, IDatasource] = {}
+        self.has_room = Room()
+        """What `room` says."""
         self.awaited: list[str] = []
         """The ids that `applied` was asked about."""
         self.reprocessed: list[Message] = []
@@ -33,6 +35,10 @@ class FakePipeline:
         """What becomes of a message by `reprocess`."""
         self.missing: set[str] = set()
         """Datasources that are gone."""
+
+    def room(self) -> Room:
+        """See `IPipeline.room`."""
+        return self.has_room
 
     def applied(self, id: str) -> Deferred[None]:
         """See `IPipeline.applied`."""

@@ -126,8 +126,9 @@ def house(tmp_path):
         yield House(tmp_path, stack)
 
 
-EVERY = pytest.mark.parametrize("make", [aiocoap, npm, californium])
-WITH_ALL = pytest.mark.parametrize("make", [aiocoap, californium])
+JAVA = pytest.param(californium, marks=pytest.mark.interop)
+EVERY = pytest.mark.parametrize("make", [aiocoap, npm, JAVA])
+WITH_ALL = pytest.mark.parametrize("make", [aiocoap, JAVA])
 
 
 @EVERY

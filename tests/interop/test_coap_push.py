@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tests.interop.test_coap_devices import Libcoap, Program, aiocoap, californium, libcoap, npm
+from tests.interop.test_coap_devices import JAVA, Libcoap, Program, aiocoap, libcoap, npm
 from tests.peers.coap import coap_client
 from tests.peers.process import HOME, free_udp_port, wait_until
 
@@ -60,7 +60,7 @@ class Device:
         )
 
 
-@pytest.mark.parametrize("make", [aiocoap, npm, californium])
+@pytest.mark.parametrize("make", [aiocoap, npm, JAVA])
 def test_a_large_answer_is_the_item_s_result(device, make):
     device.start(make)
     shown = device.over(device.push(BODY), "DELIVERED")

@@ -128,6 +128,34 @@ def test_a_simulated_device_without_a_key_says_what_is_missing(port, options):
     assert code == 1 and "--psk" in answer["error"]
 
 
+@pytest.mark.parametrize("client", ["coap-client-openssl", "coap-client-gnutls"])
+@pytest.mark.parametrize("path", ["/i/meters", "/i/meters/meter-7"])
+def test_a_device_observes_its_downlinks_at_the_path_of_its_uplinks(gateway, port, client, path):
+    command = [find("stdbuf"), "-oL", find(client), "-s", "600", "-m", "get", "-u", "sim-4711", "-k", SECRET]
+    items = [push(gateway, f"item {number};") for number in range(2)]
+    with subprocess.Popen(
+        [*command, f"coaps://127.0.0.1:{port}{path}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as observer:
+        try:
+            items.append(push(gateway, "item 2;"))
+            for item in items:
+                gateway.wait_for(
+                    lambda item=item: gateway.api("GET", item).json["state"] == "DELIVERED", what=item
+                )
+        finally:
+            observer.kill()
+            sessions = "/datasources/meters/sessions"
+            for session in gateway.api("GET", sessions).json["items"]:  # it would be sent the next items, too
+                gateway.api("DELETE", f"{sessions}/{session['id']}")
+        assert observer.stdout.read() == b"item 0;item 1;item 2;"
+
+
+def push(gateway, text):
+    """Where an item for the device is."""
+    made = gateway.api("POST", "/devices/meter-7/downlinks", {"data": text, "contentType": "TEXT"})
+    return f"/devices/meter-7/downlinks/{made.json['id']}"
+
+
 def test_a_device_with_a_certificate(gateway, port, folder):
     options = ["-c", folder / "device.pem", "-j", folder / "device.key", "-R", folder / "ca.pem"]
     assert "2.04" in post(port, *options)

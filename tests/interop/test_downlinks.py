@@ -297,7 +297,8 @@ def test_an_item_for_a_device_that_was_never_seen_waits(gateway):
     assert [each["id"] for each in listed] == [item["id"]]
 
 
-def test_libcoap_observes_the_items_of_a_device_those_that_waited_and_those_that_come(gateway):
+@pytest.mark.parametrize("place", ["downlink/d", "d"], ids=["its own path", "the path of the uplinks"])
+def test_libcoap_observes_the_items_of_a_device_those_that_waited_and_those_that_come(gateway, place):
     url = coap(gateway)
     waited = [text(gateway, "d", f"waited {number};") for number in range(3)]
     command = [
@@ -308,7 +309,7 @@ def test_libcoap_observes_the_items_of_a_device_those_that_waited_and_those_that
         "600",
         "-m",
         "get",
-        f"{url}/downlink/d",
+        f"{url}/{place}",
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as observer:
         try:

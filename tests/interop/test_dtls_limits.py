@@ -49,6 +49,7 @@ async def californium(house, *options, suite=CCM8, size=40):
 LIMITS = ["FRAGMENT=512", "FRAGMENT=1024", "RECORD=64", "RECORD=300", "RECORD=1000"]
 
 
+@pytest.mark.interop
 class TestCalifornium:
     @pytest.mark.parametrize("limit", LIMITS)
     @pytest_twisted.ensureDeferred

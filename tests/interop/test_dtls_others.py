@@ -51,6 +51,7 @@ class TestNode:
         assert intake.received == []
 
 
+@pytest.mark.interop
 class TestPion:
     """A Go program on the DTLS that plgd's go-coap, and so Lobaro's server, stands on."""
 
@@ -95,6 +96,7 @@ class TestPion:
         assert [metadata["identity"] for _, metadata in intake.received] == ["device"] * gets_in
 
 
+@pytest.mark.interop
 class TestCalifornium:
     """A Java program; it offers a Connection ID, which is left unanswered."""
 

@@ -130,6 +130,21 @@ async def test_a_response_may_carry_a_downlink(sink):
         assert (tenant, device, item.msg) == ("default", "a", {"interval": 60})
 
 
+@ensureDeferred
+async def test_of_too_many_downlinks_in_a_response_the_first_are_queued_and_the_rest_is_said(sink):
+    many = ",".join(f'{{"msg": {number}}}' for number in range(2000))
+    await deferToThread(sink.script, {"body": f"[{many}]"})
+    async with Delivering("http", configuration={"url": sink.url, "downlinks": True}) as world:
+        world.store("a")
+        await world.settled()
+        assert [item.msg for _, _, item in world.downlinks] == list(range(100))
+        refused = [event for event in world.events.emitted if event.type == "downlink.refused"]
+        assert [(event.message, event.detail) for event in refused] == [
+            ("expected at most 100 downlinks in a response, got 2000", {"refused": 1900})
+        ]
+        assert "got 2000" in world.stats()["target"]["lastError"]
+
+
 @pytest.mark.parametrize("status", [401, 403])
 @ensureDeferred
 async def test_a_wrong_password_is_said_and_costs_no_message(sink, status):

@@ -1,6 +1,7 @@
 """A data directory that an older iotgw left behind when it was killed (tests/fixtures/older_data): this one goes on."""
 
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -123,7 +124,7 @@ def outcomes(message):
 def test_counts_and_accounts_go_on(older):
     now = look(older.gateway)
     then = older.seen["status"]["journal"]
-    assert now["status"]["epoch"] == older.seen["status"]["epoch"]
+    assert now["status"]["epoch"] != older.seen["status"]["epoch"]
     assert (now["status"]["journal"]["converted"], then["waiting"]) == (then["converted"] + LATE, LATE)
     for key in ("received", "filtered", "failed", "parked"):
         assert now["status"]["journal"][key] == then[key], key
@@ -172,6 +173,7 @@ def test_the_backlog_reaches_a_target_that_comes_up_in_order_and_once(older, htt
     assert [each["telemetry"][0]["values"]["n"] for each in fresh] == list(range(LATE))
     assert sorted((each["id"] for each in documents if each not in fresh), key=number) == list(expected)
     assert len({each["key"] for each in documents}) == len(documents)
+    assert_named_as_then(older, expected, documents)
     for document in documents:
         for output in expected.get(document["id"], ()):
             assert_holds(document, output, document["id"])
@@ -180,6 +182,18 @@ def test_the_backlog_reaches_a_target_that_comes_up_in_order_and_once(older, htt
         assert of_device == sorted(of_device), device
     # the secret in its configuration could be read
     assert {each["headers"]["authorization"] for each in http_sink.received} == {f"Bearer {SECRET}"}
+
+
+def assert_named_as_then(older, expected, documents):
+    """What the older gateway had converted comes under the key that it would have given; what it hadn't converted, under
+    the id that it had given, and a key of this start."""
+    now = older.gateway.api("GET", "/status").json["epoch"]
+    for document in documents:
+        id_, key = document["id"], document["key"]
+        assert id_.startswith(older.seen["status"]["epoch"] + "-")
+        form = rf"{id_}\.\d+" if id_ in expected else rf"{id_}\.{now}-\d+"
+        assert re.fullmatch(form, key), (id_, key)
+        assert older.gateway.api("GET", f"/messages/{id_}").json["id"] == id_
 
 
 def test_a_disabled_one_takes_up_what_it_has_missed(older, http_sink):

@@ -20,6 +20,9 @@ class IDelivery(Interface):
     def room() -> bool:
         """False while an integration whose overflow is ``rejectNew`` is full."""
 
+    def holding_up() -> list[str]:
+        """The names of the integrations because of which `room` is False."""
+
 
 class IDeliveries(Interface):
     """The delivery service as users see it. ``id`` is an integration's; NotFound is raised if it isn't
@@ -30,9 +33,6 @@ class IDeliveries(Interface):
 
     def deliveries(message: Message) -> Deferred[list[Delivery]]:
         """The deliveries of a message, per integration; for several outputs, the one that has got least far."""
-
-    def holding_up() -> list[str]:
-        """The names of the integrations because of which no uplinks are taken: full, and set to ``rejectNew``."""
 
     def stats(id: str) -> dict[str, Any]:
         """The accounts and the state of an integration, as JSON."""

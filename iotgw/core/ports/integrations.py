@@ -9,6 +9,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.intake import Severity
@@ -32,7 +33,7 @@ class Tell(Protocol):
 class IntegrationContext(Struct, frozen=True):
     """What an integration is given besides its settings.
 
-    ``epoch`` is the journal's (for message ids); ``datasource_name`` maps a datasource's id to its name;
+    ``epochs`` are the journal's (for message ids and keys); ``datasource_name`` maps a datasource's id to its name;
     ``downlink`` is None where nothing may be sent to devices. A target with a connection calls ``available()``
     when it has one (again), so that records are sent without further delay. Timers and waits go by the ``reactor``'s time,
     dates by ``calendar``, or `date`.
@@ -42,7 +43,7 @@ class IntegrationContext(Struct, frozen=True):
     name: str
     tenant: str
     spec: IntegrationSpec
-    epoch: str
+    epochs: Epochs
     reactor: IReactor
     datasource_name: Callable[[str], str]
     event: Tell
@@ -58,6 +59,11 @@ class IntegrationContext(Struct, frozen=True):
     def comes_again(self) -> bool:
         """Whether it may have been this date before, because the machine's clock was set back since."""
         return self.calendar is not None and self.calendar.comes_again(self.calendar.now_ms())
+
+    @property
+    def epoch(self) -> Epochs:
+        """The former name of ``epochs``, for packages that give it to `iotgw.extension.message_id`."""
+        return self.epochs
 
 
 class IIntegration(Interface):

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.model import (
     Counters,
     DeliveryState,
@@ -52,24 +53,36 @@ class IJournalListener(Interface):
     def room_again() -> None:
         """The journal was full and has room now."""
 
+    def damaged(table: str, first: int, last: int, what: str) -> None:
+        """Rows between these positions are affected by damage to the file; ``what`` says how, as a sentence."""
+
 
 class IUplinkStream(Interface):
     """The journal as the pipeline uses it."""
 
-    epoch: str = Attribute("names this journal for good; part of every message id")
+    epochs: Epochs = Attribute(
+        "names what is stored: message ids and keys of deliveries; each start opens an epoch"
+    )
     room: bool = Attribute("False while the queue to the writer or the disk is full")
+    problem: str = Attribute("why `room` is False, or nothing can be written; empty while all is well")
     last_uplink: int = Attribute("the highest position assigned to an uplink")
 
     def append(uplink: Uplink, token: Waiter) -> int:
         """Queue an uplink for the next commit; returns its position. The listener hears of it with ``token``."""
 
     def settle(
-        datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0
+        datasource: str,
+        cursor: int,
+        outcomes: list[Outcome],
+        haste: bool = True,
+        kept: int = 0,
+        lost: int = 0,
     ) -> None:
         """Queue outcomes of a datasource; their outputs go to the telemetry stream, and the datasource's
         conversion cursor moves to ``cursor``, in one transaction. A second outcome for a position
         (reprocessing) replaces the first. ``kept`` counts the uplinks up to the cursor that are only stored:
-        they end as FILTERED without an outcome each. Without ``haste`` it is written with the next commit, at
+        they end as FILTERED without an outcome each. ``lost`` counts those that can't be read and are given up: they end as
+        FAILED in the same way. Without ``haste`` it is written with the next commit, at
         the latest a second later."""
 
     def at_rest(callback: Callable[[], None]) -> None:
@@ -90,6 +103,9 @@ class IUplinkStream(Interface):
     def durable() -> Deferred[None]:
         """Fires when everything that was queued until now is durable, or refused; at once if it is."""
 
+    def message(seq: int) -> Deferred[Message | None]:
+        """The uplink at a position, with its outcome and deliveries."""
+
     def read_uplinks(datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         """Uplinks of a datasource with seq > after, in order: ``limit`` of them, or all, or so many that their
         payloads weigh `iotgw.core.stream.WEIGHT` bytes. A read that fails is tried again; what can't be read at
@@ -99,8 +115,15 @@ class IUplinkStream(Interface):
 class ITelemetryStream(Interface):
     """The journal as the delivery service uses it."""
 
-    epoch: str = Attribute("names this journal for good; part of every message id")
+    epochs: Epochs = Attribute(
+        "names what is stored: message ids and keys of deliveries; each start opens an epoch"
+    )
     head: int = Attribute("position of the last durable telemetry record")
+
+    short: int = Attribute(
+        "what integrations have to give up, although they wait for it, before there is room: every record up to this "
+        "position; 0 while there is room"
+    )
 
     def emit(record: TelemetryRecord) -> None:
         """Queue an event as a record (its ``seq`` is ignored) for integrations."""
@@ -145,9 +168,10 @@ class ITelemetryStream(Interface):
 class IMessages(Interface):
     """The journal as users see it."""
 
-    epoch: str = Attribute("names this journal for good; part of every message id")
+    epochs: Epochs = Attribute(
+        "names what is stored: message ids and keys of deliveries; each start opens an epoch"
+    )
     head: int = Attribute("position of the last durable telemetry record")
-    room: bool = Attribute("False while the queue to the writer or the disk is full")
     faults: list[str] = Attribute("what is wrong with the data, as sentences; empty when nothing is")
 
     def message(seq: int) -> Deferred[Message | None]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
@@ -11,9 +12,24 @@ from iotgw.core.model import Answer, Message, Metadata, Outcome, State, StoredUp
 from iotgw.core.ports.datasources import IDatasource
 from iotgw.core.ports.journal import Entries
 
+CAUSES = ("journal", "integrations", "stopping")
+"""Where the reason may lie why uplinks are not accepted."""
+
+
+class Room(Struct, frozen=True):
+    """Whether uplinks are accepted. While they aren't, they are refused to all datasources alike: ``cause`` says in which
+    part of the gateway the reason lies, and ``reason`` tells it to a person. Both are empty while there is room."""
+
+    is_open: bool = True
+    cause: Literal["", "journal", "integrations", "stopping"] = ""
+    reason: str = ""
+
 
 class IPipeline(Interface):
     """The running datasources; ``id`` is a datasource's."""
+
+    def room() -> Room:
+        """Whether uplinks are accepted now, and why not."""
 
     def applied(id: str) -> Deferred[None]:
         """Fires when pending changes of a datasource have been applied."""
@@ -30,7 +46,7 @@ class IPipeline(Interface):
 
     async def reprocess(message: Message) -> State:
         """Convert a stored message again with the current converter; the new outcome replaces the old one.
-        Raises NotFound if its datasource is gone."""
+        Raises NotFound if its datasource is gone, and Conflict if it still waits for its first conversion."""
 
     async def inject(id: str, payload: bytes, metadata: Metadata) -> Answer:
         """Send an uplink through the real pipeline by hand; raises NotFound."""

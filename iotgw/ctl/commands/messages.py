@@ -109,7 +109,8 @@ def _reprocess(context: Context) -> None:
 def _reprocessed(result: dict[str, Any]) -> str:
     states = ", ".join(f"{count} {state}" for state, count in sorted(result["states"].items()))
     gone = f"; {result['missing']} without a datasource" if result["missing"] else ""
-    return f"{result['count']} converted again{': ' + states if states else ''}{gone}"
+    waiting = f"; {result['waiting']} still wait for the first time" if result.get("waiting") else ""
+    return f"{result['count']} converted again{': ' + states if states else ''}{gone}{waiting}"
 
 
 def _tail(context: Context) -> None:
@@ -128,7 +129,7 @@ def follow(
     A gateway that is away for a moment is waited for.
     """
     first = client.get("/messages", limit=max(1, lines), **query)["items"]
-    last = first[0]["id"] if first else ""
+    last = first[0] if first else None
     yield from reversed(first[:lines])
     while True:
         sleep(1.0)
@@ -139,18 +140,18 @@ def follow(
                 raise
             continue
         if fresh:
-            last = fresh[0]["id"]
+            last = fresh[0]
             yield from reversed(fresh)
 
 
-def _newer(client: ApiClient, query: dict[str, Any], last: str) -> list[dict[str, Any]]:
+def _newer(client: ApiClient, query: dict[str, Any], last: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Messages that came after ``last``, newest first."""
     found: list[dict[str, Any]] = []
     before = None
     while True:
         page = client.get("/messages", limit=100, before=before, **query)
         for item in page["items"]:
-            if not _is_newer(item["id"], last):
+            if not _is_newer(item, last):
                 return found
             found.append(item)
         before = page["next"]
@@ -158,8 +159,13 @@ def _newer(client: ApiClient, query: dict[str, Any], last: str) -> list[dict[str
             return found
 
 
-def _is_newer(id: str, last: str) -> bool:
-    """Ids of one journal grow; another journal's are all new."""
-    epoch, _, seq = id.rpartition("-")
-    last_epoch, _, last_seq = last.rpartition("-")
-    return epoch != last_epoch or (whole(seq) or 0) > (whole(last_seq) or 0)
+def _is_newer(item: dict[str, Any], last: dict[str, Any] | None) -> bool:
+    """Positions of one journal grow. In a journal that was put back, later messages may have lower positions: they are
+    of another epoch, and received later."""
+    if last is None:
+        return True
+    epoch, _, seq = item["id"].rpartition("-")
+    last_epoch, _, last_seq = last["id"].rpartition("-")
+    if (whole(seq) or 0) > (whole(last_seq) or 0):
+        return True
+    return bool(epoch != last_epoch and item["receivedAt"] > last["receivedAt"])

@@ -12,7 +12,7 @@ import msgspec
 
 from iotgw.core.resources_file import read
 from iotgw.ctl.command import Commands, Context
-from iotgw.ctl.table import moment, table
+from iotgw.ctl.table import moment, printable, table
 
 Row = Callable[[dict[str, Any]], tuple[Any, ...]]
 
@@ -93,7 +93,12 @@ def _apply(context: Context) -> int:
     query = "?dryRun=true" if context.options.dry_run else ""
     result = context.client.call("POST", f"/apply{query}", document)
     rows = [(each["kind"], each["name"], each["outcome"], each.get("error")) for each in result["items"]]
-    context.show(result, lambda _: table(("KIND", "NAME", "OUTCOME", "WHY"), rows))
+    warned = [
+        printable(f"warning: {each['name']}: {line}")
+        for each in result["items"]
+        for line in each.get("warnings", ())
+    ]
+    context.show(result, lambda _: "\n".join([table(("KIND", "NAME", "OUTCOME", "WHY"), rows), *warned]))
     return 1 if result["refused"] else 0
 
 

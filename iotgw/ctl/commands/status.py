@@ -20,14 +20,15 @@ def _status(context: Context) -> int:
 
 
 def _text(status: dict[str, Any]) -> str:
-    journal = status["journal"]
-    ready = "ready" if status["ready"] else f"NOT READY ({journal.get('problem') or 'busy'})"
+    journal, paused = status["journal"], status.get("paused")
+    ready = "ready" if status["ready"] else f"NOT READY ({status.get('notReadyBecause') or 'busy'})"
     counts = ", ".join(
         f"{journal[name]} {name}" for name in ("received", "converted", "filtered", "failed", "waiting")
         if name in journal
     )  # fmt: skip
     lines = [
         f"iotgw {status['version']}, {ready}, since {moment(status['startedAt'])}",
+        *([f"PAUSED, nothing leaves until `iotgwctl resume`: {paused['reason']}"] if paused else []),
         f"messages: {counts}",
     ]
     if status["datasources"]:

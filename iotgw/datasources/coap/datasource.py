@@ -7,6 +7,7 @@ first. Several datasources can share a port; the routing key tells them apart.
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Hashable
 from typing import Any
 
@@ -16,10 +17,12 @@ from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Downlink, Metadata
-from iotgw.core.needs import Need, UdpPort
+from iotgw.core.needs import REST, CoapPath, Need, UdpPort
 from iotgw.core.ports.datasources import DatasourceContext, IHasSessions, INeeds, IPushes
 from iotgw.core.ports.reactor import IReactor
-from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource
+from iotgw.datasources.coap.clock import ClockResource
+from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, UplinkPathDownlinks
+from iotgw.datasources.coap.paths import parse_fixed
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.ports import CoapPorts, CoapShare
 from iotgw.datasources.coap.push import push
@@ -44,13 +47,21 @@ class CoapType:
 
     def build(self, settings: CoapSettings, context: DatasourceContext) -> CoapDatasource:
         """See `IDatasourceType.build`."""
-        if not context.routing_key and not settings.resources:
-            raise SettingsError("routingKey", "expected a path token, got nothing: it selects the datasource")
+        has_path = settings.resources or settings.paths or "no-path" in settings.forgiven
+        if not (context.routing_key or has_path):
+            reason = "expected a path token, got nothing: it selects the datasource, where `paths` doesn't"
+            raise SettingsError("routingKey", reason)
         return CoapDatasource(settings, context)
 
     def needs(self, settings: CoapSettings, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`."""
-        return ports_of(settings)
+        found: list[Path] = [(REST,)] if settings.resources else []
+        if context.routing_key:
+            found += [
+                (*parse_path(prefix), "i", context.routing_key, REST)
+                for prefix in ["", *settings.path_prefixes]
+            ]
+        return [*ports_of(settings), *paths_of(settings, found)]
 
 
 @implementer(IPushes, IHasSessions)
@@ -66,6 +77,7 @@ class CoapDatasource:
         self._shares: list[CoapShare] = []
         self.can_push = settings.confirm_downlinks
         self._guard: IdentityGuard | None = None
+        self._quirks: Counter[str] = Counter(dict.fromkeys(settings.forgiven, 0))
         if settings.security_mode != "NO_SECURE":
             credentials = context.credentials.of(context.tenant)
             self._guard = IdentityGuard(settings.require_identity, credentials)
@@ -115,6 +127,8 @@ class CoapDatasource:
                 uplinks = {each for each in share.resources.values() if isinstance(each, UplinkResource)}
                 found[scheme] = {"requests": sum(each.requests for each in uplinks)}
                 found[f"{scheme}Port"] = port.statistics()
+        if self._quirks:
+            found["quirks"] = dict(sorted(self._quirks.items()))
         return {**found, "address": "; ".join(addresses)}
 
     def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
@@ -157,21 +171,47 @@ class CoapDatasource:
         share.serve(self._make_resources(share.port), settings.transmission, self._discovery)
 
     def _make_resources(self, port: CoapPort) -> dict[Path, Resource]:
-        resources: dict[Path, Resource] = {}
+        resources = self._make_fixed(port)
         tree = load_tree(self.settings, self._policy(port))
         if tree is not None:
+            if () in resources:
+                raise SettingsError(
+                    "resources", "expected requests without a path to belong to one of them only"
+                )
             resources[()] = tree
         if self.context.routing_key:
             uplink = self._uplink(port)
             key = ("i", self.context.routing_key)
             confirm = self.settings.confirm_downlinks
-            downlinks = DownlinkResource(self.context.intake, self._policy(port), port, confirm)
+            given = self.context.intake, self._policy(port), port, confirm
+            downlinks = DownlinkResource(*given)
+            downlinks.quirks = self._quirks
+            beside = UplinkPathDownlinks(*given, self.context.routing_key, uplink)
+            uplink.let_observe(beside)
             if self._guard is not None:
-                downlinks.objection = self._guard.taking
+                downlinks.objection = beside.objection = self._guard.taking
             for prefix in ["", *self.settings.path_prefixes]:
                 resources[parse_path(prefix) + key] = uplink
                 resources[parse_path(prefix) + key + (SEGMENT,)] = downlinks
         return resources
+
+    def _make_fixed(self, port: CoapPort) -> dict[Path, Resource]:
+        """The resources at paths without a routing key."""
+        made: dict[Path, Resource] = {}
+        for text in self.settings.paths:
+            path = parse_fixed(text)
+            uplink = self._uplink(port)
+            uplink.is_fixed = True
+            uplink.takes_rest = path[-1:] == (REST,)
+            made[path[:-1] if uplink.takes_rest else path] = uplink
+        if "no-path" in self.settings.forgiven and () not in made:
+            uplink = self._uplink(port)
+            uplink.is_fixed = uplink.is_without_path = True
+            uplink.takes_rest = False
+            made[()] = uplink
+        for text in self.settings.time_paths:
+            made[parse_fixed(text)] = ClockResource(self.context.date_ms, self._policy(port))
+        return made
 
     def _policy(self, port: CoapPort) -> Policy:
         policy = self.settings.policy
@@ -192,6 +232,7 @@ class CoapDatasource:
                 uplink.objection = self._guard.claim
         uplink.longest_ttd = self.settings.longest_ttd
         uplink.envelope = self._envelope
+        uplink.quirks = self._quirks
         return uplink
 
 
@@ -211,7 +252,19 @@ def describe_udp(remote: Hashable) -> Metadata:
     return {"remoteIp": host, "remotePort": port}
 
 
-def ports_of(settings: CoapSettings) -> list[Need]:
+def paths_of(settings: CoapSettings, others: list[Path]) -> list[Need]:
+    """The paths that a datasource with these settings has on its ports: the fixed ones, and ``others``."""
+    found = [*others, *map(parse_fixed, [*settings.paths, *settings.time_paths])]
+    if "no-path" in settings.forgiven:
+        found.append(())
+    return [
+        CoapPath(port.interface, port.port, port.protocol, path)
+        for port in ports_of(settings)
+        for path in found
+    ]
+
+
+def ports_of(settings: CoapSettings) -> list[UdpPort]:
     """The ports of a datasource with these settings; CoAP datasources share them."""
     mode, interface = settings.security_mode, settings.interface
     plain = [] if mode == "DTLS" else [UdpPort(interface, settings.port, "coap")]

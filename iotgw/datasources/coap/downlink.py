@@ -3,6 +3,7 @@ plain GET there takes the next one."""
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Hashable
 from functools import partial
@@ -10,12 +11,15 @@ from functools import partial
 from iotgw.core.model import Downlink
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.coap.port import CoapPort
+from iotgw.dtls.session import DtlsSession
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, error, options
 from iotgw.wire.coap.site import Resource
 from iotgw.wire.coap.timing import Policy
 
+Key = tuple[int, bytes]
+"""An observation, see `Resource.observed`."""
 SEGMENT = "downlink"
 MAX_PENDING = 100
 """Items that may wait while an observer has not acknowledged the previous one."""
@@ -28,6 +32,7 @@ class DownlinkResource(Resource):
     methods = frozenset((n.GET,))
     takes_rest = True
     is_observable = True
+    expected = f"expected …/{SEGMENT}/{{device}}"
     objection: Callable[[Hashable, str], str] | None = None
     """Says why a peer may not take a device's items; an empty text if it may."""
 
@@ -37,17 +42,24 @@ class DownlinkResource(Resource):
         self._intake = intake
         self._port = port
         self._pending: dict[str, deque[Downlink]] = {}
-        self._gone: dict[tuple[int, bytes], Callable[[], None]] = {}
+        self._gone: dict[Key, tuple[str, Callable[[], None]]] = {}
+        self.place: Resource = self
+        """What is observed: this, or the resource that passes requests on to this."""
+
+    def device_of(self, request: Message, remote: Hashable) -> str:
+        """The device whose items a request is about; empty if it names none."""
+        path = request.options.path
+        return "/".join(path[path.index(SEGMENT) + 1 :])
 
     def can_be_observed(self, request: Message) -> bool:
         """Whether the path names a device's items; only these can be observed."""
-        return bool(_device(request))
+        return bool(self.device_of(request, None))
 
     def render(self, request: Message, exchange: Exchange) -> None:
         """Reply with the device's next item, or with nothing when there is none."""
-        device = _device(request)
+        device = self.device_of(request, exchange.remote)
         if not device:
-            exchange.reply(error(n.BAD_REQUEST, f"expected …/{SEGMENT}/{{device}}"))
+            exchange.reply(error(n.BAD_REQUEST, self.expected))
             return
         if self.objection is not None and (objection := self.objection(exchange.remote, device)):
             exchange.reply(error(n.UNAUTHORIZED, objection))
@@ -58,31 +70,30 @@ class DownlinkResource(Resource):
             return
         self._intake.downlinks(device).addCallback(partial(self._taken, exchange))
 
-    def observed(self, request: Message, remote: Hashable, key: tuple[int, bytes]) -> None:
+    def observed(self, request: Message, remote: Hashable, key: Key) -> None:
         """A device begins to observe: from now on its items are sent at once."""
-        device = _device(request)
+        device = self.device_of(request, remote)
         if key not in self._gone:
-            self._gone[key] = self._intake.reachable(device, partial(self._send, device))
+            self._gone[key] = device, self._intake.reachable(device, partial(self._send, device, key))
 
-    def unobserved(self, key: tuple[int, bytes]) -> None:
+    def unobserved(self, key: Key) -> None:
         """A device stops observing: unsent items go back into the queue."""
-        gone = self._gone.pop(key, None)
-        if gone is not None:
-            gone()
-        if not self._gone:
-            for waiting in self._pending.values():
-                for downlink in waiting:
-                    self._intake.downlink_lost(downlink, "the device stopped observing")
-            self._pending.clear()
+        if key not in self._gone:
+            return
+        device, gone = self._gone.pop(key)
+        gone()
+        if all(device != other for other, _ in self._gone.values()):
+            for downlink in self._pending.pop(device, ()):
+                self._intake.downlink_lost(downlink, "the device stopped observing")
 
-    def _send(self, device: str, downlinks: tuple[Downlink, ...]) -> None:
+    def _send(self, device: str, key: Key, downlinks: tuple[Downlink, ...]) -> None:
         waiting = self._pending.setdefault(device, deque())
         for downlink in downlinks:
             if len(waiting) >= MAX_PENDING:
                 self._intake.downlink_lost(downlink, "too many wait for the observer")
             else:
                 waiting.append(downlink)
-        self._port.endpoint.changed(self, (device,))
+        self._port.endpoint.changed(self.place, only=key)
         self._port.sent()
 
     def _taken(self, exchange: Exchange, downlinks: tuple[Downlink, ...]) -> None:
@@ -106,7 +117,28 @@ class DownlinkResource(Resource):
         )
 
 
-def _device(request: Message) -> str:
-    """The part of a request's path after ``…/downlink/``."""
-    path = request.options.path
-    return "/".join(path[path.index(SEGMENT) + 1 :])
+class UplinkPathDownlinks(DownlinkResource):
+    """The items of a device at the path of its uplinks, ``/i/{routingKey}``: of the device that the sender proved to be, or
+    that is named behind the routing key. ThingsBoard's devices observe below the path of their telemetry, too."""
+
+    expected = "expected the device behind the routing key, or one that proves what it is"
+
+    def __init__(
+        self,
+        intake: IIntake,
+        policy: Policy,
+        port: CoapPort,
+        confirm: bool,
+        routing_key: str,
+        place: Resource,
+    ) -> None:
+        super().__init__(intake, policy, port, confirm)
+        self._key = "i", routing_key
+        self.place = place
+
+    def device_of(self, request: Message, remote: Hashable) -> str:
+        """See `DownlinkResource.device_of`."""
+        path = request.options.path
+        behind = next(at + 2 for at, pair in enumerate(itertools.pairwise(path)) if pair == self._key)
+        proved = remote.identity.device if isinstance(remote, DtlsSession) else ""
+        return "/".join(path[behind:]) or proved

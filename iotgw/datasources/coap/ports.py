@@ -11,6 +11,7 @@ A datasource opens a port, gets a share of it, and serves resources there::
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, succeed
@@ -24,6 +25,7 @@ from iotgw.datasources.coap.secure_port import CoapsPort
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.lenient import QUIRKS
 from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.site import Path, Resource
 from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
@@ -98,6 +100,10 @@ class _Away(Resource):
     """A datasource that isn't open now."""
 
     methods = frozenset((n.GET, n.POST, n.PUT, n.DELETE, n.FETCH, n.PATCH, n.IPATCH))
+    policy = Policy(lenient=frozenset(QUIRKS))  # it may be one that forgives them
+
+    def __init__(self) -> None:
+        self.quirks = Counter()
 
     def render(self, request: Message, exchange: Exchange) -> None:
         """Say so, and when to come back."""

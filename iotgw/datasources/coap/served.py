@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from msgspec import Meta
 from zope.interface import implementer
 
-from iotgw.core.needs import Need
+from iotgw.core.needs import REST, Need
 from iotgw.core.ports.datasources import DatasourceContext, INeeds
 from iotgw.core.ports.reactor import IReactor
-from iotgw.datasources.coap.datasource import CoapDatasource, ports_of
+from iotgw.datasources.coap.datasource import CoapDatasource, paths_of, ports_of
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.envelopes.envelope import Envelope
@@ -52,7 +52,7 @@ class ServedCoapType:
 
     def needs(self, settings: Any, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`."""
-        return ports_of(settings)
+        return [*ports_of(settings), *paths_of(settings, [(*parse_path(settings.path), REST)])]
 
 
 class ServedCoapDatasource(CoapDatasource):
@@ -61,4 +61,4 @@ class ServedCoapDatasource(CoapDatasource):
     settings: ServedCoapSettings
 
     def _make_resources(self, port: CoapPort) -> dict[Path, Resource]:
-        return {parse_path(self.settings.path): self._uplink(port)}
+        return {**self._make_fixed(port), parse_path(self.settings.path): self._uplink(port)}

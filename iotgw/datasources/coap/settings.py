@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from iotgw.datasources.coap.paths import parse_fixed
 from iotgw.dtls.settings import DtlsSettings
+from iotgw.wire.coap.lenient import QUIRKS, Quirk
 from iotgw.wire.coap.timing import TIMINGS, Policy, Timing, TimingName
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -22,6 +24,21 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     ] = "0.0.0.0"
     path_prefixes: Annotated[
         list[str], Meta(description="Paths that may stand in front of `/i/{routingKey}`, as in `api/v2`.")
+    ] = []
+    paths: Annotated[
+        list[str],
+        Meta(
+            description="Paths that are served without `/i/{routingKey}`, for devices whose firmware has them burnt in: `m`, "
+            "`api/v1/*/telemetry` (`*` is any one segment), `data/**` (with all below it), `/` (requests without a path). "
+            "The path is in the metadata."
+        ),
+    ] = []
+    time_paths: Annotated[
+        list[str],
+        Meta(
+            description="Paths that answer with the time, as four bytes of seconds since 1970 UTC (Efento's `t`). "
+            "Nothing is stored."
+        ),
     ] = []
     timing: Annotated[
         TimingName, Meta(description="Preset of the transmission parameters (RFC 7252 §4.8).")
@@ -53,10 +70,17 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     deduplication: Annotated[
         Literal["strict", "strict+content"],
         Meta(
-            description="`strict` goes by Message ID as the RFC says; `strict+content` takes one with other "
-            "content for a new message, for modems that count from 1 again after a reboot."
+            description="What counts as a retransmission. `strict+content`: the same bytes from the same peer; a known "
+            "Message ID with other bytes is a new message, as from a modem that counts from 1 again after a reboot. "
+            "`strict`: the same Message ID, whatever it brings."
         ),
-    ] = "strict"
+    ] = "strict+content"
+    lenient: Annotated[
+        list[Quirk | Literal["all"]],
+        Meta(
+            description="What is forgiven, for modules that don't keep to the RFC. Each is counted as `quirks` in the status."
+        ),
+    ] = []
     rate_limit: Annotated[
         float, Meta(ge=0, description="Requests per second and peer; beyond, 4.29. 0 is no limit.")
     ] = 0.0
@@ -115,6 +139,12 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     def __post_init__(self) -> None:
         """Refuse settings for which no listener could be opened."""
         ipaddress.ip_address(self.interface)
+        fixed = [parse_fixed(path) for path in self.paths]
+        times = [parse_fixed(path) for path in self.time_paths]
+        if any(path[-1:] == ("**",) for path in times):
+            raise ValueError("timePaths: expected paths without '**'")
+        if len({path[:-1] if path[-1:] == ("**",) else path for path in fixed + times}) < len(fixed + times):
+            raise ValueError("paths, timePaths: expected each path once")
         Timing.__post_init__(self.transmission)
 
     @property
@@ -128,6 +158,11 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         )
 
     @property
+    def forgiven(self) -> frozenset[str]:
+        """The quirks that are forgiven."""
+        return frozenset(QUIRKS if "all" in self.lenient else self.lenient)
+
+    @property
     def policy(self) -> Policy:
         """The policy of the resources."""
         return Policy(
@@ -139,5 +174,6 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             rate=self.rate_limit,
             burst=self.rate_burst,
             amplification=3.0 if self.echo else 0.0,
+            lenient=self.forgiven,
             match_content=self.deduplication == "strict+content",
         )

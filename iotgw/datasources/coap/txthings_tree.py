@@ -70,6 +70,10 @@ class TxThingsTree(Resource):
             lambda response: exchange.reply(_ours(response)), lambda failure: _failed(exchange, failure)
         )
 
+    def takes(self, request: Message) -> bool:
+        """Always: a txThings resource judges the conditions of a request itself."""
+        return True
+
     def can_be_observed(self, request: Message) -> bool:
         """Whether the txThings resource of a request is observable."""
         return bool(self._find(_foreign(request, None)).observable)
@@ -107,7 +111,9 @@ def _foreign(request: Message, remote: Hashable) -> Any:
     """Our request as txThings' message; its body is whole, so it has no Block1."""
     opts = request.options.replaced((n.BLOCK1, None), (n.BLOCK2, None))
     data = encode(request.type, request.code, request.mid, request.token, opts, request.payload)
-    return coap.Message.decode(data, remote)
+    foreign = coap.Message.decode(data, remote)
+    foreign.opt.accept = opts.get_uint(n.ACCEPT)  # txThings 0.3 knows it by the number of an early draft
+    return foreign
 
 
 def _ours(foreign: Any) -> Message:

@@ -17,7 +17,7 @@ from iotgw.envelopes.envelope import PLAIN, Command, Envelope, Ignored, Malforme
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, Options, error, options
-from iotgw.wire.coap.site import Attributes, Path, Resource
+from iotgw.wire.coap.site import ANY_SEGMENT, Attributes, Path, Resource
 from iotgw.wire.coap.timing import Policy
 
 STORED = Message(n.CHANGED)
@@ -31,6 +31,8 @@ KNOWN_OPTIONS = 4096
 KNOWN_BYTES = 256
 """How many distinct option sets have their metadata cached, and the most bytes of one."""
 
+_MAYBE_JSON = frozenset((None, n.TEXT_PLAIN, n.JSON, 110))
+"""Content-Formats of what may be JSON; 110 is SenML."""
 _TOLD_OTHERWISE = frozenset((n.URI_PATH, n.URI_QUERY, n.CONTENT_FORMAT, n.BLOCK1, n.BLOCK2, n.SIZE1))
 
 
@@ -43,8 +45,14 @@ class UplinkResource(Resource):
 
     methods = frozenset((n.POST, n.PUT))
     takes_rest = True
+    downlinks: Resource | None = None
+    """What answers GET, and can be observed."""
     envelope: Envelope | None = None
     """None takes the bytes as they are."""
+    is_fixed = False
+    """Whether it is at a path without a routing key; its metadata then has the whole path."""
+    is_without_path = False
+    """Whether it takes the requests of modules that can't give a path."""
     longest_ttd: float = 0.0
     """Most seconds that a response is held back for a downlink."""
     objection: Callable[[Metadata], str] | None = None
@@ -72,12 +80,47 @@ class UplinkResource(Resource):
 
     def render(self, request: Message, exchange: Exchange) -> None:
         """Hand the uplink to the gateway."""
+        if request.code == n.GET and self.downlinks is not None:
+            self.downlinks.render(request, exchange)
+            return
         self.requests += 1
+        if self.is_without_path:
+            self.quirks["no-path"] += 1
+        if request.payload[-1:] == b"\0" and "trailing-nul-after-json" in self.policy.lenient:
+            request = self._without_nul(request)
         metadata = {**self._metadata(request, exchange), **self._describe(exchange.peer.remote)}
         if self.envelope is not None:
             self._read(self.envelope, request, metadata, exchange)
         elif self.objection is None or self._may_come(metadata, exchange):
             self._take(request.payload, metadata, exchange)
+
+    def let_observe(self, downlinks: Resource) -> None:
+        """Have GET answered by ``downlinks``, with Observe as well."""
+        self.downlinks = downlinks
+        self.methods |= {n.GET}
+
+    def can_be_observed(self, request: Message) -> bool:
+        """See `Resource.can_be_observed`."""
+        return self.downlinks is not None
+
+    def observed(self, request: Message, remote: Hashable, key: tuple[int, bytes]) -> None:
+        """See `Resource.observed`."""
+        if self.downlinks is not None:
+            self.downlinks.observed(request, remote, key)
+
+    def unobserved(self, key: tuple[int, bytes]) -> None:
+        """See `Resource.unobserved`."""
+        if self.downlinks is not None:
+            self.downlinks.unobserved(key)
+
+    def _without_nul(self, request: Message) -> Message:
+        """A request without the NULs behind its JSON; another one as it is."""
+        text = request.payload.rstrip(b"\0").strip()
+        form = request.options.get_uint(n.CONTENT_FORMAT)
+        if form not in _MAYBE_JSON or (text[:1], text[-1:]) not in ((b"{", b"}"), (b"[", b"]")):
+            return request
+        self.quirks["trailing-nul-after-json"] += 1
+        return Message(request.code, text, request.options, request.type, request.mid, request.token)
 
     def _read(self, envelope: Envelope, request: Message, known: Metadata, exchange: Exchange) -> None:
         """Hand on what an envelope reads from a request. If any part is invalid or refused, nothing is handed
@@ -126,7 +169,10 @@ class UplinkResource(Resource):
 
     def entries(self, path: Path) -> Iterator[tuple[Path, Attributes]]:
         """Discovery shows that there are uplinks, but never their routing keys."""
-        yield path[:-1], UPLINKS
+        if not self.is_fixed:
+            yield path[:-1], UPLINKS
+        elif ANY_SEGMENT not in path:
+            yield path, UPLINKS
 
     def _metadata(self, request: Message, exchange: Exchange) -> Metadata:
         """The metadata from the request's options. It is the same for all messages of a device, so it is
@@ -134,7 +180,8 @@ class UplinkResource(Resource):
         key = request.options, request.code, request.type
         metadata = self._known.get(key)
         if metadata is None:
-            metadata = {**self._facts, **facts(request, exchange.rest)}
+            path = request.options.path if self.is_fixed else exchange.rest
+            metadata = {**self._facts, **facts(request, path)}
             if sum(len(value) for _, value in request.options) <= KNOWN_BYTES:
                 if len(self._known) >= KNOWN_OPTIONS:
                     self._known.clear()
@@ -215,15 +262,15 @@ def content_format(downlink: Downlink) -> int:
     )
 
 
-def facts(request: Message, rest: tuple[str, ...]) -> Metadata:
-    """The metadata of a request: method, path behind the routing key, query, content format, options."""
+def facts(request: Message, path: Path) -> Metadata:
+    """The metadata of a request: method, ``path``, query, content format, options."""
     found: Metadata = {
         "method": n.METHOD_NAMES.get(request.code, n.dotted(request.code)),
         "type": n.TYPE_NAMES[request.type],
     }
     opts = request.options
-    if rest:
-        found["path"] = "/".join(rest)
+    if path:
+        found["path"] = "/".join(path)
     if opts.queries:
         found["query"] = dict(_argument(text) for text in opts.queries)
     number = opts.get_uint(n.CONTENT_FORMAT)

@@ -18,6 +18,7 @@ from twisted.internet.protocol import ServerFactory
 from zope.interface import implementer
 
 from iotgw.core.allowance import Allowance
+from iotgw.core.descriptors import are_few
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.datasources.socket.connection import DeviceConnection, StreamSession
@@ -84,8 +85,11 @@ class StreamSource(ServerFactory):
         self._port: IListeningPort | None = None
         self._closed: list[Deferred[None]] = []
 
-    def buildProtocol(self, addr: IAddress | None) -> DeviceConnection:
+    def buildProtocol(self, addr: IAddress | None) -> DeviceConnection | None:
         """See IProtocolFactory."""
+        if are_few():
+            self._note_refused(getattr(addr, "host", ""), "too few files and connections are left")
+            return None
         return DeviceConnection(self)
 
     # --- limits ---
@@ -118,8 +122,11 @@ class StreamSource(ServerFactory):
 
     def refused(self, connection: DeviceConnection, reason: str) -> None:
         """Report a refused connection."""
+        self._note_refused(connection.host, reason)
+
+    def _note_refused(self, host: str, reason: str) -> None:
         self.counts["refused"] += 1
-        self._refusals.note(connection.host, f"refused a connection from {connection.host}: {reason}")
+        self._refusals.note(host, f"refused a connection from {host}: {reason}")
 
     # --- IDatasource ---
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from iotgw.core.model import DEFAULT_TENANT, Outcome, State, TelemetryRecord
 from iotgw.core.times import DateMs
 from iotgw.store.sqlite.database import ManyRows, as_array
+from iotgw.store.sqlite.epoch_table import EpochTable
 from iotgw.store.sqlite.group import Advance, Group, SettledUplinks
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
@@ -75,10 +76,15 @@ class _Draft:
 class Committer:
     """Writes groups to an open journal."""
 
-    def __init__(self, connection: sqlite3.Connection, names: NameTable, positions: Positions) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, names: NameTable, positions: Positions, epochs: EpochTable
+    ) -> None:
         self._connection = connection
-        self._names = names
+        self._names = self.names = names
         self.positions = positions
+        self._epochs = epochs
+        self.marks = True
+        """Whether times are noted. They aren't where they would be on a damaged page."""
         self._rested = (0, 0)
 
     def begin(self) -> None:
@@ -93,18 +99,16 @@ class Committer:
         try:
             self.begin()
             self._draft_uplinks(group, draft)
-            for item in group.results:
-                if isinstance(item, SettledUplinks):
-                    self._draft_settlement(item, draft)
-                else:
-                    self._draft_record(item, draft)
+            self._draft_results(group.results, draft)
             if group.entries or group.results:
-                draft.mark_ms = self._mark(now_ms)
+                draft.mark_ms = self.mark(now_ms)
+            if group.entries or draft.new_records:
+                self._epochs.write()
             self._write(draft)
             for integration in group.forgotten:
-                self._forget(integration)
+                self.forget(integration)
             for integration, advance in group.progress.items():
-                self._advance(integration, advance)
+                self.advance(integration, advance)
             self._names.write(connection)
             connection.execute("COMMIT")
         except Exception:
@@ -114,11 +118,17 @@ class Committer:
         self._take_over(group, draft)
         return Committed(draft.new_outcomes, draft.new_records, draft.telemetry_seq)
 
+    def write_results(self, results: list[SettledUplinks | TelemetryRecord]) -> None:
+        """Within a transaction that is rolled back, write results: can it be done?"""
+        draft = _Draft(self.positions)
+        self._draft_results(results, draft)
+        self._write(draft)
+
     def rest(self, now_ms: int) -> None:
         """Note the time once after the last group, so that its age is known even if nothing else comes in."""
         positions = self.positions
         if (positions.uplink, positions.telemetry) != self._rested:
-            marked_ms = self._mark(now_ms)
+            marked_ms = self.mark(now_ms)
             if marked_ms != positions.mark_ms:
                 positions.mark_ms = marked_ms
                 self._rested = (positions.uplink, positions.telemetry)
@@ -167,6 +177,13 @@ class Committer:
         for source, count in Counter(sources).items():
             draft.tally[source, State.RECEIVED.value] += count
 
+    def _draft_results(self, results: list[SettledUplinks | TelemetryRecord], draft: _Draft) -> None:
+        for item in results:
+            if isinstance(item, SettledUplinks):
+                self._draft_settlement(item, draft)
+            else:
+                self._draft_record(item, draft)
+
     def _draft_settlement(self, settlement: SettledUplinks, draft: _Draft) -> None:
         names = self._names
         source = names[settlement.datasource]
@@ -175,6 +192,7 @@ class Committer:
         if settlement.cursor > done:
             draft.converted[source] = settlement.cursor
         draft.tally[source, KEPT] += settlement.kept
+        draft.tally[source, State.FAILED.value] += settlement.lost
         if not outcomes:
             return
         self._replace(source, outcomes, done, draft)
@@ -287,11 +305,11 @@ class Committer:
         if tally:
             _TALLIES.write(connection, tally)
 
-    def _mark(self, now_ms: int) -> int:
+    def mark(self, now_ms: int) -> int:
         """Note the time now and then. What lies below the noted positions was received before that time; what isn't
         committed yet lies above. Returns the time of the last mark."""
         positions = self.positions
-        if abs(now_ms - positions.mark_ms) < MARK_MS:
+        if not self.marks or abs(now_ms - positions.mark_ms) < MARK_MS:
             return positions.mark_ms
         if now_ms < positions.mark_ms:  # the clock was wrong until now
             self._connection.execute("DELETE FROM mark WHERE at_ms >= ?", (now_ms,))
@@ -300,12 +318,14 @@ class Committer:
         )
         return now_ms
 
-    def _forget(self, integration: str) -> None:
+    def forget(self, integration: str) -> None:
+        """Within a transaction, delete an integration's rows."""
         number = self._names[integration]
         self._connection.execute("DELETE FROM integration WHERE id = ?", (number,))
         self._connection.execute("DELETE FROM parked WHERE integration = ?", (number,))
 
-    def _advance(self, integration: str, advance: Advance) -> None:
+    def advance(self, integration: str, advance: Advance) -> None:
+        """Within a transaction, write an integration's progress."""
         names = self._names
         number = names[integration]
         self._connection.execute(
@@ -331,6 +351,8 @@ class Committer:
         positions = self.positions
         names = self._names
         names.saved()
+        if group.entries or draft.new_records:
+            self._epochs.saved()
         if group.entries:
             positions.uplink = group.entries[-1][0].seq
         positions.telemetry = draft.telemetry_seq

@@ -9,7 +9,7 @@ taken away.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,20 @@ WAYS = (
     "(docs/faults.md says what that is)"
 )
 _ROOMLESS = frozenset({sqlite3.SQLITE_FULL})
+
+
+_DAMAGES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_UNREADABLE = frozenset({sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether a statement failed because of a page that is broken or can't be read: it would fail again."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in _DAMAGES or code in _UNREADABLE
+
+
+Tell = Callable[[str, int, int, str], None]
+"""``tell(table, first, last, what)``: what damage did to rows between these positions, as a sentence."""
 
 
 class Damaged(IotgwError):
@@ -63,23 +77,22 @@ def put_aside(path: Path) -> Path:
 
 
 class OpenMark:
-    """Marks a database as open. Call `check` before it is opened, `set` afterwards, and `clear` just before it is
+    """Marks a database as open. Call `lost` before it is opened, `set` afterwards, and `clear` just before it is
     closed."""
 
     def __init__(self, path: Path) -> None:
         self._log = path.with_name(path.name + "-wal")
         self._mark = path.with_name(path.name + "-open")
-        self.lost = ""
-        """What is wrong: the log of the last run is gone. Empty if nothing is."""
 
-    def check(self) -> None:
-        """Look for what the last run left."""
-        if self._mark.exists() and not self._log.exists():
-            self.lost = (
-                f"{self._log} is missing, although the last run ended without closing it: what was committed in its "
-                "last moments, messages that devices were told are stored among it, is lost, unless another program "
-                "such as sqlite3 has opened and closed it since"
-            )
+    def lost(self) -> str:
+        """What is wrong: the log of the last run is gone. Empty if nothing is."""
+        if not self._mark.exists() or self._log.exists():
+            return ""
+        return (
+            f"{self._log} is missing, although the last run ended without closing it: what was committed in its "
+            "last moments, messages that devices were told are stored among it, is lost, unless another program "
+            "such as sqlite3 has opened and closed it since"
+        )
 
     def set(self) -> None:
         """The database is open."""

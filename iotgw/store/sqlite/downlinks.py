@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -29,8 +29,6 @@ KEEP_MS = 30 * 86_400_000
 @implementer(IDownlinkStore)
 class DownlinkStore:
     """Items in ``{data_dir}/downlinks.db``. ``calendar`` tells how old one is."""
-
-    _log = Logger()
 
     def __init__(self, data_dir: Path, reactor: IThreadedClock, calendar: ICalendar | None = None) -> None:
         self._path = data_dir / "downlinks.db"
@@ -53,6 +51,10 @@ class DownlinkStore:
     def stop(self) -> Deferred[None]:
         """See `IDownlinkStore.stop`."""
         return self.flushed().addCallback(lambda _: self._worker.call(self._close))
+
+    def between_commits(self, function: Callable[[], None]) -> None:
+        """Run a function in the thread when nothing is half written."""
+        self._worker.run(function)
 
     def save(self, items: list[Item]) -> Deferred[None]:
         """See `IDownlinkStore.save`."""
@@ -132,21 +134,18 @@ class DownlinkStore:
     # --- in the worker's thread ---
 
     def _open(self) -> None:
-        self._mark.check()
+        def is_old(date_ms: int) -> bool:
+            return self._calendar.moment_ms(DateMs(date_ms)) < self._reactor.seconds() * 1000 - KEEP_MS
+
         with damage.opening(self._path):
             self._connection = connect(self._path)
             upgrade(self._connection, "downlinks")
-            self._connection.create_function("is_old", 1, self._is_old)
+            self._connection.create_function("is_old", 1, is_old)
             self._connection.execute(
                 "DELETE FROM item WHERE state != 'QUEUED' AND is_old(updated_ms) AND (state NOT IN ('SENT', 'DELIVERED')"
                 " OR is_old(json_extract(CAST(body AS TEXT), '$.expires_ms')))"
             )
         self._mark.set()
-        if self._mark.lost:
-            self._log.error("{problem}", problem=self._mark.lost)
-
-    def _is_old(self, date_ms: int) -> bool:
-        return self._calendar.moment_ms(DateMs(date_ms)) < self._reactor.seconds() * 1000 - KEEP_MS
 
     def _close(self) -> None:
         if self._connection is not None:

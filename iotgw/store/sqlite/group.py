@@ -19,12 +19,13 @@ ROW_BYTES = 100
 
 class SettledUplinks(Struct, frozen=True, gc=False):
     """Outcomes of a datasource's uplinks, and the position up to which it is done with them. ``kept`` of those uplinks
-    have no outcome."""
+    have no outcome, and ``lost`` are given up unread."""
 
     datasource: str
     cursor: int
     outcomes: list[Outcome]
     kept: int = 0
+    lost: int = 0
 
 
 class Advance:

@@ -17,36 +17,37 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.errors import Unavailable
 from iotgw.core.model import (
-    Counters,
     DeliveryState,
-    Message,
     Outcome,
     Parked,
     Progress,
-    State,
     StoredUplink,
     TelemetryRecord,
     Uplink,
 )  # fmt: skip
 from iotgw.core.ports.journal import IJournal, IJournalListener, Waiter
 from iotgw.core.ports.reactor import IThreadedClock
-from iotgw.core.times import DateMs, SteadyMs
+from iotgw.store.sqlite.answers import JournalAnswers
 from iotgw.store.sqlite.group import Group, SettledUplinks
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.reader import JournalReader
 from iotgw.store.sqlite.readers import P, Query, Readers, T
 from iotgw.store.sqlite.telling import tell
-from iotgw.store.sqlite.trim import JournalLimits
+from iotgw.store.sqlite.trim import JournalLimits, Space
 from iotgw.store.sqlite.writer import CommitReport, Opened, Writer
 
+SAY_AGAIN = 60.0
+"""Seconds between two log lines that say that the journal is short of room: with a target that is away, it is so every
+second."""
 TICK = 1.0
 """Seconds between looks at what isn't urgent: progress, trimming, a disk that was full."""
 
 
 @implementer(IJournal)
-class Journal:
+class Journal(JournalAnswers):
     """An `IJournal` in one SQLite file.
 
     ``max_pending`` records and ``max_pending_bytes`` bytes may wait for the disk; beyond that `room` is False.
@@ -65,32 +66,32 @@ class Journal:
         max_pending: int = 20_000,
         max_pending_bytes: int = 32 << 20,
     ) -> None:
-        self.epoch = ""
+        self.epochs = Epochs()
         self.room = False
-        self.head = 0
-        self.last_uplink = 0
+        self.head = self.last_uplink = self._durable_uplink = 0
         self._reactor = reactor
         self._path = Path(path)
         self._max_pending = max_pending
         self._max_pending_bytes = max_pending_bytes
         self._names = NameTable()
         limits = limits or JournalLimits()
-        self._writer = Writer(reactor, self._path, limits, self._names, self._reported, self._filled)
+        self._writer = Writer(
+            reactor, self._path, limits, self._names, self._reported, self._spaced, self._damaged
+        )
+        self.between_commits = self._writer.between
+        """Runs a function in the writer's thread when nothing is half written."""
         self._listener: IJournalListener
         self._pending = Group()
         self._writing: Group | None = None
         self._when_at_rest: list[Callable[[], None]] = []
         self._woken = False
-        self._problem = ""
-        self._full = False
-        self._durable_uplink = 0
+        self._problem, self._space = "", Space()
+        self._say_short_at = 0.0
         self._opened: Opened | None = None
         self._stopping: Deferred[None] | None = None
         self._readers = Readers(reactor)
         self._tick = LoopingCall(self._tend)
         self._tick.clock = reactor
-
-    # --- start and stop ---
 
     def start(self, listener: IJournalListener) -> Deferred[None]:
         """See `IJournal.start`."""
@@ -103,8 +104,9 @@ class Journal:
                 done.errback(result)
                 return
             self._opened = result
-            self.epoch, self.head = result.epoch, result.head
-            self.last_uplink = self._durable_uplink = result.last_uplink
+            self.head, self.last_uplink = result.head, result.last_uplink
+            self._durable_uplink = result.last_uplink
+            self.epochs.begin(result.epochs, result.epoch)
             opening = self._readers.open(self._reactor, self._path, self._names)
             opening.addCallback(ready).addErrback(done.errback)
 
@@ -154,10 +156,10 @@ class Journal:
         return seq
 
     def settle(
-        self, datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0
-    ) -> None:
+        self, datasource: str, cursor: int, outcomes: list[Outcome], haste: bool = True, kept: int = 0, lost: int = 0
+    ) -> None:  # fmt: skip
         """See `IJournal.settle`."""
-        self._pending.settle(SettledUplinks(datasource, cursor, outcomes, kept), haste)
+        self._pending.settle(SettledUplinks(datasource, cursor, outcomes, kept, lost), haste)
         if haste and self._writing is None:
             self._wake_later()
 
@@ -286,17 +288,27 @@ class Journal:
         for waiter in group.waiters:
             waiter.errback(Unavailable(f"the journal can't be written: {self._problem}"))
 
-    def _filled(self, full: bool) -> None:
-        """The journal reached the size at which it accepts nothing more, or fell below it again."""
-        self._full = full
-        if full:
+    def _spaced(self, space: Space) -> None:
+        """Less of the size limit is left, or more."""
+        before, self._space = self._space, space
+        if space.full and not before.full:
             self.room = False
             self._log.error("the journal is full, and nothing in it may be deleted yet; uplinks are refused")
-        else:
+        if space.short and not before.short and self._reactor.seconds() >= self._say_short_at:
+            self._say_short_at = self._reactor.seconds() + SAY_AGAIN
+            self._log.warn(
+                "the journal is at its size limit; integrations have to give up their oldest messages"
+            )
+        if not space.full:
             self._look_for_room()
 
+    def _damaged(self, table: str, first: int, last: int, what: str) -> None:
+        """Damage keeps something from being written or deleted."""
+        self._readers.damage.append(what)
+        tell(self._listener.damaged, table, first, last, what)
+
     def _look_for_room(self) -> None:
-        if self.room or self._full or self._problem or self._stopping is not None:
+        if self.room or self._space.full or self._problem or self._stopping is not None:
             return
         pending = self._pending
         if pending.size <= self._max_pending // 2 and pending.weight <= self._max_pending_bytes // 2:
@@ -306,28 +318,21 @@ class Journal:
     def _now_ms(self) -> int:
         return int(self._reactor.seconds() * 1000)
 
-    # --- reading ---
+    @property
+    def problem(self) -> str:
+        """See `IUplinkStream.problem`."""
+        if self._problem or self._space.full:
+            return (
+                self._problem or "full: what waits to be converted or delivered takes too much of max-bytes"
+            )
+        return "" if self.room else "too much waits for the disk"
 
     @property
-    def faults(self) -> list[str]:
-        """See `IMessages.faults`."""
-        return self._readers.faults
+    def short(self) -> int:
+        """See `ITelemetryStream.short`."""
+        return self._space.short
 
-    def conversion_cursors(self) -> dict[str, int]:
-        """See `IJournal.conversion_cursors`."""
-        return self._opened.conversion_cursors if self._opened is not None else {}
-
-    def unconverted(self) -> list[str]:
-        """See `IJournal.unconverted`."""
-        return self._opened.unconverted if self._opened is not None else []
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """See `IJournal.counts`."""
-        return self._opened.counts if self._opened is not None else {}
-
-    def integrations(self) -> dict[str, tuple[int, Counters]]:
-        """See `IJournal.integrations`."""
-        return self._opened.integrations if self._opened is not None else {}
+    # --- reading ---
 
     def read_uplinks(self, datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         """See `IJournal.read_uplinks`."""
@@ -347,27 +352,10 @@ class Journal:
         """See `IJournal.parked_behind`."""
         return self._after_progress(JournalReader.behind, integration, device, after, limit)
 
-    def message(self, seq: int) -> Deferred[Message | None]:
-        """See `IJournal.message`."""
-        return self._readers.ask(JournalReader.messages, [seq]).addCallback(lambda found: [*found, None][0])
-
-    def messages(
-        self, tenant: str, before: int, limit: int, datasource: str | None = None, state: State | None = None,
-        device: str | None = None,
-    ) -> Deferred[list[Message]]:  # fmt: skip
-        """See `IJournal.messages`."""
-        ask = self._readers.ask
-        return ask(JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device)
-
-    def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs) -> Deferred[int]:
-        """See `IJournal.time_to_seq`."""
-        return self._readers.ask(JournalReader.time_to_seq, ts_ms, moment_ms, self.head)
-
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IJournal.stats`."""
-        problem = self._problem or ("full" if self._full else "")
         pending = self._pending.size + (self._writing.size if self._writing is not None else 0)
-        state = {"room": self.room, "problem": problem, "pending": pending}
+        state = {"room": self.room, "problem": self.problem, "pending": pending, "short": self.short > 0}
         return self._readers.stats().addCallback(lambda found: {**found, **state})
 
     def _read_stream(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:

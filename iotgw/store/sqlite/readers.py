@@ -6,6 +6,7 @@ A search through millions of messages takes a second, and deliveries and convers
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -22,6 +23,8 @@ from iotgw.store.sqlite.worker import StoreThread
 
 P = ParamSpec("P")
 T = TypeVar("T")
+SENTENCES = 20
+"""How many are kept of what is known to be damaged."""
 Query = Callable[Concatenate[JournalReader, P], T]
 """A method of `JournalReader`."""
 
@@ -63,6 +66,8 @@ class Readers:
         self._threads: tuple[_Thread, _Thread] | None = None
         self._retries = ReadRetries(clock)
         self._crowd: list[Callable[[], object]] = []
+        self.damage: deque[str] = deque(maxlen=SENTENCES)
+        """What else is known to be damaged, as sentences."""
 
     def open(self, reactor: IReactorThreads, path: Path, names: NameTable) -> Deferred[None]:
         """Start. Fires when queries can be answered."""
@@ -113,7 +118,7 @@ class Readers:
         """What is wrong with the journal's data, as sentences for people."""
         problem = self._retries.problem
         lost = [f"{count} rows of {table} can't be read" for table, count in self.unreadable.items()]
-        return [*([f"the journal can't be read: {problem}"] if problem else []), *lost]
+        return [*([f"the journal can't be read: {problem}"] if problem else []), *lost, *self.damage]
 
     def stats(self) -> Deferred[dict[str, Any]]:
         """Like `JournalReader.stats`, plus what is known of damage. If the figures can't be read, says that

@@ -93,12 +93,9 @@ class Registry:
     def _open(self) -> list[Resource]:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         self._sealer = Sealer.of_file(self._path.with_name("secret.key"))
-        self._mark.check()
         with damage.opening(self._path):
             resources = self._load()
         self._mark.set()
-        if self._mark.lost:
-            self._log.error("{problem}", problem=self._mark.lost)
         return resources
 
     def _load(self) -> list[Resource]:
@@ -118,6 +115,12 @@ class Registry:
     def _close(self) -> None:
         self._mark.clear()
         self._connection.close()
+
+    def between_commits(self, function: Callable[[], None]) -> None:
+        """Run a function in the thread when nothing is half written."""
+        if self._worker is None:
+            raise Unavailable("the gateway stops: the registry is closed")
+        self._worker.run(function)
 
     # --- reading ---
 

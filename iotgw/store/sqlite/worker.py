@@ -43,6 +43,10 @@ class StoreThread:
         self._calls.put(call)
         return done
 
+    def run(self, function: Callable[[], None]) -> None:
+        """Run a function in the thread, between two calls. It doesn't raise; nobody hears of its end."""
+        self._calls.put(function)
+
     def stop(self) -> None:
         """End the thread after the calls that are queued. Their results may arrive later."""
         self._calls.put(None)

@@ -5,10 +5,10 @@ Of the reactor it uses only ``callFromThread``, once per commit.
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -18,21 +18,25 @@ from twisted.internet.interfaces import IReactorThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from iotgw.core.epochs import Epoch
 from iotgw.core.model import Counters, State
 from iotgw.core.ports.journal import Entries
 from iotgw.store.sqlite import clock, damage, unfit
 from iotgw.store.sqlite import database as sqlite
+from iotgw.store.sqlite.around import WorkAround
 from iotgw.store.sqlite.commit import Committed, Committer
+from iotgw.store.sqlite.epoch_table import EpochTable
 from iotgw.store.sqlite.group import Group
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
-from iotgw.store.sqlite.trim import JournalLimits, Trimmer
+from iotgw.store.sqlite.trim import JournalLimits, Space, Trimmer
 
 
 class Opened(Struct, frozen=True):
     """What a journal holds when it is opened."""
 
-    epoch: str
+    epochs: list[Epoch]
+    epoch: Epoch
     last_uplink: int
     head: int
     conversion_cursors: dict[str, int]
@@ -62,7 +66,8 @@ class _Order(Struct, frozen=True):
 class Writer:
     """Commits groups. ``report`` is called in the reactor's thread with a `CommitReport` for each.
 
-    ``full`` is called there when the journal reaches its ceiling, and when it falls below it again.
+    ``space`` is called there when the `Space` that is left changes. ``damaged`` is called there, as
+    `IJournalListener.damaged`, when damage to the file keeps something from being written or deleted.
     """
 
     _log = Logger()
@@ -74,7 +79,8 @@ class Writer:
         limits: JournalLimits,
         names: NameTable,
         report: Callable[[CommitReport], None],
-        full: Callable[[bool], None],
+        space: Callable[[Space], None],
+        damaged: damage.Tell,
     ) -> None:
         self._reactor = reactor
         self._path = path
@@ -82,10 +88,12 @@ class Writer:
         self._limits = limits
         self._names = names
         self._report = report
-        self._tell_full = full
-        self._was_full = False
+        self._tell_space = space
+        self._tell_damaged = damaged
+        self._space = Space()
         self._orders: SimpleQueue[_Order | Callable[[], None]] = SimpleQueue()
         self._committer: Committer
+        self._around: WorkAround
         self._trimmer: Trimmer
         self._connection: sqlite3.Connection
 
@@ -109,6 +117,10 @@ class Writer:
     def keep_clock(self, state: str) -> None:
         """Keep the state of the gateway's clock, before what is ordered from now on."""
         self._orders.put(lambda: self._keep_clock(state))
+
+    def between(self, function: Callable[[], None]) -> None:
+        """Run a function in the thread, between two commits. It doesn't raise."""
+        self._orders.put(function)
 
     def stop(self, stopped: Callable[[], None]) -> None:
         """Close after the work that is queued. ``stopped`` is called in the reactor's thread."""
@@ -137,26 +149,30 @@ class Writer:
             del order  # nothing of the last group stays while the thread waits
 
     def _open(self) -> Opened:
-        self._mark.check()
+        lost = self._mark.lost()
         with damage.opening(self._path):
             opened = self._load()
         self._mark.set()
-        if self._mark.lost:
-            self._log.error("{problem}", problem=self._mark.lost)
+        if lost:
+            last = opened.last_uplink
+            what = f"{lost}. Uplinks after position {last} and telemetry after position {opened.head} may be missing"
+            self._reactor.callFromThread(self._tell_damaged, "uplink", last + 1, 0, what)
         return opened
 
     def _load(self) -> Opened:
         connection = self._connection = sqlite.connect(self._path)
         sqlite.upgrade(connection, "journal")
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
-        (epoch,) = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
         names = self._names
         names.load(connection)
         positions = Positions(connection)
-        self._committer = Committer(connection, names, positions)
-        self._trimmer = Trimmer(connection, positions, self._limits)
+        epochs = EpochTable(connection, positions)
+        self._committer = Committer(connection, names, positions, epochs)
+        damaged = partial(self._reactor.callFromThread, self._tell_damaged)
+        self._around = WorkAround(connection, self._committer, self._path, damaged)
+        self._trimmer = Trimmer(connection, positions, self._limits, damaged)
         return Opened(
-            epoch,
+            epochs.earlier,
+            epochs.current,
             positions.uplink,
             positions.telemetry,
             {names.texts[number]: cursor for number, cursor in positions.converted.items()},
@@ -188,11 +204,15 @@ class Writer:
             try:
                 committed = self._committer.commit(group, now_ms)
             except Exception as error:
-                if unfit.is_disk_fault(error):
+                if damage.is_damage(error):
+                    self._around.mend(group, now_ms)
+                    committed = self._committer.commit(group, now_ms)
+                elif unfit.is_disk_fault(error):
                     raise
-                self._log.warn("a record can't be stored and was rejected: {error}", error=error)
-                bad = unfit.take_out(group)
-                committed = self._commit_mended(group, now_ms)
+                else:
+                    self._log.warn("a record can't be stored and was rejected: {error}", error=error)
+                    bad = unfit.take_out(group)
+                    committed = self._commit_mended(group, now_ms)
         except Exception as error:  # whatever it was, the journal carries on and reports it
             if not isinstance(error, sqlite3.Error):
                 self._log.failure("a group could not be committed")
@@ -233,9 +253,9 @@ class Writer:
         except sqlite3.Error as error:
             self._log.warn("the journal could not be trimmed: {error}", error=error)
             return False
-        if self._trimmer.full != self._was_full:
-            self._was_full = self._trimmer.full
-            self._reactor.callFromThread(self._tell_full, self._was_full)
+        if self._trimmer.space != self._space:
+            self._space = self._trimmer.space
+            self._reactor.callFromThread(self._tell_space, self._space)
         return more
 
 

@@ -21,6 +21,7 @@ class DeliveriesContract(Contract[IService]):
 
     def test_there_is_room_and_records_can_be_fed_without_any_integration(self) -> None:
         assert self.part.room() is True
+        assert self.part.holding_up() == []
         self.part.feed([telemetry(1)])
 
     def test_what_could_not_run_is_refused_before_it_is_saved(self) -> None:

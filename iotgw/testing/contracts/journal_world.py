@@ -38,6 +38,7 @@ class HeardJournal:
         self.outcomes: list[Outcome] = []
         self.records: list[TelemetryRecord] = []
         self.reasons: list[str] = []
+        self.damages: list[tuple[str, int, int, str]] = []
         self.commits = self.rooms = 0
         self.at_storing: Callable[[], None] = lambda: None
         self.at_records: Callable[[list[TelemetryRecord]], object] = lambda records: None
@@ -66,6 +67,10 @@ class HeardJournal:
     def room_again(self) -> None:
         """See `IJournalListener.room_again`."""
         self.rooms += 1
+
+    def damaged(self, table: str, first: int, last: int, what: str) -> None:
+        """See `IJournalListener.damaged`."""
+        self.damages.append((table, first, last, what))
 
 
 class JournalWorld(Contract[IJournal]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from iotgw.core.errors import NotFound
 from iotgw.core.model import Message, State, Uplink
 from iotgw.core.ports.datasources import IDatasource
-from iotgw.core.ports.pipeline import IPipeline
+from iotgw.core.ports.pipeline import IPipeline, Room
 from iotgw.core.ports.sources import ISources
 from iotgw.core.times import DateMs
 from iotgw.testing.contracts.base import Contract
@@ -23,6 +23,10 @@ class PipelineContract(Contract[IPipeline]):
         assert self.part.datasource_name(self.id) == "ds"
         assert self.part.datasource(self.id) is not None
         assert self.part.status(self.id)["state"] == "listening"
+
+    def test_there_is_room_and_no_reason_against_it(self) -> None:
+        self.ready()
+        assert self.part.room() == Room()
 
     def test_one_that_is_gone_goes_by_its_id_and_is_stopped(self) -> None:
         self.wait(self.part.applied("gone"))

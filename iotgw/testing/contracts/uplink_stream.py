@@ -9,10 +9,48 @@ from iotgw.testing.contracts.journal_world import JournalWorld, event, nobody, o
 class UplinkStreamContract(JournalWorld):
     """For `IUplinkStream`."""
 
-    def test_the_epoch_names_a_journal_for_good(self) -> None:
-        epoch = self.part.epoch
+    def test_what_is_given_up_unread_has_failed(self) -> None:
+        """It has no outcome, but its datasource's accounts balance."""
+        self.store(b"a", b"b", b"c")
+        self.part.settle("ds1", self.part.last_uplink, [], lost=3)
+        self.wait(self.part.durable())
+        counts = self.reopen().counts()["ds1"]
+        assert (counts["received"], counts["failed"]) == (3, 3)
+        assert self.part.unconverted() == []
+
+    def test_each_start_opens_an_epoch_and_what_was_stored_before_keeps_its_name(self) -> None:
+        epoch = self.part.epochs.current
         assert epoch and "-" not in epoch
-        assert self.reopen().epoch == epoch
+        (before,) = self.store(b"1")
+        assert self.part.epochs.message_id(before) == f"{epoch}-{before}"
+        epochs = self.reopen().epochs
+        (after,) = self.store(b"2")
+        assert epochs.current != epoch
+        assert epochs.message_id(before) == f"{epoch}-{before}"
+        assert epochs.message_id(after) == f"{epochs.current}-{after}"
+        assert epochs.position(f"{epoch}-{before}") == before
+        assert epochs.position(f"{epochs.current}-{after}") == after
+        assert epochs.position(f"{epoch}-{after}") is None
+        assert epochs.position(f"{epochs.current}-{before}") is None
+
+    def test_a_delivery_is_named_by_the_epochs_of_its_message_and_of_its_own_position(self) -> None:
+        first = self.part.epochs.current
+        early, late = self.store(b"1", b"2")
+        (record,) = self.convert(early)
+        assert self.part.epochs.key(record) == f"{first}-{early}.{record.seq}"
+        epochs = self.reopen().epochs
+        (later,) = self.convert(late)
+        assert epochs.key(record) == f"{first}-{early}.{record.seq}"
+        assert epochs.key(later) == f"{first}-{late}.{epochs.current}-{later.seq}"
+        assert epochs.id_of(later) == f"{first}-{late}"
+
+    def test_an_event_is_named_by_the_epoch_in_which_it_was_recorded(self) -> None:
+        first = self.part.epochs.current
+        self.part.emit(event())
+        self.until(lambda: self.listener.records)
+        (record,) = self.listener.records
+        epochs = self.reopen().epochs
+        assert (epochs.id_of(record), epochs.key(record)) == (f"{first}-0", f"{first}-0.{record.seq}")
 
     def test_an_uplink_comes_back_with_its_position_and_who_waits_for_it(self) -> None:
         uplink = self.uplink(b"\x00\xffabc")

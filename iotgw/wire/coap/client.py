@@ -180,7 +180,7 @@ class Client:
         if not call.was_sent:
             call.was_sent = True
             if call.begun is not None:
-                call.begun()
+                layer.tell(call.request, call.begun)
         peer = conversation.peer
         mid = peer.next_mid()
         payload, pairs = call.part
@@ -303,7 +303,7 @@ class Client:
         if call.watch is not None:
             call.watch.begin(call.token, response, self._layer.clock())
         self._over(call)
-        call.done(response)
+        self._layer.tell(call.request, call.done, response)
 
     def _fail(self, call: PendingRequest, reason: str) -> None:
         if call.is_over:
@@ -312,7 +312,7 @@ class Client:
             self._layer.transmissions.cancel(call.transmission)
             call.transmission = None
         self._over(call)
-        call.failed(Unanswered(reason, call.was_sent, call.first))
+        self._layer.tell(call.request, call.failed, Unanswered(reason, call.was_sent, call.first))
 
     def _over(self, call: PendingRequest) -> None:
         """A request is over: the next one to its peer may begin."""

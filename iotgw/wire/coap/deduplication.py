@@ -1,6 +1,11 @@
 """Recognizes duplicates: which reply each message got, for as long as its Message ID can't be reused (RFC 7252 §4.2,
 §4.8.2).
 
+A copy of a message is the same bytes again (§4.2). So what is remembered of a message is a hash of its datagram as well:
+another message under a Message ID that is still in use is a new one, from a device that counts from the start again
+after a reboot or that has one Message ID for everything. RFC 7252 §4.4 forbids that and doesn't say what becomes of it.
+Both messages are remembered then, each for its own lifetime. A hash of 0 stands for any content.
+
 A message is `open` until it has its reply. Most devices use consecutive Message IDs and get the same bare code each
 time; such messages share one small `ReplyRun`. Any other message has an entry of its own, with the bytes of its
 reply.
@@ -8,7 +13,10 @@ reply.
 
 from __future__ import annotations
 
+import struct
 from collections import deque
+from enum import Enum
+from typing import Final
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
@@ -25,6 +33,29 @@ RUNS_PER_PEER = 4
 """Runs per peer. A peer whose Message IDs jump about more than this gets entries instead."""
 SILENCE = 0
 """The code of a run without replies: Non-confirmable messages."""
+ANY_CONTENT = 0
+_CONTENT = struct.Struct("=I")
+_REUSE_SHIFT = 80
+
+
+class Reuse(Enum):
+    """What `Remembered.find` says of a message whose Message ID is that of another message."""
+
+    OF_MID = "another message has this Message ID"
+
+
+REUSED: Final = Reuse.OF_MID
+
+
+def content_of(data: bytes) -> int:
+    """By what a datagram is told from others with its Message ID. It can't be forged, since the hash is keyed by
+    process; it is never `ANY_CONTENT`."""
+    return hash(data) & 0xFFFF_FFFF or 1
+
+
+def reused_key(key: int, content: int) -> int:
+    """The key of a message whose Message ID is another's, too."""
+    return content << _REUSE_SHIFT | key
 
 
 class _Chunk:
@@ -43,17 +74,17 @@ class Remembered:
     """Messages by peer and Message ID, with their replies.
 
     No entry has a timer or a time stamp of its own: entries expire in chunks of one second. Keys are ints,
-    ``peer.serial << 16 | mid``, so that a large table costs the garbage collector nothing. Bounded by
+    ``peer.serial << 16 | mid`` or a `reused_key`, so that a large table costs the garbage collector nothing. Bounded by
     ``max_entries`` and ``max_bytes``: beyond that, the oldest chunk is dropped and ``evicted`` counts its messages.
     ``lifetime`` in seconds is that of messages that never get their reply.
     """
 
     def __init__(self, max_entries: int, max_bytes: int, lifetime: float) -> None:
         self.lifetime = lifetime
-        self.contents: dict[int, int] = {}  # key → fingerprint of the message, where that counts as well
         self.evicted = 0
         self._open: dict[int, Exchange] = {}  # in the order of their arrival
-        self._entries: dict[int, bytes] = {}
+        self._entries: dict[int, bytes] = {}  # content and reply
+        self._reused: set[int] = set()  # the keys of those whose Message ID was another's, too
         self._runs = 0
         self._in_runs = 0  # messages
         self._max_entries = max_entries
@@ -71,30 +102,50 @@ class Remembered:
     @property
     def size(self) -> int:
         """Bytes in use, estimated."""
-        return self._bytes + ENTRY_BYTES * (len(self._entries) + len(self._open)) + RUN_BYTES * self._runs
+        entries = ENTRY_BYTES * (len(self._entries) + len(self._open))
+        return self._bytes + entries + RUN_BYTES * self._runs + _CONTENT.size * self._in_runs
 
-    def find(self, peer: Peer, mid: int, token: bytes) -> Exchange | bytes | None:
+    def find(self, peer: Peer, mid: int, token: bytes, content: int) -> Exchange | bytes | Reuse | None:
         """The open exchange or the reply of a known message, the bytes for a copy with ``token``; None for a new
-        message."""
+        message, `REUSED` for a new one with the Message ID of another."""
+        is_reuse = False
         for run in peer.runs:
-            if (mid - run.first - run.begin) & 0xFFFF < run.end - run.begin:
-                return encode(n.ACK, run.code, mid, token) if run.code else b""
+            place = (mid - run.first - run.begin) & 0xFFFF
+            if place < run.end - run.begin:
+                if run.contents[place] in (content, ANY_CONTENT):
+                    return encode(n.ACK, run.code, mid, token) if run.code else b""
+                is_reuse = True
         key = peer.serial << 16 | mid
-        return self._open.get(key) or self._entries.get(key)
+        opened = self._open.get(key)
+        if opened is not None:
+            if opened.content in (content, ANY_CONTENT):
+                return opened
+            is_reuse = True
+        entry = self._entries.get(key)
+        if entry is not None:
+            if _CONTENT.unpack_from(entry)[0] in (content, ANY_CONTENT):
+                return entry[_CONTENT.size :]
+            is_reuse = True
+        if self._reused:
+            key = reused_key(key, content)
+            if key in self._reused:
+                return self._open.get(key) or self._entries[key][_CONTENT.size :]
+        return REUSED if is_reuse else None
 
     def kept(self, key: int) -> bytes | None:
         """What was kept by `keep` under a key."""
-        return self._entries.get(key)
+        entry = self._entries.get(key)
+        return None if entry is None else entry[_CONTENT.size :]
 
     def open(self, key: int, exchange: Exchange) -> None:
         """Remember a message that is to be answered."""
-        forgotten = self._entries.pop(key, None)  # another message with the Message ID of an earlier one
-        if forgotten is not None:
-            self._bytes -= len(forgotten)
-            self._again[key] = self._again.get(key, 0) + 1
+        if key >> _REUSE_SHIFT > 0:
+            self._reused.add(key)
         self._open[key] = exchange
         if len(self._open) > self._max_entries:
-            self._open.pop(next(iter(self._open)))
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            self._reused.discard(oldest)
             self.evicted += 1
 
     def settle(self, exchange: Exchange, lifetime: float, reply: bytes, bare: int | None = None) -> None:
@@ -108,23 +159,25 @@ class Remembered:
         del self._open[key]
         peer = exchange.peer
         mid = exchange.mid
-        if bare is not None and not (self.contents and key in self.contents):
+        if bare is not None and key >> _REUSE_SHIFT == 0:
             runs = peer.runs
             run = runs[-1] if runs else None
             if run is not None and run.code == bare and (run.first + run.end) & 0xFFFF == mid:
                 if exchange.received >= run.closes:
                     self._stretch(run, lifetime, exchange.received)
-                run.end += 1
-                self._in_runs += 1
+                self._lengthen(run, exchange.content)
                 return
             last, peer.last = peer.last, mid << 8 | bare
             if last == ((mid - 1) & 0xFFFF) << 8 | bare and len(runs) < RUNS_PER_PEER:
-                self._begin(peer, mid, bare, lifetime, exchange.received)
+                self._begin(exchange, bare, lifetime)
                 return
-        self.keep(key, reply, lifetime, exchange.received)
+        self.keep(key, reply, lifetime, exchange.received, exchange.content)
 
-    def keep(self, key: int, reply: bytes, lifetime: float, now: float) -> None:
+    def keep(self, key: int, reply: bytes, lifetime: float, now: float, content: int) -> None:
         """Remember a reply without an exchange for ``lifetime`` seconds, plus up to one second for its chunk."""
+        if key >> _REUSE_SHIFT > 0:
+            self._reused.add(key)
+        reply = _CONTENT.pack(content) + reply
         known = self._entries.get(key)
         if known is not None:
             self._again[key] = self._again.get(key, 0) + 1
@@ -144,7 +197,7 @@ class Remembered:
             if exchange.received > oldest:
                 break
             del self._open[key]
-            self.contents.pop(key, None)
+            self._reused.discard(key)
 
     @property
     def next_expiry(self) -> float | None:
@@ -156,12 +209,17 @@ class Remembered:
 
     # --- runs ---
 
-    def _begin(self, peer: Peer, mid: int, code: int, lifetime: float, now: float) -> None:
-        run = ReplyRun(peer, mid, code)
+    def _begin(self, exchange: Exchange, code: int, lifetime: float) -> None:
+        peer = exchange.peer
+        run = ReplyRun(peer, exchange.mid, code)
         peer.runs = (*peer.runs, run)
         self._runs += 1
-        self._stretch(run, lifetime, now)
+        self._stretch(run, lifetime, exchange.received)
+        self._lengthen(run, exchange.content)
+
+    def _lengthen(self, run: ReplyRun, content: int) -> None:
         run.end += 1
+        run.contents.append(content)
         self._in_runs += 1
 
     def _stretch(self, run: ReplyRun, lifetime: float, now: float) -> None:
@@ -176,6 +234,7 @@ class Remembered:
         del stretches[0]
         begin = stretches[0] if stretches else run.end
         forgotten = begin - run.begin
+        del run.contents[:forgotten]
         run.begin = begin
         self._in_runs -= forgotten
         if not stretches:
@@ -219,7 +278,6 @@ class Remembered:
                     del self._again[item]
             else:
                 self._bytes -= len(entries.pop(item))
-                if self.contents:
-                    self.contents.pop(item, None)
+                self._reused.discard(item)
                 dropped += 1
         return dropped

@@ -80,6 +80,12 @@ class Endpoint(MessageLayer):
         if not self._is_sweeping:
             self._begin_sweeping(self.clock())
 
-    def changed(self, resource: Resource, rest: tuple[str, ...] | None = None) -> None:
-        """A resource's state has changed: tell its observers (those of the paths that end in ``rest``)."""
-        self.server.observers.changed(resource, self.clock(), rest)
+    def changed(
+        self,
+        resource: Resource,
+        rest: tuple[str, ...] | None = None,
+        only: tuple[int, bytes] | None = None,
+    ) -> None:
+        """A resource's state has changed: tell its observers (those of the paths that end in ``rest``, or ``only`` the one
+        of that key; see `Resource.observed`)."""
+        self.server.observers.changed(resource, self.clock(), rest, only)

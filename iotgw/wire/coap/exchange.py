@@ -47,6 +47,7 @@ class Exchange:
     __slots__ = (
         "ack_due",
         "acknowledged",
+        "content",
         "endpoint",
         "key",
         "mid",
@@ -63,7 +64,9 @@ class Exchange:
         "type",
     )
 
-    def __init__(self, endpoint: Responder, peer: Peer, request: Message, key: int, now: float) -> None:
+    def __init__(
+        self, endpoint: Responder, peer: Peer, request: Message, key: int, now: float, content: int = 0
+    ) -> None:
         self.endpoint = endpoint
         self.peer = peer
         self.request = request
@@ -71,6 +74,7 @@ class Exchange:
         self.mid = request.mid
         self.token = request.token
         self.key = key
+        self.content = content  # by which `Remembered` tells it from another with its Message ID
         self.received = now
         self.ack_due = now + 0.5
         self.acknowledged = False  # with an empty ACK

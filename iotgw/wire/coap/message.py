@@ -96,7 +96,40 @@ class Options(tuple[tuple[int, bytes], ...]):
             previous = number
         if self.get_uint(n.HOP_LIMIT) == 0:
             return n.BAD_REQUEST, "Hop-Limit is 0"  # RFC 8768 §3
+        numbers = {number for number, _ in self}
+        if numbers & n.LOCATIONS and (unknown := numbers & n.RESERVED_LOCATIONS):
+            return n.BAD_OPTION, f"unknown part of a location, option {min(unknown)}"  # RFC 7252 §5.10.7
         return None
+
+    @cached_property
+    def mended(self) -> tuple[Options, frozenset[str]] | None:
+        """These options with the Uri-Path that a module meant which puts slashes or a NUL into one, and the names of those
+        quirks (see `iotgw.wire.coap.lenient`); None if there is nothing to mend."""
+        quirks: set[str] = set()
+        path: list[str] = []
+        for segment in self.path:
+            text = segment.rstrip("\0")
+            if text != segment:
+                quirks.add("trailing-nul-in-path")
+            if text.startswith("/"):
+                quirks.add("leading-slash")
+                text = text[1:]
+            if "/" in text:
+                quirks.add("slashes-in-path")
+            path += [part for part in text.split("/") if part] if text != segment or "/" in text else [text]
+        if not quirks or {".", ".."} & set(path):
+            return None
+        pairs = [(n.URI_PATH, part) for part in path]
+        return self.replaced((n.URI_PATH, None), *pairs), frozenset(quirks)
+
+    @cached_property
+    def is_odd(self) -> bool:
+        """Whether a request with these options may mean something else than it says: a Uri-Path that can be mended, or a
+        further block without a Uri-Path or a Content-Format."""
+        if self.mended is not None:
+            return True
+        is_further = (self.get_uint(n.BLOCK1) or 0) >> 4 > 0
+        return is_further and (not self.path or self.get(n.CONTENT_FORMAT) is None)
 
     @cached_property
     def cache_key(self) -> tuple[tuple[int, bytes], ...]:

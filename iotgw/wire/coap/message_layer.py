@@ -10,10 +10,10 @@ import random as random_module
 from collections import deque
 from collections.abc import Callable, Hashable
 from random import Random
-from typing import Protocol
+from typing import ParamSpec, Protocol
 
 from iotgw.wire.coap import numbers as n
-from iotgw.wire.coap.deduplication import SILENCE, Remembered
+from iotgw.wire.coap.deduplication import ANY_CONTENT, REUSED, SILENCE, Remembered, content_of, reused_key
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.limits import EndpointCounters, EndpointLimits
 from iotgw.wire.coap.message import Decoder, FormatError, Message, encode
@@ -26,6 +26,7 @@ Send = Callable[[bytes, Hashable], None]
 Clock = Callable[[], float]
 Notice = Callable[[str, Hashable, str], None]
 Failed = Callable[[BaseException, Message], None]
+P = ParamSpec("P")
 
 
 class Requests(Protocol):
@@ -36,9 +37,6 @@ class Requests(Protocol):
 
     def shape(self, exchange: Exchange, response: Message) -> Message | None:
         """Fit a response to its request; None where the peer wants none."""
-
-    def is_reused(self, key: int, request: Message) -> bool:
-        """Whether a known Message ID carries a different message, where a resource's policy allows that."""
 
     def reset(self, peer: Peer, mid: int) -> bool:
         """A peer has reset a Non-confirmable message; returns whether that was a notification."""
@@ -120,7 +118,7 @@ class MessageLayer:
             return
         code = message.code
         if 0 < code < 32 and message.type < n.ACK:
-            self._request(message, remote, now, multicast)
+            self._request(message, remote, now, multicast, content_of(data))
         elif multicast:
             self.counters.unexpected += 1  # only requests go to a group (RFC 7252 §8.1)
         elif not code:
@@ -130,16 +128,20 @@ class MessageLayer:
         else:
             self._unexpected(message, remote)
 
-    def _request(self, request: Message, remote: Hashable, now: float, multicast: bool) -> None:
+    def _request(self, request: Message, remote: Hashable, now: float, multicast: bool, content: int) -> None:
         peer = self.peers.current.get(remote) or self.peers.get(remote, now)
         key = peer.serial << 16 | request.mid
-        known = self.remembered.find(peer, request.mid, request.token)
-        if known is not None and self._is_duplicate(known, key, request, peer):
+        known = self.remembered.find(peer, request.mid, request.token, content)
+        if known is REUSED:
+            self.counters.reused_mids += 1
+            key = reused_key(key, content)
+        elif known is not None:
+            self._repeat(known, request, peer)
             return
         self.counters.requests += 1
         if not self._is_sweeping:
             self._begin_sweeping(now)
-        exchange = Exchange(self, peer, request, key, now)
+        exchange = Exchange(self, peer, request, key, now, content)
         self.remembered.open(key, exchange)
         if multicast:
             if request.type == n.CON:
@@ -153,11 +155,8 @@ class MessageLayer:
             exchange.ack_due = now + exchange.policy.empty_ack_delay
             self._wait(exchange)
 
-    def _is_duplicate(self, known: bytes | Exchange, key: int, request: Message, peer: Peer) -> bool:
-        """Whether a message with a known Message ID is a duplicate. A duplicate gets the reply of the original."""
-        if self.server.is_reused(key, request):
-            self.counters.reused_mids += 1
-            return False
+    def _repeat(self, known: bytes | Exchange, request: Message, peer: Peer) -> None:
+        """Give a duplicate the reply of the original."""
         self.counters.duplicates += 1
         if isinstance(known, bytes):
             if known:
@@ -165,7 +164,6 @@ class MessageLayer:
         elif known.acknowledged:
             self.send(encode(n.ACK, n.EMPTY, request.mid), peer.remote)
         # otherwise its reply is still to come, once the message has been handled
-        return True
 
     def _empty(self, message: Message, remote: Hashable) -> None:
         if message.type == n.CON:
@@ -203,7 +201,8 @@ class MessageLayer:
         if self.peers.find(peer.remote) is not peer:
             return  # its session has ended meanwhile
         reply = encode(n.ACK, n.EMPTY, message.mid) if message.type == n.CON else b""
-        self.remembered.keep(response_key(peer, message), reply, self._lifetimes[message.type], self.clock())
+        key, lifetime = response_key(peer, message), self._lifetimes[message.type]
+        self.remembered.keep(key, reply, lifetime, self.clock(), ANY_CONTENT)
         if reply:
             self.send(reply, peer.remote)
 
@@ -238,6 +237,17 @@ class MessageLayer:
         self._failed(problem, exchange.request)
         if not exchange.replied:
             exchange.reply(Message(n.INTERNAL_SERVER_ERROR))
+
+    def tell(self, request: Message, hear: Callable[P, None], *what: P.args, **more: P.kwargs) -> bool:
+        """Call the owner of a request of ours. Whatever it raises is counted and reported, and stops nothing else: False
+        is returned."""
+        try:
+            hear(*what, **more)
+        except Exception as problem:
+            self.counters.errors += 1
+            self._failed(problem, request)
+            return False
+        return True
 
     def changed_at(self, path: tuple[str, ...]) -> None:
         """See `Responder.changed_at`."""

@@ -124,6 +124,12 @@ OPTIONS: dict[int, OptionFormat] = {
 }
 
 
+LOCATIONS: Final = frozenset((LOCATION_PATH, LOCATION_QUERY))
+RESERVED_LOCATIONS: Final = frozenset((128, 132, 136, 140))
+"""Reserved for parts of a location that are yet to be defined. They are elective by number, but beside Location-Path or
+Location-Query a server that doesn't know them refuses the message (RFC 7252 §5.10.7)."""
+
+
 def is_critical(option: int) -> bool:
     """Whether a receiver that does not know the option must refuse the message (RFC 7252 §5.4.6)."""
     return bool(option & 1)

@@ -166,14 +166,18 @@ class Observers:
         """Number of observers of a resource."""
         return len(self._by_resource.get(resource, ()))
 
-    def changed(self, resource: Resource, now: float, rest: tuple[str, ...] | None = None) -> None:
-        """Notify the observers of a resource. With ``rest``, only those of paths that end in it."""
+    def changed(
+        self, resource: Resource, now: float, rest: tuple[str, ...] | None = None, only: Key | None = None
+    ) -> None:
+        """Notify the observers of a resource: with ``rest``, those of paths that end in it, with ``only``, that one."""
         if resource in self._rendering:
             return  # a change made while the resource is rendered for its observers is not notified again
         self._rendering.add(resource)
         try:
             for observation in list(self._by_resource.get(resource, {}).values()):
                 path = observation.request.options.path
+                if only is not None and observation.key != only:
+                    continue
                 if rest is None or path[len(path) - len(rest) :] == rest:
                     self._notify(observation, now)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Hashable
 from random import Random
 
@@ -66,10 +67,10 @@ class ReplyRun:
     """Consecutive Message IDs of a peer that all got the same code, without options or payload.
 
     ``end`` and ``begin`` count its messages from the first one, whose Message ID is ``first``: those before
-    ``begin`` are forgotten.
+    ``begin`` are forgotten. ``contents`` are those of the others, see `Remembered`.
     """
 
-    __slots__ = ("begin", "closes", "code", "end", "first", "peer", "stretches")
+    __slots__ = ("begin", "closes", "code", "contents", "end", "first", "peer", "stretches")
 
     def __init__(self, peer: Peer, first: int, code: int) -> None:
         self.peer = peer
@@ -79,6 +80,7 @@ class ReplyRun:
         self.end = 0
         self.closes = 0.0  # when its youngest stretch ends
         self.stretches: list[int] = []  # where each begins
+        self.contents = array("I")
 
 
 class Peers:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from iotgw.wire.coap import blockwise, observe, uploads
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block, entity_tag, slice_response
+from iotgw.wire.coap.deduplication import ANY_CONTENT
 from iotgw.wire.coap.defence import VERIFIED_LIFETIME, Echo, size_of, wait_for_token
 from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.lenient import mend
 from iotgw.wire.coap.message import Message, error, options
 from iotgw.wire.coap.message_layer import MessageLayer
 from iotgw.wire.coap.peers import Peer
 from iotgw.wire.coap.site import Resource, Site
+from iotgw.wire.coap.upload import lacking
 
 SAFE = frozenset((n.GET, n.FETCH))
 
@@ -36,9 +39,14 @@ class Server:
         if opts.flaw is not None:
             self._refuse(exchange, *opts.flaw)
             return
-        found = self._site.find(opts.path)
+        if opts.is_odd:
+            request, found = mend(request, exchange, self._site, self.uploads)
+            exchange.request, opts = request, request.options
+        else:
+            found = self._site.find(opts.path)
         if found is None:
-            self._refuse(exchange, n.NOT_FOUND)
+            missing = lacking(exchange, self.uploads.of(exchange)) if opts.is_odd else ""
+            self._refuse(exchange, n.REQUEST_ENTITY_INCOMPLETE if missing else n.NOT_FOUND, missing)
             return
         resource, exchange.rest = found
         policy = resource.policy
@@ -54,8 +62,8 @@ class Server:
         elif policy.rate and (wait := wait_for_token(exchange.peer, policy, now)):
             self._limit(exchange, wait)
         else:
-            if policy.match_content:
-                self._layer.remembered.contents[exchange.key] = _fingerprint(request)
+            if not policy.match_content:
+                exchange.content = ANY_CONTENT
             if opts.is_plain:
                 self.render(resource, request, exchange)
             else:
@@ -106,7 +114,7 @@ class Server:
     def _handle(self, resource: Resource, request: Message, exchange: Exchange) -> None:
         """Take a whole request."""
         opts = request.options
-        if not _precondition_holds(resource, request):
+        if not resource.takes(request):
             self._refuse(exchange, n.PRECONDITION_FAILED)
         else:
             if opts.get_uint(n.OBSERVE) == observe.DEREGISTER:
@@ -196,11 +204,6 @@ class Server:
 
     # --- the rest ---------------------------------------------------------------------------------
 
-    def is_reused(self, key: int, request: Message) -> bool:
-        """Whether a known Message ID carries a different message, where a resource's policy allows that."""
-        content = self._layer.remembered.contents.get(key)
-        return content is not None and content != _fingerprint(request)
-
     def reset(self, peer: Peer, mid: int) -> bool:
         """A peer has reset a Non-confirmable message; returns whether that was a notification."""
         return self.observers.reset(peer, mid)
@@ -218,10 +221,6 @@ class Server:
         self.bodies.forget(peer.serial)
 
 
-def _fingerprint(request: Message) -> int:
-    return hash((request.code, request.token, request.payload, request.options))
-
-
 def _negotiated(request: Message, response: Message) -> Message:
     """A response to GET or FETCH after Accept (RFC 7252 §5.10.4) and ETag (§5.10.6.2)."""
     opts = request.options
@@ -234,14 +233,3 @@ def _negotiated(request: Message, response: Message) -> Message:
         if tag in known:
             return Message(n.VALID, b"", response.options.replaced((n.ETAG, tag), (n.CONTENT_FORMAT, None)))
     return response
-
-
-def _precondition_holds(resource: Resource, request: Message) -> bool:
-    """If-Match and If-None-Match (RFC 7252 §5.10.8)."""
-    opts = request.options
-    if opts.get(n.IF_NONE_MATCH) is not None and resource.exists(request):
-        return False
-    wanted = opts.get_all(n.IF_MATCH)
-    if not wanted:
-        return True
-    return resource.exists(request) and (b"" in wanted or resource.etag(request) in wanted)

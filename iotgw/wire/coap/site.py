@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 from iotgw.wire.coap import numbers as n
@@ -29,6 +30,8 @@ class Resource:
     takes_multicast = False
     is_observable = False
     links: Attributes | None = None
+    quirks: Counter[str] = Counter()
+    """How often each quirk was forgiven; one that forgives any has a counter of its own."""
 
     def render(self, request: Message, exchange: Exchange) -> None:
         """Handle a whole request: call ``exchange.reply`` once, now or later."""
@@ -44,6 +47,16 @@ class Resource:
     def exists(self, request: Message) -> bool:
         """Whether there is something at the request's path, for If-None-Match."""
         return True
+
+    def takes(self, request: Message) -> bool:
+        """Whether the conditions of a request hold: If-Match and If-None-Match (RFC 7252 §5.10.8)."""
+        opts = request.options
+        if opts.get(n.IF_NONE_MATCH) is not None and self.exists(request):
+            return False
+        wanted = opts.get_all(n.IF_MATCH)
+        if not wanted:
+            return True
+        return self.exists(request) and (b"" in wanted or self.etag(request) in wanted)
 
     def can_be_observed(self, request: Message) -> bool:
         """Whether the representation that a request is about can be observed."""
@@ -66,11 +79,17 @@ def parse_path(path: str) -> Path:
     return tuple(segment for segment in path.split("/") if segment)
 
 
+ANY_SEGMENT = "*"
+
+
 class Site:
-    """Resources by path; the longest match wins, and a shorter one must have ``takes_rest``."""
+    """Resources by path. A request goes to the first of these that there is: the resource at its path; the one with the
+    longest path above it, which must have ``takes_rest``; a path with `ANY_SEGMENT` in place of some segments, the most
+    exact one first; what `otherwise` finds; a resource at the root that ``takes_rest``."""
 
     def __init__(self) -> None:
         self._resources: dict[Path, Resource] = {}
+        self._patterns: dict[int, list[Path]] = {}  # by length, the most exact ones first
         self.otherwise: Callable[[Path], Resource | None] = lambda path: None
         """Answers for a path that nobody serves, if it wants to."""
 
@@ -88,19 +107,39 @@ class Site:
         if path in self._resources:
             raise KeyError("/" + "/".join(path))
         self._resources[path] = resource
+        if ANY_SEGMENT in path:
+            alike = self._patterns.setdefault(len(path), [])
+            alike.append(path)
+            alike.sort(key=_looseness)
 
     def remove(self, path: Path) -> None:
         """Stop serving a resource."""
         del self._resources[path]
+        if ANY_SEGMENT in path:
+            self._patterns[len(path)].remove(path)
 
     def find(self, path: Path) -> tuple[Resource, Path] | None:
         """The resource for a path, and the path's rest behind it."""
         resource = self._resources.get(path)
         if resource is not None:
             return resource, ()
-        for length in range(min(len(path), 32) - 1, -1, -1):
+        for length in range(min(len(path), 32) - 1, 0, -1):
             resource = self._resources.get(path[:length])
             if resource is not None and resource.takes_rest:
                 return resource, path[length:]
+        for pattern in self._patterns.get(len(path), ()):
+            if _fits(pattern, path):
+                return self._resources[pattern], ()
         resource = self.otherwise(path)
-        return None if resource is None else (resource, path)
+        if resource is not None:
+            return resource, path
+        resource = self._resources.get(())
+        return (resource, path) if resource is not None and resource.takes_rest else None
+
+
+def _fits(pattern: Path, path: Path) -> bool:
+    return all(wanted in (ANY_SEGMENT, segment) for wanted, segment in zip(pattern, path, strict=True))
+
+
+def _looseness(pattern: Path) -> tuple[int, list[bool]]:
+    return pattern.count(ANY_SEGMENT), [segment == ANY_SEGMENT for segment in pattern]

@@ -65,9 +65,10 @@ class Policy(Struct, frozen=True):
     Sizes are bytes, times seconds. ``rate`` is requests per second and peer with bursts of ``burst``;
     0 is unlimited. ``amplification`` bounds a reply to a safe request from a peer whose address is not
     known to be real: at most that many times the request, or the peer must echo first (RFC 9175 §2.4);
-    0 sends one block at most and asks for nothing. ``match_content``: a known Message ID with another
-    token or payload is a new message, for modems that start over after a reboot. ``response_timeout``: how long a peer
-    may take to answer a request that it has acknowledged; 0 is MAX_TRANSMIT_WAIT of ``timing``.
+    0 sends one block at most and asks for nothing. ``match_content``: a known Message ID with other bytes
+    is a new message, for modems that start over after a reboot. ``lenient`` are the quirks that are forgiven
+    (`iotgw.wire.coap.lenient`). ``response_timeout``: how long a peer may take to answer a request that it has
+    acknowledged; 0 is MAX_TRANSMIT_WAIT of ``timing``.
     """
 
     timing: Timing = DEFAULT
@@ -79,9 +80,10 @@ class Policy(Struct, frozen=True):
     rate: float = 0.0
     burst: float = 10.0
     amplification: float = 0.0
-    match_content: bool = False
+    match_content: bool = True
     confirmable_notifications: bool = True
     max_observers: int = 1000
+    lenient: frozenset[str] = frozenset()
     response_timeout: float = 0.0
 
     def within(self, block_size: int) -> Policy:

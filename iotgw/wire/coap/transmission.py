@@ -56,6 +56,8 @@ class Transmissions:
         self._send = send
         self._limit = limit
         self._open: dict[int, Transmission] = {}
+        self._of_peer: dict[int, set[int]] = {}
+        """The keys of each peer's open messages, by its serial."""
         self.retransmitted = 0
 
     def __len__(self) -> int:
@@ -84,6 +86,7 @@ class Transmissions:
         timeout = timing.ack_timeout * self._random.uniform(1.0, timing.ack_random_factor)
         transmission = Transmission(key, peer, data, timing.max_retransmit, timeout, settled, lost)
         self._open[key] = transmission
+        self._of_peer.setdefault(peer.serial, set()).add(key)
         peer.pins += 1
         self._arm(transmission, now)
         self._send(data, peer.remote)
@@ -110,14 +113,21 @@ class Transmissions:
     def cancel(self, transmission: Transmission) -> None:
         """Stop sending, and tell nobody."""
         if self._open.pop(transmission.key, None) is not None:
-            transmission.peer.pins -= 1
+            peer = transmission.peer
+            peer.pins -= 1
+            keys = self._of_peer[peer.serial]
+            keys.discard(transmission.key)
+            if not keys:
+                del self._of_peer[peer.serial]
         if transmission.timer is not None:
             transmission.timer.cancel()
 
     def forget(self, peer: Peer) -> None:
         """Give up all open messages to a peer that is gone."""
-        for transmission in [one for one in self._open.values() if one.peer is peer]:
-            self._fail(transmission, FORGOTTEN)
+        for key in sorted(self._of_peer.get(peer.serial, ())):
+            transmission = self._open.get(key)
+            if transmission is not None:  # else the loss of an earlier one ended it
+                self._fail(transmission, FORGOTTEN)
 
     def _arm(self, transmission: Transmission, now: float) -> None:
         transmission.timer = self._timers.at(

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block, Key, szx_of
 from iotgw.wire.coap.exchange import Exchange
-from iotgw.wire.coap.message import Message, options
+from iotgw.wire.coap.message import Message, error, options
 from iotgw.wire.coap.timers import Timer
 
 ANY_SIZE = 7
@@ -25,12 +25,14 @@ class Upload:
         "again",
         "body",
         "finisher",
+        "first",
         "is_alone",
         "is_lost",
         "keeps_token",
         "key",
         "last",
         "last_token",
+        "lenient",
         "minds_size",
         "most_szx",
         "pending",
@@ -42,9 +44,11 @@ class Upload:
         "waiting",
     )
 
-    def __init__(self, key: Key, token: bytes, now: float) -> None:
+    def __init__(self, key: Key, exchange: Exchange, now: float) -> None:
         self.key = key
-        self.token = token  # of the first block
+        self.token = exchange.token  # of the first block
+        self.first = exchange.request.options
+        self.lenient = exchange.policy.lenient
         self.keeps_token: bool | None = None  # not known before the second block
         self.body = bytearray()
         self.again = 0  # how much of the body came again, after its first block did
@@ -74,6 +78,13 @@ class Upload:
             return self.last == (block, digest(payload))
         return block.more and self.body[block.offset : block.offset + len(payload)] == payload
 
+    def refuse_pending(self) -> None:
+        """Answer the block that was held until it is known which upload it belongs to: that won't be known."""
+        if self.pending is not None:
+            (exchange, _), self.pending = self.pending, None
+            reason = error(n.REQUEST_ENTITY_INCOMPLETE, "expected a Request-Tag")
+            exchange.endpoint.respond_raw(exchange, reason)
+
     def fits(self, block: Block, payload: bytes) -> bool:
         """Whether a block is the next one, or one that came before."""
         return self.is_lost or block.offset == len(self.body) or self.has(block, payload)
@@ -96,6 +107,36 @@ def distinct_szx(others: list[Upload], exchange: Exchange) -> int:
         return ANY_SIZE
     szx = min(min(other.szx, other.most_szx) for other in vague) - 1
     return szx if szx >= max(0, szx_of(len(exchange.request.payload)) - HALVINGS) else NO_SIZE
+
+
+def lacking(exchange: Exchange, uploads: list[Upload]) -> str:
+    """Which options a further block lacks that the first block of one of the uploads has; empty if none."""
+    own = exchange.request.options
+    for upload in uploads:
+        numbers = {number for number, _ in upload.first.cache_key} - {number for number, _ in own}
+        if numbers and all(pair in upload.first for pair in own.cache_key):
+            names = sorted(
+                n.OPTIONS[number].name if number in n.OPTIONS else str(number) for number in numbers
+            )
+            return f"missing from block 0: {', '.join(names[:3])}"
+    return ""
+
+
+def lost_before(uploads: list[Upload], block: Block) -> str:
+    """What is missing before a block that belongs to none of these uploads, which have its key."""
+    under_way = [upload for upload in uploads if upload.last is None]
+    if len(under_way) == 1 and not under_way[0].is_lost:
+        return gap(len(under_way[0].body), block)
+    return "expected block 0 first"
+
+
+def gap(received: int, block: Block) -> str:
+    """Why a block doesn't follow the first ``received`` bytes of a body."""
+    if block.offset < received:
+        return f"block {block.number} has other bytes than before"
+    first, last = received // block.size, block.number - 1
+    missing = f"block {first} is" if first == last else f"blocks {first} to {last} are"
+    return f"{missing} missing, got block {block.number} of {block.size} bytes"
 
 
 def digest(payload: bytes) -> bytes:

@@ -24,7 +24,7 @@ from iotgw.wire.coap.blockwise import Block, Budget, Key, overhead, too_large, t
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, error
 from iotgw.wire.coap.timers import Timers
-from iotgw.wire.coap.upload import ANY_SIZE, Upload, digest, distinct_szx
+from iotgw.wire.coap.upload import ANY_SIZE, Upload, digest, distinct_szx, gap, lacking, lost_before
 
 PATIENCE = 0.5
 """Seconds that a block waits beyond the client's retransmission time."""
@@ -42,7 +42,7 @@ class Uploads:
         self._deliver = whole
         self._budget = budget
         self._by_key: dict[Key, list[Upload]] = {}  # in the order in which they began
-        self._under_way: dict[int, int] = {}  # by peer, how many
+        self._under_way: dict[int, list[Upload]] = {}  # by peer
         self._whole: dict[int, deque[Upload]] = {}  # by peer
         self._finishing: dict[Exchange, Upload] = {}
 
@@ -69,7 +69,8 @@ class Uploads:
         if not block.number:
             return self._first(upload, key, exchange, block, now)
         if upload is None:
-            return error(n.REQUEST_ENTITY_INCOMPLETE, "expected block 0 first")  # RFC 7959 §2.9.2
+            missing = lacking(exchange, self.of(exchange)) or lost_before(self._by_key.get(key, []), block)
+            return _incomplete(missing)  # RFC 7959 §2.9.2
         if upload.last is not None:
             return self._repeated(upload, exchange, block)
         if upload.is_lost:
@@ -77,7 +78,7 @@ class Uploads:
                 self._drop(upload)  # now its client knows
             return _incomplete("expected a Request-Tag")
         if exchange.token == upload.token and upload.keeps_token is not False:
-            self._refuse_pending(upload)  # its own block is here: that one was another's
+            upload.refuse_pending()  # its own block is here: that one was another's
         elif not upload.has(block, payload) and self._is_doubtful(upload):
             return self._suspend(upload, exchange, block, now)
         elif upload.most_szx != ANY_SIZE:
@@ -94,6 +95,13 @@ class Uploads:
         upload.finisher = None
         waiting, upload.waiting = upload.waiting, []
         return waiting
+
+    def of(self, exchange: Exchange) -> list[Upload]:
+        """The uploads that a block may belong to by its peer and method: those of its token, if there are any."""
+        serial, code = exchange.peer.serial, exchange.request.code
+        of_peer = [*self._under_way.get(serial, ()), *self._whole.get(serial, ())]
+        found = [upload for upload in of_peer if upload.key[1] == code]
+        return [upload for upload in found if exchange.token in (upload.token, upload.last_token)] or found
 
     def forget(self, serial: int) -> None:
         """A peer is gone."""
@@ -167,16 +175,11 @@ class Uploads:
 
     def _lose(self, upload: Upload) -> None:
         """Drop an upload. Its further blocks get 4.08 until the block timeout."""
-        self._refuse_pending(upload)
+        upload.refuse_pending()
         self._budget.give_back(len(upload.body))
         upload.body = bytearray()
         upload.again = 0
         upload.is_lost = True
-
-    def _refuse_pending(self, upload: Upload) -> None:
-        if upload.pending is not None:
-            (exchange, _), upload.pending = upload.pending, None
-            exchange.endpoint.respond_raw(exchange, _incomplete("expected a Request-Tag"))
 
     # --- the first block --------------------------------------------------------------------------
 
@@ -201,18 +204,18 @@ class Uploads:
 
     def _begin(self, key: Key, exchange: Exchange, now: float) -> Upload | None:
         policy, serial = exchange.policy, key[0]
-        if self._under_way.get(serial, 0) >= policy.max_uploads:
+        if len(self._under_way.get(serial, ())) >= policy.max_uploads:
             return None
         if not self._budget.take(overhead(key) + len(exchange.request.payload)):
             return None
-        upload = Upload(key, exchange.token, now)
+        upload = Upload(key, exchange, now)
         others = self._by_key.setdefault(key, [])
         upload.most_szx = distinct_szx(others, exchange)
         for other in others:
             if other.last is None:
                 other.is_alone = upload.is_alone = False
         others.append(upload)
-        self._under_way[serial] = self._under_way.get(serial, 0) + 1
+        self._under_way.setdefault(serial, []).append(upload)
         self._watch(upload, policy.block_timeout)
         return upload
 
@@ -229,7 +232,7 @@ class Uploads:
                 return upload.proceed(block, exchange)
             if not upload.again or block.offset != upload.again:
                 self._drop(upload)
-                return _incomplete(f"expected byte {received}, got {block.offset}")
+                return _incomplete(gap(received, block))
             # It started over with the same bytes, and here it differs.
             del upload.body[block.offset :]
             self._budget.give_back(received - block.offset)
@@ -258,7 +261,7 @@ class Uploads:
         upload.last_token = exchange.token
         upload.finisher = exchange
         self._finishing[exchange] = upload
-        self._count_down(upload.key[0])
+        self._pass_by(upload)
         whole = self._whole.setdefault(upload.key[0], deque())
         whole.append(upload)
         if len(whole) > exchange.policy.max_uploads:
@@ -292,7 +295,7 @@ class Uploads:
         del uploads[place]
         if not uploads:
             del self._by_key[upload.key]
-        self._refuse_pending(upload)
+        upload.refuse_pending()
         self._release(upload)
         if upload.is_vague and not upload.minds_size:
             for other in uploads[:place]:
@@ -306,7 +309,7 @@ class Uploads:
         self._budget.give_back(len(upload.body) + overhead(upload.key))
         serial = upload.key[0]
         if upload.last is None:
-            self._count_down(serial)
+            self._pass_by(upload)
             return
         if upload.finisher is not None:
             del self._finishing[upload.finisher]
@@ -315,12 +318,12 @@ class Uploads:
         if not whole:
             del self._whole[serial]
 
-    def _count_down(self, serial: int) -> None:
-        left = self._under_way[serial] - 1
-        if left:
-            self._under_way[serial] = left
-        else:
-            del self._under_way[serial]
+    def _pass_by(self, upload: Upload) -> None:
+        """An upload is no longer under way."""
+        under_way = self._under_way[upload.key[0]]
+        under_way.remove(upload)
+        if not under_way:
+            del self._under_way[upload.key[0]]
 
 
 def _incomplete(reason: str) -> Message:

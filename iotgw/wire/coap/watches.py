@@ -119,7 +119,7 @@ class Watches:
 
     def _hand_over(self, watch: Watch, arrival: Arrival, block: Block | None) -> None:
         if block is None or not block.more:
-            watch.watcher.notified(arrival)
+            self._notify(watch, arrival)
             return
 
         def whole(response: Message) -> None:
@@ -128,7 +128,7 @@ class Watches:
                 arrival.stored()
             elif watch.is_open:
                 arrival.response = response
-                watch.watcher.notified(arrival)
+                self._notify(watch, arrival)
 
         def could_not(unanswered: Unanswered) -> None:
             if unanswered.reason == INCONSISTENT:
@@ -137,6 +137,11 @@ class Watches:
                 arrival.refused()
 
         self._fetch(watch, arrival.response, block, whole, could_not)
+
+    def _notify(self, watch: Watch, arrival: Arrival) -> None:
+        """Hand a notification up. If the observer fails, it is not stored: the next copy may fare better."""
+        if not self._layer.tell(watch.request, watch.watcher.notified, arrival):
+            arrival.refused()
 
     def _fetch(
         self,
@@ -159,7 +164,7 @@ class Watches:
 
     def _end(self, watch: Watch, end: Ended) -> None:
         if self._close(watch):
-            watch.watcher.ended(end)
+            self._layer.tell(watch.request, watch.watcher.ended, end)
 
     def _close(self, watch: Watch) -> bool:
         """Take no more notifications; returns False if that is so already."""

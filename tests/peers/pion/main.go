@@ -1,11 +1,14 @@
 // A device on pion's DTLS, the library below plgd's go-coap: sends one CoAP message (hex) and prints the
 // answer (hex), or the error.
 //
+// After "again" on its standard input it sends the message again.
+//
 //	pion HOST:PORT MESSAGE psk IDENTITY KEY SUITE
 //	pion HOST:PORT MESSAGE cert CERTIFICATE KEY ANCHORS
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -70,5 +73,13 @@ func main() {
 	size, err := connection.Read(answer)
 	check(err)
 	fmt.Println(hex.EncodeToString(answer[:size]))
+	if line, _ := bufio.NewReader(os.Stdin).ReadString('\n'); line == "again\n" {
+		_, err = connection.Write(message)
+		check(err)
+		check(connection.SetReadDeadline(time.Now().Add(10 * time.Second)))
+		size, err = connection.Read(answer)
+		check(err)
+		fmt.Println(hex.EncodeToString(answer[:size]))
+	}
 	check(connection.Close())
 }

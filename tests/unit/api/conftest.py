@@ -180,6 +180,8 @@ class Bench:
             clock=self.clock,
             downlinks=testing.MemoryDownlinks(self.clock),
             departures=Departures(self.registry, Recorder(self.events, self.clock), self.clock),
+            backups=testing.MemoryBackups(),
+            pause=testing.MemoryPause(),
         )
         self.mounts: Any = None
         for kind in ("datasource", "integration"):

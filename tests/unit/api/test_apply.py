@@ -108,6 +108,16 @@ async def test_a_refused_entry_is_said_and_does_not_stop_the_others(bench: Any, 
 
 
 @inline
+async def test_what_an_integration_warns_of_is_said_when_it_is_applied(bench: Any, file: Path) -> None:
+    bench.delivery.accounts = {"state": "running", "warnings": ["queue.maxBytes may not be reached"]}
+    for outcome in ("created", "unchanged"):
+        items = {item.kind: item for item in (await apply_file(bench.parts, file)).items}
+        assert (items["integration"].outcome, items["datasource"].outcome) == (outcome, outcome)
+        assert items["integration"].warnings == ["queue.maxBytes may not be reached"]
+        assert items["datasource"].warnings == []
+
+
+@inline
 async def test_a_dry_run_changes_nothing(bench: Any, connect: Any) -> None:
     document = {
         "converter": [{"name": "good", "script": "function g() {}"}],

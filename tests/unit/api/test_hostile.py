@@ -107,7 +107,7 @@ async def test_nor_does_any_query_of_the_real_journal_and_registry(
     client = connect()
     made = await client.ok("POST", "/datasources", {"name": "nothing", "type": "http"})
     assert (await client("POST", f"/i/{made['routingKey']}", data=b"x")).status == 204
-    epoch = house.journal.epoch
+    epoch = house.journal.epochs.current
     queries = [
         *QUERIES,
         f"before={epoch}-999999999999999999",

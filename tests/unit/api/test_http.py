@@ -12,6 +12,7 @@ from twisted.web.resource import Resource
 
 from iotgw.api.auth import FailedAttempts, Tokens, mint
 from iotgw.core.model import State
+from iotgw.core.ports.pipeline import Room
 from iotgw.datasources.http.mounts import HttpMounts
 
 
@@ -31,20 +32,25 @@ async def test_probes_need_no_token_and_everything_else_does(connect: Any) -> No
 
 @inline
 async def test_not_ready_is_said_with_when_to_ask_again(bench: Any, connect: Any) -> None:
-    bench.journal.room = False
+    bench.pipeline.has_room = Room(False, "journal", "the journal takes none: full")
     answer = await connect("")("GET", "/health/ready")
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json["detail"] == "no uplinks are taken: the journal takes none: full"
     assert (await connect("")("GET", "/health/live")).status == 200
 
 
 @inline
-async def test_an_integration_that_holds_up_all_makes_the_gateway_unready(bench: Any, connect: Any) -> None:
-    bench.delivery.full = ["out"]
-    answer = await connect("")("GET", "/health/ready")
-    assert answer.status == 503
-    assert "rejectNew" in answer.json["detail"]
-    assert (await connect().ok("GET", "/status"))["ready"] is False
-    assert "iotgw_journal_room 0" in (await connect()("GET", "/metrics")).text
+async def test_ready_status_and_metrics_say_of_room_what_devices_are_told(bench: Any, connect: Any) -> None:
+    reason = "an integration set to rejectNew can take no more"
+    for room, ready in [(Room(False, "integrations", reason), False), (Room(), True)]:
+        bench.pipeline.has_room = room
+        assert (await connect("")("GET", "/health/ready")).status == (200 if ready else 503)
+        status = await connect().ok("GET", "/status")
+        assert (status["ready"], status["notReadyBecause"]) == (ready, room.reason or None)
+        metrics = (await connect()("GET", "/metrics")).text
+        assert f"iotgw_journal_room {int(ready)}" in metrics
+        assert f'iotgw_no_room{{cause="integrations"}} {int(not ready)}' in metrics
+        assert 'iotgw_no_room{cause="journal"} 0' in metrics
 
 
 @inline

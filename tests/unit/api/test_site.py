@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 from twisted.internet.address import IPv4Address
@@ -31,9 +32,21 @@ class Echo(Resource):
         return b"%d" % len(request.content.read())
 
 
+class Held(Resource):
+    """Never answers."""
+
+    isLeaf = True
+
+    def render(self, request: Any) -> Any:
+        return NOT_DONE_YET
+
+
 @pytest.fixture
 def site() -> ApiSite:
     return ApiSite(Echo(), max_body=1000, max_buffered=2500, max_connections=4)
+
+
+made: WeakKeyDictionary[ApiSite, list[Any]] = WeakKeyDictionary()
 
 
 def connect(site: ApiSite) -> Any:
@@ -43,6 +56,7 @@ def connect(site: ApiSite) -> Any:
     transport = StringTransport()
     channel.makeConnection(transport)
     channel.sent_to = transport
+    made.setdefault(site, []).append(channel)
     return channel
 
 
@@ -110,6 +124,69 @@ def test_connections_are_capped_and_their_places_come_back(site: ApiSite) -> Non
     del channels
     gc.collect()
     assert site.connections == 4
+
+
+def end_of_turn(site: ApiSite) -> None:
+    """The connections that were cut off are gone."""
+    for channel in list(made[site]):
+        if channel.sent_to.disconnecting:
+            made[site].remove(channel)
+            channel.connectionLost(Failure(ConnectionLost()))
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+def test_the_last_places_are_for_the_api_and_whoever_asks_for_nothing_gives_way() -> None:
+    site = ApiSite(Echo(), max_connections=32)
+    devices = [connect(site) for _ in range(28)]
+    idle, answered = connect(site), connect(site)
+    answered.dataReceived(get("/api/v1/status"))
+    assert status(answered) == b"200"
+    for _ in range(20):
+        channel = connect(site)
+        end_of_turn(site)
+        channel.dataReceived(get("/health/live"))
+        assert status(channel) == b"200"
+    assert [channel.sent_to.disconnecting for channel in (idle, answered)] == [True, True]
+    assert not any(channel.sent_to.disconnecting for channel in devices)
+
+
+def test_an_upload_in_a_place_of_the_api_is_told_to_come_back() -> None:
+    site = ApiSite(Echo(), max_connections=32)
+    devices = [connect(site) for _ in range(29)]
+    for channel, expected in [(devices[0], b"200"), (devices[-1], b"503")]:
+        channel.dataReceived(head(3, "/i/key") + b"abc")
+        assert status(channel) == expected
+    assert b"Retry-After: 10" in devices[-1].sent_to.value()
+    assert b"Connection: close" in devices[-1].sent_to.value()
+
+
+def test_a_request_under_way_keeps_its_place_while_others_have_none() -> None:
+    site = ApiSite(Held(), max_connections=32)
+    for _ in range(28):
+        connect(site)
+    busy = connect(site)
+    busy.dataReceived(get("/api/v1/status"))
+    for _ in range(20):
+        connect(site)
+        end_of_turn(site)
+    assert not busy.sent_to.disconnecting
+
+
+def test_of_many_that_come_at_once_only_so_many_are_taken() -> None:
+    site = ApiSite(Echo(), max_connections=32)
+    channels = [connect(site) for _ in range(40)]
+    assert [channel is None for channel in channels] == [False] * 36 + [True] * 4
+    end_of_turn(site)
+    assert site.connections == 32
+    assert connect(site) is not None
+
+
+def test_a_site_for_devices_alone_has_no_place_for_anybody_else() -> None:
+    site = ApiSite(Echo(), max_connections=32, for_devices=True)
+    assert [connect(site) is None for _ in range(33)] == [False] * 32 + [True]
 
 
 def test_several_requests_of_one_connection_each_have_their_own_body(site: ApiSite) -> None:

@@ -94,7 +94,16 @@ def test_a_dialect_set_by_hand_must_fit_the_script():
 
 
 @pytest.mark.parametrize(
-    "option", [{"nested": "maybe"}, {"state": 1}, {"unknown": 1}, {"template": {"ts": 5}}]
+    "option",
+    [
+        {"nested": "maybe"},
+        {"state": 1},
+        {"unknown": 1},
+        {"template": {"ts": 5}},
+        {"timeLimit": -1},
+        {"timeLimit": 61},
+        {"timeLimit": "long"},
+    ],
 )
 def test_a_wrong_option_is_refused_with_its_path(option):
     with pytest.raises(SettingsError) as refused:

@@ -10,6 +10,8 @@ import pytest
 import pytest_twisted
 
 from iotgw.core.model import Event, State
+from iotgw.core.ports.pause import Paused
+from iotgw.core.ports.pipeline import Room
 from iotgw.ctl.client import CtlError
 from iotgw.ctl.commands.messages import follow
 from iotgw.ctl.table import payload, printable, table
@@ -68,6 +70,17 @@ async def test_a_refused_entry_is_shown_and_the_exit_code_says_so(run: Any, tmp_
 
 
 @inline
+async def test_what_an_applied_integration_warns_of_is_shown(bench: Any, run: Any, tmp_path: Path) -> None:
+    bench.delivery.accounts = {"state": "running", "warnings": ["queue.maxBytes may not be reached"]}
+    (tmp_path / "one.toml").write_text(
+        '[[integration]]\nname = "out"\ntype = "http"\nconfiguration = { url = "http://x" }'
+    )
+    code, out, _ = await run("apply", str(tmp_path / "one.toml"))
+    assert code == 0
+    assert out.splitlines()[-1] == "warning: out: queue.maxBytes may not be reached"
+
+
+@inline
 async def test_the_status_is_a_table_or_json(run: Any, file: str) -> None:
     await run("apply", file)
     code, out, _ = await run("status")
@@ -77,6 +90,14 @@ async def test_the_status_is_a_table_or_json(run: Any, file: str) -> None:
     assert "udp 127.0.0.1:5683" in out
     assert json.loads((await run("--json", "status"))[1])["datasources"][0]["name"] == "field"
     assert json.loads((await run("status", "--json"))[1])["ready"] is True
+
+
+@inline
+async def test_the_status_of_a_gateway_that_takes_nothing_says_why(bench: Any, run: Any) -> None:
+    bench.pipeline.has_room = Room(False, "journal", "the journal takes none: it is full")
+    code, out, _ = await run("status")
+    assert code == 1
+    assert "NOT READY (the journal takes none: it is full)" in out.splitlines()[0]
 
 
 @inline
@@ -227,6 +248,33 @@ async def test_a_token_file_outranks_the_environment(
     assert (await run("--token-file", str(tmp_path / "token"), "status"))[0] == 0
 
 
+def _named(each: Any) -> dict[str, Any]:
+    """A message of its position, or of its epoch, position and time."""
+    epoch, position, at = each if isinstance(each, tuple) else ("e1", each, each)
+    return {"id": f"{epoch}-{position}", "receivedAt": at}
+
+
+@inline
+async def test_a_backup_says_where_it_is_and_what_is_not_in_it(run: Any) -> None:
+    code, out, _ = await run("backup", "nightly")
+    assert (code, "/backups/nightly on the gateway's host: 4096 bytes" in out) == (0, True)
+    assert "not in it: secret.key" in out
+    code, out, _ = await run("backup", "other", "--with-key")
+    assert "secret.key" not in out
+    code, _, err = await run("backup", "nightly")
+    assert (code, "already a backup" in err) == (1, True)
+
+
+@inline
+async def test_a_paused_gateway_says_why_until_it_is_let_go(run: Any, bench: Any) -> None:
+    bench.parts.pause.paused = Paused("restored from b1", 1_700_000_000_000)
+    assert "PAUSED, nothing leaves until `iotgwctl resume`: restored from b1" in (await run("status"))[1]
+    code, out, _ = await run("resume")
+    assert (code, "restored from b1" in out) == (0, True)
+    assert "PAUSED" not in (await run("status"))[1]
+    assert "it was not paused" in (await run("resume"))[1]
+
+
 class Scripted:
     """Answers a list of pages, one per call; an error is raised."""
 
@@ -238,8 +286,8 @@ class Scripted:
         if isinstance(answer, Exception):
             raise answer
         return {
-            "items": [{"id": f"e1-{number}"} for number in answer],
-            "next": f"e1-{answer[-1]}" if answer else None,
+            "items": [_named(each) for each in answer],
+            "next": _named(answer[-1])["id"] if answer else None,
         }
 
 
@@ -250,6 +298,17 @@ def test_a_tail_shows_each_message_once_in_order_across_pages_and_an_absence() -
         for item in follow(client, {}, 2, sleep=lambda seconds: None):
             seen.append(item["id"])
     assert seen == ["e1-2", "e1-3", "e1-4", "e1-5", "e1-6"]
+
+
+def test_a_tail_goes_on_over_a_restart_and_over_a_journal_that_was_put_back() -> None:
+    older, last = ("e1", 8, 80), ("e2", 9, 90)
+    restarted, put_back = ("e3", 10, 100), ("e4", 9, 110)
+    client = Scripted([last, older], [restarted, last], [put_back, older], CtlError("no", 1))
+    seen = []
+    with pytest.raises(CtlError):
+        for item in follow(client, {}, 1, sleep=lambda seconds: None):
+            seen.append(item["id"])
+    assert seen == ["e2-9", "e3-10", "e4-9"]
 
 
 def test_cells_fit_and_are_harmless() -> None:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from iotgw.core.needs import HttpMount, TcpPort, UdpPort
+from iotgw.core.needs import CoapPath, HttpMount, TcpPort, UdpPort
 from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.socket.tcp import TcpType
@@ -27,8 +27,19 @@ def needs(type_, **settings):
         ("MIXED", [UdpPort(HERE, 5, "coap"), UdpPort(HERE, 6, "coaps")]),
     ],
 )
-def test_coap_shares_the_ports_of_its_mode(mode, expected):
-    assert needs(CoapType, interface=HERE, port=5, securePort=6, securityMode=mode) == expected
+def test_coap_shares_the_ports_of_its_mode_and_has_its_routing_key_there(mode, expected):
+    found = needs(CoapType, interface=HERE, port=5, securePort=6, securityMode=mode)
+    paths = [CoapPath(HERE, port.port, port.protocol, ("i", "key", "**")) for port in expected]
+    assert found == [*expected, *paths]
+
+
+def test_coap_needs_its_fixed_paths_and_those_behind_prefixes():
+    found = needs(
+        CoapType, interface=HERE, port=5, pathPrefixes=["api"], paths=["m", "d/**"], timePaths=["t"]
+    )
+    assert [need.path for need in found[1:]] == [
+        ("i", "key", "**"), ("api", "i", "key", "**"), ("m",), ("d", "**"), ("t",),
+    ]  # fmt: skip
 
 
 def test_sockets_have_their_port_to_themselves():
@@ -43,13 +54,20 @@ def test_sockets_have_their_port_to_themselves():
         ("dragino", TcpPort(HERE, 5)),
         ("dragino-udp", UdpPort(HERE, 5)),
         ("lobaro-udp", UdpPort(HERE, 5)),
-        ("dragino-coap", UdpPort(HERE, 5, "coap")),
-        ("lobaro-coap", UdpPort(HERE, 5, "coap")),
     ],
 )
 def test_a_vendor_s_type_needs_what_its_transport_needs(name, expected):
     (type_,) = (each for each in TYPES if each.name == name)
     assert needs(type_, interface=HERE, port=5) == [expected]
+
+
+@pytest.mark.parametrize("name", ["dragino-coap", "lobaro-coap"])
+@pytest.mark.parametrize(("path", "expected"), [("up", ("up", "**")), ("", ("**",))])
+def test_a_vendor_s_coap_type_has_a_path_with_all_below(name, path, expected):
+    (type_,) = (each for each in TYPES if each.name == name)
+    assert needs(type_, interface=HERE, port=5, path=path) == [
+        UdpPort(HERE, 5, "coap"), CoapPath(HERE, 5, "coap", expected),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

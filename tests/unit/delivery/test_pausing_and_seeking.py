@@ -21,6 +21,20 @@ def test_pause_and_resume():
     assert world.target.got == [1]
 
 
+def test_while_it_is_held_no_target_starts_and_a_change_of_settings_does_not_let_go():
+    world = World(says=delivered)
+    again = world.crash(hold=True)
+    again.store("a")
+    fired(again.service.apply("i1", "one", "default", structs.replace(world.spec, order="none")))
+    again.target.says = delivered
+    again.clock.advance(10)
+    assert again.stats()["state"] == "held"
+    assert again.target.got == []
+    again.service.release()
+    assert again.target.got == [1]
+    assert again.stats()["state"] == "running"
+
+
 def test_pause_survives_a_crash_and_a_change_of_settings():
     world = World(says=delivered)
     fired(world.service.pause("i1"))

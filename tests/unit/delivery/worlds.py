@@ -119,9 +119,11 @@ class World:
         stats = self.stats()
         return {key: stats[key] for key in ("queued", "delivered", "inflight", "waiting", "dead", "expired")}
 
-    def crash(self, **how):
+    def crash(self, hold=False):
         """A new service on what the journal has."""
         world = World(self.journal.crashed(), self.clock, apply=False)
+        if hold:
+            world.service.hold()
         world.spec = self.spec
         world.service.apply("i1", "one", "default", self.spec)
         return world

@@ -20,6 +20,14 @@ def test_an_offer_that_nobody_spoke_of_is_forgotten():
     assert way.is_free("a")
 
 
+def test_an_item_that_was_pushed_and_never_spoken_of_counts_as_pushed_no_more():
+    way = InTransit()
+    way.offer("a", 0.0)
+    way.push(["a"])
+    way.tidy(OFFER + 1)
+    assert not way.was_pushed("a")
+
+
 def test_an_item_that_two_hold_is_free_when_both_let_go():
     way = InTransit()
     way.hold(["a", "b"])

@@ -244,3 +244,37 @@ async def test_the_timetable_stays_as_small_as_the_queue(world, monkeypatch):
     assert len(world.queue._open._timetable) <= 2 * 2 + 10
     world.clock.pump([30] * 3)
     assert await world.state(kept) == "EXPIRED"
+
+
+@asynchronous
+async def test_an_item_that_was_pushed_and_returned_and_went_with_an_answer_lets_none_be_pushed_behind_it(
+    world,
+):
+    pushed = []
+    world.push = pushed.extend
+    first = await world.push_text("a")
+    assert [downlink.id for downlink in pushed] == [first.id]
+    world.push = None
+    await world.push_text("b")
+    world.queue.outcome(first.id, "returned")
+    assert [downlink.id for downlink in await world.take()] == [first.id]
+    world.push = pushed.extend
+    world.queue.outcome(first.id, "sent")
+    world.queue.outcome(first.id, "delivered")
+    assert len(pushed) == 1
+
+
+@asynchronous
+async def test_while_they_are_held_no_item_leaves_and_then_each_goes_its_way(world):
+    pushed = []
+    world.queue.hold()
+    world.push = lambda downlinks: pushed.extend(each.payload for each in downlinks)
+    await world.push_text("with the uplink", "far", mode="sync")
+    await world.push_text("at once", "near", mode="async")
+    assert (pushed, list(world.queue.waited_for("default"))) == ([], [])
+    assert await world.take("far") == []
+    world.queue.reachable("default", "near", "ds", world.push)
+    assert pushed == []
+    world.queue.release()
+    assert pushed == [b"at once"]
+    assert [each.payload for each in await world.take("far")] == [b"with the uplink"]

@@ -3,12 +3,13 @@ import json
 import msgspec
 import pytest
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.specs import IntegrationSpec, RouteSpec
 from iotgw.integrations import payload
 from iotgw.integrations.facts import RecordNames
 
-NAMES = RecordNames("E", lambda id_: 'the "source"')
+NAMES = RecordNames(Epochs("E"), lambda id_: 'the "source"')
 BODY = (
     b'{"deviceName":"d","deviceType":"t","attributes":{"fw":1},"telemetry":[{"ts":1,"values":{"x":1}},'
     b'{"ts":2,"values":{"x":2}}]}'

@@ -4,6 +4,7 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 
 from iotgw.connect.endpoint import Connector
+from iotgw.core.epochs import Epochs
 from iotgw.core.ports.integrations import IntegrationContext
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.verdict import DELIVERED, Unavailable
@@ -28,7 +29,7 @@ class Scheduled:
         self.jumps = Jumps(self.clock)
         spec = IntegrationSpec(name="i", type="sftp")
         context = IntegrationContext(
-            id="i", name="i", tenant="default", spec=spec, epoch="E", reactor=self.clock,
+            id="i", name="i", tenant="default", spec=spec, epochs=Epochs("E"), reactor=self.clock,
             datasource_name=str, event=lambda *a, **k: None, available=self._available, calendar=self.jumps.calendar,
         )  # fmt: skip
         self.target = SftpTarget(settings, context, Connector(self.clock))

@@ -2,12 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_path, for_topic, for_url
 
-NAMES = RecordNames("E", lambda id_: f"name-of-{id_}")
+NAMES = RecordNames(Epochs("E"), lambda id_: f"name-of-{id_}")
 BODY = (
     b'{"deviceName":"a/b","deviceType":"t","attributes":{"fw":"1.2"},'
     b'"telemetry":[{"ts":20,"values":{"x":2,"y":"q"}},{"ts":10,"values":{"x":1,"z":null}}]}'
@@ -118,7 +119,7 @@ def test_names_of_devices_are_rendered_once():
 @pytest.mark.parametrize("text", ["{{ datasource }}", "{{ datasource | string }}"])
 def test_a_datasource_that_was_renamed_is_told_by_its_new_name(text):
     names = {"ds": "old"}
-    template = Template(text, "topic", RecordNames("E", names.get))
+    template = Template(text, "topic", RecordNames(Epochs("E"), names.get))
     assert template.text(RECORD) == "old"
     names["ds"] = "new"
     assert template.text(RECORD) == "new"

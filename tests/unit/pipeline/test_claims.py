@@ -3,7 +3,7 @@
 import pytest
 
 from iotgw.core.errors import Conflict
-from iotgw.core.needs import HttpMount, UdpPort
+from iotgw.core.needs import CoapPath, HttpMount, UdpPort
 from iotgw.core.specs import DatasourceSpec
 from iotgw.pipeline.claims import Claims
 from iotgw.pipeline.sources import Source
@@ -74,3 +74,81 @@ def test_a_path_is_found_above_and_below(claims, had, wanted):
     with pytest.raises(Conflict):
         claims.take(source("south"), [HttpMount(wanted)])
     claims.take(source("south"), [HttpMount(("z", *wanted))])
+
+
+def coap(path, port=5683, protocol="coap", interface="0.0.0.0"):
+    return CoapPath(interface, port, protocol, tuple(part for part in path.split("/") if part))
+
+
+def test_a_coap_path_that_is_taken_is_refused_with_both_names(claims):
+    claims.take(source("north"), [coap("m")])
+    with pytest.raises(Conflict) as refused:
+        claims.take(source("south"), [coap("c"), coap("m")])
+    assert str(refused.value) == (
+        "'south' needs /m on UDP port 5683 on 0.0.0.0; 'north' has /m on UDP port 5683 on 0.0.0.0"
+    )
+    with pytest.raises(Conflict, match="'north' has requests without a path"):
+        claims.take(source("north"), [coap("")])
+        claims.take(source("south"), [coap("**")])
+
+
+@pytest.mark.parametrize(
+    ("had", "wanted"),
+    [
+        ("m", "m/**"),  # both have /m itself
+        ("m/**", "m/**"),
+        ("api/*/up", "api/*/up"),
+        ("api/*/up", "api/v1/*"),  # /api/v1/up would be either's
+        ("api/**", "api/*/up"),
+        ("api/v1/**", "api/*/up"),
+        ("", "**"),
+    ],
+)
+def test_paths_that_one_request_may_mean_alike_are_refused_in_either_order(had, wanted):
+    for one, other in ((had, wanted), (wanted, had)):
+        claims = Claims()
+        claims.take(source("north"), [coap(one)])
+        with pytest.raises(Conflict):
+            claims.take(source("south"), [coap(other)])
+
+
+@pytest.mark.parametrize(
+    ("had", "wanted"),
+    [
+        ("m", "c"),
+        ("m", "m/x"),
+        ("m/**", "m/x"),  # the more exact one has it
+        ("m/**", "m/x/**"),
+        ("api/*/up", "api/v1/up"),
+        ("api/*/*", "api/*/up"),
+        ("api/*/up", "api/*/down"),
+        ("api/*/up", "api/*/up/x"),
+        ("api/*/up", "**"),
+        ("i/one/**", "i/two/**"),
+        ("i/one/**", "**"),
+        ("i", "i/one/**"),
+    ],
+)
+def test_paths_that_can_be_told_apart_are_both_had(had, wanted):
+    for one, other in ((had, wanted), (wanted, had)):
+        claims = Claims()
+        claims.take(source("north"), [coap(one)])
+        claims.take(source("south"), [coap(other)])
+
+
+def test_a_path_is_had_on_one_port_only(claims):
+    claims.take(source("north"), [coap("m")])
+    claims.take(source("south"), [coap("m", 5684, "coaps"), coap("m", interface="::"), coap("m", 5685)])
+    claims.release(source("south"))
+    claims.take(source("east"), [coap("m", 0), coap("m", 0)])
+    claims.take(source("west"), [coap("m", 0)])
+
+
+def test_a_released_path_or_pattern_can_be_had(claims):
+    north, south = source("north"), source("south")
+    for path in ("m", "a/*/b", "a/**", "**"):
+        claims.take(north, [coap(path)])
+        claims.release(north)
+        claims.take(south, [coap(path)])
+        claims.release(south)
+    assert not claims._claimed

@@ -53,10 +53,10 @@ class TestIntake(House, IntakeContract):
         return self.type.built["ds"].context.intake
 
     def fill(self):
-        self.delivery.has_room = False
+        self.delivery.full = ["out"]
 
     def drain(self):
-        self.delivery.has_room = True
+        self.delivery.full = []
         self.clock.advance(1.0)
 
     def queue(self, device, content):

@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 
 from iotgw import testing
 from iotgw.core.model import State, Status
+from iotgw.core.ports.pipeline import Room
 from tests.unit.pipeline.worlds import MAX_METADATA, World, asynchronous, document
 
 
@@ -92,16 +93,31 @@ async def test_rejected_bytes_are_kept_as_a_failed_message_without_conversion(wo
 @asynchronous
 async def test_without_room_nothing_is_taken_and_the_device_hears_it(world):
     await world.datasource()
-    world.delivery.has_room = False
+    world.delivery.full = ["out"]
     answer = await world.send(document("d"))
     assert answer.status is Status.BUSY
     assert answer.retry_after > 0
+    assert world.pipeline.room() == Room(
+        False, "integrations", "an integration set to rejectNew can take no more"
+    )
     again = []
     world.intake().when_room(lambda: again.append(1))
     assert not again
-    world.delivery.has_room = True
+    world.delivery.full = []
     await world.until(lambda: again == [1])
     assert (await world.send(document("d"))).status is Status.STORED
+
+
+@asynchronous
+async def test_why_there_is_no_room_is_said_whatever_the_reason(world):
+    assert world.pipeline.room() == Room()
+    world.journal.room = False
+    assert world.pipeline.room() == Room(
+        False, "journal", "the journal takes none: too much waits for the disk"
+    )
+    world.journal.room = True
+    await world.pipeline.stop()
+    assert world.pipeline.room() == Room(False, "stopping", "the gateway is stopping")
 
 
 @asynchronous
@@ -121,6 +137,22 @@ async def test_a_datasource_that_fails_to_answer_keeps_nobody_from_being_told(wo
 async def test_a_payload_over_the_limit_is_refused(world):
     await world.datasource()
     assert (await world.send(b"x" * 1001)).status is Status.TOO_LARGE
+
+
+@asynchronous
+async def test_what_is_too_large_is_said_once_a_minute_with_its_size_and_the_limit(world):
+    await world.datasource()
+    await world.datasource("other", routingKey="o")
+    for _ in range(3):
+        await world.send(b"x" * 1001)
+    world.intake().reject(b"x" * 2000, {}, "expected a frame")
+    await world.send(document("d"), "other", input="x" * MAX_METADATA)
+    found = [event for event in world.events.emitted if event.type == "oversized"]
+    assert [(event.name, event.severity, event.detail) for event in found] == [
+        ("ds", "warning", {"size": 1001, "limit": 1000}),
+        ("other", "warning", {"size": found[1].detail["size"], "limit": MAX_METADATA}),
+    ]
+    assert found[0].message == "a message was refused: expected at most 1000 bytes of payload, got 1001"
 
 
 @asynchronous

@@ -13,6 +13,7 @@ from zope.interface.verify import verifyClass
 import iotgw
 from iotgw import testing
 from iotgw.app import parts
+from iotgw.app.pause import Pause
 from iotgw.connect.endpoint import Connector
 from iotgw.converters.service import ConverterService
 from iotgw.converters.versions import ConverterVersions
@@ -37,6 +38,7 @@ from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.sources import Source, Sources
+from iotgw.store.backups import Backups
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
@@ -93,6 +95,8 @@ def rooms():
         ConverterService(reactor),
         ConverterVersions(registry, testing.FakeConverters(), {}),
         DeliveryService(testing.MemoryJournal(), types, reactor, testing.MemoryEvents(), str),
+        Backups(reactor, NOWHERE, NOWHERE, [], Recorder(testing.MemoryEvents(), reactor), reactor),
+        Pause(NOWHERE, None, None, None),
     ]
 
 
@@ -135,7 +139,7 @@ def doubles():
 DOUBLES = [
     testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryJournal, testing.MemoryMounts, testing.MemoryRegistry, testing.MemoryTrace,
+    testing.MemoryBackups, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), *doubles()]
 

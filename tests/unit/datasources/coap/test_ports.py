@@ -11,6 +11,7 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.message import decode, encode, options
 from iotgw.wire.coap.site import Resource
 from tests.peers.process import free_udp_port
 
@@ -111,3 +112,15 @@ async def test_who_sends_to_a_datasource_that_is_not_open_now_is_told_to_come_ba
     assert exchange.message.options.get_uint(n.MAX_AGE) == 10
     assert site.find(("i", "another")) is None
     assert site.find(("k",)) is None
+
+
+@ensureDeferred
+async def test_so_is_one_that_writes_its_path_into_one_option(house):
+    port = house.open(("a",)).port
+    house.away.add("k")
+    sent = []
+    port.endpoint.send = lambda data, remote: sent.append(decode(data))
+    for mid, path in enumerate(("i/k", "i/another")):
+        request = encode(n.CON, n.POST, mid, b"t", options((n.URI_PATH, path)))
+        port.endpoint.datagram(request, (HOST, 1), 0.0)
+    assert [answer.code for answer in sent] == [n.SERVICE_UNAVAILABLE, n.NOT_FOUND]

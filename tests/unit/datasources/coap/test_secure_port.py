@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
@@ -289,6 +290,35 @@ class TestWhoSpeaksForWhom:
             ).code,
         ]
         assert codes == [n.CONTENT, n.UNAUTHORIZED, n.UNAUTHORIZED]
+
+    @pytest_twisted.ensureDeferred
+    async def test_the_path_of_the_uplinks_has_the_items_of_who_proved_what_it_is(self, house, device):
+        for name in ("meter-7", "meter-8"):
+            house.registry.put(name, secrets=[{"value": "secret"}])
+        await house.open(securityMode="MIXED")
+        seven = device(house.port(), psk())
+        plain = device(house.datasources[0]._shares[0].port)
+        codes = [
+            (await seven.post("i/k", code=n.GET)).code,
+            (await seven.post("i/k/meter-7", code=n.GET)).code,
+            (await seven.post("i/k/meter-8", code=n.GET)).code,
+            (await plain.post("i/k/meter-7", code=n.GET)).code,
+            (await plain.post("i/k", code=n.GET)).code,
+        ]
+        assert codes == [n.CONTENT, n.CONTENT, n.UNAUTHORIZED, n.UNAUTHORIZED, n.BAD_REQUEST]
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_path_without_a_routing_key_has_the_same_credentials(self, house, device):
+        house.registry.put("meter-7", secrets=[{"value": "secret"}])
+        intake = await house.open(securityMode="MIXED", paths=["m"], lenient=["no-path"])
+        for path in ("m", ""):
+            assert (await device(house.port(), psk()).post(path)).code == n.CHANGED
+            assert intake.received[-1][1]["identity"] == "meter-7"
+            assert (await device(house.datasources[0]._shares[0].port).post(path)).code == n.CHANGED
+            _, metadata = intake.received[-1]
+            assert "identity" not in metadata
+            refused = intake.guard(msgspec.json.encode(metadata), [Output("meter-7", "t", b"{}")])
+            assert self.MUST in refused
 
     @pytest_twisted.ensureDeferred
     async def test_a_push_goes_to_the_peer_of_its_device(self, house, device):

@@ -51,9 +51,23 @@ class Counter(resource.CoAPResource):
         raise ZeroDivisionError("boom")
 
 
+class Conditional(resource.CoAPResource):
+    """Says which conditions and which format it was asked for."""
+
+    def render_PUT(self, request):
+        names = [name for number, name in coap.options.items() if request.opt.getOption(number)]
+        return coap.Message(code=coap.PRECONDITION_FAILED, payload=" ".join(names).encode())
+
+    def render_GET(self, request):
+        answer = coap.Message(code=coap.CONTENT, payload=repr(request.opt.accept).encode())
+        answer.opt.content_format = request.opt.accept or 0
+        return answer
+
+
 def make_root():
     root = resource.CoAPResource()
     root.putChild(b"counter", Counter())
+    root.putChild(b"conditional", Conditional())
     return root
 
 
@@ -91,6 +105,24 @@ def test_a_txthings_resource_answers_beside_ours(bench):
 def test_its_errors_are_coap_errors(bench, code, path, answer):
     assert bench.one(code, path).code == answer
     assert [type(error) for error in bench.failures] == ([ZeroDivisionError] if code == n.POST else [])
+
+
+@pytest.mark.parametrize(
+    ("option", "name"), [((n.IF_MATCH, b"v1"), "If-Match"), ((n.IF_NONE_MATCH, b""), "If-None-Match")]
+)
+def test_conditions_are_for_its_resources_to_judge(bench, option, name):
+    answer = bench.one(n.PUT, "conditional", b"", option)
+    assert answer.code == n.PRECONDITION_FAILED
+    assert name in answer.payload.decode().split()
+
+
+@pytest.mark.parametrize("accept", [0, 41, 11542])
+def test_the_format_that_is_asked_for_is_a_number(bench, accept):
+    assert bench.one(n.GET, "conditional", b"", (n.ACCEPT, accept)).payload == b"%d" % accept
+
+
+def test_no_format_that_is_asked_for_is_none(bench):
+    assert bench.one(n.GET, "conditional").payload == b"None"
 
 
 def test_a_slow_resource_makes_a_separate_response(bench, root):

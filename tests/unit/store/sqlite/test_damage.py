@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from twisted.internet.defer import ensureDeferred
-from twisted.logger import globalLogPublisher
 
 from iotgw.core.errors import NoSpace, Unavailable
 from iotgw.core.model import TelemetryRecord
@@ -14,22 +13,11 @@ from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
+from iotgw.testing.contracts.journal_world import HeardJournal
 from tests.unit.store.sqlite.world import World
 
 GARBAGE = b"this is no database, though long enough for one" * 200
 BODY = b'{"deviceName": "d", "attributes": {}, "telemetry": [{"ts": 1, "values": {"n": %d}}]}'
-
-
-@pytest.fixture
-def lines():
-    found = []
-
-    def hear(event):
-        found.append(str(event.get("problem", "")))
-
-    globalLogPublisher.addObserver(hear)
-    yield found
-    globalLogPublisher.removeObserver(hear)
 
 
 def stores(clock, path):
@@ -82,7 +70,7 @@ def test_damaged_device_states_are_put_aside_and_learned_again_from_the_journal(
 
 
 @pytest.mark.parametrize("is_lost", [True, False])
-def test_a_log_that_was_taken_away_is_noticed_and_a_clean_end_is_not(clock, tmp_path, lines, is_lost):
+def test_a_log_that_was_taken_away_is_noticed_and_a_clean_end_is_not(clock, tmp_path, is_lost):
     copy = tmp_path / "copy"
     copy.mkdir()
     world = World(clock, lambda clock: Journal(clock, tmp_path / "journal.db"))
@@ -95,10 +83,16 @@ def test_a_log_that_was_taken_away_is_noticed_and_a_clean_end_is_not(clock, tmp_
     if not is_lost:
         assert [file.name for file in tmp_path.glob("journal.db*")] == ["journal.db"]
         (copy / "journal.db").write_bytes((tmp_path / "journal.db").read_bytes())
+    assert ("journal.db-wal is missing" in damage.OpenMark(copy / "journal.db").lost()) is is_lost
     again = Journal(clock, copy / "journal.db")
-    clock.wait(again.start(None))
+    heard = HeardJournal()
+    clock.wait(again.start(heard))
     clock.wait(again.stop())
-    assert any("journal.db-wal is missing" in line for line in lines) is is_lost
+    assert damage.OpenMark(copy / "journal.db").lost() == ""
+    assert [first for _, first, _, _ in heard.damages] == [again.last_uplink + 1] * is_lost
+    assert ["telemetry after position 0 may be missing" in fault for fault in again.faults] == [
+        True
+    ] * is_lost
 
 
 def failing(code):

@@ -28,8 +28,8 @@ class TestSqliteJournal(Threaded, DiskJournalContract):
         self.wait(journal.stop())
 
 
-def test_the_epoch_is_eight_characters(world):
-    assert re.fullmatch("[0-9a-f]{8}", world.journal.epoch)
+def test_an_epoch_is_ten_characters(world):
+    assert re.fullmatch("[0-9a-f]{10}", world.journal.epochs.current)
 
 
 def test_a_full_queue_has_no_room_until_it_is_half_empty(clock, backend):

@@ -85,11 +85,14 @@ def test_a_journal_of_the_first_schema_is_upgraded_and_read(clock, tmp_path):
     connection.close()
     world = World(clock, lambda clock: Journal(clock, path))
     journal = world.journal
-    assert (journal.epoch, journal.last_uplink, journal.head) == ("0badcafe", 5, 9)
+    assert (journal.last_uplink, journal.head) == (5, 9)
+    assert journal.epochs.message_id(5) == "0badcafe-5"
+    assert journal.epochs.position("0badcafe-5") == 5
     assert journal.conversion_cursors() == {"ds1": 5}
     assert journal.integrations() == {"int1": (9, Counters(queued=1))}
     message = world.wait(journal.message(5))
     assert (message.state, message.converter, message.uplink.payload) == (State.CONVERTED, "c/1", b"\x00\xff")
+    assert journal.epochs.key(message.records[0]) == "0badcafe-5.9"
     assert message.records[0].body == b'{"telemetry":[]}'
     (item,) = world.wait(journal.read_parked("int1", None, 0, 9))
     assert (item.state, item.attempts, item.record) == (DeliveryState.DEAD, 3, message.records[0])

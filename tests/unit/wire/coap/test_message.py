@@ -191,3 +191,12 @@ def test_any_bytes_decode_or_are_refused_and_a_memory_of_others_changes_nothing(
             decode(encode(found.type, found.code, found.mid, found.token, found.options, found.payload))
             == found
         )
+
+
+@pytest.mark.parametrize("location", [n.LOCATION_PATH, n.LOCATION_QUERY])
+@pytest.mark.parametrize("reserved", [128, 132, 136, 140])
+def test_an_unknown_part_of_a_location_is_refused_beside_a_known_one_only(location, reserved):
+    code, reason = options((location, b"a"), (reserved, b"b")).flaw
+    assert (code, reason) == (n.BAD_OPTION, f"unknown part of a location, option {reserved}")
+    assert options((reserved, b"b")).flaw is None
+    assert options((location, b"a"), (reserved + 2, b"b")).flaw is None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.blockwise import Block
 from iotgw.wire.coap.defence import Echo
 from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery, link
 from iotgw.wire.coap.limits import EndpointLimits
-from iotgw.wire.coap.message import Message, options
+from iotgw.wire.coap.message import Message, encode, options
 from iotgw.wire.coap.timing import Policy
 from tests.unit.wire.coap.bench import OTHER, PEER, Bench, Box
 
@@ -89,7 +90,7 @@ def test_a_downlink_that_nobody_wants_to_hear_is_lost_and_said_so():
 
 
 def test_strict_takes_a_known_message_id_for_a_copy_whatever_it_brings():
-    box = Box()
+    box = Box(policy=Policy(match_content=False))
     bench = Bench({"i": box})
     for body in (b"before the reboot", b"after it"):
         bench.one(n.POST, "i", body, mid=1)
@@ -97,15 +98,54 @@ def test_strict_takes_a_known_message_id_for_a_copy_whatever_it_brings():
 
 
 def test_with_content_a_known_message_id_with_another_body_is_a_new_message():
-    box = Box(policy=Policy(match_content=True))
+    box = Box()
     bench = Bench({"i": box})
-    for body in (b"one", b"one", b"two", b"two"):
+    for body in (b"one", b"one", b"two", b"two", b"one"):
         bench.one(n.POST, "i", body, mid=1)
     assert [request.payload for request in box.requests] == [b"one", b"two"]
     assert bench.endpoint.counters.reused_mids == 1
     bench.advance(600)
-    assert len(bench.endpoint.remembered) == len(bench.endpoint.remembered.contents) == 0
+    assert len(bench.endpoint.remembered) == len(bench.endpoint.remembered._reused) == 0
     assert bench.endpoint.remembered.size == 0
+
+
+def test_messages_with_one_message_id_are_answered_apart_and_each_copy_as_its_original():
+    box = Box(None)
+    bench = Bench({"i": box})
+    first, second = (bench.ask(n.POST, "i", body, mid=1, token=body) for body in (b"a", b"b"))
+    assert first == second == []
+    box.exchanges[1].reply(Message(n.CHANGED))
+    (answer,) = bench.take()
+    assert (answer.type, answer.token) == (n.ACK, b"b")
+    assert bench.ask(n.POST, "i", b"a", mid=1, token=b"a") == []  # its reply is still to come
+    assert bench.ask(n.POST, "i", b"b", mid=1, token=b"b") == [answer]
+    assert len(box.requests) == 2
+
+
+def test_a_copy_is_one_after_its_separate_response_as_well():
+    box = Box(None)
+    bench = Bench({"i": box})
+    bench.ask(n.POST, "i", b"a", mid=1)
+    bench.advance(1)  # the empty ACK
+    box.exchanges[0].reply(Message(n.CHANGED, b"down"))
+    (response,) = bench.take()
+    bench.put_in(encode(n.ACK, n.EMPTY, response.mid))
+    (again,) = bench.ask(n.POST, "i", b"a", mid=1)
+    assert (again.type, again.code, again.mid) == (n.ACK, n.EMPTY, 1)
+    assert len(box.requests) == 1
+
+
+def test_blocks_that_all_have_one_message_id_make_a_body():
+    box = Box()
+    bench = Bench({"i": box})
+    for number, payload in enumerate((b"a" * 16, b"b" * 16, b"c")):
+        more = number < 2
+        for _ in range(2):  # each comes twice
+            answer = bench.one(
+                n.POST, "i", payload, (n.BLOCK1, Block(number, more, 0).value), mid=1, token=b"t"
+            )
+            assert answer.code == (n.CONTINUE if more else n.CHANGED)
+    assert [request.payload for request in box.requests] == [b"a" * 16 + b"b" * 16 + b"c"]
 
 
 # --- groups ---------------------------------------------------------------------------------------

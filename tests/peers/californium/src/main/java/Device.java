@@ -19,7 +19,8 @@ import org.eclipse.californium.scandium.dtls.x509.StaticNewAdvancedCertificateVe
  * A device on Californium: posts so many bytes, and prints the response's code and, if there is one, the size of its
  * payload. Arguments: URI, identity, key, suite, size; then, as NAME=VALUE, what the device differs in: FRAGMENT (512 or
  * 1024) and RECORD (bytes) are the limits that it states, BLOCK is the size of the blocks that it sends, KEYS and ANCHORS
- * name PEM files with which it uses a certificate instead of the key.
+ * name PEM files with which it uses a certificate instead of the key. With AGAIN (milliseconds) it posts again after a line
+ * on its standard input, and waits for so long.
  */
 public class Device {
     private static String option(String[] arguments, String name) {
@@ -80,6 +81,10 @@ public class Device {
             .setConnector(new DTLSConnector(connector(configuration, arguments))).build();
         CoapClient client = new CoapClient(arguments[0]).setEndpoint(endpoint).setTimeout(5000L);
         post(client, Integer.parseInt(arguments[4]));
+        if (option(arguments, "AGAIN") != null) {
+            System.in.read();
+            post(client.setTimeout(Long.valueOf(option(arguments, "AGAIN"))), Integer.parseInt(arguments[4]));
+        }
         endpoint.destroy();
         System.exit(0);
     }

@@ -1,0 +1,44 @@
+"""Converts stored uplinks once more when a user asks for it, and keeps the accounts of their datasource right."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import DeferredLock
+
+from iotgw.core.errors import Conflict
+from iotgw.core.model import Message, State, StoredUplink
+from iotgw.core.ports.journal import IUplinkStream
+from iotgw.pipeline.conversions import Conversions
+from iotgw.pipeline.sources import Source
+
+
+class Reprocessing:
+    """Converts uplinks of one datasource again, one after another.
+
+    Each is counted as what it was before. A message that was read earlier may tell that wrong, so its state is read
+    once more after everything counted so far is durable.
+    """
+
+    def __init__(self, source: Source, conversions: Conversions, journal: IUplinkStream) -> None:
+        self._source = source
+        self._conversions = conversions
+        self._journal = journal
+        self._lock = DeferredLock()
+
+    async def run(self, message: Message) -> State:
+        """Convert a message again. Returns its new state. Raises Conflict if it still waits for its first conversion:
+        that one would be counted and delivered, too."""
+        if message.seq > self._conversions.position:
+            raise Conflict("the message still waits to be converted for the first time")
+        await self._lock.acquire()
+        try:
+            return await self._convert(message)
+        finally:
+            self._lock.release()
+
+    async def _convert(self, message: Message) -> State:
+        outcome = await self._conversions.convert_again(StoredUplink(message.seq, message.uplink))
+        await self._journal.durable()
+        known = await self._journal.message(message.seq)
+        self._source.recount(message.state if known is None else known.state, outcome.state)
+        self._journal.settle(self._source.id, self._conversions.position, [outcome])
+        return outcome.state

@@ -1,0 +1,59 @@
+"""What a journal is asked beside its streams: by users, and once at the start."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+
+from iotgw.core.model import Counters, Message, State
+from iotgw.core.times import DateMs, SteadyMs
+from iotgw.store.sqlite.reader import JournalReader
+from iotgw.store.sqlite.readers import Readers
+from iotgw.store.sqlite.writer import Opened
+
+
+class JournalAnswers:
+    """A part of `Journal`."""
+
+    head: int
+    _readers: Readers
+    _opened: Opened | None
+
+    @property
+    def faults(self) -> list[str]:
+        """See `IMessages.faults`."""
+        return self._readers.faults
+
+    def conversion_cursors(self) -> dict[str, int]:
+        """See `IJournal.conversion_cursors`."""
+        return self._opened.conversion_cursors if self._opened is not None else {}
+
+    def unconverted(self) -> list[str]:
+        """See `IJournal.unconverted`."""
+        return self._opened.unconverted if self._opened is not None else []
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """See `IJournal.counts`."""
+        return self._opened.counts if self._opened is not None else {}
+
+    def integrations(self) -> dict[str, tuple[int, Counters]]:
+        """See `IJournal.integrations`."""
+        return self._opened.integrations if self._opened is not None else {}
+
+    def message(self, seq: int) -> Deferred[Message | None]:
+        """See `IJournal.message`."""
+        return self._readers.ask(JournalReader.messages, [seq]).addCallback(
+            lambda found: next(iter(found), None)
+        )
+
+    def messages(
+        self, tenant: str, before: int, limit: int, datasource: str | None = None, state: State | None = None,
+        device: str | None = None,
+    ) -> Deferred[list[Message]]:  # fmt: skip
+        """See `IJournal.messages`."""
+        return self._readers.ask(
+            JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device
+        )
+
+    def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs) -> Deferred[int]:
+        """See `IJournal.time_to_seq`."""
+        return self._readers.ask(JournalReader.time_to_seq, ts_ms, moment_ms, self.head)

@@ -1,0 +1,43 @@
+"""A gateway that gets a twentieth of a processor for ten minutes: no good message fails, no good converter is suspended."""
+
+import time
+
+import pytest
+
+from tests.peers.patience import HANGS
+from tests.peers.process import wait_until
+from tests.peers.starving import starved
+
+SHARE = 0.05
+SECONDS = 600
+SCRIPTS = {
+    "duktape": "function Decoder(payload, metadata) { return {deviceName: 'd', telemetry: {n: payload[0]}}; }",
+    "quickjs": "const f = (x) => x;\nreturn {deviceName: 'd', telemetry: {n: f(payload[0])}};",
+    "busy": "function Decoder(payload, metadata) { var x = 0; for (var i = 0; i < 100000; i++) x += i;"
+    " return {deviceName: 'd', telemetry: {n: payload[0], x: x}}; }",
+}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("by_rank", [False, True], ids=["by a quota", "by its rank"])
+def test_a_gateway_that_is_nearly_starved_converts_everything_and_suspends_nobody(gateway, by_rank):
+    for name, script in SCRIPTS.items():
+        gateway.create("converters", name=name, script=script)
+        gateway.create("datasources", name=name, type="http", routingKey=name, converter=name)
+    sent = 0
+    with starved(gateway.pid, SHARE, by_rank) as how:
+        print(f"starved by {how}")
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            for name in SCRIPTS:
+                answer = gateway.post(name, bytes([sent % 256]))
+                assert answer.status == 204, answer.body
+                sent += 1
+    wait_until(
+        lambda: not gateway.messages(state="received", limit=1), HANGS, "every message to be converted"
+    )
+    states = [message["state"] for message in gateway.all_messages()]
+    print(f"{len(states)} messages")
+    assert len(states) == sent and set(states) == {"converted"}
+    types = {event["type"] for event in gateway.api("GET", "/events?limit=1000").json["items"]}
+    assert not {each for each in types if each.startswith("converter.s")}, types
