@@ -5,11 +5,11 @@ import pytest
 
 from iotgw.core.model import Kind
 from iotgw.core.types import Types
-from iotgw.core.verdict import DELIVERED
+from iotgw.core.verdict import DELIVERED, Unavailable
 from iotgw.delivery.dating import dated
 from iotgw.testing import FakeIntegrationType, MemoryEvents
 from iotgw.testing.reactor import clock
-from tests.unit.delivery.worlds import DeliveryService, IntegrationSpec, SlowJournal, record
+from tests.unit.delivery.worlds import DeliveryService, IntegrationSpec, SlowJournal, World, queue, record
 from tests.unit.jumps import DAY, HOUR, Jumps
 
 
@@ -83,3 +83,19 @@ def test_the_delivery_service_sends_it_so_and_no_jump_makes_it_expire(world):
     assert [entries(each) for each in sent] == [[(really_ms + 8 * DAY * 1000, {"n": 1})]]
     stats = service.stats("i1")
     assert (stats["delivered"], stats["expired"]) == (1, 0)
+
+
+def test_while_a_target_is_away_what_waits_expires_by_the_time_that_passes(world):
+    away = World(
+        clock=world.clock, calendar=world.calendar, queue=queue(max_age=HOUR),
+        says=lambda records: Unavailable("down", after=DAY),
+    )  # fmt: skip
+    away.store("a", "b", "b", received_ms=world.calendar.now_ms())
+    world.jump(8 * DAY)
+    away.store("c", received_ms=world.calendar.now_ms())
+    world.clock.advance(HOUR - 2)
+    assert away.stats()["expired"] == 0
+    world.clock.advance(2)
+    world.clock.advance(2)
+    assert away.stats()["waiting"] == 0
+    assert away.stats()["expired"] >= 3
