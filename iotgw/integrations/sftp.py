@@ -57,6 +57,8 @@ CHUNK = 32768
 """Bytes of a write; every server must accept that much (draft-ietf-secsh-filexfer-02 §6.4)."""
 PIPELINED = 16
 """Writes under way at once."""
+LONGEST_SLEEP = 60.0
+"""Seconds between two looks at the date, while a run is not due."""
 WINDOW = 60.0
 """Seconds that a scheduled run waits for something to send."""
 PATHS = {
@@ -162,7 +164,11 @@ class SftpTarget:
             Cron(settings.schedule, "configuration.schedule") if settings.files == "schedule" else None
         )
         self._alarm: Any = None
+        self._next = 0.0
+        """The date of the next run, in seconds since 1970."""
         self._run = ""
+        self._comes_again = False
+        """Whether a run may have had this name before, because the machine's clock was set back."""
         self._part = 0
         self._closes = 0.0
         self._made: set[str] = set()
@@ -214,23 +220,31 @@ class SftpTarget:
         """Whether a session is open, and when the next scheduled run is (milliseconds since 1970)."""
         return {
             "state": "connected" if self._session is not None else "idle",
-            "nextRun": int(self._alarm.getTime() * 1000) if self._alarm and self._alarm.active() else None,
+            "nextRun": int(self._next * 1000) if self._alarm and self._alarm.active() else None,
             "lastError": self._last_error or None,
         }
 
     # --- scheduled runs
 
     def _set_alarm(self) -> None:
+        """Look again when the next run is due, or earlier: the date may jump meanwhile."""
         if self._cron is not None:
-            now = self._reactor.seconds()
-            self._alarm = self._reactor.callLater(self._cron.next(now) - now, self._begin_run)
+            date = self._context.date()
+            self._next = self._cron.next(date)
+            self._alarm = self._reactor.callLater(min(self._next - date, LONGEST_SLEEP), self._wake)
+
+    def _wake(self) -> None:
+        is_due = self._context.date() >= self._next
+        if is_due:
+            self._begin_run()
+        self._set_alarm()
 
     def _begin_run(self) -> None:
         now = self._reactor.seconds()
-        self._run = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d_%H-%M")
+        self._run = datetime.fromtimestamp(self._context.date(), UTC).strftime("%Y-%m-%d_%H-%M")
+        self._comes_again = self._context.comes_again()
         self._part = 1
         self._closes = now + WINDOW
-        self._set_alarm()
         self._reactor.callLater(WINDOW, self._end_run, now)
         self._context.available()
 
@@ -283,7 +297,8 @@ class SftpTarget:
 
     def _file_name(self, record: TelemetryRecord) -> str:
         if self._run:
-            return self._run if self._part == 1 else f"{self._run}_{self._part}"
+            part = record.seq if self._comes_again else self._part
+            return self._run if part == 1 else f"{self._run}_{part}"
         moment = datetime.fromtimestamp(record.received_ms / 1000, UTC)
         return f"{moment:%Y-%m-%d_%H-%M-%S}_{self._names.number(record)}"
 
