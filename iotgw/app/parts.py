@@ -124,7 +124,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     store_of_downlinks = DownlinkStore(data_dir, reactor, calendar)
     downlinks = DownlinkQueue(store_of_downlinks, reach.encode, reach.find, changed, reactor, calendar)
     mounts = HttpMounts(partial(ApiSite, for_devices=True), RESERVED, partial(sources.is_away, "http"))
-    shares = SharedResources(CoapPorts(reactor, partial(sources.is_away, "coap")), mounts)
+    shares = SharedResources(CoapPorts(reactor, partial(sources.is_away, "coap"), sources.away.find), mounts)
     connector = Connector(reactor, settings.integrations.forbid)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)

@@ -95,7 +95,7 @@ class Pipeline:
         self._calendar: ICalendar = calendar or PlainCalendar(reactor)
         self._data_dir = data_dir
         self._shares = shares if shares is not None else SharedResources()
-        self._claims = Claims()
+        self._claims = Claims(sources.away)
         self._admission = Admission(journal, delivery, reactor, max_payload, max_metadata)
         self._long_poll = LongPoll(downlinks, reactor)
         self._replies = Replies(sources, journal, downlinks, reactor)
@@ -172,6 +172,7 @@ class Pipeline:
         if runner.source.is_leaving:
             return
         runner.source.is_leaving = True
+        self._sources.away.remove(runner.source.id)
         left = await self._emptier.empty(runner.source, runner.conversions)
         if left is not None:
             try:
@@ -244,6 +245,7 @@ class Pipeline:
         if runner is None or runner.source.is_leaving:
             return
         runner.source.is_leaving = True
+        self._sources.away.remove(id)
         await runner.close()
         runner.conversions.give_up(DELETED)
         if await self._emptier.empty(runner.source, runner.conversions) is not None:

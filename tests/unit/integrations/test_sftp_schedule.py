@@ -8,7 +8,8 @@ from iotgw.core.epochs import Epochs
 from iotgw.core.ports.integrations import IntegrationContext
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.verdict import DELIVERED, Unavailable
-from iotgw.integrations.sftp import SftpSettings, SftpTarget
+from iotgw.integrations.sftp import SftpTarget
+from iotgw.integrations.sftp_settings import SftpSettings
 from tests.unit.delivery.worlds import record
 from tests.unit.jumps import HOUR, Jumps
 
