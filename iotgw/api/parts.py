@@ -8,8 +8,10 @@ from __future__ import annotations
 from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.ports.backups import IBackups
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.delivery import IDeliveries
@@ -25,7 +27,7 @@ from iotgw.core.types import Types
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """The parts, by their ports. ``clock`` has ``seconds()`` since 1970."""
+    """The parts, by their ports. ``clock`` is gateway time."""
 
     registry: IRegistry
     journal: IMessages
@@ -42,3 +44,9 @@ class Parts(Struct, frozen=True, kw_only=True):
     departures: Departures
     backups: IBackups
     pause: IPause
+    calendar: ICalendar | None = None
+
+    @property
+    def dates(self) -> ICalendar:
+        """The date."""
+        return self.calendar or PlainCalendar(self.clock)

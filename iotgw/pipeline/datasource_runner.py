@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from iotgw.core.errors import IotgwError
 from iotgw.core.needs import Need
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IForgets, INeeds
 from iotgw.core.ports.reactor import IReactor
@@ -47,6 +48,8 @@ class DatasourceRunner:
         shares: SharedResources,
         claims: Claims,
         in_background: Callable[[Coroutine[Any, Any, None]], None],
+        *,
+        calendar: ICalendar,
     ) -> None:
         self.source = source
         self.intake = intake
@@ -62,6 +65,7 @@ class DatasourceRunner:
         self._shares = shares
         self._claims = claims
         self._in_background = in_background
+        self._calendar = calendar
 
     async def apply(self, spec: DatasourceSpec, enabled: bool) -> None:
         """Close what is open, and open the datasource as the spec says. A failure is kept in `error`."""
@@ -110,7 +114,7 @@ class DatasourceRunner:
         return DatasourceContext(
             source.id, spec.name, source.tenant, spec.routing_key, spec.metadata, self.intake,
             self._reactor, self._credentials, self._data_dir, source.created_ms,
-            self._shares,
+            self._shares, self._calendar,
         )  # fmt: skip
 
     async def _let_go(self, before: DatasourceSpec, after: DatasourceSpec | None) -> None:
