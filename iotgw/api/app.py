@@ -32,6 +32,7 @@ from iotgw.core.ports.mounts import IMounts
 from iotgw.core.recorder import Recorder
 
 PREFIX = "/api/v1"
+_HOST = b"iotgw"
 AT_ROOT = ("/health/", "/metrics")
 """Paths that probes and scrapers expect without the prefix; they are under both."""
 
@@ -104,33 +105,31 @@ class _Root(Resource):
         mounted = self._mounts.resource(path, request) if self._mounts is not None else None
         if mounted is not None:
             return mounted
+        if not request.method.isalpha():
+            return _Refused(Problem(400, "expected a method such as GET"))
         segments = [request.prepath.pop(), *(request.postpath or ())]  # type: ignore[union-attr]
         try:
             b"/".join(segments).decode()
         except UnicodeDecodeError:
-            return _Malformed()
-        if b"" in segments[:-1]:
-            return _NoSuchPath()
+            return _Refused(Problem(400, "expected a path in UTF-8"))
+        if b"" in segments[:-1]:  # which others may take for another path
+            return _Refused(Problem(404, "no such path"))
         # a slash that was sent as %2F belongs to a name; `Dispatcher` has the names in the clear
         request.postpath = [each.replace(b"%", b"%25").replace(b"/", b"%2F") for each in segments]
+        # Klein makes URLs of the host, which nobody needs here, and fails on one that is no name.
+        request.requestHeaders.setRawHeaders(b"host", [_HOST])
         return self._klein
 
 
-class _NoSuchPath(Resource):
-    """A path with an empty segment, which others may take for another path."""
+class _Refused(Resource):
+    """A request that Klein need not see."""
 
     isLeaf = True
 
-    def render(self, request: Request) -> bytes:
-        """Say so."""
-        return write_problem(request, Problem(404, "no such path"))
-
-
-class _Malformed(Resource):
-    """A path that is no UTF-8."""
-
-    isLeaf = True
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        self._problem = problem
 
     def render(self, request: Request) -> bytes:
-        """Say so."""
-        return write_problem(request, Problem(400, "expected a path in UTF-8"))
+        """Say why."""
+        return write_problem(request, self._problem)

@@ -102,8 +102,8 @@ class Call:
         return None if self.token.tenant == ALL_TENANTS else self.token.tenant
 
     def header(self, name: str) -> str | None:
-        """A header's value."""
-        return self._request.getHeader(name)
+        """A header's value, or None."""
+        return header(self._request, name)
 
     def query(self, name: str) -> Any:
         """The value of one of the route's query parameters."""
@@ -198,7 +198,7 @@ class Dispatcher:
         if route.needs is Permission.NONE:
             return ANONYMOUS
         address = getattr(request.getClientAddress(), "host", "")
-        brought = request.getHeader("authorization")
+        brought = header(request, "authorization")
         try:
             return self._guard.admit(brought, address, route.needs, self._clock.seconds())
         except Problem as problem:
@@ -224,6 +224,12 @@ class Dispatcher:
             return write(request, reply.status, b"", "")
         # The line's end is for who reads it in a terminal.
         return write(request, reply.status, msgspec.json.encode(reply.value) + b"\n", reply.content_type)
+
+
+def header(request: Request, name: str) -> str | None:
+    """A header's value, or None. What is no UTF-8 has U+FFFD in its place: values may be any bytes (RFC 9110 §5.5)."""
+    value: bytes | None = request.getHeader(name.encode())
+    return value.decode("utf-8", "replace") if value is not None else None
 
 
 def write_problem(request: Request, problem: Problem) -> bytes:

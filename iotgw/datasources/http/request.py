@@ -35,7 +35,8 @@ def payloads(body: bytes, split: str) -> list[bytes]:
 
 def listens(request: Request, longest: float) -> float:
     """For how many seconds the answer may be held back."""
-    said = request.getHeader(ttd.NAMES[0])
+    header = request.getHeader(ttd.NAMES[0].encode())  # as bytes: Twisted fails on text that is no UTF-8
+    said = header.decode("latin-1") if header is not None else None
     if said is None and request.args:
         said = ttd.in_query({name.decode("latin-1"): values[-1] for name, values in request.args.items()})
     return ttd.seconds(said, longest)
