@@ -52,7 +52,7 @@ def routes(parts: Parts) -> list[Route]:
     candidates = Candidates(registry, versions, converters)
     saved = catalogues(parts)
     resources: list[Routes] = [
-        HealthRoutes(registry, journal, pipeline, delivery, parts.pause, clock),
+        HealthRoutes(registry, journal, pipeline, delivery, parts.pause, parts.doors, clock),
         UpkeepRoutes(parts.backups, parts.pause, clock),
         MetricsRoutes(parts),
         *saved,
@@ -73,7 +73,7 @@ def routes(parts: Parts) -> list[Route]:
 def api_site(parts: Parts, mounts: IMounts | None = None) -> IResource:
     """The root resource of the listener: the API under `/api/v1`, and what datasources serve. Serve it by
     `iotgw.api.site.ApiSite`."""
-    dispatch = Dispatcher(parts.clock, Guard(Tokens(parts.registry)))
+    dispatch = Dispatcher(parts.clock, Guard(Tokens(parts.registry)), parts.doors)
     app = Klein()
     for number, route in enumerate(routes(parts)):
         paths = [PREFIX + route.path]

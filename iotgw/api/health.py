@@ -13,11 +13,13 @@ from iotgw.api.catalogue import leaving
 from iotgw.api.integrations import state_of
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.refusals import Doors
 
 
 class HealthRoutes:
@@ -30,6 +32,7 @@ class HealthRoutes:
         pipeline: IPipeline,
         delivery: IDeliveries,
         pause: IPause,
+        doors: Doors,
         clock: IReactorTime,
     ) -> None:
         self._registry = registry
@@ -37,6 +40,7 @@ class HealthRoutes:
         self._pipeline = pipeline
         self._delivery = delivery
         self._pause = pause
+        self._doors = doors
         self._clock = clock
         self._started = self._now_ms()
 
@@ -91,6 +95,7 @@ class HealthRoutes:
             "faults": self._journal.faults,
             "paused": msgspec.to_builtins(self._pause.paused),
             "journal": journal,
+            "refusals": self._doors.counts() if call.tenants in (None, DEFAULT_TENANT) else {},
             "datasources": [
                 {
                     "id": each.id,

@@ -21,6 +21,7 @@ from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.refusals import Doors
 from iotgw.core.types import Types
 
 
@@ -42,3 +43,4 @@ class Parts(Struct, frozen=True, kw_only=True):
     departures: Departures
     backups: IBackups
     pause: IPause
+    doors: Doors

@@ -23,9 +23,9 @@ from iotgw.api.auth import ALL_TENANTS, Guard, Permission, Token
 from iotgw.api.problems import Problem, from_failure
 from iotgw.api.queries import TENANT, Query
 from iotgw.core import plain_json
-from iotgw.core.allowance import Allowance
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.numbers import shown, whole
+from iotgw.core.refusals import Doors
 from iotgw.core.validate import convert
 
 Handler = Callable[..., Awaitable[Any]]
@@ -154,10 +154,10 @@ class Dispatcher:
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, guard: Guard) -> None:
+    def __init__(self, clock: IReactorTime, guard: Guard, doors: Doors) -> None:
         self._clock = clock
         self._guard = guard
-        self._refusals = Allowance(clock, total=100)
+        self._doors = doors
 
     def __call__(self, route: Route, request: Request, **variables: str) -> Deferred[bytes]:
         """The Deferred of the response's body. ``variables`` are as they stand in the path, percent-encoded. It can be cancelled (the client went away) without harm to
@@ -203,14 +203,8 @@ class Dispatcher:
             return self._guard.admit(brought, address, route.needs, self._clock.seconds())
         except Problem as problem:
             if brought and problem.status != 403:
-                self._say_refused(address)
+                self._doors.note("api", "token", address, "a wrong token")
             raise
-
-    def _say_refused(self, address: str) -> None:
-        held_back = self._refusals.take(address)
-        if held_back is not None:
-            more = f" ({held_back} more in between)" if held_back else ""
-            self._log.warn("{address} sent a wrong token{more}", address=address, more=more)
 
     def _render(self, request: Request, result: Any, body: Any) -> bytes:
         if isinstance(result, Failure):

@@ -26,6 +26,7 @@ from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.recorder import Recorder
+from iotgw.core.refusals import Doors
 from iotgw.core.shared import SharedResources
 from iotgw.core.types import Types
 from iotgw.datasources.coap.datasource import CoapType
@@ -118,8 +119,10 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
     changed = partial(_downlink_changed, events, journal)
     store_of_downlinks = DownlinkStore(data_dir, reactor)
     downlinks = DownlinkQueue(store_of_downlinks, reach.encode, reach.find, changed, reactor)
-    mounts = HttpMounts(partial(ApiSite, for_devices=True), RESERVED, partial(sources.is_away, "http"))
-    shares = SharedResources(CoapPorts(reactor, partial(sources.is_away, "coap")), mounts)
+    doors = Doors(recorder, reactor)
+    make_site = partial(ApiSite, for_devices=True)
+    mounts = HttpMounts(make_site, RESERVED, partial(sources.is_away, "http"), doors.note)
+    shares = SharedResources(CoapPorts(reactor, partial(sources.is_away, "coap"), doors.note), mounts)
     connector = Connector(reactor, settings.integrations.forbid)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
@@ -147,6 +150,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, versions=versions,
             delivery=delivery, devices=devices, events=events, datasource_types=datasource_types,
             integration_types=integration_types, clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
+            doors=doors,
         ),
     )  # fmt: skip
 

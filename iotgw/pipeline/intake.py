@@ -12,9 +12,10 @@ from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata, Uplink
 from iotgw.core.ports.downlinks import IDownlinks
-from iotgw.core.ports.intake import Guard, IIntake, Reply, Send, Severity
+from iotgw.core.ports.intake import Guard, IIntake, Reason, Reply, Send, Severity
 from iotgw.core.ports.journal import IUplinkStream
 from iotgw.core.recorder import Recorder
+from iotgw.core.refusals import Refusals
 from iotgw.pipeline.admission import BUSY, TOO_LARGE, Admission
 from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.sources import Source
@@ -24,7 +25,10 @@ _encode = msgspec.json.Encoder().encode
 
 @implementer(IIntake)
 class Intake:
-    """What a datasource sees of the gateway; ``source`` is its entry in the pipeline."""
+    """What a datasource sees of the gateway; ``source`` is its entry in the pipeline.
+
+    Many methods: those of the port.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class Intake:
         self._downlinks = downlinks
         self._recorder = recorder
         self._clock = clock
+        self.refusals = Refusals(clock, self.event)
 
     # --- uplinks ---
 
@@ -125,6 +130,10 @@ class Intake:
         """See `IIntake.event`."""
         source = self._source
         self._recorder.note(type, "datasource", source.spec.name, message, source.tenant, severity, **detail)
+
+    def refuse(self, reason: Reason, peer: str, message: str) -> None:
+        """See `IIntake.refuse`."""
+        self.refusals.note(reason, peer, message)
 
     # --- downlinks ---
 

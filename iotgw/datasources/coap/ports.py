@@ -13,12 +13,14 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.defer import Deferred, succeed
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.refusals import NoteRefusal, nobody, wrong_key
 from iotgw.core.shared import SharedResource
 from iotgw.datasources.coap.port import NOT_OPEN, CoapPort
 from iotgw.datasources.coap.secure_port import CoapsPort
@@ -35,11 +37,17 @@ class CoapPorts(SharedResource):
     """The open ports of a gateway, by interface, port and whether they speak DTLS.
 
     ``is_away`` says whether a routing key is that of a datasource that isn't open now: who sends to it is told to come
-    back later (5.03), not that there is no such thing.
+    back later (5.03), not that there is no such thing. ``refused`` is told who sends to a key that is nobody's.
     """
 
-    def __init__(self, reactor: IReactor, is_away: Callable[[str], bool] = lambda key: False) -> None:
+    def __init__(
+        self,
+        reactor: IReactor,
+        is_away: Callable[[str], bool] = lambda key: False,
+        refused: NoteRefusal = nobody,
+    ) -> None:
         self._reactor = reactor
+        self._refused = refused
         self._is_away = is_away
         self._used: dict[tuple[str, int, bool], _Used] = {}
 
@@ -57,6 +65,9 @@ class CoapPorts(SharedResource):
         if used is None:
             used = self._used[key] = _Used(self._new(context, interface, port, dtls))
             used.port.site.otherwise = self._away
+            used.port.unserved = partial(
+                self._unserved, f"{'coap' if dtls is None else 'coaps'} {interface}:{port}"
+            )
         share = CoapShare(self, key, used.port, dtls)
         try:
             used.admit(share, context.tenant)
@@ -82,6 +93,11 @@ class CoapPorts(SharedResource):
     def _away(self, path: Path) -> Resource | None:
         keys = [key for place, key in itertools.pairwise(path) if place == "i"]
         return _AWAY if any(map(self._is_away, keys)) else None
+
+    def _unserved(self, listener: str, peer: str, path: str) -> None:
+        keys = [key for place, key in itertools.pairwise(path.split("/")) if place == "i"]
+        if keys:
+            self._refused(listener, "key", peer, wrong_key(keys[0]))
 
     def release(self, key: tuple[str, int, bool], share: CoapShare) -> Deferred[None]:
         """A share is given back; see `CoapShare.close`."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection
+from functools import partial
 
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.web.pages import notFound
@@ -20,9 +21,11 @@ from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.needs import HttpMount
+from iotgw.core.ports.intake import Reason
 from iotgw.core.ports.mounts import IMounts
+from iotgw.core.refusals import NoteRefusal, nobody, wrong_key
 from iotgw.core.shared import SharedResource
-from iotgw.datasources.http.request import problem
+from iotgw.datasources.http.request import peer_of, problem
 
 Segments = tuple[str, ...]
 MakeSite = Callable[[IResource, int], IProtocolFactory]
@@ -46,7 +49,8 @@ class HttpMounts(SharedResource):
 
     ``make_site`` makes the sites of further listeners; ``reserved`` are first segments that nobody may have.
     ``is_away`` says whether an upload's routing key is that of a datasource that isn't open now: its sender may try
-    again later, and should, while one whose key is nobody's should not.
+    again later, and should, while one whose key is nobody's should not. ``refused`` is told of the latter, as of a
+    sender at ``listener``.
     """
 
     def __init__(
@@ -54,8 +58,12 @@ class HttpMounts(SharedResource):
         make_site: MakeSite = plain_site,
         reserved: Collection[str] = (),
         is_away: Callable[[str], bool] = lambda key: False,
+        refused: NoteRefusal = nobody,
+        listener: str = "api",
     ) -> None:
         self.make_site = make_site
+        self._refused = refused
+        self._nobody = _Nobody(partial(refused, listener))
         self.is_away = is_away
         self._is_closing = False
         self._reserved = frozenset(reserved)
@@ -89,6 +97,10 @@ class HttpMounts(SharedResource):
 
         return remove
 
+    def elsewhere(self, listener: str) -> HttpMounts:
+        """Mounts like these for another listener, of that name."""
+        return HttpMounts(self.make_site, is_away=self.is_away, refused=self._refused, listener=listener)
+
     def close(self) -> None:
         """The gateway stops: what isn't served any more is not gone but away."""
         self._is_closing = True
@@ -107,7 +119,7 @@ class HttpMounts(SharedResource):
             return _AWAY
         if first != UPLOADS.encode():
             return None
-        return _AWAY if rest and self.is_away(rest[0].decode("utf-8", "replace")) else _NOBODY
+        return _AWAY if rest and self.is_away(rest[0].decode("utf-8", "replace")) else self._nobody
 
 
 class MountRoot(Resource):
@@ -128,8 +140,14 @@ class _Nobody(Resource):
 
     isLeaf = True
 
+    def __init__(self, refused: Callable[[Reason, str, str], None]) -> None:
+        super().__init__()
+        self._refused = refused
+
     def render(self, request: Request) -> bytes:
         """Say so."""
+        key = (request.postpath or [b""])[0].decode("utf-8", "replace")
+        self._refused("key", peer_of(request), wrong_key(key))
         return problem(request, 404, "expected /i/{routingKey} of a datasource that is open")
 
 
@@ -145,4 +163,3 @@ class _Away(Resource):
 
 
 _AWAY = _Away()
-_NOBODY = _Nobody()

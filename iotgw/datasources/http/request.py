@@ -42,15 +42,19 @@ def listens(request: Request, longest: float) -> float:
     return ttd.seconds(said, longest)
 
 
+def peer_of(request: Request) -> str:
+    """The sender's address; empty where there is none, as for a UNIX socket."""
+    return str(getattr(request.getClientAddress(), "host", ""))
+
+
 def metadata(request: Request, name: str, secret: Iterable[str]) -> Metadata:
     """ThingsBoard's metadata of an HTTP uplink: ``Header:<name>``, ``integrationName``; and the request's, without what
     carries secrets: the headers ``secret``, and those of `iotgw.datasources.secret_names`."""
     hidden = {header.lower() for header in secret}
-    peer = request.getClientAddress()
     facts: Metadata = {
         "integrationName": name,
         "protocol": "http",
-        "remoteIp": getattr(peer, "host", ""),
+        "remoteIp": peer_of(request),
         "method": request.method.decode("latin-1"),
     }
     if request.postpath:

@@ -40,6 +40,7 @@ from iotgw.core.model import (
     Uplink,
 )
 from iotgw.core.recorder import Recorder
+from iotgw.core.refusals import Doors
 from iotgw.core.secrets import Secret
 from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.core.types import Types
@@ -182,6 +183,7 @@ class Bench:
             departures=Departures(self.registry, Recorder(self.events, self.clock), self.clock),
             backups=testing.MemoryBackups(),
             pause=testing.MemoryPause(),
+            doors=Doors(Recorder(self.events, self.clock), self.clock),
         )
         self.mounts: Any = None
         for kind in ("datasource", "integration"):

@@ -45,7 +45,7 @@ def start(bench: Any, value: Any) -> tuple[Deferred[bytes], Request, Deferred[No
         each for each in routes(bench.parts) if (each.method, each.path) == ("POST", "/datasources")
     )
     request = Request(text, value)
-    dispatch = Dispatcher(bench.clock, Guard(Tokens(bench.registry)))
+    dispatch = Dispatcher(bench.clock, Guard(Tokens(bench.registry)), bench.parts.doors)
     return dispatch(create, request), request, opened  # type: ignore[arg-type]
 
 

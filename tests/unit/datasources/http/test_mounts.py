@@ -127,3 +127,15 @@ def test_while_the_gateway_stops_nothing_is_said_to_be_gone_for_good(listener):
     assert listener.get(b"/acme/hook")[0] == 200
     unmount()
     assert listener.get(b"/acme/hook")[0] == 503
+
+
+def test_who_sends_to_nobody_s_key_is_told_of_by_listener_and_not_by_the_whole_key():
+    told = []
+    listener = Listener(is_away=lambda key: key == "later", refused=lambda *about: told.append(about))
+    assert listener.get(b"/i/nobody-has-this")[0] == 404
+    assert listener.get(b"/i/later")[0] == 503
+    assert listener.get(b"/elsewhere")[0] == 404
+    listener.site.resource = MountRoot(listener.mounts.elsewhere("http tcp:8443"))
+    assert listener.get(b"/i/%ff")[0] == 404
+    assert [(where, reason) for where, reason, _, _ in told] == [("api", "key"), ("http tcp:8443", "key")]
+    assert "nobody" not in str(told)
