@@ -84,7 +84,7 @@ def api_site(parts: Parts, mounts: IMounts | None = None) -> IResource:
             handler.__name__ = f"route{number}_{place}"  # type: ignore[attr-defined]
             app.route(path, methods=[route.method], strict_slashes=False)(handler)
     app.handle_errors(Exception)(_failed)
-    return _Root(app, mounts)
+    return _Root(app, mounts, parts)
 
 
 def _failed(request: Any, failure: Failure) -> bytes:
@@ -95,8 +95,9 @@ def _failed(request: Any, failure: Failure) -> bytes:
 class _Root(Resource):
     """What is mounted goes to its resource straight, everything else to Klein with its whole path."""
 
-    def __init__(self, app: Klein, mounts: IMounts | None) -> None:
+    def __init__(self, app: Klein, mounts: IMounts | None, parts: Parts) -> None:
         super().__init__()
+        self._sites, self._doors = parts.sites, parts.doors
         self._klein = app.resource()
         self._mounts = mounts
 
@@ -105,6 +106,10 @@ class _Root(Resource):
         mounted = self._mounts.resource(path, request) if self._mounts is not None else None
         if mounted is not None:
             return mounted
+        if objection := self._sites.objection(request):
+            peer = getattr(request.getClientAddress(), "host", "")
+            self._doors.note("api", "site", peer, objection)
+            return _Refused(Problem(403, objection))
         if not request.method.isalpha():
             return _Refused(Problem(400, "expected a method such as GET"))
         segments = [request.prepath.pop(), *(request.postpath or ())]  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.departures import Departures
+from iotgw.core.own_sites import OwnSites
 from iotgw.core.ports.backups import IBackups
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
@@ -44,3 +45,4 @@ class Parts(Struct, frozen=True, kw_only=True):
     backups: IBackups
     pause: IPause
     doors: Doors
+    sites: OwnSites

@@ -21,6 +21,7 @@ from iotgw.converters.versions import ConverterVersions
 from iotgw.core.departures import Departures
 from iotgw.core.downlink_item import Item
 from iotgw.core.model import ConverterVersion, Event, Kind, TelemetryRecord
+from iotgw.core.own_sites import OwnSites
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegrationType
@@ -120,8 +121,9 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
     store_of_downlinks = DownlinkStore(data_dir, reactor)
     downlinks = DownlinkQueue(store_of_downlinks, reach.encode, reach.find, changed, reactor)
     doors = Doors(recorder, reactor)
+    sites = OwnSites(settings.hosts, settings.proxies)
     make_site = partial(ApiSite, for_devices=True)
-    mounts = HttpMounts(make_site, RESERVED, partial(sources.is_away, "http"), doors.note)
+    mounts = HttpMounts(make_site, RESERVED, partial(sources.is_away, "http"), doors.note, sites=sites)
     shares = SharedResources(CoapPorts(reactor, partial(sources.is_away, "coap"), doors.note), mounts)
     connector = Connector(reactor, settings.integrations.forbid)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
@@ -150,7 +152,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, versions=versions,
             delivery=delivery, devices=devices, events=events, datasource_types=datasource_types,
             integration_types=integration_types, clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
-            doors=doors,
+            doors=doors, sites=sites,
         ),
     )  # fmt: skip
 

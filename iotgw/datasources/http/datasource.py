@@ -86,7 +86,12 @@ class HttpDatasource:
         """See `IDatasource.start`."""
         shared = self.context.shared(HttpMounts)
         mounts = shared.elsewhere(f"http {self._where}") if self.settings.endpoint else shared
-        self._unmount = mounts.add((UPLOADS, self.context.routing_key), UploadResource(self))
+        self._unmount = mounts.add(
+            (UPLOADS, self.context.routing_key),
+            UploadResource(self),
+            self.settings.cross_site,
+            self.intake.refuse,
+        )
         if not self.settings.endpoint:
             return succeed(None)
         listening: Deferred[Any] = maybeDeferred(self._listen, mounts)

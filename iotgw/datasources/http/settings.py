@@ -45,6 +45,13 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     headers_filter: Annotated[
         dict[str, Secret], Meta(description="Every header must be there and equal, or the answer is 401.")
     ] = {}
+    cross_site: Annotated[
+        bool,
+        Meta(
+            description="Take the requests of web pages of other sites (an `Origin` or, over loopback, a `Host` that isn't the "
+            "gateway's); otherwise the answer is 403."
+        ),
+    ] = False
     replace_no_content_to_ok: Annotated[
         bool, Meta(description="Answer 200 instead of 204 when there is no downlink.")
     ] = False

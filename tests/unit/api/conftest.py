@@ -39,6 +39,7 @@ from iotgw.core.model import (
     Status,
     Uplink,
 )
+from iotgw.core.own_sites import OwnSites
 from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Doors
 from iotgw.core.secrets import Secret
@@ -183,6 +184,7 @@ class Bench:
             departures=Departures(self.registry, Recorder(self.events, self.clock), self.clock),
             backups=testing.MemoryBackups(),
             pause=testing.MemoryPause(),
+            sites=OwnSites(["gateway.example"]),
             doors=Doors(Recorder(self.events, self.clock), self.clock),
         )
         self.mounts: Any = None

@@ -141,3 +141,24 @@ def test_no_request_at_all_makes_one(
 ) -> None:
     assert listener.send(method, target, headers, body) < 500
     assert listener.lines == []
+
+
+@pytest.mark.parametrize("path", [b"/api/v1/status", b"/health/live", b"/metrics", b"/i/open", b"/i/nobody"])
+def test_neither_a_name_that_was_led_here_nor_a_page_of_another_site_gets_in(
+    bench: Any, listener: Listener, path: bytes
+) -> None:
+    for header in (
+        (b"Host", b"evil.example:8080"),
+        (b"Origin", b"https://evil.example"),
+        (b"Origin", b"null"),
+    ):
+        assert listener.send(b"POST", path, [header]) == 403
+    for header in ((b"Host", b"localhost:8080"), (b"Host", b"127.0.0.1:8080")):
+        assert listener.send(b"POST", path, [header]) in (204, 401, 404, 405)
+    if not path.startswith(b"/i/"):
+        assert bench.parts.doors.counts()["api"]["site"] == 3
+
+
+def test_a_name_in_the_settings_is_ours(listener: Listener) -> None:
+    named = [(b"Host", b"gateway.example"), (b"Origin", b"https://gateway.example")]
+    assert listener.send(b"GET", b"/health/live", named, b"") == 200
