@@ -32,6 +32,7 @@ from iotgw.core.ports.mounts import IMounts
 from iotgw.core.recorder import Recorder
 
 PREFIX = "/api/v1"
+_HOST = b"iotgw"
 AT_ROOT = ("/health/", "/metrics")
 """Paths that probes and scrapers expect without the prefix; they are under both."""
 
@@ -51,7 +52,7 @@ def routes(parts: Parts) -> list[Route]:
     candidates = Candidates(registry, versions, converters)
     saved = catalogues(parts)
     resources: list[Routes] = [
-        HealthRoutes(registry, journal, pipeline, delivery, parts.pause, parts.clock, dates),
+        HealthRoutes(registry, journal, pipeline, delivery, parts.pause, parts.doors, parts.clock, dates),
         UpkeepRoutes(parts.backups, parts.pause, dates),
         MetricsRoutes(parts),
         *saved,
@@ -72,7 +73,7 @@ def routes(parts: Parts) -> list[Route]:
 def api_site(parts: Parts, mounts: IMounts | None = None) -> IResource:
     """The root resource of the listener: the API under `/api/v1`, and what datasources serve. Serve it by
     `iotgw.api.site.ApiSite`."""
-    dispatch = Dispatcher(parts.clock, Guard(Tokens(parts.registry)), parts.dates)
+    dispatch = Dispatcher(parts.clock, Guard(Tokens(parts.registry)), parts.doors, parts.dates)
     app = Klein()
     for number, route in enumerate(routes(parts)):
         paths = [PREFIX + route.path]
@@ -83,7 +84,7 @@ def api_site(parts: Parts, mounts: IMounts | None = None) -> IResource:
             handler.__name__ = f"route{number}_{place}"  # type: ignore[attr-defined]
             app.route(path, methods=[route.method], strict_slashes=False)(handler)
     app.handle_errors(Exception)(_failed)
-    return _Root(app, mounts)
+    return _Root(app, mounts, parts)
 
 
 def _failed(request: Any, failure: Failure) -> bytes:
@@ -94,8 +95,9 @@ def _failed(request: Any, failure: Failure) -> bytes:
 class _Root(Resource):
     """What is mounted goes to its resource straight, everything else to Klein with its whole path."""
 
-    def __init__(self, app: Klein, mounts: IMounts | None) -> None:
+    def __init__(self, app: Klein, mounts: IMounts | None, parts: Parts) -> None:
         super().__init__()
+        self._sites, self._doors = parts.sites, parts.doors
         self._klein = app.resource()
         self._mounts = mounts
 
@@ -104,33 +106,35 @@ class _Root(Resource):
         mounted = self._mounts.resource(path, request) if self._mounts is not None else None
         if mounted is not None:
             return mounted
+        if objection := self._sites.objection(request):
+            peer = getattr(request.getClientAddress(), "host", "")
+            self._doors.note("api", "site", peer, objection)
+            return _Refused(Problem(403, objection))
+        if not request.method.isalpha():
+            return _Refused(Problem(400, "expected a method such as GET"))
         segments = [request.prepath.pop(), *(request.postpath or ())]  # type: ignore[union-attr]
         try:
             b"/".join(segments).decode()
         except UnicodeDecodeError:
-            return _Malformed()
-        if b"" in segments[:-1]:
-            return _NoSuchPath()
+            return _Refused(Problem(400, "expected a path in UTF-8"))
+        if b"" in segments[:-1]:  # which others may take for another path
+            return _Refused(Problem(404, "no such path"))
         # a slash that was sent as %2F belongs to a name; `Dispatcher` has the names in the clear
         request.postpath = [each.replace(b"%", b"%25").replace(b"/", b"%2F") for each in segments]
+        # Klein makes URLs of the host, which nobody needs here, and fails on one that is no name.
+        request.requestHeaders.setRawHeaders(b"host", [_HOST])
         return self._klein
 
 
-class _NoSuchPath(Resource):
-    """A path with an empty segment, which others may take for another path."""
+class _Refused(Resource):
+    """A request that Klein need not see."""
 
     isLeaf = True
 
-    def render(self, request: Request) -> bytes:
-        """Say so."""
-        return write_problem(request, Problem(404, "no such path"))
-
-
-class _Malformed(Resource):
-    """A path that is no UTF-8."""
-
-    isLeaf = True
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        self._problem = problem
 
     def render(self, request: Request) -> bytes:
-        """Say so."""
-        return write_problem(request, Problem(400, "expected a path in UTF-8"))
+        """Say why."""
+        return write_problem(request, self._problem)

@@ -13,12 +13,14 @@ from iotgw.api.catalogue import leaving
 from iotgw.api.integrations import state_of
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.refusals import Doors
 from iotgw.core.times import SteadyMs
 
 
@@ -32,6 +34,7 @@ class HealthRoutes:
         pipeline: IPipeline,
         delivery: IDeliveries,
         pause: IPause,
+        doors: Doors,
         clock: IReactorTime,
         calendar: ICalendar,
     ) -> None:
@@ -40,6 +43,7 @@ class HealthRoutes:
         self._pipeline = pipeline
         self._delivery = delivery
         self._pause = pause
+        self._doors = doors
         self._calendar = calendar
         self._started = SteadyMs(int(clock.seconds() * 1000))
 
@@ -94,6 +98,7 @@ class HealthRoutes:
             "faults": self._journal.faults,
             "paused": msgspec.to_builtins(self._pause.paused),
             "journal": journal,
+            "refusals": self._doors.counts() if call.tenants in (None, DEFAULT_TENANT) else {},
             "datasources": [
                 {
                     "id": each.id,

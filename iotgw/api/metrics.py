@@ -11,11 +11,14 @@ from iotgw.api.exposition import CONTENT_TYPE, Exposition, process
 from iotgw.api.integrations import state_of
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.pipeline import CAUSES
 from iotgw.core.times import SteadyMs
 
 DOWN = frozenset({"failed", "stopped", "disabled", "unavailable"})
 """States in which a datasource or an integration does not work."""
+
+REFUSALS = "Senders that were turned away, since the start"
 
 
 class MetricsRoutes:
@@ -51,6 +54,11 @@ class MetricsRoutes:
             stats = state_of(self._parts.delivery, resource)
             _integration(exposition, resource.name, resource.body["type"], stats)
         self._converters(exposition)
+        for listener, reasons in (
+            self._parts.doors.counts().items() if call.tenants in (None, DEFAULT_TENANT) else ()
+        ):
+            for reason, count in reasons.items():
+                exposition.counter("iotgw_refusals_total", REFUSALS, count, listener=listener, reason=reason)
         open_items = self._parts.downlinks.depth()
         exposition.gauge("iotgw_downlinks_open", "Downlinks that wait or are on their way", open_items)
         exposition.counter(
@@ -96,8 +104,10 @@ def _datasource(
     refused = status.get("counts", {}).get("refused")
     about = "Uplinks that were told to come back later, since the start"
     exposition.counter("iotgw_uplinks_refused_total", about, refused, datasource=name)
+    for reason, count in status.get("refusals", {}).items():
+        exposition.counter("iotgw_refusals_total", REFUSALS, count, datasource=name, reason=reason)
     for protocol, figures in status.items():
-        if protocol != "counts" and isinstance(figures, dict):
+        if protocol not in ("counts", "refusals") and isinstance(figures, dict):
             for figure, value in figures.items():
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     about = "What the protocol counts by itself, since the start"

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures
+from iotgw.core.own_sites import OwnSites
 from iotgw.core.ports.backups import IBackups
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
@@ -23,6 +24,7 @@ from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.refusals import Doors
 from iotgw.core.types import Types
 
 
@@ -44,6 +46,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     departures: Departures
     backups: IBackups
     pause: IPause
+    doors: Doors
+    sites: OwnSites
     calendar: ICalendar | None = None
 
     @property

@@ -23,11 +23,11 @@ from iotgw.api.auth import ALL_TENANTS, Guard, Permission, Token
 from iotgw.api.problems import Problem, from_failure
 from iotgw.api.queries import TENANT, Query
 from iotgw.core import plain_json
-from iotgw.core.allowance import Allowance
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.numbers import shown, whole
 from iotgw.core.ports.clock import IDates
+from iotgw.core.refusals import Doors
 from iotgw.core.validate import convert
 
 Handler = Callable[..., Awaitable[Any]]
@@ -104,8 +104,8 @@ class Call:
         return None if self.token.tenant == ALL_TENANTS else self.token.tenant
 
     def header(self, name: str) -> str | None:
-        """A header's value."""
-        return self._request.getHeader(name)
+        """A header's value, or None."""
+        return header(self._request, name)
 
     def query(self, name: str) -> Any:
         """The value of one of the route's query parameters."""
@@ -156,11 +156,11 @@ class Dispatcher:
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, guard: Guard, dates: IDates | None = None) -> None:
+    def __init__(self, clock: IReactorTime, guard: Guard, doors: Doors, dates: IDates | None = None) -> None:
         self._clock = clock
         self._dates: IDates = dates or PlainCalendar(clock)
         self._guard = guard
-        self._refusals = Allowance(clock, total=100)
+        self._doors = doors
 
     def __call__(self, route: Route, request: Request, **variables: str) -> Deferred[bytes]:
         """The Deferred of the response's body. ``variables`` are as they stand in the path, percent-encoded. It can be cancelled (the client went away) without harm to
@@ -201,21 +201,15 @@ class Dispatcher:
         if route.needs is Permission.NONE:
             return ANONYMOUS
         address = getattr(request.getClientAddress(), "host", "")
-        brought = request.getHeader("authorization")
+        brought = header(request, "authorization")
         try:
             return self._guard.admit(
                 brought, address, route.needs, self._clock.seconds(), int(self._dates.seconds() * 1000)
             )
         except Problem as problem:
             if brought and problem.status != 403:
-                self._say_refused(address)
+                self._doors.note("api", "token", address, "a wrong token")
             raise
-
-    def _say_refused(self, address: str) -> None:
-        held_back = self._refusals.take(address)
-        if held_back is not None:
-            more = f" ({held_back} more in between)" if held_back else ""
-            self._log.warn("{address} sent a wrong token{more}", address=address, more=more)
 
     def _render(self, request: Request, result: Any, body: Any) -> bytes:
         if isinstance(result, Failure):
@@ -229,6 +223,12 @@ class Dispatcher:
             return write(request, reply.status, b"", "")
         # The line's end is for who reads it in a terminal.
         return write(request, reply.status, msgspec.json.encode(reply.value) + b"\n", reply.content_type)
+
+
+def header(request: Request, name: str) -> str | None:
+    """A header's value, or None. What is no UTF-8 has U+FFFD in its place: values may be any bytes (RFC 9110 §5.5)."""
+    value: bytes | None = request.getHeader(name.encode())
+    return value.decode("utf-8", "replace") if value is not None else None
 
 
 def write_problem(request: Request, problem: Problem) -> bytes:

@@ -21,12 +21,14 @@ from iotgw.converters.versions import ConverterVersions
 from iotgw.core.departures import Departures
 from iotgw.core.downlink_item import Item
 from iotgw.core.model import ConverterVersion, Event, Kind, TelemetryRecord
+from iotgw.core.own_sites import OwnSites
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.recorder import Recorder
+from iotgw.core.refusals import Doors
 from iotgw.core.shared import SharedResources
 from iotgw.core.times import DateMs
 from iotgw.core.types import Types
@@ -123,8 +125,12 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     changed = partial(_downlink_changed, events, journal)
     store_of_downlinks = DownlinkStore(data_dir, reactor, calendar)
     downlinks = DownlinkQueue(store_of_downlinks, reach.encode, reach.find, changed, reactor, calendar)
-    mounts = HttpMounts(partial(ApiSite, for_devices=True), RESERVED, partial(sources.is_away, "http"))
-    shares = SharedResources(CoapPorts(reactor, partial(sources.is_away, "coap"), sources.away.find), mounts)
+    doors = Doors(recorder, reactor)
+    sites = OwnSites(settings.hosts, settings.proxies)
+    make_site = partial(ApiSite, for_devices=True)
+    mounts = HttpMounts(make_site, RESERVED, partial(sources.is_away, "http"), doors.note, sites=sites)
+    coap_ports = CoapPorts(reactor, partial(sources.is_away, "coap"), sources.away.find, doors.note)
+    shares = SharedResources(coap_ports, mounts)
     connector = Connector(reactor, settings.integrations.forbid)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
@@ -152,7 +158,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, versions=versions,
             delivery=delivery, devices=devices, events=events, datasource_types=datasource_types,
             integration_types=integration_types, clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
-            calendar=calendar,
+            calendar=calendar, doors=doors, sites=sites,
         ),
     )  # fmt: skip
 

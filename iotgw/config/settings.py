@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iotgw.core.errors import SettingsError
+from iotgw.core.own_sites import OwnSites
 from iotgw.core.validate import convert
 
 Seconds = Annotated[float, Meta(gt=0, extra_json_schema={"unit": "s"})]
@@ -126,6 +127,21 @@ class Settings(Section, frozen=True, kw_only=True):
         str,
         Meta(description="Twisted endpoint of the REST API and of HTTP datasources; loopback by default."),
     ] = "tcp:8080:interface=127.0.0.1"
+    hosts: Annotated[
+        list[str],
+        Meta(
+            description="Names by which this gateway is reached, such as `gateway.example`, beside addresses, `localhost` and the "
+            "machine's name. Requests over loopback for other names, and those of other sites' web pages, are refused "
+            "([other sites](#web-pages-of-other-sites))."
+        ),
+    ] = []
+    proxies: Annotated[
+        list[str],
+        Meta(
+            description="Addresses or networks of reverse proxies, such as `127.0.0.1`. Their `Forwarded` or `X-Forwarded-Host` says "
+            "what name a request is for, in place of `Host`."
+        ),
+    ] = []
     resources: Annotated[
         str, Meta(description="Applied when the registry is empty; relative to this file. Empty for none.")
     ] = "resources.toml"
@@ -153,6 +169,7 @@ def load(path: str | Path | None) -> Settings:
         raise SettingsError(str(path), f"expected TOML: {error}") from error
     try:
         settings: Settings = convert(raw, Settings)
+        OwnSites(settings.hosts, settings.proxies)
     except SettingsError as error:
         raise SettingsError(error.path, f"{error.problem}, got {_at(raw, error.path)!r} in {path}") from error
     return settings

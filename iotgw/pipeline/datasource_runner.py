@@ -101,13 +101,16 @@ class DatasourceRunner:
             self.lock.release()
 
     def status(self) -> dict[str, Any]:
-        """State, address and counts, as JSON."""
+        """State, address, counts, and what was refused by reason, as JSON."""
         status: dict[str, Any] = {"state": "stopped"}
         if self.error:
             status = {"state": "failed", "error": self.error}
         elif self.source.datasource is not None:
-            status = self.source.datasource.status()
-        return {**status, "counts": dict(self.source.counts), "pending": self.conversions.pending}
+            status = dict(self.source.datasource.status())
+        status |= {"counts": dict(self.source.counts), "pending": self.conversions.pending}
+        if self.intake.refusals.counts:
+            status["refusals"] = dict(self.intake.refusals.counts)
+        return status
 
     def _context(self, spec: DatasourceSpec) -> DatasourceContext:
         source = self.source

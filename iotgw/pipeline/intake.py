@@ -7,14 +7,16 @@ from typing import Any, Literal
 
 import msgspec
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata, Uplink
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinks
-from iotgw.core.ports.intake import Guard, IIntake, Reply, Send, Severity
+from iotgw.core.ports.intake import Guard, IIntake, Reason, Reply, Send, Severity
 from iotgw.core.ports.journal import IUplinkStream
 from iotgw.core.recorder import Recorder
+from iotgw.core.refusals import Refusals
 from iotgw.core.times import DateMs
 from iotgw.pipeline.admission import BUSY, TOO_LARGE, Admission
 from iotgw.pipeline.long_poll import LongPoll
@@ -25,7 +27,10 @@ _encode = msgspec.json.Encoder().encode
 
 @implementer(IIntake)
 class Intake:
-    """What a datasource sees of the gateway; ``source`` is its entry in the pipeline."""
+    """What a datasource sees of the gateway; ``source`` is its entry in the pipeline.
+
+    Many methods: those of the port.
+    """
 
     def __init__(
         self,
@@ -35,6 +40,7 @@ class Intake:
         long_poll: LongPoll,
         downlinks: IDownlinks,
         recorder: Recorder,
+        clock: IReactorTime,
         calendar: ICalendar,
     ) -> None:
         self._source = source
@@ -44,6 +50,7 @@ class Intake:
         self._downlinks = downlinks
         self._recorder = recorder
         self._calendar = calendar
+        self.refusals = Refusals(clock, self.event)
 
     # --- uplinks ---
 
@@ -126,6 +133,10 @@ class Intake:
         """See `IIntake.event`."""
         source = self._source
         self._recorder.note(type, "datasource", source.spec.name, message, source.tenant, severity, **detail)
+
+    def refuse(self, reason: Reason, peer: str, message: str) -> None:
+        """See `IIntake.refuse`."""
+        self.refusals.note(reason, peer, message)
 
     # --- downlinks ---
 

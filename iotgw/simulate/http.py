@@ -23,7 +23,7 @@ class HttpSensor(JsonSensor):
         self._heard = b""
         body = super().uplink(now_ms)
         head = (
-            f"POST {self._path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n"
+            f"POST {self._path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body

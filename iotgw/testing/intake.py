@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from iotgw.core.model import STORED, Answer, Downlink, Metadata, Output, Status
-from iotgw.core.ports.intake import Guard, IIntake, Reply, Send, Severity
+from iotgw.core.ports.intake import Guard, IIntake, Reason, Reply, Send, Severity
 
 
 @implementer(IIntake)
@@ -49,6 +49,8 @@ class FakeIntake:
         self.rejected: list[tuple[bytes, Metadata, str]] = []
         self.events: list[tuple[str, str]] = []
         """``(type, message)``."""
+        self.refusals: list[tuple[str, str, str]] = []
+        """``(reason, peer, message)``."""
         self.queue: dict[str, list[Downlink]] = {}
         self.outcomes: list[tuple[str, str]] = []
         self.results: dict[str, Metadata] = {}
@@ -174,6 +176,10 @@ class FakeIntake:
     def event(self, type: str, message: str, severity: Severity = "info", **detail: Any) -> None:
         """See `IIntake.event`."""
         self.events.append((type, message))
+
+    def refuse(self, reason: Reason, peer: str, message: str) -> None:
+        """See `IIntake.refuse`."""
+        self.refusals.append((reason, peer, message))
 
     def downlinks(self, device: str, limit: int = 1) -> Deferred[tuple[Downlink, ...]]:
         """See `IIntake.downlinks`."""

@@ -18,6 +18,11 @@ Send = Callable[[tuple[Downlink, ...]], None]
 """Sends items at once."""
 Severity = Literal["debug", "info", "warning", "error"]
 
+Reason = Literal["key", "token", "credentials", "header", "identity", "site"]
+"""Why: a routing key that nobody has, a wrong API token, a wrong password or token of a datasource, a required header that is
+missing or wrong, a device that the sender may not be, a
+request of another site's web page."""
+
 
 class Record(Protocol):
     """Records what happened; see `IIntake.event`."""
@@ -60,6 +65,10 @@ class IIntake(Interface):
 
     def event(type: str, message: str, severity: Severity = "info", **detail: Any) -> None:
         """Record what happened to this datasource; ``detail`` are JSON values."""
+
+    def refuse(reason: Reason, peer: str, message: str) -> None:
+        """A sender at the address ``peer`` was turned away. It is counted by ``reason`` (`Reason`) and
+        recorded once for each peer, reason and minute; ``message`` says why, and repeats no secret."""
 
     def downlink_sent(downlink: Downlink) -> None:
         """This `model.Downlink` was sent; whether it arrived is not known yet."""

@@ -11,6 +11,7 @@ from typing import Any
 from iotgw.core.numbers import whole
 from iotgw.ctl.client import ApiClient, CtlError
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.refusal_tail import RefusalTail
 from iotgw.ctl.table import cell, moment, payload, printable, table, values
 
 HEAD = ("ID", "RECEIVED", "DATASOURCE", "STATE", "WHAT", "DELIVERED")
@@ -27,7 +28,7 @@ def add(commands: Commands) -> None:
     again.add_argument("id", nargs="*", help="which; without one, those that failed")
     _filters(again)
     again.add_argument("--limit", type=int, default=1000, help="how many at most (1000)")
-    tail = commands.add("tail", _tail, "show messages as they come, until Ctrl-C")
+    tail = commands.add("tail", _tail, "show messages and what is refused as they come, until Ctrl-C")
     _filters(tail)
     tail.add_argument("--lines", "-n", type=int, default=10, help="how many older ones first (10)")
 
@@ -114,19 +115,29 @@ def _reprocessed(result: dict[str, Any]) -> str:
 
 
 def _tail(context: Context) -> None:
-    for item in follow(context.client, _query(context), context.options.lines):
+    options = context.options
+    refused = None if options.state or options.device else RefusalTail(context.client, options.datasource)
+    for item in follow(context.client, _query(context), options.lines, refused=refused):
         if context.options.json:
             print(json.dumps(item, ensure_ascii=False), flush=True)
         else:
-            print("  ".join(cell(value) for value in _row(item)), flush=True)
+            print(_refusal(item) if "type" in item else "  ".join(map(cell, _row(item))), flush=True)
+
+
+def _refusal(event: dict[str, Any]) -> str:
+    return f"-  {moment(event['ts'])}  {cell(event['name'])}  {event['type']}  {printable(event['message'])}"
 
 
 def follow(
-    client: ApiClient, query: dict[str, Any], lines: int, sleep: Callable[[float], object] = time.sleep
+    client: ApiClient,
+    query: dict[str, Any],
+    lines: int,
+    sleep: Callable[[float], object] = time.sleep,
+    refused: RefusalTail | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Messages, oldest first: the last ``lines`` that there are, then each that comes.
 
-    A gateway that is away for a moment is waited for.
+    The events of ``refused`` come in between. A gateway that is away for a moment is waited for.
     """
     first = client.get("/messages", limit=max(1, lines), **query)["items"]
     last = first[0] if first else None
@@ -135,6 +146,7 @@ def follow(
         sleep(1.0)
         try:
             fresh = _newer(client, query, last)
+            turned_away = refused.fresh() if refused is not None else []
         except CtlError as error:
             if error.code != 3:
                 raise
@@ -142,6 +154,7 @@ def follow(
         if fresh:
             last = fresh[0]
             yield from reversed(fresh)
+        yield from turned_away
 
 
 def _newer(client: ApiClient, query: dict[str, Any], last: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -31,6 +31,14 @@ def _text(status: dict[str, Any]) -> str:
         *([f"PAUSED, nothing leaves until `iotgwctl resume`: {paused['reason']}"] if paused else []),
         f"messages: {counts}",
     ]
+    turned_away = [
+        (place, reason, count)
+        for place, reasons in [
+            *((each["name"], each.get("refusals", {})) for each in status["datasources"]),
+            *status.get("refusals", {}).items(),
+        ]
+        for reason, count in reasons.items()
+    ]
     if status["datasources"]:
         lines += ["", table(("DATASOURCE", "TYPE", "STATE", "WHERE"), [
             (each["name"], each["type"], each["state"], each.get("error") or each.get("address"))
@@ -42,4 +50,6 @@ def _text(status: dict[str, Any]) -> str:
              each.get("dead"), each.get("lastError"))
             for each in status["integrations"]
         ])]  # fmt: skip
+    if turned_away:
+        lines += ["", table(("REFUSED BY", "REASON", "TIMES"), turned_away)]
     return "\n".join(lines)

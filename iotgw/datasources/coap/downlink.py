@@ -10,7 +10,7 @@ from functools import partial
 
 from iotgw.core.model import Downlink
 from iotgw.core.ports.intake import IIntake
-from iotgw.datasources.coap.port import CoapPort
+from iotgw.datasources.coap.port import CoapPort, address_of
 from iotgw.dtls.session import DtlsSession
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
@@ -69,6 +69,7 @@ class DownlinkResource(Resource):
             exchange.reply(error(n.BAD_REQUEST, self.expected))
             return
         if self.objection is not None and (objection := self.objection(exchange.remote, device)):
+            self._intake.refuse("identity", address_of(exchange.remote), objection)
             exchange.reply(error(n.UNAUTHORIZED, objection))
             return
         if isinstance(exchange, Notification) and self._is_older(device, exchange):

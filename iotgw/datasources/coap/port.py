@@ -42,6 +42,8 @@ class CoapPort:
         self._call: IDelayedCall | None = None
         self._is_closed = False
         self._due = 0.0
+        self.unserved: Callable[[str, str], None] = lambda host, path: None
+        """Told of a peer's address and the path that it asked for, if nobody serves that."""
         self._lines = Allowance(reactor, 1)
         self._all_lines = Allowance(reactor, LINES_PER_MINUTE)
         self._timings: list[Timing] = []
@@ -155,8 +157,10 @@ class CoapPort:
     # --- what is worth a line ---
 
     def _notice(self, kind: str, remote: Hashable, text: str) -> None:
-        host = remote[0] if isinstance(remote, tuple) else remote
-        if self._may_say(f"{kind} {host}"):
+        host = address_of(remote)
+        if kind == "unserved":
+            self.unserved(host, text)
+        elif self._may_say(f"{kind} {host}"):
             self.log.info("{kind} CoAP datagram from {host}: {text}", kind=kind, host=host, text=text)
 
     def _failed(self, error: BaseException, request: Message) -> None:
@@ -166,3 +170,9 @@ class CoapPort:
     def _may_say(self, what: str) -> bool:
         """Whether to log this fault: one line a minute for each host, and not too many in all."""
         return self._lines.take(what) is not None and self._all_lines.take("") is not None
+
+
+def address_of(remote: Hashable) -> str:
+    """The network address of an endpoint's ``remote``: a UDP address, or a session that has one."""
+    address = remote if isinstance(remote, tuple) else getattr(remote, "address", ("",))
+    return str(address[0])

@@ -21,6 +21,7 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.needs import CoapPath, UdpPort
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.refusals import NoteRefusal, nobody, wrong_key
 from iotgw.core.shared import SharedResource
 from iotgw.datasources.coap.port import NOT_OPEN, CoapPort
 from iotgw.datasources.coap.secure_port import CoapsPort
@@ -38,7 +39,7 @@ class CoapPorts(SharedResource):
 
     ``is_away(key)`` says whether a routing key is that of a datasource that isn't open now, and ``away_at(port, path)``
     gives the path of such a datasource to which a request would go: who sends there is told to come back later (5.03),
-    not that there is no such thing.
+    not that there is no such thing. ``refused`` is told who sends to a key that is nobody's.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class CoapPorts(SharedResource):
         reactor: IReactor,
         is_away: Callable[[str], bool] = lambda key: False,
         away_at: Callable[[UdpPort, Path], CoapPath | None] = lambda port, path: None,
+        refused: NoteRefusal = nobody,
     ) -> None:
         self._reactor = reactor
+        self._refused = refused
         self._is_away = is_away
         self._away_at = away_at
         self._used: dict[tuple[str, int, bool], _Used] = {}
@@ -65,9 +68,9 @@ class CoapPorts(SharedResource):
         used = self._used.get(key)
         if used is None:
             used = self._used[key] = _Used(self._new(context, interface, port, dtls))
-            used.port.site.otherwise = partial(
-                self._away, used, UdpPort(interface, port, "coap" if dtls is None else "coaps")
-            )
+            protocol = "coap" if dtls is None else "coaps"
+            used.port.site.otherwise = partial(self._away, used, UdpPort(interface, port, protocol))
+            used.port.unserved = partial(self._unserved, f"{protocol} {interface}:{port}")
         share = CoapShare(self, key, used.port, dtls)
         try:
             used.admit(share, context.tenant)
@@ -98,6 +101,11 @@ class CoapPorts(SharedResource):
         if away is None or (not away.place and used.takes_all):
             return None
         return _AWAY
+
+    def _unserved(self, listener: str, peer: str, path: str) -> None:
+        keys = [key for place, key in itertools.pairwise(path.split("/")) if place == "i"]
+        if keys:
+            self._refused(listener, "key", peer, wrong_key(keys[0]))
 
     def release(self, key: tuple[str, int, bool], share: CoapShare) -> Deferred[None]:
         """A share is given back; see `CoapShare.close`."""

@@ -46,6 +46,9 @@ class SecureUplinkResource(UplinkResource):
         session = exchange.peer.remote
         assert isinstance(session, DtlsSession)
         if session.identity.anchor and not self._trusts(session.identity.anchor):
+            self._intake.refuse(
+                "identity", str(session.address[0]), "its certificate is trusted by another datasource"
+            )
             exchange.reply(NOT_HERE)
             return
         super().render(request, exchange)

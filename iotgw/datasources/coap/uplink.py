@@ -155,6 +155,7 @@ class UplinkResource(Resource):
     def _may_come(self, metadata: Metadata, exchange: Exchange) -> bool:
         """Whether a message with this metadata is accepted; otherwise its sender is told why."""
         if self.objection is not None and (objection := self.objection(metadata)):
+            self._intake.refuse("identity", str(metadata.get("remoteIp", "")), objection)
             exchange.reply(error(n.UNAUTHORIZED, objection))
             return False
         return True

@@ -80,13 +80,18 @@ class HttpDatasource:
         self.envelope = HTTP_PROFILES[settings.profile]()
         self.counts: Counter[str] = Counter()
         self.notices = Notices(context.intake, context.reactor, self.counts)
-        self.allowed = authenticator(settings)
+        self.object_to = authenticator(settings)
 
     def start(self) -> Deferred[Any]:
         """See `IDatasource.start`."""
         shared = self.context.shared(HttpMounts)
-        mounts = HttpMounts(shared.make_site, is_away=shared.is_away) if self.settings.endpoint else shared
-        self._unmount = mounts.add((UPLOADS, self.context.routing_key), UploadResource(self))
+        mounts = shared.elsewhere(f"http {self._where}") if self.settings.endpoint else shared
+        self._unmount = mounts.add(
+            (UPLOADS, self.context.routing_key),
+            UploadResource(self),
+            self.settings.cross_site,
+            self.intake.refuse,
+        )
         if not self.settings.endpoint:
             return succeed(None)
         listening: Deferred[Any] = maybeDeferred(self._listen, mounts)
@@ -127,7 +132,14 @@ class HttpDatasource:
         """A request's metadata, without its credentials."""
         return metadata(request, self.context.name, self.settings.headers_filter)
 
+    @property
+    def _where(self) -> str:
+        return self.settings.endpoint.partition(":privateKey")[0] or "the API's listener"
+
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`."""
-        where = self.settings.endpoint.partition(":privateKey")[0] or "the API's listener"
-        return {"state": "listening", "address": f"{where}, /i/{self.context.routing_key}", **self.counts}
+        return {
+            "state": "listening",
+            "address": f"{self._where}, /i/{self.context.routing_key}",
+            **self.counts,
+        }

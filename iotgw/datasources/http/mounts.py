@@ -20,9 +20,12 @@ from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.needs import HttpMount
+from iotgw.core.own_sites import OwnSites
+from iotgw.core.ports.intake import Reason
 from iotgw.core.ports.mounts import IMounts
+from iotgw.core.refusals import NoteRefusal, nobody, wrong_key
 from iotgw.core.shared import SharedResource
-from iotgw.datasources.http.request import problem
+from iotgw.datasources.http.request import peer_of, problem
 
 Segments = tuple[str, ...]
 MakeSite = Callable[[IResource, int], IProtocolFactory]
@@ -46,7 +49,8 @@ class HttpMounts(SharedResource):
 
     ``make_site`` makes the sites of further listeners; ``reserved`` are first segments that nobody may have.
     ``is_away`` says whether an upload's routing key is that of a datasource that isn't open now: its sender may try
-    again later, and should, while one whose key is nobody's should not.
+    again later, and should, while one whose key is nobody's should not. ``refused`` is told of the latter, as of a
+    sender at ``listener``, and of requests of other ``sites``.
     """
 
     def __init__(
@@ -54,20 +58,35 @@ class HttpMounts(SharedResource):
         make_site: MakeSite = plain_site,
         reserved: Collection[str] = (),
         is_away: Callable[[str], bool] = lambda key: False,
+        refused: NoteRefusal = nobody,
+        listener: str = "api",
+        sites: OwnSites | None = None,
     ) -> None:
         self.make_site = make_site
+        self._sites = sites or OwnSites()
+        self._listener = listener
+        self._refused = refused
+        self._nobody = _Nobody(self._refuse)
         self.is_away = is_away
         self._is_closing = False
         self._reserved = frozenset(reserved)
         self._resources: dict[tuple[bytes, ...], IResource] = {}
+        self._refusers: dict[tuple[bytes, ...], Callable[[Reason, str, str], None] | None] = {}
         self._above: Counter[tuple[bytes, ...]] = Counter()
         """The mounted paths."""
         self._longest = 0
 
-    def add(self, path: Segments, resource: IResource) -> Callable[[], None]:
+    def add(
+        self,
+        path: Segments,
+        resource: IResource,
+        is_for_all_sites: bool = False,
+        refuse: Callable[[Reason, str, str], None] | None = None,
+    ) -> Callable[[], None]:
         """Serve a resource at a path, with all below it, until the function that this returns is called.
 
-        A resource that isn't a leaf is asked for its children as Twisted does. Raises SettingsError when the path, or
+        Requests of other sites' web pages don't get there, unless it ``is_for_all_sites``; ``refuse``, such as
+        `IIntake.refuse`, is told of them. A resource that isn't a leaf is asked for its children as Twisted does. Raises SettingsError when the path, or
         one above or below it, is taken.
         """
         if not path or path[0] in self._reserved or path == (UPLOADS,):
@@ -79,15 +98,22 @@ class HttpMounts(SharedResource):
         if key in self._above or any(each in self._resources for each in (*above, key)):
             raise SettingsError("path", f"{HttpMount(path)} is taken by another datasource")
         self._resources[key] = resource
+        self._refusers[key] = None if is_for_all_sites else refuse or self._refuse
         self._above.update(above)
         self._longest = max(self._longest, len(key))
 
         def remove() -> None:
             if self._resources.get(key) is resource:
-                del self._resources[key]
+                del self._resources[key], self._refusers[key]
                 self._above -= Counter(above)
 
         return remove
+
+    def elsewhere(self, listener: str) -> HttpMounts:
+        """Mounts like these for another listener, of that name."""
+        return HttpMounts(
+            self.make_site, is_away=self.is_away, refused=self._refused, listener=listener, sites=self._sites
+        )
 
     def close(self) -> None:
         """The gateway stops: what isn't served any more is not gone but away."""
@@ -97,8 +123,11 @@ class HttpMounts(SharedResource):
         """See `IMounts.resource`."""
         rest = request.postpath or []
         for length in range(min(len(rest) + 1, self._longest), 0, -1):
-            found = self._resources.get((first, *rest[: length - 1]))
+            key = (first, *rest[: length - 1])
+            found = self._resources.get(key)
             if found is not None:
+                if objection := self._object_to(request, self._refusers[key]):
+                    return objection
                 if request.prepath is not None:
                     request.prepath += rest[: length - 1]
                 request.postpath = rest[length - 1 :]
@@ -107,7 +136,22 @@ class HttpMounts(SharedResource):
             return _AWAY
         if first != UPLOADS.encode():
             return None
-        return _AWAY if rest and self.is_away(rest[0].decode("utf-8", "replace")) else _NOBODY
+        if objection := self._object_to(request, self._refuse):
+            return objection
+        return _AWAY if rest and self.is_away(rest[0].decode("utf-8", "replace")) else self._nobody
+
+    def _refuse(self, reason: Reason, peer: str, message: str) -> None:
+        self._refused(self._listener, reason, peer, message)
+
+    def _object_to(
+        self, request: Request, refuse: Callable[[Reason, str, str], None] | None
+    ) -> IResource | None:
+        """What answers a request of another site; None if it isn't one, or nobody minds."""
+        objection = self._sites.objection(request) if refuse is not None else ""
+        if refuse is None or not objection:
+            return None
+        refuse("site", peer_of(request), objection)
+        return _OtherSite(objection)
 
 
 class MountRoot(Resource):
@@ -128,9 +172,29 @@ class _Nobody(Resource):
 
     isLeaf = True
 
+    def __init__(self, refused: Callable[[Reason, str, str], None]) -> None:
+        super().__init__()
+        self._refused = refused
+
     def render(self, request: Request) -> bytes:
         """Say so."""
+        key = (request.postpath or [b""])[0].decode("utf-8", "replace")
+        self._refused("key", peer_of(request), wrong_key(key))
         return problem(request, 404, "expected /i/{routingKey} of a datasource that is open")
+
+
+class _OtherSite(Resource):
+    """A request of another site's page."""
+
+    isLeaf = True
+
+    def __init__(self, objection: str) -> None:
+        super().__init__()
+        self._objection = objection
+
+    def render(self, request: Request) -> bytes:
+        """Say so."""
+        return problem(request, 403, self._objection)
 
 
 class _Away(Resource):
@@ -145,4 +209,3 @@ class _Away(Resource):
 
 
 _AWAY = _Away()
-_NOBODY = _Nobody()

@@ -35,21 +35,26 @@ def payloads(body: bytes, split: str) -> list[bytes]:
 
 def listens(request: Request, longest: float) -> float:
     """For how many seconds the answer may be held back."""
-    said = request.getHeader(ttd.NAMES[0])
+    header = request.getHeader(ttd.NAMES[0].encode())  # as bytes: Twisted fails on text that is no UTF-8
+    said = header.decode("latin-1") if header is not None else None
     if said is None and request.args:
         said = ttd.in_query({name.decode("latin-1"): values[-1] for name, values in request.args.items()})
     return ttd.seconds(said, longest)
+
+
+def peer_of(request: Request) -> str:
+    """The sender's address; empty where there is none, as for a UNIX socket."""
+    return str(getattr(request.getClientAddress(), "host", ""))
 
 
 def metadata(request: Request, name: str, secret: Iterable[str]) -> Metadata:
     """ThingsBoard's metadata of an HTTP uplink: ``Header:<name>``, ``integrationName``; and the request's, without what
     carries secrets: the headers ``secret``, and those of `iotgw.datasources.secret_names`."""
     hidden = {header.lower() for header in secret}
-    peer = request.getClientAddress()
     facts: Metadata = {
         "integrationName": name,
         "protocol": "http",
-        "remoteIp": getattr(peer, "host", ""),
+        "remoteIp": peer_of(request),
         "method": request.method.decode("latin-1"),
     }
     if request.postpath:

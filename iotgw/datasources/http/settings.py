@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 from twisted.web.server import Request
 
+from iotgw.core.ports.intake import Reason
 from iotgw.core.secrets import Secret
 from iotgw.datasources.http.server_tls import ServerTls
 from iotgw.envelopes.presets import HttpProfile
@@ -44,6 +45,13 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     headers_filter: Annotated[
         dict[str, Secret], Meta(description="Every header must be there and equal, or the answer is 401.")
     ] = {}
+    cross_site: Annotated[
+        bool,
+        Meta(
+            description="Take the requests of web pages of other sites (an `Origin` or, over loopback, a `Host` that isn't the "
+            "gateway's); otherwise the answer is 403."
+        ),
+    ] = False
     replace_no_content_to_ok: Annotated[
         bool, Meta(description="Answer 200 instead of 204 when there is no downlink.")
     ] = False
@@ -64,8 +72,12 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     max_body: Annotated[int, Meta(gt=0, description="Largest body in bytes; beyond, 413.")] = 1 << 20
 
 
-def authenticator(settings: HttpSourceSettings) -> Callable[[Request], bool]:
-    """Whether a request may upload; secrets are compared in constant time."""
+Objection = tuple[Reason, str]
+"""Why a request may not upload: the reason's name, and a text without any secret."""
+
+
+def authenticator(settings: HttpSourceSettings) -> Callable[[Request], Objection | None]:
+    """What is wrong with a request's proof; None if it may upload. Secrets are compared in constant time."""
     security = settings.security
     expected = b""
     if security.mode == "basic":
@@ -75,12 +87,16 @@ def authenticator(settings: HttpSourceSettings) -> Callable[[Request], bool]:
         expected = b"Bearer " + security.token.encode()
     wanted = [(name.encode(), value.encode()) for name, value in settings.headers_filter.items()]
 
-    def allowed(request: Request) -> bool:
-        good = True
-        if expected:
-            good = hmac.compare_digest(request.getHeader(b"authorization") or b"", expected)
+    def object_to(request: Request) -> Objection | None:
+        objections: list[Objection] = []
+        brought = request.getHeader(b"authorization")
+        if expected and not hmac.compare_digest(brought or b"", expected):
+            objections.append(("credentials", "wrong credentials" if brought else "no credentials"))
         for name, value in wanted:
-            good &= hmac.compare_digest(request.getHeader(name) or b"", value)
-        return good
+            brought = request.getHeader(name)
+            if not hmac.compare_digest(brought or b"", value):
+                what = "a wrong value of" if brought is not None else "no"
+                objections.append(("header", f"{what} header {name.decode()}"))
+        return objections[0] if objections else None
 
-    return allowed
+    return object_to

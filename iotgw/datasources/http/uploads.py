@@ -12,8 +12,8 @@ from twisted.web.server import NOT_DONE_YET, Request
 from iotgw.core.model import Answer, Downlink, Metadata, Status
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.gathering import Gathering, Items
-from iotgw.datasources.http.request import listens, payloads, problem
-from iotgw.datasources.http.settings import HttpSourceSettings
+from iotgw.datasources.http.request import listens, payloads, peer_of, problem
+from iotgw.datasources.http.settings import HttpSourceSettings, Objection
 from iotgw.datasources.notices import Notices
 from iotgw.envelopes.envelope import Envelope, Ignored, Malformed, Reading, Receipt
 
@@ -31,8 +31,8 @@ class Receiver(Protocol):
     intake: IIntake
     envelope: Envelope
     notices: Notices
-    allowed: Callable[[Request], bool]
-    """Whether a request may upload."""
+    object_to: Callable[[Request], Objection | None]
+    """What is wrong with a request's proof; None if it may upload."""
 
     def facts(self, request: Request) -> Metadata:
         """A request's metadata, without its credentials."""
@@ -57,7 +57,9 @@ class UploadResource(Resource):
             request.setHeader(b"allow", b"POST, PUT")
             return problem(request, 405, "expected POST or PUT")
         settings = receiver.settings
-        if not receiver.allowed(request):
+        if (objection := receiver.object_to(request)) is not None:
+            reason, text = objection
+            receiver.intake.refuse(reason, peer_of(request), text)
             if settings.security.mode == "basic":
                 request.setHeader(b"www-authenticate", b'Basic realm="iotgw"')
             return problem(request, 401, "expected the credentials of this datasource")

@@ -46,6 +46,8 @@ class Server:
             found = self._site.find(opts.path)
         if found is None:
             missing = lacking(exchange, self.uploads.of(exchange)) if opts.is_odd else ""
+            if not missing and not exchange.multicast:
+                self._layer.notice("unserved", exchange.remote, "/".join(opts.path))
             self._refuse(exchange, n.REQUEST_ENTITY_INCOMPLETE if missing else n.NOT_FOUND, missing)
             return
         resource, exchange.rest = found

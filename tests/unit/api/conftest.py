@@ -39,7 +39,9 @@ from iotgw.core.model import (
     Status,
     Uplink,
 )
+from iotgw.core.own_sites import OwnSites
 from iotgw.core.recorder import Recorder
+from iotgw.core.refusals import Doors
 from iotgw.core.secrets import Secret
 from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.core.types import Types
@@ -182,6 +184,8 @@ class Bench:
             departures=Departures(self.registry, Recorder(self.events, self.clock), self.clock),
             backups=testing.MemoryBackups(),
             pause=testing.MemoryPause(),
+            sites=OwnSites(["gateway.example"]),
+            doors=Doors(Recorder(self.events, self.clock), self.clock),
         )
         self.mounts: Any = None
         for kind in ("datasource", "integration"):

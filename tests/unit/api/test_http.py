@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 import pytest_twisted
 from twisted.internet.threads import deferToThread
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import globalLogPublisher
 from twisted.web.resource import Resource
 
 from iotgw.api.auth import FailedAttempts, Tokens, mint
@@ -123,13 +123,10 @@ async def test_a_token_of_one_tenant_sees_nothing_of_another(connect: Any) -> No
 async def test_too_many_wrong_tokens_are_told_to_wait_and_the_right_one_still_passes(connect: Any) -> None:
     stranger, owner = connect(""), connect()
     stranger.token = "iotgw_000000000000_guess"
-    seen: list[Any] = []
-    globalLogPublisher.addObserver(seen.append)
     statuses = [(await stranger("GET", "/datasources")).status for _ in range(12)]
-    globalLogPublisher.removeObserver(seen.append)
     assert statuses == [401] * 10 + [429] * 2
-    warned = [formatEvent(each) for each in seen if each["log_level"].name == "warn"]
-    assert warned == ["127.0.0.1 sent a wrong token"]
+    (event,) = (await owner.ok("GET", "/events?type=refused"))["items"]
+    assert (event["name"], event["message"]) == ("api", "127.0.0.1: a wrong token"), "without the token"
     assert (await owner("GET", "/datasources")).status == 200
 
 
@@ -300,6 +297,28 @@ async def test_metrics_show_the_accounts_by_name(bench: Any, connect: Any) -> No
             "iotgw_downlinks_open 1",
         ):
             assert line in answer.text.splitlines()
+
+
+@inline
+async def test_refusals_are_counted_by_listener_and_by_datasource_and_only_the_operator_sees_the_former(
+    bench: Any, connect: Any
+) -> None:
+    client, tenant, stranger = connect(), connect("viewer", "acme"), connect("")
+    made = await client.ok("POST", "/datasources?tenant=acme", {"name": "field", "type": "coap"})
+    bench.pipeline.statuses[made["id"]]["refusals"] = {"credentials": 3}
+    stranger.token = "wrong"
+    await stranger("GET", "/datasources")
+    await connect("")("GET", "/datasources")
+    assert (await client.ok("GET", "/status"))["refusals"] == {"api": {"token": 1}}
+    assert (await tenant.ok("GET", "/status"))["refusals"] == {}
+    own = 'iotgw_refusals_total{datasource="field",reason="credentials"} 3'
+    for reader, expected in (
+        (client, {own, 'iotgw_refusals_total{listener="api",reason="token"} 1'}),
+        (tenant, {own}),
+    ):
+        lines = (await reader("GET", "/metrics")).text.splitlines()
+        assert {line for line in lines if line.startswith("iotgw_refusals_total")} == expected
+        assert not [line for line in lines if 'protocol="refusals"' in line]
 
 
 @inline

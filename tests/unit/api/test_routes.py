@@ -20,10 +20,10 @@ class Request:
     def __init__(self, token: str, value: Any) -> None:
         self.uri = b"/api/v1/datasources"
         self.content = BytesIO(json.dumps(value).encode())
-        self._headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        self._headers = {b"authorization": f"Bearer {token}".encode(), b"content-type": b"application/json"}
         self.code = 0
 
-    def getHeader(self, name: str) -> str | None:
+    def getHeader(self, name: bytes) -> bytes | None:
         return self._headers.get(name)
 
     def getClientAddress(self) -> Any:
@@ -45,7 +45,7 @@ def start(bench: Any, value: Any) -> tuple[Deferred[bytes], Request, Deferred[No
         each for each in routes(bench.parts) if (each.method, each.path) == ("POST", "/datasources")
     )
     request = Request(text, value)
-    dispatch = Dispatcher(bench.clock, Guard(Tokens(bench.registry)))
+    dispatch = Dispatcher(bench.clock, Guard(Tokens(bench.registry)), bench.parts.doors)
     return dispatch(create, request), request, opened  # type: ignore[arg-type]
 
 

@@ -14,6 +14,7 @@ from iotgw.core.ports.pause import Paused
 from iotgw.core.ports.pipeline import Room
 from iotgw.ctl.client import CtlError
 from iotgw.ctl.commands.messages import follow
+from iotgw.ctl.refusal_tail import RefusalTail
 from iotgw.ctl.table import payload, printable, table
 
 
@@ -285,6 +286,8 @@ class Scripted:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
+        if answer and isinstance(answer[0], dict):
+            return {"items": answer, "next": None}
         return {
             "items": [_named(each) for each in answer],
             "next": _named(answer[-1])["id"] if answer else None,
@@ -298,6 +301,28 @@ def test_a_tail_shows_each_message_once_in_order_across_pages_and_an_absence() -
         for item in follow(client, {}, 2, sleep=lambda seconds: None):
             seen.append(item["id"])
     assert seen == ["e1-2", "e1-3", "e1-4", "e1-5", "e1-6"]
+
+
+def test_a_tail_shows_what_is_refused_from_now_on_in_between() -> None:
+    refused = RefusalTail(events := Scripted([{"id": 7}]), "field")  # type: ignore[arg-type]
+    events.answers = [[{"id": 9}, {"id": 8}, {"id": 7}], [{"id": 9}]]
+    client = Scripted([2], [3, 2], [3], CtlError("no", 1))
+    seen: list[Any] = []
+    with pytest.raises(CtlError):
+        for item in follow(client, {}, 1, sleep=lambda seconds: None, refused=refused):  # type: ignore[arg-type]
+            seen.append(item["id"])
+    assert seen == ["e1-2", "e1-3", 8, 9]
+
+
+@inline
+async def test_the_status_says_who_refused_and_why(run: Any, bench: Any, file: str) -> None:
+    await run("apply", file)
+    assert "REFUSED BY" not in (await run("status"))[1]
+    bench.parts.doors.note("api", "token", "192.0.2.7", "a wrong token")
+    for status in bench.pipeline.statuses.values():
+        status["refusals"] = {"credentials": 3}
+    lines = [" ".join(line.split()) for line in (await run("status"))[1].splitlines()]
+    assert lines[-3:] == ["REFUSED BY REASON TIMES", "field credentials 3", "api token 1"]
 
 
 def test_a_tail_goes_on_over_a_restart_and_over_a_journal_that_was_put_back() -> None:

@@ -33,11 +33,11 @@ class Listener:
     def mount(self, path, name=b"echo"):
         return self.mounts.add(path, Echo(name))
 
-    def get(self, path):
+    def get(self, path, headers=b""):
         channel = self.site.buildProtocol(None)
         transport = StringTransport()
         channel.makeConnection(transport)
-        channel.dataReceived(b"GET %b HTTP/1.0\r\n\r\n" % path)
+        channel.dataReceived(b"GET %b HTTP/1.0\r\n%b\r\n" % (path, headers))
         head, _, body = transport.value().partition(b"\r\n\r\n")
         return int(head.split()[1]), body
 
@@ -127,3 +127,31 @@ def test_while_the_gateway_stops_nothing_is_said_to_be_gone_for_good(listener):
     assert listener.get(b"/acme/hook")[0] == 200
     unmount()
     assert listener.get(b"/acme/hook")[0] == 503
+
+
+def test_who_sends_to_nobody_s_key_is_told_of_by_listener_and_not_by_the_whole_key():
+    told = []
+    listener = Listener(is_away=lambda key: key == "later", refused=lambda *about: told.append(about))
+    assert listener.get(b"/i/nobody-has-this")[0] == 404
+    assert listener.get(b"/i/later")[0] == 503
+    assert listener.get(b"/elsewhere")[0] == 404
+    listener.site.resource = MountRoot(listener.mounts.elsewhere("http tcp:8443"))
+    assert listener.get(b"/i/%ff")[0] == 404
+    assert [(where, reason) for where, reason, _, _ in told] == [("api", "key"), ("http tcp:8443", "key")]
+    assert "nobody" not in str(told)
+
+
+def test_a_page_of_another_site_gets_nowhere_but_where_it_is_allowed():
+    told, at_source = [], []
+    listener = Listener(refused=lambda *about: told.append(about[:2]))
+    listener.mount(("plain",))
+    listener.mounts.add(("i", "closed"), Echo(b"echo"), refuse=lambda *about: at_source.append(about[0]))
+    listener.mounts.add(("i", "open"), Echo(b"echo"), is_for_all_sites=True)
+    other = b"Origin: https://evil.example\r\n"
+    assert listener.get(b"/i/open", other)[0] == 200
+    assert listener.get(b"/i/closed", other)[0] == 403
+    assert (told, at_source) == ([], ["site"])
+    assert listener.get(b"/plain", other)[0] == 403
+    assert listener.get(b"/i/nobody", other)[0] == 403, "who is at home isn't told either"
+    assert told == [("api", "site")] * 2
+    assert listener.get(b"/i/closed", b"Host: a\r\nOrigin: http://a\r\n")[0] == 200

@@ -36,14 +36,15 @@ class Field:
         self.site = Site(MountRoot(given.shared(HttpMounts)))
         self.channel = None
 
-    def post(self, body, path: str = "/i/key") -> StringTransport:
+    def post(self, body, path: str = "/i/key", headers: bytes = b"") -> StringTransport:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         peer = IPv4Address("TCP", "192.0.2.7", 4000)
         self.channel = self.site.buildProtocol(peer)
         transport = StringTransport(peerAddress=peer)
         self.channel.makeConnection(transport)
         self.channel.dataReceived(
-            b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (path.encode(), len(data)) + data
+            b"POST %b HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n%b"
+            % (path.encode(), headers, len(data), data)
         )
         return transport
 
@@ -145,3 +146,37 @@ def test_plain_bodies_need_no_envelope(monkeypatch):
     payload, facts = field.intake.received[0]
     assert payload == b"anything" and "identity" not in facts
     assert field.intake.outcomes[0] == ("-0", "sent")
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers", "reason", "said"),
+    [
+        ({"security": {"mode": "bearer", "token": "s3cret"}}, b"", "credentials", "no credentials"),
+        (
+            {"security": {"mode": "bearer", "token": "s3cret"}},
+            b"Authorization: Bearer s3creT\r\n",
+            "credentials",
+            "wrong credentials",
+        ),
+        (
+            {"security": {"mode": "basic", "username": "u", "password": "s3cret"}},
+            b"Authorization: Basic dTpx\r\n",
+            "credentials",
+            "wrong credentials",
+        ),
+        ({"headersFilter": {"X-Key": "s3cret"}}, b"", "header", "no header X-Key"),
+        (
+            {"headersFilter": {"X-Key": "s3cret"}},
+            b"X-Key: s3creT\r\n",
+            "header",
+            "a wrong value of header X-Key",
+        ),
+    ],
+)
+def test_who_may_not_upload_leaves_a_trace_without_what_was_tried(
+    monkeypatch, settings, headers, reason, said
+):
+    field = Field(monkeypatch, **settings)
+    assert status(field.post([], headers=headers)) == 401
+    assert field.intake.refusals == [(reason, "192.0.2.7", said)]
+    assert field.intake.received == []

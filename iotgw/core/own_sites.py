@@ -1,0 +1,113 @@
+"""Whether an HTTP request may come from a web page of another site.
+
+A browser lets any page send requests to this machine and its network. It says where the page is from in ``Origin``, and a page
+that had its own name lead here (DNS rebinding) shows in ``Host``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import platform
+import re
+from collections.abc import Sequence
+
+from twisted.web.server import Request
+
+from iotgw.core.errors import SettingsError
+from iotgw.core.numbers import shown
+
+_FORWARDED_HOST = re.compile(r'(?:^|[;\s])host=(?:"([^"]*)"|([^;\s]*))', re.IGNORECASE)
+_SCHEME = re.compile(r"https?://", re.IGNORECASE)
+
+
+class OwnSites:
+    """The names of this gateway.
+
+    ``hosts`` are names, with or without a port, beside ``localhost``, the machine's own and addresses; ``proxies`` are the
+    networks of reverse proxies, which say by ``Forwarded`` or ``X-Forwarded-Host`` what name a request was for. Raises
+    SettingsError.
+    """
+
+    def __init__(
+        self, hosts: Sequence[str] = (), proxies: Sequence[str] = (), machine: str | None = None
+    ) -> None:
+        for place, host in enumerate(hosts):
+            if not host or re.search(r"[/\s@*]", host):
+                raise SettingsError(
+                    f"hosts[{place}]", f"expected a name such as gateway.example, got {shown(host)}"
+                )
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._machine = (platform.node() if machine is None else machine).lower()
+        self._proxies = [_network(place, text) for place, text in enumerate(proxies)]
+
+    def objection(self, request: Request) -> str:
+        """Why a request is refused; empty if it isn't.
+
+        ``Host`` must name this gateway where the request came over loopback: elsewhere, a page finds other ways to get
+        here. ``Origin`` must always be ours: the site that the request was for, or one of ``hosts``.
+        """
+        host = self._host(request)
+        local = getattr(request.getHost(), "host", "")
+        if host and _is_loopback(local) and not self._is_own(host):
+            return f"expected this gateway's name in Host, got {shown(host)}: the setting `hosts` says which are its own"
+        origin = _header(request, b"origin")
+        if not origin:
+            return ""
+        site = _SCHEME.sub("", origin.lower(), count=1) if _SCHEME.match(origin) else ""
+        if site and (site == host or self._is_named(site)):
+            return ""
+        return (
+            f"expected no request of another site's page, got one of {shown(origin)}: see the setting `hosts`"
+        )
+
+    def _host(self, request: Request) -> str:
+        """What the request was sent to, as its sender named it."""
+        peer = getattr(request.getClientAddress(), "host", "")
+        if self._proxies and (address := _address(peer)) and any(address in each for each in self._proxies):
+            found = _FORWARDED_HOST.search(_header(request, b"forwarded").rpartition(",")[2])
+            if found is not None:
+                return (found[1] or found[2] or "").lower()
+            if told := _header(request, b"x-forwarded-host").rpartition(",")[2].strip():
+                return told.lower()
+        return _header(request, b"host").lower()
+
+    def _is_named(self, site: str) -> bool:
+        return site in self._hosts or _name(site) in self._hosts
+
+    def _is_own(self, host: str) -> bool:
+        name = _name(host)
+        is_here = name == "localhost" or name.endswith(".localhost") or name == self._machine
+        return is_here or self._is_named(host) or _address(name.strip("[]")) is not None
+
+
+def _header(request: Request, name: bytes) -> str:
+    """A header's value; of several, the last. Another than ASCII is in no name of ours."""
+    value: bytes | None = request.getHeader(name)
+    return (value or b"").decode("ascii", "replace").strip()
+
+
+def _name(host: str) -> str:
+    """A host without its port."""
+    return re.sub(r":\d*$", "", host)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def _is_loopback(text: str) -> bool:
+    address = _address(text)
+    return address is not None and address.is_loopback
+
+
+def _network(place: int, text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError as error:
+        raise SettingsError(
+            f"proxies[{place}]", f"expected an address or a network such as 127.0.0.1, got {shown(text)}"
+        ) from error

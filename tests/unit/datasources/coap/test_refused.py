@@ -1,0 +1,65 @@
+"""Who is turned away over CoAP leaves a trace: by its listener if it named nobody's key, else at the datasource."""
+
+from __future__ import annotations
+
+import pytest
+import pytest_twisted
+from pytest_twisted import ensureDeferred
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+
+from iotgw.core.shared import SharedResources
+from iotgw.datasources.coap.ports import CoapPorts
+from iotgw.wire.coap import numbers as n
+from tests.unit.datasources.coap.test_datasource import House
+
+
+class Door(House):
+    """A house that keeps what it is told of refusals."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+        away = {"later"}.__contains__
+        self.shares = SharedResources(CoapPorts(reactor, away, lambda *about: self.told.append(about)))
+
+
+@pytest.fixture
+def house():
+    made = Door()
+    yield made
+    pytest_twisted.blockon(Deferred.fromCoroutine(made.close()))
+
+
+@ensureDeferred
+async def test_a_key_that_is_nobody_s_is_told_with_its_sender_and_its_beginning_only(house):
+    datasource, intake = await house.datasource("k1")
+    device = house.device(datasource)
+    assert (await device.post("i/not-the-right-key")).code == n.NOT_FOUND
+    assert (await device.post("i/later", mid=2)).code == n.SERVICE_UNAVAILABLE
+    assert (await device.post("something/else", mid=3)).code == n.NOT_FOUND
+    assert (await device.post("i/k1", mid=4)).code == n.CHANGED
+    ((listener, reason, peer, message),) = house.told
+    assert (listener, reason, peer) == ("coap 127.0.0.1:0", "key", "127.0.0.1")
+    assert "'not'" in message and "not-the" not in message
+    assert intake.refusals == []
+
+
+@ensureDeferred
+async def test_one_that_is_sent_again_is_told_once(house):
+    datasource, _ = await house.datasource("k1")
+    device = house.device(datasource)
+    for _ in range(2):
+        assert (await device.post("i/k2", mid=7)).code == n.NOT_FOUND
+    assert len(house.told) == 1
+
+
+@ensureDeferred
+async def test_a_device_that_its_sender_may_not_be_is_refused_at_the_datasource(house):
+    datasource, intake = await house.datasource("k1")
+    for resource in datasource._shares[0].resources.values():
+        resource.objection = lambda *about: "it has a credential"
+    device = house.device(datasource)
+    assert (await device.post("i/k1")).code == n.UNAUTHORIZED
+    assert (await device.post("i/k1/downlink/meter", code=n.GET, mid=2)).code == n.UNAUTHORIZED
+    assert intake.refusals == [("identity", "127.0.0.1", "it has a credential")] * 2
