@@ -40,8 +40,8 @@ class Intake:
         long_poll: LongPoll,
         downlinks: IDownlinks,
         recorder: Recorder,
-        clock: IReactorTime,
         calendar: ICalendar,
+        clock: IReactorTime,
     ) -> None:
         self._source = source
         self._journal = journal

@@ -204,7 +204,7 @@ class Pipeline:
         self._sources[source.id] = source
         intake = Intake(
             source, self._journal, self._admission, self._long_poll, self._downlinks, self._recorder,
-            self._reactor, self._calendar,
+            self._calendar, self._reactor,
         )  # fmt: skip
         conversions = self._conversions(source, position)
         return DatasourceRunner(

@@ -14,6 +14,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -68,7 +69,7 @@ class CoapPorts(SharedResource):
         used = self._used.get(key)
         if used is None:
             used = self._used[key] = _Used(self._new(context, interface, port, dtls))
-            protocol = "coap" if dtls is None else "coaps"
+            protocol: Literal["coap", "coaps"] = "coap" if dtls is None else "coaps"
             used.port.site.otherwise = partial(self._away, used, UdpPort(interface, port, protocol))
             used.port.unserved = partial(self._unserved, f"{protocol} {interface}:{port}")
         share = CoapShare(self, key, used.port, dtls)

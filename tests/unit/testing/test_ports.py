@@ -72,7 +72,9 @@ def spine():
         downlinks=downlinks, recorder=recorder, listeners=[], types=Types("none", reactor, []), reactor=reactor,
         departures=Departures(testing.MemoryRegistry(), recorder, reactor),
     )  # fmt: skip
-    intake = Intake(source, journal, admission, LongPoll(downlinks, reactor), downlinks, recorder, reactor)
+    intake = Intake(
+        source, journal, admission, LongPoll(downlinks, reactor), downlinks, recorder, reactor, reactor
+    )
     return [pipeline, intake, sources, Publisher([], lambda: None), Trace(journal, sources)]
 
 
