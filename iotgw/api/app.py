@@ -47,23 +47,23 @@ class Routes(Protocol):
 def routes(parts: Parts) -> list[Route]:
     """Every route of the API. Each class is given the ports that it uses."""
     registry, journal, pipeline, delivery = parts.registry, parts.journal, parts.pipeline, parts.delivery
-    converters, versions, clock = parts.converters, parts.versions, parts.clock
+    converters, versions, dates = parts.converters, parts.versions, parts.dates
     messages = MessageRoutes(registry, journal, pipeline, delivery)
     candidates = Candidates(registry, versions, converters)
     saved = catalogues(parts)
     resources: list[Routes] = [
-        HealthRoutes(registry, journal, pipeline, delivery, parts.pause, parts.doors, clock),
-        UpkeepRoutes(parts.backups, parts.pause, clock),
+        HealthRoutes(registry, journal, pipeline, delivery, parts.pause, parts.doors, parts.clock, dates),
+        UpkeepRoutes(parts.backups, parts.pause, dates),
         MetricsRoutes(parts),
         *saved,
         SessionRoutes(registry, pipeline),
-        TrialRoutes(candidates, converters, messages, clock),
+        TrialRoutes(candidates, converters, messages, dates),
         ReplayRoutes(candidates, converters, messages, journal),
         messages,
         DeviceRoutes(parts.devices),
         DownlinkRoutes(parts.downlinks),
         EventRoutes(parts.events),
-        TokenRoutes(registry, Recorder(parts.events, clock)),
+        TokenRoutes(registry, Recorder(parts.events, dates)),
         ApplyRoutes(saved, registry, versions.library),
     ]
     found = [route for resource in resources for route in resource.routes()]
@@ -73,7 +73,7 @@ def routes(parts: Parts) -> list[Route]:
 def api_site(parts: Parts, mounts: IMounts | None = None) -> IResource:
     """The root resource of the listener: the API under `/api/v1`, and what datasources serve. Serve it by
     `iotgw.api.site.ApiSite`."""
-    dispatch = Dispatcher(parts.clock, Guard(Tokens(parts.registry)), parts.doors)
+    dispatch = Dispatcher(parts.clock, Guard(Tokens(parts.registry)), parts.doors, parts.dates)
     app = Klein()
     for number, route in enumerate(routes(parts)):
         paths = [PREFIX + route.path]

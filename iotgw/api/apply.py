@@ -55,10 +55,10 @@ class Result(Struct, frozen=True):
 def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
     """The routes of what a document holds, in the order in which it is applied: converters first, as datasources name
     them. ``keep_failed``: datasources that can't be opened are saved all the same."""
-    registry, recorder = parts.registry, Recorder(parts.events, parts.clock)
+    registry, recorder = parts.registry, Recorder(parts.events, parts.dates)
     return [
         ConverterRoutes(registry, recorder, parts.versions),
-        CredentialRoutes(registry, recorder, parts.clock),
+        CredentialRoutes(registry, recorder, parts.dates),
         DatasourceRoutes(
             registry,
             recorder,

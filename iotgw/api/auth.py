@@ -127,12 +127,24 @@ class Guard:
         self._tokens = tokens
         self._attempts = attempts or FailedAttempts()
 
-    def admit(self, authorization: str | None, address: str, needs: Permission, now: float) -> Token:
-        """The token that a request brings; raises Problem 401, 403 or 429. ``now`` is in seconds (Unix)."""
+    def admit(
+        self,
+        authorization: str | None,
+        address: str,
+        needs: Permission,
+        now: float,
+        date_ms: int | None = None,
+    ) -> Token:
+        """The token that a request brings; raises Problem 401, 403 or 429. ``now`` is in seconds,
+        ``date_ms`` the date, without which ``now`` is one."""
         scheme, _, text = (authorization or "").partition(" ")
         if not authorization:
             raise Problem(401, "expected a header 'Authorization: Bearer …'", _CHALLENGE)
-        token = self._tokens.recognise(text.strip(), int(now * 1000)) if scheme.lower() == "bearer" else None
+        token = (
+            self._tokens.recognise(text.strip(), int(now * 1000) if date_ms is None else date_ms)
+            if scheme.lower() == "bearer"
+            else None
+        )
         if token is None:
             wait = self._attempts.note(address, now)
             if wait:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from twisted.internet.interfaces import IReactorTime
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Catalogue, Page, not_empty
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.credential import KIND, CredentialSpec, check_secrets
 from iotgw.core.errors import IotgwError, SettingsError
+from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
 from iotgw.core.secrets import masked, revealed, sealed
@@ -26,9 +26,9 @@ class CredentialRoutes(Catalogue):
     collection = "credentials"
     spec = CredentialSpec
 
-    def __init__(self, registry: IRegistry, recorder: Recorder, clock: IReactorTime) -> None:
+    def __init__(self, registry: IRegistry, recorder: Recorder, dates: IDates) -> None:
         super().__init__(registry, recorder)
-        self._clock = clock
+        self._dates = dates
 
     def routes(self) -> list[Route]:
         """As of every kind, and by device."""
@@ -83,7 +83,7 @@ class CredentialRoutes(Catalogue):
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """Whether one of its secrets is good now."""
-        now = int(self._clock.seconds() * 1000)
+        now = int(self._dates.seconds() * 1000)
         spec = convert({"name": resource.name, **resource.body}, CredentialSpec)
         good = [
             (secret.not_before or 0) <= now < (secret.not_after or 1 << 62) for secret in spec.secrets

@@ -14,12 +14,14 @@ from iotgw.api.integrations import state_of
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.model import DEFAULT_TENANT
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.refusals import Doors
+from iotgw.core.times import SteadyMs
 
 
 class HealthRoutes:
@@ -34,6 +36,7 @@ class HealthRoutes:
         pause: IPause,
         doors: Doors,
         clock: IReactorTime,
+        calendar: ICalendar,
     ) -> None:
         self._registry = registry
         self._journal = journal
@@ -41,8 +44,8 @@ class HealthRoutes:
         self._delivery = delivery
         self._pause = pause
         self._doors = doors
-        self._clock = clock
-        self._started = self._now_ms()
+        self._calendar = calendar
+        self._started = SteadyMs(int(clock.seconds() * 1000))
 
     def routes(self) -> list[Route]:
         """Live, ready, status."""
@@ -87,8 +90,8 @@ class HealthRoutes:
         room = self._pipeline.room()
         return {
             "version": __version__,
-            "startedAt": self._started,
-            "now": self._now_ms(),
+            "startedAt": self._calendar.date_ms(self._started),
+            "now": self._calendar.now_ms(),
             "epoch": self._journal.epochs.current,
             "ready": room.is_open,
             "notReadyBecause": room.reason or None,
@@ -116,6 +119,3 @@ class HealthRoutes:
                 for each in self._registry.list("integration", call.tenants)
             ],
         }
-
-    def _now_ms(self) -> int:
-        return int(self._clock.seconds() * 1000)

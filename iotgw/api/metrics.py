@@ -13,6 +13,7 @@ from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.pipeline import CAUSES
+from iotgw.core.times import SteadyMs
 
 DOWN = frozenset({"failed", "stopped", "disabled", "unavailable"})
 """States in which a datasource or an integration does not work."""
@@ -25,7 +26,7 @@ class MetricsRoutes:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._started = parts.clock.seconds()
+        self._started = SteadyMs(int(parts.clock.seconds() * 1000))
 
     def routes(self) -> list[Route]:
         """One, also at the root."""
@@ -63,7 +64,7 @@ class MetricsRoutes:
         exposition.counter(
             "iotgw_events_dropped_total", "Events that could not be kept", self._parts.events.dropped
         )
-        process(exposition, self._started)
+        process(exposition, self._parts.dates.date_ms(self._started) / 1000)
         return Reply(content=exposition.text(), content_type=CONTENT_TYPE)
 
     def _journal(self, exposition: Exposition, stats: dict[str, Any]) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.own_sites import OwnSites
 from iotgw.core.ports.backups import IBackups
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.delivery import IDeliveries
@@ -27,7 +29,7 @@ from iotgw.core.types import Types
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """The parts, by their ports. ``clock`` has ``seconds()`` since 1970."""
+    """The parts, by their ports. ``clock`` is gateway time."""
 
     registry: IRegistry
     journal: IMessages
@@ -46,3 +48,9 @@ class Parts(Struct, frozen=True, kw_only=True):
     pause: IPause
     doors: Doors
     sites: OwnSites
+    calendar: ICalendar | None = None
+
+    @property
+    def dates(self) -> ICalendar:
+        """The date."""
+        return self.calendar or PlainCalendar(self.clock)

@@ -23,8 +23,10 @@ from iotgw.api.auth import ALL_TENANTS, Guard, Permission, Token
 from iotgw.api.problems import Problem, from_failure
 from iotgw.api.queries import TENANT, Query
 from iotgw.core import plain_json
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.numbers import shown, whole
+from iotgw.core.ports.clock import IDates
 from iotgw.core.refusals import Doors
 from iotgw.core.validate import convert
 
@@ -154,8 +156,9 @@ class Dispatcher:
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, guard: Guard, doors: Doors) -> None:
+    def __init__(self, clock: IReactorTime, guard: Guard, doors: Doors, dates: IDates | None = None) -> None:
         self._clock = clock
+        self._dates: IDates = dates or PlainCalendar(clock)
         self._guard = guard
         self._doors = doors
 
@@ -200,7 +203,9 @@ class Dispatcher:
         address = getattr(request.getClientAddress(), "host", "")
         brought = header(request, "authorization")
         try:
-            return self._guard.admit(brought, address, route.needs, self._clock.seconds())
+            return self._guard.admit(
+                brought, address, route.needs, self._clock.seconds(), int(self._dates.seconds() * 1000)
+            )
         except Problem as problem:
             if brought and problem.status != 403:
                 self._doors.note("api", "token", address, "a wrong token")

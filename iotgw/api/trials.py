@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, structs
-from twisted.internet.interfaces import IReactorTime
 
 from iotgw.api.auth import Permission
 from iotgw.api.candidates import Candidates, at_most_one
@@ -19,6 +18,7 @@ from iotgw.api.messages import MessageRoutes
 from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.core.errors import ConversionFailed, SettingsError
 from iotgw.core.model import ConverterVersion
+from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.converters import IConverters
 from iotgw.core.validate import convert
 
@@ -95,12 +95,12 @@ class TrialRoutes:
     """The routes that try converters out."""
 
     def __init__(
-        self, candidates: Candidates, converters: IConverters, messages: MessageRoutes, clock: IReactorTime
+        self, candidates: Candidates, converters: IConverters, messages: MessageRoutes, dates: IDates
     ) -> None:
         self._candidates = candidates
         self._converters = converters
         self._messages = messages
-        self._clock = clock
+        self._dates = dates
 
     def routes(self) -> list[Route]:
         """Test, test-suite."""
@@ -162,7 +162,7 @@ class TrialRoutes:
         return TrialResult(result)
 
     async def _input(self, call: Call, trial: Trial) -> tuple[bytes, dict[str, Any], int]:
-        now = trial.received_at if trial.received_at is not None else int(self._clock.seconds() * 1000)
+        now = trial.received_at if trial.received_at is not None else int(self._dates.seconds() * 1000)
         if trial.message_id is not None:
             uplink = (await self._messages.find(call, trial.message_id)).uplink
             metadata = trial.metadata if trial.metadata is not None else msgspec.json.decode(uplink.metadata)

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
-from twisted.internet.interfaces import IReactorTime
 
 from iotgw.api.auth import ALL_TENANTS, Permission
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.ports.backups import IBackups, MadeBackup
+from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.pause import IPause
 
 
@@ -27,10 +27,10 @@ class NewBackup(Struct, frozen=True, rename="camel", forbid_unknown_fields=True)
 class UpkeepRoutes:
     """The routes of backups and of the pause. They concern all tenants."""
 
-    def __init__(self, backups: IBackups, pause: IPause, clock: IReactorTime) -> None:
+    def __init__(self, backups: IBackups, pause: IPause, dates: IDates) -> None:
         self._backups = backups
         self._pause = pause
-        self._clock = clock
+        self._dates = dates
 
     def routes(self) -> list[Route]:
         """Make one; go on."""
@@ -49,7 +49,7 @@ class UpkeepRoutes:
         """A new backup; answered when it is whole."""
         _expect_all_tenants(call)
         wanted = call.optional_body()
-        now = datetime.fromtimestamp(self._clock.seconds(), UTC)
+        now = datetime.fromtimestamp(self._dates.seconds(), UTC)
         made = await self._backups.take(wanted.name or f"{now:%Y-%m-%dT%H-%M-%S.%f}", wanted.with_key)
         return Reply(made, 201)
 

@@ -11,12 +11,15 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures, Left
 from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.model import DEFAULT_TENANT
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec, Resource
+from iotgw.core.times import DateMs
 from iotgw.delivery.service import DeliveryService
 
 LOOK = 0.02
@@ -36,12 +39,14 @@ class RegisteredIntegrations:
         departures: Departures,
         recorder: Recorder,
         clock: IReactorTime,
+        calendar: ICalendar | None = None,
     ) -> None:
         self._registry = registry
         self._delivery = delivery
         self._departures = departures
         self._recorder = recorder
         self._clock = clock
+        self._calendar: ICalendar = calendar or PlainCalendar(clock)
         self._leaving: set[str] = set()
         self._dropped: set[str] = set()
         """Those of them whose backlog is to be dropped."""
@@ -88,7 +93,7 @@ class RegisteredIntegrations:
         """Let go of an integration that is marked as being deleted, when nothing waits for it any more: what is to be
         drained has as long for it as messages may wait."""
         id, delivery = resource.id, self._delivery
-        until = resource.updated_ms / 1000 + max_age
+        until = self._calendar.moment_ms(DateMs(resource.updated_ms)) / 1000 + max_age
         try:
             before, look = delivery.stats(id)["delivered"], LOOK
             while not delivery.is_counted(id) or not (

@@ -22,6 +22,7 @@ from iotgw.core.departures import Departures
 from iotgw.core.downlink_item import Item
 from iotgw.core.model import ConverterVersion, Event, Kind, TelemetryRecord
 from iotgw.core.own_sites import OwnSites
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegrationType
@@ -29,6 +30,7 @@ from iotgw.core.ports.reactor import IReactor
 from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Doors
 from iotgw.core.shared import SharedResources
+from iotgw.core.times import DateMs
 from iotgw.core.types import Types
 from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.coap.ports import CoapPorts
@@ -75,6 +77,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     integrations: RegisteredIntegrations
     pipeline: Pipeline
     trace: Trace
+    recorder: Recorder
     shares: SharedResources
     mounts: HttpMounts
     backups: Backups
@@ -82,17 +85,17 @@ class Gateway(Struct, frozen=True, kw_only=True):
     api: Parts
 
 
-def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
+def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICalendar) -> Gateway:
     """Every part of one gateway. Each gets only parts that were made before it, so none needs to be completed
     later."""
     store = settings.store
-    registry = Registry(reactor, data_dir)
+    registry = Registry(reactor, data_dir, calendar)
     limits = JournalLimits(int(store.max_age * 1000), store.max_bytes)
     journal = Journal(reactor, data_dir / "journal.db", limits, max_pending=store.max_pending)
     devices = DeviceStore(reactor, data_dir)
-    credentials = Credentials(registry, lambda: int(reactor.seconds() * 1000))
+    credentials = Credentials(registry, calendar.now_ms)
     events = EventLog(data_dir / "events.db", reactor)
-    recorder = Recorder(events, reactor)
+    recorder = Recorder(events, calendar)
     sources = Sources()
     trace = Trace(journal, sources, settings.log.level == "debug")
 
@@ -105,7 +108,8 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
         time_limit=settings.converters.time_limit,
         memory_limit=settings.converters.memory_limit,
         report=report,
-        states=RegistryStates(reactor, registry),
+        states=RegistryStates(reactor, registry, calendar=calendar),
+        dates=calendar,
     )
     departures = Departures(registry, recorder, reactor)
     versions = ConverterVersions(registry, converters, library.versions())
@@ -116,21 +120,23 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
         converters=converters,
         sources=sources,
         clock=reactor,
+        calendar=calendar,
     )
     changed = partial(_downlink_changed, events, journal)
-    store_of_downlinks = DownlinkStore(data_dir, reactor)
-    downlinks = DownlinkQueue(store_of_downlinks, reach.encode, reach.find, changed, reactor)
+    store_of_downlinks = DownlinkStore(data_dir, reactor, calendar)
+    downlinks = DownlinkQueue(store_of_downlinks, reach.encode, reach.find, changed, reactor, calendar)
     doors = Doors(recorder, reactor)
     sites = OwnSites(settings.hosts, settings.proxies)
     make_site = partial(ApiSite, for_devices=True)
     mounts = HttpMounts(make_site, RESERVED, partial(sources.is_away, "http"), doors.note, sites=sites)
-    shares = SharedResources(CoapPorts(reactor, partial(sources.is_away, "coap"), doors.note), mounts)
+    coap_ports = CoapPorts(reactor, partial(sources.is_away, "coap"), sources.away.find, doors.note)
+    shares = SharedResources(coap_ports, mounts)
     connector = Connector(reactor, settings.integrations.forbid)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
-        trace, store.max_bytes,
+        trace, store.max_bytes, calendar,
     )  # fmt: skip
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
@@ -138,21 +144,21 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor) -> Gateway:
         departures=departures,
         listeners=[trace, devices, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
         shares=shares, max_payload=store.max_payload,
-        max_metadata=store.max_metadata,
+        max_metadata=store.max_metadata, calendar=calendar,
     )  # fmt: skip
     writers = [journal.between_commits, registry.between_commits, store_of_downlinks.between_commits]
-    backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder)
+    backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
     return Gateway(
         registry=registry, credentials=credentials, events=events, devices=devices, journal=journal,
         downlinks=downlinks, converters=converters, delivery=delivery,
-        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor),
-        pipeline=pipeline, trace=trace, shares=shares, mounts=mounts, backups=backups, pause=pause,
+        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar),
+        pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, versions=versions,
             delivery=delivery, devices=devices, events=events, datasource_types=datasource_types,
             integration_types=integration_types, clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
-            doors=doors, sites=sites,
+            calendar=calendar, doors=doors, sites=sites,
         ),
     )  # fmt: skip
 
@@ -161,4 +167,4 @@ def _downlink_changed(events: EventLog, journal: Journal, event: Event, item: It
     """A downlink's state is an event, and a record for integrations that want events."""
     events.emit(event)
     body = msgspec.json.encode({"deviceName": item.device, "event": event.type, "downlink": item.view()})
-    journal.emit(TelemetryRecord(0, 0, item.tenant, "", event.ts, item.device, "", body, Kind.EVENT))
+    journal.emit(TelemetryRecord(0, 0, item.tenant, "", DateMs(event.ts), item.device, "", body, Kind.EVENT))

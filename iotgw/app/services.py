@@ -31,11 +31,12 @@ from iotgw.app.parts import Gateway, build
 from iotgw.app.sealing import seal_what_is_plain
 from iotgw.config import settings as process_settings
 from iotgw.config.settings import Settings
+from iotgw.core.clock import GatewayClock
 from iotgw.core.errors import IotgwError, Unavailable
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.recorder import Recorder
 from iotgw.core.types import Types
+from iotgw.observe.clock_watch import ClockWatch
 from iotgw.observe.logs import Logs
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.store.lock import DataDirectoryLock
@@ -49,7 +50,12 @@ TICK = 0.05
 
 
 def children(
-    gateway: Gateway, settings: Settings, data_dir: Path, config: Path | None, reactor: IReactor
+    gateway: Gateway,
+    settings: Settings,
+    data_dir: Path,
+    config: Path | None,
+    reactor: IReactor,
+    clock: GatewayClock,
 ) -> Iterator[Service]:
     """The parts of one process as services, each started before those that use it.
 
@@ -57,8 +63,7 @@ def children(
     listener comes after these.
     """
     journal, pipeline = gateway.journal, gateway.pipeline
-    recorder = Recorder(gateway.events, reactor)
-    lost_logs = LostLogs(data_dir, recorder)
+    lost_logs = LostLogs(data_dir, gateway.recorder)
     yield PartService("lost-logs", lost_logs.look)
     yield PartService("registry", gateway.registry.start, gateway.registry.stop)
     types: dict[str, Types[Any]] = {
@@ -69,11 +74,13 @@ def children(
     yield PartService("credentials", gateway.credentials.start)
     yield PartService("events", gateway.events.start, gateway.events.stop)
     yield PartService("lost-logs-told", lost_logs.tell)
-    files = OpenFiles(recorder, reactor)
+    files = OpenFiles(gateway.recorder, reactor)
     yield PartService("files", files.start, files.stop)
     yield PartService("devices", gateway.devices.start, gateway.devices.stop)
     yield PartService("journal", lambda: journal.start(pipeline.journal_listener), journal.stop)
-    yield PartService("device-states", lambda: rebuild_devices(gateway, reactor))
+    watch = ClockWatch(clock, journal.keep_clock, gateway.recorder, reactor)
+    yield PartService("clock", watch.start, watch.stop)
+    yield PartService("device-states", lambda: rebuild_devices(gateway))
     yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
     yield PartService("pause", gateway.pause.start)
@@ -84,9 +91,9 @@ def children(
     yield FirstContents(gateway, settings, data_dir, config)
 
 
-def rebuild_devices(gateway: Gateway, reactor: IReactor) -> None:
+def rebuild_devices(gateway: Gateway) -> None:
     """Where the devices' states were lost, learn them from the journal, beside everything else."""
-    devices, recorder = gateway.devices, Recorder(gateway.events, reactor)
+    devices, recorder = gateway.devices, gateway.recorder
     if not devices.put_aside:
         return
 
@@ -189,6 +196,7 @@ class IotgwService(OrderedServices):
         lock: DataDirectoryLock,
         hangups: Hangups,
         reactor: IReactor,
+        clock: GatewayClock,
     ) -> None:
         super().__init__(reactor, settings.drain)
         self.setName("iotgw")
@@ -201,10 +209,10 @@ class IotgwService(OrderedServices):
         log = settings.log
         file = data_dir / log.file if log.file else None
         self._logs = Logs(file, log.level, log.rotate_bytes, log.keep, libraries=log.libraries)
-        gateway = build(settings, data_dir, reactor)
+        gateway = build(settings, data_dir, reactor, clock.calendar)
         self._trace = gateway.trace
         self._api = ApiListener(gateway, settings.api, reactor)
-        for child in (*children(gateway, settings, data_dir, config, reactor), self._api):
+        for child in (*children(gateway, settings, data_dir, config, reactor, clock), self._api):
             child.setServiceParent(self)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:

@@ -41,10 +41,13 @@ def makeService(options: Options) -> IService:
     """The service that `twistd` runs; raises SystemExit with one line when it can't."""
     from twisted.internet import reactor  # noqa: PLC0415 (twistd installs the reactor that it was told to)
 
+    from iotgw.app.clock import run_on  # noqa: PLC0415
     from iotgw.app.services import IotgwService  # noqa: PLC0415 (takes half a second; see above)
+    from iotgw.core.clock import GatewayClock, boot_id  # noqa: PLC0415
     from iotgw.core.ports.reactor import IReactor  # noqa: PLC0415
     from iotgw.store.lock import DataDirectoryLock  # noqa: PLC0415
     from iotgw.store.restore import expect_finished  # noqa: PLC0415
+    from iotgw.store.sqlite.clock import kept_clock  # noqa: PLC0415
 
     lock = DataDirectoryLock(options.data_dir)
     try:
@@ -52,7 +55,9 @@ def makeService(options: Options) -> IService:
         expect_finished(options.data_dir)
     except (IotgwError, OSError) as error:
         raise SystemExit(f"iotgw: {error}") from error
+    clock = GatewayClock(kept_clock(options.data_dir / "journal.db"), boot_id())
+    run_on(reactor, clock)
     alsoProvides(reactor, IReactor)  # as every reactor of Twisted's does on Linux
     return IotgwService(
-        options.loaded, options.data_dir, options.config, lock, options.hangups, IReactor(reactor)
+        options.loaded, options.data_dir, options.config, lock, options.hangups, IReactor(reactor), clock
     )

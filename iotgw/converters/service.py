@@ -25,8 +25,10 @@ from iotgw.converters.protocol import Forget, frame
 from iotgw.converters.slot import Work
 from iotgw.converters.state import MemoryStates, States
 from iotgw.converters.trial import TryWork
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.errors import ConversionFailed, SettingsError
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Job, Metadata
+from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.converters import IConverters
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.reactor import IReactor
@@ -60,11 +62,13 @@ class ConverterService:
         memory_limit: int = 256 << 20,
         report: Report | None = None,
         states: States | None = None,
+        dates: IDates | None = None,
     ) -> None:
         self.pool = WorkerPool(reactor, memory_limit)
         self.states: States = states if states is not None else MemoryStates()
         self.time_limit = time_limit
         self._reactor = reactor
+        self._dates: IDates = dates or PlainCalendar(reactor)
         self._report = report
         self._lines = [TaskLine(self, self.pool.slot, f"worker-{number + 1}") for number in range(workers)]
         self._quarantine = TaskLine(self, self.pool.slot, "quarantine", is_careful=True)
@@ -195,7 +199,7 @@ class ConverterService:
             "version": msgspec.to_builtins(version),
             "message": [msg, msg_type, integration_metadata],
             "metadata": metadata,
-            "receivedMs": int(self._reactor.seconds() * 1000),
+            "receivedMs": int(self._dates.seconds() * 1000),
         }
         work = TryWork("encode", body, version.time_limit)
         self._encoders.append(work)

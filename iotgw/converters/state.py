@@ -11,8 +11,12 @@ from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.errors import NotFound
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.specs import Resource
+from iotgw.core.times import DateMs
 
 log = Logger()
 
@@ -98,8 +102,15 @@ class MemoryStates:
 class RegistryStates:
     """States as resources of an `iotgw.core.ports.registry.IRegistry`, written behind."""
 
-    def __init__(self, reactor: IReactorTime, registry: IRegistry, limit: int = MAX_DEVICES) -> None:
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        registry: IRegistry,
+        limit: int = MAX_DEVICES,
+        calendar: ICalendar | None = None,
+    ) -> None:
         self._reactor = reactor
+        self._calendar: ICalendar = calendar or PlainCalendar(reactor)
         self._registry = registry
         self._limit = limit
         self._changed: dict[tuple[str, str], bytes] = {}
@@ -162,11 +173,15 @@ class RegistryStates:
         if now - self._swept < SWEEP:
             return []
         self._swept = now
-        known = sorted(self._registry.list(KIND), key=lambda resource: resource.updated_ms)
+
+        def saved_ms(resource: Resource) -> int:
+            return self._calendar.moment_ms(DateMs(resource.updated_ms))
+
+        known = sorted(self._registry.list(KIND), key=saved_ms)
         too_many = max(len(known) - self._limit, 0)
         old = (now - MAX_AGE) * 1000
         return [
             self._registry.delete(KIND, resource.id)
             for index, resource in enumerate(known)
-            if index < too_many or resource.updated_ms < old
+            if index < too_many or saved_ms(resource) < old
         ]

@@ -1,6 +1,6 @@
 """The data model as frozen values: what the rooms pass to each other.
 
-Time is milliseconds since 1970 UTC (``_ms``), sizes are bytes. What users save is in `iotgw.core.specs`.
+Times (``_ms``) are dates in milliseconds since 1970 UTC, sizes are bytes. What users save is in `iotgw.core.specs`.
 Values that users see are camelCase in JSON. This module imports no other room.
 """
 
@@ -10,6 +10,8 @@ import enum
 from typing import Any, Literal
 
 from msgspec import Struct
+
+from iotgw.core.times import DateMs
 
 Metadata = dict[str, Any]
 """Facts about a message; JSON values only."""
@@ -26,7 +28,7 @@ class Uplink(Struct, frozen=True, gc=False):
 
     tenant: str
     datasource: str
-    received_ms: int
+    received_ms: DateMs
     payload: bytes
     metadata: bytes
 
@@ -84,7 +86,7 @@ class Outcome(Struct, frozen=True, gc=False):
     converter: str
     outputs: tuple[Output, ...] = ()
     error: ConversionError | None = None
-    received_ms: int = 0
+    received_ms: DateMs = DateMs(0)
 
 
 class Kind(enum.IntEnum):
@@ -108,7 +110,7 @@ class TelemetryRecord(Struct, frozen=True, gc=False):
     uplink: int
     tenant: str
     datasource: str
-    received_ms: int
+    received_ms: DateMs
     device_name: str
     device_type: str
     body: bytes
@@ -146,7 +148,7 @@ class Job(Struct, frozen=True, gc=False):
     converter: ConverterVersion
     payload: bytes
     metadata: bytes
-    received_ms: int
+    received_ms: DateMs
     seq: int = 0
 
 

@@ -65,6 +65,12 @@ class CoapPath(Struct, frozen=True):
         """Whether some segment may be any."""
         return ANY_SEGMENT in self.path
 
+    def takes(self, path: tuple[str, ...]) -> bool:
+        """Whether a request for ``path`` belongs here."""
+        place = self.place
+        is_long_enough = len(path) == len(place) or (len(path) > len(place) and len(place) < len(self.path))
+        return is_long_enough and _fits(place, path[: len(place)])
+
 
 Need = UdpPort | TcpPort | HttpMount | CoapPath
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
-
 from iotgw.core.model import Event
+from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.intake import Severity
 
 
 class Recorder:
-    """Gives each event its time. ``clock`` has ``seconds()`` since 1970."""
+    """Gives each event its date."""
 
-    def __init__(self, events: IEvents, clock: IReactorTime) -> None:
+    def __init__(self, events: IEvents, dates: IDates) -> None:
         self._events = events
-        self._clock = clock
+        self._dates = dates
 
     def note(
         self,
@@ -33,7 +32,7 @@ class Recorder:
         **detail: Any,
     ) -> None:
         """Record what happened to the thing of kind ``source`` that is called ``name``; ``detail`` are JSON values."""
-        now_ms = int(self._clock.seconds() * 1000)
+        now_ms = int(self._dates.seconds() * 1000)
         self._events.emit(
             Event(now_ms, type, source, name, message, tenant, severity, str(device), str(message_id), detail)
         )

@@ -15,7 +15,9 @@ from twisted.python.failure import Failure
 from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.stream import StreamReader
+from iotgw.core.times import DateMs
 from iotgw.delivery.accounts import EXPIRED, LOST, Accounts
+from iotgw.delivery.ages import IsBefore
 from iotgw.delivery.known import Known
 
 CAPACITY = 4096
@@ -51,8 +53,10 @@ class Backlog:
         position: int,
         match: Match,
         ready: Callable[[], None],
+        is_before: IsBefore,
     ) -> None:
         self._journal = journal
+        self._is_before = is_before
         self._accounts = accounts
         self._match = match
         self.taken = position
@@ -97,7 +101,7 @@ class Backlog:
             self._count(records)
         self._reader.offer(records)
 
-    def take(self, limit: int, oldest_ms: int) -> list[TelemetryRecord]:
+    def take(self, limit: int, oldest_ms: DateMs) -> list[TelemetryRecord]:
         """The next records, at most ``limit``. Fewer doesn't mean that there are no more.
 
         Records received before ``oldest_ms`` (milliseconds since 1970) are settled as expired."""
@@ -119,7 +123,7 @@ class Backlog:
                 if seq > accounts.counted:  # read from the journal before it was fed
                     accounts.count(1, len(record.body), seq)
                 accounts.take(len(record.body))
-                if record.received_ms < oldest_ms:
+                if record.received_ms < oldest_ms and self._is_before(record.received_ms, oldest_ms):
                     accounts.settle(seq, EXPIRED, len(record.body))
                 else:
                     taken.append(record)

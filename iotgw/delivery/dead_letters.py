@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from iotgw.core.model import DeliveryState, Parked, TelemetryRecord
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.specs import DeadLetterSpec
+from iotgw.core.times import DateMs, SteadyMs
 from iotgw.delivery.accounts import Accounts
 from iotgw.delivery.row_changes import RowChanges
 
@@ -42,12 +43,14 @@ class DeadLetters:
         rows: RowChanges,
         accounts: Accounts,
         ready: Callable[[], None],
+        moment_ms: Callable[[DateMs], SteadyMs],
     ) -> None:
         self._integration = integration
         self._journal = journal
         self._rows = rows
         self._accounts = accounts
         self._ready = ready
+        self._moment_ms = moment_ms
         self._queue: deque[Parked] = deque()
         self._flying: dict[int, Parked] = {}
         self.in_flight: Set[int] = self._flying.keys()
@@ -59,7 +62,7 @@ class DeadLetters:
         self._reading = 0
         self.bytes = 0
         """Total size of all dead letters."""
-        self._oldest_ms: int | None = None
+        self._oldest_ms: SteadyMs | None = None
         """The oldest was received at this time or later; None when there is none. Milliseconds since 1970."""
         self._is_shedding = False
 
@@ -75,8 +78,9 @@ class DeadLetters:
 
     def _keep(self, record: TelemetryRecord) -> None:
         self.bytes += len(record.body)
-        if self._oldest_ms is None or record.received_ms < self._oldest_ms:
-            self._oldest_ms = record.received_ms
+        received_ms = self._moment_ms(record.received_ms)
+        if self._oldest_ms is None or received_ms < self._oldest_ms:
+            self._oldest_ms = received_ms
 
     def read(self, after: int, limit: int) -> Deferred[list[Parked]]:
         """Fires with at most ``limit`` dead letters after a position, as the journal has them. One that can't be read
@@ -94,13 +98,13 @@ class DeadLetters:
 
     # --- dropped
 
-    def is_over(self, spec: DeadLetterSpec, now_ms: int) -> bool:
+    def is_over(self, spec: DeadLetterSpec, now_ms: SteadyMs) -> bool:
         """Whether there are too many dead letters, too many bytes, or letters that are too old."""
         oldest_ms = now_ms - int(spec.max_age * 1000)
         is_old = self._oldest_ms is not None and self._oldest_ms < oldest_ms
         return self._accounts.dead > spec.max_count or self.bytes > spec.max_bytes or is_old
 
-    def shed(self, spec: DeadLetterSpec, now_ms: int) -> Deferred[int]:
+    def shed(self, spec: DeadLetterSpec, now_ms: SteadyMs) -> Deferred[int]:
         """Drop the oldest until the rest is within the limits. Fires with the number dropped. All changed rows must
         have been handed to the journal before."""
         if self._is_shedding:
@@ -110,7 +114,7 @@ class DeadLetters:
         oldest_ms = now_ms - int(spec.max_age * 1000)
 
         def is_over(row: Parked) -> bool:
-            accounts, received_ms = self._accounts, row.record.received_ms
+            accounts, received_ms = self._accounts, self._moment_ms(row.record.received_ms)
             if accounts.dead > spec.max_count or self.bytes > spec.max_bytes or received_ms < oldest_ms:
                 return True
             if self._oldest_ms is None or received_ms < self._oldest_ms:

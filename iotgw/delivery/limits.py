@@ -7,7 +7,9 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from iotgw.core.model import Parked, TelemetryRecord
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.specs import DeadLetterSpec, IntegrationSpec, QueueSpec
+from iotgw.core.times import DateMs, SteadyMs
 from iotgw.delivery.accounts import EXPIRED, Accounts
 from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.dead_letters import DeadLetters
@@ -26,8 +28,8 @@ PARKED_SHARE = 0.1
 
 
 class QueueLimits:
-    """Keeps one integration's queue and dead letters within its settings. ``now_ms()`` is the time in milliseconds
-    since 1970."""
+    """Keeps one integration's queue and dead letters within its settings. ``now_ms()`` is gateway
+    time."""
 
     def __init__(
         self,
@@ -38,8 +40,9 @@ class QueueLimits:
         parking: Parking,
         dead: DeadLetters,
         rows: RowChanges,
-        now_ms: Callable[[], int],
+        now_ms: Callable[[], SteadyMs],
         progress: ProgressWriter,
+        calendar: ICalendar,
     ) -> None:
         self._accounts = accounts
         self._flight = flight
@@ -49,6 +52,7 @@ class QueueLimits:
         self._rows = rows
         self._now_ms = now_ms
         self._progress = progress
+        self._calendar = calendar
         self._allotment = Allotment()
         self._is_sweeping = False
         self.wants_more = False
@@ -81,9 +85,10 @@ class QueueLimits:
         """Whether the journal is short of room for what waits here and may not be dropped."""
         return self._allotment.holds_up
 
-    def oldest_ms(self, now_ms: int) -> int:
-        """Records received before this time have expired at ``now_ms``. Both are milliseconds since 1970."""
-        return now_ms - self._max_age_ms
+    def oldest_ms(self, now_ms: SteadyMs) -> DateMs:
+        """What was received before this date expires at ``now_ms``; a date from before a jump is to be compared by
+        `ICalendar.is_before`."""
+        return self._calendar.date_ms(SteadyMs(now_ms - self._max_age_ms))
 
     @property
     def is_full(self) -> bool:
@@ -118,12 +123,13 @@ class QueueLimits:
         finally:
             self._is_sweeping = False
 
-    def _sweep(self, oldest_ms: int) -> bool:
+    def _sweep(self, oldest_ms: DateMs) -> bool:
         accounts, swept, taken = self._accounts, 0, self._backlog.taken
         drops, max_bytes, give_up = self.drops, self._spec.max_bytes, self._allotment.give_up
+        is_before = self._calendar.is_before
 
         def reason_of(record: TelemetryRecord) -> str | None:
-            if record.received_ms < oldest_ms:
+            if record.received_ms < oldest_ms and is_before(record.received_ms, oldest_ms):
                 return EXPIRED
             if record.seq <= give_up:
                 return STORE_FULL

@@ -15,11 +15,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.model import Counters, Delivery, Parked, TelemetryRecord
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.integrations import IIntegration, Tell
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.specs import IntegrationSpec
+from iotgw.core.times import SteadyMs
 from iotgw.delivery.accounts import Accounts
 from iotgw.delivery.backlog import Backlog, Match
 from iotgw.delivery.dead_letters import DeadLetters
@@ -65,36 +68,45 @@ class Outbox:
         match: Match,
         tell: Tell,
         trace: ITrace | None = None,
+        calendar: ICalendar | None = None,
     ) -> None:
         self._clock = clock
+        self._calendar = calendar = calendar or PlainCalendar(clock)
         now_ms, ready, ordered = self._now_ms, self._ready, spec.order == "device"
         self.rows = rows = RowChanges(id_)
         self.accounts = accounts = Accounts(counters, cursor)
-        self._health = health = TargetHealth(spec.retry, clock.seconds, now_ms, tell)
+        self._health = health = TargetHealth(spec.retry, clock.seconds, calendar.now_ms, tell)
         self._retries = Retries(spec.retry)
         self.flight = flight = Flight(ordered)
-        self.backlog = backlog = Backlog(journal, accounts, cursor, match, ready)
-        self._dead = dead = DeadLetters(id_, journal, rows, accounts, ready)
+        self.backlog = backlog = Backlog(journal, accounts, cursor, match, ready, calendar.is_before)
+        self._dead = dead = DeadLetters(id_, journal, rows, accounts, ready, calendar.moment_ms)
         self._parking = parking = Parking(id_, journal, rows, accounts, dead, flight.key_of, now_ms, ready)
         self._progress = progress = ProgressWriter(id_, journal, clock, rows, self.place)
-        self._limits = QueueLimits(spec, accounts, flight, backlog, parking, dead, rows, now_ms, progress)
+        self._limits = QueueLimits(
+            spec, accounts, flight, backlog, parking, dead, rows, now_ms, progress, calendar
+        )
         self._seeking = Seeking(clock, flight, backlog, parking, accounts, self._progress)
         self._standing = Standing(id_, journal, flight, backlog, parking, accounts)
         self._losses = LossReport(accounts, backlog, health, tell, clock.seconds)
         self._kept = counters
         setbacks = Setbacks()
-        self._scheduler = Scheduler(ordered, flight, backlog, parking, dead, accounts, setbacks)
+        self._scheduler = Scheduler(
+            ordered, flight, backlog, parking, dead, accounts, setbacks, calendar.is_before
+        )
         settlement = Settlement(
             flight, parking, dead, accounts, health, self._retries, setbacks, self._scheduler, now_ms
         )
         self._pump = Pump(
             spec=spec, paused=counters.paused, clock=clock, flight=flight, backlog=backlog, parking=parking,
             scheduler=self._scheduler, settlement=settlement, health=health, limits=self._limits,
-            now_ms=now_ms, dirty=self._progress.dirty, trace=trace,
+            now_ms=now_ms, calendar=calendar, dirty=self._progress.dirty, trace=trace,
         )  # fmt: skip
 
-    def _now_ms(self) -> int:
-        return int(self._clock.seconds() * 1000)
+    def _now_ms(self) -> SteadyMs:
+        return SteadyMs(int(self._clock.seconds() * 1000))
+
+    def _age(self, record: TelemetryRecord) -> float:
+        return max(0, self._now_ms() - self._calendar.moment_ms(record.received_ms)) / 1000
 
     def _ready(self) -> None:
         if self._limits.wants_more and self._limits.enforce():
@@ -306,7 +318,7 @@ class Outbox:
             "balanced": accounts.queued == accounts.settled + inflight + waiting,
             "retrying": accounts.parked,
             "waitingBytes": accounts.waiting_bytes,
-            "oldestAge": None if oldest is None else max(0, self._now_ms() - oldest.received_ms) / 1000,
+            "oldestAge": None if oldest is None else self._age(oldest),
             "lastError": last.error or None,
             "lastErrorAt": last.error_ms or None,
             "lastDeliveredAt": last.delivered_ms or None,

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.model import Counters, TelemetryRecord
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.integrations import IIntegration, Tell
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.trace import ITrace
@@ -58,6 +59,7 @@ class Outboxes:
         datasource_name: Callable[[str], str],
         trace: ITrace | None,
         store: StoreRoom,
+        calendar: ICalendar,
     ) -> None:
         self._journal = journal
         self._clock = clock
@@ -66,6 +68,7 @@ class Outboxes:
         self._datasource_name = datasource_name
         self._trace = trace
         self._store = store
+        self._calendar = calendar
         self._running: dict[str, Running] = {}
         self._strict: list[Outbox] = []
         self._is_stopping = False
@@ -268,7 +271,9 @@ class Outboxes:
         cursor, counters = self._kept.pop(id_, (head, Counters(counted=head, since=head)))
         match = self._match(id_, tenant, spec)
         self._journal.hold(id_, spec.queue.max_age)
-        return Outbox(id_, self._journal, self._clock, cursor, counters, spec, match, tell, self._trace)
+        return Outbox(
+            id_, self._journal, self._clock, cursor, counters, spec, match, tell, self._trace, self._calendar
+        )
 
     def _reorder(self, id_: str, running: Running, old: IIntegration | None) -> Deferred[None]:
         """Begin again from what the journal holds, because a different order needs different lines."""

@@ -13,7 +13,7 @@ class ParkedLine:
 
     ``head`` and ``last`` are the positions of the first and the last record. ``count`` is their number, ``size`` their
     bytes. ``attempts`` is how often the first one failed. ``rows`` holds the first few, once they were read. ``idle``
-    means that the line waits until ``next_try_ms``, in milliseconds since 1970. ``missed`` is the position of a record
+    means that the line waits until ``next_try_ms``, in milliseconds of gateway time. ``missed`` is the position of a record
     that joined before the head, and is read next; 0 if there is none.
     """
 

@@ -36,7 +36,7 @@ COMMIT_LAG_MS = 200
 class Parking:
     """The parked records of one integration.
 
-    ``key_of`` gives a record's ordering key. ``now_ms()`` is the time in milliseconds since 1970. ``ready()`` is called
+    ``key_of`` gives a record's ordering key. ``now_ms()`` is gateway time. ``ready()`` is called
     when `take` has something again, or when calling `look` again is worthwhile.
 
     Many methods: one for each thing that can happen to a parked record.
@@ -124,7 +124,7 @@ class Parking:
         """Park a record that failed, when its device has nothing parked yet.
 
         ``attempts`` counts its failures, ``error`` is the reason of the last. It is tried again at ``next_try_ms``, in
-        milliseconds since 1970."""
+        milliseconds of gateway time."""
         key = self._key_of(record)
         self._lines[key] = line = ParkedLine(key, record.device_name, record.seq, attempts, next_try_ms)
         line.size = len(record.body)
@@ -172,7 +172,7 @@ class Parking:
                 self._read(line)
 
     def next_due_ms(self) -> int | None:
-        """When to `look` again, in milliseconds since 1970; None when no line waits."""
+        """When to `look` again, in milliseconds of gateway time; None when no line waits."""
         return self._due[0][0] if self._due else None
 
     def take(self) -> TelemetryRecord | None:

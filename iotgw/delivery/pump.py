@@ -8,12 +8,15 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.integrations import IIntegration, Settle
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.specs import IntegrationSpec
+from iotgw.core.times import SteadyMs
 from iotgw.core.verdict import Delivered, Verdict, unforeseen
 from iotgw.delivery.alarm import Alarm
 from iotgw.delivery.backlog import Backlog
+from iotgw.delivery.dating import dated
 from iotgw.delivery.flight import Flight
 from iotgw.delivery.limits import QueueLimits
 from iotgw.delivery.parking import Parking
@@ -29,7 +32,7 @@ SLICE = 512
 class Pump:
     """Sends one integration's records to its target, which may be replaced.
 
-    ``now_ms()`` is the time in milliseconds since 1970. ``dirty()`` is called when there is progress to write."""
+    ``now_ms()`` is gateway time. ``dirty()`` is called when there is progress to write."""
 
     def __init__(
         self,
@@ -44,7 +47,8 @@ class Pump:
         settlement: Settlement,
         health: TargetHealth,
         limits: QueueLimits,
-        now_ms: Callable[[], int],
+        now_ms: Callable[[], SteadyMs],
+        calendar: ICalendar,
         dirty: Callable[[], None],
         trace: ITrace | None,
     ) -> None:
@@ -59,6 +63,7 @@ class Pump:
         self._health = health
         self._limits = limits
         self._now_ms = now_ms
+        self._calendar = calendar
         self._dirty = dirty
         self._trace = trace
         self._rate = Rate(spec.queue.rate)
@@ -185,7 +190,7 @@ class Pump:
         """Give a batch to the target. If it raises, settle those records that it did not settle itself."""
         settle = self._settle_now
         try:
-            target.send(batch, settle)
+            target.send(dated(self._calendar, batch) if self._calendar.has_doubts else batch, settle)
         except Exception as error:
             left = [record.seq for record in batch if self._scheduler.has_in_flight(record.seq)]
             if left:

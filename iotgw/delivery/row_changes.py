@@ -19,7 +19,7 @@ class RowChanges:
     def put(
         self, record: TelemetryRecord, state: DeliveryState, attempts: int, next_try_ms: int, error: str
     ) -> None:
-        """Add or change a row, even one that was to be deleted. ``next_try_ms`` is in milliseconds since 1970, 0 for
+        """Add or change a row, even one that was to be deleted. ``next_try_ms`` is in milliseconds of gateway time, 0 for
         never."""
         self._released.pop(record.seq, None)
         self._changed[record.seq] = Parked(self._integration, record, state, attempts, next_try_ms, error)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.times import DateMs
 from iotgw.delivery.accounts import EXPIRED, Accounts
+from iotgw.delivery.ages import IsBefore
 from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.dead_letters import DeadLetters
 from iotgw.delivery.flight import Flight
@@ -32,6 +34,7 @@ class Scheduler:
         dead: DeadLetters,
         accounts: Accounts,
         setbacks: Setbacks,
+        is_before: IsBefore,
     ) -> None:
         self._ordered = ordered
         self._flight = flight
@@ -40,6 +43,7 @@ class Scheduler:
         self._dead = dead
         self._accounts = accounts
         self._setbacks = setbacks
+        self._is_before = is_before
         self._parked_rest = False
 
     # --- how much there is
@@ -74,7 +78,7 @@ class Scheduler:
         """The target is up, so parked records and dead letters may be sent again."""
         self._parked_rest = False
 
-    def next(self, room: int, oldest_ms: int, whole: bool, fresh_first: bool) -> list[TelemetryRecord]:
+    def next(self, room: int, oldest_ms: DateMs, whole: bool, fresh_first: bool) -> list[TelemetryRecord]:
         """The next batch, at most ``room`` records, now in flight; empty when there is nothing to send.
 
         Records received before ``oldest_ms`` (milliseconds since 1970) expire. ``whole`` says that the target sends a
@@ -94,17 +98,17 @@ class Scheduler:
             return self._next_parked(oldest_ms)
         return batch
 
-    def _next_parked(self, oldest_ms: int) -> list[TelemetryRecord]:
+    def _next_parked(self, oldest_ms: DateMs) -> list[TelemetryRecord]:
         """A parked record or a dead letter. It is sent alone, because the rest of a batch would fail with it."""
         while (record := self._parking.take()) is not None:
-            if record.received_ms >= oldest_ms:
+            if record.received_ms >= oldest_ms or not self._is_before(record.received_ms, oldest_ms):
                 return [record]
             self._setbacks.forget([record.seq])
             self._parking.settle(record.seq, EXPIRED)
         dead = self._dead.take()
         return [dead] if dead is not None else []
 
-    def _next_waiting(self, room: int, oldest_ms: int, whole: bool) -> list[TelemetryRecord] | None:
+    def _next_waiting(self, room: int, oldest_ms: DateMs, whole: bool) -> list[TelemetryRecord] | None:
         """Records of ready lines. None when the next one must be sent with nothing else in flight and has to wait."""
         flight = self._flight
         batch: list[TelemetryRecord] = []
@@ -113,7 +117,7 @@ class Scheduler:
             if single is not None and (batch or (single and self.in_flight)):
                 return batch or None
             for record in flight.take_line(room - len(batch) if whole else 1):
-                if record.received_ms >= oldest_ms:
+                if record.received_ms >= oldest_ms or not self._is_before(record.received_ms, oldest_ms):
                     batch.append(record)
                 else:
                     self._accounts.settle(record.seq, EXPIRED, len(record.body))
@@ -123,7 +127,7 @@ class Scheduler:
         return batch
 
     def _fill(
-        self, batch: list[TelemetryRecord], room: int, oldest_ms: int, whole: bool
+        self, batch: list[TelemetryRecord], room: int, oldest_ms: DateMs, whole: bool
     ) -> list[TelemetryRecord]:
         """Fill the batch from the stream, and put all of it in flight."""
         if len(batch) < room and not (batch and self._flight.is_marked(batch[0])):
@@ -131,7 +135,7 @@ class Scheduler:
         self._flight.launch(batch)
         return batch
 
-    def _take(self, batch: list[TelemetryRecord], room: int, oldest_ms: int, together: bool) -> None:
+    def _take(self, batch: list[TelemetryRecord], room: int, oldest_ms: DateMs, together: bool) -> None:
         """Add records from the stream to the batch. ``together`` allows several of one device."""
         accounts, flight, parking = self._accounts, self._flight, self._parking
         mine: set[Hashable] | None = {record.device_name for record in batch} if together else None

@@ -8,8 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from zope.interface import implementer
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.model import Delivery, Message, Outcome, Parked, TelemetryRecord
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.delivery import IDeliveries, IDelivery
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType
@@ -19,6 +21,7 @@ from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec
+from iotgw.core.times import DateMs
 from iotgw.core.types import Types
 from iotgw.delivery.outbox import Outbox
 from iotgw.delivery.outboxes import Outboxes, Running
@@ -55,16 +58,18 @@ class DeliveryService(UplinkListener):
         data_dir: str = "",
         trace: ITrace | None = None,
         store_bytes: int = 0,
+        calendar: ICalendar | None = None,
     ) -> None:
         self._journal = journal
         self._reactor = reactor
-        recorder = Recorder(events, reactor)
+        self._calendar = calendar = calendar or PlainCalendar(reactor)
+        recorder = Recorder(events, calendar)
         self._targets = Targets(
-            types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir
+            types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir, calendar
         )
         self._store = StoreRoom(journal, store_bytes)
         self._outboxes = Outboxes(
-            journal, reactor, recorder, self._targets, datasource_name, trace, self._store
+            journal, reactor, recorder, self._targets, datasource_name, trace, self._store, calendar
         )
         self._trials = 0
 
@@ -213,7 +218,9 @@ class DeliveryService(UplinkListener):
     def seek(self, id: str, ts_ms: int) -> Deferred[None]:
         """See `IDeliveries.seek`."""
         outbox = self._outbox(id)
-        sought = self._journal.time_to_seq(ts_ms).addCallback(lambda seq: outbox.seek(max(0, seq - 1)))
+        date_ms = DateMs(ts_ms)
+        found = self._journal.time_to_seq(date_ms, self._calendar.moment_ms(date_ms))
+        sought = found.addCallback(lambda seq: outbox.seek(max(0, seq - 1)))
         return sought.addCallback(lambda _: self._noted(outbox))
 
     def dead_letters(self, id: str, after: int = 0, limit: int = 100) -> Deferred[list[Parked]]:
@@ -267,7 +274,7 @@ class DeliveryService(UplinkListener):
         target = self._target(id)
         self._trials += 1
         if record is None:
-            record = sample(self._outboxes.get(id).tenant, int(self._reactor.seconds() * 1000))
+            record = sample(self._outboxes.get(id).tenant, self._calendar.now_ms())
         return try_out(target, record, -self._trials)
 
     def _target(self, id: str) -> IIntegration:

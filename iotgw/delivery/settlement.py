@@ -20,7 +20,7 @@ class Settlement:
     """Settles the records of one integration.
 
     A record that fails for its own reason uses up an attempt. A record that fails because the target is down does not.
-    ``now_ms()`` is the time in milliseconds since 1970."""
+    ``now_ms()`` is gateway time."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Settlement:
         self._setbacks.forget([seq])
 
     def _next_try_ms(self, attempts: int, verdict: Retry | Rejected) -> int | None:
-        """When a record that failed ``attempts`` times is tried again, in milliseconds since 1970; None for never."""
+        """When a record that failed ``attempts`` times is tried again, in milliseconds of gateway time; None for never."""
         if isinstance(verdict, Rejected):
             return None
         wait = self._retries.wait(attempts, verdict.after)

@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import maybeDeferred
 from twisted.python.failure import Failure
 
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Tell
 from iotgw.core.ports.journal import ITelemetryStream
@@ -40,6 +41,7 @@ class Targets:
         queue: Queue | None,
         unseal: Unseal | None,
         data_dir: str,
+        calendar: ICalendar,
     ) -> None:
         self._types = types
         self._journal = journal
@@ -49,6 +51,7 @@ class Targets:
         self._queue = queue
         self._unseal = unseal
         self._data_dir = data_dir
+        self._calendar = calendar
 
     def build(
         self,
@@ -66,7 +69,7 @@ class Targets:
         context = IntegrationContext(
             id=id_, name=name, tenant=tenant, spec=spec, epochs=self._journal.epochs, reactor=self._reactor,
             datasource_name=self._datasource_name, event=tell, downlink=self._downlink,
-            data_dir=self._data_dir, available=available,
+            data_dir=self._data_dir, available=available, calendar=self._calendar,
         )  # fmt: skip
         return self._types.get(spec.type).build(settings, context)
 

@@ -10,10 +10,11 @@ from twisted.internet.defer import Deferred
 
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.integrations import IIntegration
+from iotgw.core.times import DateMs
 from iotgw.core.verdict import Delivered, Verdict, unforeseen
 
 
-def sample(tenant: str, now_ms: int) -> TelemetryRecord:
+def sample(tenant: str, now_ms: DateMs) -> TelemetryRecord:
     """A test message of a device that doesn't exist, received at ``now_ms`` (milliseconds since 1970)."""
     body = (
         b'{"deviceName":"iotgw-test","deviceType":"default","attributes":{"test":true},'

@@ -50,7 +50,7 @@ class Leaving:
 
     def reachable(self, tenant: str, device: str, datasource: str, send: Send) -> Callable[[], None]:
         """See `IIntake.reachable`."""
-        return self._sessions.add((tenant, device), (datasource, send))
+        return self._sessions.open((tenant, device), datasource, send)
 
     def listen(self, tenant: str, device: str, callback: Callable[[], None]) -> Callable[[], None]:
         """See `IDownlinks.listen`."""
@@ -120,10 +120,9 @@ class Leaving:
     async def _push(
         self, tenant: str, device: str, identity: str, datasource: str, push: Send | None
     ) -> None:
-        for name in (identity, device):
-            if sessions := self._sessions.of((tenant, name)):
-                datasource, push = sessions[-1]
-                break
+        session = self._sessions.newest((tenant, identity), (tenant, device))
+        if session is not None:
+            datasource, push = session
         if push is not None:
             items = await self.take(tenant, device, datasource, 1, with_uplink=False)
             if items:

@@ -10,9 +10,11 @@ from twisted.python.failure import Failure
 
 from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.model import Event
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinkStore
+from iotgw.core.times import DateMs, SteadyMs
 from iotgw.downlinks.in_transit import InTransit
-from iotgw.downlinks.timetable import REMEMBERED_MS, Timetable
+from iotgw.downlinks.timetable import Timetable
 from iotgw.downlinks.waiting import Waiting, may_leave
 
 SWEEP = 2.0
@@ -27,23 +29,30 @@ class OpenItems:
 
     _log = Logger()
 
-    def __init__(self, store: IDownlinkStore, way: InTransit, changed: Changed, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        store: IDownlinkStore,
+        way: InTransit,
+        changed: Changed,
+        clock: IReactorTime,
+        calendar: ICalendar,
+    ) -> None:
         self._store = store
         self._way = way
         self._changed = changed
         self._clock = clock
+        self._calendar = calendar
         self._items: dict[str, Item] = {}
         self._waiting = Waiting()
-        self._timetable = Timetable(self._items)
+        self._timetable = Timetable(self._items, calendar.moment_ms)
         self._seq = 0
         self._sweep: IDelayedCall | None = None
 
     async def start(self) -> None:
         """Load the open items. Those that were in transit when the gateway ended are QUEUED again."""
-        recently = self.now_ms() - REMEMBERED_MS
         self._seq = await self._store.last_seq()
         for item in await self._store.open_items():
-            if may_leave(item) or item.updated_ms > recently:
+            if may_leave(item) or not self._timetable.is_due(item, self._steady_ms()):
                 self.keep(item)
         self._sweep = self._clock.callLater(SWEEP, self._look)
 
@@ -52,9 +61,16 @@ class OpenItems:
         if self._sweep is not None and self._sweep.active():
             self._sweep.cancel()
 
-    def now_ms(self) -> int:
-        """Milliseconds since 1970."""
-        return int(self._clock.seconds() * 1000)
+    def now_ms(self) -> DateMs:
+        """The date."""
+        return self._calendar.now_ms()
+
+    def _steady_ms(self) -> SteadyMs:
+        return SteadyMs(int(self._clock.seconds() * 1000))
+
+    def is_over(self, item: Item) -> bool:
+        """Whether an item has waited for as long as its time to live; a date that jumps doesn't count."""
+        return self._timetable.ends_ms(item) <= self._steady_ms()
 
     # --- what there is
 
@@ -128,9 +144,9 @@ class OpenItems:
 
     def has_expired(self, item: Item) -> bool:
         """Whether an item's time to live is over. If so, the item ends."""
-        now = self.now_ms()
-        if item.expires_ms > now:
+        if not self.is_over(item):
             return False
+        now = self.now_ms()
         if item.state is ItemState.QUEUED:
             self.update(item.change(ItemState.EXPIRED, now, "it could not be sent within its time to live"))
         else:
@@ -142,15 +158,15 @@ class OpenItems:
     def _look(self) -> None:
         """End expired items, drop those whose transport will not report any more, and offers that were never
         reported on."""
-        now = self.now_ms()
+        now = self._steady_ms()
         self._way.tidy(self._clock.seconds())
         for item in self._timetable.due(now):
             if not may_leave(item):
-                if now - item.updated_ms >= REMEMBERED_MS:
+                if self._timetable.is_due(item, now):
                     del self._items[item.id]
                     self._way.arrived(item.id)
             elif not self._way.is_free(item.id):
-                self._timetable.again(item, now + int(SWEEP * 1000))
+                self._timetable.again(item, SteadyMs(now + int(SWEEP * 1000)))
             else:
                 self.has_expired(item)
         self._sweep = self._clock.callLater(SWEEP, self._look)

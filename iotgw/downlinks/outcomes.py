@@ -92,8 +92,8 @@ class Outcomes:
         """See `IDownlinks.acknowledged`: by item id, or the oldest of a message type that was sent."""
         names = tuple(filter(None, dict.fromkeys((self._open.name(tenant, device), device, identity))))
         step: Step = "successful" if ack.get("success", True) else "failed"
-        now_ms = self._open.now_ms()
-        item = await receipts.acknowledged(self._store, self._open.items, tenant, names, ack, now_ms)
+        items, is_over = self._open.items, self._open.is_over
+        item = await receipts.acknowledged(self._store, items, tenant, names, ack, is_over)
         if item is not None and (item.state, step) in TRANSITIONS:
             self._open.recall(item)  # it may have left memory long ago
             self._step(item.id, step, str(ack.get("error", "")), ack.get("response"))

@@ -19,9 +19,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.errors import Conflict, NotFound
 from iotgw.core.model import Downlink
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, IDownlinkStore, Report
 from iotgw.core.ports.intake import Send
 from iotgw.core.specs import DownlinkSpec
@@ -42,11 +44,17 @@ class DownlinkQueue:
     _log = Logger()
 
     def __init__(
-        self, store: IDownlinkStore, encode: Encode, find: Find, changed: Changed, clock: IReactorTime
+        self,
+        store: IDownlinkStore,
+        encode: Encode,
+        find: Find,
+        changed: Changed,
+        clock: IReactorTime,
+        calendar: ICalendar | None = None,
     ) -> None:
         self._store = store
         way = InTransit()
-        self._open = OpenItems(store, way, changed, clock)
+        self._open = OpenItems(store, way, changed, clock, calendar or PlainCalendar(clock))
         self._leaving = Leaving(self._open, way, encode, find, clock)
         self._exchange = ItemExchange(store, self._open, way, self._leaving.try_now)
         self._outcomes = Outcomes(store, self._open, way, self._leaving)

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.downlink_item import ContentType, Item, payload
 from iotgw.core.errors import IotgwError, NotFound
 from iotgw.core.model import Metadata, Uplink
 from iotgw.core.numbers import real
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.intake import Send
 from iotgw.core.ports.journal import IMessages
@@ -41,7 +43,7 @@ class LastUplink(msgspec.Struct):
 class Reach:
     """Encodes items and finds devices; the callables that `iotgw.downlinks.queue.DownlinkQueue` is given.
 
-    ``clock`` has ``seconds()`` since 1970.
+    ``clock`` is gateway time.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Reach:
         converters: IConverters,
         sources: ISources,
         clock: IReactorTime,
+        calendar: ICalendar | None = None,
     ) -> None:
         self._registry = registry
         self._journal = journal
@@ -60,6 +63,7 @@ class Reach:
         self._converters = converters
         self._sources = sources
         self._clock = clock
+        self._calendar: ICalendar = calendar or PlainCalendar(clock)
 
     async def encode(self, datasource: str, item: Item) -> tuple[bytes, ContentType, Metadata]:
         """Payload, content type and metadata of an item: its ``data`` as it is, or what the downlink
@@ -120,4 +124,5 @@ class Reach:
         spec = msgspec.convert(dict(body, name=""), DatasourceSpec)
         windows = (spec.downlink_windows.get(device), spec.downlink_windows.get(seen.identity), seen.window)
         window = next((each for each in windows if each is not None), spec.downlink_window)
-        return window == 0 or self._clock.seconds() - uplink.received_ms / 1000 <= window
+        age = self._clock.seconds() - self._calendar.moment_ms(uplink.received_ms) / 1000
+        return window == 0 or age <= window

@@ -3,7 +3,7 @@ offered."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from iotgw.core.downlink_item import Item, ItemState
@@ -19,7 +19,7 @@ async def acknowledged(
     tenant: str,
     names: Sequence[str],
     ack: dict[str, Any],
-    now_ms: int,
+    is_over: Callable[[Item], bool],
 ) -> Item | None:
     """The item that a device's receipt is for; None if there is none.
 
@@ -34,7 +34,7 @@ async def acknowledged(
         for stored in reversed(await store.of_device(tenant, name, RECENT)):
             item = open_items.get(stored.id, stored)
             is_sent = item.state in (ItemState.SENT, ItemState.DELIVERED)
-            if is_sent and item.spec.msg_type == ack.get("msgType") and item.expires_ms > now_ms:
+            if is_sent and item.spec.msg_type == ack.get("msgType") and not is_over(item):
                 return item
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -36,8 +37,24 @@ class _Open(Generic[T]):
         return tuple(self._entries.get(key, ()))
 
 
-class OpenSessions(_Open[tuple[str, Send]]):
-    """Open sessions: the datasource's id, and what sends to the device at once."""
+class OpenSessions(_Open[tuple[int, str, Send]]):
+    """Open sessions: a number that grows, the datasource's id, and what sends to the device at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers = itertools.count()
+
+    def open(self, key: Key, datasource: str, send: Send) -> Callable[[], None]:
+        """A device has a session until the function that this returns is called."""
+        return self.add(key, (next(self._numbers), datasource, send))
+
+    def newest(self, *keys: Key) -> tuple[str, Send] | None:
+        """The datasource and the sender of a device's newest session under any of its names."""
+        found = [entries[-1] for key in keys if (entries := self.of(key))]
+        if not found:
+            return None
+        _, datasource, send = max(found, key=lambda entry: entry[0])
+        return datasource, send
 
 
 class Listeners(_Open[Callable[[], None]]):

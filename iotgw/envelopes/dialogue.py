@@ -83,7 +83,7 @@ class Dialogue(Protocol):
         """How many bytes wait for the rest of their frame."""
 
     def received(self, data: bytes, now_ms: int) -> Actions:
-        """Bytes came; ``now_ms`` is the time in ms since 1970."""
+        """Bytes came; ``now_ms`` is the date in ms since 1970; it may jump."""
 
     def answered(self, identity: str, items: tuple[Downlink, ...]) -> Actions:
         """An uplink of this device is durable; ``items`` are to go out with the answer."""

@@ -106,7 +106,7 @@ class Envelope:
         """Read bytes; returns an empty result if there is nothing to do. Never raises.
 
         ``facts`` is what the transport knows: the query, the topic, the address, and the ``identity`` if the
-        sender has proved one. ``now_ms`` is the time of arrival in ms since 1970.
+        sender has proved one. ``now_ms`` is the date of arrival in ms since 1970; it may jump.
         """
         return (Reading(data),)
 

@@ -7,7 +7,7 @@ decoded envelope as ``input``. The transports add the query and the path (CoAP),
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from iotgw.core import plain_json
 from iotgw.core.model import Downlink, Metadata
@@ -29,18 +29,21 @@ class LobaroDatagrams(LobaroEnvelope):
     """Legacy UDP (port 1064), deprecated by Lobaro, and a reconstruction here. Each datagram is an envelope.
 
     Repetitions within ``window_ms`` are recognized by the device's message counter; 0 accepts every message.
-    Without ``answers``, devices get no downlinks.
+    Without ``answers``, devices get no downlinks. ``seconds()`` is a clock that can't jump; without one, the dates of the messages
+    have to do.
     """
 
-    def __init__(self, window_ms: int, answers: bool) -> None:
+    def __init__(self, window_ms: int, answers: bool, seconds: Callable[[], float] | None = None) -> None:
         self._seen = lobaro.DuplicateFilter(window_ms=window_ms)
         self._answers = answers
+        self._seconds = seconds
 
     def read(self, data: bytes, facts: Metadata, now_ms: int) -> Sequence[Reading | Ignored]:
         """See `Envelope.read`."""
         envelope = lobaro.parse(data)
         identity, counter = envelope.identity, envelope.counter
-        if not self._seen.is_new(identity, counter, now_ms):
+        at_ms = now_ms if self._seconds is None else int(self._seconds() * 1000)
+        if not self._seen.is_new(identity, counter, at_ms):
             return (Ignored("duplicates"),)
         found = lobaro.metadata(envelope, "udp")
         found["receivedTime"] = now_ms

@@ -316,7 +316,7 @@ class HttpTarget:
         self._last_error = reason
         if status == 401:
             self._auth.refused()
-        after = retry_after(response.headers.get(b"retry-after"), self._context.reactor.seconds())
+        after = retry_after(response.headers.get(b"retry-after"), self._context.date())
         if (
             status < 400
             or status >= 500

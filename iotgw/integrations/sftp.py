@@ -10,9 +10,8 @@ import contextlib
 import posixpath
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from msgspec import Meta, Struct
 from twisted.conch.error import ConchError
 from twisted.conch.ssh.filetransfer import (
     FX_NO_SUCH_FILE,
@@ -43,12 +42,12 @@ from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.secrets import Secret
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict, unforeseen
 from iotgw.integrations import payload
 from iotgw.integrations.cron import Cron
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.files import Columns, csv_file, json_file, ndjson_file
+from iotgw.integrations.sftp_settings import SftpSettings
 from iotgw.integrations.template import Template, TemplateFailed, for_path
 
 Settle = Callable[[Sequence[int], Verdict], None]
@@ -57,6 +56,8 @@ CHUNK = 32768
 """Bytes of a write; every server must accept that much (draft-ietf-secsh-filexfer-02 §6.4)."""
 PIPELINED = 16
 """Writes under way at once."""
+LONGEST_SLEEP = 60.0
+"""Seconds between two looks at the date, while a run is not due."""
 WINDOW = 60.0
 """Seconds that a scheduled run waits for something to send."""
 PATHS = {
@@ -70,55 +71,6 @@ NETWORK = (
     *REFUSED, ConnectionClosed, ConnectError, DNSLookupError, UnavailableError, CancelledError, TimeoutError,
     ConchError, OSError,
 )  # fmt: skip
-
-
-class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """SFTP. Either ``hostKeys`` or ``knownHosts`` is required, since a host is never trusted blindly."""
-
-    host: str
-    port: Annotated[int, Meta(ge=1, le=65535)] = 22
-    username: str
-    password: Secret = ""
-    private_key: Annotated[
-        Secret,
-        Meta(description="A private key as text: OpenSSH or PEM; Ed25519, ECDSA or RSA (signed with SHA-2)."),
-    ] = ""
-    passphrase: Annotated[Secret, Meta(description="Of the key.")] = ""
-    host_keys: Annotated[
-        list[str], Meta(description="The server's keys: `ssh-ed25519 AAAA…` or `SHA256:…`.")
-    ] = []
-    known_hosts: Annotated[str, Meta(description="The text of a known_hosts file.")] = ""
-    files: Annotated[
-        Literal["message", "batch", "schedule"],
-        Meta(
-            description="A file per message, per batch (what waits, at most `batchSize`), or per scheduled run."
-        ),
-    ] = "message"
-    schedule: Annotated[
-        str, Meta(description="When to write files: minute, hour, day of month, month, day of week; UTC.")
-    ] = "30 5 * * *"
-    content: Annotated[
-        Literal["json", "ndjson", "csv"],
-        Meta(
-            description="CSV has one file per device type, with a header that only ever grows to the right. JSON is an array in batches, of one message too."
-        ),
-    ] = "json"
-    path: Annotated[
-        str,
-        Meta(
-            description="A template. Inserted values stay within their directory; directories are made. `file` is a name that no other batch or run has. Default: `{{ deviceName }}/{{ key }}.json` for messages, `{{ file }}_{{ deviceType }}.csv` for CSV, `{{ file }}.json` else."
-        ),
-    ] = ""
-    batch_size: Annotated[int, Meta(ge=1, le=100_000)] = 1000
-    concurrency: Annotated[
-        int, Meta(ge=1, le=64, description="Files under way at once, where each message has its own.")
-    ] = 8
-    connect_timeout: Annotated[float, Meta(gt=0)] = 20.0
-    timeout: Annotated[float, Meta(gt=0, description="Seconds for a file.")] = 120.0
-
-    def destination(self) -> object:
-        """See `iotgw.core.destination.Destined`."""
-        return self.host.lower(), self.port, sorted(self.host_keys), self.known_hosts
 
 
 @implementer(IIntegration)
@@ -162,7 +114,11 @@ class SftpTarget:
             Cron(settings.schedule, "configuration.schedule") if settings.files == "schedule" else None
         )
         self._alarm: Any = None
+        self._next = 0.0
+        """The date of the next run, in seconds since 1970."""
         self._run = ""
+        self._comes_again = False
+        """Whether a run may have had this name before, because the machine's clock was set back."""
         self._part = 0
         self._closes = 0.0
         self._made: set[str] = set()
@@ -214,23 +170,31 @@ class SftpTarget:
         """Whether a session is open, and when the next scheduled run is (milliseconds since 1970)."""
         return {
             "state": "connected" if self._session is not None else "idle",
-            "nextRun": int(self._alarm.getTime() * 1000) if self._alarm and self._alarm.active() else None,
+            "nextRun": int(self._next * 1000) if self._alarm and self._alarm.active() else None,
             "lastError": self._last_error or None,
         }
 
     # --- scheduled runs
 
     def _set_alarm(self) -> None:
+        """Look again when the next run is due, or earlier: the date may jump meanwhile."""
         if self._cron is not None:
-            now = self._reactor.seconds()
-            self._alarm = self._reactor.callLater(self._cron.next(now) - now, self._begin_run)
+            date = self._context.date()
+            self._next = self._cron.next(date)
+            self._alarm = self._reactor.callLater(min(self._next - date, LONGEST_SLEEP), self._wake)
+
+    def _wake(self) -> None:
+        is_due = self._context.date() >= self._next
+        if is_due:
+            self._begin_run()
+        self._set_alarm()
 
     def _begin_run(self) -> None:
         now = self._reactor.seconds()
-        self._run = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d_%H-%M")
+        self._run = datetime.fromtimestamp(self._context.date(), UTC).strftime("%Y-%m-%d_%H-%M")
+        self._comes_again = self._context.comes_again()
         self._part = 1
         self._closes = now + WINDOW
-        self._set_alarm()
         self._reactor.callLater(WINDOW, self._end_run, now)
         self._context.available()
 
@@ -283,7 +247,8 @@ class SftpTarget:
 
     def _file_name(self, record: TelemetryRecord) -> str:
         if self._run:
-            return self._run if self._part == 1 else f"{self._run}_{self._part}"
+            part = record.seq if self._comes_again else self._part
+            return self._run if part == 1 else f"{self._run}_{part}"
         moment = datetime.fromtimestamp(record.received_ms / 1000, UTC)
         return f"{moment:%Y-%m-%d_%H-%M-%S}_{self._names.number(record)}"
 

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from iotgw.core.errors import Conflict
 from iotgw.core.needs import ANY_SEGMENT, CoapPath, HttpMount, Need, collide
+from iotgw.pipeline.away import AwayPaths
 from iotgw.pipeline.sources import Source
 
 Key = tuple[str | int, ...]
 
 
 class Claims:
-    """The needs of the datasources that are open."""
+    """The needs of the datasources that are open; ``away`` has the paths of those that aren't."""
 
-    def __init__(self) -> None:
+    def __init__(self, away: AwayPaths | None = None) -> None:
+        self.away = away if away is not None else AwayPaths()
         self._needs: dict[str, Sequence[Need]] = {}
         self._claimed: dict[Key, list[tuple[Source, Need]]] = {}
 

@@ -26,11 +26,13 @@ from iotgw.core.model import (
     StoredUplink,
     Uplink,
 )
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.journal import IUplinkStream
 from iotgw.core.stream import StreamReader
 from iotgw.pipeline.batch import ConversionBatch
+from iotgw.pipeline.dating import dated
 from iotgw.pipeline.sources import Source
 
 BATCH = 128
@@ -79,6 +81,7 @@ class Conversions:
         downlinks: IDownlinks,
         converted: Callable[[list[Outcome]], None],
         unreadable: Callable[[list[int], str], None] = lambda positions, reason: None,
+        calendar: ICalendar | None = None,
     ) -> None:
         self._source = source
         self._journal = journal
@@ -88,6 +91,7 @@ class Conversions:
         self._converted = converted
         self._tell_unreadable = unreadable
         self._unreadable: list[int] = []
+        self._calendar = calendar
         self.position = position
         self._durable = journal.last_uplink
         self._reader: StreamReader[StoredUplink] = StreamReader(
@@ -288,7 +292,10 @@ class Conversions:
                 version = self._converter(uplink)
             except NotFound as error:
                 return _failed(stored.seq, ConversionError(str(error), name="NoConverter"))
-        return Job(version, uplink.payload, uplink.metadata, uplink.received_ms, stored.seq)
+        received_ms, metadata = uplink.received_ms, uplink.metadata
+        if self._calendar is not None and self._calendar.has_doubts:
+            received_ms, metadata = dated(self._calendar, received_ms, metadata)
+        return Job(version, uplink.payload, metadata, received_ms, stored.seq)
 
     def _objection(self, stored: StoredUplink) -> ConversionError | None:
         """Why an uplink can't be converted: its datasource rejected it, or the journal can't read it. None if it

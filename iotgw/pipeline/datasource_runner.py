@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from twisted.internet.defer import DeferredLock
@@ -10,6 +10,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from iotgw.core.errors import IotgwError
+from iotgw.core.needs import Need
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IForgets, INeeds
 from iotgw.core.ports.reactor import IReactor
@@ -46,6 +48,8 @@ class DatasourceRunner:
         shares: SharedResources,
         claims: Claims,
         in_background: Callable[[Coroutine[Any, Any, None]], None],
+        *,
+        calendar: ICalendar,
     ) -> None:
         self.source = source
         self.intake = intake
@@ -61,6 +65,7 @@ class DatasourceRunner:
         self._shares = shares
         self._claims = claims
         self._in_background = in_background
+        self._calendar = calendar
 
     async def apply(self, spec: DatasourceSpec, enabled: bool) -> None:
         """Close what is open, and open the datasource as the spec says. A failure is kept in `error`."""
@@ -72,6 +77,7 @@ class DatasourceRunner:
                 return
             await self._close()
             before, source.spec = source.spec, spec
+            self._be_away()
             source.guard = None
             self._in_background(self._let_go(before, spec))
             self.error = ""
@@ -111,7 +117,7 @@ class DatasourceRunner:
         return DatasourceContext(
             source.id, spec.name, source.tenant, spec.routing_key, spec.metadata, self.intake,
             self._reactor, self._credentials, self._data_dir, source.created_ms,
-            self._shares,
+            self._shares, self._calendar,
         )  # fmt: skip
 
     async def _let_go(self, before: DatasourceSpec, after: DatasourceSpec | None) -> None:
@@ -137,6 +143,23 @@ class DatasourceRunner:
                 reason=error,
             )
 
+    def _be_away(self) -> None:
+        """Note what it would open, for those who send there meanwhile."""
+        source = self.source
+        needs = () if source.is_leaving else self._needs(source.spec)
+        self._claims.away.put(source.id, needs)
+
+    def _needs(self, spec: DatasourceSpec) -> Sequence[Need]:
+        """What a datasource with this spec opens; nothing where its settings can't be read."""
+        try:
+            type_ = self._types.get(spec.type)
+            if not INeeds.providedBy(type_):
+                return ()
+            settings = self._types.configure(spec.type, spec.configuration, self._registry.unseal)
+            return INeeds(type_).needs(settings, self._context(spec))
+        except Exception:  # a type may be anybody's; `_open` says what is wrong
+            return ()
+
     async def _open(self, spec: DatasourceSpec) -> None:
         context = self._context(spec)
         try:
@@ -155,12 +178,14 @@ class DatasourceRunner:
             self.intake.event("failed", f"cannot open: {error}", "error")
             return
         self.source.datasource = datasource
+        self._claims.away.remove(self.source.id)
         address = datasource.status().get("address", "")
         self.intake.event("started", f"{spec.type} is open: {address}")
 
     async def _close(self) -> None:
         datasource, self.source.datasource = self.source.datasource, None
         if datasource is not None:
+            self._be_away()
             try:
                 await datasource.stop()
             finally:

@@ -11,11 +11,13 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata, Uplink
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.intake import Guard, IIntake, Reason, Reply, Send, Severity
 from iotgw.core.ports.journal import IUplinkStream
 from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Refusals
+from iotgw.core.times import DateMs
 from iotgw.pipeline.admission import BUSY, TOO_LARGE, Admission
 from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.sources import Source
@@ -38,6 +40,7 @@ class Intake:
         long_poll: LongPoll,
         downlinks: IDownlinks,
         recorder: Recorder,
+        calendar: ICalendar,
         clock: IReactorTime,
     ) -> None:
         self._source = source
@@ -46,7 +49,7 @@ class Intake:
         self._long_poll = long_poll
         self._downlinks = downlinks
         self._recorder = recorder
-        self._clock = clock
+        self._calendar = calendar
         self.refusals = Refusals(clock, self.event)
 
     # --- uplinks ---
@@ -107,8 +110,8 @@ class Intake:
             self._oversized("metadata", len(text), admission.max_metadata)
             answer(TOO_LARGE)
             return 0
-        received_ms = received_ms or int(self._clock.seconds() * 1000)
-        uplink = Uplink(source.tenant, source.id, received_ms, payload, text)
+        date_ms = DateMs(received_ms) if received_ms else self._calendar.now_ms()
+        uplink = Uplink(source.tenant, source.id, date_ms, payload, text)
         return self._journal.append(uplink, (answer, metadata.get("identity", "") if listens else None))
 
     def _oversized(self, what: str, size: int, limit: int) -> None:

@@ -15,9 +15,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.errors import Conflict, NotFound
 from iotgw.core.model import DEFAULT_TENANT, Answer, Message, Metadata, State, StoredUplink
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import IDatasource, IDatasourceType
@@ -77,6 +79,7 @@ class Pipeline:
         shares: SharedResources | None = None,
         max_payload: int = 1 << 20,
         max_metadata: int = 64 << 10,
+        calendar: ICalendar | None = None,
     ) -> None:
         self._sources = sources
         self._journal = journal
@@ -89,9 +92,10 @@ class Pipeline:
         self._departures = departures
         self._types = types
         self._reactor = reactor
+        self._calendar: ICalendar = calendar or PlainCalendar(reactor)
         self._data_dir = data_dir
         self._shares = shares if shares is not None else SharedResources()
-        self._claims = Claims()
+        self._claims = Claims(sources.away)
         self._admission = Admission(journal, delivery, reactor, max_payload, max_metadata)
         self._long_poll = LongPoll(downlinks, reactor)
         self._replies = Replies(sources, journal, downlinks, reactor)
@@ -168,6 +172,7 @@ class Pipeline:
         if runner.source.is_leaving:
             return
         runner.source.is_leaving = True
+        self._sources.away.remove(runner.source.id)
         left = await self._emptier.empty(runner.source, runner.conversions)
         if left is not None:
             try:
@@ -199,18 +204,19 @@ class Pipeline:
         self._sources[source.id] = source
         intake = Intake(
             source, self._journal, self._admission, self._long_poll, self._downlinks, self._recorder,
-            self._reactor,
+            self._calendar, self._reactor,
         )  # fmt: skip
         conversions = self._conversions(source, position)
         return DatasourceRunner(
             source, intake, conversions, Reprocessing(source, conversions, self._journal), self._types, self._registry, self._credentials, self._reactor,
-            self._data_dir, self._shares, self._claims, self._in_background,
+            self._data_dir, self._shares, self._claims, self._in_background, calendar=self._calendar,
         )  # fmt: skip
 
     def _conversions(self, source: Source, position: int) -> Conversions:
         return Conversions(
             source, position, self._journal, self._converters, self._versions, self._downlinks,
             self.journal_listener.converted, lambda positions, reason: self._unreadable(source, positions, reason),
+            self._calendar,
         )  # fmt: skip
 
     def _unreadable(self, source: Source, positions: list[int], reason: str) -> None:
@@ -239,6 +245,7 @@ class Pipeline:
         if runner is None or runner.source.is_leaving:
             return
         runner.source.is_leaving = True
+        self._sources.away.remove(id)
         await runner.close()
         runner.conversions.give_up(DELETED)
         if await self._emptier.empty(runner.source, runner.conversions) is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from zope.interface import implementer
 
 from iotgw.core.model import State
@@ -9,6 +11,7 @@ from iotgw.core.ports.datasources import IDatasource, IPushes
 from iotgw.core.ports.intake import Guard
 from iotgw.core.ports.sources import ISources
 from iotgw.core.specs import DatasourceSpec
+from iotgw.pipeline.away import AwayPaths
 
 
 class Source:
@@ -43,6 +46,11 @@ class Source:
 @implementer(ISources)
 class Sources(dict[str, Source]):
     """Every datasource of the registry, by id. The pipeline puts them in and takes them out."""
+
+    def __init__(self, sources: Mapping[str, Source] | None = None) -> None:
+        super().__init__(sources or {})
+        self.away = AwayPaths()
+        """The paths of those that are not open now."""
 
     def name(self, id: str) -> str:
         """See `ISources.name`."""

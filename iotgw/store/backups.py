@@ -24,6 +24,7 @@ from iotgw import __version__
 from iotgw.core.errors import Conflict, NoSpace, SettingsError, Unavailable
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.backups import IBackups, MadeBackup
+from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.recorder import Recorder
 from iotgw.store.manifest import (
@@ -72,12 +73,14 @@ class Backups:
         folder: Path,
         writers: Sequence[Between],
         recorder: Recorder,
+        dates: IDates,
     ) -> None:
         self._reactor = reactor
         self._data_dir = data_dir
         self._folder = folder
         self._writers = writers
         self._recorder = recorder
+        self._dates = dates
         self._worker: StoreThread | None = None
         self._is_taking = False
         self._is_stopping = False
@@ -108,7 +111,7 @@ class Backups:
         if self._is_taking:
             return fail(Conflict("another backup is being made"))
         self._is_taking = True
-        made_ms, begun = int(self._reactor.seconds() * 1000), time.monotonic()
+        made_ms, begun = int(self._dates.seconds() * 1000), time.monotonic()
 
         def made(result: MadeBackup | Failure) -> MadeBackup | Failure:
             self._is_taking = False

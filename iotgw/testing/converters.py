@@ -14,6 +14,7 @@ from iotgw.core.errors import Conflict, ConversionFailed, NotFound, SettingsErro
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Job, Metadata, Output
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.specs import ConverterSpec, Resource
+from iotgw.core.times import DateMs
 
 
 def reads_json(job: Job) -> Conversion:
@@ -74,7 +75,7 @@ class FakeConverters:
     ) -> Deferred[dict[str, Any]]:
         """See `IConverters.test`."""
         text = metadata if isinstance(metadata, bytes) else msgspec.json.encode(metadata)
-        made = self.makes(Job(version, payload, text, received_ms))
+        made = self.makes(Job(version, payload, text, DateMs(received_ms)))
         outputs = [msgspec.json.decode(output.body) for output in made.outputs]
         error = None if made.error is None else msgspec.to_builtins(made.error)
         result = outputs[0] if outputs else None

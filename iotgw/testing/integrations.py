@@ -22,6 +22,7 @@ from iotgw.core.ports.integrations import (
 )
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.specs import IntegrationSpec
+from iotgw.core.times import DateMs
 from iotgw.core.verdict import DELIVERED, Verdict
 from iotgw.testing.reactor import MemoryReactor
 
@@ -98,7 +99,12 @@ def telemetry(
     body = body or msgspec.json.encode(document)
     more = {"uplink": seq, "tenant": DEFAULT_TENANT, "datasource": "ds1", **more}
     return TelemetryRecord(
-        seq=seq, received_ms=received_ms, device_name=device, device_type=device_type, body=body, **more
+        seq=seq,
+        received_ms=DateMs(received_ms),
+        device_name=device,
+        device_type=device_type,
+        body=body,
+        **more,
     )
 
 

@@ -27,6 +27,7 @@ from iotgw.core.model import (
     Uplink,
 )
 from iotgw.core.ports.journal import Entries, IJournal, IJournalListener, Waiter
+from iotgw.core.times import DateMs, SteadyMs
 from iotgw.testing.journal_storage import Storage
 from iotgw.testing.reactor import clock as new_clock
 
@@ -189,7 +190,7 @@ class MemoryJournal:
         return outcomes, records
 
     def _records(self, datasource: str, outcome: Outcome) -> list[TelemetryRecord]:
-        gone = Uplink(DEFAULT_TENANT, datasource, self._now_ms(), b"", b"{}")
+        gone = Uplink(DEFAULT_TENANT, datasource, DateMs(self._now_ms()), b"", b"{}")
         uplink = self.storage.uplinks.get(outcome.seq, gone)
         at_ms = outcome.received_ms or uplink.received_ms
         return [
@@ -299,6 +300,10 @@ class MemoryJournal:
         """See `ITelemetryStream.hold`."""
         self.held[integration] = max_age
 
+    def keep_clock(self, state: str) -> None:
+        """See `IJournal.keep_clock`."""
+        self.clock = state
+
     def integrations(self) -> dict[str, tuple[int, Counters]]:
         """See `ITelemetryStream.integrations`."""
         return self._integrations
@@ -335,7 +340,7 @@ class MemoryJournal:
         parked = sorted(self.storage.parked.items(), key=lambda item: item[0])
         return [each for (id, seq), each in parked if id == integration and seq > after]
 
-    def time_to_seq(self, ts_ms: int) -> Deferred[int]:
+    def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs) -> Deferred[int]:
         """See `ITelemetryStream.time_to_seq`."""
         later = (seq for seq, record in self.storage.records.items() if record.received_ms >= ts_ms)
         return self._read(next(later, self.head + 1))

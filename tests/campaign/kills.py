@@ -110,9 +110,12 @@ def amid_a_backup(chapter):
         env={**chapter.environment, "IOTGW_TOKEN": chapter.gateway.token},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    pause(chapter.dice.uniform(0.2, 1.5))
+    made = chapter.gateway.data / "backups"
+    wait_until(lambda: list(made.glob("*")) or asking.poll() is not None, 60, "the backup to begin")
+    pause(chapter.dice.choice([0.0, 0.02, 0.1, 0.4]) * chapter.dice.random())
     chapter.kill()
-    asking.wait()
+    if asking.wait() == 0:
+        chapter.report["backups that were complete"] += 1
 
 
 def has_backup():

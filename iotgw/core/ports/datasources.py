@@ -11,10 +11,12 @@ from zope.interface import Attribute, Interface
 
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import Need
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.shared import SharedResource, SharedResources
+from iotgw.core.times import DateMs
 
 T = TypeVar("T", bound=SharedResource)
 
@@ -25,7 +27,8 @@ class DatasourceContext(Struct, frozen=True):
     ``metadata`` are the datasource's static keys, which the pipeline adds to each message by itself;
     ``credentials`` what devices prove themselves with, ``data_dir`` a path for files of its own.
     ``created_ms`` is when the datasource was saved first, in milliseconds since 1970; 0 is unknown.
-    ``shares`` is what it shares with others; ask `shared` for it.
+    ``shares`` is what it shares with others; ask `shared` for it. Timers and waits go by the ``reactor``'s time, dates by
+    ``calendar``, or `date_ms`.
     """
 
     id: str
@@ -39,6 +42,11 @@ class DatasourceContext(Struct, frozen=True):
     data_dir: str = ""
     created_ms: int = 0
     shares: SharedResources = SharedResources()
+    calendar: ICalendar | None = None
+
+    def date_ms(self) -> DateMs:
+        """The date in milliseconds since 1970."""
+        return DateMs(int((self.calendar or self.reactor).seconds() * 1000))
 
     def shared(self, kind: type[T]) -> T:
         """What all datasources of this gateway share, by its class, such as `iotgw.extension.CoapPorts`.

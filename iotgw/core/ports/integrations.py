@@ -11,6 +11,7 @@ from zope.interface import Attribute, Interface
 
 from iotgw.core.epochs import Epochs
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.specs import IntegrationSpec
@@ -34,7 +35,8 @@ class IntegrationContext(Struct, frozen=True):
 
     ``epochs`` are the journal's (for message ids and keys); ``datasource_name`` maps a datasource's id to its name;
     ``downlink`` is None where nothing may be sent to devices. A target with a connection calls ``available()``
-    when it has one (again), so that records are sent without further delay.
+    when it has one (again), so that records are sent without further delay. Timers and waits go by the ``reactor``'s time,
+    dates by ``calendar``, or `date`.
     """
 
     id: str
@@ -48,6 +50,15 @@ class IntegrationContext(Struct, frozen=True):
     downlink: QueueDownlink | None = None
     data_dir: str = ""
     available: Callable[[], None] = lambda: None
+    calendar: ICalendar | None = None
+
+    def date(self) -> float:
+        """The date in seconds since 1970."""
+        return (self.calendar or self.reactor).seconds()
+
+    def comes_again(self) -> bool:
+        """Whether it may have been this date before, because the machine's clock was set back since."""
+        return self.calendar is not None and self.calendar.comes_again(self.calendar.now_ms())
 
     @property
     def epoch(self) -> Epochs:

@@ -25,6 +25,7 @@ from iotgw.core.model import (
     Uplink,
 )
 from iotgw.core.ports.intake import Reply
+from iotgw.core.times import DateMs, SteadyMs
 
 Waiter = tuple[Reply, str | None]
 """Who waits for an uplink to be stored: its reply, and what the datasource knows of the sender (an identity,
@@ -159,8 +160,9 @@ class ITelemetryStream(Interface):
     def parked_behind(integration: str, device: str, after: int, limit: int) -> Deferred[list[Parked]]:
         """Parked records of one device after a position, without dead letters; stand-ins as in `read_parked`."""
 
-    def time_to_seq(ts_ms: int) -> Deferred[int]:
-        """The position of the first telemetry record received at or after a time."""
+    def time_to_seq(ts_ms: DateMs, moment_ms: SteadyMs) -> Deferred[int]:
+        """The position of the first telemetry record received at or after a date. ``moment_ms`` is the gateway time of
+        that date."""
 
 
 class IMessages(Interface):
@@ -197,3 +199,7 @@ class IJournal(IUplinkStream, ITelemetryStream, IMessages):
 
     def stop() -> Deferred[None]:
         """Write what is queued, close."""
+
+    def keep_clock(state: str) -> None:
+        """Keep the state of the gateway's clock beside the times that were read from it: before anything that is
+        appended from now on."""

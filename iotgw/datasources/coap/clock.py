@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IReactorTime
+from collections.abc import Callable
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
@@ -14,17 +14,18 @@ from iotgw.wire.coap.timing import Policy
 class ClockResource(Resource):
     """Answers with the seconds since 1970 UTC as four bytes, the highest first: GET with 2.05, POST with 2.01.
 
-    That is how Efento's own server answers a sensor's POST, and ThingsBoard a GET. Nothing is stored.
+    The date is that of ``date_ms()``, in ms since 1970. Efento's own server answers a sensor's POST like this, and
+    ThingsBoard a GET. Nothing is stored.
     """
 
     methods = frozenset((n.GET, n.POST))
 
-    def __init__(self, clock: IReactorTime, policy: Policy) -> None:
+    def __init__(self, date_ms: Callable[[], int], policy: Policy) -> None:
         self.policy = policy
-        self._clock = clock
+        self._date_ms = date_ms
 
     def render(self, request: Message, exchange: Exchange) -> None:
         """Tell the time."""
-        now = (int(self._clock.seconds()) & 0xFFFFFFFF).to_bytes(4, "big")
+        now = (self._date_ms() // 1000 & 0xFFFFFFFF).to_bytes(4, "big")
         code = n.CONTENT if request.code == n.GET else n.CREATED
         exchange.reply(Message(code, now, options((n.CONTENT_FORMAT, n.OCTET_STREAM))))

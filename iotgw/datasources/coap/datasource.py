@@ -210,7 +210,7 @@ class CoapDatasource:
             uplink.takes_rest = False
             made[()] = uplink
         for text in self.settings.time_paths:
-            made[parse_fixed(text)] = ClockResource(self.context.reactor, self._policy(port))
+            made[parse_fixed(text)] = ClockResource(self.context.date_ms, self._policy(port))
         return made
 
     def _policy(self, port: CoapPort) -> Policy:

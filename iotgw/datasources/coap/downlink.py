@@ -15,6 +15,7 @@ from iotgw.dtls.session import DtlsSession
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, error, options
+from iotgw.wire.coap.observe import Notification
 from iotgw.wire.coap.site import Resource
 from iotgw.wire.coap.timing import Policy
 
@@ -27,7 +28,12 @@ MAX_PENDING = 100
 
 class DownlinkResource(Resource):
     """The items of the device named by the path; observable. ``sent()`` is called after a message was sent
-    outside of a datagram's handling."""
+    outside of a datagram's handling.
+
+    A device that has lost its session observes again over the next one, while the observation over the old one still
+    stands. So of several observations of a device, the one that began last gets the items; when it ends, what waits goes to
+    the one before.
+    """
 
     methods = frozenset((n.GET,))
     takes_rest = True
@@ -43,6 +49,7 @@ class DownlinkResource(Resource):
         self._port = port
         self._pending: dict[str, deque[Downlink]] = {}
         self._gone: dict[Key, tuple[str, Callable[[], None]]] = {}
+        self._observing: dict[str, list[Key]] = {}  # by device, the newest one last
         self.place: Resource = self
         """What is observed: this, or the resource that passes requests on to this."""
 
@@ -65,46 +72,70 @@ class DownlinkResource(Resource):
             self._intake.refuse("identity", address_of(exchange.remote), objection)
             exchange.reply(error(n.UNAUTHORIZED, objection))
             return
+        if isinstance(exchange, Notification) and self._is_older(device, exchange):
+            return  # its observer is not told, and the newest one is sent what waits
         waiting = self._pending.get(device)
         if waiting:
-            self._reply(exchange, waiting.popleft())
+            self._reply(device, exchange, waiting.popleft())
             return
-        self._intake.downlinks(device).addCallback(partial(self._taken, exchange))
+        self._intake.downlinks(device).addCallback(partial(self._taken, device, exchange))
 
     def observed(self, request: Message, remote: Hashable, key: Key) -> None:
         """A device begins to observe: from now on its items are sent at once."""
         device = self.device_of(request, remote)
         if key not in self._gone:
-            self._gone[key] = device, self._intake.reachable(device, partial(self._send, device, key))
+            self._observing.setdefault(device, []).append(key)
+            self._gone[key] = device, self._intake.reachable(device, partial(self._send, device))
 
     def unobserved(self, key: Key) -> None:
-        """A device stops observing: unsent items go back into the queue."""
+        """A device stops observing: unsent items go to its next observation, or back into the queue."""
         if key not in self._gone:
             return
         device, gone = self._gone.pop(key)
         gone()
-        if all(device != other for other, _ in self._gone.values()):
+        observing = self._observing[device]
+        was_newest = observing[-1] == key
+        observing.remove(key)
+        if not observing:
+            del self._observing[device]
             for downlink in self._pending.pop(device, ()):
                 self._intake.downlink_lost(downlink, "the device stopped observing")
+        elif was_newest:
+            self._tell(device)
 
-    def _send(self, device: str, key: Key, downlinks: tuple[Downlink, ...]) -> None:
+    def _send(self, device: str, downlinks: tuple[Downlink, ...]) -> None:
         waiting = self._pending.setdefault(device, deque())
         for downlink in downlinks:
             if len(waiting) >= MAX_PENDING:
                 self._intake.downlink_lost(downlink, "too many wait for the observer")
             else:
                 waiting.append(downlink)
-        self._port.endpoint.changed(self.place, only=key)
+        self._tell(device)
+
+    def _tell(self, device: str) -> None:
+        """Have the newest observer of a device sent what waits; one that may not have it is removed meanwhile."""
+        told: Key | None = None
+        while self._pending.get(device) and device in self._observing:
+            newest = self._observing[device][-1]
+            if newest == told:
+                break
+            told = newest
+            self._port.endpoint.changed(self.place, only=newest)
         self._port.sent()
 
-    def _taken(self, exchange: Exchange, downlinks: tuple[Downlink, ...]) -> None:
+    def _is_older(self, device: str, exchange: Exchange) -> bool:
+        """Whether a device has a newer observation than that of an exchange."""
+        observing = self._observing.get(device)
+        return observing is not None and observing[-1] != (exchange.peer.serial, exchange.token)
+
+    def _taken(self, device: str, exchange: Exchange, downlinks: tuple[Downlink, ...]) -> None:
         if downlinks:
-            self._reply(exchange, downlinks[0])
+            self._reply(device, exchange, downlinks[0])
         else:
             exchange.reply(Message(n.CONTENT, b"", options((n.CONTENT_FORMAT, n.OCTET_STREAM))))
         self._port.sent()
 
-    def _reply(self, exchange: Exchange, downlink: Downlink) -> None:
+    def _reply(self, device: str, exchange: Exchange, downlink: Downlink) -> None:
         # All notifications have one format, since it must not change (RFC 7641 §4.2).
         content = Message(n.CONTENT, downlink.payload, options((n.CONTENT_FORMAT, n.OCTET_STREAM)))
         if self._confirm and len(downlink.payload) <= exchange.policy.block_size:
@@ -113,9 +144,13 @@ class DownlinkResource(Resource):
         self._intake.downlink_sent(downlink)
         exchange.reply(
             content,
-            partial(self._intake.downlink_delivered, downlink),
+            partial(self._delivered, device, downlink),
             partial(self._intake.downlink_lost, downlink),
         )
+
+    def _delivered(self, device: str, downlink: Downlink) -> None:
+        self._intake.downlink_delivered(downlink)
+        self._tell(device)
 
 
 class UplinkPathDownlinks(DownlinkResource):

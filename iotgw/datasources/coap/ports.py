@@ -14,10 +14,12 @@ import itertools
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 from twisted.internet.defer import Deferred, succeed
 
 from iotgw.core.errors import SettingsError
+from iotgw.core.needs import CoapPath, UdpPort
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.refusals import NoteRefusal, nobody, wrong_key
@@ -36,19 +38,22 @@ from iotgw.wire.coap.timing import DEFAULT, Policy, Timing
 class CoapPorts(SharedResource):
     """The open ports of a gateway, by interface, port and whether they speak DTLS.
 
-    ``is_away`` says whether a routing key is that of a datasource that isn't open now: who sends to it is told to come
-    back later (5.03), not that there is no such thing. ``refused`` is told who sends to a key that is nobody's.
+    ``is_away(key)`` says whether a routing key is that of a datasource that isn't open now, and ``away_at(port, path)``
+    gives the path of such a datasource to which a request would go: who sends there is told to come back later (5.03),
+    not that there is no such thing. ``refused`` is told who sends to a key that is nobody's.
     """
 
     def __init__(
         self,
         reactor: IReactor,
         is_away: Callable[[str], bool] = lambda key: False,
+        away_at: Callable[[UdpPort, Path], CoapPath | None] = lambda port, path: None,
         refused: NoteRefusal = nobody,
     ) -> None:
         self._reactor = reactor
         self._refused = refused
         self._is_away = is_away
+        self._away_at = away_at
         self._used: dict[tuple[str, int, bool], _Used] = {}
 
     def open(
@@ -64,10 +69,9 @@ class CoapPorts(SharedResource):
         used = self._used.get(key)
         if used is None:
             used = self._used[key] = _Used(self._new(context, interface, port, dtls))
-            used.port.site.otherwise = self._away
-            used.port.unserved = partial(
-                self._unserved, f"{'coap' if dtls is None else 'coaps'} {interface}:{port}"
-            )
+            protocol: Literal["coap", "coaps"] = "coap" if dtls is None else "coaps"
+            used.port.site.otherwise = partial(self._away, used, UdpPort(interface, port, protocol))
+            used.port.unserved = partial(self._unserved, f"{protocol} {interface}:{port}")
         share = CoapShare(self, key, used.port, dtls)
         try:
             used.admit(share, context.tenant)
@@ -90,9 +94,14 @@ class CoapPorts(SharedResource):
         used = self._used.get(key)
         return len(used.shares) if used is not None else 0
 
-    def _away(self, path: Path) -> Resource | None:
+    def _away(self, used: _Used, port: UdpPort, path: Path) -> Resource | None:
         keys = [key for place, key in itertools.pairwise(path) if place == "i"]
-        return _AWAY if any(map(self._is_away, keys)) else None
+        if any(map(self._is_away, keys)):
+            return _AWAY
+        away = self._away_at(port, path)
+        if away is None or (not away.place and used.takes_all):
+            return None
+        return _AWAY
 
     def _unserved(self, listener: str, peer: str, path: str) -> None:
         keys = [key for place, key in itertools.pairwise(path.split("/")) if place == "i"]
@@ -135,6 +144,12 @@ class _Used:
     def __init__(self, port: CoapPort) -> None:
         self.port = port
         self.shares: list[CoapShare] = []
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether somebody serves every path that nobody else has."""
+        roots = [share.resources.get(()) for share in self.shares]
+        return any(root is not None and root.takes_rest for root in roots)
 
     def admit(self, share: CoapShare, tenant: str) -> None:
         if isinstance(self.port, CoapsPort) and share.dtls is not None:

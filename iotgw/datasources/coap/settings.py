@@ -106,6 +106,13 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     downlink_path: Annotated[
         str, Meta(description="Where a listening device takes downlinks: the gateway POSTs them there.")
     ] = "downlink"
+    response_timeout: Annotated[
+        Seconds | None,
+        Meta(
+            description="Most seconds that a device may take to answer a pushed downlink that it has acknowledged; "
+            "MAX_TRANSMIT_WAIT if not given (93 s with the default timing). After that the item waits again."
+        ),
+    ] = None
     longest_ttd: Annotated[
         float,
         Meta(
@@ -176,4 +183,5 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             amplification=3.0 if self.echo else 0.0,
             lenient=self.forgiven,
             match_content=self.deduplication == "strict+content",
+            response_timeout=self.response_timeout or 0.0,
         )

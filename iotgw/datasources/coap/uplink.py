@@ -69,7 +69,7 @@ class UplinkResource(Resource):
     ) -> None:
         self.policy = policy
         self._intake = context.intake
-        self._clock = context.reactor
+        self._date_ms = context.date_ms
         self._facts: Metadata = {"integrationName": context.name, "protocol": "coap"}
         self._describe = describe
         self._sent = sent
@@ -128,7 +128,7 @@ class UplinkResource(Resource):
         on."""
         readings: list[Reading] = []
         notices: list[Receipt | Ignored] = []
-        for event in envelope.read(request.payload, known, int(self._clock.seconds() * 1000)):
+        for event in envelope.read(request.payload, known, self._date_ms()):
             if isinstance(event, Malformed):
                 self._intake.reject(event.data, {**event.facts, **known}, event.reason)
                 exchange.reply(error(n.BAD_REQUEST, event.reason))

@@ -125,8 +125,8 @@ class HttpDatasource:
         return maybeDeferred(self._port.stopListening) if self._port is not None else succeed(None)
 
     def now_ms(self) -> int:
-        """The time in ms since 1970."""
-        return int(self.context.reactor.seconds() * 1000)
+        """The date in ms since 1970."""
+        return self.context.date_ms()
 
     def facts(self, request: Request) -> Metadata:
         """A request's metadata, without its credentials."""

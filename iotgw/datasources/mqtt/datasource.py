@@ -19,10 +19,12 @@ from zope.interface import implementer
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient
 from iotgw.connect.mqtt_engines import holding
 from iotgw.connect.mqtt_owner import ArrivalSource, Greeting, MqttOwner, Topics
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IForgets, IPushes
+from iotgw.core.times import DateMs
 from iotgw.datasources.mqtt.arrivals import Arrivals, Era, Found
 from iotgw.datasources.mqtt.session import Kept, Memory, SessionStanding, end
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
@@ -49,7 +51,8 @@ class MqttSourceType:
 
     def __init__(self, reactor: IReactorTime, connector: IConnector) -> None:
         self._connector = connector
-        self._born_ms = int(reactor.seconds() * 1000)
+        self._reactor = reactor
+        self._born = reactor.seconds()
         self._ending: dict[tuple[str, str], Deferred[None]] = {}
         """Sessions that are being ended, by broker and client id; a datasource that wants the same one
         waits."""
@@ -58,9 +61,15 @@ class MqttSourceType:
         """See `IDatasourceType.build`."""
         made = MqttDatasource(settings, context, self._endpoint(settings), self.envelope(settings))
         # saved by a version that had another default, and without a session since
-        made.is_new_default = settings.clean_session is None and 0 < context.created_ms < self._born_ms
+        made.is_new_default = settings.clean_session is None and self._is_older(context)
         made.after = self._ending.get((settings.broker, made.client_id))
         return made
+
+    def _is_older(self, context: DatasourceContext) -> bool:
+        """Whether a datasource was saved before this process began."""
+        calendar = context.calendar or PlainCalendar(self._reactor)
+        created_ms = DateMs(context.created_ms)
+        return created_ms > 0 and calendar.moment_ms(created_ms) < self._born * 1000
 
     def forget(self, settings: Any, context: DatasourceContext, successor: Any) -> Deferred[None] | None:
         """See `IForgets.forget`: end the session at the broker, unless the successor goes on with it."""
@@ -268,7 +277,7 @@ class MqttDatasource(MqttOwner):
     def _read(self, arrived: mqtt.Arrived) -> list[Found]:
         """The uplinks of a message. An invalid message is returned itself, to be kept as failed."""
         level = self.settings.identity_level
-        received_ms = int(self.clock.seconds() * 1000)
+        received_ms = self.context.date_ms()
         known: Metadata = {
             "integrationName": self.context.name,
             "protocol": "mqtt",

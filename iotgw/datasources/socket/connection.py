@@ -230,8 +230,8 @@ class DeviceConnection(TwistedProtocol):
         }
 
     def now_ms(self) -> int:
-        """The time in ms since 1970."""
-        return int(self.clock.seconds() * 1000)
+        """The date in ms since 1970."""
+        return self._listener.context.date_ms()
 
     def submit(self, payload: bytes, metadata: Metadata, answer: Reply) -> None:
         """Hand a message to the gateway, in order; later if it is full. ``answer`` never gets BUSY."""

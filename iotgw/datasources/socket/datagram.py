@@ -136,7 +136,7 @@ class DatagramSource:
             reason = f"expected at most {self.settings.max_datagram} bytes, got {len(data)}"
             self._reject(data, known, address, reason)
             return
-        now_ms = int(self.context.reactor.seconds() * 1000)
+        now_ms = self.context.date_ms()
         for event in self._envelope.read(data, known, now_ms):
             if isinstance(event, Reading):
                 self._submit(event, known, address, now_ms)

@@ -41,7 +41,8 @@ class LobaroUdpType(DatagramType):
 
     def envelope(self, settings: LobaroUdpSettings) -> Envelope:
         """See `DatagramType.envelope`."""
-        return LobaroDatagrams(int(settings.duplicate_window * 1000), settings.reply == "cbor")
+        window_ms = int(settings.duplicate_window * 1000)
+        return LobaroDatagrams(window_ms, settings.reply == "cbor", self._reactor.seconds)
 
 
 class LobaroCoapSettings(

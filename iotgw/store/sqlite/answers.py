@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from iotgw.core.model import Counters, Message, State
+from iotgw.core.times import DateMs, SteadyMs
 from iotgw.store.sqlite.reader import JournalReader
 from iotgw.store.sqlite.readers import Readers
 from iotgw.store.sqlite.writer import Opened
@@ -53,6 +54,6 @@ class JournalAnswers:
             JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device
         )
 
-    def time_to_seq(self, ts_ms: int) -> Deferred[int]:
+    def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""
-        return self._readers.ask(JournalReader.time_to_seq, ts_ms, self.head)
+        return self._readers.ask(JournalReader.time_to_seq, ts_ms, moment_ms, self.head)

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.core.model import DEFAULT_TENANT, Outcome, State, TelemetryRecord
+from iotgw.core.times import DateMs
 from iotgw.store.sqlite.database import ManyRows, as_array
 from iotgw.store.sqlite.epoch_table import EpochTable
 from iotgw.store.sqlite.group import Advance, Group, SettledUplinks
@@ -37,7 +38,7 @@ _TALLIES = ManyRows(
 )
 
 _json = msgspec.json.Encoder().encode
-_pairs = msgspec.json.Decoder(list[tuple[int, int, int]]).decode
+_pairs = msgspec.json.Decoder(list[tuple[int, int, DateMs]]).decode
 
 
 def check_json(text: bytes) -> None:
@@ -131,6 +132,18 @@ class Committer:
             if marked_ms != positions.mark_ms:
                 positions.mark_ms = marked_ms
                 self._rested = (positions.uplink, positions.telemetry)
+
+    def keep(self, key: str, value: str) -> None:
+        """Keep a fact about the journal, durably."""
+        connection = self._connection
+        try:
+            self.begin()
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+            connection.execute("COMMIT")
+        except Exception:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
     def probe(self) -> None:
         """Find out whether a commit would succeed, by writing some data and rolling it back."""
@@ -266,7 +279,7 @@ class Committer:
         _OUTCOMES.write(self._connection, draft.outcomes)
         draft.outcomes.clear()
 
-    def _origins(self, settlement: SettledUplinks) -> dict[int, tuple[int, int]]:
+    def _origins(self, settlement: SettledUplinks) -> dict[int, tuple[int, DateMs]]:
         """Position → (tenant's number, received_ms) of the uplinks that have outputs."""
         tenant = self.positions.tenant.get(self._names[settlement.datasource])
         outcomes = [outcome for outcome in settlement.outcomes if outcome.outputs]

@@ -186,7 +186,7 @@ def _latest(change: TelemetryRecord | DeviceState, shape: _Shape) -> tuple[int, 
     """The row of ``latest`` to write, if that is all there is to write: a record with the same keys as the last
     one."""
     if isinstance(change, TelemetryRecord):
-        first_ms = last_ms = change.received_ms
+        first_ms = last_ms = int(change.received_ms)
         type_ = change.device_type
     elif change.values or change.attributes:
         return None

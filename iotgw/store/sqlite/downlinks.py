@@ -12,9 +12,12 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.downlink_item import Item
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinkStore
 from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.core.times import DateMs
 from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.database import connect, upgrade
 from iotgw.store.sqlite.worker import StoreThread
@@ -25,14 +28,15 @@ KEEP_MS = 30 * 86_400_000
 
 @implementer(IDownlinkStore)
 class DownlinkStore:
-    """Items in ``{data_dir}/downlinks.db``. ``reactor.seconds()`` counts since 1970."""
+    """Items in ``{data_dir}/downlinks.db``. ``calendar`` tells how old one is."""
 
-    def __init__(self, data_dir: Path, reactor: IThreadedClock) -> None:
+    def __init__(self, data_dir: Path, reactor: IThreadedClock, calendar: ICalendar | None = None) -> None:
         self._path = data_dir / "downlinks.db"
         self._mark = damage.OpenMark(self._path)
         self._decode = msgspec.json.Decoder(Item).decode
         self._encode = msgspec.json.Encoder().encode
         self._reactor = reactor
+        self._calendar: ICalendar = calendar or PlainCalendar(reactor)
         self._worker: StoreThread  # a thread does not outlast the fork of a daemon: made in `start`
         self._connection: sqlite3.Connection | None = None
         self._pending: dict[str, tuple[Any, ...]] = {}
@@ -42,7 +46,7 @@ class DownlinkStore:
     def start(self) -> Deferred[None]:
         """See `IDownlinkStore.start`."""
         self._worker = StoreThread(self._reactor, "downlinks")
-        return self._worker.call(self._open, int(self._reactor.seconds() * 1000) - KEEP_MS)
+        return self._worker.call(self._open)
 
     def stop(self) -> Deferred[None]:
         """See `IDownlinkStore.stop`."""
@@ -129,14 +133,17 @@ class DownlinkStore:
 
     # --- in the worker's thread ---
 
-    def _open(self, before_ms: int) -> None:
+    def _open(self) -> None:
+        def is_old(date_ms: int) -> bool:
+            return self._calendar.moment_ms(DateMs(date_ms)) < self._reactor.seconds() * 1000 - KEEP_MS
+
         with damage.opening(self._path):
             self._connection = connect(self._path)
             upgrade(self._connection, "downlinks")
+            self._connection.create_function("is_old", 1, is_old)
             self._connection.execute(
-                "DELETE FROM item WHERE state != 'QUEUED' AND updated_ms < ? AND (state NOT IN ('SENT', 'DELIVERED')"
-                " OR json_extract(CAST(body AS TEXT), '$.expires_ms') < ?)",
-                (before_ms, before_ms),
+                "DELETE FROM item WHERE state != 'QUEUED' AND is_old(updated_ms) AND (state NOT IN ('SENT', 'DELIVERED')"
+                " OR is_old(json_extract(CAST(body AS TEXT), '$.expires_ms')))"
             )
         self._mark.set()
 

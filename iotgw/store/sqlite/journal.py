@@ -50,8 +50,7 @@ TICK = 1.0
 class Journal(JournalAnswers):
     """An `IJournal` in one SQLite file.
 
-    ``reactor.seconds()`` counts since 1970. ``max_pending`` records and ``max_pending_bytes`` bytes may wait for the
-    disk; beyond that `room` is False.
+    ``max_pending`` records and ``max_pending_bytes`` bytes may wait for the disk; beyond that `room` is False.
 
     Many methods: those of the port, and one for each stage of a commit.
     """
@@ -181,6 +180,10 @@ class Journal(JournalAnswers):
     def hold(self, integration: str, max_age: float) -> None:
         """See `IJournal.hold`."""
         self._writer.hold(integration, int(max_age * 1000))
+
+    def keep_clock(self, state: str) -> None:
+        """See `IJournal.keep_clock`."""
+        self._writer.keep_clock(state)
 
     def at_rest(self, callback: Callable[[], None]) -> None:
         """See `IJournal.at_rest`."""

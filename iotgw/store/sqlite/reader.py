@@ -27,6 +27,7 @@ from iotgw.core.model import (
     Uplink,
 )
 from iotgw.core.stream import WEIGHT
+from iotgw.core.times import DateMs, SteadyMs
 from iotgw.store.sqlite.commit import KEPT
 from iotgw.store.sqlite.database import as_array, connect_reader
 from iotgw.store.sqlite.names import NameTable
@@ -42,7 +43,7 @@ class _UplinkRow(Struct, array_like=True, gc=False):
     seq: int
     tenant: int
     datasource: int
-    received_ms: int
+    received_ms: DateMs
     metadata: str
     payload: str
 
@@ -52,7 +53,7 @@ class _RecordRow(Struct, array_like=True, gc=False):
     uplink: int
     tenant: int
     datasource: int
-    received_ms: int
+    received_ms: DateMs
     kind: int
     device_name: str
     device_type: str
@@ -287,10 +288,11 @@ class JournalReader:
         )
         return msgspec.json.decode(found, type=list[int])
 
-    def time_to_seq(self, ts_ms: int, head: int) -> int:
-        """Position of the first telemetry record received at or after a time; one past the last if there is none."""
+    def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs, head: int) -> int:
+        """Position of the first telemetry record received at or after a date; one past the last if there is none. Marks
+        hold gateway time, that of the date is ``moment_ms``."""
         row = self._connection.execute(
-            "SELECT telemetry FROM mark WHERE at_ms <= ? ORDER BY at_ms DESC LIMIT 1", (ts_ms,)
+            "SELECT telemetry FROM mark WHERE at_ms <= ? ORDER BY at_ms DESC LIMIT 1", (moment_ms,)
         ).fetchone()
         found = self._connection.execute(
             "SELECT seq FROM telemetry WHERE seq > ? AND received_ms >= ? ORDER BY seq LIMIT 1",

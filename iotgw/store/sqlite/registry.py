@@ -13,7 +13,9 @@ from twisted.internet.defer import Deferred, DeferredLock, fail, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.errors import Conflict, NotFound, Unavailable
+from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.ports.registry import IRegistry, Watcher
 from iotgw.core.specs import Deletion, Resource
@@ -38,7 +40,7 @@ _RETIRE = "UPDATE resource SET revision = ?, updated_ms = ?, deletion = ? WHERE 
 class Registry:
     """An `IRegistry` in ``{data_dir}/registry.db``, with its secrets sealed by ``{data_dir}/secret.key``.
 
-    ``reactor.seconds()`` counts since 1970. Changes run one after another, and each is checked against the result of
+    ``dates`` are the dates that changes get. Changes run one after another, and each is checked against the result of
     the one before.
 
     Many methods: those of the port, and for each change one that runs in the thread.
@@ -46,8 +48,9 @@ class Registry:
 
     _log = Logger()
 
-    def __init__(self, reactor: IThreadedClock, data_dir: Path | str) -> None:
+    def __init__(self, reactor: IThreadedClock, data_dir: Path | str, dates: IDates | None = None) -> None:
         self._reactor = reactor
+        self._dates: IDates = dates or PlainCalendar(reactor)
         self._path = Path(data_dir) / "registry.db"
         self._mark = damage.OpenMark(self._path)
         self._worker: StoreThread | None = None
@@ -309,4 +312,4 @@ class Registry:
             raise Conflict(f"there is already a {kind} {name!r}{more}")
 
     def _now_ms(self) -> int:
-        return int(self._reactor.seconds() * 1000)
+        return int(self._dates.seconds() * 1000)

@@ -14,6 +14,7 @@ import msgspec
 
 from iotgw.core.model import DeliveryState, Kind, Parked, StoredUplink, TelemetryRecord, Uplink
 from iotgw.core.stream import WEIGHT
+from iotgw.core.times import DateMs
 
 R = TypeVar("R")
 
@@ -61,12 +62,12 @@ def salvaged(
 def unreadable_uplink(seq: int, datasource: str, reason: str) -> StoredUplink:
     """Stands for an uplink that can't be read."""
     metadata = msgspec.json.encode({"rejected": f"the journal can't read it: {reason}", "unreadable": True})
-    return StoredUplink(seq, Uplink("", datasource, 0, b"", metadata))
+    return StoredUplink(seq, Uplink("", datasource, DateMs(0), b"", metadata))
 
 
 def unreadable_record(seq: int, reason: str) -> TelemetryRecord:
     """Stands for a telemetry record that can't be read. It has no tenant, so no route lets it through."""
-    return TelemetryRecord(seq, 0, "", "", 0, "", "", reason.encode(), Kind.UNREADABLE)
+    return TelemetryRecord(seq, 0, "", "", DateMs(0), "", "", reason.encode(), Kind.UNREADABLE)
 
 
 def unreadable_row(integration: str, seq: int, reason: str) -> Parked:

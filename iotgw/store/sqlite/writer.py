@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from iotgw.core.epochs import Epoch
 from iotgw.core.model import Counters, State
 from iotgw.core.ports.journal import Entries
-from iotgw.store.sqlite import damage, unfit
+from iotgw.store.sqlite import clock, damage, unfit
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.around import WorkAround
 from iotgw.store.sqlite.commit import Committed, Committer
@@ -113,6 +113,10 @@ class Writer:
     def hold(self, integration: str, age_ms: int) -> None:
         """Keep records that an integration waits for up to this age, in milliseconds."""
         self._orders.put(lambda: self._trimmer.holds.__setitem__(self._names[integration], age_ms))
+
+    def keep_clock(self, state: str) -> None:
+        """Keep the state of the gateway's clock, before what is ordered from now on."""
+        self._orders.put(lambda: self._keep_clock(state))
 
     def between(self, function: Callable[[], None]) -> None:
         """Run a function in the thread, between two commits. It doesn't raise."""
@@ -236,6 +240,12 @@ class Writer:
             self._log.warn("the journal's clock could not be written: {error}", error=error)
         while self._trim(now_ms) and self._orders.empty():
             pass
+
+    def _keep_clock(self, state: str) -> None:
+        try:
+            self._committer.keep(clock.KEY, state)
+        except sqlite3.Error as error:
+            self._log.warn("the state of the clock could not be written: {error}", error=error)
 
     def _trim(self, now_ms: int) -> bool:
         try:

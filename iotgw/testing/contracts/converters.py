@@ -6,6 +6,7 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConverterVersion, Job
 from iotgw.core.ports.converters import IConverters
 from iotgw.core.specs import ConverterSpec
+from iotgw.core.times import DateMs
 from iotgw.testing.contracts.base import Contract
 
 READS_JSON = """
@@ -23,7 +24,7 @@ class ConvertersContract(Contract[IConverters]):
     def convert(self, *payloads: bytes) -> list[Conversion]:
         """What becomes of these, in order."""
         done: list[list[Conversion]] = []
-        jobs = [Job(VERSION, payload, b"{}", 1000, seq) for seq, payload in enumerate(payloads, 1)]
+        jobs = [Job(VERSION, payload, b"{}", DateMs(1000), seq) for seq, payload in enumerate(payloads, 1)]
         self.part.convert(jobs, done.append)
         self.until(lambda: done)
         (conversions,) = done

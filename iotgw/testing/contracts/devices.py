@@ -8,6 +8,7 @@ import msgspec
 
 from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.ports.devices import IDevices
+from iotgw.core.times import DateMs
 from iotgw.testing.contracts.base import Contract
 
 
@@ -34,7 +35,7 @@ def seen(
         1,
         tenant,
         "ds1",
-        received_ms,
+        DateMs(received_ms),
         name,
         device_type,
         body or msgspec.json.encode(document),

@@ -222,6 +222,23 @@ class DownlinksContract(Contract[IBothSides]):
         self.push("not now")
         assert len(sent) == 1
 
+    def test_the_session_that_began_last_gets_the_item_and_then_the_one_before(self) -> None:
+        sent: dict[str, list[bytes]] = {"old": [], "new": []}
+        self.know("dev", "i")
+        gone = {}
+        for age, name in (("old", "i"), ("new", "dev")):
+            gone[age] = self.part.reachable(
+                "default",
+                name,
+                "ds",
+                lambda items, age=age: sent[age].extend(each.payload for each in items),  # type: ignore[misc]
+            )
+        self.push("a")
+        assert sent == {"old": [], "new": [b"a"]}
+        gone["new"]()
+        self.push("b")
+        assert sent == {"old": [b"b"], "new": [b"a"]}
+
     def test_what_waits_behind_a_delivered_item_follows_while_the_device_can_be_reached(self) -> None:
         sent: list[Downlink] = []
         for content in "abc":

@@ -22,6 +22,7 @@ from iotgw.core.model import (
     Uplink,
 )
 from iotgw.core.ports.journal import Entries, IJournal, IJournalListener
+from iotgw.core.times import DateMs
 from iotgw.testing.contracts.base import Contract
 
 
@@ -94,7 +95,7 @@ class JournalWorld(Contract[IJournal]):
         metadata: bytes = b'{"peer":"::1"}',
     ) -> Uplink:
         """An uplink that comes now."""
-        return Uplink(tenant, datasource, self.now_ms, payload, metadata)
+        return Uplink(tenant, datasource, DateMs(self.now_ms), payload, metadata)
 
     def append(self, *payloads: bytes, **more: Any) -> list[int]:
         """Append uplinks; returns their positions."""
@@ -123,7 +124,7 @@ class JournalWorld(Contract[IJournal]):
         """Settle uplinks as converted, each for one device."""
         return self.settle(
             [
-                Outcome(seq, State.CONVERTED, "conv/1", (output(device),), received_ms=received_ms)
+                Outcome(seq, State.CONVERTED, "conv/1", (output(device),), received_ms=DateMs(received_ms))
                 for seq in positions
             ],
             datasource,
@@ -159,7 +160,7 @@ def output(
 
 def event(body: bytes = b'{"event":"started"}', received_ms: int = 1_700_000_000_000) -> TelemetryRecord:
     """A record that is no telemetry."""
-    return TelemetryRecord(0, 0, "default", "ds1", received_ms, "dev", "default", body, Kind.EVENT)
+    return TelemetryRecord(0, 0, "default", "ds1", DateMs(received_ms), "dev", "default", body, Kind.EVENT)
 
 
 def parked(

@@ -7,6 +7,7 @@ from iotgw.core.model import Message, State, Uplink
 from iotgw.core.ports.datasources import IDatasource
 from iotgw.core.ports.pipeline import IPipeline, Room
 from iotgw.core.ports.sources import ISources
+from iotgw.core.times import DateMs
 from iotgw.testing.contracts.base import Contract
 from iotgw.testing.datasources import FakeDatasource, datasource_context
 
@@ -35,7 +36,7 @@ class PipelineContract(Contract[IPipeline]):
 
     def test_nothing_is_injected_into_one_that_is_gone_nor_converted_again(self) -> None:
         self.raises(NotFound, lambda: self.part.inject("gone", b"x", {}))
-        message = Message(1, Uplink("default", "gone", 1, b"x", b"{}"), State.FAILED, "", None, ())
+        message = Message(1, Uplink("default", "gone", DateMs(1), b"x", b"{}"), State.FAILED, "", None, ())
         self.raises(NotFound, lambda: self.part.reprocess(message))
 
 

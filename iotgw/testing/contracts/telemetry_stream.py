@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from iotgw.core.model import Counters, DeliveryState, Parked, Progress, TelemetryRecord
 from iotgw.core.stream import StreamReader
+from iotgw.core.times import DateMs, SteadyMs
 from iotgw.testing.contracts.journal_world import JournalWorld, parked
 
 
@@ -76,6 +79,9 @@ class TelemetryStreamContract(JournalWorld):
         self.part.progress(Progress("int1", 1, Counters(), (item,)))
         assert self.wait(self.part.read_parked("int1", None, 0, 9)) == [item]
 
+    def _at(self, date_ms: int) -> Any:
+        return self.part.time_to_seq(DateMs(date_ms), SteadyMs(date_ms))
+
     def test_time_to_seq_finds_the_first_record_received_then(self) -> None:
         records: list[TelemetryRecord] = []
         for _ in range(4):
@@ -83,10 +89,10 @@ class TelemetryStreamContract(JournalWorld):
             self.clock.advance(7)
         (again,) = self.convert(records[0].uplink)  # an old message, converted again
         for record in records[::2]:
-            assert self.wait(self.part.time_to_seq(record.received_ms)) == record.seq
-            assert self.wait(self.part.time_to_seq(record.received_ms - 6999)) == record.seq
-        assert self.wait(self.part.time_to_seq(0)) == records[0].seq
-        assert self.wait(self.part.time_to_seq(self.now_ms)) == again.seq + 1
+            assert self.wait(self._at(record.received_ms)) == record.seq
+            assert self.wait(self._at(record.received_ms - 6999)) == record.seq
+        assert self.wait(self._at(0)) == records[0].seq
+        assert self.wait(self._at(self.now_ms)) == again.seq + 1
 
     def test_a_reader_of_the_stream_gets_each_record_once(self) -> None:
         """Reads that run beside commits, and live records, as delivery joins them."""

@@ -10,6 +10,8 @@ from twisted.internet.task import Clock
 from iotgw.converters.state import KIND, MAX_AGE, SWEEP, WRITE_BEHIND, RegistryStates, device_of
 from iotgw.store.sqlite.registry import Registry as StoredRegistry
 from iotgw.testing import MemoryRegistry
+from iotgw.testing.reactor import clock
+from tests.unit.jumps import Jumps
 
 
 class Registry(MemoryRegistry):
@@ -81,6 +83,21 @@ def test_old_states_and_the_oldest_of_too_many_are_dropped():
     states.put("t", "c", "g", b"{}")
     clock.advance(WRITE_BEHIND)
     assert [resource.name for resource in registry.list(KIND)] == ["c/g"]
+
+
+def test_a_state_from_before_the_clock_was_right_is_not_old():
+    time = clock()
+    jumps = Jumps(time)
+    right = jumps.to_1970()
+    registry = Registry(jumps.calendar)
+    states = RegistryStates(time, registry, calendar=jumps.calendar)
+    states.put("t", "c", "a", b"{}")
+    time.advance(WRITE_BEHIND)
+    jumps.jump(right)
+    time.advance(SWEEP)
+    states.put("t", "c", "b", b"{}")
+    time.advance(WRITE_BEHIND)
+    assert {resource.name for resource in registry.list(KIND)} == {"c/a", "c/b"}
 
 
 @ensureDeferred

@@ -7,6 +7,7 @@ from iotgw.core.downlink_item import payload
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.testing.contracts import DownlinksContract, DownlinkStoreContract, Threaded
+from tests.unit.jumps import DAY, Jumps
 
 
 class TestDownlinkQueue(Threaded, DownlinksContract):
@@ -32,6 +33,27 @@ class TestDownlinkQueue(Threaded, DownlinksContract):
 
     def know(self, device, identity):
         self.identities[device] = identity
+
+
+class TestSqliteDownlinkStoreWhenTheDateJumps(Threaded, DownlinkStoreContract):
+    """A store that is opened by a date 400 days later keeps what isn't so old."""
+
+    @pytest.fixture(autouse=True)
+    def in_directory(self, tmp_path):
+        self.path = tmp_path
+        self.jumps = None
+
+    def open(self):
+        if self.jumps is None:
+            self.jumps = Jumps(self.clock)
+        else:
+            self.jumps.jump(400 * DAY)
+        store = DownlinkStore(self.path, self.clock, self.jumps.calendar)
+        self.wait(store.start())
+        return store
+
+    def close(self, store):
+        self.wait(store.stop())
 
 
 class TestSqliteDownlinkStore(Threaded, DownlinkStoreContract):

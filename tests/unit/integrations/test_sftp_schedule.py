@@ -8,8 +8,10 @@ from iotgw.core.epochs import Epochs
 from iotgw.core.ports.integrations import IntegrationContext
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.verdict import DELIVERED, Unavailable
-from iotgw.integrations.sftp import SftpSettings, SftpTarget
+from iotgw.integrations.sftp import SftpTarget
+from iotgw.integrations.sftp_settings import SftpSettings
 from tests.unit.delivery.worlds import record
+from tests.unit.jumps import HOUR, Jumps
 
 
 class Scheduled:
@@ -25,10 +27,11 @@ class Scheduled:
         settings = SftpSettings(
             host="h", username="u", host_keys=["SHA256:x"], files="schedule", batch_size=2, **settings
         )
+        self.jumps = Jumps(self.clock)
         spec = IntegrationSpec(name="i", type="sftp")
         context = IntegrationContext(
             id="i", name="i", tenant="default", spec=spec, epochs=Epochs("E"), reactor=self.clock,
-            datasource_name=str, event=lambda *a, **k: None, available=self._available,
+            datasource_name=str, event=lambda *a, **k: None, available=self._available, calendar=self.jumps.calendar,
         )  # fmt: skip
         self.target = SftpTarget(settings, context, Connector(self.clock))
         self.target._write_all = self._write
@@ -44,6 +47,25 @@ class Scheduled:
 
     def send(self, *seqs):
         self.target.send([record(seq) for seq in seqs], lambda seqs, verdict: self.verdicts.append(verdict))
+
+
+def test_after_the_clock_was_set_back_a_run_replaces_no_file_of_an_earlier_one():
+    world = Scheduled(content="csv")
+    world.clock.advance(1800)
+    world.send(1)
+    world.jumps.jump(-HOUR)
+    world.clock.advance(60)
+    world.clock.advance(HOUR - 60)
+    world.send(2)
+    assert sorted(world.files.values()) == [[1], [2]]
+    assert "2026-11-21_05-30_2_default.csv" in world.files
+
+
+def test_a_run_comes_at_its_date_when_the_date_jumps_there():
+    world = Scheduled()
+    world.jumps.jump(1800)
+    world.clock.advance(61)
+    assert world.available == 1
 
 
 def test_outside_of_a_run_nothing_is_taken():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from iotgw import testing
+from iotgw.core.epochs import Epochs
 from iotgw.core.errors import SettingsError
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.types import Types
@@ -21,7 +22,7 @@ from iotgw.integrations.template_budget import STEPS
 from iotgw.integrations.template_check import DEPTH, LONGEST
 from iotgw.testing import telemetry
 
-NAMES = RecordNames("E", lambda id_: f"name-of-{id_}")
+NAMES = RecordNames(Epochs("E"), lambda id_: f"name-of-{id_}")
 FAR_TOO_LONG = 1.0
 """Seconds of the processor. What the budget keeps out takes from a second to years."""
 

@@ -10,6 +10,7 @@ from iotgw import testing
 from iotgw.core.departures import Departures
 from iotgw.core.model import ConverterVersion, State
 from iotgw.core.recorder import Recorder
+from iotgw.core.shared import SharedResources
 from iotgw.core.specs import DownlinkSpec
 from iotgw.core.types import Types
 from iotgw.pipeline.pipeline import Pipeline
@@ -25,6 +26,9 @@ VERSION = ConverterVersion("c", 1, "json", "UPLINK", "", "thingsboard", "duktape
 
 
 class World:
+    kinds = (lambda _: testing.FakeDatasourceType("plain"),)
+    """What makes its types of datasources."""
+
     def __init__(self, path):
         self.path = path
         self.converters = testing.FakeConverters()
@@ -36,7 +40,7 @@ class World:
         self.downlinks = testing.MemoryDownlinks(reactor)
         self.journal = Journal(reactor, self.path / "journal.db")
         self.registry = Registry(reactor, self.path)
-        self.types = Types("nobody", reactor, [lambda _: testing.FakeDatasourceType("plain")])
+        self.types = Types("nobody", reactor, self.kinds)
         self.sources = Sources()
         self.events = testing.MemoryEvents()
         recorder = Recorder(self.events, reactor)
@@ -46,7 +50,12 @@ class World:
             versions=testing.MemoryConverterVersions({"json": VERSION}), credentials=testing.MemoryCredentials(),
             delivery=self.delivery, downlinks=self.downlinks, recorder=recorder, departures=self.departures,
             listeners=[self.heard], types=self.types, reactor=reactor, max_payload=1000, max_metadata=MAX_METADATA,
+            shares=self.shares(),
         )  # fmt: skip
+
+    def shares(self):
+        """What its datasources share."""
+        return SharedResources()
 
     async def start(self):
         await self.registry.start()

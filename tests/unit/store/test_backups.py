@@ -36,6 +36,14 @@ def test_a_backup_holds_all_that_was_acknowledged(data):
     assert [event.type for event in data.events.emitted] == ["backup"]
 
 
+def test_a_backup_has_the_date_at_which_it_was_made(data):
+    data.jumps.jump(-86_400)
+    before = data.jumps.calendar.now_ms()
+    made = data.take()
+    assert before <= made.made_at <= data.jumps.calendar.now_ms()
+    assert manifest.Manifest.read(data.folder / "backups" / "b1").made_at == made.made_at
+
+
 def test_the_key_and_the_first_token_are_in_it_only_when_asked_for(data):
     (data.folder / "admin-token").write_text("t")
     assert not {"secret.key", "admin-token"} & set(data.take("without").files)

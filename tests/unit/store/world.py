@@ -6,6 +6,7 @@ from iotgw.store.backups import Backups
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
+from tests.unit.jumps import Jumps
 from tests.unit.store.sqlite.world import World
 
 
@@ -17,12 +18,13 @@ class Data:
         self.world = World(clock, lambda clock: Journal(clock, folder / "journal.db"))
         self.registry, self.downlinks = Registry(clock, folder), DownlinkStore(folder, clock)
         self.events = testing.MemoryEvents()
+        self.jumps = Jumps(clock)
         clock.wait(self.registry.start())
         clock.wait(self.downlinks.start())
         self.backups = Backups(
             clock, folder, folder / "backups",
             [self.journal.between_commits, self.registry.between_commits, self.downlinks.between_commits],
-            Recorder(self.events, clock),
+            Recorder(self.events, clock), self.jumps.calendar,
         )  # fmt: skip
         clock.wait(self.backups.start())
 

@@ -17,6 +17,7 @@ from iotgw.app.pause import Pause
 from iotgw.connect.endpoint import Connector
 from iotgw.converters.service import ConverterService
 from iotgw.converters.versions import ConverterVersions
+from iotgw.core.clock import GatewayClock, PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.ports.events import IEvents
 from iotgw.core.recorder import Recorder
@@ -71,7 +72,9 @@ def spine():
         downlinks=downlinks, recorder=recorder, listeners=[], types=Types("none", reactor, []), reactor=reactor,
         departures=Departures(testing.MemoryRegistry(), recorder, reactor),
     )  # fmt: skip
-    intake = Intake(source, journal, admission, LongPoll(downlinks, reactor), downlinks, recorder, reactor)
+    intake = Intake(
+        source, journal, admission, LongPoll(downlinks, reactor), downlinks, recorder, reactor, reactor
+    )
     return [pipeline, intake, sources, Publisher([], lambda: None), Trace(journal, sources)]
 
 
@@ -85,6 +88,8 @@ def rooms():
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
         DownlinkStore(NOWHERE, reactor),
+        GatewayClock().calendar,
+        PlainCalendar(reactor),
         EventLog(NOWHERE / "e.db", reactor),
         DownlinkQueue(testing.MemoryDownlinkStore(), None, None, None, reactor),
         credentials,
@@ -92,7 +97,7 @@ def rooms():
         ConverterService(reactor),
         ConverterVersions(registry, testing.FakeConverters(), {}),
         DeliveryService(testing.MemoryJournal(), types, reactor, testing.MemoryEvents(), str),
-        Backups(reactor, NOWHERE, NOWHERE, [], Recorder(testing.MemoryEvents(), reactor)),
+        Backups(reactor, NOWHERE, NOWHERE, [], Recorder(testing.MemoryEvents(), reactor), reactor),
         Pause(NOWHERE, None, None, None),
     ]
 

@@ -20,6 +20,7 @@ from iotgw.testing import FakeIntake
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import decode, encode, options, uri_options
 from tests.peers.process import free_udp_port
+from tests.unit.jumps import Jumps
 
 LOCAL = {"port": 0, "interface": "127.0.0.1"}
 
@@ -66,6 +67,7 @@ class House:
     def __init__(self):
         self.type = CoapType(reactor)
         self.shares = SharedResources(CoapPorts(reactor))
+        self.jumps = Jumps(reactor)
         self.open = []
         self.ports = []
 
@@ -75,7 +77,16 @@ class House:
         datasource = self.type.build(
             settings,
             DatasourceContext(
-                key, f"source {key}", "default", key, {}, intake, reactor, None, shares=self.shares
+                key,
+                f"source {key}",
+                "default",
+                key,
+                {},
+                intake,
+                reactor,
+                None,
+                shares=self.shares,
+                calendar=self.jumps.calendar,
             ),
         )
         await datasource.start()

@@ -87,6 +87,66 @@ async def test_what_waits_for_a_device_goes_back_when_it_stops_though_others_go_
 
 
 @ensureDeferred
+async def test_of_two_observations_the_newest_gets_the_items_and_then_the_one_before(house):
+    source, intake = await house.datasource("k")
+    old, new = house.device(source), house.device(source)
+    for device in (old, new):
+        await watch(device, "i/k/dev")
+    intake.sessions["dev"]((item(1, b"one"), item(2, b"two")))
+    told = await new.next()
+    assert told.payload == b"one"
+    new.send(n.RST, n.EMPTY, told.mid)  # it has gone; what waits behind goes to the other
+    told = await old.next()
+    assert told.payload == b"two"
+    old.send(n.ACK, n.EMPTY, told.mid)
+    await old.post("i/k", b"x", mid=2)
+    assert new.inbox == []
+    assert [outcome for outcome in intake.outcomes if outcome[0] == "d2"] == [
+        ("d2", "sent"),
+        ("d2", "delivered"),
+    ]
+
+
+@ensureDeferred
+async def test_what_waits_for_a_session_that_acknowledges_nothing_goes_to_a_newer_one(house):
+    source, intake = await house.datasource("k")
+    old, new = house.device(source), house.device(source)
+    await watch(old, "i/k/dev")
+    intake.sessions["dev"](tuple(item(number, b"item %d" % number) for number in (1, 2, 3)))
+    first = await old.next()
+    assert (await watch(new, "i/k/dev")).code == n.EMPTY  # its answer comes by itself, to be acknowledged
+    for number in (2, 3):
+        told = await new.next()
+        assert (told.type, told.payload) == (n.CON, b"item %d" % number)
+        assert told.options.get(n.OBSERVE) is not None
+        new.send(n.ACK, n.EMPTY, told.mid)
+    old.send(n.ACK, n.EMPTY, first.mid)  # late, and nothing is left for it
+    await old.post("i/k", b"x", mid=2)
+    await new.post("i/k", b"x", mid=2)
+    assert {outcome for outcome in intake.outcomes if outcome[1] != "sent"} == {
+        (f"d{number}", "delivered") for number in (1, 2, 3)
+    }
+    assert old.inbox == []
+
+
+@ensureDeferred
+async def test_an_older_observation_is_sent_nothing_when_its_item_has_arrived(house):
+    source, intake = await house.datasource("k")
+    old, new = house.device(source), house.device(source)
+    await watch(old, "i/k/dev")
+    intake.sessions["dev"]((item(1, b"one"), item(2, b"two")))
+    first = await old.next()
+    await watch(new, "i/k/dev")
+    assert (await new.next()).payload == b"two"
+    intake.sessions["dev"]((item(3, b"three"), item(4, b"four")))
+    assert (await new.next()).payload == b"three"  # not acknowledged yet, so the fourth one waits
+    old.send(n.ACK, n.EMPTY, first.mid)
+    await old.post("i/k", b"x", mid=2)
+    assert old.inbox == []
+    assert intake.outcomes == [("d1", "sent"), ("d2", "sent"), ("d3", "sent"), ("d1", "delivered")]
+
+
+@ensureDeferred
 async def test_uplinks_and_their_answers_are_as_before(house):
     source, intake = await house.datasource("k")
     device = house.device(source)

@@ -7,7 +7,12 @@ import base64
 import pytest
 from pytest_twisted import ensureDeferred
 
+from iotgw.core.errors import SettingsError
 from iotgw.core.model import Answer, Downlink, Status
+from iotgw.core.validate import convert
+from iotgw.datasources.coap.settings import CoapSettings
+from iotgw.datasources.vendors.dragino import DraginoCoapSettings
+from iotgw.datasources.vendors.lobaro import LobaroCoapSettings
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import encode, options
 from tests.unit.datasources.coap.test_datasource import house, says  # noqa: F401
@@ -151,3 +156,21 @@ async def test_observers_of_a_datasource_that_closes_are_told_to_come_back_later
     end = await device.next()
     assert (end.code, end.options.get_uint(n.MAX_AGE)) == (n.SERVICE_UNAVAILABLE, 10)
     assert other.status()["state"] == "listening"
+
+
+@ensureDeferred
+async def test_a_device_that_has_acknowledged_a_push_has_the_time_of_the_setting_to_answer(field):
+    await field.open(responseTimeout=0.01)
+    request = await field.pushed(Downlink("1", "dev", b"go"))
+    field.device.send(n.ACK, n.EMPTY, request.mid)
+    while len(field.intake.outcomes) < 2:  # with the default it would be 93 s
+        await field.device.post("i/k", b"x", mid=500 + len(field.intake.received))
+    assert field.intake.outcomes == [("1", "sent"), ("1", "lost: acknowledged, but no response came")]
+
+
+@pytest.mark.parametrize("settings", [CoapSettings, DraginoCoapSettings, LobaroCoapSettings])
+def test_each_type_has_that_setting_and_without_it_the_time_follows_from_the_timing(settings):
+    assert convert({"responseTimeout": 20}, settings).policy.response_timeout == 20.0
+    assert convert({}, settings).policy.response_timeout == 0.0
+    with pytest.raises(SettingsError, match="responseTimeout"):
+        convert({"responseTimeout": 0}, settings)

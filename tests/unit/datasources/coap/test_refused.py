@@ -21,7 +21,9 @@ class Door(House):
         super().__init__()
         self.told = []
         away = {"later"}.__contains__
-        self.shares = SharedResources(CoapPorts(reactor, away, lambda *about: self.told.append(about)))
+        self.shares = SharedResources(
+            CoapPorts(reactor, away, refused=lambda *about: self.told.append(about))
+        )
 
 
 @pytest.fixture

@@ -1,0 +1,11 @@
+"""Two kinds of times, which must not be mixed up. See `iotgw.core.ports.clock`."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+DateMs = NewType("DateMs", int)
+"""A date in milliseconds since 1970 UTC."""
+SteadyMs = NewType("SteadyMs", int)
+"""Gateway time in milliseconds: it passes as evenly as time does, over restarts too. It is close to the date, where the
+machine's clock was never wrong."""

@@ -1,0 +1,58 @@
+"""The settings of an SFTP target."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from iotgw.core.secrets import Secret
+
+
+class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """SFTP. Either ``hostKeys`` or ``knownHosts`` is required, since a host is never trusted blindly."""
+
+    host: str
+    port: Annotated[int, Meta(ge=1, le=65535)] = 22
+    username: str
+    password: Secret = ""
+    private_key: Annotated[
+        Secret,
+        Meta(description="A private key as text: OpenSSH or PEM; Ed25519, ECDSA or RSA (signed with SHA-2)."),
+    ] = ""
+    passphrase: Annotated[Secret, Meta(description="Of the key.")] = ""
+    host_keys: Annotated[
+        list[str], Meta(description="The server's keys: `ssh-ed25519 AAAA…` or `SHA256:…`.")
+    ] = []
+    known_hosts: Annotated[str, Meta(description="The text of a known_hosts file.")] = ""
+    files: Annotated[
+        Literal["message", "batch", "schedule"],
+        Meta(
+            description="A file per message, per batch (what waits, at most `batchSize`), or per scheduled run."
+        ),
+    ] = "message"
+    schedule: Annotated[
+        str, Meta(description="When to write files: minute, hour, day of month, month, day of week; UTC.")
+    ] = "30 5 * * *"
+    content: Annotated[
+        Literal["json", "ndjson", "csv"],
+        Meta(
+            description="CSV has one file per device type, with a header that only ever grows to the right. JSON is an array in batches, of one message too."
+        ),
+    ] = "json"
+    path: Annotated[
+        str,
+        Meta(
+            description="A template. Inserted values stay within their directory; directories are made. `file` is a name that no other batch or run has. Default: `{{ deviceName }}/{{ key }}.json` for messages, `{{ file }}_{{ deviceType }}.csv` for CSV, `{{ file }}.json` else."
+        ),
+    ] = ""
+    batch_size: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    concurrency: Annotated[
+        int, Meta(ge=1, le=64, description="Files under way at once, where each message has its own.")
+    ] = 8
+    connect_timeout: Annotated[float, Meta(gt=0)] = 20.0
+    timeout: Annotated[float, Meta(gt=0, description="Seconds for a file.")] = 120.0
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.host.lower(), self.port, sorted(self.host_keys), self.known_hosts
