@@ -103,7 +103,8 @@ def _only_in_quickjs(engines: Engines) -> re.Pattern[str] | None:
     """
     if "pattern" not in _cache:
         duktape, quickjs = (
-            json.loads(engines[name](1.0, HEAP, "").call("names", "")) for name in ("duktape", "quickjs")
+            json.loads(engines[name](1.0, HEAP, "Buffer").call("names", ""))
+            for name in ("duktape", "quickjs")
         )
         known = {*duktape["members"], *duktape["globals"], *_COMMON}
         members = sorted(set(quickjs["members"]) - known)
