@@ -297,6 +297,43 @@ async def test_downlink_converters_of_every_dialect(service, script, dialect, ex
 
 
 @pytest.mark.parametrize(
+    ("script", "type_", "expected"),
+    [
+        ("function Decoder(bytes) { return {t: bytes[0]}; }", "UPLINK", "ttn-v2"),
+        ("function Decoder(bytes) { return f(bytes); } function f(b) { return {t: b[0]}; }", "UPLINK", "ttn-v2"),
+        ("function Decoder(data) { return {n: data.length}; }", "UPLINK", "ttn-v2"),
+        ("function Decoder(payload) { return {t: payload[0]}; }", "UPLINK", "ttn-v2"),
+        ("var Decoder = function (bytes) { return {t: bytes[0]}; };", "UPLINK", "ttn-v2"),
+        ("function Decoder(bytes) { return {deviceName: 'd', telemetry: {t: bytes[0]}}; }", "UPLINK", "thingsboard"),
+        ("function Decoder(bytes) { return decodeToJson(bytes); }", "UPLINK", "thingsboard"),
+        ("function Decoder(payload) { return f(payload); } function f() {}", "UPLINK", "thingsboard"),
+        ("function Decoder() { return null; }", "UPLINK", "thingsboard"),
+        ("function Encoder(input) { return [input.a]; }", "DOWNLINK", "ttn-v2"),
+        ("function Encoder(obj) { return {bytes: [obj.a], fPort: 2}; }", "DOWNLINK", "ttn-v2"),
+        ("function Encoder(input) { return {contentType: 'TEXT', data: input.a}; }", "DOWNLINK", "thingsboard"),
+        ("function Encoder(msg) { return f(msg); } function f() {}", "DOWNLINK", "thingsboard"),
+    ],
+)  # fmt: skip
+@ensureDeferred
+async def test_one_parameter_is_told_by_its_name_and_its_use(service, script, type_, expected):
+    found, _ = await service.compile(ConverterSpec(name="x", script=script, type=type_))
+    assert found == expected
+
+
+@BOTH
+@ensureDeferred
+async def test_a_lone_encoder_may_return_its_bytes_in_any_form(service, engine):
+    for made in (
+        "[input.a, 2]",
+        "new Uint8Array([input.a, 2])",
+        "{bytes: Buffer.from([input.a, 2]), fPort: 7}",
+    ):
+        script = f"function Encoder(input) {{ return {made}; }}"
+        converter = version(script, dialect="ttn-v2", engine=engine, direction="DOWNLINK")
+        assert (await service.encode(converter, {"a": 1}, {}, "", {}))["data"] == "AQI="
+
+
+@pytest.mark.parametrize(
     ("dialect", "script", "reads"),
     [
         ("thingsboard", "function Decoder(payload) { return {deviceName: 'd'}; }", False),
