@@ -18,6 +18,7 @@ from iotgw.converters.engines import ConverterEngine, Stopped
 from iotgw.converters.output import OutputRefused
 from iotgw.converters.protocol import ScriptCall
 from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script, load, loading_time
+from iotgw.converters.source.analysis import analyse
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 from iotgw.core.specs import ConverterSpec
@@ -103,7 +104,8 @@ def _only_in_quickjs(engines: Engines) -> re.Pattern[str] | None:
     """
     if "pattern" not in _cache:
         duktape, quickjs = (
-            json.loads(engines[name](1.0, HEAP, "").call("names", "")) for name in ("duktape", "quickjs")
+            json.loads(engines[name](1.0, HEAP, "Buffer").call("names", ""))
+            for name in ("duktape", "quickjs")
         )
         known = {*duktape["members"], *duktape["globals"], *_COMMON}
         members = sorted(set(quickjs["members"]) - known)
@@ -132,7 +134,9 @@ def _columned(error: ConversionError, script: str, engines: Engines) -> Conversi
 
 
 def _names(engine: ConverterEngine, script: str) -> list[str]:
-    answer = engine.call("load", json.dumps({"shape": "functions", "names": ENTRIES, "source": script}))
+    exposed = analyse(script).exposed
+    order = {"shape": "functions", "names": ENTRIES, "source": script, "exposed": exposed}
+    answer = engine.call("load", json.dumps(order))
     if not answer.isascii():
         answer = engine.call("ascii", "")
     if answer.startswith("!"):

@@ -82,12 +82,14 @@ def detect(source: str, direction: Direction, is_body: bool, names: list[str]) -
 
 
 def _thingsboard_or_ttn(source: str, entry: str) -> str:
-    """``Decoder(payload, metadata)`` or ``Decoder(bytes, port)``: the second parameter's name decides."""
+    """``Decoder(payload, metadata)`` or ``Decoder(bytes, port)``: the second parameter's name decides, and `_lone` for one."""
     found = re.search(rf"\b{entry}\s*(?:[=:]\s*(?:async\s+)?(?:function\s*\w*\s*)?)?\(([^)]*)\)", source)
     parameters = [p.split("=")[0].strip() for p in found[1].split(",")] if found else []
     second = parameters[1].lower() if len(parameters) > 1 else ""
     if "port" in second:
         return "ttn-v2"
+    if len(parameters) == 1 and parameters[0]:
+        return _lone(source, entry, parameters[0])
     if not second or second.startswith(("meta", "md")) or len(parameters) > 2:
         return "thingsboard"
     raise SettingsError(
@@ -95,6 +97,29 @@ def _thingsboard_or_ttn(source: str, entry: str) -> str:
         f"{entry}({', '.join(parameters)}) can be ThingsBoard's {entry}(payload, metadata) or "
         f"The Things Network's {entry}(bytes, port): set `dialect` to thingsboard or ttn-v2",
     )
+
+
+_THINGSBOARDS = {
+    "Decoder": re.compile(
+        r"\b(?:deviceName|assetName|deviceType|assetType|telemetry|decodeToString|decodeToJson)\b"
+    ),
+    "Encoder": re.compile(r"\b(?:contentType|msgType|integrationMetadata)\b"),
+}
+"""What only a ThingsBoard converter names: keys of its result, its helpers, its other arguments."""
+
+
+def _lone(source: str, entry: str, parameter: str) -> str:
+    """``Decoder(bytes)`` and ``Encoder(input)``: what is named in the script decides, then how the parameter is used.
+
+    ThingsBoard's result has to name the device or the content type, so a script that names neither and takes bytes
+    apart, or puts a list of them together, is The Things Network's.
+    """
+    if _THINGSBOARDS[entry].search(source):
+        return "thingsboard"
+    if entry == "Encoder":
+        return "ttn-v2" if not parameter.lower().startswith("msg") else "thingsboard"
+    is_taken_apart = re.search(rf"(?<![\w$.]){re.escape(parameter)}\s*(?:\[|\.\s*(?:length|slice)\b)", source)
+    return "ttn-v2" if is_taken_apart or parameter.lower().startswith("byte") else "thingsboard"
 
 
 _REACHES_ALL = re.compile(r"\barguments\b|\beval\b|\bFunction\b|\\u")

@@ -18,6 +18,7 @@ IDENTITY = (
 )  # fmt: skip
 TYPE = ("deviceType", "deviceModel", "model")
 
+_PAIR = frozenset(("field", "value", "timestamp", "device"))
 _BESIDE_DATA = ("errors", "warnings", "fPort")
 _PLACE = re.compile(r"\{([\w.$-]+)\}")
 
@@ -33,6 +34,8 @@ def interpret(
     warnings: list[str] = []
     if dialect == "ts013":
         result, warnings = _ts013(result)
+    if dialect == "ttn-v2" and _is_pairs(result):
+        return [_record(data, metadata, template, ts) for data, ts in _paired(result)], warnings
     records = result if isinstance(result, list) else [result]
     made = []
     for index, data in enumerate(records):
@@ -43,6 +46,47 @@ def interpret(
             raise OutputRefused(f"{at}expected an object of values, got {type(data).__name__}")
         made.append(_record(data, metadata, template, time))
     return made, warnings
+
+
+def _is_pairs(result: Any) -> bool:
+    """Whether a result is Datacake's: a list of ``{field, value}`` and nothing else."""
+    return (
+        isinstance(result, list)
+        and bool(result)
+        and all(
+            isinstance(one, dict)
+            and isinstance(one.get("field"), str)
+            and "value" in one
+            and one.keys() <= _PAIR
+            for one in result
+        )
+    )
+
+
+def _paired(pairs: list[dict[str, Any]]) -> list[tuple[dict[str, Any], int]]:
+    """The values of Datacake's pairs by their fields, for each time that they name; 0 where they name none.
+
+    Raises OutputRefused where values would be lost: a field that comes twice, or pairs of several devices.
+    """
+    records: dict[int, dict[str, Any]] = {}
+    for index, one in enumerate(pairs):
+        if one.get("device") != pairs[0].get("device"):
+            raise OutputRefused(f"[{index}].device: expected the pairs of one device, got those of several")
+        record = records.setdefault(_milliseconds(one.get("timestamp"), index), {})
+        field, value = one["field"], one["value"]
+        if field in record and record[field] != value:
+            raise OutputRefused(f"[{index}].field: {field!r} comes twice with different values")
+        record[field] = value
+    return [(record, ts) for ts, record in records.items()]
+
+
+def _milliseconds(ts: Any, index: int) -> int:
+    """Of Datacake's ``timestamp``, which is seconds since 1970; 0 for none."""
+    if ts is None:
+        return 0
+    if isinstance(ts, bool) or not isinstance(ts, (int, float)) or not abs(ts) < 1e12:
+        raise OutputRefused(f"[{index}].timestamp: expected a number of seconds since 1970, got {ts!r}")
+    return round(ts * 1000)
 
 
 def _ts013(result: Any) -> tuple[Any, list[str]]:

@@ -239,9 +239,8 @@ def load_order(dialect: Dialect, version: ConverterVersion) -> tuple[str, bool]:
     """The argument of the runtime's ``load``, and whether each call needs a context of its own."""
     options = read(version.options)
     is_fresh = not options.state
-    analysis = (
-        analyse(version.script, "" if dialect.entry else dialect.parameters) if is_fresh else Analysis()
-    )
+    found = analyse(version.script, "" if dialect.entry else dialect.parameters)
+    analysis = found if is_fresh else Analysis()
     names = (dialect.entry, *BESIDE) if dialect.name == "ts013" else (dialect.entry,)
     order = json.dumps(
         {
@@ -258,6 +257,8 @@ def load_order(dialect: Dialect, version: ConverterVersion) -> tuple[str, bool]:
             "undeclared": analysis.undeclared,
             "open": analysis.open,
             "reachesItself": analysis.reaches_itself,
+            "exposed": found.exposed,
+            "usesThis": found.uses_this,
         }
     )
     return order, not analysis.is_understood

@@ -18,6 +18,7 @@ PARTS = ("lockdown.js", "guard.js", "host.js", "dialects.js", "realm.js")
 ON_DEMAND = {
     "lobaro.js": re.compile(r"\b(?:Parse|Parser|Device|Record|u?int(?:16|32)[BL]E|float32[BL]E)\b"),
     "buffer.js": re.compile(r"\bBuffer\b"),
+    "dates.js": re.compile(r"\bDate\b|\btoLocale"),
 }
 """Parts for scripts that name what is in them: a context costs what its runtime does, in time and memory."""
 

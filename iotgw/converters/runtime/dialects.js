@@ -96,6 +96,6 @@ var adapters = {
     return function (message, metadata) { return listed(fn(portOf(metadata), message[0], variablesOf(metadata))); };
   },
   'ttn-v2-encoder': function (fn) {
-    return function (message, metadata) { return listed(fn(message[0], portOf(metadata))); };
+    return function (message, metadata) { return listed(fn(message[0], portOf(metadata)), 'bytes'); };
   }
 };

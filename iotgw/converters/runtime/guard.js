@@ -152,12 +152,12 @@ function load(json) {
 }
 
 // Lines of the script are told from ours in a stack by being far down.
-var far = new Array(2001).join('\n');
+var lines = new Array(2001).join('\n');
 
 // What gives the script as a function with these parameters. `undeclared` are names that it
 // assigns without declaring them: variables of a scope around it, or they would be properties of the global object.
 function compiled(spec, parameters, source) {
-  var undeclared = spec.undeclared || [];
+  var undeclared = spec.undeclared || [], far = spec.linking ? slice(lines, 1) : lines;
   if (!undeclared.length && !(spec.anew && spec.reachesItself)) {
     var made = new NewFunction(parameters + far, source);
     return function () { return made; };
@@ -166,6 +166,27 @@ function compiled(spec, parameters, source) {
   var built_ins = [];
   for (var i = 0; i < undeclared.length; i++) built_ins[i] = globalThis[undeclared[i]];
   return function () { return apply(around, undefined, built_ins); };
+}
+
+// A script at the top of a program finds its functions and variables at the global object. Here they are those of a
+// function, so accessors lead to the ones that it looks for there. They come and go with each message.
+function linking(names) {
+  var table = '';
+  for (var i = 0; i < names.length; i++) {
+    table += names[i] + ':{get:function(){return ' + names[i] + '},set:function($){' + names[i] + '=$},configurable:true,enumerable:true},';
+  }
+  return '__iotgw_link({' + table + '});\n';
+}
+function link(table) {
+  var names = keys(table);
+  for (var i = 0; i < names.length; i++) {
+    try { defineProperty(globalThis, names[i], table[names[i]]); } catch (fixed) { /* undefined, NaN */ }
+  }
+}
+Object.freeze(link.prototype);
+Object.freeze(link);
+function method(object, name) {
+  return function () { return apply(object[name], object, arguments); };
 }
 
 // How a script is to be run (`source/analysis.py`): `anew` for each message, or only once; `sealed` among frozen built-ins.
@@ -177,17 +198,18 @@ function instantiate(spec) {
   for (var i = 0; !isBody && i < spec.names.length; i++) {
     picks += spec.names[i] + ':typeof ' + spec.names[i] + '==="function"?' + spec.names[i] + ':void 0,';
   }
+  if (spec.exposed && spec.exposed.length) spec.linking = linking(spec.exposed);
   var scope = isBody ? compiled(spec, spec.parameters, spec.source)
-                     : compiled(spec, 'module,exports', spec.source + '\n;return {' + picks + '};');
+                     : compiled(spec, spec.linking ? 'module,exports,__iotgw_link' : 'module,exports', (spec.linking || '') + spec.source + '\n;return {' + picks + '};');
   var names = [];
   function prepare() {
     if (isBody) return adapters[spec.dialect](scope());
-    var module = {exports: {}}, found = scope()(module, module.exports);
+    var module = {exports: {}}, found = spec.linking ? scope()(module, module.exports, link) : scope()(module, module.exports);
     names = [];
     for (var j = 0; j < spec.names.length; j++) {
       var name = spec.names[j];
       if (typeof found[name] !== 'function' && module.exports && typeof module.exports[name] === 'function') {
-        found[name] = module.exports[name];
+        found[name] = spec.usesThis ? method(module.exports, name) : module.exports[name];
       }
       if (typeof found[name] === 'function') push(names, name);
     }
@@ -212,7 +234,7 @@ function instantiate(spec) {
 // Whether the source is a program (no `return` outside a function); compiles, runs nothing.
 function program(source) {
   try {
-    (0, eval)('if(0){' + far + parse(source) + '\n}');
+    (0, eval)('if(0){' + lines + parse(source) + '\n}');
     return '{"program":true}';
   } catch (error) {
     return '{"program":false}';
@@ -237,7 +259,7 @@ function names() {
 function compile(source) {
   try {
     try {
-      new NewFunction(far, parse(source));
+      new NewFunction(lines, parse(source));
       return last = '{}';
     } catch (error) {
       return last = describe(error);

@@ -59,6 +59,47 @@ function utf8Decode(bytes) {
   return charCodeAt(out, 0) === 0xfeff ? slice(out, 1) : out;  // a byte order mark, as TextDecoder has it
 }
 
+// UTF-8 as the web and node read it: what is none is U+FFFD, once for each longest beginning of a character.
+function utf8Replaced(bytes) {
+  var plainText = latin1(bytes);
+  if (!isHigh(HIGH, plainText)) return plainText;
+  var out = [], need = 0, code = 0, low = 0x80, high = 0xbf;
+  function put(point) {
+    out[out.length] = point < 0x10000 ? fromCharCode(point) : fromCharCode(0xd800 + (point - 0x10000 >> 10), 0xdc00 + (point - 0x10000 & 0x3ff));
+  }
+  for (var i = 0; i < bytes.length; i++) {
+    var byte = bytes[i] & 255;
+    if (need) {
+      if (byte >= low && byte <= high) {
+        code = code << 6 | byte & 0x3f;
+        low = 0x80;
+        high = 0xbf;
+        if (!--need) put(code);
+        continue;
+      }
+      put(0xfffd);
+      need = 0;
+    }
+    low = 0x80;
+    high = 0xbf;
+    if (byte < 0x80) put(byte);
+    else if (byte >= 0xc2 && byte < 0xe0) { need = 1; code = byte & 0x1f; }
+    else if (byte >= 0xe0 && byte < 0xf0) {
+      need = 2;
+      code = byte & 15;
+      if (byte === 0xe0) low = 0xa0;
+      if (byte === 0xed) high = 0x9f;
+    } else if (byte >= 0xf0 && byte < 0xf5) {
+      need = 3;
+      code = byte & 7;
+      if (byte === 0xf0) low = 0x90;
+      if (byte === 0xf4) high = 0x8f;
+    } else put(0xfffd);
+  }
+  if (need) put(0xfffd);
+  return joined(out, '');
+}
+
 function utf8Encode(string) {
   return latin1Bytes(unescape(encodeURIComponent(string)));
 }
@@ -69,13 +110,31 @@ function give(name, value) {
 
 give('decodeToString', utf8Decode);
 give('decodeToJson', function (bytes) { return parse(utf8Decode(bytes)); });
-give('btoa', function (string) { return encodeBase64(latin1Bytes(string)); });
-give('atob', function (string) { return latin1(decodeBase64(string)); });
+function unfit(message) {
+  var error = new Error(message);
+  error.name = 'InvalidCharacterError';
+  return error;
+}
+give('btoa', function (string) {
+  for (var s = '' + string, i = 0; i < s.length; i++) if (charCodeAt(s, i) > 255) throw unfit('not one byte: ' + stringify(s.charAt(i)) + ' at ' + i);
+  return encodeBase64(latin1Bytes(s));
+});
+give('atob', function (string) {
+  var bytes;
+  try { bytes = decodeBase64(string); } catch (error) { throw unfit(error.message); }
+  return latin1(bytes);
+});
 give('parseBase64', decodeBase64);
 give('bytes', function (value) { return typeof value === 'string' ? latin1Bytes(value) : [].slice.call(value); });
 give('string', function (bytes) { return latin1(bytes); });
 
 give('__iotgw_at', function (loop) { reached = loop; return true; });
+
+// the engines' own is off by a bit for 27
+defineProperty(Math, 'cbrt', {writable: true, configurable: true, enumerable: false, value: function cbrt(n) {
+  var x = +n, root = x < 0 ? -Math.pow(-x, 1 / 3) : Math.pow(x, 1 / 3), step = (root * root * root - x) / (3 * root * root);
+  return step === step ? root - step : x;
+}});
 
 // --- console ---
 
@@ -99,8 +158,24 @@ function log() {
 give('console', {log: log, info: log, warn: log, error: log, debug: log, trace: log});
 
 if (typeof TextDecoder === 'undefined') {
-  give('TextDecoder', function () { this.encoding = 'utf-8'; });
-  globalThis.TextDecoder.prototype.decode = function (bytes) { return utf8Decode(new Uint8Array(bytes.buffer || bytes)); };
-  give('TextEncoder', function () { this.encoding = 'utf-8'; });
-  globalThis.TextEncoder.prototype.encode = function (string) { return Uint8Array.from(utf8Encode(string)); };
+  give('TextDecoder', function TextDecoder(label, options) {
+    var name = ('' + (label === undefined ? 'utf-8' : label)).toLowerCase();
+    this.encoding = name === 'utf8' ? 'utf-8' : name === 'latin1' || name === 'ascii' || name === 'iso-8859-1' ? 'windows-1252' : name;
+    if (this.encoding !== 'utf-8' && this.encoding !== 'windows-1252') throw new RangeError('The "' + label + '" encoding is not supported');
+    this.fatal = !!(options && options.fatal);
+    this.ignoreBOM = !!(options && options.ignoreBOM);
+  });
+  globalThis.TextDecoder.prototype.decode = function (bytes) {
+    var list = bytes === undefined ? [] : isBytes(bytes) ? listOf(bytes) : listSlice(bytes);
+    if (this.encoding === 'windows-1252') return latin1(list);
+    var out = utf8Replaced(list);
+    if (this.fatal && out.indexOf('\ufffd') >= 0 && latin1(utf8Encode(out)) !== latin1(list)) {
+      throw new TypeError('The encoded data was not valid for encoding utf-8');
+    }
+    return !this.ignoreBOM && charCodeAt(out, 0) === 0xfeff ? slice(out, 1) : out;
+  };
+  give('TextEncoder', function TextEncoder() { this.encoding = 'utf-8'; });
+  globalThis.TextEncoder.prototype.encode = function (string) {
+    return new OwnBytes(utf8Encode(string === undefined ? '' : string));
+  };
 }

@@ -35,6 +35,12 @@ var lists = {
     for (var i = count(this.length, whole(from || 0)); i < end; i++) this[i] = value;
     return this;
   },
+  copyWithin: function (to, from, end) {
+    var begin = count(this.length, whole(from || 0)), at = count(this.length, whole(to));
+    var taken = [].slice.call(this, begin, end === undefined ? this.length : count(this.length, whole(end)));
+    for (var i = 0; i < taken.length && at < this.length; i++) this[at++] = taken[i];
+    return this;
+  },
   at: function (index) { index = whole(index); return this[index < 0 ? this.length + index : index]; }
 };
 function flat(depth) {
@@ -51,6 +57,8 @@ function from(source, fn, self) {
   var out = [];
   if (source && typeof source.forEach === 'function' && source.length === undefined) {
     source.forEach(function (value, key) { out.push(source instanceof globalThis.Map ? [key, value] : value); });
+  } else if (typeof source === 'string') {
+    out = source.match(/[\ud800-\udbff][\udc00-\udfff]|[^]/g) || [];
   } else {
     for (var i = 0; i < (source.length >>> 0); i++) out.push(source[i]);
   }
@@ -67,17 +75,28 @@ typed.forEach(function (Typed) {
   fill(Typed.prototype, 'slice', function (a, b) { return new Typed([].slice.call(this, a, b)); });
   fill(Typed.prototype, 'map', function (fn, self) { return new Typed([].map.call(this, fn, self)); });
   fill(Typed.prototype, 'filter', function (fn, self) { return new Typed([].filter.call(this, fn, self)); });
+  defineProperty(Typed.prototype, 'toString', {value: Array.prototype.toString, writable: true, configurable: true});
   borrowed.forEach(function (name) { fill(Typed.prototype, name, Array.prototype[name]); });
   keys(lists).forEach(function (name) { fill(Typed.prototype, name, lists[name]); });
 });
 keys(lists).forEach(function (name) { fill(Array.prototype, name, lists[name]); });
+// there are no iterators here: a list that can be stepped through does for `next` and for Array.from
+function stepped(list) {
+  var at = 0;
+  return give$(list, 'next', function () { return at < list.length ? {value: list[at++], done: false} : {value: undefined, done: true}; });
+}
+[Array].concat(typed).forEach(function (Kind) {
+  fill(Kind.prototype, 'keys', function () { return stepped([].map.call(this, function (value, i) { return i; })); });
+  fill(Kind.prototype, 'values', function () { return stepped([].slice.call(this)); });
+  fill(Kind.prototype, 'entries', function () { return stepped([].map.call(this, function (value, i) { return [i, value]; })); });
+});
 
 // --- objects and numbers ---
 fill(Object, 'values', function (object) { return keys(object).map(function (key) { return object[key]; }); });
 fill(Object, 'entries', function (object) { return keys(object).map(function (key) { return [key, object[key]]; }); });
 fill(Object, 'fromEntries', function (entries) {
   var out = {};
-  entries.forEach(function (entry) { out[entry[0]] = entry[1]; });
+  from(entries).forEach(function (entry) { out[entry[0]] = entry[1]; });
   return out;
 });
 fill(Object, 'getOwnPropertyDescriptors', function (object) {
@@ -96,7 +115,6 @@ fill(Number, 'MAX_SAFE_INTEGER', 9007199254740991);
 fill(Number, 'MIN_SAFE_INTEGER', -9007199254740991);
 fill(Math, 'fround', function (n) { var f = new Float32Array(1); f[0] = n; return f[0]; });
 fill(Math, 'log2', function (n) { return Math.log(n) / Math.LN2; });
-fill(Math, 'cbrt', function (n) { return n < 0 ? -Math.pow(-n, 1 / 3) : Math.pow(n, 1 / 3); });
 
 // --- strings and dates ---
 function pad(string, length, filler) {
@@ -114,11 +132,23 @@ fill(String.prototype, 'at', function (index) {
   index = whole(index);
   return this.charAt(index < 0 ? this.length + index : index) || undefined;
 });
+function expanded(by, self, what, at) {
+  return by.replace(/\$([$&`'])/g, function (all, sign) {
+    return sign === '$' ? '$' : sign === '&' ? what : sign === '`' ? self.slice(0, at) : self.slice(at + what.length);
+  });
+}
 fill(String.prototype, 'replaceAll', function (what, by) {
-  if (what instanceof RegExp) return this.replace(what, by);
-  var parts = this.split('' + what), out = parts[0];
-  for (var i = 1; i < parts.length; i++) out += (typeof by === 'function' ? by('' + what) : by) + parts[i];
-  return out;
+  if (what instanceof RegExp) {
+    if (!what.global) throw new TypeError('replaceAll must be called with a global RegExp');
+    return this.replace(what, by);
+  }
+  what = '' + what;
+  var self = '' + this, out = '', end = 0, step = what.length || 1;
+  for (var i = self.indexOf(what); i >= 0 && i <= self.length; i = i + step > self.length ? -1 : self.indexOf(what, i + step)) {
+    out += self.slice(end, i) + (typeof by === 'function' ? by(what, i, self) : expanded('' + by, self, what, i));
+    end = i + what.length;
+  }
+  return out + self.slice(end);
 });
 fill(String.prototype, 'endsWith', function (tail) { return this.slice(-tail.length) === tail || tail === ''; });
 if (new Date(0).toUTCString() !== 'Thu, 01 Jan 1970 00:00:00 GMT') {
@@ -146,7 +176,7 @@ function put(self, key, value) {
   if (at < 0) { self.$keys.push(key); self.$values.push(value); } else { self.$values[at] = value; }
   return self;
 }
-function give$(self, name, value) { defineProperty(self, name, {value: value, writable: true, enumerable: false}); }
+function give$(self, name, value) { return defineProperty(self, name, {value: value, writable: true, enumerable: false}); }
 function place(self, key) {
   for (var i = 0; self.$keys && i < self.$keys.length; i++) if (same(self.$keys[i], key)) return i;
   return -1;
@@ -163,11 +193,11 @@ function place(self, key) {
     for (var i = 0; this.$keys && i < this.$keys.length; i++) fn.call(self, this.$values[i], this.$keys[i], this);
   };
   defineProperty(Kind.prototype, 'size', {get: function () { return this.$keys ? this.$keys.length : 0; }});
-  Kind.prototype.keys = function () { return (this.$keys || []).slice(); };
-  Kind.prototype.values = function () { return (this.$values || []).slice(); };
+  Kind.prototype.keys = function () { return stepped((this.$keys || []).slice()); };
+  Kind.prototype.values = function () { return stepped((this.$values || []).slice()); };
   Kind.prototype.entries = function () {
     var self = this;
-    return (this.$keys || []).map(function (key, i) { return [key, self.$values[i]]; });
+    return stepped((this.$keys || []).map(function (key, i) { return [key, self.$values[i]]; }));
   };
 });
 Table.prototype.get = function (key) { var at = place(this, key); return at < 0 ? undefined : this.$values[at]; };

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from iotgw.converters.source.scopes import Scopes, assigned, is_member
+from iotgw.converters.source.scopes import Scopes, assigned, declared_by, is_member
 from iotgw.converters.source.stateless import is_stateless
 from iotgw.converters.source.tokens import (
     ASSIGNMENTS,
@@ -111,6 +111,9 @@ class Analysis(Struct, frozen=True):
     open: tuple[Open, ...] = ()
     reaches_itself: bool = False
     """Whether it may get at the function that it is made into, which is then made anew as well."""
+    exposed: tuple[str, ...] = ()
+    """Its functions and variables that it looks for as properties of the global object (``this.f()``)."""
+    uses_this: bool = False
 
 
 def analyse(script: str, parameters: str = "") -> Analysis:
@@ -123,10 +126,56 @@ def analyse(script: str, parameters: str = "") -> Analysis:
     scopes.script.declared.update(name.strip() for name in parameters.split(",") if name.strip())
     is_strict = bool(found) and found[0].kind == TEXT and found[0].text[1:-1] == "use strict"
     undeclared = () if is_strict else _undeclared(scopes)
-    open_ = _opened(scopes)
+    uses_this = any(token.kind == NAME and token.text == "this" for token in found)
+    exposed = () if is_strict or parameters else _exposed(scopes)
+    open_ = (*_opened(scopes), *(((), name) for name in exposed))
     reaches_itself = any(token.kind == NAME and token.text in _TO_ITSELF for token in found)
     is_fresh = not reaches_itself and (bool(parameters) or is_stateless(found))
-    return Analysis(True, is_fresh and not undeclared and not open_, undeclared, open_, reaches_itself)
+    return Analysis(
+        True, is_fresh and not undeclared and not open_, undeclared, open_, reaches_itself, exposed, uses_this
+    )
+
+
+def _exposed(scopes: Scopes) -> tuple[str, ...]:
+    """What of the top level is looked for by ``this``: single names, or all of them where ``this`` is handed on."""
+    found = scopes.tokens
+    wanted: set[str] | None = set()
+    for index, token in enumerate(found):
+        if token.kind != NAME or token.text not in ("this", "globalThis") or is_member(found, index):
+            continue
+        names, _ = _chain(found, index)
+        if len(names) > 1 and wanted is not None:
+            wanted.add(names[1])
+        elif len(names) == 1:
+            wanted = None
+    if wanted is not None and not wanted:
+        return ()
+    names = _properties_of_the_global(scopes)
+    return tuple(name for name in names if wanted is None or name in wanted)
+
+
+def _properties_of_the_global(scopes: Scopes) -> list[str]:
+    """The functions and the ``var`` that a script at the top of a program makes properties of the global object."""
+    found, names, depth = scopes.tokens, dict[str, None](), 0
+    for index, token in enumerate(found):
+        depth += (token.text in ("{", "${")) - (token.text == "}") if token.kind != TEXT else 0
+        if token.kind != NAME or scopes.regions[index] is not scopes.script or is_member(found, index):
+            continue
+        if token.text == "var":
+            names.update(dict.fromkeys(declared_by(found, index)))
+        elif token.text == "function" and depth == 0 and _is_statement(found, index):
+            after = index + 1 + (index + 1 < len(found) and found[index + 1].text == "*")
+            if after < len(found) and found[after].kind == NAME:
+                names[found[after].text] = None
+    return [name for name in names if name not in _NO_NAMES]
+
+
+def _is_statement(found: list[Lexeme], index: int) -> bool:
+    """Whether a function here is a declaration, and not part of an expression."""
+    before = found[index - 1].text if index else ";"
+    return before in (";", "}", "async") or (
+        found[index].is_first and before not in ("=", "(", ",", ":", "=>", "!")
+    )
 
 
 def _undeclared(scopes: Scopes) -> tuple[str, ...]:

@@ -98,6 +98,36 @@ async def test_chirpstack_v3_ttn_v2_and_module_get_their_arguments(service, engi
 
 @BOTH
 @ensureDeferred
+async def test_pairs_of_field_and_value_are_the_telemetry(service, engine):
+    script = """
+    function Decoder(bytes, port) {
+      if (port === 9) return [{field: 'A', value: 1, timestamp: 1700000000}, {field: 'A', value: 2, timestamp: 1700000060.5}];
+      if (port === 8) return [{field: 'A', value: 1}, {field: 'A', value: 2}];
+      if (port === 7) return [{field: 'A', value: 1, device: 'x'}, {field: 'B', value: 2, device: 'y'}];
+      if (port === 6) return [{field: 'A', value: 1, timestamp: 'soon'}];
+      if (port === 5) return [{field: 'A', value: 1, unit: 'm'}];
+      return [{field: 'TEMPERATURE', value: bytes[0] / 10}, {field: 'OPEN', value: bytes[1] > 0}, {field: 'AT', value: '(1,2)'}];
+    }"""
+
+    async def of(port):
+        return await run(service, script, "ttn-v2", engine, metadata={"devEui": "A1", "fPort": port})
+
+    assert only(await of(1))["telemetry"] == [
+        {"ts": 1000, "values": {"TEMPERATURE": 0.1, "OPEN": True, "AT": "(1,2)"}}
+    ]
+    times = [json.loads(output.body)["telemetry"] for output in (await of(9)).outputs]
+    assert [one for each in times for one in each] == [
+        {"ts": 1700000000000, "values": {"A": 1}},
+        {"ts": 1700000060500, "values": {"A": 2}},
+    ]
+    assert "[1].field: 'A' comes twice" in (await of(8)).error.message
+    assert "[1].device: expected the pairs of one device" in (await of(7)).error.message
+    assert "[0].timestamp: expected a number of seconds" in (await of(6)).error.message
+    assert only(await of(5))["telemetry"][0]["values"] == {"field": "A", "value": 1, "unit": "m"}
+
+
+@BOTH
+@ensureDeferred
 async def test_a_template_says_how_a_result_becomes_a_device(service, engine):
     script = (
         "function Decode(p, bytes) { return {serial: 7, fw: '1.2', t: 5, when: '2024-01-01T00:00:00Z'}; }"
@@ -264,6 +294,43 @@ async def test_downlink_converters_of_every_dialect(service, script, dialect, ex
     converter = version(script, dialect=dialect, engine=engine, direction="DOWNLINK")
     made = await service.encode(converter, {"a": 1}, {"fPort": 3}, "T", {})
     assert (made["data"], made["metadata"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("script", "type_", "expected"),
+    [
+        ("function Decoder(bytes) { return {t: bytes[0]}; }", "UPLINK", "ttn-v2"),
+        ("function Decoder(bytes) { return f(bytes); } function f(b) { return {t: b[0]}; }", "UPLINK", "ttn-v2"),
+        ("function Decoder(data) { return {n: data.length}; }", "UPLINK", "ttn-v2"),
+        ("function Decoder(payload) { return {t: payload[0]}; }", "UPLINK", "ttn-v2"),
+        ("var Decoder = function (bytes) { return {t: bytes[0]}; };", "UPLINK", "ttn-v2"),
+        ("function Decoder(bytes) { return {deviceName: 'd', telemetry: {t: bytes[0]}}; }", "UPLINK", "thingsboard"),
+        ("function Decoder(bytes) { return decodeToJson(bytes); }", "UPLINK", "thingsboard"),
+        ("function Decoder(payload) { return f(payload); } function f() {}", "UPLINK", "thingsboard"),
+        ("function Decoder() { return null; }", "UPLINK", "thingsboard"),
+        ("function Encoder(input) { return [input.a]; }", "DOWNLINK", "ttn-v2"),
+        ("function Encoder(obj) { return {bytes: [obj.a], fPort: 2}; }", "DOWNLINK", "ttn-v2"),
+        ("function Encoder(input) { return {contentType: 'TEXT', data: input.a}; }", "DOWNLINK", "thingsboard"),
+        ("function Encoder(msg) { return f(msg); } function f() {}", "DOWNLINK", "thingsboard"),
+    ],
+)  # fmt: skip
+@ensureDeferred
+async def test_one_parameter_is_told_by_its_name_and_its_use(service, script, type_, expected):
+    found, _ = await service.compile(ConverterSpec(name="x", script=script, type=type_))
+    assert found == expected
+
+
+@BOTH
+@ensureDeferred
+async def test_a_lone_encoder_may_return_its_bytes_in_any_form(service, engine):
+    for made in (
+        "[input.a, 2]",
+        "new Uint8Array([input.a, 2])",
+        "{bytes: Buffer.from([input.a, 2]), fPort: 7}",
+    ):
+        script = f"function Encoder(input) {{ return {made}; }}"
+        converter = version(script, dialect="ttn-v2", engine=engine, direction="DOWNLINK")
+        assert (await service.encode(converter, {"a": 1}, {}, "", {}))["data"] == "AQI="
 
 
 @pytest.mark.parametrize(
