@@ -37,11 +37,12 @@ def npm(port):
     return [find("node"), HERE / "coap_device.js", port]
 
 
-def californium(port):
+def californium(port, *more):
     folder = HOME / "californium" / "target"
     if not (folder / "classes" / "Observed.class").exists():
         pytest.skip("tests/peers/californium is not built: that takes Java and Maven")
-    return [find("java"), "-cp", f"{folder / 'classes'}{os.pathsep}{folder / 'lib'}/*", "Observed", port]
+    classes = f"{folder / 'classes'}{os.pathsep}{folder / 'lib'}/*"
+    return [find("java"), "-cp", classes, "Observed", port, *more]
 
 
 class House:

@@ -133,7 +133,8 @@ class DeviceRows:
     def shown(self, tenant: str, where: str = "", *values: object) -> list[tuple[str, DeviceState]]:
         """Names and states of a tenant's devices. ``where`` continues the query's condition."""
         rows = self.connection.execute(f"{_SHOWN} {where}", (tenant, *values)).fetchall()
-        return [(name, _state(*rest)) for _, name, *rest in (_row(text) for (text,) in rows)]
+        found = (_row(text) for (text,) in rows)
+        return [(name, _state(stored, at_ms, body)) for _, name, stored, at_ms, body in found]
 
     def _merge_stored(
         self,
