@@ -37,7 +37,12 @@ def test_an_upload_is_answered_204_and_keeps_its_headers_as_metadata(gateway):
 
 @pytest.mark.parametrize(
     ("target", "status"),
-    [("http://gateway.example/i/http", 204), ("HTTP://[::1]:8080/i/http?q=1", 204), ("http://x", 404)],
+    [
+        ("http://localhost/i/http", 204),
+        ("HTTP://[::1]:8080/i/http?q=1", 204),
+        ("http://localhost", 404),
+        ("http://led-here.example/i/http", 403),
+    ],
 )
 def test_a_target_may_be_a_whole_url(gateway, target, status):
     datasource(gateway)
@@ -45,6 +50,23 @@ def test_a_target_may_be_a_whole_url(gateway, target, status):
     with contextlib.closing(connection):
         connection.request("POST", target, b'{"deviceName": "d", "t": 1}')
         assert connection.getresponse().status == status
+
+
+def test_who_is_turned_away_is_seen_in_events_status_and_metrics(gateway):
+    datasource(gateway, security={"mode": "bearer", "token": "s3cret-of-the-field"})
+    assert gateway.post("http", b"{}", {"Authorization": "Bearer s3cret-of-the-fields"}).status == 401
+    assert gateway.post("nobody-has-this", b"{}").status == 404
+    assert gateway.post("http", b"{}", {"Origin": "https://evil.example"}).status == 403
+    events = gateway.api("GET", "/events?type=refused").json["items"]
+    assert {(each["name"], each["detail"]["reason"]) for each in events} == {
+        ("http", "credentials"),
+        ("api", "key"),
+        ("http", "site"),
+    }
+    assert "s3cret" not in str(events) and "nobody-has" not in str(events)
+    status = gateway.api("GET", "/status").json
+    assert status["refusals"] == {"api": {"key": 1}}
+    assert status["datasources"][0]["refusals"] == {"credentials": 1, "site": 1}
 
 
 def test_an_unknown_routing_key_is_404_and_a_wrong_method_405(gateway):
