@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -50,7 +51,10 @@ class Document(msgspec.Struct, rename="camel", omit_defaults=True):
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the standard document."""
-    return msgspec.json.schema(Document)
+    made = msgspec.json.schema(Document)
+    for part in made["$defs"].values():
+        part["description"] = cleandoc(part["description"])  # msgspec does that from 0.23 on
+    return made
 
 
 def standard(names: RecordNames) -> Format:

@@ -107,7 +107,12 @@ def is_success(line):
     return line == "2.04" or (line and decode(bytes.fromhex(line)).code == n.CHANGED)
 
 
-@pytest.mark.parametrize("client", [pion, scandium, node])
+BUILT = pytest.mark.interop
+
+
+@pytest.mark.parametrize(
+    "client", [pytest.param(pion, marks=BUILT), pytest.param(scandium, marks=BUILT), node]
+)
 def test_no_device_heeds_an_alert_in_the_clear(gateway, client):
     """It can't be told from a forged one, and RFC 6347 §4.1 has records of an old epoch dropped."""
     with Relay(gateway.secure_port) as relay, Talking(client(relay.port)) as device:
@@ -138,6 +143,7 @@ def test_neither_does_libcoap(gateway, tmp_path, variant):
         assert relay.hellos == hellos
 
 
+@BUILT
 def test_data_of_a_session_from_before_a_crash_is_counted_and_gets_silence_until_the_device_starts_over(
     gateway,
 ):
@@ -155,7 +161,8 @@ def test_data_of_a_session_from_before_a_crash_is_counted_and_gets_silence_until
 
 
 @pytest.mark.parametrize(
-    ("client", "answer"), [(pion, "error: dtls fatal: conn is closed"), (node, "closed")]
+    ("client", "answer"),
+    [pytest.param(pion, "error: dtls fatal: conn is closed", marks=BUILT), (node, "closed")],
 )
 def test_a_gateway_that_stops_says_so_and_the_device_knows_at_once(gateway, client, answer):
     with Relay(gateway.secure_port) as relay, Talking(client(relay.port)) as device:
@@ -166,6 +173,7 @@ def test_a_gateway_that_stops_says_so_and_the_device_knows_at_once(gateway, clie
         assert device.line() == answer
 
 
+@BUILT
 def test_scandium_starts_over_by_itself_then(gateway):
     with Relay(gateway.secure_port) as relay, Talking(scandium(relay.port)) as device:
         assert is_success(device.line())

@@ -73,7 +73,7 @@ async def test_rpc_comes_back_as_a_downlink(broker, settings):
 
 
 @pytest.mark.parametrize(
-    "payload", ["[" * 60_000, '{"device":"a","data":' + "[" * 60_000, "\u00b2", "null", "[]"]
+    "payload", ["[" * 30_000, '{"device":"a","data":' + "[" * 30_000, "\u00b2", "null", "[]"]
 )
 @ensureDeferred
 async def test_what_is_no_rpc_request_keeps_the_connection_and_the_deliveries(broker, settings, payload):
