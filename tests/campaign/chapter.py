@@ -46,6 +46,7 @@ class Chapter:
         self.lives = []
         self.may_fail = set()
         self.drained = {}
+        self.given_up = Counter()
         self.deleting = []
         self.startup = 2.0
         self.ports = {

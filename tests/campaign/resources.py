@@ -37,10 +37,9 @@ def text(ports, targets):
         for source in (*SOURCES.values(), BURST)
     )  # fmt: skip
     parts += (
-        table("integration", name=name, type=type, configuration=settings, retry={"initial": 0.1, "cap": 1.0},
-              queue={"overflow": "rejectNew"})  # nothing may be given up, however small the journal is
+        table("integration", name=name, type=type, configuration=settings, retry={"initial": 0.1, "cap": 1.0})
         for name, type, settings in targets
-    )  # fmt: skip
+    )
     return "\n".join(parts)
 
 
