@@ -6,7 +6,7 @@ resource that forgives all the quirks of that reading gets it. Each is counted b
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
@@ -23,15 +23,7 @@ Quirk = Literal[
     "no-path",
     "trailing-nul-after-json",
 ]
-QUIRKS: tuple[Quirk, ...] = (
-    "slashes-in-path",
-    "leading-slash",
-    "trailing-nul-in-path",
-    "path-in-first-block",
-    "format-in-first-block",
-    "no-path",
-    "trailing-nul-after-json",
-)
+QUIRKS: tuple[Quirk, ...] = get_args(Quirk)
 
 Found = tuple[Resource, Path] | None
 
