@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from iotgw.core.ports.clock import ICalendar
-from iotgw.core.times import DateMs, SteadyMs
+from iotgw.core.times import DateMs, SteadyMs, whole_date
 
 FLOOR_MS = 1_767_225_600_000
 """2026-01-01: a date before the first version of this program can't be right."""
@@ -115,7 +115,7 @@ class Calendar:
 
     def now_ms(self) -> DateMs:
         """See `ICalendar.now_ms`."""
-        return DateMs(int((self._monotonic() + self._date_base) * 1000))
+        return whole_date((self._monotonic() + self._date_base) * 1000)
 
     def date_ms(self, moment_ms: SteadyMs) -> DateMs:
         """See `ICalendar.date_ms`."""

@@ -165,7 +165,9 @@ class Remembered:
             if run is not None and run.code == bare and (run.first + run.end) & 0xFFFF == mid:
                 if exchange.received >= run.closes:
                     self._stretch(run, lifetime, exchange.received)
-                self._lengthen(run, exchange.content)
+                run.end += 1
+                run.contents.append(exchange.content)
+                self._in_runs += 1
                 return
             last, peer.last = peer.last, mid << 8 | bare
             if last == ((mid - 1) & 0xFFFF) << 8 | bare and len(runs) < RUNS_PER_PEER:
@@ -215,11 +217,8 @@ class Remembered:
         peer.runs = (*peer.runs, run)
         self._runs += 1
         self._stretch(run, lifetime, exchange.received)
-        self._lengthen(run, exchange.content)
-
-    def _lengthen(self, run: ReplyRun, content: int) -> None:
-        run.end += 1
-        run.contents.append(content)
+        run.end = 1
+        run.contents.append(exchange.content)
         self._in_runs += 1
 
     def _stretch(self, run: ReplyRun, lifetime: float, now: float) -> None:
