@@ -10,15 +10,16 @@ from typing import Any
 
 import msgspec
 
-from iotgw.converters import position
+from iotgw.converters import position, tbel
 from iotgw.converters.careful import careful, placed
-from iotgw.converters.dialect import ENTRIES, detect, looks_like_tbel, named
+from iotgw.converters.dialect import ENTRIES, detect, named
 from iotgw.converters.downlink import Encoded, encoded
 from iotgw.converters.engines import ConverterEngine, Stopped
 from iotgw.converters.output import OutputRefused
 from iotgw.converters.protocol import ScriptCall
 from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script, load, loading_time
 from iotgw.converters.source.analysis import analyse
+from iotgw.converters.tbel.detection import is_tbel_in_javascript, looks_like_tbel
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 from iotgw.core.specs import ConverterSpec
@@ -43,8 +44,13 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
     spec = msgspec.convert(body["spec"], ConverterSpec)
     limit: float = body["timeLimit"]
     try:
-        name, engine = _engine_for(spec, engines, limit, arm)
-        if spec.dialect != "auto":
+        dialect, engine = named(tbel.DIALECT, spec.type), None
+        name = tbel.ENGINE
+        if not _is_tbel(spec, engines, limit, arm):
+            name, engine = _engine_for(spec, engines, limit, arm)
+        if engine is None:
+            pass
+        elif spec.dialect != "auto":
             dialect = named(spec.dialect, spec.type)
         else:
             arm(limit + 0.1)
@@ -57,7 +63,7 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
             "draft", 0, spec.name, spec.type, spec.script, dialect.name, name, time_limit=limit,
             options=spec.options,
         )  # fmt: skip
-        arm(limit * 2 + 0.2 + loading_time(spec.script))
+        arm(limit * 2 + 0.2 + loading_time(spec.script, dialect.name))
         load(version, engines)
     except SettingsError as error:
         return {"path": error.path, "problem": error.problem}
@@ -67,6 +73,34 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
     except Stopped:
         return {"path": "script", "problem": f"the script did not load within {limit * 1000:.0f} ms"}
     return {"dialect": dialect.name, "engine": name}
+
+
+def _is_tbel(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -> bool:
+    """Whether a script is TBEL: because its dialect says so, or since it is no JavaScript, or calls what only TBEL has.
+
+    Raises LoadFailed for one that looks like TBEL and isn't right, SettingsError where it can't be run.
+    """
+    arm(limit + 0.2 + loading_time(spec.script, tbel.DIALECT))
+    if spec.dialect not in ("auto", tbel.DIALECT):
+        return False
+    if spec.dialect == "auto":
+        make = next(iter(engines.values()))
+        is_javascript = any(
+            engine(limit, HEAP, spec.script).call("compile", json.dumps(spec.script)) == "{}"
+            for engine in (engines.get("quickjs", make),)
+        )
+        if is_javascript and not is_tbel_in_javascript(spec.script, spec.type):
+            return False
+    try:
+        tbel.translated(spec.script, spec.type)
+    except tbel.TbelError as error:
+        if spec.dialect == "auto" and not looks_like_tbel(spec.script):
+            return False
+        placed = error.placed(spec.script)
+        raise LoadFailed(msgspec.structs.replace(placed, message=f"not TBEL: {placed.message}")) from error
+    if spec.engine not in ("auto", tbel.ENGINE) or tbel.ENGINE not in engines:
+        raise SettingsError("engine", f"TBEL runs in {tbel.ENGINE}, got {spec.engine!r}")
+    return True
 
 
 def _engine_for(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -> tuple[str, ConverterEngine]:
@@ -86,14 +120,7 @@ def _engine_for(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -
             answer if answer.isascii() else engine.call("ascii", ""), engine.line_offset
         )[0]
     assert error is not None
-    error = _columned(error, spec.script, engines)
-    if looks_like_tbel(spec.script):
-        raise SettingsError(
-            "script",
-            "this is not JavaScript but looks like TBEL, ThingsBoard's own language, which is not supported: "
-            f"use the JavaScript form of the converter ({_place(error)})",
-        )
-    raise LoadFailed(error)
+    raise LoadFailed(_columned(error, spec.script, engines))
 
 
 def _only_in_quickjs(engines: Engines) -> re.Pattern[str] | None:
@@ -168,9 +195,9 @@ def test(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
     if hanging is not None:
         return {**_NOTHING, "durationMs": version.time_limit * 1000, "error": hanging.error}
     try:
-        arm(version.time_limit + 0.1 + loading_time(version.script))
+        arm(version.time_limit + 0.1 + loading_time(version.script, version.dialect))
         script = load(version, engines)
-        arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0) + loading_time(version.script))
+        arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0) + loading_time(version.script, version.dialect))
         started = time.process_time()
         conversion, _ = script.convert(call.payload, call.metadata, call.received_ms, state)
         spent = time.process_time() - started
@@ -200,14 +227,14 @@ def encode(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
     place = f"{version.tenant}/{version.key}"
     made = Encoded()
     try:
-        arm(version.time_limit + 0.1 + loading_time(version.script))
+        arm(version.time_limit + 0.1 + loading_time(version.script, version.dialect))
         script = _encoders.get(place)
         if script is None or script.version != version:
             script = _encoders[place] = load(version, engines)
         _encoders.move_to_end(place)
         if len(_encoders) > _ENCODERS:
             _encoders.popitem(last=False)
-        arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0) + loading_time(version.script))
+        arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0) + loading_time(version.script, version.dialect))
         arguments = json.dumps([body["message"], body["metadata"], *divmod(body["receivedMs"], 1_000_000)])
         result, also, error = script.call(arguments)
     except LoadFailed as failed:

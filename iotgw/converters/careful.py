@@ -13,7 +13,8 @@ import re
 import msgspec
 
 from iotgw.converters.protocol import ScriptCall
-from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script
+from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script, source_of
+from iotgw.converters.tbel import DIALECT
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 from iotgw.core.numbers import whole
 
@@ -37,11 +38,11 @@ def careful(
     make = engines.get("quickjs")
     if make is None:
         return None
-    script, marks = instrument(version.script)
+    script, marks = instrument(version)
     for source, places in ((script, marks), (version.script, [])):
         suspect = msgspec.structs.replace(version, engine="quickjs", script=source)
         arm(version.time_limit * SLOWER + MARGIN)
-        engine = make(version.time_limit * SLOWER, HEAP, source)
+        engine = make(version.time_limit * SLOWER, HEAP, source_of(suspect))
         try:
             run = Script(suspect, engine)
             error = run.convert(call.payload, call.metadata, call.received_ms, state)[0].error
@@ -95,10 +96,10 @@ def _find(
     engines: Engines,
     arm: Arm,
 ) -> tuple[int, int] | None:
-    source, places = (version.script, []) if error.line is not None else instrument(version.script)
+    source, places = (version.script, []) if error.line is not None else instrument(version)
     twin_version = msgspec.structs.replace(version, engine="quickjs", script=source)
     arm(version.time_limit * SLOWER + MARGIN)
-    engine = engines["quickjs"](version.time_limit * SLOWER, HEAP, source)
+    engine = engines["quickjs"](version.time_limit * SLOWER, HEAP, source_of(twin_version))
     try:
         twin = Script(twin_version, engine)
         again = twin.convert(call.payload, call.metadata, call.received_ms, state)[0].error
@@ -115,8 +116,14 @@ def _find(
     return None
 
 
-def instrument(script: str) -> tuple[str, list[tuple[int, int, str]]]:
-    """The script with its marks, and the (line, column, keyword) of each: a loop's or a ``throw``'s."""
+def instrument(version: ConverterVersion) -> tuple[str, list[tuple[int, int, str]]]:
+    """The script with its marks, and the (line, column, keyword) of each: a loop's or a ``throw``'s.
+
+    A translation needs none: the conditions of its loops are calls.
+    """
+    script = version.script
+    if version.dialect == DIALECT:
+        return script, []
     places: list[tuple[int, int, str]] = []
     inserts: list[tuple[int, str]] = []
     open_: list[tuple[str, int, int]] = []  # (keyword or "", mark, semicolons seen)

@@ -42,12 +42,14 @@ DIALECTS = (
     Dialect("ttn-v2", "UPLINK", "Decoder", "ttn-v2"),
     Dialect("module", "UPLINK", "module.exports", "module"),
     Dialect("thingsboard-body", "UPLINK", "", "thingsboard", "payload, metadata", native=True),
+    Dialect("thingsboard-tbel", "UPLINK", "", "tbel", "payload, metadata", native=True),
     Dialect("ts013", "DOWNLINK", "encodeDownlink", "ts013-encoder"),
     Dialect("chirpstack-v3", "DOWNLINK", "Encode", "chirpstack-v3-encoder"),
     Dialect("thingsboard", "DOWNLINK", "Encoder", "thingsboard-encoder", native=True),
     Dialect("ttn-v2", "DOWNLINK", "Encoder", "ttn-v2-encoder"),
     Dialect("thingsboard-decoder", "DOWNLINK", "Decoder", "thingsboard-encoder", native=True),
     Dialect("thingsboard-body", "DOWNLINK", "", "thingsboard-encoder", _ENCODER, native=True),
+    Dialect("thingsboard-tbel", "DOWNLINK", "", "tbel-encoder", _ENCODER, native=True),
 )
 BESIDE = ("normalizeUplink", "decodeDownlink")
 """What TS013 scripts may define besides."""
@@ -145,13 +147,3 @@ def reads_metadata(dialect: Dialect, source: str) -> bool:
 def _count(name: str, source: str) -> int:
     return len(re.findall(rf"(?<![\w$]){re.escape(name)}(?![\w$])", source))
 
-
-_TBEL = re.compile(
-    r"\bforeach\s*\(|\bfor\s*\(\s*\w+\s*:|\bjava\.util\.|\.\?\w|\b(?:decodeToJson|parseBytesToInt|parseBytesToFloat|bytesToHex|hexToBytes)\s*\([^)]*\)\s*;"
-    r"|\bnew\s+(?:java\.|ArrayList|HashMap)|\.(?:putAll|containsKey)\(|\b(?:int|float|double|String|byte\[\])\s+\w+\s*=",
-)
-
-
-def looks_like_tbel(source: str) -> bool:
-    """Whether a script that is not JavaScript looks like ThingsBoard's TBEL (Java-like, derived from MVEL)."""
-    return _TBEL.search(source) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,9 +19,13 @@ VAGUE = "<input>:1:1)"
 """QuickJS's place of a loop that it interrupts: the position is kept only across calls."""
 
 
-def frames(stack: str, offset: int) -> list[tuple[str, int, int | None]]:
+Places = Sequence[tuple[int, int]]
+"""Line and column of a script for each line, from 1 on, of the JavaScript that it was translated to."""
+
+
+def frames(stack: str, offset: int, places: Places = ()) -> list[tuple[str, int, int | None]]:
     """The frames of a stack that are in the script: (function, line, column), innermost first."""
-    found = []
+    found: list[tuple[str, int, int | None]] = []
     for text in stack.splitlines():
         match = _FRAME.search(text)
         if match is None or "(native)" in text or (text.endswith(" internal") and "compile:" not in text):
@@ -28,16 +33,20 @@ def frames(stack: str, offset: int) -> list[tuple[str, int, int | None]]:
         line = int(match[1]) - FAR - offset
         if line >= 1:
             function = _FUNCTION.search(text)
-            column = int(match[2]) if match[2] else None
-            found.append((function[1] if function else "", line, column))
+            name = function[1] if function else ""
+            if places:
+                # a translation's names have a `_` before them; its own function has none
+                found.append((name[1:] if name[:1] == "_" else "", *places[min(line, len(places) - 1)]))
+                continue
+            found.append((name, line, int(match[2]) if match[2] else None))
     return found
 
 
-def explain(answer: str, offset: int) -> tuple[ConversionError, tuple[str, ...]]:
+def explain(answer: str, offset: int, places: Places = ()) -> tuple[ConversionError, tuple[str, ...]]:
     """The runtime's ``!{…}`` as an error, and the lines that the script had logged."""
     seen: dict[str, Any] = msgspec.json.decode(answer[1:])
-    places = frames(seen.get("stack", ""), offset)
-    line, column = (places[0][1], places[0][2]) if places else (None, None)
+    found = frames(seen.get("stack", ""), offset, places)
+    line, column = (found[0][1], found[0][2]) if found else (None, None)
     message = _PARSE_LINE.sub(
         lambda match: f"(line {max(int(match[1]) - FAR - offset, 1)})", seen.get("message") or "no message"
     )
@@ -46,7 +55,7 @@ def explain(answer: str, offset: int) -> tuple[ConversionError, tuple[str, ...]]
         name=seen.get("name") or "Error",
         line=line,
         column=column,
-        stack=stack(places),
+        stack=stack(found),
     )
     return error, tuple(seen.get("logs") or ())
 

@@ -18,6 +18,8 @@ from iotgw.converters.foreign import Reported, interpret
 from iotgw.converters.options import ConverterOptions, limited, read
 from iotgw.converters.output import Changed, OutputRefused, check
 from iotgw.converters.source.analysis import Analysis, analyse
+from iotgw.converters.tbel import DIALECT as TBEL
+from iotgw.converters.tbel import ENGINE, ENTRY, TbelError, Translation, translated
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 
@@ -43,6 +45,8 @@ Arm = Callable[[float], None]
 
 LOADING_PER_CHARACTER = 3e-6
 """CPU seconds to read a script, on top of `LOADING`."""
+TRANSLATING_PER_CHARACTER = 1.2e-5
+"""CPU seconds to translate one as well."""
 SPENT = "?"
 """The runtime's answer when an earlier message has changed what can't be put right in this context."""
 
@@ -85,6 +89,7 @@ class Script:
         self._changed = changed if self.options.update_only_keys else None
         self._is_native = self.dialect.native
         self._reads_metadata = reads_metadata(self.dialect, version.script)
+        self._places = translation.places if (translation := translation_of(version)) else ()
         self._run = engine.run
         self._renew = renew
         self._order, self.has_context_per_call = load_order(self.dialect, version)
@@ -149,7 +154,7 @@ class Script:
         also = _NOTHING
         try:
             if answer[0] == "!":
-                error, logs = position.explain(answer, self.engine.line_offset)
+                error, logs = position.explain(answer, self.engine.line_offset, self._places)
                 if error.name == "ResultError":
                     place = self._refused(error.message, "OutputError")
                     error = (
@@ -174,7 +179,7 @@ class Script:
         except Stopped as stopped:
             raise LoadFailed(self.stopped(str(stopped))) from None
         if answer.startswith("!"):
-            raise LoadFailed(*position.explain(answer, self.engine.line_offset))
+            raise LoadFailed(*position.explain(answer, self.engine.line_offset, self._places))
 
     def _begin_anew(self) -> None:
         """Have a context that no message has been in."""
@@ -186,7 +191,7 @@ class Script:
 
     def stopped(self, why: str) -> ConversionError:
         """The error for a script that its engine had to stop."""
-        places = position.frames(why, self.engine.line_offset)
+        places = position.frames(why, self.engine.line_offset, self._places)
         line, column = (places[0][1], places[0][2]) if places else (None, None)
         self.is_place_vague = position.VAGUE in why
         if "interrupted" in why:
@@ -206,11 +211,11 @@ class Script:
 
 def load(version: ConverterVersion, engines: Engines, changed: Changed | None = None) -> Script:
     """A context with this version in it. Raises LoadFailed."""
-    make = engines.get(version.engine) or engines.get("quickjs")  # it runs whatever Duktape does
+    make = engines.get(ENGINE if version.dialect == TBEL else version.engine) or engines.get("quickjs")  # it runs whatever Duktape does
     if make is None:
         raise LoadFailed(ConversionError(f"the engine {version.engine} is not installed", name="NoEngine"))
     version = limited(version)
-    make_engine = partial(make, version.time_limit, HEAP, version.script)
+    make_engine = partial(make, version.time_limit, HEAP, source_of(version))
     try:
         return Script(version, make_engine(), changed, make_engine)
     except SettingsError as error:
@@ -230,15 +235,36 @@ def too_long(version: ConverterVersion) -> str:
     return f"the script did not finish within {version.time_limit * 1000:.0f} ms"
 
 
-def loading_time(script: str) -> float:
+def loading_time(script: str, dialect: str = "") -> float:
     """CPU seconds that it may take to make a script ready, on top of a call's own limit."""
-    return LOADING + LOADING_PER_CHARACTER * len(script)
+    return LOADING + (TRANSLATING_PER_CHARACTER if dialect == TBEL else LOADING_PER_CHARACTER) * len(script)
+
+
+def translation_of(version: ConverterVersion) -> Translation | None:
+    """The translation of a version that is not JavaScript. Raises LoadFailed."""
+    if version.dialect != TBEL:
+        return None
+    try:
+        return translated(version.script, version.direction)
+    except TbelError as error:
+        raise LoadFailed(error.placed(version.script)) from error
+
+
+def source_of(version: ConverterVersion) -> str:
+    """The JavaScript of a version. Raises LoadFailed."""
+    translation = translation_of(version)
+    return version.script if translation is None else translation.source
 
 
 def load_order(dialect: Dialect, version: ConverterVersion) -> tuple[str, bool]:
     """The argument of the runtime's ``load``, and whether each call needs a context of its own."""
     options = read(version.options)
     is_fresh = not options.state
+    if version.dialect == TBEL:  # its variables are those of one function, which a message calls
+        return json.dumps(
+            {"shape": "functions", "dialect": dialect.adapter, "names": [ENTRY], "entry": ENTRY, "source": source_of(version),
+             "sealed": True}
+        ), False  # fmt: skip
     found = analyse(version.script, "" if dialect.entry else dialect.parameters)
     analysis = found if is_fresh else Analysis()
     names = (dialect.entry, *BESIDE) if dialect.name == "ts013" else (dialect.entry,)

@@ -153,7 +153,7 @@ class ScriptWorker:
             script = self._script(call.converter)
         except LoadFailed as failed:
             return Conversion(error=failed.error, logs=failed.logs)
-        extra = loading_time(version.script) if script.has_context_per_call else 0.0
+        extra = loading_time(version.script, version.dialect) if script.has_context_per_call else 0.0
         started = self.allow(self._limit(version) + extra)
         conversion, new_state = script.convert(call.payload, call.metadata, call.received_ms, state)
         if monotonic() - started > SLOW and _peak() - self._peak_seen > HEAP >> 10:
@@ -187,7 +187,7 @@ class ScriptWorker:
         failed, at = self._failures.get(number, (None, 0.0))
         if failed is not None and monotonic() - at < RETRY_LOADING:
             raise failed
-        self.arm(self._limit(version) + loading_time(version.script))
+        self.arm(self._limit(version) + loading_time(version.script, version.dialect))
         try:
             script = load(version, self.engines, self._last_values.of(version))
         except LoadFailed as error:

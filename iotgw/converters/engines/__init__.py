@@ -15,7 +15,11 @@ from typing import Protocol
 
 RUNTIME = Path(__file__).resolve().parent.parent / "runtime"
 PARTS = ("lockdown.js", "guard.js", "host.js", "dialects.js", "realm.js")
+TBEL = "tbel"
+"""The parts in runtime/tbel as one, in a scope of its own: for translations of TBEL scripts, which name it."""
+TBEL_PARTS = ("values", "json", "numbers", "dates", "texts", "members", "classes", "functions", "entry")
 ON_DEMAND = {
+    TBEL: re.compile(r"\b__tbel\b"),
     "lobaro.js": re.compile(r"\b(?:Parse|Parser|Device|Record|u?int(?:16|32)[BL]E|float32[BL]E)\b"),
     "buffer.js": re.compile(r"\bBuffer\b"),
     "dates.js": re.compile(r"\bDate\b|\btoLocale"),
@@ -63,6 +67,9 @@ def source(script: str, *more: str) -> str:
 _REMARKS = re.compile(r"^\s*(?://.*)?\n|^\s+", re.MULTILINE)
 # a worker can open no file, and reads a runtime without its remarks faster
 _TEXTS = {path.name: _REMARKS.sub("", path.read_text("utf-8")) for path in RUNTIME.glob("*.js")}
+_TEXTS[TBEL] = "(function () {\n%s\n})();" % "\n".join(
+    _REMARKS.sub("", (RUNTIME / "tbel" / f"{part}.js").read_text("utf-8")) for part in TBEL_PARTS
+)
 
 
 @cache
