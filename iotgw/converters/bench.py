@@ -12,7 +12,7 @@ import msgspec
 
 from iotgw.converters import position, tbel
 from iotgw.converters.careful import careful, placed
-from iotgw.converters.dialect import ENTRIES, detect, named
+from iotgw.converters.dialect import ENTRIES, Dialect, detect, named
 from iotgw.converters.downlink import Encoded, encoded
 from iotgw.converters.engines import ConverterEngine, Stopped
 from iotgw.converters.output import OutputRefused
@@ -44,21 +44,10 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
     spec = msgspec.convert(body["spec"], ConverterSpec)
     limit: float = body["timeLimit"]
     try:
-        dialect, engine = named(tbel.DIALECT, spec.type), None
-        name = tbel.ENGINE
-        if not _is_tbel(spec, engines, limit, arm):
-            name, engine = _engine_for(spec, engines, limit, arm)
-        if engine is None:
-            pass
-        elif spec.dialect != "auto":
-            dialect = named(spec.dialect, spec.type)
+        if _is_tbel(spec, engines, limit, arm):
+            name, dialect = tbel.ENGINE, named(tbel.DIALECT, spec.type)
         else:
-            arm(limit + 0.1)
-            # both engines agree on what is a program, and Duktape takes a stray `return` for one
-            source = json.dumps(spec.script)
-            is_body = "true" not in engine.call("program", source)
-            names = [] if is_body else _names(engine, spec.script)
-            dialect = detect(spec.script, spec.type, is_body, names)
+            name, dialect = _javascript(spec, engines, limit, arm)
         version = ConverterVersion(
             "draft", 0, spec.name, spec.type, spec.script, dialect.name, name, time_limit=limit,
             options=spec.options,
@@ -75,20 +64,30 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
     return {"dialect": dialect.name, "engine": name}
 
 
+def _javascript(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -> tuple[str, Dialect]:
+    """Engine and dialect of a script in JavaScript. Raises SettingsError, LoadFailed."""
+    name, engine = _engine_for(spec, engines, limit, arm)
+    if spec.dialect != "auto":
+        return name, named(spec.dialect, spec.type)
+    arm(limit + 0.1)
+    # both engines agree on what is a program, and Duktape takes a stray `return` for one
+    source = json.dumps(spec.script)
+    is_body = "true" not in engine.call("program", source)
+    names = [] if is_body else _names(engine, spec.script)
+    return name, detect(spec.script, spec.type, is_body, names)
+
+
 def _is_tbel(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -> bool:
     """Whether a script is TBEL: because its dialect says so, or since it is no JavaScript, or calls what only TBEL has.
 
     Raises LoadFailed for one that looks like TBEL and isn't right, SettingsError where it can't be run.
     """
-    arm(limit + 0.2 + loading_time(spec.script, tbel.DIALECT))
     if spec.dialect not in ("auto", tbel.DIALECT):
         return False
+    arm(limit + 0.2 + loading_time(spec.script, tbel.DIALECT))
     if spec.dialect == "auto":
-        make = next(iter(engines.values()))
-        is_javascript = any(
-            engine(limit, HEAP, spec.script).call("compile", json.dumps(spec.script)) == "{}"
-            for engine in (engines.get("quickjs", make),)
-        )
+        engine = (engines.get(tbel.ENGINE) or next(iter(engines.values())))(limit, HEAP, spec.script)
+        is_javascript = engine.call("compile", json.dumps(spec.script)) == "{}"
         if is_javascript and not is_tbel_in_javascript(spec.script, spec.type):
             return False
     try:
@@ -197,7 +196,11 @@ def test(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
     try:
         arm(version.time_limit + 0.1 + loading_time(version.script, version.dialect))
         script = load(version, engines)
-        arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0) + loading_time(version.script, version.dialect))
+        arm(
+            version.time_limit
+            + (0.03 if version.engine == "quickjs" else 0)
+            + loading_time(version.script, version.dialect)
+        )
         started = time.process_time()
         conversion, _ = script.convert(call.payload, call.metadata, call.received_ms, state)
         spent = time.process_time() - started
@@ -234,7 +237,11 @@ def encode(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
         _encoders.move_to_end(place)
         if len(_encoders) > _ENCODERS:
             _encoders.popitem(last=False)
-        arm(version.time_limit + (0.03 if version.engine == "quickjs" else 0) + loading_time(version.script, version.dialect))
+        arm(
+            version.time_limit
+            + (0.03 if version.engine == "quickjs" else 0)
+            + loading_time(version.script, version.dialect)
+        )
         arguments = json.dumps([body["message"], body["metadata"], *divmod(body["receivedMs"], 1_000_000)])
         result, also, error = script.call(arguments)
     except LoadFailed as failed:

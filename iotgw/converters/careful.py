@@ -38,7 +38,7 @@ def careful(
     make = engines.get("quickjs")
     if make is None:
         return None
-    script, marks = instrument(version)
+    script, marks = _marked(version)
     for source, places in ((script, marks), (version.script, [])):
         suspect = msgspec.structs.replace(version, engine="quickjs", script=source)
         arm(version.time_limit * SLOWER + MARGIN)
@@ -96,7 +96,7 @@ def _find(
     engines: Engines,
     arm: Arm,
 ) -> tuple[int, int] | None:
-    source, places = (version.script, []) if error.line is not None else instrument(version)
+    source, places = (version.script, []) if error.line is not None else _marked(version)
     twin_version = msgspec.structs.replace(version, engine="quickjs", script=source)
     arm(version.time_limit * SLOWER + MARGIN)
     engine = engines["quickjs"](version.time_limit * SLOWER, HEAP, source_of(twin_version))
@@ -116,14 +116,13 @@ def _find(
     return None
 
 
-def instrument(version: ConverterVersion) -> tuple[str, list[tuple[int, int, str]]]:
-    """The script with its marks, and the (line, column, keyword) of each: a loop's or a ``throw``'s.
+def _marked(version: ConverterVersion) -> tuple[str, list[tuple[int, int, str]]]:
+    """A version's script with marks. A translation needs none: there is a call in each of its loops."""
+    return (version.script, []) if version.dialect == DIALECT else instrument(version.script)
 
-    A translation needs none: the conditions of its loops are calls.
-    """
-    script = version.script
-    if version.dialect == DIALECT:
-        return script, []
+
+def instrument(script: str) -> tuple[str, list[tuple[int, int, str]]]:
+    """The script with its marks, and the (line, column, keyword) of each: a loop's or a ``throw``'s."""
     places: list[tuple[int, int, str]] = []
     inserts: list[tuple[int, str]] = []
     open_: list[tuple[str, int, int]] = []  # (keyword or "", mark, semicolons seen)

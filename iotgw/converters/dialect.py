@@ -146,4 +146,3 @@ def reads_metadata(dialect: Dialect, source: str) -> bool:
 
 def _count(name: str, source: str) -> int:
     return len(re.findall(rf"(?<![\w$]){re.escape(name)}(?![\w$])", source))
-

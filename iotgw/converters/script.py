@@ -89,7 +89,8 @@ class Script:
         self._changed = changed if self.options.update_only_keys else None
         self._is_native = self.dialect.native
         self._reads_metadata = reads_metadata(self.dialect, version.script)
-        self._places = translation.places if (translation := translation_of(version)) else ()
+        translation = translation_of(version)
+        self._places = translation.places if translation else ()
         self._run = engine.run
         self._renew = renew
         self._order, self.has_context_per_call = load_order(self.dialect, version)
@@ -211,7 +212,9 @@ class Script:
 
 def load(version: ConverterVersion, engines: Engines, changed: Changed | None = None) -> Script:
     """A context with this version in it. Raises LoadFailed."""
-    make = engines.get(ENGINE if version.dialect == TBEL else version.engine) or engines.get("quickjs")  # it runs whatever Duktape does
+    make = engines.get(ENGINE if version.dialect == TBEL else version.engine) or engines.get(
+        "quickjs"
+    )  # it runs whatever Duktape does
     if make is None:
         raise LoadFailed(ConversionError(f"the engine {version.engine} is not installed", name="NoEngine"))
     version = limited(version)

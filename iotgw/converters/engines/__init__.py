@@ -28,7 +28,7 @@ ON_DEMAND = {
 
 LOADING = 0.05
 """CPU seconds that it may take to make a context ready, on top of the limit of a call."""
-FAR = 2000
+FAR = 4000
 """The runtime moves the script's lines this far down (``far`` in guard.js)."""
 
 
@@ -67,8 +67,9 @@ def source(script: str, *more: str) -> str:
 _REMARKS = re.compile(r"^\s*(?://.*)?\n|^\s+", re.MULTILINE)
 # a worker can open no file, and reads a runtime without its remarks faster
 _TEXTS = {path.name: _REMARKS.sub("", path.read_text("utf-8")) for path in RUNTIME.glob("*.js")}
-_TEXTS[TBEL] = "(function () {\n%s\n})();" % "\n".join(
-    _REMARKS.sub("", (RUNTIME / "tbel" / f"{part}.js").read_text("utf-8")) for part in TBEL_PARTS
+_PARTS_OF_TBEL = (RUNTIME / "tbel" / f"{part}.js" for part in TBEL_PARTS)
+_TEXTS[TBEL] = "\n".join(
+    ("(function () {", *(_REMARKS.sub("", path.read_text("utf-8")) for path in _PARTS_OF_TBEL), "})();")
 )
 
 

@@ -1,6 +1,6 @@
 """TBEL, ThingsBoard's own converter language (Java-like, derived from MVEL): translated to JavaScript, which an engine runs.
 
-`tokens`, `parser` and `expressions` read a script, `emitter` and `values` write JavaScript, `scopes` and `types` know what names
+`tokens`, `parser` and `expressions` read a script, `emitter`, `values` and `members` write JavaScript, `scopes` and `types` know what names
 and expressions mean. What the translation calls is in runtime/tbel. Semantics are those of the interpreter,
 github.com/thingsboard/tbel; docs/converters/tbel.md names the differences.
 """

@@ -20,7 +20,9 @@ _OWN = re.compile(
     r"doubleToHex|intLongToRadixString|toFixed|toFlatMap|padStart|padEnd|raiseError|isDecimal|isHexadecimal|isOctal|isBinary|isMap|isList)"
     r"(?=\s*\()"
 )
-_JAVA = re.compile(r"(?<![\w$.])java\.(?:util|lang)\.[A-Z]|(?<![\w$.])(?:String\.(?:format|valueOf)|Integer\.\w+)\s*\(")
+_JAVA = re.compile(
+    r"(?<![\w$.])java\.(?:util|lang)\.[A-Z]|(?<![\w$.])(?:String\.(?:format|valueOf)|Integer\.\w+)\s*\("
+)
 _NOT_CODE = re.compile(r"//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
 _LOOKS = re.compile(
     r"\bforeach\s*\(|\bfor\s*\(\s*(?:var\s+)?\w+\s*:|\bjava\.util\.|\.\?\w|\b(?:parseBytesToInt|parseBytesToFloat|bytesToHex|hexToBytes)\s*\("
@@ -65,4 +67,6 @@ def _is_java(code: str) -> bool:
     if found is None:
         return False
     name = re.split(r"\W", found[0])[0]
-    return not re.search(rf"\b(?:var|let|const|function|class)\s+{name}\b|(?<![\w$.]){name}(?:\.\w+)?\s*=[^=]", code)
+    return not re.search(
+        rf"\b(?:var|let|const|function|class)\s+{name}\b|(?<![\w$.]){name}(?:\.\w+)?\s*=[^=]", code
+    )

@@ -7,12 +7,12 @@ which place in the script an error is from.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from msgspec import Struct
 
 from iotgw.converters.tbel import syntax, types
-from iotgw.converters.tbel.errors import TbelError, place
 from iotgw.converters.tbel.parser import parse
 from iotgw.converters.tbel.scopes import Scope, assignments, functions
 from iotgw.converters.tbel.syntax import Statement
@@ -44,8 +44,10 @@ class Emitter(ValueEmitter):
         counts: dict[str, int] = {}
         for one in found:
             counts[one.name] = counts.get(one.name, 0) + 1
-        self._assigned_once = {name for name, count in counts.items() if count == 1 and name not in parameters}
-        self._loops = 0
+        self._assigned_once = {
+            name for name, count in counts.items() if count == 1 and name not in parameters
+        }
+        self._shadows = 0
         self._calls = calls or {}
 
     def script(self) -> str:
@@ -54,7 +56,9 @@ class Emitter(ValueEmitter):
         inner = self._statements(self._body)
         if not self._has_value(self._body):
             entry = next((name for name in _ENTRIES if name in self.functions), "")
-            inner += f"return _{entry}({', '.join('_' + name for name in self._parameters)});" if entry else ""
+            inner += (
+                f"return _{entry}({', '.join('_' + name for name in self._parameters)});" if entry else ""
+            )
         head = f"function {ENTRY}({', '.join('_' + name for name in self._parameters)}) {{"
         used = ",".join(f"{name}: ${name}" for name in sorted(self.used))
         constants = "".join(f"const $c{number} = {code};" for number, code in enumerate(self.constants))
@@ -91,7 +95,7 @@ class Emitter(ValueEmitter):
         return f"return ({made});" if is_last else f"{made};"
 
     def _if(self, node: syntax.If, is_last: bool) -> str:
-        made = "\x01%d\x02" % node.at
+        made = f"\x01{node.at}\x02"
         for index, (condition, then) in enumerate(node.branches):
             test = self.condition(condition)
             made += f"{'else ' if index else ''}if ({test}) {self._inner(then, is_last)}"
@@ -102,14 +106,18 @@ class Emitter(ValueEmitter):
         return made if isinstance(node, syntax.Block) else f"{{{made}}}"
 
     def _while(self, node: syntax.While, is_last: bool) -> str:
-        test = self.condition(node.condition, is_loop=True)
-        test = f"!({test})" if node.is_until else test
+        test = self.condition(node.condition)
+        test = self._marked(node.at, f"!({test})" if node.is_until else test)
         body = self._inner(node.body, False)
         return f"do {body} while ({test});" if node.is_after else f"while ({test}) {body}"
 
+    def _marked(self, at: int, test: str) -> str:
+        """A loop's condition with a call, which tells where the script is when it has to be stopped in that loop."""
+        return f"{self.call('loop', at)} && {test}"
+
     def _for(self, node: syntax.For, is_last: bool) -> str:
         first = self._statements(node.first, False)
-        test = self.condition(node.condition or syntax.Literal(node.at, "bool", "true"), is_loop=True)
+        test = self._marked(node.at, self.condition(node.condition) if node.condition is not None else "true")
         self.scope.enter()
         body = self._inner(node.body, False)
         step = ",".join(self._statement(one, False).rstrip(";") for one in node.step)
@@ -118,8 +126,8 @@ class Emitter(ValueEmitter):
 
     def _foreach(self, node: syntax.Foreach, is_last: bool) -> str:
         of = self.value(node.of)
-        self._loops += 1
-        variable = self.scope.shadow(node.name, self._loops)
+        self._shadows += 1
+        variable = self.scope.shadow(node.name, self._shadows)
         self.scope.enter()
         self.scope.mark_set(node.name)
         if node.type:
@@ -191,9 +199,9 @@ def translate(script: str, parameters: Sequence[str]) -> Translation:
     places: list[tuple[int, int]] = []
     starts = [0]
     starts.extend(match.end() for match in re.finditer("\n", script))
-    offsets = [0, 0]
+    offsets = [0, 0, 0]  # no line has the number 0, and two stand above the first mark
     offsets.extend(int(match[1]) for match in _MARK.finditer(marked))
-    line, cache = 0, {}
+    cache: dict[int, tuple[int, int]] = {}
     for offset in offsets:
         if offset not in cache:
             cache[offset] = place_in(starts, offset)
@@ -203,7 +211,5 @@ def translate(script: str, parameters: Sequence[str]) -> Translation:
 
 def place_in(starts: list[int], offset: int) -> tuple[int, int]:
     """Line and column, both from 1, of an offset in a text whose lines begin at ``starts``."""
-    import bisect
-
-    line = bisect.bisect_right(starts, offset)
+    line = bisect_right(starts, offset)
     return line, offset - starts[line - 1] + 1

@@ -158,7 +158,11 @@ class ExpressionParser:
             self.deeper()
             of = self._unary()
             self.higher()
-            if token.text == "-" and isinstance(of, syntax.Literal) and of.kind in ("int", "long", "float", "double"):
+            if (
+                token.text == "-"
+                and isinstance(of, syntax.Literal)
+                and of.kind in ("int", "long", "float", "double")
+            ):
                 return _negated(of, token.at)
             return of if token.text == "+" else syntax.Unary(token.at, token.text, of)
         if token.kind == "op" and token.text in ("++", "--"):
@@ -185,7 +189,7 @@ class ExpressionParser:
             if token.text in (".", ".?"):
                 self.advance()
                 is_safe = token.text == ".?"
-                name = self.advance() if self.token.kind == "int" else self.name("a name")
+                name = self.name("a name")
                 if self.token.kind == "op" and self.token.text == "(":
                     made = syntax.MethodCall(name.at, made, name.text, self._arguments(), is_safe)
                 else:
@@ -349,7 +353,11 @@ class ExpressionParser:
 
     def _is_key(self) -> bool:
         after = self.ahead()
-        return self.token.kind in ("name", "text", "int", "long", "double") and after.text == ":" and after.kind == "op"
+        return (
+            self.token.kind in ("name", "text", "int", "long", "double")
+            and after.text == ":"
+            and after.kind == "op"
+        )
 
 
 def _negated(number: syntax.Literal, at: int) -> syntax.Literal:

@@ -32,7 +32,7 @@ class Parser(ExpressionParser):
 
     def script(self) -> tuple[Statement, ...]:
         """All of it. Raises TbelError."""
-        body = []
+        body: list[Statement] = []
         while self.token.kind != "end":
             self.statement_into(body)
         return tuple(body)
@@ -274,9 +274,37 @@ class Parser(ExpressionParser):
 
 
 _STATEMENTS = frozenset(
-    ("if", "while", "until", "do", "foreach", "for", "switch", "return", "break", "continue", "function", "def")
+    (
+        "if",
+        "while",
+        "until",
+        "do",
+        "foreach",
+        "for",
+        "switch",
+        "return",
+        "break",
+        "continue",
+        "function",
+        "def",
+    )
 )
-_WORDS = frozenset((*_STATEMENTS, "else", "in", "is", "instanceof", "contains", "strsim", "soundex", "and", "or", "var", "new"))
+_WORDS = frozenset(
+    (
+        *_STATEMENTS,
+        "else",
+        "in",
+        "is",
+        "instanceof",
+        "contains",
+        "strsim",
+        "soundex",
+        "and",
+        "or",
+        "var",
+        "new",
+    )
+)
 
 
 def parse(script: str) -> tuple[tuple[Statement, ...], dict[str, int]]:

@@ -28,15 +28,22 @@ class Scope:
     """The variables of the script or of a function, and which of them are surely set where the translation is."""
 
     def __init__(
-        self, outer: Scope | None, names: Iterable[str], parameters: Sequence[str] = (), given: int | None = None
+        self,
+        outer: Scope | None,
+        names: Iterable[str],
+        parameters: Sequence[str] = (),
+        given: int | None = None,
     ) -> None:
         """``given`` is how many of the parameters have a value in every call."""
         self.outer = outer
         self.variables = {name: Variable("_" + name) for name in (*parameters, *names)}
-        self.hoisted = [self.variables[name].js for name in dict.fromkeys(names) if name not in set(parameters)]
+        self.hoisted = [
+            self.variables[name].js for name in dict.fromkeys(names) if name not in set(parameters)
+        ]
         self._set: list[set[str]] = [set(parameters[:given])]
         self._shadows: list[tuple[str, Variable | None]] = []
         self.temporaries = 0
+        self._registers: set[str] = set()
 
     @property
     def is_script(self) -> bool:
@@ -74,6 +81,14 @@ class Scope:
         else:
             self.variables[name] = was
 
+    def register(self, number: int) -> str:
+        """A variable that keeps a value while the others of one call are worked out."""
+        name = f"$r{number}"
+        if name not in self._registers:
+            self._registers.add(name)
+            self.hoisted.append(name)
+        return name
+
     def temporary(self) -> str:
         """A new variable for the translation's own use."""
         self.temporaries += 1
@@ -92,7 +107,9 @@ class Assignment(Struct, frozen=True):
 
 def assignments(body: Iterable[Statement]) -> Iterator[Assignment]:
     """The assignments of a script or a function, in order, but not those of the functions in it."""
-    todo: list[tuple[object, bool, frozenset[str]]] = [(one, True, frozenset()) for one in reversed(tuple(body))]
+    todo: list[tuple[object, bool, frozenset[str]]] = [
+        (one, True, frozenset()) for one in reversed(tuple(body))
+    ]
     while todo:
         node, is_top, own = todo.pop()
         if isinstance(node, syntax.Function) or node is None or isinstance(node, (str, int, bool)):
@@ -112,7 +129,9 @@ def assignments(body: Iterable[Statement]) -> Iterator[Assignment]:
             continue
         elif isinstance(node, (syntax.Literal, syntax.Name)):
             continue
-        inner = is_top and not isinstance(node, (syntax.Block, syntax.If, syntax.While, syntax.For, syntax.Switch))
+        inner = is_top and not isinstance(
+            node, (syntax.Block, syntax.If, syntax.While, syntax.For, syntax.Switch)
+        )
         assert isinstance(node, Struct)
         for field in reversed(node.__struct_fields__):
             value = getattr(node, field)
@@ -129,5 +148,7 @@ def functions(body: Iterable[Statement]) -> Iterator[syntax.Function]:
             yield node
         elif isinstance(node, tuple):
             todo.extend(node)
-        elif isinstance(node, (syntax.Block, syntax.If, syntax.While, syntax.For, syntax.Foreach, syntax.Switch)):
+        elif isinstance(
+            node, (syntax.Block, syntax.If, syntax.While, syntax.For, syntax.Foreach, syntax.Switch)
+        ):
             todo.extend(getattr(node, field) for field in node.__struct_fields__)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Union
-
 from msgspec import Struct
 
 # --- expressions ---
@@ -18,6 +16,8 @@ class Literal(Struct, frozen=True):
 
 
 class Name(Struct, frozen=True):
+    """A variable, a function or a class."""
+
     at: int
     name: str
 
@@ -32,6 +32,8 @@ class Property(Struct, frozen=True):
 
 
 class Index(Struct, frozen=True):
+    """``of[index]``."""
+
     at: int
     of: Expression
     index: Expression
@@ -46,6 +48,8 @@ class Call(Struct, frozen=True):
 
 
 class MethodCall(Struct, frozen=True):
+    """``of.name(…)``, null-safe for ``of.?name(…)``."""
+
     at: int
     of: Expression
     name: str
@@ -54,12 +58,16 @@ class MethodCall(Struct, frozen=True):
 
 
 class Unary(Struct, frozen=True):
+    """``-of``, ``!of`` and ``~of``."""
+
     at: int
     op: str
     of: Expression
 
 
 class Binary(Struct, frozen=True):
+    """``left op right``."""
+
     at: int
     op: str
     left: Expression
@@ -67,6 +75,8 @@ class Binary(Struct, frozen=True):
 
 
 class Ternary(Struct, frozen=True):
+    """``condition ? then : other``."""
+
     at: int
     condition: Expression
     then: Expression
@@ -94,16 +104,22 @@ class Step(Struct, frozen=True):
 
 
 class ListOf(Struct, frozen=True):
+    """``[a, b]``."""
+
     at: int
     items: tuple[Expression, ...]
 
 
 class MapOf(Struct, frozen=True):
+    """``{k: v}`` and ``[k: v]``."""
+
     at: int
     entries: tuple[tuple[Literal, Expression], ...]
 
 
 class New(Struct, frozen=True):
+    """``new type(…)``."""
+
     at: int
     type: str
     arguments: tuple[Expression, ...]
@@ -119,31 +135,38 @@ class NewArray(Struct, frozen=True):
 
 
 class Cast(Struct, frozen=True):
+    """``(type) of``."""
+
     at: int
     type: str
     of: Expression
 
 
 class InstanceOf(Struct, frozen=True):
+    """``of instanceof type``, or ``of is type``."""
+
     at: int
     of: Expression
     type: str
 
 
 class IsDefined(Struct, frozen=True):
+    """``isdef name``."""
+
     at: int
     name: str
 
 
-Expression = Union[
-    Literal, Name, Property, Index, Call, MethodCall, Unary, Binary, Ternary, Assign, Step, ListOf, MapOf, New, NewArray, Cast,
-    InstanceOf, IsDefined,
-]  # fmt: skip
+Expression = (
+    Literal | Name | Property | Index | Call | MethodCall | Unary | Binary | Ternary | Assign | Step | ListOf | MapOf | New | NewArray | Cast | InstanceOf | IsDefined
+)  # fmt: skip
 
 # --- statements ---
 
 
 class Evaluate(Struct, frozen=True):
+    """An expression by itself."""
+
     at: int
     value: Expression
 
@@ -158,6 +181,8 @@ class Declare(Struct, frozen=True):
 
 
 class Block(Struct, frozen=True):
+    """Statements in braces."""
+
     at: int
     body: tuple[Statement, ...]
 
@@ -181,6 +206,8 @@ class While(Struct, frozen=True):
 
 
 class For(Struct, frozen=True):
+    """``for (first; condition; step) body``."""
+
     at: int
     first: tuple[Statement, ...]
     condition: Expression | None
@@ -189,6 +216,8 @@ class For(Struct, frozen=True):
 
 
 class Foreach(Struct, frozen=True):
+    """``foreach (name : of) body``; ``type`` is empty where it names none."""
+
     at: int
     name: str
     type: str
@@ -205,6 +234,8 @@ class Switch(Struct, frozen=True):
 
 
 class Return(Struct, frozen=True):
+    """``return value``."""
+
     at: int
     value: Expression | None
 
@@ -217,12 +248,12 @@ class Leave(Struct, frozen=True):
 
 
 class Function(Struct, frozen=True):
+    """``function name(parameters) { body }``."""
+
     at: int
     name: str
     parameters: tuple[str, ...]
     body: tuple[Statement, ...]
 
 
-Statement = Union[
-    Evaluate, Declare, Block, If, While, For, Foreach, Switch, Return, Leave, Function
-]
+Statement = Evaluate | Declare | Block | If | While | For | Foreach | Switch | Return | Leave | Function

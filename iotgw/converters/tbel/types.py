@@ -22,18 +22,21 @@ OF_NAME = {
     "String": TEXT, "boolean": BOOL, "Boolean": BOOL,
 }  # fmt: skip
 _INTS = frozenset(
-    "parseHexToInt parseLittleEndianHexToInt parseBigEndianHexToInt isBinary isOctal isDecimal isHexadecimal toInt".split()
-)
+    ("parseHexToInt", "parseLittleEndianHexToInt", "parseBigEndianHexToInt", "isBinary", "isOctal", "isDecimal",
+     "isHexadecimal", "toInt")
+)  # fmt: skip
 _OF_BYTES = {"parseBytesToInt": PRIMITIVE_INT, "parseBinaryArrayToInt": PRIMITIVE_INT, "bytesToHex": TEXT}
 """They come in two forms, for a list and for an array: what they return is known where it is known which."""
-_LISTS = frozenset("hexToBytes base64ToBytesList stringToBytes bytesToExecutionArrayList printUnsignedBytes".split())
+_LISTS = frozenset(
+    ("hexToBytes", "base64ToBytesList", "stringToBytes", "bytesToExecutionArrayList", "printUnsignedBytes")
+)  # fmt: skip
 _ARRAYS = frozenset(
-    "base64ToBytes hexToBytesArray parseByteToBinaryArray parseBytesToBinaryArray parseLongToBinaryArray".split()
-)
+    ("base64ToBytes", "hexToBytesArray", "parseByteToBinaryArray", "parseBytesToBinaryArray", "parseLongToBinaryArray")
+)  # fmt: skip
 _TEXTS = frozenset(
-    "btoa atob bytesToString decodeToString intToHex longToHex floatToHex doubleToHex intLongToRadixString base64ToHex "
-    "hexToBase64 bytesToBase64 padStart padEnd encodeURI decodeURI".split()
-)
+    ("btoa", "atob", "bytesToString", "decodeToString", "intToHex", "longToHex", "floatToHex", "doubleToHex",
+     "intLongToRadixString", "base64ToHex", "hexToBase64", "bytesToBase64", "padStart", "padEnd", "encodeURI", "decodeURI")
+)  # fmt: skip
 _STATIC_INTS = frozenset(
     ("Integer.parseInt", "Integer.parseUnsignedInt", "Byte.toUnsignedInt", "Integer.signum", "Integer.bitCount", "Integer.reverse",
      "Integer.reverseBytes", "Integer.MAX_VALUE", "Integer.MIN_VALUE", "Float.floatToIntBits", "Math.toIntExact", "Math.max", "Math.min",
@@ -41,8 +44,9 @@ _STATIC_INTS = frozenset(
 )  # fmt: skip
 _SIZES = frozenset(("size", "length", "indexOf", "lastIndexOf", "compareTo", "codePointAt", "hashCode"))
 _TEXT_METHODS = frozenset(
-    "substring trim strip toUpperCase toLowerCase replace replaceAll replaceFirst concat repeat toString".split()
-)
+    ("substring", "trim", "strip", "toUpperCase", "toLowerCase", "replace", "replaceAll", "replaceFirst", "concat", "repeat",
+     "toString")
+)  # fmt: skip
 _COMPARING = frozenset(("==", "!=", "<", ">", "<=", ">=", "&&", "||", "contains", "~="))
 _BITS = frozenset(("&", "|", "^", "<<", ">>", ">>>"))
 

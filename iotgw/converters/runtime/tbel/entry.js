@@ -19,9 +19,8 @@ function functionNamed(name, ...args) {
   var made = found(...args);
   return made === undefined ? null : made;
 }
-function argumentsFor(name, count, ...args) {
-  if (args.length > count) throw fail('IllegalArgumentException', name + ': expected at most ' + count + ' arguments, got ' + args.length);
-  return args;
+function tooMany(name, count, ...args) {
+  throw fail('IllegalArgumentException', name + ': expected at most ' + count + ' arguments, got ' + args.length);
 }
 var warned = new Set();
 function warn(message, is) {
@@ -29,12 +28,12 @@ function warn(message, is) {
   warned.add(message);
   log(message);
 }
+function loop() { return true; }
 var runtime = Object.assign({}, operators, {
   get: get, safe: safe, set: set, at: at, setAt: setAt, call: callMethod, safeCall: safeCall,
   update: function (o, name, op, v) { return set(o, name, op(get(o, name), v)); },
   updateAt: function (o, i, op, v) { return setAt(o, i, op(at(o, i), v)); },
-  first: function (value) { return value; },
-  bool: bool, each: each, warn: warn, unnamed: unnamed, contains: contains, unknown: unknown, functionNamed: functionNamed, arguments: argumentsFor,
+  bool: bool, loop: loop, each: each, warn: warn, unnamed: unnamed, contains: contains, unknown: unknown, functionNamed: functionNamed, tooMany: tooMany,
   matches: function (a, b) { return stringMethods.matches(string(a), b); },
   list: list, map: map, double: double, float: float, empty: EMPTY, classNamed: classNamed, cast: cast, isA: isA, make: make, array: array, arrayOf: arrayOf
 });
