@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test interop lint format bench bench-smoke bench-paired conformance plugtests fuzz soak campaign profile docs peers large-peers clean
+.PHONY: run test interop lint format bench bench-smoke bench-paired conformance plugtests codecs-thingsboard fuzz soak campaign profile docs peers large-peers clean
 
 run: $(VENV)/.run
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
@@ -44,6 +44,11 @@ conformance: $(VENV)/.test
 plugtests: $(VENV)/.test
 	@[ -n "$(CHECKER)" ] || { echo 'usage: make plugtests CHECKER="COMMAND…", which gets the address behind it'; exit 2; }
 	$(BIN)/python -m tests.conformance.checker $(CHECKER)
+
+# converters of ThingsBoard's form, in JavaScript and in TBEL: make codecs-thingsboard CORPUS=folder
+codecs-thingsboard: $(VENV)/.test
+	@[ -n "$(CORPUS)" ] || { echo "usage: make codecs-thingsboard CORPUS=DIR"; exit 2; }
+	$(BIN)/python -m tests.corpus.thingsboard "$(CORPUS)"
 
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz

@@ -107,9 +107,11 @@ class Emitter(ValueEmitter):
 
     def _while(self, node: syntax.While, is_last: bool) -> str:
         test = self.condition(node.condition)
-        test = self._marked(node.at, f"!({test})" if node.is_until else test)
+        test = f"!({test})" if node.is_until else test
         body = self._inner(node.body, False)
-        return f"do {body} while ({test});" if node.is_after else f"while ({test}) {body}"
+        if node.is_after:
+            return f"do {{{self.call('loop', node.at)};{body}}} while ({test});"
+        return f"while ({self._marked(node.at, test)}) {body}"
 
     def _marked(self, at: int, test: str) -> str:
         """A loop's condition with a call, which tells where the script is when it has to be stopped in that loop."""

@@ -11,7 +11,8 @@ from iotgw.converters.dialect import DIALECTS
 from iotgw.core.specs import ConverterSpec
 from tests.unit.converters.conftest import convert, job, version
 
-TEXT = (Path(__file__).parents[3] / "docs" / "converters.md").read_text()
+DOCS = Path(__file__).parents[3] / "docs"
+TEXT = (DOCS / "converters.md").read_text() + (DOCS / "converters" / "tbel.md").read_text()
 EXAMPLE = re.compile(
     r"^### `(?P<dialect>[\w-]+)`.*?```js\n(?P<script>.*?)```\s+Payload `(?P<payload>[0-9a-f]*)`, "
     r"metadata `(?P<metadata>.*?)`:\s+```json\n(?P<outputs>.*?)```",
