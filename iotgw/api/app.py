@@ -65,7 +65,7 @@ def routes(parts: Parts) -> list[Route]:
         DeviceRoutes(parts.devices),
         DownlinkRoutes(parts.downlinks),
         EventRoutes(parts.events),
-        TokenRoutes(registry, Recorder(parts.events, dates)),
+        TokenRoutes(registry, Recorder(parts.events, dates), dates),
         ApplyRoutes(saved, registry, versions.library),
     ]
     found = [route for resource in resources for route in resource.routes()]
