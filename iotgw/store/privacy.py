@@ -19,7 +19,7 @@ from iotgw.store.manifest import MANIFEST
 from iotgw.store.restore import ASIDE
 
 _OURS = re.compile(
-    r"lock|secret\.key.*|admin-token.*|paused|restoring|manifest\.json|(mqtt|sftp)-.*\.(json|new)"
+    r"lock|new-admin-token|secret\.key.*|admin-token.*|paused|restoring|manifest\.json|(mqtt|sftp)-.*\.(json|new)"
     r"|.*\.db(-wal|-shm|-journal|-open)?|.*\.damaged.*"
 )
 _FOREIGN_IS_FINE = frozenset({"lost+found"})

@@ -12,7 +12,7 @@ from iotgw.store.privacy import tighten
 
 NAMES = [
     "journal.db", "journal.db-wal", "journal.db-shm", "journal.db-open", "registry.db", "devices.damaged", "secret.key",
-    "secret.key.new", "admin-token", "lock", "paused", "restoring", "mqtt-12.json", "sftp-3.json", "iotgw.log", "iotgw.log.2",
+    "secret.key.new", "admin-token", "lock", "paused", "restoring", "new-admin-token", "mqtt-12.json", "sftp-3.json", "iotgw.log", "iotgw.log.2",
     "backups/nightly/journal.db", "backups/nightly/manifest.json", "before-restore-20260101-000000-7/secret.key",
     "old-backups/one/manifest.json", "old-backups/one/registry.db",
 ]  # fmt: skip
