@@ -22,13 +22,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core.allowance import Allowance
-from iotgw.core.model import Metadata
+from iotgw.core.model import DeviceReply, Metadata
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.intake import Reply
 from iotgw.datasources.feed import Feed
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.wire import proxy
 
+MOST_UNSENT = 256 << 10
+"""Bytes of replies that wait for a device that doesn't read; beyond, its connection is cut."""
 LOOK, LOOKS = 0.1, 100
 """Seconds between checks whether the peer has acknowledged everything, and their number: NB-IoT takes
 seconds."""
@@ -250,6 +252,20 @@ class DeviceConnection(TwistedProtocol):
         if self.is_open:
             self.transport.write(data)
 
+    def reply(self, reply: DeviceReply) -> None:
+        """Send what a converter has the device answered. A device that doesn't read its replies is cut off."""
+        counts = self._listener.counts
+        if not self.is_open:
+            counts["repliesLost"] += 1
+        elif unsent(self.transport) > MOST_UNSENT:
+            counts["repliesLost"] += 1
+            self._listener.refused(self, "it doesn't read its replies")
+            self.is_open = False
+            self.abort()
+        else:
+            counts["replies"] += 1
+            self.transport.write(reply.payload)
+
     def close(self) -> None:
         """Close when everything is written. A peer that doesn't read is cut off after the idle time."""
         if self.is_open:
@@ -299,11 +315,15 @@ class DeviceConnection(TwistedProtocol):
             self.transport.resumeProducing()
 
 
+def unsent(transport: Any) -> int:
+    """Bytes that were written and wait in this process."""
+    buffered: int = len(getattr(transport, "dataBuffer", b""))
+    return buffered + sum(map(len, getattr(transport, "_tempDataBuffer", ())))
+
+
 def unacknowledged(transport: Any) -> int:
     """Bytes that were written, and that the peer's TCP has not acknowledged; 0 where the system can't tell."""
-    waiting = len(getattr(transport, "dataBuffer", b"")) + sum(
-        map(len, getattr(transport, "_tempDataBuffer", ()))
-    )
+    waiting = unsent(transport)
     try:
         asked = fcntl.ioctl(transport.fileno(), termios.TIOCOUTQ, bytes(4))  # SIOCOUTQ, tcp(7)
     except (AttributeError, OSError, ValueError):  # no socket, or none any more

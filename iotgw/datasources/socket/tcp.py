@@ -115,6 +115,8 @@ class TcpSession:
                     self._connection.submit(event.data, facts, self._answered)
 
     def _answered(self, answer: Answer) -> None:
+        if answer.reply is not None:
+            self._connection.reply(answer.reply)
         self._send(answer.downlinks)
 
     def _send(self, downlinks: tuple[Downlink, ...]) -> None:
