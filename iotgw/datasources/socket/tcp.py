@@ -75,7 +75,10 @@ class TcpSession:
         self._sent: list[Downlink] = []
         self._facts: Metadata = {**connection.metadata, "contentType": settings.handler.content_type}
         self._forget: Callable[[], None] | None = None
-        if settings.identity == "address":
+        self._identity = ""
+        """The device that a converter named, if the address doesn't."""
+        self._is_by_address = settings.identity == "address"
+        if self._is_by_address:
             self._facts["identity"] = connection.host
             self._forget = connection.intake.reachable(connection.host, self._send)
 
@@ -117,7 +120,18 @@ class TcpSession:
     def _answered(self, answer: Answer) -> None:
         if answer.reply is not None:
             self._connection.reply(answer.reply)
+        if answer.facts and not self._is_by_address:
+            self._be_reachable(self._connection.facts.get("identity", ""))
         self._send(answer.downlinks)
+
+    def _be_reachable(self, identity: str) -> None:
+        """A converter named the device: what is queued for it leaves on this connection."""
+        if identity == self._identity or not self._connection.is_open:
+            return
+        if self._forget is not None:
+            self._forget()
+        self._identity = identity
+        self._forget = self._connection.intake.reachable(identity, self._send) if identity else None
 
     def _send(self, downlinks: tuple[Downlink, ...]) -> None:
         connection = self._connection

@@ -218,3 +218,13 @@ async def test_the_example_of_the_page_answers_what_it_says(service):
     made = version(script, dialect="thingsboard")
     (conversion,) = await convert(service, job(made, bytes.fromhex(payload), metadata.encode()))
     assert conversion.aside.reply.payload.hex() == answer
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_page_s_login_names_what_follows(service):
+    page = (Path(__file__).parents[3] / "docs" / "replies.md").read_text()
+    script = re.findall("```js\n(.*?)```", page, re.DOTALL)[1]
+    made = version(script, dialect="thingsboard")
+    login, level = await convert(service, job(made, b"LOGIN 867"), job(made, b"L 5", b'{"identity":"867"}'))
+    assert (login.aside.facts, login.aside.reply.payload) == ({"identity": "867"}, b"OK\n")
+    assert [output.device_name for output in level.outputs] == ["867"]
