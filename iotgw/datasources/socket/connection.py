@@ -123,7 +123,8 @@ class DeviceConnection(TwistedProtocol):
         self._timer: IDelayedCall | None = None
         self._feed = Feed(self.intake, self.clock, self._pause, self._steer, settled=self._close_if_done)
         self._follow_up = FollowUp(self.intake, self._feed, self._steer, self._too_many_facts)
-        self._is_paused = False
+        self.is_paused = False
+        """Whether nothing is read."""
         self._preparing = 0
         self._is_half_closed = False
         self.is_open = False
@@ -260,6 +261,10 @@ class DeviceConnection(TwistedProtocol):
         if self._listener.kept.take(self.host) is not None:
             self.intake.reject(payload, {**self.facts, **self.metadata, **metadata}, reason)
 
+    def count(self, what: str) -> None:
+        """Count something for the datasource's status."""
+        self._listener.counts[what] += 1
+
     def write(self, data: bytes) -> None:
         """Send bytes to the device."""
         if self.is_open:
@@ -325,8 +330,8 @@ class DeviceConnection(TwistedProtocol):
     def _steer(self) -> None:
         """Read no further while the gateway is full, or while messages wait for an earlier one's conversion."""
         is_wanted = self._feed.is_paused or self._follow_up.is_waiting
-        if self.is_open and is_wanted is not self._is_paused:
-            self._is_paused = is_wanted
+        if self.is_open and is_wanted is not self.is_paused:
+            self.is_paused = is_wanted
             (self.transport.pauseProducing if is_wanted else self.transport.resumeProducing)()
 
     def _too_many_facts(self, reason: str) -> None:
