@@ -74,9 +74,11 @@ class DatasourceRunner:
         try:
             if enabled and source.datasource is not None and _listener(spec) == _listener(source.spec):
                 source.spec = spec  # a change of converter is no reason to cut connections
+                self.conversions.look_up()
                 return
             await self._close()
             before, source.spec = source.spec, spec
+            self.conversions.look_up()
             self._be_away()
             source.guard = None
             self._in_background(self._let_go(before, spec))

@@ -40,6 +40,11 @@ class IIntake(Interface):
         "text and the `model.Output` items; a non-empty result makes the conversion fail"
     )
 
+    sets_facts: bool = Attribute(
+        "Whether a converter may state facts of a message's connection (`model.Answer.facts`): messages of one connection are "
+        "then handed in one after another, each when the one before it is answered"
+    )
+
     def receive(
         payload: bytes, metadata: Metadata, answer: Reply, received_ms: int = 0, listens: bool = True
     ) -> None:
