@@ -79,6 +79,7 @@ class DatasourceRunner:
             before, source.spec = source.spec, spec
             self._be_away()
             source.guard = None
+            source.never_waits = False
             self._in_background(self._let_go(before, spec))
             self.error = ""
             if enabled:

@@ -62,13 +62,14 @@ class Replies(UplinkListener):
         """Uplinks are durable: answer those that wait for nothing else."""
         source = self._sources.get(datasource)
         names = self._downlinks.waited_for(source.tenant) if source is not None else ()
-        if source is None or (not names and source.spec.reply == "stored"):
+        waits = source is not None and source.spec.reply == "converted" and not source.never_waits
+        if source is None or (not names and not waits):
             epoch = self._journal.epochs.current  # they were stored just now
             for stored, (reply, _) in entries:
                 self._tell(reply, Answer(Status.STORED, f"{epoch}-{stored.seq}"))
             return
         waiting, converts = self.waiting, source.converts
-        if source.spec.reply == "converted" and converts:
+        if waits and converts:
             for stored, (reply, identity) in entries:
                 waiting[stored.seq] = (source, reply, identity, inf)
             return
