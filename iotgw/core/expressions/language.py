@@ -14,7 +14,7 @@ from typing import Any
 from jmespath.exceptions import JMESPathError
 from jmespath.parser import Parser
 
-from iotgw.core.expressions.nodes import StepBudget, Evaluate, Node, Spent, compiled, is_false
+from iotgw.core.expressions.nodes import Evaluate, Node, Spent, StepBudget, compiled, is_false
 
 LONGEST = 1024
 """Characters of an expression."""

@@ -100,12 +100,12 @@ def item_of(said: Any) -> str:
     """The downlink's id that a platform gives back in any of its forms; empty for somebody else's."""
     if not isinstance(said, str) or len(said) > 64:
         return ""
-    said = said.removeprefix("iotgw:")
-    if _ITEM.fullmatch(said):
-        return said
-    if match := _UUID.fullmatch(said.lower()):
+    name: str = str(said).removeprefix("iotgw:")
+    if _ITEM.fullmatch(name):
+        return name
+    if match := _UUID.fullmatch(name.lower()):
         return "dl" + "".join(match.groups())
-    return f"dl{said.lower()}" if _HEX64.fullmatch(said) else ""
+    return f"dl{name.lower()}" if _HEX64.fullmatch(name) else ""
 
 
 def _digits(item: str) -> str:
