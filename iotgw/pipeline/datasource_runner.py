@@ -81,6 +81,7 @@ class DatasourceRunner:
             self.conversions.look_up()
             self._be_away()
             source.guard = None
+            source.never_waits = False
             self._in_background(self._let_go(before, spec))
             self.error = ""
             if enabled:
