@@ -142,6 +142,20 @@ class Settings(Section, frozen=True, kw_only=True):
             "what name a request is for, in place of `Host`."
         ),
     ] = []
+    certificates: Annotated[
+        str,
+        Meta(
+            description="Directory of certificates, keys and trust anchors, which datasources name; relative to the data directory "
+            "([certificates](#certificates))."
+        ),
+    ] = "certificates"
+    coap_trees: Annotated[
+        list[str],
+        Meta(
+            description="The txThings trees that CoAP datasources may mount, as `package.module:name`. Mounting one runs its module "
+            "in the gateway."
+        ),
+    ] = []
     resources: Annotated[
         str, Meta(description="Applied when the registry is empty; relative to this file. Empty for none.")
     ] = "resources.toml"
