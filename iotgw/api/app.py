@@ -52,7 +52,9 @@ def routes(parts: Parts) -> list[Route]:
     candidates = Candidates(registry, versions, converters)
     saved = catalogues(parts)
     resources: list[Routes] = [
-        HealthRoutes(registry, journal, pipeline, delivery, parts.pause, parts.doors, parts.clock, dates),
+        HealthRoutes(
+            registry, journal, pipeline, delivery, converters, parts.pause, parts.doors, parts.clock, dates
+        ),
         UpkeepRoutes(parts.backups, parts.pause, dates),
         MetricsRoutes(parts),
         *saved,

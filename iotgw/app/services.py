@@ -23,6 +23,7 @@ from iotgw.api.app import api_site
 from iotgw.api.apply import apply_file
 from iotgw.api.auth import ensure_admin_token
 from iotgw.api.site import ApiSite
+from iotgw.app.confinement import tell_confinement
 from iotgw.app.files import OpenFiles
 from iotgw.app.hangups import Hangups
 from iotgw.app.lost_logs import LostLogs
@@ -85,6 +86,7 @@ def children(
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
     yield PartService("pause", gateway.pause.start)
     yield PartService("converters", gateway.converters.start, gateway.converters.stop)
+    yield PartService("confinement", lambda: tell_confinement(gateway.converters, gateway.recorder))
     yield PartService("delivery", gateway.delivery.start, gateway.delivery.stop)
     yield PartService("integrations", gateway.integrations.start)
     yield PartService("pipeline", pipeline.start, lambda: stop_and_drain(pipeline, reactor, settings.drain))
