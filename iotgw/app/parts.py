@@ -135,7 +135,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         reactor, partial(sources.is_away, "coap"), sources.away.find, doors.note, settings.coap_trees
     )
     shares = SharedResources(coap_ports, mounts)
-    connector = Connector(reactor, settings.integrations.forbid)
+    connector = Connector(reactor, settings.integrations.forbid, settings.integrations.allow)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
     delivery = DeliveryService(
