@@ -2,7 +2,9 @@ import json
 
 from tests.corpus.thingsboard import converters, summary
 
-TBEL = "var d = decodeToJson(payload); return {deviceName: d.id, telemetry: {t: parseHexToInt(d.hex) / 10.0}};"
+TBEL = (
+    "var d = decodeToJson(payload); return {deviceName: d.id, telemetry: {t: parseHexToInt(d.hex) / 10.0}};"
+)
 JAVASCRIPT = "var d = JSON.parse(decodeToString(payload)); return {deviceName: d.id, telemetry: {t: 1}};"
 ENCODER = "return {contentType: 'JSON', data: JSON.stringify(msg), metadata: {port: toInt(7.4)}};"
 

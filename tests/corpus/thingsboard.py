@@ -103,7 +103,11 @@ def _play(script: Script, case: Case) -> str:
     result, _, error = script.call(json.dumps([given, case.metadata, 1_700_000, 0]))
     if error is not None:
         return f"{error.name}: {error.message}"
-    if script.version.direction == "DOWNLINK" and isinstance(result, dict) and isinstance(result.get("metadata"), dict):
+    if (
+        script.version.direction == "DOWNLINK"
+        and isinstance(result, dict)
+        and isinstance(result.get("metadata"), dict)
+    ):
         # ThingsBoard publishes a downlink's metadata as texts
         texts = {
             key: one if isinstance(one, str) else json.dumps(one) for key, one in result["metadata"].items()
