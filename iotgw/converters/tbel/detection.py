@@ -17,7 +17,7 @@ _FUNCTIONS = (
 _OWN = re.compile(
     rf"(?<![\w$.])(?:(?:{_FUNCTIONS})[A-Z]\w*|parseLong|parseDouble|bytesToHex|hexToBytes(?:Array)?|base64ToBytes(?:List)?|base64ToHex|"
     r"hexToBase64|bytesToBase64|bytesToString|stringToBytes|bytesToExecutionArrayList|printUnsignedBytes|intToHex|longToHex|floatToHex|"
-    r"doubleToHex|intLongToRadixString|toFixed|toFlatMap|padStart|padEnd|raiseError|isDecimal|isHexadecimal|isOctal|isBinary|isMap|isList)"
+    r"doubleToHex|intLongToRadixString|toFixed|toFlatMap|padStart|padEnd|raiseError|isDecimal|isHexadecimal|isOctal|isBinary|isMap|isList|isArray|isSet|newSet|toSet|toInt|isInsidePolygon|isInsideCircle)"
     r"(?=\s*\()"
 )
 _JAVA = re.compile(

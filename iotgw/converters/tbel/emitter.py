@@ -65,7 +65,7 @@ class Emitter(ValueEmitter):
         return f"const {{{used}}} = __tbel;{constants}\n{head}{_hoisted(scope)}{inner}return null;}}"
 
     def _has_value(self, body: Sequence[Statement]) -> bool:
-        return any(not isinstance(one, syntax.Function) for one in body)
+        return any(not isinstance(one, syntax.FunctionDefinition) for one in body)
 
     # --- statements ---
 
@@ -79,7 +79,7 @@ class Emitter(ValueEmitter):
         made: str = write(node, is_last)
         return made
 
-    def _block(self, node: syntax.Block, is_last: bool) -> str:
+    def _statementblock(self, node: syntax.StatementBlock, is_last: bool) -> str:
         self.scope.enter()
         made = self._statements(node.body, is_last)
         self.scope.leave()
@@ -103,7 +103,7 @@ class Emitter(ValueEmitter):
 
     def _inner(self, node: Statement, is_last: bool) -> str:
         made = self._statement(node, is_last)
-        return made if isinstance(node, syntax.Block) else f"{{{made}}}"
+        return made if isinstance(node, syntax.StatementBlock) else f"{{{made}}}"
 
     def _while(self, node: syntax.While, is_last: bool) -> str:
         test = self.condition(node.condition)
@@ -161,7 +161,7 @@ class Emitter(ValueEmitter):
 
     # --- functions ---
 
-    def _function(self, node: syntax.Function, is_last: bool) -> str:
+    def _functiondefinition(self, node: syntax.FunctionDefinition, is_last: bool) -> str:
         found = list(assignments(node.body))
         outer = self.scope
         names = [name for name in dict.fromkeys(one.name for one in found) if not self._is_above(name, node)]
@@ -174,7 +174,7 @@ class Emitter(ValueEmitter):
         self.scope = outer
         return made
 
-    def _is_above(self, name: str, node: syntax.Function) -> bool:
+    def _is_above(self, name: str, node: syntax.FunctionDefinition) -> bool:
         """Whether a name that a function assigns is the script's."""
         return name not in node.parameters and (
             self._above.get(name, node.at) < node.at or name in self._parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from iotgw.converters.tbel import syntax
 from iotgw.converters.tbel.errors import TbelError
 from iotgw.converters.tbel.syntax import Expression
-from iotgw.converters.tbel.tokens import Token
+from iotgw.converters.tbel.tokens import Word
 
 MAX_DEPTH = 100
 """How deep blocks and expressions may be nested, one in another."""
@@ -36,9 +36,12 @@ _PRIMITIVES = frozenset(
 
 
 class ExpressionParser:
-    """A cursor over a script's words, and its expressions."""
+    """A cursor over a script's words, and its expressions.
 
-    def __init__(self, found: list[Token]) -> None:
+    Many methods: there is one for each level of the grammar.
+    """
+
+    def __init__(self, found: list[Word]) -> None:
         self._tokens = found
         self._place = 0
         self._depth = 0
@@ -48,7 +51,7 @@ class ExpressionParser:
 
     # --- the cursor ---
 
-    def advance(self) -> Token:
+    def advance(self) -> Word:
         """Go on by one word, and return the one that was here."""
         token = self.token
         if token.kind != "end":
@@ -56,7 +59,7 @@ class ExpressionParser:
             self.token = self._tokens[self._place]
         return token
 
-    def ahead(self, count: int = 1) -> Token:
+    def ahead(self, count: int = 1) -> Word:
         """A later word."""
         return self._tokens[min(self._place + count, len(self._tokens) - 1)]
 
@@ -72,7 +75,7 @@ class ExpressionParser:
         if not self.take(operator):
             raise TbelError(f"expected `{operator}`, got {self.shown()}", self.token.at)
 
-    def name(self, what: str) -> Token:
+    def name(self, what: str) -> Word:
         """Take a name, or raise TbelError."""
         if self.token.kind != "name":
             raise TbelError(f"expected {what}, got {self.shown()}", self.token.at)
@@ -177,7 +180,7 @@ class ExpressionParser:
             return syntax.Step(step.at, step.text, self._target(made, step), False)
         return made
 
-    def _target(self, made: Expression, token: Token) -> syntax.Name | syntax.Property | syntax.Index:
+    def _target(self, made: Expression, token: Word) -> syntax.Name | syntax.Property | syntax.Index:
         if not isinstance(made, (syntax.Name, syntax.Property, syntax.Index)):
             raise TbelError(f"`{token.text}` wants a variable, a property or an element", token.at)
         return made
@@ -239,7 +242,7 @@ class ExpressionParser:
             raise TbelError(_UNSUPPORTED[token.text], token.at)
         raise TbelError(f"expected a value, got {self.shown()}", token.at)
 
-    def _named(self, token: Token) -> Expression:
+    def _named(self, token: Word) -> Expression:
         name = token.text
         if name in _LITERALS:
             return syntax.Literal(token.at, _LITERALS[name], name)
@@ -252,12 +255,12 @@ class ExpressionParser:
         if self.token.kind == "op" and self.token.text == "(":
             if name in ("function", "def"):
                 raise TbelError("TBEL has no functions without a name", token.at)
-            made = syntax.Call(token.at, name, self._arguments())
+            made = syntax.FunctionCall(token.at, name, self._arguments())
             self.calls[name] = min(self.calls.get(name, len(made.arguments)), len(made.arguments))
             return made
         return syntax.Name(token.at, name)
 
-    def _parenthesis(self, opened: Token) -> Expression:
+    def _parenthesis(self, opened: Word) -> Expression:
         cast = self._cast()
         if cast:
             self.deeper()
@@ -302,7 +305,7 @@ class ExpressionParser:
             name += "[]"
         return name
 
-    def _new(self, token: Token) -> Expression:
+    def _new(self, token: Word) -> Expression:
         name = self.name("a class").text
         while self.take("."):
             name += "." + self.name("a class").text
@@ -326,7 +329,7 @@ class ExpressionParser:
         self.advance()
         return syntax.NewArray(token.at, type_.removesuffix("[]"), None, self._items("}"))
 
-    def _collection(self, opened: Token, end: str) -> Expression:
+    def _collection(self, opened: Word, end: str) -> Expression:
         """``[a, b]``, ``[k: v]`` and ``{k: v}``; an empty list, or an empty map."""
         if self.take(end):
             return syntax.ListOf(opened.at, ()) if end == "]" else syntax.MapOf(opened.at, ())

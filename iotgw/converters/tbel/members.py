@@ -21,9 +21,12 @@ Typed = tuple[str, int, bool]
 
 
 class MemberEmitter:
-    """Writes names and what is in them; keeps what that needs: runtime functions, constants, variables."""
+    """Writes names and what is in them; keeps what that needs: runtime functions, constants, variables.
 
-    def __init__(self, scope: Scope, found: Iterable[syntax.Function]) -> None:
+    Many methods: there is one for each kind of node.
+    """
+
+    def __init__(self, scope: Scope, found: Iterable[syntax.FunctionDefinition]) -> None:
         self.scope = scope
         self.functions = {one.name: one for one in found}
         self.used: set[str] = set()
@@ -202,7 +205,7 @@ class MemberEmitter:
         made, type_, _ = self._member(node)
         return made, type_, False
 
-    def _call_value(self, node: syntax.Call) -> Typed:
+    def _functioncall_value(self, node: syntax.FunctionCall) -> Typed:
         written = [self._later(index + 1, one) for index, one in enumerate(node.arguments)]
         arguments = [one[0] for one in written]
         function = self.functions.get(node.name)

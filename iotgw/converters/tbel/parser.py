@@ -10,7 +10,7 @@ from iotgw.converters.tbel import syntax
 from iotgw.converters.tbel.errors import TbelError
 from iotgw.converters.tbel.expressions import ExpressionParser
 from iotgw.converters.tbel.syntax import Statement
-from iotgw.converters.tbel.tokens import Token, tokens
+from iotgw.converters.tbel.tokens import Word, tokens
 
 _UNSUPPORTED = {
     "try": "TBEL has no try and catch: an error ends the conversion",
@@ -28,7 +28,10 @@ _UNSUPPORTED = {
 
 
 class Parser(ExpressionParser):
-    """The statements of one script."""
+    """The statements of one script.
+
+    Many methods: there is one for each statement.
+    """
 
     def script(self) -> tuple[Statement, ...]:
         """All of it. Raises TbelError."""
@@ -102,7 +105,7 @@ class Parser(ExpressionParser):
             name += "[]"
         return name
 
-    def _declarations(self, token: Token, ends: bool = True) -> list[Statement]:
+    def _declarations(self, token: Word, ends: bool = True) -> list[Statement]:
         if token.text in ("var", "final"):
             self.advance()
             type_ = ""
@@ -125,13 +128,13 @@ class Parser(ExpressionParser):
 
     # --- blocks ---
 
-    def _block(self, opened: Token) -> syntax.Block:
+    def _block(self, opened: Word) -> syntax.StatementBlock:
         body: list[Statement] = []
         while not self.take("}"):
             if self.token.kind == "end":
                 raise TbelError("a block that begins here never ends", opened.at)
             self.statement_into(body)
-        return syntax.Block(opened.at, tuple(body))
+        return syntax.StatementBlock(opened.at, tuple(body))
 
     def _body(self) -> Statement:
         """A block, or one statement."""
@@ -140,7 +143,7 @@ class Parser(ExpressionParser):
             return self._block(token)
         body: list[Statement] = []
         self.statement_into(body)
-        return syntax.Block(token.at, tuple(body))
+        return syntax.StatementBlock(token.at, tuple(body))
 
     def _condition(self) -> syntax.Expression:
         self.expect("(")
@@ -148,7 +151,7 @@ class Parser(ExpressionParser):
         self.expect(")")
         return condition
 
-    def _if_statement(self, token: Token) -> Statement:
+    def _if_statement(self, token: Word) -> Statement:
         branches = [(self._condition(), self._body())]
         other = None
         while self.token.text == "else" and self.token.kind == "name":
@@ -161,13 +164,13 @@ class Parser(ExpressionParser):
             break
         return syntax.If(token.at, tuple(branches), other)
 
-    def _while_statement(self, token: Token) -> Statement:
+    def _while_statement(self, token: Word) -> Statement:
         condition = self._condition()
         return syntax.While(token.at, condition, self._body(), is_until=token.text == "until")
 
     _until_statement = _while_statement
 
-    def _do_statement(self, token: Token) -> Statement:
+    def _do_statement(self, token: Word) -> Statement:
         body = self._body()
         word = self.name("`while`")
         if word.text not in ("while", "until"):
@@ -176,11 +179,11 @@ class Parser(ExpressionParser):
         self.end_of_statement()
         return syntax.While(token.at, condition, body, is_after=True, is_until=word.text == "until")
 
-    def _foreach_statement(self, token: Token) -> Statement:
+    def _foreach_statement(self, token: Word) -> Statement:
         self.expect("(")
         return self._each(token)
 
-    def _each(self, token: Token) -> Statement:
+    def _each(self, token: Word) -> Statement:
         type_ = self._type() if self._is_typed() and self.token.text != "var" else ""
         if self.token.text == "var":
             self.advance()
@@ -191,7 +194,7 @@ class Parser(ExpressionParser):
         self.expect(")")
         return syntax.Foreach(token.at, name.text, type_, of, self._body())
 
-    def _for_statement(self, token: Token) -> Statement:
+    def _for_statement(self, token: Word) -> Statement:
         self.expect("(")
         ahead = 2 if self._is_typed() or self.token.text == "var" else 1
         if self.token.kind == "name" and self.ahead(ahead).text == ":":
@@ -217,7 +220,7 @@ class Parser(ExpressionParser):
                 break
         return made
 
-    def _switch_statement(self, token: Token) -> Statement:
+    def _switch_statement(self, token: Word) -> Statement:
         of = self._condition()
         opened = self.token
         self.expect("{")
@@ -241,20 +244,20 @@ class Parser(ExpressionParser):
             cases.append((tuple(values), tuple(body)))
         return syntax.Switch(token.at, of, tuple(cases))
 
-    def _return_statement(self, token: Token) -> Statement:
+    def _return_statement(self, token: Word) -> Statement:
         value = None
         if self.token.text not in (";", "}") and self.token.kind != "end":
             value = self.expression()
         self.end_of_statement()
         return syntax.Return(token.at, value)
 
-    def _break_statement(self, token: Token) -> Statement:
+    def _break_statement(self, token: Word) -> Statement:
         self.end_of_statement()
         return syntax.Leave(token.at, token.text)
 
     _continue_statement = _break_statement
 
-    def _function_statement(self, token: Token) -> Statement:
+    def _function_statement(self, token: Word) -> Statement:
         name = self.name("a function's name")
         self.expect("(")
         parameters = []
@@ -268,7 +271,7 @@ class Parser(ExpressionParser):
         self.expect("{")
         block = self._block(opened)
         self.take(";")
-        return syntax.Function(name.at, name.text, tuple(parameters), block.body)
+        return syntax.FunctionDefinition(name.at, name.text, tuple(parameters), block.body)
 
     _def_statement = _function_statement
 

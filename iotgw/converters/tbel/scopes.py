@@ -112,7 +112,7 @@ def assignments(body: Iterable[Statement]) -> Iterator[Assignment]:
     ]
     while todo:
         node, is_top, own = todo.pop()
-        if isinstance(node, syntax.Function) or node is None or isinstance(node, (str, int, bool)):
+        if isinstance(node, syntax.FunctionDefinition) or node is None or isinstance(node, (str, int, bool)):
             continue
         if isinstance(node, tuple):
             todo.extend((one, is_top, own) for one in reversed(node))
@@ -130,7 +130,7 @@ def assignments(body: Iterable[Statement]) -> Iterator[Assignment]:
         elif isinstance(node, (syntax.Literal, syntax.Name)):
             continue
         inner = is_top and not isinstance(
-            node, (syntax.Block, syntax.If, syntax.While, syntax.For, syntax.Switch)
+            node, (syntax.StatementBlock, syntax.If, syntax.While, syntax.For, syntax.Switch)
         )
         assert isinstance(node, Struct)
         for field in reversed(node.__struct_fields__):
@@ -139,16 +139,16 @@ def assignments(body: Iterable[Statement]) -> Iterator[Assignment]:
                 todo.append((value, inner, own))
 
 
-def functions(body: Iterable[Statement]) -> Iterator[syntax.Function]:
+def functions(body: Iterable[Statement]) -> Iterator[syntax.FunctionDefinition]:
     """The functions that stand in a script or in a function, in blocks too."""
     todo: list[object] = list(body)
     while todo:
         node = todo.pop()
-        if isinstance(node, syntax.Function):
+        if isinstance(node, syntax.FunctionDefinition):
             yield node
         elif isinstance(node, tuple):
             todo.extend(node)
         elif isinstance(
-            node, (syntax.Block, syntax.If, syntax.While, syntax.For, syntax.Foreach, syntax.Switch)
+            node, (syntax.StatementBlock, syntax.If, syntax.While, syntax.For, syntax.Foreach, syntax.Switch)
         ):
             todo.extend(getattr(node, field) for field in node.__struct_fields__)

@@ -39,7 +39,7 @@ class Index(Struct, frozen=True):
     index: Expression
 
 
-class Call(Struct, frozen=True):
+class FunctionCall(Struct, frozen=True):
     """``name(…)``."""
 
     at: int
@@ -158,7 +158,7 @@ class IsDefined(Struct, frozen=True):
 
 
 Expression = (
-    Literal | Name | Property | Index | Call | MethodCall | Unary | Binary | Ternary | Assign | Step | ListOf | MapOf | New | NewArray | Cast | InstanceOf | IsDefined
+    Literal | Name | Property | Index | FunctionCall | MethodCall | Unary | Binary | Ternary | Assign | Step | ListOf | MapOf | New | NewArray | Cast | InstanceOf | IsDefined
 )  # fmt: skip
 
 # --- statements ---
@@ -180,7 +180,7 @@ class Declare(Struct, frozen=True):
     type: str = ""
 
 
-class Block(Struct, frozen=True):
+class StatementBlock(Struct, frozen=True):
     """Statements in braces."""
 
     at: int
@@ -247,7 +247,7 @@ class Leave(Struct, frozen=True):
     word: str
 
 
-class Function(Struct, frozen=True):
+class FunctionDefinition(Struct, frozen=True):
     """``function name(parameters) { body }``."""
 
     at: int
@@ -256,4 +256,16 @@ class Function(Struct, frozen=True):
     body: tuple[Statement, ...]
 
 
-Statement = Evaluate | Declare | Block | If | While | For | Foreach | Switch | Return | Leave | Function
+Statement = (
+    Evaluate
+    | Declare
+    | StatementBlock
+    | If
+    | While
+    | For
+    | Foreach
+    | Switch
+    | Return
+    | Leave
+    | FunctionDefinition
+)

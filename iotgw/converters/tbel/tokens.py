@@ -12,7 +12,7 @@ from iotgw.converters.tbel.errors import TbelError
 Kind = Literal["name", "int", "long", "float", "double", "text", "op", "end"]
 
 
-class Token(Struct, frozen=True):
+class Word(Struct, frozen=True):
     """One word. ``text`` is as it stands in the script; ``value`` is a number's digits in JavaScript, or a text's content."""
 
     kind: Kind
@@ -41,9 +41,9 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 MAX_INT, MAX_LONG = 2**31 - 1, 2**63 - 1
 
 
-def tokens(script: str) -> list[Token]:
+def tokens(script: str) -> list[Word]:
     """The words of a script, with one of the kind ``end`` as the last. Raises TbelError."""
-    found: list[Token] = []
+    found: list[Word] = []
     at, end, newline = 0, len(script), False
     while at < end:
         match = _TOKEN.match(script, at)
@@ -65,15 +65,15 @@ def tokens(script: str) -> list[Token]:
             # `5.toString` is no number: the point belongs to it only before digits, or where no name follows
             found.append(_number(text, start, newline))
         elif kind == "text":
-            found.append(Token("text", text, start, newline, _unescaped(text[1:-1])))
+            found.append(Word("text", text, start, newline, _unescaped(text[1:-1])))
         else:
-            found.append(Token("name" if kind == "name" else "op", text, start, newline))
+            found.append(Word("name" if kind == "name" else "op", text, start, newline))
         newline = False
-    found.append(Token("end", "", end, True))
+    found.append(Word("end", "", end, True))
     return found
 
 
-def _number(text: str, at: int, newline: bool) -> Token:
+def _number(text: str, at: int, newline: bool) -> Word:
     lower = text.lower()
     if lower.startswith("0x"):
         return _whole(int(lower[2:].rstrip("l"), 16), lower.endswith("l"), text, at, newline)
@@ -81,7 +81,7 @@ def _number(text: str, at: int, newline: bool) -> Token:
     suffix = lower[len(digits) :]
     if suffix in ("d", "f") or (not suffix and not digits.isdigit()):
         kind: Kind = "float" if suffix == "f" else "double"
-        return Token(kind, text, at, newline, repr(float(digits)))
+        return Word(kind, text, at, newline, repr(float(digits)))
     if suffix in ("", "l") and digits.isdigit():
         is_octal = len(digits) > 1 and digits[0] == "0" and not set(digits) & {"8", "9"}
         if len(digits) > 20:
@@ -90,10 +90,10 @@ def _number(text: str, at: int, newline: bool) -> Token:
     raise TbelError(f"{text!r} is not a number that TBEL knows", at)
 
 
-def _whole(value: int, is_long: bool, text: str, at: int, newline: bool) -> Token:
+def _whole(value: int, is_long: bool, text: str, at: int, newline: bool) -> Word:
     if value > MAX_LONG:
         raise TbelError(f"the number {text[:30]} is larger than a long", at)
-    return Token("long" if is_long or value > MAX_INT else "int", text, at, newline, str(value))
+    return Word("long" if is_long or value > MAX_INT else "int", text, at, newline, str(value))
 
 
 def _unescaped(text: str) -> str:
