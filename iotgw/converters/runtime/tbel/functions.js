@@ -10,7 +10,9 @@ function bytesOf(data) {
   return data.a.map(byteOf);
 }
 function bytesFrom(data) {      // for texts, which take 0 to 255 as well, and numbers as texts
-  return collection(data).map(function (one) {
+  var all = collection(data), made = [], i = 0;
+  for (; i < all.length && all[i] instanceof TByte; i++) made[i] = all[i].v;
+  return i === all.length ? made : all.map(function (one) {
     var n = one instanceof TByte ? one.v : typeof one === 'number' ? one : typeof one === 'string' ? parseInteger(one, 0, true, 32) : NaN;
     if (!(n >= -128 && n <= 255)) {
       throw fail('NumberFormatException', "The value '" + text(one) + "' could not be correctly converted to a byte. " +

@@ -106,7 +106,7 @@ function splitText(s, pattern, limit) {
 
 function decodeText(bytes, charset) {
   switch (charset.toUpperCase().replace(/_/g, '-')) {
-    case 'UTF-8': case 'UTF8': return utf8Replaced(bytes.map(function (one) { return one & 255; }));
+    case 'UTF-8': case 'UTF8': return utf8Replaced(bytes);
     case 'ISO-8859-1': case 'LATIN1': return latin1(bytes);
     case 'US-ASCII': case 'ASCII': return latin1(bytes).replace(/[\x80-\xff]/g, '\ufffd');
     case 'UTF-16BE': case 'UTF-16': case 'UTF-16LE': {
