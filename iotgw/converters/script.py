@@ -15,6 +15,7 @@ from iotgw.converters import beside, position
 from iotgw.converters.dialect import BESIDE, Dialect, named, reads_metadata
 from iotgw.converters.engines import LOADING, ConverterEngine, Make, Stopped
 from iotgw.converters.foreign import Reported, interpret
+from iotgw.converters.framed import FRAME, unwrapped
 from iotgw.converters.options import ConverterOptions, limited, read
 from iotgw.converters.output import Changed, OutputRefused, check
 from iotgw.converters.source.analysis import Analysis, analyse
@@ -96,6 +97,12 @@ class Script:
         self, payload: bytes, metadata: bytes, received_ms: int, state: bytes = b""
     ) -> tuple[Conversion, bytes]:
         """Run the script for one uplink. Returns the conversion, and the new state if that has changed."""
+        if not self._is_native and FRAME in metadata:
+            framed = unwrapped(metadata, received_ms)
+            if framed is not None:
+                payload, received_ms = framed
+                if not payload:
+                    return Conversion(), b""
         told = metadata if self._reads_metadata else b""
         arguments = [list(payload), Raw(_ascii(told)), *divmod(received_ms, 1_000_000)]
         if state:

@@ -189,14 +189,21 @@ class Conversion(Struct, frozen=True, gc=False, omit_defaults=True):
     """What the output says to the sender."""
 
 
+Became = Literal["sent", "delivered", "lost", "refused"]
+"""What a network says of a downlink. ``sent``: it left, which is all that is ever known of one that need not be
+confirmed. ``lost``: it may be tried again. ``refused``: the network would refuse it again."""
+
+
 class Downlink(Struct, frozen=True, gc=False):
-    """A payload on its way to a device. ``id`` is its queue item's; ``metadata`` from its converter."""
+    """A payload on its way to a device. ``id`` is its queue item's; ``metadata`` from its converter. ``confirmed``: the
+    device must say that it got it."""
 
     id: str
     device: str
     payload: bytes
     content_type: Literal["JSON", "TEXT", "BINARY"] = "BINARY"
     metadata: Metadata = {}
+    confirmed: bool = False
 
 
 class Status(enum.Enum):

@@ -68,20 +68,22 @@ class Replies(UplinkListener):
         """Uplinks are durable: answer those that wait for nothing else."""
         source = self._sources.get(datasource)
         names = self._downlinks.waited_for(source.tenant) if source is not None else ()
-        if source is None or (not names and not source.says and source.spec.reply == "stored"):
+        waits = source is not None and source.spec.reply == "converted" and not source.never_waits
+        says = source.says if source is not None and not source.never_waits else frozenset()
+        if source is None or not (names or says or waits):
             epoch = self._journal.epochs.current  # they were stored just now
             for stored, (reply, _) in entries:
                 self._tell(reply, Answer(Status.STORED, f"{epoch}-{stored.seq}"))
             return
         waiting, converts = self.waiting, source.converts
-        if source.spec.reply == "converted" and converts:
+        if waits and converts:
             for stored, (reply, identity) in entries:
                 waiting[stored.seq] = (source, reply, identity, inf)
             return
         until = float(self._seconds + PATIENCE)
-        is_said = bool(source.says) and converts
+        is_said = bool(says) and converts
         if is_said:
-            until = UNTIL_CONVERTED if "session" in source.says else self._seconds + REPLY_PATIENCE
+            until = UNTIL_CONVERTED if "session" in says else self._seconds + REPLY_PATIENCE
         for stored, (reply, identity) in entries:
             device: str | None = ""
             if is_said:

@@ -23,15 +23,14 @@ from iotgw.core.clock import PlainCalendar
 from iotgw.core.model import DeviceReply, Downlink, Metadata
 from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.datasources import DatasourceContext, IForgets, IPushes
+from iotgw.core.ports.datasources import DatasourceContext, IForgets, IKeepsDownlinks
 from iotgw.core.times import DateMs
 from iotgw.datasources.mqtt.arrivals import Arrivals, Era, Found
 from iotgw.datasources.mqtt.session import Kept, Memory, SessionStanding, end
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.sampling import SampledEvents
-from iotgw.envelopes.envelope import Envelope, Malformed, Reading
-from iotgw.envelopes.presets import MQTT_PRESETS
+from iotgw.envelopes.envelope import Command, Envelope, Malformed, Reading
 from iotgw.wire import mqtt
 
 CONNECT_TIMEOUT = 30.0
@@ -114,14 +113,15 @@ class MqttSourceType:
 
     def envelope(self, settings: Any) -> Envelope:
         """The envelope of a datasource with these settings."""
-        return MQTT_PRESETS[settings.preset].envelope(settings.prefix)
+        made: Envelope = settings.envelope()
+        return made
 
 
-@implementer(IPushes)
+@implementer(IKeepsDownlinks)
 class MqttDatasource(MqttOwner):
     """A subscription.
 
-    Many methods: those of `IPushes` and of `MqttOwner`.
+    Many methods: those of `IKeepsDownlinks` and of `MqttOwner`.
     """
 
     def __init__(
@@ -135,7 +135,9 @@ class MqttDatasource(MqttOwner):
         self.context = context
         self.intake = context.intake
         self.clock: IReactorTime = context.reactor
-        self.can_push = bool(settings.downlink_topic)
+        self.can_push = bool(settings.downlink_topic) or envelope.addresses
+        self.keeps_downlinks = envelope.is_network and self.can_push
+        self.intake.never_waits = envelope.is_network
         self.counts: Counter[str] = Counter()
         self.is_new_default = False
         """Whether an upgrade made its session persistent; reported once."""
@@ -273,7 +275,8 @@ class MqttDatasource(MqttOwner):
     def on_acknowledged(self, numbers: list[int]) -> None:
         """The broker acknowledged these downlinks; for QoS 0 we only know that they were sent."""
         for number in numbers:
-            if (downlink := self._taken_back(number)) is not None:
+            downlink = self._taken_back(number)
+            if downlink is not None and not self._envelope.offers:  # otherwise the network's receipt counts
                 self.intake.downlink_delivered(downlink)
 
     def on_refused(self, number: int, code: int, reason: str) -> None:
@@ -320,16 +323,28 @@ class MqttDatasource(MqttOwner):
     def _send(self, identity: str, topic: str, downlinks: tuple[Downlink, ...]) -> None:
         """Publish downlinks for a device; with QoS 1 and 2 one is delivered when the broker acknowledges it."""
         for downlink in downlinks:
-            problem = self._publish(identity, topic, downlink)
+            try:
+                command = self._envelope.publish(downlink, identity, topic)
+            except ValueError as error:
+                self.intake.downlink_refused(downlink, str(error))
+                continue
+            problem = self._publish(identity, topic, downlink, command)
             if problem:
                 self.intake.downlink_lost(downlink, problem)
+            elif self._envelope.offers:
+                self.intake.downlink_offered(downlink)
             else:
                 self.intake.downlink_sent(downlink)
 
     def _reply(self, identity: str, topic: str, reply: DeviceReply) -> None:
         """Publish what a converter has the device answered: as it is, where its downlinks go or where the converter says."""
         item = Downlink(REPLY, identity, reply.payload, reply.content_type)
-        problem = self._publish(identity, topic, item, reply.topic)
+        try:
+            where = reply.topic or self._envelope.publish(item, identity, topic).topic
+        except ValueError as error:
+            problem = str(error)
+        else:
+            problem = self._publish(identity, topic, item, Command(reply.payload, topic=where))
         self.counts["repliesLost" if problem else "replies"] += 1
         if problem:
             self._lost_replies.note("", f"a converter's reply was not sent: {problem}")
@@ -339,19 +354,13 @@ class MqttDatasource(MqttOwner):
         downlink = self._downlinks.pop(number, None)
         return downlink if downlink is not None and downlink.id != REPLY else None
 
-    def _publish(self, identity: str, topic: str, downlink: Downlink, reply_topic: str = "") -> str:
+    def _publish(self, identity: str, topic: str, downlink: Downlink, command: Command) -> str:
         """Publish a downlink or a reply; returns the reason if that is impossible."""
         up, limits = self._client.up, self._limits
         if up is None:
             return "the broker is not connected"
-        try:
-            command = self._envelope.write(downlink, identity)
-        except ValueError as error:
-            return str(error)
         is_reply = downlink.id == REPLY
-        target = str(
-            reply_topic or downlink.metadata.get("topic") or command.topic or self.settings.downlink_topic
-        )
+        target = str(downlink.metadata.get("topic") or command.topic or self.settings.downlink_topic)
         target = target.replace("{topic}", topic).replace("{identity}", identity)
         if not target or set(target) & {"+", "#"} or unfit(target):
             return f"expected a topic for downlinks, got {target!r}"
@@ -360,7 +369,7 @@ class MqttDatasource(MqttOwner):
         name = target.encode()
         if len(name) > LONGEST_TOPIC:
             return f"expected a topic for downlinks of at most {LONGEST_TOPIC} bytes, got {len(name)}"
-        payload = downlink.payload if is_reply else command.payload
+        payload = command.payload
         if len(name) + len(payload) + HEAD > limits.maximum_packet:
             return f"{len(payload)} bytes; the broker takes packets of {limits.maximum_packet}"
         qos = min(self.settings.downlink_qos, limits.maximum_qos)
