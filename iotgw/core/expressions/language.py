@@ -14,7 +14,7 @@ from typing import Any
 from jmespath.exceptions import JMESPathError
 from jmespath.parser import Parser
 
-from iotgw.core.expressions.nodes import Evaluate, Node, Spent, Allotment, compiled, is_false
+from iotgw.core.expressions.nodes import Evaluate, Node, Spent, StepsLeft, compiled, is_false
 
 LONGEST = 1024
 """Characters of an expression."""
@@ -37,7 +37,7 @@ class Expression:
 
     __slots__ = ("_budget", "_evaluate", "names", "text")
 
-    def __init__(self, text: str, evaluate: Evaluate, budget: Allotment, names: frozenset[str]) -> None:
+    def __init__(self, text: str, evaluate: Evaluate, budget: StepsLeft, names: frozenset[str]) -> None:
         self.text = text
         self.names = names
         self._evaluate = evaluate
@@ -72,7 +72,7 @@ def compile_expression(text: str) -> Expression:
         raise ValueError(f"expected a JMESPath expression: {reason[:200]}") from error
     except RecursionError:
         raise ValueError(f"expected an expression of at most {DEEPEST} levels") from None
-    budget = Allotment(STEPS)
+    budget = StepsLeft(STEPS)
     return Expression(text, compiled(tree, budget), budget, frozenset(_roots(tree)))
 
 
