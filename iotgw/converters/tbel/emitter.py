@@ -109,22 +109,29 @@ class Emitter(ValueEmitter):
         test = self.condition(node.condition)
         test = f"!({test})" if node.is_until else test
         body = self._inner(node.body, False)
-        if node.is_after:
-            return f"do {{{self.call('loop', node.at)};{body}}} while ({test});"
-        return f"while ({self._marked(node.at, test)}) {body}"
+        here = self._here(node.at)
+        return (
+            f"{here}do {{{here}{body}}} while ({test});"
+            if node.is_after
+            else f"{here}while ({test}) {{{here}{body}}}"
+        )
 
-    def _marked(self, at: int, test: str) -> str:
-        """A loop's condition with a call, which tells where the script is when it has to be stopped in that loop."""
-        return f"{self.call('loop', at)} && {test}"
+    def _here(self, at: int) -> str:
+        """A call that does nothing: it tells where the script is when it has to be stopped in a loop.
+
+        It stands before the loop, where the engine jumps back to, and in it.
+        """
+        return f"{self.call('loop', at)};"
 
     def _for(self, node: syntax.For, is_last: bool) -> str:
         first = self._statements(node.first, False)
-        test = self._marked(node.at, self.condition(node.condition) if node.condition is not None else "true")
+        test = self.condition(node.condition) if node.condition is not None else "true"
         self.scope.enter()
         body = self._inner(node.body, False)
         step = ",".join(self._statement(one, False).rstrip(";") for one in node.step)
         self.scope.leave()
-        return f"{first}for (;{test};{step}) {body}"
+        here = self._here(node.at)
+        return f"{first}{here}for (;{test};{step}) {{{here}{body}}}"
 
     def _foreach(self, node: syntax.Foreach, is_last: bool) -> str:
         of = self.value(node.of)
