@@ -77,11 +77,14 @@ class DatasourceRunner:
         try:
             if enabled and source.datasource is not None and _listener(spec) == _listener(source.spec):
                 source.spec = spec  # a change of converter is no reason to cut connections
+                self.conversions.look_up()
                 return
             await self._close()
             before, source.spec = source.spec, spec
+            self.conversions.look_up()
             self._be_away()
             source.guard = None
+            source.never_waits = False
             self._in_background(self._let_go(before, spec))
             self.error = ""
             if enabled:

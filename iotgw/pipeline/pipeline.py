@@ -115,6 +115,7 @@ class Pipeline:
         """Open every datasource of the registry and follow its changes. Uplinks of datasources that the registry
         doesn't have are given up."""
         self._registry.watch("datasource", self._changed)
+        self._registry.watch("converter", self._converter_changed)
         known = self._registry.list("datasource")
         for resource in known:
             await self._apply(resource)
@@ -147,6 +148,12 @@ class Pipeline:
         else:
             return
         self._follow(change)
+
+    def _converter_changed(self, old: Resource | None, new: Resource | None) -> None:
+        """A converter came, went, or has another version: it may say more to devices, or less."""
+        for runner in self._running.values():
+            if (old or new or runner.source).tenant == runner.source.tenant:
+                runner.conversions.look_up()
 
     def _follow(self, change: Coroutine[Any, Any, None]) -> None:
         def failed(failure: Failure) -> None:

@@ -87,6 +87,12 @@ class IPushes(IDatasource):
         intake."""
 
 
+class IKeepsDownlinks(IPushes):
+    """A datasource behind which a network may keep downlinks until their devices listen."""
+
+    keeps_downlinks: bool = Attribute("whether one does, so that a downlink may be sent at any time")
+
+
 class IHasSessions(IDatasource):
     """A datasource whose devices have sessions that a user may list and end."""
 

@@ -24,12 +24,11 @@ from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.http.listener import Listener
 from iotgw.datasources.http.mounts import UPLOADS, HttpMounts, MountRoot
-from iotgw.datasources.http.request import metadata
+from iotgw.datasources.http.request import SecretNames, metadata
 from iotgw.datasources.http.server_tls import RenewableContext, TlsFactory
 from iotgw.datasources.http.settings import HttpSourceSettings, authenticator
 from iotgw.datasources.http.uploads import UploadResource
 from iotgw.datasources.notices import Notices
-from iotgw.envelopes.presets import HTTP_PROFILES
 
 LOOK = 5.0
 """Seconds between looks whether a certificate's file has changed."""
@@ -53,6 +52,10 @@ class HttpSourceType:
             raise SettingsError("configuration.security.username", "expected a name for basic authentication")
         if settings.security.mode == "bearer" and not settings.security.token:
             raise SettingsError("configuration.security.token", "expected the bearer token")
+        if settings.envelope().needs_secret and not settings.secret:
+            raise SettingsError(
+                "configuration.secret", "expected the key with which the platform signs its requests"
+            )
         return HttpDatasource(settings, context)
 
     def needs(self, settings: HttpSourceSettings, context: DatasourceContext) -> list[Need]:
@@ -76,10 +79,15 @@ class HttpDatasource:
         self._port: IListeningPort | None = None
         self._looking: LoopingCall | None = None
         self.intake = context.intake
-        self.envelope = HTTP_PROFILES[settings.profile]()
+        self.envelope = settings.envelope()
+        self.intake.never_waits = self.envelope.is_network
         self.counts: Counter[str] = Counter()
         self.notices = Notices(context.intake, context.reactor, self.counts)
         self.object_to = authenticator(settings)
+        envelope = self.envelope
+        self._secrets = SecretNames(
+            (*settings.headers_filter, *envelope.secret_headers), envelope.secret_parameters
+        )
 
     def start(self) -> Deferred[Any]:
         """See `IDatasource.start`."""
@@ -128,7 +136,7 @@ class HttpDatasource:
 
     def facts(self, request: Request) -> Metadata:
         """A request's metadata, without its credentials."""
-        return metadata(request, self.context.name, self.settings.headers_filter)
+        return metadata(request, self.context.name, self._secrets)
 
     @property
     def _where(self) -> str:

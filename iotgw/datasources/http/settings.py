@@ -14,7 +14,8 @@ from iotgw.core.ports.intake import Reason
 from iotgw.core.secrets import Secret
 from iotgw.datasources.http.listener import Listener, parse
 from iotgw.datasources.http.server_tls import ServerTls
-from iotgw.envelopes.presets import HttpProfile
+from iotgw.envelopes.envelope import Envelope
+from iotgw.envelopes.presets.choices import ConverterGets, Custom, HttpPresetName, HttpProfile, http_envelope
 
 
 class UploadSecurity(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -61,6 +62,20 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         Meta(description="One request is one message, a JSON array of messages, or one message per line."),
     ] = "none"
     profile: HttpProfile = "none"
+    preset: HttpPresetName = "none"
+    custom: Custom = None
+    converter_gets: ConverterGets = "auto"
+    secret: Annotated[
+        Secret,
+        Meta(description="The key with which a platform signs its requests, where its preset checks that."),
+    ] = ""
+    answers_reach_device: Annotated[
+        bool | None,
+        Meta(
+            description="Whether the answer to an upload reaches the device, so that it can carry a downlink. If not given: "
+            "as the preset says, and true without one."
+        ),
+    ] = None
     longest_ttd: Annotated[
         float,
         Meta(
@@ -73,7 +88,8 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     max_body: Annotated[int, Meta(gt=0, description="Largest body in bytes; beyond, 413.")] = 1 << 20
 
     def __post_init__(self) -> None:
-        """Refuse what names no TCP port, and two certificates."""
+        """Refuse a preset that can't be used, what names no TCP port, and two certificates."""
+        self.envelope()
         try:
             listener = self.listener
         except ValueError as error:
@@ -95,6 +111,10 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         if listener is None or not listener.key:
             return self.tls
         return ServerTls(certificate=listener.certificate, key=listener.key)
+
+    def envelope(self) -> Envelope:
+        """What the requests' bodies are. Raises ValueError."""
+        return http_envelope(self.preset, self.custom, self.converter_gets, self.profile)
 
 
 Objection = tuple[Reason, str]
