@@ -29,6 +29,8 @@ MAX_TEXT = 65_536
 MAX_DEPTH = 8
 MAX_BYTES = 2 << 20
 """Of everything that one message becomes."""
+EARLY_MS = 946_684_800_000
+"""The beginning of 2000: a time before it is more likely to be seconds."""
 LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 LEAST, MOST = -0x8000000000000000, 0x7FFFFFFFFFFFFFFF
 """What an integer value may be."""
@@ -56,11 +58,17 @@ class Checked(Struct, gc=False):
     outputs: list[Output]
     acks: list[bytes]
     warnings: list[str]
+    early: list[str] = []
+    """Places of times before 2000."""
+    clashes: list[str] = []
+    """Places of entries that would take another's place: one time, one key, one device."""
+    seen: dict[tuple[str, int], dict[str, Any]] = {}
+    """The values of each device and time, where there are several."""
 
 
 def check(result: Any, received_ms: int, nested: str = "refuse", changed: Changed | None = None) -> Checked:
     """Check and normalise a converter's output (JSON values). Raises Refused."""
-    checked = Checked([], [], [])
+    checked = Checked([], [], [], [], [], {})
     if type(result) is dict:
         _device(result, "", received_ms, nested, changed, checked)
         _bounded(sum([len(output.body) for output in checked.outputs]))
@@ -72,14 +80,37 @@ def check(result: Any, received_ms: int, nested: str = "refuse", changed: Change
             if type(device) is not dict:
                 raise OutputRefused(f"[{index}]: expected an object, got {_kind(device)}")
             made = len(checked.outputs)
-            _device(device, f"[{index}].", received_ms, nested, changed, checked)
+            _device(
+                device, f"[{index}].", received_ms, nested, changed, checked, is_one_of_many=len(result) > 1
+            )
             size += sum([len(output.body) for output in checked.outputs[made:]])
             _bounded(size)
     elif result is not None:
         raise OutputRefused(f"expected an object or a list of objects, got {_kind(result)}")
+    if checked.early or checked.clashes:
+        checked.warnings += _doubts(checked)
     if checked.acks or checked.warnings:
         _bounded(sum(map(len, checked.acks)) + sum(map(len, checked.warnings)))
     return checked
+
+
+def _doubts(checked: Checked) -> list[str]:
+    """What is probably not meant, once for all of its places."""
+    doubts = []
+    if checked.early:
+        doubts.append(
+            f"{checked.early[0]}{_more(checked.early)}: a time before 2000; is it seconds? ts is ms since 1970"
+        )
+    if checked.clashes:
+        doubts.append(
+            f"{checked.clashes[0]}{_more(checked.clashes)}: a further entry with the device, the time and a key of another: "
+            "most targets keep only one of them"
+        )
+    return doubts
+
+
+def _more(places: list[str]) -> str:
+    return f" and {len(places) - 1} more" if len(places) > 1 else ""
 
 
 def _bounded(size: int) -> None:
@@ -88,7 +119,13 @@ def _bounded(size: int) -> None:
 
 
 def _device(
-    device: dict[str, Any], at: str, received_ms: int, nested: str, changed: Changed | None, checked: Checked
+    device: dict[str, Any],
+    at: str,
+    received_ms: int,
+    nested: str,
+    changed: Changed | None,
+    checked: Checked,
+    is_one_of_many: bool = False,
 ) -> None:
     if not device.keys() <= _KNOWN:
         unknown = ", ".join(sorted(device.keys() - _KNOWN)[:5])
@@ -115,6 +152,8 @@ def _device(
             shape = hash((*attributes, None, *telemetry))
     else:
         entries = _telemetry(telemetry, at + "telemetry", received_ms, nested, checked)
+    if is_one_of_many or len(entries) > 1:
+        _compare(name, entries, at + "telemetry", checked)
     if changed is not None:
         attributes = changed(name, "attributes", attributes)
         for entry in entries:
@@ -124,6 +163,13 @@ def _device(
     body["telemetry"] = entries
     checked.outputs.append(Output(name, type_, _encode(body), shape))
     checked.acks += [_encode({**receipt, "deviceName": name}) for receipt in receipts]
+
+
+def _compare(name: str, entries: list[dict[str, Any]], at: str, checked: Checked) -> None:
+    for index, entry in enumerate(entries):
+        other = checked.seen.setdefault((name, entry["ts"]), entry["values"])
+        if other is not entry["values"] and not other.keys().isdisjoint(entry["values"]):
+            checked.clashes.append(f"{at}[{index}]" if len(entries) > 1 else at)
 
 
 def _named(device: dict[str, Any], at: str) -> tuple[str, str, dict[str, Any]]:
@@ -200,6 +246,8 @@ def _entry(
     if "values" in entry and ("ts" in entry or type(entry["values"]) is dict):
         if "ts" in entry:
             ts = timestamp(entry["ts"], at + ".ts")
+            if ts < EARLY_MS:
+                checked.early.append(at + ".ts")
         values = entry["values"]
         if type(values) is not dict:
             raise OutputRefused(f"{at}.values: expected an object, got {_kind(values)}")
@@ -209,19 +257,26 @@ def _entry(
     return [{"ts": ts, "values": values}] if values else []
 
 
+def moment(text: str) -> int | None:
+    """Milliseconds since 1970 of an ISO 8601 text, UTC where it names no zone; None for anything else."""
+    try:
+        date = datetime.fromisoformat(text)
+        return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
 def timestamp(value: Any, at: str) -> int:
     """Milliseconds since 1970 from a number of ms or an ISO 8601 text. Raises Refused."""
     kind = type(value)
     if kind is str:
-        try:
-            moment = datetime.fromisoformat(value)
-            value = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-        except (ValueError, OverflowError):
+        number = moment(value)
+        if number is not None:
+            value = number
+        else:
             number = whole(value, 0, 10**15 - 1)
             if number is None:
-                raise OutputRefused(
-                    f"{at}: expected a number of ms or an ISO 8601 time, got {value[:40]!r}"
-                ) from None
+                raise OutputRefused(f"{at}: expected a number of ms or an ISO 8601 time, got {value[:40]!r}")
             value = number
     elif kind is float:
         value = int(value)

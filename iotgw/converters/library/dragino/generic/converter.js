@@ -2,12 +2,13 @@
 // Dragino's JSON is often none ("1":{1,4,0,2023/11/15 07:54:30}), so it is read by pattern.
 function Decoder(payload, metadata) {
     var values = { batteryVolts: metadata.batteryVolts, csq: metadata.csq, rssi: metadata.rssiDbm };
-    var model = metadata.deviceModel, ts;
+    var model = metadata.deviceModel, now = metadata.receivedTime || Date.now(), records = [], ts;
     if (metadata.generation === 'JSON') {
         model = (model || '').replace(/ ?JSON$/, '') || undefined;
         fields(text(payload), values);
-        ts = time(values, metadata.receivedTime || Date.now());
+        ts = time(values, now);
         position(values);
+        records = history(text(payload), values, now);
     } else {
         values.data = hex(payload, metadata.dataOffset);
     }
@@ -22,8 +23,33 @@ function Decoder(payload, metadata) {
             imsi: metadata.imsi,
             modelCandidates: metadata.deviceModelCandidates && metadata.deviceModelCandidates.join(',')
         },
-        telemetry: ts ? { ts: ts, values: values } : values
+        telemetry: records.length ? [ts ? { ts: ts, values: values } : { values: values }].concat(records)
+            : ts ? { ts: ts, values: values } : values
     };
+}
+
+var HISTORY = /"\d+"\s*:\s*(?:\{([^{}]*)\}|\[([^\[\]]*)\])/g;
+
+// Earlier records, "1":[24.4,52.3,"2024-12-09T09:17:50Z"] or "1":{1,4,0,2023/11/15 07:54:30}: what their numbers mean
+// differs with each model, so each is kept as it is, at its own time.
+function history(source, values, now) {
+    var records = [], undated = [], match;
+    HISTORY.lastIndex = 0;
+    while ((match = HISTORY.exec(source)) !== null) {
+        var raw = (match[1] || match[2] || '').replace(/"/g, '').replace(/^\s+|\s+$/g, '');
+        var date = /(\d{4})[-\/](\d\d)[-\/](\d\d)[T ](\d\d:\d\d:\d\d)Z?$/.exec(raw);
+        var ms = date ? Date.parse(date[1] + '-' + date[2] + '-' + date[3] + 'T' + date[4] + 'Z') : NaN;
+        if (ms >= 1420070400000 && ms <= now + 86400000) {
+            records.push({ ts: ms, values: { record: raw } });
+        } else if (raw) {
+            undated.push(raw);
+        }
+    }
+    if (undated.length) {
+        values.undatedRecords = undated.length;
+        values.undatedHistory = undated.join('; ');
+    }
+    return records;
 }
 
 // "time":"2024-08-20T02:50:58Z" is when it was measured, unless the device had no clock then.
@@ -42,14 +68,16 @@ function position(values) {
         delete values.latitude;
         delete values.longitude;
     }
+    if (/^1970-/.test(values.gpsTime)) {
+        delete values.gpsTime;
+    }
 }
 
 var NAMES = { battery: 'batteryVolts', signal: 'csq' };
 var SKIPPED = { IMEI: 1, IMSI: 1, Model: 1 };
 
 function fields(source, values) {
-    // without the history, whose records look different with each model
-    var flat = source.replace(/"\d+"\s*:\s*(?:\{[^{}]*\}|\[[^\[\]]*\])/g, '');
+    var flat = source.replace(HISTORY, '');
     var field = /"([^"]+)"\s*:\s*(?:"([^"]*)"|(-?\d+(?:\.\d+)?))/g, match;
     while ((match = field.exec(flat)) !== null) {
         if (!SKIPPED[match[1]]) {
