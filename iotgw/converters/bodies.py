@@ -28,6 +28,7 @@ _GIVEN = (
 _NODE_RED = re.compile(
     r"\bmsg\s*\.\s*payload\b|\bmsg\s*\[\s*['\"]payload|\bnode\s*\.\s*(?:send|warn|error|status)\s*\("
 )
+_INPUT = re.compile(r"\binput\s*\.\s*(?:bytes|fPort)\b")
 _TAGO = re.compile(r"\bvariable\b")
 
 
@@ -41,9 +42,9 @@ def of_body(source: str, direction: str) -> str:
     if "msg" in read:
         is_rule = "msgType" in read or "metadata" in read or not _NODE_RED.search(source)
         return "rule-node" if is_rule else "node-red"
-    if "bytes" in read:
-        return "tektelic"
-    return "tektelic-v2" if "input" in read else "thingsboard-body"
+    if "input" in read and _INPUT.search(source):
+        return "tektelic-v2"
+    return "tektelic" if "bytes" in read or "port" in read else "thingsboard-body"
 
 
 def is_tago(source: str) -> bool:
@@ -59,7 +60,7 @@ def is_tago(source: str) -> bool:
 def given(source: str) -> set[str]:
     """Which of the variables that platforms give a script uses without declaring them."""
     try:
-        found = tokens(source)
+        found = tokens(source, guesses=True)
         scopes = Scopes(found)
     except (NotUnderstood, RecursionError):
         return {name for name in _GIVEN if re.search(rf"(?<![\w$.]){name}(?![\w$]|\s*:)", source)}

@@ -75,6 +75,8 @@ def translated(text: str, compiles: Compiles, path: str = MAIN) -> str:
         made = as_commonjs(plain) if is_module or has_module_signs(plain) else plain
     except NotUnderstood:
         return text
+    except IndexError as error:
+        raise SettingsError(path, "it looks like TypeScript or a module that ends too early") from error
     except Untranslatable as error:
         if not is_module and not _is_surely_typed(text):
             return text

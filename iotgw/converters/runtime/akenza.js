@@ -73,7 +73,7 @@ adapters.akenza = function (fn) {
 adapters['akenza-encoder'] = function (fn) {
   return function (message, metadata) {
     var wanted = message[0], event = {type: 'downlink', payload: wanted, data: wanted, device: akenzaDevice(metadata)};
-    if (isObject(wanted) && ('payload' in wanted || 'payloadHex' in wanted)) {
+    if (isObject(wanted) && ('payload' in wanted || 'payloadHex' in wanted || isObject(wanted.data))) {
       for (var names = keys(wanted), i = 0; i < names.length; i++) event[names[i]] = wanted[names[i]];
     }
     if (metadata.fPort !== undefined && event.port === undefined) event.port = portOf(metadata);

@@ -29,11 +29,11 @@ function freezeHostModules() {
   });
 }
 
-// The path of a module as seen from a file: './x' and '../x' only.
+// The path of a module as seen from a file.
 function resolved(from, name) {
   var parts = from.split('/').slice(0, -1), steps = name.split('/');
   for (var i = 0; i < steps.length; i++) {
-    if (steps[i] === '..') { if (!parts.length) return null; parts.pop(); }
+    if (steps[i] === '..') parts.pop();  // above the script's own folder is its folder
     else if (steps[i] !== '.' && steps[i] !== '') parts.push(steps[i]);
   }
   return parts.join('/');
@@ -71,7 +71,7 @@ function librarian(spec) {
           throw missing(name, files);
         }
         var path = hasOwn(files, name) ? name : resolved(from, name);
-        for (var i = 0; path !== null && i < ENDINGS.length; i++) {
+        for (var i = 0; i < ENDINGS.length; i++) {
           var place = path + ENDINGS[i];
           if (hasOwn(loaded, place)) return loaded[place].exports;
           if (!hasOwn(files, place)) continue;

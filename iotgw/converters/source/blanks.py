@@ -9,6 +9,7 @@ from iotgw.converters.source.tokens import SIGN, TEXT, Lexeme, tokens
 
 _SPLIT = {">>": 2, ">>>": 3, ">>=": 3, ">>>=": 4, ">=": 2}
 """Signs that may be the ends of lists of types."""
+_BEYOND = 16
 _INK = re.compile(r"[^\s]")
 
 
@@ -48,7 +49,9 @@ class Blanks:
         return "".join(parts) + self._script[end:]
 
     def look(self, ahead: int = 0) -> str:
-        """The text of a token; empty beyond the end."""
+        """The text of a token; empty beyond the end. Raises Untranslatable where that has been passed long since."""
+        if self.at > len(self.found) + _BEYOND:
+            raise Untranslatable("it ends too early")
         index = self.at + ahead
         return self.found[index].text if 0 <= index < len(self.found) else ""
 

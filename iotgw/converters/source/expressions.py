@@ -85,6 +85,10 @@ class ExpressionReader(TypeReader):
             self.template(self.expression)
         elif word == "(" or (word == "async" and self.look(1) == "("):
             self._parenthesis()
+        elif word == "async" and self.look(1) == "<" and self.are_type_arguments(1):
+            self.at += 1
+            self.type_parameters()
+            self.primary()
         elif word == "<":
             self.type_parameters()  # a generic arrow function, or a cast before its operand
             self.operand()

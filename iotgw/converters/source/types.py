@@ -32,9 +32,9 @@ class TypeReader(Blanks):
         self._list_of_types()
         self.blank(begin, self.at - 1)
 
-    def are_type_arguments(self) -> bool:
+    def are_type_arguments(self, ahead: int = 0) -> bool:
         """Whether the ``<`` here begins a list of types, which a call follows."""
-        return self._tried(self._list_of_types, self.at, ("(", "``", "${"))
+        return self._tried(self._list_of_types, self.at + ahead, ("(", "``", "${"))
 
     def is_type_before(self, begin: int, sign: str) -> bool:
         """Whether a type begins there, and ``sign`` follows it."""

@@ -5,6 +5,7 @@ import json
 import pytest
 from pytest_twisted import ensureDeferred
 
+from iotgw.core.errors import SettingsError
 from iotgw.core.specs import ConverterSpec
 from tests.unit.converters.conftest import convert, job, version
 
@@ -261,8 +262,6 @@ export const decodeUplink = (input: Input): any => {
 
 @ensureDeferred
 async def test_what_typescript_alone_can_say_is_named(service):
-    from iotgw.core.errors import SettingsError
-
     for script, what in (
         ("namespace A { export const b: number = 1 }", "namespaces are not supported"),
         ("class A { constructor(private a: string) {} }", "parameter properties"),
@@ -329,8 +328,6 @@ export function decodeUplink(input: Input) { return {data: {t: int16(input.bytes
 
 @ensureDeferred
 async def test_a_module_that_is_not_there_is_named_when_the_script_is_saved(service):
-    from iotgw.core.errors import SettingsError
-
     script = "var moment = require('moment');\nfunction decodeUplink(i) { return {data: {}}; }"
     with pytest.raises(SettingsError, match=r"line 1.*there is no module 'moment'"):
         await service.compile(ConverterSpec(name="x", script=script))
@@ -356,3 +353,21 @@ async def test_downlinks_of_other_platforms(service, engine):
         "var sensor = {}; function encode(d) { return {100: [d.on ? 1 : 0]}; }\nreturn encode(data, sensor);"
     )
     assert await encode(tektelic, {"on": True}) == ("tektelic", "AQ==", {"fPort": 100})
+
+
+@pytest.mark.parametrize(
+    "files, what",
+    [
+        ({"../up.js": ""}, "expected paths such as lib/bits.js"),
+        ({"/etc/passwd": ""}, "expected paths such as"),
+        ({"": ""}, "expected paths such as"),
+        ({f"{number}.js": "" for number in range(65)}, "expected at most 64 files"),
+        ({"a.js": "x" * (1 << 20)}, "expected at most 1048576 characters with its files"),
+        ({"a.js": "this is none {"}, r"a\.js, line 1"),
+    ],
+)
+@ensureDeferred
+async def test_files_that_cant_be_are_refused(service, files, what):
+    script = "require('./a');\nfunction decodeUplink(i) { return {data: {}}; }"
+    with pytest.raises(SettingsError, match=what):
+        await service.compile(ConverterSpec(name="x", script=script, files=files))
