@@ -210,12 +210,13 @@ def _akenza(emitted: Any, warnings: list[str]) -> list[Reading]:
 
 def _tago(result: Any, warnings: list[str]) -> list[Reading]:
     items = result if isinstance(result, list) else [result]
-    readings, problems = [], []
+    readings, problems, stray = [], [], []
     for index, one in enumerate(items):
         if one is None:
             continue
         if not isinstance(one, dict) or not isinstance(one.get("variable"), str):
-            raise OutputRefused(f"payload[{index}]: expected an object with a `variable` and its `value`")
+            stray.append(f"payload[{index}]: expected an object with a `variable` and its `value`")
+            continue
         name, value = one["variable"], one.get("value")
         if name in _TAGO_ERRORS:
             problems.append(f"{name}: {value}")
@@ -224,7 +225,9 @@ def _tago(result: Any, warnings: list[str]) -> list[Reading]:
         readings.append(Reading({**values, **_place(name, one.get("location"))}, one.get("time")))
     if problems and not readings:
         raise Reported("; ".join(problems[:10]))
-    warnings += problems
+    if stray and not readings:
+        raise OutputRefused(stray[0])
+    warnings += [*problems, *stray]
     return together(reading for reading in readings if reading.values)
 
 

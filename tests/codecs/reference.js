@@ -93,17 +93,23 @@ function run(one) {
     if (reads('bytes')) return ['tektelic', call('bytes, port', [payload, port])];
     return ['tektelic-v2', call('input', [input])];
   }
-  if (one.direction === 'UPLINK' && /\bvariable\b/.test(text) && /(?<![\w$.])payload\s*(?:=[^=]|\.)/.test(text) && !/\b(?:let|const|var)\s+payload\s*=/.test(text)) {
+  const tago = function () {
     const time = new Date(one.received), group = '' + one.received;
     const items = [['payload', hex], ['fport', port], ['port', port], ['fPort', port]].map(([variable, value]) => ({variable, value, group, serie: group, time, metadata: {}}));
     const context = vm.createContext(globals({payload: [...items], device: {id: meta.devEui, name: '', params: [], tags: []}, raw_payload: items}));
     vm.runInContext(text, context, {timeout: 2000});
     const made = [].concat(context.payload).filter((x) => !items.some((was) => x === was || x && x.variable === was.variable && x.value === was.value));
     return ['tago', made.map((x) => x && x.time && +new Date(x.time) === one.received ? {...x, time: undefined} : x)];
-  }
+  };
+  const hasVariables = one.direction === 'UPLINK' && /\bvariable\b/.test(text);
+  if (hasVariables && /(?<![\w$.])payload\s*(?:=[^=]|\.)/.test(text) && !/\b(?:let|const|var)\s+payload\s*=/.test(text)) return tago();
   const emitted = [];
   const emit = (type, value) => { if (type !== 'log' && type !== 'state') emitted.push([type, JSON.parse(JSON.stringify(value))]); };
-  const found = loaded(one, text, {emit, Bits: bits, Hex: hexes});
+  let found;
+  try { found = loaded(one, text, {emit, Bits: bits, Hex: hexes}); } catch (error) {
+    if (hasVariables && /^(?:payload|device|raw_payload) is not defined/.test(error.message)) return tago();
+    throw error;
+  }
   if (one.direction === 'DOWNLINK') {
     if (!found.consume) return ['', undefined];
     found.consume({type: 'downlink', ...one.data});
