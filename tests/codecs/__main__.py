@@ -88,7 +88,7 @@ async def encoded(service: ConverterService, version: ConverterVersion, case: Ca
     """What a downlink converter makes, in the form of the reference."""
 
     try:
-        made = await service.encode(version, case.data, {}, "", {})
+        made = await service.encode(version, case.data, case.metadata, "", {})
     except ConversionFailed as failed:
         return {"problem": failed.error.message}
     result = {"bytes": list(base64.b64decode(made["data"])), **made["metadata"]}

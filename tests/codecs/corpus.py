@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,7 +45,11 @@ def cases(root: Path, inputs: int = MAX_INPUTS) -> Iterator[Case]:
     seen: set[tuple[str, str]] = set()
     for path in sorted(root.rglob("*")):
         parts = set(path.relative_to(root).parts[:-1])
-        if path.suffix not in (".js", ".ts", ".mjs", ".json") or parts & SKIPPED or not path.is_file():
+        if (
+            path.suffix not in (".js", ".ts", ".mjs", ".txt", ".json")
+            or parts & SKIPPED
+            or not path.is_file()
+        ):
             continue
         if (
             re.search(r"(?:\.(?:spec|test|d|config|min)\.|^test|jest|webpack)", path.name)
@@ -53,7 +57,7 @@ def cases(root: Path, inputs: int = MAX_INPUTS) -> Iterator[Case]:
         ):
             continue
         try:
-            for case in islice(_of(path, root), inputs):
+            for case in chain(islice(_of(path, root), inputs), islice(_examples(path, root), inputs)):
                 if (case.script, case.direction) in seen and not case.is_vendors:
                     continue
                 seen.add((case.script, case.direction))
@@ -160,6 +164,22 @@ def _thingsboard(path: Path, name: str) -> Iterator[Case]:
         metadata = path.with_name(payload.name.replace("payload", "metadata"))
         known = json.loads(metadata.read_text()) if metadata.is_file() else {}
         yield Case(name, script, {}, "UPLINK", payload.read_bytes(), known)
+
+
+def _examples(path: Path, root: Path) -> Iterator[Case]:
+    """The downlinks among a driver's examples."""
+    examples = path.with_name("examples.json")
+    if path.suffix == ".json" or not examples.is_file():
+        return
+    text = path.read_text("utf-8", errors="replace")
+    if "encodeDownlink" not in text or "thingsboard" in path.name:
+        return
+    files = _files(path, text)
+    for example in json.loads(examples.read_text()):
+        if example.get("type") == "downlink-encode" and "data" in example["input"]:
+            given = example["input"]
+            metadata = {"fPort": given["fPort"]} if "fPort" in given else {}
+            yield Case(str(path.relative_to(root)), text, files, "DOWNLINK", b"", metadata, given["data"])
 
 
 def _encoders(path: Path, name: str, text: str, files: dict[str, str]) -> Iterator[Case]:

@@ -88,7 +88,11 @@ function run(one) {
   if (body && one.direction === 'UPLINK') {
     const reads = (name) => new RegExp('(?<![\\w$.])' + name + '(?![\\w$]|\\s*:)').test(text);
     if (reads('payload')) return ['thingsboard-body', call('payload, metadata', [payload, meta])];
-    if (reads('msg')) return ['rule-node', call('msg, metadata, msgType', [{data: hex, payload: hex, fPort: port}, {...meta, ts: '' + one.received}, 'POST_TELEMETRY_REQUEST'])];
+    if (reads('msg')) {
+      const made = call('msg, metadata, msgType', [{data: hex, payload: hex, fPort: port}, {...meta, ts: '' + one.received}, 'POST_TELEMETRY_REQUEST']);
+      const dated = (ts) => ts && ts !== one.received ? ts : null;
+      return ['rule-node', [].concat(made).map((x) => [typeof x.msg === 'string' ? JSON.parse(x.msg) : x.msg, dated(Number((x.metadata || {}).ts))])];
+    }
     if (/\binput\s*\.\s*(?:bytes|fPort)\b/.test(text) && !/\b(?:var|let|const)\s+input\s*=/.test(text)) return ['tektelic-v2', call('input', [input])];
     if (reads('bytes')) return ['tektelic', call('bytes, port', [payload, port])];
     return ['tektelic-v2', call('input', [input])];
@@ -111,6 +115,12 @@ function run(one) {
     throw error;
   }
   if (one.direction === 'DOWNLINK') {
+    const encode = found.encodeDownlink ? (input) => found.encodeDownlink(input) : found.driver && found.driver.encodeDownlink ? (input) => found.driver.encodeDownlink(input) : null;
+    if (!found.consume && encode) {
+      const made = encode({data: one.data, fPort: meta.fPort === undefined ? 1 : meta.fPort, variables: {}});
+      if (made.errors && made.errors.length) throw new Error(String(made.errors));
+      return [found.encodeDownlink ? 'ts013' : 'driver', {bytes: [...made.bytes], fPort: made.fPort}];
+    }
     if (!found.consume) return ['', undefined];
     found.consume({type: 'downlink', ...one.data});
     const last = emitted.filter(([type]) => type === 'downlink').pop();

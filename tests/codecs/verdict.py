@@ -33,7 +33,8 @@ def verdict(node: dict[str, Any], gateway: dict[str, Any]) -> tuple[str, str]:
     problem = gateway.get("problem")
     if "error" in node:
         return ("both fail" if problem else "node fails"), node["error"]
-    if node.get("result") in ([], None) and gateway.get("result") in ([], None) and not problem:
+    nothing = ([], [None], None)
+    if node.get("result") in nothing and gateway.get("result") in nothing and not problem:
         return "same", "filtered"
     if not node.get("form"):
         return "no form", ""
