@@ -16,7 +16,7 @@ from iotgw.converters.careful import careful, placed
 from iotgw.converters.dialect import ENTRIES, Dialect, detect, looks_like_tbel, named
 from iotgw.converters.downlink import Encoded, encoded
 from iotgw.converters.engines import ConverterEngine, Stopped
-from iotgw.converters.loading import HEAP, Sources, checker, loading_time, look_order
+from iotgw.converters.loading import HEAP, ScriptCode, checker, loading_time, look_order
 from iotgw.converters.output import OutputRefused
 from iotgw.converters.protocol import ScriptCall
 from iotgw.converters.script import LIMITS, Arm, Engines, LoadFailed, Script, load
@@ -64,7 +64,7 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
     return {"dialect": dialect.name, "engine": name}
 
 
-def _dialect(spec: ConverterSpec, engine: ConverterEngine, code: Sources) -> Dialect:
+def _dialect(spec: ConverterSpec, engine: ConverterEngine, code: ScriptCode) -> Dialect:
     if spec.dialect != "auto":
         return named(spec.dialect, spec.type)
     # both engines agree on what is a program, and Duktape takes a stray `return` for one
@@ -76,7 +76,7 @@ def _dialect(spec: ConverterSpec, engine: ConverterEngine, code: Sources) -> Dia
 
 def _engine_for(
     spec: ConverterSpec, engines: Engines, limit: float, arm: Arm
-) -> tuple[str, ConverterEngine, Sources]:
+) -> tuple[str, ConverterEngine, ScriptCode]:
     wanted = list(engines) if spec.engine == "auto" else [spec.engine]
     text = "\n".join((spec.script, *spec.files.values()))
     if len(wanted) > 1 and (pattern := _only_in_quickjs(engines)) and pattern.search(text):
@@ -86,7 +86,7 @@ def _engine_for(
         if name not in engines:
             raise SettingsError("engine", f"expected one of {', '.join(engines)} here, got {name!r}")
         arm(limit + 0.1 + loading_time(len(text)))
-        code = Sources(tuple(pieces(spec.script, spec.files, checker(engines[name](limit, HEAP, "")))))
+        code = ScriptCode(tuple(pieces(spec.script, spec.files, checker(engines[name](limit, HEAP, "")))))
         engine = engines[name](limit, HEAP, code.text)
         error = _problem(code, engine, engines)
         if error is None:
@@ -101,7 +101,7 @@ def _engine_for(
     raise LoadFailed(error)
 
 
-def _problem(code: Sources, engine: ConverterEngine, engines: Engines) -> ConversionError | None:
+def _problem(code: ScriptCode, engine: ConverterEngine, engines: Engines) -> ConversionError | None:
     """Why one of the files doesn't compile."""
     for part in code.parts:
         if part.name.endswith(".json"):
@@ -151,7 +151,7 @@ def _columned(error: ConversionError, script: str, engines: Engines) -> Conversi
     return error
 
 
-def _names(engine: ConverterEngine, code: Sources) -> list[str]:
+def _names(engine: ConverterEngine, code: ScriptCode) -> list[str]:
     answer = engine.call("load", look_order(ENTRIES, code))
     if not answer.isascii():
         answer = engine.call("ascii", "")

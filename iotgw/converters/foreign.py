@@ -13,7 +13,7 @@ from typing import Any
 
 from iotgw.converters.options import DeviceTemplate
 from iotgw.converters.output import OutputRefused, moment
-from iotgw.converters.readings import Reading, Reported, read
+from iotgw.converters.readings import Measured, Reported, read
 
 __all__ = ["IDENTITY", "RECEIVED", "TYPE", "Reported", "interpret"]
 
@@ -37,7 +37,7 @@ def interpret(
 
 
 def _record(
-    reading: Reading, metadata: dict[str, Any], template: DeviceTemplate, time: Any
+    reading: Measured, metadata: dict[str, Any], template: DeviceTemplate, time: Any
 ) -> dict[str, Any]:
     data = reading.values
     values = dict(data)

@@ -27,7 +27,7 @@ def loading_time(length: int) -> float:
     return LOADING + LOADING_PER_CHARACTER * length
 
 
-class Sources(Struct, frozen=True):
+class ScriptCode(Struct, frozen=True):
     """A converter's files, ready for an engine; the script comes first."""
 
     parts: tuple[Piece, ...]
@@ -55,7 +55,7 @@ def checker(engine: ConverterEngine) -> Callable[[str], bool]:
     return lambda text: engine.call("compile", json.dumps(text)) == "{}"
 
 
-def sources(version: ConverterVersion, make: Make) -> Sources:
+def sources(version: ConverterVersion, make: Make) -> ScriptCode:
     """A version's files as JavaScript for the engines that ``make`` makes. Raises SettingsError."""
     made: list[ConverterEngine] = []
 
@@ -64,10 +64,10 @@ def sources(version: ConverterVersion, make: Make) -> Sources:
             made.append(make(version.time_limit or 1.0, HEAP, ""))
         return checker(made[0])(text)
 
-    return Sources(tuple(pieces(version.script, version.files, compiles)))
+    return ScriptCode(tuple(pieces(version.script, version.files, compiles)))
 
 
-def load_order(dialect: Dialect, version: ConverterVersion, code: Sources) -> tuple[str, bool]:
+def load_order(dialect: Dialect, version: ConverterVersion, code: ScriptCode) -> tuple[str, bool]:
     """The argument of the runtime's ``load``, and whether each call needs a context of its own."""
     options = read(version.options)
     is_fresh = not options.state
@@ -94,7 +94,7 @@ def load_order(dialect: Dialect, version: ConverterVersion, code: Sources) -> tu
     return json.dumps(order), not analysis.is_understood
 
 
-def look_order(names: tuple[str, ...], code: Sources) -> str:
+def look_order(names: tuple[str, ...], code: ScriptCode) -> str:
     """The argument of ``load`` that only asks which of the names a script defines."""
     others = {part.name: Analysis() for part in code.parts[1:] if not part.name.endswith(".json")}
     found = analyse(code.script)
@@ -102,7 +102,7 @@ def look_order(names: tuple[str, ...], code: Sources) -> str:
 
 
 def _told(
-    code: Sources, analysis: Analysis, found: Analysis, others: dict[str, Analysis]
+    code: ScriptCode, analysis: Analysis, found: Analysis, others: dict[str, Analysis]
 ) -> dict[str, object]:
     """What of an order is said of the files themselves."""
     return {

@@ -19,7 +19,7 @@ VAGUE = "<input>:1:1)"
 """QuickJS's place of a loop that it interrupts: the position is kept only across calls."""
 
 
-class Frame(NamedTuple):
+class StackFrame(NamedTuple):
     """A place in a stack: the function's name, line and column from 1, and the file, empty for the script itself."""
 
     function: str
@@ -36,7 +36,7 @@ def _of_script(line: int) -> tuple[str, int]:
     return "", line
 
 
-def frames(stack: str, offset: int, place: Place = _of_script) -> list[Frame]:
+def frames(stack: str, offset: int, place: Place = _of_script) -> list[StackFrame]:
     """The frames of a stack that are in the script, innermost first."""
     found = []
     for text in stack.splitlines():
@@ -48,11 +48,11 @@ def frames(stack: str, offset: int, place: Place = _of_script) -> list[Frame]:
             function = _FUNCTION.search(text)
             column = int(match[2]) if match[2] else None
             file, line = place(counted)
-            found.append(Frame(function[1] if function else "", line, column, file))
+            found.append(StackFrame(function[1] if function else "", line, column, file))
     return found
 
 
-def innermost(places: list[Frame]) -> tuple[int | None, int | None, str]:
+def innermost(places: list[StackFrame]) -> tuple[int | None, int | None, str]:
     """Line, column and file of the first frame, if there is one."""
     return (places[0].line, places[0].column, places[0].file) if places else (None, None, "")
 
@@ -87,7 +87,7 @@ def of_result(script: str, entry: str) -> tuple[int, int] | None:
     return script.count("\n", 0, at) + 1, at - script.rfind("\n", 0, at)
 
 
-def stack(places: list[Frame]) -> str:
+def stack(places: list[StackFrame]) -> str:
     """A stack as a person reads it."""
     lines = []
     for frame in places[:_FRAMES]:

@@ -24,25 +24,25 @@ class Reported(Exception):
     """The script reported errors in its result (TS013's ``errors``, TagoIO's ``parse_error``)."""
 
 
-class Reading(Struct):
+class Measured(Struct):
     """Values of one time; ``ts`` is ms since 1970 or ISO 8601 text, None for the time of reception."""
 
     values: dict[str, Any]
     ts: Any = None
 
 
-Read = Callable[[Any, list[str]], list[Reading]]
+Read = Callable[[Any, list[str]], list[Measured]]
 """``read(result, warnings)``: the readings; may add warnings. Raises OutputRefused, Reported."""
 
 
-def read(dialect: str, result: Any) -> tuple[list[Reading], list[str]]:
+def read(dialect: str, result: Any) -> tuple[list[Measured], list[str]]:
     """The readings of a dialect's result, and its warnings. Raises OutputRefused, Reported."""
     warnings: list[str] = []
     readings = _READERS.get(dialect, _plain)(result, warnings)
     return readings, warnings[:MAX_WARNINGS]
 
 
-def _plain(result: Any, warnings: list[str]) -> list[Reading]:
+def _plain(result: Any, warnings: list[str]) -> list[Measured]:
     """An object of values, or a list of them: a batch."""
     del warnings
     made = []
@@ -52,14 +52,14 @@ def _plain(result: Any, warnings: list[str]) -> list[Reading]:
         if not isinstance(values, dict):
             at = f"[{index}]: " if isinstance(result, list) else ""
             raise OutputRefused(f"{at}expected an object of values, got {type(values).__name__}")
-        made.append(Reading(values))
+        made.append(Measured(values))
     return made
 
 
-def together(readings: Iterable[Reading]) -> list[Reading]:
+def together(readings: Iterable[Measured]) -> list[Measured]:
     """The same with those of one time in one, as long as no value would take another's place."""
-    made: list[Reading] = []
-    latest: dict[Any, Reading] = {}
+    made: list[Measured] = []
+    latest: dict[Any, Measured] = {}
     for reading in readings:
         known = latest.get(_hashed(reading.ts))
         if known is not None and not known.values.keys() & reading.values.keys():
@@ -77,7 +77,7 @@ def _hashed(ts: Any) -> Any:
 # --- TS013, and what vendors put into its `data` ---
 
 
-def _ts013(result: Any, warnings: list[str]) -> list[Reading]:
+def _ts013(result: Any, warnings: list[str]) -> list[Measured]:
     """TS013 §"Payload codec API": ``{data, errors, warnings}``. One without ``data`` has nothing to say: it is filtered."""
     if not isinstance(result, dict):
         raise OutputRefused("expected an object with `data`, `warnings`, `errors`")
@@ -103,18 +103,18 @@ def _objects(data: Any) -> list[dict[str, Any]]:
     return [reading.values for reading in _plain(data, [])]
 
 
-def _normalized(values: dict[str, Any], warnings: list[str]) -> Reading:
+def _normalized(values: dict[str, Any], warnings: list[str]) -> Measured:
     """TS013's normalized measurement, whose ``time`` (RFC 3339) is when it was taken."""
     time = values.get("time")
     if not isinstance(time, str):
-        return Reading(values)
+        return Measured(values)
     if moment(time) is None:
         warnings.append(f"time: expected an RFC 3339 time, got {time[:40]!r}; kept as a value")
-        return Reading(values)
-    return Reading({key: value for key, value in values.items() if key != "time"}, time)
+        return Measured(values)
+    return Measured({key: value for key, value in values.items() if key != "time"}, time)
 
 
-def _dated(data: Any) -> list[Reading]:
+def _dated(data: Any) -> list[Measured]:
     """Watteco's ``[{variable, value, date}]``, by itself or as ``samples`` beside the latest values; else nothing."""
     beside: dict[str, Any] = {}
     samples = data
@@ -126,7 +126,7 @@ def _dated(data: Any) -> list[Reading]:
     if not isinstance(samples, list) or not samples or not all(_is_sample(one) for one in samples):
         return []
     named = {one["variable"] for one in samples}
-    made = together(Reading({one["variable"]: one["value"]}, one.get("date")) for one in samples)
+    made = together(Measured({one["variable"]: one["value"]}, one.get("date")) for one in samples)
     beside = {key: value for key, value in beside.items() if key not in named}
     if beside:
         made[-1].values = {**beside, **made[-1].values}
@@ -140,7 +140,7 @@ def _is_sample(one: Any) -> bool:
 # --- The Things Network v2, and Datacake's pairs ---
 
 
-def _ttn_v2(result: Any, warnings: list[str]) -> list[Reading]:
+def _ttn_v2(result: Any, warnings: list[str]) -> list[Measured]:
     return _paired(result) if _is_pairs(result) else _plain(result, warnings)
 
 
@@ -159,17 +159,17 @@ def _is_pairs(result: Any) -> bool:
     )
 
 
-def _paired(pairs: list[dict[str, Any]]) -> list[Reading]:
+def _paired(pairs: list[dict[str, Any]]) -> list[Measured]:
     """The values of Datacake's pairs by their fields, for each time that they name.
 
     Raises OutputRefused where values would be lost: a field that comes twice, or pairs of several devices.
     """
-    records: dict[int, Reading] = {}
+    records: dict[int, Measured] = {}
     for index, one in enumerate(pairs):
         if one.get("device") != pairs[0].get("device"):
             raise OutputRefused(f"[{index}].device: expected the pairs of one device, got those of several")
         ts = _milliseconds(one.get("timestamp"), index)
-        record = records.setdefault(ts, Reading({}, ts or None))
+        record = records.setdefault(ts, Measured({}, ts or None))
         field, value = one["field"], one["value"]
         if field in record.values and record.values[field] != value:
             raise OutputRefused(f"[{index}].field: {field!r} comes twice with different values")
@@ -189,7 +189,7 @@ def _milliseconds(ts: Any, index: int) -> int:
 # --- akenza: what was emitted ---
 
 
-def _akenza(emitted: Any, warnings: list[str]) -> list[Reading]:
+def _akenza(emitted: Any, warnings: list[str]) -> list[Measured]:
     """Values of the topic ``default`` have their own names, those of others the topic's before it."""
     made = []
     for index, (kind, sample) in enumerate(emitted):
@@ -201,14 +201,14 @@ def _akenza(emitted: Any, warnings: list[str]) -> list[Reading]:
         topic = sample.get("topic")
         prefix = "" if topic in (None, "", "default") else f"{topic}."
         values = {prefix + key: value for key, value in sample["data"].items()}
-        made.append(Reading(values, sample.get("timestamp")))
+        made.append(Measured(values, sample.get("timestamp")))
     return together(made)
 
 
 # --- TagoIO: a list of variables ---
 
 
-def _tago(result: Any, warnings: list[str]) -> list[Reading]:
+def _tago(result: Any, warnings: list[str]) -> list[Measured]:
     items = result if isinstance(result, list) else [result]
     readings, problems, stray = [], [], []
     for index, one in enumerate(items):
@@ -222,7 +222,7 @@ def _tago(result: Any, warnings: list[str]) -> list[Reading]:
             problems.append(f"{name}: {value}")
             continue
         values = {} if value is None else {name: value}
-        readings.append(Reading({**values, **_place(name, one.get("location"))}, one.get("time")))
+        readings.append(Measured({**values, **_place(name, one.get("location"))}, one.get("time")))
     if problems and not readings:
         raise Reported("; ".join(problems[:10]))
     if stray and not readings:
@@ -245,16 +245,16 @@ def _place(name: str, location: Any) -> dict[str, Any]:
 # --- others ---
 
 
-def _decentlab(result: Any, warnings: list[str]) -> list[Reading]:
+def _decentlab(result: Any, warnings: list[str]) -> list[Measured]:
     """``{name: {displayName, value, unit}}``, or ``{error}``."""
     (values,) = _objects(result) or [{}]
     if "error" in values and len(values) == 1:
         raise Reported(str(values["error"]))
     del warnings
-    return [Reading({key: _value(one) for key, one in values.items()})]
+    return [Measured({key: _value(one) for key, one in values.items()})]
 
 
-def _allthingstalk(result: Any, warnings: list[str]) -> list[Reading]:
+def _allthingstalk(result: Any, warnings: list[str]) -> list[Measured]:
     """``{asset: {value, at}}``, as an object or as JSON text; a text alone is what is wrong."""
     if isinstance(result, str):
         try:
@@ -267,7 +267,7 @@ def _allthingstalk(result: Any, warnings: list[str]) -> list[Reading]:
     made = []
     for values in _objects(result):
         made += [
-            Reading({key: _value(one)}, one.get("at") if isinstance(one, dict) else None)
+            Measured({key: _value(one)}, one.get("at") if isinstance(one, dict) else None)
             for key, one in values.items()
         ]
     return together(made)
@@ -277,12 +277,12 @@ def _value(one: Any) -> Any:
     return one["value"] if isinstance(one, dict) and "value" in one else one
 
 
-def _node(result: Any, warnings: list[str]) -> list[Reading]:
+def _node(result: Any, warnings: list[str]) -> list[Measured]:
     """What the adapters make of Node-RED's and ThingsBoard's nodes: a list of ``[values, ts]``."""
     made = []
     for values, ts in result:
         for reading in _plain(values if isinstance(values, (dict, list)) else {"payload": values}, warnings):
-            made.append(Reading(reading.values, ts))
+            made.append(Measured(reading.values, ts))
     return made
 
 

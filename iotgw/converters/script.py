@@ -16,7 +16,7 @@ from iotgw.converters.dialect import Dialect, named, reads_metadata
 from iotgw.converters.engines import ConverterEngine, Make, Stopped
 from iotgw.converters.enveloped import advice, network_of, reads_documents
 from iotgw.converters.foreign import Reported, interpret
-from iotgw.converters.loading import HEAP, Sources, load_order, sources
+from iotgw.converters.loading import HEAP, ScriptCode, load_order, sources
 from iotgw.converters.options import ConverterOptions, limited, read
 from iotgw.converters.output import Changed, OutputRefused, check
 from iotgw.core.errors import SettingsError
@@ -67,7 +67,7 @@ class Script:
         self,
         version: ConverterVersion,
         engine: ConverterEngine,
-        code: Sources,
+        code: ScriptCode,
         changed: Changed | None = None,
         renew: Callable[[], ConverterEngine] | None = None,
     ) -> None:

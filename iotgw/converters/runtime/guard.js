@@ -213,19 +213,20 @@ function instantiate(spec) {
   var requires = spec.needs ? librarian(spec) : null, own = requires ? 'require,' : '';
   var scope = isBody ? compiled(spec, own + spec.parameters, spec.source + (spec.returns ? '\n;return ' + spec.returns + ';' : ''))
                      : compiled(spec, own + (spec.linking ? 'module,exports,__iotgw_link' : 'module,exports'), (spec.linking || '') + spec.source + '\n;return {' + picks + '};');
-  var names = [];
+  var names = [], object = spec.entry ? slice(spec.entry, 0, spec.entry.indexOf('.') + 1) : '', paths = [];
+  for (var p = 0; !isBody && p < spec.names.length; p++) paths[p] = spec.names[p].indexOf('.') > 0;
+  function run(module) {
+    if (!requires) return spec.linking ? scope()(module, module.exports, link) : scope()(module, module.exports);
+    return spec.linking ? scope()(requires(), module, module.exports, link) : scope()(requires(), module, module.exports);
+  }
   function prepare() {
-    var require = requires ? requires() : null;
-    if (isBody) return adapters[spec.dialect](require ? bound(scope(), require) : scope());
-    var module = {exports: {}}, parts = require ? [require] : [];
-    push(parts, module, module.exports);
-    if (spec.linking) push(parts, link);
-    var found = apply(scope(), undefined, parts), exported = module.exports;
-    if (exported && isObject(exported['default'])) exported = defaulted(exported);
+    if (isBody) return adapters[spec.dialect](requires ? bound(scope(), requires()) : scope());
+    var module = {exports: {}}, found = run(module), exported = module.exports;
+    if (exported && exported['default'] && isObject(exported['default'])) exported = defaulted(exported);
     names = [];
     for (var j = 0; j < spec.names.length; j++) {
       var name = spec.names[j];
-      if (name.indexOf('.') > 0 && name !== 'module.exports') {
+      if (paths[j]) {
         found[name] = reach(found, name) || (isObject(exported) ? reach(exported, name) : undefined);
       } else if (typeof found[name] !== 'function' && exported && typeof exported[name] === 'function') {
         found[name] = spec.usesThis ? method(exported, name) : exported[name];
@@ -237,7 +238,6 @@ function instantiate(spec) {
       push(names, 'module.exports');
     }
     if (!spec.entry || typeof found[spec.entry] !== 'function') return null;
-    var object = slice(spec.entry, 0, spec.entry.indexOf('.') + 1);
     return adapters[spec.dialect](found[spec.entry], spec.normalized ? found[object + 'normalizeUplink'] : null, found[object + 'decodeDownlink']);
   }
   invoke = prepare();
