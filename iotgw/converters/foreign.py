@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from iotgw.converters.beside import REPLY, SESSION
 from iotgw.converters.options import DeviceTemplate
 from iotgw.converters.output import OutputRefused, moment
-from iotgw.converters.readings import Measured, Reported, read
+from iotgw.converters.readings import TS013_LIKE, Measured, Reported, read
 
 __all__ = ["IDENTITY", "RECEIVED", "TYPE", "Reported", "interpret"]
 
@@ -31,9 +32,16 @@ def interpret(
     dialect: str, result: Any, metadata: dict[str, Any], template: DeviceTemplate, time: Any = 0
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """ThingsBoard's form of a foreign result, and its warnings. ``time`` is what the script has set beside its result
-    (``Record.setTime``): ms, or a path and a unit. Raises OutputRefused, Reported."""
+    (``Record.setTime``): ms, or a path and a unit. Raises OutputRefused, Reported.
+
+    What TS013's result says to the sender beside its ``data`` is an object of its own.
+    """
     readings, warnings = read(dialect, result)
-    return [_record(one, metadata, template, time) for one in readings], warnings
+    made = [_record(one, metadata, template, time) for one in readings]
+    if dialect in TS013_LIKE and isinstance(result, dict):
+        said = {name: result[name] for name in (REPLY, SESSION) if result.get(name) is not None}
+        made += [said] if said else []
+    return made, warnings
 
 
 def _record(

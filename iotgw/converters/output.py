@@ -16,7 +16,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from iotgw.core.model import Output
+from iotgw.converters.beside import AsideMaker, AsideRefused
+from iotgw.converters.doubts import EARLY_MS, Doubts
+from iotgw.core.model import Aside, Output
 from iotgw.core.names import unfit
 from iotgw.core.numbers import whole
 
@@ -29,8 +31,6 @@ MAX_TEXT = 65_536
 MAX_DEPTH = 8
 MAX_BYTES = 2 << 20
 """Of everything that one message becomes."""
-EARLY_MS = 946_684_800_000
-"""The beginning of 2000: a time before it is more likely to be seconds."""
 LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 LEAST, MOST = -0x8000000000000000, 0x7FFFFFFFFFFFFFFF
 """What an integer value may be."""
@@ -43,6 +43,9 @@ DEFAULT_TYPE = "default"
 _OWNERS = ("customerName", "groupName")
 _NAMES = ("deviceName", "deviceType", "assetName", "assetType", *_OWNERS)
 _KNOWN = frozenset((*_NAMES, "attributes", "telemetry", "downlinkAck"))
+_ALONE = frozenset(("downlinkAck", "reply", "session"))
+"""What an object may have without a device: it is for whoever sent the uplink."""
+_NOTHING: frozenset[str] = frozenset()
 
 Changed = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 """``changed(device, part, values)``: the values that should be sent on."""
@@ -58,17 +61,27 @@ class Checked(Struct, gc=False):
     outputs: list[Output]
     acks: list[bytes]
     warnings: list[str]
-    early: list[str] = []
-    """Places of times before 2000."""
-    clashes: list[str] = []
-    """Places of entries that would take another's place: one time, one key, one device."""
-    seen: dict[tuple[str, int], dict[str, Any]] = {}
-    """The values of each device and time, where there are several."""
+    says: frozenset[str]
+    """Which of ``reply`` and ``session`` the converter may say."""
+    maker: AsideMaker | None = None
+    doubts: Doubts | None = None
+
+    @property
+    def aside(self) -> Aside | None:
+        """What the output says to the sender."""
+        return self.maker.made() if self.maker is not None else None
 
 
-def check(result: Any, received_ms: int, nested: str = "refuse", changed: Changed | None = None) -> Checked:
-    """Check and normalise a converter's output (JSON values). Raises Refused."""
-    checked = Checked([], [], [], [], [], {})
+def check(
+    result: Any,
+    received_ms: int,
+    nested: str = "refuse",
+    changed: Changed | None = None,
+    says: frozenset[str] = _NOTHING,
+) -> Checked:
+    """Check and normalise a converter's output (JSON values). ``says`` are the names that the script may use of
+    `iotgw.converters.beside`. Raises Refused."""
+    checked = Checked([], [], [], says)
     if type(result) is dict:
         _device(result, "", received_ms, nested, changed, checked)
         _bounded(sum([len(output.body) for output in checked.outputs]))
@@ -87,30 +100,17 @@ def check(result: Any, received_ms: int, nested: str = "refuse", changed: Change
             _bounded(size)
     elif result is not None:
         raise OutputRefused(f"expected an object or a list of objects, got {_kind(result)}")
-    if checked.early or checked.clashes:
-        checked.warnings += _doubts(checked)
+    if checked.doubts is not None:
+        checked.warnings += checked.doubts.warnings()
     if checked.acks or checked.warnings:
         _bounded(sum(map(len, checked.acks)) + sum(map(len, checked.warnings)))
     return checked
 
 
-def _doubts(checked: Checked) -> list[str]:
-    """What is probably not meant, once for all of its places."""
-    doubts = []
-    if checked.early:
-        doubts.append(
-            f"{checked.early[0]}{_more(checked.early)}: a time before 2000; is it seconds? ts is ms since 1970"
-        )
-    if checked.clashes:
-        doubts.append(
-            f"{checked.clashes[0]}{_more(checked.clashes)}: a further entry with the device, the time and a key of another: "
-            "most targets keep only one of them"
-        )
-    return doubts
-
-
-def _more(places: list[str]) -> str:
-    return f" and {len(places) - 1} more" if len(places) > 1 else ""
+def _doubts(checked: Checked) -> Doubts:
+    if checked.doubts is None:
+        checked.doubts = Doubts()
+    return checked.doubts
 
 
 def _bounded(size: int) -> None:
@@ -127,15 +127,17 @@ def _device(
     checked: Checked,
     is_one_of_many: bool = False,
 ) -> None:
+    is_alone = False
     if not device.keys() <= _KNOWN:
-        unknown = ", ".join(sorted(device.keys() - _KNOWN)[:5])
-        checked.warnings.append(f"{at}{unknown}: not part of a converter's output, ignored")
+        is_alone = _beside(device, at, checked)
     receipts: list[dict[str, Any]] = []
     if "downlinkAck" in device:
         receipts = _receipts(device["downlinkAck"], at + "downlinkAck")
-        if len(device) == 1:  # of whoever sent the uplink
+        if is_alone or len(device) == 1:
             checked.acks += map(_encode, receipts)
             return
+    if is_alone:
+        return
     name, type_, body = _named(device, at)
     attributes = device.get("attributes")
     if attributes is None:
@@ -153,7 +155,7 @@ def _device(
     else:
         entries = _telemetry(telemetry, at + "telemetry", received_ms, nested, checked)
     if is_one_of_many or len(entries) > 1:
-        _compare(name, entries, at + "telemetry", checked)
+        _doubts(checked).compare(name, entries, at + "telemetry")
     if changed is not None:
         attributes = changed(name, "attributes", attributes)
         for entry in entries:
@@ -165,11 +167,21 @@ def _device(
     checked.acks += [_encode({**receipt, "deviceName": name}) for receipt in receipts]
 
 
-def _compare(name: str, entries: list[dict[str, Any]], at: str, checked: Checked) -> None:
-    for index, entry in enumerate(entries):
-        other = checked.seen.setdefault((name, entry["ts"]), entry["values"])
-        if other is not entry["values"] and not other.keys().isdisjoint(entry["values"]):
-            checked.clashes.append(f"{at}[{index}]" if len(entries) > 1 else at)
+def _beside(device: dict[str, Any], at: str, checked: Checked) -> bool:
+    """Take what an object says to the sender, and warn of keys that nobody knows. Returns whether there is nothing else."""
+    unknown = device.keys() - _KNOWN
+    said = unknown & checked.says
+    for name in sorted(said):
+        if checked.maker is None:
+            checked.maker = AsideMaker()
+        try:
+            checked.maker.take(name, device[name], at + name)
+        except AsideRefused as refused:
+            raise OutputRefused(str(refused)) from None
+    if unknown := unknown - said:
+        names = ", ".join(sorted(unknown)[:5])
+        checked.warnings.append(f"{at}{names}: not part of a converter's output, ignored")
+    return bool(said) and device.keys() <= _ALONE
 
 
 def _named(device: dict[str, Any], at: str) -> tuple[str, str, dict[str, Any]]:
@@ -247,7 +259,7 @@ def _entry(
         if "ts" in entry:
             ts = timestamp(entry["ts"], at + ".ts")
             if ts < EARLY_MS:
-                checked.early.append(at + ".ts")
+                _doubts(checked).early(at + ".ts")
         values = entry["values"]
         if type(values) is not dict:
             raise OutputRefused(f"{at}.values: expected an object, got {_kind(values)}")

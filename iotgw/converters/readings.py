@@ -12,11 +12,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from iotgw.converters.beside import REPLY, SESSION
 from iotgw.converters.output import OutputRefused, moment
 
 MAX_WARNINGS = 50
 _PAIR = frozenset(("field", "value", "timestamp", "device"))
-_BESIDE_DATA = ("errors", "warnings", "warning", "type", "fPort", "normalized")
+TS013_LIKE = ("ts013", "driver", "tektelic-v2")
+_BESIDE_DATA = ("errors", "warnings", "warning", "type", "fPort", "normalized", REPLY, SESSION)
 _TAGO_ERRORS = ("parse_error", "parser_error", "error")
 
 
@@ -287,9 +289,7 @@ def _node(result: Any, warnings: list[str]) -> list[Measured]:
 
 
 _READERS: dict[str, Read] = {
-    "ts013": _ts013,
-    "driver": _ts013,
-    "tektelic-v2": _ts013,
+    **dict.fromkeys(TS013_LIKE, _ts013),
     "ttn-v2": _ttn_v2,
     "tektelic": _ttn_v2,
     "akenza": _akenza,

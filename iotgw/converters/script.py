@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from iotgw.converters import position
+from iotgw.converters import beside, position
 from iotgw.converters.dialect import Dialect, named, reads_metadata
 from iotgw.converters.engines import ConverterEngine, Make, Stopped
 from iotgw.converters.enveloped import advice, network_of, reads_documents
 from iotgw.converters.foreign import Reported, interpret
+from iotgw.converters.framed import FRAME, unwrapped
 from iotgw.converters.loading import HEAP, ScriptCode, load_order, sources
 from iotgw.converters.options import ConverterOptions, limited, read
 from iotgw.converters.output import Changed, OutputRefused, check
@@ -86,6 +87,7 @@ class Script:
         self._is_native = self.dialect.native
         self._takes_frames = self.dialect.takes_frames and not reads_documents(code.script)
         self._reads_metadata = reads_metadata(self.dialect, code.script)
+        self._says = beside.names(version)
         self._run = engine.run
         self._renew = renew
         self._order, self.has_context_per_call = load_order(self.dialect, version, code)
@@ -96,6 +98,12 @@ class Script:
         self, payload: bytes, metadata: bytes, received_ms: int, state: bytes = b""
     ) -> tuple[Conversion, bytes]:
         """Run the script for one uplink. Returns the conversion, and the new state if that has changed."""
+        if not self._is_native and FRAME in metadata:
+            framed = unwrapped(metadata, received_ms)
+            if framed is not None:
+                payload, received_ms = framed
+                if not payload:
+                    return Conversion(), b""
         if self._takes_frames and payload[:1] in _BRACES and (network := network_of(payload)) is not None:
             return Conversion(error=ConversionError(advice(network), name="EnvelopeError")), b""
         told = metadata if self._reads_metadata else b""
@@ -117,13 +125,18 @@ class Script:
                     self.options.template,
                     also.get("time", 0),
                 )
-            checked = check(result, received_ms, self._nested, self._changed)
+            checked = check(result, received_ms, self._nested, self._changed, self._says)
         except OutputRefused as refused:
             return Conversion(error=self._refused(str(refused), "OutputError"), logs=logs), b""
         except Reported as reported:
             return Conversion(error=self._refused(str(reported), "ReportedError"), logs=logs), b""
         conversion = Conversion(
-            tuple(checked.outputs), None, tuple(warnings + checked.warnings), logs, tuple(checked.acks)
+            tuple(checked.outputs),
+            None,
+            tuple(warnings + checked.warnings),
+            logs,
+            tuple(checked.acks),
+            checked.aside if checked.maker is not None else None,
         )
         if not also or "state" not in also:
             return conversion, b""
