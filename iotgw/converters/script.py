@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from iotgw.converters import position
+from iotgw.converters import beside, position
 from iotgw.converters.dialect import BESIDE, Dialect, named, reads_metadata
 from iotgw.converters.engines import LOADING, ConverterEngine, Make, Stopped
 from iotgw.converters.foreign import Reported, interpret
@@ -86,6 +86,7 @@ class Script:
         self._changed = changed if self.options.update_only_keys else None
         self._is_native = self.dialect.native
         self._reads_metadata = reads_metadata(self.dialect, version.script)
+        self._says = beside.names(version)
         self._run = engine.run
         self._renew = renew
         self._order, self.has_context_per_call = load_order(self.dialect, version)
@@ -121,13 +122,18 @@ class Script:
                     self.options.template,
                     also.get("time", 0),
                 )
-            checked = check(result, received_ms, self._nested, self._changed)
+            checked = check(result, received_ms, self._nested, self._changed, self._says)
         except OutputRefused as refused:
             return Conversion(error=self._refused(str(refused), "OutputError"), logs=logs), b""
         except Reported as reported:
             return Conversion(error=self._refused(str(reported), "ReportedError"), logs=logs), b""
         conversion = Conversion(
-            tuple(checked.outputs), None, tuple(warnings + checked.warnings), logs, tuple(checked.acks)
+            tuple(checked.outputs),
+            None,
+            tuple(warnings + checked.warnings),
+            logs,
+            tuple(checked.acks),
+            checked.aside if checked.maker is not None else None,
         )
         if not also or "state" not in also:
             return conversion, b""

@@ -60,6 +60,11 @@ class Intake:
         return self._admission.room
 
     @property
+    def sets_facts(self) -> bool:
+        """See `IIntake.sets_facts`."""
+        return "session" in self._source.says
+
+    @property
     def guard(self) -> Guard | None:
         """See `IIntake.guard`."""
         return self._source.guard

@@ -25,6 +25,8 @@ class Source:
         self.datasource: IDatasource | None = None
         """The running datasource, if it is open."""
         self.guard: Guard | None = None
+        self.says: frozenset[str] = frozenset()
+        """Which of ``reply`` and ``session`` its converters may say: devices then wait for the conversion."""
         self.never_waits = False
         """Whether uplinks are answered when they are durable, whatever ``reply`` says."""
         self.is_leaving = False

@@ -40,6 +40,7 @@ class FakeIntake:
         self.max_payload = max_payload
         self.room = True
         self.guard: Guard | None = None
+        self.sets_facts = False
         self.never_waits = False
         self.received: list[tuple[bytes, Metadata]] = []
         self.times: list[int] = []

@@ -40,6 +40,10 @@ class IIntake(Interface):
         "text and the `model.Output` items; a non-empty result makes the conversion fail"
     )
 
+    sets_facts: bool = Attribute(
+        "Whether a converter may state facts of a message's connection (`model.Answer.facts`): messages of one connection are "
+        "then handed in one after another, each when the one before it is answered"
+    )
     never_waits: bool = Attribute(
         "False, unless a datasource sets it: True answers uplinks when they are durable, whatever its ``reply`` says"
     )

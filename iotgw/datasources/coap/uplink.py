@@ -191,7 +191,7 @@ class UplinkResource(Resource):
         return metadata
 
     def _answered(self, exchange: Exchange, identity: str, answer: Answer) -> None:
-        if answer.status is Status.STORED and not answer.downlinks:
+        if answer.status is Status.STORED and not answer.downlinks and answer.reply is None:
             exchange.reply(STORED)
             if exchange.acknowledged:
                 self._sent()
@@ -199,7 +199,12 @@ class UplinkResource(Resource):
             self._answer(exchange, answer, [(identity, item) for item in answer.downlinks])
 
     def _answer(self, exchange: Exchange, answer: Answer, items: Items) -> None:
-        if items:
+        if answer.reply is not None:
+            for _, item in items:  # they go with the next response
+                self._intake.downlink_returned(item)
+            form = options((n.CONTENT_FORMAT, DOWNLINK_FORMATS[answer.reply.content_type]))
+            exchange.reply(Message(n.CHANGED, answer.reply.payload, form))
+        elif items:
             self._reply_with(exchange, items)
         elif answer.status is Status.STORED:
             exchange.reply(STORED)

@@ -161,6 +161,9 @@ class UploadRequest:
             request.write(problem(request, 503, "the gateway is full; come back later"))
         elif answer.status is Status.TOO_LARGE:
             request.write(problem(request, 413, "expected a smaller message"))
+        elif answer.reply is not None:
+            request.setHeader(b"content-type", CONTENT_TYPES[answer.reply.content_type])
+            request.write(answer.reply.payload)
         elif items:
             items = self._write(items)
         elif answer.status is Status.FAILED and not self._envelope.is_network:

@@ -47,8 +47,10 @@ class Field:
         self.source = MqttDatasource(settings, context(self.intake, self.clock), None, envelope)
         self.broker = Broker()
         self.sent = []
+        self.said = []
         self.source._arrivals = Arrivals(
             self.intake, self.clock, self.broker, Era(), lambda *sent: self.sent.append(sent),
+            lambda *said: self.said.append(said),
             self.source.counts, is_kept=True, listens=self.source.can_push,
         )  # fmt: skip
 
