@@ -31,6 +31,7 @@ from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.journal import IUplinkStream
 from iotgw.core.stream import StreamReader
+from iotgw.core.times import DateMs
 from iotgw.pipeline.batch import ConversionBatch
 from iotgw.pipeline.dating import dated
 from iotgw.pipeline.sources import Source
@@ -106,6 +107,11 @@ class Conversions:
     def start(self) -> None:
         """Start converting where the journal says that the last run ended."""
         self._reader.fill()
+
+    def look_up(self) -> None:
+        """The converters of the datasource have changed: find out what they may say to devices."""
+        said = [self._converters.says(version) for version in self._all_versions()]
+        self._source.says = frozenset().union(*said)
 
     def stop(self) -> None:
         """Give no further uplinks to the converters."""
@@ -277,7 +283,8 @@ class Conversions:
             return job
         done: Deferred[list[Conversion]] = Deferred()
         self._converters.convert([job], done.callback)
-        return self._outcome(job, (await done)[0])
+        outcome = self._outcome(job, (await done)[0])
+        return msgspec.structs.replace(outcome, aside=None)  # its sender was answered long ago
 
     def _job(self, stored: StoredUplink, version: ConverterVersion | None) -> Job | Outcome:
         """The job that converts an uplink, or its outcome if it can't be converted. If ``version`` is None, the
@@ -344,12 +351,14 @@ class Conversions:
         if conversion.error is not None:
             return Outcome(job.seq, State.FAILED, key, (), conversion.error)
         if not conversion.outputs:
-            return Outcome(job.seq, State.FILTERED, key)
+            return Outcome(job.seq, State.FILTERED, key, (), None, DateMs(0), conversion.aside)
         guard = self._source.guard
         if guard is not None and (objection := guard(job.metadata, conversion.outputs)):
             error = ConversionError(objection, stage="datasource", name="IdentityMismatch")
             return Outcome(job.seq, State.FAILED, key, (), error)
-        return Outcome(job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms)
+        return Outcome(
+            job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms, conversion.aside
+        )
 
     def _acknowledged(self, job: Job, conversion: Conversion) -> None:
         """Pass on the receipts for downlinks that the converter found: of the device that it names beside them, or

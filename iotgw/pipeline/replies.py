@@ -1,8 +1,8 @@
 """Decides when a device is answered, and with which downlinks.
 
-An uplink is answered as soon as it is durable. The answer waits for the conversion if the datasource asks for that, or
-if an item is queued for a device that only the converter can name. The name behind an identity is remembered for a
-while, so a device whose datasource knows its identity waits only once.
+An uplink is answered as soon as it is durable. The answer waits for the conversion if the datasource asks for that, if the
+converter may have something to say to the sender, or if an item is queued for a device that only the converter can name. The
+name behind an identity is remembered for a while, so a device whose datasource knows its identity waits only once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from math import inf
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from iotgw.core.model import Answer, Downlink, Outcome, State, Status, TelemetryRecord
+from iotgw.core.model import Answer, Aside, Downlink, Outcome, State, Status, TelemetryRecord
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.intake import Reply
 from iotgw.core.ports.journal import Entries, IUplinkStream
@@ -25,11 +25,17 @@ from iotgw.pipeline.sources import Source
 PATIENCE = 5
 """Seconds that an answer waits for a conversion because of downlinks; after that they go with the next
 uplink."""
+REPLY_PATIENCE = 30
+"""Seconds that an answer waits for a converter's reply; after that the device is told that its message is stored."""
+UNTIL_CONVERTED = 1e18
+"""No time, but less than ``inf``: an answer with facts of a connection, without which later messages belong to nobody."""
 REMEMBERED = 600.0
 """Seconds after which learnt names of identities are forgotten, because converters may change."""
 IDENTITIES = 100_000
 SEVERAL = ""
 """The name of an identity that sends for more than one device."""
+NOTHING = Aside()
+"""What a converter says that says nothing."""
 
 
 class Replies(UplinkListener):
@@ -62,19 +68,27 @@ class Replies(UplinkListener):
         """Uplinks are durable: answer those that wait for nothing else."""
         source = self._sources.get(datasource)
         names = self._downlinks.waited_for(source.tenant) if source is not None else ()
-        if source is None or (not names and source.spec.reply == "stored"):
+        waits = source is not None and source.spec.reply == "converted" and not source.never_waits
+        says = source.says if source is not None and not source.never_waits else frozenset()
+        if source is None or not (names or says or waits):
             epoch = self._journal.epochs.current  # they were stored just now
             for stored, (reply, _) in entries:
                 self._tell(reply, Answer(Status.STORED, f"{epoch}-{stored.seq}"))
             return
         waiting, converts = self.waiting, source.converts
-        if source.spec.reply == "converted" and converts:
+        if waits and converts:
             for stored, (reply, identity) in entries:
                 waiting[stored.seq] = (source, reply, identity, inf)
             return
-        until = self._seconds + PATIENCE
+        until = float(self._seconds + PATIENCE)
+        is_said = bool(says) and converts
+        if is_said:
+            until = UNTIL_CONVERTED if "session" in says else self._seconds + REPLY_PATIENCE
         for stored, (reply, identity) in entries:
             device: str | None = ""
+            if is_said:
+                waiting[stored.seq] = (source, reply, identity, until)
+                continue
             if names and identity is not None:
                 device = self._device(source, identity, names) if identity else None
                 if device is None and converts:
@@ -118,6 +132,7 @@ class Replies(UplinkListener):
     ) -> None:
         """Answer with the items that wait for the identity, or for a device that the outcome names."""
         device = ""
+        aside = outcome.aside
         if identity is not None:
             names = self._downlinks.waited_for(source.tenant)
             if identity:
@@ -125,12 +140,14 @@ class Replies(UplinkListener):
                     self._learn((source.id, identity), {output.device_name for output in outcome.outputs})
                 if identity in names:
                     device = identity
+            elif aside is not None and aside.facts.get("identity") in names:
+                device = aside.facts["identity"]
             if not device:
                 for output in outcome.outputs:
                     if output.device_name in names:
                         device = output.device_name
                         break
-        self._answer(source, reply, outcome.seq, device, status)
+        self._answer(source, reply, outcome.seq, device, status, aside or NOTHING)
 
     def removed(self, source: Source) -> None:
         """A datasource was deleted: answer its waiting uplinks as stored."""
@@ -172,14 +189,16 @@ class Replies(UplinkListener):
             self._answer(source, reply, seq, "", Status.STORED)
         self._sweep = self._clock.callLater(1.0, self._give_up) if self.waiting else None
 
-    def _answer(self, source: Source, reply: Reply, seq: int, device: str, status: Status) -> None:
+    def _answer(
+        self, source: Source, reply: Reply, seq: int, device: str, status: Status, aside: Aside = NOTHING
+    ) -> None:
         name = self._name(seq)
         if not device:
-            self._tell(reply, Answer(status, name))
+            self._tell(reply, Answer(status, name, 0.0, (), aside.reply, aside.facts))
             return
 
         def with_downlinks(items: tuple[Downlink, ...]) -> None:
-            self._tell(reply, Answer(status, name, 0.0, items))
+            self._tell(reply, Answer(status, name, 0.0, items, aside.reply, aside.facts))
 
         self._downlinks.take(source.tenant, device, source.id, 1, with_downlinks)
 

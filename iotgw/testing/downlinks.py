@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import itertools
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, Literal
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, Step, payload
 from iotgw.core.errors import Conflict, NotFound, Unavailable
-from iotgw.core.model import Downlink
+from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, Report
 from iotgw.core.ports.intake import Send
 from iotgw.core.specs import DownlinkSpec
@@ -133,7 +133,7 @@ class MemoryDownlinks:
         self._report(item, step, reason, result=result)
 
     def confirmed(
-        self, tenant: str, device: str, state: Literal["delivered", "lost"], reason: str = "", item: str = ""
+        self, tenant: str, device: str, became: Became, reason: str = "", item: str = ""
     ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
         if item:
@@ -141,7 +141,10 @@ class MemoryDownlinks:
         else:
             found = [each for each in self._of(tenant, device) if each.state is ItemState.SENT]
         if found:
-            self._report(max(found, key=lambda each: each.updated_ms), state, reason)
+            latest = max(found, key=lambda each: each.updated_ms)
+            step: Step = "failed" if became == "refused" else "lost" if became == "lost" else "delivered"
+            if became != "sent" or not latest.spec.confirmed:
+                self._report(latest, step, reason)
         return succeed(bool(found))
 
     def acknowledged(self, tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ from iotgw.testing.contracts.devices import DevicesContract
 from iotgw.testing.contracts.downlink_store import DownlinkStoreContract
 from iotgw.testing.contracts.downlinks import DownlinksContract
 from iotgw.testing.contracts.events import EventsContract
+from iotgw.testing.contracts.files import OperatorFilesContract
 from iotgw.testing.contracts.intake import IntakeContract
 from iotgw.testing.contracts.integration import IntegrationContract
 from iotgw.testing.contracts.journal import DiskJournalContract, JournalContract
@@ -46,6 +47,7 @@ __all__ = [
     "IntakeContract",
     "IntegrationContract",
     "JournalContract",
+    "OperatorFilesContract",
     "PipelineContract",
     "RegistryContract",
     "SourcesContract",

@@ -39,6 +39,7 @@ from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.sources import Source, Sources
 from iotgw.store.backups import Backups
+from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
@@ -99,6 +100,7 @@ def rooms():
         DeliveryService(testing.MemoryJournal(), types, reactor, testing.MemoryEvents(), str),
         Backups(reactor, NOWHERE, NOWHERE, [], Recorder(testing.MemoryEvents(), reactor), reactor),
         Pause(NOWHERE, None, None, None),
+        CertificateDirectory(testing.ThreadClock(), NOWHERE),
     ]
 
 
@@ -141,7 +143,7 @@ def doubles():
 DOUBLES = [
     testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryBackups, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
+    testing.MemoryBackups, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), *doubles()]
 
