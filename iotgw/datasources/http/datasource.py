@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
@@ -20,7 +21,7 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.model import Metadata
 from iotgw.core.needs import HttpMount, Need, TcpPort
 from iotgw.core.pem import Files
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds, ISetsUp, SetUp
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.http.listener import Listener
 from iotgw.datasources.http.mounts import UPLOADS, HttpMounts, MountRoot
@@ -29,12 +30,13 @@ from iotgw.datasources.http.server_tls import RenewableContext, TlsFactory
 from iotgw.datasources.http.settings import HttpSourceSettings, authenticator
 from iotgw.datasources.http.uploads import UploadResource
 from iotgw.datasources.notices import Notices
+from iotgw.envelopes.presets.choices import to_type_in
 
 LOOK = 5.0
 """Seconds between looks whether a certificate's file has changed."""
 
 
-@implementer(INeeds)
+@implementer(INeeds, ISetsUp)
 class HttpSourceType:
     """The ``http`` datasources of a gateway."""
 
@@ -57,6 +59,23 @@ class HttpSourceType:
                 "configuration.secret", "expected the key with which the platform signs its requests"
             )
         return HttpDatasource(settings, context)
+
+    def setup(self, settings: HttpSourceSettings, routing_key: str) -> SetUp | None:
+        """See `ISetsUp.setup`."""
+        url = f"{{gateway}}/{UPLOADS}/{quote(routing_key, safe='')}"
+        found = to_type_in(settings.preset, settings.custom, url)
+        if found is None:
+            return None
+        fields, note, header = found
+        mode = settings.security.mode
+        headers = {name: f"the value of headersFilter.{name}" for name in settings.headers_filter}
+        if mode == "bearer":
+            headers["Authorization"] = "Bearer and the value of security.token"
+        elif mode == "basic":
+            headers["Authorization"] = "Basic, with security.username and security.password"
+        elif header and not headers:
+            note = f"{note} Anybody who knows the URL can send: set `security`, and {header} to the same here.".strip()
+        return SetUp(url, headers, fields, note)
 
     def needs(self, settings: HttpSourceSettings, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`."""
