@@ -80,7 +80,7 @@ class Candidates:
             },
             ConverterSpec,
         )  # fmt: skip
-        dialect, engine = await self._converters.compile(spec)
+        dialect, engine = await self._converters.compile(spec, call.tenant)
         return ConverterVersion(
             "draft", _fingerprint(spec), spec.name, spec.type, script, dialect, engine, call.tenant,
             options=spec.options,

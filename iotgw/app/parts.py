@@ -160,7 +160,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
-            registry=registry, journal=journal, pipeline=pipeline, converters=converters, versions=versions,
+            registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, events=events, datasource_types=datasource_types,
             integration_types=integration_types, clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
             calendar=calendar, doors=doors, sites=sites,

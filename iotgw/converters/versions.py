@@ -41,7 +41,7 @@ class ConverterVersions:
 
     async def create(self, tenant: str, spec: ConverterSpec) -> Resource:
         """Save a new converter as version 1; raises SettingsError (script) or Conflict (name)."""
-        dialect, engine = await self._converters.compile(spec)
+        dialect, engine = await self._converters.compile(spec, tenant)
         resource = await self._registry.create(KIND, tenant, spec.name, self._body(spec, 0))
         return await self._add_version(resource, spec, dialect, engine, resource.revision)
 
@@ -49,7 +49,7 @@ class ConverterVersions:
         """Save a further version and make it active; the same script again only changes the texts."""
         if revision is not None and revision != resource.revision:
             raise Conflict(f"expected revision {revision}, the converter is at {resource.revision}")
-        dialect, engine = await self._converters.compile(spec)
+        dialect, engine = await self._converters.compile(spec, resource.tenant)
         active = self._version(resource, resource.body["version"])
         if (active.script, active.dialect, active.engine, active.options, active.direction) == (
             spec.script, dialect, engine, spec.options, spec.type,

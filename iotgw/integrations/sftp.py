@@ -21,7 +21,7 @@ from zope.interface import implementer
 from iotgw.connect.endpoint import Connector, in_words
 from iotgw.connect.sftp_client import Files, SftpRefused
 from iotgw.connect.ssh import SshSession, connect
-from iotgw.connect.ssh_keys import HostKeys, load_key
+from iotgw.connect.ssh_keys import HostKeys, load_certificate, load_key
 from iotgw.connect.ssh_login import SshCredentials
 from iotgw.core.errors import SettingsError
 from iotgw.core.errors import Unavailable as UnavailableError
@@ -85,8 +85,9 @@ class SftpTarget:
         if self.whole and settings.content == "csv" and "deviceType" not in self._path.used:
             raise SettingsError("configuration.path", "expected {{ deviceType }}: CSV has a file for each")
         self._columns = Columns(f"{context.data_dir}/sftp-{context.id}.json" if context.data_dir else "")
+        key = load_key(settings.private_key, settings.passphrase)
         self._credentials = SshCredentials(
-            settings.username, settings.password, load_key(settings.private_key, settings.passphrase)
+            settings.username, settings.password, key, load_certificate(settings.certificate, key)
         )
         self._host_keys = HostKeys(settings.host_keys, settings.known_hosts, settings.host, settings.port)
         self._endpoint = connector.endpoint(settings.host, settings.port, settings.connect_timeout)
@@ -143,12 +144,13 @@ class SftpTarget:
         return knocking.addErrback(lambda failure: {"ok": False, "detail": in_words(failure)})
 
     def status(self) -> dict[str, Any]:
-        """Whether a session is open, when the next scheduled run is (milliseconds since 1970), and what the server turned
-        out to lack."""
+        """Whether a session is open and by which algorithms, when the next scheduled run is (milliseconds since 1970), and
+        what the server turned out to lack."""
         return {
             "state": "connected" if self._session is not None else "idle",
             "nextRun": self._runs.next_ms if self._runs is not None else None,
             "lacks": dict(self._lacks),
+            "algorithms": self._session.algorithms if self._session is not None else [],
             "lastError": self._last_error or None,
         }
 

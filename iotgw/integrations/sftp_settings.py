@@ -18,9 +18,15 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     password: Secret = ""
     private_key: Annotated[
         Secret,
-        Meta(description="A private key as text: OpenSSH or PEM; Ed25519, ECDSA or RSA (signed with SHA-2)."),
+        Meta(
+            description="A private key as text: OpenSSH, PEM, PKCS#8 or PuTTY (PPK 2 and 3); Ed25519, ECDSA or RSA (signed with SHA-2)."
+        ),
     ] = ""
     passphrase: Annotated[Secret, Meta(description="Of the key.")] = ""
+    certificate: Annotated[
+        str,
+        Meta(description="OpenSSH's certificate of the key, the text of a file like `id_ed25519-cert.pub`."),
+    ] = ""
     host_keys: Annotated[
         list[str], Meta(description="The server's keys: `ssh-ed25519 AAAA…` or `SHA256:…`.")
     ] = []
