@@ -129,7 +129,8 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     downlinks = DownlinkQueue(store_of_downlinks, reach.encode, reach.find, changed, reactor, calendar)
     doors = Doors(recorder, reactor)
     sites = OwnSites(settings.hosts, settings.proxies)
-    make_site = partial(ApiSite, for_devices=True)
+    tell = partial(doors.note, "http", "slow")
+    make_site = partial(ApiSite, for_devices=True, is_proxy=sites.is_proxy, tell=tell)
     mounts = HttpMounts(make_site, RESERVED, partial(sources.is_away, "http"), doors.note, sites=sites)
     coap_ports = CoapPorts(
         reactor, partial(sources.is_away, "coap"), sources.away.find, doors.note, settings.coap_trees
