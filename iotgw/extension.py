@@ -19,6 +19,7 @@ from iotgw.core.ports.datasources import (
     IHasSessions,
     INeeds,
     IPushes,
+    IVouches,
 )
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Settle
@@ -68,6 +69,7 @@ __all__ = [
     "INeeds",
     "IPushes",
     "IReactor",
+    "IVouches",
     "IntegrationContext",
     "IotgwError",
     "Kind",

@@ -60,7 +60,7 @@ def routes(parts: Parts) -> list[Route]:
         TrialRoutes(candidates, converters, messages, dates),
         ReplayRoutes(candidates, converters, messages, journal),
         messages,
-        DeviceRoutes(parts.devices),
+        DeviceRoutes(parts.devices, parts.owners, registry),
         DownlinkRoutes(parts.downlinks),
         EventRoutes(parts.events),
         TokenRoutes(registry, Recorder(parts.events, dates)),

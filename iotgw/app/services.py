@@ -45,6 +45,8 @@ OBJECTS_PER_LOOK = 10_000
 """New containers between two looks of the garbage collector. With Python's 700, 100,000 new devices make it walk through
 everything ten times, 40 ms each; nearly all garbage here goes without it."""
 _log = Logger()
+FEW_RECORDS = 100_000
+"""Records that the devices' states may lack for a start to wait for them: a second or two."""
 TICK = 0.05
 """Seconds between two looks, while stopping, whether the conversions under way are done."""
 
@@ -80,7 +82,8 @@ def children(
     yield PartService("journal", lambda: journal.start(pipeline.journal_listener), journal.stop)
     watch = ClockWatch(clock, journal.keep_clock, gateway.recorder, reactor)
     yield PartService("clock", watch.start, watch.stop)
-    yield PartService("device-states", lambda: rebuild_devices(gateway))
+    yield PartService("speakers", gateway.speakers.start)
+    yield PartService("device-states", lambda: catch_up(gateway))
     yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
     yield PartService("pause", gateway.pause.start)
@@ -91,18 +94,25 @@ def children(
     yield FirstContents(gateway, settings, data_dir, config)
 
 
-def rebuild_devices(gateway: Gateway) -> None:
-    """Where the devices' states were lost, learn them from the journal, beside everything else."""
-    devices, recorder = gateway.devices, gateway.recorder
-    if not devices.put_aside:
+async def catch_up(gateway: Gateway) -> None:
+    """Take in the records that the devices' states had not been written with when the last process ended. Where the
+    states were lost, or much is missing, that goes on beside everything else."""
+    devices, journal, recorder = gateway.devices, gateway.journal, gateway.recorder
+    position = devices.position
+    if position is None or (position == journal.head and not devices.put_aside):
+        return
+    after = position if position < journal.head else 0
+    if not devices.put_aside and journal.head - after <= FEW_RECORDS:
+        await devices.rebuild(journal, gateway.speakers.learn, after)
         return
 
     async def rebuild() -> None:
-        recorder.note(
-            "damaged", "gateway", "devices.db", devices.put_aside, DEFAULT_TENANT, "warning",
-        )  # fmt: skip
+        if devices.put_aside:
+            recorder.note(
+                "damaged", "gateway", "devices.db", devices.put_aside, DEFAULT_TENANT, "warning",
+            )  # fmt: skip
         try:
-            count = await devices.rebuild(gateway.journal)
+            count = await devices.rebuild(journal, gateway.speakers.learn, after)
         except Unavailable:  # the gateway stops; what is missing comes with the devices' next messages
             return
         text = f"the devices' states were learned again from {count} records of the journal"

@@ -30,9 +30,13 @@ from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.journal import IUplinkStream
+from iotgw.core.ports.speakers import ISpeakers
+from iotgw.core.proof import proved
+from iotgw.core.speakers import Anybody
 from iotgw.core.stream import StreamReader
 from iotgw.pipeline.batch import ConversionBatch
 from iotgw.pipeline.dating import dated
+from iotgw.pipeline.sender_check import SenderCheck
 from iotgw.pipeline.sources import Source
 
 BATCH = 128
@@ -65,8 +69,9 @@ def _weight(uplink: StoredUplink) -> int:
 class Conversions:
     """The conversions of one datasource. ``position`` is where the journal says that its last conversion ended.
 
-    ``converted(outcomes)`` is called when durable uplinks are converted, and ``unreadable(positions, reason)`` when
-    stored uplinks turn out to be unreadable and have therefore failed.
+    ``converted(outcomes)`` is called when durable uplinks are converted, ``unreadable(positions, reason)`` when
+    stored uplinks turn out to be unreadable and have therefore failed, and ``refused(peer, reason)`` when a sender claimed
+    to be a device that it may not speak for.
 
     Many methods: one for each step of an uplink from the journal to its outcome.
     """
@@ -82,6 +87,8 @@ class Conversions:
         converted: Callable[[list[Outcome]], None],
         unreadable: Callable[[list[int], str], None] = lambda positions, reason: None,
         calendar: ICalendar | None = None,
+        speakers: ISpeakers | None = None,
+        refused: Callable[[str, str], None] = lambda peer, reason: None,
     ) -> None:
         self._source = source
         self._journal = journal
@@ -92,6 +99,7 @@ class Conversions:
         self._tell_unreadable = unreadable
         self._unreadable: list[int] = []
         self._calendar = calendar
+        self._check = SenderCheck(source, speakers or Anybody(), refused)
         self.position = position
         self._durable = journal.last_uplink
         self._reader: StreamReader[StoredUplink] = StreamReader(
@@ -257,9 +265,11 @@ class Conversions:
         kept = len(batch.uplinks) - len(outcomes)
         counts = self._source.counts
         counts["filtered"] += kept
-        for outcome in outcomes:
+        for at, outcome in enumerate(outcomes):
             if outcome.state is State.CONVERTED:
                 counts["converted"] += 1
+                # whatever has outputs has an outcome for each uplink
+                self._check.heard(batch.uplinks[at].uplink.metadata, outcome.outputs)
             elif outcome.state is State.FAILED:
                 counts["failed"] += 1
                 if outcome.error is not None and outcome.error.name == _DELETED:
@@ -277,7 +287,9 @@ class Conversions:
             return job
         done: Deferred[list[Conversion]] = Deferred()
         self._converters.convert([job], done.callback)
-        return self._outcome(job, (await done)[0])
+        outcome = self._outcome(job, (await done)[0])
+        self._check.heard(job.metadata, outcome.outputs)
+        return outcome
 
     def _job(self, stored: StoredUplink, version: ConverterVersion | None) -> Job | Outcome:
         """The job that converts an uplink, or its outcome if it can't be converted. If ``version`` is None, the
@@ -304,7 +316,7 @@ class Conversions:
         if objection is not None and objection.stage == "journal":
             self._unreadable.append(stored.seq)
             self._reason = objection.message
-        return objection
+        return objection or self._check.claim(stored.uplink.metadata)
 
     def _all_versions(self) -> Iterator[ConverterVersion]:
         """All converter versions that an uplink of this datasource may need."""
@@ -345,9 +357,7 @@ class Conversions:
             return Outcome(job.seq, State.FAILED, key, (), conversion.error)
         if not conversion.outputs:
             return Outcome(job.seq, State.FILTERED, key)
-        guard = self._source.guard
-        if guard is not None and (objection := guard(job.metadata, conversion.outputs)):
-            error = ConversionError(objection, stage="datasource", name="IdentityMismatch")
+        if (error := self._check.speaking(job.metadata, conversion.outputs)) is not None:
             return Outcome(job.seq, State.FAILED, key, (), error)
         return Outcome(job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms)
 
@@ -355,14 +365,15 @@ class Conversions:
         """Pass on the receipts for downlinks that the converter found: of the device that it names beside them, or
         else of the sender. A sender that may not speak for a device can't confirm what was sent to that device."""
         source = self._source
-        if source.guard is not None and source.guard(job.metadata, conversion.outputs):
+        if self._check.objection(job.metadata, conversion.outputs):
             return
         identity = _routing(job.metadata).identity
         sender = identity or next((output.device_name for output in conversion.outputs), "")
         for text in conversion.acks:
             ack = msgspec.json.decode(text)
             device = ack.pop("deviceName", "") or sender
-            self._downlinks.acknowledged(source.tenant, device, identity, ack)
+            has_proved = proved(job.metadata)
+            self._downlinks.acknowledged(source.tenant, device, source.id, identity, ack, has_proved)
 
 
 def _objection(uplink: Uplink) -> ConversionError | None:

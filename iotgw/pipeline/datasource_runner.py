@@ -13,11 +13,11 @@ from iotgw.core.errors import IotgwError
 from iotgw.core.needs import Need
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.credentials import ICredentials
-from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IForgets, INeeds
+from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IForgets, INeeds, IVouches
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.shared import SharedResources
-from iotgw.core.specs import DatasourceSpec
+from iotgw.core.specs import DatasourceSpec, SpeaksFor
 from iotgw.core.types import Types
 from iotgw.pipeline.claims import Claims
 from iotgw.pipeline.conversions import Conversions
@@ -74,11 +74,14 @@ class DatasourceRunner:
         try:
             if enabled and source.datasource is not None and _listener(spec) == _listener(source.spec):
                 source.spec = spec  # a change of converter is no reason to cut connections
+                source.speaks_for = self._speaks_for(spec)
                 return
             await self._close()
             before, source.spec = source.spec, spec
+            source.speaks_for = self._speaks_for(spec)
             self._be_away()
             source.guard = None
+            self.intake.proves = False
             self._in_background(self._let_go(before, spec))
             self.error = ""
             if enabled:
@@ -142,6 +145,19 @@ class DatasourceRunner:
                 name=before.name,
                 reason=error,
             )
+
+    def _speaks_for(self, spec: DatasourceSpec) -> SpeaksFor:
+        """For which devices a datasource with this spec may speak; its own where the type can't say."""
+        if spec.speaks_for != "auto":
+            return spec.speaks_for
+        try:
+            type_ = self._types.get(spec.type)
+            if not IVouches.providedBy(type_):
+                return "own"
+            settings = self._types.configure(spec.type, spec.configuration, self._registry.unseal)
+            return "all" if IVouches(type_).vouches(settings) else "own"
+        except Exception:  # as in `_needs`
+            return "own"
 
     def _be_away(self) -> None:
         """Note what it would open, for those who send there meanwhile."""

@@ -103,6 +103,13 @@ class IDatasourceType(Interface):
         """Make a datasource from an instance of ``settings``. Raises SettingsError."""
 
 
+class IVouches(IDatasourceType):
+    """A type whose datasources may hear of devices from somebody who knows them: a broker, a platform."""
+
+    def vouches(settings: Any) -> bool:
+        """Whether a datasource with these settings starts trusted to speak for any device (``speaksFor``)."""
+
+
 class IForgets(IDatasourceType):
     """A type whose datasources leave something on other systems, such as a session at a broker."""
 

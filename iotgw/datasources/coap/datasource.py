@@ -21,7 +21,7 @@ from iotgw.core.needs import REST, CoapPath, Need, UdpPort
 from iotgw.core.ports.datasources import DatasourceContext, IHasSessions, INeeds, IPushes
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.coap.clock import ClockResource
-from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, UplinkPathDownlinks
+from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, UplinkPathDownlinks, proved_by
 from iotgw.datasources.coap.paths import parse_fixed
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.ports import CoapPorts, CoapShare
@@ -79,9 +79,10 @@ class CoapDatasource:
         self._guard: IdentityGuard | None = None
         self._quirks: Counter[str] = Counter(dict.fromkeys(settings.forgiven, 0))
         if settings.security_mode != "NO_SECURE":
-            credentials = context.credentials.of(context.tenant)
-            self._guard = IdentityGuard(settings.require_identity, credentials)
-            context.intake.guard = self._guard.objection
+            context.intake.proves = True
+            if settings.require_identity:
+                self._guard = IdentityGuard()
+                context.intake.guard = self._guard.objection
 
     def start(self) -> Deferred[None]:
         """See `IDatasource.start`."""
@@ -188,12 +189,16 @@ class CoapDatasource:
             downlinks.quirks = self._quirks
             beside = UplinkPathDownlinks(*given, self.context.routing_key, uplink)
             uplink.let_observe(beside)
-            if self._guard is not None:
-                downlinks.objection = beside.objection = self._guard.taking
+            downlinks.objection = beside.objection = self._may_not_take
             for prefix in ["", *self.settings.path_prefixes]:
                 resources[parse_path(prefix) + key] = uplink
                 resources[parse_path(prefix) + key + (SEGMENT,)] = downlinks
         return resources
+
+    def _may_not_take(self, remote: Hashable, device: str) -> str:
+        """Why a peer may not take a device's downlinks; empty if it may."""
+        objection = self.context.intake.objection(device, proved_by(remote))
+        return objection or (self._guard.taking(remote, device) if self._guard is not None else "")
 
     def _make_fixed(self, port: CoapPort) -> dict[Path, Resource]:
         """The resources at paths without a routing key."""
@@ -227,9 +232,9 @@ class CoapDatasource:
                 self.context, self.settings.dtls, policy, port, confirm
             )
         else:
-            uplink = UplinkResource(self.context, policy, describe_udp, port.sent, confirm)
-            if self._guard is not None:
-                uplink.objection = self._guard.claim
+            is_mixed = self.settings.security_mode == "MIXED"
+            describe = describe_unproved if is_mixed else describe_udp
+            uplink = UplinkResource(self.context, policy, describe, port.sent, confirm)
         uplink.longest_ttd = self.settings.longest_ttd
         uplink.envelope = self._envelope
         uplink.quirks = self._quirks
@@ -250,6 +255,11 @@ def describe_udp(remote: Hashable) -> Metadata:
     assert isinstance(remote, tuple)
     host, port = remote[:2]
     return {"remoteIp": host, "remotePort": port}
+
+
+def describe_unproved(remote: Hashable) -> Metadata:
+    """The same, where others prove what they are: nothing else may say that this one has."""
+    return {**describe_udp(remote), "identityType": "none"}
 
 
 def paths_of(settings: CoapSettings, others: list[Path]) -> list[Need]:

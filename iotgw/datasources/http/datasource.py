@@ -21,7 +21,7 @@ from zope.interface import implementer
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Metadata
 from iotgw.core.needs import HttpMount, Need, TcpPort
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds, IVouches
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.http.mounts import UPLOADS, HttpMounts, MountRoot
 from iotgw.datasources.http.request import metadata
@@ -35,7 +35,7 @@ LISTENER = re.compile(r"(?:tcp|ssl):(?:port=)?(\d+)(?::|$)")
 INTERFACE = re.compile(r":interface=((?:\\:|[^:])+)")
 
 
-@implementer(INeeds)
+@implementer(INeeds, IVouches)
 class HttpSourceType:
     """The ``http`` datasources of a gateway."""
 
@@ -56,6 +56,10 @@ class HttpSourceType:
         if settings.tls is not None and not settings.endpoint:
             raise SettingsError("configuration.endpoint", "expected an endpoint such as tcp:8443 for `tls`")
         return HttpDatasource(settings, context)
+
+    def vouches(self, settings: HttpSourceSettings) -> bool:
+        """See `IVouches.vouches`: a platform knows its devices, and a profile is a platform's."""
+        return settings.profile != "none"
 
     def needs(self, settings: HttpSourceSettings, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`; for an endpoint, as far as its text tells."""
