@@ -20,6 +20,7 @@ from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import REST, CoapPath, Need, UdpPort
 from iotgw.core.ports.datasources import DatasourceContext, IHasSessions, INeeds, IPushes
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.urls import url
 from iotgw.datasources.coap.clock import ClockResource
 from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, UplinkPathDownlinks, proved_by
 from iotgw.datasources.coap.paths import parse_fixed
@@ -115,13 +116,15 @@ class CoapDatasource:
         if not self._shares:
             return {"state": "stopped"}
         found: dict[str, Any] = {"state": "listening"}
-        addresses = []
+        addresses, urls = [], []
         for share in self._shares:
             port = share.port
             scheme = "coaps" if isinstance(port, CoapsPort) else "coap"
             host, number = port.address[:2]
             paths = ", ".join("/" + "/".join(path) for path in share.resources if path[-1:] != (SEGMENT,))
             addresses.append(f"{scheme}: udp {host}:{number}, {paths}")
+            if self.context.routing_key:
+                urls.append(url(scheme, host, number, "i", self.context.routing_key))
             if share.is_alone:
                 found[scheme] = port.statistics()
             else:  # most of what a port counts can't be said to be the one's or the other's
@@ -130,7 +133,7 @@ class CoapDatasource:
                 found[f"{scheme}Port"] = port.statistics()
         if self._quirks:
             found["quirks"] = dict(sorted(self._quirks.items()))
-        return {**found, "address": "; ".join(addresses)}
+        return {**found, "address": "; ".join(addresses), "urls": urls}
 
     def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
         """See `IPushes.push`: a confirmable POST from the endpoint that the device talks to."""

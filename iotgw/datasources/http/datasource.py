@@ -10,7 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
@@ -23,6 +25,7 @@ from iotgw.core.model import Metadata
 from iotgw.core.needs import HttpMount, Need, TcpPort
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds, IVouches
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.urls import url
 from iotgw.datasources.http.mounts import UPLOADS, HttpMounts, MountRoot
 from iotgw.datasources.http.request import metadata
 from iotgw.datasources.http.server_tls import FileContext, TlsFactory
@@ -140,10 +143,21 @@ class HttpDatasource:
     def _where(self) -> str:
         return self.settings.endpoint.partition(":privateKey")[0] or "the API's listener"
 
+    @property
+    def _urls(self) -> list[str]:
+        """Where to send; without a listener of its own, relative to the API's."""
+        path = (UPLOADS, self.context.routing_key)
+        host = self._port.getHost() if self._port is not None else None
+        if isinstance(host, IPv4Address | IPv6Address):
+            is_tls = self.settings.tls is not None or self.settings.endpoint.startswith("ssl:")
+            return [url("https" if is_tls else "http", host.host, host.port, *path)]
+        return [] if self.settings.endpoint else ["".join(f"/{quote(segment, safe='')}" for segment in path)]
+
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`."""
         return {
             "state": "listening",
             "address": f"{self._where}, /i/{self.context.routing_key}",
+            "urls": self._urls,
             **self.counts,
         }

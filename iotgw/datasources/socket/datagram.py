@@ -20,6 +20,7 @@ from iotgw.core.needs import Need, UdpPort
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.urls import url
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.datasources.socket.udp_socket import Address, UdpSocket
@@ -121,7 +122,8 @@ class DatagramSource:
             return {"state": "stopped"}
         host, port = self._socket.address[:2]
         where = f"[{host}]" if ":" in host else host
-        return {"state": "listening", "address": f"udp {where}:{port}", **self.counts}
+        urls = [url("udp", host, port)]
+        return {"state": "listening", "address": f"udp {where}:{port}", "urls": urls, **self.counts}
 
     # --- datagrams ---
 

@@ -20,6 +20,7 @@ from zope.interface import implementer
 from iotgw.core.allowance import Allowance
 from iotgw.core.descriptors import are_few
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource
+from iotgw.core.urls import url
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.datasources.socket.connection import DeviceConnection, StreamSession
 
@@ -172,6 +173,7 @@ class StreamSource(ServerFactory):
         return {
             "state": "listening",
             "address": f"tcp {_bracketed(host.host)}:{host.port}",
+            "urls": [url("tcp", host.host, host.port)],
             "connections": len(self._connections),
             **self.counts,
         }

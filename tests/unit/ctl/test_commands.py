@@ -213,15 +213,6 @@ async def test_downlinks_are_queued_listed_and_cancelled(bench: Any, run: Any) -
 
 
 @inline
-async def test_a_device_is_handed_over(bench: Any, run: Any, file: str) -> None:
-    await run("apply", file)
-    datasource, *_ = bench.registry.list("datasource")
-    code, out, _ = await run("hand-over", "dev-1", datasource.name)
-    assert (code, out) == (0, f"dev-1 belongs to {datasource.name} now\n")
-    assert bench.parts.owners.owner("default", "dev-1") == datasource.id
-
-
-@inline
 async def test_a_token_is_made_and_deleted(run: Any) -> None:
     code, out, _ = await run("token", "app", "--role", "editor")
     assert (code, out.startswith("iotgw_")) == (0, True)
