@@ -13,6 +13,7 @@ from iotgw.core.needs import CoapPath, HttpMount, Need, TcpPort, UdpPort
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import (
     DatasourceContext,
+    IChecksAddresses,
     IDatasource,
     IDatasourceType,
     IForgets,
@@ -58,6 +59,7 @@ __all__ = [
     "DtlsSettings",
     "HttpMount",
     "HttpMounts",
+    "IChecksAddresses",
     "IConnector",
     "IDatasource",
     "IDatasourceType",

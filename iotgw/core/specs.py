@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from iotgw.core.networks import Networks
+
 
 class Deletion(Struct, frozen=True, rename="camel"):
     """The decision to delete a resource, and what becomes of its backlog: it is drained or dropped.
@@ -74,9 +76,20 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
             "a platform's profile, else `own`."
         ),
     ] = "auto"
+    allow: Annotated[
+        list[str],
+        Meta(
+            description="Addresses and networks, of IPv4 and IPv6, that peers may have; what others send is dropped before it "
+            "is looked at. None is all."
+        ),
+    ] = []
     metadata: dict[str, Any] = {}
     configuration: dict[str, Any] = {}
     description: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no network."""
+        Networks(self.allow)
 
 
 class ConverterSpec(Spec, frozen=True, kw_only=True):

@@ -9,11 +9,19 @@ from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.core.errors import IotgwError
+from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.needs import Need
+from iotgw.core.networks import Networks
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.credentials import ICredentials
-from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IForgets, INeeds, IVouches
+from iotgw.core.ports.datasources import (
+    DatasourceContext,
+    IChecksAddresses,
+    IDatasourceType,
+    IForgets,
+    INeeds,
+    IVouches,
+)
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.shared import SharedResources
@@ -120,7 +128,7 @@ class DatasourceRunner:
         return DatasourceContext(
             source.id, spec.name, source.tenant, spec.routing_key, spec.metadata, self.intake,
             self._reactor, self._credentials, self._data_dir, source.created_ms,
-            self._shares, self._calendar,
+            self._shares, self._calendar, Networks(spec.allow),
         )  # fmt: skip
 
     async def _let_go(self, before: DatasourceSpec, after: DatasourceSpec | None) -> None:
@@ -181,6 +189,10 @@ class DatasourceRunner:
         try:
             settings = self._types.configure(spec.type, spec.configuration, self._registry.unseal)
             type_ = self._types.get(spec.type)
+            if spec.allow and not IChecksAddresses.providedBy(type_):
+                raise SettingsError(
+                    "allow", f"expected none for {spec.type}, which sees no addresses of devices"
+                )
             datasource = type_.build(settings, context)
             if INeeds.providedBy(type_):
                 self._claims.take(self.source, INeeds(type_).needs(settings, context))
@@ -211,4 +223,4 @@ class DatasourceRunner:
 
 def _listener(spec: DatasourceSpec) -> tuple[Any, ...]:
     """The settings that need the datasource to be opened again; all others are read when they are needed."""
-    return (spec.type, spec.name, spec.routing_key, spec.metadata, spec.configuration)
+    return (spec.type, spec.name, spec.routing_key, spec.metadata, spec.configuration, spec.allow)

@@ -12,10 +12,7 @@ from iotgw.core.urls import urls
 from iotgw.simulate.coaps import Key
 from iotgw.simulate.runner import KINDS, Plan, Summary, run
 
-TYPES = {
-    "http": ("http", "http"), "coap": ("coap", "coap"), "coaps": ("coap", "coaps"),
-    "dragino-coap": ("dragino-coap", "coap"), "lobaro-coap": ("lobaro-coap", "coap"),
-}  # fmt: skip
+TYPES = {"http": ("http", "http"), "coap": ("coap", "coap"), "coaps": ("coap", "coaps")}
 """Kinds that need a routing key: the datasource's type, and the scheme of its URL."""
 
 

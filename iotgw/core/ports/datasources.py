@@ -11,6 +11,7 @@ from zope.interface import Attribute, Interface
 
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import Need
+from iotgw.core.networks import EVERYWHERE, Networks
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.intake import IIntake
@@ -28,7 +29,8 @@ class DatasourceContext(Struct, frozen=True):
     ``credentials`` what devices prove themselves with, ``data_dir`` a path for files of its own.
     ``created_ms`` is when the datasource was saved first, in milliseconds since 1970; 0 is unknown.
     ``shares`` is what it shares with others; ask `shared` for it. Timers and waits go by the ``reactor``'s time, dates by
-    ``calendar``, or `date_ms`.
+    ``calendar``, or `date_ms`. Peers at addresses that ``allow`` doesn't have are to be turned away; see
+    `IChecksAddresses`.
     """
 
     id: str
@@ -43,6 +45,7 @@ class DatasourceContext(Struct, frozen=True):
     created_ms: int = 0
     shares: SharedResources = SharedResources()
     calendar: ICalendar | None = None
+    allow: Networks = EVERYWHERE
 
     def date_ms(self) -> DateMs:
         """The date in milliseconds since 1970."""
@@ -108,6 +111,11 @@ class IVouches(IDatasourceType):
 
     def vouches(settings: Any) -> bool:
         """Whether a datasource with these settings starts trusted to speak for any device (``speaksFor``)."""
+
+
+class IChecksAddresses(IDatasourceType):
+    """A type whose datasources turn away peers whose addresses `DatasourceContext.allow` doesn't have, before anything
+    that they send is looked at, and tell `IIntake.refuse`. No other type's datasource is opened with ``allow``."""
 
 
 class IForgets(IDatasourceType):

@@ -18,13 +18,14 @@ from zope.interface import implementer
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import REST, CoapPath, Need, UdpPort
-from iotgw.core.ports.datasources import DatasourceContext, IHasSessions, INeeds, IPushes
+from iotgw.core.networks import NOT_ALLOWED
+from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IHasSessions, INeeds, IPushes
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.urls import url
 from iotgw.datasources.coap.clock import ClockResource
 from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, UplinkPathDownlinks, proved_by
 from iotgw.datasources.coap.paths import parse_fixed
-from iotgw.datasources.coap.port import CoapPort
+from iotgw.datasources.coap.port import CoapPort, address_of
 from iotgw.datasources.coap.ports import CoapPorts, CoapShare
 from iotgw.datasources.coap.push import push
 from iotgw.datasources.coap.secure_port import RECORD_OVERHEAD, CoapsPort, fitting_block
@@ -32,11 +33,11 @@ from iotgw.datasources.coap.security import IdentityGuard, SecureUplinkResource
 from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.datasources.coap.uplink import UplinkResource, message
 from iotgw.envelopes.envelope import PLAIN, Envelope
-from iotgw.wire.coap.site import Path, Resource, parse_path
+from iotgw.wire.coap.site import ANY_SEGMENT, Path, Resource, parse_path
 from iotgw.wire.coap.timing import Policy
 
 
-@implementer(INeeds)
+@implementer(INeeds, IChecksAddresses)
 class CoapType:
     """The ``coap`` datasources of a gateway."""
 
@@ -123,8 +124,9 @@ class CoapDatasource:
             host, number = port.address[:2]
             paths = ", ".join("/" + "/".join(path) for path in share.resources if path[-1:] != (SEGMENT,))
             addresses.append(f"{scheme}: udp {host}:{number}, {paths}")
-            if self.context.routing_key:
-                urls.append(url(scheme, host, number, "i", self.context.routing_key))
+            served = [path for path in share.resources if {SEGMENT, ANY_SEGMENT}.isdisjoint(path)]
+            served.sort(key=lambda path: path[:1] != ("i",))  # the one with the routing key first
+            urls += [url(scheme, host, number, *path) for path in served]
             if share.is_alone:
                 found[scheme] = port.statistics()
             else:  # most of what a port counts can't be said to be the one's or the other's
@@ -172,7 +174,11 @@ class CoapDatasource:
         number, dtls = (settings.secure_port, settings.dtls) if secure else (settings.port, None)
         share = self.context.shared(CoapPorts).open(self.context, settings.interface, number, dtls)
         self._shares.append(share)
-        share.serve(self._make_resources(share.port), settings.transmission, self._discovery)
+        resources = self._make_resources(share.port)
+        if self.context.allow:
+            for resource in resources.values():
+                resource.admits = self._admits
+        share.serve(resources, settings.transmission, self._discovery)
 
     def _make_resources(self, port: CoapPort) -> dict[Path, Resource]:
         resources = self._make_fixed(port)
@@ -197,6 +203,14 @@ class CoapDatasource:
                 resources[parse_path(prefix) + key] = uplink
                 resources[parse_path(prefix) + key + (SEGMENT,)] = downlinks
         return resources
+
+    def _admits(self, remote: Hashable) -> bool:
+        """Whether a peer's address is one that the datasource allows."""
+        host = address_of(remote)
+        if self.context.allow.has(host):
+            return True
+        self.context.intake.refuse("network", host, NOT_ALLOWED)
+        return False
 
     def _may_not_take(self, remote: Hashable, device: str) -> str:
         """Why a peer may not take a device's downlinks; empty if it may."""

@@ -44,6 +44,8 @@ class CoapPort:
         self._due = 0.0
         self.unserved: Callable[[str, str], None] = lambda host, path: None
         """Told of a peer's address and the path that it asked for, if nobody serves that."""
+        self.admits: Callable[[str], bool] | None = None
+        """Says whether anybody here takes what comes from an address; None is all of them."""
         self._lines = Allowance(reactor, 1)
         self._all_lines = Allowance(reactor, LINES_PER_MINUTE)
         self._timings: list[Timing] = []
@@ -114,6 +116,8 @@ class CoapPort:
         return self.socket.send
 
     def _received(self, data: bytes, address: Address) -> None:
+        if self.admits is not None and not self.admits(address[0]):
+            return
         self.endpoint.datagram(data, address, self._clock())
 
     def _schedule(self) -> None:

@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.needs import CoapPath, UdpPort
+from iotgw.core.networks import NOT_ALLOWED
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.refusals import NoteRefusal, nobody, wrong_key
@@ -72,7 +73,7 @@ class CoapPorts(SharedResource):
             protocol: Literal["coap", "coaps"] = "coap" if dtls is None else "coaps"
             used.port.site.otherwise = partial(self._away, used, UdpPort(interface, port, protocol))
             used.port.unserved = partial(self._unserved, f"{protocol} {interface}:{port}")
-        share = CoapShare(self, key, used.port, dtls)
+        share = CoapShare(self, key, used.port, dtls, context)
         try:
             used.admit(share, context.tenant)
         except Exception:
@@ -156,9 +157,23 @@ class _Used:
             self.port.check(share.dtls, tenant)
             self._trust(self.port, [*self.shares, share])
         self.shares.append(share)
+        self._limit()
+
+    def _limit(self) -> None:
+        """What comes from where none of them allows is not looked at."""
+        self.port.admits = self._admits if all(share.allow for share in self.shares) else None
+
+    def _admits(self, host: str) -> bool:
+        if any(share.allow.has(host) for share in self.shares):
+            return True
+        for share in self.shares:
+            share.refuse(host.removeprefix("::ffff:"))
+        return False
 
     def dismiss(self, share: CoapShare) -> None:
         self.shares.remove(share)
+        if self.shares:
+            self._limit()
         if isinstance(self.port, CoapsPort) and self.shares:
             self._trust(self.port, self.shares)
 
@@ -173,9 +188,16 @@ class CoapShare:
     """
 
     def __init__(
-        self, ports: CoapPorts, key: tuple[str, int, bool], port: CoapPort, dtls: DtlsSettings | None
+        self,
+        ports: CoapPorts,
+        key: tuple[str, int, bool],
+        port: CoapPort,
+        dtls: DtlsSettings | None,
+        context: DatasourceContext,
     ) -> None:
         self.port = port
+        self.allow = context.allow
+        self._context = context
         self.dtls = dtls
         self.resources: dict[Path, Resource] = {}
         self._ports = ports
@@ -184,6 +206,10 @@ class CoapShare:
         self._discovery: Policy | None = None
         self._serves = False
         self._is_open = True
+
+    def refuse(self, host: str) -> None:
+        """Somebody at an address that the datasource doesn't allow was turned away."""
+        self._context.intake.refuse("network", host, NOT_ALLOWED)
 
     def serve(
         self, resources: dict[Path, Resource], timing: Timing = DEFAULT, discovery: Policy | None = None

@@ -11,7 +11,7 @@ from msgspec import Meta
 from zope.interface import implementer
 
 from iotgw.core.needs import REST, Need
-from iotgw.core.ports.datasources import DatasourceContext, INeeds
+from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, INeeds
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.coap.datasource import CoapDatasource, paths_of, ports_of
 from iotgw.datasources.coap.port import CoapPort
@@ -32,7 +32,7 @@ class ServedCoapSettings(CoapSettings, frozen=True, kw_only=True, rename="camel"
     ] = ""
 
 
-@implementer(INeeds)
+@implementer(INeeds, IChecksAddresses)
 class ServedCoapType:
     """A kind of CoAP datasource: a name, settings, and the envelope that they make."""
 

@@ -23,9 +23,10 @@ from zope.interface import implementer
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Metadata
 from iotgw.core.needs import HttpMount, Need, TcpPort
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds, IVouches
+from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IDatasource, INeeds, IVouches
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.urls import url
+from iotgw.datasources.http.allowed import AllowedFactory
 from iotgw.datasources.http.mounts import UPLOADS, HttpMounts, MountRoot
 from iotgw.datasources.http.request import metadata
 from iotgw.datasources.http.server_tls import FileContext, TlsFactory
@@ -38,7 +39,7 @@ LISTENER = re.compile(r"(?:tcp|ssl):(?:port=)?(\d+)(?::|$)")
 INTERFACE = re.compile(r":interface=((?:\\:|[^:])+)")
 
 
-@implementer(INeeds, IVouches)
+@implementer(INeeds, IVouches, IChecksAddresses)
 class HttpSourceType:
     """The ``http`` datasources of a gateway."""
 
@@ -108,6 +109,8 @@ class HttpDatasource:
         factory = mounts.make_site(MountRoot(mounts), self.settings.max_body)
         if self.settings.tls is not None:
             factory = TlsFactory(FileContext(self.settings.tls, self._certificate), factory)
+        if self.context.allow:
+            factory = AllowedFactory(self.context.allow, self.intake.refuse, factory)
         endpoint = serverFromString(self.context.reactor, self.settings.endpoint)
         listening: Deferred[IListeningPort] = endpoint.listen(factory)
         return listening

@@ -17,7 +17,8 @@ from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata, Status
 from iotgw.core.needs import Need, UdpPort
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
+from iotgw.core.networks import NOT_ALLOWED
+from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IDatasource, INeeds
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.urls import url
@@ -53,7 +54,13 @@ class DatagramSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid
         ipaddress.ip_address(self.interface.partition("%")[0])
 
 
-@implementer(INeeds)
+def _host(address: Address) -> str:
+    """An address as text, an IPv4-mapped IPv6 address as IPv4."""
+    host: str = address[0]
+    return host.removeprefix("::ffff:") if "." in host else host
+
+
+@implementer(INeeds, IChecksAddresses)
 class DatagramType:
     """A kind of UDP datasource: a name, settings, and the envelope that they make."""
 
@@ -129,6 +136,10 @@ class DatagramSource:
 
     def _datagram(self, data: bytes, address: Address) -> None:
         self.counts["datagrams"] += 1
+        if not self.context.allow.has(address[0]):
+            self.counts["refused"] += 1
+            self.intake.refuse("network", _host(address), NOT_ALLOWED)
+            return
         if not self.intake.room:
             # a datagram can't wait: it is lost unless the sender tries again
             self.counts["refused"] += 1
@@ -149,11 +160,10 @@ class DatagramSource:
 
     def _known(self, address: Address) -> Metadata:
         """What is known of every datagram."""
-        host = address[0]
         return {
             "integrationName": self.context.name,
             "protocol": "udp",
-            "remoteIp": host.removeprefix("::ffff:") if "." in host else host,
+            "remoteIp": _host(address),
             "remotePort": address[1],
         }
 

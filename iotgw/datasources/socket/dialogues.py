@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink
 from iotgw.core.needs import Need, TcpPort
-from iotgw.core.ports.datasources import DatasourceContext, INeeds
+from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, INeeds
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.socket.connection import DeviceConnection
 from iotgw.datasources.socket.stream import StreamSettings, StreamSource
@@ -34,7 +34,7 @@ from iotgw.envelopes.envelope import Malformed, Reading
 GONE = "the device closed the connection"
 
 
-@implementer(INeeds)
+@implementer(INeeds, IChecksAddresses)
 class DialogueType:
     """A kind of TCP datasource: a name, settings, and what makes a dialogue for each connection."""
 

@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata
 from iotgw.core.needs import Need, TcpPort
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
+from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IDatasource, INeeds
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.socket.connection import DeviceConnection
 from iotgw.datasources.socket.handlers import Handler, TextHandler
@@ -38,7 +38,7 @@ class TcpSettings(StreamSettings, frozen=True, kw_only=True, rename="camel", for
     ] = "none"
 
 
-@implementer(INeeds)
+@implementer(INeeds, IChecksAddresses)
 class TcpType:
     """The ``tcp`` datasources of a gateway."""
 

@@ -55,7 +55,8 @@ class Server:
         if exchange.peer.block_size < policy.block_size:
             policy = policy.within(exchange.peer.block_size)
         exchange.policy = policy
-        if exchange.multicast and not resource.takes_multicast:
+        is_stranger = resource.admits is not None and not resource.admits(exchange.remote)
+        if is_stranger or (exchange.multicast and not resource.takes_multicast):
             exchange.ignore()
         elif request.code not in resource.methods:
             self._refuse(exchange, n.METHOD_NOT_ALLOWED)

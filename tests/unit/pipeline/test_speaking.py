@@ -240,3 +240,11 @@ class TestByHand:
         await outcome(world, document("d"), "own")
         answer = await world.pipeline.inject(id, document("d"), {})
         assert (await world.converted(answer)).state is State.FAILED
+
+
+@asynchronous
+async def test_a_type_that_sees_no_addresses_is_not_opened_with_networks(world):
+    id = await world.datasource(allow=["192.0.2.0/24"])
+    status = world.pipeline.status(id)
+    assert status["state"] == "failed"
+    assert status["error"].startswith("allow: expected none for plain")
