@@ -20,6 +20,7 @@ from iotgw.converters.state import RegistryStates
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.departures import Departures
 from iotgw.core.downlink_item import Item
+from iotgw.core.key_guesses import KeyGuesses
 from iotgw.core.model import ConverterVersion, Event, Kind, TelemetryRecord
 from iotgw.core.own_sites import OwnSites
 from iotgw.core.ports.clock import ICalendar
@@ -133,7 +134,14 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     doors = Doors(recorder, reactor)
     sites = OwnSites(settings.hosts, settings.proxies)
     make_site = partial(ApiSite, for_devices=True)
-    mounts = HttpMounts(make_site, RESERVED, partial(sources.is_away, "http"), doors.note, sites=sites)
+    mounts = HttpMounts(
+        make_site,
+        RESERVED,
+        partial(sources.is_away, "http"),
+        doors.note,
+        sites=sites,
+        guesses=KeyGuesses(reactor),
+    )
     coap_ports = CoapPorts(reactor, partial(sources.is_away, "coap"), sources.away.find, doors.note)
     shares = SharedResources(coap_ports, mounts)
     connector = Connector(reactor, settings.integrations.forbid)

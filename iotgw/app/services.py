@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from iotgw.app.lost_logs import LostLogs
 from iotgw.app.ordered import OrderedServices, PartService
 from iotgw.app.parts import Gateway, build
 from iotgw.app.sealing import seal_what_is_plain
+from iotgw.app.start_report import StartReport
 from iotgw.config import settings as process_settings
 from iotgw.config.settings import Settings
 from iotgw.core.clock import GatewayClock
@@ -146,6 +147,8 @@ class FirstContents(PartService):
         self._gateway = gateway
         self._resources = config.parent / settings.resources if config and settings.resources else None
         self._token_file = data_dir / "admin-token"
+        self.were_made = False
+        """Whether this start made the first resources."""
 
     async def _fill(self) -> None:
         registry = self._gateway.registry
@@ -157,9 +160,15 @@ class FirstContents(PartService):
             if not marks and not any(registry.list(kind) for kind in kinds):
                 marks = [await registry.create(UNDER_WAY, DEFAULT_TENANT, UNDER_WAY, {})]
             if marks:
+                self.were_made = True
                 await apply_file(self._gateway.api, self._resources)
         for mark in marks:
             await registry.delete(UNDER_WAY, mark.id)
+
+
+def was_first(parts: Iterable[Service]) -> bool:
+    """Whether this start made the first resources."""
+    return any(isinstance(part, FirstContents) and part.were_made for part in parts)
 
 
 class ApiListener(PartService):
@@ -222,7 +231,9 @@ class IotgwService(OrderedServices):
         gateway = build(settings, data_dir, reactor, clock.calendar)
         self._trace = gateway.trace
         self._api = ApiListener(gateway, settings.api, reactor)
-        for child in (*children(gateway, settings, data_dir, config, reactor, clock), self._api):
+        parts = [*children(gateway, settings, data_dir, config, reactor, clock)]
+        report = StartReport(gateway, lambda: self._api.url, lambda: was_first(parts))
+        for child in (*parts, self._api, report):
             child.setServiceParent(self)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:

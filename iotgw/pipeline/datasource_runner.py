@@ -19,6 +19,7 @@ from iotgw.core.ports.datasources import (
     IChecksAddresses,
     IDatasourceType,
     IForgets,
+    IListens,
     INeeds,
     IVouches,
 )
@@ -166,6 +167,20 @@ class DatasourceRunner:
             return "all" if IVouches(type_).vouches(settings) else "own"
         except Exception:  # as in `_needs`
             return "own"
+
+    def open_to_all(self) -> str:
+        """Why anybody may send to it; empty if it isn't so, or the datasource isn't open."""
+        spec = self.source.spec
+        if self.source.datasource is None or spec.allow:
+            return ""
+        try:
+            type_ = self._types.get(spec.type)
+            if not IListens.providedBy(type_):
+                return ""
+            settings = self._types.configure(spec.type, spec.configuration, self._registry.unseal)
+            return IListens(type_).open_to_all(settings, self._context(spec))
+        except Exception:  # as in `_needs`
+            return ""
 
     def _be_away(self) -> None:
         """Note what it would open, for those who send there meanwhile."""

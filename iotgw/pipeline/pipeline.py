@@ -283,6 +283,11 @@ class Pipeline:
         runner = self._running.get(id)
         return runner.lock.run(lambda: None) if runner is not None else succeed(None)
 
+    def open_to_all(self) -> list[tuple[Source, str]]:
+        """The open datasources to which anybody may send who reaches them, each with the reason."""
+        found = [(runner.source, runner.open_to_all()) for runner in self._running.values()]
+        return [(source, reason) for source, reason in found if reason]
+
     def datasource_name(self, id: str) -> str:
         """See `IPipeline.datasource_name`."""
         return self._sources.name(id)

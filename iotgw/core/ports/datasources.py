@@ -118,6 +118,14 @@ class IChecksAddresses(IDatasourceType):
     that they send is looked at, and tell `IIntake.refuse`. No other type's datasource is opened with ``allow``."""
 
 
+class IListens(IDatasourceType):
+    """A type whose datasources have listeners."""
+
+    def open_to_all(settings: Any, context: DatasourceContext) -> str:
+        """Why anybody who reaches a datasource with these settings may send to it, as a sentence without its end;
+        empty if its senders have to prove or to know something, or only this machine reaches it."""
+
+
 class IForgets(IDatasourceType):
     """A type whose datasources leave something on other systems, such as a session at a broker."""
 

@@ -19,7 +19,14 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import REST, CoapPath, Need, UdpPort
 from iotgw.core.networks import NOT_ALLOWED
-from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IHasSessions, INeeds, IPushes
+from iotgw.core.ports.datasources import (
+    DatasourceContext,
+    IChecksAddresses,
+    IHasSessions,
+    IListens,
+    INeeds,
+    IPushes,
+)
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.urls import url
 from iotgw.datasources.coap.clock import ClockResource
@@ -32,12 +39,13 @@ from iotgw.datasources.coap.secure_port import RECORD_OVERHEAD, CoapsPort, fitti
 from iotgw.datasources.coap.security import IdentityGuard, SecureUplinkResource
 from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.datasources.coap.uplink import UplinkResource, message
+from iotgw.datasources.openness import NO_PROOF, keyed, unproved
 from iotgw.envelopes.envelope import PLAIN, Envelope
 from iotgw.wire.coap.site import ANY_SEGMENT, Path, Resource, parse_path
 from iotgw.wire.coap.timing import Policy
 
 
-@implementer(INeeds, IChecksAddresses)
+@implementer(INeeds, IChecksAddresses, IListens)
 class CoapType:
     """The ``coap`` datasources of a gateway."""
 
@@ -54,6 +62,13 @@ class CoapType:
             reason = "expected a path token, got nothing: it selects the datasource, where `paths` doesn't"
             raise SettingsError("routingKey", reason)
         return CoapDatasource(settings, context)
+
+    def open_to_all(self, settings: CoapSettings, context: DatasourceContext) -> str:
+        """See `IListens.open_to_all`."""
+        if settings.security_mode == "DTLS" or not unproved(settings.interface):
+            return ""
+        has_open_paths = settings.paths or settings.resources or "no-path" in settings.forgiven
+        return NO_PROOF if has_open_paths else keyed(context.routing_key)
 
     def needs(self, settings: CoapSettings, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`."""

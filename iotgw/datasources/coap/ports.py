@@ -19,11 +19,12 @@ from typing import Literal
 from twisted.internet.defer import Deferred, succeed
 
 from iotgw.core.errors import SettingsError
+from iotgw.core.key_guesses import KeyGuesses
 from iotgw.core.needs import CoapPath, UdpPort
 from iotgw.core.networks import NOT_ALLOWED
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.refusals import NoteRefusal, nobody, wrong_key
+from iotgw.core.refusals import GUESSES, NoteRefusal, nobody, wrong_key
 from iotgw.core.shared import SharedResource
 from iotgw.datasources.coap.port import NOT_OPEN, CoapPort
 from iotgw.datasources.coap.secure_port import CoapsPort
@@ -52,6 +53,7 @@ class CoapPorts(SharedResource):
         refused: NoteRefusal = nobody,
     ) -> None:
         self._reactor = reactor
+        self._guesses = KeyGuesses(reactor)
         self._refused = refused
         self._is_away = is_away
         self._away_at = away_at
@@ -104,10 +106,15 @@ class CoapPorts(SharedResource):
             return None
         return _AWAY
 
-    def _unserved(self, listener: str, peer: str, path: str) -> None:
+    def _unserved(self, listener: str, peer: str, path: str) -> bool:
+        """Somebody sent to a key that is nobody's, or to no key. Returns whether he gets no answer, as he guesses. A right
+        key is answered all the same: an address of a datagram can be forged, and with it somebody else could be shut out."""
         keys = [key for place, key in itertools.pairwise(path.split("/")) if place == "i"]
-        if keys:
-            self._refused(listener, "key", peer, wrong_key(keys[0]))
+        if not keys:
+            return False
+        is_limited = self._guesses.wrong(peer, keys[0])
+        self._refused(listener, "key", peer, wrong_key(keys[0]) + (GUESSES if is_limited else ""))
+        return is_limited
 
     def release(self, key: tuple[str, int, bool], share: CoapShare) -> Deferred[None]:
         """A share is given back; see `CoapShare.close`."""

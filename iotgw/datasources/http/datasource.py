@@ -23,7 +23,14 @@ from zope.interface import implementer
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Metadata
 from iotgw.core.needs import HttpMount, Need, TcpPort
-from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IDatasource, INeeds, IVouches
+from iotgw.core.ports.datasources import (
+    DatasourceContext,
+    IChecksAddresses,
+    IDatasource,
+    IListens,
+    INeeds,
+    IVouches,
+)
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.urls import url
 from iotgw.datasources.http.allowed import AllowedFactory
@@ -33,13 +40,14 @@ from iotgw.datasources.http.server_tls import FileContext, TlsFactory
 from iotgw.datasources.http.settings import HttpSourceSettings, authenticator
 from iotgw.datasources.http.uploads import UploadResource
 from iotgw.datasources.notices import Notices
+from iotgw.datasources.openness import keyed
 from iotgw.envelopes.presets import HTTP_PROFILES
 
 LISTENER = re.compile(r"(?:tcp|ssl):(?:port=)?(\d+)(?::|$)")
 INTERFACE = re.compile(r":interface=((?:\\:|[^:])+)")
 
 
-@implementer(INeeds, IVouches, IChecksAddresses)
+@implementer(INeeds, IVouches, IChecksAddresses, IListens)
 class HttpSourceType:
     """The ``http`` datasources of a gateway."""
 
@@ -60,6 +68,11 @@ class HttpSourceType:
         if settings.tls is not None and not settings.endpoint:
             raise SettingsError("configuration.endpoint", "expected an endpoint such as tcp:8443 for `tls`")
         return HttpDatasource(settings, context)
+
+    def open_to_all(self, settings: HttpSourceSettings, context: DatasourceContext) -> str:
+        """See `IListens.open_to_all`."""
+        is_proved = settings.security.mode != "none" or settings.headers_filter
+        return "" if is_proved else keyed(context.routing_key)
 
     def vouches(self, settings: HttpSourceSettings) -> bool:
         """See `IVouches.vouches`: a platform knows its devices, and a profile is a platform's."""

@@ -18,11 +18,12 @@ from zope.interface import implementer
 from iotgw.core.model import Answer, Downlink, Metadata, Status
 from iotgw.core.needs import Need, UdpPort
 from iotgw.core.networks import NOT_ALLOWED
-from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IDatasource, INeeds
+from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IDatasource, IListens, INeeds
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.urls import url
 from iotgw.datasources.notices import Notices
+from iotgw.datasources.openness import unproved
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.datasources.socket.udp_socket import Address, UdpSocket
 from iotgw.envelopes.envelope import Envelope, Malformed, Reading
@@ -60,7 +61,7 @@ def _host(address: Address) -> str:
     return host.removeprefix("::ffff:") if "." in host else host
 
 
-@implementer(INeeds, IChecksAddresses)
+@implementer(INeeds, IChecksAddresses, IListens)
 class DatagramType:
     """A kind of UDP datasource: a name, settings, and the envelope that they make."""
 
@@ -77,6 +78,10 @@ class DatagramType:
     def build(self, settings: Any, context: DatasourceContext) -> DatagramSource:
         """See `IDatasourceType.build`."""
         return DatagramSource(settings, context, self.envelope(settings))
+
+    def open_to_all(self, settings: DatagramSettings, context: DatasourceContext) -> str:
+        """See `IListens.open_to_all`."""
+        return unproved(settings.interface)
 
     def needs(self, settings: DatagramSettings, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`."""

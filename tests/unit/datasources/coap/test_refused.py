@@ -8,6 +8,7 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
+from iotgw.core.key_guesses import MOST
 from iotgw.core.model import Downlink
 from iotgw.core.shared import SharedResources
 from iotgw.datasources.coap.ports import CoapPorts
@@ -84,3 +85,15 @@ async def test_who_goes_by_the_identity_of_a_device_with_credentials_is_told_and
     assert (answer.code, answer.payload) == (n.UNAUTHORIZED, b"device 'meter' must prove it")
     assert [metadata["identity"] for _, metadata in intake.received] == ["meter"]
     assert intake.queue["meter"], "its item waits for the device"
+
+
+@ensureDeferred
+async def test_who_guesses_keys_is_not_told_any_more_which_are_wrong(house):
+    datasource, _ = await house.datasource("k1")
+    device = house.device(datasource)
+    for number in range(MOST - 1):
+        assert (await device.post(f"i/wrong-{number}", mid=number)).code == n.NOT_FOUND
+    device.send(n.CON, n.POST, 1000, "i/wrong-again")
+    answer = await device.post("i/k1", mid=1001)
+    assert (answer.mid, answer.code) == (1001, n.CHANGED), "a forged address shuts nobody out"
+    assert "tried so many keys" in house.told[-1][3]
