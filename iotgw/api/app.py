@@ -52,7 +52,9 @@ def routes(parts: Parts) -> list[Route]:
     candidates = Candidates(registry, versions, converters)
     saved = catalogues(parts)
     resources: list[Routes] = [
-        HealthRoutes(registry, journal, pipeline, delivery, parts.pause, parts.doors, parts.clock, dates),
+        HealthRoutes(
+            registry, journal, pipeline, delivery, converters, parts.pause, parts.doors, parts.clock, dates
+        ),
         UpkeepRoutes(parts.backups, parts.pause, dates),
         MetricsRoutes(parts),
         *saved,
@@ -63,7 +65,7 @@ def routes(parts: Parts) -> list[Route]:
         DeviceRoutes(parts.devices, parts.owners, registry),
         DownlinkRoutes(parts.downlinks),
         EventRoutes(parts.events),
-        TokenRoutes(registry, Recorder(parts.events, dates)),
+        TokenRoutes(registry, Recorder(parts.events, dates), dates),
         ApplyRoutes(saved, registry, versions.library),
     ]
     found = [route for resource in resources for route in resource.routes()]

@@ -12,12 +12,12 @@ import hmac
 import os
 import secrets
 from collections import OrderedDict
+from itertools import count
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from iotgw.api.problems import Problem
-from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.specs import Resource
 
@@ -162,11 +162,21 @@ class Guard:
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="iotgw"'}
 
 
-async def ensure_admin_token(registry: IRegistry, path: str) -> bool:
-    """Write a new admin token to a file (mode 0600) when the registry has none; says whether it did."""
+def is_chief(token: Resource, now_ms: int) -> bool:
+    """Whether a stored token is an admin's of all tenants, and has not expired."""
+    body = token.body
+    if (body["role"], body["tenant"]) != ("admin", ALL_TENANTS):
+        return False
+    return not 0 < body.get("expiresAt", 0) <= now_ms
+
+
+async def ensure_admin_token(registry: IRegistry, path: str, now_ms: int, is_asked: bool = False) -> bool:
+    """Write a new admin token of all tenants to a file (mode 0600) when the registry has none that is good at ``now_ms``,
+    or when one ``is_asked`` for; says whether it did."""
     # The file first: a token that is stored but was never written down would lock everybody out.
     temporary = f"{path}.new"
-    if any(token.body["role"] == "admin" for token in registry.list(KIND)):
+    stored = registry.list(KIND)
+    if not is_asked and any(is_chief(token, now_ms) for token in stored):
         if os.path.exists(temporary):  # the last start ended between the two steps below
             os.replace(temporary, path)
         return False
@@ -177,9 +187,15 @@ async def ensure_admin_token(registry: IRegistry, path: str) -> bool:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
-    await registry.create(KIND, DEFAULT_TENANT, "admin", body)
+    await registry.create(KIND, ALL_TENANTS, _free_name({token.name for token in stored}), body)
     os.replace(temporary, path)
     return True
+
+
+def _free_name(taken: set[str]) -> str:
+    return next(
+        name for number in count(1) if (name := f"admin-{number}" if number > 1 else "admin") not in taken
+    )
 
 
 def _digest(secret: str) -> str:

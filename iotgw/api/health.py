@@ -15,6 +15,7 @@ from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.clock import ICalendar
+from iotgw.core.ports.converters import IConverters
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pause import IPause
@@ -33,6 +34,7 @@ class HealthRoutes:
         journal: IMessages,
         pipeline: IPipeline,
         delivery: IDeliveries,
+        converters: IConverters,
         pause: IPause,
         doors: Doors,
         clock: IReactorTime,
@@ -42,6 +44,7 @@ class HealthRoutes:
         self._journal = journal
         self._pipeline = pipeline
         self._delivery = delivery
+        self._converters = converters
         self._pause = pause
         self._doors = doors
         self._calendar = calendar
@@ -70,16 +73,18 @@ class HealthRoutes:
 
     async def ready(self, call: Call) -> Reply:
         """Whether uplinks are taken; a listener that could not be opened doesn't make it unready,
-        as the others serve. Damage to what is stored doesn't either, but is said."""
+        as the others serve. Damage to what is stored doesn't either, nor that no script is run, but both are said."""
         room = self._pipeline.room()
         if not room.is_open:
             raise Problem(503, f"no uplinks are taken: {room.reason}", {"Retry-After": "5"})
         faults, paused = self._journal.faults, self._pause.paused
+        refusal = self._converters.status()["confinement"]["refusal"]
         return Reply(
             {
                 "status": "ready",
                 **({"faults": faults} if faults else {}),
                 **({"paused": paused.reason} if paused is not None else {}),
+                **({"converters": refusal} if refusal else {}),
             }
         )
 
@@ -97,6 +102,7 @@ class HealthRoutes:
             "notReadyBecause": room.reason or None,
             "faults": self._journal.faults,
             "paused": msgspec.to_builtins(self._pause.paused),
+            "confinement": self._converters.status()["confinement"],
             "journal": journal,
             "refusals": self._doors.counts() if call.tenants in (None, DEFAULT_TENANT) else {},
             "datasources": [

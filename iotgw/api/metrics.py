@@ -89,6 +89,10 @@ class MetricsRoutes:
             exposition.counter(
                 "iotgw_worker_deaths_total", "Workers that a script took down", worker["deaths"], worker=worker["name"]
             )  # fmt: skip
+        held = state["confinement"]
+        about = "Whether it confines converters' scripts"
+        for wall in ("seccomp", "landlock"):
+            exposition.gauge("iotgw_converters_confined", about, int(bool(held[wall])), by=wall)
         suspended = len(state.get("suspended", ()))
         exposition.gauge("iotgw_converters_suspended", "Converters whose script keeps dying", suspended)
 

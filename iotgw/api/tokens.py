@@ -1,16 +1,24 @@
-"""`/tokens`: who may use the API. A token's text is shown once, when it is made."""
+"""`/tokens`: who may use the API. A token's text is shown once, when it is made.
+
+A token belongs to the tenant that it serves, whoever made it: an admin sees and deletes those of his own tenant, and an
+admin of all tenants everybody's.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
+from twisted.internet.defer import Deferred, DeferredLock
 
-from iotgw.api.auth import ALL_TENANTS, KIND, Permission, Role, mint
+from iotgw.api.auth import ALL_TENANTS, KIND, Permission, Role, is_chief, mint
 from iotgw.api.catalogue import PAGE, Page, not_empty, note, page
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Milliseconds, Reply, Route
-from iotgw.core.errors import Conflict
+from iotgw.core.errors import Conflict, NotFound, SettingsError
+from iotgw.core.model import DEFAULT_TENANT
+from iotgw.core.names import unfit
+from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import Resource
@@ -21,7 +29,13 @@ class NewToken(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
     name: str
     role: Role
-    tenant: Annotated[str, Meta(description="'*' for all; the caller's own where it is empty")] = ""
+    tenant: Annotated[
+        str,
+        Meta(
+            max_length=255,
+            description="Whose it is: '*' for all tenants. Where it is empty, the caller's, or that of the query.",
+        ),
+    ] = ""
     expires_at: Milliseconds = 0
 
 
@@ -40,9 +54,12 @@ class TokenView(Struct, frozen=True, rename="camel", omit_defaults=True):
 class TokenRoutes:
     """The routes of tokens."""
 
-    def __init__(self, registry: IRegistry, recorder: Recorder) -> None:
+    def __init__(self, registry: IRegistry, recorder: Recorder, dates: IDates) -> None:
         self._registry = registry
         self._recorder = recorder
+        self._dates = dates
+        self._deletions = DeferredLock()
+        """Two at once could each take the other one for the last that stays."""
 
     def routes(self) -> list[Route]:
         """List, make, delete."""
@@ -63,22 +80,68 @@ class TokenRoutes:
         """A new one."""
         wanted = call.body()
         not_empty(wanted.name)
-        tenant = wanted.tenant or call.token.tenant
-        if call.token.tenant not in (ALL_TENANTS, tenant):
-            raise Problem(403, "a token of one tenant can only make tokens of that tenant")
+        tenant = _owner(call, wanted)
         text, body = mint(wanted.role, tenant, wanted.expires_at)
-        resource = await self._registry.create(KIND, call.tenant, wanted.name, body)
-        note(self._recorder, resource, "created", call.token.name)
+        resource = await self._registry.create(KIND, tenant, wanted.name, body)
+        self._note(resource, "created", call)
         return Reply(_view(resource, text), 201)
 
     async def delete(self, call: Call, name: str) -> None:
-        """One less; the last that may make others stays."""
-        resource = self._registry.get(KIND, name, call.tenant)
-        admins = [token for token in self._registry.list(KIND) if token.body["role"] == "admin"]
-        if [token.id for token in admins] == [resource.id]:
-            raise Conflict("this is the last admin token; make another one first")
+        """One less; the last that may make others for all tenants stays."""
+
+        def last() -> Deferred[None]:
+            return Deferred.fromCoroutine(self._delete(call, name))
+
+        await self._deletions.run(last)
+
+    async def _delete(self, call: Call, name: str) -> None:
+        resource = self._find(call, name)
+        now_ms = int(self._dates.seconds() * 1000)
+        chiefs = [token.id for token in self._registry.list(KIND) if is_chief(token, now_ms)]
+        if chiefs == [resource.id]:
+            raise Conflict(
+                "this is the last admin token of all tenants, without which nobody could make another; "
+                'make one first: {"role": "admin", "tenant": "*"}'
+            )
         await self._registry.delete(KIND, resource.id)
-        note(self._recorder, resource, "deleted", call.token.name)
+        self._note(resource, "deleted", call)
+
+    def _find(self, call: Call, name: str) -> Resource:
+        """A token by its id or name, of those that the caller may see."""
+        tenant = call.query("tenant")
+        seen = [
+            token
+            for token in self._registry.list(KIND)
+            if _visible(call, token) and tenant in (None, token.body["tenant"])
+        ]
+        found = [token for token in seen if token.id == name] or [
+            token for token in seen if token.name == name
+        ]
+        if not found:
+            raise NotFound(f"there is no {KIND} {name!r}")
+        if len(found) > 1:
+            tenants = ", ".join(repr(token.body["tenant"]) for token in found)
+            raise Conflict(f"several tokens are called {name!r}, of the tenants {tenants}; say its id")
+        return found[0]
+
+    def _note(self, token: Resource, what: str, call: Call) -> None:
+        """Record it where the token's tenant looks; for tokens of all tenants, where events of the gateway are."""
+        tenant = token.body["tenant"]
+        token = structs.replace(token, tenant=DEFAULT_TENANT if tenant == ALL_TENANTS else tenant)
+        note(self._recorder, token, what, call.token.name)
+
+
+def _owner(call: Call, wanted: NewToken) -> str:
+    """Whose a new token is; raises Problem 403 or SettingsError."""
+    asked = call.query("tenant")
+    tenant = wanted.tenant or asked or call.token.tenant
+    if call.token.tenant not in (ALL_TENANTS, tenant):
+        raise Problem(403, "a token of one tenant can only make tokens of that tenant")
+    if asked is not None and asked != tenant:
+        raise SettingsError("tenant", f"expected the query's tenant, {asked!r}, got {tenant!r}")
+    if unfit(tenant):
+        raise SettingsError("tenant", f"expected printable characters, got {tenant!r}")
+    return tenant
 
 
 def _visible(call: Call, token: Resource) -> bool:

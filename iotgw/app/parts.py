@@ -114,6 +114,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         report=report,
         states=RegistryStates(reactor, registry, calendar=calendar),
         dates=calendar,
+        is_unconfined=settings.converters.unconfined,
     )
     departures = Departures(registry, recorder, reactor)
     versions = ConverterVersions(registry, converters, library.versions())

@@ -23,6 +23,7 @@ from iotgw.api.app import api_site
 from iotgw.api.apply import apply_file
 from iotgw.api.auth import ensure_admin_token
 from iotgw.api.site import ApiSite
+from iotgw.app.confinement import tell_confinement
 from iotgw.app.files import OpenFiles
 from iotgw.app.hangups import Hangups
 from iotgw.app.lost_logs import LostLogs
@@ -89,6 +90,7 @@ def children(
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
     yield PartService("pause", gateway.pause.start)
     yield PartService("converters", gateway.converters.start, gateway.converters.stop)
+    yield PartService("confinement", lambda: tell_confinement(gateway.converters, gateway.recorder))
     yield PartService("delivery", gateway.delivery.start, gateway.delivery.stop)
     yield PartService("integrations", gateway.integrations.start)
     yield PartService("pipeline", pipeline.start, lambda: stop_and_drain(pipeline, reactor, settings.drain))
@@ -136,9 +138,13 @@ UNDER_WAY = "first-contents"
 """Kind of the mark in the registry while the first resources are made: a start that finds it goes on with them."""
 
 
+WISH = "new-admin-token"
+"""A file in the data directory by which an operator who has lost all admin tokens asks for a new one."""
+
+
 class FirstContents(PartService):
     """What a new data directory gets: an admin token, and what the resources file names. A start that is killed leaves
-    a mark, and the next one makes what is missing."""
+    a mark, and the next one makes what is missing. An operator may ask for a further token by the file `WISH`."""
 
     _log = Logger()
 
@@ -152,8 +158,7 @@ class FirstContents(PartService):
 
     async def _fill(self) -> None:
         registry = self._gateway.registry
-        if await ensure_admin_token(registry, str(self._token_file)):
-            self._log.info("an admin token is in {file}", file=str(self._token_file))
+        await self._ensure_token()
         marks = registry.list(UNDER_WAY)
         kinds = ("datasource", "converter", "integration")
         if self._resources is not None and self._resources.exists():
@@ -164,6 +169,13 @@ class FirstContents(PartService):
                 await apply_file(self._gateway.api, self._resources)
         for mark in marks:
             await registry.delete(UNDER_WAY, mark.id)
+
+    async def _ensure_token(self) -> None:
+        wish = self._token_file.with_name(WISH)
+        registry, now_ms = self._gateway.registry, int(self._gateway.api.dates.seconds() * 1000)
+        if await ensure_admin_token(registry, str(self._token_file), now_ms, wish.exists()):
+            self._log.info("an admin token is in {file}", file=str(self._token_file))
+        wish.unlink(missing_ok=True)
 
 
 def was_first(parts: Iterable[Service]) -> bool:

@@ -79,6 +79,13 @@ class ConvertersSection(Section, frozen=True, kw_only=True):
     memory_limit: Annotated[
         Bytes, Meta(description="Address space of one worker; a script that wants more fails.")
     ] = 256 << 20
+    unconfined: Annotated[
+        bool,
+        Meta(
+            description="Run scripts where the kernel can't confine them too ([confinement](#what-confines-converters)). Without it, "
+            "their messages are kept as failed there."
+        ),
+    ] = False
 
 
 class LogSection(Section, frozen=True, kw_only=True):

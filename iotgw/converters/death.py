@@ -8,7 +8,7 @@ import signal
 from msgspec import Struct
 
 from iotgw.converters import cputime
-from iotgw.converters.protocol import OUT_OF_MEMORY, RECYCLE
+from iotgw.converters.protocol import NOT_CONFINED, OUT_OF_MEMORY, RECYCLE
 
 TIME = "time"
 MEMORY = "memory"
@@ -51,6 +51,8 @@ def explain(status: int | None, is_overrun: bool = False) -> Death:
     code = os.WEXITSTATUS(status)
     if code == OUT_OF_MEMORY:
         return Death(MEMORY, is_own=True)
+    if code == NOT_CONFINED:
+        return Death("the worker could not be confined", is_own=False)
     return Death(
         f"the worker ended with code {code}", is_own=code not in (0, RECYCLE), is_peaceful=code == RECYCLE
     )

@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.converters.protocol import BETWEEN, PROGRESS, PROGRESS_SIZE
+from iotgw.converters.sandbox import Confinement
 from iotgw.converters.slot import FRAMES_IN_FLIGHT, Slot, Work, WorkerConnection
 from iotgw.core.ports.reactor import IReactor
 
@@ -92,11 +93,17 @@ class _Joining(ServerFactory):
 
 
 class WorkerPool:
-    """The template process and the slots. ``memory_limit`` is bytes of address space per worker."""
+    """The template process and the slots. ``memory_limit`` is bytes of address space per worker.
 
-    def __init__(self, reactor: IReactor, memory_limit: int) -> None:
+    ``is_unconfined`` is whether scripts run where there is no seccomp filter.
+    """
+
+    def __init__(self, reactor: IReactor, memory_limit: int, is_unconfined: bool = False) -> None:
         self.reactor = reactor
         self.engines: tuple[str, ...] = ()
+        self.is_unconfined = is_unconfined
+        self.confinement: Confinement | None = None
+        """What workers are confined by; None before the first one could be."""
         self.slots: dict[int, Slot] = {}
         self._memory_limit = memory_limit
         self._template: _TemplateProcess | None = None
@@ -137,6 +144,17 @@ class WorkerPool:
         template.control.end.close()
         return self._stopped
 
+    @property
+    def refusal(self) -> str:
+        """Why no script is run; empty where they are."""
+        held = self.confinement
+        if held is None or held.seccomp or self.is_unconfined:
+            return ""
+        return (
+            f"no script is run, because {held.why}. `unconfined = true` under [converters] runs scripts without, "
+            "for operators who trust them all"
+        )
+
     # --- the template ---
 
     @property
@@ -157,6 +175,7 @@ class WorkerPool:
             "LANG": "C.UTF-8",
         }
         arguments = [sys.executable, "-m", "iotgw.converters.template", str(self._memory_limit)]
+        arguments += ["unconfined"] if self.is_unconfined else []
         self.reactor.spawnProcess(
             self._template,
             sys.executable,
@@ -173,6 +192,7 @@ class WorkerPool:
             self._is_ready = True
             self._backoff = 0.1
             self.engines = tuple(detail[0])
+            self.confinement = msgspec.convert(detail[1], Confinement)
             wanted, self._wanted = self._wanted, []
             for slot in wanted:
                 self.fork(slot)

@@ -29,6 +29,8 @@ RECYCLE = 75
 """Exit code of a worker whose memory has grown: nothing is wrong, replace it."""
 OUT_OF_MEMORY = 76
 """Exit code of a worker that ran out of memory outside of a script's reach."""
+NOT_CONFINED = 77
+"""Exit code of a worker that could not be confined, and has run nothing."""
 
 
 class Define(Struct, frozen=True, array_like=True, tag=1):

@@ -1,8 +1,8 @@
-"""What a worker gives up before it runs a user's script: files, sockets, processes, and outliving
-its parent.
+"""What a worker gives up before it runs a user's script: files, sockets, processes, and outliving its parent.
 
-Resource limits and ``no_new_privs`` need no privilege. The seccomp filter is a second wall behind them,
-where kernel and machine are known; what it does not list fails with EPERM.
+The seccomp filter (`iotgw.converters.syscalls`) is the wall that counts: without it no script runs, unless the operator
+has said otherwise. Landlock stands behind it where the kernel has it, and resource limits everywhere. None of them needs
+a privilege.
 """
 
 from __future__ import annotations
@@ -12,30 +12,31 @@ import os
 import platform
 import resource
 import signal
-import struct
+import traceback
 
-from iotgw.converters import cputime
+import msgspec
+from msgspec import Struct
+
+from iotgw.converters import cputime, landlock, syscalls
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_MODE_FILTER = 2
 
-# read write close fstat lseek pread64 poll | mmap mprotect munmap brk mremap madvise | rt_sigaction rt_sigprocmask
-# rt_sigreturn sigaltstack | sched_yield setitimer timer_settime getpid gettid futex restart_syscall | clock_gettime
-# clock_getres gettimeofday getrusage times getrandom | rseq membarrier exit exit_group
-_ALLOWED = {
-    "x86_64": (
-        0xC000003E,
-        (0, 1, 3, 5, 8, 17, 7, 9, 10, 11, 12, 25, 28, 13, 14, 15, 131, 24, 38, 223, 39, 186, 202, 219, 228,
-         229, 96, 98, 100, 318, 334, 324, 60, 231),
-    ),
-    "aarch64": (
-        0xC00000B7,
-        (63, 64, 57, 80, 62, 67, 73, 222, 226, 215, 214, 216, 233, 134, 135, 139, 132, 124, 103, 110, 172, 178, 98,
-         128, 113, 114, 169, 165, 153, 278, 293, 283, 93, 94),
-    ),
-}  # fmt: skip
+
+class Confinement(Struct, frozen=True):
+    """What holds a worker: whether the seccomp filter is in place, Landlock's ABI (0 without), and why there is no
+    filter."""
+
+    seccomp: bool
+    landlock: int
+    why: str = ""
+
+    def __str__(self) -> str:
+        walls = ["a seccomp filter"] if self.seccomp else []
+        walls += [f"Landlock (ABI {self.landlock})"] if self.landlock else []
+        return ", ".join([*walls, "resource limits"])
 
 
 class _Program(ctypes.Structure):
@@ -51,12 +52,15 @@ def die_with_parent() -> None:
     _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def lock_down(memory_limit: int) -> bool:
+def lock_down(memory_limit: int) -> Confinement:
     """Give up everything but computing and the open streams. ``memory_limit`` is bytes of address space.
 
-    Returns whether the seccomp filter is in place.
+    Returns what is in place; whether that is enough is the caller's to judge.
     """
+    token = syscalls.machine()
     floor = address_space() + (64 << 20)  # what Python and the engines have mapped already, and room to work
+    _libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    abi = landlock.restrict()
     for limit, value in (
         (resource.RLIMIT_AS, max(memory_limit, floor)),
         (resource.RLIMIT_NPROC, 0),
@@ -64,10 +68,33 @@ def lock_down(memory_limit: int) -> bool:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 0),
     ):
-        resource.setrlimit(limit, (value, value))
+        hard = resource.getrlimit(limit)[1]
+        least = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(limit, (least, least))
     signal.signal(cputime.OVER, signal.SIG_DFL)  # only the kernel can end a call inside C
-    _libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    return _seccomp()
+    why = _filter(token)
+    return Confinement(not why, abi, why)
+
+
+def probe(memory_limit: int) -> Confinement:
+    """What `lock_down` comes to here, found out in a child process."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(write, msgspec.msgpack.encode(lock_down(memory_limit)))
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    os.close(write)
+    try:
+        return msgspec.msgpack.decode(os.read(read, 4096), type=Confinement)
+    except msgspec.DecodeError:
+        return Confinement(False, 0, "a process that was to be confined ended instead")
+    finally:
+        os.close(read)
+        os.waitpid(pid, 0)
 
 
 def address_space() -> int:
@@ -76,28 +103,23 @@ def address_space() -> int:
         return int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _seccomp() -> bool:
-    known = _ALLOWED.get(platform.machine())
-    if known is None:
-        return False
-    architecture, allowed = known
-    # BPF: load the architecture, refuse another; load the number, allow what is listed, else EPERM
-    load, equal, answer = 0x20, 0x15, 0x06
-    program = [
-        (load, 0, 0, 4),
-        (equal, 1, 0, architecture),
-        (answer, 0, 0, 0x00050000 | 1),
-        (load, 0, 0, 0),
-    ]
-    program += [(equal, len(allowed) - index, 0, number) for index, number in enumerate(allowed)]
-    program += [(answer, 0, 0, 0x00050000 | 1), (answer, 0, 0, 0x7FFF0000)]
-    code = b"".join(struct.pack("HBBI", *line) for line in program)
+def _filter(token: int) -> str:
+    """Put the filter in place; returns why it isn't, or nothing."""
+    if token not in syscalls.ALLOWED:
+        return f"iotgw has no seccomp filter for this machine ({platform.machine()})"
+    code = syscalls.program(token)
     buffer = ctypes.create_string_buffer(code, len(code))
     done = _libc().prctl(
         _PR_SET_SECCOMP,
         _SECCOMP_MODE_FILTER,
-        ctypes.byref(_Program(len(program), ctypes.addressof(buffer))),
+        ctypes.byref(_Program(len(code) // 8, ctypes.addressof(buffer))),
         0,
         0,
     )
-    return bool(done == 0)
+    if done != 0:
+        return f"the kernel or its container refuses a seccomp filter ({os.strerror(ctypes.get_errno())})"
+    try:
+        os.getpgid(0)  # not listed, and harmless
+    except PermissionError:
+        return ""
+    return "the kernel has taken the seccomp filter, and does not apply it"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -26,7 +26,7 @@ from iotgw.converters.slot import Work
 from iotgw.converters.state import MemoryStates, States
 from iotgw.converters.trial import TryWork
 from iotgw.core.clock import PlainCalendar
-from iotgw.core.errors import ConversionFailed, SettingsError
+from iotgw.core.errors import ConversionFailed, SettingsError, Unavailable
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Job, Metadata
 from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.converters import IConverters
@@ -39,6 +39,8 @@ log = Logger()
 SCRIPTS_KEPT = 32 << 20
 """Bytes of scripts that workers know at a time."""
 MAX_SCRIPT = 1 << 20
+UNCONFINED = "Unconfined"
+"""The error of messages whose script was not run, because there is nothing to confine it."""
 
 Report = Callable[[str, ConverterVersion, str, Severity], None]
 """``report(type, version, message, severity)``: something about a converter that its owner should see."""
@@ -47,6 +49,8 @@ Report = Callable[[str, ConverterVersion, str, Severity], None]
 @implementer(IConverters)
 class ConverterService:
     """The converter service.
+
+    Where workers can't be confined, every conversion fails with an error that says so, unless ``is_unconfined``.
 
     ``workers`` run uplinks; ``time_limit`` is CPU seconds per call of a script whose options set none, ``memory_limit``
     bytes of address space per worker. ``report`` hears of suspensions. ``states`` keeps scripts' properties.
@@ -63,8 +67,9 @@ class ConverterService:
         report: Report | None = None,
         states: States | None = None,
         dates: IDates | None = None,
+        is_unconfined: bool = False,
     ) -> None:
-        self.pool = WorkerPool(reactor, memory_limit)
+        self.pool = WorkerPool(reactor, memory_limit, is_unconfined)
         self.states: States = states if states is not None else MemoryStates()
         self.time_limit = time_limit
         self._reactor = reactor
@@ -95,7 +100,16 @@ class ConverterService:
     def status(self) -> dict[str, Any]:
         """For the API and metrics: the engines, and per worker how much is waiting and how often it died."""
         now = self._reactor.seconds()
+        held = self.pool.confinement
         return {
+            "confinement": {
+                "by": "" if held is None else str(held),
+                "seccomp": held is not None and held.seccomp,
+                "landlock": 0 if held is None else held.landlock,
+                "unconfined": self.pool.is_unconfined,
+                "refusal": self.pool.refusal,
+                "why": "" if held is None else held.why,
+            },
             "engines": list(self.pool.engines),
             "workers": [
                 {"name": slot.name, "pid": slot.pid, "deaths": slot.deaths, "busy": slot.is_busy}
@@ -115,6 +129,10 @@ class ConverterService:
         """See `iotgw.core.ports.converters.IConverters`."""
         if not jobs:
             self._reactor.callLater(0, done, [])
+            return
+        if refusal := self.pool.refusal:
+            error = ConversionError(refusal, name=UNCONFINED)
+            self._reactor.callLater(0, done, [Conversion(error=error)] * len(jobs))
             return
         batch = Batch(len(jobs), done)
         version: ConverterVersion | None = None
@@ -194,6 +212,8 @@ class ConverterService:
         integration_metadata: dict[str, Any],
     ) -> Deferred[dict[str, Any]]:
         """See `iotgw.core.ports.converters.IConverters`; fails with ConversionFailed."""
+        if refusal := self.pool.refusal:
+            return fail(ConversionFailed(ConversionError(refusal, name=UNCONFINED)))
         version = limited(version, self.time_limit)
         body = {
             "version": msgspec.to_builtins(version),
@@ -213,6 +233,8 @@ class ConverterService:
         return work.answer.addCallback(encoded)
 
     def _try(self, body: dict[str, Any], what: str, time_limit: float) -> Deferred[Any]:
+        if refusal := self.pool.refusal:
+            return fail(Unavailable(refusal, 60.0))
         work = TryWork(what, body, time_limit)
         self._desk.append(work)
         self._desk_slot.pump()

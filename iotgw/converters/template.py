@@ -2,7 +2,7 @@
 
 It runs nothing of a user's. The gateway holds its stdin, a `SOCK_SEQPACKET` socket of one MessagePack array
 per packet: ``["fork", number]`` with two file descriptors (the worker's stream, the shared memory) and
-``["kill", number]`` come in; ``["ready", engines]``, ``["forked", number, pid]`` and
+``["kill", number]`` come in; ``["ready", engines, confinement]``, ``["forked", number, pid]`` and
 ``["died", number, status]`` go out. ``status`` is as of `os.waitpid`. It ends when the socket does.
 """
 
@@ -24,18 +24,22 @@ from iotgw.converters import sandbox
 from iotgw.converters.engines import available
 from iotgw.converters.protocol import PROGRESS_SIZE
 from iotgw.converters.script import HEAP
-from iotgw.converters.worker import ScriptWorker
+from iotgw.converters.worker import ScriptWorker, serve_confined
 
 _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.decode
 
 
 class WorkerTemplate:
-    """Forks workers and tells how they ended. ``memory_limit`` is bytes of a worker's address space."""
+    """Forks workers and tells how they ended. ``memory_limit`` is bytes of a worker's address space.
 
-    def __init__(self, control: socket.socket, memory_limit: int) -> None:
+    ``is_unconfined`` is whether scripts run where there is no seccomp filter.
+    """
+
+    def __init__(self, control: socket.socket, memory_limit: int, is_unconfined: bool = False) -> None:
         self._control = control
         self._memory_limit = memory_limit
+        self._is_unconfined = is_unconfined
         self._workers: dict[int, int] = {}  # pid → number
         self._wake, wake = os.pipe()
         for end in (self._wake, wake):
@@ -45,7 +49,7 @@ class WorkerTemplate:
 
     def serve(self, engines: list[str]) -> None:
         """Work until the gateway closes the socket, or goes away."""
-        self._say("ready", engines)
+        self._say("ready", engines, sandbox.probe(self._memory_limit))
         while True:
             readable, _, _ = select.select([self._control.fileno(), self._wake], [], [])
             if self._wake in readable:
@@ -89,8 +93,7 @@ class WorkerTemplate:
         # stderr stays for a last word; everything else of the template's is closed
         os.closerange(3, 256)
         worker = ScriptWorker(0, 1, progress, self._memory_limit)
-        sandbox.lock_down(self._memory_limit)
-        return worker.serve()
+        return serve_confined(worker, self._memory_limit, self._is_unconfined)
 
     def _kill(self, number: int) -> None:
         for pid, known in self._workers.items():
@@ -106,7 +109,7 @@ class WorkerTemplate:
 
 
 def main(arguments: list[str]) -> None:
-    """Serve on stdin; the argument is the memory limit in bytes."""
+    """Serve on stdin; the arguments are the memory limit in bytes, and ``unconfined`` or nothing."""
     sandbox.die_with_parent()
     # a terminal's Ctrl-C and systemd's SIGTERM reach the whole group, but the gateway still drains then:
     # we end when it lets go of us
@@ -119,7 +122,7 @@ def main(arguments: list[str]) -> None:
     gc.collect()
     gc.freeze()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        WorkerTemplate(control, int(arguments[0])).serve(list(engines))
+        WorkerTemplate(control, int(arguments[0]), "unconfined" in arguments).serve(list(engines))
 
 
 if __name__ == "__main__":

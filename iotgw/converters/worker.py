@@ -25,6 +25,7 @@ from iotgw.converters.protocol import (
     BETWEEN,
     LENGTH,
     MAX_FRAME,
+    NOT_CONFINED,
     OUT_OF_MEMORY,
     PROGRESS,
     PROGRESS_SIZE,
@@ -235,13 +236,20 @@ class ScriptWorker:
             left = left[os.write(self._write, left) :]
 
 
+def serve_confined(worker: ScriptWorker, memory_limit: int, is_unconfined: bool) -> int:
+    """Lock the process down and work; the exit code. Without the seccomp filter nothing is run, unless
+    ``is_unconfined``."""
+    if not sandbox.lock_down(memory_limit).seccomp and not is_unconfined:
+        return NOT_CONFINED
+    return worker.serve()
+
+
 def main(arguments: list[str]) -> int:
-    """Run one worker on stdin and stdout; the memory limit in bytes may be given."""
+    """Run one worker on stdin and stdout; the memory limit in bytes and ``unconfined`` may be given."""
     memory_limit = int(arguments[0]) if arguments else 256 << 20
     progress = mmap.mmap(-1, PROGRESS_SIZE)
     worker = ScriptWorker(0, 1, progress, memory_limit)
-    sandbox.lock_down(memory_limit)
-    return worker.serve()
+    return serve_confined(worker, memory_limit, "unconfined" in arguments)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,8 @@ class FakeConverters:
         self.held: list[tuple[list[Job], Callable[[list[Conversion]], None]]] | None = None
         self.problem: ConversionError | None = None
         """Why `encode` fails."""
+        self.confinement: dict[str, Any] = {}
+        """What its status says differently of its confinement."""
 
     def release(self, index: int = 0) -> None:
         """Finish a batch that is held."""
@@ -97,7 +99,21 @@ class FakeConverters:
 
     def status(self) -> dict[str, Any]:
         """See `IConverters.status`."""
-        return {"engines": ["duktape"], "workers": [], "waiting": 0, "suspended": {}}
+        held = {
+            "seccomp": True,
+            "landlock": 0,
+            "unconfined": False,
+            "refusal": "",
+            "why": "",
+            **self.confinement,
+        }
+        return {
+            "engines": ["duktape"],
+            "workers": [],
+            "waiting": 0,
+            "suspended": {},
+            "confinement": {"by": "a double", **held},
+        }
 
 
 @implementer(IConverterVersions)

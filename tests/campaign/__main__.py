@@ -19,7 +19,8 @@ from .targets import Targets
 ROUNDS_OF_A_CHAPTER = 15
 FIRST_STARTS = 2
 TRIMMED = 1_000_000
-"""The journal's size where messages are trimmed all the while: in every fourth chapter."""
+"""The journal's size where messages are trimmed all the while: in every fourth chapter. In every eighth nothing may be given up
+for want of room, and devices have to wait."""
 
 
 def main():
@@ -41,7 +42,8 @@ def campaign(options, folder, targets):
     while (left := options.rounds - total["rounds"]) > 0:
         number += 1
         path = folder / f"chapter-{number}"
-        chapter = Chapter(path, targets, dice, max_bytes=0 if number % 4 else TRIMMED, rate=options.rate)
+        size, overflow = 0 if number % 4 else TRIMMED, "dropOldest" if number % 8 else "rejectNew"
+        chapter = Chapter(path, targets, dice, max_bytes=size, overflow=overflow, rate=options.rate)
         try:
             count = min(ROUNDS_OF_A_CHAPTER, max(1, left - FIRST_STARTS))
             chapter.run(kills.chosen(dice, count), FIRST_STARTS)

@@ -34,7 +34,9 @@ class Life(Struct):
 class Chapter:
     """``report`` holds what was counted, and ``wrong`` what must not be. With ``max_bytes`` the journal is so small."""
 
-    def __init__(self, folder, targets, dice, *, max_bytes=0, rate=120, devices=2, env=None):
+    def __init__(
+        self, folder, targets, dice, *, max_bytes=0, overflow="dropOldest", rate=120, devices=2, env=None
+    ):
         folder.mkdir()
         self.folder = folder
         self.targets = targets
@@ -58,7 +60,7 @@ class Chapter:
         self.kinds = targets.settings()
         self.gateway = Gateway(
             folder / "gateway",
-            resources.text(self.ports, self.kinds),
+            resources.text(self.ports, self.kinds, overflow),
             f"[store]\nmax-bytes = {max_bytes}\n" if max_bytes else "",
             env=env,
         )

@@ -24,8 +24,8 @@ def configuration(source, ports):
     return where
 
 
-def text(ports, targets):
-    """The file, as TOML."""
+def text(ports, targets, overflow):
+    """The file, as TOML. ``overflow`` is what the integrations do when there is no more room."""
     parts = [
         table("converter", name="campaign", type="UPLINK", script=SCRIPT),
         table("credential", name="field", identity=IDENTITY, secrets=[{"value": SECRET}]),
@@ -37,7 +37,14 @@ def text(ports, targets):
         for source in (*SOURCES.values(), BURST)
     )  # fmt: skip
     parts += (
-        table("integration", name=name, type=type, configuration=settings, retry={"initial": 0.1, "cap": 1.0})
+        table(
+            "integration",
+            name=name,
+            type=type,
+            configuration=settings,
+            retry={"initial": 0.1, "cap": 1.0},
+            queue={"overflow": overflow},
+        )
         for name, type, settings in targets
     )
     return "\n".join(parts)

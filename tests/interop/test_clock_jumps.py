@@ -110,6 +110,32 @@ def test_a_target_that_asked_for_a_wait_is_tried_after_it_neither_early_nor_an_h
     assert handler.times[1] - handler.times[0] >= Impatient.wait * 0.99
 
 
+@pytest.mark.parametrize(
+    "kind", [targets.Mqtt, targets.Sftp, targets.ThingsBoard], ids=lambda kind: kind.__name__
+)
+def test_no_kind_of_target_gets_messages_earlier_than_its_rate_allows_because_the_clock_jumped(
+    tmp_path, kind
+):
+    world, target = Clocked(tmp_path), kind(tmp_path)
+    rate, count = 2.0, 12
+    target.start()
+    try:
+        with world:
+            world.deliver_to(target, queue={"rate": rate})
+            for n in range(count):
+                body = {"deviceName": f"d{n}", "deviceType": "meter", "n": n}
+                assert world.gateway.post(KEY, body).status < 300
+            wait_until(target.arrived, 60, "the first message")
+            began, first = time.monotonic(), len(target.arrived())
+            for jump in (8 * DAY, -HOUR):
+                world.jump(jump)
+            wait_until(lambda: len(target.arrived()) >= count, 60, "all messages")
+            took = time.monotonic() - began
+    finally:
+        target.close()
+    assert took >= (count - first - 1) / rate * 0.95
+
+
 def test_what_waits_while_the_gateway_is_stopped_and_the_clock_jumps_is_not_old(tmp_path):
     target = targets.Http(tmp_path)
     world = Clocked(tmp_path)

@@ -203,3 +203,14 @@ def test_one_message_can_be_followed_by_its_id_through_the_debug_log(tmp_path, h
     assert "converted by" in converted
     assert "of d waits" in waits
     assert delivered.endswith("at web: delivered")
+
+
+def test_an_operator_who_lost_all_tokens_asks_for_a_new_one_by_a_file(gateway):
+    lost = gateway.token
+    gateway.stop()
+    wish = gateway.data / "new-admin-token"
+    wish.touch()
+    gateway.start()
+    assert gateway.token != lost
+    assert gateway.api("POST", "/tokens", {"name": "next", "role": "admin", "tenant": "*"}).status == 201
+    assert not wish.exists()

@@ -22,7 +22,7 @@ class IConverters(Interface):
         """Whether a message can change how this version converts later ones."""
 
     def compile(spec: ConverterSpec) -> Deferred[tuple[str, str]]:
-        """Check a script: its ``(dialect, engine)``; fails with SettingsError."""
+        """Check a script: its ``(dialect, engine)``; fails with SettingsError, or Unavailable where no script is run."""
 
     def test(
         version: ConverterVersion, payload: bytes, metadata: bytes | Metadata, received_ms: int
@@ -38,7 +38,9 @@ class IConverters(Interface):
         ConversionFailed."""
 
     def status() -> dict[str, Any]:
-        """For the API, as JSON: engines, workers, waiting jobs, suspended converters."""
+        """For the API, as JSON: engines, workers, waiting jobs, suspended converters, and what confines scripts:
+        ``by`` (for people), ``seccomp``, ``landlock`` (its ABI), ``unconfined`` (the setting), ``refusal`` (why no script
+        is run; empty where they are) and ``why`` there is no filter."""
 
 
 class IConverterVersions(Interface):

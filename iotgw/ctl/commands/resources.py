@@ -79,6 +79,7 @@ def add(commands: Commands) -> None:
     token = commands.add("token", _token, "make an API token; it is shown once")
     token.add_argument("name")
     token.add_argument("--role", choices=ROLES, default="viewer", help="what it may do (viewer)")
+    token.add_argument("--tenant", default="", help="whose it is, '*' for all tenants (that of your token)")
 
 
 def _list(context: Context) -> None:
@@ -122,7 +123,8 @@ def _deletion(kind: str, name: str, shown: dict[str, Any]) -> str:
 
 
 def _token(context: Context) -> None:
-    wanted = {"name": context.options.name, "role": context.options.role}
+    options = context.options
+    wanted = {"name": options.name, "role": options.role, "tenant": options.tenant}
     context.show(context.client.call("POST", "/tokens", wanted), lambda made: str(made["token"]))
 
 

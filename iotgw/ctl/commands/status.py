@@ -31,6 +31,7 @@ def _text(context: Context, status: dict[str, Any]) -> str:
     lines = [
         f"iotgw {status['version']}, {ready}, since {moment(status['startedAt'])}",
         *([f"PAUSED, nothing leaves until `iotgwctl resume`: {paused['reason']}"] if paused else []),
+        *_confinement(status.get("confinement", {})),
         f"messages: {counts}",
     ]
     turned_away = [
@@ -56,3 +57,12 @@ def _text(context: Context, status: dict[str, Any]) -> str:
     if turned_away:
         lines += ["", table(("REFUSED BY", "REASON", "TIMES"), turned_away)]
     return "\n".join(lines)
+
+
+def _confinement(held: dict[str, Any]) -> list[str]:
+    """What is to be said of converters that are not confined."""
+    if held.get("refusal"):
+        return [held["refusal"][:1].upper() + held["refusal"][1:]]
+    if held.get("unconfined") and not held["seccomp"]:
+        return [f"CONVERTERS ARE NOT CONFINED: {held['why']}"]
+    return []

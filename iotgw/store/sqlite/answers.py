@@ -41,17 +41,16 @@ class JournalAnswers:
 
     def message(self, seq: int) -> Deferred[Message | None]:
         """See `IJournal.message`."""
-        return self._readers.ask(JournalReader.messages, [seq]).addCallback(
-            lambda found: next(iter(found), None)
-        )
+        return self._readers.ask(lambda reader: reader.search.message(seq))
 
     def messages(
         self, tenant: str, before: int, limit: int, datasource: str | None = None, state: State | None = None,
         device: str | None = None,
     ) -> Deferred[list[Message]]:  # fmt: skip
         """See `IJournal.messages`."""
+        last = before or 1 << 62
         return self._readers.ask(
-            JournalReader.find, tenant, before or 1 << 62, limit, datasource, state, device
+            lambda reader: reader.search.find(tenant, last, limit, datasource, state, device)
         )
 
     def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs) -> Deferred[int]:

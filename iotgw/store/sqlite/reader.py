@@ -15,49 +15,17 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
-from iotgw.core.model import (
-    ConversionError,
-    DeliveryState,
-    Kind,
-    Message,
-    Parked,
-    State,
-    StoredUplink,
-    TelemetryRecord,
-    Uplink,
-)
+from iotgw.core.model import DeliveryState, Parked, State, StoredUplink, TelemetryRecord
 from iotgw.core.stream import WEIGHT
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.store.sqlite.commit import KEPT
-from iotgw.store.sqlite.database import as_array, connect_reader
+from iotgw.store.sqlite.database import connect_reader
 from iotgw.store.sqlite.names import NameTable
+from iotgw.store.sqlite.rows import RECORD, UPLINK, RecordRow, UplinkRow
 from iotgw.store.sqlite.salvage import salvaged, unreadable_record, unreadable_row, unreadable_uplink
+from iotgw.store.sqlite.search import MessageSearch
 
 T = TypeVar("T")
-
-_UPLINK = "json_array(seq, tenant, datasource, received_ms, cast(metadata AS text), hex(payload))"
-_RECORD = "seq, uplink, tenant, datasource, received_ms, kind, device_name, device_type, cast(body AS text)"
-
-
-class _UplinkRow(Struct, array_like=True, gc=False):
-    seq: int
-    tenant: int
-    datasource: int
-    received_ms: DateMs
-    metadata: str
-    payload: str
-
-
-class _RecordRow(Struct, array_like=True, gc=False):
-    seq: int
-    uplink: int
-    tenant: int
-    datasource: int
-    received_ms: DateMs
-    kind: int
-    device_name: str
-    device_type: str
-    body: str
 
 
 class _ParkedRow(Struct, array_like=True, gc=False):
@@ -65,36 +33,25 @@ class _ParkedRow(Struct, array_like=True, gc=False):
     attempts: int
     next_try_ms: int
     error: str
-    record: _RecordRow
+    record: RecordRow
 
 
-class _MessageRow(Struct, array_like=True, gc=False):
-    uplink: _UplinkRow
-    state: int | None
-    converter: int | None
-    error: str | None
-    records: list[_RecordRow]
-
-
-_uplinks = msgspec.json.Decoder(list[_UplinkRow]).decode
-_records = msgspec.json.Decoder(list[_RecordRow]).decode
+_uplinks = msgspec.json.Decoder(list[UplinkRow]).decode
+_records = msgspec.json.Decoder(list[RecordRow]).decode
 _parked = msgspec.json.Decoder(list[_ParkedRow]).decode
-_messages = msgspec.json.Decoder(list[_MessageRow]).decode
-_error = msgspec.json.Decoder(ConversionError).decode
 
 _READ_UPLINKS = f"""
-SELECT json_group_array({_UPLINK}) FROM (
+SELECT json_group_array({UPLINK}) FROM (
     SELECT * FROM uplink WHERE datasource = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?)
 """
 _READ_TELEMETRY = f"""
-SELECT json_group_array(json_array({_RECORD})) FROM (
+SELECT json_group_array(json_array({RECORD})) FROM (
     SELECT * FROM telemetry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?)
 """
-_READ_UPLINK = f"SELECT json_group_array({_UPLINK}) FROM uplink NOT INDEXED WHERE datasource = ? AND seq = ?"
-_READ_RECORD = f"SELECT json_group_array(json_array({_RECORD})) FROM telemetry WHERE seq = ?"
+_READ_UPLINK = f"SELECT json_group_array({UPLINK}) FROM uplink NOT INDEXED WHERE datasource = ? AND seq = ?"
+_READ_RECORD = f"SELECT json_group_array(json_array({RECORD})) FROM telemetry WHERE seq = ?"
 LAST = 1 << 62
 """Higher than every position."""
-_KINDS = {kind.value: kind for kind in Kind}
 _WEIGH = "SELECT sum(size) FROM (SELECT length({body}) AS size FROM {table} WHERE {condition} ORDER BY seq LIMIT ?)"
 _CUT = """
 SELECT seq FROM (SELECT seq, sum(size) OVER (ORDER BY seq) AS weight FROM (
@@ -102,23 +59,8 @@ SELECT seq FROM (SELECT seq, sum(size) OVER (ORDER BY seq) AS weight FROM (
 WHERE weight >= ? LIMIT 1
 """
 _READ_PARKED = f"""
-SELECT json_group_array(json_array(state, attempts, next_try_ms, error, json_array({_RECORD}))) FROM (
+SELECT json_group_array(json_array(state, attempts, next_try_ms, error, json_array({RECORD}))) FROM (
     SELECT * FROM parked WHERE integration = ? AND {{condition}} LIMIT ?)
-"""
-_KEPT_TO = f"""(SELECT cursor FROM conversion JOIN tally USING (datasource)
-    WHERE conversion.datasource = uplink.datasource AND tally.state = {KEPT})"""
-"""The position up to which uplinks without an outcome were kept, for datasources that keep some."""
-_WAS_KEPT = f"""uplink.datasource IN (SELECT datasource FROM tally WHERE state = {KEPT})
-    AND uplink.seq <= {_KEPT_TO} AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.seq = uplink.seq)"""
-_READ_MESSAGES = f"""
-SELECT json_group_array(json_array(
-    {_UPLINK.replace("seq", "uplink.seq").replace("datasource", "uplink.datasource")},
-    coalesce(outcome.state, CASE WHEN uplink.seq <= {_KEPT_TO} THEN 2 END), converter, cast(error AS text),
-    (SELECT json_group_array(json_array({_RECORD})) FROM (
-        SELECT * FROM telemetry WHERE uplink <> 0 AND uplink = found.value AND seq >= coalesce(outcome.telemetry, 0)
-        ORDER BY seq))
-)) FROM json_each(?) AS found
-JOIN uplink ON uplink.seq = found.value LEFT JOIN outcome ON outcome.seq = found.value
 """
 
 
@@ -135,6 +77,7 @@ class JournalReader:
         self._careful = False
         self.unreadable: dict[str, set[int]] = {}
         """The positions in each table that turned out to be unreadable."""
+        self.search = MessageSearch(self._one, names, self._lost)
 
     def carefully(self, query: Callable[[], T]) -> T:
         """Run a query of a stream or of parked records record by record, with a stand-in for each record that can't be
@@ -165,7 +108,7 @@ class JournalReader:
         number = self._number(datasource)
         return salvaged(
             lambda low, high, most: self._uplinks(datasource, low, high, most),
-            lambda seq: [self._uplink(row) for row in _uplinks(self._one(_READ_UPLINK, number, seq))],
+            lambda seq: [row.stored(self._names.texts) for row in _uplinks(self._one(_READ_UPLINK, number, seq))],
             lambda seq, reason: unreadable_uplink(self._lost("uplink", seq), datasource, reason),
             self._works, lambda stored: len(stored.uplink.payload), after, last, limit,
         )  # fmt: skip
@@ -173,7 +116,9 @@ class JournalReader:
     def _uplinks(self, datasource: str, after: int, last: int, limit: int) -> list[StoredUplink]:
         where = self._number(datasource), after
         last = self._cut("uplink", "payload", "datasource = ? AND seq > ? AND seq <= ?", *where, last, limit)
-        return [self._uplink(row) for row in _uplinks(self._one(_READ_UPLINKS, *where, last, limit))]
+        return [
+            row.stored(self._names.texts) for row in _uplinks(self._one(_READ_UPLINKS, *where, last, limit))
+        ]
 
     def telemetry(self, after: int, last: int, limit: int) -> list[TelemetryRecord]:
         """Telemetry records with after < seq <= last."""
@@ -183,14 +128,16 @@ class JournalReader:
         (trimmed,) = self._connection.execute("SELECT coalesce(min(telemetry), 0) FROM mark").fetchone()
         return salvaged(
             self._telemetry,
-            lambda seq: [self._record(row) for row in _records(self._one(_READ_RECORD, seq))],
+            lambda seq: [row.record(self._names.texts) for row in _records(self._one(_READ_RECORD, seq))],
             lambda seq, reason: unreadable_record(self._lost("telemetry", seq), reason),
             self._works, lambda record: len(record.body), max(after, min(trimmed, last)), last, limit,
         )  # fmt: skip
 
     def _telemetry(self, after: int, last: int, limit: int) -> list[TelemetryRecord]:
         last = self._cut("telemetry", "body", "seq > ? AND seq <= ?", after, last, limit)
-        return [self._record(row) for row in _records(self._one(_READ_TELEMETRY, after, last, limit))]
+        return [
+            row.record(self._names.texts) for row in _records(self._one(_READ_TELEMETRY, after, last, limit))
+        ]
 
     def parked(self, integration: str, state: DeliveryState | None, after: int, limit: int) -> list[Parked]:
         """Parked deliveries after a position, in order of position."""
@@ -228,65 +175,6 @@ class JournalReader:
             lambda seq, reason: unreadable_row(integration, self._lost("parked", seq), reason),
             self._works, lambda row: len(row.record.body), after, LAST, limit,
         )  # fmt: skip
-
-    def messages(self, positions: list[int]) -> list[Message]:
-        """The messages at these positions, in this order. Missing ones are left out."""
-        return [self._message(row) for row in _messages(self._one(_READ_MESSAGES, as_array(positions)))]
-
-    def find(
-        self,
-        tenant: str,
-        before: int,
-        limit: int,
-        datasource: str | None,
-        state: State | None,
-        device: str | None,
-    ) -> list[Message]:
-        """The newest messages before a position that meet all conditions."""
-        origin, conditions = "uplink", ["uplink.tenant = ?", "uplink.seq < ?"]
-        values: list[int | str] = [self._number(tenant), before]
-        order = "uplink.seq"
-        kept: list[int] = []
-        if datasource is not None:
-            conditions.append("uplink.datasource = ?")
-            values.append(self._number(datasource))
-        if device is not None:
-            # CROSS JOIN keeps the order of the tables: along the covering index, newest first.
-            origin = "telemetry t CROSS JOIN uplink ON uplink.seq = t.uplink"
-            conditions += ["t.uplink <> 0", "t.uplink < ?", "t.device_name = ?"]
-            values += [before, device]
-            order = "t.uplink"
-        if state is State.RECEIVED:
-            origin += " LEFT JOIN outcome o ON o.seq = uplink.seq"
-            conditions += [
-                "o.seq IS NULL",
-                "uplink.seq > (SELECT coalesce(min(cursor), 0) FROM conversion)",
-                f"uplink.seq > coalesce({_KEPT_TO}, 0)",
-            ]
-        elif state is not None and state is not State.CONVERTED and device is None:
-            if state is State.FILTERED:
-                kept = self._positions("uplink", [*conditions, _WAS_KEPT], order, values, limit)
-            origin = "outcome o CROSS JOIN uplink ON uplink.seq = o.seq"
-            conditions += ["o.state <> 1", "o.state = ?", "o.seq < ?"]
-            values += [int(state), before]
-            order = "o.seq"
-        elif state is not None:
-            origin += " JOIN outcome o ON o.seq = uplink.seq"
-            conditions.append("o.state = ?")
-            values.append(int(state))
-        found = self._positions(origin, conditions, order, values, limit)
-        return self.messages(sorted({*found, *kept}, reverse=True)[:limit])
-
-    def _positions(
-        self, origin: str, conditions: list[str], order: str, values: list[int | str], limit: int
-    ) -> list[int]:
-        found = self._one(
-            f"SELECT json_group_array(seq) FROM (SELECT DISTINCT {order} AS seq FROM {origin} "
-            f"WHERE {' AND '.join(conditions)} ORDER BY {order} DESC LIMIT ?)",
-            *values,
-            limit,
-        )
-        return msgspec.json.decode(found, type=list[int])
 
     def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs, head: int) -> int:
         """Position of the first telemetry record received at or after a date; one past the last if there is none. Marks
@@ -350,39 +238,11 @@ class JournalReader:
         text = self._one(_READ_PARKED.format(condition=condition), self._number(integration), *values)
         return [
             Parked(
-                integration, self._record(row.record), DeliveryState(row.state), row.attempts,
+                integration, row.record.record(self._names.texts), DeliveryState(row.state), row.attempts,
                 row.next_try_ms, row.error,
             )
             for row in _parked(text)
         ]  # fmt: skip
-
-    def _uplink(self, row: _UplinkRow) -> StoredUplink:
-        texts = self._names.texts
-        return StoredUplink(
-            row.seq,
-            Uplink(
-                texts[row.tenant], texts[row.datasource], row.received_ms,
-                bytes.fromhex(row.payload), row.metadata.encode(),
-            ),
-        )  # fmt: skip
-
-    def _record(self, row: _RecordRow) -> TelemetryRecord:
-        texts = self._names.texts
-        return TelemetryRecord(
-            row.seq, row.uplink, texts[row.tenant], texts[row.datasource], row.received_ms,
-            row.device_name, row.device_type, row.body.encode(), _KINDS[row.kind],
-        )  # fmt: skip
-
-    def _message(self, row: _MessageRow) -> Message:
-        stored = self._uplink(row.uplink)
-        return Message(
-            stored.seq,
-            stored.uplink,
-            State(row.state or 0),
-            "" if row.converter is None else self._names.texts[row.converter],
-            None if row.error is None else _error(row.error),
-            tuple([self._record(record) for record in row.records]),
-        )
 
     def _stream(self, table: Literal["uplink", "telemetry"]) -> dict[str, int]:
         """First and last position, and the time of the first. These are two queries because each is then a single step

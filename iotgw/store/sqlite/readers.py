@@ -50,8 +50,8 @@ class _Thread:
         return self._worker.call(reader.carefully, lambda: query(reader, *args, **kwargs))
 
     @property
-    def unreadable(self) -> dict[str, int]:
-        return {table: len(positions) for table, positions in self._reader.unreadable.items()}
+    def unreadable(self) -> dict[str, set[int]]:
+        return self._reader.unreadable
 
     def close(self) -> Deferred[None]:
         done = self._worker.call(self._reader.close)
@@ -111,7 +111,11 @@ class Readers:
     @property
     def unreadable(self) -> dict[str, int]:
         """How many rows of each table were found unreadable since the start."""
-        return {} if self._threads is None else self._threads[0].unreadable
+        positions: dict[str, set[int]] = {}
+        for thread in self._threads or ():
+            for table, found in thread.unreadable.copy().items():
+                positions[table] = positions.get(table, set()) | found
+        return {table: len(found) for table, found in positions.items()}
 
     @property
     def faults(self) -> list[str]:

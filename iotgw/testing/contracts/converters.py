@@ -63,3 +63,4 @@ class ConvertersContract(Contract[IConverters]):
         status = self.part.status()
         assert {"engines", "workers", "waiting", "suspended"} <= {*status}
         assert all({"name", "deaths"} <= {*worker} for worker in status["workers"])
+        assert {"by", "seccomp", "landlock", "unconfined", "refusal", "why"} == {*status["confinement"]}

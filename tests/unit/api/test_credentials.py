@@ -92,6 +92,25 @@ async def test_a_file_that_names_no_ids_changes_nothing_when_it_is_applied_again
 
 
 @inline
+async def test_what_was_listed_can_be_applied_with_the_old_key_taken_out(bench: Any, connect: Any) -> None:
+    client = connect()
+    both = [{"value": "the-old-key"}, {"value": "the-new-key", "notAfter": 9_000_000_000_000}]
+    await client.ok("POST", "/credentials", {**PSK, "secrets": both})
+    exported = (await client.ok("GET", "/credentials"))["items"]
+    assert await outcomes(client, exported) == ["unchanged"]
+    del exported[0]["secrets"][0]
+    assert await outcomes(client, exported) == ["changed"]
+    (kept,) = bench.registry.get("credential", "meter").body["secrets"]
+    assert (bench.registry.unseal(kept["value"]), kept["notAfter"]) == ("the-new-key", 9_000_000_000_000)
+
+
+async def outcomes(client: Any, credentials: list[dict[str, Any]]) -> list[str]:
+    """What became of each credential that was applied."""
+    result = await client.ok("POST", "/apply", {"credential": credentials})
+    return [item["outcome"] for item in result["items"]]
+
+
+@inline
 async def test_wrong_credentials_are_refused_without_telling_the_secret(connect: Any) -> None:
     client = connect()
     await client.ok("POST", "/credentials", PSK)

@@ -98,13 +98,6 @@ async def test_a_token_is_shown_once_and_ends_when_deleted_or_expired(bench: Any
 
 
 @inline
-async def test_the_last_admin_token_stays(connect: Any) -> None:
-    admin = connect()
-    name = (await admin.ok("GET", "/tokens"))["items"][0]["name"]
-    assert (await admin("DELETE", f"/tokens/{name}")).status == 409
-
-
-@inline
 async def test_a_token_of_one_tenant_sees_nothing_of_another(connect: Any) -> None:
     north, south = connect("admin", "north"), connect("admin", "south")
     await north.ok("POST", "/datasources", {"name": "field", "type": "coap"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from iotgw import testing
-from iotgw.api.auth import ensure_admin_token
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.departures import Departures
 from iotgw.core.recorder import Recorder
@@ -90,32 +88,15 @@ def inline(function: Any) -> Any:
 
 
 @inline
-async def test_the_first_admin_token_is_written_once_to_a_file_of_its_owner(
-    house: House, connect: Any
-) -> None:
-    path = house.folder / "admin-token"
-    assert await ensure_admin_token(house.registry, path) is True
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    text = path.read_text()
-    assert await ensure_admin_token(house.registry, path) is False
-    assert path.read_text() == text
-    client = connect("")
-    client.token = text.strip()
-    assert (await client("GET", "/tokens")).json["items"][0]["name"] == "admin"
-    assert text.strip().split("_", 2)[2].encode() not in (house.folder / "registry.db").read_bytes()
-
-
-@inline
-async def test_a_crash_while_the_first_token_is_written_leaves_one_that_works(
-    house: House, connect: Any
-) -> None:
-    path = house.folder / "admin-token"
-    await ensure_admin_token(house.registry, path)
-    path.rename(f"{path}.new")  # as it is when the process ends before the last step
-    assert await ensure_admin_token(house.registry, path) is False
-    client = connect("")
-    client.token = path.read_text().strip()
-    assert (await client("GET", "/tokens")).status == 200
+async def test_of_two_deletions_at_once_one_leaves_the_last_admin(house: House, connect: Any) -> None:
+    client = connect()
+    made = await client.ok("POST", "/tokens", {"name": "other", "role": "admin", "tenant": "*"})
+    ids = [token.id for token in house.registry.list("token")]
+    assert made["id"] in ids
+    deleting = [Deferred.fromCoroutine(client("DELETE", f"/tokens/{id}")) for id in ids]
+    statuses = [(await answer).status for answer in deleting]
+    assert statuses.count(204) == 1
+    assert len(house.registry.list("token")) == 1
 
 
 @inline

@@ -41,7 +41,7 @@ def test_what_is_written_starts_before_what_writes_it_and_the_way_in_comes_last(
     gateway = build(Settings(), tmp_path, reactor, CLOCK.calendar)
     names = [child.name for child in children(gateway, Settings(), tmp_path, None, reactor, CLOCK)]
     assert names == [
-        "lost-logs", "registry", "secrets", "credentials", "events", "lost-logs-told", "files", "devices", "journal", "clock", "speakers", "device-states", "downlinks", "backups", "pause", "converters", "delivery",
+        "lost-logs", "registry", "secrets", "credentials", "events", "lost-logs-told", "files", "devices", "journal", "clock", "speakers", "device-states", "downlinks", "backups", "pause", "converters", "confinement", "delivery",
         "integrations", "pipeline", "first-contents",
     ]  # fmt: skip
 

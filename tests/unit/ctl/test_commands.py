@@ -94,6 +94,16 @@ async def test_the_status_is_a_table_or_json(run: Any, file: str) -> None:
 
 
 @inline
+async def test_the_status_says_that_converters_do_not_run_or_are_not_confined(bench: Any, run: Any) -> None:
+    bench.converters.confinement = {"seccomp": False, "refusal": "no script is run, because it rains"}
+    assert "No script is run, because it rains" in (await run("status"))[1].splitlines()
+    bench.converters.confinement = {"seccomp": False, "unconfined": True, "why": "it rains"}
+    assert "CONVERTERS ARE NOT CONFINED: it rains" in (await run("status"))[1].splitlines()
+    bench.converters.confinement = {}
+    assert "CONFINED" not in (await run("status"))[1]
+
+
+@inline
 async def test_the_status_of_a_gateway_that_takes_nothing_says_why(bench: Any, run: Any) -> None:
     bench.pipeline.has_room = Room(False, "journal", "the journal takes none: it is full")
     code, out, _ = await run("status")
