@@ -82,7 +82,7 @@ class Credentials:
 
     def index(self, tenant: str) -> _Index:
         """A tenant's credentials, as of now."""
-        return self._tenants.get(tenant) or _Index()
+        return self._tenants.get(tenant, _EMPTY)
 
     def now_ms(self) -> int:
         """The time."""
@@ -191,6 +191,8 @@ class _Index:
     def of_device(self, name: str) -> Sequence[_Held]:
         """The credentials of a device, by patterns as well."""
         found = self.devices.get(name, _NONE)
+        if not self._lengths:
+            return found
         for length in self._lengths:
             for held in self._prefixes.get(name[:length], _NONE):
                 behind = held.spec.identity[length + 1 :]
@@ -209,6 +211,10 @@ class _Index:
             for before, behind, held in self.patterns.values()
             if size >= len(before) + len(behind) and identity.startswith(before) and identity.endswith(behind)
         ]
+
+
+_EMPTY = _Index()
+"""Of a tenant without credentials."""
 
 
 @implementer(ITenantCredentials)

@@ -79,6 +79,9 @@ class Speakers:
         owners = self._owners.get(tenant)
         owner = owners.get(device) if owners is not None else None
         if owner is not None and owner.datasource == datasource and not owner.of_proved:
+            credentials = self._credentials.get(tenant) or self._of(tenant)
+            if not credentials.are_any:
+                return ""  # this is nearly every message
             return self.identity_objection(tenant, datasource, device, proved)
         if device == proved or (trust := self._sources.speaks_for(datasource)) == "all":
             return ""
