@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test interop lint format bench bench-smoke bench-paired conformance plugtests fuzz soak campaign profile docs peers large-peers clean
+.PHONY: run test interop newest dist lock lint format bench bench-smoke bench-paired conformance plugtests fuzz soak campaign profile docs peers large-peers clean
 
 run: $(VENV)/.run
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
@@ -14,8 +14,25 @@ test: $(VENV)/.test peers
 	$(PYTEST) -m "not soak and not interop" -n 3 --dist loadfile
 
 # with the peers that are large, or have to be built
-interop: $(VENV)/.test large-peers
+interop: $(VENV)/.test $(VENV)/.dist large-peers
 	$(PYTEST) -m "interop and not soak" -n 2 --dist loadfile
+
+# the same suite in an environment of its own, with the newest versions that setup.cfg allows; names what is newer still
+newest:
+	rm -rf .venv-newest
+	$(MAKE) VENV=.venv-newest .venv-newest/.test
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager '.[test]'
+	.venv-newest/bin/python -m pip list --disable-pip-version-check --outdated
+	$(MAKE) VENV=.venv-newest test
+
+# sdist, wheel, lock file and SBOM, in dist/: make dist [WITHOUT_GPL=1]
+dist: $(VENV)/.dist
+	$(BIN)/python tools/dist.py $(if $(WITHOUT_GPL),--without-gpl)
+
+# the newest versions that setup.cfg allows, with their hashes, for each Python that it allows
+lock: $(VENV)/.dist
+	$(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
+	  --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
 
 soak: $(VENV)/.test large-peers
 	$(PYTEST) -m soak --timeout=3600
@@ -94,6 +111,10 @@ $(VENV)/.test: $(VENV)/.run
 
 $(VENV)/.bench: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[bench]'
+	@touch $@
+
+$(VENV)/.dist: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[dist]'
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.run

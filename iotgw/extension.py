@@ -8,7 +8,7 @@ from __future__ import annotations
 from iotgw.core.descriptors import are_few as descriptors_are_few
 from iotgw.core.epochs import message_id
 from iotgw.core.errors import IotgwError, SettingsError
-from iotgw.core.model import Answer, Downlink, Kind, Metadata, Status, TelemetryRecord
+from iotgw.core.model import Answer, DeviceReply, Downlink, Kind, Metadata, Status, TelemetryRecord
 from iotgw.core.needs import CoapPath, HttpMount, Need, TcpPort, UdpPort
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import (
@@ -55,6 +55,7 @@ __all__ = [
     "CoapTiming",
     "DatasourceContext",
     "Delivered",
+    "DeviceReply",
     "Downlink",
     "DtlsSettings",
     "HttpMount",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -15,6 +16,7 @@ from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.devices.credentials import Credentials
+from iotgw.store.certificates import CertificateDirectory
 from iotgw.testing import FakeIntake
 from tests.credential_registry import Registry
 from tests.peers.process import find
@@ -68,7 +70,16 @@ class House:
         }
         intake = self.intake()
         context = DatasourceContext(
-            f"id-{key}", f"ds-{key}", tenant, key, {}, intake, reactor, self.credentials, shares=self.shares
+            f"id-{key}",
+            f"ds-{key}",
+            tenant,
+            key,
+            {},
+            intake,
+            reactor,
+            self.credentials,
+            shares=self.shares,
+            files=CertificateDirectory(reactor, Path("/")),
         )
         datasource = self.type.build(convert(configuration, CoapSettings), context)
         await datasource.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections import deque
+from pathlib import Path
 
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
@@ -160,7 +161,7 @@ class Link:
         self.loss, self.duplicates, self.reorder = loss, duplicates, reorder
         self.chance = random.Random(seed)
         self.queue = deque()
-        self.profiles = ListenerProfiles(self.settings, self.credentials)
+        self.profiles = ListenerProfiles(self.settings, self.credentials, self.files())
         self.layer = DtlsLayer(
             self.settings,
             self.profiles,
@@ -171,6 +172,10 @@ class Link:
             ),
             closed=lambda session, reason: self.ended.append((session, reason)),
         )
+
+    def files(self):
+        """What the files hold that the settings name by their whole paths."""
+        return {name: Path(name).read_bytes() for name in self.settings.files if Path(name).exists()}
 
     def _transmit(self, datagram, address):
         self.sent.append((datagram, address))

@@ -13,11 +13,13 @@ import os
 import secrets
 from collections import OrderedDict
 from itertools import count
+from pathlib import Path
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from iotgw.api.problems import Problem
+from iotgw.core import private
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.specs import Resource
 
@@ -181,12 +183,7 @@ async def ensure_admin_token(registry: IRegistry, path: str, now_ms: int, is_ask
             os.replace(temporary, path)
         return False
     text, body = mint("admin", ALL_TENANTS)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    private.write_file(Path(temporary), f"{text}\n".encode())
     await registry.create(KIND, ALL_TENANTS, _free_name({token.name for token in stored}), body)
     os.replace(temporary, path)
     return True

@@ -55,6 +55,7 @@ from iotgw.observe.trace import Trace
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
+from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
@@ -143,9 +144,11 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         sites=sites,
         guesses=KeyGuesses(reactor),
     )
-    coap_ports = CoapPorts(reactor, partial(sources.is_away, "coap"), sources.away.find, doors.note)
+    coap_ports = CoapPorts(
+        reactor, partial(sources.is_away, "coap"), sources.away.find, doors.note, settings.coap_trees
+    )
     shares = SharedResources(coap_ports, mounts)
-    connector = Connector(reactor, settings.integrations.forbid)
+    connector = Connector(reactor, settings.integrations.forbid, settings.integrations.allow)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
     delivery = DeliveryService(
@@ -159,6 +162,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         listeners=[trace, devices, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
         shares=shares, max_payload=store.max_payload,
         max_metadata=store.max_metadata, calendar=calendar,
+        files=CertificateDirectory(reactor, data_dir / settings.certificates),
     )  # fmt: skip
     writers = [journal.between_commits, registry.between_commits, store_of_downlinks.between_commits]
     backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from iotgw.config import settings as process_settings
+from iotgw.core.private import keep_to_ourselves
 from iotgw.ctl.command import Commands, Context
 from iotgw.store.restore import Restored, restore
 
@@ -28,6 +29,7 @@ def add(commands: Commands) -> None:
 
 
 def _restore(context: Context) -> None:
+    keep_to_ourselves()
     options = context.options
     data_dir = options.data_dir or process_settings.load(options.config).data_dir
     done = restore(

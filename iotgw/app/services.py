@@ -29,6 +29,7 @@ from iotgw.app.hangups import Hangups
 from iotgw.app.lost_logs import LostLogs
 from iotgw.app.ordered import OrderedServices, PartService
 from iotgw.app.parts import Gateway, build
+from iotgw.app.privacy import make_private, tell_opened
 from iotgw.app.sealing import seal_what_is_plain
 from iotgw.app.start_report import StartReport
 from iotgw.config import settings as process_settings
@@ -37,11 +38,13 @@ from iotgw.core.clock import GatewayClock
 from iotgw.core.errors import IotgwError, Unavailable
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.private import keep_to_ourselves
 from iotgw.core.types import Types
 from iotgw.observe.clock_watch import ClockWatch
 from iotgw.observe.logs import Logs
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.store.lock import DataDirectoryLock
+from iotgw.store.privacy import FoundOpen
 
 OBJECTS_PER_LOOK = 10_000
 """New containers between two looks of the garbage collector. With Python's 700, 100,000 new devices make it walk through
@@ -60,11 +63,12 @@ def children(
     config: Path | None,
     reactor: IReactor,
     clock: GatewayClock,
+    opened: FoundOpen,
 ) -> Iterator[Service]:
     """The parts of one process as services, each started before those that use it.
 
     Storage is opened first and closed last; what accepts messages is opened last and closed first. The API's
-    listener comes after these.
+    listener comes after these. ``opened`` is what was found too open in the data directory.
     """
     journal, pipeline = gateway.journal, gateway.pipeline
     lost_logs = LostLogs(data_dir, gateway.recorder)
@@ -78,6 +82,7 @@ def children(
     yield PartService("credentials", gateway.credentials.start)
     yield PartService("events", gateway.events.start, gateway.events.stop)
     yield PartService("lost-logs-told", lost_logs.tell)
+    yield PartService("privacy", lambda: tell_opened(opened, data_dir, gateway.recorder))
     files = OpenFiles(gateway.recorder, reactor)
     yield PartService("files", files.start, files.stop)
     yield PartService("devices", gateway.devices.start, gateway.devices.stop)
@@ -237,13 +242,14 @@ class IotgwService(OrderedServices):
         self._lock = lock
         self._hangups = hangups
         self._reactor = reactor
+        opened = make_private(data_dir, settings)
         log = settings.log
         file = data_dir / log.file if log.file else None
         self._logs = Logs(file, log.level, log.rotate_bytes, log.keep, libraries=log.libraries)
         gateway = build(settings, data_dir, reactor, clock.calendar)
         self._trace = gateway.trace
         self._api = ApiListener(gateway, settings.api, reactor)
-        parts = [*children(gateway, settings, data_dir, config, reactor, clock)]
+        parts = [*children(gateway, settings, data_dir, config, reactor, clock, opened)]
         report = StartReport(gateway, lambda: self._api.url, lambda: was_first(parts))
         for child in (*parts, self._api, report):
             child.setServiceParent(self)
@@ -257,6 +263,7 @@ class IotgwService(OrderedServices):
 
     def startService(self) -> Deferred[None]:
         """Open everything, in the reverse order of the data flow."""
+        keep_to_ourselves()  # `twistd` has set the umask for its daemon
         self._lock.note_process()  # a daemon is another process than the one that took the lock
         started = super().startService()
         started.addCallbacks(self._ready, lambda failure: None)  # already reported in `start_failed`

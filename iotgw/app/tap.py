@@ -14,6 +14,7 @@ from zope.interface import alsoProvides
 from iotgw.app.hangups import Hangups
 from iotgw.config import settings as process_settings
 from iotgw.core.errors import IotgwError
+from iotgw.core.private import keep_to_ourselves
 
 
 class Options(usage.Options):
@@ -49,6 +50,7 @@ def makeService(options: Options) -> IService:
     from iotgw.store.restore import expect_finished  # noqa: PLC0415
     from iotgw.store.sqlite.clock import kept_clock  # noqa: PLC0415
 
+    keep_to_ourselves()
     lock = DataDirectoryLock(options.data_dir)
     try:
         lock.acquire()

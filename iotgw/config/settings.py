@@ -118,8 +118,15 @@ class IntegrationsSection(Section, frozen=True, kw_only=True):
     forbid: Annotated[
         list[str],
         Meta(
-            description="Addresses that the gateway never connects to: `loopback`, `link-local`, `private`, or "
-            "networks like `10.0.0.0/8`. Checked after name resolution. For gateways whose users are not their operators."
+            description="Addresses that the gateway never connects to, beside `link-local` and `metadata`: `loopback`, `private`, or "
+            "networks like `10.0.0.0/8`. Checked after name resolution. For gateways whose users are not their operators "
+            "([where it may connect to](#where-it-may-connect-to))."
+        ),
+    ] = []
+    allow: Annotated[
+        list[str],
+        Meta(
+            description="Exceptions from what is forbidden, by the same names or networks: `169.254.7.1`, or `link-local` and `metadata`."
         ),
     ] = []
 
@@ -147,6 +154,20 @@ class Settings(Section, frozen=True, kw_only=True):
         Meta(
             description="Addresses or networks of reverse proxies, such as `127.0.0.1`. Their `Forwarded` or `X-Forwarded-Host` says "
             "what name a request is for, in place of `Host`."
+        ),
+    ] = []
+    certificates: Annotated[
+        str,
+        Meta(
+            description="Directory of certificates, keys and trust anchors, which datasources name; relative to the data directory "
+            "([certificates](#certificates))."
+        ),
+    ] = "certificates"
+    coap_trees: Annotated[
+        list[str],
+        Meta(
+            description="The txThings trees that CoAP datasources may mount, as `package.module:name`. Mounting one runs its module "
+            "in the gateway."
         ),
     ] = []
     resources: Annotated[

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from OpenSSL import SSL
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.connect.forbidden import GuardedEndpoint, networks
+from iotgw.connect.forbidden import GuardedEndpoint, effective
 from iotgw.connect.tls import connection_creator
 from iotgw.core.ports.connect import IConnector, ITlsSettings
 from iotgw.core.ports.reactor import IReactor
@@ -24,13 +24,14 @@ from iotgw.core.ports.reactor import IReactor
 class Connector:
     """Makes endpoints. A gateway has one, made from its settings.
 
-    ``forbid`` are names and networks as in `iotgw.connect.forbidden.networks`. Raises SettingsError.
+    ``forbid`` are names and networks as in `iotgw.connect.forbidden.networks`, beside those that always are, and
+    ``allow`` are exceptions from both. Raises SettingsError.
     """
 
-    def __init__(self, reactor: IReactor, forbid: Iterable[str] = ()) -> None:
+    def __init__(self, reactor: IReactor, forbid: Iterable[str] = (), allow: Iterable[str] = ()) -> None:
         self._reactor = reactor
-        self.forbid = tuple(forbid)
-        self._forbidden = networks(self.forbid)
+        self._forbidden = effective(forbid, allow)
+        self.forbid = tuple(map(str, self._forbidden))
 
     def endpoint(
         self,
@@ -41,11 +42,7 @@ class Connector:
         place: str = "configuration.tls",
     ) -> IStreamClientEndpoint:
         """See `iotgw.core.ports.connect.IConnector.endpoint`."""
-        plain: IStreamClientEndpoint
-        if self._forbidden:
-            plain = GuardedEndpoint(self._reactor, host, port, timeout, self._forbidden)
-        else:
-            plain = HostnameEndpoint(self._reactor, host, port, timeout=timeout)
+        plain = GuardedEndpoint(self._reactor, host, port, timeout, self._forbidden)
         if tls is None:
             return plain
         wrapped: IStreamClientEndpoint = wrapClientTLS(connection_creator(tls, host, place), plain)

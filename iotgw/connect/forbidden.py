@@ -1,4 +1,5 @@
-"""Networks that an operator forbids: the gateway never connects there, whatever the host name.
+"""Networks that are forbidden: the gateway never connects there, whatever the host name. Link-local addresses and clouds'
+metadata services are, unless the operator allows them; the operator forbids others.
 
 A name may resolve to another address the next time, so the address is checked for every connection.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
@@ -29,29 +30,75 @@ from iotgw.core.ports.reactor import IReactor
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Net = TypeVar("Net", ipaddress.IPv4Network, ipaddress.IPv6Network)
 
 NAMED = {
     "loopback": ("127.0.0.0/8", "::1/128", "0.0.0.0/32", "::/128"),
     "link-local": ("169.254.0.0/16", "fe80::/10"),
     "private": ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"),
-}
-"""What an operator may forbid by name."""
+    "metadata": (
+        "100.100.100.200/32", "fd00:100::100:200/128",  # Alibaba Cloud
+        "168.63.129.16/32",  # Azure's WireServer, a public address that only its machines reach
+        "192.0.0.192/32", "fd00:c1::a9fe:a9fe/128",  # Oracle Cloud
+        "fd00:ec2::/32",  # AWS: instance metadata, EKS Pod Identity, DNS
+        "fd20:ce::254/128",  # Google Cloud
+        "fd00:42::42/128",  # Scaleway
+        "fd00:a9fe:a9fe::1/128",  # Akamai
+    ),
+}  # fmt: skip
+"""What an operator may forbid or allow by name. ``metadata`` are the services that give a cloud's machine its credentials,
+where they are not link-local."""
 
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-"""NAT64 prefixes: a translator maps these to the IPv4 address in the last four bytes (RFC 6052 §2.1)."""
+ALWAYS = ("link-local", "metadata")
+"""What is forbidden unless the operator allows it: nothing there is meant for anybody but the machine itself."""
+
+_MAPPED = tuple(
+    ipaddress.IPv6Network(text)
+    for text in (
+        "::/96",  # IPv4-compatible (RFC 4291 §2.5.5.1)
+        "::ffff:0:0/96",  # mapped (RFC 4291 §2.5.5.2)
+        "::ffff:0:0:0/96",  # translated (RFC 2765 §2.1)
+        "64:ff9b::/96",  # NAT64 (RFC 6052 §2.1)
+        "64:ff9b:1::/48",  # NAT64 of one's own (RFC 8215), with a prefix of 96 bits
+    )
+)
+"""IPv6 networks whose addresses stand for the IPv4 address in the last four bytes."""
+_LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
 
 
-def networks(forbid: Iterable[str]) -> tuple[Network, ...]:
+def effective(forbid: Iterable[str], allow: Iterable[str] = ()) -> tuple[Network, ...]:
+    """What may not be connected to: what `ALWAYS` and ``forbid`` say, without what ``allow`` does. Raises SettingsError."""
+    found = networks([*ALWAYS, *forbid])
+    for hole in networks(allow, "allow"):
+        found = tuple(left for network in found for left in _without(network, hole))
+    return found
+
+
+def _without(network: Network, hole: Network) -> Iterable[Network]:
+    if isinstance(network, ipaddress.IPv4Network) and isinstance(hole, ipaddress.IPv4Network):
+        return _remainder(network, hole)
+    if isinstance(network, ipaddress.IPv6Network) and isinstance(hole, ipaddress.IPv6Network):
+        return _remainder(network, hole)
+    return (network,)
+
+
+def _remainder(network: Net, hole: Net) -> Iterable[Net]:
+    if not network.overlaps(hole):
+        return (network,)
+    return () if network.subnet_of(hole) else network.address_exclude(hole)
+
+
+def networks(texts: Iterable[str], setting: str = "forbid") -> tuple[Network, ...]:
     """Names of `NAMED` and CIDR texts as networks. Raises SettingsError."""
     found: list[Network] = []
-    for text in forbid:
+    for text in texts:
         for one in NAMED.get(text, (text,)):
             try:
                 found.append(ipaddress.ip_network(one, strict=False))
             except ValueError as error:
                 names = ", ".join(NAMED)
                 raise SettingsError(
-                    "forbid", f"expected {names} or a network like 10.0.0.0/8, got {text!r}"
+                    setting, f"expected {names} or a network like 10.0.0.0/8, got {text!r}"
                 ) from error
     return tuple(found)
 
@@ -59,16 +106,32 @@ def networks(forbid: Iterable[str]) -> tuple[Network, ...]:
 def is_forbidden(host: str, forbidden: Sequence[Network]) -> bool:
     """Whether an address (text, perhaps with a zone such as ``%eth0``) lies in one of the networks.
 
-    An IPv6 address that represents an IPv4 address is checked as both: mapped (RFC 4291 §2.5.5.2), 6to4 (RFC
-    3056) and NAT64.
+    An IPv6 address that represents an IPv4 address is checked as both.
     """
     address = ipaddress.ip_address(host.partition("%")[0])
     meant: list[Address] = [address]
     if isinstance(address, ipaddress.IPv6Address):
-        meant += [inner for inner in (address.ipv4_mapped, address.sixtofour) if inner is not None]
-        if address in NAT64:
-            meant.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        meant += _represented(address)
     return any(one in network for one in meant for network in forbidden)
+
+
+def _represented(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses that an IPv6 address may lead to."""
+    found: list[ipaddress.IPv4Address] = []
+    if address.sixtofour is not None:  # RFC 3056
+        found.append(address.sixtofour)
+    if address.teredo is not None:  # RFC 4380: the server and the client
+        found += address.teredo
+    raw = address.packed
+    if any(address in network for network in _MAPPED):
+        found.append(ipaddress.IPv4Address(raw[12:]))
+    if (
+        address in _LOCAL_NAT64
+    ):  # with a prefix of 48, 56 or 64 bits; byte 8 is not of the address (RFC 6052 §2.2)
+        found += [ipaddress.IPv4Address((raw[at:8] + raw[9:])[:4]) for at in (6, 7, 8)]
+    if raw[8:12] in (b"\0\0\x5e\xfe", b"\2\0\x5e\xfe"):  # ISATAP (RFC 5214 §6.1)
+        found.append(ipaddress.IPv4Address(raw[12:]))
+    return found
 
 
 class Forbidden(ConnectError):

@@ -17,10 +17,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError, Unavailable
+from iotgw.core.pem import Pem, SecretPem
 from iotgw.core.ports.connect import ITlsSettings
-from iotgw.core.secrets import Secret
 
 END = "-----END CERTIFICATE-----"
+LARGEST_CA = 512 << 10
+"""Characters of CA certificates; those that a system trusts are half of it."""
+LARGEST_KEY = 8192
+"""Bits of a key. A larger one takes too long for each handshake."""
 
 PROBLEMS = {
     9: "is not valid yet", 10: "has expired", 18: "is self-signed and not trusted",
@@ -34,11 +38,13 @@ PROBLEMS = {
 class ClientTls(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """TLS towards a server. `ca`, `certificate` and `key` are PEM text."""
 
-    ca: Annotated[str, Meta(description="CA certificates to trust instead of the system's.")] = ""
-    certificate: Annotated[
-        str, Meta(description="Client certificate with its chain, for servers that ask for one.")
+    ca: Annotated[
+        str, Meta(max_length=LARGEST_CA, description="CA certificates to trust instead of the system's.")
     ] = ""
-    key: Annotated[Secret, Meta(description="The private key of `certificate`.")] = ""
+    certificate: Annotated[
+        Pem, Meta(description="Client certificate with its chain, for servers that ask for one.")
+    ] = ""
+    key: Annotated[SecretPem, Meta(description="The private key of `certificate`.")] = ""
     server_name: Annotated[
         str, Meta(description="Name expected in the server's certificate; empty is the host name.")
     ] = ""
@@ -68,6 +74,8 @@ def connection_creator(tls: ITlsSettings, host: str, place: str) -> IOpenSSLClie
                 raise SettingsError(f"{place}.ca", "expected PEM certificates, found none")
             trust = ssl.trustRootFromCertificates(blocks)
         own = ssl.PrivateCertificate.loadPEM(f"{tls.certificate}\n{tls.key}") if tls.certificate else None
+        if own is not None and (bits := own.privateKey.original.bits()) > LARGEST_KEY:
+            raise SettingsError(f"{place}.key", f"expected a key of at most {LARGEST_KEY} bits, got {bits}")
         name = tls.server_name or host
         return _Explaining(ssl.optionsForClientTLS(name, trustRoot=trust, clientCertificate=own), name)
     except VerifyError as error:

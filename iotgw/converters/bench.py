@@ -185,9 +185,23 @@ def test(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
         "warnings": conversion.warnings,
         "logs": conversion.logs,
         "acks": [msgspec.Raw(ack) for ack in conversion.acks],
+        **_said(conversion),
         "durationMs": round(spent * 1000, 3),
         "error": conversion.error,
     }
+
+
+def _said(conversion: Conversion) -> dict[str, Any]:
+    """What the converter says to the sender: the reply with its bytes in hex, and the facts of the connection."""
+    aside = conversion.aside
+    if aside is None:
+        return {}
+    said: dict[str, Any] = {"session": aside.facts} if aside.facts else {}
+    if aside.reply is not None:
+        said["reply"] = {"contentType": aside.reply.content_type, "hex": aside.reply.payload.hex()}
+        if aside.reply.topic:
+            said["reply"]["topic"] = aside.reply.topic
+    return said
 
 
 _encoders: OrderedDict[str, Script] = OrderedDict()

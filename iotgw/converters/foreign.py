@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from iotgw.converters.beside import REPLY, SESSION
 from iotgw.converters.options import DeviceTemplate
 from iotgw.converters.output import OutputRefused
 
@@ -19,7 +20,8 @@ IDENTITY = (
 TYPE = ("deviceType", "deviceModel", "model")
 
 _PAIR = frozenset(("field", "value", "timestamp", "device"))
-_BESIDE_DATA = ("errors", "warnings", "fPort")
+_SAID = (REPLY, SESSION)
+_BESIDE_DATA = ("errors", "warnings", "fPort", *_SAID)
 _PLACE = re.compile(r"\{([\w.$-]+)\}")
 
 
@@ -30,9 +32,15 @@ class Reported(Exception):
 def interpret(
     dialect: str, result: Any, metadata: dict[str, Any], template: DeviceTemplate, time: Any = 0
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """ThingsBoard's form of a foreign result, and its warnings. Raises Refused, Reported."""
+    """ThingsBoard's form of a foreign result, and its warnings. Raises Refused, Reported.
+
+    What TS013's result says to the sender beside its ``data`` is an object of its own.
+    """
     warnings: list[str] = []
+    said: dict[str, Any] = {}
     if dialect == "ts013":
+        if isinstance(result, dict):
+            said = {name: result[name] for name in _SAID if result.get(name) is not None}
         result, warnings = _ts013(result)
     if dialect == "ttn-v2" and _is_pairs(result):
         return [_record(data, metadata, template, ts) for data, ts in _paired(result)], warnings
@@ -45,6 +53,8 @@ def interpret(
             at = f"[{index}]: " if isinstance(result, list) else ""
             raise OutputRefused(f"{at}expected an object of values, got {type(data).__name__}")
         made.append(_record(data, metadata, template, time))
+    if said:
+        made.append(said)
     return made, warnings
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from iotgw.core.model import Output
+from iotgw.converters.beside import AsideMaker, AsideRefused
+from iotgw.core.model import Aside, Output
 from iotgw.core.names import unfit
 from iotgw.core.numbers import whole
 
@@ -41,6 +42,9 @@ DEFAULT_TYPE = "default"
 _OWNERS = ("customerName", "groupName")
 _NAMES = ("deviceName", "deviceType", "assetName", "assetType", *_OWNERS)
 _KNOWN = frozenset((*_NAMES, "attributes", "telemetry", "downlinkAck"))
+_ALONE = frozenset(("downlinkAck", "reply", "session"))
+"""What an object may have without a device: it is for whoever sent the uplink."""
+_NOTHING: frozenset[str] = frozenset()
 
 Changed = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 """``changed(device, part, values)``: the values that should be sent on."""
@@ -56,11 +60,26 @@ class Checked(Struct, gc=False):
     outputs: list[Output]
     acks: list[bytes]
     warnings: list[str]
+    says: frozenset[str]
+    """Which of ``reply`` and ``session`` the converter may say."""
+    maker: AsideMaker | None = None
+
+    @property
+    def aside(self) -> Aside | None:
+        """What the output says to the sender."""
+        return self.maker.made() if self.maker is not None else None
 
 
-def check(result: Any, received_ms: int, nested: str = "refuse", changed: Changed | None = None) -> Checked:
-    """Check and normalise a converter's output (JSON values). Raises Refused."""
-    checked = Checked([], [], [])
+def check(
+    result: Any,
+    received_ms: int,
+    nested: str = "refuse",
+    changed: Changed | None = None,
+    says: frozenset[str] = _NOTHING,
+) -> Checked:
+    """Check and normalise a converter's output (JSON values). ``says`` are the names that the script may use of
+    `iotgw.converters.beside`. Raises Refused."""
+    checked = Checked([], [], [], says)
     if type(result) is dict:
         _device(result, "", received_ms, nested, changed, checked)
         _bounded(sum([len(output.body) for output in checked.outputs]))
@@ -90,15 +109,17 @@ def _bounded(size: int) -> None:
 def _device(
     device: dict[str, Any], at: str, received_ms: int, nested: str, changed: Changed | None, checked: Checked
 ) -> None:
+    is_alone = False
     if not device.keys() <= _KNOWN:
-        unknown = ", ".join(sorted(device.keys() - _KNOWN)[:5])
-        checked.warnings.append(f"{at}{unknown}: not part of a converter's output, ignored")
+        is_alone = _beside(device, at, checked)
     receipts: list[dict[str, Any]] = []
     if "downlinkAck" in device:
         receipts = _receipts(device["downlinkAck"], at + "downlinkAck")
-        if len(device) == 1:  # of whoever sent the uplink
+        if is_alone or len(device) == 1:
             checked.acks += map(_encode, receipts)
             return
+    if is_alone:
+        return
     name, type_, body = _named(device, at)
     attributes = device.get("attributes")
     if attributes is None:
@@ -124,6 +145,23 @@ def _device(
     body["telemetry"] = entries
     checked.outputs.append(Output(name, type_, _encode(body), shape))
     checked.acks += [_encode({**receipt, "deviceName": name}) for receipt in receipts]
+
+
+def _beside(device: dict[str, Any], at: str, checked: Checked) -> bool:
+    """Take what an object says to the sender, and warn of keys that nobody knows. Returns whether there is nothing else."""
+    unknown = device.keys() - _KNOWN
+    said = unknown & checked.says
+    for name in sorted(said):
+        if checked.maker is None:
+            checked.maker = AsideMaker()
+        try:
+            checked.maker.take(name, device[name], at + name)
+        except AsideRefused as refused:
+            raise OutputRefused(str(refused)) from None
+    if unknown := unknown - said:
+        names = ", ".join(sorted(unknown)[:5])
+        checked.warnings.append(f"{at}{names}: not part of a converter's output, ignored")
+    return bool(said) and device.keys() <= _ALONE
 
 
 def _named(device: dict[str, Any], at: str) -> tuple[str, str, dict[str, Any]]:

@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from iotgw.converters import position
+from iotgw.converters import beside, position
 from iotgw.converters.dialect import BESIDE, Dialect, named, reads_metadata
 from iotgw.converters.engines import LOADING, ConverterEngine, Make, Stopped
 from iotgw.converters.foreign import Reported, interpret
+from iotgw.converters.framed import FRAME, unwrapped
 from iotgw.converters.options import ConverterOptions, limited, read
 from iotgw.converters.output import Changed, OutputRefused, check
 from iotgw.converters.source.analysis import Analysis, analyse
@@ -85,6 +86,7 @@ class Script:
         self._changed = changed if self.options.update_only_keys else None
         self._is_native = self.dialect.native
         self._reads_metadata = reads_metadata(self.dialect, version.script)
+        self._says = beside.names(version)
         self._run = engine.run
         self._renew = renew
         self._order, self.has_context_per_call = load_order(self.dialect, version)
@@ -95,6 +97,12 @@ class Script:
         self, payload: bytes, metadata: bytes, received_ms: int, state: bytes = b""
     ) -> tuple[Conversion, bytes]:
         """Run the script for one uplink. Returns the conversion, and the new state if that has changed."""
+        if not self._is_native and FRAME in metadata:
+            framed = unwrapped(metadata, received_ms)
+            if framed is not None:
+                payload, received_ms = framed
+                if not payload:
+                    return Conversion(), b""
         told = metadata if self._reads_metadata else b""
         arguments = [list(payload), Raw(_ascii(told)), *divmod(received_ms, 1_000_000)]
         if state:
@@ -114,13 +122,18 @@ class Script:
                     self.options.template,
                     also.get("time", 0),
                 )
-            checked = check(result, received_ms, self._nested, self._changed)
+            checked = check(result, received_ms, self._nested, self._changed, self._says)
         except OutputRefused as refused:
             return Conversion(error=self._refused(str(refused), "OutputError"), logs=logs), b""
         except Reported as reported:
             return Conversion(error=self._refused(str(reported), "ReportedError"), logs=logs), b""
         conversion = Conversion(
-            tuple(checked.outputs), None, tuple(warnings + checked.warnings), logs, tuple(checked.acks)
+            tuple(checked.outputs),
+            None,
+            tuple(warnings + checked.warnings),
+            logs,
+            tuple(checked.acks),
+            checked.aside if checked.maker is not None else None,
         )
         if not also or "state" not in also:
             return conversion, b""

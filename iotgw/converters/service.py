@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from iotgw.converters import beside
 from iotgw.converters.breaker import STRIKES
 from iotgw.converters.death import TIME, Death
 from iotgw.converters.line import LIMITS, TIME_LIMIT, Batch, DoneWith, Loaded, Task, TaskLine, fatal
@@ -156,6 +157,10 @@ class ConverterService:
     def remembers(self, version: ConverterVersion) -> bool:
         """See `iotgw.core.ports.converters.IConverters`."""
         return self._load(version).remembers
+
+    def says(self, version: ConverterVersion) -> frozenset[str]:
+        """See `iotgw.core.ports.converters.IConverters`."""
+        return beside.names(version)
 
     def compile(self, spec: ConverterSpec) -> Deferred[tuple[str, str]]:
         """See `iotgw.core.ports.converters.IConverters`."""

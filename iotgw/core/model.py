@@ -74,11 +74,33 @@ class State(enum.IntEnum):
     FAILED = 3
 
 
+class DeviceReply(Struct, frozen=True, gc=False):
+    """What a converter has the sender of a message answered: these very bytes, whatever the datasource's protocol.
+
+    ``topic`` is where it is published over MQTT; empty for the datasource's own setting.
+    """
+
+    payload: bytes
+    content_type: Literal["JSON", "TEXT", "BINARY"] = "BINARY"
+    topic: str = ""
+
+
+class Aside(Struct, frozen=True, gc=False):
+    """What a converter says to the sender of a message, beside telemetry.
+
+    ``facts`` are added to the metadata of later messages on the same connection; None takes one away.
+    """
+
+    reply: DeviceReply | None = None
+    facts: Metadata = {}
+
+
 class Outcome(Struct, frozen=True, gc=False):
     """The end of one uplink's conversion.
 
     ``converter`` names the version that did it (``"{id}/{version}"``), empty when none ran. ``received_ms``
-    is the uplink's; the journal looks it up where it is 0.
+    is the uplink's; the journal looks it up where it is 0. ``aside`` is for the sender, who may be waiting; the journal
+    doesn't keep it.
     """
 
     seq: int
@@ -87,6 +109,7 @@ class Outcome(Struct, frozen=True, gc=False):
     outputs: tuple[Output, ...] = ()
     error: ConversionError | None = None
     received_ms: DateMs = DateMs(0)
+    aside: Aside | None = None
 
 
 class Kind(enum.IntEnum):
@@ -152,7 +175,7 @@ class Job(Struct, frozen=True, gc=False):
     seq: int = 0
 
 
-class Conversion(Struct, frozen=True, gc=False):
+class Conversion(Struct, frozen=True, gc=False, omit_defaults=True):
     """The result of one `Job`: outputs, or an error. No output and no error means filtered."""
 
     outputs: tuple[Output, ...] = ()
@@ -162,16 +185,25 @@ class Conversion(Struct, frozen=True, gc=False):
     acks: tuple[bytes, ...] = ()
     """``downlinkAck`` objects of the output, each as JSON text, with the ``deviceName`` from the same
     output."""
+    aside: Aside | None = None
+    """What the output says to the sender."""
+
+
+Became = Literal["sent", "delivered", "lost", "refused"]
+"""What a network says of a downlink. ``sent``: it left, which is all that is ever known of one that need not be
+confirmed. ``lost``: it may be tried again. ``refused``: the network would refuse it again."""
 
 
 class Downlink(Struct, frozen=True, gc=False):
-    """A payload on its way to a device. ``id`` is its queue item's; ``metadata`` from its converter."""
+    """A payload on its way to a device. ``id`` is its queue item's; ``metadata`` from its converter. ``confirmed``: the
+    device must say that it got it."""
 
     id: str
     device: str
     payload: bytes
     content_type: Literal["JSON", "TEXT", "BINARY"] = "BINARY"
     metadata: Metadata = {}
+    confirmed: bool = False
 
 
 class Status(enum.Enum):
@@ -187,13 +219,16 @@ class Answer(Struct, frozen=True, gc=False):
     """What the gateway tells a datasource about an uplink.
 
     ``retry_after`` is in seconds (for BUSY). ``downlinks`` go out with the reply; the datasource reports
-    each with `iotgw.core.ports.datasources.IIntake.downlink_sent` and its kin.
+    each with `iotgw.core.ports.datasources.IIntake.downlink_sent` and its kin. ``reply`` is the converter's, and goes before them.
+    ``facts`` belong to the metadata of later messages on the same connection (`Aside.facts`).
     """
 
     status: Status
     message_id: str = ""
     retry_after: float = 0.0
     downlinks: tuple[Downlink, ...] = ()
+    reply: DeviceReply | None = None
+    facts: Metadata = {}
 
 
 STORED = Answer(Status.STORED)

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from iotgw.core.model import Answer, Downlink, Status
+import msgspec
+
+from iotgw.core.model import Answer, DeviceReply, Downlink, Status
 
 _SEVERITY = {Status.STORED: 0, Status.FAILED: 1, Status.TOO_LARGE: 2, Status.BUSY: 3}
 
@@ -17,7 +19,7 @@ class Gathering:
     """The open messages of a request.
 
     ``done(answer, items)`` is called once, after `close` and as many calls of `answered` as of `expect`, with
-    the worst answer and with all downlinks.
+    the worst answer and with all downlinks. Of several replies, it has the first.
     """
 
     def __init__(self, done: Callable[[Answer, Items], None]) -> None:
@@ -25,6 +27,7 @@ class Gathering:
         self._open = 1
         self._worst = Answer(Status.STORED)
         self._items: Items = []
+        self._reply: DeviceReply | None = None
 
     def expect(self, identity: str) -> Callable[[Answer], None]:
         """Expect one more message, from this device; returns the function to call with its answer."""
@@ -35,10 +38,11 @@ class Gathering:
         """No further messages will be expected."""
         self._open -= 1
         if not self._open:
-            self._done(self._worst, self._items)
+            self._done(msgspec.structs.replace(self._worst, reply=self._reply), self._items)
 
     def _answered(self, identity: str, answer: Answer) -> None:
         if not self._worst.message_id or _SEVERITY[answer.status] > _SEVERITY[self._worst.status]:
             self._worst = answer
         self._items += [(identity, item) for item in answer.downlinks]
+        self._reply = self._reply or answer.reply
         self.close()

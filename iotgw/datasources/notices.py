@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.sampling import SampledEvents
-from iotgw.envelopes.envelope import Ignored, Receipt
+from iotgw.envelopes.envelope import Happened, Ignored, Receipt
 
 
 class Notices:
@@ -24,12 +24,22 @@ class Notices:
         self._counts = counts
         self._unknown = SampledEvents(clock, intake, "downlink.unknown")
 
-    def take(self, notice: Receipt | Ignored) -> None:
-        """Handle a receipt or count a notice."""
+    def take(self, notice: Receipt | Happened | Ignored) -> None:
+        """Handle a receipt, record what happened, or count a notice."""
         if isinstance(notice, Ignored):
             self._counts[notice.why] += 1
             return
-        found = self._intake.downlink_confirmed(notice.device, notice.delivered, notice.reason, notice.item)
+        if isinstance(notice, Happened):
+            self._counts["networkEvents"] += 1
+            whose = notice.device or "a device"
+            self._intake.event(
+                f"network.{notice.kind}",
+                f"the network reports {notice.kind} of {whose}",
+                device=notice.device,
+                report=notice.detail,
+            )
+            return
+        found = self._intake.downlink_confirmed(notice.device, notice.became, notice.reason, notice.item)
         if notice.item:
             found.addCallback(self._found, notice)
 

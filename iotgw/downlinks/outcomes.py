@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 
 from iotgw.core.downlink_item import TRANSITIONS, ItemState, Step
+from iotgw.core.model import Became
 from iotgw.core.ports.downlinks import IDownlinkStore, Report
 from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.proof import Proved
@@ -15,6 +16,11 @@ from iotgw.downlinks import receipts
 from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.leaving import Leaving
 from iotgw.downlinks.open_items import OpenItems
+
+_STEPS: dict[Became, Step] = {
+    "sent": "delivered", "delivered": "delivered", "lost": "lost", "refused": "failed",
+}  # fmt: skip
+"""What a network's receipt does to an item."""
 
 
 class Outcomes:
@@ -83,13 +89,7 @@ class Outcomes:
         return next(self._open.waiting.behind(tenant, device), device)
 
     async def confirmed(
-        self,
-        tenant: str,
-        device: str,
-        datasource: str,
-        state: Literal["delivered", "lost"],
-        reason: str,
-        id: str,
+        self, tenant: str, device: str, datasource: str, became: Became, reason: str, id: str
     ) -> bool:
         """See `IDownlinks.confirmed`."""
         items = self._open.items
@@ -100,10 +100,13 @@ class Outcomes:
         if item is None or self._speakers.objection(tenant, datasource, item.device):
             return False
         now = items.get(item.id, item)
+        step = _STEPS[became]
+        if became == "sent" and item.spec.confirmed:
+            return True  # the device's own word is still to come
         # an item that is lost already may be in transit again, or queued: this is no further attempt
-        if now.state is ItemState.SENT or (now.state is ItemState.QUEUED and state == "delivered"):
+        if now.state is ItemState.SENT or (now.state is ItemState.QUEUED and step != "lost"):
             self._open.recall(item)  # it may have left memory long ago
-            self._step(item.id, state, reason)
+            self._step(item.id, step, reason)
         return True
 
     async def acknowledged(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Collection
-from typing import Any, Literal
+from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -22,7 +22,7 @@ from zope.interface import implementer
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.errors import Conflict, NotFound
-from iotgw.core.model import Downlink
+from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, IDownlinkStore, Report
 from iotgw.core.ports.intake import Send
@@ -172,16 +172,10 @@ class DownlinkQueue:
         self._outcomes.report(downlink_id, state, reason, result)
 
     def confirmed(
-        self,
-        tenant: str,
-        device: str,
-        datasource: str,
-        state: Literal["delivered", "lost"],
-        reason: str = "",
-        item: str = "",
+        self, tenant: str, device: str, datasource: str, became: Became, reason: str = "", item: str = ""
     ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
-        found = ensureDeferred(self._outcomes.confirmed(tenant, device, datasource, state, reason, item))
+        found = ensureDeferred(self._outcomes.confirmed(tenant, device, datasource, became, reason, item))
         return found.addErrback(self._not_taken)
 
     def _not_taken(self, failure: Failure) -> bool:

@@ -16,6 +16,7 @@ from iotgw.core.model import Metadata, Uplink
 from iotgw.core.numbers import real
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
+from iotgw.core.ports.datasources import IKeepsDownlinks
 from iotgw.core.ports.intake import Send
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.registry import IRegistry
@@ -105,7 +106,7 @@ class Reach:
         """Where a device was seen last: ``(datasource id, push or None, identity)``.
 
         ``push(downlinks)`` is there while the device listens: within the datasource's window after its last
-        uplink, on a datasource that can send without being asked.
+        uplink, on a datasource that can send without being asked; at any time where a network keeps downlinks for it.
         """
         messages = await self._journal.messages(tenant, 0, 1, device=device)
         if not messages:
@@ -113,7 +114,8 @@ class Reach:
         uplink = messages[0].uplink
         seen = msgspec.json.decode(uplink.metadata, type=LastUplink)
         datasource = self._sources.pushing(uplink.datasource)
-        if datasource is None or not self._listens(tenant, device, seen, uplink):
+        keeps = IKeepsDownlinks.providedBy(datasource) and IKeepsDownlinks(datasource).keeps_downlinks
+        if datasource is None or not (keeps or self._listens(tenant, device, seen, uplink)):
             return uplink.datasource, None, seen.identity
         metadata: Metadata = msgspec.json.decode(uplink.metadata)
         push = datasource.push

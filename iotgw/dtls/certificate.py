@@ -1,17 +1,26 @@
-"""The server's certificate chain and key, and trust anchors, from PEM or PKCS#12 files."""
+"""The server's certificate chain and key, and trust anchors, in PEM or PKCS#12.
+
+Whoever edits a datasource may name files, and must not learn from an error which of them exist. So each setting has one
+error, whatever is wrong with what it names.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs12
 from msgspec import Struct
 
 from iotgw.core.errors import SettingsError
+from iotgw.core.pem import WHERE, Files, content, is_pem
+from iotgw.dtls.settings import KeystoreSettings, PemSettings
 from iotgw.wire.dtls.suites import SuiteKind
+
+LARGEST_RSA = 8192
+"""Bits of an RSA key. A larger one takes too long for each handshake."""
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -29,73 +38,81 @@ class ServerCertificate(Struct, frozen=True):
         return SuiteKind.ECDSA if isinstance(self.key, ec.EllipticCurvePrivateKey) else SuiteKind.RSA
 
 
-def read(path: str, setting: str) -> bytes:
-    """A file's bytes; raises SettingsError at ``setting``."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise SettingsError(setting, f"expected a readable file, got {path!r} ({error.strerror})") from error
-
-
-def load_pem(cert_file: str, key_file: str, password: str = "") -> ServerCertificate:
-    """A chain (server's own certificate first) and a key; ``key_file`` empty means the same file."""
-    chain = _certificates(read(cert_file, "pem.certFile"), cert_file, "pem.certFile")
-    where = "pem.keyFile" if key_file else "pem.certFile"
-    text = read(key_file or cert_file, where)
-    try:
-        key = load_pem_private_key(text, password.encode() if password else None)
-    except (ValueError, TypeError) as error:
-        raise SettingsError(where, f"expected a PEM private key that can be read: {error}") from error
+def load_pem(pem: PemSettings, files: Files) -> ServerCertificate:
+    """A chain (server's own certificate first) and a key. Raises SettingsError."""
+    chain = _certificates(pem.cert_file, files, "pem.certFile")
+    where = "pem.keyFile" if pem.key_file else "pem.certFile"
+    key = private_key(pem.key_file or pem.cert_file, files, where, pem.key_password)
     return _checked(chain[0], tuple(chain[1:]), key, where)
 
 
-def load_pkcs12(store_file: str, password: str, alias: str = "") -> ServerCertificate:
-    """The key and chain of a PKCS#12 store; ``alias`` must be the entry's friendly name, when given."""
+def load_pkcs12(keystore: KeystoreSettings, files: Files) -> ServerCertificate:
+    """The key and chain of a PKCS#12 store; the alias must be the entry's friendly name, when given. Raises
+    SettingsError."""
+    expected = "expected the name of a PKCS#12 store in the operator's directory, with a key that storePassword opens"
     try:
-        store = pkcs12.load_pkcs12(read(store_file, "keystore.storeFile"), password.encode() or None)
+        store = pkcs12.load_pkcs12(
+            files.get(keystore.store_file, b""), keystore.store_password.encode() or None
+        )
     except ValueError as error:
-        raise SettingsError("keystore.storePassword", f"{store_file} does not open: {error}") from error
+        raise SettingsError("keystore.storeFile", expected) from error
     if store.cert is None or store.key is None:
-        raise SettingsError("keystore.storeFile", f"expected a key with its certificate in {store_file}")
-    name = (store.cert.friendly_name or b"").decode(errors="replace")
+        raise SettingsError("keystore.storeFile", expected)
+    name, alias = (store.cert.friendly_name or b"").decode(errors="replace"), keystore.key_alias
     if alias and alias.lower() != name.lower():  # Java's keystores don't tell case either
         raise SettingsError("keystore.keyAlias", f"the store's key is called {name!r}, not {alias!r}")
     chain = tuple(entry.certificate for entry in store.additional_certs)
-    return _checked(store.cert.certificate, chain, store.key, "keystore.storeFile")
+    key = _fitting(store.key, "keystore.storeFile")
+    return _checked(store.cert.certificate, chain, key, "keystore.storeFile")
 
 
-def load_anchors(paths: Iterable[str]) -> tuple[x509.Certificate, ...]:
-    """The certificates of PEM files."""
+def public_key(certificate: x509.Certificate) -> object:
+    """A certificate's key; None for one of a kind that nobody here knows."""
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+
+
+def load_anchors(texts: Iterable[str], files: Files) -> tuple[x509.Certificate, ...]:
+    """The certificates of PEM texts and files; raises SettingsError."""
     found: list[x509.Certificate] = []
-    for path in paths:
-        found += _certificates(read(path, "trustAnchors"), path, "trustAnchors")
+    for text in texts:
+        found += _certificates(text, files, "trustAnchors")
     return tuple(found)
 
 
-def signature(paths: Iterable[str]) -> tuple[tuple[int, int, int], ...]:
-    """A value that changes when one of the files does: modification time (ns), size and inode of each."""
-    marks = []
-    for path in paths:
-        try:
-            stat = Path(path).stat()
-            marks.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
-        except OSError:
-            marks.append((0, 0, 0))
-    return tuple(marks)
-
-
-def _certificates(text: bytes, path: str, setting: str) -> list[x509.Certificate]:
+def private_key(text: str, files: Files, setting: str, password: str = "") -> PrivateKey:
+    """A private key. ``password`` opens those in files; PEM text isn't encrypted, as a setting is by itself. Raises
+    SettingsError."""
+    # Opening an encrypted key takes as long as whoever wrote it likes, and so does looking for prime factors.
+    given = None if is_pem(text) else password.encode() or None
     try:
-        return x509.load_pem_x509_certificates(text)
+        key = load_pem_private_key(content(text, files), given, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        how = "that isn't encrypted (in a file, one that the password opens)"
+        raise SettingsError(setting, f"expected a private key {how}, {WHERE}") from error
+    return _fitting(key, setting)
+
+
+def _fitting(key: object, setting: str) -> PrivateKey:
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise SettingsError(setting, f"expected an EC or RSA key, got {type(key).__name__}")
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size > LARGEST_RSA:
+        raise SettingsError(setting, f"expected an RSA key of at most {LARGEST_RSA} bits, got {key.key_size}")
+    return key
+
+
+def _certificates(text: str, files: Files, setting: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(content(text, files))
     except ValueError as error:
-        raise SettingsError(setting, f"expected PEM certificates in {path!r}: {error}") from error
+        raise SettingsError(setting, f"expected certificates, {WHERE}") from error
 
 
 def _checked(
-    certificate: x509.Certificate, chain: tuple[x509.Certificate, ...], key: object, setting: str
+    certificate: x509.Certificate, chain: tuple[x509.Certificate, ...], key: PrivateKey, setting: str
 ) -> ServerCertificate:
-    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise SettingsError(setting, f"expected an EC or RSA key, got {type(key).__name__}")
-    if key.public_key() != certificate.public_key():
+    if key.public_key() != public_key(certificate):
         raise SettingsError(setting, "the private key doesn't belong to the certificate")
     return ServerCertificate(certificate, chain, key)

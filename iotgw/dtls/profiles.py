@@ -9,9 +9,10 @@ from msgspec import structs
 
 from iotgw.core.credential import Grant
 from iotgw.core.errors import IotgwError, SettingsError
+from iotgw.core.pem import Files, names
 from iotgw.core.ports.credentials import ITenantCredentials
 from iotgw.dtls import psk
-from iotgw.dtls.certificate import ServerCertificate, load_anchors, load_pem, load_pkcs12, signature
+from iotgw.dtls.certificate import ServerCertificate, load_anchors, load_pem, load_pkcs12
 from iotgw.dtls.identity import Identity
 from iotgw.dtls.profile import Profile, PskProfile, X509Profile
 from iotgw.dtls.settings import DtlsSettings, X509Settings
@@ -21,18 +22,23 @@ _UNLUCKY = 1024
 
 
 class ListenerProfiles:
-    """The profiles of one listener. Raises SettingsError for unusable files, Unavailable for PSK without a binding."""
+    """The profiles of one listener. ``files`` are the contents of those that its settings name.
 
-    def __init__(self, settings: DtlsSettings, credentials: ITenantCredentials) -> None:
+    Raises SettingsError for unusable ones, Unavailable for PSK without a binding.
+    """
+
+    def __init__(self, settings: DtlsSettings, credentials: ITenantCredentials, files: Files) -> None:
         self._settings = settings
         self._credentials = credentials
         self.generation = 0
-        """How often the files were read: what depends on them looks here."""
+        """How often the certificates were loaded: what depends on them looks here."""
+        self.files = dict(files)
+        """The contents of the files that are in use."""
+        self._seen: Files = self.files
         self._turns: OrderedDict[str, int] = OrderedDict()
         self._psk: list[Profile] = []
         self._x509: list[Profile] = []
         self._anchors = list(settings.x509.trust_anchors) if settings.x509 is not None else []
-        self._signature: tuple[tuple[int, int, int], ...] = ()
         if settings.psk:
             psk.check()
             self._psk = [
@@ -44,8 +50,7 @@ class ListenerProfiles:
                 )
             ]
         if settings.x509 is not None:
-            self._signature = self._files(settings.x509)
-            self._x509 = self._load(settings.x509)
+            self._x509 = self._load(settings.x509, self.files)
 
     def __iter__(self) -> Iterator[Profile]:
         return iter(self._psk + self._x509)
@@ -71,43 +76,54 @@ class ListenerProfiles:
         if len(self._turns) > _UNLUCKY:
             self._turns.popitem(last=False)
 
-    def trust(self, anchors: list[str]) -> None:
-        """Trust the certificates of these files from the next handshake on. Raises SettingsError."""
+    @property
+    def file_names(self) -> list[str]:
+        """The files that its certificates come from."""
+        x509 = self._settings.x509
+        return [] if x509 is None else [*x509.own_files, *names(self._anchors)]
+
+    def trust(self, anchors: list[str], files: Files) -> None:
+        """Trust these certificates from the next handshake on; ``files`` are contents that are not known yet. Raises
+        SettingsError."""
         x509 = self._settings.x509
         if x509 is None or anchors == self._anchors:
             return
         before, self._anchors = self._anchors, anchors
+        known = {**files, **self.files}
         try:
-            self._x509 = self._load(x509)
+            self._x509 = self._load(x509, known)
         except SettingsError:
             self._anchors = before
             raise
-        self._signature = self._files(x509)
+        self._use(known)
 
-    def reread(self, event: Callable[..., object]) -> None:
+    def reread(self, files: Files, event: Callable[..., object]) -> None:
         """Make the X.509 profiles again if a file has changed. Unusable ones are reported, and not used."""
         x509 = self._settings.x509
-        if x509 is None or (now := self._files(x509)) == self._signature:
+        if x509 is None or files == self._seen:
             return
-        self._signature = now
+        self._seen = files
         try:
-            self._x509 = self._load(x509)
+            self._x509 = self._load(x509, files)
         except IotgwError as error:
             event("dtls.certificate", f"the files changed, but can't be used: {error}", "error")
         else:
+            self._use(files)
             event("dtls.certificate", "the files changed and were read again", "info")
+
+    def _use(self, files: Files) -> None:
+        wanted = self.file_names
+        self.files = {name: content for name, content in files.items() if name in wanted}
+        self._seen = self.files
 
     def _keys(self, identity: str) -> list[tuple[bytes, Grant]]:
         keys = self._credentials.psk(identity)
         turn = self._turns.get(identity, 0) % len(keys) if keys else 0
         return keys[turn:] + keys[:turn]
 
-    def _files(self, x509: X509Settings) -> tuple[tuple[int, int, int], ...]:
-        return signature(x509.own_files + self._anchors)
-
-    def _load(self, x509: X509Settings) -> list[Profile]:
-        server = _server_certificate(x509)
-        anchors = load_anchors(self._anchors)
+    def _load(self, x509: X509Settings, files: Files) -> list[Profile]:
+        server = _server_certificate(x509, files)
+        anchors = load_anchors(self._anchors, files)
         self.generation += 1
         return [
             X509Profile(
@@ -133,9 +149,8 @@ class ListenerProfiles:
         return structs.replace(identity, grant=grant) if grant.enabled else None
 
 
-def _server_certificate(x509: X509Settings) -> ServerCertificate:
+def _server_certificate(x509: X509Settings, files: Files) -> ServerCertificate:
     if x509.pem is not None:
-        return load_pem(x509.pem.cert_file, x509.pem.key_file, x509.pem.key_password)
+        return load_pem(x509.pem, files)
     assert x509.keystore is not None
-    store = x509.keystore
-    return load_pkcs12(store.store_file, store.store_password, store.key_alias)
+    return load_pkcs12(x509.keystore, files)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from iotgw.core.pem import Pem, SecretPem, names
 from iotgw.core.secrets import Secret
 from iotgw.dtls.identity import Naming
 
@@ -13,17 +14,19 @@ Seconds = Annotated[float, Meta(gt=0)]
 
 
 class PemSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A chain and a key in PEM."""
+    """A chain and a key in PEM, each as text, or as the name of a file in the operator's directory of certificates."""
 
-    cert_file: Annotated[str, Meta(description="The chain, the server's own certificate first.")]
-    key_file: Annotated[str, Meta(description="The private key; the same file if empty.")] = ""
+    cert_file: Annotated[Pem, Meta(description="The chain, the server's own certificate first.")]
+    key_file: Annotated[SecretPem, Meta(description="The private key; as `certFile` if empty.")] = ""
     key_password: Annotated[Secret, Meta(description="What opens the key.")] = ""
 
 
 class KeystoreSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """A PKCS#12 store."""
 
-    store_file: Annotated[str, Meta(description="The store; it holds one key.")]
+    store_file: Annotated[
+        str, Meta(description="Name of the store in the operator's directory; it holds one key.")
+    ]
     store_password: Annotated[Secret, Meta(description="What opens the store, and the key in it.")] = ""
     key_alias: Annotated[str, Meta(description="The key's name, if it must have one.")] = ""
 
@@ -31,7 +34,7 @@ class KeystoreSettings(Struct, frozen=True, rename="camel", forbid_unknown_field
 class X509Settings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Certificates: the server's own, whether clients need one, and how it names a device."""
 
-    pem: Annotated[PemSettings | None, Meta(description="Certificate and key in PEM files.")] = None
+    pem: Annotated[PemSettings | None, Meta(description="Certificate and key in PEM.")] = None
     keystore: Annotated[
         KeystoreSettings | None, Meta(description="Certificate and key in a PKCS#12 store.")
     ] = None
@@ -39,7 +42,11 @@ class X509Settings(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
         Literal["none", "optional", "required"], Meta(description="Whether a device needs one.")
     ] = "required"
     trust_anchors: Annotated[
-        list[str], Meta(description="PEM files with the certificates that a device's chain may end in.")
+        list[Pem],
+        Meta(
+            max_length=64,
+            description="Certificates that a device's chain may end in: PEM texts, or names of files in the operator's directory.",
+        ),
     ] = []
     skip_validity_check_for_client_cert: Annotated[
         bool, Meta(description="Take certificates that have expired, or are not valid yet.")
@@ -60,11 +67,11 @@ class X509Settings(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
 
     @property
     def own_files(self) -> list[str]:
-        """The files of the server's certificate and key."""
+        """The names of the files with the server's certificate and key."""
         if self.keystore is not None:
             return [self.keystore.store_file]
         assert self.pem is not None
-        return [path for path in (self.pem.cert_file, self.pem.key_file) if path]
+        return names([self.pem.cert_file, self.pem.key_file])
 
 
 class Timings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -135,6 +142,13 @@ class DtlsSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         if not self.psk and self.x509 is None:
             raise ValueError("expected psk, x509 or both")
+
+    @property
+    def files(self) -> list[str]:
+        """The names of all files that it needs."""
+        if self.x509 is None:
+            return []
+        return [*self.x509.own_files, *names(self.x509.trust_anchors)]
 
     @property
     def timings(self) -> Timings:

@@ -9,11 +9,12 @@ Protocols with several steps and time-outs on one connection are in `iotgw.envel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from msgspec import Struct
 
-from iotgw.core.model import Downlink, Metadata
+from iotgw.core.model import Became, Downlink, Metadata
 
 
 class Reading(Struct, frozen=True, gc=False):
@@ -47,7 +48,7 @@ class Receipt(Struct, frozen=True):
     """
 
     device: str
-    delivered: bool
+    became: Became
     reason: str = ""
     item: str = ""
 
@@ -59,6 +60,15 @@ class Ignored(Struct, frozen=True):
     why: str
 
 
+class Happened(Struct, frozen=True):
+    """Something happened to a device or its network, which is no reading: it joined, its battery is low, the network
+    reports an error. ``kind`` is the network's word for it, ``device`` may be empty, ``detail`` are JSON values."""
+
+    kind: str
+    device: str = ""
+    detail: dict[str, Any] = {}
+
+
 class Malformed(Struct, frozen=True):
     """Bytes that are no message of this vendor, and why in one line; ``facts`` are added to their metadata."""
 
@@ -67,7 +77,16 @@ class Malformed(Struct, frozen=True):
     facts: Metadata = {}
 
 
-Event = Reading | Receipt | Ignored | Malformed
+Event = Reading | Receipt | Happened | Ignored | Malformed
+
+
+class Proof(Struct, frozen=True):
+    """A request as its signature sees it: the query as it was sent, the value of a header (empty if there is none), and
+    the body's bytes."""
+
+    query: bytes
+    header: Callable[[str], str]
+    body: bytes
 
 
 class Command(Struct, frozen=True, gc=False):
@@ -101,6 +120,19 @@ class Envelope:
     offers: bool = False
     """Whether a network takes downlinks here and reports on them by a `Receipt`. Then the request doesn't come
     from the device, and its answer is never held back for a downlink."""
+    is_network = False
+    """Whether a network server sends the messages. It is answered as soon as a message is durable, whatever a converter
+    makes of it: otherwise it would send the message again."""
+    secret_headers: tuple[str, ...] = ()
+    secret_parameters: tuple[str, ...] = ()
+    """Headers and parameters of the query that never enter a message's metadata, besides those that are secret by their
+    names."""
+    needs_secret = False
+    """Whether `object_to` needs a secret."""
+    status = 0
+    """The HTTP status of an answer that carries nothing; 0 leaves it to the transport."""
+    addresses = False
+    """Whether `write` names the topic of each downlink, so that settings need none."""
 
     def read(self, data: bytes, facts: Metadata, now_ms: int) -> Sequence[Event]:
         """Read bytes; returns an empty result if there is nothing to do. Never raises.
@@ -110,10 +142,18 @@ class Envelope:
         """
         return (Reading(data),)
 
+    def object_to(self, proof: Proof, secret: str) -> str:
+        """What is wrong with a request's signature, in words without any secret; empty if nothing is. Never raises."""
+        return ""
+
     def write(self, item: Downlink, identity: str) -> Command:
         """A downlink for the device with this identity (may be empty). Raises ValueError, with a reason in one
         line, for one that can't be sent."""
         return Command(item.payload)
+
+    def publish(self, item: Downlink, identity: str, topic: str) -> Command:
+        """As `write`, over MQTT: ``topic`` is that of the device's last uplink."""
+        return self.write(item, identity)
 
     def load(self, items: Sequence[tuple[str, Downlink]]) -> Load:
         """Choose what one answer carries of these items, each given with its device's identity: here the first

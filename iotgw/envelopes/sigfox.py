@@ -55,6 +55,7 @@ class SigfoxEnvelope(Envelope):
     """Reads callbacks, and puts offers into the answers."""
 
     offers = True
+    is_network = True
 
     def read(self, data: bytes, facts: Metadata, now_ms: int) -> Sequence[Reading | Receipt | Malformed]:
         """See `Envelope.read`: an uplink, or a receipt by its ``infoCode``."""
@@ -66,7 +67,9 @@ class SigfoxEnvelope(Envelope):
             return (Reading(data, {}, callback.device, callback.listens),)
         if callback.info_code == PENDING:
             return ()
-        return (Receipt(callback.device, callback.info_code == ACKED, callback.reason),)
+        return (
+            Receipt(callback.device, "delivered" if callback.info_code == ACKED else "lost", callback.reason),
+        )
 
     def write(self, item: Downlink, identity: str) -> Command:
         """See `Envelope.write`: the answer that carries one item; raises ValueError for other than 8 bytes."""

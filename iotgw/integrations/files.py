@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from iotgw.core import private
 from iotgw.core.model import TelemetryRecord
 from iotgw.integrations.payload import Format
 
@@ -44,7 +45,7 @@ class Columns:
     def _keep(self) -> None:
         if self._path is not None:
             temporary = self._path.with_suffix(".new")
-            temporary.write_bytes(msgspec.json.encode(self._known))
+            private.write_file(temporary, msgspec.json.encode(self._known))
             os.replace(temporary, self._path)
 
 

@@ -1,41 +1,28 @@
 """SFTP as a target: a file per message, per batch, or per scheduled run.
 
-A file is written under a temporary name, synced if the server supports it, and renamed. So no partial file ever
-appears under the final name.
+How a file gets to its place is told in `iotgw.integrations.sftp_placing`. A refusal is the server's fault, unless it
+takes a file elsewhere: then it's the message's, and other devices' files go on.
 """
 
 from __future__ import annotations
 
-import contextlib
 import posixpath
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from twisted.conch.error import ConchError
-from twisted.conch.ssh.filetransfer import (
-    FX_NO_SUCH_FILE,
-    FXF_CREAT,
-    FXF_TRUNC,
-    FXF_WRITE,
-    SFTPError,
-)
-from twisted.internet.defer import (
-    CancelledError,
-    Deferred,
-    DeferredLock,
-    FirstError,
-    TimeoutError,
-    gatherResults,
-    succeed,
-)
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, TimeoutError, succeed
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.connect.endpoint import Connector, in_words
-from iotgw.connect.ssh import Files, HostKeys, SshCredentials, SshSession, connect, load_key
+from iotgw.connect.sftp_client import Files, SftpRefused
+from iotgw.connect.ssh import SshSession, connect
+from iotgw.connect.ssh_keys import HostKeys, load_key
+from iotgw.connect.ssh_login import SshCredentials
 from iotgw.core.errors import SettingsError
 from iotgw.core.errors import Unavailable as UnavailableError
 from iotgw.core.model import TelemetryRecord
@@ -44,41 +31,34 @@ from iotgw.core.ports.integrations import IIntegration, IIntegrationType, Integr
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict, unforeseen
 from iotgw.integrations import payload
-from iotgw.integrations.cron import Cron
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.files import Columns, csv_file, json_file, ndjson_file
+from iotgw.integrations.sftp_placing import Placing
+from iotgw.integrations.sftp_runs import Runs
 from iotgw.integrations.sftp_settings import SftpSettings
 from iotgw.integrations.template import Template, TemplateFailed, for_path
 
 Settle = Callable[[Sequence[int], Verdict], None]
 
-CHUNK = 32768
-"""Bytes of a write; every server must accept that much (draft-ietf-secsh-filexfer-02 §6.4)."""
-PIPELINED = 16
-"""Writes under way at once."""
-LONGEST_SLEEP = 60.0
-"""Seconds between two looks at the date, while a run is not due."""
-WINDOW = 60.0
-"""Seconds that a scheduled run waits for something to send."""
 PATHS = {
     "message": "{{ deviceName }}/{{ key }}",
     "batch": "{{ file }}",
     "schedule": "{{ file }}",
 }
-REFUSED = (SFTPError, NotImplementedError, EOFError)
-"""What conch makes of a server's status codes: two of them have exceptions of their own."""
+CHECKED = b"iotgw checks whether it can write here\n"
+KNOWN_GOOD = 3
+"""Folders that are remembered because they took a file."""
+ABOUT_CONTENT = ("write", "fsync", "close")
+"""Steps whose refusal may be about the size of what is written."""
 NETWORK = (
-    *REFUSED, ConnectionClosed, ConnectError, DNSLookupError, UnavailableError, CancelledError, TimeoutError,
-    ConchError, OSError,
+    SftpRefused, EOFError, ConnectionClosed, ConnectError, DNSLookupError, UnavailableError, CancelledError,
+    TimeoutError, ConchError, OSError,
 )  # fmt: skip
 
 
 @implementer(IIntegration)
 class SftpTarget:
-    """Writes files; see `SftpSettings`.
-
-    Many methods: seven are `IIntegration`'s, the others are for runs and files.
-    """
+    """Writes files; see `SftpSettings`."""
 
     _log = Logger()
 
@@ -96,6 +76,8 @@ class SftpTarget:
         split = "_{{ deviceType }}" if settings.content == "csv" and self.whole else ""
         path = settings.path or f"{PATHS[settings.files]}{split}.{suffix}"
         self._path = Template(path, "configuration.path", self._names, for_path)
+        self._base = posixpath.dirname(path.partition("{")[0])
+        """The folder that all files are in, or below."""
         if self.whole and "file" not in self._path.used:
             raise SettingsError(
                 "configuration.path", "expected {{ file }}, else one batch would replace another"
@@ -110,18 +92,17 @@ class SftpTarget:
         self._endpoint = connector.endpoint(settings.host, settings.port, settings.connect_timeout)
         self._session: SshSession | None = None
         self._connecting = DeferredLock()
-        self._cron = (
-            Cron(settings.schedule, "configuration.schedule") if settings.files == "schedule" else None
+        self._turns: dict[str, DeferredLock] = {}
+        """The paths that are being written."""
+        self._placing = Placing(settings.temporary, settings.marker)
+        self._lacks: dict[str, str] = {}
+        self._good: list[str] = []
+        """Folders that took a file, the latest first."""
+        self._runs = (
+            Runs(settings.schedule, context, lambda: bool(self._inflight or self._last_error))
+            if settings.files == "schedule"
+            else None
         )
-        self._alarm: Any = None
-        self._next = 0.0
-        """The date of the next run, in seconds since 1970."""
-        self._run = ""
-        self._comes_again = False
-        """Whether a run may have had this name before, because the machine's clock was set back."""
-        self._part = 0
-        self._closes = 0.0
-        self._made: set[str] = set()
 
     # --- IIntegration
 
@@ -130,19 +111,20 @@ class SftpTarget:
         """One batch at a time, and none outside of a scheduled run."""
         if not self.whole:
             return self._settings.concurrency
-        if self._inflight or (self._cron is not None and not self._run):
+        if self._inflight or (self._runs is not None and not self._runs.is_open):
             return self._inflight
         return self.max_batch
 
     def start(self) -> Deferred[None]:
         """Nothing to do: it connects when there is something to write."""
-        self._set_alarm()
+        if self._runs is not None:
+            self._runs.start()
         return succeed(None)
 
     def stop(self) -> Deferred[None]:
         """Close the connection."""
-        if self._alarm is not None and self._alarm.active():
-            self._alarm.cancel()
+        if self._runs is not None:
+            self._runs.stop()
         session, self._session = self._session, None
         if session is None:
             return succeed(None)
@@ -155,102 +137,93 @@ class SftpTarget:
             self._send(group, settle)
 
     def check(self) -> Deferred[dict[str, Any]]:
-        """Connect and log in."""
-
-        async def knock() -> dict[str, Any]:
-            session = await connect(self._endpoint, self._credentials, self._host_keys)
-            session.loseConnection()
-            return {"ok": True, "detail": f"logged in as {self._settings.username}"}
-
-        knocking = Deferred.fromCoroutine(knock())
+        """Connect, log in, and write, rename, read back and remove a file."""
+        knocking = Deferred.fromCoroutine(self._knock())
         knocking.addTimeout(self._settings.connect_timeout * 2, self._reactor)
         return knocking.addErrback(lambda failure: {"ok": False, "detail": in_words(failure)})
 
     def status(self) -> dict[str, Any]:
-        """Whether a session is open, and when the next scheduled run is (milliseconds since 1970)."""
+        """Whether a session is open, when the next scheduled run is (milliseconds since 1970), and what the server turned
+        out to lack."""
         return {
             "state": "connected" if self._session is not None else "idle",
-            "nextRun": int(self._next * 1000) if self._alarm and self._alarm.active() else None,
+            "nextRun": self._runs.next_ms if self._runs is not None else None,
+            "lacks": dict(self._lacks),
             "lastError": self._last_error or None,
         }
 
-    # --- scheduled runs
-
-    def _set_alarm(self) -> None:
-        """Look again when the next run is due, or earlier: the date may jump meanwhile."""
-        if self._cron is not None:
-            date = self._context.date()
-            self._next = self._cron.next(date)
-            self._alarm = self._reactor.callLater(min(self._next - date, LONGEST_SLEEP), self._wake)
-
-    def _wake(self) -> None:
-        is_due = self._context.date() >= self._next
-        if is_due:
-            self._begin_run()
-        self._set_alarm()
-
-    def _begin_run(self) -> None:
-        now = self._reactor.seconds()
-        self._run = datetime.fromtimestamp(self._context.date(), UTC).strftime("%Y-%m-%d_%H-%M")
-        self._comes_again = self._context.comes_again()
-        self._part = 1
-        self._closes = now + WINDOW
-        self._reactor.callLater(WINDOW, self._end_run, now)
-        self._context.available()
-
-    def _end_run(self, begun: float) -> None:
-        """No record came for a while: end the run. A failed run goes on until it succeeds or the next one
-        begins."""
-        if self._reactor.seconds() >= self._closes and not self._inflight and not self._last_error:
-            self._run = ""
-
-    def _ran(self, count: int) -> None:
-        """A file of the run is written; a short one is the last."""
-        self._part += 1
-        if count < self.max_batch:
-            self._run = ""
+    async def _knock(self) -> dict[str, Any]:
+        folder = self._good[0] if self._good else self._base
+        name = f"logged in as {self._settings.username}"
+        placing = Placing(self._settings.temporary, self._settings.marker)
+        session, mine = None, self._session
+        try:
+            session = await connect(self._endpoint, self._credentials, self._host_keys)
+        except NETWORK as error:
+            if mine is None or mine is not self._session:
+                raise
+            # a server may allow one connection only
+            name = f"connected; a second connection failed ({in_words(Failure(error))})"
+        files = (session or mine).files  # type: ignore[union-attr]
+        try:
+            await placing.try_out(files, folder, CHECKED)
+        except SftpRefused as refused:
+            return {"ok": False, "detail": f"{name}, but {refused}"}
+        finally:
+            if session is not None:
+                session.loseConnection()
+        how = "in place" if placing.writes_in_place(files, folder) else "and renamed"
+        said = f"{name}; wrote {how}, read back and removed a file in {folder or 'the login directory'}"
+        lacks = f"; the server lacks {', '.join(sorted(files.lacks))}" if files.lacks else ""
+        return {"ok": True, "detail": said + lacks}
 
     # --- files
 
     def _send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
-        good: dict[str, list[TelemetryRecord]] = {}
+        groups: dict[str, list[TelemetryRecord]] = {}
         bad: list[tuple[int, str]] = []
         name = self._file_name(records[0])
         for record in records:
             try:
-                good.setdefault(self._path.text(record, {"file": name}), []).append(record)
+                groups.setdefault(self._path.text(record, {"file": name}), []).append(record)
             except TemplateFailed as error:
                 bad.append((record.seq, str(error)))
-        seqs = [record.seq for group in good.values() for record in group]
+        verdicts: dict[str, Verdict] = {}
 
         def done(result: Any) -> None:
             try:
-                verdict = self._failed(result) if isinstance(result, Failure) else DELIVERED
+                rest = self._failed(result) if isinstance(result, Failure) else DELIVERED
             except Exception as error:
-                verdict = unforeseen("reading the answer", error)
+                rest = unforeseen("reading the answer", error)
+            outcomes = [(group, verdicts.get(path, rest)) for path, group in groups.items()]
             self._inflight -= len(records)
-            if verdict is DELIVERED:
-                self._last_error = ""
-                if self._cron is not None:
-                    self._ran(len(records))
+            self._wrote(outcomes, len(records))
             for seq, problem in bad:
                 settle([seq], Rejected(problem))
-            if seqs:
-                settle(seqs, verdict)
+            for group, verdict in outcomes:
+                settle([record.seq for record in group], verdict)
 
         self._inflight += len(records)
-        writing = Deferred.fromCoroutine(self._write_all(good))
+        writing = Deferred.fromCoroutine(self._write_all(groups, verdicts))
         writing.addTimeout(self._settings.timeout, self._reactor, self._too_slow)
         writing.addBoth(done).addErrback(
             lambda failure: self._log.failure("the result of a file could not be processed", failure)
         )
 
     def _file_name(self, record: TelemetryRecord) -> str:
-        if self._run:
-            part = record.seq if self._comes_again else self._part
-            return self._run if part == 1 else f"{self._run}_{part}"
+        run = self._runs.file_name(record) if self._runs is not None else ""
+        if run:
+            return run
         moment = datetime.fromtimestamp(record.received_ms / 1000, UTC)
         return f"{moment:%Y-%m-%d_%H-%M-%S}_{self._names.number(record)}"
+
+    def _wrote(self, outcomes: Sequence[tuple[object, Verdict]], count: int) -> None:
+        """Note how a send went. A run goes on with another name as soon as one of its files is there."""
+        is_whole = all(verdict is DELIVERED for _, verdict in outcomes)
+        if is_whole:
+            self._last_error = ""
+        if self._runs is not None and any(verdict is DELIVERED for _, verdict in outcomes):
+            self._runs.wrote(is_last=is_whole and count < self.max_batch)
 
     def _too_slow(self, result: Any, timeout: float) -> Any:
         if self._session is not None and self._session.transport is not None:
@@ -259,19 +232,48 @@ class SftpTarget:
         raise UnavailableError(f"not written within {timeout:g} s")
 
     def _failed(self, failure: Failure) -> Verdict:
-        if failure.check(TemplateFailed):
-            return Retry(failure.getErrorMessage())
         if failure.check(*NETWORK):
             self._last_error = in_words(failure)
             return Unavailable(self._last_error)
         self._log.failure("a file could not be written", failure)
         return Retry(f"{type(failure.value).__name__}: {failure.getErrorMessage()}")
 
-    async def _write_all(self, groups: dict[str, list[TelemetryRecord]]) -> None:
-        if groups:
-            files = await self._connected()
-            for path, records in groups.items():
-                await self._write(files, path, self._content(records))
+    async def _write_all(
+        self, groups: dict[str, list[TelemetryRecord]], verdicts: dict[str, Verdict]
+    ) -> None:
+        """Write a file for each group. What is said here of a group is its verdict; an exception is about the others."""
+        for path, records in groups.items():
+            try:
+                verdicts[path] = await self._write(path, records)
+            except TemplateFailed as error:
+                verdicts[path] = Retry(str(error))
+
+    async def _write(self, path: str, records: Sequence[TelemetryRecord]) -> Verdict:
+        files = await self._connected()
+        content = self._content(records)
+        folder = posixpath.dirname(path)
+        turn = self._turns.setdefault(path, DeferredLock())
+        await turn.acquire()  # two devices may have the same path
+        try:
+            await self._placing.put(files, path, content)
+        except SftpRefused as refused:
+            return await self._judged(files, folder, refused, content)
+        finally:
+            turn.release()
+            if not turn.waiting:
+                self._turns.pop(path, None)
+        if self._good[:1] != [folder]:
+            self._good = [folder, *(each for each in self._good if each != folder)][:KNOWN_GOOD]
+        return DELIVERED
+
+    async def _judged(self, files: Files, folder: str, refused: SftpRefused, content: bytes) -> Verdict:
+        """Whose fault a refusal is. Where the server takes a file in any folder, it's the message's."""
+        self._last_error = str(refused)
+        probe = content if refused.step in ABOUT_CONTENT else b""
+        for other in dict.fromkeys([folder, *self._good, self._base]):
+            if await self._placing.takes(files, other, probe):
+                return Retry(self._last_error)
+        return Unavailable(self._last_error)
 
     def _content(self, records: Sequence[TelemetryRecord]) -> bytes:
         if self._settings.content == "csv":
@@ -287,7 +289,8 @@ class SftpTarget:
             if self._session is None:
                 session = await connect(self._endpoint, self._credentials, self._host_keys)
                 self._session = session
-                self._made.clear()
+                self._placing.begin()
+                self._lacks = session.files.lacks
                 session.ended.addCallback(lambda _: self._forget(session))
             return self._session.files
         finally:
@@ -296,45 +299,6 @@ class SftpTarget:
     def _forget(self, session: SshSession) -> None:
         if self._session is session:
             self._session = None
-
-    async def _write(self, files: Files, path: str, content: bytes) -> None:
-        folder, name = posixpath.split(path)
-        final = path.encode()
-        temporary = posixpath.join(folder, f".{name}.part").encode()
-        file = await self._open(files, temporary, folder)
-        try:
-            for start in range(0, len(content), CHUNK * PIPELINED):
-                piece = range(start, min(start + CHUNK * PIPELINED, len(content)), CHUNK)
-                writes = [file.writeChunk(at, content[at : at + CHUNK]) for at in piece]
-                try:
-                    await gatherResults(writes, consumeErrors=True)
-                except FirstError as error:
-                    error.subFailure.raiseException()
-            await files.sync(file)
-            await file.close()
-            await files.replace(temporary, final)
-        except REFUSED:
-            files.removeFile(temporary).addErrback(lambda _: None)  # as good as it goes
-            raise
-
-    async def _open(self, files: Files, path: bytes, folder: str) -> Any:
-        flags = FXF_WRITE | FXF_CREAT | FXF_TRUNC
-        try:
-            return await files.openFile(path, flags, {})
-        except SFTPError as error:
-            if error.code != FX_NO_SUCH_FILE or not folder:
-                raise
-        await self._make_folders(files, folder)
-        return await files.openFile(path, flags, {})
-
-    async def _make_folders(self, files: Files, folder: str) -> None:
-        parts = folder.split("/")
-        for end in range(1, len(parts) + 1):
-            part = "/".join(parts[:end])
-            if part and part not in self._made:
-                with contextlib.suppress(SFTPError):  # it exists already, or else opening the file will fail
-                    await files.makeDirectory(part.encode(), {})
-                self._made.add(part)
 
 
 @implementer(IIntegrationType)

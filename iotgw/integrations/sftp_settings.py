@@ -46,6 +46,18 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             description="A template. Inserted values stay within their directory; directories are made. `file` is a name that no other batch or run has. Default: `{{ deviceName }}/{{ key }}.json` for messages, `{{ file }}_{{ deviceType }}.csv` for CSV, `{{ file }}.json` else."
         ),
     ] = ""
+    temporary: Annotated[
+        str,
+        Meta(
+            description="The name under which a file is written before it is renamed; `{name}` is the file's. Empty: files are written in place. A server that refuses names with a dot in front gets it without."
+        ),
+    ] = ".{name}.part"
+    marker: Annotated[
+        Literal["auto", "done", "sha256", "none"],
+        Meta(
+            description="A file that says that another is whole: `NAME.done`, empty, or `NAME.sha256`, as sha256sum writes it. `auto`: `NAME.done` where the file had to be written in place, because the server has no rename."
+        ),
+    ] = "auto"
     batch_size: Annotated[int, Meta(ge=1, le=100_000)] = 1000
     concurrency: Annotated[
         int, Meta(ge=1, le=64, description="Files under way at once, where each message has its own.")

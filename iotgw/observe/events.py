@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
+from iotgw.core import private
 from iotgw.core.allowance import Allowance
 from iotgw.core.model import Event
 from iotgw.core.ports.events import IEvents
@@ -158,7 +159,7 @@ class EventLog:
     # --- in the thread ---
 
     def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        private.make_directory(self._path.parent)
         try:
             self._connect()
         except sqlite3.DatabaseError:
@@ -168,6 +169,7 @@ class EventLog:
             self._connect()
 
     def _connect(self) -> None:
+        private.make_file(self._path)
         self._database = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
         self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA)
 

@@ -20,6 +20,7 @@ from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, formatEvent
 from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
+from iotgw.core import private
 from iotgw.core.redaction import redacted
 from iotgw.core.secrets import MASK, SECRET_NAME
 
@@ -29,6 +30,17 @@ _LONGEST = 8192
 """Characters of one field; what a peer sent can be long."""
 
 _LEVELS = {level.name: level for level in LogLevel.iterconstants()}
+
+
+class _PrivateFile(LogFile):
+    """A log file that only its owner reads; one that is there already keeps its mode.
+
+    Twisted would take all rights away by the umask of the whole process for a moment, while other threads make files.
+    """
+
+    def _openFile(self) -> None:
+        private.make_file(Path(self.path))
+        super()._openFile()
 
 
 @implementer(ILogObserver)
@@ -52,13 +64,9 @@ class Logs:
         self._lock = threading.Lock()
         self._file: LogFile | None = None
         if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._file = LogFile(
-                file.name,
-                str(file.parent),
-                rotateLength=rotate_bytes,
-                maxRotatedFiles=keep,
-                defaultMode=0o640,
+            private.make_directory(file.parent)
+            self._file = _PrivateFile(
+                file.name, str(file.parent), rotateLength=rotate_bytes, maxRotatedFiles=keep
             )
         self._terminal = terminal
         self.lost = 0

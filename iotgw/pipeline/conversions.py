@@ -34,8 +34,10 @@ from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.proof import proved
 from iotgw.core.speakers import Anybody
 from iotgw.core.stream import StreamReader
+from iotgw.core.times import DateMs
 from iotgw.pipeline.batch import ConversionBatch
 from iotgw.pipeline.dating import dated
+from iotgw.pipeline.rejections import rejection
 from iotgw.pipeline.sender_check import SenderCheck
 from iotgw.pipeline.sources import Source
 
@@ -45,7 +47,6 @@ BATCHES_IN_FLIGHT = 2
 CAPACITY = 4096
 """Uplinks that wait in memory for a datasource's converter; further ones wait in the journal."""
 
-_REJECTED = b'"rejected":'
 _DELETED = "Deleted"
 """The error of uplinks that were never converted because their datasource was deleted."""
 
@@ -55,8 +56,6 @@ class _Routing(Struct):
 
     deviceModel: str = ""
     identity: str = ""
-    rejected: str = ""
-    unreadable: bool = False
 
 
 _routing = msgspec.json.Decoder(_Routing).decode
@@ -114,6 +113,11 @@ class Conversions:
     def start(self) -> None:
         """Start converting where the journal says that the last run ended."""
         self._reader.fill()
+
+    def look_up(self) -> None:
+        """The converters of the datasource have changed: find out what they may say to devices."""
+        said = [self._converters.says(version) for version in self._all_versions()]
+        self._source.says = frozenset().union(*said)
 
     def stop(self) -> None:
         """Give no further uplinks to the converters."""
@@ -289,7 +293,7 @@ class Conversions:
         self._converters.convert([job], done.callback)
         outcome = self._outcome(job, (await done)[0])
         self._check.heard(job.metadata, outcome.outputs)
-        return outcome
+        return msgspec.structs.replace(outcome, aside=None)  # its sender was answered long ago
 
     def _job(self, stored: StoredUplink, version: ConverterVersion | None) -> Job | Outcome:
         """The job that converts an uplink, or its outcome if it can't be converted. If ``version`` is None, the
@@ -312,7 +316,7 @@ class Conversions:
     def _objection(self, stored: StoredUplink) -> ConversionError | None:
         """Why an uplink can't be converted: its datasource rejected it, or the journal can't read it. None if it
         can."""
-        objection = _objection(stored.uplink)
+        objection = rejection(stored.uplink)
         if objection is not None and objection.stage == "journal":
             self._unreadable.append(stored.seq)
             self._reason = objection.message
@@ -356,10 +360,12 @@ class Conversions:
         if conversion.error is not None:
             return Outcome(job.seq, State.FAILED, key, (), conversion.error)
         if not conversion.outputs:
-            return Outcome(job.seq, State.FILTERED, key)
+            return Outcome(job.seq, State.FILTERED, key, (), None, DateMs(0), conversion.aside)
         if (error := self._check.speaking(job.metadata, conversion.outputs)) is not None:
             return Outcome(job.seq, State.FAILED, key, (), error)
-        return Outcome(job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms)
+        return Outcome(
+            job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms, conversion.aside
+        )
 
     def _acknowledged(self, job: Job, conversion: Conversion) -> None:
         """Pass on the receipts for downlinks that the converter found: of the device that it names beside them, or
@@ -374,20 +380,6 @@ class Conversions:
             device = ack.pop("deviceName", "") or sender
             has_proved = proved(job.metadata)
             self._downlinks.acknowledged(source.tenant, device, source.id, identity, ack, has_proved)
-
-
-def _objection(uplink: Uplink) -> ConversionError | None:
-    """Why the datasource rejected an uplink; None if it didn't."""
-    if _REJECTED not in uplink.metadata:
-        return None
-    routing = _routing(uplink.metadata)
-    if not routing.rejected:
-        return None
-    if (
-        routing.unreadable and not uplink.tenant
-    ):  # no device can forge this: the journal's stand-in has no tenant
-        return ConversionError(routing.rejected, stage="journal", name="Unreadable")
-    return ConversionError(routing.rejected, stage="datasource", name="Rejected")
 
 
 def _failed(seq: int, error: ConversionError) -> Outcome:

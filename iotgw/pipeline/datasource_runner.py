@@ -23,6 +23,7 @@ from iotgw.core.ports.datasources import (
     INeeds,
     IVouches,
 )
+from iotgw.core.ports.files import IOperatorFiles
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.shared import SharedResources
@@ -59,6 +60,7 @@ class DatasourceRunner:
         in_background: Callable[[Coroutine[Any, Any, None]], None],
         *,
         calendar: ICalendar,
+        files: IOperatorFiles | None,
     ) -> None:
         self.source = source
         self.intake = intake
@@ -75,6 +77,7 @@ class DatasourceRunner:
         self._claims = claims
         self._in_background = in_background
         self._calendar = calendar
+        self._files = files
 
     async def apply(self, spec: DatasourceSpec, enabled: bool) -> None:
         """Close what is open, and open the datasource as the spec says. A failure is kept in `error`."""
@@ -84,12 +87,15 @@ class DatasourceRunner:
             if enabled and source.datasource is not None and _listener(spec) == _listener(source.spec):
                 source.spec = spec  # a change of converter is no reason to cut connections
                 source.speaks_for = self._speaks_for(spec)
+                self.conversions.look_up()
                 return
             await self._close()
             before, source.spec = source.spec, spec
             source.speaks_for = self._speaks_for(spec)
+            self.conversions.look_up()
             self._be_away()
             source.guard = None
+            source.never_waits = False
             self.intake.proves = False
             self._in_background(self._let_go(before, spec))
             self.error = ""
@@ -129,7 +135,7 @@ class DatasourceRunner:
         return DatasourceContext(
             source.id, spec.name, source.tenant, spec.routing_key, spec.metadata, self.intake,
             self._reactor, self._credentials, self._data_dir, source.created_ms,
-            self._shares, self._calendar, Networks(spec.allow),
+            self._shares, self._calendar, Networks(spec.allow), self._files,
         )  # fmt: skip
 
     async def _let_go(self, before: DatasourceSpec, after: DatasourceSpec | None) -> None:

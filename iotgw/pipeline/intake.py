@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from iotgw.core import proof
-from iotgw.core.model import Answer, Downlink, Metadata, Uplink
+from iotgw.core.model import Answer, Became, Downlink, Metadata, Uplink
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.intake import Guard, IIntake, Reason, Reply, Send, Severity
@@ -66,6 +66,11 @@ class Intake:
         return self._admission.room
 
     @property
+    def sets_facts(self) -> bool:
+        """See `IIntake.sets_facts`."""
+        return "session" in self._source.says
+
+    @property
     def guard(self) -> Guard | None:
         """See `IIntake.guard`."""
         return self._source.guard
@@ -73,6 +78,15 @@ class Intake:
     @guard.setter
     def guard(self, guard: Guard | None) -> None:
         self._source.guard = guard
+
+    @property
+    def never_waits(self) -> bool:
+        """See `IIntake.never_waits`."""
+        return self._source.never_waits
+
+    @never_waits.setter
+    def never_waits(self, is_so: bool) -> None:
+        self._source.never_waits = is_so
 
     def receive(
         self, payload: bytes, metadata: Metadata, answer: Reply, received_ms: int = 0, listens: bool = True
@@ -176,12 +190,11 @@ class Intake:
         self._downlinks.outcome(downlink.id, "offered", "offered to the network")
 
     def downlink_confirmed(
-        self, device: str, delivered: bool, reason: str = "", item: str = ""
+        self, device: str, became: Became, reason: str = "", item: str = ""
     ) -> Deferred[bool]:
         """See `IIntake.downlink_confirmed`."""
-        state: Literal["delivered", "lost"] = "delivered" if delivered else "lost"
         source = self._source
-        return self._downlinks.confirmed(source.tenant, device, source.id, state, reason, item)
+        return self._downlinks.confirmed(source.tenant, device, source.id, became, reason, item)
 
     def objection(self, device: str, proved: Proved = "") -> str:
         """See `IIntake.objection`."""

@@ -113,7 +113,12 @@ class HeldAnswer:
     def answered(self, answer: Answer) -> None:
         """Take the gateway's answer. It is held back only if it says that the uplink is stored and nothing else."""
         self._answer = answer
-        if answer.status is not Status.STORED or answer.downlinks or self._is_over:
+        if (
+            answer.status is not Status.STORED
+            or answer.downlinks
+            or answer.reply is not None
+            or self._is_over
+        ):
             self._end(answer)
         else:
             self._look()

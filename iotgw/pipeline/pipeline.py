@@ -27,6 +27,7 @@ from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import IDatasource, IDatasourceType
 from iotgw.core.ports.delivery import IDelivery
 from iotgw.core.ports.downlinks import IDownlinks
+from iotgw.core.ports.files import IOperatorFiles
 from iotgw.core.ports.journal import Entries, IUplinkStream
 from iotgw.core.ports.pipeline import IPipeline, Room, UplinkListener
 from iotgw.core.ports.reactor import IReactor
@@ -84,6 +85,7 @@ class Pipeline:
         max_payload: int = 1 << 20,
         max_metadata: int = 64 << 10,
         calendar: ICalendar | None = None,
+        files: IOperatorFiles | None = None,
     ) -> None:
         self._sources = sources
         self._journal = journal
@@ -99,6 +101,7 @@ class Pipeline:
         self._reactor = reactor
         self._calendar: ICalendar = calendar or PlainCalendar(reactor)
         self._data_dir = data_dir
+        self._files = files
         self._shares = shares if shares is not None else SharedResources()
         self._claims = Claims(sources.away)
         self._admission = Admission(journal, delivery, reactor, max_payload, max_metadata)
@@ -117,6 +120,7 @@ class Pipeline:
         """Open every datasource of the registry and follow its changes. Uplinks of datasources that the registry
         doesn't have are given up."""
         self._registry.watch("datasource", self._changed)
+        self._registry.watch("converter", self._converter_changed)
         known = self._registry.list("datasource")
         for resource in known:
             await self._apply(resource)
@@ -149,6 +153,12 @@ class Pipeline:
         else:
             return
         self._follow(change)
+
+    def _converter_changed(self, old: Resource | None, new: Resource | None) -> None:
+        """A converter came, went, or has another version: it may say more to devices, or less."""
+        for runner in self._running.values():
+            if (old or new or runner.source).tenant == runner.source.tenant:
+                runner.conversions.look_up()
 
     def _follow(self, change: Coroutine[Any, Any, None]) -> None:
         def failed(failure: Failure) -> None:
@@ -214,7 +224,7 @@ class Pipeline:
         conversions = self._conversions(source, position, partial(intake.refuse, "identity"))
         return DatasourceRunner(
             source, intake, conversions, Reprocessing(source, conversions, self._journal), self._types, self._registry, self._credentials, self._reactor,
-            self._data_dir, self._shares, self._claims, self._in_background, calendar=self._calendar,
+            self._data_dir, self._shares, self._claims, self._in_background, calendar=self._calendar, files=self._files,
         )  # fmt: skip
 
     def _conversions(

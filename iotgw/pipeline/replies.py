@@ -1,8 +1,8 @@
 """Decides when a device is answered, and with which downlinks.
 
-An uplink is answered as soon as it is durable. The answer waits for the conversion if the datasource asks for that, or
-if an item is queued for a device that only the converter can name. The name behind an identity is remembered for a
-while, so a device whose datasource knows its identity waits only once.
+An uplink is answered as soon as it is durable. The answer waits for the conversion if the datasource asks for that, if the
+converter may have something to say to the sender, or if an item is queued for a device that only the converter can name. The
+name behind an identity is remembered for a while, so a device whose datasource knows its identity waits only once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from math import inf
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from iotgw.core.model import Answer, Downlink, Outcome, State, Status, TelemetryRecord
+from iotgw.core.model import Answer, Aside, Downlink, Outcome, State, Status, TelemetryRecord
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.intake import Reply
 from iotgw.core.ports.journal import Entries, IUplinkStream
@@ -26,6 +26,10 @@ from iotgw.pipeline.sources import Source
 PATIENCE = 5
 """Seconds that an answer waits for a conversion because of downlinks; after that they go with the next
 uplink."""
+REPLY_PATIENCE = 30
+"""Seconds that an answer waits for a converter's reply; after that the device is told that its message is stored."""
+UNTIL_CONVERTED = 1e18
+"""No time, but less than ``inf``: an answer with facts of a connection, without which later messages belong to nobody."""
 REMEMBERED = 600.0
 """Seconds after which learnt names of identities are forgotten, because converters may change."""
 IDENTITIES = 100_000
@@ -33,6 +37,8 @@ Devices = tuple[str, ...]
 """Names and identities by which items are looked for, one after another."""
 SEVERAL = ""
 """The name of an identity that sends for more than one device."""
+NOTHING = Aside()
+"""What a converter says that says nothing."""
 
 
 class Replies(UplinkListener):
@@ -65,20 +71,28 @@ class Replies(UplinkListener):
         """Uplinks are durable: answer those that wait for nothing else."""
         source = self._sources.get(datasource)
         names = self._downlinks.waited_for(source.tenant) if source is not None else ()
-        if source is None or (not names and source.spec.reply == "stored"):
+        waits = source is not None and source.spec.reply == "converted" and not source.never_waits
+        says = source.says if source is not None and not source.never_waits else frozenset()
+        if source is None or not (names or says or waits):
             epoch = self._journal.epochs.current  # they were stored just now
             for stored, (reply, _) in entries:
                 self._tell(reply, Answer(Status.STORED, f"{epoch}-{stored.seq}"))
             return
         waiting, converts = self.waiting, source.converts
-        if source.spec.reply == "converted" and converts:
+        if waits and converts:
             for stored, (reply, identity) in entries:
                 waiting[stored.seq] = (source, reply, identity, inf, proved(stored.uplink.metadata))
             return
-        until = self._seconds + PATIENCE
+        until = float(self._seconds + PATIENCE)
+        is_said = bool(says) and converts
+        if is_said:
+            until = UNTIL_CONVERTED if "session" in says else self._seconds + REPLY_PATIENCE
         for stored, (reply, identity) in entries:
             devices: Devices | None = ()
             has_proved = ""
+            if is_said:
+                waiting[stored.seq] = (source, reply, identity, until, proved(stored.uplink.metadata))
+                continue
             if names and identity is not None:
                 has_proved = proved(stored.uplink.metadata)
                 devices = self._devices(source, identity, names, has_proved) if identity else None
@@ -129,13 +143,15 @@ class Replies(UplinkListener):
     ) -> None:
         """Answer with the items that wait for the identity, or for a device that the outcome names."""
         devices: Devices = ()
+        aside = outcome.aside
         if identity is not None:
             names = self._downlinks.waited_for(source.tenant)
             if identity and outcome.outputs:
                 self._learn((source.id, identity), {output.device_name for output in outcome.outputs})
-            known = (identity, *[output.device_name for output in outcome.outputs])
+            said = "" if identity or aside is None else str(aside.facts.get("identity", ""))
+            known = (identity, said, *[output.device_name for output in outcome.outputs])
             devices = tuple(device for device in dict.fromkeys(known) if device in names)
-        self._answer(source, reply, outcome.seq, devices, status, has_proved)
+        self._answer(source, reply, outcome.seq, devices, status, has_proved, aside or NOTHING)
 
     def removed(self, source: Source) -> None:
         """A datasource was deleted: answer its waiting uplinks as stored."""
@@ -187,18 +203,19 @@ class Replies(UplinkListener):
         devices: Devices,
         status: Status,
         has_proved: Proved = "",
+        aside: Aside = NOTHING,
     ) -> None:
         """Answer with an item of the first of these devices that has one, if any."""
         name = self._name(seq)
         if not devices:
-            self._tell(reply, Answer(status, name))
+            self._tell(reply, Answer(status, name, 0.0, (), aside.reply, aside.facts))
             return
 
         def with_downlinks(items: tuple[Downlink, ...]) -> None:
             if items or len(devices) == 1:
-                self._tell(reply, Answer(status, name, 0.0, items))
+                self._tell(reply, Answer(status, name, 0.0, items, aside.reply, aside.facts))
             else:
-                self._answer(source, reply, seq, devices[1:], status, has_proved)
+                self._answer(source, reply, seq, devices[1:], status, has_proved, aside)
 
         self._downlinks.take(source.tenant, devices[0], source.id, 1, with_downlinks, has_proved)
 

@@ -27,6 +27,10 @@ class Source:
         self.guard: Guard | None = None
         self.speaks_for: SpeaksFor = "own"
         """For which devices it may speak; what the spec leaves to the type is decided."""
+        self.says: frozenset[str] = frozenset()
+        """Which of ``reply`` and ``session`` its converters may say: devices then wait for the conversion."""
+        self.never_waits = False
+        """Whether uplinks are answered when they are durable, whatever ``reply`` says."""
         self.is_leaving = False
         """Whether it is being deleted."""
         self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw import __version__
+from iotgw.core import private
 from iotgw.core.errors import Conflict, NoSpace, SettingsError, Unavailable
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.backups import IBackups, MadeBackup
@@ -141,9 +142,9 @@ class Backups:
         if os.path.lexists(final):
             raise Conflict(f"there is already a backup {name!r} in {self._folder}")
         with _saying_why(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private.make_directory(self._folder)
             self._tidy()
-            half.mkdir(mode=0o700)
+            half.mkdir(mode=private.DIRECTORY)
             try:
                 left_out = self._copy(half)
                 key = self._copy_files(half, with_key)
@@ -200,10 +201,10 @@ class Backups:
             began = time.monotonic()
 
         try:
+            private.make_file(path)
             with closing(sqlite3.connect(path, isolation_level=None)) as copy:
                 copy.execute("PRAGMA synchronous = OFF")  # synced as a whole, below
                 reader.backup(copy, pages=PAGES, progress=rest)
-            os.chmod(path, 0o640)
             sync(path)
             check(path, lambda: self._is_stopping)
         except sqlite3.DatabaseError as error:
@@ -217,11 +218,11 @@ class Backups:
         key = (self._data_dir / KEY).read_bytes()
         for pattern in FILES:
             for path in self._data_dir.glob(pattern):
-                write(half / path.name, path.read_bytes(), 0o640)
+                write(half / path.name, path.read_bytes())
         if with_key:
-            write(half / KEY, key, 0o600)
+            write(half / KEY, key)
             if (self._data_dir / TOKEN).exists():
-                write(half / TOKEN, (self._data_dir / TOKEN).read_bytes(), 0o600)
+                write(half / TOKEN, (self._data_dir / TOKEN).read_bytes())
         return fingerprint(key)
 
     def _expect_no_stop(self) -> None:

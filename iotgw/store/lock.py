@@ -6,6 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from iotgw.core import private
 from iotgw.core.errors import AlreadyRunning
 
 
@@ -19,8 +20,8 @@ class DataDirectoryLock:
     def acquire(self) -> None:
         """Take the lock, making the directory if needed. Raises AlreadyRunning, which names the process that holds
         it."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        private.make_directory(self._path.parent)
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.FILE)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

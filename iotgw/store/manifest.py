@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from iotgw.core import private
 from iotgw.core.errors import IotgwError
 
 MANIFEST = "manifest.json"
@@ -44,7 +45,7 @@ class Manifest(Struct, frozen=True, rename="camel", forbid_unknown_fields=False)
 
     def write(self, folder: Path) -> None:
         """Write it durably."""
-        write(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(self)) + b"\n", 0o640)
+        write(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(self)) + b"\n")
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -93,9 +94,9 @@ def fingerprint(key: bytes) -> str:
     return hashlib.sha256(b"iotgw secret.key\0" + key).hexdigest()[:32]
 
 
-def write(path: Path, content: bytes, mode: int) -> None:
-    """Write a new file durably, but for the directory's entry."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+def write(path: Path, content: bytes) -> None:
+    """Write a new file that only its owner reads; durably, but for the directory's entry."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, private.FILE)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from iotgw.core import private
 from iotgw.core.errors import IotgwError
 from iotgw.core.ports.pause import Paused
 from iotgw.store.backups import PART, check
@@ -69,24 +71,24 @@ def restore(
                 f"{data_dir} is not empty ({there[0].name} is in it): with --force its content is moved aside"
             )
         _expect_room(manifest, data_dir)
-        (data_dir / UNFINISHED).touch()
+        private.make_file(data_dir / UNFINISHED)
         sync(data_dir)
         aside = _move_aside(there, data_dir) if there else None
         if given is None:
             given = _key_aside(data_dir, manifest)
         names = [name for name in manifest.files if name != KEY]
         for name in names:
+            private.make_file(data_dir / name)
             shutil.copyfile(backup / name, data_dir / name)
-            os.chmod(data_dir / name, (backup / name).stat().st_mode & 0o770)
             sync(data_dir / name)
         if given is not None:
-            write(data_dir / KEY, given, 0o600)
+            write(data_dir / KEY, given)
         if TOKEN not in names and aside is not None and (aside / TOKEN).exists():
-            write(data_dir / TOKEN, (aside / TOKEN).read_bytes(), 0o600)
+            write(data_dir / TOKEN, (aside / TOKEN).read_bytes())
         if paused:
             made = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(manifest.made_at / 1000))
             reason = f"restored from {backup.name}, made {made}"
-            write(data_dir / PAUSED, msgspec.json.encode(Paused(reason, int(time.time() * 1000))), 0o640)
+            write(data_dir / PAUSED, msgspec.json.encode(Paused(reason, int(time.time() * 1000))))
         _give_to_owner(data_dir)
         sync(data_dir)
         (data_dir / UNFINISHED).unlink()
@@ -149,8 +151,10 @@ def _content(data_dir: Path, backup: Path) -> Iterator[Path]:
 
 
 def _move_aside(there: list[Path], data_dir: Path) -> Path:
-    aside = data_dir / f"{ASIDE}{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}"
-    aside.mkdir(mode=0o700)
+    name = f"{ASIDE}{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}"
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    aside = next(data_dir / each for each in names if not (data_dir / each).exists())
+    aside.mkdir(mode=private.DIRECTORY)
     for path in there:
         path.rename(aside / path.name)
     sync(aside)

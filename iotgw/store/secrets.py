@@ -12,6 +12,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from iotgw.core import private
 from iotgw.core.errors import IotgwError
 
 _PREFIX = "sealed:1:"
@@ -61,7 +62,7 @@ class Sealer:
 
 def _write_new(path: Path, content: bytes) -> None:
     """Make a file of mode 0600. Afterwards it is either complete and on disk, or does not exist."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    private.make_directory(path.parent)
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -17,6 +17,7 @@ from iotgw.testing.devices import MemoryDevices
 from iotgw.testing.downlink_store import MemoryDownlinkStore
 from iotgw.testing.downlinks import MemoryDownlinks
 from iotgw.testing.events import MemoryEvents
+from iotgw.testing.files import MemoryFiles
 from iotgw.testing.intake import FakeIntake
 from iotgw.testing.integrations import (
     FakeIntegration,
@@ -63,6 +64,7 @@ __all__ = [
     "MemoryDownlinkStore",
     "MemoryDownlinks",
     "MemoryEvents",
+    "MemoryFiles",
     "MemoryJournal",
     "MemoryMounts",
     "MemoryPause",

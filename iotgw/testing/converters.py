@@ -11,7 +11,16 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from iotgw.core.errors import Conflict, ConversionFailed, NotFound, SettingsError
-from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Job, Metadata, Output
+from iotgw.core.model import (
+    Aside,
+    Conversion,
+    ConversionError,
+    ConverterVersion,
+    DeviceReply,
+    Job,
+    Metadata,
+    Output,
+)
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.specs import ConverterSpec, Resource
 from iotgw.core.times import DateMs
@@ -19,15 +28,18 @@ from iotgw.core.times import DateMs
 
 def reads_json(job: Job) -> Conversion:
     """A converter of payloads that are outputs already: JSON objects with a ``deviceName``. An empty object is filtered;
-    ``acks`` are receipts; what is no JSON fails."""
+    ``acks`` are receipts; ``reply`` is a text to answer with, ``session`` facts of the connection. What is no JSON fails."""
     try:
         data = msgspec.json.decode(job.payload)
     except msgspec.DecodeError as error:
         return Conversion(error=ConversionError(str(error), line=1, column=2))
     acks = tuple(map(msgspec.json.encode, data.get("acks", ())))
-    if "deviceName" not in data:
-        return Conversion(acks=acks)
-    return Conversion((Output(data["deviceName"], "", job.payload),), acks=acks)
+    aside = None
+    if "reply" in data or "session" in data:
+        reply = DeviceReply(str(data["reply"]).encode(), "TEXT") if "reply" in data else None
+        aside = Aside(reply, data.get("session", {}))
+    outputs = (Output(data["deviceName"], "", job.payload),) if "deviceName" in data else ()
+    return Conversion(outputs, acks=acks, aside=aside)
 
 
 @implementer(IConverters)
@@ -35,7 +47,7 @@ class FakeConverters:
     """Converts by ``makes(job)`` whatever the script is, at once; while ``held`` is a list, when a test calls `release`.
 
     ``seen`` are the jobs it was given. A script without the word ``function`` is refused. A version whose options have
-    ``state`` remembers.
+    ``state`` remembers; one says ``reply`` and ``session`` if its script has the word.
     """
 
     def __init__(self, makes: Callable[[Job], Conversion] = reads_json) -> None:
@@ -64,6 +76,10 @@ class FakeConverters:
     def remembers(self, version: ConverterVersion) -> bool:
         """See `IConverters.remembers`."""
         return bool(version.options.get("state"))
+
+    def says(self, version: ConverterVersion) -> frozenset[str]:
+        """See `IConverters.says`."""
+        return frozenset(name for name in ("reply", "session") if name in version.script)
 
     def compile(self, spec: ConverterSpec) -> Deferred[tuple[str, str]]:
         """See `IConverters.compile`."""

@@ -12,6 +12,7 @@ from iotgw.core.model import DEFAULT_TENANT, Downlink, Metadata
 from iotgw.core.needs import Need
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import DatasourceContext, IForgets, IHasSessions, INeeds, IPushes
+from iotgw.core.ports.files import IOperatorFiles
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.shared import SharedResources
@@ -32,6 +33,7 @@ def datasource_context(
     metadata: Metadata | None = None,
     data_dir: str = "",
     shares: SharedResources | None = None,
+    files: IOperatorFiles | None = None,
 ) -> DatasourceContext:
     """A datasource's context, made of doubles unless given otherwise."""
     return DatasourceContext(
@@ -41,6 +43,7 @@ def datasource_context(
         credentials=MemoryCredentials() if credentials is None else credentials,
         data_dir=data_dir,
         shares=SharedResources() if shares is None else shares,
+        files=files,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import itertools
 from collections.abc import Callable, Collection, Iterator
-from typing import Any, Literal
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, Step, payload
 from iotgw.core.errors import Conflict, NotFound, Unavailable
-from iotgw.core.model import Downlink
+from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, Report
 from iotgw.core.ports.intake import Send
 from iotgw.core.ports.speakers import ISpeakers
@@ -146,13 +146,7 @@ class MemoryDownlinks:
         self._report(item, step, reason, result=result)
 
     def confirmed(
-        self,
-        tenant: str,
-        device: str,
-        datasource: str,
-        state: Literal["delivered", "lost"],
-        reason: str = "",
-        item: str = "",
+        self, tenant: str, device: str, datasource: str, became: Became, reason: str = "", item: str = ""
     ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
         if item:
@@ -161,7 +155,10 @@ class MemoryDownlinks:
             found = [each for each in self._of(tenant, device) if each.state is ItemState.SENT]
         found = [each for each in found if not self.speakers.objection(tenant, datasource, each.device)]
         if found:
-            self._report(max(found, key=lambda each: each.updated_ms), state, reason)
+            latest = max(found, key=lambda each: each.updated_ms)
+            step: Step = "failed" if became == "refused" else "lost" if became == "lost" else "delivered"
+            if became != "sent" or not latest.spec.confirmed:
+                self._report(latest, step, reason)
         return succeed(bool(found))
 
     def acknowledged(

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from iotgw.core.model import STORED, Answer, Downlink, Metadata, Output, Status
+from iotgw.core.model import STORED, Answer, Became, Downlink, Metadata, Output, Status
 from iotgw.core.ports.intake import Guard, IIntake, Reason, Reply, Send, Severity
 from iotgw.core.proof import Proved
 
@@ -27,7 +27,7 @@ class FakeIntake:
     ``queue`` holds the waiting downlinks by device; an answer takes one for the metadata's ``identity``.
     ``outcomes`` are the reports on downlinks: pairs of an id and ``sent``, ``delivered``, ``answered``, ``lost:
     why``, ``returned`` or ``offered``. For a network's receipt, a pair is the item's id or the device, and
-    ``confirmed`` or ``not confirmed: why``.
+    ``confirmed``, ``confirmed as sent``, ``not confirmed: why`` or ``refused by the network: why``.
 
     Many methods: those of the port, and those that a test calls.
     """
@@ -44,6 +44,8 @@ class FakeIntake:
         self.proves = False
         self.forbidden: set[str] = set()
         """Devices for which only those may speak who prove what they are."""
+        self.sets_facts = False
+        self.never_waits = False
         self.received: list[tuple[bytes, Metadata]] = []
         self.times: list[int] = []
         """The ``received_ms`` of each uplink."""
@@ -241,11 +243,19 @@ class FakeIntake:
         self.outcomes.append((downlink.id, "offered"))
 
     def downlink_confirmed(
-        self, device: str, delivered: bool, reason: str = "", item: str = ""
+        self, device: str, became: Became, reason: str = "", item: str = ""
     ) -> Deferred[bool]:
         """See `IIntake.downlink_confirmed`. Of items it knows those in ``known``."""
-        self.outcomes.append((item or device, "confirmed" if delivered else f"not confirmed: {reason}"))
+        self.outcomes.append((item or device, _SAID[became].format(reason)))
         return succeed(not item or item in self.known)
+
+
+_SAID = {
+    "sent": "confirmed as sent",
+    "delivered": "confirmed",
+    "lost": "not confirmed: {}",
+    "refused": "refused by the network: {}",
+}
 
 
 def _nobody(answer: Answer) -> None:

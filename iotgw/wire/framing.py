@@ -9,15 +9,19 @@ looks at each byte once, however the stream was cut into pieces.
 from __future__ import annotations
 
 import re
-from typing import Literal, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
 
 class Frame(Struct, frozen=True, gc=False):
-    """One message as the device sent it, without its framing."""
+    """One message as the device sent it, without its framing.
+
+    ``prefix`` is what the device puts before it to say who it is (`iotgw.wire.registration`).
+    """
 
     data: bytes
+    prefix: bytes = b""
 
 
 class Fault(Struct, frozen=True, gc=False):
@@ -43,6 +47,9 @@ class Framer(Protocol):
 
     def feed(self, data: bytes) -> Events:
         """The events that ``data`` completed, in order."""
+
+    def pause(self) -> Events:
+        """The device fell silent; the frame that this ends, where a pause can end one."""
 
     def close(self) -> Events:
         """The stream ended; returns what is left as a frame or a fault."""
@@ -99,76 +106,61 @@ class DelimiterFramer:
         self._searched = max(0, len(buffer) - self._overlap)
         return events
 
+    def pause(self) -> Events:
+        """A line whose end never comes: the bytes so far."""
+        return self.close()
+
     def close(self) -> Events:
         """The last line, if the stream ended without a delimiter."""
         rest = bytes(self._buffer)
         self._buffer.clear()
+        self._searched = 0
         return [Frame(rest)] if rest else []
 
 
-class LengthFramer:
-    """Frames that carry their length, with the five parameters that Netty and ThingsBoard name.
+class PauseFramer:
+    """Frames that nothing ends but silence, such as Modbus RTU's. ``limit`` is the most bytes of one."""
 
-    The frame's whole length is ``length field + adjustment + offset + length``, of which the first ``skip``
-    bytes are taken off. ``limit`` counts the whole frame.
-    """
-
-    def __init__(
-        self,
-        limit: int = 128,
-        offset: int = 0,
-        length: Literal[1, 2, 3, 4, 8] = 2,
-        adjustment: int = 0,
-        skip: int = 0,
-        byte_order: Literal["big", "little"] = "big",
-    ) -> None:
+    def __init__(self, limit: int = 1024) -> None:
         self._limit = limit
-        self._offset = offset
-        self._end = offset + length
-        self._adjustment = adjustment
-        self._skip = skip
-        self._order = byte_order
         self._buffer = bytearray()
         self._broken = False
 
     @property
     def pending(self) -> int:
-        """How many bytes wait for the rest of their frame."""
+        """How many bytes wait for a pause."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> Events:
-        """The frames that ``data`` completed; an impossible length is a fault and ends the stream."""
+        """Nothing, as long as the frame isn't too long; that is a fault and ends the stream."""
         if self._broken:
             return []
-        buffer = self._buffer
-        buffer += data
-        events: Events = []
-        start = 0
-        while len(buffer) - start >= self._end:
-            field = int.from_bytes(buffer[start + self._offset : start + self._end], self._order)
-            size = field + self._adjustment + self._end
-            if size < max(self._end, self._skip) or size > self._limit:
-                self._broken = True
-                least = max(self._end, self._skip)
-                reason = f"expected a frame of {least} to {self._limit} bytes, got the length {field} ({size} bytes)"
-                events.append(Fault(head(buffer[start:]), reason))
-                buffer.clear()
-                return events
-            if len(buffer) - start < size:
-                break
-            events.append(Frame(bytes(buffer[start + self._skip : start + size])))
-            start += size
-        del buffer[:start]
-        return events
+        self._buffer += data
+        if len(self._buffer) <= self._limit:
+            return []
+        self._broken = True
+        evidence = head(self._buffer)
+        self._buffer.clear()
+        return [Fault(evidence, f"expected a pause within {self._limit} bytes")]
+
+    def pause(self) -> Events:
+        """The bytes so far are a frame."""
+        return self.close()
 
     def close(self) -> Events:
-        """A fault with the truncated frame, if there is one."""
-        return truncated(self._buffer, "expected the rest of a frame")
+        """The bytes so far are a frame."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return [Frame(rest)] if rest else []
 
 
 _OUTSIDE = re.compile(rb'["{}\[\]]')
 _INSIDE = re.compile(rb'["\\]')
 _SPACE = re.compile(rb"[\s,\x00\x1e]*")
+_BRACKET = re.compile(rb"[{\[]")
+_BLANK = b"\r\n\t ,\x00\x1e"
+_ENDS = 4
+"""Bytes of white space that may stand between a prefix and its document, and the bracket."""
 _JSON_ADVICE = "expected a JSON object or array"
 
 
@@ -211,11 +203,13 @@ class BalancedScanner:
 class JsonFramer:
     """Balanced JSON objects and arrays in a stream (see `BalancedScanner`).
 
-    White space, commas, NUL and RS (RFC 7464) between documents are skipped.
+    White space, commas, NUL and RS (RFC 7464) between documents are skipped. Up to ``prefix`` other bytes may stand before each.
     """
 
-    def __init__(self, limit: int = 65536) -> None:
+    def __init__(self, limit: int = 65536, prefix: int = 0) -> None:
         self._limit = limit
+        self._most_prefix = prefix
+        self._prefix = b""
         self._buffer = bytearray()
         self._scanner = BalancedScanner()
         self._open = False
@@ -239,7 +233,9 @@ class JsonFramer:
                 del buffer[: space.end() if space else 0]
                 if not buffer:
                     return events
-                if buffer[0] not in b"{[":
+                if buffer[0] not in b"{[" and not self._take_prefix():
+                    if self._prefix_may_end():
+                        return events
                     return self._break(events, f"{_JSON_ADVICE}, got {chr(buffer[0])!a}")
                 self._open = True
             size = self._scanner.scan(buffer)
@@ -247,15 +243,42 @@ class JsonFramer:
                 return self._break(events, f"{_JSON_ADVICE} of at most {self._limit} bytes")
             if not size:
                 return events
-            events.append(Frame(bytes(buffer[:size])))
+            events.append(Frame(bytes(buffer[:size]), self._prefix))
             del buffer[:size]
+            self._prefix = b""
             self._open = False
+
+    def _take_prefix(self) -> bool:
+        """Take off what stands before the next document, if that has begun."""
+        found = _BRACKET.search(self._buffer, 0, self._most_prefix + _ENDS) if self._most_prefix else None
+        if found is None:
+            return False
+        prefix = bytes(self._buffer[: found.start()]).rstrip(_BLANK)
+        if len(prefix) > self._most_prefix:
+            return False
+        self._prefix = prefix
+        del self._buffer[: found.start()]
+        return True
+
+    def _prefix_may_end(self) -> bool:
+        """Whether what has come so far may be a prefix, or the start of one."""
+        size = len(self._buffer)
+        is_open = bool(self._most_prefix) and size < self._most_prefix + _ENDS
+        return (
+            is_open
+            and not _BRACKET.search(self._buffer)
+            and len(self._buffer.rstrip(_BLANK)) <= self._most_prefix
+        )
 
     def _break(self, events: Events, reason: str) -> Events:
         self._broken = True
         events.append(Fault(head(self._buffer), reason))
         self._buffer.clear()
         return events
+
+    def pause(self) -> Events:
+        """Silence means nothing: the brackets say where a document ends."""
+        return []
 
     def close(self) -> Events:
         """A fault with the unfinished document, if there is one."""
@@ -279,6 +302,10 @@ class HexFramer:
         """The bytes of each completed line; a line that isn't hexadecimal is a fault, and reading goes on with
         the next."""
         return self._decode(self._lines.feed(data))
+
+    def pause(self) -> Events:
+        """A line whose end never comes: the bytes so far."""
+        return self._decode(self._lines.pause())
 
     def close(self) -> Events:
         """The last line, if the stream ended without a line end."""

@@ -27,12 +27,13 @@ discovery = "on"
 blockSize = {block_size}
 resources = "tests.conformance.txthings_site:root"
 """
+SETTINGS = 'coap-trees = ["tests.conformance.txthings_site:root"]\n'
 
 
 def gateway(folder, port, block_size=64):
     """A gateway, not started yet, that serves the plugtests' resources at a loopback port."""
     resources = RESOURCES.format(port=port, block_size=block_size)
-    return Gateway(folder, resources)
+    return Gateway(folder, resources, SETTINGS)
 
 
 def main(command: list[str]) -> int:

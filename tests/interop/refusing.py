@@ -153,8 +153,12 @@ class _Account:
 
     def openFile(self, name, flags, attributes):
         device, _, last = name.decode().rpartition("/")
-        number = int(re.search(r"-(\d+)\.json", last)[1])
-        said = self._server.given(device, {"deviceName": device, "telemetry": [{"values": {"n": number}}]})
+        number = re.search(r"-(\d+)\.json", last)
+        if number is None:  # no message: it looks whether the folder can be written
+            said = self._server.answer(device)
+        else:
+            values = {"n": int(number[1])}
+            said = self._server.given(device, {"deviceName": device, "telemetry": [{"values": values}]})
         if said == SILENT:
             return Deferred()
         if said != TAKEN:

@@ -32,8 +32,8 @@ interface = "127.0.0.1"
 securityMode = "DTLS"
 securePort = {port}
 [datasource.configuration.dtls.x509]
-pem = {{ certFile = "{folder}/server.pem", keyFile = "{folder}/server.key" }}
-trustAnchors = ["{folder}/ca.pem"]
+pem = {{ certFile = "server.pem", keyFile = "server.key" }}
+trustAnchors = ["ca.pem"]
 """
 
 
@@ -58,7 +58,8 @@ def folder(ca, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def gateway(folder, port):
-    with Gateway(folder / "gateway", RESOURCES.format(folder=folder, port=port)) as gateway:
+    settings = f'certificates = "{folder}"\n'
+    with Gateway(folder / "gateway", RESOURCES.format(port=port), settings) as gateway:
         yield gateway
 
 

@@ -153,6 +153,11 @@ def like(shown, items):
     ]
 
 
+@pytest.mark.parametrize("name", pages("platforms"))
+def test_a_platform_s_page_runs(world, name):
+    Reader(*world).read((DOCS / "platforms" / f"{name}.md").read_text())
+
+
 @pytest.mark.parametrize("name", pages("datasources"))
 def test_the_example_of_a_datasource_runs(world, name):
     Reader(*world).read((DOCS / "datasources" / f"{name}.md").read_text())

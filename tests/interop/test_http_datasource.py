@@ -144,16 +144,6 @@ def test_a_datasource_can_have_a_listener_of_its_own(gateway):
     assert gateway.message_when("converted")
 
 
-def test_an_endpoint_that_is_none_is_refused_with_its_setting(gateway):
-    answer = gateway.api(
-        "POST", "/datasources",
-        {"name": "x", "type": "http", "routingKey": "x", "configuration": {"endpoint": "nonsense"}},
-    )  # fmt: skip
-    described = answer.body.decode()
-    assert "endpoint" in described
-    assert "Traceback" not in described
-
-
 def test_the_answer_can_wait_for_the_conversion(gateway):
     gateway.create(
         "converters", name="picky", script="function Decoder(payload, metadata) { throw new Error('no'); }"
@@ -177,34 +167,31 @@ def shown(port):
     return ssl.get_server_certificate(("127.0.0.1", port), timeout=HANGS).strip()
 
 
-def test_a_renewed_certificate_is_shown_to_the_next_client_and_a_broken_one_is_not(gateway, tmp_path):
+def test_a_renewed_certificate_is_shown_to_the_next_client_and_a_broken_one_is_not(gateway):
     ca = Authority()
     first, second = (ca.issue("gateway", hosts=["127.0.0.1"]) for _ in range(2))
-    certificate, key = first.write(tmp_path, "https")
+    folder = gateway.data / "certificates"
+    folder.mkdir()
+    first.write(folder, "https")
     port = free_port()
     datasource(
         gateway,
         "https",
         endpoint=f"tcp:{port}:interface=127.0.0.1",
-        tls={"certificate": certificate, "key": key},
+        tls={"certificate": "https.pem", "key": "https.key"},
     )
     assert https(port, ca, b'{"deviceName": "d", "t": 1}') == 204
     assert shown(port) == first.pem().decode().strip()
-    second.write(tmp_path, "https")
+    second.write(folder, "https")
     wait_until(lambda: shown(port) == second.pem().decode().strip())
     assert https(port, ca, b'{"deviceName": "d", "t": 2}') == 204
-    (tmp_path / "https.key").write_text("rubbish")
+    (folder / "https.key").write_text("rubbish")
+    wait_until(
+        lambda: (
+            gateway.api("GET", "/events?type=certificate").json["items"][0]["message"].startswith("the old")
+        )
+    )
     assert shown(port) == second.pem().decode().strip()
-
-
-def test_certificate_files_that_are_not_there_are_told(gateway):
-    answer = gateway.api(
-        "POST", "/datasources",
-        {"name": "https", "type": "http", "routingKey": "https", "converter": "json",
-         "configuration": {"endpoint": f"tcp:{free_port()}", "tls": {"certificate": "/no.pem", "key": "/no.key"}}},
-    )  # fmt: skip
-    assert answer.status == 409
-    assert "configuration.tls.certificate: expected a PEM file" in answer.json["detail"]
 
 
 def test_of_several_messages_in_one_request_one_item_goes_and_the_others_only_wait(gateway):
@@ -219,3 +206,51 @@ def test_of_several_messages_in_one_request_one_item_goes_and_the_others_only_wa
             ("QUEUED", 0)
         ] * left
     assert gateway.post("http", lines).status == 204
+
+
+@pytest.mark.parametrize(
+    "text", ["unix:/etc/x", "stdio:", "haproxy:tcp:1", "systemd:domain=INET:index=0", "nonsense"]
+)
+def test_an_endpoint_that_is_no_tcp_port_is_refused_with_its_setting(gateway, text):
+    answer = gateway.api(
+        "POST", "/datasources",
+        {"name": "x", "type": "http", "routingKey": "x", "configuration": {"endpoint": text}},
+    )  # fmt: skip
+    assert (answer.status, answer.json["errors"][0]["path"]) == (422, "configuration")
+    assert answer.json["detail"].startswith("configuration: endpoint: expected tcp:PORT")
+
+
+def test_no_answer_tells_which_files_exist(gateway, tmp_path):
+    (tmp_path / "here.pem").write_text("no certificate")
+    (gateway.data / "certificates").mkdir()
+    (gateway.data / "certificates" / "junk.pem").write_text("no certificate either")
+    said = set()
+    for name in (
+        "junk.pem",
+        "none.pem",
+        str(tmp_path / "here.pem"),
+        "/etc/passwd",
+        "/dev/zero",
+        "../secret.key",
+    ):
+        answer = gateway.api(
+            "POST", "/datasources",
+            {"name": "https", "type": "http", "routingKey": "https",
+             "configuration": {"endpoint": "tcp:0:interface=127.0.0.1", "tls": {"certificate": name, "key": name}}},
+        )  # fmt: skip
+        said.add((answer.status, answer.json["detail"]))
+    ((status, detail),) = said
+    assert status == 409
+    assert (
+        "configuration.tls.certificate: expected certificates, as PEM text, or by the name of a file"
+        in detail
+    )
+
+
+def test_certificate_and_key_may_be_text_and_the_key_is_not_shown(gateway):
+    ca, port = Authority(), free_port()
+    issued = ca.issue("gateway", hosts=["127.0.0.1"])
+    tls = {"certificate": issued.pem().decode(), "key": issued.key_pem().decode()}
+    datasource(gateway, "https", endpoint=f"tcp:{port}:interface=127.0.0.1", tls=tls)
+    assert https(port, ca, b'{"deviceName": "d", "t": 1}') == 204
+    assert gateway.api("GET", "/datasources/https").json["configuration"]["tls"]["key"] == "***"

@@ -115,6 +115,7 @@ DRAGINO = (
     "nse01",
     "nsph01",
     "ps-nb",
+    "sn50v3-cb",
     "sw3l",
     "generic",
 )

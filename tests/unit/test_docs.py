@@ -71,7 +71,9 @@ def test_every_page_is_linked_from_the_index(path):
     assert str(path.relative_to(DOCS)) in links(DOCS / "index.md")
 
 
-@pytest.mark.parametrize("path", [ROOT / "README.md", *PAGES], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", ROOT / "SECURITY.md", *PAGES], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_every_link_leads_somewhere(path):
     for link in links(path):
         place, _, anchor = link.partition("#")

@@ -54,7 +54,8 @@ var adapters = {
                      variables: variablesOf(metadata)});
       if (!normalize || !made || !made.data || (made.errors && made.errors.length)) return made;
       var normal = normalize({data: made.data, fPort: portOf(metadata), variables: variablesOf(metadata)});
-      return {data: normal.data, errors: normal.errors, warnings: (made.warnings || []).concat(normal.warnings || [])};
+      return {data: normal.data, errors: normal.errors, warnings: (made.warnings || []).concat(normal.warnings || []),
+              reply: made.reply, session: made.session};
     };
   },
   'chirpstack-v3': function (fn) {

@@ -35,9 +35,9 @@ class ITlsSettings(Protocol):
 
 class IConnector(Interface):
     """Makes the endpoints of all outgoing connections, so that name resolution never blocks the reactor,
-    certificates are verified, and the operator's ``forbid`` networks are blocked everywhere."""
+    certificates are verified, and forbidden networks are blocked everywhere."""
 
-    forbid: Sequence[str] = Attribute("what the operator forbids: names such as ``loopback``, and networks")
+    forbid: Sequence[str] = Attribute("networks that are forbidden, such as ``169.254.0.0/16``")
 
     def endpoint(
         host: str,

@@ -21,6 +21,9 @@ class IConverters(Interface):
     def remembers(version: ConverterVersion) -> bool:
         """Whether a message can change how this version converts later ones."""
 
+    def says(version: ConverterVersion) -> frozenset[str]:
+        """Which of ``reply`` and ``session`` a result of this version may have (`iotgw.core.model.Aside`)."""
+
     def compile(spec: ConverterSpec) -> Deferred[tuple[str, str]]:
         """Check a script: its ``(dialect, engine)``; fails with SettingsError, or Unavailable where no script is run."""
 

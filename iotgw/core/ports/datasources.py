@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from zope.interface import Attribute, Interface
 
 from iotgw.core.model import Downlink, Metadata
@@ -14,6 +14,7 @@ from iotgw.core.needs import Need
 from iotgw.core.networks import EVERYWHERE, Networks
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.credentials import ICredentials
+from iotgw.core.ports.files import IOperatorFiles
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.shared import SharedResource, SharedResources
@@ -30,7 +31,7 @@ class DatasourceContext(Struct, frozen=True):
     ``created_ms`` is when the datasource was saved first, in milliseconds since 1970; 0 is unknown.
     ``shares`` is what it shares with others; ask `shared` for it. Timers and waits go by the ``reactor``'s time, dates by
     ``calendar``, or `date_ms`. Peers at addresses that ``allow`` doesn't have are to be turned away; see
-    `IChecksAddresses`.
+    `IChecksAddresses`. ``files`` are the operator's, such as certificates; ask `read_files` for them.
     """
 
     id: str
@@ -46,6 +47,13 @@ class DatasourceContext(Struct, frozen=True):
     shares: SharedResources = SharedResources()
     calendar: ICalendar | None = None
     allow: Networks = EVERYWHERE
+    files: IOperatorFiles | None = None
+
+    def read_files(self, names: Collection[str]) -> Deferred[dict[str, bytes]]:
+        """The operator's files that settings name, by their names, read in a thread; see `IOperatorFiles.read`."""
+        if self.files is None or not names:
+            return succeed({})
+        return self.files.read(self.tenant, names)
 
     def date_ms(self) -> DateMs:
         """The date in milliseconds since 1970."""
@@ -80,6 +88,12 @@ class IPushes(IDatasource):
     def push(metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
         """Send `model.Downlink` items to the device whose last uplink had this metadata, and report each to the
         intake."""
+
+
+class IKeepsDownlinks(IPushes):
+    """A datasource behind which a network may keep downlinks until their devices listen."""
+
+    keeps_downlinks: bool = Attribute("whether one does, so that a downlink may be sent at any time")
 
 
 class IHasSessions(IDatasource):

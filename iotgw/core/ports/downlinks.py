@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from iotgw.core.downlink_item import Item
-from iotgw.core.model import Downlink
+from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.intake import Send
 from iotgw.core.proof import Proved
 from iotgw.core.specs import DownlinkSpec
@@ -48,12 +48,7 @@ class IDownlinks(Interface):
         """A datasource's report, with the device's answer if there is one."""
 
     def confirmed(
-        tenant: str,
-        device: str,
-        datasource: str,
-        state: Literal["delivered", "lost"],
-        reason: str = "",
-        item: str = "",
+        tenant: str, device: str, datasource: str, became: Became, reason: str = "", item: str = ""
     ) -> Deferred[bool]:
         """A network's receipt, from a datasource that may speak for the device, for the item with the id ``item``, and no other; without an id, for the latest
         SENT item of a device (by name or identity). Fires with whether there is such an item. A duplicate or

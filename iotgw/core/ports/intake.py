@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
-from iotgw.core.model import Answer, Downlink, Metadata, Output
+from iotgw.core.model import Answer, Became, Downlink, Metadata, Output
 from iotgw.core.proof import Proved
 
 Reply = Callable[[Answer], None]
@@ -43,6 +43,14 @@ class IIntake(Interface):
     guard: Guard | None = Attribute(
         "None, or a function that a datasource sets. It is called for each conversion with the metadata's JSON "
         "text and the `model.Output` items; a non-empty result makes the conversion fail"
+    )
+
+    sets_facts: bool = Attribute(
+        "Whether a converter may state facts of a message's connection (`model.Answer.facts`): messages of one connection are "
+        "then handed in one after another, each when the one before it is answered"
+    )
+    never_waits: bool = Attribute(
+        "False, unless a datasource sets it: True answers uplinks when they are durable, whatever its ``reply`` says"
     )
 
     def receive(
@@ -97,7 +105,7 @@ class IIntake(Interface):
     def downlink_offered(downlink: Downlink) -> None:
         """This downlink was handed to a network, whose receipt comes later by `downlink_confirmed`."""
 
-    def downlink_confirmed(device: str, delivered: bool, reason: str = "", item: str = "") -> Deferred[bool]:
+    def downlink_confirmed(device: str, became: Became, reason: str = "", item: str = "") -> Deferred[bool]:
         """A network's receipt for a downlink: for the one with the id ``item``, and no other; without an id,
         for the latest of a device (by name or identity). Fires with whether there is such a downlink."""
 

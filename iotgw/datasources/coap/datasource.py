@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Any
 
 from msgspec import structs
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, gatherResults
 from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import REST, CoapPath, Need, UdpPort
 from iotgw.core.networks import NOT_ALLOWED
+from iotgw.core.pem import Files
 from iotgw.core.ports.datasources import (
     DatasourceContext,
     IChecksAddresses,
@@ -40,6 +41,7 @@ from iotgw.datasources.coap.security import IdentityGuard, SecureUplinkResource
 from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.datasources.coap.uplink import UplinkResource, message
 from iotgw.datasources.openness import NO_PROOF, keyed, unproved
+from iotgw.dtls.settings import DtlsSettings
 from iotgw.envelopes.envelope import PLAIN, Envelope
 from iotgw.wire.coap.site import ANY_SEGMENT, Path, Resource, parse_path
 from iotgw.wire.coap.timing import Policy
@@ -103,16 +105,20 @@ class CoapDatasource:
 
     def start(self) -> Deferred[None]:
         """See `IDatasource.start`."""
+        is_secure = self.settings.security_mode != "NO_SECURE"
+        reading = self.context.read_files(self.settings.dtls.files if is_secure else [])
+        return reading.addCallback(self._open_all)
+
+    def _open_all(self, files: Files) -> None:
         mode = self.settings.security_mode
         try:
             if mode != "DTLS":
-                self._open(secure=False)
+                self._open(None, {})
             if mode != "NO_SECURE":
-                self._open(secure=True)
+                self._open(self.settings.dtls, files)
         except Exception:
             self.stop()
             raise
-        return succeed(None)
 
     def stop(self) -> Deferred[Any]:
         """See `IDatasource.stop`."""
@@ -184,10 +190,10 @@ class CoapDatasource:
     def _secure_ports(self) -> list[CoapsPort]:
         return [share.port for share in self._shares if isinstance(share.port, CoapsPort)]
 
-    def _open(self, secure: bool) -> None:
+    def _open(self, dtls: DtlsSettings | None, files: Files) -> None:
         settings = self.settings
-        number, dtls = (settings.secure_port, settings.dtls) if secure else (settings.port, None)
-        share = self.context.shared(CoapPorts).open(self.context, settings.interface, number, dtls)
+        number = settings.port if dtls is None else settings.secure_port
+        share = self.context.shared(CoapPorts).open(self.context, settings.interface, number, dtls, files)
         self._shares.append(share)
         resources = self._make_resources(share.port)
         if self.context.allow:
@@ -197,7 +203,8 @@ class CoapDatasource:
 
     def _make_resources(self, port: CoapPort) -> dict[Path, Resource]:
         resources = self._make_fixed(port)
-        tree = load_tree(self.settings, self._policy(port))
+        trees = self.context.shared(CoapPorts).trees
+        tree = load_tree(self.settings, self._policy(port), trees)
         if tree is not None:
             if () in resources:
                 raise SettingsError(
@@ -273,10 +280,16 @@ class CoapDatasource:
         return uplink
 
 
-def load_tree(settings: CoapSettings, policy: Policy) -> Resource | None:
-    """The txThings tree named in the settings. txThings is imported only if there is one."""
+def load_tree(settings: CoapSettings, policy: Policy, trees: Collection[str]) -> Resource | None:
+    """The txThings tree named in the settings, if it is one of ``trees``: others would be any code of this process.
+    txThings is imported only if there is one."""
     if not settings.resources:
         return None
+    if settings.resources not in trees:
+        raise SettingsError(
+            "configuration.resources",
+            f"expected a tree that the operator allows in the process setting coap-trees, got {settings.resources!r}",
+        )
     from iotgw.datasources.coap import txthings_tree as coap_txthings  # noqa: PLC0415
 
     return coap_txthings.TxThingsTree(coap_txthings.load(settings.resources), policy)

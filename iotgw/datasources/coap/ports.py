@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Literal
 
@@ -22,6 +22,7 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.key_guesses import KeyGuesses
 from iotgw.core.needs import CoapPath, UdpPort
 from iotgw.core.networks import NOT_ALLOWED
+from iotgw.core.pem import Files
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.refusals import GUESSES, NoteRefusal, nobody, wrong_key
@@ -42,7 +43,8 @@ class CoapPorts(SharedResource):
 
     ``is_away(key)`` says whether a routing key is that of a datasource that isn't open now, and ``away_at(port, path)``
     gives the path of such a datasource to which a request would go: who sends there is told to come back later (5.03),
-    not that there is no such thing. ``refused`` is told who sends to a key that is nobody's.
+    not that there is no such thing. ``refused`` is told who sends to a key that is nobody's. ``trees`` are the txThings
+    trees that datasources may mount, as ``package.module:name``.
     """
 
     def __init__(
@@ -51,7 +53,9 @@ class CoapPorts(SharedResource):
         is_away: Callable[[str], bool] = lambda key: False,
         away_at: Callable[[UdpPort, Path], CoapPath | None] = lambda port, path: None,
         refused: NoteRefusal = nobody,
+        trees: Iterable[str] = (),
     ) -> None:
+        self.trees = frozenset(trees)
         self._reactor = reactor
         self._guesses = KeyGuesses(reactor)
         self._refused = refused
@@ -60,9 +64,15 @@ class CoapPorts(SharedResource):
         self._used: dict[tuple[str, int, bool], _Used] = {}
 
     def open(
-        self, context: DatasourceContext, interface: str, port: int, dtls: DtlsSettings | None = None
+        self,
+        context: DatasourceContext,
+        interface: str,
+        port: int,
+        dtls: DtlsSettings | None = None,
+        files: Files | None = None,
     ) -> CoapShare:
-        """A datasource's share of a UDP port: of ``coap``, or of ``coaps`` with ``dtls``.
+        """A datasource's share of a UDP port: of ``coap``, or of ``coaps`` with ``dtls``, whose certificates may be in
+        ``files`` (`DatasourceContext.read_files` of ``dtls.files``).
 
         All users of a ``coaps`` port belong to one tenant and have the same DTLS settings, except for the
         certificates that they trust.
@@ -71,26 +81,24 @@ class CoapPorts(SharedResource):
         key = interface, port, dtls is not None
         used = self._used.get(key)
         if used is None:
-            used = self._used[key] = _Used(self._new(context, interface, port, dtls))
+            used = self._used[key] = _Used(self._new(context, interface, port, dtls, files or {}))
             protocol: Literal["coap", "coaps"] = "coap" if dtls is None else "coaps"
             used.port.site.otherwise = partial(self._away, used, UdpPort(interface, port, protocol))
             used.port.unserved = partial(self._unserved, f"{protocol} {interface}:{port}")
         share = CoapShare(self, key, used.port, dtls, context)
         try:
-            used.admit(share, context.tenant)
+            used.admit(share, context.tenant, files or {})
         except Exception:
             self._close_if_unused(key)
             raise
         return share
 
     def _new(
-        self, context: DatasourceContext, interface: str, port: int, dtls: DtlsSettings | None
+        self, context: DatasourceContext, interface: str, port: int, dtls: DtlsSettings | None, files: Files
     ) -> CoapPort:
         if dtls is None:
             return CoapPort(self._reactor, port, interface)
-        return CoapsPort(
-            self._reactor, port, interface, dtls, context.tenant, context.credentials, context.intake.event
-        )
+        return CoapsPort(self._reactor, port, interface, dtls, context, files)
 
     def users(self, key: tuple[str, int, bool]) -> int:
         """How many use a port."""
@@ -159,10 +167,10 @@ class _Used:
         roots = [share.resources.get(()) for share in self.shares]
         return any(root is not None and root.takes_rest for root in roots)
 
-    def admit(self, share: CoapShare, tenant: str) -> None:
+    def admit(self, share: CoapShare, tenant: str, files: Files) -> None:
         if isinstance(self.port, CoapsPort) and share.dtls is not None:
             self.port.check(share.dtls, tenant)
-            self._trust(self.port, [*self.shares, share])
+            self._trust(self.port, [*self.shares, share], files)
         self.shares.append(share)
         self._limit()
 
@@ -182,10 +190,10 @@ class _Used:
         if self.shares:
             self._limit()
         if isinstance(self.port, CoapsPort) and self.shares:
-            self._trust(self.port, self.shares)
+            self._trust(self.port, self.shares, {})
 
-    def _trust(self, port: CoapsPort, shares: list[CoapShare]) -> None:
-        port.trust([share.dtls for share in shares if share.dtls is not None])
+    def _trust(self, port: CoapsPort, shares: list[CoapShare], files: Files) -> None:
+        port.trust([share.dtls for share in shares if share.dtls is not None], files)
 
 
 class CoapShare:

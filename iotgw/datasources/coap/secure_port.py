@@ -17,8 +17,8 @@ from twisted.internet.task import LoopingCall
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Metadata
-from iotgw.core.ports.credentials import ICredentials
-from iotgw.core.ports.intake import Record
+from iotgw.core.pem import Files
+from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.socket.udp_socket import Address
@@ -35,13 +35,15 @@ RECORD_OVERHEAD = 65
 _HEAD = 80
 """Bytes in front of a block: header, token and the options of a response."""
 TICK = 1.0
-"""Seconds between checks of retransmissions, time-outs and files."""
+"""Seconds between checks of retransmissions and time-outs."""
+LOOK = 5.0
+"""Seconds between looks whether a certificate's file has changed."""
 
 
 class CoapsPort(CoapPort):
     """As `CoapPort`, with sessions. Raises SettingsError, Unavailable or CannotListenError.
 
-    ``event(type, message, severity, **detail)`` records for the tenant.
+    ``context`` is that of the datasource that opens it; ``files`` are the contents of those that the settings name.
     """
 
     def __init__(
@@ -50,16 +52,16 @@ class CoapsPort(CoapPort):
         port: int,
         interface: str,
         settings: DtlsSettings,
-        tenant: str,
-        credentials: ICredentials,
-        event: Record,
+        context: DatasourceContext,
+        files: Files,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self.tenant = tenant
-        self._credentials = credentials
-        self._event = event
-        self.profiles = ListenerProfiles(settings, credentials.of(tenant))
+        self.tenant = context.tenant
+        self._credentials = context.credentials
+        self._event = event = context.intake.event
+        self._read_files = context.read_files
+        self.profiles = ListenerProfiles(settings, self._credentials.of(self.tenant), files)
         self.layer = DtlsLayer(
             settings,
             self.profiles,
@@ -70,10 +72,13 @@ class CoapsPort(CoapPort):
         )
         super().__init__(reactor, port, interface, clock)
         self.endpoint.peers.block_size_of = block_size_of
-        self._unwatch = credentials.watch(self._end_revoked)
+        self._unwatch = self._credentials.watch(self._end_revoked)
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
         self._ticking.start(TICK, now=False)
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = reactor
+        self._looking.start(LOOK, now=False)
 
     def check(self, settings: DtlsSettings, tenant: str) -> None:
         """Raise SettingsError when a further datasource can't share this port."""
@@ -84,18 +89,19 @@ class CoapsPort(CoapPort):
                 "dtls", "expected the settings of the datasource that has the port already (but trustAnchors)"
             )
 
-    def trust(self, settings: list[DtlsSettings]) -> None:
+    def trust(self, settings: list[DtlsSettings], files: Files) -> None:
         """Trust the anchors of all datasources; each then checks against its own."""
-        files: dict[str, None] = {}
+        anchors: dict[str, None] = {}
         for one in settings:
             if one.x509 is not None:
-                files.update(dict.fromkeys(one.x509.trust_anchors))
-        self.profiles.trust(list(files))
+                anchors.update(dict.fromkeys(one.x509.trust_anchors))
+        self.profiles.trust(list(anchors), files)
 
     def close(self) -> Deferred[None]:
         """See `CoapPort.close`."""
         self._unwatch()
         self._ticking.stop()
+        self._looking.stop()
         self.layer.close()
         return super().close()
 
@@ -157,7 +163,14 @@ class CoapsPort(CoapPort):
 
     def _tick(self) -> None:
         self.layer.tick(self._clock())
-        self.profiles.reread(self._event)
+
+    def _look(self) -> Deferred[None] | None:
+        names = self.profiles.file_names
+        return self._read_files(names).addCallback(self._reread, names) if names else None
+
+    def _reread(self, files: Files, names: list[str]) -> None:
+        if names == self.profiles.file_names:  # no datasource came or went meanwhile
+            self.profiles.reread(files, self._event)
 
     def _end_revoked(self) -> None:
         of_tenant = self._credentials.of(self.tenant)

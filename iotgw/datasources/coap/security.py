@@ -32,7 +32,7 @@ class SecureUplinkResource(UplinkResource):
         self, context: DatasourceContext, dtls: DtlsSettings, policy: Policy, port: CoapsPort, confirm: bool
     ) -> None:
         super().__init__(context, policy, describe_session, port.sent, confirm)
-        self._files = dtls.x509.trust_anchors if dtls.x509 is not None else []
+        self._trusted = dtls.x509.trust_anchors if dtls.x509 is not None else []
         self._profiles = port.profiles
         self._generation = -1
         self._anchors: frozenset[str] = frozenset()
@@ -55,7 +55,9 @@ class SecureUplinkResource(UplinkResource):
             with suppress(
                 SettingsError
             ):  # a file that has disappeared: as in the profiles, the old anchors stay
-                self._anchors = frozenset(fingerprint(each) for each in load_anchors(self._files))
+                self._anchors = frozenset(
+                    fingerprint(each) for each in load_anchors(self._trusted, self._profiles.files)
+                )
         return anchor in self._anchors
 
 

@@ -139,7 +139,7 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         str,
         Meta(
             description="`package.module:name` of a txthings.resource.CoAPResource, or of a function that "
-            "makes one, to mount beside `/i` at the root."
+            "makes one, to mount beside `/i` at the root. The operator names those that are allowed in `coap-trees`."
         ),
     ] = ""
 

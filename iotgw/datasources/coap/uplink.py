@@ -15,7 +15,7 @@ from iotgw.datasources import ttd
 from iotgw.datasources.gathering import Gathering, Items
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.secret_names import is_secret_parameter
-from iotgw.envelopes.envelope import PLAIN, Command, Envelope, Ignored, Malformed, Reading, Receipt
+from iotgw.envelopes.envelope import PLAIN, Command, Envelope, Happened, Ignored, Malformed, Reading, Receipt
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, Options, error, options
@@ -126,7 +126,7 @@ class UplinkResource(Resource):
         """Hand on what an envelope reads from a request. If any part is invalid or refused, nothing is handed
         on."""
         readings: list[Reading] = []
-        notices: list[Receipt | Ignored] = []
+        notices: list[Receipt | Happened | Ignored] = []
         for event in envelope.read(request.payload, known, self._date_ms()):
             if isinstance(event, Malformed):
                 self._intake.reject(event.data, {**event.facts, **known}, event.reason)
@@ -197,7 +197,7 @@ class UplinkResource(Resource):
         return metadata
 
     def _answered(self, exchange: Exchange, identity: str, answer: Answer) -> None:
-        if answer.status is Status.STORED and not answer.downlinks:
+        if answer.status is Status.STORED and not answer.downlinks and answer.reply is None:
             exchange.reply(STORED)
             if exchange.acknowledged:
                 self._sent()
@@ -205,7 +205,12 @@ class UplinkResource(Resource):
             self._answer(exchange, answer, [(identity, item) for item in answer.downlinks])
 
     def _answer(self, exchange: Exchange, answer: Answer, items: Items) -> None:
-        if items:
+        if answer.reply is not None:
+            for _, item in items:  # they go with the next response
+                self._intake.downlink_returned(item)
+            form = options((n.CONTENT_FORMAT, DOWNLINK_FORMATS[answer.reply.content_type]))
+            exchange.reply(Message(n.CHANGED, answer.reply.payload, form))
+        elif items:
             self._reply_with(exchange, items)
         elif answer.status is Status.STORED:
             exchange.reply(STORED)

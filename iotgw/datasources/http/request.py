@@ -47,10 +47,25 @@ def peer_of(request: Request) -> str:
     return str(getattr(request.getClientAddress(), "host", ""))
 
 
-def metadata(request: Request, name: str, secret: Iterable[str]) -> Metadata:
+class SecretNames:
+    """Headers and query parameters that carry secrets, by name: these, and those of `iotgw.datasources.secret_names`."""
+
+    def __init__(self, headers: Iterable[str] = (), parameters: Iterable[str] = ()) -> None:
+        self.headers = frozenset(header.lower() for header in headers)
+        self.parameters = frozenset(parameter.lower() for parameter in parameters)
+
+    def is_header(self, name: str) -> bool:
+        """Whether a header carries a secret."""
+        return name.lower() in self.headers or is_secret_header(name)
+
+    def is_parameter(self, name: str) -> bool:
+        """Whether a query parameter carries a secret."""
+        return name.lower() in self.parameters or is_secret_parameter(name)
+
+
+def metadata(request: Request, name: str, secret: SecretNames) -> Metadata:
     """ThingsBoard's metadata of an HTTP uplink: ``Header:<name>``, ``integrationName``; and the request's, without what
-    carries secrets: the headers ``secret``, and those of `iotgw.datasources.secret_names`."""
-    hidden = {header.lower() for header in secret}
+    is ``secret``."""
     facts: Metadata = {
         "integrationName": name,
         "protocol": "http",
@@ -63,11 +78,11 @@ def metadata(request: Request, name: str, secret: Iterable[str]) -> Metadata:
         facts["query"] = {
             key.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace")
             for key, values in request.args.items()
-            if not is_secret_parameter(key.decode("utf-8", "replace"))
+            if not secret.is_parameter(key.decode("utf-8", "replace"))
         }
     for header, values in request.requestHeaders.getAllRawHeaders():
         called = header.decode("latin-1")
-        if called.lower() not in hidden and not is_secret_header(called):
+        if not secret.is_header(called):
             facts[f"Header:{called}"] = values[-1].decode("latin-1")
     return facts
 

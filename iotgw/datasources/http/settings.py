@@ -12,8 +12,10 @@ from twisted.web.server import Request
 
 from iotgw.core.ports.intake import Reason
 from iotgw.core.secrets import Secret
+from iotgw.datasources.http.listener import Listener, parse
 from iotgw.datasources.http.server_tls import ServerTls
-from iotgw.envelopes.presets import HttpProfile
+from iotgw.envelopes.envelope import Envelope
+from iotgw.envelopes.presets.choices import ConverterGets, Custom, HttpPresetName, HttpProfile, http_envelope
 
 
 class UploadSecurity(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -31,14 +33,14 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     endpoint: Annotated[
         str,
         Meta(
-            description="Twisted endpoint of a listener of its own, such as "
-            "`ssl:8443:privateKey=key.pem:certKey=cert.pem`; empty shares the API's."
+            description="A listener of its own, `tcp:8443` or `tcp:8443:interface=127.0.0.1`; empty shares the API's. "
+            "`ssl:8443:privateKey=key.pem:certKey=cert.pem` is `tcp:8443` with `tls`."
         ),
     ] = ""
     tls: Annotated[
         ServerTls | None,
         Meta(
-            description="Certificate files for an `endpoint` such as `tcp:8443`; read again when they change."
+            description="Certificate for an `endpoint` such as `tcp:8443`; its files are read again when they change."
         ),
     ] = None
     security: Annotated[UploadSecurity, Meta(description="none, basic or bearer.")] = UploadSecurity()
@@ -60,6 +62,20 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         Meta(description="One request is one message, a JSON array of messages, or one message per line."),
     ] = "none"
     profile: HttpProfile = "none"
+    preset: HttpPresetName = "none"
+    custom: Custom = None
+    converter_gets: ConverterGets = "auto"
+    secret: Annotated[
+        Secret,
+        Meta(description="The key with which a platform signs its requests, where its preset checks that."),
+    ] = ""
+    answers_reach_device: Annotated[
+        bool | None,
+        Meta(
+            description="Whether the answer to an upload reaches the device, so that it can carry a downlink. If not given: "
+            "as the preset says, and true without one."
+        ),
+    ] = None
     longest_ttd: Annotated[
         float,
         Meta(
@@ -70,6 +86,35 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         ),
     ] = 60.0
     max_body: Annotated[int, Meta(gt=0, description="Largest body in bytes; beyond, 413.")] = 1 << 20
+
+    def __post_init__(self) -> None:
+        """Refuse a preset that can't be used, what names no TCP port, and two certificates."""
+        self.envelope()
+        try:
+            listener = self.listener
+        except ValueError as error:
+            raise ValueError(f"endpoint: {error}") from error
+        if self.tls is not None and listener is None:
+            raise ValueError("endpoint: expected an endpoint such as tcp:8443 for `tls`")
+        if self.tls is not None and listener is not None and listener.key:
+            raise ValueError("endpoint: expected either ssl:… or `tls`, got both")
+
+    @property
+    def listener(self) -> Listener | None:
+        """The listener of its own; None for one that shares the API's."""
+        return parse(self.endpoint) if self.endpoint else None
+
+    @property
+    def server_tls(self) -> ServerTls | None:
+        """The certificate of its own listener, if it speaks TLS."""
+        listener = self.listener
+        if listener is None or not listener.key:
+            return self.tls
+        return ServerTls(certificate=listener.certificate, key=listener.key)
+
+    def envelope(self) -> Envelope:
+        """What the requests' bodies are. Raises ValueError."""
+        return http_envelope(self.preset, self.custom, self.converter_gets, self.profile)
 
 
 Objection = tuple[Reason, str]

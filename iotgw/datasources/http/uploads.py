@@ -17,13 +17,17 @@ from iotgw.datasources.gathering import Gathering, Items
 from iotgw.datasources.http.request import listens, payloads, peer_of, problem
 from iotgw.datasources.http.settings import HttpSourceSettings, Objection
 from iotgw.datasources.notices import Notices
-from iotgw.envelopes.envelope import Envelope, Ignored, Malformed, Reading, Receipt
+from iotgw.envelopes.envelope import Envelope, Happened, Ignored, Malformed, Proof, Reading, Receipt
 
 CONTENT_TYPES = {
     "JSON": b"application/json",
     "TEXT": b"text/plain; charset=utf-8",
     "BINARY": b"application/octet-stream",
 }
+
+
+Told = Reading | Receipt | Happened | Ignored
+"""What a request says."""
 
 
 class Receiver(Protocol):
@@ -59,6 +63,8 @@ class UploadResource(Resource):
         if not receiver.context.allow.has(peer := peer_of(request)):
             receiver.intake.refuse("network", peer, NOT_ALLOWED)
             return problem(request, 403, "this address may not send here")
+        if request.method == b"OPTIONS" and receiver.envelope.is_network:
+            return b""  # Everynet asks whether anybody is there
         if request.method not in (b"POST", b"PUT"):
             request.setHeader(b"allow", b"POST, PUT")
             return problem(request, 405, "expected POST or PUT")
@@ -72,6 +78,9 @@ class UploadResource(Resource):
         body = request.content.read(settings.max_body + 1)  # type: ignore[union-attr]
         if len(body) > settings.max_body:
             return problem(request, 413, f"expected at most {settings.max_body} bytes")
+        if (wrong := receiver.envelope.object_to(_proof(request, body), settings.secret)) != "":
+            receiver.intake.refuse("credentials", peer_of(request), wrong)
+            return problem(request, 401, "expected a request that this datasource's platform has signed")
         facts = receiver.facts(request)
         try:
             events = _read(receiver, payloads(body, settings.split), facts)
@@ -83,10 +92,18 @@ class UploadResource(Resource):
         return NOT_DONE_YET
 
 
-def _read(receiver: Receiver, messages: list[bytes], facts: Metadata) -> list[Reading | Receipt | Ignored]:
+def _proof(request: Request, body: bytes) -> Proof:
+    def header(name: str) -> str:
+        value = request.getHeader(name.encode())
+        return value.decode("latin-1") if value is not None else ""
+
+    return Proof(request.uri.partition(b"?")[2], header, body)
+
+
+def _read(receiver: Receiver, messages: list[bytes], facts: Metadata) -> list[Told]:
     """Parse all messages of a request; raises ValueError if any is invalid."""
     now_ms = receiver.now_ms()
-    events: list[Reading | Receipt | Ignored] = []
+    events: list[Told] = []
     for message in messages:
         for event in receiver.envelope.read(message, facts, now_ms):
             if isinstance(event, Malformed):
@@ -112,13 +129,13 @@ class UploadRequest:
         self._is_gone = True
         self._let_go()
 
-    def take(self, events: list[Reading | Receipt | Ignored], facts: Metadata, seconds: float) -> None:
+    def take(self, events: list[Told], facts: Metadata, seconds: float) -> None:
         """Hand on a request's contents with its metadata. The answer to a single uplink may wait ``seconds``
         for a downlink, unless a network sent it."""
         gathering = Gathering(self._finish)
         if seconds and len(events) == 1 and not self._envelope.offers:
             (event,) = events
-            if isinstance(event, Reading) and event.listens:
+            if isinstance(event, Reading) and self._listens(event):
                 answered = gathering.expect(event.identity)
                 gathering.close()
                 self._let_go = self._intake.receive_and_hold(
@@ -129,10 +146,14 @@ class UploadRequest:
             if isinstance(event, Reading):
                 answered = gathering.expect(event.identity)
                 metadata = event.metadata(facts)
-                self._intake.receive(event.payload, metadata, answered, listens=event.listens)
+                self._intake.receive(event.payload, metadata, answered, listens=self._listens(event))
             else:
                 self._notices.take(event)
         gathering.close()
+
+    def _listens(self, reading: Reading) -> bool:
+        said = self._settings.answers_reach_device
+        return reading.listens if said is None else said
 
     def _finish(self, answer: Answer, items: Items) -> None:
         request = self._request
@@ -146,12 +167,16 @@ class UploadRequest:
             request.write(problem(request, 503, "the gateway is full; come back later"))
         elif answer.status is Status.TOO_LARGE:
             request.write(problem(request, 413, "expected a smaller message"))
+        elif answer.reply is not None:
+            request.setHeader(b"content-type", CONTENT_TYPES[answer.reply.content_type])
+            request.write(answer.reply.payload)
         elif items:
             items = self._write(items)
-        elif answer.status is Status.FAILED:
+        elif answer.status is Status.FAILED and not self._envelope.is_network:
             request.write(problem(request, 422, "stored, but its converter failed; see the message"))
         else:
-            request.setResponseCode(200 if self._settings.replace_no_content_to_ok else 204)
+            plain = 200 if self._settings.replace_no_content_to_ok else 204
+            request.setResponseCode(self._envelope.status or plain)
         self._return(item for _, item in items)
         request.finish()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw.connect.mqtt_owner import ArrivalSource
-from iotgw.core.model import Answer, Downlink, Metadata
+from iotgw.core.model import Answer, DeviceReply, Downlink, Metadata
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed
 from iotgw.wire.mqtt import Arrived
@@ -18,6 +18,8 @@ Found = tuple[bytes, Metadata, bool]
 """An uplink of a message: payload, metadata, and whether its answer can carry a downlink."""
 Send = Callable[[str, str, tuple[Downlink, ...]], None]
 """``send(identity, topic, downlinks)``: sends an answer's downlinks to the device behind an uplink's topic."""
+SendReply = Callable[[str, str, DeviceReply], None]
+"""The same for a converter's reply."""
 
 
 class Era:
@@ -43,6 +45,7 @@ class Arrivals:
         reader: ArrivalSource,
         era: Era,
         send: Send,
+        reply: SendReply,
         counts: Counter[str],
         *,
         is_kept: bool,
@@ -51,6 +54,7 @@ class Arrivals:
         self._reader = reader
         self._era = era
         self._send = send
+        self._reply = reply
         self._counts = counts
         self._is_kept = is_kept
         self._listens = listens
@@ -87,6 +91,8 @@ class Arrivals:
 
         def answered(answer: Answer) -> None:
             settled(arrived)
+            if answer.reply is not None:
+                self._reply(str(facts.get("identity", "")), arrived.topic, answer.reply)
             if answer.downlinks:
                 self._send(str(facts.get("identity", "")), arrived.topic, answer.downlinks)
 

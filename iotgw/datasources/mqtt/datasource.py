@@ -20,22 +20,24 @@ from iotgw.connect.mqtt_client import BrokerAccess, MqttClient
 from iotgw.connect.mqtt_engines import holding
 from iotgw.connect.mqtt_owner import ArrivalSource, Greeting, MqttOwner, Topics
 from iotgw.core.clock import PlainCalendar
-from iotgw.core.model import Downlink, Metadata
+from iotgw.core.model import DeviceReply, Downlink, Metadata
 from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.datasources import DatasourceContext, IForgets, IPushes, IVouches
+from iotgw.core.ports.datasources import DatasourceContext, IForgets, IKeepsDownlinks, IVouches
 from iotgw.core.times import DateMs
 from iotgw.datasources.mqtt.arrivals import Arrivals, Era, Found
 from iotgw.datasources.mqtt.session import Kept, Memory, SessionStanding, end
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.datasources.notices import Notices
-from iotgw.envelopes.envelope import Envelope, Malformed, Reading
-from iotgw.envelopes.presets import MQTT_PRESETS
+from iotgw.datasources.sampling import SampledEvents
+from iotgw.envelopes.envelope import Command, Envelope, Malformed, Reading
 from iotgw.wire import mqtt
 
 CONNECT_TIMEOUT = 30.0
 CLIENT_ID_REFUSED = {2, 0x85}
 """CONNACK codes: identifier rejected (MQTT 3.1.1 §3.2.2.3), client identifier not valid (MQTT 5.0 §3.2.2.2)."""
+REPLY = ""
+"""The id of a published reply among those of downlinks."""
 LONGEST_TOPIC = 65535
 """Bytes (MQTT 5.0 §1.5.4)."""
 HEAD = 12
@@ -115,12 +117,16 @@ class MqttSourceType:
 
     def envelope(self, settings: Any) -> Envelope:
         """The envelope of a datasource with these settings."""
-        return MQTT_PRESETS[settings.preset].envelope(settings.prefix)
+        made: Envelope = settings.envelope()
+        return made
 
 
-@implementer(IPushes)
+@implementer(IKeepsDownlinks)
 class MqttDatasource(MqttOwner):
-    """A subscription. Its many methods are those of `IPushes` and of `MqttOwner`."""
+    """A subscription.
+
+    Many methods: those of `IKeepsDownlinks` and of `MqttOwner`.
+    """
 
     def __init__(
         self,
@@ -133,7 +139,9 @@ class MqttDatasource(MqttOwner):
         self.context = context
         self.intake = context.intake
         self.clock: IReactorTime = context.reactor
-        self.can_push = bool(settings.downlink_topic)
+        self.can_push = bool(settings.downlink_topic) or envelope.addresses
+        self.keeps_downlinks = envelope.is_network and self.can_push
+        self.intake.never_waits = envelope.is_network
         self.counts: Counter[str] = Counter()
         self.is_new_default = False
         """Whether an upgrade made its session persistent; reported once."""
@@ -146,6 +154,7 @@ class MqttDatasource(MqttOwner):
         self._standing = SessionStanding(settings, self.client_id, self.memory, self.intake)
         self._envelope = envelope
         self._notices = Notices(context.intake, context.reactor, self.counts)
+        self._lost_replies = SampledEvents(context.reactor, context.intake, "reply.lost")
         self._is_stopped = False
         self._error = ""
         self._era = Era()
@@ -222,7 +231,7 @@ class MqttDatasource(MqttOwner):
         self._limits = limits
         stale = self._standing.greeted(limits)
         self._arrivals = Arrivals(
-            self.intake, self.clock, reader, self._era, self._send, self.counts,
+            self.intake, self.clock, reader, self._era, self._send, self._reply, self.counts,
             # without a topic for downlinks nothing may be taken from the queue
             is_kept=bool(self._standing.is_kept), listens=self.can_push,
         )  # fmt: skip
@@ -244,7 +253,7 @@ class MqttDatasource(MqttOwner):
             self._arrivals.close()
             self._arrivals = None
         for number in numbers:
-            if (downlink := self._downlinks.pop(number, None)) is not None:
+            if (downlink := self._taken_back(number)) is not None:
                 self.intake.downlink_lost(downlink, reason)
         if not self._is_stopped and reason != self._error:  # reported once while the reason is the same
             self._error = reason
@@ -270,12 +279,13 @@ class MqttDatasource(MqttOwner):
     def on_acknowledged(self, numbers: list[int]) -> None:
         """The broker acknowledged these downlinks; for QoS 0 we only know that they were sent."""
         for number in numbers:
-            if (downlink := self._downlinks.pop(number, None)) is not None:
+            downlink = self._taken_back(number)
+            if downlink is not None and not self._envelope.offers:  # otherwise the network's receipt counts
                 self.intake.downlink_delivered(downlink)
 
     def on_refused(self, number: int, code: int, reason: str) -> None:
         """The broker refused this downlink."""
-        if (downlink := self._downlinks.pop(number, None)) is not None:
+        if (downlink := self._taken_back(number)) is not None:
             self.intake.downlink_lost(downlink, f"the broker refused it: {reason}")
 
     def _read(self, arrived: mqtt.Arrived) -> list[Found]:
@@ -317,25 +327,49 @@ class MqttDatasource(MqttOwner):
     def _send(self, identity: str, topic: str, downlinks: tuple[Downlink, ...]) -> None:
         """Publish downlinks for a device; with QoS 1 and 2 one is delivered when the broker acknowledges it."""
         for downlink in downlinks:
-            problem = self._publish(identity, topic, downlink)
+            try:
+                command = self._envelope.publish(downlink, identity, topic)
+            except ValueError as error:
+                self.intake.downlink_refused(downlink, str(error))
+                continue
+            problem = self._publish(identity, topic, downlink, command)
             if problem:
                 self.intake.downlink_lost(downlink, problem)
+            elif self._envelope.offers:
+                self.intake.downlink_offered(downlink)
             else:
                 self.intake.downlink_sent(downlink)
 
-    def _publish(self, identity: str, topic: str, downlink: Downlink) -> str:
-        """Publish a downlink; returns the reason if that is impossible."""
+    def _reply(self, identity: str, topic: str, reply: DeviceReply) -> None:
+        """Publish what a converter has the device answered: as it is, where its downlinks go or where the converter says."""
+        item = Downlink(REPLY, identity, reply.payload, reply.content_type)
+        try:
+            where = reply.topic or self._envelope.publish(item, identity, topic).topic
+        except ValueError as error:
+            problem = str(error)
+        else:
+            problem = self._publish(identity, topic, item, Command(reply.payload, topic=where))
+        self.counts["repliesLost" if problem else "replies"] += 1
+        if problem:
+            self._lost_replies.note("", f"a converter's reply was not sent: {problem}")
+
+    def _taken_back(self, number: int) -> Downlink | None:
+        """The downlink that was published under this number; None for a reply, of which nobody keeps account."""
+        downlink = self._downlinks.pop(number, None)
+        return downlink if downlink is not None and downlink.id != REPLY else None
+
+    def _publish(self, identity: str, topic: str, downlink: Downlink, command: Command) -> str:
+        """Publish a downlink or a reply; returns the reason if that is impossible."""
         up, limits = self._client.up, self._limits
         if up is None:
             return "the broker is not connected"
-        try:
-            command = self._envelope.write(downlink, identity)
-        except ValueError as error:
-            return str(error)
+        is_reply = downlink.id == REPLY
         target = str(downlink.metadata.get("topic") or command.topic or self.settings.downlink_topic)
         target = target.replace("{topic}", topic).replace("{identity}", identity)
         if not target or set(target) & {"+", "#"} or unfit(target):
             return f"expected a topic for downlinks, got {target!r}"
+        if is_reply and any(mqtt.matches(_unshared(filter_), target) for filter_ in self.settings.filters):
+            return f"{target!r} is a topic that the datasource subscribes to: its reply would be answered in turn"
         name = target.encode()
         if len(name) > LONGEST_TOPIC:
             return f"expected a topic for downlinks of at most {LONGEST_TOPIC} bytes, got {len(name)}"
@@ -350,6 +384,11 @@ class MqttDatasource(MqttOwner):
             self._downlinks[self._number] = downlink
         up.publish([(self._number, name, payload, b"")], qos, False)
         return ""
+
+
+def _unshared(filter_: str) -> str:
+    """The filter of a shared subscription (MQTT 5.0 §4.8.2); another one as it is."""
+    return filter_.split("/", 2)[-1] if filter_.startswith("$share/") else filter_
 
 
 def _at_level(topic: str, level: int) -> str:

@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from iotgw.connect.mqtt_client import BrokerAccess
 from iotgw.connect.mqtt_owner import Greeting
 from iotgw.connect.mqtt_probe import knock
+from iotgw.core import private
 from iotgw.core.errors import Unavailable
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
@@ -69,10 +70,7 @@ class Memory:
             return
         temporary = self._path.with_suffix(".new")
         try:
-            with temporary.open("wb") as file:
-                file.write(msgspec.json.encode(kept))
-                file.flush()
-                os.fsync(file.fileno())
+            private.write_file(temporary, msgspec.json.encode(kept))
             os.replace(temporary, self._path)
         except OSError as error:
             self._trouble(f"{self._path.name} can't be written: {error}")

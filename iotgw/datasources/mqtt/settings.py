@@ -9,7 +9,15 @@ from msgspec import Meta, Struct
 from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.names import unfit
 from iotgw.core.secrets import Secret
-from iotgw.envelopes.presets import MQTT_PRESETS, MqttPrefix, MqttPresetName
+from iotgw.envelopes.envelope import Envelope
+from iotgw.envelopes.presets.choices import (
+    ConverterGets,
+    Custom,
+    MqttPrefix,
+    MqttPresetName,
+    mqtt_envelope,
+    mqtt_filters,
+)
 
 
 class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -46,6 +54,8 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         int, Meta(ge=1, le=65535, description="Messages that the broker may send unacknowledged (MQTT 5).")
     ] = 1000
     preset: MqttPresetName = "none"
+    custom: Custom = None
+    converter_gets: ConverterGets = "auto"
     prefix: MqttPrefix = "LOB/"
     identity_level: Annotated[
         int, Meta(ge=0, le=32, description="Level of the topic, from 1, that names the device; 0 is none.")
@@ -59,7 +69,8 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     downlink_qos: Literal[0, 1, 2] = 1
 
     def __post_init__(self) -> None:
-        """Refuse topics that every broker would refuse."""
+        """Refuse a preset that can't be used, and topics that every broker would refuse."""
+        self.envelope()
         for topic in self.filters:
             levels = topic.split("/")
             if (
@@ -98,4 +109,8 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     @property
     def filters(self) -> list[str]:
         """What is subscribed to."""
-        return self.topics or MQTT_PRESETS[self.preset].filters(self.prefix)
+        return self.topics or mqtt_filters(self.preset, self.custom, self.prefix, self.username)
+
+    def envelope(self) -> Envelope:
+        """What the messages are. Raises ValueError."""
+        return mqtt_envelope(self.preset, self.custom, self.converter_gets, self.prefix)

@@ -22,13 +22,16 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core.allowance import Allowance
-from iotgw.core.model import Metadata
+from iotgw.core.model import DeviceReply, Metadata
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.intake import Reply
 from iotgw.datasources.feed import Feed
 from iotgw.datasources.sampling import SampledEvents
+from iotgw.datasources.socket.follow_up import FollowUp
 from iotgw.wire import proxy
 
+MOST_UNSENT = 256 << 10
+"""Bytes of replies that wait for a device that doesn't read; beyond, its connection is cut."""
 LOOK, LOOKS = 0.1, 100
 """Seconds between checks whether the peer has acknowledged everything, and their number: NB-IoT takes
 seconds."""
@@ -121,7 +124,10 @@ class DeviceConnection(TwistedProtocol):
         self._header = bytearray()
         self._admitted = False
         self._timer: IDelayedCall | None = None
-        self._feed = Feed(self.intake, self.clock, self._pause, self._resume, settled=self._close_if_done)
+        self._feed = Feed(self.intake, self.clock, self._pause, self._steer, settled=self._close_if_done)
+        self._follow_up = FollowUp(self.intake, self._feed, self._steer, self._too_many_facts)
+        self.is_paused = False
+        """Whether nothing is read."""
         self._preparing = 0
         self._is_half_closed = False
         self.is_open = False
@@ -216,7 +222,7 @@ class DeviceConnection(TwistedProtocol):
         self.transport.abortConnection()
 
     def _idle(self) -> None:
-        if self._feed.is_waiting:
+        if self._is_waiting:
             # the device waits because of the gateway
             self._timer = self.clock.callLater(self._listener.settings.idle_timeout, self._idle)
             return
@@ -237,6 +243,16 @@ class DeviceConnection(TwistedProtocol):
             "remotePort": self.peer_port,
         }
 
+    @property
+    def facts(self) -> Metadata:
+        """What converters have stated of this connection: in the metadata of its later messages."""
+        return self._follow_up.facts
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether the device waits because of the gateway."""
+        return self._feed.is_waiting or self._follow_up.is_waiting
+
     def now_ms(self) -> int:
         """The date in ms since 1970."""
         return self._listener.context.date_ms()
@@ -244,19 +260,37 @@ class DeviceConnection(TwistedProtocol):
     def submit(self, payload: bytes, metadata: Metadata, answer: Reply) -> None:
         """Hand a message to the gateway, in order; later if it is full. ``answer`` never gets BUSY."""
         self._listener.counts["frames"] += 1
-        self._feed.submit(payload, metadata, answer)
+        self._follow_up.submit(payload, metadata, answer)
 
     def reject(self, payload: bytes, metadata: Metadata, reason: str) -> None:
         """Keep bytes that are no message, up to a limit per address and minute."""
         self._listener.counts["faults"] += 1
         self._listener.faults.note(self.host, f"bytes from {self.host} are no message: {reason}")
         if self._listener.kept.take(self.host) is not None:
-            self.intake.reject(payload, {**self.metadata, **metadata}, reason)
+            self.intake.reject(payload, {**self.facts, **self.metadata, **metadata}, reason)
+
+    def count(self, what: str) -> None:
+        """Count something for the datasource's status."""
+        self._listener.counts[what] += 1
 
     def write(self, data: bytes) -> None:
         """Send bytes to the device."""
         if self.is_open:
             self.transport.write(data)
+
+    def reply(self, reply: DeviceReply) -> None:
+        """Send what a converter has the device answered. A device that doesn't read its replies is cut off."""
+        counts = self._listener.counts
+        if not self.is_open:
+            counts["repliesLost"] += 1
+        elif unsent(self.transport) > MOST_UNSENT:
+            counts["repliesLost"] += 1
+            self._listener.refused(self, "it doesn't read its replies")
+            self.is_open = False
+            self.abort()
+        else:
+            counts["replies"] += 1
+            self.transport.write(reply.payload)
 
     def close(self) -> None:
         """Close when everything is written. A peer that doesn't read is cut off after the idle time."""
@@ -294,24 +328,36 @@ class DeviceConnection(TwistedProtocol):
 
     def _close_if_done(self) -> None:
         """Close if the peer has closed its side and got all its answers."""
-        if self._is_half_closed and not self._preparing and not self._feed.unsettled:
+        if self._is_half_closed and not self._preparing and not (self._feed.unsettled or self._is_waiting):
             self.close()
 
     def _pause(self) -> None:
         self._listener.counts["paused"] += 1
-        if self.is_open:
-            self.transport.pauseProducing()
+        self._steer()
 
-    def _resume(self) -> None:
-        if self.is_open:
-            self.transport.resumeProducing()
+    def _steer(self) -> None:
+        """Read no further while the gateway is full, or while messages wait for an earlier one's conversion."""
+        is_wanted = self._feed.is_paused or self._follow_up.is_waiting
+        if self.is_open and is_wanted is not self.is_paused:
+            self.is_paused = is_wanted
+            (self.transport.pauseProducing if is_wanted else self.transport.resumeProducing)()
+
+    def _too_many_facts(self, reason: str) -> None:
+        self._listener.counts["factsRefused"] += 1
+        self._listener.faults.note(
+            self.host, f"facts of a connection from {self.host} were refused: {reason}"
+        )
+
+
+def unsent(transport: Any) -> int:
+    """Bytes that were written and wait in this process."""
+    buffered: int = len(getattr(transport, "dataBuffer", b""))
+    return buffered + sum(map(len, getattr(transport, "_tempDataBuffer", ())))
 
 
 def unacknowledged(transport: Any) -> int:
     """Bytes that were written, and that the peer's TCP has not acknowledged; 0 where the system can't tell."""
-    waiting = len(getattr(transport, "dataBuffer", b"")) + sum(
-        map(len, getattr(transport, "_tempDataBuffer", ()))
-    )
+    waiting = unsent(transport)
     try:
         asked = fcntl.ioctl(transport.fileno(), termios.TIOCOUTQ, bytes(4))  # SIOCOUTQ, tcp(7)
     except (AttributeError, OSError, ValueError):  # no socket, or none any more

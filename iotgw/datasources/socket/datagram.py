@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from zope.interface import implementer
 
-from iotgw.core.model import Answer, Downlink, Metadata, Status
+from iotgw.core.model import Answer, DeviceReply, Downlink, Metadata, Status
 from iotgw.core.needs import Need, UdpPort
 from iotgw.core.networks import NOT_ALLOWED
 from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IDatasource, IListens, INeeds
@@ -28,6 +28,8 @@ from iotgw.datasources.sampling import SampledEvents
 from iotgw.datasources.socket.udp_socket import Address, UdpSocket
 from iotgw.envelopes.envelope import Envelope, Malformed, Reading
 
+LONGEST_REPLY = 1_400
+"""Bytes of a converter's reply: who forges a sender's address must not get megabytes sent there."""
 CLIENTS = 10_000
 """Clients for whom replies can wait. Beyond that, the one that was silent for longest loses them."""
 
@@ -101,6 +103,7 @@ class DatagramSource:
         self._notices = Notices(context.intake, context.reactor, self.counts)
         self._replies = WaitingReplies(settings.cache_size, settings.time_to_live, self.intake)
         self._faults = SampledEvents(context.reactor, context.intake, "malformed")
+        self._lost_replies = SampledEvents(context.reactor, context.intake, "reply.lost")
         self._socket: UdpSocket | None = None
 
     # --- IDatasource ---
@@ -188,9 +191,22 @@ class DatagramSource:
                 self.counts["refused"] += 1
                 self._envelope.forget(reading)
             else:
+                if answer.reply is not None:
+                    self._reply(address, answer.reply)
                 self._answer(address, answer.downlinks, reading.identity)
 
         self.intake.receive(reading.payload, reading.metadata(known), answered, now_ms, reading.listens)
+
+    def _reply(self, address: Address, reply: DeviceReply) -> None:
+        """Send what a converter has the client answered, as it is. The address may be forged, so it is no long text."""
+        if self._socket is None or len(reply.payload) > LONGEST_REPLY:
+            self.counts["repliesLost"] += 1
+            if self._socket is not None:
+                reason = f"expected at most {LONGEST_REPLY} bytes over UDP, got {len(reply.payload)}"
+                self._lost_replies.note("", f"a converter's reply was not sent: {reason}")
+            return
+        self.counts["replies"] += 1
+        self._socket.send(reply.payload, address)
 
     def _answer(self, address: Address, downlinks: tuple[Downlink, ...], identity: str) -> None:
         """Send one reply per uplink, the oldest; the others wait for the next uplink."""

@@ -130,6 +130,8 @@ class DialogueRunner:
         connection, identity = self._connection, reading.identity
 
         def answered(answer: Answer) -> None:
+            if answer.reply is not None:
+                connection.reply(answer.reply)
             if connection.is_open:
                 self._run(self._dialogue.answered(identity, answer.downlinks))
             else:

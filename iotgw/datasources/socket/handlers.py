@@ -1,4 +1,4 @@
-"""The handlers of plain ``tcp`` and ``udp`` datasources: what a message is, in ThingsBoard's four ways.
+"""The handlers of plain ``tcp`` and ``udp`` datasources: what a message is, in ThingsBoard's four ways, and what silence ends.
 
 A handler is a Struct tagged by ``type``. It makes a framer for a stream, and splits a datagram.
 """
@@ -6,6 +6,7 @@ A handler is a Struct tagged by ``type``. It makes a framer for a stream, and sp
 from __future__ import annotations
 
 import codecs
+import re
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -18,15 +19,52 @@ from iotgw.wire.framing import (
     Framer,
     HexFramer,
     JsonFramer,
-    LengthFramer,
+    PauseFramer,
     as_text,
     head,
     unhex,
 )
+from iotgw.wire.length_fields import HeaderForm, HeaderFormsFramer, LengthFramer
+from iotgw.wire.registration import LONGEST, RegistrationFramer
 
 DOCUMENTS = 100
 """The most JSON documents of one datagram: each becomes a message with metadata of its own."""
 Limit = Annotated[int, Meta(gt=0, le=1 << 24)]
+NEWLINE = (b"\r\n", b"\n")
+LONGEST_MARK = 16
+"""Bytes of an end mark."""
+_ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|[rnt0\\])")
+_ESCAPES = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
+
+
+def end_marks(setting: str) -> tuple[bytes, ...]:
+    """What a ``delimiter`` setting means: nothing for ``none``. Raises ValueError."""
+    if setting in _NAMED:
+        return _NAMED[setting]
+
+    def byte(match: re.Match[str]) -> str:
+        return _ESCAPES.get(match[1]) or chr(int(match[1][1:], 16))
+
+    text = _ESCAPE.sub(byte, setting)
+    mark = text.encode("latin-1") if all(ord(character) < 256 for character in text) else text.encode()
+    if not 0 < len(mark) <= LONGEST_MARK:
+        raise ValueError(
+            f"expected newline, nul, none, or 1 to {LONGEST_MARK} bytes such as # or \\x03, got {setting!r}"
+        )
+    return (mark,)
+
+
+_NAMED = {"newline": NEWLINE, "nul": (b"\0",), "none": ()}
+
+
+Pause = Annotated[
+    float,
+    Meta(
+        ge=0,
+        le=60,
+        description="Seconds of silence that end a message, too, for devices that send no end of line; 0 never.",
+    ),
+]
 
 
 class TextHandler(
@@ -38,7 +76,7 @@ class TextHandler(
     tag_field="type",
     tag="TEXT",
 ):
-    """Lines of text."""
+    """Text: lines, or what another end mark or silence ends."""
 
     charset: Annotated[str, Meta(description="Charset of the devices; converters get UTF-8.")] = "UTF-8"
     max_frame_length: Annotated[
@@ -46,11 +84,18 @@ class TextHandler(
     ] = 128
     strip_delimiter: Annotated[bool, Meta(description="Remove the delimiter.")] = True
     delimiter: Annotated[
-        Literal["newline", "nul"], Meta(description="What ends a line: LF or CR LF, or a zero byte.")
+        str,
+        Meta(
+            description="What ends a line: `newline` (LF or CR LF), `nul`, `none`, or the bytes themselves: `#`, `;`, `\\x03`. Escapes "
+            "are `\\xHH`, `\\r`, `\\n`, `\\t`, `\\0` and `\\\\`."
+        ),
     ] = "newline"
+    pause: Pause = 0.0
 
     def __post_init__(self) -> None:
         """Refuse unknown charsets, and those whose decoding time is quadratic."""
+        if not end_marks(self.delimiter) and not self.pause:
+            raise ValueError("expected a pause where no delimiter ends a line")
         try:
             if codecs.lookup(self.charset).name in ("idna", "punycode"):
                 raise LookupError(self.charset)
@@ -61,8 +106,10 @@ class TextHandler(
 
     def framer(self) -> Framer:
         """Cuts a stream."""
-        delimiters = (b"\x00",) if self.delimiter == "nul" else (b"\r\n", b"\n")
-        return DelimiterFramer(delimiters, self.max_frame_length, self.strip_delimiter)
+        marks = end_marks(self.delimiter)
+        if not marks:
+            return PauseFramer(self.max_frame_length)
+        return DelimiterFramer(marks, self.max_frame_length, self.strip_delimiter)
 
     def read(self, event: Frame | Fault) -> Events:
         """A frame as converters get it; an empty line is no message."""
@@ -71,8 +118,32 @@ class TextHandler(
         return [as_text(event.data, self.charset)] if event.data else []
 
     def datagram(self, data: bytes) -> Events:
-        """The messages of one datagram."""
-        return [as_text(data, self.charset)]
+        """The message of one datagram, without the end of its line. One that is nothing else is none."""
+        text = self._without_end(data) if self.strip_delimiter else data
+        return [as_text(text, self.charset)] if text or not data else []
+
+    def _without_end(self, data: bytes) -> bytes:
+        """Shells and terminals end what they send, with NUL as well as a newline."""
+        marks = end_marks(self.delimiter)
+        if marks in (NEWLINE, (b"\0",)):
+            return data.rstrip(b"\r\n\0")
+        return next((data.removesuffix(mark) for mark in marks if data.endswith(mark)), data)
+
+
+class FrameHeader(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """One of several forms of header on a connection."""
+
+    start: Annotated[
+        str,
+        Meta(
+            pattern="^([0-9A-Fa-f]{2}){1,16}$",
+            description="What frames of this form begin with, in hexadecimal.",
+        ),
+    ]
+    length_field_offset: Annotated[int, Meta(ge=0, le=1024)] = 0
+    length_field_length: Literal[1, 2, 3, 4, 8] = 2
+    length_adjustment: Annotated[int, Meta(ge=-1024, le=1024)] = 0
+    initial_bytes_to_strip: Annotated[int, Meta(ge=0, le=1024)] = 0
 
 
 class BinaryHandler(
@@ -94,18 +165,41 @@ class BinaryHandler(
     length_adjustment: Annotated[int, Meta(ge=-1024, le=1024)] = 0
     initial_bytes_to_strip: Annotated[int, Meta(ge=0, le=1024)] = 0
     byte_order: Literal["BIG_ENDIAN", "LITTLE_ENDIAN"] = "BIG_ENDIAN"
+    headers: Annotated[
+        list[FrameHeader],
+        Meta(
+            max_length=16,
+            description="Several forms of header on one connection, each with the `start` that tells it; they take the place of the "
+            "settings above.",
+        ),
+    ] = []
 
     content_type = "BINARY"
+    pause = 0.0
 
     def framer(self) -> Framer:
         """Cuts a stream."""
+        order: Literal["big", "little"] = "big" if self.byte_order == "BIG_ENDIAN" else "little"
+        if self.headers:
+            forms = [
+                HeaderForm(
+                    bytes.fromhex(header.start),
+                    header.length_field_offset,
+                    header.length_field_length,
+                    header.length_adjustment,
+                    header.initial_bytes_to_strip,
+                    order,
+                )
+                for header in self.headers
+            ]
+            return HeaderFormsFramer(forms, self.max_frame_length)
         return LengthFramer(
             self.max_frame_length,
             self.length_field_offset,
             self.length_field_length,
             self.length_adjustment,
             self.initial_bytes_to_strip,
-            "big" if self.byte_order == "BIG_ENDIAN" else "little",
+            order,
         )
 
     def read(self, event: Frame | Fault) -> Events:
@@ -131,6 +225,7 @@ class JsonHandler(
     max_frame_length: Annotated[Limit, Meta(description="Longest document in bytes.")] = 65536
 
     content_type = "JSON"
+    pause = 0.0
 
     def framer(self) -> Framer:
         """Cuts a stream."""
@@ -157,6 +252,7 @@ class HexHandler(
     """Lines of hexadecimal text; converters get the bytes."""
 
     max_frame_length: Annotated[Limit, Meta(description="Most bytes that a line may spell.")] = 4096
+    pause: Pause = 0.0
 
     content_type = "BINARY"
 
@@ -173,4 +269,50 @@ class HexHandler(
         return [unhex(data)]
 
 
-Handler = TextHandler | BinaryHandler | JsonHandler | HexHandler
+class RawHandler(
+    Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag_field="type", tag="RAW"
+):
+    """Bytes without any framing, such as Modbus RTU behind a DTU: silence ends a message."""
+
+    max_frame_length: Annotated[
+        Limit, Meta(description="Most bytes of a message; beyond, the stream is closed.")
+    ] = 1024
+    pause: Annotated[float, Meta(gt=0, le=60, description="Seconds of silence that end a message.")] = 0.5
+
+    content_type = "BINARY"
+
+    def framer(self) -> Framer:
+        """Cuts a stream."""
+        return PauseFramer(self.max_frame_length)
+
+    def read(self, event: Frame | Fault) -> Events:
+        """The bytes as converters get them."""
+        return [event]
+
+    def datagram(self, data: bytes) -> Events:
+        """A datagram is a message."""
+        return [Frame(data)]
+
+
+Handler = TextHandler | BinaryHandler | JsonHandler | HexHandler | RawHandler
+
+
+class Registration(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The bytes by which a DTU or a device says who it is."""
+
+    length: Annotated[int, Meta(ge=1, le=LONGEST, description="Their number, such as 15 for an IMEI.")]
+    each: Annotated[
+        bool,
+        Meta(
+            description="They stand before each message, not only at the start of a connection. Before JSON they may be fewer."
+        ),
+    ] = False
+
+
+def framer(handler: Handler, registration: Registration | None) -> Framer:
+    """Cuts a stream of messages, and takes registrations off."""
+    if registration is None:
+        return handler.framer()
+    is_json = isinstance(handler, JsonHandler)
+    inner = JsonFramer(handler.max_frame_length, registration.length) if is_json else handler.framer()
+    return RegistrationFramer(inner, registration.length, each=registration.each)

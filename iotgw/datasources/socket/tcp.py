@@ -1,4 +1,4 @@
-"""Any device over plain TCP: ThingsBoard's TCP integration, with its handlers TEXT, BINARY and JSON, and HEX.
+"""Any device over plain TCP: ThingsBoard's TCP integration, with its handlers TEXT, BINARY and JSON, and HEX and RAW.
 
 A downlink goes back on the same connection. Mostly only the converter knows which device it is. So while items
 are queued, an answer waits for the name that the converter gives.
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 
 from msgspec import Meta
+from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata
@@ -18,9 +19,10 @@ from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, ID
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.openness import unproved
 from iotgw.datasources.socket.connection import DeviceConnection
-from iotgw.datasources.socket.handlers import Handler, TextHandler
+from iotgw.datasources.socket.handlers import Handler, Registration, TextHandler, framer
 from iotgw.datasources.socket.stream import StreamSettings, StreamSource
-from iotgw.wire.framing import Events, Fault
+from iotgw.wire.framing import Events, Fault, Frame
+from iotgw.wire.registration import as_name
 
 
 class TcpSettings(StreamSettings, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -29,8 +31,19 @@ class TcpSettings(StreamSettings, frozen=True, kw_only=True, rename="camel", for
     port: Annotated[int, Meta(ge=0, le=65535, description="TCP port.")] = 10560
     handler: Annotated[
         Handler,
-        Meta(description="What a message is: `type` TEXT, BINARY, JSON or HEX, and its own settings."),
+        Meta(description="What a message is: `type` TEXT, BINARY, JSON, HEX or RAW, and its own settings."),
     ] = TextHandler()
+    registration: Annotated[
+        Registration | None,
+        Meta(description="Bytes that name the device, at the start of a connection or of each message."),
+    ] = None
+    heartbeat: Annotated[
+        str,
+        Meta(
+            pattern="^([0-9A-Fa-f]{2}){0,64}$",
+            description="A message of these bytes, in hexadecimal, only keeps the connection open.",
+        ),
+    ] = ""
     identity: Annotated[
         Literal["none", "address"],
         Meta(
@@ -76,11 +89,16 @@ class TcpSession:
     def __init__(self, connection: DeviceConnection, settings: TcpSettings) -> None:
         self._connection = connection
         self._handler = settings.handler
-        self._framer = settings.handler.framer()
+        self._framer = framer(settings.handler, settings.registration)
+        self._heartbeat = bytes.fromhex(settings.heartbeat)
+        self._silence: IDelayedCall | None = None
         self._sent: list[Downlink] = []
         self._facts: Metadata = {**connection.metadata, "contentType": settings.handler.content_type}
         self._forget: Callable[[], None] | None = None
-        if settings.identity == "address":
+        self._identity = ""
+        """The device that a converter named, if the address doesn't."""
+        self._is_by_address = settings.identity == "address"
+        if self._is_by_address:
             self._facts["identity"] = connection.host
             self._forget = connection.intake.reachable(connection.host, self._send)
 
@@ -94,13 +112,17 @@ class TcpSession:
         # the connection has stayed up since the last downlink; TCP can't tell more than that
         self._sent = []
         self._take(self._framer.feed(data))
+        if self._handler.pause:
+            self._await_silence()
 
     def ended(self) -> None:
         """See `iotgw.datasources.socket.connection.StreamSession`."""
+        self._stop_waiting()
         self._take(self._framer.close())
 
     def closed(self, clean: bool) -> None:
         """See `iotgw.datasources.socket.connection.StreamSession`."""
+        self._stop_waiting()
         if self._forget is not None:
             self._forget()
         for downlink in self._sent:
@@ -108,8 +130,33 @@ class TcpSession:
                 self._connection.intake.downlink_lost(downlink, "the connection broke")
         self._sent = []
 
+    def _await_silence(self) -> None:
+        """A pause from now on ends the message that has begun."""
+        self._stop_waiting()
+        if self._framer.pending and self._connection.is_open:
+            self._silence = self._connection.clock.callLater(self._handler.pause, self._fell_silent)
+
+    def _stop_waiting(self) -> None:
+        if self._silence is not None and self._silence.active():
+            self._silence.cancel()
+        self._silence = None
+
+    def _fell_silent(self) -> None:
+        self._silence = None
+        if self._connection.is_paused:  # it is we who don't listen
+            self._await_silence()
+        else:
+            self._take(self._framer.pause())
+
     def _take(self, events: Events) -> None:
         for framed in events:
+            if isinstance(framed, Frame):
+                if self._heartbeat and framed.data == self._heartbeat:
+                    self._connection.count("heartbeats")
+                    continue
+                if framed.prefix and not self._is_by_address:
+                    self._facts["identity"] = as_name(framed.prefix)
+                    self._be_reachable(self._facts["identity"])
             for event in self._handler.read(framed):
                 if isinstance(event, Fault):
                     self._connection.reject(event.data, self._facts, event.reason)
@@ -120,7 +167,20 @@ class TcpSession:
                     self._connection.submit(event.data, facts, self._answered)
 
     def _answered(self, answer: Answer) -> None:
+        if answer.reply is not None:
+            self._connection.reply(answer.reply)
+        if answer.facts and not self._is_by_address:
+            self._be_reachable(self._facts.get("identity") or self._connection.facts.get("identity", ""))
         self._send(answer.downlinks)
+
+    def _be_reachable(self, identity: str) -> None:
+        """A converter named the device: what is queued for it leaves on this connection."""
+        if identity == self._identity or not self._connection.is_open:
+            return
+        if self._forget is not None:
+            self._forget()
+        self._identity = identity
+        self._forget = self._connection.intake.reachable(identity, self._send) if identity else None
 
     def _send(self, downlinks: tuple[Downlink, ...]) -> None:
         connection = self._connection

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from iotgw.core import private
 from iotgw.core.errors import IotgwError, NoSpace, Unavailable
 
 WAYS = (
@@ -96,7 +97,7 @@ class OpenMark:
 
     def set(self) -> None:
         """The database is open."""
-        self._mark.touch()
+        private.make_file(self._mark)
 
     def clear(self) -> None:
         """The database will be complete without its log."""

@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from iotgw.core import private
 from iotgw.core.errors import IotgwError
 from iotgw.store.sqlite.damage import WAYS, Damaged
 
@@ -55,10 +56,11 @@ def connect(
     it can't be read and written.
     """
     try:
+        private.make_file(path)  # SQLite gives its side files the mode of the database
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=256
         )
-    except sqlite3.OperationalError as error:
+    except (sqlite3.OperationalError, OSError) as error:
         raise CannotOpen(f"{path}: can't be opened: {error}") from error
     try:
         connection.execute(f"PRAGMA page_size = {page_size}")

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
+from iotgw.core import private
 from iotgw.core.model import TelemetryRecord
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.device import DeviceState
@@ -88,7 +89,7 @@ class DeviceRows:
     """The device table."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        private.make_directory(path.parent)
         # Devices report in any order, so each of them dirties a page; small pages make that cheap.
         self.connection: sqlite3.Connection = sqlite.connect(path, synchronous="NORMAL", page_size=1024)
         sqlite.upgrade(self.connection, "devices")

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.core import private
 from iotgw.core.epochs import Epochs
 from iotgw.core.errors import Unavailable
 from iotgw.core.model import (
@@ -97,7 +98,7 @@ class Journal(JournalAnswers):
         """See `IJournal.start`."""
         self._listener = listener
         done: Deferred[None] = Deferred()
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        private.make_directory(self._path.parent)
 
         def opened(result: Opened | Failure) -> None:
             if isinstance(result, Failure):

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, DeferredLock, fail, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from iotgw.core import private
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.errors import Conflict, NotFound, Unavailable
 from iotgw.core.ports.clock import IDates
@@ -91,7 +92,7 @@ class Registry:
         return self._changes.run(close)
 
     def _open(self) -> list[Resource]:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        private.make_directory(self._path.parent)
         self._sealer = Sealer.of_file(self._path.with_name("secret.key"))
         with damage.opening(self._path):
             resources = self._load()

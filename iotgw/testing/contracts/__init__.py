@@ -26,6 +26,7 @@ from iotgw.testing.contracts.downlink_rights import DownlinkRightsContract
 from iotgw.testing.contracts.downlink_store import DownlinkStoreContract
 from iotgw.testing.contracts.downlinks import DownlinksContract
 from iotgw.testing.contracts.events import EventsContract
+from iotgw.testing.contracts.files import OperatorFilesContract
 from iotgw.testing.contracts.intake import IntakeContract
 from iotgw.testing.contracts.integration import IntegrationContract
 from iotgw.testing.contracts.journal import DiskJournalContract, JournalContract
@@ -48,6 +49,7 @@ __all__ = [
     "IntakeContract",
     "IntegrationContract",
     "JournalContract",
+    "OperatorFilesContract",
     "PipelineContract",
     "RegistryContract",
     "SourcesContract",

@@ -19,8 +19,8 @@ _MOST = 64
 _EARLIEST, _LATEST = 1_420_070_400, 2_366_841_600
 """2015 and 2045: plausible timestamps of these devices. The converter knows the date and is stricter."""
 
-MODEL_CODES = {0x01: "PS-NB", 0x09: "NDDS75", 0x46: "PS-NB"}
-"""High byte of the version word of G2 and G3, as far as it is public: PS-NB, DDS75-NB, PS-CB."""
+MODEL_CODES = {0x01: "PS-NB", 0x09: "NDDS75", 0x46: "PS-NB", 0x4C: "SN50v3-CB"}
+"""High byte of the version word of G2 and G3, as far as it is public: PS-NB, DDS75-NB, PS-CB, SN50v3-CB."""
 
 MODELS = (
     "NBSN95",
@@ -34,6 +34,7 @@ MODELS = (
     "SW3L",
     "PS-NB",
     "NMDS200",
+    "SN50v3-CB",
 )
 """In the order that decides where the values don't: models with the most public traces first."""
 
@@ -172,6 +173,14 @@ LAYOUTS = (
         (*_INPUTS, *_ALARMS, _SENSOR, _LATITUDE, _LONGITUDE, Quantity("fix", 4, 0, 1 << 32), *_LOOP),
         _LOOP,
     ),
+    # in the firmware's working mode 1; how other modes and a history look in binary isn't public
+    _layout(
+        "SN50v3-CB",
+        "G3",
+        (_MODE1, _PROBE, flag("PA4"), _INTERRUPT, _LEVEL, _ADC, *_CLIMATE),
+        (),
+        gps=True,
+    ),
 )
 
 
@@ -186,20 +195,27 @@ _BY_GENERATION = {
 def fitting(frame: DraginoFrame) -> tuple[Layout, ...]:
     """The layouts that fit a binary frame: its length, and where its timestamps are.
 
-    Several are narrowed down to those of the model that the version word names, then to those with the frame's
-    mode, then to those with the most plausible timestamps. A step that would leave none is skipped.
+    None fits if the version word names another model, or one that nobody knows: that its frame has the length of some
+    other model's says nothing. Several are narrowed down to those with the frame's mode, then to those with the most plausible
+    timestamps. A step that would leave none is skipped.
     """
     fits = [
         (garbage, layout)
         for layout in _BY_GENERATION.get(frame.generation, ())
         if (garbage := _garbage(layout, frame)) is not None
     ]
-    coded = MODEL_CODES.get((frame.version or 0) >> 8)
-    fits = [(garbage, layout) for garbage, layout in fits if layout.model == coded] or fits
+    if code := model_code(frame):
+        coded = MODEL_CODES.get(code)
+        fits = [(garbage, layout) for garbage, layout in fits if layout.model == coded]
     mode = frame.payload[frame.data : frame.data + 1]
     fits = [(garbage, layout) for garbage, layout in fits if layout.mode in (-1, *mode)] or fits
     least = min((garbage for garbage, _ in fits), default=0)
     return tuple(layout for garbage, layout in fits if garbage == least)
+
+
+def model_code(frame: DraginoFrame) -> int:
+    """What the high byte of the version word says of the model; 0 where it says nothing, as in G0 and G1."""
+    return (frame.version or 0) >> 8 if frame.generation == "G2" else 0
 
 
 def _garbage(layout: Layout, frame: DraginoFrame) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from iotgw.wire.dragino.frame import DraginoFrame
 from iotgw.wire.dragino.guess import Guesses, best, evidence
-from iotgw.wire.dragino.layout import Layout, fitting
+from iotgw.wire.dragino.layout import MODEL_CODES, Layout, fitting, model_code
 
 
 def metadata(
@@ -18,6 +18,8 @@ def metadata(
     only model whose layout fits, or ``default`` (the setting for all devices that don't tell). If none of these
     gives a model but several layouts fit, it is the likeliest of their models. Then ``deviceModelGuessed`` is
     true, and ``deviceModelCandidates`` lists all of them, likeliest first.
+    A frame whose version word has a model code that nobody knows has no model but these settings': ``deviceModelSource`` is then
+    ``unknown``. One with a known code is of that model, whatever its length.
     ``guesses`` remembers devices, so that the same frames keep giving the same model.
     """
     facts: dict[str, Any] = {
@@ -49,7 +51,10 @@ def metadata(
     elif model or frame.model:
         facts["deviceModel"] = model or frame.model
     layouts = fitting(frame)
-    if layouts and "deviceModel" not in facts:
+    code = model_code(frame)
+    if code and "deviceModel" not in facts and not layouts:
+        facts |= _coded(code, default)
+    elif layouts and "deviceModel" not in facts:
         facts |= _guess(frame, layouts, default, guesses)
     elif default:
         facts.setdefault("deviceModel", default)
@@ -57,6 +62,14 @@ def metadata(
     if mine and all(layout.generation == "G3" for layout in mine):
         facts["generation"] = "G3"
     return facts
+
+
+def _coded(code: int, default: str) -> dict[str, Any]:
+    """The model of a frame that no layout fits, by its code. A known model's converter would read it wrongly."""
+    if default:
+        return {"deviceModel": default}
+    name = MODEL_CODES.get(code)
+    return {"deviceModelSource": "unknown", **({"productName": name} if name else {})}
 
 
 def _guess(

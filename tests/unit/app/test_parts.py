@@ -20,6 +20,7 @@ from iotgw.core.ports.datasources import IDatasourceType, INeeds
 from iotgw.core.types import made
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.mounts import HttpMounts
+from iotgw.store.privacy import FoundOpen
 
 CLOCK = GatewayClock()
 
@@ -39,9 +40,12 @@ def test_two_gateways_of_one_process_have_nothing_in_common(tmp_path):
 
 def test_what_is_written_starts_before_what_writes_it_and_the_way_in_comes_last(tmp_path):
     gateway = build(Settings(), tmp_path, reactor, CLOCK.calendar)
-    names = [child.name for child in children(gateway, Settings(), tmp_path, None, reactor, CLOCK)]
+    names = [
+        child.name
+        for child in children(gateway, Settings(), tmp_path, None, reactor, CLOCK, FoundOpen({}, {}))
+    ]
     assert names == [
-        "lost-logs", "registry", "secrets", "credentials", "events", "lost-logs-told", "files", "devices", "journal", "clock", "speakers", "device-states", "downlinks", "backups", "pause", "converters", "confinement", "delivery",
+        "lost-logs", "registry", "secrets", "credentials", "events", "lost-logs-told", "privacy", "files", "devices", "journal", "clock", "speakers", "device-states", "downlinks", "backups", "pause", "converters", "confinement", "delivery",
         "integrations", "pipeline", "first-contents",
     ]  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import pytest_twisted
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IReactorPluggableNameResolver
 from twisted.internet.protocol import Factory, Protocol
@@ -10,7 +11,7 @@ from twisted.internet.testing import MemoryReactorClock
 from zope.interface import implementer
 
 from iotgw.connect.endpoint import Connector
-from iotgw.connect.forbidden import Forbidden, is_forbidden, networks
+from iotgw.connect.forbidden import Forbidden, effective, is_forbidden, networks
 from iotgw.core.errors import SettingsError
 
 
@@ -75,7 +76,7 @@ def test_what_a_network_covers(forbid, address, is_it):
 
 @pytest.mark.parametrize("text", ["nonsense", "10.0.0.0/33", "", "example.org"])
 def test_what_is_no_network_is_refused_with_what_is_expected(text):
-    with pytest.raises(SettingsError, match="expected loopback, link-local, private or a network"):
+    with pytest.raises(SettingsError, match="expected loopback, link-local, private, metadata or a network"):
         Connector(Net(), [text])
 
 
@@ -109,5 +110,68 @@ def test_a_name_that_leads_nowhere_is_no_forbidden_one():
     assert not isinstance(failure, Forbidden)
 
 
-def test_without_forbidden_networks_every_address_is_tried():
-    assert knock(Net("127.0.0.1")) == (["127.0.0.1"], [])
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.7", "192.0.2.1", "::1", "2001:db8::1"])
+def test_by_default_every_other_address_is_tried(address):
+    assert knock(Net(address)) == ([address], [])
+
+
+METADATA = [
+    "169.254.169.254", "169.254.170.2", "169.254.0.23", "169.254.42.42", "100.100.100.200", "168.63.129.16", "192.0.0.192",
+    "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:c1::a9fe:a9fe", "fd00:42::42", "fd00:a9fe:a9fe::1",
+    "fd00:100::100:200", "fe80::a9fe:a9fe", "fe80::1%eth0",
+]  # fmt: skip
+DISGUISED = [
+    "::ffff:169.254.169.254", "::ffff:a9fe:a9fe", "::169.254.169.254", "::ffff:0:169.254.169.254", "64:ff9b::a9fe:a9fe",
+    "64:ff9b::100.100.100.200", "64:ff9b:1::a9fe:a9fe", "64:ff9b:1:a9fe:a9:fe00::", "64:ff9b:1:0a9:fe:a9fe:0:0",
+    "64:ff9b:1:0:a9:fea9:fe00:0", "2002:a9fe:a9fe::1", "2001:0:a9fe:a9fe::1", "2001:0:1:2:3:4:5601:5601",
+    "2001:db8::5efe:a9fe:a9fe", "2001:db8::200:5efe:a9fe:a9fe",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", METADATA + DISGUISED)
+def test_link_local_and_metadata_addresses_are_forbidden_by_default(address):
+    tried, (failure,) = knock(Net(address))
+    assert (tried, type(failure)) == ([], Forbidden)
+
+
+@pytest.mark.parametrize(
+    ("allow", "allowed", "forbidden"),
+    [
+        (["link-local"], ["169.254.169.254", "fe80::1"], ["100.100.100.200", "fd00:ec2::254"]),
+        (["metadata"], ["100.100.100.200", "fd00:ec2::254", "168.63.129.16"], ["169.254.169.254", "fe80::1"]),
+        (["link-local", "metadata"], METADATA, []),
+        (["169.254.7.1"], ["169.254.7.1", "::ffff:169.254.7.1"], ["169.254.7.2", "169.254.169.254"]),
+        (["0.0.0.0/0", "::/0"], METADATA + DISGUISED, []),
+        (["fd00::/8"], ["fd00:ec2::254", "fd20:ce::254"], ["fe80::1"]),
+    ],
+)
+def test_an_operator_lifts_what_he_names(allow, allowed, forbidden):
+    found = effective([], allow)
+    assert [address for address in allowed if is_forbidden(address, found)] == []
+    assert [address for address in forbidden if not is_forbidden(address, found)] == []
+
+
+def test_an_exception_holds_within_what_the_operator_forbids_too():
+    found = effective(["private", "loopback"], ["10.1.2.0/24"])
+    assert [is_forbidden(each, found) for each in ("10.1.2.3", "10.1.3.3", "127.0.0.1")] == [
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_wrong_exception_is_refused_with_its_setting():
+    with pytest.raises(SettingsError, match=r"expected .* or a network") as caught:
+        Connector(Net(), [], ["everything"])
+    assert caught.value.path == "allow"
+
+
+@pytest.mark.parametrize("host", ["2852039166", "0xa9fea9fe", "0xa9.0xfe.0xa9.0xfe", "0251.0376.0251.0376", "169.16689662",
+                                  "::ffff:a9fe:a9fe", "169.254.169.254", "fe80::1"])  # fmt: skip
+@pytest_twisted.ensureDeferred
+async def test_an_address_in_another_spelling_is_judged_by_what_the_system_makes_of_it(host):
+    from twisted.internet import reactor
+
+    endpoint = Connector(reactor).endpoint(host, 80, 10.0)
+    with pytest.raises(Forbidden):
+        await endpoint.connect(Factory.forProtocol(Protocol))

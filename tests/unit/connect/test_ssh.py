@@ -3,7 +3,10 @@
 import pytest
 from twisted.internet.testing import StringTransport
 
-from iotgw.connect.ssh import LARGEST, Files, HostKeys, SshCredentials, SshSession
+from iotgw.connect.sftp_client import LARGEST, Files
+from iotgw.connect.ssh import SshSession
+from iotgw.connect.ssh_keys import HostKeys
+from iotgw.connect.ssh_login import SshCredentials
 from iotgw.core.errors import ProtocolError, Unavailable
 from iotgw.testing import fired
 

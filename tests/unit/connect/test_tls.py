@@ -8,6 +8,7 @@ from twisted.internet.testing import MemoryReactorClock
 from iotgw.connect.endpoint import Connector
 from iotgw.connect.tls import ClientTls
 from iotgw.core.errors import SettingsError
+from iotgw.core.validate import convert
 from tests.certificates import Authority
 
 PEM = "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n"
@@ -58,3 +59,16 @@ def test_our_own_certificate_and_several_authorities_are_taken():
         key=own.key_pem().decode(),
         server_name="other.example",
     )
+
+
+def test_a_key_that_takes_too_long_for_each_handshake_is_refused(monkeypatch):
+    monkeypatch.setattr("iotgw.connect.tls.LARGEST_KEY", 2047)
+    own = Authority().issue("one", kind="rsa")
+    with pytest.raises(SettingsError, match="at most 2047 bits, got 2048"):
+        endpoint("tls", certificate=own.pem().decode(), key=own.key_pem().decode())
+
+
+@pytest.mark.parametrize("name", ["ca", "certificate", "key"])
+def test_pem_text_is_bounded(name):
+    with pytest.raises(SettingsError, match=f"^{name}: expected `str` of length <="):
+        convert({name: "x" * (600 << 10)}, ClientTls)

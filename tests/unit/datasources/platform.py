@@ -28,7 +28,9 @@ class Platform(Envelope):
                 facts = {"counter": report.get("n", 0)}
                 events.append(Reading(report["data"].encode(), facts, report["device"], listens))
             elif "receipt" in report:
-                events.append(Receipt("", report["ok"], "told so", report["receipt"]))
+                events.append(
+                    Receipt("", "delivered" if report["ok"] else "lost", "told so", report["receipt"])
+                )
             else:
                 events.append(Ignored("joins"))
         return events

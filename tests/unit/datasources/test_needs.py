@@ -78,8 +78,6 @@ def test_a_vendor_s_coap_type_has_a_path_with_all_below(name, path, expected):
         ("tcp:port=8443:interface=127.0.0.1", [TcpPort(HERE, 8443)]),
         ("ssl:8443:privateKey=key.pem:certKey=cert.pem", [TcpPort("0.0.0.0", 8443)]),
         (r"tcp:8443:interface=\:\:1", [TcpPort("::1", 8443)]),
-        ("unix:/run/iotgw", []),
-        ("tcp:none", []),
     ],
 )
 def test_http_needs_a_path_of_the_listener_or_a_port_of_its_own(endpoint, expected):

@@ -20,8 +20,8 @@ class World:
 def test_a_receipt_goes_to_the_intake_with_the_item_that_it_names():
     world = World()
     world.intake.known = {"item-7"}
-    world.notices.take(Receipt("node", delivered=True, item="item-7"))
-    world.notices.take(Receipt("node", delivered=False, reason="no answer"))
+    world.notices.take(Receipt("node", became="delivered", item="item-7"))
+    world.notices.take(Receipt("node", became="lost", reason="no answer"))
     assert world.intake.outcomes == [("item-7", "confirmed"), ("node", "not confirmed: no answer")]
     assert world.counts == {} and world.intake.events == []
 
@@ -29,11 +29,11 @@ def test_a_receipt_goes_to_the_intake_with_the_item_that_it_names():
 def test_receipts_of_unknown_items_are_counted_and_said_once_a_minute():
     world = World()
     for number in range(100):
-        world.notices.take(Receipt("node", delivered=True, item=f"nobody's {number}"))
+        world.notices.take(Receipt("node", became="delivered", item=f"nobody's {number}"))
     assert world.counts == {"unknownReceipts": 100}
     assert world.intake.events == [("downlink.unknown", 'a receipt names an unknown item: "nobody\'s 0"')]
     world.clock.advance(61)
-    world.notices.take(Receipt("node", delivered=True, item="x" * 10_000))
+    world.notices.take(Receipt("node", became="delivered", item="x" * 10_000))
     assert len(world.intake.events) == 2 and "(99 more before)" in world.intake.events[1][1]
     assert len(world.intake.events[1][1]) < 200
 

@@ -280,3 +280,26 @@ async def test_while_they_are_held_no_item_leaves_and_then_each_goes_its_way(wor
     world.queue.release()
     assert pushed == [b"at once"]
     assert [each.payload for each in await world.take("far")] == [b"with the uplink"]
+
+
+@asynchronous
+@pytest.mark.parametrize(
+    ("confirmed", "receipts", "state"),
+    [
+        (False, ["sent"], "DELIVERED"),
+        (True, ["sent"], "SENT"),
+        (True, ["sent", "delivered"], "DELIVERED"),
+        (True, ["delivered", "sent"], "DELIVERED"),
+        (True, ["lost", "sent"], "QUEUED"),
+        (True, ["lost", "delivered", "lost"], "DELIVERED"),
+        (False, ["refused"], "FAILED"),
+        (False, ["lost", "refused"], "FAILED"),
+        (False, ["refused", "delivered"], "FAILED"),
+        (False, ["sent", "refused"], "DELIVERED"),
+    ],
+)
+async def test_what_a_network_says_of_an_item_moves_it_as_far_as_that_goes(world, confirmed, receipts, state):
+    (item,) = await offered(world, "a", confirmed=confirmed)
+    for became in receipts:
+        assert await world.queue.confirmed("default", "dev", "ds", became, "so it says", item.id)
+    assert await world.state(item) == state

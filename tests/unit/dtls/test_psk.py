@@ -16,7 +16,7 @@ def test_a_pyopenssl_without_the_binding_is_said_plainly(monkeypatch, missing):
     with pytest.raises(
         Unavailable, match=r"pre-shared keys needs SSL_CTX_set_psk_server_callback .* pyOpenSSL \d"
     ):
-        ListenerProfiles(DtlsSettings(), Secrets())
+        ListenerProfiles(DtlsSettings(), Secrets(), {})
 
 
 def test_a_binding_without_the_function_is_said_as_plainly(monkeypatch):

@@ -1,11 +1,13 @@
 """Certificates: who gets in, under which name, and what the refused are told."""
 
+from pathlib import Path
+
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
 from iotgw.core.errors import SettingsError
-from iotgw.dtls.certificate import load_pem, load_pkcs12
+from iotgw.dtls.certificate import load_anchors, load_pem, load_pkcs12
 from iotgw.dtls.identity import fingerprint, plain
 from iotgw.dtls.settings import DtlsSettings, KeystoreSettings, PemSettings, X509Settings
 from tests.certificates import DAY, NOW, Authority
@@ -42,6 +44,15 @@ def link_with(files):
         return Link(settings, credentials or Secrets({"dev": b"secret"}))
 
     return make
+
+
+def read(*paths):
+    """The contents of those that are regular files, by their names."""
+    return {str(path): Path(path).read_bytes() for path in paths if Path(path).is_file()}
+
+
+def load(certificate, key, password=""):
+    return load_pem(PemSettings(certificate, key, password), read(certificate, key))
 
 
 def refusal(link):
@@ -243,31 +254,65 @@ class TestFiles:
 
     def test_a_key_with_a_password(self, ca, tmp_path):
         paths = ca.issue("x").write(tmp_path, "locked", "pass")
-        assert load_pem(*paths, "pass").certificate
-        with pytest.raises(SettingsError, match=r"^pem\.keyFile: "):
-            load_pem(*paths, "wrong")
-        with pytest.raises(SettingsError, match=r"^pem\.keyFile: "):
-            load_pem(*paths)
+        assert load(*paths, "pass").certificate
+        for wrong in ("wrong", ""):
+            with pytest.raises(SettingsError, match=r"^pem\.keyFile: "):
+                load(*paths, wrong)
 
-    def test_what_is_wrong_with_a_file_is_said_with_its_setting(self, ca, tmp_path):
+    def test_certificate_and_key_may_be_text(self, ca):
+        issued = ca.issue("x")
+        pem, key = issued.pem().decode(), issued.key_pem().decode()
+        assert load_pem(PemSettings(pem, key), {}).key.public_key() == issued.key.public_key()
+        assert load_pem(PemSettings(pem + key), {}).certificate == issued.certificate
+        assert load_anchors([ca.pem().decode()], {}) == (ca.certificate,)
+
+    def test_a_key_that_is_text_is_not_encrypted_for_opening_it_may_take_long(self, ca):
+        issued = ca.issue("x")
+        pem, key = issued.pem().decode(), issued.key_pem("pass").decode()
+        with pytest.raises(
+            SettingsError, match=r"^pem\.keyFile: expected a private key that isn't encrypted"
+        ):
+            load_pem(PemSettings(pem, key, "pass"), {})
+
+    def test_a_key_that_takes_too_long_is_refused(self, monkeypatch, ca):
+        issued = ca.issue("x", kind="rsa")
+        monkeypatch.setattr("iotgw.dtls.certificate.LARGEST_RSA", 2047)
+        with pytest.raises(SettingsError, match=r"^pem\.keyFile: .* at most 2047 bits, got 2048"):
+            load_pem(PemSettings(issued.pem().decode(), issued.key_pem().decode()), {})
+
+    def test_no_error_tells_which_files_exist(self, ca, tmp_path):
+        certificate, key = ca.issue("a").write(tmp_path, "a")
+        missing = str(tmp_path / "none")
+        junk = tmp_path / "junk"
+        junk.write_bytes(b"\x00")
+        for name, good, load_one in (
+            ("pem.certFile", key, lambda name: load(name, key)),
+            ("pem.keyFile", certificate, lambda name: load(certificate, name)),
+            ("trustAnchors", key, lambda name: load_anchors([name], read(name))),
+            ("keystore.storeFile", key, lambda name: load_pkcs12(KeystoreSettings(name, "x"), read(name))),
+        ):
+            said = set()
+            for file in (missing, good, str(junk), "/dev/zero", "../x"):
+                with pytest.raises(SettingsError) as caught:
+                    load_one(file)
+                said.add(str(caught.value))
+            assert len(said) == 1 and said.pop().startswith(f"{name}: expected ")
+
+    def test_a_key_of_another_certificate_is_said(self, ca, tmp_path):
         certificate, _ = ca.issue("a").write(tmp_path, "a")
         _, other_key = ca.issue("b").write(tmp_path, "b")
         with pytest.raises(SettingsError, match=r"pem\.keyFile: the private key doesn't belong"):
-            load_pem(certificate, other_key)
-        with pytest.raises(SettingsError, match=r"pem\.certFile: expected a readable file"):
-            load_pem(str(tmp_path / "none"), "")
-        with pytest.raises(SettingsError, match=r"pem\.certFile: expected PEM certificates"):
-            load_pem(other_key, other_key)
+            load(certificate, other_key)
 
     def test_a_store_that_does_not_open_or_has_another_alias(self, ca, tmp_path):
         store = tmp_path / "s.p12"
         store.write_bytes(ca.issue("x").pkcs12("changeit", "server"))
-        with pytest.raises(SettingsError, match=r"keystore\.storePassword"):
-            load_pkcs12(str(store), "wrong")
+        with pytest.raises(SettingsError, match=r"keystore\.storeFile: .* that storePassword opens"):
+            load_pkcs12(KeystoreSettings(str(store), "wrong"), read(store))
         with pytest.raises(
             SettingsError, match=r"keystore\.keyAlias: the store's key is called 'server', not"
         ):
-            load_pkcs12(str(store), "changeit", "client")
+            load_pkcs12(KeystoreSettings(str(store), "changeit", "client"), read(store))
 
     def test_changed_files_serve_the_next_handshake_and_old_sessions_live_on(
         self, link_with, files, device, tmp_path
@@ -278,7 +323,7 @@ class TestFiles:
         other.issue("gateway.example").write(tmp_path, "server")
         (tmp_path / "ca.pem").write_bytes(other.pem())
         events = []
-        link.profiles.reread(lambda *what: events.append(what))
+        link.profiles.reread(link.files(), lambda *what: events.append(what))
         newer = Client(certificate=other.issue("newer"), ciphers=GCM, trust=other)
         link.connect(("10.0.0.1", 40001), newer)
         assert newer.error == "" and newer.done
@@ -290,7 +335,7 @@ class TestFiles:
         (tmp_path / "server.pem").write_bytes(b"half a file")
         events = []
         for _ in range(2):
-            link.profiles.reread(lambda *what: events.append(what))
+            link.profiles.reread(link.files(), lambda *what: events.append(what))
         assert len(events) == 1 and events[0][2] == "error"
         link.connect(HERE, Client(certificate=device, ciphers=GCM))
         assert link.session().identity.name == "meter-7"

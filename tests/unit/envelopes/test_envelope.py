@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from iotgw.core.model import Downlink
 from iotgw.datasources.http.settings import HttpSourceSettings
-from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.envelopes.dragino import DraginoEnvelope
 from iotgw.envelopes.envelope import PLAIN, Ignored, Malformed, Reading, Receipt
 from iotgw.envelopes.lobaro import LobaroDatagrams, LobaroRequests, LobaroTopics
-from iotgw.envelopes.presets import HTTP_PROFILES, MQTT_PRESETS
+from iotgw.envelopes.presets.choices import HTTP_PROFILES
 from iotgw.envelopes.sigfox import SigfoxEnvelope
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "dragino.json").read_text())
@@ -133,7 +132,7 @@ def test_one_answer_carries_the_first_item_that_fits_and_says_which_never_will()
 
 @pytest.mark.parametrize(
     ("settings", "field", "table"),
-    [(HttpSourceSettings, "profile", HTTP_PROFILES), (MqttSourceSettings, "preset", MQTT_PRESETS)],
+    [(HttpSourceSettings, "profile", HTTP_PROFILES)],
 )
 def test_each_name_that_users_may_choose_has_an_envelope(settings, field, table):
     names = next(each.type for each in msgspec.inspect.type_info(settings).fields if each.name == field)

@@ -37,7 +37,9 @@ def test_a_callback_is_an_uplink_whole_and_says_whether_its_answer_may_carry_som
     ],
 )
 def test_an_info_code_is_the_receipt_of_the_latest_offer(more, delivered, reason):
-    assert read(f'{{"device": "1D2E3F", {more}}}') == [Receipt("1D2E3F", delivered, reason)]
+    assert read(f'{{"device": "1D2E3F", {more}}}') == [
+        Receipt("1D2E3F", "delivered" if delivered else "lost", reason)
+    ]
 
 
 def test_what_is_pending_is_nothing_yet():

@@ -34,16 +34,17 @@ class Scheduled:
             datasource_name=str, event=lambda *a, **k: None, available=self._available, calendar=self.jumps.calendar,
         )  # fmt: skip
         self.target = SftpTarget(settings, context, Connector(self.clock))
-        self.target._write_all = self._write
+        self.target._write = self._write
         self.target.start()
 
     def _available(self):
         self.available += 1
 
-    async def _write(self, groups):
+    async def _write(self, path, records):
         if self.refuse:
             raise ConnectionRefusedError
-        self.files.update({path: [r.seq for r in records] for path, records in groups.items()})
+        self.files[path] = [record.seq for record in records]
+        return DELIVERED
 
     def send(self, *seqs):
         self.target.send([record(seq) for seq in seqs], lambda seqs, verdict: self.verdicts.append(verdict))

@@ -102,7 +102,18 @@ def test_the_file_rotates_at_its_size_and_old_ones_are_dropped(tmp_path: Path) -
     names = sorted(path.name for path in written.path.parent.iterdir())
     assert names == ["iotgw.log", "iotgw.log.1", "iotgw.log.2"]
     assert all(path.stat().st_size < 2300 for path in written.path.parent.iterdir())
-    assert written.path.stat().st_mode & 0o777 == 0o640
+    assert {path.stat().st_mode & 0o777 for path in written.path.parent.iterdir()} == {0o600}
+
+
+def test_a_file_that_an_operator_lets_others_read_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "log" / "iotgw.log"
+    path.parent.mkdir()
+    path.touch()
+    path.chmod(0o640)
+    written = Written(tmp_path, rotate_bytes=2000, keep=2)
+    for number in range(100):
+        written.log.info("line {number}", number=number)
+    assert written.path == path and path.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_file_that_was_moved_away_is_opened_again(written: Written) -> None:

@@ -39,6 +39,13 @@ class TestMemoryDevices(KeepsItsPart, contracts.DevicesContract):
     make = testing.MemoryDevices
 
 
+class TestMemoryFiles(KeepsItsPart, contracts.OperatorFilesContract):
+    make = testing.MemoryFiles
+
+    def put(self, name, content, tenant):
+        self.part.put(name, content, tenant)
+
+
 class TestMemoryEvents(KeepsItsPart, contracts.EventsContract):
     make = testing.MemoryEvents
 

@@ -41,6 +41,7 @@ from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.sources import Source, Sources
 from iotgw.store.backups import Backups
+from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
@@ -112,6 +113,7 @@ def rooms():
         Pause(NOWHERE, None, None, None),
         Speakers(testing.MemoryDevices(), credentials, testing.FakeSources(), registry),
         Anybody(),
+        CertificateDirectory(testing.ThreadClock(), NOWHERE),
     ]
 
 
@@ -155,7 +157,7 @@ DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryBackups, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
+    testing.MemoryBackups, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), *doubles()]
 

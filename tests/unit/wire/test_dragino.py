@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iotgw.wire.dragino import DraginoFrame, DraginoStream, encode_downlink, metadata, parse
+from iotgw.wire.dragino.layout import MODEL_CODES
 from iotgw.wire.framing import Fault, Frame
 from tests.unit.wire.streams import assert_bounded, assert_cut_does_not_matter, pieces
 
@@ -214,3 +215,43 @@ def test_downlinks_in_the_form_that_the_node_wants():
     assert encode_downlink(every_900_seconds, "asciihex") == b"01000384"
     assert encode_downlink(b"AT+TDC=90;ATZ", "text") == b'{"Config":"[AT+TDC=90;ATZ]"}'
     assert encode_downlink(b'{"Config":"[AT+TDC=90]"}', "text") == b'{"Config":"[AT+TDC=90]"}'
+
+
+FIELD = bytes.fromhex(
+    "f860000000000033f001010000000033506e0cba16010104000000000100fe01fd6756bb09015a775a06cf35d66682595d"
+)
+"""A frame with a model code that nobody knows, and the length of one of PS-NB's layouts."""
+
+
+def test_a_model_code_that_nobody_knows_is_of_no_other_model():
+    facts = metadata(of(FIELD))
+    assert facts["modelCode"] == 0x50 and facts["deviceModelSource"] == "unknown"
+    assert "deviceModel" not in facts and "deviceModelCandidates" not in facts
+    assert (facts["batteryVolts"], facts["csq"], facts["generation"]) == (3.258, 22, "G2")
+    assert metadata(of(FIELD), "SN50v3-CB")["deviceModel"] == "SN50v3-CB"
+    assert metadata(of(FIELD), "", "SN50v3-CB")["deviceModel"] == "SN50v3-CB"
+
+
+@pytest.mark.parametrize("code", sorted(set(range(1, 256)) - set(MODEL_CODES)))
+def test_no_unknown_code_makes_a_model_of_any_length(code):
+    for size in range(21, len(FIELD) + 60):
+        frame = bytearray(FIELD + bytes(60))[:size]
+        frame[16] = code
+        assert "deviceModel" not in metadata(of(bytes(frame)))
+
+
+@pytest.mark.parametrize("code", MODEL_CODES)
+def test_a_known_code_is_never_of_another_model(code):
+    for size in range(21, len(FIELD) + 60):
+        frame = bytearray(FIELD + bytes(60))[:size]
+        frame[16] = code
+        facts = metadata(of(bytes(frame)))
+        assert facts.get("deviceModel", MODEL_CODES[code]) == MODEL_CODES[code]
+        assert facts.get("productName", MODEL_CODES[code]) == MODEL_CODES[code]
+
+
+def test_sn50v3_cb_is_told_by_its_code():
+    frame = bytearray(FIELD)
+    frame[16] = 0x4C
+    facts = metadata(of(bytes(frame)))
+    assert (facts["deviceModel"], facts["generation"]) == ("SN50v3-CB", "G3")

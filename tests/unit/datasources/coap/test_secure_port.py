@@ -228,9 +228,27 @@ class TestSharingAPort:
     async def test_files_that_do_not_serve_are_said_with_their_setting(self, house):
         x509 = {"pem": {"certFile": "/nowhere.pem"}, "trustAnchors": ["/nowhere.pem"]}
         with pytest.raises(
-            SettingsError, match=r"pem\.certFile: expected a readable file, got '/nowhere.pem'"
+            SettingsError, match=r"pem\.certFile: expected certificates, as PEM text, or by the name"
         ):
             await house.open(dtls={"x509": x509})
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_certificate_that_was_renewed_is_shown_to_the_next_device(self, house, tmp_path):
+        ca = Authority()
+        cert_file, key_file = ca.issue("gateway").write(tmp_path, "server")
+        x509 = {"pem": {"certFile": cert_file, "keyFile": key_file}, "clientCertificates": "none"}
+        intake = await house.open(dtls={"x509": x509})
+        profiles = house.port().profiles
+        before = profiles.files
+        renewed = ca.issue("gateway")
+        renewed.write(tmp_path, "server")
+        await house.port()._look()
+        assert profiles.files[cert_file] == renewed.pem() != before[cert_file]
+        assert ("dtls.certificate", "the files changed and were read again") in intake.events
+        (tmp_path / "server.key").unlink()
+        await house.port()._look()
+        assert profiles.files[key_file] == renewed.key_pem()
+        assert "can't be used" in intake.events[-1][1]
 
 
 def house_port():

@@ -7,6 +7,8 @@ from twisted.internet.defer import Deferred
 from txthings import coap, resource
 
 from iotgw.core.errors import SettingsError
+from iotgw.datasources.coap.datasource import load_tree
+from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.datasources.coap.txthings_tree import TxThingsTree, load
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery
@@ -158,3 +160,16 @@ def test_what_is_no_tree_is_refused(name):
     with pytest.raises(SettingsError) as caught:
         load(name)
     assert caught.value.path == "configuration.resources"
+
+
+@pytest.mark.parametrize("name", ["os:abort", "subprocess:Popen", "tests.conformance.txthings_site:root"])
+def test_code_that_the_operator_does_not_name_is_not_even_imported(name, monkeypatch):
+    monkeypatch.setattr("iotgw.datasources.coap.txthings_tree.import_module", None)
+    with pytest.raises(SettingsError, match="coap-trees") as caught:
+        load_tree(CoapSettings(resources=name), DEFAULT_POLICY, [f"{__name__}:make_root"])
+    assert caught.value.path == "configuration.resources"
+
+
+def test_a_tree_that_the_operator_names_is_mounted():
+    name = f"{__name__}:make_root"
+    assert isinstance(load_tree(CoapSettings(resources=name), DEFAULT_POLICY, [name]), TxThingsTree)

@@ -9,7 +9,7 @@ import pytest
 from twisted.web.test.requesthelper import DummyRequest
 
 from iotgw.core.model import Metadata
-from iotgw.datasources.http.request import MESSAGES, metadata, payloads
+from iotgw.datasources.http.request import MESSAGES, SecretNames, metadata, payloads
 
 
 def test_an_array_and_lines_are_messages_each() -> None:
@@ -38,7 +38,7 @@ def seen(headers: list[tuple[str, str]], query: bytes = b"", secret: tuple[str, 
     for name, value in headers:
         request.requestHeaders.addRawHeader(name, value)
     request.getClientAddress = lambda: None
-    return metadata(request, "web", secret)
+    return metadata(request, "web", SecretNames(secret, ("Klk-Token",)))
 
 
 @pytest.mark.parametrize(
@@ -61,5 +61,5 @@ def test_headers_of_the_filter_do_not_become_metadata_and_others_do() -> None:
 
 
 def test_secrets_in_the_query_do_not_become_metadata() -> None:
-    query = b"access_token=hush&apikey=hush&api_key=hush&sig=hush&key=hush&password=hush&monkey=7&deviceKey=8&ttd=1"
+    query = b"access_token=hush&apikey=hush&api_key=hush&sig=hush&key=hush&password=hush&monkey=7&deviceKey=8&ttd=1&klk-token=hush"
     assert seen([], query)["query"] == {"monkey": "7", "deviceKey": "8", "ttd": "1"}

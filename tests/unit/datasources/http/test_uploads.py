@@ -12,11 +12,11 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.web.server import Site
 
-from iotgw.core.model import Status
+from iotgw.core.model import Answer, Status
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts, MountRoot
 from iotgw.datasources.http.settings import HttpSourceSettings
-from iotgw.envelopes.presets import HTTP_PROFILES
+from iotgw.envelopes.presets.choices import HTTP_PROFILES
 from tests.unit.datasources.fakes import FakeIntake, clock, context
 from tests.unit.datasources.platform import Platform
 
@@ -180,3 +180,83 @@ def test_who_may_not_upload_leaves_a_trace_without_what_was_tried(
     assert status(field.post([], headers=headers)) == 401
     assert field.intake.refusals == [(reason, "192.0.2.7", said)]
     assert field.intake.received == []
+
+
+# --- presets ---
+
+TTS = {
+    "end_device_ids": {"device_id": "probe-7", "dev_eui": "70B3D57ED0000017"},
+    "received_at": "2023-05-19T05:33:35.848446463Z",
+    "uplink_message": {"f_port": 2, "frm_payload": "AOc="},
+}
+
+
+def network(monkeypatch, **settings) -> Field:
+    return Field(monkeypatch, profile="none", **settings)
+
+
+def test_a_platform_s_message_is_an_uplink_whole_with_the_device_s_bytes_beside_it(monkeypatch):
+    field = network(monkeypatch, preset="the-things-stack")
+    headers = b"X-Downlink-Apikey: NNSXS.hush\r\nX-Downlink-Push: https://hush/\r\nX-Tts-Domain: eu1\r\n"
+    assert status(field.post(TTS, headers=headers)) == 204
+    ((payload, facts),) = field.intake.received
+    assert json.loads(payload) == TTS
+    assert (facts["identity"], facts["deviceName"], facts["frame"], facts["fPort"]) == (
+        "probe-7",
+        "probe-7",
+        "00e7",
+        2,
+    )
+    assert facts["Header:X-Tts-Domain"] == "eu1" and "hush" not in str(facts)
+
+
+def test_a_downlink_is_not_written_into_an_answer_that_no_device_reads(monkeypatch):
+    field = network(monkeypatch, preset="the-things-stack")
+    field.intake.put("probe-7", b"\x01\x02")
+    answer = field.post(TTS, path="/i/key?ttd=60")
+    assert (status(answer), body(answer), field.intake.outcomes) == (204, b"", [])
+
+
+def test_a_platform_is_answered_when_a_message_is_durable_whatever_its_converter_makes_of_it(monkeypatch):
+    field = network(monkeypatch, preset="the-things-stack")
+    assert field.intake.never_waits
+    field.intake.says = Answer(Status.FAILED, "1")
+    assert status(field.post(TTS)) == 204
+    assert not network(monkeypatch).intake.never_waits
+
+
+def test_what_happened_and_what_is_unknown_are_no_uplinks(monkeypatch):
+    field = network(monkeypatch, preset="the-things-stack")
+    assert status(field.post({"end_device_ids": {"device_id": "probe-7"}, "join_accept": {}})) == 204
+    assert status(field.post({"dreamt": 1})) == 204
+    assert field.intake.received == []
+    assert field.intake.events == [("network.join_accept", "the network reports join_accept of probe-7")]
+    assert field.source.status()["unknownKinds"] == field.source.status()["networkEvents"] == 1
+
+
+@pytest.mark.parametrize(
+    ("reaches", "status_", "outcomes"), [(None, 200, 1), (True, 200, 1), (False, 204, 0)]
+)
+def test_a_setting_says_whether_an_answer_reaches_the_device(monkeypatch, reaches, status_, outcomes):
+    field = Field(monkeypatch, answersReachDevice=reaches)
+    field.intake.put("a", b"\x01")
+    assert status(field.post([{"device": "a", "data": "1"}], path="/i/key?ttd=1")) == status_
+    assert len(field.intake.outcomes) == outcomes
+
+
+def test_a_network_may_ask_whether_anybody_is_there(monkeypatch):
+    for settings, code in (({"preset": "the-things-stack"}, 200), ({}, 405)):
+        field = network(monkeypatch, **settings)
+        peer = IPv4Address("TCP", "192.0.2.7", 4000)
+        channel = field.site.buildProtocol(peer)
+        transport = StringTransport(peerAddress=peer)
+        channel.makeConnection(transport)
+        channel.dataReceived(b"OPTIONS /i/key HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert status(transport) == code
+
+
+def test_a_preset_of_one_s_own_is_written_in_the_settings(monkeypatch):
+    own = {"device": {"identity": "body.serial"}, "payload": [{"at": "body.hex", "encoding": "hex"}]}
+    field = network(monkeypatch, preset="custom", custom=own)
+    assert status(field.post({"serial": "s1", "hex": "0a"})) == 204
+    assert [(facts["identity"], facts["frame"]) for _, facts in field.intake.received] == [("s1", "0a")]

@@ -187,7 +187,7 @@ def test_an_envelope_of_a_vendor_reads_and_writes():
     assert field.turn() == b"\x40\x02\x00\x01\x40\x02\x00\x02"
     field.source.push(first, (Downlink("1", "loud", b"YES"), Downlink("2", "loud", b"")))
     assert field.wire.heard().endswith(b"yesloud")
-    assert field.intake.outcomes == [("1", "sent"), ("2", "lost: nothing to shout")]
+    assert field.intake.outcomes == [("1", "sent"), ("2", "refused: nothing to shout")]
 
 
 def downlink(payload: bytes = b"x", **metadata) -> tuple[Downlink, ...]:

@@ -14,7 +14,6 @@ from iotgw.datasources.mqtt.arrivals import Arrivals, Era
 from iotgw.datasources.mqtt.datasource import MqttDatasource
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.envelopes.dragino import DraginoEnvelope
-from iotgw.envelopes.presets import MQTT_PRESETS
 from iotgw.wire.mqtt import Arrived
 from tests.unit.datasources.fakes import FakeIntake, clock, context
 from tests.unit.datasources.platform import Platform
@@ -44,12 +43,14 @@ class Field:
         self.intake = FakeIntake()
         self.clock = clock()
         settings = msgspec.convert({"host": "broker", "topics": ["#"], **settings}, MqttSourceSettings)
-        envelope = envelope or MQTT_PRESETS[settings.preset].envelope(settings.prefix)
+        envelope = envelope or settings.envelope()
         self.source = MqttDatasource(settings, context(self.intake, self.clock), None, envelope)
         self.broker = Broker()
         self.sent = []
+        self.said = []
         self.source._arrivals = Arrivals(
             self.intake, self.clock, self.broker, Era(), lambda *sent: self.sent.append(sent),
+            lambda *said: self.said.append(said),
             self.source.counts, is_kept=True, listens=self.source.can_push,
         )  # fmt: skip
 
@@ -142,3 +143,32 @@ def test_a_refused_message_waits_and_is_acknowledged_later():
     field.clock.advance(2)
     field.intake.answer(2)
     assert field.broker.acknowledged == [1]
+
+
+UP = {"deviceInfo": {"devEui": "70b3d57ed0000017", "deviceName": "probe-7"}, "fPort": 2, "data": "AOc="}
+TOPIC = "application/a1/device/70b3d57ed0000017/event/"
+
+
+def test_a_preset_reads_a_platform_s_topics_and_needs_no_topic_for_downlinks():
+    field = Field(preset="chirpstack")
+    assert field.source.can_push and field.source.keeps_downlinks
+    field.bring(UP, TOPIC + "up")
+    field.bring({"deviceInfo": UP["deviceInfo"]}, TOPIC + "join", id=2)
+    assert field.whose == [{"identity": "70b3d57ed0000017"}]
+    assert field.intake.received[0][1]["frame"] == "00e7"
+    assert [type for type, _ in field.intake.events] == ["network.join"]
+    assert field.broker.acknowledged == [2, 1] or field.broker.acknowledged == [1, 2]
+
+
+def test_a_receipt_names_the_item_that_was_published():
+    field = Field(preset="chirpstack")
+    field.intake.known = {"dl0123456789abcdef"}
+    receipt = {"queueItemId": "01234567-89ab-8cde-8f67-6f7467770000", "deviceInfo": UP["deviceInfo"]}
+    field.bring(receipt, TOPIC + "txack")
+    field.bring({**receipt, "acknowledged": True}, TOPIC + "ack")
+    field.bring({**receipt, "acknowledged": False}, TOPIC + "ack")
+    assert field.intake.outcomes == [
+        ("dl0123456789abcdef", "confirmed as sent"),
+        ("dl0123456789abcdef", "confirmed"),
+        ("dl0123456789abcdef", "not confirmed: ChirpStack: ack: not acknowledged by the device"),
+    ]

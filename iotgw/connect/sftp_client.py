@@ -1,0 +1,241 @@
+"""An SFTP client (draft-ietf-secsh-filexfer-02, version 3) on conch's: whole steps, whose errors name step and path."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.conch.ssh.channel import SSHChannel
+from twisted.conch.ssh.common import NS
+from twisted.conch.ssh.connection import SSHConnection
+from twisted.conch.ssh.filetransfer import FXF_CREAT, FXF_READ, FXF_TRUNC, FXF_WRITE, FileTransferClient
+from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.protocol import connectionDone
+
+from iotgw.core.errors import ProtocolError
+
+HEADER = 9
+"""Bytes of an SFTP packet's length, type, and request id or version (draft-ietf-secsh-filexfer-02 §3)."""
+LONGEST_SAID = 200
+"""Characters of a server's own words that are kept."""
+LARGEST = 256 << 10
+"""Bytes of an SFTP packet; OpenSSH sends none that is larger."""
+CHUNK = 32768
+"""Bytes of a write; every server must accept that much (draft-ietf-secsh-filexfer-02 §6.4)."""
+PIPELINED = 16
+"""Writes under way at once."""
+FSYNC, POSIX_RENAME = b"fsync@openssh.com", b"posix-rename@openssh.com"
+"""Extensions of OpenSSH's (its PROTOCOL file, §4)."""
+NO_SUCH_FILE, PERMISSION_DENIED, UNSUPPORTED = 2, 3, 8
+CODES = {
+    1: "end of file", 2: "no such file", 3: "permission denied", 4: "failure", 5: "bad message", 6: "no connection",
+    7: "connection lost", 8: "operation unsupported",
+}  # fmt: skip
+"""Statuses (draft-ietf-secsh-filexfer-02 §7)."""
+
+
+class SftpRefused(Exception):
+    """The server refused one step. ``step`` is what was tried (``rename``), ``path`` what it was tried on, ``code`` the
+    status, ``said`` the server's own words."""
+
+    def __init__(self, step: str, path: str, code: int, said: str = "") -> None:
+        self.step = step
+        self.path = path
+        self.code = code
+        word = CODES.get(code, "")
+        own = said if said.strip().lower().rstrip(".") != word else ""
+        why = ": ".join(filter(None, (word, own)))
+        super().__init__(f"{step} {path} was refused: {why} (SFTP status {code})")
+
+
+class SftpStatus(Exception):
+    """A status that isn't OK."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(code, said)
+        self.code = code
+        self.said = said
+
+
+class Session(Protocol):
+    """What a channel knows of its session."""
+
+    def opened(self, files: Files) -> None:
+        """The SFTP channel is open."""
+
+    def sendDisconnect(self, reason: int, desc: bytes) -> None:
+        """End the session, and say why."""
+
+    def loseConnection(self) -> None:
+        """End the session."""
+
+
+class Channels(SSHConnection):
+    """Opens the one channel that is needed."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+
+    def serviceStarted(self) -> None:
+        """Login succeeded."""
+        super().serviceStarted()
+        self.openChannel(SftpChannel(self._session, conn=self))
+
+
+class SftpChannel(SSHChannel):
+    """The subsystem ``sftp``."""
+
+    name = b"session"
+    conn: Any
+
+    def __init__(self, session: Session, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._session = session
+        self._files: Files | None = None
+
+    def openFailed(self, reason: Any) -> None:
+        """The channel could not be opened, so the session ends."""
+        self._session.sendDisconnect(11, f"no channel: {reason}".encode())
+
+    def channelOpen(self, specificData: bytes) -> None:
+        """Ask for SFTP."""
+        asked = self.conn.sendRequest(self, b"subsystem", NS(b"sftp"), wantReply=1)
+        asked.addCallbacks(
+            self._granted, lambda _: self._session.sendDisconnect(11, b"the server has no SFTP")
+        )
+
+    def _granted(self, _: object) -> None:
+        self._files = Files(self._session)
+        self._files.makeConnection(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """SFTP's."""
+        if self._files is not None:
+            self._files.dataReceived(data)
+
+    def closed(self) -> None:
+        """The channel ended; so does the session."""
+        if self._files is not None:
+            self._files.connectionLost(connectionDone)
+        self._session.loseConnection()
+
+
+class Files(FileTransferClient):
+    """The files of a server. ``lacks`` are the operations that it turned out to lack, with its words.
+
+    Paths are texts. Each coroutine raises SftpRefused when the server refuses it, and what ends a connection.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.extensions: dict[bytes, bytes] = {}
+        self.lacks: dict[str, str] = {}
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read packets. Raises ProtocolError, and whatever conch raises, if one can't be read.
+
+        conch's own loop waits for a packet of any size, and logs one that it can't read and goes on, so that whoever
+        asked never gets an answer.
+        """
+        self.buf += data
+        while len(self.buf) >= HEADER:
+            size, kind = int.from_bytes(self.buf[:4], "big"), self.buf[4]
+            if not HEADER - 4 <= size <= LARGEST:
+                raise ProtocolError(f"expected an SFTP packet of at most {LARGEST} bytes, got one of {size}")
+            if len(self.buf) < 4 + size:
+                return
+            packet, self.buf = self.buf[5 : 4 + size], self.buf[4 + size :]
+            handle = getattr(self, f"packet_{self.packetTypes.get(kind)}", None)
+            if handle is None:
+                raise ProtocolError(f"expected an answer of SFTP, got a packet of type {kind}")
+            handle(packet)
+
+    def packet_STATUS(self, data: bytes) -> None:
+        """An answer without data (§7). conch ends the connection when the server's words aren't ASCII."""
+        asked, rest = self._parseRequest(data)
+        code = int.from_bytes(rest[:4], "big") if len(rest) >= 4 else -1
+        if code == 0:
+            asked.callback(None)
+            return
+        size = int.from_bytes(rest[4:8], "big")
+        asked.errback(SftpStatus(code, rest[8 : 8 + size].decode("utf-8", "replace")[:LONGEST_SAID]))
+
+    def gotServerVersion(self, serverVersion: int, extData: dict[bytes, bytes]) -> None:
+        """The server answered: the session is ready."""
+        self.extensions = extData
+        for name, extension in (("fsync", FSYNC), ("posix-rename", POSIX_RENAME)):
+            if extension not in extData:
+                self.lacks[name] = "not offered"
+        self._session.opened(self)
+
+    async def write(self, path: str, content: bytes) -> None:
+        """Write a whole file, replacing what it held, and have the server sync it to its disk where it can."""
+        flags = FXF_WRITE | FXF_CREAT | FXF_TRUNC
+        file = await _done("open", path, self.openFile(path.encode(), flags, {}))
+        try:
+            await self._fill(file, path, content)
+            await self._sync(file, path)
+        except SftpRefused:
+            file.close().addErrback(lambda _: None)  # so that the server has its handle back
+            raise
+        await _done("close", path, file.close())
+
+    async def _fill(self, file: Any, path: str, content: bytes) -> None:
+        for start in range(0, len(content), CHUNK * PIPELINED):
+            piece = range(start, min(start + CHUNK * PIPELINED, len(content)), CHUNK)
+            writes = [file.writeChunk(at, content[at : at + CHUNK]) for at in piece]
+            try:
+                await gatherResults(writes, consumeErrors=True)
+            except FirstError as error:
+                _refuse("write", path, error.subFailure.value)
+
+    async def _sync(self, file: Any, path: str) -> None:
+        if "fsync" in self.lacks:
+            return
+        try:  # conch keeps the handle packed
+            await _done("fsync", path, self.extendedRequest(FSYNC, file.handle))
+        except SftpRefused as refused:
+            if refused.code not in (PERMISSION_DENIED, UNSUPPORTED):
+                raise
+            self.lacks["fsync"] = str(refused)
+
+    async def read(self, path: str, most: int) -> bytes:
+        """The first bytes of a file, at most ``most``."""
+        file = await _done("open", path, self.openFile(path.encode(), FXF_READ, {}))
+        try:
+            found: bytes = await _done("read", path, file.readChunk(0, most))
+        finally:
+            await _done("close", path, file.close())
+        return found
+
+    async def posix_rename(self, old: str, new: str) -> None:
+        """Rename a file, replacing any existing one. Only where the server offers ``POSIX_RENAME``."""
+        asked = self.extendedRequest(POSIX_RENAME, NS(old.encode()) + NS(new.encode()))
+        await _done("posix-rename", f"{old} to {new}", asked)
+
+    async def rename(self, old: str, new: str) -> None:
+        """Rename a file; refused if the new name is taken."""
+        await _done("rename", f"{old} to {new}", self.renameFile(old.encode(), new.encode()))
+
+    async def remove(self, path: str) -> None:
+        """Remove a file."""
+        await _done("remove", path, self.removeFile(path.encode()))
+
+    async def make_folder(self, path: str) -> None:
+        """Make a directory."""
+        await _done("mkdir", path, self.makeDirectory(path.encode(), {}))
+
+
+async def _done(step: str, path: str, asked: Deferred[Any]) -> Any:
+    try:
+        return await asked
+    except SftpStatus as error:
+        _refuse(step, path, error)
+
+
+def _refuse(step: str, path: str, error: BaseException | None) -> None:
+    if isinstance(error, SftpStatus):
+        raise SftpRefused(step, path, error.code, error.said) from None
+    assert error is not None
+    raise error

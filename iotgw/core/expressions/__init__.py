@@ -1,0 +1,1 @@
+"""The path-and-condition language of presets: JMESPath, bounded and compiled."""

@@ -1,0 +1,121 @@
+"""Paths and conditions over JSON values, in JMESPath's syntax (jmespath.org/specification.html).
+
+An expression is compiled once, where a user saves it. Its evaluation never fails: what is missing, has the wrong
+type, or costs too much is None. So an expression is safe on whatever a stranger sends.
+
+Beside JMESPath's own functions there are those of `iotgw.core.expressions.functions`. What differs from the
+specification: a wrong argument gives null instead of an error, and ``to_string`` takes no objects or lists.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jmespath.exceptions import JMESPathError
+from jmespath.parser import Parser
+
+from iotgw.core.expressions.nodes import Evaluate, EvaluationBudget, Node, Spent, compiled, is_false
+
+LONGEST = 1024
+"""Characters of an expression."""
+DEEPEST = 32
+"""Levels of its syntax tree."""
+MOST_NODES = 256
+LARGEST = 64
+"""How many times larger than its input a result may be: lists and objects that an expression makes can hold the same
+value many times over."""
+STEPS = 10_000
+"""List items and object members that one evaluation may look at. One that needs more gives None."""
+
+
+class Expression:
+    """A compiled expression.
+
+    ``text`` is its source. ``names`` are the members of the value at the root that it may read; None if it may read
+    any.
+    """
+
+    __slots__ = ("_budget", "_evaluate", "names", "text")
+
+    def __init__(
+        self, text: str, evaluate: Evaluate, budget: EvaluationBudget, names: frozenset[str]
+    ) -> None:
+        self.text = text
+        self.names = names
+        self._evaluate = evaluate
+        self._budget = budget
+
+    def __call__(self, value: Any) -> Any:
+        """The result for a JSON value, as a JSON value; None where there is none. Never raises."""
+        self._budget.left = STEPS
+        try:
+            return self._evaluate(value)
+        except Spent:
+            return None
+
+    def holds(self, value: Any) -> bool:
+        """Whether the result is true as JMESPath has it: neither null, false, nor empty. 0 is true."""
+        return not is_false(self(value))
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r})"
+
+
+def compile_expression(text: str) -> Expression:
+    """Compile an expression; raises ValueError that says in one line what is wrong with it."""
+    if len(text) > LONGEST:
+        raise ValueError(f"expected an expression of at most {LONGEST} characters, got {len(text)}")
+    try:
+        tree: Node = Parser()._do_parse(text).parsed  # parse() would keep what it parsed
+        count = _Count()
+        _measure(tree, count, 1)
+    except (JMESPathError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "no expression"
+        raise ValueError(f"expected a JMESPath expression: {reason[:200]}") from error
+    except RecursionError:
+        raise ValueError(f"expected an expression of at most {DEEPEST} levels") from None
+    budget = EvaluationBudget(STEPS)
+    return Expression(text, compiled(tree, budget), budget, frozenset(_roots(tree)))
+
+
+class _Count:
+    nodes = 0
+
+
+def _measure(node: Node, count: _Count, level: int) -> int:
+    """Check a tree; returns how many times its result may be larger than its input. Raises ValueError."""
+    count.nodes += 1
+    if count.nodes > MOST_NODES:
+        raise ValueError(f"expected at most {MOST_NODES} parts")
+    if level > DEEPEST:
+        raise ValueError(f"expected at most {DEEPEST} levels")
+    sizes = [
+        _measure(child, count, level + 1) for child in node.get("children", ()) if isinstance(child, dict)
+    ]
+    growth = 1
+    if node["type"] in ("multi_select_list", "multi_select_dict", "function_expression"):
+        growth = sum(sizes) or 1
+    else:
+        for size in sizes:
+            growth *= size
+    if growth > LARGEST:
+        raise ValueError(f"its result may be more than {LARGEST} times as large as its input")
+    return growth
+
+
+def _roots(node: Node) -> set[str]:
+    """The names that an expression reads at its root. Too many are no harm."""
+    kind = node["type"]
+    if kind == "field":
+        return {node["value"]}
+    children = [child for child in node.get("children", ()) if isinstance(child, dict)]
+    if kind in (
+        "subexpression",
+        "index_expression",
+        "pipe",
+        "projection",
+        "value_projection",
+        "filter_projection",
+    ):
+        children = children[:1]
+    return {name for child in children for name in _roots(child)}

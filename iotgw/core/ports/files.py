@@ -1,0 +1,17 @@
+"""Files of the operator's that settings of tenants may name: certificates, keys and trust anchors."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+
+class IOperatorFiles(Interface):
+    """A directory of the operator's."""
+
+    def read(tenant: str, names: Collection[str]) -> Deferred[dict[str, bytes]]:
+        """The contents of a tenant's files by their names, read in a thread; never fails.
+
+        A file that can't be used is not among them, and nothing tells whether it exists: whoever asks is no operator."""

@@ -1,0 +1,1 @@
+"""Presets: platforms as data, one TOML file each, read alike over HTTP and MQTT."""

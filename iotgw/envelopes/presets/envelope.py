@@ -1,0 +1,238 @@
+"""Reads a platform's messages by its preset, and writes its downlinks.
+
+An uplink's payload is the message as the platform sent it, which is what ThingsBoard's converters parse. Its metadata has
+what they look for, and ``frame``: the device's own bytes in hexadecimal, which converters of the other dialects get in
+place of the message (`iotgw.converters.script`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from iotgw.core import plain_json
+from iotgw.core.model import Downlink, Metadata
+from iotgw.envelopes.envelope import (
+    PLAIN,
+    Command,
+    Envelope,
+    Event,
+    Happened,
+    Ignored,
+    Load,
+    Malformed,
+    Proof,
+    Reading,
+    Receipt,
+)
+from iotgw.envelopes.presets import values
+from iotgw.envelopes.presets.hooks import REPLIES, VERIFIERS
+from iotgw.envelopes.presets.preset import Preset
+
+Gets = Literal["auto", "envelope", "payload"]
+"""What converters get: ``auto`` leaves it to their dialect, ``envelope`` is the whole message, ``payload`` the device's
+bytes."""
+MOST = 10_000
+"""Messages in one body."""
+LONGEST_KEY = 255
+MAC = 0
+"""The port of a frame that has nothing but commands of the network (LoRaWAN 1.0.4 §4.3.2)."""
+LARGEST_DETAIL = 4096
+"""Bytes of an event's detail."""
+
+
+class PresetEnvelope(Envelope):
+    """A platform's envelope. ``publishes`` says whether downlinks go out over MQTT, so that an uplink's answer can be
+    one."""
+
+    def __init__(self, preset: Preset, gets: Gets = "auto", publishes: bool = False) -> None:
+        self._preset = preset
+        self._gets = gets
+        self._reply = REPLIES[preset.form.answer.reply]() if preset.form.answer.reply else None
+        self.addresses = publishes and preset.publish is not None
+        self.offers = bool(preset.receipts)
+        self.is_network = True
+        form = preset.form
+        self.secret_headers = tuple(form.secrets.headers)
+        self.secret_parameters = tuple(form.secrets.parameters)
+        self.status = form.answer.status
+        self._verify = VERIFIERS[form.proof.hook] if form.proof.way == "hook" else None
+        self.needs_secret = self._verify is not None
+
+    def read(self, data: bytes, facts: Metadata, now_ms: int) -> Sequence[Event]:
+        """See `Envelope.read`."""
+        try:
+            whole = plain_json.decode(data)
+        except plain_json.NotJson as error:
+            return (Malformed(data, f"expected JSON: {error}"),)
+        occasion: dict[str, Any] = {
+            "body": whole,
+            "whole": whole,
+            "query": facts.get("query"),
+            "path": _parts(facts.get("path")),
+            "topic": _parts(facts.get("topic")),
+        }
+        preset = self._preset
+        if preset.reads_headers:
+            occasion["headers"] = {
+                name[7:].lower(): value for name, value in facts.items() if name.startswith("Header:")
+            }
+        if preset.split is not None:
+            bodies = preset.split(occasion)
+            if isinstance(bodies, list) and bodies:
+                if len(bodies) > MOST:
+                    return (
+                        Malformed(data, f"expected at most {MOST} messages in one body, got {len(bodies)}"),
+                    )
+                return [self._event({**occasion, "body": body}, msgspec.json.encode(body)) for body in bodies]
+        return (self._event(occasion, data),)
+
+    def object_to(self, proof: Proof, secret: str) -> str:
+        """See `Envelope.object_to`: by the preset's hook."""
+        return self._verify(proof, secret) if self._verify is not None else ""
+
+    def _event(self, occasion: dict[str, Any], data: bytes) -> Event:
+        preset = self._preset
+        word = self._word(occasion)
+        action = preset.words.get(word, preset.otherwise)
+        if action == "uplink":
+            return self._reading(occasion, data)
+        if action == "ignore":
+            return Ignored("ignored" if word in preset.words else "unknownKinds")
+        device = values.text(preset.identity(occasion)) if preset.identity is not None else ""
+        if action == "receipt":
+            receipt = self._receipt(word, device, occasion)
+            if receipt is not None:
+                return receipt
+        detail = {name: value for name, path in preset.detail if (value := path(occasion)) is not None}
+        if len(msgspec.json.encode(detail)) > LARGEST_DETAIL:
+            detail = {}
+        return Happened(word if word in preset.words else "other", device, detail)
+
+    def _word(self, occasion: dict[str, Any]) -> str:
+        preset, body = self._preset, occasion["body"]
+        if preset.is_root:
+            return next((word for word in preset.words if isinstance(body, dict) and word in body), "")
+        if preset.kind_at is None:
+            return ""
+        word = preset.kind_at(occasion)
+        return word if isinstance(word, str) else ""
+
+    def _reading(self, occasion: dict[str, Any], data: bytes) -> Reading:
+        preset = self._preset
+        facts: Metadata = {}
+        identity = values.text(preset.identity(occasion)) if preset.identity is not None else ""
+        for name, path in preset.metadata:
+            if (value := path(occasion)) is not None:
+                facts[name] = value
+        for gateways in preset.gateways:
+            facts = {**values.best_gateway(gateways, occasion), **facts}
+        for name, named in (("deviceName", preset.name), ("deviceType", preset.type)):
+            if named is not None and (said := values.text(named(occasion))):
+                facts[name] = said
+        for at, unit in preset.time:
+            if (date := values.date_ms(at(occasion), unit)) is not None:
+                facts["time"] = date
+                break
+        key = self._key(occasion)
+        if key:
+            facts["uplinkKey"] = key
+        listens = self.addresses or (preset.carries is not None and preset.carries.holds(occasion))
+        payload: bytes | None = data
+        if preset.payload and self._gets != "envelope":
+            payload = self._frame(occasion, facts)
+            if payload is None:
+                facts["rejected"] = "expected a payload in the platform's encoding"
+                return Reading(data, facts, identity, listens)
+            if self._gets == "auto":
+                facts["frame"], payload = payload.hex(), data
+        assert payload is not None
+        return Reading(payload, facts, identity, listens, (key,) if key else ())
+
+    def _frame(self, occasion: dict[str, Any], facts: Metadata) -> bytes | None:
+        """The device's bytes: none for a frame without, and for one that has only commands of the network. None for what
+        can't be decoded."""
+        if facts.get("fPort") == MAC and facts.get("fPort") is not False:
+            return b""
+        for at, encoding in self._preset.payload:
+            value = at(occasion)
+            if value is not None and value is not False:
+                return values.frame(value, encoding)
+        return b""
+
+    def _key(self, occasion: dict[str, Any]) -> str:
+        """What tells an uplink from all others; empty if a part is missing."""
+        parts = []
+        for path in self._preset.key:
+            value = path(occasion)
+            if value is None or isinstance(value, (list, dict)):
+                return ""
+            parts.append(str(value))
+        key = "/".join(parts)
+        return key if len(key) <= LONGEST_KEY else hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+
+    def _receipt(self, word: str, device: str, occasion: dict[str, Any]) -> Receipt | Ignored | None:
+        for rule in self._preset.receipts:
+            if rule.kind != word or (rule.when is not None and not rule.when.holds(occasion)):
+                continue
+            item = values.item_of(rule.item(occasion)) if rule.item is not None else ""
+            if rule.became == "ignored":
+                return Ignored("undecidedReceipts")
+            if rule.item is not None and not item:
+                return Ignored("foreignReceipts")
+            reason = values.text(rule.reason(occasion)) if rule.reason is not None else ""
+            title = self._preset.form.title or "the network"
+            said = f"{title}: {word}" + (f": {reason}" if reason else "")
+            return Receipt(device, rule.became, " ".join(said.split()), item)
+        return None
+
+    # --- downlinks ---
+
+    def publish(self, item: Downlink, identity: str, topic: str) -> Command:
+        """See `Envelope.publish`."""
+        publish = self._preset.publish
+        if publish is None:
+            raise ValueError("this platform takes no downlinks over MQTT")
+        known = downlink_facts(self._preset, item, identity)
+        known["topic"] = topic.split("/")
+        target, body = publish.topic(known), publish.body(known)
+        if not isinstance(target, str) or body is None:
+            raise ValueError("the preset gives no topic or no body for this downlink")
+        return Command(msgspec.json.encode(body), "application/json", target)
+
+    def load(self, items: Sequence[tuple[str, Downlink]]) -> Load:
+        """See `Envelope.load`: by the preset's hook, otherwise the first item's bytes."""
+        return (self._reply or PLAIN).load(items)
+
+
+def downlink_facts(preset: Preset, item: Downlink, identity: str) -> dict[str, Any]:
+    """What a preset's expressions on a downlink see; raises ValueError for one that the network doesn't take."""
+    form = preset.form.downlink
+    port = item.metadata.get("fPort", item.metadata.get("port", form.port if form is not None else 1))
+    if isinstance(port, float) and port.is_integer():
+        port = int(port)
+    if form is not None:
+        if type(port) is not int or not form.lowest_port <= port <= form.highest_port:
+            raise ValueError(f"fPort: expected {form.lowest_port} to {form.highest_port}, got {port!r}"[:200])
+        if len(item.payload) > form.largest:
+            raise ValueError(f"expected at most {form.largest} bytes, got {len(item.payload)}")
+    return {
+        "identity": identity,
+        "id": f"iotgw:{item.id}",
+        "uuid": values.as_uuid(item.id),
+        "hex64": values.as_hex64(item.id),
+        "base64": base64.b64encode(item.payload).decode(),
+        "hex": item.payload.hex(),
+        "text": item.payload.decode("utf-8", "replace"),
+        "fPort": port,
+        "confirmed": item.confirmed,
+        "metadata": item.metadata,
+    }
+
+
+def _parts(text: Any) -> list[str]:
+    return text.split("/") if isinstance(text, str) else []

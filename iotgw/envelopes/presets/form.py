@@ -1,0 +1,202 @@
+"""What a preset's file says, and what a user writes for a platform of his own (``preset: custom``).
+
+Texts that are called *expressions* are JMESPath (`iotgw.core.expressions.language`). They see one object, the occasion:
+``body`` is the message, ``whole`` the request's whole body where it was split, ``query`` the query's parameters,
+``path`` the segments behind the routing key, ``topic`` the levels of an MQTT topic, ``headers`` the request's headers
+by lower-case names, without secret ones.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Action = Literal["uplink", "receipt", "event", "ignore"]
+"""What a kind of message is: a device's reading, a network's word on a downlink, something that happened to a device or the
+network, or nothing."""
+Became = Literal["sent", "delivered", "lost", "refused", "ignored"]
+"""What a receipt says. ``sent``: the network has sent it, which is all that an unconfirmed downlink can hope for. ``lost``:
+it may be tried again. ``refused``: it would be refused again. ``ignored``: nothing is decided yet."""
+Encoding = Literal["base64", "hex", "text", "json"]
+Unit = Literal["iso", "ms", "s", "compact"]
+"""``iso``: ISO 8601. ``ms``, ``s``: since 1970. ``compact``: ``yyyyMMdd'T'HHmmss'Z'``."""
+
+
+class Form(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Base of a preset's tables; unknown fields are refused."""
+
+
+class KindForm(Form, frozen=True, kw_only=True):
+    """How to tell what a message is."""
+
+    at: Annotated[str, Meta(description="Expression: the word that says what it is.")] = ""
+    root: Annotated[
+        bool, Meta(description="The word is the first one of `words` that is a key of the message.")
+    ] = False
+    words: Annotated[dict[str, Action], Meta(description="What each word means.")] = {}
+    otherwise: Annotated[Action, Meta(description="What any other word, or none, means.")] = "ignore"
+
+
+class DeviceForm(Form, frozen=True, kw_only=True):
+    """Whose message it is."""
+
+    identity: Annotated[
+        str, Meta(description="Expression: the name by which the platform is told of the device.")
+    ]
+    name: Annotated[str, Meta(description="Expression: the device's name for people (`deviceName`).")] = ""
+    type: Annotated[str, Meta(description="Expression: its type or profile (`deviceType`).")] = ""
+
+
+class PayloadForm(Form, frozen=True, kw_only=True):
+    """Where the device's own bytes are."""
+
+    at: Annotated[str, Meta(description="Expression: the encoded payload.")]
+    encoding: Encoding = "base64"
+
+
+class GatewaysForm(Form, frozen=True, kw_only=True):
+    """The gateways that heard a frame: the one with the best signal is told in the metadata."""
+
+    at: Annotated[str, Meta(description="Expression: the list of gateways.")]
+    rssi: Annotated[str, Meta(description="Expression on one gateway: dBm.")] = "rssi"
+    snr: Annotated[str, Meta(description="Expression on one gateway: dB.")] = "snr"
+    id: Annotated[str, Meta(description="Expression on one gateway: its name.")] = ""
+
+
+class TimeForm(Form, frozen=True, kw_only=True):
+    """When the reading was taken, or the network heard it: `time` in the metadata, in ms since 1970."""
+
+    at: Annotated[str, Meta(description="Expression: the time.")]
+    unit: Unit = "iso"
+
+
+class ProofForm(Form, frozen=True, kw_only=True):
+    """How a request proves that the platform sent it."""
+
+    way: Literal["none", "header", "basic", "hook"] = "none"
+    header: Annotated[str, Meta(description='Suggested header of `way = "header"`.')] = ""
+    hook: Annotated[
+        str, Meta(description='Name of the check of `way = "hook"`; it needs the setting `secret`.')
+    ] = ""
+
+
+class AnswerForm(Form, frozen=True, kw_only=True):
+    """What an answer over HTTP is, and whether it reaches the device."""
+
+    status: Literal[200, 202, 204] = 204
+    carries: Annotated[
+        str,
+        Meta(description="Condition: this message's answer takes a downlink to its device; empty is never."),
+    ] = ""
+    reply: Annotated[str, Meta(description="Name of the hook that writes such an answer.")] = ""
+
+
+class SecretsForm(Form, frozen=True, kw_only=True):
+    """What never enters a message's metadata, beside what the gateway knows as secret by its name."""
+
+    headers: list[str] = []
+    parameters: list[str] = []
+
+
+class ReceiptForm(Form, frozen=True, kw_only=True):
+    """A rule for receipts; the first whose ``kind`` and ``when`` fit counts. One that fits no rule is an event."""
+
+    kind: Annotated[str, Meta(description="A word of `kind.words`.")]
+    when: Annotated[str, Meta(description="Condition; empty always holds.")] = ""
+    became: Became
+    item: Annotated[
+        str,
+        Meta(
+            description="Expression: the downlink's id, as it was sent. Without one, the receipt is for the latest "
+            "downlink of the device; where it gives none, the downlink was somebody else's."
+        ),
+    ] = ""
+    reason: Annotated[str, Meta(description="Expression: why.")] = ""
+
+
+class PublishForm(Form, frozen=True, kw_only=True):
+    """A downlink over MQTT. Its expressions see ``identity``, ``topic`` (levels of the device's last uplink), ``id``
+    (free text), ``uuid``, ``hex64`` (the same as such), ``base64``, ``hex``, ``text`` (the payload), ``fPort``,
+    ``confirmed``, ``metadata``."""
+
+    topic: Annotated[str, Meta(description="Expression: the topic.")]
+    body: Annotated[str, Meta(description="Expression: the JSON body.")]
+
+
+class CallForm(Form, frozen=True, kw_only=True):
+    """A downlink by a call of the platform's API. Its expressions see what those of ``mqtt`` see, and ``settings``: what
+    the user said of the API."""
+
+    method: Literal["POST", "PUT", "GET"] = "POST"
+    url: Annotated[
+        str, Meta(description="Expression: the URL, made of settings only, never of what a peer sent.")
+    ]
+    body: Annotated[str, Meta(description="Expression: the JSON body; empty is none.")] = ""
+    headers: Annotated[dict[str, str], Meta(description="Expressions.")] = {}
+    auth: Literal["none", "bearer", "basic", "oauth2", "login", "sign"] = "none"
+    hook: Annotated[str, Meta(description="Name of the hook of `login` and `sign`.")] = ""
+    settings: Annotated[list[str], Meta(description="Names that the user must say.")] = []
+
+
+class DownlinkForm(Form, frozen=True, kw_only=True):
+    """How a downlink is sent."""
+
+    lowest_port: Annotated[int, Meta(ge=0, le=255)] = 1
+    highest_port: Annotated[int, Meta(ge=0, le=255)] = 223
+    port: Annotated[int, Meta(ge=0, le=255, description="Where the downlink says no `fPort`.")] = 1
+    largest: Annotated[int, Meta(ge=1, description="Bytes of a payload.")] = 242
+    mqtt: PublishForm | None = None
+    http: CallForm | None = None
+
+
+class SetupForm(Form, frozen=True, kw_only=True):
+    """What a user types in on the platform's side."""
+
+    fields: Annotated[
+        dict[str, str],
+        Meta(description="What to type in where, with `{url}`, `{host}` and `{header}` filled in."),
+    ] = {}
+    note: str = ""
+
+
+class PresetForm(Form, frozen=True, kw_only=True):
+    """A platform."""
+
+    title: str = ""
+    unverified: Annotated[
+        str, Meta(description="What was not confirmed in a public document or the platform's source.")
+    ] = ""
+    split: Annotated[
+        str,
+        Meta(
+            description="Expression on the occasion: the list of messages; without one, the body is the message."
+        ),
+    ] = ""
+    kind: KindForm | None = None
+    device: DeviceForm | None = None
+    payload: Annotated[
+        list[PayloadForm], Meta(description="The first that is there counts; none is the whole body.")
+    ] = []
+    metadata: Annotated[
+        dict[str, str], Meta(description="Expressions, by the names that converters know.")
+    ] = {}
+    gateways: list[GatewaysForm] = []
+    time: list[TimeForm] = []
+    key: Annotated[
+        list[str],
+        Meta(
+            description="Expressions: together they tell an uplink from all others, and are the same in a repetition."
+        ),
+    ] = []
+    proof: ProofForm = ProofForm()
+    answer: AnswerForm = AnswerForm()
+    secrets: SecretsForm = SecretsForm()
+    receipts: list[ReceiptForm] = []
+    detail: Annotated[dict[str, str], Meta(description="Expressions: what is kept of an event.")] = {}
+    topics: Annotated[
+        list[str],
+        Meta(description="Topic filters of an `mqtt` datasource; `{username}` is filled in, or `+`."),
+    ] = []
+    downlink: DownlinkForm | None = None
+    setup: SetupForm = SetupForm()

@@ -1,0 +1,94 @@
+"""What `make dist` makes: an sdist, a wheel, a lock file that installs, and an SBOM of it; and the same without GPL code."""
+
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+
+import pytest
+
+from tests.peers.gateway import ROOT, Gateway
+from tests.peers.process import missing
+
+pytestmark = pytest.mark.interop
+WAIT = 900
+
+
+@pytest.fixture(scope="module", params=["", "--without-gpl"], ids=["all", "without-gpl"])
+def dist(request, tmp_path_factory):
+    if importlib.util.find_spec("cyclonedx_py") is None:
+        missing("cyclonedx-bom is not installed; `make interop` installs it")
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, ROOT / "tools" / "dist.py", "--out", out, *request.param.split()],
+        check=True,
+        timeout=WAIT,
+    )
+    return out, bool(request.param)
+
+
+def only(folder, pattern):
+    (found,) = folder.glob(pattern)
+    return found
+
+
+def test_the_wheel_says_what_it_needs(dist):
+    out, is_free = dist
+    with zipfile.ZipFile(only(out, "*.whl")) as wheel:
+        (name,) = [each for each in wheel.namelist() if each.endswith(".dist-info/METADATA")]
+        metadata = wheel.read(name).decode()
+    assert "Requires-Dist: cbor2>=5.9" in metadata
+    assert ("Requires-Dist: pyduktape2" in metadata) is not is_free
+    assert ("pyduktape2" in (out / "requirements.lock").read_text()) is not is_free
+
+
+def test_the_sdist_has_what_an_installation_needs(dist):
+    with tarfile.open(only(dist[0], "*.tar.gz")) as archive:
+        names = {name.split("/", 1)[-1] for name in archive.getnames()}
+    needed = {"requirements.lock", "SECURITY.md", "LICENSE", "docs/security.md", "etc/iotgw.service"}
+    assert needed | {"etc/sysusers.d/iotgw.conf", "etc/tmpfiles.d/iotgw.conf", "etc/iotgw.toml"} <= names
+
+
+def test_the_sbom_lists_exactly_what_the_lock_file_installs(dist):
+    out, is_free = dist
+    text = only(out, "*.cdx.json").read_text()
+    sbom = json.loads(text)
+    assert sbom["bomFormat"] == "CycloneDX"
+    parts = {each["name"].lower().replace("_", "-").replace(".", "-"): each for each in sbom["components"]}
+    lock = [
+        line.split("==")[0] for line in (out / "requirements.lock").read_text().splitlines() if "==" in line
+    ]
+    assert set(parts) - {"iotgw"} == set(lock)
+    assert parts["cbor2"]["purl"].startswith("pkg:pypi/cbor2@") and parts["cbor2"]["licenses"]
+    licences = {name: json.dumps(each.get("licenses", "")) for name, each in parts.items()}
+    gpl = {
+        name for name, text in licences.items() if "GPL-2" in text or "GPLv2" in text or "GNU General" in text
+    }
+    assert gpl == (set() if is_free else {"pyduktape2"})
+    assert str(out) not in text and "file:" not in text
+
+
+def test_a_gateway_from_the_wheel_and_the_lock_file_converts(dist, tmp_path):
+    out, is_free = dist
+    home = tmp_path / "venv"
+    venv.create(home, with_pip=True)
+    pip = [home / "bin" / "pip", "install", "-q"]
+    subprocess.run([*pip, "--require-hashes", "-r", out / "requirements.lock"], check=True, timeout=WAIT)
+    subprocess.run([*pip, "--no-index", only(out, "*.whl")], check=True, timeout=WAIT)  # nothing is missing
+    with Gateway(tmp_path / "gateway", twistd=home / "bin" / "twistd").start() as gateway:
+        for name in ("json", "tekelek/logger"):
+            gateway.create("datasources", name=name[:4], type="http", routingKey=name[:4], converter=name)
+        script = {"name": "mine", "script": "return {deviceName: 'm', telemetry: {n: payload[0]}};"}
+        gateway.create("converters", **script)
+        gateway.create("datasources", name="mine", type="http", routingKey="mine", converter="mine")
+        assert gateway.post("json", b'{"deviceName": "d", "t": 1}').status == 204
+        assert gateway.message_when("converted", datasource="json")["output"][0]["deviceName"] == "d"
+        assert gateway.post("mine", b"\x07").status == 204
+        assert gateway.message_when("converted", datasource="mine")["output"][0]["deviceName"] == "m"
+        engine = "quickjs" if is_free else "duktape"
+        assert gateway.api("GET", "/converters/mine").json["engine"] in (engine, "auto")
+        assert gateway.stop() in (0, -signal.SIGTERM)

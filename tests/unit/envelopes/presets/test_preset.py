@@ -1,0 +1,263 @@
+"""A preset is checked where it is saved, says where it is wrong, and decides what converters get."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from iotgw.core.model import Downlink
+from iotgw.envelopes.envelope import Ignored, Malformed, Reading
+from iotgw.envelopes.presets import values
+from iotgw.envelopes.presets.choices import FILES, chosen, http_envelope, mqtt_envelope, mqtt_filters, named
+from iotgw.envelopes.presets.envelope import PresetEnvelope
+from iotgw.envelopes.presets.form import PresetForm
+from iotgw.envelopes.presets.preset import Preset, parse
+
+OWN = """
+split = "body.reports"
+key = ["body.id"]
+
+[kind]
+at = "body.type"
+[kind.words]
+data = "uplink"
+alarm = "event"
+
+[device]
+identity = "body.serial"
+
+[[payload]]
+at = "body.type == 'data' && body.hex"
+encoding = "hex"
+
+[metadata]
+site = "whole.site"
+token = "query.site || path[0] || headers.\\"x-site\\""
+"""
+
+
+def read(text, body, facts=None, **more):
+    return list(PresetEnvelope(Preset(parse(text)), **more).read(json.dumps(body).encode(), facts or {}, 0))
+
+
+def test_one_body_is_several_messages_each_with_what_is_around_it():
+    body = {"site": "roof", "reports": [{"type": "data", "serial": "a", "hex": "01", "id": 7}, {"type": "x"}]}
+    first, second = read(OWN, body)
+    assert first == Reading(
+        b'{"type":"data","serial":"a","hex":"01","id":7}',
+        {"site": "roof", "uplinkKey": "7", "frame": "01"},
+        "a",
+        False,
+        ("7",),
+    )
+    assert second == Ignored("unknownKinds")
+
+
+@pytest.mark.parametrize(
+    ("facts", "token"),
+    [
+        ({"query": {"site": "q"}, "path": "p"}, "q"),
+        ({"path": "p/r"}, "p"),
+        ({"Header:X-Site": "h"}, "h"),
+        ({}, None),
+    ],
+)
+def test_a_request_s_own_parts_can_be_read(facts, token):
+    (reading,) = read(OWN, {"type": "data", "serial": "a"}, facts)
+    assert reading.facts.get("token") == token
+
+
+def test_a_body_has_a_bounded_number_of_messages():
+    (event,) = read(OWN, {"reports": [{}] * 10_001})
+    assert isinstance(event, Malformed) and "at most 10000 messages" in event.reason
+
+
+@pytest.mark.parametrize(
+    ("gets", "payload", "frame"),
+    [
+        ("auto", b'{"data": "AQ=="}', "01"),
+        ("envelope", b'{"data": "AQ=="}', None),
+        ("payload", b"\x01", None),
+    ],
+)
+def test_a_setting_says_what_converters_get(gets, payload, frame):
+    envelope = http_envelope("custom", '[[payload]]\nat = "body.data"', gets, "none")
+    (reading,) = envelope.read(b'{"data": "AQ=="}', {}, 0)
+    assert (reading.payload, reading.facts.get("frame")) == (payload, frame)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x", "expected TOML"),
+        ("a = " + "[" * 5000, "expected TOML"),
+        ("nosuch = 1", "unknown field `nosuch`"),
+        ("[kind]\nwords = { up = 'telemetry' }", "kind.words"),
+        ("[device]\nname = 'body.x'", "identity"),
+        ("[device]\nidentity = 'body.'", "device.identity: expected a JMESPath expression"),
+        ("[device]\nidentity = 'message.x'", "device.identity: expected one of body, headers"),
+        ("[metadata]\nx = 'nosuch(body)'", "metadata.x: expected one of the functions"),
+        ("key = ['body.a', '(']", "key[1]: expected"),
+        ("[kind]\nroot = true\nat = 'body.x'", "kind: expected either `at` or `root`"),
+        ("[[receipts]]\nkind = 'ack'\nbecame = 'sent'", "receipts[0].kind: expected a word of kind.words"),
+        ("[proof]\nway = 'hook'\nhook = 'nosuch'", "proof.hook: expected one of"),
+        ("[answer]\ncarries = 'body.ack'", "answer.reply: expected the hook"),
+        ("[answer]\nreply = 'nosuch'", "answer.reply: expected one of"),
+        ("[downlink]\nlowestPort = 9\nhighestPort = 3", "downlink.lowestPort"),
+        ("[downlink.mqtt]\ntopic = 'body.x'\nbody = 'id'", "downlink.mqtt.topic: expected one of base64"),
+        ("[metadata]\n" + "\n".join(f"a{n} = 'body.x'" for n in range(65)), "metadata: expected at most 64"),
+    ],
+)
+def test_a_preset_that_can_t_be_used_is_refused_with_the_place(text, said):
+    with pytest.raises(ValueError, match="custom: ") as refused:
+        chosen("custom", text)
+    assert said.lower() in str(refused.value).lower() and "\n" not in str(refused.value)
+    assert str(refused.value).startswith("custom: ")
+
+
+def test_a_preset_of_one_s_own_may_be_a_table():
+    assert chosen("custom", PresetForm(title="Mine")).form.title == "Mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "custom"),
+    [("custom", None), ("none", "title = 'x'"), ("chirpstack", "title = 'x'"), ("nosuch", None)],
+)
+def test_a_name_and_a_preset_of_one_s_own_belong_together(name, custom):
+    with pytest.raises(ValueError, match="expected"):
+        http_envelope(name, custom, "auto", "none")
+
+
+def test_a_profile_and_a_preset_are_one_too_many():
+    with pytest.raises(ValueError, match="profile"):
+        http_envelope("chirpstack", None, "auto", "sigfox")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_each_preset_that_comes_with_the_gateway_can_be_used(name):
+    preset = named(name)
+    assert preset.form.title and preset.form.setup.fields
+    assert http_envelope(name, None, "auto", "none").is_network
+
+
+def test_topics_have_the_user_s_name():
+    assert mqtt_filters("the-things-stack", None, "", "app@ttn")[0] == "v3/app@ttn/devices/+/up"
+    assert mqtt_filters("the-things-stack", None, "", "")[0] == "v3/+/devices/+/up"
+    assert mqtt_filters("lobaro", None, "LOB/", "") == ["LOB/+/up/#"]
+
+
+ITEM = Downlink("dl0123456789abcdef", "probe-7", b"\x01\x02", metadata={"fPort": 5}, confirmed=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "identity", "last", "topic", "body"),
+    [
+        (
+            "the-things-stack",
+            "probe-7",
+            "v3/app@ttn/devices/probe-7/up",
+            "v3/app@ttn/devices/probe-7/down/push",
+            {
+                "downlinks": [
+                    {
+                        "frm_payload": "AQI=",
+                        "f_port": 5,
+                        "confirmed": True,
+                        "priority": "NORMAL",
+                        "correlation_ids": ["iotgw:dl0123456789abcdef"],
+                    }
+                ]
+            },
+        ),
+        (
+            "chirpstack",
+            "70b3d57ed0000017",
+            "application/17c8/device/70b3d57ed0000017/event/up",
+            "application/17c8/device/70b3d57ed0000017/command/down",
+            {
+                "devEui": "70b3d57ed0000017",
+                "confirmed": True,
+                "fPort": 5,
+                "data": "AQI=",
+                "id": "01234567-89ab-8cde-8f67-6f7467770000",
+            },
+        ),
+    ],
+)
+def test_a_downlink_is_published_as_the_platform_takes_it(name, identity, last, topic, body):
+    envelope = mqtt_envelope(name, None, "auto", "")
+    assert envelope.addresses and envelope.offers
+    command = envelope.publish(ITEM, identity, last)
+    assert command.topic == topic and json.loads(command.payload) == body
+
+
+@pytest.mark.parametrize(
+    ("payload", "metadata", "said"),
+    [
+        (b"x", {"fPort": 0}, "fPort: expected 1 to 223, got 0"),
+        (b"x", {"fPort": 224}, "fPort: expected 1 to 223, got 224"),
+        (b"x", {"fPort": "9" * 999}, "fPort: expected 1 to 223"),
+        (b"x", {"fPort": True}, "fPort: expected 1 to 223"),
+        (b"x" * 243, {}, "expected at most 242 bytes, got 243"),
+    ],
+)
+def test_a_downlink_that_the_network_never_takes_is_refused(payload, metadata, said):
+    item = Downlink("dl0123456789abcdef", "d", payload, metadata=metadata)
+    with pytest.raises(ValueError, match=said):
+        mqtt_envelope("chirpstack", None, "auto", "").publish(item, "d", "a/b/c/d/e/f")
+
+
+def test_no_answer_over_http_carries_a_downlink_unless_the_preset_says_so():
+    for name in ("the-things-stack", "chirpstack"):
+        http, mqtt = PresetEnvelope(named(name)), PresetEnvelope(named(name), publishes=True)
+        body = b'{"uplink_message": {"frm_payload": "AA=="}}'
+        facts = {"query": {"event": "up"}}
+        assert [event.listens for event in http.read(body, facts, 0)] == [False]
+        assert [event.listens for event in mqtt.read(body, facts, 0)] == [True]
+
+
+def test_an_item_s_id_comes_back_in_each_form_and_no_other_is_taken_for_one():
+    item = "dl0123456789abcdef"
+    for form in (
+        item,
+        f"iotgw:{item}",
+        values.as_uuid(item),
+        values.as_uuid(item).upper(),
+        values.as_hex64(item),
+    ):
+        assert values.item_of(form) == item
+    for other in ("", "x", 7, None, "42cb6459-a640-46ec-9623-bdff39dc4736", "dl0123", "iotgw:" + "0" * 99):
+        assert values.item_of(other) == ""
+    assert values.as_uuid("other") == values.as_hex64("other") == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "ms"),
+    [
+        ("2026-05-19T05:33:35.848446463Z", "iso", 1779168815848),
+        ("2026-05-19T07:33:35.848+02:00", "iso", 1779168815848),
+        ("2026-05-19 05:33:35", "iso", 1779168815000),
+        ("20260519T053335Z", "compact", 1779168815000),
+        (1779168815848, "ms", 1779168815848),
+        ("1779168815848", "ms", 1779168815848),
+        (1779168815.848, "s", 1779168815848),
+        (0, "ms", None),
+        (1e300, "s", None),
+        (True, "s", None),
+        ("soon", "iso", None),
+        ("20261919T053335Z", "compact", None),
+        (None, "iso", None),
+        ({}, "ms", None),
+        ("9999-12-31T23:59:59-23:59", "iso", None),
+    ],
+)
+def test_a_platform_s_date_is_ms_since_1970_or_none(value, unit, ms):
+    assert values.date_ms(value, unit) == ms
+
+
+def test_a_key_that_is_long_is_a_digest_and_one_with_a_hole_is_none():
+    text = 'key = ["body.a", "body.b"]'
+    (long,) = read(text, {"a": "x" * 300, "b": 1})
+    (hole,) = read(text, {"a": "x"})
+    assert len(long.facts["uplinkKey"]) == 64 and "uplinkKey" not in hole.facts

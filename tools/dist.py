@@ -1,0 +1,86 @@
+"""Builds what is released: sdist, wheel, the lock file, and an SBOM of exactly what the lock file installs.
+
+    python tools/dist.py [--out DIR] [--without-gpl]
+
+With ``--without-gpl`` the wheel and the lock file don't name pyduktape2, which is GPL-2.0-only; scripts then run in QuickJS.
+The SBOM is CycloneDX, as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LEFT_OUT = (".*", "var", "build", "dist", "*.egg-info", "node_modules", "results", "target", "__pycache__")
+GPL = "pyduktape2"
+
+
+def main(arguments: list[str]) -> None:
+    """Build all of it into a directory, which is emptied first."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "dist")
+    parser.add_argument("--without-gpl", action="store_true", help=f"leave {GPL} out")
+    options = parser.parse_args(arguments)
+    out: Path = options.out.absolute()
+    shutil.rmtree(out, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "iotgw"
+        shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        if options.without_gpl:
+            leave_out(source)
+        run(sys.executable, "-m", "build", "--outdir", out, source)
+        shutil.copy(source / "requirements.lock", out)
+        (wheel,) = out.glob("*.whl")
+        describe(
+            wheel,
+            out / "requirements.lock",
+            out / f"{wheel.name.split('-py3')[0]}.cdx.json",
+            Path(folder) / "venv",
+        )
+    print("\n".join(sorted(str(path) for path in out.iterdir())))
+
+
+def leave_out(source: Path) -> None:
+    """Take the GPL engine out of the requirements and of the lock file."""
+    settings, lock = source / "setup.cfg", source / "requirements.lock"
+    settings.write_text(re.sub(rf"^ *{GPL}.*\n", "", settings.read_text(), flags=re.MULTILINE))
+    lock.write_text(re.sub(rf"^{GPL}==.*\n( .*\n)*", "", lock.read_text(), flags=re.MULTILINE))
+
+
+def describe(wheel: Path, lock: Path, sbom: Path, home: Path) -> None:
+    """Install a wheel with what the lock file names, and nothing else, and write down what is there."""
+    run(sys.executable, "-m", "venv", "--without-pip", home)
+    python = home / "bin" / "python"
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
+    run(*pip, "--require-hashes", "--no-deps", "-r", lock)
+    run(*pip, "--no-deps", wheel)
+    for place in home.glob("lib/*/site-packages/*.dist-info/direct_url.json"):
+        place.unlink()  # a path of this machine
+    run(
+        sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible", "--mc-type", "application",
+        "--output-format", "JSON", "--output-file", sbom, python,
+    )  # fmt: skip
+
+
+def run(*command: str | Path) -> None:
+    """Run a program that must succeed."""
+    subprocess.run([str(word) for word in command], check=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
