@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test interop newest dist lock lint format bench bench-smoke bench-paired conformance plugtests fuzz soak campaign profile docs peers large-peers clean
+.PHONY: run test interop newest dist lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs fuzz soak campaign profile docs peers large-peers clean
 
 run: $(VENV)/.run
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
@@ -62,9 +62,19 @@ plugtests: $(VENV)/.test
 	@[ -n "$(CHECKER)" ] || { echo 'usage: make plugtests CHECKER="COMMAND…", which gets the address behind it'; exit 2; }
 	$(BIN)/python -m tests.conformance.checker $(CHECKER)
 
+# public decoders here and in node: make codecs CORPUS=folder-of-checkouts [ONLY=akenza]; goes on where it was stopped
+codecs: $(VENV)/.test
+	@[ -n "$(CORPUS)" ] || { echo "usage: make codecs CORPUS=DIR [ONLY=text in paths] [STATE=codecs.jsonl]"; exit 2; }
+	$(BIN)/python -m tests.codecs --corpus "$(CORPUS)" $(if $(ONLY),--only "$(ONLY)") $(if $(STATE),--state "$(STATE)")
+
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz
 	$(BIN)/python -m tests.fuzz.converters
+
+# envelopes that others wrote: make envelopes CORPUS=DIR, a checkout of github.com/thingsboard/data-converters
+envelopes: $(VENV)/.test
+	@[ -n "$(CORPUS)" ] || { echo "usage: make envelopes CORPUS=DIR, with a checkout of thingsboard/data-converters"; exit 2; }
+	$(BIN)/python -m tests.corpus $(CORPUS)
 
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/run.py

@@ -47,20 +47,28 @@ class Routes(Protocol):
 def routes(parts: Parts) -> list[Route]:
     """Every route of the API. Each class is given the ports that it uses."""
     registry, journal, pipeline, delivery = parts.registry, parts.journal, parts.pipeline, parts.delivery
-    converters, versions, dates = parts.converters, parts.versions, parts.dates
+    trials, versions, dates = parts.trials, parts.versions, parts.dates
     messages = MessageRoutes(registry, journal, pipeline, delivery)
-    candidates = Candidates(registry, versions, converters)
+    candidates = Candidates(registry, versions, trials)
     saved = catalogues(parts)
     resources: list[Routes] = [
         HealthRoutes(
-            registry, journal, pipeline, delivery, converters, parts.pause, parts.doors, parts.clock, dates
+            registry,
+            journal,
+            pipeline,
+            delivery,
+            parts.converters,
+            parts.pause,
+            parts.doors,
+            parts.clock,
+            dates,
         ),
         UpkeepRoutes(parts.backups, parts.pause, dates),
         MetricsRoutes(parts),
         *saved,
         SessionRoutes(registry, pipeline),
-        TrialRoutes(candidates, converters, messages, dates),
-        ReplayRoutes(candidates, converters, messages, journal),
+        TrialRoutes(candidates, trials, messages, dates),
+        ReplayRoutes(candidates, trials, messages, journal),
         messages,
         DeviceRoutes(parts.devices, parts.owners, registry),
         DownlinkRoutes(parts.downlinks),

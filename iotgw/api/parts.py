@@ -30,12 +30,13 @@ from iotgw.core.types import Types
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """The parts, by their ports. ``clock`` is gateway time."""
+    """The parts, by their ports. ``clock`` is gateway time. ``trials`` runs what people try out."""
 
     registry: IRegistry
     journal: IMessages
     pipeline: IPipeline
     converters: IConverters
+    trials: IConverters
     versions: IConverterVersions
     delivery: IDeliveries
     devices: IDevices

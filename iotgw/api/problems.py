@@ -12,7 +12,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from iotgw.core.errors import Conflict, NoSpace, NotFound, SettingsError, StillReferenced, Unavailable
+from iotgw.core.errors import (
+    Conflict,
+    NoSpace,
+    NotFound,
+    SettingsError,
+    StillReferenced,
+    TooMany,
+    Unavailable,
+)
 from iotgw.core.numbers import whole
 from iotgw.core.redaction import problem_text
 from iotgw.core.secrets import SECRET_NAME
@@ -30,7 +38,7 @@ TITLES = {
     413: "The body is too large",
     415: "The body's type is not supported",
     422: "A value is wrong",
-    429: "Too many failed attempts",
+    429: "Too many requests",
     500: "The gateway failed",
     501: "This gateway has no such part",
     503: "Not now",
@@ -102,6 +110,9 @@ def _foreseen(error: BaseException | None, body: Any) -> Problem | None:  # noqa
         case Unavailable():
             seconds = max(1, round(error.retry_after))
             return Problem(503, str(error), {"Retry-After": str(seconds)})
+        case TooMany():
+            seconds = max(1, round(error.retry_after))
+            return Problem(429, str(error), {"Retry-After": str(seconds)})
         case MethodNotAllowed():
             allowed = ", ".join(sorted(error.valid_methods or ()))
             return Problem(405, f"allowed here: {allowed}", {"Allow": allowed})

@@ -7,6 +7,7 @@ under names of their own.
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
@@ -18,13 +19,15 @@ from iotgw.api.auth import Permission
 from iotgw.api.candidates import Candidates, at_most_one
 from iotgw.api.messages import BULK, MessageRoutes, Text
 from iotgw.api.routes import Call, Milliseconds, Route
-from iotgw.core.errors import SettingsError
+from iotgw.core.errors import SettingsError, TooMany
 from iotgw.core.model import Conversion, ConverterVersion, Job, Message
 from iotgw.core.ports.converters import IConverters
 from iotgw.core.ports.journal import IMessages
 
 BATCH = 200
 SAMPLES = 20
+AT_A_TIME = 2
+"""Replays of a tenant. One goes through up to 10,000 messages."""
 
 
 class Replay(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -32,6 +35,7 @@ class Replay(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     that the filters leave. The candidate is a draft ``script`` or a ``version``."""
 
     script: str | None = None
+    files: dict[str, str] | None = None
     version: Annotated[int, Meta(ge=1)] | None = None
     dialect: str = "auto"
     engine: Literal["auto", "duktape", "quickjs"] = "auto"
@@ -65,12 +69,14 @@ class ReplayRoutes:
     """The route of replays."""
 
     def __init__(
-        self, candidates: Candidates, converters: IConverters, messages: MessageRoutes, journal: IMessages
+        self, candidates: Candidates, trials: IConverters, messages: MessageRoutes, journal: IMessages
     ) -> None:
         self._candidates = candidates
-        self._converters = converters
+        self._trials = trials
         self._messages = messages
         self._journal = journal
+        self._under_way: Counter[str] = Counter()
+        """Replays by tenant."""
 
     def routes(self) -> list[Route]:
         """One."""
@@ -85,6 +91,17 @@ class ReplayRoutes:
             raise SettingsError(
                 "script", "expected a draft script or a version to compare with the active one"
             )
+        if self._under_way[call.tenant] >= AT_A_TIME:
+            raise TooMany(
+                f"expected at most {AT_A_TIME} replays of a tenant at a time; wait for those that are under way"
+            )
+        self._under_way[call.tenant] += 1
+        try:
+            return await self._replay(call, name, wanted)
+        finally:
+            self._under_way -= Counter([call.tenant])
+
+    async def _replay(self, call: Call, name: str, wanted: Replay) -> ReplayResult:
         active = self._candidates.active(call, name)
         candidate = await self._candidates.get(call, wanted, name)
         mark = secrets.token_hex(4)
@@ -133,7 +150,7 @@ class ReplayRoutes:
             for message in batch
         ]
         done: Deferred[list[Conversion]] = Deferred()
-        self._converters.convert(jobs, done.callback)
+        self._trials.convert(jobs, done.callback)
         return done
 
 

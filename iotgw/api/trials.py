@@ -39,6 +39,7 @@ class Trial(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     metadata: dict[str, Any] | None = None
     received_at: Milliseconds | None = None
     script: str | None = None
+    files: dict[str, str] | None = None
     decoder: str | None = None
     dialect: str = "auto"
     engine: Literal["auto", "duktape", "quickjs"] = "auto"
@@ -95,10 +96,10 @@ class TrialRoutes:
     """The routes that try converters out."""
 
     def __init__(
-        self, candidates: Candidates, converters: IConverters, messages: MessageRoutes, dates: IDates
+        self, candidates: Candidates, trials: IConverters, messages: MessageRoutes, dates: IDates
     ) -> None:
         self._candidates = candidates
-        self._converters = converters
+        self._trials = trials
         self._messages = messages
         self._dates = dates
 
@@ -147,14 +148,17 @@ class TrialRoutes:
             if error.path != "script":
                 raise
             return TrialResult(error=_syntax_error(error.problem))
+        version = structs.replace(
+            version, tenant=call.tenant
+        )  # whose share it is of, also where it is bundled
         if version.direction == "DOWNLINK":
             return await self._encode(trial, version)
         payload, metadata, received_ms = await self._input(call, trial)
-        return await self._converters.test(version, payload, metadata, received_ms)
+        return await self._trials.test(version, payload, metadata, received_ms)
 
     async def _encode(self, trial: Trial, version: ConverterVersion) -> TrialResult:
         try:
-            result = await self._converters.encode(
+            result = await self._trials.encode(
                 version, trial.msg, trial.metadata or {}, trial.msg_type, trial.integration_metadata
             )
         except ConversionFailed as failed:
@@ -172,14 +176,14 @@ class TrialRoutes:
     async def suite(self, call: Call, name: str) -> SuiteResult:
         """The vectors that are kept with a converter, on its active version."""
         resource = self._candidates.find(call, name)
-        version = self._candidates.active(call, resource.id)
+        version = structs.replace(self._candidates.active(call, resource.id), tenant=call.tenant)
         cases = [await self._case(version, vector) for vector in vectors(resource.body.get("tests", []))]
         passed = sum(case["passed"] for case in cases)
         return SuiteResult(passed, len(cases) - passed, cases)
 
     async def _case(self, version: ConverterVersion, vector: Vector) -> dict[str, Any]:
         payload = payload_of(vector)
-        answer = await self._converters.test(version, payload, vector.metadata, vector.received_at)
+        answer = await self._trials.test(version, payload, vector.metadata, vector.received_at)
         result = msgspec.to_builtins(answer)
         got, error = result.get("result"), result.get("error")
         passed = error is None and vector.output in (got, result.get("telemetry"))

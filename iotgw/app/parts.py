@@ -135,7 +135,8 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     )
     doors = Doors(recorder, reactor)
     sites = OwnSites(settings.hosts, settings.proxies)
-    make_site = partial(ApiSite, for_devices=True)
+    tell = partial(doors.note, "http", "slow")
+    make_site = partial(ApiSite, for_devices=True, is_proxy=sites.is_proxy, tell=tell)
     mounts = HttpMounts(
         make_site,
         RESERVED,
@@ -173,7 +174,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
-            registry=registry, journal=journal, pipeline=pipeline, converters=converters, versions=versions,
+            registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
             calendar=calendar, doors=doors, sites=sites,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,12 @@ class ApiListener(PartService):
         self._port: IListeningPort | None = None
 
     async def _listen(self) -> None:
-        site = ApiSite(api_site(self._gateway.api, self._gateway.mounts))
+        parts = self._gateway.api
+        site = ApiSite(
+            api_site(parts, self._gateway.mounts),
+            is_proxy=parts.sites.is_proxy,
+            tell=partial(parts.doors.note, "api", "slow"),
+        )
         self._port = await serverFromString(self._reactor, self._endpoint).listen(site)
 
     async def _close(self) -> None:

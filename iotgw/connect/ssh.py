@@ -7,7 +7,6 @@ import hashlib
 from typing import Any
 
 from twisted.conch.error import ConchError
-from twisted.conch.ssh.transport import SSHClientTransport
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, connectionDone
@@ -17,12 +16,13 @@ from iotgw.connect.endpoint import in_words
 from iotgw.connect.sftp_client import Channels, Files
 from iotgw.connect.ssh_keys import HostKeys
 from iotgw.connect.ssh_login import Login, SshCredentials
+from iotgw.connect.ssh_transport import ModernTransport
 from iotgw.core.errors import Unavailable
 
-LONGEST_REASON = 300
+LONGEST_REASON = 1000
 
 
-class SshSession(SSHClientTransport):
+class SshSession(ModernTransport):
     """One SSH connection. ``ready`` fires with the `Files` of its SFTP channel, or fails; ``ended`` fires
     when the connection is gone. ``files`` are those of a session that `connect` returned."""
 

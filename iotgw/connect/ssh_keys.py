@@ -4,27 +4,154 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
+import textwrap
+from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    SSHCertificate,
+    SSHCertificateType,
+    load_pem_private_key,
+    load_ssh_private_key,
+    load_ssh_public_identity,
+)
+from msgspec import Struct
 from twisted.conch.client.knownhosts import HashedEntry, PlainEntry
 from twisted.conch.error import InvalidEntry
-from twisted.conch.ssh.keys import BadKeyError, EncryptedKeyError, Key
+from twisted.conch.ssh.common import getNS
+from twisted.conch.ssh.keys import BadKeyError, Key
 
+from iotgw.connect.ssh_ppk import BEGIN, Unopened, load_ppk
 from iotgw.core.errors import SettingsError
+
+PRIVATE, PASSPHRASE, CERTIFICATE = (
+    f"configuration.{name}" for name in ("privateKey", "passphrase", "certificate")
+)
+PUBLIC = re.compile(r"(ssh-|ecdsa-sha2-|sk-)[\w@.-]+\s+AAAA|-{4,5} ?BEGIN (SSH2 |RSA )?PUBLIC KEY")
+"""How public keys begin, of OpenSSH, of PuTTY, and in PEM."""
+ONE_LINE = re.compile(r"(-----BEGIN [A-Z0-9 ]+-----)([A-Za-z0-9+/=\s]+)(-----END [A-Z0-9 ]+-----)\s*")
+MOST_ROUNDS = 500
+"""Rounds of OpenSSH's key derivation, each some milliseconds; ssh-keygen takes 16 or 24."""
+MOST_ITERATIONS = 4_000_000
+"""Iterations of PKCS#8's key derivation."""
+
+
+class Certificate(Struct, frozen=True):
+    """An OpenSSH certificate of our key (OpenSSH's PROTOCOL.certkeys)."""
+
+    type: bytes
+    blob: bytes
 
 
 def load_key(text: str, passphrase: str) -> Key | None:
-    """Parse a private key; raises SettingsError."""
+    """Parse a private key of OpenSSH, PEM, PKCS#8 or PuTTY; raises SettingsError, which doesn't repeat it."""
+    text = text.strip()
+    if not text:
+        return None
+    if "\n" not in text and "\\n" in text:
+        text = text.replace("\\r", "").replace("\\n", "\n")  # as it stands in JSON
+    if PUBLIC.match(text):
+        raise SettingsError(
+            PRIVATE, "this is a public key; expected the private one, the file without .pub", True
+        )
+    on_one_line = ONE_LINE.fullmatch(text)
+    if on_one_line and "\n" not in text:
+        begin, body, end = on_one_line.groups()
+        text = "\n".join((begin, *textwrap.wrap("".join(body.split()), 64), end))
+    try:
+        key = Key(_opened(text, passphrase))
+        key.sshType(), key.public().blob()
+        return key
+    except Unopened as error:
+        raise SettingsError(PASSPHRASE, f"{error}; expected its passphrase", True) from None
+    except Exception as error:  # a malformed key fails in many ways
+        said = str(error)[:200] if isinstance(error, ValueError | UnsupportedAlgorithm) else ""
+        raise SettingsError(
+            PRIVATE,
+            "expected a private key of OpenSSH, PEM, PKCS#8 or PuTTY; Ed25519, ECDSA or RSA"
+            + (f" ({said})" if said and text[:60] not in said else ""),
+            True,
+        ) from None
+
+
+def _opened(text: str, passphrase: str) -> Any:
+    if text.startswith(BEGIN):
+        return load_ppk(text, passphrase)
+    data, secret, is_encrypted = text.encode() + b"\n", passphrase.encode() or None, False
+    try:
+        if "BEGIN OPENSSH PRIVATE KEY" in text:
+            is_encrypted = _check_rounds(text)
+            return load_ssh_private_key(data, secret if is_encrypted else None)
+        is_encrypted = "ENCRYPTED" in text
+        if "BEGIN ENCRYPTED PRIVATE KEY" in text:
+            _check_iterations(text)
+        return load_pem_private_key(data, secret if is_encrypted else None)
+    except TypeError:
+        raise Unopened("the key is encrypted") from None
+    except ValueError as error:
+        if (
+            secret
+            and is_encrypted
+            and re.search("(?i)decrypt|password|passphrase|corrupt|checksum", str(error))
+        ):
+            raise Unopened("the passphrase is wrong") from None
+        raise
+
+
+def _body(text: str) -> bytes:
+    return base64.b64decode("".join(line for line in text.splitlines() if not line.startswith("-")))
+
+
+def _check_rounds(text: str) -> bool:
+    """Whether an OpenSSH key is encrypted (PROTOCOL.key). Refuses one that would take too long to open."""
+    data = _body(text).removeprefix(b"openssh-key-v1\0")
+    _, kdf, options, _ = getNS(data, 3)
+    if kdf == b"bcrypt":
+        _, rounds = getNS(options)
+        if int.from_bytes(rounds, "big") > MOST_ROUNDS:
+            raise ValueError(f"it was saved with more than {MOST_ROUNDS} rounds; save it again with less")
+    return bool(kdf != b"none")
+
+
+def _check_iterations(text: str) -> None:
+    """Refuse a PKCS#8 key that would take too long to open: one with a large number in how its key is derived (RFC 8018)."""
+    data = _body(text)
+
+    def numbers(start: int, end: int, depth: int) -> None:
+        while start + 2 <= end and depth < 12:
+            tag, size, start = data[start], data[start + 1], start + 2
+            if size & 0x80:
+                more = size & 0x7F
+                size, start = int.from_bytes(data[start : start + more], "big"), start + more
+            if tag == 0x30:
+                numbers(start, min(start + size, end), depth + 1)
+            elif tag == 2 and int.from_bytes(data[start : start + size], "big") > MOST_ITERATIONS:
+                raise ValueError(f"it was saved with more than {MOST_ITERATIONS} iterations")
+            start += size
+
+    numbers(0, len(data), 0)
+
+
+def load_certificate(text: str, key: Key | None) -> Certificate | None:
+    """Parse a certificate of this key: the text of ``id_ed25519-cert.pub``; raises SettingsError."""
     if not text.strip():
         return None
+    if key is None:
+        raise SettingsError(CERTIFICATE, "expected its private key in privateKey")
+    words = text.split()
     try:
-        key: Key = Key.fromString(text.strip().encode() + b"\n", passphrase=passphrase.encode() or None)
-        return key
-    except EncryptedKeyError:
-        raise SettingsError("configuration.passphrase", "the key is encrypted; expected its passphrase")
-    except (BadKeyError, ValueError, TypeError, KeyError, IndexError) as error:
+        found = load_ssh_public_identity(" ".join(words[:2]).encode())
+    except Exception:
+        found = None
+    if not isinstance(found, SSHCertificate) or found.type is not SSHCertificateType.USER:
         raise SettingsError(
-            "configuration.privateKey", f"expected an OpenSSH or PEM private key that opens ({error})"
+            CERTIFICATE,
+            "expected a user's certificate of OpenSSH, the text of a file like id_ed25519-cert.pub",
         )
+    if Key(found.public_key()).blob() != key.public().blob():
+        raise SettingsError(CERTIFICATE, "it belongs to another key than privateKey")
+    return Certificate(words[0].encode(), base64.b64decode(words[1]))
 
 
 class HostKeys:

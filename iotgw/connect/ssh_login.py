@@ -14,17 +14,23 @@ from twisted.conch.ssh.keys import Key
 from twisted.conch.ssh.userauth import SSHUserAuthClient
 from twisted.internet.defer import Deferred, succeed
 
+from iotgw.connect.ssh_keys import Certificate
+
+CERTIFIED = b"-cert-v01@openssh.com"
+"""What a certificate adds to the name of its key's algorithm."""
+
 
 class SshCredentials(Struct, frozen=True):
-    """How we log in: a key, a password, or both."""
+    """How we log in: a key, maybe with a certificate, a password, or both."""
 
     user: str
     password: str = ""
     key: Key | None = None
+    certificate: Certificate | None = None
 
 
 class Login(SSHUserAuthClient):
-    """Offers the key first, then the password, each once."""
+    """Offers the certificate first, then the key, then the password, each once."""
 
     transport: Any
     lastPublicKey: Any
@@ -32,13 +38,17 @@ class Login(SSHUserAuthClient):
     def __init__(self, credentials: SshCredentials, connection: Any) -> None:
         super().__init__(credentials.user.encode(), connection)
         self._credentials = credentials
-        self._key = credentials.key
+        self._offered = 0 if credentials.certificate is not None else 1
+        """How often the key was offered: with its certificate, then without."""
         self._password_used = False
 
     def getPublicKey(self) -> Key | None:
-        """Our public key, once."""
-        key, self._key = self._key, None
-        return key.public() if key is not None else None
+        """Our public key: once with its certificate, if there is one, and once alone."""
+        if self._credentials.key is None or self._offered > 1:
+            return None
+        self._offered += 1
+        public: Key = self._credentials.key.public()
+        return public
 
     def getPrivateKey(self) -> Deferred[Any]:
         """Our key."""
@@ -62,11 +72,15 @@ class Login(SSHUserAuthClient):
         self._password_used = True
         return succeed(["" if echo else self._credentials.password for _, echo in prompts])
 
-    # RSA with SHA-2 (RFC 8332 §3.2): the algorithm's name differs from the key's
+    # RSA with SHA-2 (RFC 8332 §3.2), and certificates: the algorithm's name differs from the key's
+
+    @property
+    def _certificate(self) -> Certificate | None:
+        return self._credentials.certificate if self._offered == 1 else None
 
     def _algorithm(self) -> bytes:
-        key = self.lastPublicKey
-        type_: bytes = key.sshType()
+        """How the key signs."""
+        type_: bytes = self.lastPublicKey.sshType()
         if type_ != b"ssh-rsa":
             return type_
         offered = getattr(self.transport, "peerExtensions", {}).get(b"server-sig-algs", b"").split(b",")
@@ -79,22 +93,29 @@ class Login(SSHUserAuthClient):
             else b"rsa-sha2-512"
         )
 
+    def _named(self) -> bytes:
+        """The algorithm, and the key or its certificate."""
+        algorithm = self._algorithm()
+        if self._certificate is None:
+            return NS(algorithm) + NS(self.lastPublicKey.blob())
+        return NS(algorithm + CERTIFIED) + NS(self._certificate.blob)
+
     def _cbGetPublicKey(self, publicKey: Any) -> bool:
         if not isinstance(publicKey, Key):
             return False
         self.lastPublicKey = publicKey
         self.triedPublicKeys.append(publicKey)
-        self.askForAuth(b"publickey", b"\x00" + NS(self._algorithm()) + NS(publicKey.blob()))
+        self.askForAuth(b"publickey", b"\x00" + self._named())
         return True
 
     def ssh_USERAUTH_PK_OK_publickey(self, packet: bytes) -> None:
         """The server accepts our key: sign."""
-        algorithm, blob = self._algorithm(), self.lastPublicKey.blob()
+        named = self._named()
         signed = (
             NS(self.transport.sessionID) + b"\x32" + NS(self.user) + NS(self.instance.name)
-            + NS(b"publickey") + b"\x01" + NS(algorithm) + NS(blob)
+            + NS(b"publickey") + b"\x01" + named
         )  # fmt: skip
         key = self._credentials.key
         assert key is not None
-        signature = key.sign(signed, algorithm)
-        self.askForAuth(b"publickey", b"\x01" + NS(algorithm) + NS(blob) + NS(signature))
+        signature = key.sign(signed, self._algorithm())
+        self.askForAuth(b"publickey", b"\x01" + named + NS(signature))

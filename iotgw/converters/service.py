@@ -1,8 +1,9 @@
 """`iotgw.core.ports.converters.IConverters`: jobs in, conversions out, however the scripts behave.
 
 Each converter version has a home among the workers, so its messages stay in order. One that dies moves to a
-worker for suspects, where it runs alone until it has proved itself (`iotgw.converters.breaker`). Two more
-workers serve people (tests, drafts) and downlinks, so neither waits for the other.
+worker for suspects, where it runs alone until it has proved itself (`iotgw.converters.breaker`). More workers serve people
+who save scripts (`iotgw.converters.desk`) and downlinks, so neither waits for the other. What people try out has a service
+of its own on the same pool (`ConverterService.for_trials`).
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from zope.interface import implementer
 from iotgw.converters import beside
 from iotgw.converters.breaker import STRIKES
 from iotgw.converters.death import TIME, Death
+from iotgw.converters.desk import PLACES, Desk
 from iotgw.converters.line import LIMITS, TIME_LIMIT, Batch, DoneWith, Loaded, Task, TaskLine, fatal
 from iotgw.converters.options import DEFAULT_TIME_LIMIT, limited, read
 from iotgw.converters.pool import WorkerPool
 from iotgw.converters.protocol import Forget, frame
-from iotgw.converters.slot import Work
+from iotgw.converters.slot import Slot, Work
 from iotgw.converters.state import MemoryStates, States
+from iotgw.converters.translation import check_size
 from iotgw.converters.trial import TryWork
 from iotgw.core.clock import PlainCalendar
-from iotgw.core.errors import ConversionFailed, SettingsError, Unavailable
-from iotgw.core.model import Conversion, ConversionError, ConverterVersion, Job, Metadata
+from iotgw.core.errors import ConversionFailed, SettingsError, TooMany, Unavailable
+from iotgw.core.model import DEFAULT_TENANT, Conversion, ConversionError, ConverterVersion, Job, Metadata
 from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.converters import IConverters
 from iotgw.core.ports.intake import Severity
@@ -39,7 +42,6 @@ log = Logger()
 
 SCRIPTS_KEPT = 32 << 20
 """Bytes of scripts that workers know at a time."""
-MAX_SCRIPT = 1 << 20
 UNCONFINED = "Unconfined"
 """The error of messages whose script was not run, because there is nothing to confine it."""
 
@@ -69,26 +71,38 @@ class ConverterService:
         states: States | None = None,
         dates: IDates | None = None,
         is_unconfined: bool = False,
+        pool: WorkerPool | None = None,
     ) -> None:
-        self.pool = WorkerPool(reactor, memory_limit, is_unconfined)
+        self._owns_pool = pool is None
+        self.pool = pool or WorkerPool(reactor, memory_limit, is_unconfined)
+        kind = "" if self._owns_pool else "trial-"
         self.states: States = states if states is not None else MemoryStates()
         self.time_limit = time_limit
         self._reactor = reactor
         self._dates: IDates = dates or PlainCalendar(reactor)
         self._report = report
-        self._lines = [TaskLine(self, self.pool.slot, f"worker-{number + 1}") for number in range(workers)]
-        self._quarantine = TaskLine(self, self.pool.slot, "quarantine", is_careful=True)
-        self._desk: deque[Work] = deque()
+        self._lines = [
+            TaskLine(self, self.pool.slot, f"{kind}worker-{number + 1}") for number in range(workers)
+        ]
+        self._quarantine = TaskLine(self, self.pool.slot, f"{kind}quarantine", is_careful=True)
+        names = [f"{kind}desk-{number + 1}" for number in range(PLACES)]
+        self._desk = Desk(reactor, self.pool.slot, names, "saves" if self._owns_pool else "trials")
         self._encoders: deque[Work] = deque()
-        self._desk_slot = self.pool.slot(
-            "desk", lambda: self._desk.popleft() if self._desk else None, depth=1
-        )
-        self._encoder_slot = self.pool.slot(
-            "downlinks", lambda: self._encoders.popleft() if self._encoders else None
-        )
+        self._encoder_slot: Slot | None = None
+        if self._owns_pool:
+            self._encoder_slot = self.pool.slot(
+                "downlinks", lambda: self._encoders.popleft() if self._encoders else None
+            )
         self._loaded: OrderedDict[str, Loaded] = OrderedDict()
         self._numbers = 0
         self._script_bytes = 0
+
+    def for_trials(self) -> ConverterService:
+        """A service for what people try out: with workers of its own, forked from the same template, so that no message
+        and nobody who saves waits for them. It starts and stops with this one, and keeps nothing of devices."""
+        return ConverterService(
+            self._reactor, workers=1, time_limit=self.time_limit, dates=self._dates, pool=self.pool
+        )
 
     def start(self) -> Deferred[None]:
         """Start the workers' template; fires when the first conversion can run."""
@@ -162,20 +176,17 @@ class ConverterService:
         """See `iotgw.core.ports.converters.IConverters`."""
         return beside.names(version)
 
-    def compile(self, spec: ConverterSpec) -> Deferred[tuple[str, str]]:
+    def compile(self, spec: ConverterSpec, tenant: str = DEFAULT_TENANT) -> Deferred[tuple[str, str]]:
         """See `iotgw.core.ports.converters.IConverters`."""
         answer: Deferred[Any] = Deferred()
         try:
-            if len(spec.script) > MAX_SCRIPT:
-                raise SettingsError(
-                    "script", f"expected at most {MAX_SCRIPT} characters, got {len(spec.script)}"
-                )
+            check_size(spec)
             limit = read(spec.options).time_limit or self.time_limit
         except SettingsError as error:
             answer.errback(error)
             return answer
         body = {"spec": msgspec.to_builtins(spec), "timeLimit": limit}
-        answer = self._try(body, "compile", limit)
+        answer = self._try(tenant, body, "compile", limit)
 
         def compiled(told: dict[str, Any]) -> tuple[str, str]:
             if "problem" in told:
@@ -206,7 +217,7 @@ class ConverterService:
             }
             return {**nothing, **told} if "durationMs" not in told else told
 
-        return self._try(body, "test", version.time_limit).addCallback(tested)
+        return self._try(version.tenant, body, "test", version.time_limit).addCallback(tested)
 
     def encode(
         self,
@@ -226,24 +237,26 @@ class ConverterService:
             "metadata": metadata,
             "receivedMs": int(self._dates.seconds() * 1000),
         }
-        work = TryWork("encode", body, version.time_limit)
-        self._encoders.append(work)
-        self._encoder_slot.pump()
 
         def encoded(told: dict[str, Any]) -> dict[str, Any]:
             if told["error"] is not None:
                 raise ConversionFailed(msgspec.convert(told["error"], ConversionError))
             return told
 
+        if self._encoder_slot is None:
+            return self._try(version.tenant, body, "encode", version.time_limit).addCallback(encoded)
+        work = TryWork("encode", body, version.time_limit)
+        self._encoders.append(work)
+        self._encoder_slot.pump()
         return work.answer.addCallback(encoded)
 
-    def _try(self, body: dict[str, Any], what: str, time_limit: float) -> Deferred[Any]:
+    def _try(self, tenant: str, body: dict[str, Any], what: str, time_limit: float) -> Deferred[Any]:
         if refusal := self.pool.refusal:
             return fail(Unavailable(refusal, 60.0))
-        work = TryWork(what, body, time_limit)
-        self._desk.append(work)
-        self._desk_slot.pump()
-        return work.answer
+        try:
+            return self._desk.put(tenant, TryWork(what, body, time_limit))
+        except TooMany as error:
+            return fail(error)
 
     # --- where a task goes ---
 
@@ -260,7 +273,7 @@ class ConverterService:
             loaded = self._loaded[key] = Loaded(
                 self._numbers, version, limited(version, self.time_limit), home
             )
-            self._script_bytes += len(version.script)
+            self._script_bytes += version.length
             self._shrink()
         else:
             self._loaded.move_to_end(key)
@@ -279,7 +292,7 @@ class ConverterService:
 
     def _forget(self, key: str, loaded: Loaded) -> None:
         del self._loaded[key]
-        self._script_bytes -= len(loaded.version.script)
+        self._script_bytes -= loaded.version.length
         loaded.home.converters -= 1
         for slot in self.pool.slots.values():
             slot.tell(loaded.number, frame(Forget(loaded.number)))

@@ -55,6 +55,14 @@ class Unavailable(IotgwError):
         self.retry_after = retry_after
 
 
+class TooMany(IotgwError):
+    """Somebody has more under way than his share; ``retry_after`` is the time to wait, in seconds."""
+
+    def __init__(self, reason: str, retry_after: float = 1.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
 class NoSpace(IotgwError):
     """A disk has no room for a change that a user asked for."""
 

@@ -93,11 +93,15 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
 
 
 class ConverterSpec(Spec, frozen=True, kw_only=True):
-    """A user's script. ``dialect`` and ``engine`` are detected when ``auto``."""
+    """A user's script. ``dialect`` and ``engine`` are detected when ``auto``.
+
+    ``files`` are other files that it may ``require``, by path (``lib/bits.js``): JavaScript, TypeScript or JSON.
+    """
 
     name: str
     type: Literal["UPLINK", "DOWNLINK"] = "UPLINK"
     script: str
+    files: dict[str, str] = {}
     dialect: str = "auto"
     engine: Literal["auto", "duktape", "quickjs"] = "auto"
     options: dict[str, Any] = {}

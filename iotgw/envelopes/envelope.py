@@ -55,9 +55,11 @@ class Receipt(Struct, frozen=True):
 
 class Ignored(Struct, frozen=True):
     """A valid message that converters don't
-    need. It is counted under the name ``why``, such as ``duplicates``."""
+    need. It is counted under the name ``why``, such as ``duplicates``. A retransmission has the ``key`` of its reading, so that it
+    can get the same reply again."""
 
     why: str
+    key: tuple[str | int, ...] = ()
 
 
 class Happened(Struct, frozen=True):

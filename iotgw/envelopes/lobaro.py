@@ -42,12 +42,12 @@ class LobaroDatagrams(LobaroEnvelope):
         """See `Envelope.read`."""
         envelope = lobaro.parse(data)
         identity, counter = envelope.identity, envelope.counter
+        key = () if counter is None else (identity, counter)
         at_ms = now_ms if self._seconds is None else int(self._seconds() * 1000)
         if not self._seen.is_new(identity, counter, at_ms):
-            return (Ignored("duplicates"),)
+            return (Ignored("duplicates", key),)
         found = lobaro.metadata(envelope, "udp")
         found["receivedTime"] = now_ms
-        key = () if counter is None else (identity, counter)
         # without an identity no downlink is looked up, and so none is answered
         if identity and not self._answers:
             found["device"], identity = identity, ""

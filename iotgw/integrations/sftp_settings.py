@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from iotgw.core.secrets import Secret
+from iotgw.integrations.csv_layout import CsvSettings
 
 
 class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -18,9 +19,15 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     password: Secret = ""
     private_key: Annotated[
         Secret,
-        Meta(description="A private key as text: OpenSSH or PEM; Ed25519, ECDSA or RSA (signed with SHA-2)."),
+        Meta(
+            description="A private key as text: OpenSSH, PEM, PKCS#8 or PuTTY (PPK 2 and 3); Ed25519, ECDSA or RSA (signed with SHA-2)."
+        ),
     ] = ""
     passphrase: Annotated[Secret, Meta(description="Of the key.")] = ""
+    certificate: Annotated[
+        str,
+        Meta(description="OpenSSH's certificate of the key, the text of a file like `id_ed25519-cert.pub`."),
+    ] = ""
     host_keys: Annotated[
         list[str], Meta(description="The server's keys: `ssh-ed25519 AAAA…` or `SHA256:…`.")
     ] = []
@@ -40,6 +47,23 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             description="CSV has one file per device type, with a header that only ever grows to the right. JSON is an array in batches, of one message too."
         ),
     ] = "json"
+    csv: Annotated[CsvSettings, Meta(description="How CSV looks, see below.")] = CsvSettings()
+    append: Annotated[
+        bool,
+        Meta(
+            description="Add to the file that is there (CSV with listed columns, or NDJSON). `path` needs no `file` then; with `date` in it there is a file a day."
+        ),
+    ] = False
+    compress: Annotated[
+        Literal["none", "gzip", "zip"], Meta(description="Adds `.gz` or `.zip` to the file's name.")
+    ] = "none"
+    encrypt_to: Annotated[
+        list[str],
+        Meta(
+            max_length=20,
+            description="Public keys of OpenPGP as text, to which files are encrypted; adds `.pgp` to their names. Needs `pip install iotgw[pgp]`.",
+        ),
+    ] = []
     path: Annotated[
         str,
         Meta(

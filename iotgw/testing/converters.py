@@ -10,8 +10,9 @@ import msgspec
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
-from iotgw.core.errors import Conflict, ConversionFailed, NotFound, SettingsError
+from iotgw.core.errors import Conflict, ConversionFailed, NotFound, SettingsError, TooMany
 from iotgw.core.model import (
+    DEFAULT_TENANT,
     Aside,
     Conversion,
     ConversionError,
@@ -56,6 +57,10 @@ class FakeConverters:
         self.held: list[tuple[list[Job], Callable[[list[Conversion]], None]]] | None = None
         self.problem: ConversionError | None = None
         """Why `encode` fails."""
+        self.busy: set[str] = set()
+        """Tenants that have their share under way."""
+        self.tried: list[ConverterVersion] = []
+        """What `test` was given."""
         self.confinement: dict[str, Any] = {}
         """What its status says differently of its confinement."""
 
@@ -81,8 +86,10 @@ class FakeConverters:
         """See `IConverters.says`."""
         return frozenset(name for name in ("reply", "session") if name in version.script)
 
-    def compile(self, spec: ConverterSpec) -> Deferred[tuple[str, str]]:
+    def compile(self, spec: ConverterSpec, tenant: str = DEFAULT_TENANT) -> Deferred[tuple[str, str]]:
         """See `IConverters.compile`."""
+        if tenant in self.busy:
+            return fail(TooMany("expected fewer at a time"))
         if "function" not in spec.script:
             return fail(SettingsError("script", "expected JavaScript, got something else at line 1"))
         dialect = "thingsboard" if spec.dialect == "auto" else spec.dialect
@@ -92,6 +99,9 @@ class FakeConverters:
         self, version: ConverterVersion, payload: bytes, metadata: bytes | Metadata, received_ms: int
     ) -> Deferred[dict[str, Any]]:
         """See `IConverters.test`."""
+        self.tried.append(version)
+        if version.tenant in self.busy:
+            return fail(TooMany("expected fewer at a time"))
         text = metadata if isinstance(metadata, bytes) else msgspec.json.encode(metadata)
         made = self.makes(Job(version, payload, text, DateMs(received_ms)))
         outputs = [msgspec.json.decode(output.body) for output in made.outputs]
@@ -152,7 +162,9 @@ class MemoryConverterVersions:
         """See `IConverterVersions.replace`."""
         current, versions = self._current(resource, revision)
         active = versions[current.body["version"] - 1]
-        if (active.script, active.options, active.direction) == (spec.script, spec.options, spec.type):
+        if (active.script, active.files, active.options, active.direction) == (
+            spec.script, spec.files, spec.options, spec.type,
+        ):  # fmt: skip
             return self._put(current, versions, spec, active.version)
         return self._keep(current, versions, spec)
 
@@ -200,7 +212,7 @@ class MemoryConverterVersions:
         number = len(versions) + 1
         version = ConverterVersion(
             resource.id, number, spec.name, spec.type, spec.script, "thingsboard", "duktape",
-            tenant=resource.tenant, options=spec.options,
+            tenant=resource.tenant, options=spec.options, files=spec.files,
         )  # fmt: skip
         return self._put(resource, [*versions, version], spec, number)
 

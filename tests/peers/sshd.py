@@ -9,9 +9,10 @@ from .process import Process, accepts, find, free_port, missing
 
 
 class Sshd(Process):
-    """``sshd`` with public-key log-in for the user who runs the tests, files under ``root``."""
+    """``sshd`` with public-key log-in for the user who runs the tests, files under ``root``. ``more`` are lines of its
+    configuration."""
 
-    def __init__(self, folder, port=None):
+    def __init__(self, folder, port=None, more="", sftp="internal-sftp"):
         if os.geteuid() != 0:
             missing("OpenSSH's sshd needs root")
         folder.mkdir(parents=True, exist_ok=True)
@@ -29,7 +30,7 @@ class Sshd(Process):
         config = folder / "sshd_config"
         config.write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.host_key}\nUsePAM no\nStrictModes no\n"
-            f"AuthorizedKeysFile {authorized}\nPermitRootLogin yes\nSubsystem sftp internal-sftp\nPidFile none\n"
+            f"AuthorizedKeysFile {authorized}\nPermitRootLogin yes\nSubsystem sftp {sftp}\nPidFile none\n{more}\n"
         )
         super().__init__([find("sshd"), "-D", "-e", "-f", config], folder / "sshd.log")
 

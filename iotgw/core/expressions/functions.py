@@ -39,6 +39,11 @@ class Function(Struct, frozen=True):
     weighs: bool = False
 
     @property
+    def loops(self) -> bool:
+        """Whether it looks at all of a list."""
+        return self.weighs or self.by is not None
+
+    @property
     def takes(self) -> str:
         """How many arguments, in words."""
         return str(self.least) if self.least == self.most else f"{self.least} to {self.most}"

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
-from iotgw.core.model import Conversion, ConverterVersion, Job, Metadata
+from iotgw.core.model import DEFAULT_TENANT, Conversion, ConverterVersion, Job, Metadata
 from iotgw.core.specs import ConverterSpec, Resource
 
 
@@ -24,15 +24,16 @@ class IConverters(Interface):
     def says(version: ConverterVersion) -> frozenset[str]:
         """Which of ``reply`` and ``session`` a result of this version may have (`iotgw.core.model.Aside`)."""
 
-    def compile(spec: ConverterSpec) -> Deferred[tuple[str, str]]:
-        """Check a script: its ``(dialect, engine)``; fails with SettingsError, or Unavailable where no script is run."""
+    def compile(spec: ConverterSpec, tenant: str = DEFAULT_TENANT) -> Deferred[tuple[str, str]]:
+        """Check a script of a tenant's: its ``(dialect, engine)``; fails with SettingsError, with TooMany when the tenant has
+        its share under way, or with Unavailable where no script is run."""
 
     def test(
         version: ConverterVersion, payload: bytes, metadata: bytes | Metadata, received_ms: int
     ) -> Deferred[dict[str, Any]]:
         """Run one conversion for a user; returns what `POST /converters/test`
         answers. ``metadata`` is a dict or its
-        JSON text."""
+        JSON text. Fails with TooMany when the version's tenant has its share under way."""
 
     def encode(
         version: ConverterVersion, msg: Any, metadata: Metadata, msg_type: str, integration_metadata: Metadata

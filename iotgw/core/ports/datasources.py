@@ -149,6 +149,24 @@ class IForgets(IDatasourceType):
         there is nothing to do."""
 
 
+class SetUp(Struct, frozen=True, omit_defaults=True):
+    """What a user types in on the other side, so that it sends to a datasource: a URL, headers, and fields by the names that
+    they have there. ``url`` begins with ``{gateway}`` where only the user knows the gateway's public name. No secret is
+    in it."""
+
+    url: str = ""
+    headers: dict[str, str] = {}
+    fields: dict[str, str] = {}
+    note: str = ""
+
+
+class ISetsUp(IDatasourceType):
+    """A type some of whose datasources have something to type in on the other side."""
+
+    def setup(settings: Any, routing_key: str) -> SetUp | None:
+        """What that is for a datasource with these settings; None if there is nothing."""
+
+
 class INeeds(IDatasourceType):
     """A type whose datasources open ports or serve paths."""
 

@@ -28,7 +28,9 @@ from iotgw.core.ports.datasources import (
     IDatasource,
     IListens,
     INeeds,
+    ISetsUp,
     IVouches,
+    SetUp,
 )
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.urls import url
@@ -41,12 +43,13 @@ from iotgw.datasources.http.settings import HttpSourceSettings, authenticator
 from iotgw.datasources.http.uploads import UploadResource
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.openness import keyed
+from iotgw.envelopes.presets.choices import to_type_in
 
 LOOK = 5.0
 """Seconds between looks whether a certificate's file has changed."""
 
 
-@implementer(INeeds, IVouches, IChecksAddresses, IListens)
+@implementer(INeeds, ISetsUp, IVouches, IChecksAddresses, IListens)
 class HttpSourceType:
     """The ``http`` datasources of a gateway."""
 
@@ -79,6 +82,23 @@ class HttpSourceType:
     def vouches(self, settings: HttpSourceSettings) -> bool:
         """See `IVouches.vouches`: a platform knows its devices, and a profile is a platform's."""
         return settings.profile != "none" or settings.preset != "none"
+
+    def setup(self, settings: HttpSourceSettings, routing_key: str) -> SetUp | None:
+        """See `ISetsUp.setup`."""
+        place = f"{{gateway}}/{UPLOADS}/{quote(routing_key, safe='')}"
+        found = to_type_in(settings.preset, settings.custom, place)
+        if found is None:
+            return None
+        fields, note, header = found
+        mode = settings.security.mode
+        headers = {name: f"the value of headersFilter.{name}" for name in settings.headers_filter}
+        if mode == "bearer":
+            headers["Authorization"] = "Bearer and the value of security.token"
+        elif mode == "basic":
+            headers["Authorization"] = "Basic, with security.username and security.password"
+        elif header and not headers:
+            note = f"{note} Anybody who knows the URL can send: set `security`, and {header} to the same here.".strip()
+        return SetUp(place, headers, fields, note)
 
     def needs(self, settings: HttpSourceSettings, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`."""

@@ -26,10 +26,12 @@ from iotgw.datasources.notices import Notices
 from iotgw.datasources.openness import unproved
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.datasources.socket.udp_socket import Address, UdpSocket
-from iotgw.envelopes.envelope import Envelope, Malformed, Reading
+from iotgw.envelopes.envelope import Envelope, Ignored, Malformed, Reading
 
 LONGEST_REPLY = 1_400
 """Bytes of a converter's reply: who forges a sender's address must not get megabytes sent there."""
+REPLIES = 1_000
+"""Replies that are kept for retransmissions."""
 CLIENTS = 10_000
 """Clients for whom replies can wait. Beyond that, the one that was silent for longest loses them."""
 
@@ -104,6 +106,8 @@ class DatagramSource:
         self._replies = WaitingReplies(settings.cache_size, settings.time_to_live, self.intake)
         self._faults = SampledEvents(context.reactor, context.intake, "malformed")
         self._lost_replies = SampledEvents(context.reactor, context.intake, "reply.lost")
+        self._said: OrderedDict[tuple[str | int, ...], DeviceReply] = OrderedDict()
+        """The latest replies, by the key of their readings."""
         self._socket: UdpSocket | None = None
 
     # --- IDatasource ---
@@ -165,6 +169,8 @@ class DatagramSource:
                 self._reject(event.data, {**event.facts, **known}, address, event.reason)
             else:
                 self._notices.take(event)
+                if isinstance(event, Ignored) and (said := self._said.get(event.key)) is not None:
+                    self._reply(address, said)
 
     def _known(self, address: Address) -> Metadata:
         """What is known of every datagram."""
@@ -193,9 +199,17 @@ class DatagramSource:
             else:
                 if answer.reply is not None:
                     self._reply(address, answer.reply)
+                    self._remember(reading, answer.reply)
                 self._answer(address, answer.downlinks, reading.identity)
 
         self.intake.receive(reading.payload, reading.metadata(known), answered, now_ms, reading.listens)
+
+    def _remember(self, reading: Reading, reply: DeviceReply) -> None:
+        """Keep a reply for retransmissions of its message, if the envelope can tell these."""
+        if reading.key and len(reply.payload) <= LONGEST_REPLY:
+            self._said[reading.key] = reply
+            if len(self._said) > REPLIES:
+                self._said.popitem(last=False)
 
     def _reply(self, address: Address, reply: DeviceReply) -> None:
         """Send what a converter has the client answered, as it is. The address may be forged, so it is no long text."""

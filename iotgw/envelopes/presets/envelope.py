@@ -103,12 +103,12 @@ class PresetEnvelope(Envelope):
             return self._reading(occasion, data)
         if action == "ignore":
             return Ignored("ignored" if word in preset.words else "unknownKinds")
-        device = values.text(preset.identity(occasion)) if preset.identity is not None else ""
+        device = values.text(preset.identity.run(occasion)) if preset.identity is not None else ""
         if action == "receipt":
             receipt = self._receipt(word, device, occasion)
             if receipt is not None:
                 return receipt
-        detail = {name: value for name, path in preset.detail if (value := path(occasion)) is not None}
+        detail = {name: value for name, path in preset.detail if (value := path.run(occasion)) is not None}
         if len(msgspec.json.encode(detail)) > LARGEST_DETAIL:
             detail = {}
         return Happened(word if word in preset.words else "other", device, detail)
@@ -119,23 +119,23 @@ class PresetEnvelope(Envelope):
             return next((word for word in preset.words if isinstance(body, dict) and word in body), "")
         if preset.kind_at is None:
             return ""
-        word = preset.kind_at(occasion)
+        word = preset.kind_at.run(occasion)
         return word if isinstance(word, str) else ""
 
     def _reading(self, occasion: dict[str, Any], data: bytes) -> Reading:
         preset = self._preset
         facts: Metadata = {}
-        identity = values.text(preset.identity(occasion)) if preset.identity is not None else ""
+        identity = values.text(preset.identity.run(occasion)) if preset.identity is not None else ""
         for name, path in preset.metadata:
-            if (value := path(occasion)) is not None:
+            if (value := path.run(occasion)) is not None:
                 facts[name] = value
         for gateways in preset.gateways:
             facts = {**values.best_gateway(gateways, occasion), **facts}
         for name, named in (("deviceName", preset.name), ("deviceType", preset.type)):
-            if named is not None and (said := values.text(named(occasion))):
+            if named is not None and (said := values.text(named.run(occasion))):
                 facts[name] = said
         for at, unit in preset.time:
-            if (date := values.date_ms(at(occasion), unit)) is not None:
+            if (date := values.date_ms(at.run(occasion), unit)) is not None:
                 facts["time"] = date
                 break
         key = self._key(occasion)
@@ -159,7 +159,7 @@ class PresetEnvelope(Envelope):
         if facts.get("fPort") == MAC and facts.get("fPort") is not False:
             return b""
         for at, encoding in self._preset.payload:
-            value = at(occasion)
+            value = at.run(occasion)
             if value is not None and value is not False:
                 return values.frame(value, encoding)
         return b""
@@ -168,7 +168,7 @@ class PresetEnvelope(Envelope):
         """What tells an uplink from all others; empty if a part is missing."""
         parts = []
         for path in self._preset.key:
-            value = path(occasion)
+            value = path.run(occasion)
             if value is None or isinstance(value, (list, dict)):
                 return ""
             parts.append(str(value))

@@ -2,14 +2,69 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
 
+from iotgw.core import plain_json
 from iotgw.envelopes.envelope import Envelope, Proof
 
 Verify = Callable[[Proof, str], str]
 """``verify(proof, secret)``: what is wrong with a request's signature, without any secret; empty if nothing is. Never
 raises."""
 
-VERIFIERS: dict[str, Verify] = {}
+_SIGNED = {
+    "DevEUI_uplink": ("CustomerID", "DevEUI", "FPort", "FCntUp", "payload_hex"),
+    "DevEUI_downlink_Sent": ("CustomerID", "DevEUI", "FPort", "FCntDn"),
+    "DevEUI_downlink_Rejected": ("CustomerID", "DevEUI", "FPort", "FCntDn"),
+    "DevEUI_location": ("CustomerID", "DevEUI"),
+    "DevEUI_notification": ("CustomerID", "DevEUI"),
+}
+"""The fields of each report of ThingPark that its token is made of."""
+
+
+def thingpark(proof: Proof, secret: str) -> str:
+    """ThingPark's token: SHA-256 of fields of the body, the query as it was sent without the token, and the AS key.
+
+    The query is decoded, but a ``+`` in it stands for itself. The key counts as it was typed, or in lower case.
+    """
+    parts = proof.query.decode("latin-1").split("&")
+    token = next((part[6:] for part in parts if part.startswith("Token=")), "")
+    if not token:
+        return "no token"
+    try:
+        body: Any = plain_json.decode(proof.body)
+    except plain_json.NotJson:
+        return "a body that is no JSON"
+    report = next(
+        (name for name in _SIGNED if isinstance(body, dict) and isinstance(body.get(name), dict)), ""
+    )
+    if not report:
+        return "a report that is not known"
+    found = body[report]
+    said = [str(found.get(name, 0 if name == "FPort" else "")) for name in _SIGNED[report]]
+    if report == "DevEUI_location":
+        said[1] = said[1].lower()
+    query = "&".join(unquote(part) for part in parts if not part.startswith("Token="))
+    for key in dict.fromkeys((secret, secret.lower())):
+        expected = hashlib.sha256(f"{''.join(said)}{query}{key}".encode("utf-8", "replace")).hexdigest()
+        if hmac.compare_digest(expected.encode(), token.lower().encode("utf-8", "replace")):
+            return ""
+    return "a wrong token"
+
+
+def kpn_things(proof: Proof, secret: str) -> str:
+    """KPN Things' header ``Things-Message-Token``: SHA-256 of the body as it was sent, and the shared secret."""
+    token = proof.header("Things-Message-Token")
+    if not token:
+        return "no header Things-Message-Token"
+    expected = hashlib.sha256(proof.body + secret.encode()).hexdigest()
+    is_right = hmac.compare_digest(expected.encode(), token.lower().encode("utf-8", "replace"))
+    return "" if is_right else "a wrong value of header Things-Message-Token"
+
+
+VERIFIERS: dict[str, Verify] = {"thingpark": thingpark, "kpn-things": kpn_things}
 REPLIES: dict[str, Callable[[], Envelope]] = {}
 """Envelopes whose ``load`` writes an answer."""

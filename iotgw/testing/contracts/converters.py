@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConverterVersion, Job
 from iotgw.core.ports.converters import IConverters
@@ -50,6 +52,13 @@ class ConvertersContract(Contract[IConverters]):
         assert dialect and engine in ("duktape", "quickjs")
         bad = ConverterSpec(name="c", script="this is no JavaScript {")
         self.raises(SettingsError, lambda: self.part.compile(bad))
+
+    def test_what_a_version_may_say_is_what_its_text_names(self) -> None:
+        assert self.part.says(VERSION) == frozenset()
+        talks = structs.replace(
+            VERSION, version=2, script="return {reply: {data: 'ok'}, session: {identity: 'd'}};"
+        )
+        assert self.part.says(talks) == {"reply", "session"}
 
     def test_a_trial_shows_the_outputs_or_the_error(self) -> None:
         good = self.wait(self.part.test(VERSION, b'{"deviceName":"d"}', {}, 1000))

@@ -55,6 +55,10 @@ class IntakeContract(Contract[IIntake]):
         answer = self.answer()
         assert (answer.status, answer.downlinks) == (Status.STORED, ())
 
+    def test_without_a_converter_that_states_facts_no_message_waits_for_another(self) -> None:
+        assert not self.part.sets_facts
+        assert (self.answer().reply, self.answer().facts) == (None, {})
+
     def test_a_larger_payload_than_the_gateway_takes_is_refused_at_once(self) -> None:
         (answer,) = self.receive(b"x" * (self.max_payload + 1))
         assert answer.status is Status.TOO_LARGE

@@ -157,6 +157,7 @@ class Bench:
         self.registry.watch("datasource", self.opened)
         self.registry.watch("integration", self.opened_out)
         self.converters = testing.FakeConverters(by_script)
+        self.trials = testing.FakeConverters(by_script)
         self.versions = ConverterVersions(self.registry, self.converters, LIBRARY)
         self.delivery = testing.FakeDelivery()
         self.delivery.accounts = {"state": "running", "queued": 3, "delivered": 2, "waiting": 1}
@@ -169,6 +170,7 @@ class Bench:
             journal=self.journal,
             pipeline=self.pipeline,
             converters=self.converters,
+            trials=self.trials,
             versions=self.versions,
             delivery=self.delivery,
             devices=self.devices,

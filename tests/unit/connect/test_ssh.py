@@ -73,7 +73,7 @@ def test_what_cannot_be_read_ends_the_session_with_a_reason():
     session.factory = None
     session.makeConnection(wire)
     session.dataReceived(
-        b"SSH-2.0-odd\r\n" + b"\0\0\0\x0c\x02\x14" + bytes(10)
+        b"SSH-2.0-odd\r\n" + b"\0\0\0\x0c\x04\x14" + bytes(10)
     )  # a KEXINIT without its lists
     assert wire.disconnecting or wire.disconnected
     session.connectionLost()

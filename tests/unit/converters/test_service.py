@@ -137,7 +137,10 @@ async def test_dialect_and_engine_are_found_when_a_script_is_saved(service, scri
     ("script", "says"),
     [
         ("var a = 1;\nvar b = = 2;", "script: line 2, column 9: SyntaxError: "),
-        ("var a = 1;", "script: expected one of the functions decodeUplink, Decode, Parse, Decoder"),
+        (
+            "var a = 1;",
+            "script: expected one of the functions consume, decodeUplink, driver.decodeUplink, Decode, Parse, Decoder",
+        ),
         ("foreach (k : m.keySet()) { x.add(k); }", "looks like TBEL"),
         ("function Decoder(bytes, p) { return {}; }", "set `dialect` to thingsboard or ttn-v2"),
         ("while (true) {}", "did not finish within 250 ms"),

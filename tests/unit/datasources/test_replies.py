@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from pytest_twisted import ensureDeferred
 
 from iotgw.core.model import Answer, DeviceReply, Downlink, Status
 from iotgw.datasources.gathering import Gathering
 from iotgw.datasources.socket.connection import MOST_UNSENT
-from iotgw.datasources.socket.datagram import LONGEST_REPLY
+from iotgw.datasources.socket.datagram import LONGEST_REPLY, REPLIES
 from iotgw.datasources.socket.udp import UdpType
 from iotgw.datasources.vendors.dragino import DraginoUdpType
+from iotgw.datasources.vendors.lobaro import LobaroUdpType
 from iotgw.envelopes.envelope import PLAIN
 from iotgw.wire.coap import numbers as n
 from tests.unit.connect.brokers import publish
@@ -139,6 +142,26 @@ def test_a_reply_of_a_closed_datasource_is_lost_and_counted():
     field.source.stop()
     field.intake.answers[0](said())
     assert field.source.counts["repliesLost"] == 1
+
+
+def test_a_copy_that_the_envelope_recognizes_gets_the_same_reply_and_is_no_message():
+    field = udp(LobaroUdpType)
+    field.intake.says = said(b"ok")
+    first, other = (json.dumps({"i": "123456101550542", "n": number, "d": {}}).encode() for number in (7, 8))
+    field.send(first)
+    field.send(other)
+    field.intake.says = said(b"no")
+    field.send(first, ("192.0.2.8", 5000))
+    assert field.socket.sent == [(b"ok", HERE), (b"ok", HERE), (b"ok", ("192.0.2.8", 5000))]
+    assert len(field.intake.received) == 2
+
+
+def test_replies_are_kept_for_a_bounded_number_of_copies():
+    field = udp(LobaroUdpType)
+    field.intake.says = said(b"ok")
+    for counter in range(REPLIES + 10):
+        field.send(json.dumps({"i": "123456101550542", "n": counter, "d": {}}).encode())
+    assert len(field.source._said) == REPLIES
 
 
 def test_an_envelope_does_not_touch_a_reply():
