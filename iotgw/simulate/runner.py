@@ -61,12 +61,8 @@ KINDS = {
     "tcp": DeviceKind(
         JsonSensor, 10560, about="JSON documents over TCP, for the handlers TEXT (maxFrameLength) and JSON"
     ),
-    "http": DeviceKind(
-        HttpSensor, 8080, is_answered=True, about="JSON over HTTP; --path /i/<routing key>", has_path=True
-    ),
-    "coap": DeviceKind(
-        CoapSensor, 5683, True, True, "JSON over CoAP; --path /i/<routing key>", has_path=True
-    ),
+    "http": DeviceKind(HttpSensor, 8080, is_answered=True, about="JSON over HTTP", has_path=True),
+    "coap": DeviceKind(CoapSensor, 5683, True, True, "JSON over CoAP", has_path=True),
     "coaps": DeviceKind(
         CoapsSensor,
         5684,

@@ -11,6 +11,7 @@ from zope.interface import Attribute, Interface
 
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import Need
+from iotgw.core.networks import EVERYWHERE, Networks
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.files import IOperatorFiles
@@ -29,7 +30,8 @@ class DatasourceContext(Struct, frozen=True):
     ``credentials`` what devices prove themselves with, ``data_dir`` a path for files of its own.
     ``created_ms`` is when the datasource was saved first, in milliseconds since 1970; 0 is unknown.
     ``shares`` is what it shares with others; ask `shared` for it. Timers and waits go by the ``reactor``'s time, dates by
-    ``calendar``, or `date_ms`. ``files`` are the operator's, such as certificates; ask `read_files` for them.
+    ``calendar``, or `date_ms`. Peers at addresses that ``allow`` doesn't have are to be turned away; see
+    `IChecksAddresses`. ``files`` are the operator's, such as certificates; ask `read_files` for them.
     """
 
     id: str
@@ -44,6 +46,7 @@ class DatasourceContext(Struct, frozen=True):
     created_ms: int = 0
     shares: SharedResources = SharedResources()
     calendar: ICalendar | None = None
+    allow: Networks = EVERYWHERE
     files: IOperatorFiles | None = None
 
     def read_files(self, names: Collection[str]) -> Deferred[dict[str, bytes]]:
@@ -115,6 +118,26 @@ class IDatasourceType(Interface):
 
     def build(settings: Any, context: DatasourceContext) -> IDatasource:
         """Make a datasource from an instance of ``settings``. Raises SettingsError."""
+
+
+class IVouches(IDatasourceType):
+    """A type whose datasources may hear of devices from somebody who knows them: a broker, a platform."""
+
+    def vouches(settings: Any) -> bool:
+        """Whether a datasource with these settings starts trusted to speak for any device (``speaksFor``)."""
+
+
+class IChecksAddresses(IDatasourceType):
+    """A type whose datasources turn away peers whose addresses `DatasourceContext.allow` doesn't have, before anything
+    that they send is looked at, and tell `IIntake.refuse`. No other type's datasource is opened with ``allow``."""
+
+
+class IListens(IDatasourceType):
+    """A type whose datasources have listeners."""
+
+    def open_to_all(settings: Any, context: DatasourceContext) -> str:
+        """Why anybody who reaches a datasource with these settings may send to it, as a sentence without its end;
+        empty if its senders have to prove or to know something, or only this machine reaches it."""
 
 
 class IForgets(IDatasourceType):

@@ -49,6 +49,7 @@ class House:
         self.pipeline = Pipeline(
             sources=sources, journal=self.journal, registry=self.registry, converters=self.converters,
             versions=self.versions, credentials=testing.MemoryCredentials(),
+            speakers=testing.FakeSpeakers(),
             delivery=testing.FakeDelivery(), downlinks=testing.MemoryDownlinks(),
             recorder=recorder, departures=self.departures, listeners=[self.devices], types=self.types,
             reactor=reactor, shares=SharedResources(self.mounts),
