@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test interop newest dist lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs-thingsboard fuzz soak campaign profile docs peers large-peers clean
+.PHONY: run test interop newest dist lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign profile docs peers large-peers clean
 
 run: $(VENV)/.run
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
@@ -61,6 +61,11 @@ conformance: $(VENV)/.test
 plugtests: $(VENV)/.test
 	@[ -n "$(CHECKER)" ] || { echo 'usage: make plugtests CHECKER="COMMAND…", which gets the address behind it'; exit 2; }
 	$(BIN)/python -m tests.conformance.checker $(CHECKER)
+
+# public decoders here and in node: make codecs CORPUS=folder-of-checkouts [ONLY=akenza]; goes on where it was stopped
+codecs: $(VENV)/.test
+	@[ -n "$(CORPUS)" ] || { echo "usage: make codecs CORPUS=DIR [ONLY=text in paths] [STATE=codecs.jsonl]"; exit 2; }
+	$(BIN)/python -m tests.codecs --corpus "$(CORPUS)" $(if $(ONLY),--only "$(ONLY)") $(if $(STATE),--state "$(STATE)")
 
 # converters of ThingsBoard's form, in JavaScript and in TBEL: make codecs-thingsboard CORPUS=folder
 codecs-thingsboard: $(VENV)/.test

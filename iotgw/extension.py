@@ -13,12 +13,14 @@ from iotgw.core.needs import CoapPath, HttpMount, Need, TcpPort, UdpPort
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import (
     DatasourceContext,
+    IChecksAddresses,
     IDatasource,
     IDatasourceType,
     IForgets,
     IHasSessions,
     INeeds,
     IPushes,
+    IVouches,
 )
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Settle
@@ -58,6 +60,7 @@ __all__ = [
     "DtlsSettings",
     "HttpMount",
     "HttpMounts",
+    "IChecksAddresses",
     "IConnector",
     "IDatasource",
     "IDatasourceType",
@@ -69,6 +72,7 @@ __all__ = [
     "INeeds",
     "IPushes",
     "IReactor",
+    "IVouches",
     "IntegrationContext",
     "IotgwError",
     "Kind",

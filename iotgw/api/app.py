@@ -70,7 +70,7 @@ def routes(parts: Parts) -> list[Route]:
         TrialRoutes(candidates, trials, messages, dates),
         ReplayRoutes(candidates, trials, messages, journal),
         messages,
-        DeviceRoutes(parts.devices),
+        DeviceRoutes(parts.devices, parts.owners, registry),
         DownlinkRoutes(parts.downlinks),
         EventRoutes(parts.events),
         TokenRoutes(registry, Recorder(parts.events, dates), dates),

@@ -21,6 +21,8 @@ class Wanted(Protocol):
     @property
     def script(self) -> str | None: ...  # noqa: D102
     @property
+    def files(self) -> dict[str, str] | None: ...  # noqa: D102
+    @property
     def dialect(self) -> str: ...  # noqa: D102
     @property
     def engine(self) -> str: ...  # noqa: D102
@@ -72,18 +74,19 @@ class Candidates:
         self, call: Call, wanted: Wanted, script: str, active: ConverterVersion | None, direction: str
     ) -> ConverterVersion:
         options = wanted.options or (active.options if active else {})
+        files = wanted.files if wanted.files is not None else (active.files if active else {})
         spec = msgspec.convert(
             {
                 "name": active.name if active else "draft", "script": script, "dialect": wanted.dialect,
                 "engine": wanted.engine, "type": active.direction if active else direction,
-                "options": options,
+                "options": options, "files": files,
             },
             ConverterSpec,
         )  # fmt: skip
         dialect, engine = await self._converters.compile(spec, call.tenant)
         return ConverterVersion(
             "draft", _fingerprint(spec), spec.name, spec.type, script, dialect, engine, call.tenant,
-            options=spec.options,
+            options=spec.options, files=spec.files,
         )  # fmt: skip
 
 

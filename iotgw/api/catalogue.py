@@ -62,6 +62,7 @@ class Catalogue:
     collection: ClassVar[str]
     spec: ClassVar[Any]
     read_only: ClassVar[frozenset[str]] = READ_ONLY
+    fields: ClassVar[type[ResourceFields]] = ResourceFields
 
     def __init__(self, registry: IRegistry, recorder: Recorder) -> None:
         self.registry = registry
@@ -70,7 +71,7 @@ class Catalogue:
     def routes(self) -> list[Route]:
         """The routes of the collection and of one of it."""
         many, one = f"/{self.collection}", f"/{self.collection}/<name>"
-        shown = (self.spec, ResourceFields)
+        shown = (self.spec, self.fields)
         read, change = Permission.READ, Permission.WRITE
         kind, spec = self.kind, self.spec
         a_kind = f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

@@ -30,6 +30,7 @@ class VersionView(Struct, frozen=True, rename="camel"):
     dialect: str
     engine: str
     script: str
+    files: dict[str, str]
     options: dict[str, Any]
 
 
@@ -118,7 +119,7 @@ class ConverterRoutes(Catalogue):
             [
                 VersionView(
                     version.version, version.version == active, entry.created_ms, version.direction,
-                    version.dialect, version.engine, version.script, version.options,
+                    version.dialect, version.engine, version.script, version.files, version.options,
                 )
                 for entry, version in self._versions.versions(resource)
             ]

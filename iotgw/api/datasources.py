@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
-from iotgw.api.catalogue import WithBacklog, not_empty
+from iotgw.api.catalogue import READ_ONLY, ResourceFields, WithBacklog, not_empty
 from iotgw.api.configurations import sealed_configuration, shown_configuration, with_clear_configuration
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
@@ -19,7 +19,7 @@ from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.model import Metadata, Status
 from iotgw.core.names import unfit
 from iotgw.core.ports.converters import IConverterVersions
-from iotgw.core.ports.datasources import IDatasourceType
+from iotgw.core.ports.datasources import IDatasourceType, ISetsUp
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
@@ -53,12 +53,21 @@ class Injected(Struct, frozen=True):
     id: str
 
 
+class DatasourceFields(ResourceFields, frozen=True, rename="camel"):
+    """What the gateway adds to a datasource; ``setup`` is what a user types in on the other side, with ``{gateway}`` for the
+    gateway's public address (`iotgw.core.ports.datasources.SetUp`)."""
+
+    setup: dict[str, Any] = {}
+
+
 class DatasourceRoutes(WithBacklog):
     """The routes of datasources."""
 
     kind = "datasource"
     collection = "datasources"
     spec = DatasourceSpec
+    fields = DatasourceFields
+    read_only = READ_ONLY | {"setup"}
 
     def __init__(
         self, registry: IRegistry, recorder: Recorder, types: Types[IDatasourceType], versions: IConverterVersions,
@@ -119,6 +128,23 @@ class DatasourceRoutes(WithBacklog):
         """See `Catalogue.shown`."""
         return {"name": resource.name, **resource.body, "configuration": shown_configuration(
             self._types, resource, self.registry.unseal)}  # fmt: skip
+
+    def view(self, resource: Resource) -> dict[str, Any]:
+        """See `Catalogue.view`."""
+        return {**super().view(resource), **self._setup(resource)}
+
+    def _setup(self, resource: Resource) -> dict[str, Any]:
+        """What a user types in on the other side, where there is something."""
+        body = resource.body
+        try:
+            type_ = self._types.get(body["type"])
+            if not ISetsUp.providedBy(type_):
+                return {}
+            settings = self._types.configure(body["type"], body.get("configuration", {}))
+        except SettingsError:
+            return {}
+        found = ISetsUp(type_).setup(settings, body.get("routingKey", ""))
+        return {} if found is None else {"setup": msgspec.to_builtins(found)}
 
     def clear(self, body: dict[str, Any]) -> dict[str, Any]:
         """See `Catalogue.clear`."""

@@ -24,6 +24,7 @@ from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.ports.speakers import IOwners
 from iotgw.core.refusals import Doors
 from iotgw.core.types import Types
 
@@ -39,6 +40,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     versions: IConverterVersions
     delivery: IDeliveries
     devices: IDevices
+    owners: IOwners
     events: IEvents
     datasource_types: Types[IDatasourceType]
     integration_types: Types[IIntegrationType]

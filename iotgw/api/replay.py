@@ -35,6 +35,7 @@ class Replay(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     that the filters leave. The candidate is a draft ``script`` or a ``version``."""
 
     script: str | None = None
+    files: dict[str, str] | None = None
     version: Annotated[int, Meta(ge=1)] | None = None
     dialect: str = "auto"
     engine: Literal["auto", "duktape", "quickjs"] = "auto"

@@ -1,5 +1,5 @@
 """The HTTP listener's site: bodies are capped while they arrive, whatever they say about their length; so are
-all bodies together, and the connections."""
+all bodies together, the connections, and the time that a request takes to come in."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from iotgw.api.problems import Problem
 from iotgw.api.spare_places import SparePlaces
+from iotgw.api.visits import OF_ADDRESS, Tell, Visits
 from iotgw.core.descriptors import are_few
 
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
@@ -22,6 +25,8 @@ SPARE = 12
 """How many of a listener's places are for the API alone. They take twice as many descriptors for a moment."""
 PATIENCE = 5.0
 """Seconds in which a connection with such a place must ask for something."""
+SWEEP = 2.0
+"""Seconds between two looks for connections that take too long."""
 _FOR_ALL = frozenset(segment.encode() for segment in RESERVED)
 _CROWDED = Problem(
     503, "too many connections are open; come back later", {"Retry-After": "10", "Connection": "close"}
@@ -81,6 +86,16 @@ class ApiRequest(Request):
     path: bytes
     _end: Callable[[], None] = staticmethod(_nothing)
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        site = self.channel.site
+        site.visits.begins(self.channel.transport, site.reactor.seconds())
+
+    def gotLength(self, length: int | None) -> None:
+        """The head is complete."""
+        self.channel.site.visits.has_head(self.channel.transport)
+        super().gotLength(length)
+
     def handleContentChunk(self, data: bytes) -> None:
         """Take a chunk of the body; a peer that goes on and on is cut off."""
         super().handleContentChunk(data)
@@ -101,6 +116,7 @@ class ApiRequest(Request):
 
     def process(self) -> None:
         """Answer what is too large here, for every resource."""
+        self.channel.site.visits.is_served(self.channel.transport)
         problem = self.content.problem
         if problem is None and self._is_crowded():
             problem = _CROWDED
@@ -127,6 +143,8 @@ class ApiRequest(Request):
         """The response is complete."""
         self._end()
         self.content.release()
+        site = self.channel.site
+        site.visits.waits(self.channel.transport, site.reactor.seconds(), self.code < 400)
         super().finish()
 
     def connectionLost(self, reason: Any) -> None:
@@ -140,7 +158,8 @@ class ApiSite(Site):
     """A site over a resource.
 
     ``max_body`` bounds one body in bytes, ``max_buffered`` all that are in memory, ``max_connections`` the
-    clients: further ones are closed at once. ``timeout`` is in seconds, for an idle connection. A site that is not
+    clients, and ``of_address`` those of one address that isn't a proxy's: a further one takes the place of one that isn't
+    being answered (`iotgw.api.visits`), and ``tell(address, message)`` hears of that. ``timeout`` is in seconds, for an idle connection. A site that is not
     ``for_devices`` alone keeps its last places for the API, whatever devices do.
     """
 
@@ -156,36 +175,57 @@ class ApiSite(Site):
         max_connections: int = 1000,
         timeout: float = 60.0,
         for_devices: bool = False,
+        of_address: int = OF_ADDRESS,
+        is_proxy: Callable[[str], bool] = lambda address: False,
+        tell: Tell = lambda address, message: None,
+        reactor: IReactorTime | None = None,
     ) -> None:
-        super().__init__(resource, timeout=timeout)
+        super().__init__(resource, timeout=timeout, reactor=reactor)
         self.max_body = max_body
         self.max_buffered = max_buffered
         self.max_connections = max_connections
         self.buffered = 0
         self.connections = 0
         self.spare = SparePlaces(0 if for_devices else min(SPARE, max_connections // 8))
+        self.visits = Visits(max_connections - self.spare.places, of_address, is_proxy, tell)
+        self._sweeping: LoopingCall | None = None
+
+    def startFactory(self) -> None:
+        """A listener is open."""
+        super().startFactory()
+        self._sweeping = LoopingCall(lambda: self.visits.sweep(self.reactor.seconds()))
+        self._sweeping.clock = self.reactor
+        self._sweeping.start(SWEEP, now=False)
+
+    def stopFactory(self) -> None:
+        """The listener is closed."""
+        if self._sweeping is not None and self._sweeping.running:
+            self._sweeping.stop()
+        super().stopFactory()
 
     def buildProtocol(self, addr: Any) -> Any:
         """A channel for a new client, unless there are too many."""
-        spare = self.spare
-        is_last = self.connections >= self.max_connections - spare.places or are_few()
+        spare, address = self.spare, getattr(addr, "host", "")
+        is_last = are_few() or not self.visits.make_room(address)
         if is_last and spare.is_full:
             return None
         channel: Any = super().buildProtocol(addr)
         if channel is not None:
             self.connections += 1
-            made, lost, leave = channel.makeConnection, channel.connectionLost, _nothing
+            made, lost, leave, end_visit = channel.makeConnection, channel.connectionLost, _nothing, _nothing
 
             def admit(transport: Any) -> None:
-                nonlocal leave
+                nonlocal leave, end_visit
                 if is_last:
                     channel.timeOut = PATIENCE
+                end_visit = self.visits.enter(transport, address, self.reactor.seconds(), is_last)
                 made(transport)
                 if is_last:
                     leave = spare.take(transport)
 
             def count_down(reason: Any) -> None:
                 self.connections -= 1
+                end_visit()
                 leave()
                 lost(reason)
 

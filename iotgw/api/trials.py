@@ -39,6 +39,7 @@ class Trial(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     metadata: dict[str, Any] | None = None
     received_at: Milliseconds | None = None
     script: str | None = None
+    files: dict[str, str] | None = None
     decoder: str | None = None
     dialect: str = "auto"
     engine: Literal["auto", "duktape", "quickjs"] = "auto"

@@ -20,6 +20,7 @@ from iotgw.converters.state import RegistryStates
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.departures import Departures
 from iotgw.core.downlink_item import Item
+from iotgw.core.key_guesses import KeyGuesses
 from iotgw.core.model import ConverterVersion, Event, Kind, TelemetryRecord
 from iotgw.core.own_sites import OwnSites
 from iotgw.core.ports.clock import ICalendar
@@ -42,6 +43,7 @@ from iotgw.datasources.socket.udp import UdpType
 from iotgw.datasources.vendors import TYPES as VENDORS
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.credentials import Credentials
+from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.downlinks.reach import Reach
 from iotgw.integrations.http import HttpType
@@ -69,6 +71,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
 
     registry: Registry
     credentials: Credentials
+    speakers: Speakers
     events: EventLog
     devices: DeviceStore
     journal: Journal
@@ -98,6 +101,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     events = EventLog(data_dir / "events.db", reactor)
     recorder = Recorder(events, calendar)
     sources = Sources()
+    speakers = Speakers(devices, credentials, sources, registry)
     trace = Trace(journal, sources, settings.log.level == "debug")
 
     def report(type: str, version: ConverterVersion, message: str, severity: Severity) -> None:
@@ -126,11 +130,21 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     )
     changed = partial(_downlink_changed, events, journal)
     store_of_downlinks = DownlinkStore(data_dir, reactor, calendar)
-    downlinks = DownlinkQueue(store_of_downlinks, reach.encode, reach.find, changed, reactor, calendar)
+    downlinks = DownlinkQueue(
+        store_of_downlinks, reach.encode, reach.find, changed, reactor, calendar, speakers
+    )
     doors = Doors(recorder, reactor)
     sites = OwnSites(settings.hosts, settings.proxies)
-    make_site = partial(ApiSite, for_devices=True)
-    mounts = HttpMounts(make_site, RESERVED, partial(sources.is_away, "http"), doors.note, sites=sites)
+    tell = partial(doors.note, "http", "slow")
+    make_site = partial(ApiSite, for_devices=True, is_proxy=sites.is_proxy, tell=tell)
+    mounts = HttpMounts(
+        make_site,
+        RESERVED,
+        partial(sources.is_away, "http"),
+        doors.note,
+        sites=sites,
+        guesses=KeyGuesses(reactor),
+    )
     coap_ports = CoapPorts(
         reactor, partial(sources.is_away, "coap"), sources.away.find, doors.note, settings.coap_trees
     )
@@ -144,7 +158,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     )  # fmt: skip
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
-        credentials=credentials, delivery=delivery, downlinks=downlinks, recorder=recorder,
+        credentials=credentials, speakers=speakers, delivery=delivery, downlinks=downlinks, recorder=recorder,
         departures=departures,
         listeners=[trace, devices, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
         shares=shares, max_payload=store.max_payload,
@@ -155,13 +169,13 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
     return Gateway(
-        registry=registry, credentials=credentials, events=events, devices=devices, journal=journal,
+        registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, journal=journal,
         downlinks=downlinks, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
-            delivery=delivery, devices=devices, events=events, datasource_types=datasource_types,
+            delivery=delivery, devices=devices, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
             calendar=calendar, doors=doors, sites=sites,
         ),

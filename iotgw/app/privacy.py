@@ -19,7 +19,8 @@ _SHOWN = 5
 def make_private(data_dir: Path, settings: Settings) -> FoundOpen:
     """Tighten what is too open; returns what it was."""
     log = data_dir / settings.log.file if settings.log.file else None
-    return tighten(data_dir, data_dir / settings.store.backup_directory, log)
+    backups, certificates = data_dir / settings.store.backup_directory, data_dir / settings.certificates
+    return tighten(data_dir, backups, log, certificates)
 
 
 def tell_opened(opened: FoundOpen, data_dir: Path, recorder: Recorder) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from iotgw.app.ordered import OrderedServices, PartService
 from iotgw.app.parts import Gateway, build
 from iotgw.app.privacy import make_private, tell_opened
 from iotgw.app.sealing import seal_what_is_plain
+from iotgw.app.start_report import StartReport
 from iotgw.config import settings as process_settings
 from iotgw.config.settings import Settings
 from iotgw.core.clock import GatewayClock
@@ -49,6 +51,8 @@ OBJECTS_PER_LOOK = 10_000
 """New containers between two looks of the garbage collector. With Python's 700, 100,000 new devices make it walk through
 everything ten times, 40 ms each; nearly all garbage here goes without it."""
 _log = Logger()
+FEW_RECORDS = 100_000
+"""Records that the devices' states may lack for a start to wait for them: a second or two."""
 TICK = 0.05
 """Seconds between two looks, while stopping, whether the conversions under way are done."""
 
@@ -86,7 +90,8 @@ def children(
     yield PartService("journal", lambda: journal.start(pipeline.journal_listener), journal.stop)
     watch = ClockWatch(clock, journal.keep_clock, gateway.recorder, reactor)
     yield PartService("clock", watch.start, watch.stop)
-    yield PartService("device-states", lambda: rebuild_devices(gateway))
+    yield PartService("speakers", gateway.speakers.start)
+    yield PartService("device-states", lambda: catch_up(gateway))
     yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
     yield PartService("pause", gateway.pause.start)
@@ -98,18 +103,25 @@ def children(
     yield FirstContents(gateway, settings, data_dir, config)
 
 
-def rebuild_devices(gateway: Gateway) -> None:
-    """Where the devices' states were lost, learn them from the journal, beside everything else."""
-    devices, recorder = gateway.devices, gateway.recorder
-    if not devices.put_aside:
+async def catch_up(gateway: Gateway) -> None:
+    """Take in the records that the devices' states had not been written with when the last process ended. Where the
+    states were lost, or much is missing, that goes on beside everything else."""
+    devices, journal, recorder = gateway.devices, gateway.journal, gateway.recorder
+    position = devices.position
+    if position is None or (position == journal.head and not devices.put_aside):
+        return
+    after = position if position < journal.head else 0
+    if not devices.put_aside and journal.head - after <= FEW_RECORDS:
+        await devices.rebuild(journal, gateway.speakers.learn, after)
         return
 
     async def rebuild() -> None:
-        recorder.note(
-            "damaged", "gateway", "devices.db", devices.put_aside, DEFAULT_TENANT, "warning",
-        )  # fmt: skip
+        if devices.put_aside:
+            recorder.note(
+                "damaged", "gateway", "devices.db", devices.put_aside, DEFAULT_TENANT, "warning",
+            )  # fmt: skip
         try:
-            count = await devices.rebuild(gateway.journal)
+            count = await devices.rebuild(journal, gateway.speakers.learn, after)
         except Unavailable:  # the gateway stops; what is missing comes with the devices' next messages
             return
         text = f"the devices' states were learned again from {count} records of the journal"
@@ -147,6 +159,8 @@ class FirstContents(PartService):
         self._gateway = gateway
         self._resources = config.parent / settings.resources if config and settings.resources else None
         self._token_file = data_dir / "admin-token"
+        self.were_made = False
+        """Whether this start made the first resources."""
 
     async def _fill(self) -> None:
         registry = self._gateway.registry
@@ -157,6 +171,7 @@ class FirstContents(PartService):
             if not marks and not any(registry.list(kind) for kind in kinds):
                 marks = [await registry.create(UNDER_WAY, DEFAULT_TENANT, UNDER_WAY, {})]
             if marks:
+                self.were_made = True
                 await apply_file(self._gateway.api, self._resources)
         for mark in marks:
             await registry.delete(UNDER_WAY, mark.id)
@@ -167,6 +182,11 @@ class FirstContents(PartService):
         if await ensure_admin_token(registry, str(self._token_file), now_ms, wish.exists()):
             self._log.info("an admin token is in {file}", file=str(self._token_file))
         wish.unlink(missing_ok=True)
+
+
+def was_first(parts: Iterable[Service]) -> bool:
+    """Whether this start made the first resources."""
+    return any(isinstance(part, FirstContents) and part.were_made for part in parts)
 
 
 class ApiListener(PartService):
@@ -180,7 +200,12 @@ class ApiListener(PartService):
         self._port: IListeningPort | None = None
 
     async def _listen(self) -> None:
-        site = ApiSite(api_site(self._gateway.api, self._gateway.mounts))
+        parts = self._gateway.api
+        site = ApiSite(
+            api_site(parts, self._gateway.mounts),
+            is_proxy=parts.sites.is_proxy,
+            tell=partial(parts.doors.note, "api", "slow"),
+        )
         self._port = await serverFromString(self._reactor, self._endpoint).listen(site)
 
     async def _close(self) -> None:
@@ -230,7 +255,9 @@ class IotgwService(OrderedServices):
         gateway = build(settings, data_dir, reactor, clock.calendar)
         self._trace = gateway.trace
         self._api = ApiListener(gateway, settings.api, reactor)
-        for child in (*children(gateway, settings, data_dir, config, reactor, clock, opened), self._api):
+        parts = [*children(gateway, settings, data_dir, config, reactor, clock, opened)]
+        report = StartReport(gateway, lambda: self._api.url, lambda: was_first(parts))
+        for child in (*parts, self._api, report):
             child.setServiceParent(self)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.conch.ssh.channel import SSHChannel
 from twisted.conch.ssh.common import NS
 from twisted.conch.ssh.connection import SSHConnection
-from twisted.conch.ssh.filetransfer import FXF_CREAT, FXF_READ, FXF_TRUNC, FXF_WRITE, FileTransferClient
+from twisted.conch.ssh.filetransfer import (
+    FXF_CREAT,
+    FXF_READ,
+    FXF_TRUNC,
+    FXF_WRITE,
+    FXP_FSETSTAT,
+    FileTransferClient,
+)
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.protocol import connectionDone
 
@@ -181,10 +189,10 @@ class Files(FileTransferClient):
             raise
         await _done("close", path, file.close())
 
-    async def _fill(self, file: Any, path: str, content: bytes) -> None:
+    async def _fill(self, file: Any, path: str, content: bytes, offset: int = 0) -> None:
         for start in range(0, len(content), CHUNK * PIPELINED):
             piece = range(start, min(start + CHUNK * PIPELINED, len(content)), CHUNK)
-            writes = [file.writeChunk(at, content[at : at + CHUNK]) for at in piece]
+            writes = [file.writeChunk(offset + at, content[at : at + CHUNK]) for at in piece]
             try:
                 await gatherResults(writes, consumeErrors=True)
             except FirstError as error:
@@ -208,6 +216,35 @@ class Files(FileTransferClient):
         finally:
             await _done("close", path, file.close())
         return found
+
+    async def append(self, path: str, unconfirmed: dict[str, int], make: Callable[[bytes], bytes]) -> None:
+        """Add to a file, or begin it. ``make(end)`` gives what to add, where the last two bytes of the file are ``end``: none
+        if it is empty. ``unconfirmed`` keeps where an attempt began until it is confirmed: the next one replaces it."""
+        file = await _done("open", path, self.openFile(path.encode(), FXF_READ | FXF_WRITE | FXF_CREAT, {}))
+        try:
+            size = (await _done("fstat", path, file.getAttrs())).get("size", 0)
+            start = min(unconfirmed.get(path, size), size)
+            tail = min(2, start)
+            end = await _done("read", path, file.readChunk(start - tail, tail)) if tail else b""
+            content = make(end)
+            unconfirmed[path] = start
+            await self._fill(file, path, content, start)
+            if size > start + len(content):
+                await self._cut(file, path, start + len(content))
+            await self._sync(file, path)
+        except SftpRefused:
+            file.close().addErrback(lambda _: None)
+            raise
+        await _done("close", path, file.close())
+        unconfirmed.pop(path, None)
+
+    async def _cut(self, file: Any, path: str, size: int) -> None:
+        """Cut off the end of an earlier attempt. Where that can't be done it stays: rows that come twice, the first in part."""
+        try:
+            asked = self._sendRequest(FXP_FSETSTAT, file.handle + self._packAttributes({"size": size}))
+            await _done("fsetstat", path, asked)
+        except SftpRefused as refused:
+            self.lacks["setstat"] = str(refused)
 
     async def posix_rename(self, old: str, new: str) -> None:
         """Rename a file, replacing any existing one. Only where the server offers ``POSIX_RENAME``."""

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import x25519
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twisted.conch.ssh import _kex
 from twisted.conch.ssh.common import NS, getNS
@@ -22,21 +23,13 @@ from iotgw.core.errors import ProtocolError
 from iotgw.wire.ssh.agreement import CIPHERS, MACS, STRICT_CLIENT, Agreed, agree, read_offer
 from iotgw.wire.ssh.ciphers import Plain, Sealing, sealing
 
-try:
-    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
-except ImportError:  # cryptography before 48
-    MLKEM768PrivateKey = None  # type: ignore[assignment,misc]
-
 DISCONNECT, IGNORE, UNIMPLEMENTED, DEBUG, KEXINIT, NEWKEYS = 1, 2, 3, 4, 20, 21
 KEX_INIT, KEX_REPLY = 30, 31
 PROTOCOL_ERROR, KEX_FAILED, HOST_KEY_NOT_VERIFIABLE = 2, 3, 9
 HYBRID = b"mlkem768x25519-sha256"
 CIPHERTEXT = 1088
 """Bytes of ML-KEM-768's ciphertext (FIPS 203)."""
-KEX = [
-    *([HYBRID] if MLKEM768PrivateKey is not None else []),
-    *(name for name in _kex.getSupportedKeyExchanges() if name != HYBRID),
-]
+KEX = [HYBRID, *(name for name in _kex.getSupportedKeyExchanges() if name != HYBRID)]
 HOST_KEYS = [
     b"ssh-ed25519", b"ecdsa-sha2-nistp256", b"ecdsa-sha2-nistp384", b"ecdsa-sha2-nistp521", b"rsa-sha2-512",
     b"rsa-sha2-256", b"ssh-rsa",

@@ -11,15 +11,17 @@ from typing import Any
 import msgspec
 
 from iotgw.converters import position, tbel
+from iotgw.converters.bodies import is_tago
 from iotgw.converters.careful import careful, placed
 from iotgw.converters.dialect import ENTRIES, Dialect, detect, named
 from iotgw.converters.downlink import Encoded, encoded
 from iotgw.converters.engines import ConverterEngine, Stopped
+from iotgw.converters.loading import HEAP, ScriptCode, checker, loading_time, look_order
 from iotgw.converters.output import OutputRefused
 from iotgw.converters.protocol import ScriptCall
-from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script, load, loading_time
-from iotgw.converters.source.analysis import analyse
+from iotgw.converters.script import LIMITS, Arm, Engines, LoadFailed, Script, load
 from iotgw.converters.tbel.detection import is_tbel_in_javascript, looks_like_tbel
+from iotgw.converters.translation import Compiles, pieces, translated
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 from iotgw.core.specs import ConverterSpec
@@ -47,34 +49,23 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
         if _is_tbel(spec, engines, limit, arm):
             name, dialect = tbel.ENGINE, named(tbel.DIALECT, spec.type)
         else:
-            name, dialect = _javascript(spec, engines, limit, arm)
+            name, engine, code = _engine_for(spec, engines, limit, arm)
+            arm(limit + 0.1)
+            dialect = _dialect(spec, engine, code)
         version = ConverterVersion(
             "draft", 0, spec.name, spec.type, spec.script, dialect.name, name, time_limit=limit,
-            options=spec.options,
+            options=spec.options, files=spec.files,
         )  # fmt: skip
-        arm(limit * 2 + 0.2 + loading_time(spec.script, dialect.name))
+        arm(limit * 2 + 0.2 + loading_time(version.length, version.dialect))
         load(version, engines)
     except SettingsError as error:
         return {"path": error.path, "problem": error.problem}
     except LoadFailed as failed:
-        error_ = _columned(failed.error, spec.script, engines)
+        error_ = failed.error
         return {"path": "script", "problem": _place(error_), "line": error_.line, "column": error_.column}
     except Stopped:
         return {"path": "script", "problem": f"the script did not load within {limit * 1000:.0f} ms"}
     return {"dialect": dialect.name, "engine": name}
-
-
-def _javascript(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -> tuple[str, Dialect]:
-    """Engine and dialect of a script in JavaScript. Raises SettingsError, LoadFailed."""
-    name, engine = _engine_for(spec, engines, limit, arm)
-    if spec.dialect != "auto":
-        return name, named(spec.dialect, spec.type)
-    arm(limit + 0.1)
-    # both engines agree on what is a program, and Duktape takes a stray `return` for one
-    source = json.dumps(spec.script)
-    is_body = "true" not in engine.call("program", source)
-    names = [] if is_body else _names(engine, spec.script)
-    return name, detect(spec.script, spec.type, is_body, names)
 
 
 def _is_tbel(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -> bool:
@@ -84,42 +75,76 @@ def _is_tbel(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -> b
     """
     if spec.dialect not in ("auto", tbel.DIALECT):
         return False
-    arm(limit + 0.2 + loading_time(spec.script, tbel.DIALECT))
-    if spec.dialect == "auto":
-        engine = (engines.get(tbel.ENGINE) or next(iter(engines.values())))(limit, HEAP, spec.script)
-        is_javascript = engine.call("compile", json.dumps(spec.script)) == "{}"
-        if is_javascript and not is_tbel_in_javascript(spec.script, spec.type):
-            return False
+    arm(limit + 0.2 + loading_time(len(spec.script), tbel.DIALECT))
+    is_found = spec.dialect == "auto"
+    compiles = checker((engines.get(tbel.ENGINE) or next(iter(engines.values())))(limit, HEAP, ""))
+    if is_found and compiles(spec.script) and not is_tbel_in_javascript(spec.script, spec.type):
+        return False
     try:
         tbel.translated(spec.script, spec.type)
     except tbel.TbelError as error:
-        if spec.dialect == "auto" and not looks_like_tbel(spec.script):
+        arm(limit + 0.1 + loading_time(len(spec.script)))
+        if is_found and (not looks_like_tbel(spec.script) or _is_typescript(spec.script, compiles)):
             return False
         placed = error.placed(spec.script)
         raise LoadFailed(msgspec.structs.replace(placed, message=f"not TBEL: {placed.message}")) from error
     if spec.engine not in ("auto", tbel.ENGINE) or tbel.ENGINE not in engines:
         raise SettingsError("engine", f"TBEL runs in {tbel.ENGINE}, got {spec.engine!r}")
+    if spec.files:
+        raise SettingsError("files", "expected none, since TBEL has no way to name them")
     return True
 
 
-def _engine_for(spec: ConverterSpec, engines: Engines, limit: float, arm: Arm) -> tuple[str, ConverterEngine]:
+def _is_typescript(script: str, compiles: Compiles) -> bool:
+    """Whether a script that isn't JavaScript is TypeScript, or a module."""
+    try:
+        return compiles(translated(script, compiles))
+    except SettingsError:
+        return False
+
+
+def _dialect(spec: ConverterSpec, engine: ConverterEngine, code: ScriptCode) -> Dialect:
+    if spec.dialect != "auto":
+        return named(spec.dialect, spec.type)
+    # both engines agree on what is a program, and Duktape takes a stray `return` for one
+    is_body = "true" not in engine.call("program", json.dumps(code.script))
+    if not is_body and spec.type == "UPLINK" and is_tago(code.script):
+        return named("tago", "UPLINK")
+    return detect(code.script, spec.type, is_body, [] if is_body else _names(engine, code))
+
+
+def _engine_for(
+    spec: ConverterSpec, engines: Engines, limit: float, arm: Arm
+) -> tuple[str, ConverterEngine, ScriptCode]:
     wanted = list(engines) if spec.engine == "auto" else [spec.engine]
-    if len(wanted) > 1 and (pattern := _only_in_quickjs(engines)) and pattern.search(spec.script):
+    text = "\n".join((spec.script, *spec.files.values()))
+    if len(wanted) > 1 and (pattern := _only_in_quickjs(engines)) and pattern.search(text):
         wanted = ["quickjs"]
     error: ConversionError | None = None
     for name in wanted:
         if name not in engines:
             raise SettingsError("engine", f"expected one of {', '.join(engines)} here, got {name!r}")
-        arm(limit + 0.1)
-        engine = engines[name](limit, HEAP, spec.script)
-        answer = engine.call("compile", json.dumps(spec.script))
-        if answer == "{}":
-            return name, engine
-        error = position.explain(
-            answer if answer.isascii() else engine.call("ascii", ""), engine.line_offset
-        )[0]
+        arm(limit + 0.1 + loading_time(len(text)))
+        code = ScriptCode(tuple(pieces(spec.script, spec.files, checker(engines[name](limit, HEAP, "")))))
+        engine = engines[name](limit, HEAP, code.text)
+        error = _problem(code, engine, engines)
+        if error is None:
+            return name, engine, code
     assert error is not None
-    raise LoadFailed(_columned(error, spec.script, engines))
+    raise LoadFailed(error)
+
+
+def _problem(code: ScriptCode, engine: ConverterEngine, engines: Engines) -> ConversionError | None:
+    """Why one of the files doesn't compile."""
+    for part in code.parts:
+        if part.name.endswith(".json"):
+            continue
+        answer = engine.call("compile", json.dumps(part.source))
+        if answer != "{}":
+            answer = answer if answer.isascii() else engine.call("ascii", "")
+            error = _columned(position.explain(answer, engine.line_offset)[0], part.source, engines)
+            return msgspec.structs.replace(error, file="" if part is code.parts[0] else part.name)
+    return None
 
 
 def _only_in_quickjs(engines: Engines) -> re.Pattern[str] | None:
@@ -149,7 +174,7 @@ _COMMON = ("next", "return", "throw", "add", "raw")
 
 def _columned(error: ConversionError, script: str, engines: Engines) -> ConversionError:
     """The same syntax error as QuickJS tells it, which knows columns."""
-    if error.column is None and error.name == "SyntaxError" and "quickjs" in engines:
+    if error.column is None and error.name == "SyntaxError" and "quickjs" in engines and not error.file:
         engine = engines["quickjs"](0.25, HEAP, script)
         answer = engine.call("compile", json.dumps(script))
         if answer.startswith("!"):
@@ -159,20 +184,19 @@ def _columned(error: ConversionError, script: str, engines: Engines) -> Conversi
     return error
 
 
-def _names(engine: ConverterEngine, script: str) -> list[str]:
-    exposed = analyse(script).exposed
-    order = {"shape": "functions", "names": ENTRIES, "source": script, "exposed": exposed}
-    answer = engine.call("load", json.dumps(order))
+def _names(engine: ConverterEngine, code: ScriptCode) -> list[str]:
+    answer = engine.call("load", look_order(ENTRIES, code))
     if not answer.isascii():
         answer = engine.call("ascii", "")
     if answer.startswith("!"):
-        raise LoadFailed(*position.explain(answer, engine.line_offset))
+        raise LoadFailed(*position.explain(answer, engine.line_offset, code.place))
     names: list[str] = json.loads(answer)["names"]
     return names
 
 
 def _place(error: ConversionError) -> str:
-    where = "" if error.line is None else f"line {error.line}, "
+    where = f"{error.file}, " if error.file else ""
+    where += "" if error.line is None else f"line {error.line}, "
     where += "" if error.column is None else f"column {error.column}, "
     return f"{where.rstrip(', ')}{': ' if where else ''}{error.name}: {error.message}"
 
@@ -194,12 +218,12 @@ def test(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
     if hanging is not None:
         return {**_NOTHING, "durationMs": version.time_limit * 1000, "error": hanging.error}
     try:
-        arm(version.time_limit + 0.1 + loading_time(version.script, version.dialect))
+        arm(version.time_limit + 0.1 + loading_time(version.length, version.dialect))
         script = load(version, engines)
         arm(
             version.time_limit
             + (0.03 if version.engine == "quickjs" else 0)
-            + loading_time(version.script, version.dialect)
+            + loading_time(version.length, version.dialect)
         )
         started = time.process_time()
         conversion, _ = script.convert(call.payload, call.metadata, call.received_ms, state)
@@ -244,7 +268,7 @@ def encode(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
     place = f"{version.tenant}/{version.key}"
     made = Encoded()
     try:
-        arm(version.time_limit + 0.1 + loading_time(version.script, version.dialect))
+        arm(version.time_limit + 0.1 + loading_time(version.length, version.dialect))
         script = _encoders.get(place)
         if script is None or script.version != version:
             script = _encoders[place] = load(version, engines)
@@ -254,7 +278,7 @@ def encode(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
         arm(
             version.time_limit
             + (0.03 if version.engine == "quickjs" else 0)
-            + loading_time(version.script, version.dialect)
+            + loading_time(version.length, version.dialect)
         )
         arguments = json.dumps([body["message"], body["metadata"], *divmod(body["receivedMs"], 1_000_000)])
         result, also, error = script.call(arguments)

@@ -26,8 +26,10 @@ _LEAST, _MOST = -0x8000000000000000, 0x7FFFFFFFFFFFFFFF
 
 _NAMED = {name: re.compile(rf"(?<![\w$]){name}(?![\w$])") for name in (REPLY, SESSION)}
 _PARTS = frozenset(("contentType", "data", "topic"))
-_RESERVED = frozenset(("rejected", "unreadable", "simulated", "clockUnsure"))
-"""Facts that only the gateway states."""
+_RESERVED = frozenset(
+    ("rejected", "unreadable", "simulated", "clockUnsure", "identityType", "dtlsIdentity", "cipher")
+)
+"""Facts that only the gateway states: what it thinks of a message, and what a sender has proved."""
 _NOTHING: frozenset[str] = frozenset()
 
 _encode = msgspec.json.Encoder().encode

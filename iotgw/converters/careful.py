@@ -12,8 +12,9 @@ import re
 
 import msgspec
 
+from iotgw.converters.loading import HEAP, sources
 from iotgw.converters.protocol import ScriptCall
-from iotgw.converters.script import HEAP, LIMITS, Arm, Engines, LoadFailed, Script, source_of
+from iotgw.converters.script import LIMITS, Arm, Engines, LoadFailed, Script
 from iotgw.converters.tbel import DIALECT
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 from iotgw.core.numbers import whole
@@ -42,9 +43,10 @@ def careful(
     for source, places in ((script, marks), (version.script, [])):
         suspect = msgspec.structs.replace(version, engine="quickjs", script=source)
         arm(version.time_limit * SLOWER + MARGIN)
-        engine = make(version.time_limit * SLOWER, HEAP, source_of(suspect))
+        code = sources(suspect, make)
+        engine = make(version.time_limit * SLOWER, HEAP, code.text)
         try:
-            run = Script(suspect, engine)
+            run = Script(suspect, engine, code)
             error = run.convert(call.payload, call.metadata, call.received_ms, state)[0].error
             is_vague = run.is_place_vague
         except LoadFailed as failed:
@@ -75,7 +77,12 @@ def placed(
     if error is None or error.column is not None or error.name in LIMITS or "quickjs" not in engines:
         return conversion
     # errors with a line are of one kind per line; others are told by what they say
-    kind = (script.version.key, error.line, error.name, "" if error.line else error.message[:100])
+    kind = (
+        script.version.key + error.file,
+        error.line,
+        error.name,
+        "" if error.line else error.message[:100],
+    )
     if kind not in _known:
         if len(_known) >= _KNOWN:
             _known.clear()
@@ -99,16 +106,18 @@ def _find(
     source, places = (version.script, []) if error.line is not None else _marked(version)
     twin_version = msgspec.structs.replace(version, engine="quickjs", script=source)
     arm(version.time_limit * SLOWER + MARGIN)
-    engine = engines["quickjs"](version.time_limit * SLOWER, HEAP, source_of(twin_version))
+    code = sources(twin_version, engines["quickjs"])
+    engine = engines["quickjs"](version.time_limit * SLOWER, HEAP, code.text)
     try:
-        twin = Script(twin_version, engine)
+        twin = Script(twin_version, engine, code)
         again = twin.convert(call.payload, call.metadata, call.received_ms, state)[0].error
     except LoadFailed as failed:
         again = failed.error
     if again is None:
         return None
     if error.line is not None:
-        return (again.line, again.column) if again.line == error.line and again.column else None
+        is_same = (again.file, again.line) == (error.file, error.line)
+        return (again.line, again.column) if is_same and again.line and again.column else None
     reached = whole(engine.call("mark", ""), 0, len(places) - 1)
     if again.message == error.message and reached is not None:
         line, column, keyword = places[reached]

@@ -1,7 +1,7 @@
 """The dialects of converters: which functions they define, and how a script's dialect is found.
 
-A script is a *body* (it returns at the top level) or defines functions; which of the known names it
-defines decides. See docs/converters.md for an example of each.
+A script is a *body* (it returns at the top level), a *program* (it leaves its result in a variable), or defines functions;
+which of the known names it defines, or reads, decides. See docs/converters/dialects.md for an example of each.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from iotgw.converters.bodies import of_body
 from iotgw.core.errors import SettingsError
 
 Direction = Literal["UPLINK", "DOWNLINK"]
@@ -19,8 +20,10 @@ Direction = Literal["UPLINK", "DOWNLINK"]
 class Dialect(Struct, frozen=True):
     """One way to write a converter.
 
-    ``entry`` is the function it defines, empty for a body, whose ``parameters`` are given then.
+    ``entry`` is the function it defines, or the object and its method (``driver.decodeUplink``); it is empty for a body
+    or a program, whose ``parameters`` are given then. ``returns`` is the variable that a program leaves its result in.
     ``adapter`` is its name in runtime/dialects.js; ``native`` says whether its result is ThingsBoard's.
+    ``takes_frames`` says that it expects what a device sent, without anything that a network has put around it.
     """
 
     name: str
@@ -29,25 +32,43 @@ class Dialect(Struct, frozen=True):
     adapter: str
     parameters: str = ""
     native: bool = False
+    takes_frames: bool = False
+    returns: str = ""
 
 
 _ENCODER = "msg, metadata, msgType, integrationMetadata"
 
-# In the order of choice where a script defines several: the newer convention first.
+# In the order of choice where a script defines several: what is hardly a coincidence first, then the newer convention.
 DIALECTS = (
-    Dialect("ts013", "UPLINK", "decodeUplink", "ts013"),
-    Dialect("chirpstack-v3", "UPLINK", "Decode", "chirpstack-v3"),
+    Dialect("akenza", "UPLINK", "consume", "akenza", takes_frames=True),
+    Dialect("ts013", "UPLINK", "decodeUplink", "ts013", takes_frames=True),
+    Dialect("driver", "UPLINK", "driver.decodeUplink", "ts013", takes_frames=True),
+    Dialect("chirpstack-v3", "UPLINK", "Decode", "chirpstack-v3", takes_frames=True),
     Dialect("lobaro", "UPLINK", "Parse", "lobaro"),
     Dialect("thingsboard", "UPLINK", "Decoder", "thingsboard", native=True),
-    Dialect("ttn-v2", "UPLINK", "Decoder", "ttn-v2"),
-    Dialect("module", "UPLINK", "module.exports", "module"),
+    Dialect("ttn-v2", "UPLINK", "Decoder", "ttn-v2", takes_frames=True),
+    Dialect("decentlab", "UPLINK", "decentlab_decoder.decode", "decentlab", takes_frames=True),
+    Dialect("milesight", "UPLINK", "decodePayload", "milesight", takes_frames=True),
+    Dialect("allthingstalk", "UPLINK", "converter", "allthingstalk", takes_frames=True),
+    Dialect("module", "UPLINK", "module.exports", "module", takes_frames=True),
     Dialect("thingsboard-body", "UPLINK", "", "thingsboard", "payload, metadata", native=True),
     Dialect("thingsboard-tbel", "UPLINK", "", "tbel", "payload, metadata", native=True),
+    Dialect("tektelic", "UPLINK", "", "ttn-v2", "bytes, port", takes_frames=True),
+    Dialect("tektelic-v2", "UPLINK", "", "ts013", "input", takes_frames=True),
+    Dialect("node-red", "UPLINK", "", "node-red", "msg, node, context, flow, global, env"),
+    Dialect("rule-node", "UPLINK", "", "rule-node", "msg, metadata, msgType"),
+    Dialect(
+        "tago", "UPLINK", "", "tago", "payload, device, raw_payload", takes_frames=True, returns="payload"
+    ),
+    Dialect("akenza", "DOWNLINK", "consume", "akenza-encoder"),
     Dialect("ts013", "DOWNLINK", "encodeDownlink", "ts013-encoder"),
+    Dialect("driver", "DOWNLINK", "driver.encodeDownlink", "ts013-encoder"),
     Dialect("chirpstack-v3", "DOWNLINK", "Encode", "chirpstack-v3-encoder"),
     Dialect("thingsboard", "DOWNLINK", "Encoder", "thingsboard-encoder", native=True),
     Dialect("ttn-v2", "DOWNLINK", "Encoder", "ttn-v2-encoder"),
     Dialect("thingsboard-decoder", "DOWNLINK", "Decoder", "thingsboard-encoder", native=True),
+    Dialect("allthingstalk", "DOWNLINK", "converter", "allthingstalk-encoder"),
+    Dialect("tektelic", "DOWNLINK", "", "tektelic-encoder", "data"),
     Dialect("thingsboard-body", "DOWNLINK", "", "thingsboard-encoder", _ENCODER, native=True),
     Dialect("thingsboard-tbel", "DOWNLINK", "", "tbel-encoder", _ENCODER, native=True),
 )
@@ -69,7 +90,7 @@ def named(name: str, direction: Direction) -> Dialect:
 def detect(source: str, direction: Direction, is_body: bool, names: list[str]) -> Dialect:
     """The dialect of a script that compiles. ``names`` are the entries it defines. Raises SettingsError."""
     if is_body:
-        return named("thingsboard-body", direction)
+        return named(of_body(source, direction), direction)
     choices = [d for d in DIALECTS if d.direction == direction and d.entry in names]
     if not choices:
         wanted = ", ".join(dict.fromkeys(d.entry for d in DIALECTS if d.direction == direction and d.entry))

@@ -36,7 +36,7 @@ def encoded(dialect: Dialect, result: Any) -> Encoded:
     if result.get("errors"):
         errors = result["errors"]
         raise OutputRefused("; ".join(map(str, errors)) if isinstance(errors, list) else str(errors))
-    metadata = {"fPort": result["fPort"]} if result.get("fPort") is not None else {}
+    metadata = {key: result[key] for key in ("fPort", "confirmed") if result.get(key) is not None}
     warnings = [str(warning) for warning in result.get("warnings") or []]
     return Encoded(
         data=_bytes(result.get("bytes"), "bytes"),

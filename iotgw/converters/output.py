@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.converters.beside import AsideMaker, AsideRefused
+from iotgw.converters.doubts import EARLY_MS, Doubts
 from iotgw.core.model import Aside, Output
 from iotgw.core.names import unfit
 from iotgw.core.numbers import whole
@@ -63,6 +64,7 @@ class Checked(Struct, gc=False):
     says: frozenset[str]
     """Which of ``reply`` and ``session`` the converter may say."""
     maker: AsideMaker | None = None
+    doubts: Doubts | None = None
 
     @property
     def aside(self) -> Aside | None:
@@ -91,14 +93,24 @@ def check(
             if type(device) is not dict:
                 raise OutputRefused(f"[{index}]: expected an object, got {_kind(device)}")
             made = len(checked.outputs)
-            _device(device, f"[{index}].", received_ms, nested, changed, checked)
+            _device(
+                device, f"[{index}].", received_ms, nested, changed, checked, is_one_of_many=len(result) > 1
+            )
             size += sum([len(output.body) for output in checked.outputs[made:]])
             _bounded(size)
     elif result is not None:
         raise OutputRefused(f"expected an object or a list of objects, got {_kind(result)}")
+    if checked.doubts is not None:
+        checked.warnings += checked.doubts.warnings()
     if checked.acks or checked.warnings:
         _bounded(sum(map(len, checked.acks)) + sum(map(len, checked.warnings)))
     return checked
+
+
+def _doubts(checked: Checked) -> Doubts:
+    if checked.doubts is None:
+        checked.doubts = Doubts()
+    return checked.doubts
 
 
 def _bounded(size: int) -> None:
@@ -107,7 +119,13 @@ def _bounded(size: int) -> None:
 
 
 def _device(
-    device: dict[str, Any], at: str, received_ms: int, nested: str, changed: Changed | None, checked: Checked
+    device: dict[str, Any],
+    at: str,
+    received_ms: int,
+    nested: str,
+    changed: Changed | None,
+    checked: Checked,
+    is_one_of_many: bool = False,
 ) -> None:
     is_alone = False
     if not device.keys() <= _KNOWN:
@@ -136,6 +154,8 @@ def _device(
             shape = hash((*attributes, None, *telemetry))
     else:
         entries = _telemetry(telemetry, at + "telemetry", received_ms, nested, checked)
+    if is_one_of_many or len(entries) > 1:
+        _doubts(checked).compare(name, entries, at + "telemetry")
     if changed is not None:
         attributes = changed(name, "attributes", attributes)
         for entry in entries:
@@ -238,6 +258,8 @@ def _entry(
     if "values" in entry and ("ts" in entry or type(entry["values"]) is dict):
         if "ts" in entry:
             ts = timestamp(entry["ts"], at + ".ts")
+            if ts < EARLY_MS:
+                _doubts(checked).early(at + ".ts")
         values = entry["values"]
         if type(values) is not dict:
             raise OutputRefused(f"{at}.values: expected an object, got {_kind(values)}")
@@ -247,19 +269,26 @@ def _entry(
     return [{"ts": ts, "values": values}] if values else []
 
 
+def moment(text: str) -> int | None:
+    """Milliseconds since 1970 of an ISO 8601 text, UTC where it names no zone; None for anything else."""
+    try:
+        date = datetime.fromisoformat(text)
+        return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
 def timestamp(value: Any, at: str) -> int:
     """Milliseconds since 1970 from a number of ms or an ISO 8601 text. Raises Refused."""
     kind = type(value)
     if kind is str:
-        try:
-            moment = datetime.fromisoformat(value)
-            value = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-        except (ValueError, OverflowError):
+        number = moment(value)
+        if number is not None:
+            value = number
+        else:
             number = whole(value, 0, 10**15 - 1)
             if number is None:
-                raise OutputRefused(
-                    f"{at}: expected a number of ms or an ISO 8601 time, got {value[:40]!r}"
-                ) from None
+                raise OutputRefused(f"{at}: expected a number of ms or an ISO 8601 time, got {value[:40]!r}")
             value = number
     elif kind is float:
         value = int(value)

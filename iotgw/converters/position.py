@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,50 +19,66 @@ VAGUE = "<input>:1:1)"
 """QuickJS's place of a loop that it interrupts: the position is kept only across calls."""
 
 
-Places = Sequence[tuple[int, int]]
-"""Line and column of a script for each line, from 1 on, of the JavaScript that it was translated to."""
+class StackFrame(NamedTuple):
+    """A place in a stack: the function's name, line and column from 1, and the file, empty for the script itself."""
+
+    function: str
+    line: int
+    column: int | None
+    file: str
 
 
-def frames(stack: str, offset: int, places: Places = ()) -> list[tuple[str, int, int | None]]:
-    """The frames of a stack that are in the script: (function, line, column), innermost first."""
-    found: list[tuple[str, int, int | None]] = []
+Place = Callable[[StackFrame], StackFrame]
+"""The frame in the converter's own files, of one as the engine counts lines and columns and names functions."""
+
+
+def _of_script(frame: StackFrame) -> StackFrame:
+    return frame
+
+
+def frames(stack: str, offset: int, place: Place = _of_script) -> list[StackFrame]:
+    """The frames of a stack that are in the script, innermost first."""
+    found = []
     for text in stack.splitlines():
         match = _FRAME.search(text)
         if match is None or "(native)" in text or (text.endswith(" internal") and "compile:" not in text):
             continue
-        line = int(match[1]) - FAR - offset
-        if line >= 1:
+        counted = int(match[1]) - FAR - offset
+        if counted >= 1:
             function = _FUNCTION.search(text)
-            name = function[1] if function else ""
-            if places:
-                # a translation's names have a `_` before them; its own function has none
-                found.append((name[1:] if name[:1] == "_" else "", *places[min(line, len(places) - 1)]))
-                continue
-            found.append((name, line, int(match[2]) if match[2] else None))
+            column = int(match[2]) if match[2] else None
+            found.append(place(StackFrame(function[1] if function else "", counted, column, "")))
     return found
 
 
-def explain(answer: str, offset: int, places: Places = ()) -> tuple[ConversionError, tuple[str, ...]]:
+def innermost(places: list[StackFrame]) -> tuple[int | None, int | None, str]:
+    """Line, column and file of the first frame, if there is one."""
+    return (places[0].line, places[0].column, places[0].file) if places else (None, None, "")
+
+
+def explain(answer: str, offset: int, place: Place = _of_script) -> tuple[ConversionError, tuple[str, ...]]:
     """The runtime's ``!{…}`` as an error, and the lines that the script had logged."""
     seen: dict[str, Any] = msgspec.json.decode(answer[1:])
-    found = frames(seen.get("stack", ""), offset, places)
-    line, column = (found[0][1], found[0][2]) if found else (None, None)
+    places = frames(seen.get("stack", ""), offset, place)
+    line, column, file = innermost(places)
     message = _PARSE_LINE.sub(
-        lambda match: f"(line {max(int(match[1]) - FAR - offset, 1)})", seen.get("message") or "no message"
+        lambda match: f"(line {max(place(StackFrame('', int(match[1]) - FAR - offset, None, '')).line, 1)})",
+        seen.get("message") or "no message",
     )
     error = ConversionError(
         message=message,
         name=seen.get("name") or "Error",
         line=line,
         column=column,
-        stack=stack(found),
+        stack=stack(places),
+        file=file,
     )
     return error, tuple(seen.get("logs") or ())
 
 
 def of_result(script: str, entry: str) -> tuple[int, int] | None:
     """Where a script makes its result, for a result that is refused: its entry, or a body's last return."""
-    name = re.escape(entry) if entry else "return"
+    name = re.escape(entry.rpartition(".")[2]) if entry else "return"
     found = list(re.finditer(rf"(?<![\w$]){name}(?![\w$])", script))
     if not found:
         return None
@@ -70,10 +86,11 @@ def of_result(script: str, entry: str) -> tuple[int, int] | None:
     return script.count("\n", 0, at) + 1, at - script.rfind("\n", 0, at)
 
 
-def stack(places: list[tuple[str, int, int | None]]) -> str:
+def stack(places: list[StackFrame]) -> str:
     """A stack as a person reads it."""
-    lines = [
-        f"at {function or 'script'} ({line}" + (f":{column})" if column else ")")
-        for function, line, column in places[:_FRAMES]
-    ]
+    lines = []
+    for frame in places[:_FRAMES]:
+        where = f"{frame.file}:" if frame.file else ""
+        column = f":{frame.column}" if frame.column else ""
+        lines.append(f"at {frame.function or 'script'} ({where}{frame.line}{column})")
     return "\n".join(lines)

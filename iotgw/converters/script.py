@@ -11,16 +11,15 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from iotgw.converters import beside, position
-from iotgw.converters.dialect import BESIDE, Dialect, named, reads_metadata
-from iotgw.converters.engines import LOADING, ConverterEngine, Make, Stopped
+from iotgw.converters import beside, position, tbel
+from iotgw.converters.dialect import Dialect, named, reads_metadata
+from iotgw.converters.engines import ConverterEngine, Make, Stopped
+from iotgw.converters.enveloped import advice, network_of, reads_documents
 from iotgw.converters.foreign import Reported, interpret
 from iotgw.converters.framed import FRAME, unwrapped
+from iotgw.converters.loading import HEAP, ScriptCode, load_order, sources
 from iotgw.converters.options import ConverterOptions, limited, read
 from iotgw.converters.output import Changed, OutputRefused, check
-from iotgw.converters.source.analysis import Analysis, analyse
-from iotgw.converters.tbel import DIALECT as TBEL
-from iotgw.converters.tbel import ENGINE, ENTRY, TbelError, Translation, translated
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 
@@ -33,9 +32,6 @@ _HALF_PAIR = re.compile(
 TIME_LIMIT = "TimeLimit"
 MEMORY_LIMIT = "MemoryLimit"
 LIMITS = (TIME_LIMIT, MEMORY_LIMIT)
-HEAP = 64 << 20
-"""Bytes of a QuickJS context's heap."""
-
 MAX_STATE = 16 << 10
 """Bytes of what a script may keep of one device, as JSON."""
 
@@ -44,13 +40,10 @@ Engines = dict[str, Make]
 Arm = Callable[[float], None]
 """``arm(seconds)``: the kernel ends this process unless it is called again within that CPU time; 0 is never."""
 
-LOADING_PER_CHARACTER = 3e-6
-"""CPU seconds to read a script, on top of `LOADING`."""
-TRANSLATING_PER_CHARACTER = 1.2e-5
-"""CPU seconds to translate one as well."""
 SPENT = "?"
 """The runtime's answer when an earlier message has changed what can't be put right in this context."""
 
+_BRACES = (b"{", b"[")
 _NOTHING: dict[str, Any] = {}
 _NO_MEMORY = ("alloc failed", "out of memory")
 
@@ -67,18 +60,21 @@ class LoadFailed(Exception):
 class Script:
     """A script that is ready to run, and finds its initial state with every message. Raises LoadFailed.
 
-    ``engine`` is a fresh one, and ``renew`` makes another for a script that can't be put right in it.
+    ``engine`` is a fresh one, ``code`` the version's files as it takes them, and ``renew`` makes another for a script
+    that can't be put right in it.
     """
 
     def __init__(
         self,
         version: ConverterVersion,
         engine: ConverterEngine,
+        code: ScriptCode,
         changed: Changed | None = None,
         renew: Callable[[], ConverterEngine] | None = None,
     ) -> None:
         self.version = version
         self.engine = engine
+        self.code = code
         self.dialect: Dialect = named(version.dialect, version.direction)
         self.options: ConverterOptions = read(version.options)
         self.is_place_vague = False
@@ -89,13 +85,12 @@ class Script:
         self._nested = ("refuse" if self.dialect.native else "flatten") if nested == "auto" else nested
         self._changed = changed if self.options.update_only_keys else None
         self._is_native = self.dialect.native
-        self._reads_metadata = reads_metadata(self.dialect, version.script)
-        translation = translation_of(version)
-        self._places = translation.places if translation else ()
+        self._takes_frames = self.dialect.takes_frames and not reads_documents(code.script)
+        self._reads_metadata = reads_metadata(self.dialect, code.script)
         self._says = beside.names(version)
         self._run = engine.run
         self._renew = renew
-        self._order, self.has_context_per_call = load_order(self.dialect, version)
+        self._order, self.has_context_per_call = load_order(self.dialect, version, code)
         self._is_used = False
         self._load()
 
@@ -109,6 +104,8 @@ class Script:
                 payload, received_ms = framed
                 if not payload:
                     return Conversion(), b""
+        if self._takes_frames and payload[:1] in _BRACES and (network := network_of(payload)) is not None:
+            return Conversion(error=ConversionError(advice(network), name="EnvelopeError")), b""
         told = metadata if self._reads_metadata else b""
         arguments = [list(payload), Raw(_ascii(told)), *divmod(received_ms, 1_000_000)]
         if state:
@@ -168,7 +165,7 @@ class Script:
         also = _NOTHING
         try:
             if answer[0] == "!":
-                error, logs = position.explain(answer, self.engine.line_offset, self._places)
+                error, logs = position.explain(answer, self.engine.line_offset, self.code.place)
                 if error.name == "ResultError":
                     place = self._refused(error.message, "OutputError")
                     error = (
@@ -193,7 +190,7 @@ class Script:
         except Stopped as stopped:
             raise LoadFailed(self.stopped(str(stopped))) from None
         if answer.startswith("!"):
-            raise LoadFailed(*position.explain(answer, self.engine.line_offset, self._places))
+            raise LoadFailed(*position.explain(answer, self.engine.line_offset, self.code.place))
 
     def _begin_anew(self) -> None:
         """Have a context that no message has been in."""
@@ -205,8 +202,8 @@ class Script:
 
     def stopped(self, why: str) -> ConversionError:
         """The error for a script that its engine had to stop."""
-        places = position.frames(why, self.engine.line_offset, self._places)
-        line, column = (places[0][1], places[0][2]) if places else (None, None)
+        places = position.frames(why, self.engine.line_offset, self.code.place)
+        line, column, file = position.innermost(places)
         self.is_place_vague = position.VAGUE in why
         if "interrupted" in why:
             return ConversionError(
@@ -215,25 +212,28 @@ class Script:
                 line=line,
                 column=column,
                 stack=position.stack(places),
+                file=file,
             )
         return _limit(
             ConversionError(
-                why.split("\n", 1)[0][:200], "converter", "Error", line, column, position.stack(places)
+                why.split("\n", 1)[0][:200], "converter", "Error", line, column, position.stack(places), file
             )
         )
 
 
 def load(version: ConverterVersion, engines: Engines, changed: Changed | None = None) -> Script:
     """A context with this version in it. Raises LoadFailed."""
-    make = engines.get(ENGINE if version.dialect == TBEL else version.engine) or engines.get(
-        "quickjs"
-    )  # it runs whatever Duktape does
+    engine = tbel.ENGINE if version.dialect == tbel.DIALECT else version.engine
+    make = engines.get(engine) or engines.get("quickjs")  # it runs whatever Duktape does
     if make is None:
         raise LoadFailed(ConversionError(f"the engine {version.engine} is not installed", name="NoEngine"))
     version = limited(version)
-    make_engine = partial(make, version.time_limit, HEAP, source_of(version))
     try:
-        return Script(version, make_engine(), changed, make_engine)
+        code = sources(version, make)
+        make_engine = partial(make, version.time_limit, HEAP, code.text)
+        return Script(version, make_engine(), code, changed, make_engine)
+    except tbel.TbelError as error:
+        raise LoadFailed(error.placed(version.script)) from error
     except SettingsError as error:
         raise LoadFailed(ConversionError(str(error), name="SettingsError")) from error
 
@@ -249,61 +249,6 @@ def decode(text: str) -> Any:
 def too_long(version: ConverterVersion) -> str:
     """What a person reads of a script that does not come to an end."""
     return f"the script did not finish within {version.time_limit * 1000:.0f} ms"
-
-
-def loading_time(script: str, dialect: str = "") -> float:
-    """CPU seconds that it may take to make a script ready, on top of a call's own limit."""
-    return LOADING + (TRANSLATING_PER_CHARACTER if dialect == TBEL else LOADING_PER_CHARACTER) * len(script)
-
-
-def translation_of(version: ConverterVersion) -> Translation | None:
-    """The translation of a version that is not JavaScript. Raises LoadFailed."""
-    if version.dialect != TBEL:
-        return None
-    try:
-        return translated(version.script, version.direction)
-    except TbelError as error:
-        raise LoadFailed(error.placed(version.script)) from error
-
-
-def source_of(version: ConverterVersion) -> str:
-    """The JavaScript of a version. Raises LoadFailed."""
-    translation = translation_of(version)
-    return version.script if translation is None else translation.source
-
-
-def load_order(dialect: Dialect, version: ConverterVersion) -> tuple[str, bool]:
-    """The argument of the runtime's ``load``, and whether each call needs a context of its own."""
-    options = read(version.options)
-    is_fresh = not options.state
-    if version.dialect == TBEL:  # its variables are those of one function, which a message calls
-        return json.dumps(
-            {"shape": "functions", "dialect": dialect.adapter, "names": [ENTRY], "entry": ENTRY, "source": source_of(version),
-             "sealed": True}
-        ), False  # fmt: skip
-    found = analyse(version.script, "" if dialect.entry else dialect.parameters)
-    analysis = found if is_fresh else Analysis()
-    names = (dialect.entry, *BESIDE) if dialect.name == "ts013" else (dialect.entry,)
-    order = json.dumps(
-        {
-            "shape": "functions" if dialect.entry else "body",
-            "dialect": dialect.adapter,
-            "parameters": dialect.parameters,
-            "names": [name for name in names if name.isidentifier()],
-            "entry": dialect.entry,
-            "source": version.script,
-            "variables": options.variables,
-            "normalized": options.normalized,
-            "sealed": is_fresh and analysis.is_understood,
-            "anew": is_fresh and analysis.is_understood and not analysis.is_stateless,
-            "undeclared": analysis.undeclared,
-            "open": analysis.open,
-            "reachesItself": analysis.reaches_itself,
-            "exposed": found.exposed,
-            "usesThis": found.uses_this,
-        }
-    )
-    return order, not analysis.is_understood
 
 
 def _ascii(text: bytes) -> bytes:

@@ -27,6 +27,7 @@ from iotgw.converters.pool import WorkerPool
 from iotgw.converters.protocol import Forget, frame
 from iotgw.converters.slot import Slot, Work
 from iotgw.converters.state import MemoryStates, States
+from iotgw.converters.translation import check_size
 from iotgw.converters.trial import TryWork
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.errors import ConversionFailed, SettingsError, TooMany, Unavailable
@@ -41,7 +42,6 @@ log = Logger()
 
 SCRIPTS_KEPT = 32 << 20
 """Bytes of scripts that workers know at a time."""
-MAX_SCRIPT = 1 << 20
 UNCONFINED = "Unconfined"
 """The error of messages whose script was not run, because there is nothing to confine it."""
 
@@ -180,10 +180,7 @@ class ConverterService:
         """See `iotgw.core.ports.converters.IConverters`."""
         answer: Deferred[Any] = Deferred()
         try:
-            if len(spec.script) > MAX_SCRIPT:
-                raise SettingsError(
-                    "script", f"expected at most {MAX_SCRIPT} characters, got {len(spec.script)}"
-                )
+            check_size(spec)
             limit = read(spec.options).time_limit or self.time_limit
         except SettingsError as error:
             answer.errback(error)
@@ -276,7 +273,7 @@ class ConverterService:
             loaded = self._loaded[key] = Loaded(
                 self._numbers, version, limited(version, self.time_limit), home
             )
-            self._script_bytes += len(version.script)
+            self._script_bytes += version.length
             self._shrink()
         else:
             self._loaded.move_to_end(key)
@@ -295,7 +292,7 @@ class ConverterService:
 
     def _forget(self, key: str, loaded: Loaded) -> None:
         del self._loaded[key]
-        self._script_bytes -= len(loaded.version.script)
+        self._script_bytes -= loaded.version.length
         loaded.home.converters -= 1
         for slot in self.pool.slots.values():
             slot.tell(loaded.number, frame(Forget(loaded.number)))

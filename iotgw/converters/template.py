@@ -22,8 +22,8 @@ import msgspec
 
 from iotgw.converters import sandbox
 from iotgw.converters.engines import available
+from iotgw.converters.loading import HEAP
 from iotgw.converters.protocol import PROGRESS_SIZE
-from iotgw.converters.script import HEAP
 from iotgw.converters.worker import ScriptWorker, serve_confined
 
 _encode = msgspec.msgpack.encode

@@ -51,8 +51,8 @@ class ConverterVersions:
             raise Conflict(f"expected revision {revision}, the converter is at {resource.revision}")
         dialect, engine = await self._converters.compile(spec, resource.tenant)
         active = self._version(resource, resource.body["version"])
-        if (active.script, active.dialect, active.engine, active.options, active.direction) == (
-            spec.script, dialect, engine, spec.options, spec.type,
+        if (active.script, active.files, active.dialect, active.engine, active.options, active.direction) == (
+            spec.script, spec.files, dialect, engine, spec.options, spec.type,
         ):  # fmt: skip
             body = self._body(spec, resource.body["version"], resource.body["versions"])
             return await self._registry.replace(KIND, resource.id, body, name=spec.name, revision=revision)
@@ -61,7 +61,9 @@ class ConverterVersions:
     async def activate(self, resource: Resource, version: int, revision: int | None = None) -> Resource:
         """Make an older (or newer) version the active one; raises NotFound."""
         chosen = self._version(resource, version)
-        body = dict(resource.body, version=version, script=chosen.script, options=chosen.options)
+        body = dict(
+            resource.body, version=version, script=chosen.script, files=chosen.files, options=chosen.options
+        )
         return await self._registry.replace(KIND, resource.id, body, name=resource.name, revision=revision)
 
     async def delete(self, resource: Resource, revision: int | None = None) -> None:
@@ -111,7 +113,7 @@ class ConverterVersions:
         number = resource.body["versions"] + 1
         body = {
             "direction": spec.type, "script": spec.script, "dialect": dialect, "engine": engine,
-            "options": spec.options,
+            "options": spec.options, "files": spec.files,
         }  # fmt: skip
         await self._registry.create(VERSION_KIND, resource.tenant, f"{resource.id}/{number}", body)
         return await self._registry.replace(

@@ -20,6 +20,7 @@ from iotgw.converters.careful import careful, placed
 from iotgw.converters.changes import LastValues
 from iotgw.converters.cputime import CpuTimer
 from iotgw.converters.engines import available
+from iotgw.converters.loading import HEAP, loading_time
 from iotgw.converters.options import limited
 from iotgw.converters.protocol import (
     BETWEEN,
@@ -40,7 +41,7 @@ from iotgw.converters.protocol import (
     frame,
     orders,
 )
-from iotgw.converters.script import HEAP, LIMITS, LoadFailed, Script, load, loading_time
+from iotgw.converters.script import LIMITS, LoadFailed, Script, load
 from iotgw.core.model import Conversion, ConverterVersion
 
 MAX_CONTEXTS = 128
@@ -154,7 +155,7 @@ class ScriptWorker:
             script = self._script(call.converter)
         except LoadFailed as failed:
             return Conversion(error=failed.error, logs=failed.logs)
-        extra = loading_time(version.script, version.dialect) if script.has_context_per_call else 0.0
+        extra = loading_time(version.length, version.dialect) if script.has_context_per_call else 0.0
         started = self.allow(self._limit(version) + extra)
         conversion, new_state = script.convert(call.payload, call.metadata, call.received_ms, state)
         if monotonic() - started > SLOW and _peak() - self._peak_seen > HEAP >> 10:
@@ -188,7 +189,7 @@ class ScriptWorker:
         failed, at = self._failures.get(number, (None, 0.0))
         if failed is not None and monotonic() - at < RETRY_LOADING:
             raise failed
-        self.arm(self._limit(version) + loading_time(version.script, version.dialect))
+        self.arm(self._limit(version) + loading_time(version.length, version.dialect))
         try:
             script = load(version, self.engines, self._last_values.of(version))
         except LoadFailed as error:

@@ -55,7 +55,7 @@ class Output(Struct, frozen=True, gc=False):
 
 
 class ConversionError(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Why a conversion failed. ``line`` and ``column`` count from 1 in the user's script."""
+    """Why a conversion failed. ``line`` and ``column`` count from 1 in the user's script, or in that ``file`` of it."""
 
     message: str
     stage: str = "converter"
@@ -63,6 +63,7 @@ class ConversionError(Struct, frozen=True, rename="camel", omit_defaults=True):
     line: int | None = None
     column: int | None = None
     stack: str = ""
+    file: str = ""
 
 
 class State(enum.IntEnum):
@@ -158,11 +159,18 @@ class ConverterVersion(Struct, frozen=True):
     tenant: str = DEFAULT_TENANT
     time_limit: float = 0.0
     options: dict[str, Any] = {}
+    files: dict[str, str] = {}
+    """What the script may ``require``, by path."""
 
     @property
     def key(self) -> str:
         """The permanent name of this version: ``"{id}/{version}"``."""
         return f"{self.id}/{self.version}"
+
+    @property
+    def length(self) -> int:
+        """Characters of the script and its files."""
+        return len(self.script) + sum(map(len, self.files.values()))
 
 
 class Job(Struct, frozen=True, gc=False):

@@ -60,10 +60,16 @@ class OwnSites:
             f"expected no request of another site's page, got one of {shown(origin)}: see the setting `hosts`"
         )
 
+    def is_proxy(self, peer: str) -> bool:
+        """Whether an address is a reverse proxy's."""
+        if not self._proxies or (address := _address(peer)) is None:
+            return False
+        return any(address in each for each in self._proxies)
+
     def _host(self, request: Request) -> str:
         """What the request was sent to, as its sender named it."""
         peer = getattr(request.getClientAddress(), "host", "")
-        if self._proxies and (address := _address(peer)) and any(address in each for each in self._proxies):
+        if self.is_proxy(peer):
             found = _FORWARDED_HOST.search(_header(request, b"forwarded").rpartition(",")[2])
             if found is not None:
                 return (found[1] or found[2] or "").lower()

@@ -69,6 +69,10 @@ def nobody(listener: str, reason: Reason, peer: str, message: str) -> None:
     """For a listener whose refusals nobody wants to know."""
 
 
+GUESSES = "; it has tried so many keys that it is not told any more which are wrong"
+"""Added to what is said of an address that guesses routing keys."""
+
+
 def wrong_key(key: str) -> str:
     """What is said of a routing key that nobody has. It may be nearly somebody's, so it isn't shown whole."""
     hint = f" that begins with {key[:_HINT]!r}" if len(key) >= _LONG else ""

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from iotgw.core.networks import Networks
+
 
 class Deletion(Struct, frozen=True, rename="camel"):
     """The decision to delete a resource, and what becomes of its backlog: it is drained or dropped.
@@ -41,6 +43,11 @@ class Spec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fie
     """Base of what users send to the API; unknown fields are refused."""
 
 
+SpeaksFor = Literal["own", "unproved", "all"]
+"""Which devices a datasource may speak for besides those that prove what they are: those that it introduced, and those that
+nobody has introduced; all without credentials; all."""
+
+
 class DatasourceSpec(Spec, frozen=True, kw_only=True):
     """Where data comes in.
 
@@ -48,6 +55,7 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
     either, messages are only stored.
     ``downlink_window`` is how long a device listens after its uplink, in seconds; 0 means always.
     ``downlink_windows`` is the same for single devices, by name or identity.
+    ``speaks_for`` says for which devices it may speak (`SpeaksFor`); ``auto`` leaves that to its type.
     """
 
     name: str
@@ -60,17 +68,40 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
     downlink_window: float = 20.0
     downlink_windows: dict[str, float] = {}
     reply: Literal["stored", "converted"] = "stored"
+    speaks_for: Annotated[
+        Literal["auto", "own", "unproved", "all"],
+        Meta(
+            description="For which devices it may speak, besides those that prove what they are: `own` are those that it "
+            "introduced, `unproved` all without credentials, `all` any. `auto` is `all` for a broker's subscription and "
+            "a platform's profile, else `own`."
+        ),
+    ] = "auto"
+    allow: Annotated[
+        list[str],
+        Meta(
+            description="Addresses and networks, of IPv4 and IPv6, that peers may have; what others send is dropped before it "
+            "is looked at. None is all."
+        ),
+    ] = []
     metadata: dict[str, Any] = {}
     configuration: dict[str, Any] = {}
     description: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse what is no network."""
+        Networks(self.allow)
+
 
 class ConverterSpec(Spec, frozen=True, kw_only=True):
-    """A user's script. ``dialect`` and ``engine`` are detected when ``auto``."""
+    """A user's script. ``dialect`` and ``engine`` are detected when ``auto``.
+
+    ``files`` are other files that it may ``require``, by path (``lib/bits.js``): JavaScript, TypeScript or JSON.
+    """
 
     name: str
     type: Literal["UPLINK", "DOWNLINK"] = "UPLINK"
     script: str
+    files: dict[str, str] = {}
     dialect: str = "auto"
     engine: Literal["auto", "duktape", "quickjs"] = "auto"
     options: dict[str, Any] = {}

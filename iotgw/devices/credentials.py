@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -81,7 +82,7 @@ class Credentials:
 
     def index(self, tenant: str) -> _Index:
         """A tenant's credentials, as of now."""
-        return self._tenants.get(tenant) or _Index()
+        return self._tenants.get(tenant, _EMPTY)
 
     def now_ms(self) -> int:
         """The time."""
@@ -125,6 +126,9 @@ class Credentials:
         return _Held(resource.id, resource.tenant, spec, tuple(secrets))
 
 
+_NONE: list[_Held] = []
+
+
 class _Index:
     """One tenant's credentials, by what they are looked up by."""
 
@@ -133,6 +137,10 @@ class _Index:
         self.patterns: dict[str, tuple[str, str, _Held]] = {}
         self.x509: dict[str, _Held] = {}
         self.devices: dict[str, list[_Held]] = {}
+        self._prefixes: dict[str, list[_Held]] = {}
+        """Patterns that don't match everything, by what is before the star."""
+        self._lengths: Counter[int] = Counter()
+        """Of those beginnings."""
         self._with_several: set[str] = set()
 
     @property
@@ -148,6 +156,9 @@ class _Index:
             self._with_several.add(held.id)
         if star:
             self.patterns[held.id] = before, behind, held
+            if before or behind:
+                self._prefixes.setdefault(before, []).append(held)
+                self._lengths[len(before)] += 1
             return
         if spec.type == "x509":
             self.x509[spec.identity] = held
@@ -162,6 +173,11 @@ class _Index:
         spec = held.spec
         self._with_several.discard(held.id)
         if self.patterns.pop(held.id, None) is not None:
+            before, _, behind = spec.identity.partition("*")
+            if before or behind:
+                _drop(self._prefixes, before, held)
+                self._lengths[len(before)] -= 1
+                self._lengths = +self._lengths
             return
         if spec.type == "x509":
             if self.x509.get(spec.identity) is held:
@@ -171,6 +187,18 @@ class _Index:
             if len(self.psk.get(spec.identity, ())) < 2:
                 self._with_several.discard(spec.identity)
         _drop(self.devices, spec.device or spec.identity, held)
+
+    def of_device(self, name: str) -> Sequence[_Held]:
+        """The credentials of a device, by patterns as well."""
+        found = self.devices.get(name, _NONE)
+        if not self._lengths:
+            return found
+        for length in self._lengths:
+            for held in self._prefixes.get(name[:length], _NONE):
+                behind = held.spec.identity[length + 1 :]
+                if len(name) >= length + len(behind) and name.endswith(behind):
+                    found = [*found, held]
+        return found
 
     def matching(self, identity: str) -> list[_Held]:
         """The credentials for a PSK identity; one for exactly this identity takes precedence over patterns."""
@@ -183,6 +211,10 @@ class _Index:
             for before, behind, held in self.patterns.values()
             if size >= len(before) + len(behind) and identity.startswith(before) and identity.endswith(behind)
         ]
+
+
+_EMPTY = _Index()
+"""Of a tenant without credentials."""
 
 
 @implementer(ITenantCredentials)
@@ -209,11 +241,21 @@ class TenantCredentials:
         known = self._all.index(self._tenant).x509
         return next((known[name].grant(names[0]) for name in names if name in known), None)
 
+    @property
+    def are_any(self) -> bool:
+        """See `ITenantCredentials.are_any`."""
+        index = self._all.index(self._tenant)
+        return bool(index.devices or index.patterns)
+
     def must_be_secure(self, device: str) -> bool:
-        """Whether a device has a credential and may not connect without it."""
-        held = [each.spec for each in self._all.index(self._tenant).devices.get(device, ())]
-        enabled = [spec for spec in held if spec.enabled]
-        return bool(enabled) and not any(spec.allow_insecure for spec in enabled)
+        """See `ITenantCredentials.must_be_secure`."""
+        held = self._all.index(self._tenant).of_device(device)
+        return bool(held) and not any(each.spec.enabled and each.spec.allow_insecure for each in held)
+
+    def may_be_insecure(self, device: str) -> bool:
+        """See `ITenantCredentials.may_be_insecure`."""
+        held = self._all.index(self._tenant).of_device(device)
+        return any(each.spec.enabled and each.spec.allow_insecure for each in held)
 
 
 def _drop(lists: dict[str, list[_Held]], key: str, held: _Held) -> None:

@@ -9,9 +9,11 @@ from twisted.internet.interfaces import IReactorTime
 from iotgw.core.downlink_item import ContentType, Item, ItemState
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.ports.intake import Send
+from iotgw.core.ports.speakers import ISpeakers
+from iotgw.core.proof import Proved
 from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.open_items import OpenItems
-from iotgw.downlinks.sessions import Listeners, OpenSessions
+from iotgw.downlinks.sessions import Listeners, OpenSession, OpenSessions
 from iotgw.downlinks.waiting import may_leave
 
 Encode = Callable[[str, Item], Awaitable[tuple[bytes, ContentType, Metadata]]]
@@ -26,13 +28,20 @@ class Leaving:
     """Takes items out of the queue for sending."""
 
     def __init__(
-        self, open_items: OpenItems, way: InTransit, encode: Encode, find: Find, clock: IReactorTime
+        self,
+        open_items: OpenItems,
+        way: InTransit,
+        encode: Encode,
+        find: Find,
+        clock: IReactorTime,
+        speakers: ISpeakers,
     ) -> None:
         self._open = open_items
         self._way = way
         self._encode = encode
         self._find = find
         self._clock = clock
+        self._speakers = speakers
         self._sessions = OpenSessions()
         self._listeners = Listeners()
         self.is_held = False
@@ -48,9 +57,11 @@ class Leaving:
 
     # --- who can be reached now
 
-    def reachable(self, tenant: str, device: str, datasource: str, send: Send) -> Callable[[], None]:
+    def reachable(
+        self, tenant: str, device: str, datasource: str, send: Send, proved: Proved
+    ) -> Callable[[], None]:
         """See `IIntake.reachable`."""
-        return self._sessions.open((tenant, device), datasource, send)
+        return self._sessions.open((tenant, device), OpenSession(datasource, send, proved))
 
     def listen(self, tenant: str, device: str, callback: Callable[[], None]) -> Callable[[], None]:
         """See `IDownlinks.listen`."""
@@ -59,14 +70,22 @@ class Leaving:
     # --- out
 
     async def take(
-        self, tenant: str, device: str, datasource: str, limit: int, with_uplink: bool
+        self,
+        tenant: str,
+        device: str,
+        datasource: str,
+        limit: int,
+        with_uplink: bool,
+        proved: Proved,
     ) -> tuple[Downlink, ...]:
-        """Take at most ``limit`` items of a device for sending now. ``with_uplink`` says that they go with the answer to an
-        uplink."""
+        """Take at most ``limit`` items of a device, which is given by name or identity, for sending now. ``with_uplink``
+        says that they go with the answer to an uplink. Of the devices behind an identity, it is the latest one that the
+        sender may speak for."""
         taken: list[Downlink] = []
         if self.is_held:
             return ()
-        for item in self._open.of(tenant, device):
+        name = self.whose(tenant, device, datasource, proved)
+        for item in self._open.waiting.queue(tenant, name) if name is not None else ():
             if not self._leaves(item.id, with_uplink):
                 continue
             downlink = await self._encoded(item, datasource)
@@ -75,6 +94,12 @@ class Leaving:
                 if len(taken) == limit:
                     break
         return tuple(taken)
+
+    def whose(self, tenant: str, device: str, datasource: str, proved: Proved) -> str | None:
+        """The device whose items a sender gets who names it or an identity; None if there is none that it may speak for."""
+        object_to = self._speakers.objection
+        behind = self._open.waiting.behind(tenant, device)
+        return next((name for name in behind if not object_to(tenant, datasource, name, proved)), None)
 
     def _leaves(self, id: str, with_uplink: bool) -> bool:
         item = self._open.items.get(id)
@@ -120,11 +145,14 @@ class Leaving:
     async def _push(
         self, tenant: str, device: str, identity: str, datasource: str, push: Send | None
     ) -> None:
-        session = self._sessions.newest((tenant, identity), (tenant, device))
-        if session is not None:
-            datasource, push = session
+        proved: Proved = ""
+        object_to = self._speakers.objection
+        for session in self._sessions.newest_first((tenant, identity), (tenant, device)):
+            if not object_to(tenant, session.datasource, device, session.proved):
+                datasource, push, proved = session.datasource, session.send, session.proved
+                break
         if push is not None:
-            items = await self.take(tenant, device, datasource, 1, with_uplink=False)
+            items = await self.take(tenant, device, datasource, 1, with_uplink=False, proved=proved)
             if items:
                 self._way.push(item.id for item in items)
                 push(items)

@@ -43,7 +43,8 @@ class OpenItems:
         self._clock = clock
         self._calendar = calendar
         self._items: dict[str, Item] = {}
-        self._waiting = Waiting()
+        self.waiting = Waiting()
+        """Those that may be sent, by device."""
         self._timetable = Timetable(self._items, calendar.moment_ms)
         self._seq = 0
         self._sweep: IDelayedCall | None = None
@@ -81,23 +82,19 @@ class OpenItems:
 
     def names(self, tenant: str) -> Collection[str]:
         """See `Waiting.names`."""
-        return self._waiting.names(tenant)
-
-    def name(self, tenant: str, device: str) -> str:
-        """See `Waiting.name`."""
-        return self._waiting.name(tenant, device)
+        return self.waiting.names(tenant)
 
     def resolve(self, tenant: str, identity: str, device: str) -> None:
         """See `Waiting.resolve`."""
-        self._waiting.resolve(tenant, identity, device)
+        self.waiting.resolve(tenant, identity, device)
 
     def of(self, tenant: str, device: str) -> Iterator[Item]:
         """See `Waiting.of`."""
-        return self._waiting.of(tenant, device)
+        return self.waiting.of(tenant, device)
 
     def count(self, tenant: str, device: str) -> int:
         """How many items wait for a device."""
-        return self._waiting.count(tenant, device)
+        return self.waiting.count(tenant, device)
 
     def next_seq(self) -> int:
         """A number above those of all items."""
@@ -114,7 +111,7 @@ class OpenItems:
         else:
             self._items[item.id] = item
             self._timetable.put(item)
-        self._waiting.put(item)
+        self.waiting.put(item)
 
     def recall(self, item: Item) -> None:
         """Bring an item back into memory if it has left it."""

@@ -10,6 +10,8 @@ from twisted.logger import Logger
 from iotgw.core.downlink_item import TRANSITIONS, ItemState, Step
 from iotgw.core.model import Became
 from iotgw.core.ports.downlinks import IDownlinkStore, Report
+from iotgw.core.ports.speakers import ISpeakers
+from iotgw.core.proof import Proved
 from iotgw.downlinks import receipts
 from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.leaving import Leaving
@@ -27,12 +29,18 @@ class Outcomes:
     _log = Logger()
 
     def __init__(
-        self, store: IDownlinkStore, open_items: OpenItems, way: InTransit, leaving: Leaving
+        self,
+        store: IDownlinkStore,
+        open_items: OpenItems,
+        way: InTransit,
+        leaving: Leaving,
+        speakers: ISpeakers,
     ) -> None:
         self._store = store
         self._open = open_items
         self._way = way
         self._leaving = leaving
+        self._speakers = speakers
 
     def report(self, id: str, state: Report, reason: str, result: dict[str, Any] | None = None) -> None:
         """See `IDownlinks.outcome`."""
@@ -76,14 +84,20 @@ class Outcomes:
                 lambda failure: self._log.failure("the next downlink could not follow", failure)
             )
 
-    async def confirmed(self, tenant: str, device: str, became: Became, reason: str, id: str) -> bool:
+    def _name(self, tenant: str, device: str) -> str:
+        """A device's name, from its name or its identity; if several share the identity, the latest one's."""
+        return next(self._open.waiting.behind(tenant, device), device)
+
+    async def confirmed(
+        self, tenant: str, device: str, datasource: str, became: Became, reason: str, id: str
+    ) -> bool:
         """See `IDownlinks.confirmed`."""
         items = self._open.items
         if id:
             item = await receipts.named(self._store, items, tenant, id)
         else:
-            item = await receipts.offered(self._store, items, tenant, self._open.name(tenant, device))
-        if item is None:
+            item = await receipts.offered(self._store, items, tenant, self._name(tenant, device))
+        if item is None or self._speakers.objection(tenant, datasource, item.device):
             return False
         now = items.get(item.id, item)
         step = _STEPS[became]
@@ -95,9 +109,19 @@ class Outcomes:
             self._step(item.id, step, reason)
         return True
 
-    async def acknowledged(self, tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
+    async def acknowledged(
+        self,
+        tenant: str,
+        device: str,
+        datasource: str,
+        identity: str,
+        ack: dict[str, Any],
+        proved: Proved,
+    ) -> None:
         """See `IDownlinks.acknowledged`: by item id, or the oldest of a message type that was sent."""
-        names = tuple(filter(None, dict.fromkeys((self._open.name(tenant, device), device, identity))))
+        known = dict.fromkeys((self._name(tenant, device), device, identity))
+        object_to = self._speakers.objection
+        names = tuple(name for name in known if name and not object_to(tenant, datasource, name, proved))
         step: Step = "successful" if ack.get("success", True) else "failed"
         items, is_over = self._open.items, self._open.is_over
         item = await receipts.acknowledged(self._store, items, tenant, names, ack, is_over)

@@ -26,6 +26,9 @@ from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, IDownlinkStore, Report
 from iotgw.core.ports.intake import Send
+from iotgw.core.ports.speakers import ISpeakers
+from iotgw.core.proof import Proved
+from iotgw.core.speakers import Anybody
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks.exchange import ItemExchange
 from iotgw.downlinks.in_transit import InTransit
@@ -51,13 +54,15 @@ class DownlinkQueue:
         changed: Changed,
         clock: IReactorTime,
         calendar: ICalendar | None = None,
+        speakers: ISpeakers | None = None,
     ) -> None:
         self._store = store
         way = InTransit()
         self._open = OpenItems(store, way, changed, clock, calendar or PlainCalendar(clock))
-        self._leaving = Leaving(self._open, way, encode, find, clock)
+        speakers = speakers or Anybody()
+        self._leaving = Leaving(self._open, way, encode, find, clock, speakers)
         self._exchange = ItemExchange(store, self._open, way, self._leaving.try_now)
-        self._outcomes = Outcomes(store, self._open, way, self._leaving)
+        self._outcomes = Outcomes(store, self._open, way, self._leaving, speakers)
 
     # --- life ---
 
@@ -139,6 +144,10 @@ class DownlinkQueue:
         """See `IDownlinks.waited_for`."""
         return () if self._leaving.is_held else self._open.names(tenant)
 
+    def waits(self, tenant: str, device: str, datasource: str, proved: Proved = "") -> bool:
+        """See `IDownlinks.waits`."""
+        return self._leaving.whose(tenant, device, datasource, proved) is not None
+
     def take(
         self,
         tenant: str,
@@ -146,11 +155,11 @@ class DownlinkQueue:
         datasource: str,
         limit: int,
         done: Callable[[tuple[Downlink, ...]], None],
+        proved: Proved = "",
     ) -> None:
         """See `IDownlinks.take`."""
-        ensureDeferred(self._leaving.take(tenant, device, datasource, limit, with_uplink=True)).addErrback(
-            self._could_not_take
-        ).addCallback(done)
+        taken = self._leaving.take(tenant, device, datasource, limit, with_uplink=True, proved=proved)
+        ensureDeferred(taken).addErrback(self._could_not_take).addCallback(done)
 
     def _could_not_take(self, failure: Failure) -> tuple[Downlink, ...]:
         self._log.failure("downlinks could not be taken", failure)
@@ -163,25 +172,36 @@ class DownlinkQueue:
         self._outcomes.report(downlink_id, state, reason, result)
 
     def confirmed(
-        self, tenant: str, device: str, became: Became, reason: str = "", item: str = ""
+        self, tenant: str, device: str, datasource: str, became: Became, reason: str = "", item: str = ""
     ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
-        found = ensureDeferred(self._outcomes.confirmed(tenant, device, became, reason, item))
+        found = ensureDeferred(self._outcomes.confirmed(tenant, device, datasource, became, reason, item))
         return found.addErrback(self._not_taken)
 
     def _not_taken(self, failure: Failure) -> bool:
         self._log.failure("a downlink's confirmation was not taken", failure)
         return True  # its outcome is unknown
 
-    def acknowledged(self, tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
+    def acknowledged(
+        self,
+        tenant: str,
+        device: str,
+        datasource: str,
+        identity: str,
+        ack: dict[str, Any],
+        proved: Proved = "",
+    ) -> None:
         """See `IDownlinks.acknowledged`."""
-        ensureDeferred(self._outcomes.acknowledged(tenant, device, identity, ack)).addErrback(
+        taken = self._outcomes.acknowledged(tenant, device, datasource, identity, ack, proved)
+        ensureDeferred(taken).addErrback(
             lambda failure: self._log.failure("a downlink's receipt was not taken", failure)
         )
 
-    def reachable(self, tenant: str, device: str, datasource: str, send: Send) -> Callable[[], None]:
+    def reachable(
+        self, tenant: str, device: str, datasource: str, send: Send, proved: Proved = ""
+    ) -> Callable[[], None]:
         """See `IDownlinks.reachable`."""
-        return self._leaving.reachable(tenant, device, datasource, send)
+        return self._leaving.reachable(tenant, device, datasource, send, proved)
 
     def listen(self, tenant: str, device: str, callback: Callable[[], None]) -> Callable[[], None]:
         """See `IDownlinks.listen`."""

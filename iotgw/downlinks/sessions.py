@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Generic, NamedTuple, TypeVar
 
 from iotgw.core.ports.intake import Send
+from iotgw.core.proof import Proved
 
 Key = tuple[str, str]
 T = TypeVar("T")
@@ -37,24 +38,29 @@ class _Open(Generic[T]):
         return tuple(self._entries.get(key, ()))
 
 
-class OpenSessions(_Open[tuple[int, str, Send]]):
-    """Open sessions: a number that grows, the datasource's id, and what sends to the device at once."""
+class OpenSession(NamedTuple):
+    """An open session: the datasource's id, what sends to the device at once, and what the device has proved to be."""
+
+    datasource: str
+    send: Send
+    proved: Proved
+
+
+class OpenSessions(_Open[tuple[int, OpenSession]]):
+    """Open sessions, each with a number that grows."""
 
     def __init__(self) -> None:
         super().__init__()
         self._numbers = itertools.count()
 
-    def open(self, key: Key, datasource: str, send: Send) -> Callable[[], None]:
+    def open(self, key: Key, session: OpenSession) -> Callable[[], None]:
         """A device has a session until the function that this returns is called."""
-        return self.add(key, (next(self._numbers), datasource, send))
+        return self.add(key, (next(self._numbers), session))
 
-    def newest(self, *keys: Key) -> tuple[str, Send] | None:
-        """The datasource and the sender of a device's newest session under any of its names."""
-        found = [entries[-1] for key in keys if (entries := self.of(key))]
-        if not found:
-            return None
-        _, datasource, send = max(found, key=lambda entry: entry[0])
-        return datasource, send
+    def newest_first(self, *keys: Key) -> Iterator[OpenSession]:
+        """The sessions of a device under any of its names."""
+        found = {number: session for key in keys for number, session in self.of(key)}
+        return (found[number] for number in sorted(found, reverse=True))
 
 
 class Listeners(_Open[Callable[[], None]]):

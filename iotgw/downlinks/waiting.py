@@ -93,6 +93,16 @@ class Waiting:
         behind = self._behind.get((tenant, device))
         return next(reversed(behind)) if behind else device
 
+    def behind(self, tenant: str, device: str) -> Iterator[str]:
+        """The devices with items that a name or an identity may stand for, the latest one behind an identity first."""
+        yield from reversed(tuple(self._behind.get((tenant, device), ())))
+        if (tenant, device) in self._queues:
+            yield device
+
+    def queue(self, tenant: str, name: str) -> Iterator[Item]:
+        """The items that wait for a device, given by its name, in order. They may change during the iteration."""
+        return iter(tuple(self._queues.get((tenant, name), ())))
+
     def of(self, tenant: str, device: str) -> Iterator[Item]:
         """The items that wait for a device, given by name or identity, in order. They may change during the iteration."""
         return iter(tuple(self._queues.get((tenant, self.name(tenant, device)), ())))

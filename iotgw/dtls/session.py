@@ -57,6 +57,11 @@ class DtlsSession:
         self.received, self.sent = handshake.received, handshake.sent
         self.data: dict[str, Any] | None = None
 
+    @property
+    def proved(self) -> str:
+        """The device that the peer has proved to be; empty for none."""
+        return self.identity.device if self.identity.type != "none" else ""
+
     def __repr__(self) -> str:
         host, port = self.address[:2]
         return f"<Session {self.id} {self.identity.type}:{self.identity.name} at {host}:{port}>"

@@ -23,16 +23,14 @@ from iotgw.connect.sftp_client import Files, SftpRefused
 from iotgw.connect.ssh import SshSession, connect
 from iotgw.connect.ssh_keys import HostKeys, load_certificate, load_key
 from iotgw.connect.ssh_login import SshCredentials
-from iotgw.core.errors import SettingsError
 from iotgw.core.errors import Unavailable as UnavailableError
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict, unforeseen
-from iotgw.integrations import payload
 from iotgw.integrations.facts import RecordNames
-from iotgw.integrations.files import Columns, csv_file, json_file, ndjson_file
+from iotgw.integrations.sftp_content import Content
 from iotgw.integrations.sftp_placing import Placing
 from iotgw.integrations.sftp_runs import Runs
 from iotgw.integrations.sftp_settings import SftpSettings
@@ -40,11 +38,6 @@ from iotgw.integrations.template import Template, TemplateFailed, for_path
 
 Settle = Callable[[Sequence[int], Verdict], None]
 
-PATHS = {
-    "message": "{{ deviceName }}/{{ key }}",
-    "batch": "{{ file }}",
-    "schedule": "{{ file }}",
-}
 CHECKED = b"iotgw checks whether it can write here\n"
 KNOWN_GOOD = 3
 """Folders that are remembered because they took a file."""
@@ -71,20 +64,13 @@ class SftpTarget:
         self._inflight = 0
         self._last_error = ""
         self._names = RecordNames(context.epochs, context.datasource_name)
-        self._format = payload.formatter(context.spec, self._names)
-        suffix = "ndjson" if settings.content == "ndjson" else settings.content
-        split = "_{{ deviceType }}" if settings.content == "csv" and self.whole else ""
-        path = settings.path or f"{PATHS[settings.files]}{split}.{suffix}"
-        self._path = Template(path, "configuration.path", self._names, for_path)
-        self._base = posixpath.dirname(path.partition("{")[0])
+        self._content = Content(settings, context, self._names)
+        self._path = Template(self._content.path, "configuration.path", self._names, for_path)
+        self._content.check(self._path.used)
+        self._base = posixpath.dirname(self._content.path.partition("{")[0])
         """The folder that all files are in, or below."""
-        if self.whole and "file" not in self._path.used:
-            raise SettingsError(
-                "configuration.path", "expected {{ file }}, else one batch would replace another"
-            )
-        if self.whole and settings.content == "csv" and "deviceType" not in self._path.used:
-            raise SettingsError("configuration.path", "expected {{ deviceType }}: CSV has a file for each")
-        self._columns = Columns(f"{context.data_dir}/sftp-{context.id}.json" if context.data_dir else "")
+        self._zone = self._content.zone if {"date", "time"} & self._path.used else None
+        """The time zone of dates in paths, where it isn't UTC."""
         key = load_key(settings.private_key, settings.passphrase)
         self._credentials = SshCredentials(
             settings.username, settings.password, key, load_certificate(settings.certificate, key)
@@ -186,8 +172,12 @@ class SftpTarget:
         bad: list[tuple[int, str]] = []
         name = self._file_name(records[0])
         for record in records:
+            named = {"file": name}
+            if self._zone is not None:
+                received = datetime.fromtimestamp(record.received_ms / 1000, self._zone)
+                named |= {"date": f"{received:%Y-%m-%d}", "time": f"{received:%H-%M-%S}"}
             try:
-                groups.setdefault(self._path.text(record, {"file": name}), []).append(record)
+                groups.setdefault(self._path.text(record, named), []).append(record)
             except TemplateFailed as error:
                 bad.append((record.seq, str(error)))
         verdicts: dict[str, Verdict] = {}
@@ -252,12 +242,16 @@ class SftpTarget:
 
     async def _write(self, path: str, records: Sequence[TelemetryRecord]) -> Verdict:
         files = await self._connected()
-        content = self._content(records)
+        appends = self._settings.append
+        content = b"" if appends else self._content.file(path, records)
         folder = posixpath.dirname(path)
         turn = self._turns.setdefault(path, DeferredLock())
         await turn.acquire()  # two devices may have the same path
         try:
-            await self._placing.put(files, path, content)
+            if appends:
+                await self._placing.append(files, path, lambda end: self._content.addition(records, end))
+            else:
+                await self._placing.put(files, path, content)
         except SftpRefused as refused:
             return await self._judged(files, folder, refused, content)
         finally:
@@ -276,13 +270,6 @@ class SftpTarget:
             if await self._placing.takes(files, other, probe):
                 return Retry(self._last_error)
         return Unavailable(self._last_error)
-
-    def _content(self, records: Sequence[TelemetryRecord]) -> bytes:
-        if self._settings.content == "csv":
-            return csv_file(records, self._columns)
-        if self._settings.content == "ndjson":
-            return ndjson_file(records, self._format)
-        return json_file(records, self._format) if self.whole else self._format(records[0])
 
     async def _connected(self) -> Files:
         """The server's files, over one connection that is made on demand."""

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import posixpath
 import secrets
+from collections.abc import Callable
 from typing import Literal
 
 from iotgw.connect.sftp_client import NO_SUCH_FILE, PERMISSION_DENIED, UNSUPPORTED, Files, SftpRefused
@@ -35,6 +36,8 @@ class Placing:
             raise SettingsError(place, f"expected a name within the file's directory, got {temporary!r}")
         self._temporary = temporary
         self._marker = marker
+        self._unconfirmed: dict[str, int] = {}
+        """Where an addition to a file began that wasn't confirmed."""
         self._renames: set[str] = set()
         """Folders in which something was renamed."""
         self._in_place: set[str] = set()
@@ -58,6 +61,19 @@ class Placing:
             await self._place(files, f"{path}.done", b"")
         elif self._marker == "sha256":
             await self._place(files, f"{path}.sha256", _checksum(path, content))
+
+    async def append(self, files: Files, path: str, make: Callable[[bytes], bytes]) -> None:
+        """Add to a file, in place; see `Files.append`. Raises SftpRefused."""
+        if len(self._unconfirmed) >= MOST_FOLDERS:
+            del self._unconfirmed[next(iter(self._unconfirmed))]
+        try:
+            await files.append(path, self._unconfirmed, make)
+        except SftpRefused as refused:
+            folder = _folder(path)
+            if refused.step != "open" or refused.code != NO_SUCH_FILE or not folder:
+                raise
+            await self._make_folder(files, folder)
+            await files.append(path, self._unconfirmed, make)
 
     async def try_out(self, files: Files, folder: str, content: bytes) -> None:
         """Put a file, read it back and remove it; raises SftpRefused, also if what is read differs."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from iotgw.core.secrets import Secret
+from iotgw.integrations.csv_layout import CsvSettings
 
 
 class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -46,6 +47,23 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             description="CSV has one file per device type, with a header that only ever grows to the right. JSON is an array in batches, of one message too."
         ),
     ] = "json"
+    csv: Annotated[CsvSettings, Meta(description="How CSV looks, see below.")] = CsvSettings()
+    append: Annotated[
+        bool,
+        Meta(
+            description="Add to the file that is there (CSV with listed columns, or NDJSON). `path` needs no `file` then; with `date` in it there is a file a day."
+        ),
+    ] = False
+    compress: Annotated[
+        Literal["none", "gzip", "zip"], Meta(description="Adds `.gz` or `.zip` to the file's name.")
+    ] = "none"
+    encrypt_to: Annotated[
+        list[str],
+        Meta(
+            max_length=20,
+            description="Public keys of OpenPGP as text, to which files are encrypted; adds `.pgp` to their names. Needs `pip install iotgw[pgp]`.",
+        ),
+    ] = []
     path: Annotated[
         str,
         Meta(

@@ -30,10 +30,15 @@ from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.journal import IUplinkStream
+from iotgw.core.ports.speakers import ISpeakers
+from iotgw.core.proof import proved
+from iotgw.core.speakers import Anybody
 from iotgw.core.stream import StreamReader
 from iotgw.core.times import DateMs
 from iotgw.pipeline.batch import ConversionBatch
 from iotgw.pipeline.dating import dated
+from iotgw.pipeline.rejections import rejection
+from iotgw.pipeline.sender_check import SenderCheck
 from iotgw.pipeline.sources import Source
 
 BATCH = 128
@@ -42,7 +47,6 @@ BATCHES_IN_FLIGHT = 2
 CAPACITY = 4096
 """Uplinks that wait in memory for a datasource's converter; further ones wait in the journal."""
 
-_REJECTED = b'"rejected":'
 _DELETED = "Deleted"
 """The error of uplinks that were never converted because their datasource was deleted."""
 
@@ -52,8 +56,6 @@ class _Routing(Struct):
 
     deviceModel: str = ""
     identity: str = ""
-    rejected: str = ""
-    unreadable: bool = False
 
 
 _routing = msgspec.json.Decoder(_Routing).decode
@@ -66,8 +68,9 @@ def _weight(uplink: StoredUplink) -> int:
 class Conversions:
     """The conversions of one datasource. ``position`` is where the journal says that its last conversion ended.
 
-    ``converted(outcomes)`` is called when durable uplinks are converted, and ``unreadable(positions, reason)`` when
-    stored uplinks turn out to be unreadable and have therefore failed.
+    ``converted(outcomes)`` is called when durable uplinks are converted, ``unreadable(positions, reason)`` when
+    stored uplinks turn out to be unreadable and have therefore failed, and ``refused(peer, reason)`` when a sender claimed
+    to be a device that it may not speak for.
 
     Many methods: one for each step of an uplink from the journal to its outcome.
     """
@@ -83,6 +86,8 @@ class Conversions:
         converted: Callable[[list[Outcome]], None],
         unreadable: Callable[[list[int], str], None] = lambda positions, reason: None,
         calendar: ICalendar | None = None,
+        speakers: ISpeakers | None = None,
+        refused: Callable[[str, str], None] = lambda peer, reason: None,
     ) -> None:
         self._source = source
         self._journal = journal
@@ -93,6 +98,7 @@ class Conversions:
         self._tell_unreadable = unreadable
         self._unreadable: list[int] = []
         self._calendar = calendar
+        self._check = SenderCheck(source, speakers or Anybody(), refused)
         self.position = position
         self._durable = journal.last_uplink
         self._reader: StreamReader[StoredUplink] = StreamReader(
@@ -263,9 +269,11 @@ class Conversions:
         kept = len(batch.uplinks) - len(outcomes)
         counts = self._source.counts
         counts["filtered"] += kept
-        for outcome in outcomes:
+        for at, outcome in enumerate(outcomes):
             if outcome.state is State.CONVERTED:
                 counts["converted"] += 1
+                # whatever has outputs has an outcome for each uplink
+                self._check.heard(batch.uplinks[at].uplink.metadata, outcome.outputs)
             elif outcome.state is State.FAILED:
                 counts["failed"] += 1
                 if outcome.error is not None and outcome.error.name == _DELETED:
@@ -284,6 +292,7 @@ class Conversions:
         done: Deferred[list[Conversion]] = Deferred()
         self._converters.convert([job], done.callback)
         outcome = self._outcome(job, (await done)[0])
+        self._check.heard(job.metadata, outcome.outputs)
         return msgspec.structs.replace(outcome, aside=None)  # its sender was answered long ago
 
     def _job(self, stored: StoredUplink, version: ConverterVersion | None) -> Job | Outcome:
@@ -307,11 +316,11 @@ class Conversions:
     def _objection(self, stored: StoredUplink) -> ConversionError | None:
         """Why an uplink can't be converted: its datasource rejected it, or the journal can't read it. None if it
         can."""
-        objection = _objection(stored.uplink)
+        objection = rejection(stored.uplink)
         if objection is not None and objection.stage == "journal":
             self._unreadable.append(stored.seq)
             self._reason = objection.message
-        return objection
+        return objection or self._check.claim(stored.uplink.metadata)
 
     def _all_versions(self) -> Iterator[ConverterVersion]:
         """All converter versions that an uplink of this datasource may need."""
@@ -352,9 +361,7 @@ class Conversions:
             return Outcome(job.seq, State.FAILED, key, (), conversion.error)
         if not conversion.outputs:
             return Outcome(job.seq, State.FILTERED, key, (), None, DateMs(0), conversion.aside)
-        guard = self._source.guard
-        if guard is not None and (objection := guard(job.metadata, conversion.outputs)):
-            error = ConversionError(objection, stage="datasource", name="IdentityMismatch")
+        if (error := self._check.speaking(job.metadata, conversion.outputs)) is not None:
             return Outcome(job.seq, State.FAILED, key, (), error)
         return Outcome(
             job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms, conversion.aside
@@ -364,28 +371,15 @@ class Conversions:
         """Pass on the receipts for downlinks that the converter found: of the device that it names beside them, or
         else of the sender. A sender that may not speak for a device can't confirm what was sent to that device."""
         source = self._source
-        if source.guard is not None and source.guard(job.metadata, conversion.outputs):
+        if self._check.objection(job.metadata, conversion.outputs):
             return
         identity = _routing(job.metadata).identity
         sender = identity or next((output.device_name for output in conversion.outputs), "")
         for text in conversion.acks:
             ack = msgspec.json.decode(text)
             device = ack.pop("deviceName", "") or sender
-            self._downlinks.acknowledged(source.tenant, device, identity, ack)
-
-
-def _objection(uplink: Uplink) -> ConversionError | None:
-    """Why the datasource rejected an uplink; None if it didn't."""
-    if _REJECTED not in uplink.metadata:
-        return None
-    routing = _routing(uplink.metadata)
-    if not routing.rejected:
-        return None
-    if (
-        routing.unreadable and not uplink.tenant
-    ):  # no device can forge this: the journal's stand-in has no tenant
-        return ConversionError(routing.rejected, stage="journal", name="Unreadable")
-    return ConversionError(routing.rejected, stage="datasource", name="Rejected")
+            has_proved = proved(job.metadata)
+            self._downlinks.acknowledged(source.tenant, device, source.id, identity, ack, has_proved)
 
 
 def _failed(seq: int, error: ConversionError) -> Outcome:

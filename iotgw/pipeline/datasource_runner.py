@@ -9,16 +9,25 @@ from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.core.errors import IotgwError
+from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.needs import Need
+from iotgw.core.networks import Networks
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.credentials import ICredentials
-from iotgw.core.ports.datasources import DatasourceContext, IDatasourceType, IForgets, INeeds
+from iotgw.core.ports.datasources import (
+    DatasourceContext,
+    IChecksAddresses,
+    IDatasourceType,
+    IForgets,
+    IListens,
+    INeeds,
+    IVouches,
+)
 from iotgw.core.ports.files import IOperatorFiles
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.shared import SharedResources
-from iotgw.core.specs import DatasourceSpec
+from iotgw.core.specs import DatasourceSpec, SpeaksFor
 from iotgw.core.types import Types
 from iotgw.pipeline.claims import Claims
 from iotgw.pipeline.conversions import Conversions
@@ -77,14 +86,17 @@ class DatasourceRunner:
         try:
             if enabled and source.datasource is not None and _listener(spec) == _listener(source.spec):
                 source.spec = spec  # a change of converter is no reason to cut connections
+                source.speaks_for = self._speaks_for(spec)
                 self.conversions.look_up()
                 return
             await self._close()
             before, source.spec = source.spec, spec
+            source.speaks_for = self._speaks_for(spec)
             self.conversions.look_up()
             self._be_away()
             source.guard = None
             source.never_waits = False
+            self.intake.proves = False
             self._in_background(self._let_go(before, spec))
             self.error = ""
             if enabled:
@@ -123,7 +135,7 @@ class DatasourceRunner:
         return DatasourceContext(
             source.id, spec.name, source.tenant, spec.routing_key, spec.metadata, self.intake,
             self._reactor, self._credentials, self._data_dir, source.created_ms,
-            self._shares, self._calendar, self._files,
+            self._shares, self._calendar, Networks(spec.allow), self._files,
         )  # fmt: skip
 
     async def _let_go(self, before: DatasourceSpec, after: DatasourceSpec | None) -> None:
@@ -149,6 +161,33 @@ class DatasourceRunner:
                 reason=error,
             )
 
+    def _speaks_for(self, spec: DatasourceSpec) -> SpeaksFor:
+        """For which devices a datasource with this spec may speak; its own where the type can't say."""
+        if spec.speaks_for != "auto":
+            return spec.speaks_for
+        try:
+            type_ = self._types.get(spec.type)
+            if not IVouches.providedBy(type_):
+                return "own"
+            settings = self._types.configure(spec.type, spec.configuration, self._registry.unseal)
+            return "all" if IVouches(type_).vouches(settings) else "own"
+        except Exception:  # as in `_needs`
+            return "own"
+
+    def open_to_all(self) -> str:
+        """Why anybody may send to it; empty if it isn't so, or the datasource isn't open."""
+        spec = self.source.spec
+        if self.source.datasource is None or spec.allow:
+            return ""
+        try:
+            type_ = self._types.get(spec.type)
+            if not IListens.providedBy(type_):
+                return ""
+            settings = self._types.configure(spec.type, spec.configuration, self._registry.unseal)
+            return IListens(type_).open_to_all(settings, self._context(spec))
+        except Exception:  # as in `_needs`
+            return ""
+
     def _be_away(self) -> None:
         """Note what it would open, for those who send there meanwhile."""
         source = self.source
@@ -171,6 +210,10 @@ class DatasourceRunner:
         try:
             settings = self._types.configure(spec.type, spec.configuration, self._registry.unseal)
             type_ = self._types.get(spec.type)
+            if spec.allow and not IChecksAddresses.providedBy(type_):
+                raise SettingsError(
+                    "allow", f"expected none for {spec.type}, which sees no addresses of devices"
+                )
             datasource = type_.build(settings, context)
             if INeeds.providedBy(type_):
                 self._claims.take(self.source, INeeds(type_).needs(settings, context))
@@ -201,4 +244,4 @@ class DatasourceRunner:
 
 def _listener(spec: DatasourceSpec) -> tuple[Any, ...]:
     """The settings that need the datasource to be opened again; all others are read when they are needed."""
-    return (spec.type, spec.name, spec.routing_key, spec.metadata, spec.configuration)
+    return (spec.type, spec.name, spec.routing_key, spec.metadata, spec.configuration, spec.allow)

@@ -10,11 +10,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from iotgw.core import proof
 from iotgw.core.model import Answer, Became, Downlink, Metadata, Uplink
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.intake import Guard, IIntake, Reason, Reply, Send, Severity
 from iotgw.core.ports.journal import IUplinkStream
+from iotgw.core.ports.speakers import ISpeakers
+from iotgw.core.proof import Proved
 from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Refusals
 from iotgw.core.times import DateMs
@@ -42,6 +45,7 @@ class Intake:
         recorder: Recorder,
         calendar: ICalendar,
         clock: IReactorTime,
+        speakers: ISpeakers,
     ) -> None:
         self._source = source
         self._journal = journal
@@ -50,6 +54,8 @@ class Intake:
         self._downlinks = downlinks
         self._recorder = recorder
         self._calendar = calendar
+        self._speakers = speakers
+        self.proves = False
         self.refusals = Refusals(clock, self.event)
 
     # --- uplinks ---
@@ -93,7 +99,8 @@ class Intake:
     ) -> Callable[[], None]:
         """See `IIntake.receive_and_hold`."""
         source = self._source
-        held = self._long_poll.hold(source, str(metadata.get("identity", "")), answer)
+        proved = proof.proved_in(metadata) if self.proves else ""
+        held = self._long_poll.hold(source, str(metadata.get("identity", "")), answer, proved)
         if held is None:
             self._accept(payload, metadata, answer)
             return _nothing
@@ -119,6 +126,8 @@ class Intake:
             return 0
         if source.spec.metadata:
             metadata = {**source.spec.metadata, **metadata}
+        if proof.TYPE in metadata and not self.proves:
+            metadata = proof.without(metadata)
         text = _encode(metadata)
         if len(text) > admission.max_metadata:
             self._oversized("metadata", len(text), admission.max_metadata)
@@ -184,21 +193,30 @@ class Intake:
         self, device: str, became: Became, reason: str = "", item: str = ""
     ) -> Deferred[bool]:
         """See `IIntake.downlink_confirmed`."""
-        return self._downlinks.confirmed(self._source.tenant, device, became, reason, item)
+        source = self._source
+        return self._downlinks.confirmed(source.tenant, device, source.id, became, reason, item)
 
-    def downlinks(self, device: str, limit: int = 1) -> Deferred[tuple[Downlink, ...]]:
+    def objection(self, device: str, proved: Proved = "") -> str:
+        """See `IIntake.objection`."""
+        return self._speakers.objection(self._source.tenant, self._source.id, device, proved)
+
+    def identity_objection(self, identity: str, proved: Proved = "") -> str:
+        """See `IIntake.identity_objection`."""
+        return self._speakers.identity_objection(self._source.tenant, self._source.id, identity, proved)
+
+    def downlinks(self, device: str, limit: int = 1, proved: Proved = "") -> Deferred[tuple[Downlink, ...]]:
         """See `IIntake.downlinks`."""
         done: Deferred[tuple[Downlink, ...]] = Deferred()
         source = self._source
         if device in self._downlinks.waited_for(source.tenant):
-            self._downlinks.take(source.tenant, device, source.id, limit, done.callback)
+            self._downlinks.take(source.tenant, device, source.id, limit, done.callback, proved)
         else:
             done.callback(())
         return done
 
-    def reachable(self, device: str, send: Send) -> Callable[[], None]:
+    def reachable(self, device: str, send: Send, proved: Proved = "") -> Callable[[], None]:
         """See `IIntake.reachable`."""
-        return self._downlinks.reachable(self._source.tenant, device, self._source.id, send)
+        return self._downlinks.reachable(self._source.tenant, device, self._source.id, send, proved)
 
 
 def _nobody(answer: Answer) -> None:

@@ -17,6 +17,7 @@ from iotgw.core.model import Answer, Downlink, Outcome, Status
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.intake import Reply
 from iotgw.core.ports.pipeline import UplinkListener
+from iotgw.core.proof import Proved
 from iotgw.pipeline.sources import Source
 
 MAX_HELD = 500
@@ -35,14 +36,14 @@ class LongPoll(UplinkListener):
         self._unnamed: dict[int, HeldAnswer] = {}
         """Answers by position, until the conversion names the device."""
 
-    def hold(self, source: Source, identity: str, reply: Reply) -> HeldAnswer | None:
+    def hold(self, source: Source, identity: str, reply: Reply, proved: Proved = "") -> HeldAnswer | None:
         """Make an answer that is held back; None if there are too many.
 
         The uplink must be submitted with the answer's `answered` as its reply. Call `begin` when the journal has it.
         """
         if len(self._open) >= MAX_HELD:
             return None
-        held = HeldAnswer(source, identity, reply, self._downlinks, self._over)
+        held = HeldAnswer(source, identity, reply, self._downlinks, self._over, proved)
         self._open[held] = 0
         return held
 
@@ -87,12 +88,14 @@ class HeldAnswer:
         reply: Reply,
         downlinks: IDownlinks,
         over: Callable[[HeldAnswer], None],
+        proved: Proved = "",
     ) -> None:
         self.source = source
         self._identity = identity
         self._reply = reply
         self._downlinks = downlinks
         self._over = over
+        self._proved = proved
         self._timer: IDelayedCall | None = None
         self._answer: Answer | None = None
         """The answer that the gateway gave, kept until it is sent."""
@@ -169,7 +172,7 @@ class HeldAnswer:
         for name in self._names or ():
             if name in self._downlinks.waited_for(tenant):
                 taken: Deferred[tuple[Downlink, ...]] = Deferred()
-                self._downlinks.take(tenant, name, self.source.id, 1, taken.callback)
+                self._downlinks.take(tenant, name, self.source.id, 1, taken.callback, self._proved)
                 if items := await taken:
                     return items
         return ()

@@ -6,7 +6,8 @@ make outcomes of it, which go back to the journal and from there to whoever deli
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.core import proof
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.errors import Conflict, NotFound
@@ -30,6 +32,7 @@ from iotgw.core.ports.journal import Entries, IUplinkStream
 from iotgw.core.ports.pipeline import IPipeline, Room, UplinkListener
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
 from iotgw.core.specs import DatasourceSpec, Resource
@@ -69,6 +72,7 @@ class Pipeline:
         converters: IConverters,
         versions: IConverterVersions,
         credentials: ICredentials,
+        speakers: ISpeakers,
         delivery: IDelivery,
         downlinks: IDownlinks,
         recorder: Recorder,
@@ -89,6 +93,7 @@ class Pipeline:
         self._converters = converters
         self._versions = versions
         self._credentials = credentials
+        self._speakers = speakers
         self._downlinks = downlinks
         self._recorder = recorder
         self._departures = departures
@@ -214,19 +219,21 @@ class Pipeline:
         self._sources[source.id] = source
         intake = Intake(
             source, self._journal, self._admission, self._long_poll, self._downlinks, self._recorder,
-            self._calendar, self._reactor,
+            self._calendar, self._reactor, self._speakers,
         )  # fmt: skip
-        conversions = self._conversions(source, position)
+        conversions = self._conversions(source, position, partial(intake.refuse, "identity"))
         return DatasourceRunner(
             source, intake, conversions, Reprocessing(source, conversions, self._journal), self._types, self._registry, self._credentials, self._reactor,
             self._data_dir, self._shares, self._claims, self._in_background, calendar=self._calendar, files=self._files,
         )  # fmt: skip
 
-    def _conversions(self, source: Source, position: int) -> Conversions:
+    def _conversions(
+        self, source: Source, position: int, refused: Callable[[str, str], None] = lambda peer, reason: None
+    ) -> Conversions:
         return Conversions(
             source, position, self._journal, self._converters, self._versions, self._downlinks,
             self.journal_listener.converted, lambda positions, reason: self._unreadable(source, positions, reason),
-            self._calendar,
+            self._calendar, self._speakers, refused,
         )  # fmt: skip
 
     def _unreadable(self, source: Source, positions: list[int], reason: str) -> None:
@@ -286,6 +293,11 @@ class Pipeline:
         runner = self._running.get(id)
         return runner.lock.run(lambda: None) if runner is not None else succeed(None)
 
+    def open_to_all(self) -> list[tuple[Source, str]]:
+        """The open datasources to which anybody may send who reaches them, each with the reason."""
+        found = [(runner.source, runner.open_to_all()) for runner in self._running.values()]
+        return [(source, reason) for source, reason in found if reason]
+
     def datasource_name(self, id: str) -> str:
         """See `IPipeline.datasource_name`."""
         return self._sources.name(id)
@@ -307,7 +319,8 @@ class Pipeline:
         if runner.source.is_leaving:
             raise Conflict(f"datasource {runner.source.spec.name!r} is being deleted")
         done: Deferred[Answer] = Deferred()
-        runner.intake.receive(payload, {**metadata, "simulated": True}, done.callback)
+        # whoever sends by hand proves nothing
+        runner.intake.receive(payload, {**proof.without(metadata), "simulated": True}, done.callback)
         return await done
 
     async def reprocess(self, message: Message) -> State:

@@ -19,6 +19,7 @@ from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.intake import Reply
 from iotgw.core.ports.journal import Entries, IUplinkStream
 from iotgw.core.ports.pipeline import UplinkListener
+from iotgw.core.proof import Proved, proved
 from iotgw.pipeline.admission import BUSY
 from iotgw.pipeline.sources import Source
 
@@ -32,6 +33,8 @@ UNTIL_CONVERTED = 1e18
 REMEMBERED = 600.0
 """Seconds after which learnt names of identities are forgotten, because converters may change."""
 IDENTITIES = 100_000
+Devices = tuple[str, ...]
+"""Names and identities by which items are looked for, one after another."""
 SEVERAL = ""
 """The name of an identity that sends for more than one device."""
 NOTHING = Aside()
@@ -54,9 +57,9 @@ class Replies(UplinkListener):
         self._journal = journal
         self._downlinks = downlinks
         self._clock = clock
-        self.waiting: dict[int, tuple[Source, Reply, str | None, float]] = {}
-        """Answers that wait for the conversion, by position; each is sent at the latest when `_seconds` reaches
-        its value."""
+        self.waiting: dict[int, tuple[Source, Reply, str | None, float, Proved]] = {}
+        """Answers that wait for the conversion, by position, with what the sender has proved; each is sent at the latest
+        when `_seconds` reaches its value."""
         self._sweep: IDelayedCall | None = None
         self._seconds = 0
         """Grows once a second while somebody waits."""
@@ -78,23 +81,25 @@ class Replies(UplinkListener):
         waiting, converts = self.waiting, source.converts
         if waits and converts:
             for stored, (reply, identity) in entries:
-                waiting[stored.seq] = (source, reply, identity, inf)
+                waiting[stored.seq] = (source, reply, identity, inf, proved(stored.uplink.metadata))
             return
         until = float(self._seconds + PATIENCE)
         is_said = bool(says) and converts
         if is_said:
             until = UNTIL_CONVERTED if "session" in says else self._seconds + REPLY_PATIENCE
         for stored, (reply, identity) in entries:
-            device: str | None = ""
+            devices: Devices | None = ()
+            has_proved = ""
             if is_said:
-                waiting[stored.seq] = (source, reply, identity, until)
+                waiting[stored.seq] = (source, reply, identity, until, proved(stored.uplink.metadata))
                 continue
             if names and identity is not None:
-                device = self._device(source, identity, names) if identity else None
-                if device is None and converts:
-                    waiting[stored.seq] = (source, reply, identity, until)
+                has_proved = proved(stored.uplink.metadata)
+                devices = self._devices(source, identity, names, has_proved) if identity else None
+                if devices is None and converts:
+                    waiting[stored.seq] = (source, reply, identity, until, has_proved)
                     continue
-            self._answer(source, reply, stored.seq, device or "", Status.STORED)
+            self._answer(source, reply, stored.seq, devices or (), Status.STORED, has_proved)
         if waiting and self._sweep is None:
             self._sweep = self._clock.callLater(1.0, self._give_up)
 
@@ -114,8 +119,8 @@ class Replies(UplinkListener):
         for outcome in outcomes:
             if (entry := waiting.get(outcome.seq)) is not None and entry[3] < inf:
                 del waiting[outcome.seq]
-                source, reply, identity, _ = entry
-                self._named(outcome, source, reply, identity, Status.STORED)
+                source, reply, identity, _, has_proved = entry
+                self._named(outcome, source, reply, identity, Status.STORED, has_proved)
 
     def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
         """These outcomes are durable: answer those that waited for that."""
@@ -123,35 +128,34 @@ class Replies(UplinkListener):
         if waiting:
             for outcome in outcomes:
                 if (entry := waiting.pop(outcome.seq, None)) is not None:
-                    source, reply, identity, _ = entry
-                    failed = outcome.state is State.FAILED
-                    self._named(outcome, source, reply, identity, Status.FAILED if failed else Status.STORED)
+                    source, reply, identity, _, has_proved = entry
+                    status = Status.FAILED if outcome.state is State.FAILED else Status.STORED
+                    self._named(outcome, source, reply, identity, status, has_proved)
 
     def _named(
-        self, outcome: Outcome, source: Source, reply: Reply, identity: str | None, status: Status
+        self,
+        outcome: Outcome,
+        source: Source,
+        reply: Reply,
+        identity: str | None,
+        status: Status,
+        has_proved: Proved,
     ) -> None:
         """Answer with the items that wait for the identity, or for a device that the outcome names."""
-        device = ""
+        devices: Devices = ()
         aside = outcome.aside
         if identity is not None:
             names = self._downlinks.waited_for(source.tenant)
-            if identity:
-                if outcome.outputs:
-                    self._learn((source.id, identity), {output.device_name for output in outcome.outputs})
-                if identity in names:
-                    device = identity
-            elif aside is not None and aside.facts.get("identity") in names:
-                device = aside.facts["identity"]
-            if not device:
-                for output in outcome.outputs:
-                    if output.device_name in names:
-                        device = output.device_name
-                        break
-        self._answer(source, reply, outcome.seq, device, status, aside or NOTHING)
+            if identity and outcome.outputs:
+                self._learn((source.id, identity), {output.device_name for output in outcome.outputs})
+            said = "" if identity or aside is None else str(aside.facts.get("identity", ""))
+            known = (identity, said, *[output.device_name for output in outcome.outputs])
+            devices = tuple(device for device in dict.fromkeys(known) if device in names)
+        self._answer(source, reply, outcome.seq, devices, status, has_proved, aside or NOTHING)
 
     def removed(self, source: Source) -> None:
         """A datasource was deleted: answer its waiting uplinks as stored."""
-        for seq, (waiting, reply, _, _) in list(self.waiting.items()):
+        for seq, (waiting, reply, *_) in list(self.waiting.items()):
             if waiting is source:
                 del self.waiting[seq]
                 self._tell(reply, Answer(Status.STORED, self._name(seq)))
@@ -162,14 +166,16 @@ class Replies(UplinkListener):
             self._sweep.cancel()
             self._sweep = None
 
-    def _device(self, source: Source, identity: str, names: Collection[str]) -> str | None:
-        """The device whose items go with the answer to this identity, provided that it is among ``names``, the devices
-        for which items wait. Empty if there is none; None if only the converter can tell."""
-        if identity in names:
-            return identity
+    def _devices(
+        self, source: Source, identity: str, names: Collection[str], has_proved: Proved
+    ) -> Devices | None:
+        """The names by which the items may be found that go with the answer to this identity, as far as they are among
+        ``names``, the devices for which items wait. None if only the converter can tell."""
         name = self._names.get((source.id, identity), SEVERAL)
+        if identity in names and self._downlinks.waits(source.tenant, identity, source.id, has_proved):
+            return (identity, name) if name in names and name != identity else (identity,)
         if name != SEVERAL:
-            return name if name in names else ""
+            return (name,) if name in names else ()
         return None
 
     def _learn(self, key: tuple[str, str], names: set[str]) -> None:
@@ -183,24 +189,35 @@ class Replies(UplinkListener):
     def _give_up(self) -> None:
         """Answer whoever has waited long enough: a slow conversion must not keep a device waiting."""
         self._seconds += 1
-        late = [seq for seq, (_, _, _, until) in self.waiting.items() if until <= self._seconds]
+        late = [seq for seq, entry in self.waiting.items() if entry[3] <= self._seconds]
         for seq in late:
-            source, reply, _, _ = self.waiting.pop(seq)
-            self._answer(source, reply, seq, "", Status.STORED)
+            source, reply, *_ = self.waiting.pop(seq)
+            self._answer(source, reply, seq, (), Status.STORED)
         self._sweep = self._clock.callLater(1.0, self._give_up) if self.waiting else None
 
     def _answer(
-        self, source: Source, reply: Reply, seq: int, device: str, status: Status, aside: Aside = NOTHING
+        self,
+        source: Source,
+        reply: Reply,
+        seq: int,
+        devices: Devices,
+        status: Status,
+        has_proved: Proved = "",
+        aside: Aside = NOTHING,
     ) -> None:
+        """Answer with an item of the first of these devices that has one, if any."""
         name = self._name(seq)
-        if not device:
+        if not devices:
             self._tell(reply, Answer(status, name, 0.0, (), aside.reply, aside.facts))
             return
 
         def with_downlinks(items: tuple[Downlink, ...]) -> None:
-            self._tell(reply, Answer(status, name, 0.0, items, aside.reply, aside.facts))
+            if items or len(devices) == 1:
+                self._tell(reply, Answer(status, name, 0.0, items, aside.reply, aside.facts))
+            else:
+                self._answer(source, reply, seq, devices[1:], status, has_proved, aside)
 
-        self._downlinks.take(source.tenant, device, source.id, 1, with_downlinks)
+        self._downlinks.take(source.tenant, devices[0], source.id, 1, with_downlinks, has_proved)
 
     def _name(self, seq: int) -> str:
         return self._journal.epochs.message_id(seq)

@@ -10,7 +10,7 @@ from iotgw.core.model import State
 from iotgw.core.ports.datasources import IDatasource, IPushes
 from iotgw.core.ports.intake import Guard
 from iotgw.core.ports.sources import ISources
-from iotgw.core.specs import DatasourceSpec
+from iotgw.core.specs import DatasourceSpec, SpeaksFor
 from iotgw.pipeline.away import AwayPaths
 
 
@@ -25,6 +25,8 @@ class Source:
         self.datasource: IDatasource | None = None
         """The running datasource, if it is open."""
         self.guard: Guard | None = None
+        self.speaks_for: SpeaksFor = "own"
+        """For which devices it may speak; what the spec leaves to the type is decided."""
         self.says: frozenset[str] = frozenset()
         """Which of ``reply`` and ``session`` its converters may say: devices then wait for the conversion."""
         self.never_waits = False
@@ -60,6 +62,11 @@ class Sources(dict[str, Source]):
         """See `ISources.name`."""
         source = self.get(id)
         return source.spec.name if source is not None else id
+
+    def speaks_for(self, id: str) -> SpeaksFor:
+        """See `ISources.speaks_for`."""
+        source = self.get(id)
+        return source.speaks_for if source is not None else "own"
 
     def running(self, id: str) -> IDatasource | None:
         """See `ISources.running`."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
+from iotgw.core.errors import IotgwError
+from iotgw.core.urls import urls
 from iotgw.simulate.coaps import Key
 from iotgw.simulate.runner import KINDS, Plan, Summary, run
+
+TYPES = {"http": ("http", "http"), "coap": ("coap", "coap"), "coaps": ("coap", "coaps")}
+"""Kinds that need a routing key: the datasource's type, and the scheme of its URL."""
 
 
 def add(commands: Any) -> None:
@@ -34,19 +40,33 @@ def add(commands: Any) -> None:
 
 
 def _simulate(context: Any) -> int:
-    # importing the reactor installs it, which the other commands can do without
-    from twisted.internet import reactor  # noqa: PLC0415
-
     options = context.options
     try:
         key = _key(options) if KINDS[options.kind].has_key else None
     except ValueError as error:
         context.show({"error": str(error)}, lambda value: value["error"])
         return 1
+    path, port = options.path, options.port
+    if not path and options.kind in TYPES:
+        path, found_port = _find(context)
+        port = port or found_port
     plan = Plan(
-        options.kind, options.host, options.port, options.count, options.rate, options.devices,
-        options.patience, options.path, options.seed, key,
+        options.kind, options.host, port, options.count, options.rate, options.devices,
+        options.patience, path, options.seed, key,
     )  # fmt: skip
+    result = _play(plan)
+    if not isinstance(result, Summary):
+        context.show({"error": str(result)}, lambda value: value["error"])
+        return 1
+    context.show(msgspec.to_builtins(result), lambda _: _text(result, KINDS[plan.kind].is_answered))
+    return 1 if result.failed else 0
+
+
+def _play(plan: Plan) -> Any:
+    """Run simulated devices in a reactor of this process; returns a `Summary`, or what went wrong."""
+    # importing the reactor installs it, which the other commands can do without
+    from twisted.internet import reactor  # noqa: PLC0415
+
     found: list[Any] = []
 
     def done(result: Any) -> None:
@@ -55,11 +75,19 @@ def _simulate(context: Any) -> int:
 
     reactor.callWhenRunning(lambda: run(reactor, plan).addBoth(done))
     reactor.run()
-    if not found or not isinstance(found[0], Summary):
-        context.show({"error": str(found)}, lambda value: value["error"])
-        return 1
-    context.show(msgspec.to_builtins(found[0]), lambda _: _text(found[0], KINDS[plan.kind].is_answered))
-    return 1 if found[0].failed else 0
+    return found[0] if found else "it was interrupted"
+
+
+def _find(context: Any) -> tuple[str, int]:
+    """Path and port of the gateway's first datasource that takes such devices. Raises IotgwError."""
+    kind = context.options.kind
+    type_, scheme = TYPES[kind]
+    for each in context.client.get("/datasources", limit=1000)["items"]:
+        for url in urls(each["status"], context.options.url) if each["type"] == type_ else ():
+            parts = urlsplit(url)
+            if parts.scheme == scheme and parts.path:
+                return parts.path, parts.port or 0
+    raise IotgwError(f"{kind}: the gateway has no such datasource that is open; expected --path /i/KEY")
 
 
 def _key(options: Any) -> Key:

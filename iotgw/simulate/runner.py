@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -22,6 +23,7 @@ from iotgw.simulate.http import HttpSensor
 from iotgw.simulate.lobaro import LobaroGateway
 from iotgw.simulate.mqtt import MqttSensor
 from iotgw.simulate.plain import JsonSensor
+from iotgw.simulate.platforms import PLATFORMS, PlatformDevice
 from iotgw.simulate.tekelek import TekelekSensor
 
 MAX_OPEN = 1_000
@@ -59,12 +61,8 @@ KINDS = {
     "tcp": DeviceKind(
         JsonSensor, 10560, about="JSON documents over TCP, for the handlers TEXT (maxFrameLength) and JSON"
     ),
-    "http": DeviceKind(
-        HttpSensor, 8080, is_answered=True, about="JSON over HTTP; --path /i/<routing key>", has_path=True
-    ),
-    "coap": DeviceKind(
-        CoapSensor, 5683, True, True, "JSON over CoAP; --path /i/<routing key>", has_path=True
-    ),
+    "http": DeviceKind(HttpSensor, 8080, is_answered=True, about="JSON over HTTP", has_path=True),
+    "coap": DeviceKind(CoapSensor, 5683, True, True, "JSON over CoAP", has_path=True),
     "coaps": DeviceKind(
         CoapsSensor,
         5684,
@@ -82,6 +80,16 @@ KINDS = {
         has_path=True,
     ),
     "udp": DeviceKind(JsonSensor, 11560, is_udp=True, about="JSON documents over UDP"),
+    **{
+        name: DeviceKind(
+            partial(PlatformDevice, platform=name),
+            8080,
+            is_answered=True,
+            about="a platform's push; --path /i/<routing key>",
+            has_path=True,
+        )
+        for name in PLATFORMS
+    },
 }
 
 

@@ -34,13 +34,14 @@ class FoundOpen(Struct, frozen=True):
     left: dict[str, str]
 
 
-def tighten(data_dir: Path, backups: Path, log: Path | None) -> FoundOpen:
+def tighten(data_dir: Path, backups: Path, log: Path | None, certificates: Path | None = None) -> FoundOpen:
     """Take the rights of group and others away from the data directory and from what the gateway keeps in it.
 
-    ``backups`` is the directory of the backups, ``log`` the log file; both count if they are in the data directory.
+    ``backups`` is the directory of the backups, ``log`` the log file; both count if they are in the data directory. What is in
+    ``certificates`` was put there by an operator, who says who reads it; nobody else gets to it through the data directory.
     """
     opened = FoundOpen({}, {})
-    foreign = [path.name for path in _directories(data_dir) if not _is_ours(path, backups, log)]
+    foreign = [path.name for path in _directories(data_dir) if not _is_ours(path, backups, log, certificates)]
     if foreign or data_dir.stat().st_mode & stat.S_ISVTX:
         if data_dir.stat().st_mode & OTHERS:
             why = f"{foreign[0]} in it isn't the gateway's" if foreign else "it is a directory for everybody"
@@ -52,10 +53,11 @@ def tighten(data_dir: Path, backups: Path, log: Path | None) -> FoundOpen:
     return opened
 
 
-def _is_ours(path: Path, backups: Path, log: Path | None) -> bool:
+def _is_ours(path: Path, backups: Path, log: Path | None, certificates: Path | None) -> bool:
     return (
         path in (backups, *backups.parents)
         or (log is not None and path in log.parents)
+        or (certificates is not None and path in (certificates, *certificates.parents))
         or path.name.startswith(ASIDE)
         or path.name in _FOREIGN_IS_FINE
         or any(path.glob(f"*/{MANIFEST}"))  # backups of a former backup-directory

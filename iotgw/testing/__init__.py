@@ -35,6 +35,7 @@ from iotgw.testing.reactor import START, MemoryReactor, clock
 from iotgw.testing.registry import MemoryRegistry
 from iotgw.testing.results import fired
 from iotgw.testing.sources import FakeSources
+from iotgw.testing.speakers import FakeSpeakers
 from iotgw.testing.tcp_device import FakeTcpDevice
 from iotgw.testing.threads import ThreadClock
 from iotgw.testing.trace import MemoryTrace
@@ -53,6 +54,7 @@ __all__ = [
     "FakeIntegrationType",
     "FakePipeline",
     "FakeSources",
+    "FakeSpeakers",
     "FakeTcpDevice",
     "HeardUplinks",
     "MemoryBackups",

@@ -162,7 +162,9 @@ class MemoryConverterVersions:
         """See `IConverterVersions.replace`."""
         current, versions = self._current(resource, revision)
         active = versions[current.body["version"] - 1]
-        if (active.script, active.options, active.direction) == (spec.script, spec.options, spec.type):
+        if (active.script, active.files, active.options, active.direction) == (
+            spec.script, spec.files, spec.options, spec.type,
+        ):  # fmt: skip
             return self._put(current, versions, spec, active.version)
         return self._keep(current, versions, spec)
 
@@ -210,7 +212,7 @@ class MemoryConverterVersions:
         number = len(versions) + 1
         version = ConverterVersion(
             resource.id, number, spec.name, spec.type, spec.script, "thingsboard", "duktape",
-            tenant=resource.tenant, options=spec.options,
+            tenant=resource.tenant, options=spec.options, files=spec.files,
         )  # fmt: skip
         return self._put(resource, [*versions, version], spec, number)
 

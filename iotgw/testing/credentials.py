@@ -111,11 +111,30 @@ class MemoryTenantCredentials:
                 return grant if grant.device else structs.replace(grant, device=names[0])
         return None
 
+    @property
+    def are_any(self) -> bool:
+        """See `ITenantCredentials.are_any`."""
+        return any(tenant == self._tenant for tenant, _, _ in self._named())
+
     def must_be_secure(self, device: str) -> bool:
         """See `ITenantCredentials.must_be_secure`."""
-        grants = [*(each for _, _, each in self._all.psks), *self._all.certificates.values()]
-        of_device = [each for each in grants if (each.tenant, each.device) == (self._tenant, device)]
-        return bool(of_device) and not any(each.allow_insecure for each in of_device)
+        held = self._of_device(device)
+        return bool(held) and not any(each.enabled and each.allow_insecure for each in held)
+
+    def may_be_insecure(self, device: str) -> bool:
+        """See `ITenantCredentials.may_be_insecure`."""
+        return any(each.enabled and each.allow_insecure for each in self._of_device(device))
+
+    def _named(self) -> list[tuple[str, str, Grant]]:
+        certificates = [(tenant, name, grant) for (tenant, name), grant in self._all.certificates.items()]
+        return [(grant.tenant, identity, grant) for identity, _, grant in self._all.psks] + certificates
+
+    def _of_device(self, device: str) -> list[Grant]:
+        return [
+            grant
+            for tenant, identity, grant in self._named()
+            if tenant == self._tenant and (grant.device or identity) == device
+        ]
 
 
 def save_credential(

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from iotgw.core.model import Kind, TelemetryRecord
-from iotgw.core.ports.devices import IDevices
+from iotgw.core.ports.devices import IDevices, Owned
 
 
 @implementer(IDevices)
@@ -20,6 +20,8 @@ class MemoryDevices:
     def __init__(self) -> None:
         self.known: dict[tuple[str, str], dict[str, Any]] = {}
         """``(tenant, name)`` → the device as the API shows it."""
+        self.owned: dict[tuple[str, str], tuple[str, bool]] = {}
+        """``(tenant, name)`` → what `own` recorded."""
 
     def saw(self, records: builtins.list[TelemetryRecord]) -> None:
         """See `IDevices.saw`."""
@@ -53,6 +55,14 @@ class MemoryDevices:
         for key, value in values.items():
             if key not in known or known[key]["ts"] <= ts:
                 known[key] = {"ts": ts, "value": value}
+
+    def own(self, tenant: str, name: str, datasource: str, has_proved: bool) -> None:
+        """See `IDevices.own`."""
+        self.owned[tenant, name] = datasource, has_proved
+
+    def owners(self) -> Deferred[builtins.list[Owned]]:
+        """See `IDevices.owners`."""
+        return succeed([(*key, *owned) for key, owned in self.owned.items()])
 
     def get(self, tenant: str, name: str) -> Deferred[dict[str, Any] | None]:
         """See `IDevices.get`."""

@@ -16,6 +16,9 @@ from iotgw.core.errors import Conflict, NotFound, Unavailable
 from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, Report
 from iotgw.core.ports.intake import Send
+from iotgw.core.ports.speakers import ISpeakers
+from iotgw.core.proof import Proved
+from iotgw.core.speakers import Anybody
 from iotgw.core.specs import DownlinkSpec
 from iotgw.testing.reactor import clock as new_clock
 
@@ -35,7 +38,9 @@ class MemoryDownlinks:
     Many methods: it has the two sides of the queue's ports.
     """
 
-    def __init__(self, clock: IReactorTime | None = None, capacity: int = 1_000) -> None:
+    def __init__(
+        self, clock: IReactorTime | None = None, capacity: int = 1_000, speakers: ISpeakers | None = None
+    ) -> None:
         self._clock = clock or new_clock()
         self._capacity = capacity
         self.items: dict[str, Item] = {}
@@ -48,7 +53,8 @@ class MemoryDownlinks:
         self.listeners: builtins.list[tuple[Key, Callable[[], None]]] = []
         self._away: set[str] = set()
         """What was taken, until it is reported."""
-        self._sessions: builtins.list[tuple[Key, Send]] = []
+        self._sessions: builtins.list[tuple[Key, Send, str, Proved]] = []
+        self.speakers: ISpeakers = speakers or Anybody()
         self._seq = itertools.count(1)
 
     # --- IDownlinkQueue ---
@@ -103,6 +109,12 @@ class MemoryDownlinks:
             if owner == tenant and name in devices
         }
 
+    def waits(self, tenant: str, device: str, datasource: str, proved: Proved = "") -> bool:
+        """See `IDownlinks.waits`."""
+        object_to = self.speakers.objection
+        waiting = self._waiting(tenant, device)
+        return any(not object_to(tenant, datasource, item.device, proved) for item in waiting)
+
     def take(
         self,
         tenant: str,
@@ -110,9 +122,10 @@ class MemoryDownlinks:
         datasource: str,
         limit: int,
         done: Callable[[tuple[Downlink, ...]], None],
+        proved: Proved = "",
     ) -> None:
         """See `IDownlinks.take`."""
-        taken = self._take(tenant, device, limit, "async")
+        taken = self._take(tenant, device, limit, "async", datasource, proved)
         if self.held is None:
             done(taken)
         else:
@@ -133,13 +146,14 @@ class MemoryDownlinks:
         self._report(item, step, reason, result=result)
 
     def confirmed(
-        self, tenant: str, device: str, became: Became, reason: str = "", item: str = ""
+        self, tenant: str, device: str, datasource: str, became: Became, reason: str = "", item: str = ""
     ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
         if item:
             found = [each for each in self.items.values() if (each.id, each.tenant) == (item, tenant)]
         else:
             found = [each for each in self._of(tenant, device) if each.state is ItemState.SENT]
+        found = [each for each in found if not self.speakers.objection(tenant, datasource, each.device)]
         if found:
             latest = max(found, key=lambda each: each.updated_ms)
             step: Step = "failed" if became == "refused" else "lost" if became == "lost" else "delivered"
@@ -147,10 +161,20 @@ class MemoryDownlinks:
                 self._report(latest, step, reason)
         return succeed(bool(found))
 
-    def acknowledged(self, tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
+    def acknowledged(
+        self,
+        tenant: str,
+        device: str,
+        datasource: str,
+        identity: str,
+        ack: dict[str, Any],
+        proved: Proved = "",
+    ) -> None:
         """See `IDownlinks.acknowledged`."""
         self.receipts.append((device, identity, ack))
         for item in [*self._of(tenant, device), *self._of(tenant, identity)]:
+            if self.speakers.objection(tenant, datasource, item.device, proved):
+                continue
             sent = item.state in (ItemState.SENT, ItemState.DELIVERED) and item.expires_ms > self._now_ms()
             if item.id == ack.get("id") or (
                 "id" not in ack and sent and item.spec.msg_type == ack.get("msgType")
@@ -159,9 +183,11 @@ class MemoryDownlinks:
                 return self._report(item, state, str(ack.get("error", "")), response=ack.get("response"))
         return None
 
-    def reachable(self, tenant: str, device: str, datasource: str, send: Send) -> Callable[[], None]:
+    def reachable(
+        self, tenant: str, device: str, datasource: str, send: Send, proved: Proved = ""
+    ) -> Callable[[], None]:
         """See `IDownlinks.reachable`."""
-        session = ((tenant, device), send)
+        session = ((tenant, device), send, datasource, proved)
         self._sessions.append(session)
         return lambda: self._sessions.remove(session)
 
@@ -205,18 +231,25 @@ class MemoryDownlinks:
 
     def _send_now(self, item: Item) -> None:
         """Send to the device's session, if it has one."""
-        for (owner, name), send in reversed(self._sessions):
-            if owner == item.tenant and name in self._names(item.tenant, item.device):
-                taken = self._take(item.tenant, item.device, 1, "sync")
+        for (owner, name), send, datasource, proved in reversed(self._sessions):
+            may = not self.speakers.objection(owner, datasource, item.device, proved)
+            if may and owner == item.tenant and name in self._names(item.tenant, item.device):
+                taken = self._take(item.tenant, item.device, 1, "sync", datasource, proved)
                 if taken:
                     send(taken)
                 return
 
-    def _take(self, tenant: str, device: str, limit: int, unless: str) -> tuple[Downlink, ...]:
+    def _take(
+        self, tenant: str, device: str, limit: int, unless: str, datasource: str, proved: Proved
+    ) -> tuple[Downlink, ...]:
+        object_to = self.speakers.objection
         taken = [
             item
             for item in self._waiting(tenant, device)
-            if item.id not in self._away and item.spec.mode != unless and payload(item.spec) not in self.unfit
+            if not object_to(tenant, datasource, item.device, proved)
+            and item.id not in self._away
+            and item.spec.mode != unless
+            and payload(item.spec) not in self.unfit
         ][:limit]
         self._away.update(item.id for item in taken)
         return tuple(

@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from iotgw.core.model import STORED, Answer, Became, Downlink, Metadata, Output, Status
 from iotgw.core.ports.intake import Guard, IIntake, Reason, Reply, Send, Severity
+from iotgw.core.proof import Proved
 
 
 @implementer(IIntake)
@@ -40,6 +41,9 @@ class FakeIntake:
         self.max_payload = max_payload
         self.room = True
         self.guard: Guard | None = None
+        self.proves = False
+        self.forbidden: set[str] = set()
+        """Devices for which only those may speak who prove what they are."""
         self.sets_facts = False
         self.never_waits = False
         self.received: list[tuple[bytes, Metadata]] = []
@@ -183,11 +187,19 @@ class FakeIntake:
         """See `IIntake.refuse`."""
         self.refusals.append((reason, peer, message))
 
-    def downlinks(self, device: str, limit: int = 1) -> Deferred[tuple[Downlink, ...]]:
-        """See `IIntake.downlinks`."""
-        return succeed(self.take(device, limit))
+    def objection(self, device: str, proved: Proved = "") -> str:
+        """See `IIntake.objection`."""
+        return f"device {device!r} must prove it" if device in self.forbidden - {proved} else ""
 
-    def reachable(self, device: str, send: Send) -> Callable[[], None]:
+    def identity_objection(self, identity: str, proved: Proved = "") -> str:
+        """See `IIntake.identity_objection`."""
+        return self.objection(identity, proved)
+
+    def downlinks(self, device: str, limit: int = 1, proved: Proved = "") -> Deferred[tuple[Downlink, ...]]:
+        """See `IIntake.downlinks`."""
+        return succeed(() if self.objection(device, proved) else self.take(device, limit))
+
+    def reachable(self, device: str, send: Send, proved: Proved = "") -> Callable[[], None]:
         """See `IIntake.reachable`."""
         self.sessions[device] = send
 

@@ -6,6 +6,7 @@ from zope.interface import implementer
 
 from iotgw.core.ports.datasources import IDatasource, IPushes
 from iotgw.core.ports.sources import ISources
+from iotgw.core.specs import SpeaksFor
 
 
 @implementer(ISources)
@@ -15,10 +16,16 @@ class FakeSources:
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
         self.open: dict[str, IDatasource] = {}
+        self.trust: dict[str, SpeaksFor] = {}
+        """For which devices they may speak, by id."""
 
     def name(self, id: str) -> str:
         """See `ISources.name`."""
         return self.names.get(id, id)
+
+    def speaks_for(self, id: str) -> SpeaksFor:
+        """See `ISources.speaks_for`."""
+        return self.trust.get(id, "own")
 
     def running(self, id: str) -> IDatasource | None:
         """See `ISources.running`."""

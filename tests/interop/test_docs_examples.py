@@ -105,6 +105,12 @@ class Reader:
         path.write_text(text)
 
     def _run(self, script):
+        # several pages have the same device: it is handed over to their datasource, as its user would do
+        known = self._gateway.api("GET", "/devices").json["items"] if self._datasource else []
+        moves = [f"iotgwctl hand-over '{each['name']}' '{self._datasource}' >/dev/null" for each in known]
+        script = re.sub(
+            r"^iotgwctl apply .*$", lambda apply: "\n".join([apply[0], *moves]), script, flags=re.M
+        )
         environment = {
             "PATH": f"{self._places.folder / 'bin'}:{os.environ['PATH']}:/usr/sbin", "PYTHONPATH": str(ROOT),
             "USER": "root", "IOTGW_URL": self._gateway.url, "IOTGW_TOKEN": self._gateway.token,

@@ -58,6 +58,7 @@ def test_every_command_of_the_readme_runs(newcomer):
     assert "SN-002" in outputs[3]
     assert '"broker"' in outputs[4]
     assert "21.4" in outputs[5]
+    assert "Event endpoint URL(s)" in outputs[6]
     assert {each["state"] for each in gateway.messages()} == {"converted"}
 
 

@@ -56,7 +56,6 @@ async def test_a_server_with_what_we_have_gets_its_files(tmp_path, name):
             assert all(path.stat().st_size > 100_000 for path in server.root.glob("*/*.json"))
 
 
-@pytest.mark.skipif(HYBRID not in KEX, reason="cryptography before 48 has no ML-KEM")
 @pytest.mark.parametrize("cipher", ["aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"])
 @ensureDeferred
 async def test_keys_that_no_quantum_computer_breaks(tmp_path, cipher):

@@ -21,8 +21,13 @@ TBEL_PARTS = ("values", "json", "numbers", "dates", "texts", "members", "classes
 ON_DEMAND = {
     TBEL: re.compile(r"\b__tbel\b"),
     "lobaro.js": re.compile(r"\b(?:Parse|Parser|Device|Record|u?int(?:16|32)[BL]E|float32[BL]E)\b"),
-    "buffer.js": re.compile(r"\bBuffer\b"),
+    "buffer.js": re.compile(r"\bBuffer\b|\bmsg\s*\.\s*payload\b"),
     "dates.js": re.compile(r"\bDate\b|\btoLocale"),
+    "akenza.js": re.compile(r"\b(?:consume|emit|Bits|Hex)\b"),
+    "platforms.js": re.compile(r"\b(?:variable|msg|converter)\b|\breturn encode\b|\bsensor\b"),
+    "loraobject.js": re.compile(r"\bLoRaObject\b"),
+    "modules.js": re.compile(r"\brequire\b"),
+    "codecs.js": re.compile(r"\brequire\s*\(\s*['\"`](?:cbor|msgpack|@msgpack|cayenne)"),
 }
 """Parts for scripts that name what is in them: a context costs what its runtime does, in time and memory."""
 

@@ -16,6 +16,19 @@ function hexOf(payload) {
   return joined(hex, '');
 }
 
+// The JSON that a payload is, or null.
+function documentOf(payload) {
+  if (payload[0] !== 0x7b && payload[0] !== 0x5b) return null;
+  try { return parse(utf8Decode(payload)); } catch (notJson) { return null; }
+}
+
+// Bytes of a text in hex, whatever is between the digits.
+function bytesIn(hex) {
+  var digits = replace('' + hex, /[^0-9a-fA-F]/g, ''), bytes = [];
+  for (var i = 0; i + 2 <= digits.length; i += 2) push(bytes, parseInt(digits.substr(i, 2), 16));
+  return bytes;
+}
+
 // Lobaro hands over the device's envelope {i, n, q, d}, or a LoRaWAN uplink with its data in base64.
 function lobaroInput(payload, metadata) {
   if (payload[0] === 0x7b) {
@@ -54,7 +67,7 @@ var adapters = {
                      variables: variablesOf(metadata)});
       if (!normalize || !made || !made.data || (made.errors && made.errors.length)) return made;
       var normal = normalize({data: made.data, fPort: portOf(metadata), variables: variablesOf(metadata)});
-      return {data: normal.data, errors: normal.errors, warnings: (made.warnings || []).concat(normal.warnings || []),
+      return {data: normal.data, errors: normal.errors, warnings: (made.warnings || []).concat(normal.warnings || []), normalized: true,
               reply: made.reply, session: made.session};
     };
   },
@@ -73,6 +86,13 @@ var adapters = {
   'module': function (fn) {
     return function (payload, metadata) { return fn(hexOf(payload), metadata); };
   },
+  'decentlab': function (fn) {
+    return function (payload) {
+      logs = [];  // these scripts print an example of their own each time that they are run
+      return fn(payload);
+    };
+  },
+  'milesight': function (fn) { return function (payload) { return fn(payload); }; },
   // Downlinks: what comes in place of the payload is [msg, msgType, integrationMetadata].
   'thingsboard-encoder': function (fn) {
     return function (message, metadata) { return listed(fn(message[0], metadata, message[1], message[2]), 'data'); };

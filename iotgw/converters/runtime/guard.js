@@ -163,7 +163,7 @@ var lines = new Array(4001).join('\n');
 // What gives the script as a function with these parameters. `undeclared` are names that it
 // assigns without declaring them: variables of a scope around it, or they would be properties of the global object.
 function compiled(spec, parameters, source) {
-  var undeclared = spec.undeclared || [], far = spec.linking ? slice(lines, 1) : lines;
+  var undeclared = spec.undeclared || [], far = (spec.linking ? slice(lines, 1) : lines) + (spec.above ? new Array(spec.above + 1).join('\n') : '');
   if (!undeclared.length && !(spec.anew && spec.reachesItself)) {
     var made = new NewFunction(parameters + far, source);
     return function () { return made; };
@@ -195,36 +195,56 @@ function method(object, name) {
   return function () { return apply(object[name], object, arguments); };
 }
 
+// A function of an object, called as its method.
+function reach(found, path) {
+  var dot = path.indexOf('.'), object = found[slice(path, 0, dot)], name = slice(path, dot + 1);
+  if (object === null || (typeof object !== 'object' && typeof object !== 'function') || typeof object[name] !== 'function') return undefined;
+  return function () { return apply(object[name], object, arguments); };
+}
+
 // How a script is to be run (`source/analysis.py`): `anew` for each message, or only once; `sealed` among frozen built-ins.
 function instantiate(spec) {
   begin(0, null);
   given = stringify(spec.variables || {});
   if (spec.sealed) seal(spec.open || []);
-  var isBody = spec.shape === 'body', picks = '';
+  if (spec.entry !== undefined && !adapters[spec.dialect]) return refuse('expected a script that names what its dialect has');
+  var isBody = spec.shape === 'body', picks = '', roots = {};
   for (var i = 0; !isBody && i < spec.names.length; i++) {
-    picks += spec.names[i] + ':typeof ' + spec.names[i] + '==="function"?' + spec.names[i] + ':void 0,';
+    var dot = spec.names[i].indexOf('.'), root = dot < 0 ? spec.names[i] : slice(spec.names[i], 0, dot);
+    if (roots[root] === true || spec.names[i] === 'module.exports') continue;
+    roots[root] = true;
+    picks += root + ':typeof ' + root + (dot < 0 ? '==="function"?' : '!=="undefined"?') + root + ':void 0,';
   }
   if (spec.exposed && spec.exposed.length) spec.linking = linking(spec.exposed);
-  var scope = isBody ? compiled(spec, spec.parameters, spec.source)
-                     : compiled(spec, spec.linking ? 'module,exports,__iotgw_link' : 'module,exports', (spec.linking || '') + spec.source + '\n;return {' + picks + '};');
-  var names = [];
+  var requires = spec.needs ? librarian(spec) : null, own = requires ? 'require,' : '';
+  var scope = isBody ? compiled(spec, own + spec.parameters, spec.source + (spec.returns ? '\n;return ' + spec.returns + ';' : ''))
+                     : compiled(spec, own + (spec.linking ? 'module,exports,__iotgw_link' : 'module,exports'), (spec.linking || '') + spec.source + '\n;return {' + picks + '};');
+  var names = [], object = spec.entry ? slice(spec.entry, 0, spec.entry.indexOf('.') + 1) : '', paths = [];
+  for (var p = 0; !isBody && p < spec.names.length; p++) paths[p] = spec.names[p].indexOf('.') > 0;
+  function run(module) {
+    if (!requires) return spec.linking ? scope()(module, module.exports, link) : scope()(module, module.exports);
+    return spec.linking ? scope()(requires(), module, module.exports, link) : scope()(requires(), module, module.exports);
+  }
   function prepare() {
-    if (isBody) return adapters[spec.dialect](scope());
-    var module = {exports: {}}, found = spec.linking ? scope()(module, module.exports, link) : scope()(module, module.exports);
+    if (isBody) return adapters[spec.dialect](requires ? bound(scope(), requires()) : scope());
+    var module = {exports: {}}, found = run(module), exported = module.exports;
+    if (exported && exported['default'] && isObject(exported['default'])) exported = defaulted(exported);
     names = [];
     for (var j = 0; j < spec.names.length; j++) {
       var name = spec.names[j];
-      if (typeof found[name] !== 'function' && module.exports && typeof module.exports[name] === 'function') {
-        found[name] = spec.usesThis ? method(module.exports, name) : module.exports[name];
+      if (paths[j]) {
+        found[name] = reach(found, name) || (isObject(exported) ? reach(exported, name) : undefined);
+      } else if (typeof found[name] !== 'function' && exported && typeof exported[name] === 'function') {
+        found[name] = spec.usesThis ? method(exported, name) : exported[name];
       }
       if (typeof found[name] === 'function') push(names, name);
     }
-    if (typeof module.exports === 'function') {
-      found['module.exports'] = module.exports;
+    if (typeof exported === 'function') {
+      found['module.exports'] = exported;
       push(names, 'module.exports');
     }
     if (!spec.entry || typeof found[spec.entry] !== 'function') return null;
-    return adapters[spec.dialect](found[spec.entry], spec.normalized ? found.normalizeUplink : null, found.decodeDownlink);
+    return adapters[spec.dialect](found[spec.entry], spec.normalized ? found[object + 'normalizeUplink'] : null, found[object + 'decodeDownlink']);
   }
   invoke = prepare();
   if (spec.entry && !invoke) return refuse('expected a function ' + spec.entry);
@@ -235,6 +255,16 @@ function instantiate(spec) {
     };
   }
   return stringify({names: names, logs: logs});
+}
+// What a module exports, with what its default export has.
+function defaulted(exported) {
+  var made = {}, inner = exported['default'];
+  if (typeof inner === 'function') return inner;
+  [inner, exported].forEach(function (one) { keys(one).forEach(function (key) { made[key] = one[key]; }); });
+  return made;
+}
+function bound(fn, first) {
+  return function (a, b, c, d, e, f) { return fn(first, a, b, c, d, e, f); };
 }
 
 // Whether the source is a program (no `return` outside a function); compiles, runs nothing.

@@ -100,26 +100,29 @@ class Lexeme(Struct, gc=False):
     is_first: bool = False
     partner: int = -1
     """Of a bracket: the index of the other one."""
+    begin: int = 0
+    """Where it is in the script."""
 
 
-def tokens(script: str) -> list[Lexeme]:
+def tokens(script: str, guesses: bool = False) -> list[Lexeme]:
     """The tokens of a script. A template is a text, with its substitutions between ``${`` and ``}`` after it.
 
-    Raises NotUnderstood.
+    ``guesses`` says that a slash behind a brace may be taken for what it most likely is. Raises NotUnderstood.
     """
-    return _Lexer(script).run()
+    return _Lexer(script, guesses).run()
 
 
 class _Lexer:
-    def __init__(self, script: str) -> None:
+    def __init__(self, script: str, guesses: bool) -> None:
         self._script = script
+        self._guesses = guesses
         self._at = 0
         self._found: list[Lexeme] = []
         self._open: list[int] = []
 
     def run(self) -> list[Lexeme]:
         script, found = self._script, self._found
-        if "<!--" in script or "-->" in script:
+        if not self._guesses and ("<!--" in script or "-->" in script):
             raise NotUnderstood("an HTML comment")
         while self._at < len(script):
             is_first = False
@@ -149,7 +152,7 @@ class _Lexer:
             match = _REGEX.match(script, at)
             if match is None:
                 raise NotUnderstood("a slash")
-            self._add(REGEX, match[0])
+            self._add(REGEX, match[0], at)
             self._at = match.end()
             return
         if script.startswith("/*", at):
@@ -161,19 +164,19 @@ class _Lexer:
         text = match[0]
         self._at = match.end()
         if kind < 4:
-            self._add(kind - 1, text)
+            self._add(kind - 1, text, at)
         elif text in ("(", "[", "{"):
             self._open.append(len(self._found))
-            self._add(SIGN, text)
+            self._add(SIGN, text, at)
         elif text in _CLOSES:
-            self._close(text)
+            self._close(text, at)
         else:
-            self._add(SIGN, text)
+            self._add(SIGN, text, at)
 
-    def _add(self, kind: int, text: str) -> None:
-        self._found.append(Lexeme(kind, text))
+    def _add(self, kind: int, text: str, at: int) -> None:
+        self._found.append(Lexeme(kind, text, begin=at))
 
-    def _close(self, text: str) -> None:
+    def _close(self, text: str, at: int) -> None:
         if not self._open:
             raise NotUnderstood("a bracket is not opened")
         opened = self._open.pop()
@@ -182,7 +185,7 @@ class _Lexer:
         if begin.text != _CLOSES[text] and not (is_substitution and text == "}"):
             raise NotUnderstood("brackets cross")
         begin.partner = len(self._found)
-        self._found.append(Lexeme(SIGN, text, partner=opened))
+        self._found.append(Lexeme(SIGN, text, partner=opened, begin=at))
         if is_substitution:
             self._template()
 
@@ -191,11 +194,11 @@ class _Lexer:
         end = piece.end() if piece else self._at
         mark = self._script[end : end + 2]
         if mark[:1] == "`":
-            self._add(TEXT, "``")
+            self._add(TEXT, "``", end)
             self._at = end + 1
         elif mark == "${":
             self._open.append(len(self._found))
-            self._add(SIGN, "${")
+            self._add(SIGN, "${", end)
             self._at = end + 2
         else:
             raise NotUnderstood("a template is not closed")
@@ -210,9 +213,17 @@ class _Lexer:
             return last.text in _BEFORE_A_REGEX and before not in (".", "?.")
         if last.kind != SIGN:
             return False
+        if last.text == "!" and self._guesses and len(self._found) > 1:
+            operand = self._found[-2]  # TypeScript's x! / 2
+            return operand.text not in (")", "]") and (
+                operand.kind != NAME or operand.text in _BEFORE_A_REGEX
+            )
         if last.text == ")":
             head = self._found[last.partner - 1] if last.partner else last
             return head.kind == NAME and head.text in _HEADS
         if last.text == "}":
-            raise NotUnderstood("a slash after a brace")
+            if not self._guesses:
+                raise NotUnderstood("a slash after a brace")
+            before = self._found[last.partner - 1].text if last.partner else ";"
+            return before in (")", "=>", ";", "{", "}", "else", "try", "finally", "do")
         return last.text not in ("]", *STEPS)

@@ -15,7 +15,7 @@ from jmespath.exceptions import JMESPathError
 from jmespath.parser import Parser
 
 from iotgw.core.expressions.functions import FUNCTIONS
-from iotgw.core.expressions.nodes import Evaluate, Node, Spent, StepsLeft, compiled, is_false
+from iotgw.core.expressions.nodes import Evaluate, EvaluationBudget, Node, Spent, compiled, is_false
 
 LONGEST = 1024
 """Characters of an expression."""
@@ -39,7 +39,7 @@ class Expression:
     __slots__ = ("_evaluate", "_left", "names", "run", "text")
 
     def __init__(
-        self, text: str, evaluate: Evaluate, left: StepsLeft, names: frozenset[str], is_bounded: bool
+        self, text: str, evaluate: Evaluate, left: EvaluationBudget, names: frozenset[str], is_bounded: bool
     ) -> None:
         self.text = text
         self.names = names
@@ -76,7 +76,7 @@ def compile_expression(text: str) -> Expression:
         raise ValueError(f"expected a JMESPath expression: {reason[:200]}") from error
     except RecursionError:
         raise ValueError(f"expected an expression of at most {DEEPEST} levels") from None
-    left = StepsLeft(STEPS)
+    left = EvaluationBudget(STEPS)
     return Expression(text, compiled(tree, left), left, frozenset(_roots(tree)), not _loops(tree))
 
 

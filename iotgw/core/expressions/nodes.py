@@ -20,7 +20,7 @@ class Spent(Exception):
     """An evaluation looked at more than it may."""
 
 
-class StepsLeft:
+class EvaluationBudget:
     """What an evaluation may still look at."""
 
     __slots__ = ("left",)
@@ -40,12 +40,12 @@ def is_false(value: Any) -> bool:
     return value is None or value is False or (not value and isinstance(value, (str, list, dict)))
 
 
-def compiled(node: Node, budget: StepsLeft) -> Evaluate:
+def compiled(node: Node, budget: EvaluationBudget) -> Evaluate:
     """The function of a tree. Raises ValueError for what the language doesn't have."""
     return _NODES[node["type"]](node, budget)
 
 
-def _path(node: Node, budget: StepsLeft) -> Evaluate:
+def _path(node: Node, budget: EvaluationBudget) -> Evaluate:
     steps = _steps(node, budget)
     if all(isinstance(step, str) for step in steps):
         return _names(steps)
@@ -63,7 +63,7 @@ def _path(node: Node, budget: StepsLeft) -> Evaluate:
     return walk
 
 
-def _steps(node: Node, budget: StepsLeft) -> list[Any]:
+def _steps(node: Node, budget: EvaluationBudget) -> list[Any]:
     """The steps of a path: a name, a place in a list, or what has to be evaluated."""
     kind = node["type"]
     if kind in ("subexpression", "index_expression"):
@@ -90,17 +90,17 @@ def _names(names: list[str]) -> Evaluate:
     return walk
 
 
-def _literal(node: Node, budget: StepsLeft) -> Evaluate:
+def _literal(node: Node, budget: EvaluationBudget) -> Evaluate:
     value = node["value"]
     return lambda _: value
 
 
-def _pipe(node: Node, budget: StepsLeft) -> Evaluate:
+def _pipe(node: Node, budget: EvaluationBudget) -> Evaluate:
     left, right = (compiled(child, budget) for child in node["children"])
     return lambda value: right(left(value))
 
 
-def _projection(node: Node, budget: StepsLeft) -> Evaluate:
+def _projection(node: Node, budget: EvaluationBudget) -> Evaluate:
     left, right = (compiled(child, budget) for child in node["children"])
 
     def project(value: Any) -> Any:
@@ -113,7 +113,7 @@ def _projection(node: Node, budget: StepsLeft) -> Evaluate:
     return project
 
 
-def _value_projection(node: Node, budget: StepsLeft) -> Evaluate:
+def _value_projection(node: Node, budget: EvaluationBudget) -> Evaluate:
     left, right = (compiled(child, budget) for child in node["children"])
 
     def project(value: Any) -> Any:
@@ -126,7 +126,7 @@ def _value_projection(node: Node, budget: StepsLeft) -> Evaluate:
     return project
 
 
-def _filter_projection(node: Node, budget: StepsLeft) -> Evaluate:
+def _filter_projection(node: Node, budget: EvaluationBudget) -> Evaluate:
     left, right, condition = (compiled(child, budget) for child in node["children"])
 
     def project(value: Any) -> Any:
@@ -140,7 +140,7 @@ def _filter_projection(node: Node, budget: StepsLeft) -> Evaluate:
     return project
 
 
-def _flatten(node: Node, budget: StepsLeft) -> Evaluate:
+def _flatten(node: Node, budget: EvaluationBudget) -> Evaluate:
     (inner,) = (compiled(child, budget) for child in node["children"])
 
     def flatten(value: Any) -> Any:
@@ -160,7 +160,7 @@ def _flatten(node: Node, budget: StepsLeft) -> Evaluate:
     return flatten
 
 
-def _slice(node: Node, budget: StepsLeft) -> Evaluate:
+def _slice(node: Node, budget: EvaluationBudget) -> Evaluate:
     start, end, step = node["children"]
     if step == 0:
         raise ValueError("expected a step other than 0")
@@ -168,7 +168,7 @@ def _slice(node: Node, budget: StepsLeft) -> Evaluate:
     return lambda value: value[part] if type(value) is list else None
 
 
-def _comparator(node: Node, budget: StepsLeft) -> Evaluate:
+def _comparator(node: Node, budget: EvaluationBudget) -> Evaluate:
     left, right = (compiled(child, budget) for child in node["children"])
     name = node["value"]
     if name in ("eq", "ne"):
@@ -189,7 +189,7 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 
 
-def _equal(a: Any, b: Any, budget: StepsLeft) -> bool:
+def _equal(a: Any, b: Any, budget: EvaluationBudget) -> bool:
     """Whether two JSON values are equal; true is not 1."""
     if type(a) is list and type(b) is list:
         budget.spend(len(a))
@@ -200,7 +200,7 @@ def _equal(a: Any, b: Any, budget: StepsLeft) -> bool:
     return isinstance(a, bool) is isinstance(b, bool) and bool(a == b)
 
 
-def _or(node: Node, budget: StepsLeft) -> Evaluate:
+def _or(node: Node, budget: EvaluationBudget) -> Evaluate:
     left, right = (compiled(child, budget) for child in node["children"])
 
     def either(value: Any) -> Any:
@@ -210,7 +210,7 @@ def _or(node: Node, budget: StepsLeft) -> Evaluate:
     return either
 
 
-def _and(node: Node, budget: StepsLeft) -> Evaluate:
+def _and(node: Node, budget: EvaluationBudget) -> Evaluate:
     left, right = (compiled(child, budget) for child in node["children"])
 
     def both(value: Any) -> Any:
@@ -220,12 +220,12 @@ def _and(node: Node, budget: StepsLeft) -> Evaluate:
     return both
 
 
-def _not(node: Node, budget: StepsLeft) -> Evaluate:
+def _not(node: Node, budget: EvaluationBudget) -> Evaluate:
     (inner,) = (compiled(child, budget) for child in node["children"])
     return lambda value: is_false(inner(value))
 
 
-def _list(node: Node, budget: StepsLeft) -> Evaluate:
+def _list(node: Node, budget: EvaluationBudget) -> Evaluate:
     parts = [compiled(child, budget) for child in node["children"]]
 
     def select(value: Any) -> Any:
@@ -235,7 +235,7 @@ def _list(node: Node, budget: StepsLeft) -> Evaluate:
     return select
 
 
-def _object(node: Node, budget: StepsLeft) -> Evaluate:
+def _object(node: Node, budget: EvaluationBudget) -> Evaluate:
     parts = [(child["value"], compiled(child["children"][0], budget)) for child in node["children"]]
 
     def select(value: Any) -> Any:
@@ -245,7 +245,7 @@ def _object(node: Node, budget: StepsLeft) -> Evaluate:
     return select
 
 
-def _call(node: Node, budget: StepsLeft) -> Evaluate:
+def _call(node: Node, budget: EvaluationBudget) -> Evaluate:
     name, children = node["value"], node["children"]
     function = FUNCTIONS.get(name)
     if function is None:
@@ -281,11 +281,11 @@ def _call(node: Node, budget: StepsLeft) -> Evaluate:
     return lambda value: run(*[argument(value) for argument in arguments])
 
 
-def _unknown(node: Node, budget: StepsLeft) -> Evaluate:
+def _unknown(node: Node, budget: EvaluationBudget) -> Evaluate:
     raise ValueError("expected `&` only as an argument of a function")
 
 
-_NODES: dict[str, Callable[[Node, StepsLeft], Evaluate]] = {
+_NODES: dict[str, Callable[[Node, EvaluationBudget], Evaluate]] = {
     "subexpression": _path,
     "index_expression": _path,
     "field": _path,

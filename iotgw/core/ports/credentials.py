@@ -14,6 +14,7 @@ class ITenantCredentials(Interface):
     """The credentials of one tenant."""
 
     several: bool = Attribute("whether an identity has more than one secret, now or at another time")
+    are_any: bool = Attribute("whether there are any")
 
     def psk(identity: str) -> list[tuple[bytes, Grant]]:
         """The keys that are valid now for a PSK identity, each with its grant; newest first."""
@@ -22,7 +23,11 @@ class ITenantCredentials(Interface):
         """The grant of the first known name (device name, SHA-256 fingerprint); None if none is known."""
 
     def must_be_secure(device: str) -> bool:
-        """Whether a device has a credential and may not connect without it."""
+        """Whether a device has credentials and may not be spoken for without them. One whose credentials are disabled is barred. A pattern counts for the names
+        that match it, unless it matches all."""
+
+    def may_be_insecure(device: str) -> bool:
+        """Whether a device has a credential that lets it speak without it (``allowInsecure``)."""
 
 
 class ICredentials(Interface):

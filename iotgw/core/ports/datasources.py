@@ -11,6 +11,7 @@ from zope.interface import Attribute, Interface
 
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import Need
+from iotgw.core.networks import EVERYWHERE, Networks
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.files import IOperatorFiles
@@ -29,7 +30,8 @@ class DatasourceContext(Struct, frozen=True):
     ``credentials`` what devices prove themselves with, ``data_dir`` a path for files of its own.
     ``created_ms`` is when the datasource was saved first, in milliseconds since 1970; 0 is unknown.
     ``shares`` is what it shares with others; ask `shared` for it. Timers and waits go by the ``reactor``'s time, dates by
-    ``calendar``, or `date_ms`. ``files`` are the operator's, such as certificates; ask `read_files` for them.
+    ``calendar``, or `date_ms`. Peers at addresses that ``allow`` doesn't have are to be turned away; see
+    `IChecksAddresses`. ``files`` are the operator's, such as certificates; ask `read_files` for them.
     """
 
     id: str
@@ -44,6 +46,7 @@ class DatasourceContext(Struct, frozen=True):
     created_ms: int = 0
     shares: SharedResources = SharedResources()
     calendar: ICalendar | None = None
+    allow: Networks = EVERYWHERE
     files: IOperatorFiles | None = None
 
     def read_files(self, names: Collection[str]) -> Deferred[dict[str, bytes]]:
@@ -117,6 +120,26 @@ class IDatasourceType(Interface):
         """Make a datasource from an instance of ``settings``. Raises SettingsError."""
 
 
+class IVouches(IDatasourceType):
+    """A type whose datasources may hear of devices from somebody who knows them: a broker, a platform."""
+
+    def vouches(settings: Any) -> bool:
+        """Whether a datasource with these settings starts trusted to speak for any device (``speaksFor``)."""
+
+
+class IChecksAddresses(IDatasourceType):
+    """A type whose datasources turn away peers whose addresses `DatasourceContext.allow` doesn't have, before anything
+    that they send is looked at, and tell `IIntake.refuse`. No other type's datasource is opened with ``allow``."""
+
+
+class IListens(IDatasourceType):
+    """A type whose datasources have listeners."""
+
+    def open_to_all(settings: Any, context: DatasourceContext) -> str:
+        """Why anybody who reaches a datasource with these settings may send to it, as a sentence without its end;
+        empty if its senders have to prove or to know something, or only this machine reaches it."""
+
+
 class IForgets(IDatasourceType):
     """A type whose datasources leave something on other systems, such as a session at a broker."""
 
@@ -124,6 +147,24 @@ class IForgets(IDatasourceType):
         """A datasource with these settings is closed for good: it was deleted (``successor`` is None), or has
         the settings ``successor`` now. Remove what other systems keep for it, in bounded time. Returns None if
         there is nothing to do."""
+
+
+class SetUp(Struct, frozen=True, omit_defaults=True):
+    """What a user types in on the other side, so that it sends to a datasource: a URL, headers, and fields by the names that
+    they have there. ``url`` begins with ``{gateway}`` where only the user knows the gateway's public name. No secret is
+    in it."""
+
+    url: str = ""
+    headers: dict[str, str] = {}
+    fields: dict[str, str] = {}
+    note: str = ""
+
+
+class ISetsUp(IDatasourceType):
+    """A type some of whose datasources have something to type in on the other side."""
+
+    def setup(settings: Any, routing_key: str) -> SetUp | None:
+        """What that is for a datasource with these settings; None if there is nothing."""
 
 
 class INeeds(IDatasourceType):

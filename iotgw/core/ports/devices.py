@@ -10,6 +10,9 @@ from zope.interface import Interface
 
 from iotgw.core.model import TelemetryRecord
 
+Owned = tuple[str, str, str, bool]
+"""Tenant, device, id of the datasource that it belongs to, and whether it has proved itself."""
+
 
 class IDevices(Interface):
     """The devices that have sent messages."""
@@ -22,6 +25,12 @@ class IDevices(Interface):
 
     def list(tenant: str, after: str, limit: int, text: str = "") -> Deferred[builtins.list[dict[str, Any]]]:
         """Devices by name, names > after; with ``text`` in the name."""
+
+    def own(tenant: str, name: str, datasource: str, has_proved: bool) -> None:
+        """Record which datasource (by id) a device belongs to, and whether it has proved itself."""
+
+    def owners() -> Deferred[builtins.list[Owned]]:
+        """All that was recorded by `own`."""
 
     def count() -> Deferred[int]:
         """How many there are."""

@@ -12,6 +12,7 @@ from zope.interface import Interface
 from iotgw.core.downlink_item import Item
 from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.intake import Send
+from iotgw.core.proof import Proved
 from iotgw.core.specs import DownlinkSpec
 
 Report = Literal["sent", "offered", "delivered", "answered", "lost", "returned", "refused"]
@@ -27,10 +28,19 @@ class IDownlinks(Interface):
         """The names and identities of a tenant's devices with items that could be sent now. Don't keep the
         collection: it changes."""
 
+    def waits(tenant: str, device: str, datasource: str, proved: Proved = "") -> bool:
+        """Whether an item waits that `take` could give this sender, for a device by name or identity."""
+
     def take(
-        tenant: str, device: str, datasource: str, limit: int, done: Callable[[tuple[Downlink, ...]], None]
+        tenant: str,
+        device: str,
+        datasource: str,
+        limit: int,
+        done: Callable[[tuple[Downlink, ...]], None],
+        proved: Proved = "",
     ) -> None:
-        """Call ``done(downlinks)`` with items to send now; each is marked as offered."""
+        """Call ``done(downlinks)`` with items to send now; each is marked as offered. There are none of devices
+        that the sender, which has ``proved`` what it is, may not speak for (`ISpeakers`)."""
 
     def outcome(
         downlink_id: str, state: Report, reason: str = "", result: dict[str, Any] | None = None
@@ -38,17 +48,22 @@ class IDownlinks(Interface):
         """A datasource's report, with the device's answer if there is one."""
 
     def confirmed(
-        tenant: str, device: str, became: Became, reason: str = "", item: str = ""
+        tenant: str, device: str, datasource: str, became: Became, reason: str = "", item: str = ""
     ) -> Deferred[bool]:
-        """A network's receipt for the item with the id ``item``, and no other; without an id, for the latest
+        """A network's receipt, from a datasource that may speak for the device, for the item with the id ``item``, and no other; without an id, for the latest
         SENT item of a device (by name or identity). Fires with whether there is such an item. A duplicate or
         late receipt changes nothing."""
 
-    def acknowledged(tenant: str, device: str, identity: str, ack: dict[str, Any]) -> None:
+    def acknowledged(
+        tenant: str, device: str, datasource: str, identity: str, ack: dict[str, Any], proved: Proved = ""
+    ) -> None:
         """A device's receipt: ``{id | msgType, success, response}`` of a converter's output. ``identity`` is
-        the device's identity at its datasource; an item may be queued under the name or the identity."""
+        the device's identity at its datasource; an item may be queued under the name or the identity. It counts
+        for no device that the sender may not speak for."""
 
-    def reachable(tenant: str, device: str, datasource: str, send: Send) -> Callable[[], None]:
+    def reachable(
+        tenant: str, device: str, datasource: str, send: Send, proved: Proved = ""
+    ) -> Callable[[], None]:
         """See `iotgw.core.ports.intake.IIntake.reachable`."""
 
     def listen(tenant: str, device: str, callback: Callable[[], None]) -> Callable[[], None]:

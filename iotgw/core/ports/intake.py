@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from iotgw.core.model import Answer, Became, Downlink, Metadata, Output
+from iotgw.core.proof import Proved
 
 Reply = Callable[[Answer], None]
 """Called once with the answer to the device."""
@@ -18,10 +19,10 @@ Send = Callable[[tuple[Downlink, ...]], None]
 """Sends items at once."""
 Severity = Literal["debug", "info", "warning", "error"]
 
-Reason = Literal["key", "token", "credentials", "header", "identity", "site"]
+Reason = Literal["key", "token", "credentials", "header", "identity", "site", "slow", "network"]
 """Why: a routing key that nobody has, a wrong API token, a wrong password or token of a datasource, a required header that is
 missing or wrong, a device that the sender may not be, a
-request of another site's web page."""
+request of another site's web page, one that took too long to come in, an address that a datasource doesn't allow."""
 
 
 class Record(Protocol):
@@ -35,6 +36,10 @@ class IIntake(Interface):
     """What a datasource sees of the gateway; one per datasource, made by the pipeline."""
 
     room: bool = Attribute("False when the gateway is full; a stream should stop reading")
+    proves: bool = Attribute(
+        "False; a datasource that checks what its senders prove sets it. Only then the metadata may say ``identityType``, "
+        "``dtlsIdentity`` and ``fingerprint``, and ``identity`` counts as proved where ``identityType`` isn't ``none``"
+    )
     guard: Guard | None = Attribute(
         "None, or a function that a datasource sets. It is called for each conversion with the metadata's JSON "
         "text and the `model.Output` items; a non-empty result makes the conversion fail"
@@ -104,12 +109,21 @@ class IIntake(Interface):
         """A network's receipt for a downlink: for the one with the id ``item``, and no other; without an id,
         for the latest of a device (by name or identity). Fires with whether there is such a downlink."""
 
-    def downlinks(device: str, limit: int = 1) -> Deferred[tuple[Downlink, ...]]:
-        """Take up to ``limit`` queued downlinks for a device that can be reached now (late additions to an
-        open session)."""
+    def objection(device: str, proved: Proved = "") -> str:
+        """Why a sender may not speak for a device; empty if it may. ``proved`` is the device that it has proved to
+        be. Uplinks need no such check: one of a device that its sender may not speak for ends as a failed message."""
 
-    def reachable(device: str, send: Send) -> Callable[[], None]:
-        """Report that ``device`` can be reached; returns a function that ends that.
+    def identity_objection(identity: str, proved: Proved = "") -> str:
+        """Why a sender may not go by an identity, because it is the name of a device with credentials; empty if it
+        may. Uplinks end as failed messages here, too."""
+
+    def downlinks(device: str, limit: int = 1, proved: Proved = "") -> Deferred[tuple[Downlink, ...]]:
+        """Take up to ``limit`` queued downlinks for a device that can be reached now (late additions to an
+        open session). There are none for a sender who may not speak for it."""
+
+    def reachable(device: str, send: Send, proved: Proved = "") -> Callable[[], None]:
+        """Report that ``device`` can be reached; returns a function that ends that. Nothing is sent to one who may
+        not speak for it.
 
         ``send(downlinks)`` is called with `model.Downlink` items to send at once.
         """

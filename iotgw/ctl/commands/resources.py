@@ -72,6 +72,10 @@ def add(commands: Commands) -> None:
         "--backlog", choices=("drain", "drop"),
         help="of a datasource or an integration: work off what waits before it goes (drain), or drop it",
     )  # fmt: skip
+    about = "let a device belong to another datasource, which may speak for it from then on"
+    hand_over = commands.add("hand-over", _hand_over, about)
+    hand_over.add_argument("device")
+    hand_over.add_argument("datasource")
     token = commands.add("token", _token, "make an API token; it is shown once")
     token.add_argument("name")
     token.add_argument("--role", choices=ROLES, default="viewer", help="what it may do (viewer)")
@@ -122,3 +126,10 @@ def _token(context: Context) -> None:
     options = context.options
     wanted = {"name": options.name, "role": options.role, "tenant": options.tenant}
     context.show(context.client.call("POST", "/tokens", wanted), lambda made: str(made["token"]))
+
+
+def _hand_over(context: Context) -> None:
+    options = context.options
+    path = f"/devices/{quote(options.device, safe='')}/owner"
+    given = context.client.call("PUT", path, {"datasource": options.datasource})
+    context.show(given, lambda _: f"{options.device} belongs to {options.datasource} now")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from iotgw.core.urls import urls
 from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.table import moment, table
 
@@ -15,11 +17,11 @@ def add(commands: Commands) -> None:
 
 def _status(context: Context) -> int:
     status = context.client.get("/status")
-    context.show(status, _text)
+    context.show(status, partial(_text, context))
     return 0 if status["ready"] else 1
 
 
-def _text(status: dict[str, Any]) -> str:
+def _text(context: Context, status: dict[str, Any]) -> str:
     journal, paused = status["journal"], status.get("paused")
     ready = "ready" if status["ready"] else f"NOT READY ({status.get('notReadyBecause') or 'busy'})"
     counts = ", ".join(
@@ -42,7 +44,8 @@ def _text(status: dict[str, Any]) -> str:
     ]
     if status["datasources"]:
         lines += ["", table(("DATASOURCE", "TYPE", "STATE", "WHERE"), [
-            (each["name"], each["type"], each["state"], each.get("error") or each.get("address"))
+            (each["name"], each["type"], each["state"],
+             each.get("error") or ", ".join(urls(each, context.options.url)) or each.get("address"))
             for each in status["datasources"]
         ])]  # fmt: skip
     if status["integrations"]:

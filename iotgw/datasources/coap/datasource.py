@@ -18,26 +18,36 @@ from zope.interface import implementer
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import REST, CoapPath, Need, UdpPort
+from iotgw.core.networks import NOT_ALLOWED
 from iotgw.core.pem import Files
-from iotgw.core.ports.datasources import DatasourceContext, IHasSessions, INeeds, IPushes
+from iotgw.core.ports.datasources import (
+    DatasourceContext,
+    IChecksAddresses,
+    IHasSessions,
+    IListens,
+    INeeds,
+    IPushes,
+)
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.urls import url
 from iotgw.datasources.coap.clock import ClockResource
-from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, UplinkPathDownlinks
+from iotgw.datasources.coap.downlink import SEGMENT, DownlinkResource, UplinkPathDownlinks, proved_by
 from iotgw.datasources.coap.paths import parse_fixed
-from iotgw.datasources.coap.port import CoapPort
+from iotgw.datasources.coap.port import CoapPort, address_of
 from iotgw.datasources.coap.ports import CoapPorts, CoapShare
 from iotgw.datasources.coap.push import push
 from iotgw.datasources.coap.secure_port import RECORD_OVERHEAD, CoapsPort, fitting_block
 from iotgw.datasources.coap.security import IdentityGuard, SecureUplinkResource
 from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.datasources.coap.uplink import UplinkResource, message
+from iotgw.datasources.openness import NO_PROOF, keyed, unproved
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.envelopes.envelope import PLAIN, Envelope
-from iotgw.wire.coap.site import Path, Resource, parse_path
+from iotgw.wire.coap.site import ANY_SEGMENT, Path, Resource, parse_path
 from iotgw.wire.coap.timing import Policy
 
 
-@implementer(INeeds)
+@implementer(INeeds, IChecksAddresses, IListens)
 class CoapType:
     """The ``coap`` datasources of a gateway."""
 
@@ -54,6 +64,13 @@ class CoapType:
             reason = "expected a path token, got nothing: it selects the datasource, where `paths` doesn't"
             raise SettingsError("routingKey", reason)
         return CoapDatasource(settings, context)
+
+    def open_to_all(self, settings: CoapSettings, context: DatasourceContext) -> str:
+        """See `IListens.open_to_all`."""
+        if settings.security_mode == "DTLS" or not unproved(settings.interface):
+            return ""
+        has_open_paths = settings.paths or settings.resources or "no-path" in settings.forgiven
+        return NO_PROOF if has_open_paths else keyed(context.routing_key)
 
     def needs(self, settings: CoapSettings, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`."""
@@ -81,9 +98,10 @@ class CoapDatasource:
         self._guard: IdentityGuard | None = None
         self._quirks: Counter[str] = Counter(dict.fromkeys(settings.forgiven, 0))
         if settings.security_mode != "NO_SECURE":
-            credentials = context.credentials.of(context.tenant)
-            self._guard = IdentityGuard(settings.require_identity, credentials)
-            context.intake.guard = self._guard.objection
+            context.intake.proves = True
+            if settings.require_identity:
+                self._guard = IdentityGuard()
+                context.intake.guard = self._guard.objection
 
     def start(self) -> Deferred[None]:
         """See `IDatasource.start`."""
@@ -120,13 +138,16 @@ class CoapDatasource:
         if not self._shares:
             return {"state": "stopped"}
         found: dict[str, Any] = {"state": "listening"}
-        addresses = []
+        addresses, urls = [], []
         for share in self._shares:
             port = share.port
             scheme = "coaps" if isinstance(port, CoapsPort) else "coap"
             host, number = port.address[:2]
             paths = ", ".join("/" + "/".join(path) for path in share.resources if path[-1:] != (SEGMENT,))
             addresses.append(f"{scheme}: udp {host}:{number}, {paths}")
+            served = [path for path in share.resources if {SEGMENT, ANY_SEGMENT}.isdisjoint(path)]
+            served.sort(key=lambda path: path[:1] != ("i",))  # the one with the routing key first
+            urls += [url(scheme, host, number, *path) for path in served]
             if share.is_alone:
                 found[scheme] = port.statistics()
             else:  # most of what a port counts can't be said to be the one's or the other's
@@ -135,7 +156,7 @@ class CoapDatasource:
                 found[f"{scheme}Port"] = port.statistics()
         if self._quirks:
             found["quirks"] = dict(sorted(self._quirks.items()))
-        return {**found, "address": "; ".join(addresses)}
+        return {**found, "address": "; ".join(addresses), "urls": urls}
 
     def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
         """See `IPushes.push`: a confirmable POST from the endpoint that the device talks to."""
@@ -174,7 +195,11 @@ class CoapDatasource:
         number = settings.port if dtls is None else settings.secure_port
         share = self.context.shared(CoapPorts).open(self.context, settings.interface, number, dtls, files)
         self._shares.append(share)
-        share.serve(self._make_resources(share.port), settings.transmission, self._discovery)
+        resources = self._make_resources(share.port)
+        if self.context.allow:
+            for resource in resources.values():
+                resource.admits = self._admits
+        share.serve(resources, settings.transmission, self._discovery)
 
     def _make_resources(self, port: CoapPort) -> dict[Path, Resource]:
         resources = self._make_fixed(port)
@@ -195,12 +220,24 @@ class CoapDatasource:
             downlinks.quirks = self._quirks
             beside = UplinkPathDownlinks(*given, self.context.routing_key, uplink)
             uplink.let_observe(beside)
-            if self._guard is not None:
-                downlinks.objection = beside.objection = self._guard.taking
+            downlinks.objection = beside.objection = self._may_not_take
             for prefix in ["", *self.settings.path_prefixes]:
                 resources[parse_path(prefix) + key] = uplink
                 resources[parse_path(prefix) + key + (SEGMENT,)] = downlinks
         return resources
+
+    def _admits(self, remote: Hashable) -> bool:
+        """Whether a peer's address is one that the datasource allows."""
+        host = address_of(remote)
+        if self.context.allow.has(host):
+            return True
+        self.context.intake.refuse("network", host, NOT_ALLOWED)
+        return False
+
+    def _may_not_take(self, remote: Hashable, device: str) -> str:
+        """Why a peer may not take a device's downlinks; empty if it may."""
+        objection = self.context.intake.objection(device, proved_by(remote))
+        return objection or (self._guard.taking(remote, device) if self._guard is not None else "")
 
     def _make_fixed(self, port: CoapPort) -> dict[Path, Resource]:
         """The resources at paths without a routing key."""
@@ -234,9 +271,9 @@ class CoapDatasource:
                 self.context, self.settings.dtls, policy, port, confirm
             )
         else:
-            uplink = UplinkResource(self.context, policy, describe_udp, port.sent, confirm)
-            if self._guard is not None:
-                uplink.objection = self._guard.claim
+            is_mixed = self.settings.security_mode == "MIXED"
+            describe = describe_unproved if is_mixed else describe_udp
+            uplink = UplinkResource(self.context, policy, describe, port.sent, confirm)
         uplink.longest_ttd = self.settings.longest_ttd
         uplink.envelope = self._envelope
         uplink.quirks = self._quirks
@@ -263,6 +300,11 @@ def describe_udp(remote: Hashable) -> Metadata:
     assert isinstance(remote, tuple)
     host, port = remote[:2]
     return {"remoteIp": host, "remotePort": port}
+
+
+def describe_unproved(remote: Hashable) -> Metadata:
+    """The same, where others prove what they are: nothing else may say that this one has."""
+    return {**describe_udp(remote), "identityType": "none"}
 
 
 def paths_of(settings: CoapSettings, others: list[Path]) -> list[Need]:

@@ -10,6 +10,7 @@ from functools import partial
 
 from iotgw.core.model import Downlink
 from iotgw.core.ports.intake import IIntake
+from iotgw.core.proof import Proved
 from iotgw.datasources.coap.port import CoapPort, address_of
 from iotgw.dtls.session import DtlsSession
 from iotgw.wire.coap import numbers as n
@@ -78,14 +79,17 @@ class DownlinkResource(Resource):
         if waiting:
             self._reply(device, exchange, waiting.popleft())
             return
-        self._intake.downlinks(device).addCallback(partial(self._taken, device, exchange))
+        self._intake.downlinks(device, 1, proved_by(exchange.remote)).addCallback(
+            partial(self._taken, device, exchange)
+        )
 
     def observed(self, request: Message, remote: Hashable, key: Key) -> None:
         """A device begins to observe: from now on its items are sent at once."""
         device = self.device_of(request, remote)
         if key not in self._gone:
             self._observing.setdefault(device, []).append(key)
-            self._gone[key] = device, self._intake.reachable(device, partial(self._send, device))
+            send = partial(self._send, device)
+            self._gone[key] = device, self._intake.reachable(device, send, proved_by(remote))
 
     def unobserved(self, key: Key) -> None:
         """A device stops observing: unsent items go to its next observation, or back into the queue."""
@@ -176,5 +180,9 @@ class UplinkPathDownlinks(DownlinkResource):
         """See `DownlinkResource.device_of`."""
         path = request.options.path
         behind = next(at + 2 for at, pair in enumerate(itertools.pairwise(path)) if pair == self._key)
-        proved = remote.identity.device if isinstance(remote, DtlsSession) else ""
-        return "/".join(path[behind:]) or proved
+        return "/".join(path[behind:]) or proved_by(remote)
+
+
+def proved_by(remote: Hashable) -> Proved:
+    """The device that a peer has proved to be; empty for none."""
+    return remote.proved if isinstance(remote, DtlsSession) else ""

@@ -42,8 +42,11 @@ class CoapPort:
         self._call: IDelayedCall | None = None
         self._is_closed = False
         self._due = 0.0
-        self.unserved: Callable[[str, str], None] = lambda host, path: None
-        """Told of a peer's address and the path that it asked for, if nobody serves that."""
+        self.unserved: Callable[[str, str], bool] = lambda host, path: False
+        """Told of a peer's address and the path that it asked for, if nobody serves that; says whether the peer gets no
+        answer."""
+        self.admits: Callable[[str], bool] | None = None
+        """Says whether anybody here takes what comes from an address; None is all of them."""
         self._lines = Allowance(reactor, 1)
         self._all_lines = Allowance(reactor, LINES_PER_MINUTE)
         self._timings: list[Timing] = []
@@ -114,6 +117,8 @@ class CoapPort:
         return self.socket.send
 
     def _received(self, data: bytes, address: Address) -> None:
+        if self.admits is not None and not self.admits(address[0]):
+            return
         self.endpoint.datagram(data, address, self._clock())
 
     def _schedule(self) -> None:
@@ -156,12 +161,13 @@ class CoapPort:
 
     # --- what is worth a line ---
 
-    def _notice(self, kind: str, remote: Hashable, text: str) -> None:
+    def _notice(self, kind: str, remote: Hashable, text: str) -> bool:
         host = address_of(remote)
         if kind == "unserved":
-            self.unserved(host, text)
-        elif self._may_say(f"{kind} {host}"):
+            return self.unserved(host, text)
+        if self._may_say(f"{kind} {host}"):
             self.log.info("{kind} CoAP datagram from {host}: {text}", kind=kind, host=host, text=text)
+        return False
 
     def _failed(self, error: BaseException, request: Message) -> None:
         if self._may_say(f"failed {request.options.path}"):

@@ -19,11 +19,13 @@ from typing import Literal
 from twisted.internet.defer import Deferred, succeed
 
 from iotgw.core.errors import SettingsError
+from iotgw.core.key_guesses import KeyGuesses
 from iotgw.core.needs import CoapPath, UdpPort
+from iotgw.core.networks import NOT_ALLOWED
 from iotgw.core.pem import Files
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.refusals import NoteRefusal, nobody, wrong_key
+from iotgw.core.refusals import GUESSES, NoteRefusal, nobody, wrong_key
 from iotgw.core.shared import SharedResource
 from iotgw.datasources.coap.port import NOT_OPEN, CoapPort
 from iotgw.datasources.coap.secure_port import CoapsPort
@@ -55,6 +57,7 @@ class CoapPorts(SharedResource):
     ) -> None:
         self.trees = frozenset(trees)
         self._reactor = reactor
+        self._guesses = KeyGuesses(reactor)
         self._refused = refused
         self._is_away = is_away
         self._away_at = away_at
@@ -82,7 +85,7 @@ class CoapPorts(SharedResource):
             protocol: Literal["coap", "coaps"] = "coap" if dtls is None else "coaps"
             used.port.site.otherwise = partial(self._away, used, UdpPort(interface, port, protocol))
             used.port.unserved = partial(self._unserved, f"{protocol} {interface}:{port}")
-        share = CoapShare(self, key, used.port, dtls)
+        share = CoapShare(self, key, used.port, dtls, context)
         try:
             used.admit(share, context.tenant, files or {})
         except Exception:
@@ -111,10 +114,15 @@ class CoapPorts(SharedResource):
             return None
         return _AWAY
 
-    def _unserved(self, listener: str, peer: str, path: str) -> None:
+    def _unserved(self, listener: str, peer: str, path: str) -> bool:
+        """Somebody sent to a key that is nobody's, or to no key. Returns whether he gets no answer, as he guesses. A right
+        key is answered all the same: an address of a datagram can be forged, and with it somebody else could be shut out."""
         keys = [key for place, key in itertools.pairwise(path.split("/")) if place == "i"]
-        if keys:
-            self._refused(listener, "key", peer, wrong_key(keys[0]))
+        if not keys:
+            return False
+        is_limited = self._guesses.wrong(peer, keys[0])
+        self._refused(listener, "key", peer, wrong_key(keys[0]) + (GUESSES if is_limited else ""))
+        return is_limited
 
     def release(self, key: tuple[str, int, bool], share: CoapShare) -> Deferred[None]:
         """A share is given back; see `CoapShare.close`."""
@@ -164,9 +172,23 @@ class _Used:
             self.port.check(share.dtls, tenant)
             self._trust(self.port, [*self.shares, share], files)
         self.shares.append(share)
+        self._limit()
+
+    def _limit(self) -> None:
+        """What comes from where none of them allows is not looked at."""
+        self.port.admits = self._admits if all(share.allow for share in self.shares) else None
+
+    def _admits(self, host: str) -> bool:
+        if any(share.allow.has(host) for share in self.shares):
+            return True
+        for share in self.shares:
+            share.refuse(host.removeprefix("::ffff:"))
+        return False
 
     def dismiss(self, share: CoapShare) -> None:
         self.shares.remove(share)
+        if self.shares:
+            self._limit()
         if isinstance(self.port, CoapsPort) and self.shares:
             self._trust(self.port, self.shares, {})
 
@@ -181,9 +203,16 @@ class CoapShare:
     """
 
     def __init__(
-        self, ports: CoapPorts, key: tuple[str, int, bool], port: CoapPort, dtls: DtlsSettings | None
+        self,
+        ports: CoapPorts,
+        key: tuple[str, int, bool],
+        port: CoapPort,
+        dtls: DtlsSettings | None,
+        context: DatasourceContext,
     ) -> None:
         self.port = port
+        self.allow = context.allow
+        self._context = context
         self.dtls = dtls
         self.resources: dict[Path, Resource] = {}
         self._ports = ports
@@ -192,6 +221,10 @@ class CoapShare:
         self._discovery: Policy | None = None
         self._serves = False
         self._is_open = True
+
+    def refuse(self, host: str) -> None:
+        """Somebody at an address that the datasource doesn't allow was turned away."""
+        self._context.intake.refuse("network", host, NOT_ALLOWED)
 
     def serve(
         self, resources: dict[Path, Resource], timing: Timing = DEFAULT, discovery: Policy | None = None

@@ -155,6 +155,8 @@ class CoapsPort(CoapPort):
         self.socket.send(datagram, address)
 
     def _received(self, data: bytes, address: Address) -> None:
+        if self.admits is not None and not self.admits(address[0]):
+            return
         now = self._clock()
         for session, plaintext in self.layer.datagram_in(data, address, now):
             self.endpoint.datagram(plaintext, session, now)

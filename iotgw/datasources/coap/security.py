@@ -1,19 +1,15 @@
-"""What a verified identity means for a coap datasource: which sessions it admits, and who may send for which
-device."""
+"""What a verified identity means for a coap datasource: which sessions it admits, and what its senders have proved."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
-from typing import Any
-
-import msgspec
-from msgspec import Struct
 
 from iotgw.core.errors import SettingsError
-from iotgw.core.model import Metadata, Output
-from iotgw.core.ports.credentials import ITenantCredentials
+from iotgw.core.model import Output
 from iotgw.core.ports.datasources import DatasourceContext
+from iotgw.core.proof import Proved, proved
+from iotgw.datasources.coap.downlink import proved_by
 from iotgw.datasources.coap.secure_port import CoapsPort, describe_session
 from iotgw.datasources.coap.uplink import UplinkResource
 from iotgw.dtls.certificate import load_anchors
@@ -65,53 +61,20 @@ class SecureUplinkResource(UplinkResource):
         return anchor in self._anchors
 
 
-class _Proof(Struct):
-    """Metadata keys that identify the sender of a message."""
-
-    identity: str = ""
-    identityType: str = "none"
-
-
-_proof: Any = msgspec.json.Decoder(_Proof).decode
-
-
 class IdentityGuard:
-    """Checks whether a sender may be, or may send for, a device; says what is wrong.
-
-    Only the holder of a device's credential can be that device, unless the credential allows plain CoAP. With
-    ``must_agree``, a sender that has proved an identity may not send for any other device.
-    """
-
-    def __init__(self, must_agree: bool, credentials: ITenantCredentials) -> None:
-        self._must_agree = must_agree
-        self._credentials = credentials
+    """Checks that senders of a datasource speak for nobody but themselves (``requireIdentity``): one that has proved what
+    it is may not send for any other device."""
 
     def objection(self, metadata: bytes, outputs: Sequence[Output]) -> str:
         """Why a message with this metadata may not have these outputs; empty if it may."""
-        proof = _proof(metadata)
-        proved = proof.identity if proof.identityType != "none" else ""
-        for output in outputs:
-            if text := self._object(proved, output.device_name):
-                return text
-        return ""
-
-    def claim(self, metadata: Metadata) -> str:
-        """Why a message may not claim the identity in its metadata, as it would get that device's downlinks;
-        empty if it may."""
-        name = metadata.get("identity", "")
-        proved = name if metadata.get("identityType", "none") != "none" else ""
-        return self._object(proved, name) if name else ""
+        has_proved = proved(metadata)
+        return next((text for each in outputs if (text := self._object(has_proved, each.device_name))), "")
 
     def taking(self, remote: Hashable, device: str) -> str:
         """Why a peer may not take a device's downlinks; empty if it may."""
-        proved = remote.identity.device if isinstance(remote, DtlsSession) else ""
-        return self._object(proved, device)
+        return self._object(proved_by(remote), device)
 
-    def _object(self, proved: str, device: str) -> str:
-        if proved and device == proved:
+    def _object(self, has_proved: Proved, device: str) -> str:
+        if has_proved in ("", device):
             return ""
-        if self._credentials.must_be_secure(device):
-            return f"device {device!r} has a credential, and must prove it over coaps"
-        if self._must_agree and proved:
-            return f"device {device!r} is not {proved!r}, which its sender proved to be"
-        return ""
+        return f"device {device!r} is not {has_proved!r}, which its sender proved to be"

@@ -11,11 +11,12 @@ from msgspec import Meta
 from zope.interface import implementer
 
 from iotgw.core.needs import REST, Need
-from iotgw.core.ports.datasources import DatasourceContext, INeeds
+from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IListens, INeeds
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.coap.datasource import CoapDatasource, paths_of, ports_of
 from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.coap.settings import CoapSettings
+from iotgw.datasources.openness import unproved
 from iotgw.envelopes.envelope import Envelope
 from iotgw.wire.coap.site import Path, Resource, parse_path
 
@@ -32,7 +33,7 @@ class ServedCoapSettings(CoapSettings, frozen=True, kw_only=True, rename="camel"
     ] = ""
 
 
-@implementer(INeeds)
+@implementer(INeeds, IChecksAddresses, IListens)
 class ServedCoapType:
     """A kind of CoAP datasource: a name, settings, and the envelope that they make."""
 
@@ -49,6 +50,10 @@ class ServedCoapType:
     def build(self, settings: Any, context: DatasourceContext) -> ServedCoapDatasource:
         """See `IDatasourceType.build`."""
         return ServedCoapDatasource(settings, context, self.envelope(settings))
+
+    def open_to_all(self, settings: Any, context: DatasourceContext) -> str:
+        """See `IListens.open_to_all`."""
+        return "" if settings.security_mode == "DTLS" else unproved(settings.interface)
 
     def needs(self, settings: Any, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from iotgw.core.model import Answer, Downlink, Metadata, Status
 from iotgw.core.ports.datasources import DatasourceContext
+from iotgw.core.proof import proved_in
 from iotgw.datasources import ttd
 from iotgw.datasources.gathering import Gathering, Items
 from iotgw.datasources.notices import Notices
@@ -56,8 +57,6 @@ class UplinkResource(Resource):
     """Whether it takes the requests of modules that can't give a path."""
     longest_ttd: float = 0.0
     """Most seconds that a response is held back for a downlink."""
-    objection: Callable[[Metadata], str] | None = None
-    """Says why a message with this metadata is refused; empty if it is accepted."""
 
     def __init__(
         self,
@@ -92,7 +91,7 @@ class UplinkResource(Resource):
         metadata = {**self._metadata(request, exchange), **self._describe(exchange.peer.remote)}
         if self.envelope is not None:
             self._read(self.envelope, request, metadata, exchange)
-        elif self.objection is None or self._may_come(metadata, exchange):
+        else:
             self._take(request.payload, metadata, exchange)
 
     def let_observe(self, downlinks: Resource) -> None:
@@ -138,8 +137,10 @@ class UplinkResource(Resource):
             else:
                 notices.append(event)
         uplinks = [(reading, reading.metadata(known)) for reading in readings]
-        if not all(self._may_come(metadata, exchange) for _, metadata in uplinks):
-            return
+        for _, metadata in uplinks:
+            if objection := self._objection(metadata):
+                self._keep_refused(uplinks, exchange, objection)
+                return
         for notice in notices:
             self._notices.take(notice)
         if len(uplinks) == 1:
@@ -152,13 +153,18 @@ class UplinkResource(Resource):
             self._intake.receive(reading.payload, metadata, answered, 0, reading.listens)
         gathering.close()
 
-    def _may_come(self, metadata: Metadata, exchange: Exchange) -> bool:
-        """Whether a message with this metadata is accepted; otherwise its sender is told why."""
-        if self.objection is not None and (objection := self.objection(metadata)):
-            self._intake.refuse("identity", str(metadata.get("remoteIp", "")), objection)
-            exchange.reply(error(n.UNAUTHORIZED, objection))
-            return False
-        return True
+    def _objection(self, metadata: Metadata) -> str:
+        """Why a message may not go by the identity that its envelope says; empty if it may."""
+        identity = metadata.get("identity")
+        return self._intake.identity_objection(identity, proved_in(metadata)) if identity else ""
+
+    def _keep_refused(
+        self, uplinks: list[tuple[Reading, Metadata]], exchange: Exchange, objection: str
+    ) -> None:
+        """Tell a sender why it may not be this device. What it sent is stored, and ends as failed."""
+        for reading, metadata in uplinks:
+            self._intake.receive(reading.payload, metadata, _unheard, 0, listens=False)
+        exchange.reply(error(n.UNAUTHORIZED, objection))
 
     def _take(self, payload: bytes, metadata: Metadata, exchange: Exchange, may_listen: bool = True) -> None:
         answered = partial(self._answered, exchange, metadata.get("identity", ""))
@@ -307,3 +313,7 @@ def _shown(kind: str, value: bytes) -> Any:
     if kind == "uint":
         return int.from_bytes(value, "big")
     return value.decode("utf-8", "replace") if kind == "string" else value.hex()
+
+
+def _unheard(answer: Answer) -> None:
+    """The gateway's answer to an uplink whose sender has been told something else."""

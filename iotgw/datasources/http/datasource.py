@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
@@ -20,8 +22,19 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.model import Metadata
 from iotgw.core.needs import HttpMount, Need, TcpPort
 from iotgw.core.pem import Files
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
+from iotgw.core.ports.datasources import (
+    DatasourceContext,
+    IChecksAddresses,
+    IDatasource,
+    IListens,
+    INeeds,
+    ISetsUp,
+    IVouches,
+    SetUp,
+)
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.urls import url
+from iotgw.datasources.http.allowed import AllowedFactory
 from iotgw.datasources.http.listener import Listener
 from iotgw.datasources.http.mounts import UPLOADS, HttpMounts, MountRoot
 from iotgw.datasources.http.request import SecretNames, metadata
@@ -29,12 +42,14 @@ from iotgw.datasources.http.server_tls import RenewableContext, TlsFactory
 from iotgw.datasources.http.settings import HttpSourceSettings, authenticator
 from iotgw.datasources.http.uploads import UploadResource
 from iotgw.datasources.notices import Notices
+from iotgw.datasources.openness import keyed
+from iotgw.envelopes.presets.choices import to_type_in
 
 LOOK = 5.0
 """Seconds between looks whether a certificate's file has changed."""
 
 
-@implementer(INeeds)
+@implementer(INeeds, ISetsUp, IVouches, IChecksAddresses, IListens)
 class HttpSourceType:
     """The ``http`` datasources of a gateway."""
 
@@ -57,6 +72,33 @@ class HttpSourceType:
                 "configuration.secret", "expected the key with which the platform signs its requests"
             )
         return HttpDatasource(settings, context)
+
+    def open_to_all(self, settings: HttpSourceSettings, context: DatasourceContext) -> str:
+        """See `IListens.open_to_all`."""
+        is_signed = settings.envelope().needs_secret
+        is_proved = settings.security.mode != "none" or settings.headers_filter or is_signed
+        return "" if is_proved else keyed(context.routing_key)
+
+    def vouches(self, settings: HttpSourceSettings) -> bool:
+        """See `IVouches.vouches`: a platform knows its devices, and a profile is a platform's."""
+        return settings.profile != "none" or settings.preset != "none"
+
+    def setup(self, settings: HttpSourceSettings, routing_key: str) -> SetUp | None:
+        """See `ISetsUp.setup`."""
+        place = f"{{gateway}}/{UPLOADS}/{quote(routing_key, safe='')}"
+        found = to_type_in(settings.preset, settings.custom, place)
+        if found is None:
+            return None
+        fields, note, header = found
+        mode = settings.security.mode
+        headers = {name: f"the value of headersFilter.{name}" for name in settings.headers_filter}
+        if mode == "bearer":
+            headers["Authorization"] = "Bearer and the value of security.token"
+        elif mode == "basic":
+            headers["Authorization"] = "Basic, with security.username and security.password"
+        elif header and not headers:
+            note = f"{note} Anybody who knows the URL can send: set `security`, and {header} to the same here.".strip()
+        return SetUp(place, headers, fields, note)
 
     def needs(self, settings: HttpSourceSettings, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`."""
@@ -110,6 +152,8 @@ class HttpDatasource:
         if self._tls is not None:
             context = RenewableContext(self._tls, files, self._certificate)
             factory = TlsFactory(context, factory)
+        if self.context.allow:
+            factory = AllowedFactory(self.context.allow, self.intake.refuse, factory)
         self._port = self.context.reactor.listenTCP(listener.port, factory, interface=listener.interface)
         if self._tls is not None and self._tls.files:
             self._look_after(context, self._tls.files)
@@ -142,10 +186,22 @@ class HttpDatasource:
     def _where(self) -> str:
         return str(self._listener or "the API's listener")
 
+    @property
+    def _urls(self) -> list[str]:
+        """Where to send; without a listener of its own, relative to the API's."""
+        path = (UPLOADS, self.context.routing_key)
+        host = self._port.getHost() if self._port is not None else None
+        if isinstance(host, IPv4Address | IPv6Address):
+            return [url("https" if self._tls is not None else "http", host.host, host.port, *path)]
+        return (
+            [] if self._listener is not None else ["".join(f"/{quote(segment, safe='')}" for segment in path)]
+        )
+
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`."""
         return {
             "state": "listening",
             "address": f"{self._where}, /i/{self.context.routing_key}",
+            "urls": self._urls,
             **self.counts,
         }

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.web.pages import notFound
@@ -19,11 +19,13 @@ from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
+from iotgw.core.key_guesses import RETRY_AFTER as GUESSER_RETRY_AFTER
+from iotgw.core.key_guesses import KeyGuesses
 from iotgw.core.needs import HttpMount
 from iotgw.core.own_sites import OwnSites
 from iotgw.core.ports.intake import Reason
 from iotgw.core.ports.mounts import IMounts
-from iotgw.core.refusals import NoteRefusal, nobody, wrong_key
+from iotgw.core.refusals import GUESSES, NoteRefusal, nobody, wrong_key
 from iotgw.core.shared import SharedResource
 from iotgw.datasources.http.request import peer_of, problem
 
@@ -61,12 +63,14 @@ class HttpMounts(SharedResource):
         refused: NoteRefusal = nobody,
         listener: str = "api",
         sites: OwnSites | None = None,
+        guesses: KeyGuesses | None = None,
     ) -> None:
         self.make_site = make_site
         self._sites = sites or OwnSites()
         self._listener = listener
         self._refused = refused
-        self._nobody = _Nobody(self._refuse)
+        self._guesses = guesses
+        self._nobody = _Nobody(self._refuse, guesses)
         self.is_away = is_away
         self._is_closing = False
         self._reserved = frozenset(reserved)
@@ -112,7 +116,12 @@ class HttpMounts(SharedResource):
     def elsewhere(self, listener: str) -> HttpMounts:
         """Mounts like these for another listener, of that name."""
         return HttpMounts(
-            self.make_site, is_away=self.is_away, refused=self._refused, listener=listener, sites=self._sites
+            self.make_site,
+            is_away=self.is_away,
+            refused=self._refused,
+            listener=listener,
+            sites=self._sites,
+            guesses=self._guesses,
         )
 
     def close(self) -> None:
@@ -126,7 +135,10 @@ class HttpMounts(SharedResource):
             key = (first, *rest[: length - 1])
             found = self._resources.get(key)
             if found is not None:
-                if objection := self._object_to(request, self._refusers[key]):
+                objection = self._object_to(request, self._refusers[key]) or self._limited(
+                    first, rest, request
+                )
+                if objection is not None:
                     return objection
                 if request.prepath is not None:
                     request.prepath += rest[: length - 1]
@@ -138,7 +150,18 @@ class HttpMounts(SharedResource):
             return None
         if objection := self._object_to(request, self._refuse):
             return objection
-        return _AWAY if rest and self.is_away(rest[0].decode("utf-8", "replace")) else self._nobody
+        is_away = bool(rest) and self.is_away(rest[0].decode("utf-8", "replace"))
+        return (self._limited(first, rest, request) or _AWAY) if is_away else self._nobody
+
+    def _limited(self, first: bytes, rest: Sequence[bytes], request: Request) -> IResource | None:
+        """What answers somebody who has guessed keys, and has found one; None for others."""
+        if self._guesses is None or first != UPLOADS.encode() or not rest:
+            return None
+        peer, key = peer_of(request), rest[0].decode("utf-8", "replace")
+        if self._guesses.may(peer, key):
+            return None
+        self._refuse("key", peer, "it has tried many wrong routing keys, and this one for the first time")
+        return _GUESSER
 
     def _refuse(self, reason: Reason, peer: str, message: str) -> None:
         self._refused(self._listener, reason, peer, message)
@@ -172,15 +195,33 @@ class _Nobody(Resource):
 
     isLeaf = True
 
-    def __init__(self, refused: Callable[[Reason, str, str], None]) -> None:
+    def __init__(self, refused: Callable[[Reason, str, str], None], guesses: KeyGuesses | None) -> None:
         super().__init__()
         self._refused = refused
+        self._guesses = guesses
 
     def render(self, request: Request) -> bytes:
-        """Say so."""
-        key = (request.postpath or [b""])[0].decode("utf-8", "replace")
-        self._refused("key", peer_of(request), wrong_key(key))
+        """Say so, unless the sender guesses keys."""
+        key, peer = (request.postpath or [b""])[0].decode("utf-8", "replace"), peer_of(request)
+        is_limited = self._guesses is not None and self._guesses.wrong(peer, key)
+        self._refused("key", peer, wrong_key(key) + (GUESSES if is_limited else ""))
+        if is_limited:
+            return _GUESSER.render(request)
         return problem(request, 404, "expected /i/{routingKey} of a datasource that is open")
+
+
+class _Guesser(Resource):
+    """An upload of somebody who guesses routing keys, whether this one is right or wrong."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        """Say when to come back."""
+        request.setHeader(b"retry-after", b"%d" % GUESSER_RETRY_AFTER)
+        return problem(request, 429, "this address has tried too many routing keys; come back later")
+
+
+_GUESSER = _Guesser()
 
 
 class _OtherSite(Resource):

@@ -10,6 +10,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from iotgw.core.model import Answer, Downlink, Metadata, Status
+from iotgw.core.networks import NOT_ALLOWED
+from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.gathering import Gathering, Items
 from iotgw.datasources.http.request import listens, payloads, peer_of, problem
@@ -32,6 +34,7 @@ class Receiver(Protocol):
     """The datasource of a routing key: `iotgw.datasources.http.datasource.HttpDatasource`."""
 
     settings: HttpSourceSettings
+    context: DatasourceContext
     intake: IIntake
     envelope: Envelope
     notices: Notices
@@ -57,6 +60,9 @@ class UploadResource(Resource):
     def render(self, request: Request) -> bytes | int:
         """Accept an upload, or say why not."""
         receiver = self._receiver
+        if not receiver.context.allow.has(peer := peer_of(request)):
+            receiver.intake.refuse("network", peer, NOT_ALLOWED)
+            return problem(request, 403, "this address may not send here")
         if request.method == b"OPTIONS" and receiver.envelope.is_network:
             return b""  # Everynet asks whether anybody is there
         if request.method not in (b"POST", b"PUT"):

@@ -23,7 +23,7 @@ from iotgw.core.clock import PlainCalendar
 from iotgw.core.model import DeviceReply, Downlink, Metadata
 from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.datasources import DatasourceContext, IForgets, IKeepsDownlinks
+from iotgw.core.ports.datasources import DatasourceContext, IForgets, IKeepsDownlinks, IVouches
 from iotgw.core.times import DateMs
 from iotgw.datasources.mqtt.arrivals import Arrivals, Era, Found
 from iotgw.datasources.mqtt.session import Kept, Memory, SessionStanding, end
@@ -44,7 +44,7 @@ HEAD = 12
 """Maximum size of a PUBLISH besides topic and payload, in bytes."""
 
 
-@implementer(IForgets)
+@implementer(IForgets, IVouches)
 class MqttSourceType:
     """The ``mqtt`` datasources of a gateway."""
 
@@ -66,6 +66,10 @@ class MqttSourceType:
         made.is_new_default = settings.clean_session is None and self._is_older(context)
         made.after = self._ending.get((settings.broker, made.client_id))
         return made
+
+    def vouches(self, settings: Any) -> bool:
+        """See `IVouches.vouches`: a broker knows its clients, and who publishes where."""
+        return True
 
     def _is_older(self, context: DatasourceContext) -> bool:
         """Whether a datasource was saved before this process began."""

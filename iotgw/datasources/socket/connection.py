@@ -83,6 +83,9 @@ class Host(Protocol):
     def make_session(self) -> Callable[[DeviceConnection], StreamSession]:
         """Makes the part that knows the protocol."""
 
+    def allows(self, host: str) -> bool:
+        """Whether a device may have this address; one that may not is counted as refused."""
+
     def count(self, connection: DeviceConnection) -> bool:
         """Note a new connection; False when there are too many."""
 
@@ -203,13 +206,18 @@ class DeviceConnection(TwistedProtocol):
 
     def _admit(self) -> None:
         self._admitted = True
-        if self._listener.admit(self):
+        if self._listener.settings.proxy_protocol and not self._listener.allows(self.host):
+            self._cut()
+        elif self._listener.admit(self):
             self.session = self._listener.make_session(self)
         else:
             self._refuse("the limit of connections per address")
 
     def _refuse(self, reason: str) -> None:
         self._listener.refused(self, reason)
+        self._cut()
+
+    def _cut(self) -> None:
         self.is_open = False
         self.transport.abortConnection()
 

@@ -17,10 +17,13 @@ from zope.interface import implementer
 
 from iotgw.core.model import Answer, DeviceReply, Downlink, Metadata, Status
 from iotgw.core.needs import Need, UdpPort
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
+from iotgw.core.networks import NOT_ALLOWED
+from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IDatasource, IListens, INeeds
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.urls import url
 from iotgw.datasources.notices import Notices
+from iotgw.datasources.openness import unproved
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.datasources.socket.udp_socket import Address, UdpSocket
 from iotgw.envelopes.envelope import Envelope, Ignored, Malformed, Reading
@@ -56,7 +59,13 @@ class DatagramSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid
         ipaddress.ip_address(self.interface.partition("%")[0])
 
 
-@implementer(INeeds)
+def _host(address: Address) -> str:
+    """An address as text, an IPv4-mapped IPv6 address as IPv4."""
+    host: str = address[0]
+    return host.removeprefix("::ffff:") if "." in host else host
+
+
+@implementer(INeeds, IChecksAddresses, IListens)
 class DatagramType:
     """A kind of UDP datasource: a name, settings, and the envelope that they make."""
 
@@ -73,6 +82,10 @@ class DatagramType:
     def build(self, settings: Any, context: DatasourceContext) -> DatagramSource:
         """See `IDatasourceType.build`."""
         return DatagramSource(settings, context, self.envelope(settings))
+
+    def open_to_all(self, settings: DatagramSettings, context: DatasourceContext) -> str:
+        """See `IListens.open_to_all`."""
+        return unproved(settings.interface)
 
     def needs(self, settings: DatagramSettings, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`."""
@@ -128,12 +141,17 @@ class DatagramSource:
             return {"state": "stopped"}
         host, port = self._socket.address[:2]
         where = f"[{host}]" if ":" in host else host
-        return {"state": "listening", "address": f"udp {where}:{port}", **self.counts}
+        urls = [url("udp", host, port)]
+        return {"state": "listening", "address": f"udp {where}:{port}", "urls": urls, **self.counts}
 
     # --- datagrams ---
 
     def _datagram(self, data: bytes, address: Address) -> None:
         self.counts["datagrams"] += 1
+        if not self.context.allow.has(address[0]):
+            self.counts["refused"] += 1
+            self.intake.refuse("network", _host(address), NOT_ALLOWED)
+            return
         if not self.intake.room:
             # a datagram can't wait: it is lost unless the sender tries again
             self.counts["refused"] += 1
@@ -156,11 +174,10 @@ class DatagramSource:
 
     def _known(self, address: Address) -> Metadata:
         """What is known of every datagram."""
-        host = address[0]
         return {
             "integrationName": self.context.name,
             "protocol": "udp",
-            "remoteIp": host.removeprefix("::ffff:") if "." in host else host,
+            "remoteIp": _host(address),
             "remotePort": address[1],
         }
 

@@ -12,8 +12,9 @@ from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink
 from iotgw.core.needs import Need, TcpPort
-from iotgw.core.ports.datasources import DatasourceContext, INeeds
+from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IListens, INeeds
 from iotgw.core.ports.reactor import IReactor
+from iotgw.datasources.openness import unproved
 from iotgw.datasources.socket.connection import DeviceConnection
 from iotgw.datasources.socket.stream import StreamSettings, StreamSource
 from iotgw.envelopes.dialogue import (
@@ -34,7 +35,7 @@ from iotgw.envelopes.envelope import Malformed, Reading
 GONE = "the device closed the connection"
 
 
-@implementer(INeeds)
+@implementer(INeeds, IChecksAddresses, IListens)
 class DialogueType:
     """A kind of TCP datasource: a name, settings, and what makes a dialogue for each connection."""
 
@@ -52,6 +53,10 @@ class DialogueType:
         """See `IDatasourceType.build`."""
         make = self.dialogues(settings)
         return StreamSource(settings, context, lambda connection: DialogueRunner(connection, make()))
+
+    def open_to_all(self, settings: StreamSettings, context: DatasourceContext) -> str:
+        """See `IListens.open_to_all`."""
+        return unproved(settings.interface)
 
     def needs(self, settings: StreamSettings, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`."""

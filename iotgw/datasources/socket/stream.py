@@ -19,7 +19,9 @@ from zope.interface import implementer
 
 from iotgw.core.allowance import Allowance
 from iotgw.core.descriptors import are_few
+from iotgw.core.networks import NOT_ALLOWED
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource
+from iotgw.core.urls import url
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.datasources.socket.connection import DeviceConnection, StreamSession
 
@@ -90,9 +92,20 @@ class StreamSource(ServerFactory):
         if are_few():
             self._note_refused(getattr(addr, "host", ""), "too few files and connections are left")
             return None
+        host = getattr(addr, "host", "")
+        if not (self.settings.proxy_protocol or self.allows(host)):
+            return None
         return DeviceConnection(self)
 
     # --- limits ---
+
+    def allows(self, host: str) -> bool:
+        """Whether a device may have this address."""
+        if self.context.allow.has(host):
+            return True
+        self.counts["refused"] += 1
+        self.context.intake.refuse("network", host, NOT_ALLOWED)
+        return False
 
     def count(self, connection: DeviceConnection) -> bool:
         """Note a new connection; False when there are too many."""
@@ -172,6 +185,7 @@ class StreamSource(ServerFactory):
         return {
             "state": "listening",
             "address": f"tcp {_bracketed(host.host)}:{host.port}",
+            "urls": [url("tcp", host.host, host.port)],
             "connections": len(self._connections),
             **self.counts,
         }

@@ -15,8 +15,9 @@ from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata
 from iotgw.core.needs import Need, TcpPort
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, INeeds
+from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IDatasource, IListens, INeeds
 from iotgw.core.ports.reactor import IReactor
+from iotgw.datasources.openness import unproved
 from iotgw.datasources.socket.connection import DeviceConnection
 from iotgw.datasources.socket.handlers import Handler, Registration, TextHandler, framer
 from iotgw.datasources.socket.stream import StreamSettings, StreamSource
@@ -51,7 +52,7 @@ class TcpSettings(StreamSettings, frozen=True, kw_only=True, rename="camel", for
     ] = "none"
 
 
-@implementer(INeeds)
+@implementer(INeeds, IChecksAddresses, IListens)
 class TcpType:
     """The ``tcp`` datasources of a gateway."""
 
@@ -64,6 +65,10 @@ class TcpType:
     def build(self, settings: TcpSettings, context: DatasourceContext) -> TcpDatasource:
         """See `IDatasourceType.build`."""
         return TcpDatasource(settings, context)
+
+    def open_to_all(self, settings: TcpSettings, context: DatasourceContext) -> str:
+        """See `IListens.open_to_all`."""
+        return unproved(settings.interface)
 
     def needs(self, settings: TcpSettings, context: DatasourceContext) -> list[Need]:
         """See `INeeds.needs`."""

@@ -94,6 +94,19 @@ def chosen(name: str, custom: PresetForm | str | None) -> Preset | None:
     return named(name)
 
 
+def to_type_in(
+    name: str, custom: PresetForm | str | None, url: str
+) -> tuple[dict[str, str], str, str] | None:
+    """What a user types in on the platform's side for a datasource at a URL: fields by their names, a note, and the header that
+    proves who sends (empty if the platform has another way). None without a preset. Raises ValueError."""
+    preset = chosen(name, custom)
+    if preset is None:
+        return None
+    setup, proof = preset.form.setup, preset.form.proof
+    fields = {field: text.replace("{url}", url) for field, text in setup.fields.items()}
+    return fields, setup.note, proof.header if proof.way == "header" else ""
+
+
 def http_envelope(name: str, custom: PresetForm | str | None, gets: Gets, profile: str) -> Envelope:
     """The envelope of an ``http`` datasource with these settings. Raises ValueError."""
     preset = chosen(name, custom)

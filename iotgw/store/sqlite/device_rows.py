@@ -24,6 +24,9 @@ from iotgw.store.sqlite.device import DeviceState
 Changes = dict[tuple[str, str], TelemetryRecord | DeviceState]
 """What changed, by tenant and device name: a single record, or what several make."""
 
+Owners = dict[tuple[str, str], tuple[str, bool]]
+"""By tenant and device name: the datasource, and whether the device has proved itself."""
+
 CHUNK = 256
 SHAPES = 100_000
 """How many devices' shapes are remembered, at 0.3 KB each."""
@@ -38,6 +41,7 @@ _ROWS = sqlite.ManyRows(
     "attributes = excluded.attributes, telemetry = excluded.telemetry, times = excluded.times",
 )
 _LATEST = sqlite.ManyRows("latest", "device, at_ms, body", verb="REPLACE")
+_OWNERS = sqlite.ManyRows("owner", "tenant, name, datasource, proved", verb="REPLACE")
 _STATE = """device.id, name, json_array(device.type, datasource, first_ms, last_ms,
     json(cast(attributes AS text)), json(cast(telemetry AS text)), json(cast(times AS text))),
     at_ms, json(cast(body AS text))"""
@@ -96,8 +100,20 @@ class DeviceRows:
         """Close the file."""
         self.connection.close()
 
-    def write(self, changes: Changes) -> None:
-        """Merge states into the table, in one transaction and in the order of the table."""
+    @property
+    def position(self) -> int | None:
+        """Up to which position of the telemetry stream the records are taken in; None if nobody knows."""
+        found = self.connection.execute("SELECT position FROM seen").fetchone()
+        return int(found[0]) if found is not None else None
+
+    def owners(self) -> list[tuple[str, str, str, bool]]:
+        """Tenant, name, datasource and whether it has proved itself, of each device that belongs to a datasource."""
+        found = self.connection.execute("SELECT tenant, name, datasource, proved FROM owner")
+        return [(tenant, name, datasource, bool(proved)) for tenant, name, datasource, proved in found]
+
+    def write(self, changes: Changes, owners: Owners | None = None, position: int | None = None) -> None:
+        """Merge states into the table, in one transaction and in the order of the table, with the owners that have
+        changed, and the position up to which the changes are known."""
         connection = self.connection
         latest: list[tuple[int, int, bytes]] = []
         ids: dict[tuple[str, str], int | None] = {}
@@ -124,6 +140,10 @@ class DeviceRows:
                 self._write_chunk(keys[start : start + CHUNK], states, ids)
             latest.sort()
             _LATEST.write(connection, list(chain.from_iterable(latest)))
+            if owners:
+                _OWNERS.write(connection, [each for key, owner in owners.items() for each in (*key, *owner)])
+            if position is not None:
+                connection.execute("REPLACE INTO seen (id, position) VALUES (0, ?)", (position,))
             connection.execute("COMMIT")
         except Exception:
             if connection.in_transaction:

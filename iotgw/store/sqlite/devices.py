@@ -22,13 +22,13 @@ from zope.interface import implementer
 
 from iotgw.core.errors import Unavailable
 from iotgw.core.model import Kind, Outcome, TelemetryRecord
-from iotgw.core.ports.devices import IDevices
+from iotgw.core.ports.devices import IDevices, Owned
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.device import DeviceState
-from iotgw.store.sqlite.device_rows import Changes, DeviceRows
+from iotgw.store.sqlite.device_rows import Changes, DeviceRows, Owners
 from iotgw.store.sqlite.worker import StoreThread
 
 FLUSH_SECONDS = 5.0
@@ -40,6 +40,8 @@ MAX_BYTES = 64 << 20
 """Bytes of changed devices' records that may wait in memory."""
 PAGE = 1000
 """Records read at a time when the states are learned again."""
+Learn = Callable[[list[TelemetryRecord]], None]
+"""Called with records that are read again."""
 T = TypeVar("T")
 _Found = list[dict[str, Any]]
 
@@ -63,6 +65,10 @@ class DeviceStore(UplinkListener):
         self._changed: Changes = {}
         self._weight = 0
         """Bytes of the records that wait."""
+        self._owned: Owners = {}
+        """Owners that wait to be written."""
+        self._position: int | None = None
+        """Up to where the telemetry stream was seen; None if nobody knows."""
         self._writes = 0
         """Batches of changes that the thread has not written yet."""
         self._tick = LoopingCall(self._flush_unless_writing)
@@ -80,6 +86,7 @@ class DeviceStore(UplinkListener):
 
         def opened(rows: DeviceRows) -> None:
             self._rows = rows
+            self._position = rows.position
             self._tick.start(FLUSH_SECONDS, now=False)
 
         return self._worker.call(self._open).addCallback(opened)
@@ -94,16 +101,23 @@ class DeviceStore(UplinkListener):
             self._log.warn("{problem}", problem=self.put_aside)
             return DeviceRows(self._path)
 
-    async def rebuild(self, journal: ITelemetryStream) -> int:
-        """Learn the states again from the journal. Returns how many records were read. Live records may arrive
-        meanwhile, since a reading that is older than the known one changes nothing."""
-        position, count = 0, 0
+    @property
+    def position(self) -> int | None:
+        """Up to which position of the telemetry stream the records are known; None if nobody can say."""
+        return self._position
+
+    async def rebuild(self, journal: ITelemetryStream, learn: Learn, after: int = 0) -> int:
+        """Learn the states again from the journal's records behind a position. Returns how many records were read, of
+        which ``learn(records)`` is told, too. Live records may arrive meanwhile, since a reading that is older than the
+        known one changes nothing."""
+        position, count = after, 0
         while position < journal.head:
             records = await journal.read_telemetry(position, PAGE)
             if not records:
                 break
             position, count = records[-1].seq, count + len(records)
-            self.saw(records)
+            self._take_in(records)
+            learn(records)
             await self.count()  # the changes of one page at a time wait in memory
         return count
 
@@ -128,6 +142,15 @@ class DeviceStore(UplinkListener):
 
     def saw(self, records: list[TelemetryRecord]) -> None:
         """See `IDevices.saw`."""
+        self._take_in(records)
+        if records[-1].seq:
+            self._position = records[-1].seq
+
+    def own(self, tenant: str, name: str, datasource: str, has_proved: bool) -> None:
+        """See `IDevices.own`."""
+        self._owned[tenant, name] = datasource, has_proved
+
+    def _take_in(self, records: list[TelemetryRecord]) -> None:
         changed = self._changed
         for record in records:
             if record.kind is Kind.EVENT:
@@ -154,18 +177,21 @@ class DeviceStore(UplinkListener):
 
     def _flush(self) -> None:
         """Hand the changes to the thread."""
-        if self._changed and self._worker is not None:
+        if (self._changed or self._owned) and self._worker is not None:
             changed, self._changed = self._changed, {}
+            owned, self._owned = self._owned, {}
             weight, self._weight = self._weight, 0
             self._writes += 1
-            self._worker.call(self._rows.write, changed).addBoth(self._flushed, changed, weight)
+            written = self._worker.call(self._rows.write, changed, owned, self._position)
+            written.addBoth(self._flushed, changed, owned, weight)
 
-    def _flushed(self, result: Failure | None, changed: Changes, weight: int) -> None:
+    def _flushed(self, result: Failure | None, changed: Changes, owned: Owners, weight: int) -> None:
         self._writes -= 1
         if isinstance(result, Failure):
             self._log.warn("device states could not be written: {error}", error=result.value)
             if result.check(sqlite3.OperationalError) is not None:  # full disk: with the next changes
                 self._put_back(changed)
+                self._owned = owned | self._owned
                 self._weight += weight
 
     def _put_back(self, changed: Changes) -> None:
@@ -184,6 +210,10 @@ class DeviceStore(UplinkListener):
         telemetry: {key: {ts, value}}}``."""
         found = self._read(tenant, "AND name = ?", name)
         return found.addCallback(lambda devices: devices[0] if devices else None)
+
+    def owners(self) -> Deferred[builtins.list[Owned]]:
+        """See `IDevices.owners`."""
+        return self._call(lambda: self._rows.owners())  # noqa: PLW0108  # there are no rows before the start
 
     def list(self, tenant: str, after: str, limit: int, text: str = "") -> Deferred[_Found]:
         """See `IDevices.list`. ``text`` is part of the name, in any case."""

@@ -22,6 +22,7 @@ from iotgw.testing.contracts.credentials import CredentialsContract
 from iotgw.testing.contracts.datasource import DatasourceContract
 from iotgw.testing.contracts.deliveries import DeliveriesContract
 from iotgw.testing.contracts.devices import DevicesContract
+from iotgw.testing.contracts.downlink_rights import DownlinkRightsContract
 from iotgw.testing.contracts.downlink_store import DownlinkStoreContract
 from iotgw.testing.contracts.downlinks import DownlinksContract
 from iotgw.testing.contracts.events import EventsContract
@@ -41,6 +42,7 @@ __all__ = [
     "DeliveriesContract",
     "DevicesContract",
     "DiskJournalContract",
+    "DownlinkRightsContract",
     "DownlinkStoreContract",
     "DownlinksContract",
     "EventsContract",

@@ -48,6 +48,11 @@ class ConverterVersionsContract(Contract[IConverterVersions]):
         assert self.numbers(changed) == [1, 2]
         assert [version.script for _, version in self.part.versions(changed)] == [script().script, SECOND]
 
+    def test_other_files_are_a_further_version(self) -> None:
+        changed = self.wait(self.part.replace(self.create(), script(files={"a.js": "exports.b = 1;"})))
+        assert self.numbers(changed) == [1, 2]
+        assert self.part.active("default", "c").files == {"a.js": "exports.b = 1;"}
+
     def test_the_same_script_again_only_changes_the_texts(self) -> None:
         resource = self.create()
         changed = self.wait(self.part.replace(resource, script(description="why")))

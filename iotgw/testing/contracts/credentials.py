@@ -62,7 +62,13 @@ class CredentialsContract(Contract[ICredentials]):
         self.ready()
         self.add_psk("sim", b"key-1", "meter-7")
         must = self.part.of("default").must_be_secure
-        assert (must("meter-7"), must("meter-8")) == (True, False)
+        assert (must("meter-7"), must("meter-8"), must("sim")) == (True, False, False)
+
+    def test_whether_there_are_any_is_known_for_each_tenant(self) -> None:
+        self.ready()
+        assert not self.part.of("default").are_any
+        self.add_psk("sim", b"key-1", "meter-7")
+        assert (self.part.of("default").are_any, self.part.of("acme").are_any) == (True, False)
 
     def test_a_grant_is_good_until_its_credential_is_gone_and_who_watches_hears_of_it(self) -> None:
         self.ready()

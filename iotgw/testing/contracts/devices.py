@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from iotgw.core.model import Kind, TelemetryRecord
-from iotgw.core.ports.devices import IDevices
+from iotgw.core.ports.devices import IDevices, Owned
 from iotgw.core.times import DateMs
 from iotgw.testing.contracts.base import Contract
 
@@ -56,6 +56,11 @@ class DevicesContract(Contract[IDevices]):
     def names(self, after: str = "", limit: int = 99, text: str = "", tenant: str = "default") -> list[str]:
         """The names of the listed devices."""
         return [device["name"] for device in self.wait(self.part.list(tenant, after, limit, text))]
+
+    def owners(self) -> list[Owned]:
+        """Who owns what, in order."""
+        found = self.wait(self.part.owners())
+        return sorted(found)
 
     def test_a_device_is_known_with_its_state(self) -> None:
         values = {"t": 1.5, "o": {"a": [1]}}
@@ -112,6 +117,17 @@ class DevicesContract(Contract[IDevices]):
         assert self.names(text="eV-5") == ["Dev-5"]
         assert self.names(tenant="acme") == ["x"]
         assert self.wait(self.part.count()) == 10
+
+    def test_who_a_device_belongs_to_is_kept(self) -> None:
+        self.part.own("default", "d1", "a", False)
+        self.part.own("acme", "d1", "b", True)
+        self.part.own("default", "d1", "c", True)
+        assert self.owners() == [
+            ("acme", "d1", "b", True),
+            ("default", "d1", "c", True),
+        ]
+        self.reopen()
+        assert len(self.wait(self.part.owners())) == 2
 
     def test_an_event_is_no_sign_of_life(self) -> None:
         self.part.saw([seen(kind=Kind.EVENT)])

@@ -60,7 +60,7 @@ class DownlinksContract(Contract[IBothSides]):
         self, device: str = "dev", identity: str = "", tenant: str = "default", **ack: Any
     ) -> None:
         """Report a receipt, and wait until it has taken effect."""
-        self.part.acknowledged(tenant, device, identity, ack)
+        self.part.acknowledged(tenant, device, "ds", identity, ack)
         for name in dict.fromkeys((device, identity, "dev")):  # each is read after the receipt
             self.wait(self.part.list("default", name))
 
@@ -326,24 +326,24 @@ class DownlinksContract(Contract[IBothSides]):
     def test_an_offered_item_waits_for_the_network_s_word(self) -> None:
         (item,) = self.offer("x")
         assert self.take() == []
-        assert self.wait(self.part.confirmed("default", "dev", "lost", "no answer"))
+        assert self.wait(self.part.confirmed("default", "dev", "ds", "lost", "no answer"))
         assert self.state(item) is ItemState.QUEUED
         self.take()
         self.part.outcome(item.id, "offered", "offered to the network")
-        assert self.wait(self.part.confirmed("default", "dev", "delivered"))
+        assert self.wait(self.part.confirmed("default", "dev", "ds", "delivered"))
         assert self.state(item) is ItemState.DELIVERED
-        assert not self.wait(self.part.confirmed("default", "nobody", "delivered"))
+        assert not self.wait(self.part.confirmed("default", "nobody", "ds", "delivered"))
 
     def test_a_network_s_word_on_an_item_is_about_no_other(self) -> None:
         first, second, third = self.offer("a", "b", "c")
-        assert self.wait(self.part.confirmed("default", "dev", "delivered", "", second.id))
-        assert self.wait(self.part.confirmed("default", "", "lost", "no answer", first.id))
+        assert self.wait(self.part.confirmed("default", "dev", "ds", "delivered", "", second.id))
+        assert self.wait(self.part.confirmed("default", "", "ds", "lost", "no answer", first.id))
         states = [ItemState.QUEUED, ItemState.DELIVERED, ItemState.SENT]
         assert [self.state(item) for item in (first, second, third)] == states
         assert self.item(first).reason == "no answer"
 
     def test_a_network_s_word_on_an_item_that_is_not_known_touches_none(self) -> None:
         (item,) = self.offer("a")
-        assert not self.wait(self.part.confirmed("default", "dev", "delivered", "", "nobody's"))
-        assert not self.wait(self.part.confirmed("other", "dev", "delivered", "", item.id))
+        assert not self.wait(self.part.confirmed("default", "dev", "ds", "delivered", "", "nobody's"))
+        assert not self.wait(self.part.confirmed("other", "dev", "ds", "delivered", "", item.id))
         assert self.state(item) is ItemState.SENT

@@ -24,7 +24,7 @@ class Endpoint(MessageLayer):
 
     ``send(data, remote)`` puts a datagram on its way; ``clock()`` is the time in seconds, monotonic; a
     ``remote`` is any hashable. ``timing`` sets how long `Remembered` keeps messages; on a shared port it is the
-    slowest user's. ``notice(kind, remote, text)`` is called for events worth a (sampled) log line, ``failed(error,
+    slowest user's. ``notice(kind, remote, text)`` is called for events worth a (sampled) log line; a request that nobody serves gets no answer where it is true. ``failed(error,
     request)`` for exceptions in resources.
     """
 
@@ -40,7 +40,7 @@ class Endpoint(MessageLayer):
         timing: Timing = DEFAULT,
         limits: EndpointLimits = DEFAULT_LIMITS,
         random: Random | None = None,
-        notice: Notice = lambda kind, remote, text: None,
+        notice: Notice = lambda kind, remote, text: False,
         failed: Failed = lambda error, request: None,
     ) -> None:
         super().__init__(send, clock, timing, limits, random, notice, failed)

@@ -24,7 +24,7 @@ from iotgw.wire.coap.transmission import Transmissions
 
 Send = Callable[[bytes, Hashable], None]
 Clock = Callable[[], float]
-Notice = Callable[[str, Hashable, str], None]
+Notice = Callable[[str, Hashable, str], bool]
 Failed = Callable[[BaseException, Message], None]
 P = ParamSpec("P")
 

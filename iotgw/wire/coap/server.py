@@ -9,7 +9,7 @@ from iotgw.wire.coap.deduplication import ANY_CONTENT
 from iotgw.wire.coap.defence import VERIFIED_LIFETIME, Echo, size_of, wait_for_token
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.lenient import mend
-from iotgw.wire.coap.message import Message, error, options
+from iotgw.wire.coap.message import Message, Options, error, options
 from iotgw.wire.coap.message_layer import MessageLayer
 from iotgw.wire.coap.peers import Peer
 from iotgw.wire.coap.site import Resource, Site
@@ -45,17 +45,15 @@ class Server:
         else:
             found = self._site.find(opts.path)
         if found is None:
-            missing = lacking(exchange, self.uploads.of(exchange)) if opts.is_odd else ""
-            if not missing and not exchange.multicast:
-                self._layer.notice("unserved", exchange.remote, "/".join(opts.path))
-            self._refuse(exchange, n.REQUEST_ENTITY_INCOMPLETE if missing else n.NOT_FOUND, missing)
+            self._not_found(exchange, opts)
             return
         resource, exchange.rest = found
         policy = resource.policy
         if exchange.peer.block_size < policy.block_size:
             policy = policy.within(exchange.peer.block_size)
         exchange.policy = policy
-        if exchange.multicast and not resource.takes_multicast:
+        is_stranger = resource.admits is not None and not resource.admits(exchange.remote)
+        if is_stranger or (exchange.multicast and not resource.takes_multicast):
             exchange.ignore()
         elif request.code not in resource.methods:
             self._refuse(exchange, n.METHOD_NOT_ALLOWED)
@@ -70,6 +68,15 @@ class Server:
                 self.render(resource, request, exchange)
             else:
                 self._serve(resource, request, exchange, now)
+
+    def _not_found(self, exchange: Exchange, opts: Options) -> None:
+        """Nobody serves the path; whoever is told of that may want that the peer isn't."""
+        missing = lacking(exchange, self.uploads.of(exchange)) if opts.is_odd else ""
+        is_told = not missing and not exchange.multicast
+        if is_told and self._layer.notice("unserved", exchange.remote, "/".join(opts.path)):
+            exchange.ignore()
+        else:
+            self._refuse(exchange, n.REQUEST_ENTITY_INCOMPLETE if missing else n.NOT_FOUND, missing)
 
     def _serve(self, resource: Resource, request: Message, exchange: Exchange, now: float) -> None:
         """Take a request whose options ask for more than a plain one."""

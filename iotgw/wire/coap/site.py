@@ -29,6 +29,8 @@ class Resource:
     takes_rest = False
     takes_multicast = False
     is_observable = False
+    admits: Callable[[Hashable], bool] | None = None
+    """Says whether a peer, the endpoint's ``remote``, may ask at all; None is everybody."""
     links: Attributes | None = None
     quirks: Counter[str] = Counter()
     """How often each quirk was forgiven; one that forgives any has a counter of its own."""

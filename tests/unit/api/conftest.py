@@ -174,6 +174,7 @@ class Bench:
             versions=self.versions,
             delivery=self.delivery,
             devices=self.devices,
+            owners=testing.FakeSpeakers(),
             events=self.events,
             datasource_types=Types(
                 "none", None, [lambda _: testing.FakeDatasourceType("coap", CoapSettings)]

@@ -49,6 +49,7 @@ class House:
         self.pipeline = Pipeline(
             sources=sources, journal=self.journal, registry=self.registry, converters=self.converters,
             versions=self.versions, credentials=testing.MemoryCredentials(),
+            speakers=testing.FakeSpeakers(),
             delivery=testing.FakeDelivery(), downlinks=testing.MemoryDownlinks(),
             recorder=recorder, departures=self.departures, listeners=[self.devices], types=self.types,
             reactor=reactor, shares=SharedResources(self.mounts),
@@ -147,3 +148,57 @@ async def test_a_second_datasource_of_one_key_is_refused_and_the_first_goes_on(
     assert "could not be opened" in answer.json["detail"]
     assert [each["name"] for each in (await client.ok("GET", "/datasources"))["items"]] == ["web"]
     assert (await client("POST", "/i/key", data=b"x")).status == 204
+
+
+UPLINK = {
+    "end_device_ids": {"device_id": "probe-7", "dev_eui": "70B3D57ED0000017"},
+    "received_at": "2023-05-19T05:33:35.848446463Z",
+    "uplink_message": {"f_port": 2, "frm_payload": "AOc="},
+}
+
+
+@inline
+async def test_a_platform_s_datasource_says_what_to_type_in_and_can_be_sent_back_as_it_is_shown(
+    house: House, connect: Any
+) -> None:
+    client = connect()
+    wanted = {
+        "name": "fields",
+        "type": "http",
+        "routingKey": "k",
+        "configuration": {"preset": "the-things-stack"},
+    }
+    made = await client.ok("POST", "/datasources", wanted)
+    assert made["setup"]["fields"]["Base URL"] == "{gateway}/i/k"
+    changed = await client.ok("PUT", "/datasources/fields", {**made, "description": "mine"})
+    assert (changed["description"], changed["setup"]) == ("mine", made["setup"])
+    plain = await client.ok("POST", "/datasources", {"name": "plain", "type": "http"})
+    assert "setup" not in plain
+
+
+@inline
+async def test_a_platform_s_secrets_are_not_in_the_message_and_its_answer_is_2xx(
+    house: House, connect: Any
+) -> None:
+    client = connect()
+    wanted = {
+        "name": "fields",
+        "type": "http",
+        "reply": "converted",
+        "configuration": {"preset": "the-things-stack"},
+    }
+    made = await client.ok("POST", "/datasources", wanted)
+    headers = {"X-Downlink-Apikey": "NNSXS.hush", "X-Downlink-Push": "https://hush/"}
+    path = f"/i/{made['routingKey']}"
+    assert (await client("POST", path, data=msgspec.json.encode(UPLINK), headers=headers)).status == 204
+    (message,) = (await client.ok("GET", "/messages"))["items"]
+    assert "hush" not in str(message)
+    assert (message["metadata"]["frame"], message["metadata"]["deviceName"]) == ("00e7", "probe-7")
+
+
+@inline
+async def test_a_preset_that_can_t_be_used_is_refused_with_the_place(house: House, connect: Any) -> None:
+    client = connect()
+    custom = {"preset": "custom", "custom": {"metadata": {"x": "body..y"}}}
+    answer = await client("POST", "/datasources", {"name": "own", "type": "http", "configuration": custom})
+    assert answer.status == 422 and "custom: metadata.x: expected a JMESPath expression" in str(answer.json)

@@ -76,6 +76,7 @@ def test_a_reply_that_breaks_a_rule_names_the_place(value, says):
         ({"a": {}}, "session.a: expected a number, text or boolean"),
         ({"": 1}, "session: expected another name for a fact than ''"),
         ({"rejected": "no"}, "session: expected another name for a fact than 'rejected'"),
+        ({"identityType": "psk"}, "session: expected another name for a fact than 'identityType'"),
         ({"simulated": True}, "session: expected another name for a fact than 'simulated'"),
         ({"identity": ""}, "session.identity: expected 1 to 255 characters"),
         ({"identity": "a\n"}, "session.identity: expected 1 to 255 characters"),

@@ -1,4 +1,4 @@
-"""Every example of docs/converters.md runs, in the dialect and with the result that it states."""
+"""Every example of docs/converters/ runs, in the dialect and with the result that it states."""
 
 import json
 import re
@@ -11,10 +11,10 @@ from iotgw.converters.dialect import DIALECTS
 from iotgw.core.specs import ConverterSpec
 from tests.unit.converters.conftest import convert, job, version
 
-DOCS = Path(__file__).parents[3] / "docs"
-TEXT = (DOCS / "converters.md").read_text() + (DOCS / "converters" / "tbel.md").read_text()
+DOCS = Path(__file__).parents[3] / "docs" / "converters"
+TEXT = (DOCS / "dialects.md").read_text() + (DOCS / "tbel.md").read_text()
 EXAMPLE = re.compile(
-    r"^### `(?P<dialect>[\w-]+)`.*?```js\n(?P<script>.*?)```\s+Payload `(?P<payload>[0-9a-f]*)`, "
+    r"^## `(?P<dialect>[\w-]+)`.*?```js\n(?P<script>.*?)```\s+Payload `(?P<payload>[0-9a-f]*)`, "
     r"metadata `(?P<metadata>.*?)`:\s+```json\n(?P<outputs>.*?)```",
     re.MULTILINE | re.DOTALL,
 )
@@ -40,7 +40,8 @@ async def test_an_example_gives_what_it_says(service, dialect):
 
 @ensureDeferred
 async def test_the_example_of_a_fresh_start_keeps_nothing_of_an_earlier_message(service):
-    section = TEXT[TEXT.index("## Every message begins anew") :]
+    text = (DOCS / "environment.md").read_text()
+    section = text[text.index("## Every message begins anew") :]
     script = re.search("```js\n(.*?)```", section, re.DOTALL)[1]
     wanted = re.search("```json\n(.*?)```", section, re.DOTALL)[1]
     payload, metadata = re.search("Payload `(.*?)`, metadata `(.*?)`:", section).groups()
@@ -51,3 +52,8 @@ async def test_the_example_of_a_fresh_start_keeps_nothing_of_an_earlier_message(
         service, earlier, job(converter, bytes.fromhex(payload), metadata.encode(), 1_700_000_000_000)
     )
     assert [json.loads(output.body) for output in made.outputs] == json.loads(wanted)
+
+
+def test_every_dialect_is_in_the_table_of_scripts():
+    table = (DOCS / "scripts.md").read_text()
+    assert {d.name for d in DIALECTS if d.direction == "UPLINK"} <= set(re.findall(r"`([\w-]+)`", table))

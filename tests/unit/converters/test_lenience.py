@@ -3,7 +3,7 @@
 import pytest
 from pytest_twisted import ensureDeferred
 
-from iotgw.converters.service import MAX_SCRIPT
+from iotgw.converters.translation import MAX_SCRIPT
 from iotgw.core.errors import ConversionFailed, SettingsError
 from iotgw.core.specs import ConverterSpec
 from tests.unit.converters.conftest import convert, job, version

@@ -148,5 +148,5 @@ def test_what_comes_behind_a_channel_that_nobody_knows_is_kept():
 
 
 def test_the_page_lists_every_converter():
-    page = (Path(__file__).parents[3] / "docs" / "library.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "converters" / "library.md").read_text()
     assert set(re.findall(r"^\| `(\S+)` \|", page, re.MULTILINE)) == set(CONVERTERS)

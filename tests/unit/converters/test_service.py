@@ -137,7 +137,10 @@ async def test_dialect_and_engine_are_found_when_a_script_is_saved(service, scri
     ("script", "says"),
     [
         ("var a = 1;\nvar b = = 2;", "script: line 2, column 9: SyntaxError: "),
-        ("var a = 1;", "script: expected one of the functions decodeUplink, Decode, Parse, Decoder"),
+        (
+            "var a = 1;",
+            "script: expected one of the functions consume, decodeUplink, driver.decodeUplink, Decode, Parse, Decoder",
+        ),
         (
             "foreach (k : m.keySet()) {\n  x.add(k;\n}",
             "line 2, column 10: SyntaxError: not TBEL: expected `,`, got `;`",

@@ -253,6 +253,35 @@ class TestPlainCoap:
         must = credentials.of("default").must_be_secure
         assert must("meter-11") is False
         assert [must(f"meter-{n}") for n in (7, 8, 9, 10)] == [True, False, True, False]
+        may = credentials.of("default").may_be_insecure
+        assert [may(f"meter-{n}") for n in (7, 8, 9, 10, 11)] == [False, True, False, False, True]
+
+    def test_one_whose_credentials_are_disabled_is_barred_and_not_free(self, registry, credentials):
+        registry.put("a", device="meter-7", secrets=[one()], enabled=False)
+        registry.put("b", device="meter-8", secrets=[one()], enabled=False, allowInsecure=True)
+        must = credentials.of("default").must_be_secure
+        assert (must("meter-7"), must("meter-8")) == (True, True)
+
+    @pytest.mark.parametrize(
+        ("pattern", "name", "counts"),
+        [
+            ("meter-*", "meter-7", True),
+            ("meter-*", "meter-", True),
+            ("meter-*", "meter", False),
+            ("*-meter", "7-meter", True),
+            ("*-meter", "meter", False),
+            ("a*a", "aba", True),
+            ("a*a", "a", False),
+            ("*", "meter-7", False),
+        ],
+    )
+    def test_a_pattern_counts_for_the_names_that_match_unless_it_is_for_all(
+        self, registry, credentials, pattern, name, counts
+    ):
+        registry.put("fleet", identity=pattern, secrets=[one()])
+        assert credentials.of("default").must_be_secure(name) is counts
+        registry.drop("fleet")
+        assert credentials.of("default").must_be_secure(name) is False
 
 
 class TestChecks:

@@ -3,22 +3,26 @@
 import pytest
 from twisted.internet.defer import succeed
 
+from iotgw import testing
 from iotgw.core.downlink_item import payload
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.store.sqlite.downlinks import DownlinkStore
-from iotgw.testing.contracts import DownlinksContract, DownlinkStoreContract, Threaded
+from iotgw.testing.contracts import DownlinkRightsContract, DownlinkStoreContract, Threaded
 from tests.unit.jumps import DAY, Jumps
 
 
-class TestDownlinkQueue(Threaded, DownlinksContract):
+class TestDownlinkQueue(Threaded, DownlinkRightsContract):
     @pytest.fixture(autouse=True)
     def in_directory(self, tmp_path):
         self.path = tmp_path
         self.identities = {}
+        self.speakers = testing.FakeSpeakers()
 
     def open(self):
         store = DownlinkStore(self.path, self.clock)
-        queue = DownlinkQueue(store, self.encode, self.find, lambda event, item: None, self.clock)
+        queue = DownlinkQueue(
+            store, self.encode, self.find, lambda event, item: None, self.clock, speakers=self.speakers
+        )
         self.wait(queue.start())
         return queue
 
@@ -33,6 +37,9 @@ class TestDownlinkQueue(Threaded, DownlinksContract):
 
     def know(self, device, identity):
         self.identities[device] = identity
+
+    def forbid(self, datasource, device):
+        self.speakers.forbidden.add((datasource, device))
 
 
 class TestSqliteDownlinkStoreWhenTheDateJumps(Threaded, DownlinkStoreContract):

@@ -94,7 +94,9 @@ async def test_an_item_leaves_once_and_its_states_follow(world):
     world.queue.outcome(item.id, "delivered")
     assert [state for _, state in world.events] == ["QUEUED", "SENT", "DELIVERED"]
     assert await world.take() == []
-    world.queue.acknowledged("default", "dev", "", {"id": item.id, "success": True, "response": {"ok": 1}})
+    world.queue.acknowledged(
+        "default", "dev", "ds", "", {"id": item.id, "success": True, "response": {"ok": 1}}
+    )
     over = await world.queue.get("default", item.id)
     assert (over.state, over.response) == (ItemState.SUCCESSFUL, {"ok": 1})
 
@@ -147,12 +149,12 @@ async def test_an_offered_item_waits_for_its_confirmation_even_over_a_restart(wo
     assert await world.take() == []
     await world.crash()
     assert await world.take() == []
-    world.queue.confirmed("default", "dev", "lost", "no answer")
+    world.queue.confirmed("default", "dev", "ds", "lost", "no answer")
     await world.queue.list("default", "dev")
     assert await world.state(item) == "QUEUED"
     await world.take()
     world.queue.outcome(item.id, "offered", "offered to the network")
-    world.queue.confirmed("default", "dev", "delivered")
+    world.queue.confirmed("default", "dev", "ds", "delivered")
     await world.queue.list("default", "dev")
     assert await world.state(item) == "DELIVERED"
 
@@ -168,8 +170,8 @@ async def offered(world, *texts, **more):
 @asynchronous
 async def test_a_receipt_with_an_id_settles_that_item_and_no_other(world):
     first, second, third = await offered(world, "a", "b", "c")
-    assert await world.queue.confirmed("default", "dev", "delivered", "", second.id)
-    assert await world.queue.confirmed("default", "", "lost", "no answer", first.id)
+    assert await world.queue.confirmed("default", "dev", "ds", "delivered", "", second.id)
+    assert await world.queue.confirmed("default", "", "ds", "lost", "no answer", first.id)
     assert [await world.state(item) for item in (first, second, third)] == ["QUEUED", "DELIVERED", "SENT"]
     assert (await world.queue.get("default", first.id)).reason == "no answer"
 
@@ -179,7 +181,7 @@ async def test_a_receipt_with_an_id_settles_that_item_and_no_other(world):
 async def test_a_receipt_with_an_id_that_is_not_known_touches_no_item(world, tenant):
     (item,) = await offered(world, "a")
     named = "nobody's" if tenant == "default" else item.id
-    assert not await world.queue.confirmed(tenant, "dev", "delivered", "", named)
+    assert not await world.queue.confirmed(tenant, "dev", "ds", "delivered", "", named)
     assert await world.state(item) == "SENT"
 
 
@@ -189,17 +191,17 @@ async def test_receipts_with_ids_come_twice_late_out_of_order_and_after_a_restar
     await world.crash()
     receipts = [(item, "delivered" if number % 2 else "lost") for number, item in enumerate(items)]
     for item, state in [*reversed(receipts), *receipts]:
-        world.queue.confirmed("default", "dev", state, "the network says so", item.id)
+        world.queue.confirmed("default", "dev", "ds", state, "the network says so", item.id)
     await world.queue.list("default", "dev")
     await world.crash()
     assert [await world.state(item) for item in items] == ["QUEUED", "DELIVERED"] * 3
     lost = await world.queue.get("default", items[0].id)
     assert lost.attempts == 1
     # it arrived after all
-    assert await world.queue.confirmed("default", "dev", "delivered", "", lost.id)
+    assert await world.queue.confirmed("default", "dev", "ds", "delivered", "", lost.id)
     assert await world.state(lost) == "DELIVERED"
     # and nothing is taken back
-    assert await world.queue.confirmed("default", "dev", "lost", "no answer", lost.id)
+    assert await world.queue.confirmed("default", "dev", "ds", "lost", "no answer", lost.id)
     assert await world.state(lost) == "DELIVERED"
 
 
@@ -208,7 +210,7 @@ async def test_a_receipt_reaches_an_item_that_has_left_memory(world):
     (item,) = await offered(world, "a", ttl=86_400)
     world.clock.advance(timetable.REMEMBERED_MS / 1000 + 10)
     assert world.queue.depth() == 0
-    assert await world.queue.confirmed("default", "", "delivered", "", item.id)
+    assert await world.queue.confirmed("default", "", "ds", "delivered", "", item.id)
     assert await world.state(item) == "DELIVERED"
 
 
@@ -299,5 +301,5 @@ async def test_while_they_are_held_no_item_leaves_and_then_each_goes_its_way(wor
 async def test_what_a_network_says_of_an_item_moves_it_as_far_as_that_goes(world, confirmed, receipts, state):
     (item,) = await offered(world, "a", confirmed=confirmed)
     for became in receipts:
-        assert await world.queue.confirmed("default", "dev", became, "so it says", item.id)
+        assert await world.queue.confirmed("default", "dev", "ds", became, "so it says", item.id)
     assert await world.state(item) == state

@@ -2,9 +2,11 @@
 
 import msgspec
 import pytest
+from zope.interface import alsoProvides
 
 from iotgw import testing
 from iotgw.core.model import Outcome, Output, State, Uplink
+from iotgw.core.ports.datasources import IKeepsDownlinks
 from iotgw.downlinks.reach import Reach
 from iotgw.testing import fired
 
@@ -68,3 +70,12 @@ def test_a_datasource_that_gives_nothing_but_answers_is_still_the_one_where_it_w
 def test_a_device_is_sent_to_while_it_listens(metadata, spec, seconds, listens):
     _, push, _ = found(pusher(), metadata, seconds_later=seconds, **spec)
     assert (push is not None) is listens
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_where_a_network_keeps_downlinks_any_time_is_right(keeps):
+    network = pusher()
+    network.keeps_downlinks = keeps
+    alsoProvides(network, IKeepsDownlinks)
+    _, push, _ = found(network, {}, seconds_later=100_000)
+    assert (push is not None) is keeps

@@ -8,7 +8,8 @@ import pytest
 
 from iotgw.core.errors import SettingsError
 from iotgw.integrations.cron import Cron
-from iotgw.integrations.files import Columns, csv_file, json_file
+from iotgw.integrations.csv_layout import CsvLayout, CsvSettings
+from iotgw.integrations.files import Columns, json_file
 from tests.unit.delivery.worlds import record
 
 
@@ -58,7 +59,8 @@ def test_no_header_and_no_cell_of_a_csv_is_a_formula(begin):
     formula = begin + "cmd|' /C calc'!A0"
     body = {"telemetry": [{"ts": 0, "values": {formula: formula}}]}
     made = record(1, device=formula, body=msgspec.json.encode(body))
-    header, row = csv.reader(io.StringIO(csv_file([made], Columns("")).decode(), newline=""))
+    layout = CsvLayout(CsvSettings(), Columns(""), lambda record: {})
+    header, row = csv.reader(io.StringIO(layout.text([made]).decode(), newline=""))
     assert header[-1] == row[1] == row[-1] == "'" + formula
 
 

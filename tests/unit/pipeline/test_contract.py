@@ -33,6 +33,7 @@ class House:
         return Pipeline(
             sources=Sources(), journal=self.journal, registry=registry, converters=testing.FakeConverters(),
             versions=testing.MemoryConverterVersions(), credentials=testing.MemoryCredentials(),
+            speakers=testing.FakeSpeakers(),
             delivery=self.delivery, downlinks=self.downlinks, listeners=[], reactor=clock,
             recorder=recorder, departures=Departures(registry, recorder, clock), types=Types("none", clock, [lambda _: self.type]),
             max_payload=self.max_payload,

@@ -109,3 +109,14 @@ def test_an_identity_that_speaks_for_several_devices_is_always_asked_about(world
     world.wait_for("x")
     world.store(3, "gateway")
     assert 3 not in world.told
+
+
+def test_a_network_is_answered_when_its_message_is_durable_whatever_the_datasource_s_reply_says(world):
+    world.source.never_waits = True
+    world.store(1, identity=None, reply="converted")
+    assert world.told == {1: (Status.STORED, [])}
+    world.wait_for("d")
+    world.store(2, identity=None, reply="converted")
+    assert world.told[2] == (Status.STORED, [])
+    world.replies.settled([world.convert(1, "d", state=State.FAILED)], [])
+    assert len(world.told) == 2

@@ -13,6 +13,7 @@ from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
 from iotgw.core.specs import DownlinkSpec
 from iotgw.core.types import Types
+from iotgw.devices.speakers import Speakers
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.sqlite.journal import Journal
@@ -32,6 +33,8 @@ class World:
     def __init__(self, path):
         self.path = path
         self.converters = testing.FakeConverters()
+        self.credentials = testing.MemoryCredentials()
+        self.devices = testing.MemoryDevices()
         self.make()
 
     def make(self):
@@ -44,10 +47,13 @@ class World:
         self.sources = Sources()
         self.events = testing.MemoryEvents()
         recorder = Recorder(self.events, reactor)
+        self.speakers = Speakers(self.devices, self.credentials, self.sources, self.registry)
+        self.downlinks.speakers = self.speakers
         self.departures = Departures(self.registry, recorder, reactor)
         self.pipeline = Pipeline(
             sources=self.sources, journal=self.journal, registry=self.registry, converters=self.converters,
-            versions=testing.MemoryConverterVersions({"json": VERSION}), credentials=testing.MemoryCredentials(),
+            versions=testing.MemoryConverterVersions({"json": VERSION}), credentials=self.credentials,
+            speakers=self.speakers,
             delivery=self.delivery, downlinks=self.downlinks, recorder=recorder, departures=self.departures,
             listeners=[self.heard], types=self.types, reactor=reactor, max_payload=1000, max_metadata=MAX_METADATA,
             shares=self.shares(),
@@ -59,6 +65,7 @@ class World:
 
     async def start(self):
         await self.registry.start()
+        await self.speakers.start()
         await self.journal.start(self.pipeline.journal_listener)
         await self.pipeline.start()
 

@@ -57,6 +57,14 @@ def test_the_settings_name_the_log_and_the_backups(data):
     assert (opened.left, mode(data)) == ({}, 0o700)
 
 
+def test_the_certificates_are_an_operator_s_and_stay_as_they_are(data):
+    (data / "certificates").mkdir(mode=0o750)
+    (data / "certificates" / "server.key").touch(mode=0o640)
+    opened = make_private(data, Settings())
+    assert (opened.left, mode(data)) == ({}, 0o700)
+    assert mode(data / "certificates" / "server.key") == 0o640
+
+
 def test_files_of_somebody_else_s_and_links_are_not_touched(data, tmp_path):
     (tmp_path / "elsewhere.db").touch(mode=0o644)
     (data / "link.db").symlink_to(tmp_path / "elsewhere.db")

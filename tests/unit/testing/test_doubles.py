@@ -106,12 +106,16 @@ class TestMemoryCredentials(KeepsItsPart, contracts.CredentialsContract):
         self.part.revoke(grant)
 
 
-class TestMemoryDownlinks(KeepsItsPart, contracts.DownlinksContract):
+class TestMemoryDownlinks(KeepsItsPart, contracts.DownlinkRightsContract):
     def make(self):
-        return testing.MemoryDownlinks(self.clock)
+        self.speakers = testing.FakeSpeakers()
+        return testing.MemoryDownlinks(self.clock, speakers=self.speakers)
 
     def know(self, device, identity):
         self.part.identities["default", device] = identity
+
+    def forbid(self, datasource, device):
+        self.speakers.forbidden.add((datasource, device))
 
 
 class TestMemoryDownlinkStore(KeepsItsPart, contracts.DownlinkStoreContract):

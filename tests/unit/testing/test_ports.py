@@ -22,6 +22,7 @@ from iotgw.core.departures import Departures
 from iotgw.core.ports.events import IEvents
 from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
+from iotgw.core.speakers import Anybody
 from iotgw.core.specs import DatasourceSpec
 from iotgw.core.types import Types
 from iotgw.core.validate import convert
@@ -29,6 +30,7 @@ from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.credentials import Credentials
+from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
@@ -70,11 +72,20 @@ def spine():
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=testing.MemoryRegistry(), converters=testing.FakeConverters(),
         versions=testing.MemoryConverterVersions(), credentials=testing.MemoryCredentials(), delivery=delivery,
+        speakers=testing.FakeSpeakers(),
         downlinks=downlinks, recorder=recorder, listeners=[], types=Types("none", reactor, []), reactor=reactor,
         departures=Departures(testing.MemoryRegistry(), recorder, reactor),
     )  # fmt: skip
     intake = Intake(
-        source, journal, admission, LongPoll(downlinks, reactor), downlinks, recorder, reactor, reactor
+        source,
+        journal,
+        admission,
+        LongPoll(downlinks, reactor),
+        downlinks,
+        recorder,
+        reactor,
+        reactor,
+        testing.FakeSpeakers(),
     )
     return [pipeline, intake, sources, Publisher([], lambda: None), Trace(journal, sources)]
 
@@ -100,6 +111,8 @@ def rooms():
         DeliveryService(testing.MemoryJournal(), types, reactor, testing.MemoryEvents(), str),
         Backups(reactor, NOWHERE, NOWHERE, [], Recorder(testing.MemoryEvents(), reactor), reactor),
         Pause(NOWHERE, None, None, None),
+        Speakers(testing.MemoryDevices(), credentials, testing.FakeSources(), registry),
+        Anybody(),
         CertificateDirectory(testing.ThreadClock(), NOWHERE),
     ]
 
@@ -141,6 +154,7 @@ def doubles():
 
 
 DOUBLES = [
+    testing.FakeSpeakers,
     testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
     testing.MemoryBackups, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,

@@ -4,7 +4,8 @@ import json
 
 from iotgw.converters.dialect import named
 from iotgw.converters.engines import available
-from iotgw.converters.script import HEAP, LoadFailed, decode, load, load_order
+from iotgw.converters.loading import HEAP, load_order, sources
+from iotgw.converters.script import LoadFailed, decode, load
 from iotgw.core.model import ConversionError
 from tests.unit.converters.conftest import version
 
@@ -27,7 +28,8 @@ def results(scripts):
     """What several scripts return, in one context: to make one takes longer than a script."""
     engine = ENGINES["quickjs"](10.0, HEAP, "__tbel")
     for script in scripts:
-        order, _ = load_order(named("thingsboard-tbel", "UPLINK"), tbel(script))
+        made = tbel(script)
+        order, _ = load_order(named(made.dialect, "UPLINK"), made, sources(made, ENGINES["quickjs"]))
         loaded = engine.call("load", json.dumps({**json.loads(order), "sealed": False}))
         assert loaded.startswith("{"), (script, loaded)
         answer = engine.run("[[],{},0,0]")

@@ -49,6 +49,31 @@ async def test_javascript_stays_javascript(service, script):
     assert dialect in ("thingsboard-body", "thingsboard")
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        """export function decodeUplink(input) { return {data: {a: hexToBytes('01')[0]}}; }
+        const hexToBytes = (text: string): number[] => [parseInt(text, 16)];""",
+        """import {bytesToHex} from './hex';
+        export function decodeUplink(input) { return {data: {a: bytesToHex(input.bytes)}}; }""",
+        """interface Frame { bytes: number[] }
+        function decodeUplink(input: Frame) { return {data: {a: parseBytesToInt(input.bytes)}}; }
+        function parseBytesToInt(bytes: number[]): number { return bytes[0]; }""",
+    ],
+)
+@ensureDeferred
+async def test_typescript_and_modules_stay_what_they_are_whatever_their_functions_are_called(service, script):
+    files = {"hex.js": "exports.bytesToHex = (bytes) => bytes.length;"}
+    dialect, _ = await service.compile(ConverterSpec(name="x", script=script, files=files))
+    assert dialect == "ts013"
+
+
+@ensureDeferred
+async def test_tbel_has_no_other_files(service):
+    with pytest.raises(SettingsError, match="files: expected none"):
+        await service.compile(ConverterSpec(name="x", script=BODY, files={"util.js": "exports.a = 1;"}))
+
+
 @ensureDeferred
 async def test_the_dialect_can_be_set_by_hand(service):
     script = "return {deviceName: 'd', deviceType: 't', telemetry: {a: 7 / 2}};"

@@ -1,7 +1,5 @@
 """The coap datasource behind DTLS: ports, modes, identities; its client is in process."""
 
-from types import SimpleNamespace
-
 import msgspec
 import pytest
 import pytest_twisted
@@ -12,6 +10,7 @@ from twisted.internet.protocol import DatagramProtocol
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Output
+from iotgw.core.proof import proved
 from iotgw.datasources.coap.secure_port import RECORD_OVERHEAD, fitting_block
 from iotgw.datasources.coap.security import IdentityGuard
 from iotgw.wire.coap import numbers as n
@@ -261,44 +260,30 @@ def house_port():
 class TestWhoSpeaksForWhom:
     """meter-7 and meter-8 have credentials, meter-9 has none."""
 
-    credentials = SimpleNamespace(must_be_secure=lambda device: device in ("meter-7", "meter-8"))
     PSK = b'{"identity":"meter-7","identityType":"psk"}'
-    MUST = "has a credential, and must prove it over coaps"
 
     @pytest.mark.parametrize(
-        ("must_agree", "metadata", "device", "objection"),
+        ("metadata", "device", "objection"),
         [
-            (False, b"{}", "meter-7", f"device 'meter-7' {MUST}"),
-            (False, b'{"identity":"meter-7","identityType":"none"}', "meter-7", f"device 'meter-7' {MUST}"),
-            (False, b"{}", "meter-9", ""),
-            (False, PSK, "meter-7", ""),
-            (False, PSK, "meter-8", f"device 'meter-8' {MUST}"),
-            (False, PSK, "meter-9", ""),
-            (True, PSK, "meter-7", ""),
-            (True, PSK, "meter-9", "device 'meter-9' is not 'meter-7', which its sender proved to be"),
+            (b"{}", "meter-7", ""),
+            (b'{"identity":"meter-7","identityType":"none"}', "meter-9", ""),
+            (PSK, "meter-7", ""),
+            (PSK, "meter-9", "device 'meter-9' is not 'meter-7', which its sender proved to be"),
         ],
     )
-    def test_objections(self, must_agree, metadata, device, objection):
-        guard = IdentityGuard(must_agree, self.credentials)
-        assert guard.objection(metadata, [Output(device, "t", b"{}")]) == objection
+    def test_who_must_agree_speaks_for_nobody_else(self, metadata, device, objection):
+        assert IdentityGuard().objection(metadata, [Output(device, "t", b"{}")]) == objection
 
     def test_every_output_counts(self):
-        guard = IdentityGuard(False, self.credentials)
         outputs = [Output("meter-7", "t", b"{}"), Output("meter-8", "t", b"{}")]
-        assert "meter-8" in guard.objection(self.PSK, outputs)
-
-    def test_an_identity_of_the_payload_is_only_a_claim(self):
-        guard = IdentityGuard(False, self.credentials)
-        assert self.MUST in guard.claim({"identity": "meter-7"})
-        assert self.MUST in guard.claim({"identity": "meter-7", "identityType": "none"})
-        assert guard.claim({"identity": "meter-7", "identityType": "psk"}) == ""
-        assert guard.claim({"identity": "meter-9"}) == guard.claim({}) == ""
+        assert "meter-8" in IdentityGuard().objection(self.PSK, outputs)
 
     @pytest_twisted.ensureDeferred
     async def test_nobody_takes_the_downlinks_of_another(self, house, device):
         for name in ("meter-7", "meter-8"):
             house.registry.put(name, secrets=[{"value": "secret"}])
-        await house.open(securityMode="MIXED")
+        intake = await house.open(securityMode="MIXED")
+        intake.forbidden = {"meter-7", "meter-8"}
         seven = device(house.port(), psk())
         codes = [
             (await seven.post("i/k/downlink/meter-7", code=n.GET)).code,
@@ -313,7 +298,8 @@ class TestWhoSpeaksForWhom:
     async def test_the_path_of_the_uplinks_has_the_items_of_who_proved_what_it_is(self, house, device):
         for name in ("meter-7", "meter-8"):
             house.registry.put(name, secrets=[{"value": "secret"}])
-        await house.open(securityMode="MIXED")
+        intake = await house.open(securityMode="MIXED")
+        intake.forbidden = {"meter-7", "meter-8"}
         seven = device(house.port(), psk())
         plain = device(house.datasources[0]._shares[0].port)
         codes = [
@@ -335,8 +321,7 @@ class TestWhoSpeaksForWhom:
             assert (await device(house.datasources[0]._shares[0].port).post(path)).code == n.CHANGED
             _, metadata = intake.received[-1]
             assert "identity" not in metadata
-            refused = intake.guard(msgspec.json.encode(metadata), [Output("meter-7", "t", b"{}")])
-            assert self.MUST in refused
+            assert proved(msgspec.json.encode(metadata)) == ""
 
     @pytest_twisted.ensureDeferred
     async def test_a_push_goes_to_the_peer_of_its_device(self, house, device):
@@ -352,9 +337,22 @@ class TestWhoSpeaksForWhom:
         assert find({"remoteIp": of_seven["remoteIp"], "remotePort": of_seven["remotePort"]}) is None
 
     @pytest_twisted.ensureDeferred
-    async def test_the_guard_stands_where_there_is_dtls(self, house):
-        assert (await house.open("a")).guard is not None
-        assert (await house.open("b", securityMode="NO_SECURE")).guard is None
+    async def test_proofs_are_checked_where_there_is_dtls_and_a_guard_stands_where_it_is_asked_for(
+        self, house
+    ):
+        secure, plain = await house.open("a"), await house.open("b", securityMode="NO_SECURE")
+        assert (secure.proves, plain.proves) == (True, False)
+        assert secure.guard is None and (await house.open("c", requireIdentity=True)).guard is not None
+
+    @pytest_twisted.ensureDeferred
+    async def test_what_comes_without_dtls_beside_it_can_not_say_that_it_has_proved_anything(
+        self, house, device
+    ):
+        house.registry.put("meter-7", secrets=[{"value": "secret"}])
+        intake = await house.open(securityMode="MIXED")
+        await device(house.datasources[0]._shares[0].port).post("i/k")
+        (_, metadata) = intake.received[-1]
+        assert metadata["identityType"] == "none"
 
 
 @pytest.mark.parametrize(("mtu", "size"), [(1232, 1024), (1168, 512), (512, 256), (256, 64)])

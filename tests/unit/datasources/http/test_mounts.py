@@ -1,12 +1,14 @@
 """Paths of a listener, and who has them."""
 
 import pytest
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 from zope.interface.verify import verifyObject
 
 from iotgw.core.errors import SettingsError
+from iotgw.core.key_guesses import MOST, KeyGuesses
 from iotgw.core.ports.mounts import IMounts
 from iotgw.datasources.http.mounts import HttpMounts, MountRoot
 
@@ -155,3 +157,37 @@ def test_a_page_of_another_site_gets_nowhere_but_where_it_is_allowed():
     assert listener.get(b"/i/nobody", other)[0] == 403, "who is at home isn't told either"
     assert told == [("api", "site")] * 2
     assert listener.get(b"/i/closed", b"Host: a\r\nOrigin: http://a\r\n")[0] == 200
+
+
+class TestGuesses:
+    """Whoever tries many keys is told of none any more."""
+
+    def guessed(self):
+        told = []
+        listener = Listener(
+            guesses=KeyGuesses(Clock()),
+            refused=lambda *about: told.append(about),
+            is_away=lambda key: key == "later",
+        )
+        listener.mount(("i", "right"))
+        listener.mount(("i", "used"))
+        assert listener.get(b"/i/used")[0] == 200
+        return listener, told, [listener.get(b"/i/%d" % number)[0] for number in range(MOST)]
+
+    def test_whether_it_is_right_or_wrong(self):
+        listener, told, statuses = self.guessed()
+        assert statuses == [404] * (MOST - 1) + [429]
+        for key in (b"right", b"later", b"wrong"):
+            assert listener.get(b"/i/%b" % key)[0] == 429
+        assert {reason for _, reason, *_ in told} == {"key"}
+        assert "tried so many keys" in told[MOST - 1][3] and "for the first time" in told[MOST][3]
+
+    def test_devices_behind_the_same_address_go_on(self):
+        listener, _, _ = self.guessed()
+        assert listener.get(b"/i/used")[0] == 200
+
+    def test_a_wrong_key_that_is_tried_again_and_again_limits_nobody(self):
+        listener = Listener(guesses=KeyGuesses(Clock()))
+        listener.mount(("i", "right"))
+        assert {listener.get(b"/i/old")[0] for _ in range(2 * MOST)} == {404}
+        assert listener.get(b"/i/right")[0] == 200

@@ -96,6 +96,7 @@ def test_a_datagram_may_say_several_things():
     assert field.source.status() == {
         "state": "listening",
         "address": "udp 127.0.0.1:1",
+        "urls": ["udp://127.0.0.1:1"],
         "datagrams": 1,
         "joins": 2,
     }

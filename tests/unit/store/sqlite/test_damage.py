@@ -59,7 +59,9 @@ def test_damaged_device_states_are_put_aside_and_learned_again_from_the_journal(
     clock.wait(devices.start())
     assert "devices.damaged" in devices.put_aside
     assert (tmp_path / "devices.damaged").read_bytes() == GARBAGE
-    assert clock.wait(ensureDeferred(devices.rebuild(world.journal))) == 3
+    learned = []
+    assert clock.wait(ensureDeferred(devices.rebuild(world.journal, learned.extend))) == 3
+    assert [each.device_name for each in learned] == ["d"] * 3
     assert clock.wait(devices.get("default", "d"))["telemetry"]["n"]["value"] == 2
     clock.wait(devices.stop())
     clock.wait(world.journal.stop())

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import ensureDeferred
 
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite import devices as module
@@ -205,3 +206,46 @@ def test_records_like_the_one_before_leave_the_row_of_the_device_alone(world):
     world.devices.saw([record(telemetry=[(5000, {"h": 1})], received_ms=5000, shape=8)])
     assert list(world.get()["telemetry"]) == ["t", "h"]
     assert world.devices._rows.connection.execute("SELECT count(*) FROM latest").fetchone() == (0,)
+
+
+class TestWhatWasSeenLast:
+    """The position in the telemetry stream up to which the states are written."""
+
+    def at(self, seq, name="d1"):
+        return msgspec.structs.replace(record(name), seq=seq)
+
+    def test_it_is_kept_with_the_states(self, world):
+        assert world.devices.position == 0
+        world.devices.saw([self.at(4), self.at(7)])
+        world.reopen()
+        assert world.devices.position == 7
+
+    def test_devices_of_an_earlier_version_have_none_and_belong_to_where_they_were_heard_last(
+        self, clock, tmp_path
+    ):
+        path = tmp_path / "devices.db"
+        connection = sqlite.connect(path)
+        sqlite.upgrade(connection, "devices", sqlite.upgrades("devices")[:2])
+        connection.execute(
+            "INSERT INTO device VALUES (1, 'default', 'd1', 't', 'ds7', 1, 1, '{}', '{}', '{}')"
+        )
+        connection.close()
+        devices = DeviceStore(clock, tmp_path)
+        clock.wait(devices.start())
+        assert devices.position is None
+        assert clock.wait(devices.owners()) == [("default", "d1", "ds7", False)]
+        clock.wait(devices.stop())
+
+    def test_what_is_read_again_does_not_count_as_seen_before_it_is_all_read(self, world):
+        class Records:
+            head = 9
+
+            async def read_telemetry(self, after, limit):
+                return [record for record in (one, two) if record.seq > after]
+
+        one, two = self.at(8), self.at(9, "d2")
+        world.devices.saw([self.at(20, "live")])
+        learned = []
+        count = world.clock.wait(ensureDeferred(world.devices.rebuild(Records(), learned.extend, 7)))
+        assert (count, [each.seq for each in learned], world.devices.position) == (2, [8, 9], 20)
+        assert world.names() == ["d1", "d2", "live"]

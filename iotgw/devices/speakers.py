@@ -1,0 +1,178 @@
+"""Who may speak for a device: the tenant's rule, whatever the datasource.
+
+A sender that has proved to be a device speaks for it anywhere. A device that has credentials, or that has proved itself
+before, is spoken for by nobody else. Any other device belongs to the datasource that introduced it. A datasource that
+is trusted (``speaksFor``) may speak for more.
+
+Which device belongs to which datasource is kept in memory, and written with the devices' states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from iotgw.core.model import Kind, Output, TelemetryRecord
+from iotgw.core.ports.credentials import ICredentials, ITenantCredentials
+from iotgw.core.ports.devices import IDevices
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.ports.sources import ISources
+from iotgw.core.ports.speakers import IOwners, ISpeakers
+from iotgw.core.proof import Proved
+from iotgw.core.specs import Resource
+
+MOST = 250_000
+"""Devices that are known to belong to one datasource, at about 0.15 KB each. Further ones belong to nobody, so that a
+stranger who makes names up can't fill the memory."""
+ASSET = b'{"assetName"'
+"""How the body of an asset begins (`iotgw.core.model.Output`). Several datasources may report on one."""
+
+
+class _Owner:
+    """A datasource as the owner of devices; of those that have proved themselves there is another one."""
+
+    __slots__ = ("count", "datasource", "is_gone", "of_proved")
+
+    def __init__(self, datasource: str, of_proved: bool) -> None:
+        self.datasource = datasource
+        self.of_proved = of_proved
+        self.is_gone = False
+        self.count = 0
+
+
+@implementer(ISpeakers, IOwners)
+class Speakers:
+    """The rule of every tenant. ``most`` bounds the devices of a datasource that are kept in memory."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        devices: IDevices,
+        credentials: ICredentials,
+        sources: ISources,
+        registry: IRegistry,
+        most: int = MOST,
+    ) -> None:
+        self._devices = devices
+        self._all_credentials = credentials
+        self._sources = sources
+        self._registry = registry
+        self._most = most
+        self._owners: dict[str, dict[str, _Owner]] = {}
+        """By tenant and device."""
+        self._by_id: dict[tuple[str, bool], _Owner] = {}
+        self._credentials: dict[str, ITenantCredentials] = {}
+
+    async def start(self) -> None:
+        """Load who owns what. What belonged to a datasource that is gone belongs to nobody."""
+        self._registry.watch("datasource", self._changed)
+        there = {resource.id for resource in self._registry.list("datasource")}
+        for tenant, device, datasource, was_proved in await self._devices.owners():
+            if datasource in there:
+                self._put(tenant, device, datasource, was_proved)
+
+    def objection(self, tenant: str, datasource: str, device: str, proved: Proved = "") -> str:
+        """See `ISpeakers.objection`."""
+        owners = self._owners.get(tenant)
+        owner = owners.get(device) if owners is not None else None
+        if owner is not None and owner.datasource == datasource and not owner.of_proved:
+            credentials = self._credentials.get(tenant) or self._of(tenant)
+            if not credentials.are_any:
+                return ""  # this is nearly every message
+            return self.identity_objection(tenant, datasource, device, proved)
+        if device == proved or (trust := self._sources.speaks_for(datasource)) == "all":
+            return ""
+        if objection := self.identity_objection(tenant, datasource, device, proved):
+            return objection
+        if owner is None or owner.is_gone:
+            return ""
+        if owner.of_proved and not self._of(tenant).may_be_insecure(device):
+            return f"device {device!r} has proved what it is before, and must prove it again"
+        if owner.datasource == datasource or trust == "unproved":
+            return ""
+        return f"device {device!r} belongs to another datasource"
+
+    def identity_objection(self, tenant: str, datasource: str, identity: str, proved: Proved = "") -> str:
+        """See `ISpeakers.identity_objection`."""
+        credentials = self._of(tenant)
+        if not credentials.are_any or identity == proved or not credentials.must_be_secure(identity):
+            return ""
+        if self._sources.speaks_for(datasource) == "all":
+            return ""
+        return f"device {identity!r} has a credential, and must prove what it is"
+
+    def has_credentials(self, tenant: str) -> bool:
+        """See `ISpeakers.has_credentials`."""
+        return self._of(tenant).are_any
+
+    def heard(self, tenant: str, datasource: str, outputs: Sequence[Output], proved: Proved = "") -> None:
+        """See `ISpeakers.heard`."""
+        owners = self._owners.get(tenant)
+        for output in outputs:
+            device = output.device_name
+            owner = owners.get(device) if owners is not None else None
+            has_proved = device == proved
+            if owner is not None and not owner.is_gone and owner.of_proved >= has_proved:
+                continue
+            if not output.body.startswith(ASSET):
+                self._own(tenant, device, datasource, has_proved)
+
+    def learn(self, records: Sequence[TelemetryRecord]) -> None:
+        """Records that the devices' states may not have seen before the process ended."""
+        there = {resource.id for resource in self._registry.list("datasource")}
+        for record in records:
+            known = self._owners.get(record.tenant, {})
+            is_device = record.kind is Kind.TELEMETRY and not record.body.startswith(ASSET)
+            if is_device and record.datasource in there and record.device_name not in known:
+                self._own(record.tenant, record.device_name, record.datasource, False)
+
+    def owner(self, tenant: str, device: str) -> str:
+        """See `IOwners.owner`."""
+        owner = self._owners.get(tenant, {}).get(device)
+        return owner.datasource if owner is not None and not owner.is_gone else ""
+
+    def hand_over(self, tenant: str, device: str, datasource: str) -> None:
+        """See `IOwners.hand_over`."""
+        self._own(tenant, device, datasource, False)
+
+    def _of(self, tenant: str) -> ITenantCredentials:
+        found = self._credentials.get(tenant)
+        if found is None:
+            found = self._credentials[tenant] = self._all_credentials.of(tenant)
+        return found
+
+    def _own(self, tenant: str, device: str, datasource: str, has_proved: bool) -> None:
+        if self._put(tenant, device, datasource, has_proved):
+            self._devices.own(tenant, device, datasource, has_proved)
+
+    def _put(self, tenant: str, device: str, datasource: str, has_proved: bool) -> bool:
+        key = (datasource, has_proved)
+        owner = self._by_id.get(key)
+        if owner is None:
+            owner = self._by_id[key] = _Owner(datasource, has_proved)
+        if owner.count >= self._most:
+            return False
+        owners = self._owners.setdefault(tenant, {})
+        before = owners.get(device)
+        if before is not None:
+            before.count -= 1
+        owners[device] = owner
+        owner.count += 1
+        if owner.count == self._most:
+            self._log.warn(
+                "datasource {name} has introduced {most} devices; further ones belong to nobody",
+                name=self._sources.name(datasource),
+                most=self._most,
+            )
+        return True
+
+    def _changed(self, old: Resource | None, new: Resource | None) -> None:
+        """The devices of a datasource that was deleted belong to nobody."""
+        if old is not None and new is None:
+            for has_proved in (False, True):
+                owner = self._by_id.pop((old.id, has_proved), None)
+                if owner is not None:
+                    owner.is_gone = True

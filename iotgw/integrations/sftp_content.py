@@ -1,0 +1,90 @@
+"""What is in the files of an SFTP target: JSON, NDJSON or CSV, compressed and encrypted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, tzinfo
+
+from iotgw.core.errors import SettingsError
+from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.integrations import IntegrationContext
+from iotgw.integrations import payload
+from iotgw.integrations.csv_layout import CsvLayout
+from iotgw.integrations.facts import RecordNames
+from iotgw.integrations.files import Columns, json_file, ndjson_file
+from iotgw.integrations.packing import Packing
+from iotgw.integrations.sftp_settings import SftpSettings
+
+PATHS = {
+    "message": "{{ deviceName }}/{{ key }}",
+    "batch": "{{ file }}",
+    "schedule": "{{ file }}",
+}
+
+
+class Content:
+    """Makes files' content as settings say; raises SettingsError. ``path`` is the template of their paths."""
+
+    def __init__(self, settings: SftpSettings, context: IntegrationContext, names: RecordNames) -> None:
+        self._settings = settings
+        self._format = payload.formatter(context.spec, names)
+        self._is_csv = settings.content == "csv"
+        self._is_whole = settings.files != "message"
+        columns = Columns(f"{context.data_dir}/sftp-{context.id}.json" if context.data_dir else "")
+        self._csv = CsvLayout(
+            settings.csv,
+            columns,
+            lambda record: {"id": names.message(record), "datasource": names.datasource(record)},
+        )
+        self._packing = Packing(settings.compress, settings.encrypt_to)
+        split = "_{{ deviceType }}" if self._is_csv and self._is_whole else ""
+        path = settings.path or f"{PATHS[settings.files]}{split}.{settings.content}"
+        suffix = self._packing.suffix
+        self.path = path.removesuffix(suffix) + suffix
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The time zone of dates in paths; None for UTC."""
+        return None if self._csv.zone is UTC else self._csv.zone
+
+    def check(self, used: set[str]) -> None:
+        """Refuse what would lose or mix up files. ``used`` are the names in the path's template."""
+        settings = self._settings
+        if settings.append:
+            if settings.content == "json" or (self._is_csv and not self._csv.is_fixed):
+                raise SettingsError(
+                    "configuration.append",
+                    "expected content ndjson, or csv with csv.columns: nothing else can be added to",
+                )
+            if self._packing.suffix:
+                raise SettingsError(
+                    "configuration.append",
+                    "expected neither compress nor encryptTo: nothing can be added to such a file",
+                )
+        elif self._is_whole and "file" not in used:
+            raise SettingsError(
+                "configuration.path", "expected {{ file }}, else one batch would replace another"
+            )
+        is_wide = self._is_csv and not self._csv.is_fixed
+        if self._is_whole and is_wide and not {"deviceType", "deviceName"} & used:
+            raise SettingsError(
+                "configuration.path",
+                "expected {{ deviceType }}: CSV has a file for each, unless csv.columns lists its columns",
+            )
+
+    def file(self, path: str, records: Sequence[TelemetryRecord]) -> bytes:
+        """A whole file."""
+        return self._packing.packed(path, self._text(records))
+
+    def addition(self, records: Sequence[TelemetryRecord], end: bytes) -> bytes:
+        """What is added to a file that ends with ``end``. A line that was cut off ends first."""
+        line_end = self._csv.line_end if self._is_csv else b"\n"
+        made = self._csv.text(records, begins=not end) if self._is_csv else self._text(records)
+        return made if not end or end.endswith(line_end) else line_end + made
+
+    def _text(self, records: Sequence[TelemetryRecord]) -> bytes:
+        if self._is_csv:
+            return self._csv.text(records)
+        if self._settings.content == "ndjson":
+            return ndjson_file(records, self._format)
+        return json_file(records, self._format) if self._is_whole else self._format(records[0])

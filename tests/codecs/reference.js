@@ -1,0 +1,161 @@
+// Runs scripts as their platforms do, in node: one JSON case a line in, one JSON answer a line out. Every case has a
+// context of its own. `typescript` is taken from NODE_PATH where it is installed.
+'use strict';
+const vm = require('vm'), path = require('path');
+let typescript = null;
+try { typescript = require('typescript'); } catch (missing) { /* scripts that need it are left out */ }
+
+const bits = {
+  hexToBits: (hex) => [...hex.toLowerCase()].map((c) => parseInt(c, 16).toString(2).padStart(4, '0')).join(''),
+  bitsToUnsigned: (text) => parseInt(text, 2),
+  bitsToSigned: (text) => Number(BigInt.asIntN(text.length, BigInt(parseInt(text, 2)))),
+  base64ToBits: (text) => bits.hexToBits(Buffer.from(text, 'base64').toString('hex')),
+  base64ToBytes: (text) => [...Buffer.from(text, 'base64')],
+  bytesToHex: (bytes) => Buffer.from(bytes).toString('hex')
+};
+const hexes = {
+  hexToBytes: (hex) => hex.match(/.{1,2}/g).map((pair) => parseInt(pair, 16)),
+  bytesToHex: bits.bytesToHex,
+  hexLittleEndianToBigEndian: (hex, signed = true) => {
+    const bytes = hex.match(/../g).reverse().join('');
+    return (signed ? bits.bitsToSigned : bits.bitsToUnsigned)(bits.hexToBits(bytes));
+  }
+};
+
+function plain(text) {
+  try { new vm.Script('(function () {' + text + '\n})'); return text; } catch (error) {
+    if (!typescript) throw error;
+    const options = {target: 99, module: 1, esModuleInterop: true};
+    return typescript.transpileModule(text, {compilerOptions: options, fileName: 'x.ts'}).outputText;
+  }
+}
+
+function globals(given) {
+  const silent = () => {};
+  const console = {log: silent, info: silent, warn: silent, error: silent, debug: silent};
+  return {Buffer, TextDecoder, TextEncoder, atob, btoa, console, ...given};
+}
+
+function requirer(files, context) {
+  const loaded = {};
+  return function make(folder) {
+    return function (name) {
+      if (!name.startsWith('.')) return require(name);
+      const place = path.posix.normalize('/' + folder + '/' + name).slice(1);
+      for (const ending of ['', '.js', '.ts', '.json', '/index.js']) {
+        const file = place + ending;
+        if (loaded[file]) return loaded[file].exports;
+        if (!(file in files)) continue;
+        const module = loaded[file] = {exports: {}};
+        if (file.endsWith('.json')) module.exports = JSON.parse(files[file]);
+        else {
+          vm.runInContext('(function (module, exports, require) {' + plain(files[file]) + '\n})', context)(
+            module, module.exports, make(path.posix.dirname(file)));
+        }
+        return module.exports;
+      }
+      throw new Error('no module ' + name);
+    };
+  }('');
+}
+
+const NAMES = ['consume', 'decodeUplink', 'driver', 'Decode', 'Parse', 'Decoder', 'decentlab_decoder', 'decodePayload', 'converter', 'encodeDownlink', 'Encode', 'Encoder'];
+
+function loaded(one, text, given) {
+  const context = vm.createContext(globals(given));
+  const module = {exports: {}};
+  Object.assign(context, {module, exports: module.exports, require: requirer(one.files, context)});
+  const picks = NAMES.map((name) => `${name}: typeof ${name} !== 'undefined' ? ${name} : undefined`).join(', ');
+  vm.runInContext('try { delete globalThis.process } catch (e) {}', context);
+  const found = vm.runInContext('(function () {' + text + '\n;return {' + picks + '}; })', context, {timeout: 2000}).call(context);
+  for (const from of [module.exports, module.exports && module.exports.default]) {
+    for (const name of NAMES) if (found[name] === undefined && from && from[name] !== undefined) found[name] = from[name];
+  }
+  if (typeof module.exports === 'function') found.module = module.exports;
+  if (module.exports && typeof module.exports.default === 'function') found.module = module.exports.default;
+  return found;
+}
+
+function isBody(text) {
+  try { new vm.Script(text); return false; } catch (error) { return /Illegal return/.test(error.message); }
+}
+
+function run(one) {
+  const payload = [...Buffer.from(one.payload, 'hex')], port = one.metadata.fPort, hex = one.payload, text = plain(one.script);
+  const input = {bytes: payload, fPort: port, recvTime: new Date(one.received), variables: {}}, meta = one.metadata;
+  const body = isBody(text);
+  const call = (names, values) => vm.runInContext('(function (' + names + ') {' + text + '\n})', vm.createContext(globals({})), {timeout: 2000})(...values);
+  if (body && one.direction === 'UPLINK') {
+    const reads = (name) => new RegExp('(?<![\\w$.])' + name + '(?![\\w$]|\\s*:)').test(text);
+    if (reads('payload')) return ['thingsboard-body', call('payload, metadata', [payload, meta])];
+    if (reads('msg')) {
+      const made = call('msg, metadata, msgType', [{data: hex, payload: hex, fPort: port}, {...meta, ts: '' + one.received}, 'POST_TELEMETRY_REQUEST']);
+      const dated = (ts) => ts && ts !== one.received ? ts : null;
+      return ['rule-node', [].concat(made).map((x) => [typeof x.msg === 'string' ? JSON.parse(x.msg) : x.msg, dated(Number((x.metadata || {}).ts))])];
+    }
+    if (/\binput\s*\.\s*(?:bytes|fPort)\b/.test(text) && !/\b(?:var|let|const)\s+input\s*=/.test(text)) return ['tektelic-v2', call('input', [input])];
+    if (reads('bytes')) return ['tektelic', call('bytes, port', [payload, port])];
+    return ['tektelic-v2', call('input', [input])];
+  }
+  const tago = function () {
+    const time = new Date(one.received), group = '' + one.received;
+    const items = [['payload', hex], ['fport', port], ['port', port], ['fPort', port]].map(([variable, value]) => ({variable, value, group, serie: group, time, metadata: {}}));
+    const context = vm.createContext(globals({payload: [...items], device: {id: meta.devEui, name: '', params: [], tags: []}, raw_payload: items}));
+    vm.runInContext(text, context, {timeout: 2000});
+    const made = [].concat(context.payload).filter((x) => !items.some((was) => x === was || x && x.variable === was.variable && x.value === was.value));
+    return ['tago', made.map((x) => x && x.time && +new Date(x.time) === one.received ? {...x, time: undefined} : x)];
+  };
+  const hasVariables = one.direction === 'UPLINK' && /\bvariable\b/.test(text);
+  if (hasVariables && /(?<![\w$.])payload\s*(?:=[^=]|\.)/.test(text) && !/\b(?:let|const|var)\s+payload\s*=/.test(text)) return tago();
+  const emitted = [];
+  const emit = (type, value) => { if (type !== 'log' && type !== 'state') emitted.push([type, JSON.parse(JSON.stringify(value))]); };
+  let found;
+  try { found = loaded(one, text, {emit, Bits: bits, Hex: hexes}); } catch (error) {
+    if (hasVariables && /^(?:payload|device|raw_payload) is not defined/.test(error.message)) return tago();
+    throw error;
+  }
+  if (one.direction === 'DOWNLINK') {
+    const encode = found.encodeDownlink ? (input) => found.encodeDownlink(input) : found.driver && found.driver.encodeDownlink ? (input) => found.driver.encodeDownlink(input) : null;
+    if (!found.consume && encode) {
+      const made = encode({data: one.data, fPort: meta.fPort === undefined ? 1 : meta.fPort, variables: {}});
+      if (made.errors && made.errors.length) throw new Error(String(made.errors));
+      return [found.encodeDownlink ? 'ts013' : 'driver', {bytes: [...made.bytes], fPort: made.fPort}];
+    }
+    if (!found.consume) return ['', undefined];
+    found.consume({type: 'downlink', ...one.data});
+    const last = emitted.filter(([type]) => type === 'downlink').pop();
+    if (!last) throw new Error('nothing was emitted');
+    return ['akenza', {bytes: [...Buffer.from(last[1].payloadHex || '', 'hex')], fPort: last[1].port, confirmed: last[1].confirmed}];
+  }
+  if (found.consume) {
+    found.consume({type: 'uplink', data: {port, payloadHex: hex}, device: {deviceId: meta.devEui, name: '', customFields: {}, tags: []}, state: {}, uplinkMetrics: meta, timestamp: new Date(one.received)});
+    return ['akenza', emitted];
+  }
+  if (found.decodeUplink) return ['ts013', found.decodeUplink(input)];
+  if (found.driver && found.driver.decodeUplink) return ['driver', found.driver.decodeUplink(input)];
+  if (found.Decode) return ['chirpstack-v3', found.Decode(port, payload, {})];
+  if (found.Parse) return ['', undefined];
+  if (found.Decoder) {
+    const parameters = /\(([^)]*)\)/.exec(found.Decoder.toString())[1].split(',');
+    if (/port/i.test(parameters[1] || '') || parameters.length === 1) return ['ttn-v2', found.Decoder(payload, port)];
+    return ['thingsboard', found.Decoder(payload, meta)];
+  }
+  if (found.decentlab_decoder) return ['decentlab', found.decentlab_decoder.decode(payload)];
+  if (found.decodePayload) return ['milesight', found.decodePayload(payload)];
+  if (found.converter) return ['allthingstalk', found.converter(hex)];
+  if (found.module) return ['module', found.module(hex, meta)];
+  return ['', undefined];
+}
+
+require('readline').createInterface({input: process.stdin}).on('line', (line) => {
+  let answer;
+  try {
+    const [form, result] = run(JSON.parse(line));
+    answer = {form, result};
+  } catch (error) {
+    answer = {error: String(error && error.message || error).slice(0, 300)};
+  }
+  let json;
+  try { json = JSON.stringify(answer, (key, value) => typeof value === 'bigint' ? Number(value) : value); } catch (error) { json = JSON.stringify({error: String(error)}); }
+  process.stdout.write(json + '\n');
+});

@@ -1,0 +1,187 @@
+"""Who may speak for a device: the table of the rule, and who owns what over time."""
+
+import pytest
+
+from iotgw import testing
+from iotgw.core.model import Kind, Output, TelemetryRecord
+from iotgw.devices.speakers import ASSET, Speakers
+
+MUST = "device 'meter-7' has a credential, and must prove what it is"
+THEIRS = "device 'd' belongs to another datasource"
+PROVED = "device 'd' has proved what it is before, and must prove it again"
+
+
+def record(device, datasource, body=b'{"deviceName"', kind=Kind.TELEMETRY):
+    return TelemetryRecord(1, 1, "default", datasource, 0, device, "t", body, kind)
+
+
+class World:
+    """Datasources a, b, c of a tenant. meter-7 has a credential, meter-8 one that lets it speak without."""
+
+    def __init__(self):
+        self.clock = testing.clock()
+        self.registry = testing.MemoryRegistry(self.clock)
+        self.ids = {name: self.create(name) for name in "abc"}
+        self.credentials = testing.MemoryCredentials()
+        self.credentials.add_psk("sim-7", b"key", "meter-7")
+        self.credentials.add_psk("sim-8", b"key", "meter-8", allow_insecure=True)
+        self.devices = testing.MemoryDevices()
+        self.sources = testing.FakeSources()
+        self.start()
+
+    def create(self, name):
+        return testing.fired(self.registry.create("datasource", "default", name, {"type": "http"})).id
+
+    def start(self, **more):
+        self.speakers = Speakers(self.devices, self.credentials, self.sources, self.registry, **more)
+        testing.fired(self.speakers.start())
+
+    def trust(self, name, speaks_for):
+        self.sources.trust[self.ids[name]] = speaks_for
+
+    def object_to(self, name, device, proved="", tenant="default"):
+        return self.speakers.objection(tenant, self.ids[name], device, proved)
+
+    def hear(self, name, device, proved="", body=b'{"deviceName"'):
+        self.speakers.heard("default", self.ids[name], [Output(device, "t", body)], proved)
+
+    def owner(self, device="d"):
+        id = self.speakers.owner("default", device)
+        return next((name for name, known in self.ids.items() if known == id), id)
+
+    def delete(self, name):
+        testing.fired(self.registry.delete("datasource", self.ids[name]))
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+class TestADeviceWithCredentials:
+    @pytest.mark.parametrize(
+        ("trust", "proved", "objection"),
+        [
+            ("own", "", MUST),
+            ("own", "meter-8", MUST),
+            ("unproved", "", MUST),
+            ("all", "", ""),
+            ("own", "meter-7", ""),
+        ],
+    )
+    def test_is_spoken_for_by_itself_and_by_who_is_trusted(self, world, trust, proved, objection):
+        world.trust("a", trust)
+        assert world.object_to("a", "meter-7", proved) == objection
+
+    def test_is_it_even_where_it_was_introduced_before_it_had_them(self, world):
+        world.hear("a", "d")
+        assert world.object_to("a", "d") == ""
+        world.credentials.add_psk("sim-d", b"key", "d")
+        assert "has a credential" in world.object_to("a", "d")
+
+    def test_is_of_its_tenant_only(self, world):
+        assert world.object_to("a", "meter-7", tenant="acme") == ""
+
+    def test_may_speak_without_them_where_they_say_so_and_still_belongs_to_its_datasource(self, world):
+        world.hear("a", "meter-8", "meter-8")
+        assert world.object_to("a", "meter-8") == ""
+        assert "another datasource" in world.object_to("b", "meter-8")
+        assert world.object_to("b", "meter-8", "meter-8") == ""
+
+    def test_is_whom_an_identity_may_not_name_either(self, world):
+        object_to = world.speakers.identity_objection
+        assert object_to("default", world.ids["a"], "meter-7") == MUST
+        assert object_to("default", world.ids["a"], "meter-7", "meter-7") == ""
+        world.hear("a", "d")
+        assert object_to("default", world.ids["b"], "d") == "", "a number that is a name by chance"
+
+
+class TestADeviceWithoutCredentials:
+    def test_belongs_to_the_datasource_that_introduced_it(self, world):
+        assert [world.object_to(name, "d") for name in "ab"] == ["", ""]
+        world.hear("a", "d")
+        assert [world.object_to(name, "d") for name in "ab"] == ["", THEIRS]
+        world.hear("b", "d")
+        assert world.owner() == "a"
+
+    @pytest.mark.parametrize("trust", ["unproved", "all"])
+    def test_may_be_spoken_for_by_who_is_trusted_and_belongs_to_whom_it_did(self, world, trust):
+        world.hear("a", "d")
+        world.trust("b", trust)
+        assert world.object_to("b", "d") == ""
+        world.hear("b", "d")
+        assert world.object_to("a", "d") == ""
+        world.trust("b", "own")
+        assert world.object_to("b", "d") == THEIRS
+
+    def test_that_has_proved_what_it_is_must_do_so_again_and_wins_over_who_used_its_name(self, world):
+        world.hear("a", "d")
+        world.hear("b", "d", proved="d")
+        assert world.owner() == "b"
+        assert [world.object_to(name, "d") for name in "ab"] == [PROVED, PROVED]
+        assert world.object_to("a", "d", proved="d") == ""
+
+    def test_an_asset_belongs_to_nobody(self, world):
+        world.hear("a", "d", body=ASSET + b':"d"}')
+        assert world.object_to("b", "d") == ""
+
+    def test_and_an_asset_may_not_have_the_name_of_a_device(self, world):
+        world.hear("a", "d")
+        assert world.object_to("b", "d") == THEIRS
+
+
+class TestOverTime:
+    def test_it_is_known_after_a_restart(self, world):
+        world.hear("a", "d")
+        world.hear("a", "p", proved="p")
+        world.start()
+        assert world.object_to("b", "d") == THEIRS
+        assert "has proved" in world.object_to("a", "p")
+
+    def test_what_belonged_to_a_deleted_datasource_is_taken_by_who_names_it_next(self, world):
+        world.hear("a", "d")
+        world.delete("a")
+        assert [world.object_to(name, "d") for name in "bc"] == ["", ""]
+        world.hear("b", "d")
+        assert (world.owner(), world.object_to("c", "d")) == ("b", THEIRS)
+
+    def test_and_after_a_restart_between(self, world):
+        world.hear("a", "d")
+        world.delete("a")
+        world.start()
+        assert world.owner() == ""
+        world.hear("b", "d")
+        world.start()
+        assert world.object_to("c", "d") == THEIRS
+
+    def test_a_device_is_handed_over(self, world):
+        world.hear("a", "d", proved="d")
+        world.speakers.hand_over("default", "d", world.ids["b"])
+        assert world.object_to("b", "d") == ""
+        world.start()
+        assert (world.owner(), world.object_to("a", "d")) == ("b", THEIRS)
+
+    def test_records_that_were_not_seen_before_a_crash_are_learned(self, world):
+        world.hear("a", "d")
+        a, b = world.ids["a"], world.ids["b"]
+        world.speakers.learn(
+            [
+                record("d", b),
+                record("e", b),
+                record("gone", "deleted"),
+                record("asset", b, ASSET),
+                record("event", b, kind=Kind.EVENT),
+            ]
+        )
+        assert [world.owner(name) for name in ("d", "e", "gone", "asset", "event")] == ["a", "b", "", "", ""]
+        assert world.devices.owned["default", "e"] == (b, False)
+        assert world.devices.owned["default", "d"] == (a, False)
+
+    def test_names_that_a_stranger_makes_up_do_not_fill_the_memory(self, world):
+        world.start(most=3)
+        for number in range(9):
+            world.hear("a", f"made-up-{number}")
+        world.hear("b", "d")
+        owned = [world.owner(f"made-up-{number}") for number in range(9)]
+        assert owned == ["a"] * 3 + [""] * 6
+        assert world.owner() == "b"
