@@ -158,7 +158,7 @@ function load(json) {
 }
 
 // Lines of the script are told from ours in a stack by being far down.
-var lines = new Array(4001).join('\n');
+var lines = new Array(1001).join('\n');
 
 // What gives the script as a function with these parameters. `undeclared` are names that it
 // assigns without declaring them: variables of a scope around it, or they would be properties of the global object.
