@@ -67,6 +67,8 @@ def careful(
 
 _known: dict[tuple[str, int | None, str, str], tuple[int, int] | None] = {}
 _KNOWN = 256
+MOST_MARKS = 1 << 24
+"""More than a script has."""
 
 
 def placed(
@@ -103,26 +105,39 @@ def _find(
     engines: Engines,
     arm: Arm,
 ) -> tuple[int, int] | None:
-    source, places = (version.script, []) if error.line is not None else _marked(version)
-    twin_version = msgspec.structs.replace(version, engine="quickjs", script=source)
-    arm(version.time_limit * SLOWER + MARGIN)
-    code = sources(twin_version, engines["quickjs"])
-    engine = engines["quickjs"](version.time_limit * SLOWER, HEAP, code.text)
-    try:
-        twin = Script(twin_version, engine, code)
-        again = twin.convert(call.payload, call.metadata, call.received_ms, state)[0].error
-    except LoadFailed as failed:
-        again = failed.error
+    """Where another run of the script, in QuickJS, fails in the same way."""
+
+    def fails(source: str) -> tuple[ConversionError | None, int | None]:
+        """The error of such a run, and the last mark that it reached."""
+        twin_version = msgspec.structs.replace(version, engine="quickjs", script=source)
+        arm(version.time_limit * SLOWER + MARGIN)
+        code = sources(twin_version, engines["quickjs"])
+        engine = engines["quickjs"](version.time_limit * SLOWER, HEAP, code.text)
+        try:
+            twin = Script(twin_version, engine, code)
+            again = twin.convert(call.payload, call.metadata, call.received_ms, state)[0].error
+        except LoadFailed as failed:
+            again = failed.error
+        return again, whole(engine.call("mark", ""), 0, MOST_MARKS)
+
+    again, _ = fails(version.script)
     if again is None:
         return None
     if error.line is not None:
         is_same = (again.file, again.line) == (error.file, error.line)
         return (again.line, again.column) if is_same and again.line and again.column else None
-    reached = whole(engine.call("mark", ""), 0, len(places) - 1)
-    if again.message == error.message and reached is not None:
-        line, column, keyword = places[reached]
-        return (line, column) if keyword == "throw" else None
-    return None
+    if again.message != error.message:
+        return None
+    if (
+        again.line and again.column and again.file == error.file
+    ):  # Duktape forgets who makes a last call (`return f()`)
+        return again.line, again.column
+    source, places = _marked(version)
+    again, reached = fails(source)
+    if again is None or again.message != error.message or reached is None or reached >= len(places):
+        return None
+    line, column, keyword = places[reached]
+    return (line, column) if keyword == "throw" else None
 
 
 def _marked(version: ConverterVersion) -> tuple[str, list[tuple[int, int, str]]]:

@@ -95,7 +95,8 @@ class Placing:
             await files.write(path, content)
         except SftpRefused:
             return False
-        await self._discard(files, path)
+        finally:
+            await self._discard(files, path)
         return True
 
     async def _place(self, files: Files, path: str, content: bytes) -> bool:
@@ -222,6 +223,7 @@ class Placing:
         try:
             await files.write(one, b"")
         except SftpRefused:
+            await self._discard(files, one)
             raise refused from None
         try:
             await files.rename(one, other)

@@ -174,7 +174,7 @@ class Stream(Simulated, Device):
 
     def make(self):
         self.type_ = self.name
-        self.node = KINDS[self.name].make(random.Random(SEED))
+        self.node = KINDS[self.name].make(random.Random(f"{SEED} {self.name}"))
         self.port = free_port()
         self.open(port=self.port, **self.more)
 
@@ -205,7 +205,7 @@ class Udp(Simulated, Device):
 
     def make(self):
         self.type_ = self.name
-        self.node = KINDS[self.name].make(random.Random(SEED))
+        self.node = KINDS[self.name].make(random.Random(f"{SEED} {self.name}"))
         self.port = free_udp_port()
         self.open(port=self.port, **self.more)
 

@@ -131,7 +131,7 @@ def test_plain_tcp_and_udp_carry_an_item_back(gateway):
     for type_, kind in (("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)):
         port = free_port(kind)
         gateway.create(
-            "datasources", name=type_, type=type_, converter="json",
+            "datasources", name=type_, type=type_, converter="json", speaksFor="unproved",
             configuration={"port": port, "handler": {"type": "JSON"}},
         )  # fmt: skip
         item = text(gateway, "d", f"hello {type_}")

@@ -44,7 +44,7 @@ def datasources(gateway):
     for key, (_, script) in PAYLOADS.items():
         gateway.create("converters", name=key, script=script)
         gateway.create(
-            "datasources", name=key, type="coap", routingKey=key, converter=key,
+            "datasources", name=key, type="coap", routingKey=key, converter=key, speaksFor="unproved",
             configuration={"port": gateway.coap_port},
         )  # fmt: skip
 
