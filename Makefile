@@ -34,7 +34,7 @@ lock: $(VENV)/.dist
 	$(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
 	  --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
 
-soak: $(VENV)/.test large-peers
+soak: $(VENV)/.test $(VENV)/.soak large-peers
 	$(PYTEST) -m soak --timeout=3600
 	$(MAKE) campaign
 
@@ -122,6 +122,10 @@ $(VENV)/.run: $(VENV)/bin/python setup.cfg pyproject.toml $(SOURCES)
 
 $(VENV)/.test: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	@touch $@
+
+$(VENV)/.soak: $(VENV)/.test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[soak]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.run

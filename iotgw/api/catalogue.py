@@ -79,7 +79,16 @@ class Catalogue:
             Route("GET", many, read, self.list, f"List {self.collection}", answer=Page, query=PAGE),
             Route("POST", many, change, self.create, f"Create {a_kind}", spec, shown, status=201),
             Route("GET", one, read, self.read, f"Read {a_kind} by id or name", answer=shown),
-            Route("PUT", one, change, self.replace, f"Replace {a_kind}, or create it", spec, shown),
+            Route(
+                "PUT",
+                one,
+                change,
+                self.replace,
+                f"Replace {a_kind}, or create it",
+                spec,
+                shown,
+                may_create=True,
+            ),
             Route("PATCH", one, change, self.patch, f"Change fields of {a_kind} (RFC 7396)", dict, shown),
             self._delete_route(f"Delete {a_kind}"),
         ]

@@ -59,6 +59,9 @@ class OpenApiRoutes:
         schema_of = dict(zip(unique, references, strict=True))
         components["Problem"] = _PROBLEM
         self._describe_types(components, schema_of, settings)
+        for route in self._routes:
+            if isinstance(route.answer, tuple):
+                schema_of[route.answer] = _joined(route.answer, components)
         paths: dict[str, Any] = {}
         for route in self._routes:
             path = "/api/v1" + _VARIABLE.sub(r"{\1}", route.path)
@@ -96,10 +99,21 @@ def _structs(of: Any) -> tuple[Any, ...]:
 def _schema(of: Any, schema_of: dict[Any, Any]) -> dict[str, Any]:
     if of is dict:
         return {"type": "object"}
-    if isinstance(of, tuple):
-        return {"allOf": [schema_of[each] for each in of]}
     schema: dict[str, Any] = schema_of[of]
     return schema
+
+
+def _joined(structs: tuple[Any, ...], components: dict[str, Any]) -> dict[str, Any]:
+    """A reference to the object that has what all of these have, and may have more."""
+    parts = [components[struct.__name__] for struct in structs]
+    name = structs[0].__name__.removesuffix("Spec") + "View"
+    components[name] = {
+        "title": name,
+        "type": "object",
+        "properties": {key: value for part in parts for key, value in part["properties"].items()},
+        "required": list(dict.fromkeys(key for part in parts for key in part.get("required", ()))),
+    }
+    return {"$ref": _REF.format(name=name)}
 
 
 def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
@@ -120,7 +134,11 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
         "operationId": operation_id(route),
         "summary": route.summary,
         "tags": [route.path.split("/")[1]],
-        "responses": {str(route.status): good, "default": _PROBLEM_RESPONSE},
+        "responses": {
+            str(route.status): good,
+            **({"201": good} if route.may_create else {}),
+            "default": _PROBLEM_RESPONSE,
+        },
     }
     if parameters:
         operation["parameters"] = parameters

@@ -39,7 +39,9 @@ ANONYMOUS = Token("", "", "viewer", DEFAULT_TENANT)
 
 
 class Route(Struct, frozen=True):
-    """One operation. ``body`` and ``answer`` are the Structs of its JSON; several in a tuple are one object.
+    """One operation. ``body`` and ``answer`` are the Structs of its JSON; several in a tuple are one object, which may have more.
+
+    ``status`` is that of success, and 201 another where the operation ``may_create`` what it changes.
 
     ``path`` is below `/api/v1`, with ``<name>`` for its variable parts. ``of_tenant`` is False for a view of the
     whole gateway; all others are about one tenant, which a token of all of them names.
@@ -55,6 +57,7 @@ class Route(Struct, frozen=True):
     query: tuple[Query, ...] = ()
     status: int = 200
     of_tenant: bool = True
+    may_create: bool = False
 
     @property
     def queries(self) -> tuple[Query, ...]:

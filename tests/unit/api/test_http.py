@@ -265,6 +265,13 @@ async def test_the_description_names_every_route_and_every_settings_struct(conne
     schemas = document["components"]["schemas"]
     assert schemas["DatasourceSpec"]["properties"]["type"] == {"type": "string", "enum": ["coap"]}
     assert schemas["CoapSettings"]["properties"]["preSharedKey"]["writeOnly"] is True
+    shown = schemas["DatasourceView"]
+    assert {"routingKey", "configuration", "id", "createdAt", "status"} <= shown["properties"].keys()
+    assert {"name", "id", "revision"} <= set(shown["required"])
+    assert "additionalProperties" not in shown
+    answers = document["paths"]["/api/v1/datasources/{name}"]["put"]["responses"]
+    assert answers.keys() == {"200", "201", "default"}
+    assert answers["201"] == answers["200"]
     ids = [each["operationId"] for path in document["paths"].values() for each in path.values()]
     assert len(ids) == len(set(ids)) > 40
 
