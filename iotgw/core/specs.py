@@ -11,6 +11,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from iotgw.core.networks import Networks
 
+LONGEST = 1e12
+"""Seconds: more than anybody means, and few enough to be counted in milliseconds."""
+
 
 class Deletion(Struct, frozen=True, rename="camel"):
     """The decision to delete a resource, and what becomes of its backlog: it is drained or dropped.
@@ -124,10 +127,11 @@ class RouteSpec(Spec, frozen=True, kw_only=True):
 class RetrySpec(Spec, frozen=True, kw_only=True):
     """Full-jitter exponential backoff: a wait is uniform in 0…min(cap, initial · multiplier^n) seconds."""
 
-    initial: Annotated[float, Meta(gt=0, description="Seconds.")] = 1.0
-    multiplier: Annotated[float, Meta(ge=1)] = 2.0
+    initial: Annotated[float, Meta(gt=0, le=LONGEST, description="Seconds.")] = 1.0
+    multiplier: Annotated[float, Meta(ge=1, le=10_000)] = 2.0
     cap: Annotated[
-        float, Meta(gt=0, description="Seconds; longest wait, unless `Retry-After` asks for more.")
+        float,
+        Meta(gt=0, le=LONGEST, description="Seconds; longest wait, unless `Retry-After` asks for more."),
     ] = 300.0
     max_attempts: Annotated[
         int,
@@ -141,7 +145,9 @@ class QueueSpec(Spec, frozen=True, kw_only=True):
     ``rate`` is messages per second at most, so that a backlog doesn't flood a target; 0 means no limit.
     """
 
-    max_age: Annotated[float, Meta(gt=0, description="Seconds; older messages expire.")] = 7 * 86400.0
+    max_age: Annotated[float, Meta(gt=0, le=LONGEST, description="Seconds; older messages expire.")] = (
+        7 * 86400.0
+    )
     max_bytes: Annotated[
         int,
         Meta(
@@ -160,9 +166,9 @@ class QueueSpec(Spec, frozen=True, kw_only=True):
 class DeadLetterSpec(Spec, frozen=True, kw_only=True):
     """How many dead letters are kept. Beyond that, the oldest are dropped."""
 
-    max_age: Annotated[float, Meta(gt=0, description="Seconds since the message was received.")] = (
-        30 * 86400.0
-    )
+    max_age: Annotated[
+        float, Meta(gt=0, le=LONGEST, description="Seconds since the message was received.")
+    ] = 30 * 86400.0
     max_count: Annotated[int, Meta(ge=0)] = 10_000
     max_bytes: Annotated[
         int,
@@ -203,7 +209,9 @@ class DownlinkSpec(Spec, frozen=True, kw_only=True):
     content_type: Literal["JSON", "TEXT", "BINARY"] = "BINARY"
     metadata: dict[str, Any] = {}
     mode: DownlinkMode = "auto"
-    ttl: Annotated[float, Meta(gt=0, description="Seconds after which an unsent item expires.")] = 7 * 86400.0
+    ttl: Annotated[
+        float, Meta(gt=0, le=LONGEST, description="Seconds after which an unsent item expires.")
+    ] = 7 * 86400.0
     max_attempts: Annotated[int, Meta(ge=1, le=100)] = 5
     priority: Annotated[int, Meta(ge=-100, le=100, description="Higher leaves first.")] = 0
     confirmed: Annotated[

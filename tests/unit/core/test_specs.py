@@ -1,0 +1,29 @@
+"""Numbers that users may send are numbers that can be counted with."""
+
+import msgspec
+import pytest
+
+from iotgw.core.backoff import Backoff
+from iotgw.core.specs import LONGEST, DeadLetterSpec, DownlinkSpec, QueueSpec, RetrySpec
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        (DownlinkSpec, "ttl"),
+        (QueueSpec, "maxAge"),
+        (DeadLetterSpec, "maxAge"),
+        (RetrySpec, "initial"),
+        (RetrySpec, "cap"),
+    ],
+)
+def test_more_seconds_than_can_be_counted_in_milliseconds_are_refused(spec, name):
+    msgspec.convert({name: LONGEST}, spec)
+    for seconds in (LONGEST * 1.001, 1.5e307):
+        with pytest.raises(msgspec.ValidationError, match=f"<= .* at `\\$.{name}`"):
+            msgspec.convert({name: seconds}, spec)
+
+
+def test_the_largest_backoff_ends_at_its_cap():
+    spec = msgspec.convert({"initial": LONGEST, "multiplier": 10_000, "cap": LONGEST}, RetrySpec)
+    assert Backoff(spec, lambda low, high: high).wait(1000) == LONGEST
