@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -19,9 +20,20 @@ from iotgw.downlinks.waiting import may_leave
 Encode = Callable[[str, Item], Awaitable[tuple[bytes, ContentType, Metadata]]]
 """``encode(datasource, item)``: payload, content type and metadata of an item, made by the datasource's downlink
 converter."""
-Find = Callable[[str, str], Awaitable[tuple[str, Send | None, str]]]
-"""``find(tenant, device)``: the datasource where a device was seen last, a function that sends to it at once if it
-can be reached now, or None, and the identity by which that datasource knows it."""
+
+
+class LastSeen(NamedTuple):
+    """Where a device was seen last: the datasource, a function that sends to it at once if it can be reached now, the identity
+    by which that datasource knows it, and what it had proved to be."""
+
+    datasource: str = ""
+    push: Send | None = None
+    identity: str = ""
+    proved: Proved = ""
+
+
+Find = Callable[[str, str], Awaitable[LastSeen]]
+"""``find(tenant, device)``"""
 
 
 class Leaving:
@@ -129,25 +141,23 @@ class Leaving:
         """Send a new item at once: with an answer that is held back for one, or by itself if it may be sent
         without an uplink and its device can be reached."""
         self._listeners.wake((item.tenant, item.device))
-        datasource, push, identity = await self._find(item.tenant, item.device)
-        self._open.resolve(item.tenant, identity, item.device)
-        if identity and identity != item.device:
-            self._listeners.wake((item.tenant, identity))
+        seen = await self._find(item.tenant, item.device)
+        self._open.resolve(item.tenant, seen.identity, item.device)
+        if seen.identity and seen.identity != item.device:
+            self._listeners.wake((item.tenant, seen.identity))
         if item.spec.mode != "sync":
-            await self._push(item.tenant, item.device, identity, datasource, push)
+            await self._push(item.tenant, item.device, seen)
 
     async def follow(self, tenant: str, device: str, was_pushed: bool) -> None:
         """An item arrived. Send the next one if the device has a session, or if this item was sent without an uplink.
         A device that got it with an answer may accept nothing but answers."""
-        datasource, push, identity = await self._find(tenant, device)
-        await self._push(tenant, device, identity, datasource, push if was_pushed else None)
+        seen = await self._find(tenant, device)
+        await self._push(tenant, device, seen if was_pushed else seen._replace(push=None))
 
-    async def _push(
-        self, tenant: str, device: str, identity: str, datasource: str, push: Send | None
-    ) -> None:
-        proved: Proved = ""
+    async def _push(self, tenant: str, device: str, seen: LastSeen) -> None:
+        datasource, push, proved = seen.datasource, seen.push, seen.proved
         object_to = self._speakers.objection
-        for session in self._sessions.newest_first((tenant, identity), (tenant, device)):
+        for session in self._sessions.newest_first((tenant, seen.identity), (tenant, device)):
             if not object_to(tenant, session.datasource, device, session.proved):
                 datasource, push, proved = session.datasource, session.send, session.proved
                 break

@@ -17,11 +17,12 @@ from iotgw.core.numbers import real
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.datasources import IKeepsDownlinks
-from iotgw.core.ports.intake import Send
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.sources import ISources
+from iotgw.core.proof import proved
 from iotgw.core.specs import DatasourceSpec
+from iotgw.downlinks.leaving import LastSeen
 
 LONGEST = 86_400.0
 """Longest time in seconds for which a device may say that it listens."""
@@ -102,24 +103,29 @@ class Reach:
             return "", {}
         return resource.body.get("downlinkConverter", ""), resource.body.get("metadata", {})
 
-    async def find(self, tenant: str, device: str) -> tuple[str, Send | None, str]:
-        """Where a device was seen last: ``(datasource id, push or None, identity)``.
+    async def find(self, tenant: str, device: str) -> LastSeen:
+        """Where a device was seen last.
 
         ``push(downlinks)`` is there while the device listens: within the datasource's window after its last
         uplink, on a datasource that can send without being asked; at any time where a network keeps downlinks for it.
         """
         messages = await self._journal.messages(tenant, 0, 1, device=device)
         if not messages:
-            return "", None, ""
+            return LastSeen()
         uplink = messages[0].uplink
         seen = msgspec.json.decode(uplink.metadata, type=LastUplink)
         datasource = self._sources.pushing(uplink.datasource)
         keeps = IKeepsDownlinks.providedBy(datasource) and IKeepsDownlinks(datasource).keeps_downlinks
         if datasource is None or not (keeps or self._listens(tenant, device, seen, uplink)):
-            return uplink.datasource, None, seen.identity
+            return LastSeen(uplink.datasource, None, seen.identity)
         metadata: Metadata = msgspec.json.decode(uplink.metadata)
         push = datasource.push
-        return uplink.datasource, lambda downlinks: push(metadata, downlinks), seen.identity
+        return LastSeen(
+            uplink.datasource,
+            lambda downlinks: push(metadata, downlinks),
+            seen.identity,
+            proved(uplink.metadata),
+        )
 
     def _listens(self, tenant: str, device: str, seen: LastUplink, uplink: Uplink) -> bool:
         body = self._registry.get("datasource", uplink.datasource, tenant).body

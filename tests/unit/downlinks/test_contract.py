@@ -5,6 +5,7 @@ from twisted.internet.defer import succeed
 
 from iotgw import testing
 from iotgw.core.downlink_item import payload
+from iotgw.downlinks.leaving import LastSeen
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.testing.contracts import DownlinkRightsContract, DownlinkStoreContract, Threaded
@@ -33,7 +34,7 @@ class TestDownlinkQueue(Threaded, DownlinkRightsContract):
         return succeed((payload(item.spec), item.spec.content_type, item.spec.metadata))
 
     def find(self, tenant, device):
-        return succeed(("ds", None, self.identities.get(device, "")))
+        return succeed(LastSeen("ds", None, self.identities.get(device, "")))
 
     def know(self, device, identity):
         self.identities[device] = identity

@@ -10,6 +10,7 @@ from iotgw.core.errors import Unavailable
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks import timetable
 from iotgw.downlinks.exchange import MAX_PER_DEVICE
+from iotgw.downlinks.leaving import LastSeen
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.store.sqlite.downlinks import DownlinkStore
 
@@ -47,7 +48,7 @@ class World:
         return succeed((payload(item.spec) or b"?", "BINARY", {}))
 
     def find(self, tenant, device):
-        return succeed(("ds", self.push, self.identity))
+        return succeed(LastSeen("ds", self.push, self.identity))
 
     def changed(self, event, item):
         self.events.append((item.id, item.state.value))

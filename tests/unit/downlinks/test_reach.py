@@ -7,6 +7,7 @@ from zope.interface import alsoProvides
 from iotgw import testing
 from iotgw.core.model import Outcome, Output, State, Uplink
 from iotgw.core.ports.datasources import IKeepsDownlinks
+from iotgw.downlinks.leaving import LastSeen
 from iotgw.downlinks.reach import Reach
 from iotgw.testing import fired
 
@@ -35,24 +36,30 @@ def found(datasource, metadata, device="dev", seconds_later=0.0, **spec):
         registry=registry, journal=journal, versions=testing.MemoryConverterVersions(),
         converters=testing.FakeConverters(), sources=sources, clock=clock,
     )  # fmt: skip
-    where, push, identity = fired(reach.find("default", device))
-    return where and registry.get("datasource", where).name, push, identity
+    seen = fired(reach.find("default", device))
+    return seen._replace(datasource=seen.datasource and registry.get("datasource", seen.datasource).name)
 
 
 def test_a_device_that_was_never_seen_is_nowhere():
-    assert found(pusher(), {}, device="other") == ("", None, "")
+    assert found(pusher(), {}, device="other") == LastSeen()
 
 
 def test_a_device_is_sent_to_with_the_metadata_of_its_last_uplink():
     seen_by = pusher()
-    datasource, push, identity = found(seen_by, {"identity": "imei", "address": "a"})
+    datasource, push, identity, _ = found(seen_by, {"identity": "imei", "address": "a"})
     push(("item",))
     assert (datasource, identity) == ("ds", "imei")
     assert seen_by.pushed == [({"identity": "imei", "address": "a"}, ("item",))]
 
 
+def test_what_a_device_had_proved_to_be_counts_when_it_is_sent_to():
+    proved = {"identity": "dev", "identityType": "psk", "address": "a"}
+    assert found(pusher(), proved).proved == "dev"
+    assert found(pusher(), {"identity": "dev", "address": "a"}).proved == ""
+
+
 def test_a_datasource_that_gives_nothing_but_answers_is_still_the_one_where_it_was_seen():
-    assert found(None, {"identity": "imei"}) == ("ds", None, "imei")
+    assert found(None, {"identity": "imei"}) == LastSeen("ds", None, "imei")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +75,7 @@ def test_a_datasource_that_gives_nothing_but_answers_is_still_the_one_where_it_w
     ],
 )
 def test_a_device_is_sent_to_while_it_listens(metadata, spec, seconds, listens):
-    _, push, _ = found(pusher(), metadata, seconds_later=seconds, **spec)
+    push = found(pusher(), metadata, seconds_later=seconds, **spec).push
     assert (push is not None) is listens
 
 
@@ -77,5 +84,5 @@ def test_where_a_network_keeps_downlinks_any_time_is_right(keeps):
     network = pusher()
     network.keeps_downlinks = keeps
     alsoProvides(network, IKeepsDownlinks)
-    _, push, _ = found(network, {}, seconds_later=100_000)
+    push = found(network, {}, seconds_later=100_000).push
     assert (push is not None) is keeps
