@@ -2,6 +2,9 @@
 
 A datasource can name one directly; a user can copy one. A vector is ``{name, payload (hex), metadata, output}``,
 where ``output`` is what the script returns.
+
+Converters of a vendor may have a part in common: a ``converter.js`` that ends with the line ``// --- common to …`` goes on
+with ``common.js``, which stands beside its folder. Users see one script.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from msgspec import Struct
 from iotgw.core.model import ConverterVersion
 
 PLACE = Path(__file__).resolve().parent
+_GOES_ON = "// --- common to "
+"""How the last line of a script begins that goes on with its vendor's common part."""
 
 
 class About(Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +77,7 @@ def catalogue() -> dict[str, LibraryConverter]:
         about = msgspec.json.decode(about_file.read_bytes(), type=About)
         found[about.name] = LibraryConverter(
             about=about,
-            script=(folder / "converter.js").read_text("utf-8"),
+            script=_script(folder),
             vectors=msgspec.json.decode(
                 (folder / "vectors.json").read_bytes(), type=tuple[LibraryVector, ...]
             ),
@@ -83,3 +88,10 @@ def catalogue() -> dict[str, LibraryConverter]:
 def versions() -> dict[str, ConverterVersion]:
     """The library as versions that run, by name."""
     return {name: bundled.version for name, bundled in catalogue().items()}
+
+
+def _script(folder: Path) -> str:
+    text = (folder / "converter.js").read_text("utf-8")
+    if text.splitlines()[-1].startswith(_GOES_ON):
+        text += (folder.parent / "common.js").read_text("utf-8")
+    return text
