@@ -134,6 +134,7 @@ def test_a_simulated_device_without_a_key_says_what_is_missing(port, options):
 def test_a_device_observes_its_downlinks_at_the_path_of_its_uplinks(gateway, port, client, path):
     command = [find("stdbuf"), "-oL", find(client), "-s", "600", "-m", "get", "-u", "sim-4711", "-k", SECRET]
     items = [push(gateway, f"item {number};") for number in range(2)]
+    sessions = "/datasources/meters/sessions"
     with subprocess.Popen(
         [*command, f"coaps://127.0.0.1:{port}{path}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as observer:
@@ -143,9 +144,14 @@ def test_a_device_observes_its_downlinks_at_the_path_of_its_uplinks(gateway, por
                 gateway.wait_for(
                     lambda item=item: gateway.api("GET", item).json["state"] == "DELIVERED", what=item
                 )
+        except AssertionError as error:
+            state, open_now = observer.poll(), gateway.api("GET", sessions).json
+            observer.kill()
+            raise AssertionError(
+                f"the client (it had ended with {state}) printed {observer.stdout.read()!r}; sessions: {open_now}; {error}"
+            ) from None
         finally:
             observer.kill()
-            sessions = "/datasources/meters/sessions"
             for session in gateway.api("GET", sessions).json["items"]:  # it would be sent the next items, too
                 gateway.api("DELETE", f"{sessions}/{session['id']}")
         assert observer.stdout.read() == b"item 0;item 1;item 2;"

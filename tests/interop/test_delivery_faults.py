@@ -1,6 +1,7 @@
 """What happens to a network happens here: after each fault nothing is missing at the target, the order per
 device holds, and the accounts add up (`Delivering.stats` asserts that on every look)."""
 
+import contextlib
 import json
 import os
 import socket
@@ -257,7 +258,7 @@ async def test_a_full_disk_at_the_target_is_waited_for_and_leaves_no_half_file(t
     if mounted.returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        (disk / "ballast").write_bytes(b"x" * 180_000)
+        ballast = fill(disk)
         with Sshd(tmp_path / "sshd") as server:
             configuration = {
                 "host": "127.0.0.1", "port": server.port, "username": "root", "privateKey": server.user_key.read_text(),
@@ -270,13 +271,22 @@ async def test_a_full_disk_at_the_target_is_waited_for_and_leaves_no_half_file(t
                 await until(lambda: world.stats()["lastError"])
                 assert not list(disk.glob("*.json"))
                 assert world.stats()["dead"] == 0
-                os.unlink(disk / "ballast")
+                os.unlink(ballast)
                 await world.settled()
                 written = [doc for p in disk.glob("*.json") for doc in as_list(json.loads(p.read_text()))]
                 assert len({doc["key"] for doc in written}) == 400
                 assert not list(disk.glob(".*"))
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(disk):
+    """Fill a file system to its last page, so that nobody can write a byte. Returns the file that holds it all."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+    return ballast
 
 
 def as_list(value):
