@@ -32,6 +32,11 @@ class Reading(Struct, frozen=True, gc=False):
     listens: bool = True
     key: tuple[str | int, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """The key as one text; empty if there is none."""
+        return "/".join(map(str, self.key))
+
     def metadata(self, known: Metadata) -> Metadata:
         """The uplink's metadata. What the transport knows takes precedence over the envelope's facts, including
         the identity."""
@@ -125,6 +130,9 @@ class Envelope:
     is_network = False
     """Whether a network server sends the messages. It is answered as soon as a message is durable, whatever a converter
     makes of it: otherwise it would send the message again."""
+    keys_last = False
+    """Whether a reading's key is that of no other one, ever: then a repetition is known after a restart, too. A counter since
+    the device's last start isn't."""
     secret_headers: tuple[str, ...] = ()
     secret_parameters: tuple[str, ...] = ()
     """Headers and parameters of the query that never enter a message's metadata, besides those that are secret by their

@@ -51,6 +51,10 @@ class FakeIntake:
         """The ``received_ms`` of each uplink."""
         self.held: dict[int, float] = {}
         """Uplinks whose devices listen for an answer, by number, and for how many seconds."""
+        self.keys: list[str] = []
+        """The keys of uplinks, in order; an uplink with one of them is answered at once, and nothing else."""
+        self.recalls = 0
+        """How often a datasource asked for earlier keys."""
         self.answers: list[Reply] = []
         self.rejected: list[tuple[bytes, Metadata, str]] = []
         self.events: list[tuple[str, str]] = []
@@ -122,9 +126,21 @@ class FakeIntake:
     # --- IIntake ---
 
     def receive(
-        self, payload: bytes, metadata: Metadata, answer: Reply, received_ms: int = 0, listens: bool = True
+        self,
+        payload: bytes,
+        metadata: Metadata,
+        answer: Reply,
+        received_ms: int = 0,
+        listens: bool = True,
+        key: str = "",
     ) -> None:
         """See `IIntake.receive`."""
+        if key and self.room and len(payload) <= self.max_payload:
+            if key in self.keys:
+                answer(STORED)
+                return
+            self.keys.append(key)
+            metadata = {"uplinkKey": key, **metadata}
         if not self.room:
             answer(Answer(Status.BUSY, retry_after=5.0))
         elif len(payload) > self.max_payload:
@@ -139,6 +155,11 @@ class FakeIntake:
                 answer(self.says)
             elif self.auto:
                 self.answer()
+
+    def recall(self) -> Deferred[None]:
+        """See `IIntake.recall`."""
+        self.recalls += 1
+        return succeed(None)
 
     def receive_and_hold(
         self, payload: bytes, metadata: Metadata, answer: Reply, ttd: float

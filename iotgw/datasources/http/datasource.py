@@ -133,6 +133,10 @@ class HttpDatasource:
 
     def start(self) -> Deferred[Any]:
         """See `IDatasource.start`."""
+        recalled = self.intake.recall() if self.envelope.keys_last else succeed(None)
+        return recalled.addCallback(self._open)
+
+    def _open(self, _: None) -> Deferred[Any]:
         shared = self.context.shared(HttpMounts)
         listener = self._listener
         mounts = shared if listener is None else shared.elsewhere(f"http {listener}")

@@ -146,7 +146,8 @@ class UploadRequest:
             if isinstance(event, Reading):
                 answered = gathering.expect(event.identity)
                 metadata = event.metadata(facts)
-                self._intake.receive(event.payload, metadata, answered, listens=self._listens(event))
+                key = event.name if self._envelope.keys_last else ""
+                self._intake.receive(event.payload, metadata, answered, listens=self._listens(event), key=key)
             else:
                 self._notices.take(event)
         gathering.close()

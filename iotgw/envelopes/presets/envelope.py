@@ -56,6 +56,7 @@ class PresetEnvelope(Envelope):
         self.addresses = publishes and preset.publish is not None
         self.offers = bool(preset.receipts)
         self.is_network = True
+        self.keys_last = bool(preset.key)
         form = preset.form
         self.secret_headers = tuple(form.secrets.headers)
         self.secret_parameters = tuple(form.secrets.parameters)
@@ -147,7 +148,7 @@ class PresetEnvelope(Envelope):
             payload = self._frame(occasion, facts)
             if payload is None:
                 facts["rejected"] = "expected a payload in the platform's encoding"
-                return Reading(data, facts, identity, listens)
+                return Reading(data, facts, identity, listens, (key,) if key else ())
             if self._gets == "auto":
                 facts["frame"], payload = payload.hex(), data
         assert payload is not None
@@ -169,7 +170,7 @@ class PresetEnvelope(Envelope):
         parts = []
         for path in self._preset.key:
             value = path.run(occasion)
-            if value is None or isinstance(value, (list, dict)):
+            if value is None or value is False or isinstance(value, (list, dict)):
                 return ""
             parts.append(str(value))
         key = "/".join(parts)

@@ -260,3 +260,20 @@ def test_a_preset_of_one_s_own_is_written_in_the_settings(monkeypatch):
     field = network(monkeypatch, preset="custom", custom=own)
     assert status(field.post({"serial": "s1", "hex": "0a"})) == 204
     assert [(facts["identity"], facts["frame"]) for _, facts in field.intake.received] == [("s1", "0a")]
+
+
+def test_what_a_platform_sends_again_is_one_message_also_after_a_restart(monkeypatch):
+    field = network(monkeypatch, preset="the-things-stack")
+    assert field.intake.recalls == 1
+    known = TTS["uplink_message"] | {"session_key_id": "k", "f_cnt": 7}
+    for _ in range(2):
+        assert status(field.post(TTS | {"uplink_message": known})) == 204
+    assert field.intake.keys == ["probe-7/k/7/2023-05-19T05:33:35.848446463Z"]
+    assert [facts["uplinkKey"] for _, facts in field.intake.received] == field.intake.keys
+
+
+def test_without_a_preset_nothing_has_a_key(monkeypatch):
+    field = network(monkeypatch)
+    for _ in range(2):
+        field.post({"x": 1})
+    assert (field.intake.keys, field.intake.recalls, len(field.intake.received)) == ([], 0, 2)
