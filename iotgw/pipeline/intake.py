@@ -242,16 +242,29 @@ class Intake:
         """See `IIntake.downlink_returned`."""
         self._downlinks.outcome(downlink.id, "returned")
 
-    def downlink_offered(self, downlink: Downlink) -> None:
+    def downlink_offered(self, downlink: Downlink, network: str = "") -> None:
         """See `IIntake.downlink_offered`."""
-        self._downlinks.outcome(downlink.id, "offered", "offered to the network")
+        name = self._named(network)
+        self._downlinks.outcome(downlink.id, "offered", "offered to the network", None, name)
 
     def downlink_confirmed(
-        self, device: str, became: Became, reason: str = "", item: str = ""
+        self, device: str, became: Became, reason: str = "", item: str = "", network: str = ""
     ) -> Deferred[bool]:
         """See `IIntake.downlink_confirmed`."""
-        source = self._source
-        return self._downlinks.confirmed(source.tenant, device, source.id, became, reason, item)
+        source, name = self._source, self._named(network)
+        return self._downlinks.confirmed(source.tenant, device, source.id, became, reason, item, name)
+
+    def _named(self, network: str) -> str:
+        """What a network calls an item, told apart from what another one does."""
+        return f"{self._source.id}/{network}" if network else ""
+
+    def downlink_waits(self, downlink: Downlink) -> bool:
+        """See `IIntake.downlink_waits`."""
+        return self._downlinks.is_waiting(downlink.id)
+
+    def wake_downlinks(self) -> None:
+        """See `IIntake.wake_downlinks`."""
+        self._downlinks.wake(self._source.id)
 
     def objection(self, device: str, proved: Proved = "") -> str:
         """See `IIntake.objection`."""

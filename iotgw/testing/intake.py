@@ -67,6 +67,10 @@ class FakeIntake:
         """Answers of devices, by the item's id."""
         self.known: set[str] = set()
         """The ids that a network may name in a receipt."""
+        self.gone: set[str] = set()
+        """The ids of downlinks that aren't to be sent any more."""
+        self.wakes = 0
+        """How often a datasource asked for what waits."""
         self.sessions: dict[str, Send] = {}
         """How to reach the devices that can be reached now."""
         self._deaf: set[int] = set()
@@ -259,16 +263,25 @@ class FakeIntake:
         """See `IIntake.downlink_returned`."""
         self.outcomes.append((downlink.id, "returned"))
 
-    def downlink_offered(self, downlink: Downlink) -> None:
+    def downlink_offered(self, downlink: Downlink, network: str = "") -> None:
         """See `IIntake.downlink_offered`."""
-        self.outcomes.append((downlink.id, "offered"))
+        self.outcomes.append((downlink.id, f"offered as {network}" if network else "offered"))
 
     def downlink_confirmed(
-        self, device: str, became: Became, reason: str = "", item: str = ""
+        self, device: str, became: Became, reason: str = "", item: str = "", network: str = ""
     ) -> Deferred[bool]:
         """See `IIntake.downlink_confirmed`. Of items it knows those in ``known``."""
-        self.outcomes.append((item or device, _SAID[became].format(reason)))
-        return succeed(not item or item in self.known)
+        named = item or network
+        self.outcomes.append((named or device, _SAID[became].format(reason)))
+        return succeed(not named or named in self.known)
+
+    def downlink_waits(self, downlink: Downlink) -> bool:
+        """See `IIntake.downlink_waits`: unless a test has put its id into ``gone``."""
+        return downlink.id not in self.gone
+
+    def wake_downlinks(self) -> None:
+        """See `IIntake.wake_downlinks`."""
+        self.wakes += 1
 
 
 _SAID = {

@@ -118,12 +118,23 @@ class IIntake(Interface):
     def downlink_returned(downlink: Downlink) -> None:
         """This downlink did not fit this answer and waits for another one; this is not an attempt."""
 
-    def downlink_offered(downlink: Downlink) -> None:
-        """This downlink was handed to a network, whose receipt comes later by `downlink_confirmed`."""
+    def downlink_offered(downlink: Downlink, network: str = "") -> None:
+        """This downlink was handed to a network, whose receipt comes later by `downlink_confirmed`. ``network`` is what the
+        network calls it, if its receipts name it so."""
 
-    def downlink_confirmed(device: str, became: Became, reason: str = "", item: str = "") -> Deferred[bool]:
-        """A network's receipt for a downlink: for the one with the id ``item``, and no other; without an id,
-        for the latest of a device (by name or identity). Fires with whether there is such a downlink."""
+    def downlink_confirmed(
+        device: str, became: Became, reason: str = "", item: str = "", network: str = ""
+    ) -> Deferred[bool]:
+        """A network's receipt for a downlink: for the one with the id ``item``, and no other, or for the one that the
+        network calls ``network``; without either, for the latest of a device (by name or identity). Fires with whether
+        there is such a downlink."""
+
+    def downlink_waits(downlink: Downlink) -> bool:
+        """Whether a downlink that was taken is still to be sent. A datasource that keeps one for a while asks before it
+        sends it."""
+
+    def wake_downlinks() -> None:
+        """Hand out by `IPushes.push` what waits for this datasource's devices: it can be sent now."""
 
     def objection(device: str, proved: Proved = "") -> str:
         """Why a sender may not speak for a device; empty if it may. ``proved`` is the device that it has proved to
