@@ -39,11 +39,15 @@ class Notices:
                 report=notice.detail,
             )
             return
-        found = self._intake.downlink_confirmed(notice.device, notice.became, notice.reason, notice.item)
-        if notice.item:
+        found = self._intake.downlink_confirmed(
+            notice.device, notice.became, notice.reason, notice.item, notice.network
+        )
+        if notice.item or notice.network:
             found.addCallback(self._found, notice)
 
     def _found(self, is_known: bool, receipt: Receipt) -> None:
-        if not is_known:
+        if not is_known and not receipt.item:
+            self._counts["foreignReceipts"] += 1
+        elif not is_known:
             self._counts["unknownReceipts"] += 1
             self._unknown.note("", f"a receipt names an unknown item: {receipt.item[:80]!r}")

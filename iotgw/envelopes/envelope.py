@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from iotgw.core.model import Became, Downlink, Metadata
+from iotgw.envelopes.api import PlatformApi
 
 
 class Reading(Struct, frozen=True, gc=False):
@@ -49,13 +50,15 @@ class Receipt(Struct, frozen=True):
     """What became of a downlink that was offered to a network.
 
     ``item`` is the queue item's id, if the network gives it; then only that item is meant. Otherwise the
-    receipt is for the latest item offered for ``device`` (by name or identity). ``reason`` is one line.
+    receipt is for the latest item offered for ``device`` (by name or identity), or for the one that the network itself calls
+    ``network``, as the answer to its call said. ``reason`` is one line.
     """
 
     device: str
     became: Became
     reason: str = ""
     item: str = ""
+    network: str = ""
 
 
 class Ignored(Struct, frozen=True):
@@ -141,6 +144,8 @@ class Envelope:
     """Whether `object_to` needs a secret."""
     status = 0
     """The HTTP status of an answer that carries nothing; 0 leaves it to the transport."""
+    api: PlatformApi | None = None
+    """How downlinks are sent by calls of the platform's API."""
     addresses = False
     """Whether `write` names the topic of each downlink, so that settings need none."""
 

@@ -12,20 +12,21 @@ from typing import Any
 from urllib.parse import quote
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.web.server import Request
 from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
-from iotgw.core.model import Metadata
+from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import HttpMount, Need, TcpPort
 from iotgw.core.pem import Files
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import (
     DatasourceContext,
     IChecksAddresses,
-    IDatasource,
+    IKeepsDownlinks,
     IListens,
     INeeds,
     ISetsUp,
@@ -34,6 +35,7 @@ from iotgw.core.ports.datasources import (
 )
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.urls import url
+from iotgw.datasources.api_downlinks import ApiDownlinks
 from iotgw.datasources.http.allowed import AllowedFactory
 from iotgw.datasources.http.listener import Listener
 from iotgw.datasources.http.mounts import UPLOADS, HttpMounts, MountRoot
@@ -56,8 +58,9 @@ class HttpSourceType:
     name = "http"
     settings = HttpSourceSettings
 
-    def __init__(self, reactor: IReactor) -> None:
+    def __init__(self, reactor: IReactor, connector: IConnector | None = None) -> None:
         self._reactor = reactor
+        self._connector = connector
 
     def build(self, settings: HttpSourceSettings, context: DatasourceContext) -> HttpDatasource:
         """See `IDatasourceType.build`."""
@@ -71,7 +74,13 @@ class HttpSourceType:
             raise SettingsError(
                 "configuration.secret", "expected the key with which the platform signs its requests"
             )
-        return HttpDatasource(settings, context)
+        return HttpDatasource(settings, context, self._api(settings, context))
+
+    def _api(self, settings: HttpSourceSettings, context: DatasourceContext) -> ApiDownlinks | None:
+        access, envelope = settings.downlink_api, settings.envelope()
+        if access is None or envelope.api is None or self._connector is None:
+            return None
+        return ApiDownlinks(access, envelope.api, envelope.offers, self._connector, context)
 
     def open_to_all(self, settings: HttpSourceSettings, context: DatasourceContext) -> str:
         """See `IListens.open_to_all`."""
@@ -108,11 +117,15 @@ class HttpSourceType:
         return [TcpPort(listener.interface, listener.port)]
 
 
-@implementer(IDatasource)
+@implementer(IKeepsDownlinks)
 class HttpDatasource:
-    """Uploads under one routing key."""
+    """Uploads under one routing key. With ``api``, downlinks go by that."""
 
-    def __init__(self, settings: HttpSourceSettings, context: DatasourceContext) -> None:
+    def __init__(
+        self, settings: HttpSourceSettings, context: DatasourceContext, api: ApiDownlinks | None = None
+    ) -> None:
+        self.api = api
+        self.can_push = self.keeps_downlinks = api is not None
         self.settings = settings
         self.context = context
         self._unmount: Callable[[], None] | None = None
@@ -146,10 +159,17 @@ class HttpDatasource:
             self.settings.cross_site,
             self.intake.refuse,
         )
+        if self.api is not None:
+            self.api.start()
         if listener is None:
             return succeed(None)
         reading = self.context.read_files(self._tls.files if self._tls is not None else [])
         return reading.addCallback(self._listen, listener, mounts)
+
+    def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
+        """See `IPushes.push`."""
+        if self.api is not None:
+            self.api.send(metadata, downlinks)
 
     def _listen(self, files: Files, listener: Listener, mounts: HttpMounts) -> None:
         factory: Any = mounts.make_site(MountRoot(mounts), self.settings.max_body)
@@ -176,7 +196,10 @@ class HttpDatasource:
             self._unmount()
         if self._looking is not None and self._looking.running:
             self._looking.stop()
-        return maybeDeferred(self._port.stopListening) if self._port is not None else succeed(None)
+        ends = [maybeDeferred(self._port.stopListening)] if self._port is not None else []
+        if self.api is not None:
+            ends.append(self.api.stop())
+        return gatherResults(ends) if ends else succeed(None)
 
     def now_ms(self) -> int:
         """The date in ms since 1970."""
@@ -207,5 +230,6 @@ class HttpDatasource:
             "state": "listening",
             "address": f"{self._where}, /i/{self.context.routing_key}",
             "urls": self._urls,
+            **({"downlinkApi": self.api.status()} if self.api is not None else {}),
             **self.counts,
         }

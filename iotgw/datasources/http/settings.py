@@ -12,6 +12,7 @@ from twisted.web.server import Request
 
 from iotgw.core.ports.intake import Reason
 from iotgw.core.secrets import Secret
+from iotgw.datasources.api_settings import DownlinkApi
 from iotgw.datasources.http.listener import Listener, parse
 from iotgw.datasources.http.server_tls import ServerTls
 from iotgw.envelopes.envelope import Envelope
@@ -76,6 +77,12 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             "as the preset says, and true without one."
         ),
     ] = None
+    downlink_api: Annotated[
+        DownlinkApi | None,
+        Meta(
+            description="The platform's API, by which downlinks are sent; the preset's page says what it needs."
+        ),
+    ] = None
     longest_ttd: Annotated[
         float,
         Meta(
@@ -89,7 +96,9 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
 
     def __post_init__(self) -> None:
         """Refuse a preset that can't be used, what names no TCP port, and two certificates."""
-        self.envelope()
+        envelope = self.envelope()
+        if self.downlink_api is not None:
+            self.downlink_api.check(envelope.api)
         try:
             listener = self.listener
         except ValueError as error:
@@ -98,6 +107,10 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             raise ValueError("endpoint: expected an endpoint such as tcp:8443 for `tls`")
         if self.tls is not None and listener is not None and listener.key:
             raise ValueError("endpoint: expected either ssl:… or `tls`, got both")
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.downlink_api.destination() if self.downlink_api is not None else None
 
     @property
     def listener(self) -> Listener | None:

@@ -13,6 +13,7 @@ from iotgw.core.model import Answer, Downlink, Metadata, Status
 from iotgw.core.networks import NOT_ALLOWED
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.intake import IIntake
+from iotgw.datasources.api_downlinks import ApiDownlinks
 from iotgw.datasources.gathering import Gathering, Items
 from iotgw.datasources.http.request import listens, payloads, peer_of, problem
 from iotgw.datasources.http.settings import HttpSourceSettings, Objection
@@ -38,6 +39,8 @@ class Receiver(Protocol):
     intake: IIntake
     envelope: Envelope
     notices: Notices
+    api: ApiDownlinks | None
+    """By what downlinks are sent, if not by answers."""
     object_to: Callable[[Request], Objection | None]
     """What is wrong with a request's proof; None if it may upload."""
 
@@ -121,6 +124,9 @@ class UploadRequest:
         self._envelope = receiver.envelope
         self._intake = receiver.intake
         self._notices = receiver.notices
+        self._api = receiver.api
+        self._whose: dict[str, Metadata] = {}
+        """Metadata of uplinks by their identity, for downlinks that don't go with the answer."""
         self._is_gone = False
         self._let_go: Callable[[], None] = lambda: None
         request.notifyFinish().addErrback(self._lost)
@@ -133,7 +139,7 @@ class UploadRequest:
         """Hand on a request's contents with its metadata. The answer to a single uplink may wait ``seconds``
         for a downlink, unless a network sent it."""
         gathering = Gathering(self._finish)
-        if seconds and len(events) == 1 and not self._envelope.offers:
+        if seconds and len(events) == 1 and not self._envelope.offers and self._api is None:
             (event,) = events
             if isinstance(event, Reading) and self._listens(event):
                 answered = gathering.expect(event.identity)
@@ -146,6 +152,8 @@ class UploadRequest:
             if isinstance(event, Reading):
                 answered = gathering.expect(event.identity)
                 metadata = event.metadata(facts)
+                if self._api is not None:
+                    self._whose[event.identity] = metadata
                 key = event.name if self._envelope.keys_last else ""
                 self._intake.receive(event.payload, metadata, answered, listens=self._listens(event), key=key)
             else:
@@ -153,11 +161,17 @@ class UploadRequest:
         gathering.close()
 
     def _listens(self, reading: Reading) -> bool:
+        if self._api is not None:
+            return True  # what waits for the device is sent now that it is known to be there
         said = self._settings.answers_reach_device
         return reading.listens if said is None else said
 
     def _finish(self, answer: Answer, items: Items) -> None:
         request = self._request
+        if self._api is not None:
+            for identity, item in items:
+                self._api.send(self._whose.get(identity, {}), (item,))
+            items = []
         if self._is_gone:
             self._return(item for _, item in items)
             return

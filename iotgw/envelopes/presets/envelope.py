@@ -7,7 +7,6 @@ place of the message (`iotgw.converters.script`).
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -29,7 +28,9 @@ from iotgw.envelopes.envelope import (
     Reading,
     Receipt,
 )
-from iotgw.envelopes.presets import values
+from iotgw.envelopes.presets import ids, values
+from iotgw.envelopes.presets.downlinks import downlink_facts
+from iotgw.envelopes.presets.gateways import best_gateway
 from iotgw.envelopes.presets.hooks import REPLIES, VERIFIERS
 from iotgw.envelopes.presets.preset import Preset
 
@@ -57,6 +58,7 @@ class PresetEnvelope(Envelope):
         self.offers = bool(preset.receipts)
         self.is_network = True
         self.keys_last = bool(preset.key)
+        self.api = preset.api
         form = preset.form
         self.secret_headers = tuple(form.secrets.headers)
         self.secret_parameters = tuple(form.secrets.parameters)
@@ -131,7 +133,7 @@ class PresetEnvelope(Envelope):
             if (value := path.run(occasion)) is not None:
                 facts[name] = value
         for gateways in preset.gateways:
-            facts = {**values.best_gateway(gateways, occasion), **facts}
+            facts = {**best_gateway(gateways, occasion), **facts}
         for name, named in (("deviceName", preset.name), ("deviceType", preset.type)):
             if named is not None and (said := values.text(named.run(occasion))):
                 facts[name] = said
@@ -180,15 +182,16 @@ class PresetEnvelope(Envelope):
         for rule in self._preset.receipts:
             if rule.kind != word or (rule.when is not None and not rule.when.holds(occasion)):
                 continue
-            item = values.item_of(rule.item(occasion)) if rule.item is not None else ""
+            item = ids.item_of(rule.item(occasion)) if rule.item is not None else ""
+            network = values.text(rule.network(occasion)) if rule.network is not None else ""
             if rule.became == "ignored":
                 return Ignored("undecidedReceipts")
-            if rule.item is not None and not item:
+            if (rule.item is not None or rule.network is not None) and not (item or network):
                 return Ignored("foreignReceipts")
             reason = values.text(rule.reason(occasion)) if rule.reason is not None else ""
             title = self._preset.form.title or "the network"
             said = f"{title}: {word}" + (f": {reason}" if reason else "")
-            return Receipt(device, rule.became, " ".join(said.split()), item)
+            return Receipt(device, rule.became, " ".join(said.split()), item, "" if item else network)
         return None
 
     # --- downlinks ---
@@ -198,7 +201,7 @@ class PresetEnvelope(Envelope):
         publish = self._preset.publish
         if publish is None:
             raise ValueError("this platform takes no downlinks over MQTT")
-        known = downlink_facts(self._preset, item, identity)
+        known = downlink_facts(self._preset.form.downlink, item, identity)
         known["topic"] = topic.split("/")
         target, body = publish.topic(known), publish.body(known)
         if not isinstance(target, str) or body is None:
@@ -208,31 +211,6 @@ class PresetEnvelope(Envelope):
     def load(self, items: Sequence[tuple[str, Downlink]]) -> Load:
         """See `Envelope.load`: by the preset's hook, otherwise the first item's bytes."""
         return (self._reply or PLAIN).load(items)
-
-
-def downlink_facts(preset: Preset, item: Downlink, identity: str) -> dict[str, Any]:
-    """What a preset's expressions on a downlink see; raises ValueError for one that the network doesn't take."""
-    form = preset.form.downlink
-    port = item.metadata.get("fPort", item.metadata.get("port", form.port if form is not None else 1))
-    if isinstance(port, float) and port.is_integer():
-        port = int(port)
-    if form is not None:
-        if type(port) is not int or not form.lowest_port <= port <= form.highest_port:
-            raise ValueError(f"fPort: expected {form.lowest_port} to {form.highest_port}, got {port!r}"[:200])
-        if len(item.payload) > form.largest:
-            raise ValueError(f"expected at most {form.largest} bytes, got {len(item.payload)}")
-    return {
-        "identity": identity,
-        "id": f"iotgw:{item.id}",
-        "uuid": values.as_uuid(item.id),
-        "hex64": values.as_hex64(item.id),
-        "base64": base64.b64encode(item.payload).decode(),
-        "hex": item.payload.hex(),
-        "text": item.payload.decode("utf-8", "replace"),
-        "fPort": port,
-        "confirmed": item.confirmed,
-        "metadata": item.metadata,
-    }
 
 
 def _parts(text: Any) -> list[str]:

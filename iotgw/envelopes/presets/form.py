@@ -112,6 +112,12 @@ class ReceiptForm(Form, frozen=True, kw_only=True):
             "downlink of the device; where it gives none, the downlink was somebody else's."
         ),
     ] = ""
+    network: Annotated[
+        str,
+        Meta(
+            description="Expression: what the network calls the downlink, as the answer to its call said (`downlink.http.network`)."
+        ),
+    ] = ""
     reason: Annotated[str, Meta(description="Expression: why.")] = ""
 
 
@@ -124,9 +130,40 @@ class PublishForm(Form, frozen=True, kw_only=True):
     body: Annotated[str, Meta(description="Expression: the JSON body.")]
 
 
+class LoginForm(Form, frozen=True, kw_only=True):
+    """A call that gives a token for the others, such as OAuth 2.0 client credentials (RFC 6749 §4.4). Its expressions see
+    ``settings``; those on its answer see ``status``, ``headers`` by lower-case names, and ``body``."""
+
+    url: Annotated[str, Meta(description="Expression: the URL.")]
+    body: Annotated[str, Meta(description="Expression: an object with what is sent.")]
+    is_form: Annotated[bool, Meta(description="It is sent as a form, otherwise as JSON.")] = False
+    headers: Annotated[dict[str, str], Meta(description="Expressions.")] = {}
+    token: Annotated[str, Meta(description="Expression on the answer: the token.")]
+    seconds: Annotated[
+        str, Meta(description="Expression on the answer: how many seconds the token counts.")
+    ] = ""
+    until: Annotated[
+        str,
+        Meta(
+            description="Expression on the answer: the date until which it counts, as ISO 8601 or in ms since 1970."
+        ),
+    ] = ""
+    header: Annotated[str, Meta(description="The header in which calls have the token.")] = "Authorization"
+    prefix: Annotated[str, Meta(description="What stands before it there.")] = "Bearer"
+
+
+class ResultForm(Form, frozen=True, kw_only=True):
+    """A rule for the answers of the API; the first that holds counts. Without one, 2xx is ``accepted``, 401 and 403 are
+    ``denied``, 408, 425, 429, 502, 503 and 504 are ``later``, other 5xx are ``lost``, and the rest is ``refused``."""
+
+    when: Annotated[str, Meta(description="Condition; sees `status`, `headers`, `body`.")]
+    means: Literal["accepted", "refused", "lost", "later", "denied"]
+    reason: Annotated[str, Meta(description="Expression: why.")] = ""
+
+
 class CallForm(Form, frozen=True, kw_only=True):
-    """A downlink by a call of the platform's API. Its expressions see what those of ``mqtt`` see, and ``settings``: what
-    the user said of the API."""
+    """A downlink by a call of the platform's API. Its expressions see what those of ``mqtt`` see except ``topic``,
+    ``settings``: what the user said of the API, and ``uplink``: the metadata of the device's last uplink."""
 
     method: Literal["POST", "PUT", "GET"] = "POST"
     url: Annotated[
@@ -134,8 +171,22 @@ class CallForm(Form, frozen=True, kw_only=True):
     ]
     body: Annotated[str, Meta(description="Expression: the JSON body; empty is none.")] = ""
     headers: Annotated[dict[str, str], Meta(description="Expressions.")] = {}
-    auth: Literal["none", "bearer", "basic", "oauth2", "login", "sign"] = "none"
-    hook: Annotated[str, Meta(description="Name of the hook of `login` and `sign`.")] = ""
+    auth: Annotated[
+        Literal["none", "bearer", "basic", "login", "sign"],
+        Meta(
+            description="`bearer`: the setting `token`. `basic`: `username` and `password`. `login`: a token by another call. "
+            "`sign`: a hook signs the query."
+        ),
+    ] = "none"
+    hook: Annotated[str, Meta(description="Name of the hook of `sign`.")] = ""
+    login: LoginForm | None = None
+    network: Annotated[
+        str,
+        Meta(
+            description="Expression on the answer: what the network calls the downlink, where its receipts name it so."
+        ),
+    ] = ""
+    results: list[ResultForm] = []
     settings: Annotated[list[str], Meta(description="Names that the user must say.")] = []
 
 

@@ -17,6 +17,7 @@ from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts, MountRoot
 from iotgw.datasources.http.settings import HttpSourceSettings
 from iotgw.envelopes.presets.choices import HTTP_PROFILES
+from iotgw.testing import FakeConnector
 from tests.unit.datasources.fakes import FakeIntake, clock, context
 from tests.unit.datasources.platform import Platform
 
@@ -277,3 +278,23 @@ def test_without_a_preset_nothing_has_a_key(monkeypatch):
     for _ in range(2):
         field.post({"x": 1})
     assert (field.intake.keys, field.intake.recalls, len(field.intake.received)) == ([], 0, 2)
+
+
+def test_with_an_api_what_waits_for_a_device_goes_by_it_and_not_into_the_answer():
+    intake, connector = FakeIntake(), FakeConnector()
+    api = {"server": "https://ns", "values": {"application": "a", "webhook": "w"}, "secrets": {"token": "t"}}
+    settings = msgspec.convert({"preset": "the-things-stack", "downlinkApi": api}, HttpSourceSettings)
+    given = context(intake, clock())
+    source = HttpSourceType(clock(), connector).build(settings, given)
+    source.start()
+    intake.put("probe-7", b"\x01\x02")
+    field = Field.__new__(Field)
+    field.site = Site(MountRoot(given.shared(HttpMounts)))
+    answer = field.post(TTS, path="/i/key?ttd=60")
+    assert (status(answer), body(answer)) == (204, b"")
+    assert len(connector.endpoints["ns", 443].attempts) == 1
+    source.push({"identity": "probe-7"}, intake.take("probe-7", 1))
+    assert source.status()["downlinkApi"]["waiting"] == 1
+    assert intake.outcomes == []
+    source.stop()
+    assert intake.outcomes == [("probe-7-0", "returned")]

@@ -34,6 +34,7 @@ def told(event) -> dict:
             return {
                 "receipt": event.became,
                 "item": event.item,
+                "network": event.network,
                 "reason": event.reason,
                 "device": event.device,
             }
