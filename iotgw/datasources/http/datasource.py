@@ -94,7 +94,11 @@ class HttpSourceType:
 
     def setup(self, settings: HttpSourceSettings, routing_key: str) -> SetUp | None:
         """See `ISetsUp.setup`."""
-        place = f"{{gateway}}/{UPLOADS}/{quote(routing_key, safe='')}"
+        place = (
+            f"{{gateway}}{settings.path}"
+            if settings.path
+            else f"{{gateway}}/{UPLOADS}/{quote(routing_key, safe='')}"
+        )
         found = to_type_in(settings.preset, settings.custom, place)
         if found is None:
             return None
@@ -113,7 +117,8 @@ class HttpSourceType:
         """See `INeeds.needs`."""
         listener = settings.listener
         if listener is None:
-            return [HttpMount((UPLOADS, context.routing_key))]
+            more = [HttpMount(settings.served_at)] if settings.served_at else []
+            return [HttpMount((UPLOADS, context.routing_key)), *more]
         return [TcpPort(listener.interface, listener.port)]
 
 
@@ -128,7 +133,7 @@ class HttpDatasource:
         self.can_push = self.keeps_downlinks = api is not None
         self.settings = settings
         self.context = context
-        self._unmount: Callable[[], None] | None = None
+        self._unmount: list[Callable[[], None]] = []
         self._listener = settings.listener
         self._tls = settings.server_tls
         self._port: IListeningPort | None = None
@@ -153,12 +158,13 @@ class HttpDatasource:
         shared = self.context.shared(HttpMounts)
         listener = self._listener
         mounts = shared if listener is None else shared.elsewhere(f"http {listener}")
-        self._unmount = mounts.add(
-            (UPLOADS, self.context.routing_key),
-            UploadResource(self),
-            self.settings.cross_site,
-            self.intake.refuse,
-        )
+        resource = UploadResource(self)
+        for path in filter(None, ((UPLOADS, self.context.routing_key), self.settings.served_at)):
+            try:
+                self._unmount.append(mounts.add(path, resource, self.settings.cross_site, self.intake.refuse))
+            except SettingsError:
+                self._leave()
+                raise
         if self.api is not None:
             self.api.start()
         if listener is None:
@@ -192,14 +198,19 @@ class HttpDatasource:
 
     def stop(self) -> Deferred[Any]:
         """See `IDatasource.stop`."""
-        if self._unmount is not None:
-            self._unmount()
+        self._leave()
         if self._looking is not None and self._looking.running:
             self._looking.stop()
         ends = [maybeDeferred(self._port.stopListening)] if self._port is not None else []
         if self.api is not None:
             ends.append(self.api.stop())
         return gatherResults(ends) if ends else succeed(None)
+
+    def _leave(self) -> None:
+        """Serve nothing more."""
+        for unmount in self._unmount:
+            unmount()
+        self._unmount.clear()
 
     def now_ms(self) -> int:
         """The date in ms since 1970."""
@@ -216,13 +227,14 @@ class HttpDatasource:
     @property
     def _urls(self) -> list[str]:
         """Where to send; without a listener of its own, relative to the API's."""
-        path = (UPLOADS, self.context.routing_key)
+        paths = [(UPLOADS, self.context.routing_key), *filter(None, (self.settings.served_at,))]
         host = self._port.getHost() if self._port is not None else None
         if isinstance(host, IPv4Address | IPv6Address):
-            return [url("https" if self._tls is not None else "http", host.host, host.port, *path)]
-        return (
-            [] if self._listener is not None else ["".join(f"/{quote(segment, safe='')}" for segment in path)]
-        )
+            scheme = "https" if self._tls is not None else "http"
+            return [url(scheme, host.host, host.port, *path) for path in paths]
+        if self._listener is not None:
+            return []
+        return ["".join(f"/{quote(segment, safe='')}" for segment in path) for path in paths]
 
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`."""

@@ -298,3 +298,52 @@ def test_with_an_api_what_waits_for_a_device_goes_by_it_and_not_into_the_answer(
     assert intake.outcomes == []
     source.stop()
     assert intake.outcomes == [("probe-7-0", "returned")]
+
+
+LOBARO = {
+    "/api/chirpstack/uplink": ("chirpstack", "/api/chirpstack/uplink?event=up"),
+    "/api/ttn/data": ("the-things-stack", "/api/ttn/data"),
+    "/api/actility/data": ("thingpark", "/api/actility/data"),
+    "/api/element-iot/data": ("element-iot", "/api/element-iot/data"),
+    "/api/everynet/data": ("everynet", "/api/everynet/data"),
+    "/api/wanesy": ("kerlink-wanesy", "/api/wanesy/dataUp"),
+}
+
+
+@pytest.mark.parametrize("path", LOBARO)
+def test_a_datasource_answers_under_a_path_of_another_server_s_too(monkeypatch, path):
+    preset, url = LOBARO[path]
+    secret = {"secret": "x"} if preset == "thingpark" else {"headersFilter": {"X-Key": "hush"}}
+    field = network(monkeypatch, preset=preset, path=path, **secret)
+    assert field.source.status()["urls"] == ["/i/key", path]
+    answer = status(field.post({}, path=url, headers=b"X-Key: hush\r\n"))
+    assert answer == (401 if preset == "thingpark" else field.source.envelope.status)
+    assert status(field.post({}, path=url)) == 401
+    field.source.stop()
+    assert status(field.post({}, path=url, headers=b"X-Key: hush\r\n")) == 404
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"path": "/api/ttn/data"}, "anybody can guess a path"),
+        ({"path": "api/ttn/data"}, "expected two or more segments"),
+        ({"path": "/data"}, "expected two or more segments"),
+        ({"path": "/a//b"}, "expected two or more segments"),
+        ({"path": "/a/b?c"}, "expected two or more segments"),
+    ],
+)
+def test_a_path_that_can_t_be_served_is_refused(settings, reason):
+    with pytest.raises(msgspec.ValidationError, match=reason):
+        msgspec.convert(settings, HttpSourceSettings)
+
+
+def test_no_datasource_takes_the_api_s_own_paths(monkeypatch):
+    from iotgw.api.site import OWN_PATHS
+    from iotgw.core.errors import SettingsError
+
+    mounts = HttpMounts(reserved=OWN_PATHS)
+    for path in (("api",), ("api", "v1"), ("api", "v1", "devices"), ("health", "x"), ("i",)):
+        with pytest.raises(SettingsError):
+            mounts.add(path, None)
+    mounts.add(("api", "ttn", "data"), None)
