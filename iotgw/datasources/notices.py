@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.sampling import SampledEvents
-from iotgw.envelopes.envelope import Happened, Ignored, Receipt
+from iotgw.envelopes.envelope import Asked, Happened, Ignored, Receipt
 
 
 class Notices:
@@ -24,10 +24,13 @@ class Notices:
         self._counts = counts
         self._unknown = SampledEvents(clock, intake, "downlink.unknown")
 
-    def take(self, notice: Receipt | Happened | Ignored) -> None:
+    def take(self, notice: Receipt | Happened | Ignored | Asked) -> None:
         """Handle a receipt, record what happened, or count a notice."""
         if isinstance(notice, Ignored):
             self._counts[notice.why] += 1
+            return
+        if isinstance(notice, Asked):  # over a transport whose answer carries nothing
+            self._counts["unanswered"] += 1
             return
         if isinstance(notice, Happened):
             self._counts["networkEvents"] += 1

@@ -79,6 +79,13 @@ class Happened(Struct, frozen=True):
     detail: dict[str, Any] = {}
 
 
+class Asked(Struct, frozen=True):
+    """A network asks for a downlink to a device, and takes it in the answer. ``message`` is what it sent, for `Envelope.answer`."""
+
+    device: str
+    message: Any
+
+
 class Malformed(Struct, frozen=True):
     """Bytes that are no message of this vendor, and why in one line; ``facts`` are added to their metadata."""
 
@@ -87,7 +94,7 @@ class Malformed(Struct, frozen=True):
     facts: Metadata = {}
 
 
-Event = Reading | Receipt | Happened | Ignored | Malformed
+Event = Reading | Receipt | Happened | Ignored | Asked | Malformed
 
 
 class Proof(Struct, frozen=True):
@@ -169,6 +176,11 @@ class Envelope:
     def publish(self, item: Downlink, identity: str, topic: str) -> Command:
         """As `write`, over MQTT: ``topic`` is that of the device's last uplink."""
         return self.write(item, identity)
+
+    def answer(self, asked: Asked, item: Downlink) -> tuple[Command, str]:
+        """What answers a network that asked for a downlink, and what its receipt will call that (`Receipt.network`). Raises
+        ValueError, with a reason in one line, for one that the network doesn't take."""
+        raise ValueError("this network takes no downlinks in answers")
 
     def load(self, items: Sequence[tuple[str, Downlink]]) -> Load:
         """Choose what one answer carries of these items, each given with its device's identity: here the first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 from twisted.python.failure import Failure
@@ -18,7 +19,7 @@ from iotgw.datasources.gathering import Gathering, Items
 from iotgw.datasources.http.request import listens, payloads, peer_of, problem
 from iotgw.datasources.http.settings import HttpSourceSettings, Objection
 from iotgw.datasources.notices import Notices
-from iotgw.envelopes.envelope import Envelope, Happened, Ignored, Malformed, Proof, Reading, Receipt
+from iotgw.envelopes.envelope import Asked, Envelope, Happened, Ignored, Malformed, Proof, Reading, Receipt
 
 CONTENT_TYPES = {
     "JSON": b"application/json",
@@ -27,7 +28,7 @@ CONTENT_TYPES = {
 }
 
 
-Told = Reading | Receipt | Happened | Ignored
+Told = Reading | Receipt | Happened | Ignored | Asked
 """What a request says."""
 
 
@@ -138,6 +139,9 @@ class UploadRequest:
     def take(self, events: list[Told], facts: Metadata, seconds: float) -> None:
         """Hand on a request's contents with its metadata. The answer to a single uplink may wait ``seconds``
         for a downlink, unless a network sent it."""
+        if len(events) == 1 and isinstance(events[0], Asked):
+            self._ask(events[0])
+            return
         gathering = Gathering(self._finish)
         if seconds and len(events) == 1 and not self._envelope.offers and self._api is None:
             (event,) = events
@@ -160,18 +164,49 @@ class UploadRequest:
                 self._notices.take(event)
         gathering.close()
 
+    def _ask(self, asked: Asked) -> None:
+        """Answer a network that wants what waits for a device."""
+        found = self._intake.downlinks(asked.device, 1)
+        found.addErrback(lambda _: ()).addCallback(self._give, asked)
+
+    def _give(self, items: tuple[Downlink, ...], asked: Asked) -> None:
+        request, envelope = self._request, self._envelope
+        if self._is_gone:
+            self._return(items)
+            return
+        request.setResponseCode(envelope.status or 200)
+        for item in items:
+            try:
+                command, network = envelope.answer(asked, item)
+            except ValueError as reason:
+                self._intake.downlink_refused(item, str(reason))
+                continue
+            request.setHeader(b"content-type", (command.content_type or "application/json").encode())
+            request.setHeader(b"x-downlink-id", item.id.encode())
+            request.write(command.payload)
+            self._intake.downlink_offered(item, network)
+            self._lose_if_unheard(item)
+        request.finish()
+
+    def _lose_if_unheard(self, item: Downlink) -> None:
+        self._request.notifyFinish().addErrback(lambda failure: self._lose((item,)))
+
+    def _call_for(self, api: ApiDownlinks) -> None:
+        """Send what waits for the devices of this request by the API; the answer doesn't wait for that."""
+        for identity, metadata in self._whose.items():
+            found = self._intake.downlinks(identity, 1)
+            found.addErrback(lambda _: ()).addCallback(partial(api.send, metadata))
+
     def _listens(self, reading: Reading) -> bool:
         if self._api is not None:
-            return True  # what waits for the device is sent now that it is known to be there
+            return False
         said = self._settings.answers_reach_device
         return reading.listens if said is None else said
 
     def _finish(self, answer: Answer, items: Items) -> None:
         request = self._request
         if self._api is not None:
-            for identity, item in items:
-                self._api.send(self._whose.get(identity, {}), (item,))
-            items = []
+            self._call_for(self._api)
         if self._is_gone:
             self._return(item for _, item in items)
             return

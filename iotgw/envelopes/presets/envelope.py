@@ -17,6 +17,7 @@ from iotgw.core import plain_json
 from iotgw.core.model import Downlink, Metadata
 from iotgw.envelopes.envelope import (
     PLAIN,
+    Asked,
     Command,
     Envelope,
     Event,
@@ -31,7 +32,7 @@ from iotgw.envelopes.envelope import (
 from iotgw.envelopes.presets import ids, values
 from iotgw.envelopes.presets.downlinks import downlink_facts
 from iotgw.envelopes.presets.gateways import best_gateway
-from iotgw.envelopes.presets.hooks import REPLIES, VERIFIERS
+from iotgw.envelopes.presets.hooks import ANSWERS, REPLIES, VERIFIERS
 from iotgw.envelopes.presets.preset import Preset
 
 Gets = Literal["auto", "envelope", "payload"]
@@ -71,7 +72,10 @@ class PresetEnvelope(Envelope):
         try:
             whole = plain_json.decode(data)
         except plain_json.NotJson as error:
-            return (Malformed(data, f"expected JSON: {error}"),)
+            batch = self._preset.form.batch
+            whole = values.lines_of(data, batch) if batch is not None else None
+            if whole is None:
+                return (Malformed(data, f"expected JSON: {error}"),)
         occasion: dict[str, Any] = {
             "body": whole,
             "whole": whole,
@@ -107,6 +111,8 @@ class PresetEnvelope(Envelope):
         if action == "ignore":
             return Ignored("ignored" if word in preset.words else "unknownKinds")
         device = values.text(preset.identity.run(occasion)) if preset.identity is not None else ""
+        if action == "ask":
+            return Asked(device, occasion["body"]) if device else Ignored("unanswered")
         if action == "receipt":
             receipt = self._receipt(word, device, occasion)
             if receipt is not None:
@@ -207,6 +213,13 @@ class PresetEnvelope(Envelope):
         if not isinstance(target, str) or body is None:
             raise ValueError("the preset gives no topic or no body for this downlink")
         return Command(msgspec.json.encode(body), "application/json", target)
+
+    def answer(self, asked: Asked, item: Downlink) -> tuple[Command, str]:
+        """See `Envelope.answer`: by the preset's hook."""
+        hook = ANSWERS.get(self._preset.form.answer.ask)
+        if hook is None:
+            return super().answer(asked, item)
+        return hook(asked, downlink_facts(self._preset.form.downlink, item, asked.device))
 
     def load(self, items: Sequence[tuple[str, Downlink]]) -> Load:
         """See `Envelope.load`: by the preset's hook, otherwise the first item's bytes."""

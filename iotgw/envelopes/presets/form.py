@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-Action = Literal["uplink", "receipt", "event", "ignore"]
+Action = Literal["uplink", "receipt", "event", "ask", "ignore"]
 """What a kind of message is: a device's reading, a network's word on a downlink, something that happened to a device or the
-network, or nothing."""
+network, its question for a downlink, or nothing."""
 Became = Literal["sent", "delivered", "lost", "refused", "ignored"]
 """What a receipt says. ``sent``: the network has sent it, which is all that an unconfirmed downlink can hope for. ``lost``:
 it may be tried again. ``refused``: it would be refused again. ``ignored``: nothing is decided yet."""
@@ -71,6 +71,17 @@ class TimeForm(Form, frozen=True, kw_only=True):
     unit: Unit = "iso"
 
 
+class BatchForm(Form, frozen=True, kw_only=True):
+    """Several messages in one field of a form, a line for each, as SigFox's batch callbacks have them: ``body`` is then an
+    object with a list under the field's name."""
+
+    field: str = "batch"
+    separator: Annotated[
+        str, Meta(min_length=1, max_length=8, description="Between the parts of a line.")
+    ] = ";"
+    names: Annotated[list[str], Meta(description="Names of a line's parts.")]
+
+
 class ProofForm(Form, frozen=True, kw_only=True):
     """How a request proves that the platform sent it."""
 
@@ -90,6 +101,9 @@ class AnswerForm(Form, frozen=True, kw_only=True):
         Meta(description="Condition: this message's answer takes a downlink to its device; empty is never."),
     ] = ""
     reply: Annotated[str, Meta(description="Name of the hook that writes such an answer.")] = ""
+    ask: Annotated[
+        str, Meta(description="Name of the hook that answers a message of the kind `ask` with a downlink.")
+    ] = ""
 
 
 class SecretsForm(Form, frozen=True, kw_only=True):
@@ -224,6 +238,7 @@ class PresetForm(Form, frozen=True, kw_only=True):
             description="Expression on the occasion: the list of messages; without one, the body is the message."
         ),
     ] = ""
+    batch: BatchForm | None = None
     kind: KindForm | None = None
     device: DeviceForm | None = None
     payload: Annotated[

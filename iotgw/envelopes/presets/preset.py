@@ -14,7 +14,7 @@ from iotgw.envelopes.presets.calls import PresetApi
 from iotgw.envelopes.presets.downlinks import downlink_facts
 from iotgw.envelopes.presets.form import Action, Became, Encoding, PresetForm, ReceiptForm, Unit
 from iotgw.envelopes.presets.gateways import Gateways
-from iotgw.envelopes.presets.hooks import REPLIES, VERIFIERS
+from iotgw.envelopes.presets.hooks import ANSWERS, REPLIES, VERIFIERS
 
 OCCASION = frozenset(("body", "whole", "query", "path", "topic", "headers"))
 """What an expression on an uplink may name at its root."""
@@ -114,6 +114,11 @@ class Preset:
             raise ValueError(f"proof.hook: expected one of {', '.join(VERIFIERS)}, got {proof.hook!r}")
         if reply and reply not in REPLIES:
             raise ValueError(f"answer.reply: expected one of {', '.join(REPLIES)}, got {reply!r}")
+        ask = self.form.answer.ask
+        if ask and ask not in ANSWERS:
+            raise ValueError(f"answer.ask: expected one of {', '.join(ANSWERS)}, got {ask!r}")
+        if not ask and "ask" in self.words.values():
+            raise ValueError("answer.ask: expected the hook that answers a message of the kind `ask`")
         if self.carries is not None and not reply:
             raise ValueError("answer.reply: expected the hook that writes a downlink into the answer")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
 from iotgw.core.expressions.functions import decode_base64, decode_hex, is_number, to_number
-from iotgw.envelopes.presets.form import Encoding, Unit
+from iotgw.envelopes.presets.form import BatchForm, Encoding, Unit
 
 EARLIEST_MS = 946_684_800_000
 """The beginning of the year 2000: what a platform says of an earlier time isn't one."""
@@ -25,6 +26,23 @@ def frame(value: Any, encoding: Encoding) -> bytes | None:
     if encoding == "base64":
         return decode_base64(value)
     return decode_hex(value) if encoding == "hex" else value.encode("utf-8", "replace")
+
+
+def lines_of(data: bytes, batch: BatchForm) -> dict[str, Any] | None:
+    """The messages in a field of a form; None if the body is no such form."""
+    if not data.isascii():
+        return None
+    try:
+        fields = parse_qs(
+            data.decode("ascii"), strict_parsing=True, max_num_fields=16, keep_blank_values=True
+        )
+    except ValueError:
+        return None
+    if batch.field not in fields:
+        return None
+    lines = [line.strip() for line in "\n".join(fields[batch.field]).splitlines()]
+    rows = (line.split(batch.separator, len(batch.names) - 1) for line in lines if line)
+    return {batch.field: [dict(zip(batch.names, row, strict=False)) for row in rows]}
 
 
 def date_ms(value: Any, unit: Unit) -> int | None:

@@ -347,3 +347,49 @@ def test_no_datasource_takes_the_api_s_own_paths(monkeypatch):
         with pytest.raises(SettingsError):
             mounts.add(path, None)
     mounts.add(("api", "ttn", "data"), None)
+
+
+EVERYNET_ASKS = {
+    "type": "downlink_request",
+    "meta": {"device": "70b3d57ed0000017", "packet_hash": "691f54ad"},
+    "params": {"counter_down": 3, "max_size": 2},
+}
+
+
+def test_a_network_that_asks_for_a_downlink_gets_it_in_the_answer(monkeypatch):
+    field = network(monkeypatch, preset="everynet")
+    assert (status(field.post(EVERYNET_ASKS)), field.intake.received) == (200, [])
+    field.intake.put("70b3d57ed0000017", b"\x01\x02", b"\x01\x02\x03")
+    answer = field.post(EVERYNET_ASKS)
+    assert status(answer) == 200
+    assert json.loads(body(answer).split(b"\r\n")[1]) == {
+        "type": "downlink_response", "meta": EVERYNET_ASKS["meta"],
+        "params": {"port": 1, "payload": "AQI=", "confirmed": False, "counter_down": 3},
+    }  # fmt: skip
+    assert status(field.post(EVERYNET_ASKS)) == 200
+    assert field.intake.outcomes == [
+        ("70b3d57ed0000017-0", "offered as 70b3d57ed0000017/3"),
+        ("70b3d57ed0000017-1", "refused: expected at most 2 bytes at this data rate, got 3"),
+    ]
+
+
+def test_a_network_that_hangs_up_before_its_answer_is_out_leaves_the_downlink(monkeypatch):
+    field = network(monkeypatch, preset="everynet")
+    field.intake.put("70b3d57ed0000017", b"\x01")
+    answer = field.post(EVERYNET_ASKS)
+    assert b"AQ==" in answer.value()
+    assert field.intake.outcomes == [("70b3d57ed0000017-0", "offered as 70b3d57ed0000017/3")]
+
+
+def test_sigfox_s_device_that_listens_gets_its_eight_bytes_in_the_answer(monkeypatch):
+    field = network(monkeypatch, preset="sigfox")
+    callback = {"device": "1A2B3C", "data": "2a00", "time": 1795262400, "seqNumber": 7}
+    field.intake.put("1A2B3C", b"\x01" * 8)
+    assert status(field.post({**callback, "ack": False})) == 204
+    answer = field.post({**callback, "seqNumber": 8, "ack": True})
+    assert status(answer) == 200 and b'{"1A2B3C":{"downlinkData":"0101010101010101"}}' in answer.value()
+    assert field.intake.outcomes == [("1A2B3C-0", "offered")]
+    field.post({"device": "1A2B3C", "infoCode": 0})
+    assert field.intake.outcomes[-1] == ("1A2B3C", "confirmed")
+    assert status(field.post(b"batch=1A2B3C%3B1795262500%3B2a01%3B9")) == 204
+    assert [facts["seqNumber"] for _, facts in field.intake.received] == [7, 8, 9]
