@@ -133,7 +133,12 @@ class AccessToken:
     """The header of `OAuth2`."""
 
     def __init__(
-        self, auth: OAuth2, reactor: IReactorTime, tls: ClientTls | None, connector: IConnector
+        self,
+        auth: OAuth2,
+        reactor: IReactorTime,
+        tls: ClientTls | None,
+        connector: IConnector,
+        proxy: str = "",
     ) -> None:
         self.header = b""
         self.secrets = [auth.client_secret]
@@ -144,7 +149,9 @@ class AccessToken:
         self._asking = False
         self._fetching: Any = None
         scheme, host, port = origin(auth.token_url, "configuration.auth.tokenUrl")
-        way = connector.endpoint(host, port, 10, (tls or ClientTls()) if scheme == "https" else None, "tls")
+        way = connector.endpoint(
+            host, port, 10, (tls or ClientTls()) if scheme == "https" else None, "tls", proxy
+        )
         # treq's own client would decompress a response before its size is checked
         self._agent = Agent.usingEndpointFactory(reactor, _OneWay(way))
         self._url = auth.token_url.encode()
@@ -240,10 +247,12 @@ def authenticator(
     tls: ClientTls | None,
     connector: IConnector,
     date: Callable[[], float],
+    proxy: str = "",
 ) -> Authenticator:
-    """What authenticates by these settings. ``date()`` gives the date in seconds since 1970. Raises SettingsError."""
+    """What authenticates by these settings. ``date()`` gives the date in seconds since 1970; ``proxy`` is as in `IConnector.endpoint`.
+    Raises SettingsError."""
     if isinstance(auth, OAuth2):
-        return AccessToken(auth, reactor, tls, connector)
+        return AccessToken(auth, reactor, tls, connector, proxy)
     return AwsSigner(auth, date) if isinstance(auth, AwsSigV4) else Fixed(auth)
 
 

@@ -50,9 +50,11 @@ class HttpTarget:
         self._server = to = server(settings.url)
         reactor = context.reactor
         tls = (settings.tls or ClientTls()) if to.is_secure else None
-        way = connector.endpoint(to.host, to.port, settings.connect_timeout, tls, "tls")
+        way = connector.endpoint(to.host, to.port, settings.connect_timeout, tls, "tls", settings.proxy)
         self._pool = HttpPool(reactor, way, settings.concurrency, settings.timeout)
-        self._auth = authenticator(settings.auth, reactor, settings.tls, connector, context.date)
+        self._auth = authenticator(
+            settings.auth, reactor, settings.tls, connector, context.date, settings.proxy
+        )
         self._requests = RequestMaker(settings, context.spec, names, self._auth)
         self._secrets = [*texts_with_secrets(settings), *self._auth.secrets]
 

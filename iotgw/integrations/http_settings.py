@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from iotgw.connect.http_auth import Auth, OAuth2
+from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.destination import origin
 from iotgw.core.secrets import Secret, SecretUrl
@@ -76,6 +77,7 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     auth: Auth | None = None
     signature: Annotated[BodySignature | None, Meta(description="Signs each body in a header.")] = None
     tls: ClientTls | None = None
+    proxy: ProxyUrl = ""
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
     timeout: Annotated[
         float, Meta(gt=0, description="Seconds for a whole exchange, with the response's body.")
@@ -111,10 +113,9 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     ] = False
 
     def destination(self) -> object:
-        """See `iotgw.core.destination.Destined`: both servers, as the token of the one goes to the other."""
+        """See `iotgw.core.destination.Destined`: both servers, as the token of the one goes to the other, and the proxy."""
         places = [origin(self.url, "configuration.url")]
         if isinstance(self.auth, OAuth2):
             places.append(origin(self.auth.token_url, "configuration.auth.tokenUrl"))
-        return places, trust(self.tls or ClientTls()) if any(
-            scheme == "https" for scheme, _, _ in places
-        ) else None
+        is_secure = any(scheme == "https" for scheme, _, _ in places)
+        return places, trust(self.tls or ClientTls()) if is_secure else None, goes_by(self.proxy)
