@@ -25,18 +25,17 @@ from iotgw.core.ports.integrations import IIntegration, IIntegrationType, Integr
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.secret_url import url_secrets
 from iotgw.core.secrets import Secret, SecretUrl
-from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict, unforeseen
+from iotgw.core.verdict import DELIVERED, Delivered, Rejected, Unavailable, Verdict, unforeseen
 from iotgw.integrations import payload
 from iotgw.integrations.commands import MOST_ITEMS, items_of
 from iotgw.integrations.facts import RecordNames
-from iotgw.integrations.http_answers import excerpt, retry_after
+from iotgw.integrations.http_answers import excerpt
+from iotgw.integrations.http_judge import AnswerSettings, AnswerJudge
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_url
 from iotgw.wire.http1 import Response, request_head
 
 Settle = Callable[[Sequence[int], Verdict], None]
 
-NOT_THE_MESSAGE = {401, 403, 407, 408, 425, 429}
-"""Status codes below 500 that are about us or the target, not about the message."""
 OURS = {"host", "content-length", "transfer-encoding", "connection", "content-encoding", "idempotency-key"}
 """Headers that the gateway sets itself."""
 
@@ -77,6 +76,10 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     success_codes: Annotated[
         list[int], Meta(description="Status codes that mean delivered; any 2xx when empty.")
     ] = []
+    answer: Annotated[
+        AnswerSettings | None,
+        Meta(description="What an answer means, where the status isn't all; see below."),
+    ] = None
     keep_response: Annotated[
         bool, Meta(description="Keep the last response for a person to look at (`lastResponse`).")
     ] = False
@@ -113,12 +116,10 @@ class HttpTarget:
         self._last_error = ""
         self.whole = settings.batch != "none"
         self.max_batch = settings.batch_size if self.whole else settings.concurrency
-        self._successes = frozenset(settings.success_codes)
         secure, host, port, netloc, path = _parts(settings.url)
         reactor = context.reactor
         tls = (settings.tls or ClientTls()) if secure else None
         way = connector.endpoint(host, port, settings.connect_timeout, tls, "tls")
-        self._pool = HttpPool(reactor, way, settings.concurrency, settings.timeout)
         self._auth = (
             AccessToken(settings.auth, reactor, settings.tls, connector)
             if isinstance(settings.auth, OAuth2)
@@ -145,6 +146,11 @@ class HttpTarget:
             self._fixed = self._head(None) if self._is_fixed else b""
         except TemplateFailed as error:
             raise SettingsError("configuration", str(error))
+
+        self._judge = AnswerJudge(
+            settings.answer, settings.success_codes, bool(self._fixed), self._excerpt, context.date
+        )
+        self._pool = HttpPool(reactor, way, settings.concurrency, settings.timeout, self._judge.kept)
 
     @property
     def _is_fixed(self) -> bool:
@@ -252,10 +258,11 @@ class HttpTarget:
 
         def answered(response: Response | None, reason: str) -> None:
             try:
-                verdict = self._verdict(records, response, reason)
+                outcomes = self._outcomes(records, response, reason)
             except Exception as error:
-                verdict = unforeseen("reading the answer", error)
-            self._settle(records, settle, verdict)
+                outcomes = [(records, unforeseen("reading the answer", error))]
+            for some, verdict in outcomes:
+                self._settle(some, settle, verdict)
 
         self._pool.request(
             b"%b%bContent-Length: %d\r\n\r\n%b" % (head, self._auth.header, len(body), body), answered
@@ -300,34 +307,25 @@ class HttpTarget:
         for settle, seqs in delivered.items():
             settle(seqs, DELIVERED)
 
-    def _verdict(self, records: Sequence[TelemetryRecord], response: Response | None, reason: str) -> Verdict:
+    def _outcomes(
+        self, records: Sequence[TelemetryRecord], response: Response | None, reason: str
+    ) -> list[tuple[Sequence[TelemetryRecord], Verdict]]:
         if response is None:
             self._last_error = reason
-            return Unavailable(reason)
-        status = response.status
-        if status in self._successes or (not self._successes and 200 <= status < 300):
-            if self._settings.downlinks and response.body:
-                self._take_downlinks(records, response.body)
-            if self._settings.keep_response:
-                return Delivered(f"HTTP {status} {self._excerpt(response.body)}")
-            return DELIVERED
-        said = self._excerpt(response.body)
-        reason = f"HTTP {status}" + (f": {said}" if said else "")
-        self._last_error = reason
-        if status == 401:
+            return [(records, Unavailable(reason))]
+        if response.status == 401:
             self._auth.refused()
-        after = retry_after(response.headers.get(b"retry-after"), self._context.date())
-        if (
-            status < 400
-            or status >= 500
-            or status in NOT_THE_MESSAGE
-            or (status in (404, 405) and self._fixed)
-        ):
-            # If a single message is the reason, the others get through, and the outbox finds it.
-            return Unavailable(reason, after)
-        if len(records) > 1:
-            return Apart(reason)
-        return Retry(reason, after)
+        outcomes = self._judge.outcomes(response, records)
+        for number, (some, verdict) in enumerate(outcomes):
+            if not isinstance(verdict, Delivered):
+                self._last_error = verdict.reason
+                continue
+            if self._settings.downlinks and response.body:
+                self._take_downlinks(some, response.body)
+            if self._settings.keep_response:
+                said = f"HTTP {response.status} {self._excerpt(response.body)}"
+                outcomes[number] = some, Delivered(said)
+        return outcomes
 
     def _excerpt(self, body: bytes) -> str:
         """What a response says, without our own secrets: some servers return what they were sent."""
