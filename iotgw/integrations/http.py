@@ -30,7 +30,7 @@ from iotgw.integrations import payload
 from iotgw.integrations.commands import MOST_ITEMS, items_of
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.http_answers import excerpt
-from iotgw.integrations.http_judge import AnswerSettings, AnswerJudge
+from iotgw.integrations.http_judge import AnswerJudge, AnswerSettings
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_url
 from iotgw.wire.http1 import Response, request_head
 
@@ -109,7 +109,7 @@ class HttpTarget:
         self._context = context
         names = RecordNames(context.epochs, context.datasource_name)
         self._key = names.key
-        self._payload = payload.formatter(context.spec, names)
+        self._payload = payload.formatter(context.spec, names, context.warn)
         self._inflight = 0
         self._delivered: dict[Settle, list[int]] = {}
         """Positions delivered in this turn of the reactor, by the function to call."""

@@ -18,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.names import unfit, without_unfit
+from iotgw.core.parts import NAMED
 from iotgw.integrations.facts import RecordNames, facts
 from iotgw.integrations.template_budget import MAX_RESULT, Overrun, StepBudget, TemplateFailed
 from iotgw.integrations.template_check import parsed, priced
@@ -149,6 +150,8 @@ class Template:
         environment = _environment(escape)
         tree = parsed(environment, text, place)
         is_fixed = not any(True for _ in tree.find_all((nodes.For, nodes.If)))
+        self.loops = any(True for _ in tree.find_all(nodes.For))
+        """Whether there is a loop in it."""
         parts = _parts(tree)
         self.written = "".join(str(part.data) for part in tree.find_all(nodes.TemplateData))
         """The literal text in it."""
@@ -165,6 +168,8 @@ class Template:
             raise SettingsError(
                 place, f"there is no {', '.join(sorted(unknown))}; there are {', '.join(sorted(SAMPLE))}"
             )
+        if (named := self.used & set(OF_PARTS)) and names.epochs.split not in NAMED:
+            raise SettingsError(place, f"{', '.join(sorted(named))}: expected split: value, or split: entity")
         self._render = compiled.render
         self._budget = environment.budget
         self._names = names
@@ -275,9 +280,11 @@ def _parts(tree: nodes.Template) -> list[nodes.TemplateData | nodes.Name] | None
 
 LARGE = ("body", "telemetry", "attributes", "values")
 """Names of what may be as large as a message."""
+OF_PARTS = ("name", "value")
+"""Names that only parts have which are about one key."""
 SAMPLE = {
     "id": "", "key": "", "receivedAt": 0, "datasource": "", "deviceName": "", "deviceType": "",
     "attributes": {}, "telemetry": [], "values": {}, "ts": 0, "kind": "", "body": {}, "date": "", "time": "",
-    "file": "",
+    "file": "", "name": "", "value": None,
 }  # fmt: skip
 """The names that a template may use."""

@@ -27,8 +27,9 @@ class HttpWorld:
         self.journal = journal or testing.MemoryJournal(self.clock, epoch="E")
         self.connector = FakeConnector()
         types = Types("iotgw.none", self.clock, [HttpType], self.connector)
+        self.memory = testing.MemoryEvents()
         self.service = DeliveryService(
-            self.journal, types, self.clock, testing.MemoryEvents(), lambda id_: "src", data_dir=data_dir
+            self.journal, types, self.clock, self.memory, lambda id_: "src", data_dir=data_dir
         )
         self.service.start()
         spec.setdefault("retry", RetrySpec(initial=1.0, multiplier=1.0, cap=1.0, max_attempts=3))

@@ -8,7 +8,7 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.validate import convert
 from iotgw.core.verdict import DELIVERED, Apart, Rejected, Retry, Unavailable
 from iotgw.integrations.http_answers import excerpt
-from iotgw.integrations.http_judge import AnswerSettings, AnswerJudge
+from iotgw.integrations.http_judge import AnswerJudge, AnswerSettings
 from iotgw.testing import telemetry
 from iotgw.wire.http1 import Response
 
