@@ -17,19 +17,17 @@ from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict, unforeseen
+from iotgw.core.verdict import DELIVERED, Delivered, Rejected, Unavailable, Verdict, unforeseen
 from iotgw.integrations.commands import MOST_ITEMS, items_of
 from iotgw.integrations.facts import RecordNames
-from iotgw.integrations.http_answers import excerpt, retry_after
+from iotgw.integrations.http_answers import excerpt
+from iotgw.integrations.http_judge import AnswerJudge
 from iotgw.integrations.http_request import RequestMaker, server, texts_with_secrets
 from iotgw.integrations.http_settings import HttpSettings
 from iotgw.integrations.template import TemplateFailed
 from iotgw.wire.http1 import Response, request_head
 
 Settle = Callable[[Sequence[int], Verdict], None]
-
-NOT_THE_MESSAGE = {401, 403, 407, 408, 425, 429}
-"""Status codes below 500 that are about us or the target, not about the message."""
 
 
 @implementer(IIntegration)
@@ -46,17 +44,20 @@ class HttpTarget:
         self._last_error = ""
         self.whole = settings.batch != "none"
         self.max_batch = settings.batch_size if self.whole else settings.concurrency
-        self._successes = frozenset(settings.success_codes)
         self._server = to = server(settings.url)
         reactor = context.reactor
         tls = (settings.tls or ClientTls()) if to.is_secure else None
         way = connector.endpoint(to.host, to.port, settings.connect_timeout, tls, "tls", settings.proxy)
-        self._pool = HttpPool(reactor, way, settings.concurrency, settings.timeout)
         self._auth = authenticator(
             settings.auth, reactor, settings.tls, connector, context.date, settings.proxy
         )
-        self._requests = RequestMaker(settings, context.spec, names, self._auth)
+        self._requests = RequestMaker(settings, context.spec, names, self._auth, context.warn)
         self._secrets = [*texts_with_secrets(settings), *self._auth.secrets]
+        is_fixed = self._requests.goes_to_one_place
+        self._judge = AnswerJudge(
+            settings.answer, settings.success_codes, is_fixed, self._excerpt, context.date
+        )
+        self._pool = HttpPool(reactor, way, settings.concurrency, settings.timeout, self._judge.kept)
 
     # --- IIntegration
 
@@ -152,10 +153,11 @@ class HttpTarget:
 
         def answered(response: Response | None, reason: str) -> None:
             try:
-                verdict = self._verdict(records, response, reason)
+                outcomes = self._outcomes(records, response, reason)
             except Exception as error:
-                verdict = unforeseen("reading the answer", error)
-            self._settle(records, settle, verdict)
+                outcomes = [(records, unforeseen("reading the answer", error))]
+            for some, verdict in outcomes:
+                self._settle(some, settle, verdict)
 
         self._pool.request(self._requests.on_wire(head, body), answered)
 
@@ -178,34 +180,25 @@ class HttpTarget:
         for settle, seqs in delivered.items():
             settle(seqs, DELIVERED)
 
-    def _verdict(self, records: Sequence[TelemetryRecord], response: Response | None, reason: str) -> Verdict:
+    def _outcomes(
+        self, records: Sequence[TelemetryRecord], response: Response | None, reason: str
+    ) -> list[tuple[Sequence[TelemetryRecord], Verdict]]:
         if response is None:
             self._last_error = reason
-            return Unavailable(reason)
-        status = response.status
-        if status in self._successes or (not self._successes and 200 <= status < 300):
-            if self._settings.downlinks and response.body:
-                self._take_downlinks(records, response.body)
-            if self._settings.keep_response:
-                return Delivered(f"HTTP {status} {self._excerpt(response.body)}")
-            return DELIVERED
-        said = self._excerpt(response.body)
-        reason = f"HTTP {status}" + (f": {said}" if said else "")
-        self._last_error = reason
-        if status == 401:
+            return [(records, Unavailable(reason))]
+        if response.status == 401:
             self._auth.refused()
-        after = retry_after(response.headers.get(b"retry-after"), self._context.date())
-        if (
-            status < 400
-            or status >= 500
-            or status in NOT_THE_MESSAGE
-            or (status in (404, 405) and self._requests.goes_to_one_place)
-        ):
-            # If a single message is the reason, the others get through, and the outbox finds it.
-            return Unavailable(reason, after)
-        if len(records) > 1:
-            return Apart(reason)
-        return Retry(reason, after)
+        outcomes = self._judge.outcomes(response, records)
+        for number, (some, verdict) in enumerate(outcomes):
+            if not isinstance(verdict, Delivered):
+                self._last_error = verdict.reason
+                continue
+            if self._settings.downlinks and response.body:
+                self._take_downlinks(some, response.body)
+            if self._settings.keep_response:
+                said = f"HTTP {response.status} {self._excerpt(response.body)}"
+                outcomes[number] = some, Delivered(said)
+        return outcomes
 
     def _excerpt(self, body: bytes) -> str:
         """What a response says, without our own secrets: some servers return what they were sent."""

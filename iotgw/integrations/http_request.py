@@ -63,18 +63,23 @@ def texts_with_secrets(settings: HttpSettings) -> list[str]:
 
 
 class RequestMaker:
-    """Makes the bytes of requests. Raises SettingsError.
+    """Makes the bytes of requests. Raises SettingsError. ``warn`` is told what a user should know of the settings.
 
     ``goes_to_one_place`` is whether all requests have the same target and headers.
     """
 
     def __init__(
-        self, settings: HttpSettings, spec: IntegrationSpec, names: RecordNames, auth: Authenticator
+        self,
+        settings: HttpSettings,
+        spec: IntegrationSpec,
+        names: RecordNames,
+        auth: Authenticator,
+        warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._settings = settings
         self._auth = auth
         self._key = names.key
-        self._document = payload.formatter(spec, names)
+        self._document = payload.formatter(spec, names, warn)
         self._netloc = server(settings.url).netloc
         self._is_batch = settings.batch != "none"
         self._body = settings.body or ("none" if settings.method == "GET" else "document")
@@ -182,10 +187,12 @@ class RequestMaker:
         fields = list(_filled(self._fields, record))
         if self._body == "form":
             return http_bodies.form(fields)
-        parts = [http_bodies.Part(name, value.encode()) for name, value in fields]
+        parts = [http_bodies.FormPart(name, value.encode()) for name, value in fields]
         if self._settings.file is not None and self._filename is not None:
             name = _text(self._filename, record)
-            parts.append(http_bodies.Part(self._settings.file.name, document, name, self._kind_of_document))
+            parts.append(
+                http_bodies.FormPart(self._settings.file.name, document, name, self._kind_of_document)
+            )
         return http_bodies.multipart(parts, self._boundary)
 
     @property

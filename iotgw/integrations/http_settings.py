@@ -11,6 +11,7 @@ from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.destination import origin
 from iotgw.core.secrets import Secret, SecretUrl
+from iotgw.integrations.http_judge import AnswerSettings
 
 
 class FilePart(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -102,6 +103,10 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     success_codes: Annotated[
         list[int], Meta(description="Status codes that mean delivered; any 2xx when empty.")
     ] = []
+    answer: Annotated[
+        AnswerSettings | None,
+        Meta(description="What an answer means, where the status isn't all; see below."),
+    ] = None
     keep_response: Annotated[
         bool, Meta(description="Keep the last response for a person to look at (`lastResponse`).")
     ] = False

@@ -14,7 +14,7 @@ _IN_QUOTES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 """How a name may stand in quotes (WHATWG HTML, "multipart/form-data encoding algorithm")."""
 
 
-class Part(Struct, frozen=True):
+class FormPart(Struct, frozen=True):
     """A part of a multipart body; one with a ``filename`` is a file."""
 
     name: str
@@ -28,7 +28,7 @@ def form(fields: Iterable[tuple[str, str]]) -> bytes:
     return urlencode(list(fields)).encode()
 
 
-def multipart(parts: Iterable[Part], boundary: str) -> bytes:
+def multipart(parts: Iterable[FormPart], boundary: str) -> bytes:
     """Parts with a boundary between them, which none of them may contain."""
     lines: list[bytes] = []
     for part in parts:
