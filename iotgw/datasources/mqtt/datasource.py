@@ -113,7 +113,9 @@ class MqttSourceType:
         return ended.addErrback(left).addCallback(over)
 
     def _endpoint(self, settings: MqttSourceSettings) -> IStreamClientEndpoint:
-        return self._connector.endpoint(settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls)
+        return self._connector.endpoint(
+            settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls, proxy=settings.proxy
+        )
 
     def envelope(self, settings: Any) -> Envelope:
         """The envelope of a datasource with these settings."""
