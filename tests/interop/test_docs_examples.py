@@ -15,9 +15,11 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
+from urllib.parse import quote
 
 import pytest
 
@@ -107,7 +109,7 @@ class Reader:
     def _run(self, script):
         # several pages have the same device: it is handed over to their datasource, as its user would do
         known = self._gateway.api("GET", "/devices").json["items"] if self._datasource else []
-        moves = [f"iotgwctl hand-over '{each['name']}' '{self._datasource}' >/dev/null" for each in known]
+        moves = [self._hand_over(each["name"]) for each in known]
         script = re.sub(
             r"^iotgwctl apply .*$", lambda apply: "\n".join([apply[0], *moves]), script, flags=re.M
         )
@@ -126,6 +128,15 @@ class Reader:
         )
         self._printed = ran.stdout + ran.stderr
         assert ran.returncode == 0, (script, self._printed)
+
+    def _hand_over(self, device):
+        """The call of `iotgwctl hand-over` by curl, which starts faster."""
+        url = f"{self._gateway.url}/api/v1/devices/{quote(device, safe='')}/owner"
+        body = json.dumps({"datasource": self._datasource})
+        return (
+            f"curl -sSf -o /dev/null -X PUT -H 'Authorization: Bearer {self._gateway.token}' "
+            f"-H 'Content-Type: application/json' --data-binary {shlex.quote(body)} {shlex.quote(url)}"
+        )
 
     def _printed_is(self, block):
         for line in block.splitlines():
