@@ -89,7 +89,14 @@ class Outcomes:
         return next(self._open.waiting.behind(tenant, device), device)
 
     async def confirmed(
-        self, tenant: str, device: str, datasource: str, became: Became, reason: str, id: str
+        self,
+        tenant: str,
+        device: str,
+        datasource: str,
+        became: Became,
+        reason: str,
+        id: str,
+        proved: Proved,
     ) -> bool:
         """See `IDownlinks.confirmed`."""
         items = self._open.items
@@ -97,7 +104,7 @@ class Outcomes:
             item = await receipts.named(self._store, items, tenant, id)
         else:
             item = await receipts.offered(self._store, items, tenant, self._name(tenant, device))
-        if item is None or self._speakers.objection(tenant, datasource, item.device):
+        if item is None or self._speakers.taking_objection(tenant, datasource, item.device, proved):
             return False
         now = items.get(item.id, item)
         step = _STEPS[became]
@@ -120,7 +127,7 @@ class Outcomes:
     ) -> None:
         """See `IDownlinks.acknowledged`: by item id, or the oldest of a message type that was sent."""
         known = dict.fromkeys((self._name(tenant, device), device, identity))
-        object_to = self._speakers.objection
+        object_to = self._speakers.taking_objection
         names = tuple(name for name in known if name and not object_to(tenant, datasource, name, proved))
         step: Step = "successful" if ack.get("success", True) else "failed"
         items, is_over = self._open.items, self._open.is_over

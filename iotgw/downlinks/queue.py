@@ -172,10 +172,18 @@ class DownlinkQueue:
         self._outcomes.report(downlink_id, state, reason, result)
 
     def confirmed(
-        self, tenant: str, device: str, datasource: str, became: Became, reason: str = "", item: str = ""
+        self,
+        tenant: str,
+        device: str,
+        datasource: str,
+        became: Became,
+        reason: str = "",
+        item: str = "",
+        proved: Proved = "",
     ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
-        found = ensureDeferred(self._outcomes.confirmed(tenant, device, datasource, became, reason, item))
+        confirmed = self._outcomes.confirmed(tenant, device, datasource, became, reason, item, proved)
+        found = ensureDeferred(confirmed)
         return found.addErrback(self._not_taken)
 
     def _not_taken(self, failure: Failure) -> bool:

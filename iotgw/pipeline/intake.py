@@ -125,7 +125,7 @@ class Intake:
             answer(TOO_LARGE)
             return 0
         if source.spec.metadata:
-            metadata = {**source.spec.metadata, **metadata}
+            metadata = {**proof.without(source.spec.metadata), **metadata}
         if proof.TYPE in metadata and not self.proves:
             metadata = proof.without(metadata)
         text = _encode(metadata)
@@ -190,15 +190,15 @@ class Intake:
         self._downlinks.outcome(downlink.id, "offered", "offered to the network")
 
     def downlink_confirmed(
-        self, device: str, became: Became, reason: str = "", item: str = ""
+        self, device: str, became: Became, reason: str = "", item: str = "", proved: Proved = ""
     ) -> Deferred[bool]:
         """See `IIntake.downlink_confirmed`."""
         source = self._source
-        return self._downlinks.confirmed(source.tenant, device, source.id, became, reason, item)
+        return self._downlinks.confirmed(source.tenant, device, source.id, became, reason, item, proved)
 
     def objection(self, device: str, proved: Proved = "") -> str:
         """See `IIntake.objection`."""
-        return self._speakers.objection(self._source.tenant, self._source.id, device, proved)
+        return self._speakers.taking_objection(self._source.tenant, self._source.id, device, proved)
 
     def identity_objection(self, identity: str, proved: Proved = "") -> str:
         """See `IIntake.identity_objection`."""

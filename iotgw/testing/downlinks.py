@@ -146,14 +146,25 @@ class MemoryDownlinks:
         self._report(item, step, reason, result=result)
 
     def confirmed(
-        self, tenant: str, device: str, datasource: str, became: Became, reason: str = "", item: str = ""
+        self,
+        tenant: str,
+        device: str,
+        datasource: str,
+        became: Became,
+        reason: str = "",
+        item: str = "",
+        proved: Proved = "",
     ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
         if item:
             found = [each for each in self.items.values() if (each.id, each.tenant) == (item, tenant)]
         else:
             found = [each for each in self._of(tenant, device) if each.state is ItemState.SENT]
-        found = [each for each in found if not self.speakers.objection(tenant, datasource, each.device)]
+        found = [
+            each
+            for each in found
+            if not self.speakers.taking_objection(tenant, datasource, each.device, proved)
+        ]
         if found:
             latest = max(found, key=lambda each: each.updated_ms)
             step: Step = "failed" if became == "refused" else "lost" if became == "lost" else "delivered"

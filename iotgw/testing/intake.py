@@ -243,7 +243,7 @@ class FakeIntake:
         self.outcomes.append((downlink.id, "offered"))
 
     def downlink_confirmed(
-        self, device: str, became: Became, reason: str = "", item: str = ""
+        self, device: str, became: Became, reason: str = "", item: str = "", proved: Proved = ""
     ) -> Deferred[bool]:
         """See `IIntake.downlink_confirmed`. Of items it knows those in ``known``."""
         self.outcomes.append((item or device, _SAID[became].format(reason)))

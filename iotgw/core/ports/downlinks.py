@@ -48,7 +48,13 @@ class IDownlinks(Interface):
         """A datasource's report, with the device's answer if there is one."""
 
     def confirmed(
-        tenant: str, device: str, datasource: str, became: Became, reason: str = "", item: str = ""
+        tenant: str,
+        device: str,
+        datasource: str,
+        became: Became,
+        reason: str = "",
+        item: str = "",
+        proved: Proved = "",
     ) -> Deferred[bool]:
         """A network's receipt, from a datasource that may speak for the device, for the item with the id ``item``, and no other; without an id, for the latest
         SENT item of a device (by name or identity). Fires with whether there is such an item. A duplicate or

@@ -105,12 +105,15 @@ class IIntake(Interface):
     def downlink_offered(downlink: Downlink) -> None:
         """This downlink was handed to a network, whose receipt comes later by `downlink_confirmed`."""
 
-    def downlink_confirmed(device: str, became: Became, reason: str = "", item: str = "") -> Deferred[bool]:
+    def downlink_confirmed(
+        device: str, became: Became, reason: str = "", item: str = "", proved: Proved = ""
+    ) -> Deferred[bool]:
         """A network's receipt for a downlink: for the one with the id ``item``, and no other; without an id,
-        for the latest of a device (by name or identity). Fires with whether there is such a downlink."""
+        for the latest of a device (by name or identity). ``proved`` is the device that its sender has proved to be. Fires
+        with whether there is such a downlink."""
 
     def objection(device: str, proved: Proved = "") -> str:
-        """Why a sender may not speak for a device; empty if it may. ``proved`` is the device that it has proved to
+        """Why a sender may not take a device's downlinks; empty if it may. ``proved`` is the device that it has proved to
         be. Uplinks need no such check: one of a device that its sender may not speak for ends as a failed message."""
 
     def identity_objection(identity: str, proved: Proved = "") -> str:
