@@ -80,5 +80,5 @@ class DownlinkRightsContract(DownlinksContract):
         item = self.send(msg_type="reboot")
         self.forbid("ds", "dev")
         confirmed = self.part.confirmed
-        assert not self.wait(confirmed("default", "dev", "ds", "delivered", "", item.id, "another"))
-        assert self.wait(confirmed("default", "dev", "ds", "delivered", "", item.id, "dev"))
+        assert not self.wait(confirmed("default", "dev", "ds", "delivered", "", item.id, proved="another"))
+        assert self.wait(confirmed("default", "dev", "ds", "delivered", "", item.id, proved="dev"))
