@@ -16,7 +16,7 @@ from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
 from iotgw.core.departures import Departures
 from iotgw.core.errors import NotFound, SettingsError
-from iotgw.core.model import Metadata, Status
+from iotgw.core.model import DEFAULT_TENANT, Metadata, Status
 from iotgw.core.names import unfit
 from iotgw.core.ports.converters import IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType, ISetsUp
@@ -101,7 +101,7 @@ class DatasourceRoutes(WithBacklog):
         key = (
             spec.routing_key or (stored.body.get("routingKey") if stored else "") or secrets.token_urlsafe(12)
         )
-        self._check_routing_key(key, spec.type, stored)
+        self._check_routing_key(tenant, key, spec, stored)
         return msgspec.structs.replace(spec, configuration=configuration, routing_key=key)
 
     def _check_converter(self, tenant: str, path: str, name: str) -> None:
@@ -115,13 +115,20 @@ class DatasourceRoutes(WithBacklog):
                 path, f"expected a converter of type {wanted}, got {name!r}, which is {version.direction}"
             )
 
-    def _check_routing_key(self, key: str, type_: str, stored: Resource | None) -> None:
-        """A routing key selects one datasource of a type, whichever tenant it belongs to. It is part of a path."""
+    def _check_routing_key(
+        self, tenant: str, key: str, spec: DatasourceSpec, stored: Resource | None
+    ) -> None:
+        """A routing key selects one datasource of a type, whichever tenant it belongs to. It is part of a path. That it is
+        taken tells somebody of another tenant a key, so the operator hears of it."""
+        type_ = spec.type
         if key in (".", "..") or unfit(key):
             raise SettingsError("routingKey", "expected printable characters other than '.' and '..'")
         for other in self.registry.list(self.kind):
             taken = other.body.get("routingKey") == key and other.body["type"] == type_
             if taken and other.deletion is None and (stored is None or other.id != stored.id):
+                if other.tenant != tenant:
+                    text = f"tenant {tenant!r} tried to save {spec.name!r} with the routing key of another tenant's datasource"
+                    self.recorder.note("refused", "gateway", "routing keys", text, DEFAULT_TENANT, "warning")
                 raise SettingsError("routingKey", f"expected a key that no other {type_} datasource has")
 
     def shown(self, resource: Resource) -> dict[str, Any]:

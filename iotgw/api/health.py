@@ -13,7 +13,6 @@ from iotgw.api.catalogue import leaving
 from iotgw.api.integrations import state_of
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Reply, Route
-from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters
 from iotgw.core.ports.delivery import IDeliveries
@@ -90,8 +89,11 @@ class HealthRoutes:
 
     async def status(self, call: Call) -> dict[str, Any]:
         """Version, journal, datasources, integrations."""
+        datasources = self._registry.list("datasource", call.tenants)
         journal = dict(await self._journal.stats())
-        journal.pop("datasources", None)  # by id, of all tenants; each datasource shows its own
+        counts = journal.pop("datasources", {})  # by id, of all tenants; each datasource shows its own
+        if not call.sees_gateway:
+            journal = _sums([counts.get(each.id, {}) for each in datasources])
         room = self._pipeline.room()
         return {
             "version": __version__,
@@ -100,11 +102,11 @@ class HealthRoutes:
             "epoch": self._journal.epochs.current,
             "ready": room.is_open,
             "notReadyBecause": room.reason or None,
-            "faults": self._journal.faults,
+            "faults": self._journal.faults if call.sees_gateway else [],
             "paused": msgspec.to_builtins(self._pause.paused),
             "confinement": self._converters.status()["confinement"],
             "journal": journal,
-            "refusals": self._doors.counts() if call.tenants in (None, DEFAULT_TENANT) else {},
+            "refusals": self._doors.counts() if call.sees_gateway else {},
             "datasources": [
                 {
                     "id": each.id,
@@ -113,7 +115,7 @@ class HealthRoutes:
                     **self._pipeline.status(each.id),
                     **leaving(each),
                 }
-                for each in self._registry.list("datasource", call.tenants)
+                for each in datasources
             ],
             "integrations": [
                 {
@@ -125,3 +127,12 @@ class HealthRoutes:
                 for each in self._registry.list("integration", call.tenants)
             ],
         }
+
+
+def _sums(counts: list[dict[str, int]]) -> dict[str, int]:
+    """What became of the uplinks of these datasources together."""
+    sums = {
+        word: sum(each.get(word, 0) for each in counts)
+        for word in ("received", "converted", "filtered", "failed")
+    }
+    return {**sums, "waiting": sums["received"] - sums["converted"] - sums["filtered"] - sums["failed"]}

@@ -11,7 +11,6 @@ from iotgw.api.exposition import CONTENT_TYPE, Exposition, process
 from iotgw.api.integrations import state_of
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
-from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.pipeline import CAUSES
 from iotgw.core.times import SteadyMs
 
@@ -35,7 +34,7 @@ class MetricsRoutes:
         ]
 
     async def read(self, call: Call) -> Reply:
-        """All figures."""
+        """All figures that the caller may see."""
         exposition = Exposition()
         exposition.gauge(
             "iotgw_info",
@@ -45,7 +44,9 @@ class MetricsRoutes:
             epoch=self._parts.journal.epochs.current,
         )
         journal = await self._parts.journal.stats()
-        self._journal(exposition, journal)
+        self._room(exposition)
+        if call.sees_gateway:
+            self._journal(exposition, journal)
         for resource in self._parts.registry.list("datasource", call.tenants):
             counts = journal.get("datasources", {}).get(resource.id, {})
             status = self._parts.pipeline.status(resource.id)
@@ -53,10 +54,15 @@ class MetricsRoutes:
         for resource in self._parts.registry.list("integration", call.tenants):
             stats = state_of(self._parts.delivery, resource)
             _integration(exposition, resource.name, resource.body["type"], stats)
+        self._confinement(exposition)
+        if call.sees_gateway:
+            self._gateway(exposition)
+        return Reply(content=exposition.text(), content_type=CONTENT_TYPE)
+
+    def _gateway(self, exposition: Exposition) -> None:
+        """What is of all tenants together."""
         self._converters(exposition)
-        for listener, reasons in (
-            self._parts.doors.counts().items() if call.tenants in (None, DEFAULT_TENANT) else ()
-        ):
+        for listener, reasons in self._parts.doors.counts().items():
             for reason, count in reasons.items():
                 exposition.counter("iotgw_refusals_total", REFUSALS, count, listener=listener, reason=reason)
         open_items = self._parts.downlinks.depth()
@@ -65,7 +71,14 @@ class MetricsRoutes:
             "iotgw_events_dropped_total", "Events that could not be kept", self._parts.events.dropped
         )
         process(exposition, self._parts.dates.date_ms(self._started) / 1000)
-        return Reply(content=exposition.text(), content_type=CONTENT_TYPE)
+
+    def _room(self, exposition: Exposition) -> None:
+        room = self._parts.pipeline.room()
+        exposition.gauge("iotgw_journal_room", "Whether uplinks are taken", int(room.is_open))
+        for cause in CAUSES:
+            exposition.gauge(
+                "iotgw_no_room", "Why uplinks are not taken", int(room.cause == cause), cause=cause
+            )
 
     def _journal(self, exposition: Exposition, stats: dict[str, Any]) -> None:
         gauge = exposition.gauge
@@ -73,14 +86,16 @@ class MetricsRoutes:
         gauge("iotgw_journal_file_bytes", "The journal's file", stats.get("fileBytes"))
         gauge("iotgw_journal_wal_bytes", "The journal's write-ahead log", stats.get("walBytes"))
         gauge("iotgw_journal_pending", "Records that wait for the disk", stats.get("pending"))
-        room = self._parts.pipeline.room()
-        gauge("iotgw_journal_room", "Whether uplinks are taken", int(room.is_open))
-        for cause in CAUSES:
-            gauge("iotgw_no_room", "Why uplinks are not taken", int(room.cause == cause), cause=cause)
         for table, count in stats.get("unreadable", {}).items():
             gauge("iotgw_journal_unreadable", "Rows found unreadable since the start", count, table=table)
         gauge("iotgw_uplinks_waiting", "Stored uplinks that wait for their conversion", stats.get("waiting"))
         gauge("iotgw_deliveries_parked", "Deliveries that failed for their own reason", stats.get("parked"))
+
+    def _confinement(self, exposition: Exposition) -> None:
+        held = self._parts.converters.status()["confinement"]
+        about = "Whether it confines converters' scripts"
+        for wall in ("seccomp", "landlock"):
+            exposition.gauge("iotgw_converters_confined", about, int(bool(held[wall])), by=wall)
 
     def _converters(self, exposition: Exposition) -> None:
         state = self._parts.converters.status()
@@ -89,10 +104,6 @@ class MetricsRoutes:
             exposition.counter(
                 "iotgw_worker_deaths_total", "Workers that a script took down", worker["deaths"], worker=worker["name"]
             )  # fmt: skip
-        held = state["confinement"]
-        about = "Whether it confines converters' scripts"
-        for wall in ("seccomp", "landlock"):
-            exposition.gauge("iotgw_converters_confined", about, int(bool(held[wall])), by=wall)
         suspended = len(state.get("suspended", ()))
         exposition.gauge("iotgw_converters_suspended", "Converters whose script keeps dying", suspended)
 

@@ -115,6 +115,8 @@ async def catch_up(gateway: Gateway) -> None:
         await devices.rebuild(journal, gateway.speakers.learn, after)
         return
 
+    gateway.speakers.begin_learning()
+
     async def rebuild() -> None:
         if devices.put_aside:
             recorder.note(
@@ -122,8 +124,10 @@ async def catch_up(gateway: Gateway) -> None:
             )  # fmt: skip
         try:
             count = await devices.rebuild(journal, gateway.speakers.learn, after)
-        except Unavailable:  # the gateway stops; what is missing comes with the devices' next messages
+        except Unavailable:  # the gateway stops; the next start goes on
             return
+        await gateway.speakers.learn_proofs(journal)
+        gateway.speakers.end_learning()
         text = f"the devices' states were learned again from {count} records of the journal"
         recorder.note("rebuilt", "gateway", "devices.db", text, DEFAULT_TENANT, "info", records=count)
 

@@ -19,6 +19,10 @@ class Anybody:
         """See `ISpeakers.objection`."""
         return ""
 
+    def taking_objection(self, tenant: str, datasource: str, device: str, proved: Proved = "") -> str:
+        """See `ISpeakers.taking_objection`."""
+        return self.objection(tenant, datasource, device, proved)
+
     def identity_objection(self, tenant: str, datasource: str, identity: str, proved: Proved = "") -> str:
         """See `ISpeakers.identity_objection`."""
         return ""

@@ -69,8 +69,8 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
     converter: str = ""
     converters: dict[str, str] = {}
     downlink_converter: str = ""
-    downlink_window: float = 20.0
-    downlink_windows: dict[str, float] = {}
+    downlink_window: Annotated[float, Meta(le=LONGEST, description="Seconds; 0 is always.")] = 20.0
+    downlink_windows: dict[str, Annotated[float, Meta(le=LONGEST)]] = {}
     reply: Literal["stored", "converted"] = "stored"
     speaks_for: Annotated[
         Literal["auto", "own", "unproved", "all"],

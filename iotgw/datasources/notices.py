@@ -8,6 +8,7 @@ from collections import Counter
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.ports.intake import IIntake
+from iotgw.core.proof import Proved
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.envelopes.envelope import Asked, Happened, Ignored, Receipt
 
@@ -24,8 +25,8 @@ class Notices:
         self._counts = counts
         self._unknown = SampledEvents(clock, intake, "downlink.unknown")
 
-    def take(self, notice: Receipt | Happened | Ignored | Asked) -> None:
-        """Handle a receipt, record what happened, or count a notice."""
+    def take(self, notice: Receipt | Happened | Ignored | Asked, proved: Proved = "") -> None:
+        """Handle a receipt, record what happened, or count a notice, of a sender that has proved to be a device or not."""
         if isinstance(notice, Ignored):
             self._counts[notice.why] += 1
             return
@@ -43,7 +44,7 @@ class Notices:
             )
             return
         found = self._intake.downlink_confirmed(
-            notice.device, notice.became, notice.reason, notice.item, notice.network
+            notice.device, notice.became, notice.reason, notice.item, notice.network, proved
         )
         if notice.item or notice.network:
             found.addCallback(self._found, notice)

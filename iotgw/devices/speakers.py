@@ -10,17 +10,21 @@ Which device belongs to which datasource is kept in memory, and written with the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from iotgw.core.errors import Unavailable
 from iotgw.core.model import Kind, Output, TelemetryRecord
 from iotgw.core.ports.credentials import ICredentials, ITenantCredentials
 from iotgw.core.ports.devices import IDevices
+from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.sources import ISources
 from iotgw.core.ports.speakers import IOwners, ISpeakers
 from iotgw.core.proof import Proved
+from iotgw.core.proof import proved as proved_by
 from iotgw.core.specs import Resource
 
 MOST = 250_000
@@ -65,6 +69,10 @@ class Speakers:
         """By tenant and device."""
         self._by_id: dict[tuple[str, bool], _Owner] = {}
         self._credentials: dict[str, ITenantCredentials] = {}
+        self._latest: dict[tuple[str, str], int] = {}
+        """The last message of each device that is learned."""
+        self._claims: dict[tuple[str, str], str] | None = None
+        """Who used a name first that isn't known yet, by tenant and device, while it is being learned what belongs to whom."""
 
     async def start(self) -> None:
         """Load who owns what. What belonged to a datasource that is gone belongs to nobody."""
@@ -95,6 +103,16 @@ class Speakers:
             return ""
         return f"device {device!r} belongs to another datasource"
 
+    def taking_objection(self, tenant: str, datasource: str, device: str, proved: Proved = "") -> str:
+        """See `ISpeakers.taking_objection`."""
+        if objection := self.objection(tenant, datasource, device, proved):
+            return objection
+        if self._claims is None or device == proved or device in self._owners.get(tenant, ()):
+            return ""
+        if self._sources.speaks_for(datasource) != "own":
+            return ""
+        return f"it is still being learned to whom device {device!r} belongs"
+
     def identity_objection(self, tenant: str, datasource: str, identity: str, proved: Proved = "") -> str:
         """See `ISpeakers.identity_objection`."""
         credentials = self._of(tenant)
@@ -117,8 +135,24 @@ class Speakers:
             has_proved = device == proved
             if owner is not None and not owner.is_gone and owner.of_proved >= has_proved:
                 continue
-            if not output.body.startswith(ASSET):
+            if output.body.startswith(ASSET):
+                continue
+            if self._claims is None or owner is not None or has_proved:
                 self._own(tenant, device, datasource, has_proved)
+            elif len(self._claims) < self._most:
+                self._claims.setdefault((tenant, device), datasource)
+
+    def begin_learning(self) -> None:
+        """What belongs to whom is being learned again, by `learn`: until `end_learning`, names that aren't known yet are nobody's,
+        whoever uses them."""
+        self._claims = {}
+
+    def end_learning(self) -> None:
+        """All is learned: what nobody had belongs to the datasource that used its name first meanwhile."""
+        claims, self._claims = self._claims or {}, None
+        for (tenant, device), datasource in claims.items():
+            if device not in self._owners.get(tenant, ()):
+                self._own(tenant, device, datasource, False)
 
     def learn(self, records: Sequence[TelemetryRecord]) -> None:
         """Records that the devices' states may not have seen before the process ended."""
@@ -126,8 +160,20 @@ class Speakers:
         for record in records:
             known = self._owners.get(record.tenant, {})
             is_device = record.kind is Kind.TELEMETRY and not record.body.startswith(ASSET)
-            if is_device and record.datasource in there and record.device_name not in known:
-                self._own(record.tenant, record.device_name, record.datasource, False)
+            if is_device and record.datasource in there:
+                if self._claims is not None and record.uplink and len(self._latest) < self._most:
+                    self._latest[record.tenant, record.device_name] = record.uplink
+                if record.device_name not in known:
+                    self._own(record.tenant, record.device_name, record.datasource, False)
+
+    async def learn_proofs(self, messages: IMessages) -> None:
+        """Which of the devices that were learned have proved themselves, by the last message of each."""
+        latest, self._latest = self._latest, {}
+        for (tenant, device), position in latest.items():
+            with suppress(Unavailable):  # it can't be read
+                message = await messages.message(position)
+                if message is not None and proved_by(message.uplink.metadata) == device:
+                    self._own(tenant, device, message.uplink.datasource, True)
 
     def owner(self, tenant: str, device: str) -> str:
         """See `IOwners.owner`."""

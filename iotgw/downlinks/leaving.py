@@ -110,7 +110,7 @@ class Leaving:
 
     def whose(self, tenant: str, device: str, datasource: str, proved: Proved) -> str | None:
         """The device whose items a sender gets who names it or an identity; None if there is none that it may speak for."""
-        object_to = self._speakers.objection
+        object_to = self._speakers.taking_objection
         behind = self._open.waiting.behind(tenant, device)
         return next((name for name in behind if not object_to(tenant, datasource, name, proved)), None)
 
@@ -169,7 +169,7 @@ class Leaving:
 
     async def _push(self, tenant: str, device: str, seen: LastSeen) -> None:
         datasource, push, proved = seen.datasource, seen.push, seen.proved
-        object_to = self._speakers.objection
+        object_to = self._speakers.taking_objection
         for session in self._sessions.newest_first((tenant, seen.identity), (tenant, device)):
             if not object_to(tenant, session.datasource, device, session.proved):
                 datasource, push, proved = session.datasource, session.send, session.proved

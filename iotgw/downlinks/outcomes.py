@@ -127,6 +127,7 @@ class Outcomes:
         reason: str,
         id: str,
         network: str = "",
+        proved: Proved = "",
     ) -> bool:
         """See `IDownlinks.confirmed`."""
         items = self._open.items
@@ -138,7 +139,7 @@ class Outcomes:
             item = await receipts.named(self._store, items, tenant, id)
         else:
             item = await receipts.offered(self._store, items, tenant, self._name(tenant, device))
-        if item is None or self._speakers.objection(tenant, datasource, item.device):
+        if item is None or self._speakers.taking_objection(tenant, datasource, item.device, proved):
             return False
         now = items.get(item.id, item)
         self._receipt(now, became, reason)
@@ -165,7 +166,7 @@ class Outcomes:
     ) -> None:
         """See `IDownlinks.acknowledged`: by item id, or the oldest of a message type that was sent."""
         known = dict.fromkeys((self._name(tenant, device), device, identity))
-        object_to = self._speakers.objection
+        object_to = self._speakers.taking_objection
         names = tuple(name for name in known if name and not object_to(tenant, datasource, name, proved))
         step: Step = "successful" if ack.get("success", True) else "failed"
         items, is_over = self._open.items, self._open.is_over

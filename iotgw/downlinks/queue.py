@@ -189,10 +189,11 @@ class DownlinkQueue:
         reason: str = "",
         item: str = "",
         network: str = "",
+        proved: Proved = "",
     ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
         found = ensureDeferred(
-            self._outcomes.confirmed(tenant, device, datasource, became, reason, item, network)
+            self._outcomes.confirmed(tenant, device, datasource, became, reason, item, network, proved)
         )
         return found.addErrback(self._not_taken)
 

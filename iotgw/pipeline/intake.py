@@ -184,8 +184,8 @@ class Intake:
             answer(TOO_LARGE)
             return 0
         if source.spec.metadata:
-            metadata = {**source.spec.metadata, **metadata}
-        if proof.TYPE in metadata and not self.proves:
+            metadata = {**proof.without(source.spec.metadata), **metadata}
+        if not self.proves and not metadata.keys().isdisjoint(proof.KEYS):
             metadata = proof.without(metadata)
         text = _encode(metadata)
         if len(text) > admission.max_metadata:
@@ -250,11 +250,17 @@ class Intake:
         self._downlinks.outcome(downlink.id, "offered", "offered to the network", None, name)
 
     def downlink_confirmed(
-        self, device: str, became: Became, reason: str = "", item: str = "", network: str = ""
+        self,
+        device: str,
+        became: Became,
+        reason: str = "",
+        item: str = "",
+        network: str = "",
+        proved: Proved = "",
     ) -> Deferred[bool]:
         """See `IIntake.downlink_confirmed`."""
         source, name = self._source, self._named(network)
-        return self._downlinks.confirmed(source.tenant, device, source.id, became, reason, item, name)
+        return self._downlinks.confirmed(source.tenant, device, source.id, became, reason, item, name, proved)
 
     def _named(self, network: str) -> str:
         """What a network calls an item, told apart from what another one does."""
@@ -270,7 +276,7 @@ class Intake:
 
     def objection(self, device: str, proved: Proved = "") -> str:
         """See `IIntake.objection`."""
-        return self._speakers.objection(self._source.tenant, self._source.id, device, proved)
+        return self._speakers.taking_objection(self._source.tenant, self._source.id, device, proved)
 
     def identity_objection(self, identity: str, proved: Proved = "") -> str:
         """See `IIntake.identity_objection`."""

@@ -25,7 +25,7 @@ class Reprocessing:
         self._lock = DeferredLock()
 
     async def run(self, message: Message) -> State:
-        """Convert a message again. Returns its new state. Raises Conflict if it still waits for its first conversion:
+        """Convert a message again. Returns its new state, once it is durable. Raises Conflict if it still waits for its first conversion:
         that one would be counted and delivered, too."""
         if message.seq > self._conversions.position:
             raise Conflict("the message still waits to be converted for the first time")
@@ -41,4 +41,5 @@ class Reprocessing:
         known = await self._journal.message(message.seq)
         self._source.recount(message.state if known is None else known.state, outcome.state)
         self._journal.settle(self._source.id, self._conversions.position, [outcome])
+        await self._journal.durable()  # whoever asked reads the message next
         return outcome.state

@@ -173,6 +173,7 @@ class MemoryDownlinks:
         reason: str = "",
         item: str = "",
         network: str = "",
+        proved: Proved = "",
     ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
         if network:
@@ -183,7 +184,11 @@ class MemoryDownlinks:
             found = [each for each in self.items.values() if (each.id, each.tenant) == (item, tenant)]
         else:
             found = [each for each in self._of(tenant, device) if each.state is ItemState.SENT]
-        found = [each for each in found if not self.speakers.objection(tenant, datasource, each.device)]
+        found = [
+            each
+            for each in found
+            if not self.speakers.taking_objection(tenant, datasource, each.device, proved)
+        ]
         if found:
             latest = max(found, key=lambda each: each.updated_ms)
             step: Step = "failed" if became == "refused" else "lost" if became == "lost" else "delivered"

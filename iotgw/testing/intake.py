@@ -268,7 +268,13 @@ class FakeIntake:
         self.outcomes.append((downlink.id, f"offered as {network}" if network else "offered"))
 
     def downlink_confirmed(
-        self, device: str, became: Became, reason: str = "", item: str = "", network: str = ""
+        self,
+        device: str,
+        became: Became,
+        reason: str = "",
+        item: str = "",
+        network: str = "",
+        proved: Proved = "",
     ) -> Deferred[bool]:
         """See `IIntake.downlink_confirmed`. Of items it knows those in ``known``."""
         named = item or network

@@ -31,6 +31,10 @@ class FakeSpeakers:
             return f"device {device!r} belongs to another datasource"
         return self.identity_objection(tenant, datasource, device, proved)
 
+    def taking_objection(self, tenant: str, datasource: str, device: str, proved: Proved = "") -> str:
+        """See `ISpeakers.taking_objection`."""
+        return self.objection(tenant, datasource, device, proved)
+
     def identity_objection(self, tenant: str, datasource: str, identity: str, proved: Proved = "") -> str:
         """See `ISpeakers.identity_objection`."""
         return "" if identity == proved or identity not in self.secured else f"{identity!r} must prove it"

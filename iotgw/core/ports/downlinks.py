@@ -67,6 +67,7 @@ class IDownlinks(Interface):
         reason: str = "",
         item: str = "",
         network: str = "",
+        proved: Proved = "",
     ) -> Deferred[bool]:
         """A network's receipt, from a datasource that may speak for the device, for the item with the id ``item``, and no
         other, or for the one that the network calls ``network``; without either, for the latest SENT item of a device (by

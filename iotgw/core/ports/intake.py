@@ -123,11 +123,11 @@ class IIntake(Interface):
         network calls it, if its receipts name it so."""
 
     def downlink_confirmed(
-        device: str, became: Became, reason: str = "", item: str = "", network: str = ""
+        device: str, became: Became, reason: str = "", item: str = "", network: str = "", proved: Proved = ""
     ) -> Deferred[bool]:
         """A network's receipt for a downlink: for the one with the id ``item``, and no other, or for the one that the
-        network calls ``network``; without either, for the latest of a device (by name or identity). Fires with whether
-        there is such a downlink."""
+        network calls ``network``; without either, for the latest of a device (by name or identity). ``proved`` is the
+        device that its sender has proved to be. Fires with whether there is such a downlink."""
 
     def downlink_waits(downlink: Downlink) -> bool:
         """Whether a downlink that was taken is still to be sent. A datasource that keeps one for a while asks before it
@@ -137,7 +137,7 @@ class IIntake(Interface):
         """Hand out by `IPushes.push` what waits for this datasource's devices: it can be sent now."""
 
     def objection(device: str, proved: Proved = "") -> str:
-        """Why a sender may not speak for a device; empty if it may. ``proved`` is the device that it has proved to
+        """Why a sender may not take a device's downlinks; empty if it may. ``proved`` is the device that it has proved to
         be. Uplinks need no such check: one of a device that its sender may not speak for ends as a failed message."""
 
     def identity_objection(identity: str, proved: Proved = "") -> str:

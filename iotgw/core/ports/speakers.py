@@ -27,6 +27,10 @@ class ISpeakers(Interface):
         """Why a sender at a datasource (by id) may not speak for a device; empty if it may. ``proved`` is what
         the sender has proved to be."""
 
+    def taking_objection(tenant: str, datasource: str, device: str, proved: Proved = "") -> str:
+        """Why a sender may not take a device's downlinks, or confirm them: the same, and while it is still being learned to
+        whom devices belong, also because nobody knows it of this one."""
+
     def identity_objection(tenant: str, datasource: str, identity: str, proved: Proved = "") -> str:
         """Why a sender may not go by an identity; empty if it may. An identity is a number of the sender's own,
         which may be another device's name by chance. So only devices with credentials matter."""

@@ -152,7 +152,7 @@ class UplinkResource(Resource):
                 self._keep_refused(uplinks, exchange, objection)
                 return
         for notice in notices:
-            self._notices.take(notice)
+            self._notices.take(notice, proved_in(known))
         if len(uplinks) == 1:
             ((reading, metadata),) = uplinks
             self._take(reading.payload, metadata, exchange, reading.listens)

@@ -17,6 +17,7 @@ from iotgw.store.sqlite.commit import Committer
 from iotgw.store.sqlite.damage import Tell, is_damage
 from iotgw.store.sqlite.group import Group, SettledUplinks
 from iotgw.store.sqlite.rebuild import rebuild_parked
+from iotgw.store.sqlite.uplinks_anew import rebuild_uplinks
 
 Results = list[SettledUplinks | TelemetryRecord]
 
@@ -29,10 +30,22 @@ class WorkAround:
         self._committer = committer
         self._path = path
         self._tell = tell
+        self.unused = 0
+        """Pages that hold nothing any more, and can't be used again before the next start."""
+
+    def _pages(self) -> int:
+        (count,), (free,) = (
+            self._connection.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "freelist_count")
+        )
+        return int(count - free)
 
     def mend(self, group: Group, now_ms: int) -> None:
         """Change a group, or the database, so that the group may be written."""
         committer = self._committer
+        if group.entries and self._fails(lambda: committer.write_results([], group)):
+            before = self._pages()
+            rebuild_uplinks(self._connection, self._path, self._tell)
+            self.unused += self._pages() - before
         if self._fails(lambda: committer.mark(now_ms)):
             committer.marks = False
             self._tell("mark", 0, 0, "mark: the times of messages can't be noted any more, as it is damaged")

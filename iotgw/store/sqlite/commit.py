@@ -118,9 +118,13 @@ class Committer:
         self._take_over(group, draft)
         return Committed(draft.new_outcomes, draft.new_records, draft.telemetry_seq)
 
-    def write_results(self, results: list[SettledUplinks | TelemetryRecord]) -> None:
-        """Within a transaction that is rolled back, write results: can it be done?"""
+    def write_results(
+        self, results: list[SettledUplinks | TelemetryRecord], uplinks_of: Group | None = None
+    ) -> None:
+        """Within a transaction that is rolled back, write results, or a group's uplinks: can it be done?"""
         draft = _Draft(self.positions)
+        if uplinks_of is not None:
+            self._draft_uplinks(uplinks_of, draft)
         self._draft_results(results, draft)
         self._write(draft)
 

@@ -69,6 +69,9 @@ class DeviceStore(UplinkListener):
         """Owners that wait to be written."""
         self._position: int | None = None
         """Up to where the telemetry stream was seen; None if nobody knows."""
+        self._learned: int | None = None
+        """Up to where they were learned again; None when that is done. The next start goes on there, if this one doesn't get
+        to the end."""
         self._writes = 0
         """Batches of changes that the thread has not written yet."""
         self._tick = LoopingCall(self._flush_unless_writing)
@@ -111,6 +114,7 @@ class DeviceStore(UplinkListener):
         which ``learn(records)`` is told, too. Live records may arrive meanwhile, since a reading that is older than the
         known one changes nothing."""
         position, count = after, 0
+        self._learned = position
         while position < journal.head:
             records = await journal.read_telemetry(position, PAGE)
             if not records:
@@ -118,7 +122,9 @@ class DeviceStore(UplinkListener):
             position, count = records[-1].seq, count + len(records)
             self._take_in(records)
             learn(records)
+            self._learned = position
             await self.count()  # the changes of one page at a time wait in memory
+        self._learned = None
         return count
 
     def stop(self) -> Deferred[None]:
@@ -182,7 +188,8 @@ class DeviceStore(UplinkListener):
             owned, self._owned = self._owned, {}
             weight, self._weight = self._weight, 0
             self._writes += 1
-            written = self._worker.call(self._rows.write, changed, owned, self._position)
+            position = self._position if self._learned is None else self._learned
+            written = self._worker.call(self._rows.write, changed, owned, position)
             written.addBoth(self._flushed, changed, owned, weight)
 
     def _flushed(self, result: Failure | None, changed: Changes, owned: Owners, weight: int) -> None:

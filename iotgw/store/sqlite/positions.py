@@ -29,6 +29,7 @@ class Positions:
         self.telemetry: int = one(_LAST.format(stream="telemetry", consumer="integration")).fetchone()[0]
         self.mark_ms: int = one("SELECT coalesce(max(at_ms), 0) FROM mark").fetchone()[0]
         self.settled_at_start: int = one("SELECT coalesce(max(seq), 0) FROM outcome").fetchone()[0]
+        self.uplink = max(self.uplink, self.settled_at_start)  # where the last uplinks were lost
         self.settled: dict[int, int] = {}
         """For each datasource, the position after which no uplink has an outcome. Before its first entry,
         `settled_at_start` holds."""

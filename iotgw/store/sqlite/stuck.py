@@ -14,6 +14,10 @@ MOST_DOUBLINGS = 40
 """Steps of the search for what lies behind a damaged page: 1, 2, 4, … positions."""
 
 
+_UPLINK = {"uplink": "seq", "telemetry": "uplink"}
+"""Where each table's rows have the position of their uplink. Times would not do to compare two streams: clocks jump."""
+
+
 class StuckRows:
     """Where the rows of ``table`` begin that can be deleted."""
 
@@ -28,7 +32,7 @@ class StuckRows:
         self._reason = ""
 
     def first(self) -> tuple[int, int]:
-        """Position and time of the first row that may be deleted; zeros if there is none."""
+        """The position of the first row that may be deleted, and that of its uplink, 0 for an event; zeros if there is none."""
         try:
             return self._after(self.past)
         except sqlite3.Error as error:
@@ -51,7 +55,8 @@ class StuckRows:
 
     def _after(self, position: int) -> tuple[int, int]:
         row = self._connection.execute(
-            f"SELECT seq, received_ms FROM {self._table} WHERE seq > ? ORDER BY seq LIMIT 1", (position,)
+            f"SELECT seq, {_UPLINK[self._table]} FROM {self._table} WHERE seq > ? ORDER BY seq LIMIT 1",
+            (position,),
         ).fetchone()
         return row or (0, 0)
 

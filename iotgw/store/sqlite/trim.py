@@ -85,6 +85,8 @@ class Trimmer:
         self.holds: dict[int, int] = {}
         """Integration → the longest time in milliseconds that records wait for it."""
         self.trimmed = {"uplink": 0, "telemetry": 0}
+        self.unused = 0
+        """Pages that can't be used before the next start (`iotgw.store.sqlite.uplinks_anew`)."""
         self.space = Space()
         """Whether there is room, as of the last look."""
         self._next_ms = 0
@@ -101,17 +103,17 @@ class Trimmer:
         return deleted
 
     def used(self) -> int:
-        """Bytes of the database that are in use."""
+        """Bytes of the database that are in use, without the pages that a damaged table left."""
         one = self._connection.execute
         (pages,), (free,), (size,) = (
             one(f"PRAGMA {what}").fetchone() for what in ("page_count", "freelist_count", "page_size")
         )
-        return int((pages - free) * size)
+        return int((pages - free - self.unused) * size)
 
     def _step(self, now_ms: int) -> bool:
         used = self.used()
-        first_uplink, uplink_ms = self._stuck["uplink"].first()
-        first_telemetry, telemetry_ms = self._stuck["telemetry"].first()
+        first_uplink, _ = self._stuck["uplink"].first()
+        first_telemetry, of_uplink = self._stuck["telemetry"].first()
         old_uplink, old_telemetry = self._positions_at(now_ms - self.limits.max_age_ms)
         uplink_floor = self._unconverted()
         telemetry_floor = self._undelivered(now_ms)
@@ -125,8 +127,8 @@ class Trimmer:
         telemetry_bound = min(old_telemetry, telemetry_floor)
         trim_uplink = 0 < first_uplink <= uplink_bound
         trim_telemetry = 0 < first_telemetry <= telemetry_bound
-        if trim_uplink and trim_telemetry:  # the older of both first
-            trim_uplink = uplink_ms <= telemetry_ms
+        if trim_uplink and trim_telemetry:  # the older of both first, and what was made of an uplink after it
+            trim_uplink = first_uplink <= of_uplink
             trim_telemetry = not trim_uplink
         if trim_uplink:
             self._delete(("uplink", "outcome"), first_uplink, min(uplink_bound, first_uplink + rows - 1))

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from iotgw.core.epochs import Epoch
 from iotgw.core.model import Counters, State
 from iotgw.core.ports.journal import Entries
-from iotgw.store.sqlite import clock, damage, unfit
+from iotgw.store.sqlite import clock, damage, unfit, uplinks_anew
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.around import WorkAround
 from iotgw.store.sqlite.commit import Committed, Committer
@@ -163,8 +163,9 @@ class Writer:
         connection = self._connection = sqlite.connect(self._path)
         sqlite.upgrade(connection, "journal")
         names = self._names
+        uplinks_anew.tidy_up(connection)
         names.load(connection)
-        positions = Positions(connection)
+        positions = self._positions(connection)
         epochs = EpochTable(connection, positions)
         self._committer = Committer(connection, names, positions, epochs)
         damaged = partial(self._reactor.callFromThread, self._tell_damaged)
@@ -188,6 +189,17 @@ class Writer:
             },
         )
 
+    def _positions(self, connection: sqlite3.Connection) -> Positions:
+        """The positions; if only the table of uplinks is damaged, of one that is built anew."""
+        try:
+            return Positions(connection)
+        except sqlite3.Error as error:
+            if not (damage.is_damage(error) and uplinks_anew.is_the_only_damage(connection)):
+                raise
+            tell = partial(self._reactor.callFromThread, self._tell_damaged)
+            uplinks_anew.rebuild_uplinks(connection, self._path, tell)
+        return Positions(connection)
+
     def _close(self, stopped: Callable[[], None]) -> None:
         self._open_for_orders = False
         if self._connection.in_transaction:
@@ -206,6 +218,7 @@ class Writer:
             except Exception as error:
                 if damage.is_damage(error):
                     self._around.mend(group, now_ms)
+                    self._trimmer.unused = self._around.unused
                     committed = self._committer.commit(group, now_ms)
                 elif unfit.is_disk_fault(error):
                     raise

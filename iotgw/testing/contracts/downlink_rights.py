@@ -75,3 +75,10 @@ class DownlinkRightsContract(DownlinksContract):
         assert self.state(item) is ItemState.SENT
         self.acknowledge(id=item.id)
         assert self.state(item) is ItemState.SUCCESSFUL
+
+    def test_a_network_s_receipt_counts_where_its_sender_has_proved_to_be_the_device(self) -> None:
+        item = self.send(msg_type="reboot")
+        self.forbid("ds", "dev")
+        confirmed = self.part.confirmed
+        assert not self.wait(confirmed("default", "dev", "ds", "delivered", "", item.id, proved="another"))
+        assert self.wait(confirmed("default", "dev", "ds", "delivered", "", item.id, proved="dev"))

@@ -122,6 +122,23 @@ async def test_an_upload_is_seen_as_a_message_and_its_datasource_comes_and_goes(
 
 
 @inline
+async def test_a_message_that_is_converted_again_is_shown_as_it_is_then(house: House, connect: Any) -> None:
+    client = connect()
+    await client.ok("POST", "/converters", {"name": "mine", "script": "function fail() {}"})
+    made = await client.ok(
+        "POST", "/datasources", {"name": "web", "type": "http", "converter": "mine", "reply": "converted"}
+    )
+    for number in range(5):
+        await client("POST", f"/i/{made['routingKey']}", data=f"dev-{number}".encode())
+    messages = (await client.ok("GET", "/messages"))["items"]
+    assert [message["state"] for message in messages] == ["failed"] * 5
+    await client.ok("PUT", "/converters/mine", {"script": "function mark() {}"})
+    for message in messages:
+        again = await client.ok("POST", f"/messages/{message['id']}/reprocess")
+        assert (again["state"], again["error"], len(again["output"])) == ("converted", None, 1)
+
+
+@inline
 async def test_a_change_that_the_listener_need_not_know_of_leaves_it_open(house: House, connect: Any) -> None:
     client = connect()
     id = (await client.ok("POST", "/datasources", {"name": "web", "type": "http"}))["id"]

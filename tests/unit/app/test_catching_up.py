@@ -21,6 +21,20 @@ class Devices:
         return 1
 
 
+class Speakers:
+    def __init__(self, learned):
+        self.learn, self.did = learned.extend, []
+
+    def begin_learning(self):
+        self.did.append("begin")
+
+    async def learn_proofs(self, messages):
+        self.did.append("proofs")
+
+    def end_learning(self):
+        self.did.append("end")
+
+
 class World:
     def __init__(self, head, position, put_aside=""):
         self.learned = []
@@ -29,7 +43,7 @@ class World:
             devices=Devices(position, put_aside),
             journal=SimpleNamespace(head=head),
             recorder=Recorder(self.events, reactor),
-            speakers=SimpleNamespace(learn=self.learned.extend),
+            speakers=Speakers(self.learned),
         )
 
 
@@ -57,3 +71,4 @@ async def test_states_that_were_lost_are_learned_from_the_beginning():
     await services.catch_up(world.gateway)
     assert world.gateway.devices.after == 0
     assert world.events.types == ["damaged", "rebuilt"]
+    assert world.gateway.speakers.did == ["begin", "proofs", "end"]

@@ -1,9 +1,10 @@
 """Who may speak for a device: the table of the rule, and who owns what over time."""
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from iotgw import testing
-from iotgw.core.model import Kind, Output, TelemetryRecord
+from iotgw.core.model import Kind, Output, TelemetryRecord, Uplink
 from iotgw.devices.speakers import ASSET, Speakers
 
 MUST = "device 'meter-7' has a credential, and must prove what it is"
@@ -185,3 +186,57 @@ class TestOverTime:
         owned = [world.owner(f"made-up-{number}") for number in range(9)]
         assert owned == ["a"] * 3 + [""] * 6
         assert world.owner() == "b"
+
+
+class TestLearningAgain:
+    """The devices' states were lost, and are being learned from the journal while messages come in."""
+
+    @pytest.fixture
+    def world(self, world):
+        world.speakers.begin_learning()
+        return world
+
+    def test_a_name_that_is_not_known_yet_is_not_given_to_who_uses_it_first(self, world):
+        world.hear("b", "d")
+        assert world.object_to("b", "d") == ""  # its message is taken
+        assert world.owner() == ""
+        world.speakers.learn([record("d", world.ids["a"])])
+        world.speakers.end_learning()
+        assert (world.owner(), world.object_to("b", "d")) == ("a", THEIRS)
+
+    def test_what_nobody_had_belongs_to_who_used_it_first_meanwhile(self, world):
+        for name in "bc":
+            world.hear(name, "d")
+        world.speakers.end_learning()
+        assert (world.owner(), world.object_to("c", "d")) == ("b", THEIRS)
+
+    def test_downlinks_wait_until_it_is_known_whose_they_are(self, world):
+        def take(name, device, proved=""):
+            return world.speakers.taking_objection("default", world.ids[name], device, proved)
+
+        assert "still being learned" in take("b", "d")
+        assert take("b", "d", "d") == ""
+        world.trust("c", "all")
+        assert take("c", "d") == ""
+        world.speakers.learn([record("d", world.ids["a"])])
+        assert (take("a", "d"), take("b", "d")) == ("", THEIRS)
+        world.speakers.end_learning()
+        assert take("b", "new") == ""
+
+    def test_a_device_that_proves_itself_need_not_wait(self, world):
+        world.hear("b", "d", "d")
+        assert world.owner() == "b"
+        world.speakers.learn([record("d", world.ids["a"])])
+        assert world.owner() == "b"
+
+    def test_who_had_proved_himself_must_do_so_again(self, world):
+        journal = testing.MemoryJournal(world.clock)
+        metadata = b'{"identity":"d","identityType":"x509"}'
+        uplink = Uplink("default", world.ids["a"], 0, b"", metadata)
+        assert journal.append(uplink, (lambda answer: None, None)) == 1
+        journal.flush()
+        world.speakers.learn([record("d", world.ids["a"])])
+        testing.fired(Deferred.fromCoroutine(world.speakers.learn_proofs(journal)))
+        world.speakers.end_learning()
+        assert world.object_to("a", "d") == PROVED
+        assert world.object_to("a", "d", "d") == ""

@@ -61,6 +61,21 @@ async def test_a_proof_that_a_datasource_does_not_check_is_none(world):
         assert {"identityType", "dtlsIdentity"}.isdisjoint(msgspec.json.decode(message.uplink.metadata))
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
+@asynchronous
+async def test_what_a_datasource_s_settings_say_of_everybody_proves_nothing_of_anybody(world, by_hand):
+    id = await world.datasource(metadata={"identityType": "psk", "site": "x"})
+    world.credentials.add_psk("sim", b"key", "meter-7")
+    world.intake().proves = True
+    if by_hand:
+        answer = await world.pipeline.inject(id, document("meter-7"), {"identity": "meter-7"})
+        message = await world.converted(answer)
+    else:
+        message = await outcome(world, document("meter-7"), identity="meter-7")
+    assert error(message) == ("IdentityMismatch", MUST)
+    assert msgspec.json.decode(message.uplink.metadata)["site"] == "x"
+
+
 @asynchronous
 async def test_a_refused_claim_is_converted_again_once_it_is_allowed(world):
     id = await world.datasource()

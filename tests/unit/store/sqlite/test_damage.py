@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import ensureDeferred, succeed
 
 from iotgw.core.errors import NoSpace, Unavailable
 from iotgw.core.model import TelemetryRecord
@@ -69,6 +69,36 @@ def test_damaged_device_states_are_put_aside_and_learned_again_from_the_journal(
     clock.wait(again.start())
     assert again.put_aside == ""
     clock.wait(again.stop())
+
+
+def test_states_that_were_not_learned_to_the_end_are_learned_on_at_the_next_start(clock, tmp_path):
+    (tmp_path / "devices.db").write_bytes(GARBAGE)
+    world = World(clock, lambda clock: Journal(clock, tmp_path / "journal.db"))
+    for number in range(3):
+        world.journal.emit(TelemetryRecord(0, 0, "default", "ds", 1, "d", "", BODY % number))
+    clock.wait(world.journal.durable())
+    records = clock.wait(world.journal.read_telemetry(0, 10))
+    devices = DeviceStore(clock, tmp_path)
+    clock.wait(devices.start())
+
+    class Ending:
+        head = 3
+
+        def read_telemetry(self, after, limit):
+            if after:
+                devices.saw(records[2:])  # a live one
+                raise Unavailable("the gateway stops")
+            return succeed(records[:1])
+
+    with pytest.raises(Unavailable):
+        clock.wait(ensureDeferred(devices.rebuild(Ending(), lambda records: None)))
+    clock.wait(devices.stop())
+    again = DeviceStore(clock, tmp_path)
+    clock.wait(again.start())
+    assert again.position == 1
+    assert clock.wait(ensureDeferred(again.rebuild(world.journal, lambda records: None, 1))) == 2
+    clock.wait(again.stop())
+    clock.wait(world.journal.stop())
 
 
 @pytest.mark.parametrize("is_lost", [True, False])

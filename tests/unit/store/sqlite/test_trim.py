@@ -63,6 +63,19 @@ def test_what_is_old_goes(world):
     assert stats(world)["received"] == 25  # accounts go on
 
 
+def test_of_both_streams_the_older_goes_first_whatever_the_clock_said_meanwhile(world, limits):
+    limits.max_bytes = SMALL
+    for number in range(12):  # the date goes back each time, while time goes on
+        seqs = world.append(*[bytes(2000)] * 20)
+        world.until(lambda last=seqs[-1]: any(stored.seq == last for stored, _ in world.listener.entries))
+        world.convert(*seqs, received_ms=1_000_000_000_000 - number * 86_400_000)
+        tend(world)
+    uplinks, telemetry = stats(world)["uplink"]["first"], stats(world)["telemetry"]["first"]
+    assert uplinks > 1
+    (record,) = world.wait(world.journal.read_telemetry(telemetry - 1, 1))
+    assert abs(record.uplink - uplinks) <= 20
+
+
 def test_the_newest_stays_so_that_positions_go_on(world):
     records = days(world, 2)
     world.clock.advance(30 * DAY)
