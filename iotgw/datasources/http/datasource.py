@@ -26,11 +26,13 @@ from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import (
     DatasourceContext,
     IChecksAddresses,
+    IHasPresets,
     IKeepsDownlinks,
     IListens,
     INeeds,
     ISetsUp,
     IVouches,
+    PresetAbout,
     SetUp,
 )
 from iotgw.core.ports.reactor import IReactor
@@ -45,13 +47,14 @@ from iotgw.datasources.http.settings import HttpSourceSettings, authenticator
 from iotgw.datasources.http.uploads import UploadResource
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.openness import keyed
+from iotgw.datasources.platforms import over_http
 from iotgw.envelopes.presets.choices import to_type_in
 
 LOOK = 5.0
 """Seconds between looks whether a certificate's file has changed."""
 
 
-@implementer(INeeds, ISetsUp, IVouches, IChecksAddresses, IListens)
+@implementer(INeeds, ISetsUp, IVouches, IChecksAddresses, IListens, IHasPresets)
 class HttpSourceType:
     """The ``http`` datasources of a gateway."""
 
@@ -91,6 +94,10 @@ class HttpSourceType:
     def vouches(self, settings: HttpSourceSettings) -> bool:
         """See `IVouches.vouches`: a platform knows its devices, and a profile is a platform's."""
         return settings.profile != "none" or settings.preset != "none"
+
+    def presets(self) -> list[PresetAbout]:
+        """See `IHasPresets.presets`."""
+        return over_http()
 
     def setup(self, settings: HttpSourceSettings, routing_key: str) -> SetUp | None:
         """See `ISetsUp.setup`."""
