@@ -35,9 +35,11 @@ from iotgw.core.ports.datasources import (
     PresetAbout,
     SetUp,
 )
+from iotgw.core.ports.intake import Reply
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.urls import url
 from iotgw.datasources.api_downlinks import ApiDownlinks
+from iotgw.datasources.frames import HeldFrames
 from iotgw.datasources.http.allowed import AllowedFactory
 from iotgw.datasources.http.listener import Listener
 from iotgw.datasources.http.mounts import UPLOADS, HttpMounts, MountRoot
@@ -148,6 +150,9 @@ class HttpDatasource:
         self.intake = context.intake
         self.envelope = settings.envelope()
         self.intake.never_waits = self.envelope.is_network
+        window = self.envelope.gathers if settings.gather_seconds is None else settings.gather_seconds
+        self.frames = HeldFrames(context.reactor, window, self._receive) if window else None
+        """Where frames are held that may come again."""
         self.counts: Counter[str] = Counter()
         self.notices = Notices(context.intake, context.reactor, self.counts)
         self.object_to = authenticator(settings)
@@ -206,12 +211,17 @@ class HttpDatasource:
     def stop(self) -> Deferred[Any]:
         """See `IDatasource.stop`."""
         self._leave()
+        if self.frames is not None:
+            self.frames.flush()
         if self._looking is not None and self._looking.running:
             self._looking.stop()
         ends = [maybeDeferred(self._port.stopListening)] if self._port is not None else []
         if self.api is not None:
             ends.append(self.api.stop())
         return gatherResults(ends) if ends else succeed(None)
+
+    def _receive(self, payload: bytes, metadata: Metadata, answer: Reply, listens: bool, key: str) -> None:
+        self.intake.receive(payload, metadata, answer, listens=listens, key=key)
 
     def _leave(self) -> None:
         """Serve nothing more."""
