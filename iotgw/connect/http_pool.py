@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from iotgw.connect.endpoint import in_words
 from iotgw.core.errors import ProtocolError
 from iotgw.core.write_now import write
-from iotgw.wire.http1 import Reader, Response
+from iotgw.wire.http1 import KEPT, Reader, Response
 
 IDLE = 30.0
 """Seconds after which an idle connection is closed."""
@@ -46,7 +46,7 @@ class HttpConnection(Protocol):
 
     def __init__(self, pool: HttpPool) -> None:
         self._pool = pool
-        self._reader = Reader()
+        self._reader = Reader(pool.kept)
         self._answer: Answer | None = None
         self.deadline = 0.0
         self._reason = ""
@@ -107,13 +107,19 @@ class HttpConnection(Protocol):
 
 class HttpPool:
     """Up to ``size`` connections made by a Twisted endpoint; ``timeout`` in seconds covers a whole exchange,
-    from the request's turn to the end of the response's body."""
+    from the request's turn to the end of the response's body. ``kept`` are the bytes of a body that are kept."""
 
     _log = Logger()
 
     def __init__(
-        self, reactor: IReactorTime, endpoint: IStreamClientEndpoint, size: int, timeout: float
+        self,
+        reactor: IReactorTime,
+        endpoint: IStreamClientEndpoint,
+        size: int,
+        timeout: float,
+        kept: int = KEPT,
     ) -> None:
+        self.kept = kept
         self._reactor = reactor
         self._endpoint = endpoint
         self._size = size

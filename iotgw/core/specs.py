@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from iotgw.core.networks import Networks
+from iotgw.core.parts import Split
 
 LONGEST = 1e12
 """Seconds: more than anybody means, and few enough to be counted in milliseconds."""
@@ -190,6 +191,12 @@ class IntegrationSpec(Spec, frozen=True, kw_only=True):
     dead_letters: DeadLetterSpec = field(default_factory=DeadLetterSpec)
     format: Literal["standard", "thingsboard", "values", "template"] = "standard"
     template: str | UnsetType = UNSET
+    split: Annotated[
+        Split,
+        Meta(
+            description="What the target gets by itself: all that a message says of a `device`, each `reading` (the values of one time), each `value` of each time, or each `entity` (a key with its readings)."
+        ),
+    ] = "device"
     description: str = ""
 
 

@@ -1,4 +1,4 @@
-"""HTTP devices: ``POST /i/{routingKey}`` with any body, as ThingsBoard's HTTP integration takes it.
+"""HTTP devices: ``POST /i/{routingKey}`` with any body, as ThingsBoard's HTTP integration takes it, or GET with a query.
 
 The response is 204, or 200 with a downlink as its body; failures are 401, 404, 413 and 503. A datasource shares
 the listener of the REST API or opens its own.
@@ -41,6 +41,7 @@ from iotgw.core.urls import url
 from iotgw.datasources.api_downlinks import ApiDownlinks
 from iotgw.datasources.frames import HeldFrames
 from iotgw.datasources.http.allowed import AllowedFactory
+from iotgw.datasources.http.bodies import Fields
 from iotgw.datasources.http.listener import Listener
 from iotgw.datasources.http.mounts import UPLOADS, HttpMounts, MountRoot
 from iotgw.datasources.http.request import SecretNames, metadata
@@ -90,7 +91,12 @@ class HttpSourceType:
     def open_to_all(self, settings: HttpSourceSettings, context: DatasourceContext) -> str:
         """See `IListens.open_to_all`."""
         is_signed = settings.envelope().needs_secret
-        is_proved = settings.security.mode != "none" or settings.headers_filter or is_signed
+        is_proved = (
+            settings.security.mode != "none"
+            or settings.headers_filter
+            or settings.parameters_filter
+            or is_signed
+        )
         return "" if is_proved else keyed(context.routing_key)
 
     def vouches(self, settings: HttpSourceSettings) -> bool:
@@ -158,7 +164,8 @@ class HttpDatasource:
         self.object_to = authenticator(settings)
         envelope = self.envelope
         self._secrets = SecretNames(
-            (*settings.headers_filter, *envelope.secret_headers), envelope.secret_parameters
+            (*settings.headers_filter, *envelope.secret_headers),
+            (*settings.parameters_filter, *envelope.secret_parameters),
         )
 
     def start(self) -> Deferred[Any]:
@@ -232,6 +239,10 @@ class HttpDatasource:
     def now_ms(self) -> int:
         """The date in ms since 1970."""
         return self.context.date_ms()
+
+    def without_secrets(self, fields: Fields) -> Fields:
+        """What a form or a query says, without what carries secrets."""
+        return {name: value for name, value in fields.items() if not self._secrets.is_parameter(name)}
 
     def facts(self, request: Request) -> Metadata:
         """A request's metadata, without its credentials."""

@@ -8,12 +8,13 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 from twisted.web.server import Request
 
 from iotgw.core.ports.intake import Reason
 from iotgw.core.secrets import Secret
 from iotgw.datasources.api_settings import DownlinkApi
+from iotgw.datasources.http.bodies import Fields
 from iotgw.datasources.http.listener import Listener, parse
 from iotgw.datasources.http.server_tls import ServerTls
 from iotgw.envelopes.envelope import Envelope
@@ -29,6 +30,29 @@ class UploadSecurity(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     username: str = ""
     password: Secret = ""
     token: Secret = ""
+
+
+Method = Literal["POST", "PUT", "GET"]
+
+
+def usual_methods() -> list[Method]:
+    """What uploads come by unless their sender can do no better."""
+    return ["POST", "PUT"]
+
+
+class HttpAnswer(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The answer to an upload that is stored, where there is nothing else to say."""
+
+    status: Annotated[int, Meta(ge=200, le=299)] = 200
+    body: str = ""
+    content_type: str = "text/plain; charset=utf-8"
+
+    def __post_init__(self) -> None:
+        """Refuse a body where HTTP has none, and what is no header."""
+        if self.body and self.status in (204, 205):
+            raise ValueError(f"expected no body with status {self.status}")
+        if not self.content_type.isprintable():
+            raise ValueError("expected printable characters in contentType")
 
 
 class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -58,6 +82,29 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     headers_filter: Annotated[
         dict[str, Secret], Meta(description="Every header must be there and equal, or the answer is 401.")
     ] = {}
+    parameters_filter: Annotated[
+        dict[str, Secret],
+        Meta(
+            description="Every parameter, of the query or of a form, must be there and equal, or the answer is 401. They aren't in the message."
+        ),
+    ] = {}
+    methods: Annotated[
+        list[Method],
+        Meta(description="Methods of uploads. The message of a GET is its query, as an object."),
+    ] = field(default_factory=usual_methods)
+    bodies: Annotated[
+        Literal["auto", "raw"],
+        Meta(
+            description="`auto`: a form (`application/x-www-form-urlencoded` or `multipart/form-data`) becomes an object. `raw`: all bodies stay as "
+            "they are."
+        ),
+    ] = "auto"
+    answer: Annotated[
+        HttpAnswer | None,
+        Meta(
+            description="What a stored upload is answered where there is no downlink or reply; 204 if not given."
+        ),
+    ] = None
     cross_site: Annotated[
         bool,
         Meta(
@@ -118,6 +165,10 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             self.downlink_api.check(envelope.api)
         if self.path:
             self._check_path()
+        if not self.methods:
+            raise ValueError("methods: expected at least one")
+        if self.answer is not None and self.replace_no_content_to_ok:
+            raise ValueError("answer: expected either `answer` or `replaceNoContentToOk`, got both")
         try:
             listener = self.listener
         except ValueError as error:
@@ -164,6 +215,16 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
 
 Objection = tuple[Reason, str]
 """Why a request may not upload: the reason's name, and a text without any secret."""
+
+
+def lacks(settings: HttpSourceSettings, fields: Fields) -> Objection | None:
+    """What is wrong with the parameters that prove who sends; None if nothing is."""
+    for name, value in settings.parameters_filter.items():
+        brought = fields.get(name)
+        said = brought.encode() if isinstance(brought, str) else b""
+        if not hmac.compare_digest(said, value.encode()):
+            return "credentials", f"{'a wrong value of' if name in fields else 'no'} parameter {name}"
+    return None
 
 
 def authenticator(settings: HttpSourceSettings) -> Callable[[Request], Objection | None]:

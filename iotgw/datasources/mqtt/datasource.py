@@ -35,7 +35,7 @@ from iotgw.core.times import DateMs
 from iotgw.datasources.mqtt.arrivals import Arrivals, Era, Found
 from iotgw.datasources.mqtt.session import Kept, Memory, SessionStanding, end
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
-from iotgw.datasources.mqtt.topics import at_level, unshared
+from iotgw.datasources.mqtt.topics import HEAD, LONGEST_TOPIC, at_level, unshared
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.platforms import over_mqtt
 from iotgw.datasources.sampling import SampledEvents
@@ -47,10 +47,6 @@ CLIENT_ID_REFUSED = {2, 0x85}
 """CONNACK codes: identifier rejected (MQTT 3.1.1 §3.2.2.3), client identifier not valid (MQTT 5.0 §3.2.2.2)."""
 REPLY = ""
 """The id of a published reply among those of downlinks."""
-LONGEST_TOPIC = 65535
-"""Bytes (MQTT 5.0 §1.5.4)."""
-HEAD = 12
-"""Maximum size of a PUBLISH besides topic and payload, in bytes."""
 
 
 @implementer(IForgets, IVouches, IHasPresets)
@@ -126,7 +122,9 @@ class MqttSourceType:
         return ended.addErrback(left).addCallback(over)
 
     def _endpoint(self, settings: MqttSourceSettings) -> IStreamClientEndpoint:
-        return self._connector.endpoint(settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls)
+        return self._connector.endpoint(
+            settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls, proxy=settings.proxy
+        )
 
     def envelope(self, settings: Any) -> Envelope:
         """The envelope of a datasource with these settings."""

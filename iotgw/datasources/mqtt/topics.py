@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+LONGEST_TOPIC = 65535
+"""Bytes (MQTT 5.0 §1.5.4)."""
+HEAD = 12
+"""Maximum size of a PUBLISH besides topic and payload, in bytes."""
+
 
 def unshared(filter_: str) -> str:
     """The filter of a shared subscription (MQTT 5.0 §4.8.2); another one as it is."""

@@ -6,8 +6,6 @@ import json
 
 import msgspec
 import pytest
-from twisted.internet.address import IPv4Address
-from twisted.internet.testing import StringTransport
 from twisted.web.server import Site
 
 from iotgw.api.site import OWN_PATHS
@@ -78,17 +76,6 @@ def test_a_setting_says_whether_an_answer_reaches_the_device(monkeypatch, reache
     field.intake.put("a", b"\x01")
     assert status(field.post([{"device": "a", "data": "1"}], path="/i/key?ttd=1")) == status_
     assert len(field.intake.outcomes) == outcomes
-
-
-def test_a_network_may_ask_whether_anybody_is_there(monkeypatch):
-    for settings, code in (({"preset": "the-things-stack"}, 200), ({}, 405)):
-        field = network(monkeypatch, **settings)
-        peer = IPv4Address("TCP", "192.0.2.7", 4000)
-        channel = field.site.buildProtocol(peer)
-        transport = StringTransport(peerAddress=peer)
-        channel.makeConnection(transport)
-        channel.dataReceived(b"OPTIONS /i/key HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert status(transport) == code
 
 
 def test_a_preset_of_one_s_own_is_written_in_the_settings(monkeypatch):

@@ -36,15 +36,15 @@ class Field:
         self.site = Site(MountRoot(given.shared(HttpMounts)))
         self.channel = None
 
-    def post(self, body, path: str = "/i/key", headers: bytes = b"") -> StringTransport:
+    def post(self, body, path: str = "/i/key", headers: bytes = b"", method: str = "POST") -> StringTransport:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         peer = IPv4Address("TCP", "192.0.2.7", 4000)
         self.channel = self.site.buildProtocol(peer)
         transport = StringTransport(peerAddress=peer)
         self.channel.makeConnection(transport)
         self.channel.dataReceived(
-            b"POST %b HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n%b"
-            % (path.encode(), headers, len(data), data)
+            b"%b %b HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n%b"
+            % (method.encode(), path.encode(), headers, len(data), data)
         )
         return transport
 
