@@ -21,6 +21,7 @@ from iotgw.api.messages import MessageRoutes
 from iotgw.api.metrics import MetricsRoutes
 from iotgw.api.openapi import OpenApiRoutes
 from iotgw.api.parts import Parts
+from iotgw.api.presets import PresetRoutes
 from iotgw.api.problems import Problem, from_failure
 from iotgw.api.replay import ReplayRoutes
 from iotgw.api.routes import Dispatcher, Route, write_problem
@@ -75,6 +76,7 @@ def routes(parts: Parts) -> list[Route]:
         EventRoutes(parts.events),
         TokenRoutes(registry, Recorder(parts.events, dates), dates),
         ApplyRoutes(saved, registry, versions.library),
+        PresetRoutes(parts.datasource_types),
     ]
     found = [route for resource in resources for route in resource.routes()]
     return found + OpenApiRoutes(parts.datasource_types, parts.integration_types, found).routes()

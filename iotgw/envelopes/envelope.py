@@ -140,6 +140,8 @@ class Envelope:
     is_network = False
     """Whether a network server sends the messages. It is answered as soon as a message is durable, whatever a converter
     makes of it: otherwise it would send the message again."""
+    gathers = 0.0
+    """Seconds that a message is held before it is handed on, because the network delivers one frame several times."""
     keys_last = False
     """Whether a reading's key is that of no other one, ever: then a repetition is known after a restart, too. A counter since
     the device's last start isn't."""

@@ -167,6 +167,29 @@ class ISetsUp(IDatasourceType):
         """What that is for a datasource with these settings; None if there is nothing."""
 
 
+class PresetAbout(Struct, frozen=True, rename="camel"):
+    """A platform that a type knows by name. ``unverified`` is what no public document confirms, empty if that is nothing.
+    ``proof`` is how the platform proves itself: ``header``, ``basic``, ``signature`` (the setting ``secret``) or ``none``.
+    ``downlinks`` are the ways that downlinks take: ``api``, ``mqtt``, ``answer``. ``api`` are the names that ``downlinkApi`` asks
+    for."""
+
+    name: str
+    title: str
+    type: str
+    unverified: str = ""
+    proof: str = "none"
+    downlinks: list[str] = []
+    api: list[str] = []
+    note: str = ""
+
+
+class IHasPresets(IDatasourceType):
+    """A type whose ``configuration`` may name a platform as ``preset``."""
+
+    def presets() -> Sequence[PresetAbout]:
+        """The platforms that come with the gateway."""
+
+
 class INeeds(IDatasourceType):
     """A type whose datasources open ports or serve paths."""
 

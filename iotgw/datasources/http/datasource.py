@@ -26,16 +26,20 @@ from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import (
     DatasourceContext,
     IChecksAddresses,
+    IHasPresets,
     IKeepsDownlinks,
     IListens,
     INeeds,
     ISetsUp,
     IVouches,
+    PresetAbout,
     SetUp,
 )
+from iotgw.core.ports.intake import Reply
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.urls import url
 from iotgw.datasources.api_downlinks import ApiDownlinks
+from iotgw.datasources.frames import HeldFrames
 from iotgw.datasources.http.allowed import AllowedFactory
 from iotgw.datasources.http.bodies import Fields
 from iotgw.datasources.http.listener import Listener
@@ -46,13 +50,14 @@ from iotgw.datasources.http.settings import HttpSourceSettings, authenticator
 from iotgw.datasources.http.uploads import UploadResource
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.openness import keyed
+from iotgw.datasources.platforms import over_http
 from iotgw.envelopes.presets.choices import to_type_in
 
 LOOK = 5.0
 """Seconds between looks whether a certificate's file has changed."""
 
 
-@implementer(INeeds, ISetsUp, IVouches, IChecksAddresses, IListens)
+@implementer(INeeds, ISetsUp, IVouches, IChecksAddresses, IListens, IHasPresets)
 class HttpSourceType:
     """The ``http`` datasources of a gateway."""
 
@@ -97,6 +102,10 @@ class HttpSourceType:
     def vouches(self, settings: HttpSourceSettings) -> bool:
         """See `IVouches.vouches`: a platform knows its devices, and a profile is a platform's."""
         return settings.profile != "none" or settings.preset != "none"
+
+    def presets(self) -> list[PresetAbout]:
+        """See `IHasPresets.presets`."""
+        return over_http()
 
     def setup(self, settings: HttpSourceSettings, routing_key: str) -> SetUp | None:
         """See `ISetsUp.setup`."""
@@ -147,6 +156,9 @@ class HttpDatasource:
         self.intake = context.intake
         self.envelope = settings.envelope()
         self.intake.never_waits = self.envelope.is_network
+        window = self.envelope.gathers if settings.gather_seconds is None else settings.gather_seconds
+        self.frames = HeldFrames(context.reactor, window, self._receive) if window else None
+        """Where frames are held that may come again."""
         self.counts: Counter[str] = Counter()
         self.notices = Notices(context.intake, context.reactor, self.counts)
         self.object_to = authenticator(settings)
@@ -206,12 +218,17 @@ class HttpDatasource:
     def stop(self) -> Deferred[Any]:
         """See `IDatasource.stop`."""
         self._leave()
+        if self.frames is not None:
+            self.frames.flush()
         if self._looking is not None and self._looking.running:
             self._looking.stop()
         ends = [maybeDeferred(self._port.stopListening)] if self._port is not None else []
         if self.api is not None:
             ends.append(self.api.stop())
         return gatherResults(ends) if ends else succeed(None)
+
+    def _receive(self, payload: bytes, metadata: Metadata, answer: Reply, listens: bool, key: str) -> None:
+        self.intake.receive(payload, metadata, answer, listens=listens, key=key)
 
     def _leave(self) -> None:
         """Serve nothing more."""

@@ -127,6 +127,13 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         Secret,
         Meta(description="The key with which a platform signs its requests, where its preset checks that."),
     ] = ""
+    gather_seconds: Annotated[
+        Annotated[float, Meta(ge=0, le=30)] | None,
+        Meta(
+            description="Seconds that a message of a preset is held, so that a frame that comes several times is one message "
+            "with all gateways. If not given: as the preset says."
+        ),
+    ] = None
     answers_reach_device: Annotated[
         bool | None,
         Meta(

@@ -16,6 +16,7 @@ from iotgw.core.networks import NOT_ALLOWED
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.api_downlinks import ApiDownlinks
+from iotgw.datasources.frames import HeldFrames
 from iotgw.datasources.gathering import Gathering, Items
 from iotgw.datasources.http.bodies import CODINGS, Fields, UnreadableBody, as_json, decoded, form, query
 from iotgw.datasources.http.request import listens, payloads, peer_of, problem
@@ -47,6 +48,8 @@ class Receiver(Protocol):
     intake: IIntake
     envelope: Envelope
     notices: Notices
+    frames: HeldFrames | None
+    """Where frames are held that may come again."""
     api: ApiDownlinks | None
     """By what downlinks are sent, if not by answers."""
     object_to: Callable[[Request], Objection | None]
@@ -214,6 +217,7 @@ class UploadRequest:
         self._intake = receiver.intake
         self._notices = receiver.notices
         self._api = receiver.api
+        self._frames = receiver.frames
         self._whose: dict[str, Metadata] = {}
         """Metadata of uplinks by their identity, for downlinks that don't go with the answer."""
         self._is_gone = False
@@ -247,7 +251,11 @@ class UploadRequest:
                 if self._api is not None:
                     self._whose[event.identity] = metadata
                 key = event.name if self._envelope.keys_last else ""
-                self._intake.receive(event.payload, metadata, answered, listens=self._listens(event), key=key)
+                listens = self._listens(event)
+                if key and self._frames is not None:
+                    self._frames.take(event.payload, metadata, answered, listens, key)
+                else:
+                    self._intake.receive(event.payload, metadata, answered, listens=listens, key=key)
             else:
                 self._notices.take(event)
         gathering.close()

@@ -23,12 +23,21 @@ from iotgw.core.clock import PlainCalendar
 from iotgw.core.model import DeviceReply, Downlink, Metadata
 from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.datasources import DatasourceContext, IForgets, IKeepsDownlinks, IVouches
+from iotgw.core.ports.datasources import (
+    DatasourceContext,
+    IForgets,
+    IHasPresets,
+    IKeepsDownlinks,
+    IVouches,
+    PresetAbout,
+)
 from iotgw.core.times import DateMs
 from iotgw.datasources.mqtt.arrivals import Arrivals, Era, Found
 from iotgw.datasources.mqtt.session import Kept, Memory, SessionStanding, end
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
+from iotgw.datasources.mqtt.topics import HEAD, LONGEST_TOPIC, at_level, unshared
 from iotgw.datasources.notices import Notices
+from iotgw.datasources.platforms import over_mqtt
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.envelopes.envelope import Command, Envelope, Malformed, Reading
 from iotgw.wire import mqtt
@@ -38,13 +47,9 @@ CLIENT_ID_REFUSED = {2, 0x85}
 """CONNACK codes: identifier rejected (MQTT 3.1.1 §3.2.2.3), client identifier not valid (MQTT 5.0 §3.2.2.2)."""
 REPLY = ""
 """The id of a published reply among those of downlinks."""
-LONGEST_TOPIC = 65535
-"""Bytes (MQTT 5.0 §1.5.4)."""
-HEAD = 12
-"""Maximum size of a PUBLISH besides topic and payload, in bytes."""
 
 
-@implementer(IForgets, IVouches)
+@implementer(IForgets, IVouches, IHasPresets)
 class MqttSourceType:
     """The ``mqtt`` datasources of a gateway."""
 
@@ -70,6 +75,10 @@ class MqttSourceType:
     def vouches(self, settings: Any) -> bool:
         """See `IVouches.vouches`: a broker knows its clients, and who publishes where."""
         return True
+
+    def presets(self) -> list[PresetAbout]:
+        """See `IHasPresets.presets`."""
+        return over_mqtt()
 
     def _is_older(self, context: DatasourceContext) -> bool:
         """Whether a datasource was saved before this process began."""
@@ -302,7 +311,7 @@ class MqttDatasource(MqttOwner):
             "retain": arrived.retain,
             "receivedTime": received_ms,
         }
-        named = _at_level(arrived.topic, level) if level else ""
+        named = at_level(arrived.topic, level) if level else ""
         asked = {**known, "identity": named} if named else known
         found: list[Found] = []
         for event in self._envelope.read(arrived.payload, asked, received_ms):
@@ -371,7 +380,7 @@ class MqttDatasource(MqttOwner):
         target = target.replace("{topic}", topic).replace("{identity}", identity)
         if not target or set(target) & {"+", "#"} or unfit(target):
             return f"expected a topic for downlinks, got {target!r}"
-        if is_reply and any(mqtt.matches(_unshared(filter_), target) for filter_ in self.settings.filters):
+        if is_reply and any(mqtt.matches(unshared(filter_), target) for filter_ in self.settings.filters):
             return f"{target!r} is a topic that the datasource subscribes to: its reply would be answered in turn"
         name = target.encode()
         if len(name) > LONGEST_TOPIC:
@@ -387,14 +396,3 @@ class MqttDatasource(MqttOwner):
             self._downlinks[self._number] = downlink
         up.publish([(self._number, name, payload, b"")], qos, False)
         return ""
-
-
-def _unshared(filter_: str) -> str:
-    """The filter of a shared subscription (MQTT 5.0 §4.8.2); another one as it is."""
-    return filter_.split("/", 2)[-1] if filter_.startswith("$share/") else filter_
-
-
-def _at_level(topic: str, level: int) -> str:
-    """A level of a topic, counted from 1; empty if the topic is shorter."""
-    levels = topic.split("/")
-    return levels[level - 1] if level <= len(levels) else ""

@@ -53,14 +53,15 @@ class PresetEnvelope(Envelope):
 
     def __init__(self, preset: Preset, gets: Gets = "auto", publishes: bool = False) -> None:
         self._preset = preset
+        form = preset.form
         self._gets = gets
         self._reply = REPLIES[preset.form.answer.reply]() if preset.form.answer.reply else None
         self.addresses = publishes and preset.publish is not None
         self.offers = bool(preset.receipts)
         self.is_network = True
         self.keys_last = bool(preset.key)
+        self.gathers = form.gather if preset.key else 0.0
         self.api = preset.api
-        form = preset.form
         self.secret_headers = tuple(form.secrets.headers)
         self.secret_parameters = tuple(form.secrets.parameters)
         self.status = form.answer.status

@@ -255,6 +255,15 @@ class PresetForm(Form, frozen=True, kw_only=True):
             description="Expressions: together they tell an uplink from all others, and are the same in a repetition."
         ),
     ] = []
+    gather: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=30,
+            description="Seconds that a message is held over HTTP, since the network delivers one frame several times: its gateways "
+            "are gathered.",
+        ),
+    ] = 0.0
     proof: ProofForm = ProofForm()
     answer: AnswerForm = AnswerForm()
     secrets: SecretsForm = SecretsForm()

@@ -23,22 +23,37 @@ class Gateways(msgspec.Struct, frozen=True):
 
 
 def best_gateway(gateways: Gateways, occasion: Any) -> Metadata:
-    """``rssi``, ``snr`` and ``gatewayId`` of the gateway that heard a frame best; empty if none says its signal."""
+    """``rssi``, ``snr`` and ``gatewayId`` of the gateway that heard a frame best; empty if none says its signal. With several
+    that have names, ``gateways`` has all of them, the best one first."""
     heard = gateways.at.run(occasion)
     if isinstance(heard, dict):
         heard = [heard]
-    best: Any = None
-    loudest: int | float | None = None
-    for each in heard[:MOST_GATEWAYS] if isinstance(heard, list) else ():
-        rssi = to_number(gateways.rssi.run(each))
-        if rssi is not None and (loudest is None or rssi > loudest):
-            best, loudest = each, rssi
-    if loudest is None:
+    if not isinstance(heard, list):
         return {}
-    found: Metadata = {"rssi": loudest}
-    if (snr := to_number(gateways.snr.run(best))) is not None:
-        found["snr"] = snr
-    name = gateways.id.run(best) if gateways.id is not None else None
+    found = [told for each in heard[:MOST_GATEWAYS] if (told := _told(gateways, each)) is not None]
+    if not found:
+        return {}
+    if len(found) == 1:
+        return found[0]
+    found.sort(key=_loudness, reverse=True)
+    if not all("gatewayId" in each for each in found):
+        return found[0]
+    return {**found[0], "gateways": found}
+
+
+def _told(gateways: Gateways, heard: Any) -> Metadata | None:
+    rssi = to_number(gateways.rssi.run(heard))
+    if rssi is None:
+        return None
+    told: Metadata = {"rssi": rssi}
+    if (snr := to_number(gateways.snr.run(heard))) is not None:
+        told["snr"] = snr
+    name = gateways.id.run(heard) if gateways.id is not None else None
     if isinstance(name, str) and name:
-        found["gatewayId"] = name
-    return found
+        told["gatewayId"] = name
+    return told
+
+
+def _loudness(told: Metadata) -> float:
+    loudness: float = told["rssi"]
+    return loudness
