@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.api.parts import Parts
-from iotgw.api.site import RESERVED, ApiSite
+from iotgw.api.site import OWN_PATHS, ApiSite
 from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.app.pause import Pause
 from iotgw.config.settings import IntegrationsSection, Settings
@@ -141,7 +141,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     make_site = partial(ApiSite, for_devices=True, is_proxy=sites.is_proxy, tell=tell)
     mounts = HttpMounts(
         make_site,
-        RESERVED,
+        OWN_PATHS,
         partial(sources.is_away, "http"),
         doors.note,
         sites=sites,

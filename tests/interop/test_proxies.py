@@ -104,7 +104,8 @@ async def test_a_wrong_password_is_said_costs_no_message_and_is_not_repeated(ser
         said = world.stats()["lastError"]
         assert said.startswith(f"the proxy 127.0.0.1:{proxy[0].port}: ") and "wrong-one" not in said
         assert "user" in said
-        assert (world.stats()["delivered"], world.stats()["dead"]) == (0, 0)
+        stats = world.stats()
+        assert (stats["waiting"] + stats["inflight"], stats["dead"]) == (1, 0)
 
 
 @ensureDeferred

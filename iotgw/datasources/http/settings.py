@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -12,11 +13,14 @@ from twisted.web.server import Request
 
 from iotgw.core.ports.intake import Reason
 from iotgw.core.secrets import Secret
+from iotgw.datasources.api_settings import DownlinkApi
 from iotgw.datasources.http.bodies import Fields
 from iotgw.datasources.http.listener import Listener, parse
 from iotgw.datasources.http.server_tls import ServerTls
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import ConverterGets, Custom, HttpPresetName, HttpProfile, http_envelope
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_.~-]{1,64}")
 
 
 class UploadSecurity(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -67,6 +71,13 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             description="Certificate for an `endpoint` such as `tcp:8443`; its files are read again when they change."
         ),
     ] = None
+    path: Annotated[
+        str,
+        Meta(
+            description="A path at which it is served too, such as `/api/ttn/data`, where what sends can't be given another one. "
+            "Whoever knows the gateway can guess it, so it takes `security`, `headersFilter` or a signature."
+        ),
+    ] = ""
     security: Annotated[UploadSecurity, Meta(description="none, basic or bearer.")] = UploadSecurity()
     headers_filter: Annotated[
         dict[str, Secret], Meta(description="Every header must be there and equal, or the answer is 401.")
@@ -123,6 +134,12 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             "as the preset says, and true without one."
         ),
     ] = None
+    downlink_api: Annotated[
+        DownlinkApi | None,
+        Meta(
+            description="The platform's API, by which downlinks are sent; the preset's page says what it needs."
+        ),
+    ] = None
     longest_ttd: Annotated[
         float,
         Meta(
@@ -136,7 +153,11 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
 
     def __post_init__(self) -> None:
         """Refuse a preset that can't be used, what names no TCP port, and two certificates."""
-        self.envelope()
+        envelope = self.envelope()
+        if self.downlink_api is not None:
+            self.downlink_api.check(envelope.api)
+        if self.path:
+            self._check_path()
         if not self.methods:
             raise ValueError("methods: expected at least one")
         if self.answer is not None and self.replace_no_content_to_ok:
@@ -149,6 +170,23 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             raise ValueError("endpoint: expected an endpoint such as tcp:8443 for `tls`")
         if self.tls is not None and listener is not None and listener.key:
             raise ValueError("endpoint: expected either ssl:… or `tls`, got both")
+
+    def _check_path(self) -> None:
+        parts = self.path.split("/")
+        if parts[0] or len(parts) < 3 or not all(_SEGMENT.fullmatch(part) for part in parts[1:]):
+            raise ValueError(f"path: expected two or more segments such as /api/ttn/data, got {self.path!r}")
+        is_proved = self.security.mode != "none" or self.headers_filter or self.envelope().needs_secret
+        if not is_proved:
+            raise ValueError("path: expected `security` or `headersFilter`, since anybody can guess a path")
+
+    @property
+    def served_at(self) -> tuple[str, ...]:
+        """The segments of ``path``; none without one."""
+        return tuple(self.path.split("/")[1:]) if self.path else ()
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.downlink_api.destination() if self.downlink_api is not None else None
 
     @property
     def listener(self) -> Listener | None:

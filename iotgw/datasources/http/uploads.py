@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 from twisted.python.failure import Failure
@@ -14,12 +15,13 @@ from iotgw.core.model import Answer, Downlink, Metadata, Status
 from iotgw.core.networks import NOT_ALLOWED
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.intake import IIntake
+from iotgw.datasources.api_downlinks import ApiDownlinks
 from iotgw.datasources.gathering import Gathering, Items
 from iotgw.datasources.http.bodies import CODINGS, Fields, UnreadableBody, as_json, decoded, form, query
 from iotgw.datasources.http.request import listens, payloads, peer_of, problem
 from iotgw.datasources.http.settings import HttpSourceSettings, Objection, lacks
 from iotgw.datasources.notices import Notices
-from iotgw.envelopes.envelope import Envelope, Happened, Ignored, Malformed, Proof, Reading, Receipt
+from iotgw.envelopes.envelope import Asked, Envelope, Happened, Ignored, Malformed, Proof, Reading, Receipt
 
 CONTENT_TYPES = {
     "JSON": b"application/json",
@@ -33,7 +35,7 @@ CROSS_SITE = {
 """What lets other sites' pages read the answers, where they may send."""
 _NAMES = re.compile(rb"[A-Za-z0-9_, -]{1,1000}")
 
-Told = Reading | Receipt | Happened | Ignored
+Told = Reading | Receipt | Happened | Ignored | Asked
 """What a request says."""
 
 
@@ -45,6 +47,8 @@ class Receiver(Protocol):
     intake: IIntake
     envelope: Envelope
     notices: Notices
+    api: ApiDownlinks | None
+    """By what downlinks are sent, if not by answers."""
     object_to: Callable[[Request], Objection | None]
     """What is wrong with a request's proof; None if it may upload."""
 
@@ -209,6 +213,9 @@ class UploadRequest:
         self._envelope = receiver.envelope
         self._intake = receiver.intake
         self._notices = receiver.notices
+        self._api = receiver.api
+        self._whose: dict[str, Metadata] = {}
+        """Metadata of uplinks by their identity, for downlinks that don't go with the answer."""
         self._is_gone = False
         self._let_go: Callable[[], None] = lambda: None
         request.notifyFinish().addErrback(self._lost)
@@ -220,8 +227,11 @@ class UploadRequest:
     def take(self, events: list[Told], facts: Metadata, seconds: float) -> None:
         """Hand on a request's contents with its metadata. The answer to a single uplink may wait ``seconds``
         for a downlink, unless a network sent it."""
+        if len(events) == 1 and isinstance(events[0], Asked):
+            self._ask(events[0])
+            return
         gathering = Gathering(self._finish)
-        if seconds and len(events) == 1 and not self._envelope.offers:
+        if seconds and len(events) == 1 and not self._envelope.offers and self._api is None:
             (event,) = events
             if isinstance(event, Reading) and self._listens(event):
                 answered = gathering.expect(event.identity)
@@ -234,17 +244,57 @@ class UploadRequest:
             if isinstance(event, Reading):
                 answered = gathering.expect(event.identity)
                 metadata = event.metadata(facts)
-                self._intake.receive(event.payload, metadata, answered, listens=self._listens(event))
+                if self._api is not None:
+                    self._whose[event.identity] = metadata
+                key = event.name if self._envelope.keys_last else ""
+                self._intake.receive(event.payload, metadata, answered, listens=self._listens(event), key=key)
             else:
                 self._notices.take(event)
         gathering.close()
 
+    def _ask(self, asked: Asked) -> None:
+        """Answer a network that wants what waits for a device."""
+        found = self._intake.downlinks(asked.device, 1)
+        found.addErrback(lambda _: ()).addCallback(self._give, asked)
+
+    def _give(self, items: tuple[Downlink, ...], asked: Asked) -> None:
+        request, envelope = self._request, self._envelope
+        if self._is_gone:
+            self._return(items)
+            return
+        request.setResponseCode(envelope.status or 200)
+        for item in items:
+            try:
+                command, network = envelope.answer(asked, item)
+            except ValueError as reason:
+                self._intake.downlink_refused(item, str(reason))
+                continue
+            request.setHeader(b"content-type", (command.content_type or "application/json").encode())
+            request.setHeader(b"x-downlink-id", item.id.encode())
+            request.write(command.payload)
+            self._intake.downlink_offered(item, network)
+            self._lose_if_unheard(item)
+        request.finish()
+
+    def _lose_if_unheard(self, item: Downlink) -> None:
+        self._request.notifyFinish().addErrback(lambda failure: self._lose((item,)))
+
+    def _call_for(self, api: ApiDownlinks) -> None:
+        """Send what waits for the devices of this request by the API; the answer doesn't wait for that."""
+        for identity, metadata in self._whose.items():
+            found = self._intake.downlinks(identity, 1)
+            found.addErrback(lambda _: ()).addCallback(partial(api.send, metadata))
+
     def _listens(self, reading: Reading) -> bool:
+        if self._api is not None:
+            return False
         said = self._settings.answers_reach_device
         return reading.listens if said is None else said
 
     def _finish(self, answer: Answer, items: Items) -> None:
         request = self._request
+        if self._api is not None:
+            self._call_for(self._api)
         if self._is_gone:
             self._return(item for _, item in items)
             return
