@@ -13,6 +13,7 @@ from iotgw.api.catalogue import Page, WithBacklog, leaving, not_empty
 from iotgw.api.configurations import sealed_configuration, shown_configuration, with_clear_configuration
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Route
+from iotgw.api.stored import stored_message
 from iotgw.core.departures import Departures
 from iotgw.core.errors import Conflict, NotFound, SettingsError, Unavailable
 from iotgw.core.model import Kind, Parked
@@ -31,6 +32,13 @@ class Seek(Struct, frozen=True, forbid_unknown_fields=True):
     """Milliseconds since 1970; 0 for all that is stored."""
 
     since: Milliseconds
+
+
+class TargetTrial(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is sent: a stored message by its id, and which of its outputs. Without one, a sample."""
+
+    message: str = ""
+    output: Annotated[int, Meta(ge=1, le=1 << 53, description="The number of an output, from 1.")] = 1
 
 
 class DeadLetterRetry(Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,7 +90,15 @@ class IntegrationRoutes(WithBacklog):
             Route(
                 "POST", f"{one}/check", write, self.try_check, "Connect and authenticate only", answer=dict
             ),
-            Route("POST", f"{one}/test", write, self.try_test, "Send one message now", answer=dict),
+            Route(
+                "POST",
+                f"{one}/test",
+                write,
+                self.try_test,
+                "Send one message now, and show it",
+                TargetTrial,
+                dict,
+            ),
             Route("POST", f"{one}/pause", write, self.pause, "Hold what comes; it waits", answer=dict),
             Route("POST", f"{one}/resume", write, self.resume, "Go on", answer=dict),
             Route("POST", f"{one}/drain", write, self.drain, "Try all that waits at once", answer=dict),
@@ -162,8 +178,18 @@ class IntegrationRoutes(WithBacklog):
         return await self._delivery.check(self.find(call, name).id)
 
     async def try_test(self, call: Call, name: str) -> Any:
-        """One message."""
-        return await self._delivery.test(self.find(call, name).id)
+        """One message: a stored one, or a sample."""
+        id, asked = self.find(call, name).id, call.optional_body()
+        if not asked.message:
+            return await self._delivery.test(id)
+        message = await stored_message(self._journal, call.tenant, asked.message)
+        records = [record for record in message.records if record.kind is Kind.TELEMETRY]
+        if not records:
+            state = message.state.name.lower()
+            raise SettingsError("message", f"expected a message with an output, got one that is {state}")
+        if asked.output > len(records):
+            raise SettingsError("output", f"expected at most {len(records)}, got {asked.output}")
+        return await self._delivery.test(id, records[asked.output - 1])
 
     async def pause(self, call: Call, name: str) -> Any:
         """Hold."""

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from iotgw.api.auth import Permission
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
+from iotgw.api.stored import position, stored_message
 from iotgw.core.errors import Conflict, IotgwError, NotFound, SettingsError
 from iotgw.core.model import ConversionError, Delivery, Kind, Message, State
 from iotgw.core.ports.delivery import IDeliveries
@@ -190,10 +191,7 @@ class MessageRoutes:
 
     async def find(self, call: Call, id: str) -> Message:
         """A message of the call's tenant; raises NotFound."""
-        message = await self._journal.message(self.position(id))
-        if message is None or message.uplink.tenant != call.tenant:
-            raise NotFound(f"there is no message {id!r}; it may have been trimmed")
-        return message
+        return await stored_message(self._journal, call.tenant, id)
 
     def _place(self, before: str) -> int:
         try:
@@ -203,10 +201,7 @@ class MessageRoutes:
 
     def position(self, id: str) -> int:
         """The position in the journal that an id names; raises NotFound for another journal's."""
-        position = self._journal.epochs.position(id)
-        if position is None:
-            raise NotFound(f"there is no message {id!r} in this journal")
-        return position
+        return position(self._journal, id)
 
     def datasource_id(self, call: Call, name: str | None) -> str | None:
         """The id of a datasource by id or name; what is unknown is taken for the id of a deleted one."""

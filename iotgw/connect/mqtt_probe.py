@@ -43,4 +43,10 @@ def knock(reactor: IReactorTime, way: BrokerAccess, patience: float) -> Deferred
 def check(reactor: IReactorTime, way: BrokerAccess, patience: float) -> Deferred[dict[str, Any]]:
     """The answer of `iotgw.core.ports.integrations.IIntegration.check`."""
     knocked = knock(reactor, way, patience)
-    return knocked.addCallback(lambda problem: {"ok": not problem, "detail": problem or "connected"})
+    return knocked.addCallback(
+        lambda problem: {
+            "ok": not problem,
+            "detail": problem or "connected and logged in",
+            "untried": [] if problem else ["whether it may publish"],
+        }
+    )

@@ -15,7 +15,8 @@ from iotgw.core.redaction import MASK
 
 _TEMPLATE = r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}"
 _PIECE = re.compile(rf"{_TEMPLATE}|.", re.DOTALL)
-_FACT = re.compile(r"\{\{\s*[A-Za-z_]\w*(?:\.\w+)*(?:\s*\|\s*[A-Za-z_]\w*)*\s*\}\}", re.ASCII)
+_FACT = re.compile(r"\{\{\s*\(*\s*[A-Za-z_][^'\"{}]*\}\}", re.ASCII)
+"""An expression that begins with a name and holds no text of its own: what it gives comes from the message."""
 _PASSWORD = re.compile(r"(?s)([^/?#]*://[^/?#:@]*:)([^/?#]*)(@.*)")
 
 
@@ -26,6 +27,11 @@ class _Part(Struct, frozen=True):
     name: str
     shown: str
     secret: str = ""
+
+
+def is_fact(value: str) -> bool:
+    """Whether a template only inserts what the message says."""
+    return _FACT.fullmatch(value) is not None
 
 
 def masked_url(url: str) -> str:
@@ -67,8 +73,7 @@ def _parts(url: str) -> Iterator[_Part]:
         name, sign, value = _split(parameter, "=")
         if not sign:
             name, value = "", name
-        is_fact = not value or _FACT.fullmatch(value)
-        if is_fact:
+        if not value or is_fact(value):
             yield _Part("", parameter + mark)
         else:
             yield _Part(name, name + sign, value)

@@ -28,7 +28,7 @@ from iotgw.delivery.outboxes import Outboxes, Running
 from iotgw.delivery.standing import least_far
 from iotgw.delivery.store_room import StoreRoom
 from iotgw.delivery.targets import Queue, Targets, Unseal
-from iotgw.delivery.trial import sample, try_out
+from iotgw.delivery.trial import Trials, sample
 
 NOTED = 5.0
 """Seconds that a caller waits for a change to be durable."""
@@ -64,14 +64,15 @@ class DeliveryService(UplinkListener):
         self._reactor = reactor
         self._calendar = calendar = calendar or PlainCalendar(reactor)
         recorder = Recorder(events, calendar)
+        self._trials = Trials()
         self._targets = Targets(
-            types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir, calendar
-        )
+            types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir, calendar,
+            self._trials.show,
+        )  # fmt: skip
         self._store = StoreRoom(journal, store_bytes)
         self._outboxes = Outboxes(
             journal, reactor, recorder, self._targets, datasource_name, trace, self._store, calendar
         )
-        self._trials = 0
 
     # --- life
 
@@ -273,10 +274,9 @@ class DeliveryService(UplinkListener):
     def test(self, id: str, record: TelemetryRecord | None = None) -> Deferred[dict[str, Any]]:
         """See `IDeliveries.test`."""
         target = self._target(id)
-        self._trials += 1
         if record is None:
             record = sample(self._outboxes.get(id).tenant, self._calendar.now_ms())
-        return try_out(target, record, -self._trials)
+        return self._trials.try_out(target, record)
 
     def _target(self, id: str) -> IIntegration:
         target = self._outboxes.get(id).target

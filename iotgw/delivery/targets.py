@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from iotgw.core.parts import PartEpochs
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.intake import Severity
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Tell
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Show, Tell
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.recorder import Recorder
@@ -32,7 +32,7 @@ def untold(type: str, message: str, severity: Severity = "info", **detail: Any) 
 
 
 class Targets:
-    """Makes targets. ``datasource_name`` and ``data_dir`` are as in `IntegrationContext`."""
+    """Makes targets. ``datasource_name``, ``data_dir`` and ``show`` are as in `IntegrationContext`."""
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Targets:
         unseal: Unseal | None,
         data_dir: str,
         calendar: ICalendar,
+        show: Show,
     ) -> None:
         self._types = types
         self._journal = journal
@@ -55,6 +56,7 @@ class Targets:
         self._unseal = unseal
         self._data_dir = data_dir
         self._calendar = calendar
+        self._show = show
 
     def build(
         self,
@@ -76,7 +78,7 @@ class Targets:
             id=id_, name=name, tenant=tenant, spec=spec, reactor=self._reactor,
             epochs=epochs if spec.split == "device" else PartEpochs(epochs, spec.split),
             datasource_name=self._datasource_name, event=tell, downlink=self._downlink,
-            data_dir=self._data_dir, available=available, calendar=self._calendar, warn=warn,
+            data_dir=self._data_dir, available=available, calendar=self._calendar, warn=warn, show=self._show,
         )  # fmt: skip
         target = self._types.get(spec.type).build(settings, context)
         if spec.split == "device":

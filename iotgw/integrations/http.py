@@ -10,8 +10,9 @@ from zope.interface import implementer
 
 from iotgw import __version__
 from iotgw.connect.endpoint import Connector
-from iotgw.connect.http_auth import authenticator
+from iotgw.connect.http_auth import OAuth2, authenticator
 from iotgw.connect.http_pool import HttpPool
+from iotgw.connect.http_probe import Probed, probe
 from iotgw.connect.tls import ClientTls
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.connect import IConnector
@@ -21,9 +22,11 @@ from iotgw.core.verdict import DELIVERED, Delivered, Rejected, Unavailable, Verd
 from iotgw.integrations.commands import MOST_ITEMS, items_of
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.http_answers import excerpt
+from iotgw.integrations.http_check import judged
 from iotgw.integrations.http_judge import AnswerJudge
 from iotgw.integrations.http_request import RequestMaker, server, texts_with_secrets
 from iotgw.integrations.http_settings import HttpSettings
+from iotgw.integrations.http_shown import ShownExchanges
 from iotgw.integrations.template import TemplateFailed
 from iotgw.wire.http1 import Response, request_head
 
@@ -37,7 +40,7 @@ class HttpTarget:
     def __init__(self, settings: HttpSettings, context: IntegrationContext, connector: IConnector) -> None:
         self._settings = settings
         self._context = context
-        names = RecordNames(context.epochs, context.datasource_name)
+        self._names = names = RecordNames(context.epochs, context.datasource_name)
         self._inflight = 0
         self._delivered: dict[Settle, list[int]] = {}
         """Positions delivered in this turn of the reactor, by the function to call."""
@@ -47,7 +50,7 @@ class HttpTarget:
         self._server = to = server(settings.url)
         reactor = context.reactor
         tls = (settings.tls or ClientTls()) if to.is_secure else None
-        way = connector.endpoint(to.host, to.port, settings.connect_timeout, tls, "tls", settings.proxy)
+        self._way = connector.endpoint(to.host, to.port, settings.connect_timeout, tls, "tls", settings.proxy)
         self._auth = authenticator(
             settings.auth, reactor, settings.tls, connector, context.date, settings.proxy
         )
@@ -57,7 +60,7 @@ class HttpTarget:
         self._judge = AnswerJudge(
             settings.answer, settings.success_codes, is_fixed, self._excerpt, context.date
         )
-        self._pool = HttpPool(reactor, way, settings.concurrency, settings.timeout, self._judge.kept)
+        self._pool = HttpPool(reactor, self._way, settings.concurrency, settings.timeout, self._judge.kept)
 
     # --- IIntegration
 
@@ -93,25 +96,27 @@ class HttpTarget:
         self._auth.refresh(refreshed)
 
     def check(self) -> Deferred[dict[str, Any]]:
-        """Send OPTIONS with our credentials."""
+        """Get a token where there is one to get, connect, and send OPTIONS with our credentials."""
         done: Deferred[dict[str, Any]] = Deferred()
 
         def ask(problem: str) -> None:
             if problem:
-                done.callback({"ok": False, "detail": problem})
+                done.callback({"ok": False, "detail": problem, "untried": ["the target itself"]})
                 return
             path = self._requests.path or "/"
             head = request_head(
                 "OPTIONS", path, [("Host", self._server.netloc), ("User-Agent", f"iotgw/{__version__}")]
             )
-            self._pool.request(head + self._auth.sign(head, b"") + b"Content-Length: 0\r\n\r\n", answered)
+            asked = head + self._auth.sign(head, b"") + b"Content-Length: 0\r\n\r\n"
+            probe(self._context.reactor, self._way, asked, self._settings.timeout).addCallback(answered)
 
-        def answered(response: Response | None, reason: str) -> None:
-            if response is None:
-                done.callback({"ok": False, "detail": reason})
-            else:
-                good = response.status < 500 and response.status not in (401, 403, 407)
-                done.callback({"ok": good, "detail": f"HTTP {response.status} to OPTIONS"})
+        def answered(probed: Probed) -> None:
+            auth = self._settings.auth
+            brings = (
+                "" if auth is None else "the token is" if isinstance(auth, OAuth2) else "the credentials are"
+            )
+            is_constant = bool(self._requests.path)
+            done.callback(judged(probed, brings, self._settings.method, is_constant))
 
         self._auth.refresh(ask)
         return done
@@ -150,8 +155,11 @@ class HttpTarget:
 
     def _request(self, records: Sequence[TelemetryRecord], head: bytes, body: bytes, settle: Settle) -> None:
         self._inflight += len(records)
+        data = self._requests.on_wire(head, body)
 
         def answered(response: Response | None, reason: str) -> None:
+            if records[0].seq < 0:
+                self._show(records, head, data, response, reason)
             try:
                 outcomes = self._outcomes(records, response, reason)
             except Exception as error:
@@ -159,7 +167,24 @@ class HttpTarget:
             for some, verdict in outcomes:
                 self._settle(some, settle, verdict)
 
-        self._pool.request(self._requests.on_wire(head, body), answered)
+        self._pool.request(data, answered)
+
+    def _show(
+        self,
+        records: Sequence[TelemetryRecord],
+        head: bytes,
+        data: bytes,
+        response: Response | None,
+        reason: str,
+    ) -> None:
+        """Show what was exchanged for a test message."""
+        secrets = self._all_secrets
+        shown = ShownExchanges(self._settings, self._context.spec, self._names)
+        try:
+            request = shown.request(records, head, data, secrets)
+        except TemplateFailed as error:
+            request = str(error)
+        self._context.show(records[0], request, shown.answer(response, reason, secrets))
 
     # --- responses
 
@@ -202,7 +227,11 @@ class HttpTarget:
 
     def _excerpt(self, body: bytes) -> str:
         """What a response says, without our own secrets: some servers return what they were sent."""
-        return excerpt(body, [*self._secrets, *self._auth.header.decode().split()[-1:]])
+        return excerpt(body, self._all_secrets)
+
+    @property
+    def _all_secrets(self) -> list[str]:
+        return [*self._secrets, *self._auth.header.decode().split()[-1:]]
 
     def _take_downlinks(self, records: Sequence[TelemetryRecord], body: bytes) -> None:
         context = self._context

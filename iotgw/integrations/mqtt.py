@@ -25,7 +25,7 @@ from iotgw.core.ports.integrations import IIntegration, IIntegrationType, Integr
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.secrets import Secret
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
-from iotgw.integrations import payload
+from iotgw.integrations import payload, trial
 from iotgw.integrations.commands import item_of
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template, TemplateFailed, for_topic
@@ -207,11 +207,20 @@ class MqttTarget(MqttOwner):
                 said = f"{len(body)} bytes; the broker takes packets of {limits.maximum_packet}"
                 settle([record.seq], Rejected(said))
                 continue
-            settles[record.seq] = settle
+            settles[record.seq] = settle if record.seq > 0 else self._shown(record, name, body, settle)
             items.append((record.seq, name, body, properties))
         if items:
             retain = self._settings.retain and limits.retain_available
             up.publish(items, qos, retain)
+
+    def _shown(self, record: TelemetryRecord, topic: bytes, body: bytes, settle: Settle) -> Settle:
+        """Settle a test message, and show it."""
+        qos = min(self._settings.qos, self._limits.maximum_qos)
+        retained = ", retained" if self._settings.retain and self._limits.retain_available else ""
+        named = f"\nidempotency-key: {self._key(record)}" if self._five else ""
+        request = f"PUBLISH {topic.decode()} (QoS {qos}{retained}){named}\n\n{trial.text(body)}"
+        taken = "acknowledged" if qos else "sent; with QoS 0 nothing is acknowledged"
+        return trial.showing(self._context.show, record, request, taken, settle)
 
     def check(self) -> Deferred[dict[str, Any]]:
         """Connect beside the running connection, and disconnect."""

@@ -29,6 +29,7 @@ from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict, unforeseen
+from iotgw.integrations import trial
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.sftp_content import Content
 from iotgw.integrations.sftp_placing import Placing
@@ -184,6 +185,9 @@ class SftpTarget:
                 bad.append((record.seq, str(error)))
         verdicts: dict[str, Verdict] = {}
 
+        if records[0].seq < 0 and groups:
+            settle = self._shown(groups, settle)
+
         def done(result: Any) -> None:
             try:
                 rest = self._failed(result) if isinstance(result, Failure) else DELIVERED
@@ -203,6 +207,15 @@ class SftpTarget:
         writing.addBoth(done).addErrback(
             lambda failure: self._log.failure("the result of a file could not be processed", failure)
         )
+
+    def _shown(self, groups: dict[str, list[TelemetryRecord]], settle: Settle) -> Settle:
+        """Settle a test message, and show its file as it is before compression and encryption."""
+        how = "APPEND" if self._settings.append else "WRITE"
+        files = [
+            f"{how} {path}\n\n{trial.text(self._content.text(records))}" for path, records in groups.items()
+        ]
+        first = next(iter(groups.values()))[0]
+        return trial.showing(self._context.show, first, "\n\n".join(files), "written", settle)
 
     def _file_name(self, record: TelemetryRecord) -> str:
         run = self._runs.file_name(record) if self._runs is not None else ""

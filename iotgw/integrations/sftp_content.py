@@ -74,15 +74,16 @@ class Content:
 
     def file(self, path: str, records: Sequence[TelemetryRecord]) -> bytes:
         """A whole file."""
-        return self._packing.packed(path, self._text(records))
+        return self._packing.packed(path, self.text(records))
 
     def addition(self, records: Sequence[TelemetryRecord], end: bytes) -> bytes:
         """What is added to a file that ends with ``end``. A line that was cut off ends first."""
         line_end = self._csv.line_end if self._is_csv else b"\n"
-        made = self._csv.text(records, begins=not end) if self._is_csv else self._text(records)
+        made = self._csv.text(records, begins=not end) if self._is_csv else self.text(records)
         return made if not end or end.endswith(line_end) else line_end + made
 
-    def _text(self, records: Sequence[TelemetryRecord]) -> bytes:
+    def text(self, records: Sequence[TelemetryRecord]) -> bytes:
+        """A file's content before compression and encryption."""
         if self._is_csv:
             return self._csv.text(records)
         if self._settings.content == "ndjson":

@@ -31,6 +31,7 @@ from iotgw.core.ports.integrations import IIntegration, IIntegrationType, Integr
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.secrets import Secret
 from iotgw.core.verdict import DELIVERED, Apart, Retry, Unavailable, Verdict
+from iotgw.integrations import trial
 from iotgw.integrations.mqtt import BUSY_CODES
 from iotgw.wire import mqtt
 
@@ -193,11 +194,17 @@ class ThingsBoardTarget(MqttOwner):
             settle(seqs, Unavailable(self._client.last_error or "not connected yet"))
             return
         batch = _Batch(seqs, settle)
-        items = [self._item(batch, topic, payload) for topic, payload in self._packets(records)]
+        packets = self._packets(records)
+        if seqs[0] < 0:
+            request = "\n\n".join(
+                f"PUBLISH {topic.decode()} (QoS 1)\n\n{trial.text(body)}" for topic, body in packets
+            )
+            batch.settle = trial.showing(self._context.show, records[0], request, "acknowledged", settle)
+        items = [self._item(batch, topic, payload) for topic, payload in packets]
         if items:
             up.publish(items, 1, False)
         else:
-            settle(seqs, DELIVERED)
+            batch.settle(seqs, DELIVERED)
 
     def check(self) -> Deferred[dict[str, Any]]:
         """Connect beside the running connection, and disconnect."""

@@ -19,6 +19,7 @@ from iotgw.core.ports.integrations import (
     IntegrationContext,
     QueueDownlink,
     Settle,
+    Show,
 )
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.specs import IntegrationSpec
@@ -70,6 +71,7 @@ def integration_context(
     downlink: QueueDownlink | None = None,
     data_dir: str = "",
     available: Callable[[], None] = lambda: None,
+    show: Show = lambda record, request, answer: None,
 ) -> IntegrationContext:
     """An integration's context, made of doubles unless given otherwise."""
     return IntegrationContext(
@@ -79,7 +81,7 @@ def integration_context(
         reactor=MemoryReactor() if reactor is None else reactor,
         datasource_name=datasource_name,
         event=Told() if event is None else event,
-        downlink=downlink, data_dir=data_dir, available=available,
+        downlink=downlink, data_dir=data_dir, available=available, show=show,
     )  # fmt: skip
 
 

@@ -67,7 +67,8 @@ class IDeliveries(Interface):
         once that is durable, with how many that were."""
 
     def check(id: str) -> Deferred[dict[str, Any]]:
-        """Connect and authenticate without delivering anything: ``{"ok", "detail"}``."""
+        """Connect and authenticate without delivering anything; see `iotgw.core.ports.integrations.IIntegration.check`."""
 
     def test(id: str, record: TelemetryRecord | None = None) -> Deferred[dict[str, Any]]:
-        """Send one test message now, which is not counted: ``{"ok", "detail"}``."""
+        """Send one test message now, which is not counted: a stored record, or a sample. ``{"ok", "detail", "exchanges"}``, the latter
+        a list of what the target exchanged: ``{"request", "answer"}``."""

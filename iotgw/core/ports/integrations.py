@@ -23,6 +23,10 @@ QueueDownlink = Callable[[str, str, dict[str, Any]], None]
 """``downlink(tenant, device, item)``: queue what a target sent for a device; an error becomes an event."""
 
 
+Show = Callable[[TelemetryRecord, str, str], None]
+"""``show(record, request, answer)``: what was sent of a test message, and what came back, in full and without secrets."""
+
+
 class Tell(Protocol):
     """Records an event of one integration, under the name that it has then."""
 
@@ -36,7 +40,8 @@ class IntegrationContext(Struct, frozen=True):
     ``epochs`` are the journal's (for message ids and keys); ``datasource_name`` maps a datasource's id to its name;
     ``downlink`` is None where nothing may be sent to devices. A target with a connection calls ``available()``
     when it has one (again), so that records are sent without further delay. Timers and waits go by the ``reactor``'s time,
-    dates by ``calendar``, or `date`. While it is built, ``warn`` says what a user should know of its settings (``warnings`` in its
+    dates by ``calendar``, or `date`. A target that can shows what it exchanges for a test message, whose position is negative, by ``show``
+    before it settles it. While it is built, ``warn`` says what a user should know of its settings (``warnings`` in its
     status).
     """
 
@@ -53,6 +58,7 @@ class IntegrationContext(Struct, frozen=True):
     available: Callable[[], None] = lambda: None
     calendar: ICalendar | None = None
     warn: Callable[[str], None] = lambda text: None
+    show: Show = lambda record, request, answer: None
 
     def date(self) -> float:
         """The date in seconds since 1970."""
@@ -86,7 +92,8 @@ class IIntegration(Interface):
         Does not raise."""
 
     def check() -> Deferred[dict[str, Any]]:
-        """Connect and authenticate without delivering anything: ``{"ok", "detail"}``."""
+        """Connect and authenticate without delivering anything: ``{"ok", "detail"}``, and ``untried``: a list of what could not be
+        tried so."""
 
     def status() -> dict[str, Any]:
         """For the API, as JSON: ``{"state": "connected" | "connecting" | …, "lastError": …}``."""

@@ -8,12 +8,12 @@ from urllib.parse import quote, urlencode
 
 from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
-from iotgw.ctl.table import moment, table
+from iotgw.ctl.table import moment, printable, table
 
 ACTIONS = {
     "stats": "its accounts",
     "check": "connect and authenticate, deliver nothing",
-    "test": "send one message now",
+    "test": "send one message now, a sample or a stored one (--message), and show the exchange",
     "pause": "hold what comes",
     "resume": "go on",
     "drain": "try all that waits at once",
@@ -35,6 +35,9 @@ def add(commands: Commands) -> None:
     only.add_argument("--device", metavar="NAME", help="those of this device")
     only.add_argument("--before", type=int, metavar="MS", help="those received before, ms since 1970")
     only.add_argument("--error", metavar="TEXT", help="those whose error contains this text")
+    which = parser.add_argument_group("what to test with")
+    which.add_argument("--message", metavar="ID", help="a stored message")
+    which.add_argument("--output", type=int, metavar="N", help="which of its outputs, from 1")
 
 
 def _integration(context: Context) -> int:
@@ -44,12 +47,19 @@ def _integration(context: Context) -> int:
     given = {name: value for name, value in which.items() if value is not None}
     if given and action != "dismiss":
         raise CtlError(f"--{next(iter(given))} is for dismiss only", USAGE)
+    chosen = {
+        name: value for name in ("message", "output") if (value := getattr(context.options, name)) is not None
+    }
+    if chosen and action != "test":
+        raise CtlError(f"--{next(iter(chosen))} is for test only", USAGE)
     if action == "dismiss":
         result = _dismiss(context, f"{path}/dead-letters", given)
+    elif action == "test":
+        result = context.client.call("POST", f"{path}/test", chosen)
     else:
         method = "GET" if action in ("stats", "dead-letters") else "POST"
         result = context.client.call(method, f"{path}/{action}")
-    context.show(result, _letters if action == "dead-letters" else _facts)
+    context.show(result, {"dead-letters": _letters, "test": _exchanges}.get(action, _facts))
     return 1 if result.get("ok") is False else 0
 
 
@@ -76,13 +86,30 @@ def _letters(page: dict[str, Any]) -> str:
     return table(("POSITION", "MESSAGE", "DEVICE", "RECEIVED", "ATTEMPTS", "ERROR"), rows)
 
 
+def _exchanges(result: dict[str, Any]) -> str:
+    """What was sent and what came back, line by line."""
+    exchanges = result.get("exchanges", [])
+    lines = [_facts({name: value for name, value in result.items() if name != "exchanges"})]
+    for number, each in enumerate(exchanges, 1):
+        which = f" {number} of {len(exchanges)}" if len(exchanges) > 1 else ""
+        for title in ("request", "answer"):
+            lines += ["", f"--- {title}{which}", *(printable(line) for line in each[title].splitlines())]
+    return "\n".join(lines)
+
+
 def _facts(facts: dict[str, Any]) -> str:
     shown = {
         key: moment(value) if key.endswith("At") else value
         for key, value in facts.items()
-        if value not in (None, {}, "")
+        if value not in (None, {}, "", [])
     }
     return table(
         ("WHAT", ""),
-        [(key, json.dumps(value) if isinstance(value, dict) else value) for key, value in shown.items()],
+        [(key, _words(value)) for key, value in shown.items()],
     )
+
+
+def _words(value: Any) -> Any:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return "; ".join(value)
+    return json.dumps(value) if isinstance(value, (dict, list)) else value

@@ -114,12 +114,19 @@ class UploadResource(Resource):
             raise _NotProved(
                 ("credentials", wrong), "expected a request that this datasource's platform has signed"
             )
-        content = decoded(body, _header(request, b"content-encoding"), settings.max_body)
         asked = query(request.uri.partition(b"?")[2])
-        if request.method == b"GET":
-            fields: Fields | None = asked
-        else:
-            fields = form(content, _header(request, b"content-type")) if settings.bodies == "auto" else None
+        fields: Fields | None = asked
+        try:
+            content = decoded(body, _header(request, b"content-encoding"), settings.max_body)
+            if request.method != b"GET":
+                is_raw = settings.bodies == "raw"
+                fields = None if is_raw else form(content, _header(request, b"content-type"))
+        except UnreadableBody:
+            if (
+                objection := lacks(settings, asked)
+            ) is not None:  # it proves nothing, so nothing of it is kept
+                raise _NotProved(objection) from None
+            raise
         if (objection := lacks(settings, asked | (fields or {}))) is not None:
             raise _NotProved(objection)
         if fields is not None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import pytest_twisted
 
+from iotgw.core.model import State
+
 COAP = {"name": "field", "type": "coap", "configuration": {"port": 5683, "preSharedKey": "hush"}}
 HTTP = {"name": "out", "type": "http", "configuration": {"url": "http://x", "headers": {"X-Key": "hush"}}}
 
@@ -302,3 +304,33 @@ async def test_a_name_that_would_break_a_path_or_a_line_is_refused(connect: Any,
 async def test_a_routing_key_that_would_break_a_path_is_refused(connect: Any, key: str) -> None:
     answer = await connect()("POST", "/datasources", {**COAP, "routingKey": key})
     assert (answer.status, answer.json["errors"][0]["path"]) == (422, "routingKey")
+
+
+@inline
+async def test_a_target_is_tried_with_a_sample_or_a_stored_message(bench: Any, connect: Any) -> None:
+    client = connect()
+    id = (await client.ok("POST", "/integrations", HTTP))["id"]
+    field = (await client.ok("POST", "/datasources", COAP))["id"]
+    for state in (State.CONVERTED, State.FAILED, State.RECEIVED):
+        bench.add(field, b"x", state)
+    bench.add(field, b"x", tenant="other")
+    bench.delivery.answer = {
+        "ok": True,
+        "detail": "",
+        "exchanges": [{"request": "POST /", "answer": "HTTP 204"}],
+    }
+    bench.delivery.calls.clear()
+    assert await client.ok("POST", "/integrations/out/test") == bench.delivery.answer
+    assert bench.delivery.calls == [("test", id, None)]
+    await client.ok("POST", "/integrations/out/test", {"message": "e1-1"})
+    assert bench.delivery.calls[-1][2].device_name == "dev-1"
+    for body, path in (
+        ({"message": "e1-1", "output": 2}, "output"),
+        ({"message": "e1-2"}, "message"),
+        ({"message": "e1-1", "output": 0}, "output"),
+    ):
+        refused = await client("POST", "/integrations/out/test", body)
+        assert (refused.status, refused.json["errors"][0]["path"]) == (422, path), refused.text
+    for message in ("e1-4", "e1-99", "e2-1", "nonsense"):
+        assert (await client("POST", "/integrations/out/test", {"message": message})).status == 404
+    assert len(bench.delivery.calls) == 2

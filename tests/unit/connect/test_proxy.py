@@ -117,6 +117,12 @@ def test_tls_is_spoken_with_the_target_through_the_proxy(net):
     assert way.hear(OPENS)[:2] == b"\x16\x03"  # a handshake record (RFC 8446 §5.1)
 
 
+def test_a_proxy_may_be_spoken_to_by_tls(net):
+    way = Way(net, Connector(net), "https://proxy.example:8443")
+    assert way.tried == [("192.0.2.7", 8443)]
+    assert way.take()[:2] == b"\x16\x03"
+
+
 def test_socks_is_told_addresses_which_are_judged_and_tried_in_turn():
     net = Net("2001:db8::1", "10.0.0.1", "192.0.2.7", "192.0.2.8")
     way = Way(net, Connector(net, forbid=["private"]), SOCKS)

@@ -15,6 +15,11 @@ from iotgw.core.secret_url import masked_url, unmasked_url, url_secrets
         ("https://h/p?access_token=abc&v=2", "https://h/p?access_token=***&v=***"),
         ("https://h/p?device={{ deviceName }}&k=abc", "https://h/p?device={{ deviceName }}&k=***"),
         ("https://h/p?t={{ values.t | round }}", "https://h/p?t={{ values.t | round }}"),
+        (
+            "https://h/p?t={{ (values.t * 1.8 + 32) | round(1) }}",
+            "https://h/p?t={{ (values.t * 1.8 + 32) | round(1) }}",
+        ),
+        ("https://h/p?t={{ 12345 }}", "https://h/p?t=***"),
         ("https://h/p?t={{ 'abc' }}", "https://h/p?t=***"),
         ("https://h/p?t={{ ts | default('abc') }}", "https://h/p?t=***"),
         ("https://h/p?t=abc{{ ts }}", "https://h/p?t=***"),

@@ -354,3 +354,19 @@ def test_cells_fit_and_are_harmless() -> None:
     ]
     assert printable("a\x1b\u202eb") == "a\\x1b\\u202eb"
     assert (payload("aGk="), payload("AP8=")) == ("hi", "00ff")
+
+
+@inline
+async def test_a_target_is_tried_and_what_was_exchanged_is_shown(bench: Any, run: Any, file: str) -> None:
+    await run("apply", file)
+    bench.add("here", b"x")
+    shown = [{"request": f"POST /{n} HTTP/1.1\n\n{{}}", "answer": "HTTP 400\n\n\x1b[2Jno"} for n in (1, 2)]
+    bench.delivery.answer = {"ok": False, "detail": "HTTP 400: no", "exchanges": shown}
+    code, out, _ = await run("integration", "out", "test", "--message", "e1-1", "--output", "1")
+    assert code == 1 and bench.delivery.calls[-1][2].device_name == "dev-1"
+    assert "HTTP 400: no" in out
+    assert "--- request 1 of 2\nPOST /1 HTTP/1.1\n\n{}\n\n--- answer 1 of 2\nHTTP 400\n\n\\x1b[2Jno\n" in out
+    bench.delivery.answer = {"ok": True, "detail": "connected", "untried": ["this", "that"]}
+    assert "this; that" in (await run("integration", "out", "check"))[1]
+    assert (await run("integration", "out", "check", "--message", "e1-1"))[0] == 2
+    assert (await run("integration", "out", "test", "--device", "d"))[0] == 2

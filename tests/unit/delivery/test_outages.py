@@ -111,6 +111,7 @@ def test_a_test_message_that_the_target_raises_for_has_failed():
     assert fired(world.service.test("i1")) == {
         "ok": False,
         "detail": "sending: ZeroDivisionError: of the target's own",
+        "exchanges": [],
     }
 
 

@@ -230,7 +230,7 @@ def test_a_test_message_is_sent_in_parts_and_says_what_failed():
     )
     found = []
     world.service.test("i1").addCallback(found.append)
-    assert found == [{"ok": False, "detail": "part 2 of 2 (humidity): no"}]
+    assert found == [{"ok": False, "detail": "part 2 of 2 (humidity): no", "exchanges": []}]
     assert world.target.sent != [[0], [0]]
     assert world.service.stats("i1")["target"]["partly"] == 0
 

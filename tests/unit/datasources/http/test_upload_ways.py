@@ -164,6 +164,16 @@ def test_without_the_right_parameters_nothing_is_taken(monkeypatch, query, said)
     assert field.intake.received == []
 
 
+@pytest.mark.parametrize("headers", [FORM, b"Content-Encoding: gzip\r\n"])
+def test_what_can_not_be_read_and_proves_nothing_is_not_kept(monkeypatch, headers):
+    field = open_field(monkeypatch, **PROVED)
+    broken = b"&".join(b"a=1" for _ in range(1001))
+    assert status(field.post(broken, headers=headers)) == 401
+    assert field.intake.rejected == []
+    assert status(field.post(broken, "/i/key?ID=st1&PASSWORD=hush-hush", headers)) == 400
+    assert len(field.intake.rejected) == 1
+
+
 def test_a_datasource_with_such_parameters_is_not_open_to_all():
     type_ = HttpSourceType(clock())
     with_them = convert(PROVED, HttpSourceSettings)
