@@ -13,7 +13,7 @@ from iotgw.testing import telemetry
 from tests.certificates import Authority
 
 from . import targets
-from .delivering import Delivering
+from .delivering import Delivering, until
 
 TARGETS = {"mqtt": targets.Mqtt, "thingsboard": targets.ThingsBoard, "sftp": targets.Sftp}
 RECORD = telemetry(7, "probe 1", received_ms=1000)
@@ -53,10 +53,11 @@ def servers(tmp_path_factory):
 async def test_each_type_shows_what_it_exchanges(servers, name, request_, answer, untried):
     server = servers[name]
     async with Delivering(name, configuration=server.configuration(server.server.port)) as world:
+        await until(lambda: world.stats()["target"]["state"] != "connecting")
         checked = await world.service.check("i1")
         assert checked["ok"] and checked.get("untried") == untried
         tried = await world.service.test("i1", RECORD)
-        assert tried["ok"]
+        assert tried["ok"], tried
         (shown,) = tried["exchanges"]
         assert shown["answer"] == answer
         assert shown["request"].startswith(
