@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient
 from iotgw.connect.mqtt_owner import MqttOwner
@@ -37,7 +38,14 @@ def knock(reactor: IReactorTime, way: BrokerAccess, patience: float) -> Deferred
     client = MqttClient(reactor, way, probe)
     probe.first.addTimeout(patience, reactor, lambda result, timeout: "no answer")
     client.start()
-    return probe.first.addCallback(lambda problem: client.stop().addCallback(lambda _: problem))
+
+    async def over(problem: str) -> str:
+        """Stop in the next turn of the reactor: in this one, `ClientService` doesn't know yet how the attempt ended."""
+        await deferLater(reactor, 0)
+        await client.stop()
+        return problem
+
+    return probe.first.addCallback(lambda problem: Deferred.fromCoroutine(over(problem)))
 
 
 def check(reactor: IReactorTime, way: BrokerAccess, patience: float) -> Deferred[dict[str, Any]]:

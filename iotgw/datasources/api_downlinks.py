@@ -65,7 +65,8 @@ class ApiDownlinks:
     def _pool(self, server: tuple[str, str, int], size: int) -> HttpPool:
         scheme, host, port = server
         tls = (self._access.tls or ClientTls()) if scheme == "https" else None
-        way = self._connector.endpoint(host, port, CONNECT_TIMEOUT, tls, "configuration.downlinkApi.tls")
+        place = "configuration.downlinkApi.tls"
+        way = self._connector.endpoint(host, port, CONNECT_TIMEOUT, tls, place, self._access.proxy)
         return HttpPool(self._context.reactor, way, size, self._access.timeout)
 
     def _authority(self) -> LoginToken:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.destination import origin
 from iotgw.core.errors import SettingsError
@@ -30,6 +31,7 @@ class DownlinkApi(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkn
         dict[str, Secret], Meta(description="What it asks for and nobody may see, such as `token`.")
     ] = {}
     tls: Annotated[ClientTls | None, Meta(description="TLS, also with a client certificate.")] = None
+    proxy: ProxyUrl = ""
     timeout: Annotated[float, Meta(ge=1, le=120, description="Seconds for a call.")] = 10.0
     connections: Annotated[int, Meta(ge=1, le=32, description="Calls at once.")] = 4
 
@@ -70,4 +72,4 @@ class DownlinkApi(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkn
     def destination(self) -> object:
         """See `iotgw.core.destination.Destined`."""
         places = (self.server, self.login_server or self.server)
-        return *(origin(each, "downlinkApi") for each in places), trust(self.tls)
+        return *(origin(each, "downlinkApi") for each in places), trust(self.tls), goes_by(self.proxy)

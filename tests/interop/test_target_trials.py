@@ -3,14 +3,18 @@ our own."""
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor, ssl
+from twisted.logger import globalLogPublisher
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from iotgw.testing import telemetry
 from tests.certificates import Authority
+from tests.peers.process import free_port
 
 from . import targets
 from .delivering import Delivering, until
@@ -99,3 +103,23 @@ async def test_a_server_that_wants_our_certificate_gets_it():
             assert not checked["ok"] and "TLS" in checked["detail"]
     finally:
         await port.stopListening()
+
+
+@pytest.mark.parametrize("port", ["a broker's", "nobody's"])
+@ensureDeferred
+async def test_a_check_of_a_broker_leaves_nothing_unhandled(servers, port):
+    found = []
+
+    def observe(event):
+        found.extend([event] if event.get("log_failure") is not None else [])
+
+    server = servers["mqtt"]
+    number = server.server.port if port == "a broker's" else free_port()
+    globalLogPublisher.addObserver(observe)
+    try:
+        async with Delivering("mqtt", configuration=server.configuration(number)) as world:
+            await world.service.check("i1")
+        gc.collect()
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert found == []

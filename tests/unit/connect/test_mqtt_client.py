@@ -273,9 +273,9 @@ def test_stopping_while_it_connects_ends_it():
 @pytest.mark.parametrize(
     ("said", "result"),
     [
-        (CONNACK, {"ok": True, "detail": "connected"}),
-        (b"\x20\x02\x00\x05", {"ok": False, "detail": "the broker refused: not authorized"}),
-        (b"", {"ok": False, "detail": "no answer"}),
+        (CONNACK, {"ok": True, "detail": "connected and logged in", "untried": ["whether it may publish"]}),
+        (b"\x20\x02\x00\x05", {"ok": False, "detail": "the broker refused: not authorized", "untried": []}),
+        (b"", {"ok": False, "detail": "no answer", "untried": []}),
     ],
 )
 def test_a_look_at_a_broker_tells_its_first_word_and_leaves(said, result):
