@@ -29,6 +29,8 @@ from iotgw.core.verdict import DELIVERED, Delivered, Rejected, Unavailable, Verd
 from iotgw.integrations import payload
 from iotgw.integrations.commands import MOST_ITEMS, items_of
 from iotgw.integrations.facts import RecordNames
+from iotgw.integrations.formats.readings import NothingToSay
+from iotgw.integrations.formats.table import bodies_of
 from iotgw.integrations.http_answers import excerpt
 from iotgw.integrations.http_judge import AnswerJudge, AnswerSettings
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_url
@@ -52,7 +54,10 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     method: Literal["POST", "PUT", "PATCH"] = "POST"
     headers: Annotated[dict[str, Secret], Meta(description="Values are templates, and secret.")] = {}
     content_type: Annotated[
-        str, Meta(description="`application/json` (`application/x-ndjson` for NDJSON) when empty.")
+        str,
+        Meta(
+            description="Empty: that of the format, such as `application/json`, or `application/x-ndjson` for NDJSON."
+        ),
     ] = ""
     auth: Auth | None = None
     tls: ClientTls | None = None
@@ -110,6 +115,7 @@ class HttpTarget:
         names = RecordNames(context.epochs, context.datasource_name)
         self._key = names.key
         self._payload = payload.formatter(context.spec, names, context.warn)
+        self._bodies = bodies_of(context.spec.format)
         self._inflight = 0
         self._delivered: dict[Settle, list[int]] = {}
         """Positions delivered in this turn of the reactor, by the function to call."""
@@ -231,6 +237,9 @@ class HttpTarget:
             try:
                 body = self._payload(record)
                 head = self._fixed or self._head(record)
+            except NothingToSay:
+                settle([record.seq], DELIVERED)
+                continue
             except TemplateFailed as error:
                 settle([record.seq], Rejected(str(error)))
                 continue
@@ -243,13 +252,13 @@ class HttpTarget:
             try:
                 bodies.append(self._payload(record))
                 good.append(record)
+            except NothingToSay:
+                settle([record.seq], DELIVERED)
             except TemplateFailed as error:
                 settle([record.seq], Rejected(str(error)))
         if not good:
             return
-        array = self._settings.batch == "array"
-        body = b"[" + b",".join(bodies) + b"]" if array else b"\n".join(bodies) + b"\n"
-        self._request(good, self._fixed, body, settle)
+        self._request(good, self._fixed, self._bodies.joined(bodies, self._settings.batch), settle)
 
     def _request(self, records: Sequence[TelemetryRecord], head: bytes, body: bytes, settle: Settle) -> None:
         if self._settings.gzip:
@@ -275,8 +284,7 @@ class HttpTarget:
         def text(template: Template) -> str:
             return template.constant or "" if record is None else template.text(record)
 
-        ndjson = settings.batch == "ndjson"
-        kind = settings.content_type or ("application/x-ndjson" if ndjson else payload.CONTENT_TYPE)
+        kind = settings.content_type or self._bodies.media_type(settings.batch)
         headers = [("Host", self._netloc), ("User-Agent", f"iotgw/{__version__}"), ("Content-Type", kind)]
         headers += [(name, text(value)) for name, value in self._headers]
         if settings.gzip:

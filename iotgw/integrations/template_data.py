@@ -30,6 +30,8 @@ _SPARQL = str.maketrans(
 )
 _TAG = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\n": "\\ ", "\r": "\\ ", "\t": "\\ "})
 _MEASUREMENT = str.maketrans({",": "\\,", " ": "\\ ", "\n": "\\ ", "\r": "\\ ", "\t": "\\ "})
+_BEFORE = re.compile(r"\\+(?=[,= \n\r\t]|\Z)")
+_COMMENT = re.compile("^#")
 _STRING = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
@@ -146,9 +148,14 @@ def influx_field(value: Any) -> str:
 
 
 def influx_name(value: Any, kind: str = "tag") -> str:
-    """A tag's key or value, a field's key, or a measurement in line protocol. It can't end with a backslash, which would escape what
-    follows, and has no line ends."""
-    return data_text(value).translate(_MEASUREMENT if kind == "measurement" else _TAG).rstrip("\\") or "_"
+    """A tag's key or value, a field's key, or a measurement in line protocol.
+
+    There is no way to write a backslash before what has to be escaped, or at the end, so those are left out; line ends become spaces. A
+    measurement can't begin as a comment does."""
+    text = _BEFORE.sub("", data_text(value))
+    if kind == "measurement":
+        return _COMMENT.sub("_", text.translate(_MEASUREMENT), count=1) or "_"
+    return text.translate(_TAG) or "_"
 
 
 @pass_environment
