@@ -9,7 +9,7 @@ from msgspec import Struct
 from iotgw.integrations.formats import cloudevents, line_protocol, ngsi_ld, openmetrics, senml
 
 
-class Bodies(Struct, frozen=True):
+class FormatBodies(Struct, frozen=True):
     """What is to be known of a format's bodies: their media type, alone and in an array. ``together`` makes one body of several, where the format has a
     way of its own. ``is_latest``: it says the latest of several times only."""
 
@@ -31,16 +31,16 @@ class Bodies(Struct, frozen=True):
         return b"[" + b",".join(bodies) + b"]" if batch == "array" else b"\n".join(bodies) + b"\n"
 
 
-JSON = Bodies()
+JSON = FormatBodies()
 BODIES = {
-    "line-protocol": Bodies(line_protocol.CONTENT_TYPE, together=line_protocol.together),
-    "senml": Bodies(senml.CONTENT_TYPE, together=senml.together),
-    "ngsi-ld": Bodies(ngsi_ld.CONTENT_TYPE, ngsi_ld.CONTENT_TYPE, is_latest=True),
-    "cloudevents": Bodies(cloudevents.CONTENT_TYPE, cloudevents.BATCH_TYPE),
-    "openmetrics": Bodies(openmetrics.CONTENT_TYPE, together=openmetrics.together),
+    "line-protocol": FormatBodies(line_protocol.CONTENT_TYPE, together=line_protocol.together),
+    "senml": FormatBodies(senml.CONTENT_TYPE, together=senml.together),
+    "ngsi-ld": FormatBodies(ngsi_ld.CONTENT_TYPE, ngsi_ld.CONTENT_TYPE, is_latest=True),
+    "cloudevents": FormatBodies(cloudevents.CONTENT_TYPE, cloudevents.BATCH_TYPE),
+    "openmetrics": FormatBodies(openmetrics.CONTENT_TYPE, together=openmetrics.together),
 }
 
 
-def bodies_of(format_: str) -> Bodies:
+def bodies_of(format_: str) -> FormatBodies:
     """What is to be known of a format's bodies."""
     return BODIES.get(format_, JSON)
