@@ -30,6 +30,7 @@ _SPARQL = str.maketrans(
 )
 _TAG = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\n": "\\ ", "\r": "\\ ", "\t": "\\ "})
 _MEASUREMENT = str.maketrans({",": "\\,", " ": "\\ ", "\n": "\\ ", "\r": "\\ ", "\t": "\\ "})
+_NO_SLUG = re.compile("[^A-Za-z0-9_-]")
 _BEFORE = re.compile(r"\\+(?=[,= \n\r\t]|\Z)")
 _COMMENT = re.compile("^#")
 _STRING = str.maketrans({"\\": "\\\\", '"': '\\"'})
@@ -183,8 +184,15 @@ def sparql_string(environment: Any, value: Any) -> str:
     return data_text(value).translate(_SPARQL)
 
 
+@pass_environment
+def slug(environment: Any, value: Any) -> str:
+    """The filter ``slug``: letters, digits, ``_`` and ``-`` of ASCII, with ``_`` for all else, as identifiers of many platforms are."""
+    environment.budget.weigh_text(present(value))
+    return _NO_SLUG.sub("_", data_text(value))
+
+
 DATA: dict[str, Callable[..., Any]] = {
-    "csv": csv_field, "influx": influx, "isoformat": isoformat, "sparql": sparql_string, "unix": unix, "xml": xml_text,
+    "csv": csv_field, "influx": influx, "isoformat": isoformat, "slug": slug, "sparql": sparql_string, "unix": unix, "xml": xml_text,
 }  # fmt: skip
 """The filters by their names."""
 CHECKS: dict[str, Callable[..., None]] = {
