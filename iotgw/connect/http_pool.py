@@ -27,9 +27,16 @@ IDLE = 30.0
 """Seconds after which an idle connection is closed."""
 LEAVE = 5.0
 """Seconds that a server has to read the rest of a request that it answered early."""
+UNANSWERED = "no complete response"
+GONE = "the connection was lost"
 
 Answer = Callable[[Response | None, str], None]
 """Called once with the response, or with None and why there is none."""
+
+
+def may_have_arrived(reason: str) -> bool:
+    """Whether a request for which there is no response, for this reason, may have reached the server."""
+    return reason.startswith((UNANSWERED, GONE))
 
 
 class HttpConnection(Protocol):
@@ -94,7 +101,7 @@ class HttpConnection(Protocol):
         response = self._reader.ended() if reason.check(ConnectionDone) else None
         answer, self._answer = self._answer, None
         if answer is not None:
-            answer(response, self._reason or f"the connection was lost: {in_words(reason)}")
+            answer(response, self._reason or f"{GONE}: {in_words(reason)}")
         self.gone.callback(None)
 
 
@@ -232,7 +239,7 @@ class HttpPool:
         for connection in list(self._open):
             if now > connection.deadline:
                 if connection.busy:
-                    connection.end(f"no complete response within {self._timeout:g} s")
+                    connection.end(f"{UNANSWERED} within {self._timeout:g} s")
                 else:
                     self.leave(connection)
         for connection in list(self._leaving):

@@ -55,7 +55,7 @@ nobody has introduced; all without credentials; all."""
 class DatasourceSpec(Spec, frozen=True, kw_only=True):
     """Where data comes in.
 
-    ``converters`` picks a converter by the metadata's ``deviceModel``; ``converter`` serves the rest. Without
+    ``converters`` picks a converter by what a device is (`iotgw.core.device_kinds`); ``converter`` serves the rest. Without
     either, messages are only stored.
     ``downlink_window`` is how long a device listens after its uplink, in seconds; 0 means always.
     ``downlink_windows`` is the same for single devices, by name or identity.

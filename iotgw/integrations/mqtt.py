@@ -14,6 +14,7 @@ from iotgw.connect.endpoint import Connector
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import EngineName, engine_maker
 from iotgw.connect.mqtt_owner import Greeting, MqttOwner
+from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
@@ -77,6 +78,7 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         int, Meta(ge=1, le=10000, description="Messages in flight; an MQTT 5 broker may ask for fewer.")
     ] = 1000
     keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
+    proxy: ProxyUrl = ""
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
     tls: ClientTls | None = None
     will: WillSettings | None = None
@@ -93,7 +95,12 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 
     def destination(self) -> object:
         """See `iotgw.core.destination.Destined`."""
-        return self.host.lower(), self.port or (8883 if self.tls else 1883), trust(self.tls)
+        return (
+            self.host.lower(),
+            self.port or (8883 if self.tls else 1883),
+            trust(self.tls),
+            goes_by(self.proxy),
+        )
 
 
 @implementer(IIntegration)
@@ -137,7 +144,7 @@ class MqttTarget(MqttOwner):
         self._engine = engine_maker(settings.engine, mqtt.V5 if self._five else mqtt.V311, most)
         port = settings.port or (8883 if settings.tls else 1883)
         self._endpoint = connector.endpoint(
-            settings.host, port, settings.connect_timeout, settings.tls, "tls"
+            settings.host, port, settings.connect_timeout, settings.tls, "tls", settings.proxy
         )
         self._client = MqttClient(context.reactor, self._way(), self)
 

@@ -71,6 +71,7 @@ class FakeConnector:
         timeout: float,
         tls: ITlsSettings | None = None,
         place: str = "configuration.tls",
+        proxy: str = "",
     ) -> FakeEndpoint:
         """See `IConnector.endpoint`."""
         return self.endpoints.setdefault((host, port), FakeEndpoint())

@@ -7,6 +7,7 @@ type is fixed by the first that comes. https://docs.influxdata.com/influxdb/v2/r
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from iotgw.core.model import TelemetryRecord
 from iotgw.integrations.formats.readings import or_attributes
@@ -32,6 +33,6 @@ def _key(key: str) -> str:
     return "time_" if key == "time" else influx_name(key)
 
 
-def together(bodies: list[bytes]) -> bytes:
+def together(bodies: Sequence[bytes]) -> bytes:
     """The lines of several records."""
     return b"\n".join(bodies) + b"\n"

@@ -4,6 +4,8 @@ https://prometheus.io/docs/specs/om/open_metrics_spec/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from iotgw.core.model import TelemetryRecord
@@ -37,7 +39,7 @@ def _metric(key: str) -> str:
     return f"_{made}" if not made or made[0].isdigit() else made
 
 
-def together(bodies: list[bytes]) -> bytes:
+def together(bodies: Sequence[bytes]) -> bytes:
     """The families of several records, each once."""
     families: dict[str, bytes] = {}
     for body in bodies:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -50,6 +51,6 @@ def _value(value: Any) -> dict[str, Any]:
     return {"vs": value if isinstance(value, str) else _encode(value).decode()}
 
 
-def together(bodies: list[bytes]) -> bytes:
+def together(bodies: Sequence[bytes]) -> bytes:
     """One pack of several: each begins with bases of its own, which hold until the next (§4.1)."""
     return b"[" + b",".join(body[1:-1] for body in bodies) + b"]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -15,7 +15,7 @@ class FormatBodies(Struct, frozen=True):
 
     content_type: str = "application/json"
     array_type: str = "application/json"
-    together: Callable[[list[bytes]], bytes] | None = None
+    together: Callable[[Sequence[bytes]], bytes] | None = None
     is_latest: bool = False
 
     def media_type(self, batch: str) -> str:
@@ -24,7 +24,7 @@ class FormatBodies(Struct, frozen=True):
             return self.content_type
         return self.array_type if batch == "array" else "application/x-ndjson"
 
-    def joined(self, bodies: list[bytes], batch: str) -> bytes:
+    def joined(self, bodies: Sequence[bytes], batch: str) -> bytes:
         """One body of several."""
         if self.together is not None:
             return self.together(bodies)

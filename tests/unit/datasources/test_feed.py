@@ -24,7 +24,7 @@ class Gateway:
         self.listening: list[bool] = []
         self._waiting: list[Callable[[], None]] = []
 
-    def receive(self, payload, metadata, answer, received_ms=0, listens=True):
+    def receive(self, payload, metadata, answer, received_ms=0, listens=True, key=""):
         assert self.room, "handed over without room"
         number = int(payload)
         assert number not in self.open
