@@ -26,6 +26,7 @@ from iotgw.api.problems import Problem, from_failure
 from iotgw.api.replay import ReplayRoutes
 from iotgw.api.routes import Dispatcher, Route, write_problem
 from iotgw.api.sessions import SessionRoutes
+from iotgw.api.target_presets import TargetPresetRoutes
 from iotgw.api.tokens import TokenRoutes
 from iotgw.api.trials import TrialRoutes
 from iotgw.api.upkeep import UpkeepRoutes
@@ -67,6 +68,7 @@ def routes(parts: Parts) -> list[Route]:
         UpkeepRoutes(parts.backups, parts.pause, dates),
         MetricsRoutes(parts),
         *saved,
+        TargetPresetRoutes(parts.target_presets),
         SessionRoutes(registry, pipeline),
         TrialRoutes(candidates, trials, messages, dates),
         ReplayRoutes(candidates, trials, messages, journal),

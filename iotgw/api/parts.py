@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
@@ -26,6 +28,7 @@ from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import IOwners
 from iotgw.core.refusals import Doors
+from iotgw.core.target_presets import TargetPreset
 from iotgw.core.types import Types
 
 
@@ -52,6 +55,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     doors: Doors
     sites: OwnSites
     calendar: ICalendar | None = None
+    target_presets: Mapping[str, TargetPreset] = {}
 
     @property
     def dates(self) -> ICalendar:

@@ -50,6 +50,7 @@ from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.downlinks.reach import Reach
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.mqtt import MqttType
+from iotgw.integrations.presets import target_presets
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.observe.events import EventLog
@@ -178,7 +179,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, owners=speakers, events=events, datasource_types=datasource_types,
-            integration_types=integration_types, clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
+            integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
             calendar=calendar, doors=doors, sites=sites,
         ),
     )  # fmt: skip

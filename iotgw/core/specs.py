@@ -189,7 +189,10 @@ class IntegrationSpec(Spec, frozen=True, kw_only=True):
     retry: RetrySpec = field(default_factory=RetrySpec)
     queue: QueueSpec = field(default_factory=QueueSpec)
     dead_letters: DeadLetterSpec = field(default_factory=DeadLetterSpec)
-    format: Literal["standard", "thingsboard", "values", "template"] = "standard"
+    format: Literal[
+        "standard", "thingsboard", "values", "template",
+        "line-protocol", "senml", "ngsi-ld", "cloudevents", "openmetrics",
+    ] = "standard"  # fmt: skip
     template: str | UnsetType = UNSET
     split: Annotated[
         Split,

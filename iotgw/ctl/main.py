@@ -23,6 +23,7 @@ IN_COMMANDS = {
     "dtls": ("dtls",),
     "events": ("events",),
     "messages": ("message", "messages", "reprocess", "tail"),
+    "presets": ("presets",),
     "queues": ("integration",),
     "resources": (
         "apply", "converters", "credentials", "datasources", "delete", "devices", "hand-over", "integrations", "token",

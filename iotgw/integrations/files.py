@@ -10,8 +10,6 @@ from pathlib import Path
 import msgspec
 
 from iotgw.core import private
-from iotgw.core.model import TelemetryRecord
-from iotgw.integrations.payload import Format
 
 FIXED = ["time", "deviceName", "deviceType"]
 MAX_COLUMNS = 1000
@@ -45,11 +43,11 @@ class Columns:
             os.replace(temporary, self._path)
 
 
-def json_file(records: Sequence[TelemetryRecord], make: Format) -> bytes:
+def json_file(documents: Sequence[bytes]) -> bytes:
     """An array of documents, also of one: who reads a batch needn't ask which it is."""
-    return b"[" + b",\n".join(make(record) for record in records) + b"]\n"
+    return b"[" + b",\n".join(documents) + b"]\n"
 
 
-def ndjson_file(records: Sequence[TelemetryRecord], make: Format) -> bytes:
+def ndjson_file(documents: Sequence[bytes]) -> bytes:
     """A document per line."""
-    return b"".join(make(record) + b"\n" for record in records)
+    return b"".join(document + b"\n" for document in documents)

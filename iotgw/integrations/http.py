@@ -21,6 +21,7 @@ from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Delivered, Rejected, Unavailable, Verdict, unforeseen
 from iotgw.integrations.commands import MOST_ITEMS, items_of
 from iotgw.integrations.facts import RecordNames
+from iotgw.integrations.formats.readings import NothingToSay
 from iotgw.integrations.http_answers import excerpt
 from iotgw.integrations.http_check import judged
 from iotgw.integrations.http_judge import AnswerJudge
@@ -136,6 +137,9 @@ class HttpTarget:
         for record in records:
             try:
                 head, body = self._requests.single(record)
+            except NothingToSay:
+                settle([record.seq], DELIVERED)
+                continue
             except TemplateFailed as error:
                 settle([record.seq], Rejected(str(error)))
                 continue
@@ -147,6 +151,8 @@ class HttpTarget:
             try:
                 bodies.append(self._requests.document(record))
                 good.append(record)
+            except NothingToSay:
+                settle([record.seq], DELIVERED)
             except TemplateFailed as error:
                 settle([record.seq], Rejected(str(error)))
         if not good:

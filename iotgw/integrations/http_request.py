@@ -21,6 +21,7 @@ from iotgw.core.secret_url import url_secrets
 from iotgw.core.specs import IntegrationSpec
 from iotgw.integrations import payload
 from iotgw.integrations.facts import RecordNames
+from iotgw.integrations.formats.table import bodies_of
 from iotgw.integrations.http_settings import BodySignature, HttpSettings
 from iotgw.integrations.template import Template, TemplateFailed, for_header, for_url
 from iotgw.wire import http_bodies
@@ -80,6 +81,7 @@ class RequestMaker:
         self._auth = auth
         self._key = names.key
         self._document = payload.formatter(spec, names, warn)
+        self._bodies = bodies_of(spec.format)
         self._netloc = server(settings.url).netloc
         self._is_batch = settings.batch != "none"
         self._body = settings.body or ("none" if settings.method == "GET" else "document")
@@ -149,20 +151,18 @@ class RequestMaker:
     # --- what a request says
 
     def document(self, record: TelemetryRecord) -> bytes:
-        """What a message adds to a request's body; raises TemplateFailed."""
+        """What a message adds to a request's body; raises TemplateFailed, and NothingToSay."""
         return self._document(record) if self._body == "document" or self._filename is not None else b""
 
     def single(self, record: TelemetryRecord) -> tuple[bytes, bytes]:
-        """The header lines of one message's request, and its body before compression; raises TemplateFailed."""
+        """The header lines of one message's request, and its body before compression; raises as `document`."""
         body = self._content(record, self.document(record))
         head = self._fixed or self._head(record)
         return head + b"Idempotency-Key: %b\r\n" % self._key(record).encode(), body
 
     def batch(self, documents: Sequence[bytes]) -> tuple[bytes, bytes]:
         """The same of a request for several messages."""
-        is_array = self._settings.batch == "array"
-        body = b"[" + b",".join(documents) + b"]" if is_array else b"\n".join(documents) + b"\n"
-        return self._fixed, self._content(None, body)
+        return self._fixed, self._content(None, self._bodies.joined(documents, self._settings.batch))
 
     def on_wire(self, head: bytes, body: bytes) -> bytes:
         """The bytes of a request: its body compressed, signed and measured."""
@@ -197,8 +197,7 @@ class RequestMaker:
 
     @property
     def _kind_of_document(self) -> str:
-        is_ndjson = self._settings.batch == "ndjson"
-        return self._settings.content_type or ("application/x-ndjson" if is_ndjson else payload.CONTENT_TYPE)
+        return self._settings.content_type or self._bodies.media_type(self._settings.batch)
 
     def _head(self, record: TelemetryRecord | None) -> bytes:
         """Request line and headers; ``record`` is None when nothing depends on it. Raises TemplateFailed."""

@@ -72,7 +72,7 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     content_type: Annotated[
         str,
         Meta(
-            description="Of the document. `application/json` (`application/x-ndjson` for NDJSON) when empty."
+            description="Of the document. Empty: that of the format, such as `application/json`, or `application/x-ndjson` for NDJSON."
         ),
     ] = ""
     auth: Auth | None = None

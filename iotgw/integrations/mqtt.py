@@ -28,6 +28,7 @@ from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload, trial
 from iotgw.integrations.commands import item_of
 from iotgw.integrations.facts import RecordNames
+from iotgw.integrations.formats.readings import NothingToSay
 from iotgw.integrations.template import Template, TemplateFailed, for_topic
 from iotgw.wire import mqtt
 
@@ -194,6 +195,9 @@ class MqttTarget(MqttOwner):
         for record in records:
             try:
                 name, body = topic.bytes(record), payload_of(record)
+            except NothingToSay:
+                settle([record.seq], DELIVERED)
+                continue
             except TemplateFailed as error:
                 settle([record.seq], Rejected(str(error)))
                 continue

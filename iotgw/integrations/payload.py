@@ -11,11 +11,16 @@ import msgspec
 from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.specs import IntegrationSpec
 from iotgw.integrations.facts import RecordNames
+from iotgw.integrations.formats.cloudevents import cloudevents
+from iotgw.integrations.formats.line_protocol import line_protocol
+from iotgw.integrations.formats.ngsi_ld import ngsi_ld
+from iotgw.integrations.formats.openmetrics import openmetrics
+from iotgw.integrations.formats.senml import senml
+from iotgw.integrations.formats.table import bodies_of
 from iotgw.integrations.template import Template
 
 Format = Callable[[TelemetryRecord], bytes]
 
-CONTENT_TYPE = "application/json"
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -124,5 +129,13 @@ def formatter(
                 "With split: reading it gets each"
             )
         return _wanted(template.bytes, set(spec.route.wants))
-    simple = {"standard": standard(names), "thingsboard": thingsboard, "values": values}
-    return _wanted(simple[spec.format], set(spec.route.wants))
+    if bodies_of(spec.format).is_latest and spec.split == "device":
+        warn(
+            f"format {spec.format} says the latest of several times only. With split: reading the target gets each"
+        )
+    document = standard(names)
+    made: dict[str, Format] = {
+        "standard": document, "thingsboard": thingsboard, "values": values, "line-protocol": line_protocol, "senml": senml,
+        "ngsi-ld": ngsi_ld, "cloudevents": cloudevents(names, document), "openmetrics": openmetrics,
+    }  # fmt: skip
+    return _wanted(made[spec.format], set(spec.route.wants))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
 
@@ -12,6 +13,8 @@ from iotgw.integrations import payload
 from iotgw.integrations.csv_layout import CsvLayout
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.files import Columns, json_file, ndjson_file
+from iotgw.integrations.formats.readings import NothingToSay
+from iotgw.integrations.formats.table import bodies_of
 from iotgw.integrations.packing import Packing
 from iotgw.integrations.sftp_settings import SftpSettings
 
@@ -28,6 +31,7 @@ class Content:
     def __init__(self, settings: SftpSettings, context: IntegrationContext, names: RecordNames) -> None:
         self._settings = settings
         self._format = payload.formatter(context.spec, names, context.warn)
+        self._bodies = bodies_of(context.spec.format)
         self._is_csv = settings.content == "csv"
         self._is_whole = settings.files != "message"
         columns = Columns(f"{context.data_dir}/sftp-{context.id}.json" if context.data_dir else "")
@@ -86,6 +90,12 @@ class Content:
         """A file's content before compression and encryption."""
         if self._is_csv:
             return self._csv.text(records)
+        made = []
+        for record in records:
+            with contextlib.suppress(NothingToSay):
+                made.append(self._format(record))
+        if self._bodies.together is not None:
+            return self._bodies.together(made) if made else b""
         if self._settings.content == "ndjson":
-            return ndjson_file(records, self._format)
-        return json_file(records, self._format) if self._is_whole else self._format(records[0])
+            return ndjson_file(made)
+        return json_file(made) if self._is_whole else b"".join(made)

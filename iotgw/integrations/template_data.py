@@ -30,6 +30,9 @@ _SPARQL = str.maketrans(
 )
 _TAG = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", "\n": "\\ ", "\r": "\\ ", "\t": "\\ "})
 _MEASUREMENT = str.maketrans({",": "\\,", " ": "\\ ", "\n": "\\ ", "\r": "\\ ", "\t": "\\ "})
+_NO_SLUG = re.compile("[^A-Za-z0-9_-]")
+_BEFORE = re.compile(r"\\+(?=[,= \n\r\t]|\Z)")
+_COMMENT = re.compile("^#")
 _STRING = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
@@ -146,9 +149,14 @@ def influx_field(value: Any) -> str:
 
 
 def influx_name(value: Any, kind: str = "tag") -> str:
-    """A tag's key or value, a field's key, or a measurement in line protocol. It can't end with a backslash, which would escape what
-    follows, and has no line ends."""
-    return data_text(value).translate(_MEASUREMENT if kind == "measurement" else _TAG).rstrip("\\") or "_"
+    """A tag's key or value, a field's key, or a measurement in line protocol.
+
+    There is no way to write a backslash before what has to be escaped, or at the end, so those are left out; line ends become spaces. A
+    measurement can't begin as a comment does."""
+    text = _BEFORE.sub("", data_text(value))
+    if kind == "measurement":
+        return _COMMENT.sub("_", text.translate(_MEASUREMENT), count=1) or "_"
+    return text.translate(_TAG) or "_"
 
 
 @pass_environment
@@ -176,8 +184,15 @@ def sparql_string(environment: Any, value: Any) -> str:
     return data_text(value).translate(_SPARQL)
 
 
+@pass_environment
+def slug(environment: Any, value: Any) -> str:
+    """The filter ``slug``: letters, digits, ``_`` and ``-`` of ASCII, with ``_`` for all else, as identifiers of many platforms are."""
+    environment.budget.weigh_text(present(value))
+    return _NO_SLUG.sub("_", data_text(value))
+
+
 DATA: dict[str, Callable[..., Any]] = {
-    "csv": csv_field, "influx": influx, "isoformat": isoformat, "sparql": sparql_string, "unix": unix, "xml": xml_text,
+    "csv": csv_field, "influx": influx, "isoformat": isoformat, "slug": slug, "sparql": sparql_string, "unix": unix, "xml": xml_text,
 }  # fmt: skip
 """The filters by their names."""
 CHECKS: dict[str, Callable[..., None]] = {

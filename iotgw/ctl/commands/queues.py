@@ -1,4 +1,4 @@
-"""`iotgwctl integration NAME ACTION`: look at an integration's queue and do something with it."""
+"""`iotgwctl integration NAME ACTION`: look at an integration's queue and do something with it; or add one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.commands.presets import add_integration
 from iotgw.ctl.table import moment, printable, table
 
 ACTIONS = {
@@ -27,9 +28,16 @@ ACTIONS = {
 def add(commands: Commands) -> None:
     """Add the command."""
     about = "; ".join(f"{name}: {what}" for name, what in ACTIONS.items())
-    parser = commands.add("integration", _integration, "look at an integration's queue, or act on it")
+    parser = commands.add(
+        "integration", _integration, "look at an integration's queue, act on it, or add one"
+    )
     parser.add_argument("name")
-    parser.add_argument("action", choices=ACTIONS, metavar="ACTION", help=about)
+    parser.add_argument(
+        "action", metavar="ACTION", help=f"{about}; with --preset: add ACTION, an integration"
+    )
+    new = parser.add_argument_group("integration add NAME: a new one")
+    new.add_argument("--preset", metavar="PRESET", help="for this target, one of `iotgwctl presets`")
+    new.add_argument("--answer", metavar="NAME=ANSWER", action="append", default=[], help="to what it asks")
     only = parser.add_argument_group("which dead letters to dismiss")
     only.add_argument("--position", type=int, metavar="N", help="the one at this position")
     only.add_argument("--device", metavar="NAME", help="those of this device")
@@ -42,6 +50,14 @@ def add(commands: Commands) -> None:
 
 def _integration(context: Context) -> int:
     action = context.options.action
+    if context.options.preset is not None:
+        if context.options.name != "add":
+            raise CtlError("--preset is for `integration add NAME` only", USAGE)
+        return add_integration(context, action)
+    if action not in ACTIONS:
+        raise CtlError(
+            f"expected one of {', '.join(ACTIONS)}, or add NAME --preset PRESET, got {action!r}", USAGE
+        )
     path = f"/integrations/{quote(context.options.name, safe='')}"
     which = {name: getattr(context.options, name) for name in ("position", "device", "before", "error")}
     given = {name: value for name, value in which.items() if value is not None}

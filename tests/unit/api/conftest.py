@@ -45,6 +45,7 @@ from iotgw.core.refusals import Doors
 from iotgw.core.secrets import Secret
 from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.core.types import Types
+from iotgw.integrations.presets import target_presets
 
 
 class Response(Struct):
@@ -182,6 +183,7 @@ class Bench:
             integration_types=Types(
                 "none", None, [lambda _: testing.FakeIntegrationType("http", HttpSettings)]
             ),
+            target_presets=target_presets(),
             clock=self.clock,
             downlinks=testing.MemoryDownlinks(self.clock),
             departures=Departures(self.registry, Recorder(self.events, self.clock), self.clock),

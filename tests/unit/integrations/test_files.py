@@ -66,5 +66,5 @@ def test_no_header_and_no_cell_of_a_csv_is_a_formula(begin):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_json_batch_is_an_array_whatever_its_size(count):
-    text = json_file([record(n + 1) for n in range(count)], lambda record: record.body)
+    text = json_file([record(n + 1).body for n in range(count)])
     assert [entry["deviceName"] for entry in json.loads(text)] == ["d1"] * count

@@ -1,0 +1,1 @@
+"""Bodies in the formats of standards and of well-known targets, one file each; `table` has them by name."""
