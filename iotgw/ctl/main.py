@@ -19,6 +19,7 @@ from iotgw.ctl.client import DEFAULT_TOKEN_FILE, DEFAULT_URL, UNREACHABLE, CtlEr
 from iotgw.ctl.command import Commands, Context
 
 IN_COMMANDS = {
+    "datasource": ("datasource",),
     "downlinks": ("downlink", "downlinks"),
     "dtls": ("dtls",),
     "events": ("events",),

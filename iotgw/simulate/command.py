@@ -10,6 +10,7 @@ import msgspec
 from iotgw.core.errors import IotgwError
 from iotgw.core.urls import urls
 from iotgw.simulate.coaps import Key
+from iotgw.simulate.platform_words import ANSWERING
 from iotgw.simulate.runner import KINDS, Plan, Summary, run
 
 TYPES = {"http": ("http", "http"), "coap": ("coap", "coap"), "coaps": ("coap", "coaps")}
@@ -36,6 +37,14 @@ def add(commands: Any) -> None:
         "--psk-identity", default="", metavar="ID", help="coaps: who the devices say they are"
     )
     parser.add_argument("--psk", default="", metavar="SECRET", help="coaps: their key, 0x… for hexadecimal")
+    parser.add_argument(
+        "--repeat", type=int, default=0, metavar="N",
+        help="platforms: every N-th uplink comes twice, as from one that missed the answer",
+    )  # fmt: skip
+    parser.add_argument(
+        "--api-port", type=int, default=0, metavar="PORT",
+        help=f"platforms: be their API for downlinks on this port of loopback, too ({', '.join(ANSWERING)})",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, help="the same devices and readings again")
 
 
@@ -52,7 +61,7 @@ def _simulate(context: Any) -> int:
         port = port or found_port
     plan = Plan(
         options.kind, options.host, port, options.count, options.rate, options.devices,
-        options.patience, path, options.seed, key,
+        options.patience, path, options.seed, key, options.repeat, options.api_port,
     )  # fmt: skip
     result = _play(plan)
     if not isinstance(result, Summary):

@@ -14,6 +14,7 @@ from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import DatagramProtocol, Protocol
 from twisted.python.failure import Failure
+from twisted.web.server import Site
 
 from iotgw.simulate.coap import CoapSensor, DraginoCoapNode, LobaroCoapGateway
 from iotgw.simulate.coaps import CoapsSensor, Key
@@ -23,6 +24,8 @@ from iotgw.simulate.http import HttpSensor
 from iotgw.simulate.lobaro import LobaroGateway
 from iotgw.simulate.mqtt import MqttSensor
 from iotgw.simulate.plain import JsonSensor
+from iotgw.simulate.platform_api import SimulatedApi
+from iotgw.simulate.platform_words import Called
 from iotgw.simulate.platforms import PLATFORMS, PlatformDevice
 from iotgw.simulate.tekelek import TekelekSensor
 
@@ -106,6 +109,10 @@ class Plan(Struct, frozen=True):
     path: str = ""
     seed: int | None = None
     key: Key | None = None
+    repeat: int = 0
+    """Platforms: every so many-th uplink comes twice."""
+    api_port: int = 0
+    """Platforms: the port at which their API is simulated; 0 is none."""
 
 
 class Summary(Struct):
@@ -134,6 +141,8 @@ class _Run:
         more: dict[str, Any] = {"path": plan.path} if plan.path and self.kind.has_path else {}
         if self.kind.has_key:
             more["key"] = plan.key
+        if plan.kind in PLATFORMS:
+            more["repeat"] = plan.repeat
         self._devices = [self.kind.make(rng, **more) for _ in range(max(1, min(plan.devices, plan.count)))]
         self._busy: set[str] = set()
         self.summary = Summary()
@@ -145,8 +154,21 @@ class _Run:
 
     def start(self) -> Deferred[Summary]:
         self._began = self.reactor.seconds()
+        if self.plan.api_port:
+            api = SimulatedApi(self.plan.kind, self._called)
+            port = self.reactor.listenTCP(self.plan.api_port, Site(api), interface="127.0.0.1")
+            self._done.addBoth(lambda result: maybeDeferred(port.stopListening).addCallback(lambda _: result))
         self._step()
         return self._done
+
+    def _called(self, call: Called) -> bool:
+        """A downlink came to the platform's API: its receipts go with the device's next words."""
+        for device in self._devices:
+            if isinstance(device, PlatformDevice) and device.identity == call.eui:
+                device.say(call.posts)
+                self.summary.downlinks += 1
+                return True
+        return False
 
     def now_ms(self) -> int:
         return int(self.reactor.seconds() * 1000)

@@ -32,7 +32,7 @@ from iotgw.envelopes.envelope import (
 from iotgw.envelopes.presets import ids, values
 from iotgw.envelopes.presets.downlinks import downlink_facts
 from iotgw.envelopes.presets.gateways import best_gateway
-from iotgw.envelopes.presets.hooks import ANSWERS, REPLIES, VERIFIERS
+from iotgw.envelopes.presets.hooks import ANSWERS, CODINGS, REPLIES, VERIFIERS
 from iotgw.envelopes.presets.preset import Preset
 
 Gets = Literal["auto", "envelope", "payload"]
@@ -55,6 +55,9 @@ class PresetEnvelope(Envelope):
         self._preset = preset
         form = preset.form
         self._gets = gets
+        self._coding = CODINGS.get(preset.form.coding)
+        self._is_coded = False
+        """Whether the platform's last message was no JSON: it takes downlinks in the same form."""
         self._reply = REPLIES[preset.form.answer.reply]() if preset.form.answer.reply else None
         self.addresses = publishes and preset.publish is not None
         self.offers = bool(preset.receipts)
@@ -73,10 +76,12 @@ class PresetEnvelope(Envelope):
         try:
             whole = plain_json.decode(data)
         except plain_json.NotJson as error:
-            batch = self._preset.form.batch
-            whole = values.lines_of(data, batch) if batch is not None else None
+            whole = self._otherwise(data, facts)
             if whole is None:
                 return (Malformed(data, f"expected JSON: {error}"),)
+            data = msgspec.json.encode(whole)
+        else:
+            self._is_coded = False
         occasion: dict[str, Any] = {
             "body": whole,
             "whole": whole,
@@ -98,6 +103,18 @@ class PresetEnvelope(Envelope):
                     )
                 return [self._event({**occasion, "body": body}, msgspec.json.encode(body)) for body in bodies]
         return (self._event(occasion, data),)
+
+    def _otherwise(self, data: bytes, facts: Metadata) -> Any:
+        """What a message says that is no JSON; None for what says nothing."""
+        preset = self._preset
+        if preset.form.batch is not None and (found := values.lines_of(data, preset.form.batch)) is not None:
+            return found
+        if self._coding is None or preset.kind_at is None:
+            return None
+        word = preset.kind_at.run({"query": facts.get("query"), "topic": _parts(facts.get("topic"))})
+        read = self._coding.read(data, word) if isinstance(word, str) else None
+        self._is_coded = self._is_coded or read is not None
+        return read
 
     def object_to(self, proof: Proof, secret: str) -> str:
         """See `Envelope.object_to`: by the preset's hook."""
@@ -213,6 +230,8 @@ class PresetEnvelope(Envelope):
         target, body = publish.topic(known), publish.body(known)
         if not isinstance(target, str) or body is None:
             raise ValueError("the preset gives no topic or no body for this downlink")
+        if self._is_coded and self._coding is not None and isinstance(body, dict):
+            return Command(self._coding.write(body), "application/octet-stream", target)
         return Command(msgspec.json.encode(body), "application/json", target)
 
     def answer(self, asked: Asked, item: Downlink) -> tuple[Command, str]:

@@ -238,6 +238,13 @@ class PresetForm(Form, frozen=True, kw_only=True):
             description="Expression on the occasion: the list of messages; without one, the body is the message."
         ),
     ] = ""
+    coding: Annotated[
+        str,
+        Meta(
+            description="Name of the hook that reads and writes messages which aren't JSON; uplinks are then kept as the JSON that they "
+            "stand for."
+        ),
+    ] = ""
     batch: BatchForm | None = None
     kind: KindForm | None = None
     device: DeviceForm | None = None

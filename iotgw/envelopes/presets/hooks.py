@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import msgspec
+from msgspec import Struct
 
 from iotgw.core import plain_json
 from iotgw.envelopes.envelope import Asked, Command, Envelope, Proof
+from iotgw.envelopes.presets import chirpstack_protobuf
 from iotgw.envelopes.sigfox import SigfoxEnvelope
 
 Verify = Callable[[Proof, str], str]
@@ -114,3 +116,14 @@ def everynet_response(asked: Asked, facts: Mapping[str, Any]) -> tuple[Command, 
 
 
 ANSWERS: dict[str, AnswerAsked] = {"everynet": everynet_response}
+
+
+class Coding(Struct, frozen=True):
+    """Another form of a platform's messages than JSON. ``read(data, kind)`` is what a message says, None for what is none;
+    ``write(body)`` is a downlink."""
+
+    read: Callable[[bytes, str], dict[str, Any] | None]
+    write: Callable[[dict[str, Any]], bytes]
+
+
+CODINGS: dict[str, Coding] = {"chirpstack": Coding(chirpstack_protobuf.read, chirpstack_protobuf.write)}

@@ -14,7 +14,7 @@ from iotgw.envelopes.presets.calls import PresetApi
 from iotgw.envelopes.presets.downlinks import downlink_facts
 from iotgw.envelopes.presets.form import Action, Became, Encoding, PresetForm, ReceiptForm, Unit
 from iotgw.envelopes.presets.gateways import Gateways
-from iotgw.envelopes.presets.hooks import ANSWERS, REPLIES, VERIFIERS
+from iotgw.envelopes.presets.hooks import ANSWERS, CODINGS, REPLIES, VERIFIERS
 
 OCCASION = frozenset(("body", "whole", "query", "path", "topic", "headers"))
 """What an expression on an uplink may name at its root."""
@@ -114,6 +114,8 @@ class Preset:
             raise ValueError(f"proof.hook: expected one of {', '.join(VERIFIERS)}, got {proof.hook!r}")
         if reply and reply not in REPLIES:
             raise ValueError(f"answer.reply: expected one of {', '.join(REPLIES)}, got {reply!r}")
+        if self.form.coding and self.form.coding not in CODINGS:
+            raise ValueError(f"coding: expected one of {', '.join(CODINGS)}, got {self.form.coding!r}")
         ask = self.form.answer.ask
         if ask and ask not in ANSWERS:
             raise ValueError(f"answer.ask: expected one of {', '.join(ANSWERS)}, got {ask!r}")

@@ -2,36 +2,120 @@
 
 from __future__ import annotations
 
+import json
 import random
+from urllib.parse import parse_qsl
 
 import pytest
 
-from iotgw.envelopes.envelope import Reading
+from iotgw.core.model import Downlink
+from iotgw.envelopes.api import ApiAnswer
+from iotgw.envelopes.envelope import Proof, Reading, Receipt
 from iotgw.envelopes.presets.choices import named
 from iotgw.envelopes.presets.envelope import PresetEnvelope
+from iotgw.simulate.networks import AS_KEY, SHARED_SECRET
+from iotgw.simulate.platform_words import ANSWERING, called
 from iotgw.simulate.platforms import PLATFORMS, PlatformDevice
 
 PRESETS = {"ttn": "the-things-stack"}
 NOW_MS = 1779168815641
 
 
+def read(platform: str, request: bytes) -> list:
+    """What the preset of a platform makes of a request."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    path, _, query = head.split(b" ")[1].decode().partition("?")
+    facts = {"path": path.removeprefix(f"/i/demo-{platform}").strip("/"), "query": dict(parse_qsl(query))}
+    return list(PresetEnvelope(named(PRESETS.get(platform, platform))).read(body, facts, 0))
+
+
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_simulated_platform_s_post_is_an_uplink_of_its_preset(platform):
     device = PlatformDevice(random.Random(1), platform)
-    envelope = PresetEnvelope(named(PRESETS.get(platform, platform)))
-    keys = set()
-    for counter in range(3):
-        head, _, body = device.uplink(NOW_MS + counter * 1000).partition(b"\r\n\r\n")
-        path = head.split(b" ")[1].decode()
-        facts = {"path": path.partition("?")[0].removeprefix(f"/i/demo-{platform}").strip("/")}
-        facts["query"] = dict([path.partition("?")[2].split("=")]) if "?" in path else {}
-        (reading,) = envelope.read(body, facts, 0)
-        assert isinstance(reading, Reading)
-        assert device.identity.lower() in reading.identity.lower()
-        assert (len(reading.facts["frame"]), reading.facts["fPort"], reading.facts["fCnt"]) == (4, 2, counter)
-        assert reading.facts["time"] == NOW_MS + counter * 1000 and -120 <= reading.facts["rssi"] < -30
-        keys.add(reading.key)
-    assert len(keys) == 3
+    keys, counter = set(), 0
+    for turn in range(6):
+        for reading in read(platform, device.uplink(NOW_MS + turn * 1000)):
+            if not isinstance(reading, Reading):
+                continue
+            assert device.identity.lower() in reading.identity.lower()
+            assert reading.facts["time"] // 1000 == NOW_MS // 1000 + turn
+            assert len(reading.facts.get("frame", "0000")) in (4, 8)
+            assert reading.facts.get("fPort", 2) == 2 and reading.facts.get("fCnt", counter) == counter
+            assert -120 <= reading.facts.get("rssi", -50) < -30
+            counter += 1
+            keys.add(reading.key)
+    assert len(keys) == counter >= 3 and () not in keys
+
+
+@pytest.mark.parametrize(("platform", "secret"), [("thingpark", AS_KEY), ("kpn-things", SHARED_SECRET)])
+def test_a_platform_that_signs_does_so(platform, secret):
+    head, _, body = PlatformDevice(random.Random(1), platform).uplink(NOW_MS).partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines[1:])
+    proof = Proof(lines[0].split(" ")[1].partition("?")[2].encode(), lambda name: headers.get(name, ""), body)
+    envelope = PresetEnvelope(named(platform))
+    assert envelope.object_to(proof, secret) == "" and envelope.object_to(proof, "x") != ""
+
+
+def test_every_third_uplink_may_come_twice_and_is_one_message():
+    device = PlatformDevice(random.Random(1), "ttn", repeat=3)
+    keys = [read("ttn", device.uplink(NOW_MS + turn))[0].key for turn in range(8)]
+    assert keys[2] == keys[3] and keys[6] == keys[7] and len(set(keys)) == 6
+
+
+def hear(device: PlatformDevice, body: bytes):
+    return device.received(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n" + body, NOW_MS)
+
+
+def test_a_downlink_in_an_answer_is_reported_next():
+    device = PlatformDevice(random.Random(1), "sigfox")
+    device.uplink(NOW_MS)
+    assert hear(device, json.dumps({device.identity: {"downlinkData": "00" * 8}}).encode()).downlinks == 1
+    assert read("sigfox", device.uplink(NOW_MS)) == [
+        Receipt(device.identity, "delivered", "SigFox: acknowledge")
+    ]
+    device = PlatformDevice(random.Random(1), "everynet")
+    device.uplink(NOW_MS)
+    (asking,) = read("everynet", device.uplink(NOW_MS))
+    command, network = PresetEnvelope(named("everynet")).answer(asking, Downlink("1", "d", b"x"))
+    assert hear(device, command.payload).downlinks == 1
+    (receipt,) = read("everynet", device.uplink(NOW_MS))
+    assert (receipt.became, receipt.network) == ("sent", network)
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+    device.uplink(NOW_MS)
+    assert not device.received(chunked, NOW_MS).is_done
+    assert device.received(b"0\r\n\r\n", NOW_MS).is_done
+
+
+@pytest.mark.parametrize("platform", ANSWERING)
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_call_of_a_platform_s_api_has_its_receipts(platform, confirmed):
+    api = named(PRESETS.get(platform, platform)).api
+    eui = "70B3D57ED0000017"
+    identity = {"ttn": f"eui-{eui.lower()}", "chirpstack": eui.lower()}.get(platform, eui)
+    settings = dict.fromkeys(api.needs, "x") | {"server": "http://127.0.0.1"}
+    call = api.call(
+        Downlink("dl0123456789abcdef", "d", b"x", "BINARY", {}, confirmed),
+        {"identity": identity},
+        settings,
+        0,
+    )
+    found = called(platform, call.url.removeprefix("http://127.0.0.1"), call.body)
+    ruling = api.judge(ApiAnswer(found.status, {}, json.dumps(found.answer).encode()))
+    assert (found.eui, ruling.means) == (eui, "accepted")
+    device = PlatformDevice(random.Random(1), platform)
+    device.say(found.posts)
+    receipts = [
+        each
+        for _ in found.posts
+        for each in read(platform, device.uplink(NOW_MS))
+        if isinstance(each, Receipt)
+    ]
+    assert receipts[-1].became == ("delivered" if confirmed and platform != "loriot" else "sent")
+    assert {(each.item, each.network) for each in receipts} == {
+        ("dl0123456789abcdef", "") if platform == "ttn" else ("", ruling.network)
+    }
+    assert called(platform, "/x", b"{}") is None and called(platform, "/x", b"[") is None
 
 
 @pytest.mark.parametrize(("status", "is_answer"), [(b"204 No Content", True), (b"401 Unauthorized", False)])
