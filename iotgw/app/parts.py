@@ -37,7 +37,7 @@ from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
-from iotgw.datasources.mqtt.datasource import MqttSourceType
+from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
 from iotgw.datasources.vendors import TYPES as VENDORS

@@ -6,7 +6,7 @@ blocked everywhere. No other room opens connections; a test enforces that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from OpenSSL import SSL
 from twisted.internet.endpoints import wrapClientTLS
@@ -40,12 +40,13 @@ class Connector:
         timeout: float,
         tls: ITlsSettings | None = None,
         place: str = "configuration.tls",
+        alpn: Sequence[str] = (),
     ) -> IStreamClientEndpoint:
         """See `iotgw.core.ports.connect.IConnector.endpoint`."""
         plain = GuardedEndpoint(self._reactor, host, port, timeout, self._forbidden)
         if tls is None:
             return plain
-        wrapped: IStreamClientEndpoint = wrapClientTLS(connection_creator(tls, host, place), plain)
+        wrapped: IStreamClientEndpoint = wrapClientTLS(connection_creator(tls, host, place, alpn), plain)
         return wrapped
 
 

@@ -61,6 +61,7 @@ class FakeConnector:
         timeout: float,
         tls: ITlsSettings | None = None,
         place: str = "configuration.tls",
+        alpn: Sequence[str] = (),
     ) -> FakeEndpoint:
         """See `IConnector.endpoint`."""
         return self.endpoints.setdefault((host, port), FakeEndpoint())

@@ -45,9 +45,10 @@ class IConnector(Interface):
         timeout: float,
         tls: ITlsSettings | None = None,
         place: str = "configuration.tls",
+        alpn: Sequence[str] = (),
     ) -> IStreamClientEndpoint:
         """A Twisted endpoint for TCP, with ``tls`` for TLS; ``timeout`` in seconds covers name and connection.
 
-        ``place`` is the path of the TLS settings. Raises SettingsError when these can't be used. Connecting
+        ``alpn`` are the protocols to offer in TLS (RFC 7301), the best first. ``place`` is the path of the TLS settings. Raises SettingsError when these can't be used. Connecting
         fails with `iotgw.connect.forbidden.Forbidden` when the name leads to forbidden addresses only.
         """
