@@ -109,9 +109,20 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
             return self._plain(place["host"].strip("[]"), _port(place["port"]))
         return self._pasted(url[1].lower(), url[2])
 
+    @property
+    def uses_tls(self) -> bool:
+        """Whether TLS is meant where neither the settings nor a URL say so."""
+        return False
+
+    @property
+    def protocol(self) -> str:
+        """What to ask for in TLS (ALPN); empty is nothing."""
+        return self.alpn
+
     def _plain(self, host: str, port: int | None) -> Broker:
-        port = port or self.port or PORTS[self.tls is not None, False]
-        return Broker(host, port, self.tls, "", self.username, self.password)
+        tls = ClientTls() if self.tls is None and self.uses_tls else self.tls
+        port = port or self.port or PORTS[tls is not None, False]
+        return Broker(host, port, tls, "", self.username, self.password)
 
     def _pasted(self, scheme: str, rest: str) -> Broker:
         if scheme not in SCHEMES:
@@ -167,7 +178,7 @@ def endpoint(
     """Where to connect to a broker; ``timeout`` in seconds covers name, TCP and TLS. Raises SettingsError, whose places begin
     with ``prefix``."""
     broker = settings.broker
-    alpn = (settings.alpn,) if settings.alpn else ()
+    alpn = (settings.protocol,) if settings.protocol and broker.tls is not None else ()
     way = connector.endpoint(broker.host, broker.port, timeout, broker.tls, f"{prefix}tls", alpn)
     if not broker.path:
         return way

@@ -82,8 +82,8 @@ class MqttDatasource(MqttOwner):
         self._arrivals: Arrivals | None = None
         self._limits = mqtt.Connected()
         self._number = 0
-        self._downlinks: dict[int, Downlink] = {}
-        """Downlinks that the broker has not acknowledged."""
+        self._downlinks: dict[int, tuple[Downlink, bool]] = {}
+        """Downlinks that the broker has not acknowledged, each with whether a network's receipt counts instead."""
         version = mqtt.V5 if settings.version == "5" else mqtt.V311
         greeting = Greeting(
             self.client_id, settings.keepalive, settings.broker.username or None, settings.broker.password or None,
@@ -207,8 +207,9 @@ class MqttDatasource(MqttOwner):
     def on_acknowledged(self, numbers: list[int]) -> None:
         """The broker acknowledged these downlinks; for QoS 0 we only know that they were sent."""
         for number in numbers:
+            _, awaits_receipt = self._downlinks.get(number, (None, True))
             downlink = self._taken_back(number)
-            if downlink is not None and not self._envelope.offers:  # otherwise the network's receipt counts
+            if downlink is not None and not awaits_receipt:
                 self.intake.downlink_delivered(downlink)
 
     def on_refused(self, number: int, code: int, reason: str) -> None:
@@ -276,7 +277,7 @@ class MqttDatasource(MqttOwner):
             problem = self._publish(identity, topic, downlink, command)
             if problem:
                 self.intake.downlink_lost(downlink, problem)
-            elif self._envelope.offers:
+            elif self._awaits_receipt(command):
                 self.intake.downlink_offered(downlink)
             else:
                 self.intake.downlink_sent(downlink)
@@ -296,8 +297,12 @@ class MqttDatasource(MqttOwner):
 
     def _taken_back(self, number: int) -> Downlink | None:
         """The downlink that was published under this number; None for a reply, of which nobody keeps account."""
-        downlink = self._downlinks.pop(number, None)
+        downlink, _ = self._downlinks.pop(number, (None, False))
         return downlink if downlink is not None and downlink.id != REPLY else None
+
+    def _awaits_receipt(self, command: Command) -> bool:
+        """Whether a network will say what became of a downlink, so that the broker's acknowledgement doesn't count."""
+        return self._envelope.offers if command.awaits_receipt is None else command.awaits_receipt
 
     def _publish(self, identity: str, topic: str, downlink: Downlink, command: Command) -> str:
         """Publish a downlink or a reply; returns the reason if that is impossible."""
@@ -322,7 +327,7 @@ class MqttDatasource(MqttOwner):
             return "the broker accepts no more unacknowledged messages"
         self._number += 1
         if qos:
-            self._downlinks[self._number] = downlink
+            self._downlinks[self._number] = downlink, self._awaits_receipt(command)
         retain = self.settings.downlink_retain and not is_reply and limits.retain_available
         up.publish([(self._number, name, payload, b"")], qos, retain)
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from iotgw.connect.mqtt_broker import BrokerSettings
 from iotgw.core.names import unfit
@@ -12,10 +12,11 @@ from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import (
     ConverterGets,
     Custom,
+    MqttChoice,
     MqttPrefix,
+    MqttPreset,
     MqttPresetName,
-    mqtt_envelope,
-    mqtt_filters,
+    mqtt_preset,
 )
 
 
@@ -78,7 +79,13 @@ class MqttSourceSettings(
     def __post_init__(self) -> None:
         """Refuse a preset that can't be used, and topics that every broker would refuse."""
         super().__post_init__()
-        self.envelope()
+        chosen, choice = self._preset, self._choice
+        chosen.envelope(choice)
+        if problem := chosen.object_to(choice):
+            raise ValueError(problem)
+        for name, qos in (("qos", self.qos), ("downlinkQos", self.downlink_qos)):
+            if qos > chosen.highest_qos:
+                raise ValueError(f"{name}: expected at most {chosen.highest_qos} with preset {self.preset}")
         for topic in self.filters:
             levels = topic.split("/")
             if (
@@ -103,8 +110,37 @@ class MqttSourceSettings(
     @property
     def filters(self) -> list[str]:
         """What is subscribed to."""
-        return self.topics or mqtt_filters(self.preset, self.custom, self.prefix, self.broker.username)
+        choice = structs.replace(self._choice, username=self.broker.username)
+        return self.topics or self._preset.filters(choice)
 
     def envelope(self) -> Envelope:
         """What the messages are. Raises ValueError."""
-        return mqtt_envelope(self.preset, self.custom, self.converter_gets, self.prefix)
+        return self._preset.envelope(self._choice)
+
+    @property
+    def uses_tls(self) -> bool:
+        """See `BrokerSettings.uses_tls`."""
+        return self._preset.tls
+
+    @property
+    def protocol(self) -> str:
+        """See `BrokerSettings.protocol`."""
+        broker = self.broker
+        has_certificate = broker.tls is not None and bool(broker.tls.certificate)
+        return self.alpn or self._preset.alpn(broker.port, has_certificate)
+
+    @property
+    def _preset(self) -> MqttPreset:
+        return mqtt_preset(self._choice)
+
+    @property
+    def _choice(self) -> MqttChoice:
+        return MqttChoice(
+            self.preset,
+            self.custom,
+            self.converter_gets,
+            self.prefix,
+            self.topics,
+            self.username,
+            self.client_id,
+        )

@@ -31,7 +31,7 @@ class Field:
         self.broker = Broker()
         self.intake = FakeIntake()
         made = type_(self.broker.clock, OneWay(self.broker))
-        configuration = made.settings(host="h", topics=["#"], **settings)
+        configuration = made.settings(**{"host": "h", "topics": ["#"], **settings})
         self.source = made.build(configuration, context(self.intake, self.broker.clock))
         self.source.start()
 
