@@ -35,8 +35,19 @@ class Chapter:
     """``report`` holds what was counted, and ``wrong`` what must not be. With ``max_bytes`` the journal is so small."""
 
     def __init__(
-        self, folder, targets, dice, *, max_bytes=0, overflow="dropOldest", rate=120, devices=2, env=None
+        self,
+        folder,
+        targets,
+        dice,
+        *,
+        max_bytes=0,
+        overflow="dropOldest",
+        rate=120,
+        devices=2,
+        own=OWN,
+        env=None,
     ):
+        self._own = own
         folder.mkdir()
         self.folder = folder
         self.targets = targets
@@ -102,7 +113,7 @@ class Chapter:
         life.killed = time.time()
         self.stalls.look()
         self.gateway.kill()
-        life.safe = life.killed - self.stalls.window(life.killed, OWN, MOST)
+        life.safe = life.killed - self.stalls.window(life.killed, self._own, MOST)
         self.stalls.of = ()
         self.report["rounds"] += 1
         self.watch.barrier()

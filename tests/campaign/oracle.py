@@ -196,7 +196,7 @@ def _repeated(chapter, messages, name, arrivals):
                 chapter.report["repeats older than 0.3 s"] += 1
                 yield (
                     f"{name}: {what} came {life.killed - first:.3f} s before a kill and again after it; "
-                    f"{life.killed - life.safe:.3f} s were its own 0.3 s"
+                    f"{life.killed - life.safe:.3f} s were its own time"
                 )
 
 
