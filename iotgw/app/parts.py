@@ -37,6 +37,7 @@ from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
+from iotgw.datasources.kafka.datasource import KafkaSourceType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
@@ -47,6 +48,7 @@ from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.downlinks.reach import Reach
 from iotgw.integrations.http import HttpType
+from iotgw.integrations.kafka import KafkaType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardType
@@ -62,8 +64,8 @@ from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.trim import JournalLimits
 
-DATASOURCES = (CoapType, HttpSourceType, TcpType, UdpType, MqttSourceType, *VENDORS)
-INTEGRATIONS = (HttpType, MqttType, SftpType, ThingsBoardType)
+DATASOURCES = (CoapType, HttpSourceType, TcpType, UdpType, MqttSourceType, KafkaSourceType, *VENDORS)
+INTEGRATIONS = (HttpType, MqttType, KafkaType, SftpType, ThingsBoardType)
 
 
 class Gateway(Struct, frozen=True, kw_only=True):

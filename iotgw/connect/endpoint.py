@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.connect.asyncio_thread import AsyncioThread
 from iotgw.connect.forbidden import GuardedEndpoint, effective
 from iotgw.connect.tls import connection_creator
 from iotgw.core.ports.connect import IConnector, ITlsSettings
@@ -32,6 +33,7 @@ class Connector:
         self._reactor = reactor
         self._forbidden = effective(forbid, allow)
         self.forbid = tuple(map(str, self._forbidden))
+        self._asyncio = AsyncioThread(reactor, self._forbidden)
 
     def endpoint(
         self,
@@ -48,6 +50,10 @@ class Connector:
             return plain
         wrapped: IStreamClientEndpoint = wrapClientTLS(connection_creator(tls, host, place, alpn), plain)
         return wrapped
+
+    def asyncio(self) -> AsyncioThread:
+        """See `iotgw.core.ports.connect.IConnector.asyncio`."""
+        return self._asyncio
 
 
 def in_words(failure: Failure) -> str:

@@ -41,6 +41,13 @@ HttpPresetName = Annotated[
     str,
     Meta(description="The platform that posts here, `custom` or `none`.", examples=[NONE, *FILES, CUSTOM]),
 ]
+BrokerPresetName = Annotated[
+    str,
+    Meta(
+        description="The platform whose messages these are, `custom` or `none`.",
+        examples=[NONE, *FILES, CUSTOM],
+    ),
+]
 MqttPresetName = Annotated[
     str,
     Meta(
@@ -155,6 +162,12 @@ def http_envelope(name: str, custom: PresetForm | str | None, gets: Gets, profil
     if profile != NONE:
         raise ValueError("profile: expected none beside a preset")
     return PresetEnvelope(preset, gets)
+
+
+def broker_envelope(name: str, custom: PresetForm | str | None, gets: Gets) -> Envelope:
+    """The envelope of a datasource that pulls from a broker and sends nothing to devices. Raises ValueError."""
+    preset = chosen(name, custom)
+    return PLAIN if preset is None else PresetEnvelope(preset, gets)
 
 
 def mqtt_preset(choice: MqttChoice) -> MqttPreset:
