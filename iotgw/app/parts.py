@@ -39,6 +39,7 @@ from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.kafka.datasource import KafkaSourceType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
+from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
 from iotgw.datasources.vendors import TYPES as VENDORS
@@ -64,7 +65,16 @@ from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.trim import JournalLimits
 
-DATASOURCES = (CoapType, HttpSourceType, TcpType, UdpType, MqttSourceType, KafkaSourceType, *VENDORS)
+DATASOURCES = (
+    CoapType,
+    HttpSourceType,
+    TcpType,
+    UdpType,
+    MqttSourceType,
+    KafkaSourceType,
+    OpcuaType,
+    *VENDORS,
+)
 INTEGRATIONS = (HttpType, MqttType, KafkaType, SftpType, ThingsBoardType)
 
 

@@ -101,7 +101,7 @@ async def test_aws_topics_are_readings_events_and_receipts(broker):
             it.source.push(
                 about, (item(1, b'{"rpm": 1}', shadow=True), item(2, b"{}", shadow="full"), item(3, b"on"))
             )
-            await until(lambda: len(it.intake.outcomes) == 6)
+            await until(lambda: len(it.intake.outcomes) == 6 and device.messages)
             assert device.messages == [("fleet/pump-1/in", "on")]
         said = dict(it.intake.outcomes)  # the last word on each
         assert said == {
