@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from iotgw.connect import websocket
+from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
@@ -85,6 +86,7 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
             description="The protocol to ask for in TLS (ALPN), where a broker shares its port with others. Needs TLS.",
         ),
     ] = ""
+    proxy: ProxyUrl = ""
     username: str = ""
     password: Secret = ""
 
@@ -157,7 +159,7 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     def destination(self) -> object:
         """See `iotgw.core.destination.Destined`."""
         broker = self.broker
-        return broker.host.lower(), broker.port, trust(broker.tls)
+        return broker.host.lower(), broker.port, trust(broker.tls), goes_by(self.proxy)
 
 
 def _port(text: str | None) -> int | None:
@@ -179,7 +181,9 @@ def endpoint(
     with ``prefix``."""
     broker = settings.broker
     alpn = (settings.protocol,) if settings.protocol and broker.tls is not None else ()
-    way = connector.endpoint(broker.host, broker.port, timeout, broker.tls, f"{prefix}tls", alpn)
+    way = connector.endpoint(
+        broker.host, broker.port, timeout, broker.tls, f"{prefix}tls", settings.proxy, alpn
+    )
     if not broker.path:
         return way
     return websocket.over(way, clock, broker.place, broker.path, broker.tls is not None, f"{prefix}host")

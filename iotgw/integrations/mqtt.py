@@ -97,7 +97,7 @@ class MqttTarget(MqttOwner):
         self._settle: dict[int, Settle] = {}
         names = RecordNames(context.epochs, context.datasource_name)
         self._topic = Template(settings.topic, "configuration.topic", names, for_topic)
-        self._payload = payload.formatter(context.spec, names)
+        self._payload = payload.formatter(context.spec, names, context.warn)
         self._key = names.key
         self._five = settings.version == "5"
         self.capacity = self.max_batch = settings.window
@@ -106,6 +106,12 @@ class MqttTarget(MqttOwner):
             raise SettingsError("configuration.commandTopic", "expected exactly one level + for the device")
         if any(len(level) > 1 and set(level) & set("+#") for level in settings.command_topic.split("/")):
             raise SettingsError("configuration.commandTopic", "expected + and # to be whole levels")
+        if self._topic.loops:
+            raise SettingsError(
+                "configuration.topic",
+                "expected no loop, as a message has one topic: with split: value each value is a message of its own, and "
+                "{{ name }} its key",
+            )
         if _is_no_topic(self._topic.written):
             raise SettingsError("configuration.topic", NO_TOPIC)
         if settings.will and (not settings.will.topic or _is_no_topic(settings.will.topic)):

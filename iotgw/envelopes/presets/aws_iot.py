@@ -18,7 +18,7 @@ import msgspec
 from iotgw.core import plain_json
 from iotgw.core.model import Became, Downlink, Metadata
 from iotgw.envelopes.envelope import Command, Envelope, Event, Happened, Ignored, Malformed, Reading, Receipt
-from iotgw.envelopes.presets import values
+from iotgw.envelopes.presets import ids, values
 from iotgw.wire import mqtt
 
 SHADOWS = [
@@ -85,7 +85,7 @@ class AwsIotTopics(Envelope):
     def _shadow(self, thing: str, levels: list[str], body: dict[str, Any], data: bytes) -> Event:
         name = levels[1] if levels[0] == "name" and len(levels) > 2 else ""
         asked, answer = levels[-2:] if len(levels) > 1 else ("", "")
-        item = values.item_of(body.get("clientToken"))
+        item = ids.item_of(body.get("clientToken"))
         if asked == "update" and answer == "accepted":
             if item:
                 return Receipt(thing, "sent", "AWS IoT: the shadow has it", item)

@@ -139,8 +139,12 @@ class Asked(FakeConnector):
 @pytest.mark.parametrize(
     ("given", "asked"),
     [
-        ({"host": "h"}, ("h", 1883, 5.0, None, "configuration.tls", ())),
-        ({"host": "wss://h", "alpn": "mqtt"}, ("h", 443, 5.0, TLS, "configuration.tls", ("mqtt",))),
+        ({"host": "h"}, ("h", 1883, 5.0, None, "configuration.tls", "", ())),
+        ({"host": "wss://h", "alpn": "mqtt"}, ("h", 443, 5.0, TLS, "configuration.tls", "", ("mqtt",))),
+        (
+            {"host": "h", "proxy": "socks5://p:1080"},
+            ("h", 1883, 5.0, None, "configuration.tls", "socks5://p:1080", ()),
+        ),
     ],
 )
 def test_the_endpoint_is_the_connector_s(given, asked):

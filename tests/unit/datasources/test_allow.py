@@ -143,6 +143,7 @@ def test_every_type_but_those_that_subscribe_checks_addresses():
         "mqtt",
         "dragino-mqtt",
         "kafka",
+        "opc-ua",
     }
 
 

@@ -52,4 +52,5 @@ def test_all_types_with_listeners_say_so():
         "mqtt",
         "dragino-mqtt",
         "kafka",
+        "opc-ua",
     }
