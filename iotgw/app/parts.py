@@ -39,7 +39,9 @@ from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
-from iotgw.datasources.mqtt.datasource import MqttSourceType
+from iotgw.datasources.kafka.datasource import KafkaSourceType
+from iotgw.datasources.mqtt.source_type import MqttSourceType
+from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
 from iotgw.datasources.vendors import TYPES as VENDORS
@@ -49,6 +51,7 @@ from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.downlinks.reach import Reach
 from iotgw.integrations.http import HttpType
+from iotgw.integrations.kafka import KafkaType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.presets import target_presets
 from iotgw.integrations.sftp import SftpType
@@ -65,8 +68,17 @@ from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.trim import JournalLimits
 
-DATASOURCES = (CoapType, HttpSourceType, TcpType, UdpType, MqttSourceType, *VENDORS)
-INTEGRATIONS = (HttpType, MqttType, SftpType, ThingsBoardType)
+DATASOURCES = (
+    CoapType,
+    HttpSourceType,
+    TcpType,
+    UdpType,
+    MqttSourceType,
+    KafkaSourceType,
+    OpcuaType,
+    *VENDORS,
+)
+INTEGRATIONS = (HttpType, MqttType, KafkaType, SftpType, ThingsBoardType)
 
 
 class Gateway(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ everywhere, and proxies are gone by. No other room opens connections; a test enf
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Literal
 
@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.connect.asyncio_thread import AsyncioThread
 from iotgw.connect.forbidden import GuardedEndpoint, addresses, effective, expect_allowed
 from iotgw.connect.no_proxy import NoProxy
 from iotgw.connect.proxy import ProxiedEndpoint, parse, spelled_out
@@ -48,6 +49,7 @@ class Connector:
         self._reactor = reactor
         self._forbidden = effective(forbid, allow)
         self.forbid = tuple(map(str, self._forbidden))
+        self._asyncio = AsyncioThread(reactor, self._forbidden)
         self._proxy = parse(proxy, "integrations.proxy")
         self._direct = NoProxy(no_proxy, "integrations.no-proxy")
         self._resolves_here = names == "here"
@@ -60,13 +62,18 @@ class Connector:
         tls: ITlsSettings | None = None,
         place: str = "configuration.tls",
         proxy: str = "",
+        alpn: Sequence[str] = (),
     ) -> IStreamClientEndpoint:
         """See `iotgw.core.ports.connect.IConnector.endpoint`."""
         plain = self._plain(host, port, timeout, proxy)
         if tls is None:
             return plain
-        wrapped: IStreamClientEndpoint = wrapClientTLS(connection_creator(tls, host, place), plain)
+        wrapped: IStreamClientEndpoint = wrapClientTLS(connection_creator(tls, host, place, alpn), plain)
         return wrapped
+
+    def asyncio(self) -> AsyncioThread:
+        """See `iotgw.core.ports.connect.IConnector.asyncio`."""
+        return self._asyncio
 
     def _plain(self, host: str, port: int, timeout: float, proxy: str) -> IStreamClientEndpoint:
         forbidden = self._forbidden

@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.connect import mqtt_reasons
 from iotgw.connect.endpoint import in_words
 from iotgw.connect.mqtt_connection import MqttConnection
 from iotgw.connect.mqtt_engine import Engine
@@ -63,6 +64,8 @@ class MqttClient:
         self.up: MqttConnection | None = None
         """The connection that is up, if any; messages are sent on it."""
         self.last_error = ""
+        self._falls = 0
+        """Connections in a row that the broker closed soon after they were up, without a reason."""
         self._is_stopping = False
         factory = Factory.forProtocol(Protocol)
         factory.noisy = False
@@ -116,15 +119,24 @@ class MqttClient:
 
     def _missed(self, failure: Failure) -> Failure:
         """No connection could be made."""
+        said = in_words(failure)
+        if said.startswith("TLS:"):
+            greeting = self._way.greeting
+            advice = mqtt_reasons.of_end(mqtt_reasons.Story(greeting.client_id, greeting.version), said)
+            said += f". {advice}" if advice else ""
         if not self._is_stopping:
-            self.last_error = in_words(failure)
-        self._owner.on_lost([], in_words(failure))
+            self.last_error = said
+        self._owner.on_lost([], said)
         return failure
 
     def _lost(self, how: tuple[list[int], str, Failure], outer: Any) -> None:
         """The connection that was up is over."""
         numbers, self.last_error, reason = how
-        self.up = None
+        up, self.up = self.up, None
+        is_soon = up is not None and self._reactor.seconds() - up.up_at < mqtt_reasons.SOON
+        self._falls = self._falls + 1 if up is not None and is_soon and up.is_unexplained else 0
+        if self._falls > 1:
+            self.last_error += f". {mqtt_reasons.taken_over(self._way.greeting.client_id)}"
         outer.connectionLost(reason)
         self._owner.on_lost(numbers, self.last_error)
 

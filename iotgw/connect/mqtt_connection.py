@@ -7,12 +7,13 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.interfaces import IPushProducer, IReactorTime, ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.connect import mqtt_reasons
 from iotgw.connect.endpoint import in_words
 from iotgw.connect.mqtt_engine import Engine, NotSent
 from iotgw.connect.mqtt_owner import HANDSHAKE, Greeting, Item, MqttOwner, Topics
@@ -48,6 +49,9 @@ class MqttConnection(Protocol):
 
     def __init__(self, greeting: Greeting, owner: MqttOwner, clock: IReactorTime, engine: Engine) -> None:
         self._greeting = greeting
+        self._story = mqtt_reasons.Story(greeting.client_id, greeting.version)
+        self.up_at = 0.0
+        """When it was up, in seconds of the clock."""
         self._owner = owner
         self._clock = clock
         self._engine = engine
@@ -69,6 +73,8 @@ class MqttConnection(Protocol):
         self._oldest_since = 0.0
         self._is_pinged = False
         self._reason = ""
+        self.is_unexplained = False
+        """After its end: whether the broker closed it, and nothing tells why."""
         self._leaving: list[int] = []
         """Numbers of QoS 0 messages that were written to a full transport."""
         self._is_full = False
@@ -78,6 +84,7 @@ class MqttConnection(Protocol):
     def connectionMade(self) -> None:
         """Say CONNECT."""
         self._is_open = True
+        self._story.is_tls = ISSLTransport.providedBy(getattr(self.transport, "transport", self.transport))
         self._opened_at = self._heard_at = self._sent_at = self._clock.seconds()
         self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
@@ -93,6 +100,8 @@ class MqttConnection(Protocol):
         """Read bytes from the broker."""
         self._heard_at = self._clock.seconds()
         self._is_pinged = False
+        if self._limits is None and not self._story.first:
+            self._story.first = data[:8]
         try:
             self._received(data)
         except ProtocolError as error:
@@ -104,13 +113,26 @@ class MqttConnection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Hand back what was not acknowledged."""
         self._is_open = False
-        said = self._reason or f"the connection was lost: {in_words(reason)}"
+        said = self._said(reason)
         if self._is_up:
             numbers = [*self.outstanding.values(), *self._leaving]
             self.outstanding.clear()
             self.ended.callback((numbers, said, reason))
         elif not self.ready.called:
             self.ready.errback(Unavailable(said))
+
+    def _said(self, reason: Failure) -> str:
+        """Why it ended, with what can be done about it."""
+        lost = in_words(reason)
+        story = self._story
+        story.is_greeted, story.is_up = self._limits is not None, self._is_up
+        story.is_unanswered = bool(self.outstanding)
+        if self._reason:
+            said, advice = self._reason, "" if story.is_greeted else mqtt_reasons.of_strangers(story.first)
+        else:
+            said, advice = f"the connection was lost: {lost}", mqtt_reasons.of_end(story, lost)
+            self.is_unexplained = not advice
+        return f"{said}. {advice}" if advice else said
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full."""
@@ -155,6 +177,7 @@ class MqttConnection(Protocol):
                 self._owner.on_refused(number, event.code, event.reason)
         elif isinstance(event, mqtt.Refused):
             hint = self._owner.hint(event) if self._limits is None else ""
+            hint = hint or mqtt_reasons.of_refusal(event, self._greeting.client_id, self._greeting.version)
             self.end(f"the broker refused: {event.reason}{hint and f'. {hint}'}")
         elif isinstance(event, mqtt.Subscribed):
             self._subscribed(event)
@@ -175,6 +198,7 @@ class MqttConnection(Protocol):
             self._be_up(event)
 
     def _subscribed(self, event: mqtt.Subscribed) -> None:
+        self._story.subscribing = ()
         if event.id != self._subscribing:
             if any(code >= FAILED for code in event.codes):
                 self._owner.on_trouble("the broker refused a subscription")
@@ -189,14 +213,18 @@ class MqttConnection(Protocol):
     def _be_up(self, limits: mqtt.Connected) -> None:
         if not self.ready.called:
             self._is_up = True
+            self.up_at = self._clock.seconds()
             self.ready.callback(limits)
 
     # --- for the owner
 
     def publish(self, items: Sequence[Item], qos: int, retain: bool) -> None:
         """Send messages, in one write."""
+        story = self._story
         if not self.outstanding:
             self._progress_at = self._clock.seconds()
+            story.largest = 0
+        story.qos, story.retain = qos, retain
         engine, outstanding = self._engine, self.outstanding
         out = []
         written = []
@@ -212,6 +240,7 @@ class MqttConnection(Protocol):
             else:
                 written.append(number)
             out.append(data)
+            story.largest = max(story.largest, len(payload))
         self._sent_at = self._clock.seconds()
         out.append(engine.to_send())
         write(self.transport, b"".join(out))
@@ -231,6 +260,7 @@ class MqttConnection(Protocol):
     def subscribe(self, filters: Sequence[tuple[str, int]]) -> int:
         """Subscribe to further topics; returns the packet identifier."""
         id_, data = self._engine.subscribe(filters)
+        self._story.subscribing = tuple((filter_, options & 3) for filter_, options in filters)
         self.transport.write(data)
         return id_
 
@@ -285,7 +315,8 @@ class MqttConnection(Protocol):
         if self._is_deaf:
             self._opened_at = self._progress_at = self._heard_at = self._oldest_since = now
         if not self._is_up and now - self._opened_at > HANDSHAKE:
-            self.end("the broker accepted the connection but did not answer")
+            advice = "" if self._limits is not None else f". {mqtt_reasons.of_silence(self._has_no_tls())}"
+            self.end(f"the broker accepted the connection but did not answer{advice}")
         if self._limits is None:
             return
         asked, answered = self._greeting.keepalive, self._limits.keepalive
@@ -303,6 +334,10 @@ class MqttConnection(Protocol):
             self._is_pinged = True
             self._sent_at = now
             self.transport.write(self._engine.ping())
+
+    def _has_no_tls(self) -> bool:
+        """Whether TLS was asked for and there is none yet."""
+        return self._story.is_tls and self.transport.getPeerCertificate() is None
 
     def _is_forgotten(self, now: float) -> bool:
         """Whether one message waits for its acknowledgement while later ones get theirs."""

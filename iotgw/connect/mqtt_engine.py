@@ -43,7 +43,8 @@ class Engine(Protocol):
         """A packet identifier (0 for QoS 0), and bytes; the rest of them may come with `to_send`. Raises NotSent."""
 
     def subscribe(self, filters: Sequence[tuple[str, int]]) -> tuple[int, bytes]:
-        """SUBSCRIBE to ``(filter, qos)`` pairs: packet identifier and bytes."""
+        """SUBSCRIBE to ``(filter, options)`` pairs: packet identifier and bytes. The options are the QoS, with MQTT 5
+        also those of §3.8.3.1."""
 
     def unsubscribe(self, filters: Sequence[str]) -> tuple[int, bytes]:
         """UNSUBSCRIBE from filters: packet identifier and bytes."""

@@ -17,9 +17,8 @@ Item = tuple[int, bytes, bytes, bytes]
 
 
 class Greeting(Struct, frozen=True):
-    """Contents of
-    CONNECT. ``keepalive`` in seconds, 0 for none; ``receive_maximum`` and ``expiry`` (seconds that the
-    broker keeps a session that is not ``clean``) are MQTT 5's."""
+    """Contents of CONNECT. ``keepalive`` in seconds, 0 for none; ``receive_maximum`` and ``expiry`` (seconds that the
+    broker keeps a session that is not ``clean``) are MQTT 5's. ``version`` is what the engine speaks."""
 
     client_id: str
     keepalive: int = 60
@@ -29,10 +28,12 @@ class Greeting(Struct, frozen=True):
     receive_maximum: int = 100
     clean: bool = True
     expiry: int = 0
+    version: int = mqtt.V311
 
 
 class Topics(Struct, frozen=True):
-    """Subscriptions to make before a connection counts as up: ``(filter, qos)`` pairs, and stale filters of an
+    """Subscriptions to make before a connection counts as up: ``(filter, options)`` pairs (the
+    QoS, with MQTT 5 also what §3.8.3.1 has), and stale filters of an
     earlier connection to unsubscribe from."""
 
     wanted: Sequence[tuple[str, int]] = ()

@@ -31,6 +31,8 @@ FIELDS = ("_in_packet", "_in_messages", "_out_messages")
 PLACE = "localhost", 1
 """paho requires an address to connect to; it is never used."""
 
+_OTHER_VERSION = b"\x20\x02\x00\x01"
+"""CONNACK: unacceptable protocol version (MQTT 3.1.1 §3.2.2.3)."""
 QUOTA, TOPIC_INVALID = 0x97, 0x90
 
 _OK = MQTTErrorCode.MQTT_ERR_SUCCESS
@@ -233,6 +235,10 @@ class PahoSession:
 
     def receive(self, data: bytes) -> list[mqtt.Event]:
         """Read bytes from the server; returns their events. After a ProtocolError, close the connection."""
+        if data[:4] == _OTHER_VERSION and not self._five and not self._is_connected:
+            return [
+                mqtt.Refused(1, mqtt.REASONS_311[1])
+            ]  # paho would try an older version on a connection of its own
         memory, client = self._memory, self._live
         memory.feed(data)
         while memory.has_more():
@@ -267,7 +273,7 @@ class PahoSession:
         if self._is_connected:
             raise ValueError("a second CONNACK")
         if reason.is_failure:
-            self._events.append(mqtt.Refused(reason.value, _said(reason)))
+            self._events.append(_refused(reason, properties))
             return
         self._is_connected = True
         self._events.append(
@@ -284,7 +290,7 @@ class PahoSession:
 
     def _on_disconnect(self, client: Any, _: Any, flags: Any, reason: Any, properties: Any) -> None:
         if flags.is_disconnect_packet_from_server:
-            self._events.append(mqtt.Refused(reason.value, _said(reason)))
+            self._events.append(_refused(reason, properties))
 
     def _on_publish(self, client: Any, _: Any, id_: int, reason: Any, properties: Any) -> None:
         if reason.value >= 0x80:
@@ -306,6 +312,12 @@ class PahoSession:
                 message.topic, bytes(message.payload), message.qos, message.retain, message.mid, message.dup
             )
         )
+
+
+def _refused(reason: Any, properties: Any) -> mqtt.Refused:
+    more = " ".join(getattr(properties, "ReasonString", "").split())[:200]
+    said = f"{_said(reason)} ({more})" if more else _said(reason)
+    return mqtt.Refused(reason.value, said, getattr(properties, "ServerReference", "")[:200])
 
 
 def _said(reason: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -55,8 +56,10 @@ def trust(tls: ITlsSettings | None) -> tuple[str, str] | None:
     return None if tls is None else (tls.ca.strip(), tls.server_name)
 
 
-def connection_creator(tls: ITlsSettings, host: str, place: str) -> IOpenSSLClientConnectionCreator:
-    """What `wrapClientTLS` needs. Certificates are verified, always.
+def connection_creator(
+    tls: ITlsSettings, host: str, place: str, alpn: Sequence[str] = ()
+) -> IOpenSSLClientConnectionCreator:
+    """What `wrapClientTLS` needs. Certificates are verified, always. ``alpn`` are the protocols to offer, the best first.
 
     ``place`` is the path of these settings; SettingsError is raised with it.
     """
@@ -77,7 +80,13 @@ def connection_creator(tls: ITlsSettings, host: str, place: str) -> IOpenSSLClie
         if own is not None and (bits := own.privateKey.original.bits()) > LARGEST_KEY:
             raise SettingsError(f"{place}.key", f"expected a key of at most {LARGEST_KEY} bits, got {bits}")
         name = tls.server_name or host
-        return _Explaining(ssl.optionsForClientTLS(name, trustRoot=trust, clientCertificate=own), name)
+        options = ssl.optionsForClientTLS(
+            name,
+            trustRoot=trust,
+            clientCertificate=own,
+            acceptableProtocols=[each.encode() for each in alpn] or None,
+        )
+        return _Explaining(options, name)
     except VerifyError as error:
         raise SettingsError(f"{place}.key", "expected the private key of the certificate") from error
     except (SSL.Error, crypto.Error, ValueError) as error:

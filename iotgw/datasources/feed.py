@@ -85,8 +85,11 @@ class Feed:
         self._last = 0
         self._behind = 0
         """The number of settled messages, or the prefix where ``settled_up_to`` is given."""
+        self._under_way = 0
+        self._quiet: list[Callable[[], None]] = []
         self._is_open = True
         self._is_paused = False
+        self._is_handing_over = False
         self._is_held = False
         """True until the gateway has room again or a wait is over; nothing is handed over meanwhile."""
         self._not_before = 0.0
@@ -129,10 +132,18 @@ class Feed:
             self._waiting.append(message)
             self._hand_over()
             return number
+        self._under_way += 1
         intake.receive(payload, metadata, message.answered, listens=listens, key=key)
         if self._last - self._behind >= self._most:
             self._steer()
         return number
+
+    def when_quiet(self, callback: Callable[[], None]) -> None:
+        """Call ``callback()`` once when the gateway has answered all that it has; at once if it has."""
+        if self._under_way:
+            self._quiet.append(callback)
+        else:
+            callback()
 
     def close(self) -> None:
         """The source is gone. Messages that it doesn't keep are still handed over when there is room."""
@@ -149,6 +160,9 @@ class Feed:
             self._is_held = False
 
     def _hand_over(self) -> None:
+        if self._is_handing_over:  # an answer came at once
+            return
+        self._is_handing_over = True
         waiting, refused, intake = self._waiting, self._refused, self._intake
         while (refused or waiting) and not self._is_held:
             if not intake.room:
@@ -156,17 +170,27 @@ class Feed:
                 intake.when_room(self._go_on)
                 break
             message = heappop(refused) if refused else waiting.popleft()
+            self._under_way += 1
             intake.receive(
                 message.payload, message.metadata, message.answered, listens=message.listens, key=message.key
             )
+        self._is_handing_over = False
         if self._is_paused or self._is_held or self._last - self._behind >= self._most:
             self._steer()
 
     def answered(self, message: _Message, answer: Answer) -> None:
         """Called by a message with the gateway's answer."""
+        self._under_way -= 1
         if answer.status is Status.BUSY:
             self._again(message, answer.retry_after or AGAIN)
-            return
+        else:
+            self._over(message, answer)
+        if self._quiet and not self._under_way:
+            quiet, self._quiet = self._quiet, []
+            for callback in quiet:
+                callback()
+
+    def _over(self, message: _Message, answer: Answer) -> None:
         if self._settled_up_to is None:
             self._behind += 1
             message.reply(answer)

@@ -111,7 +111,7 @@ class Command(Struct, frozen=True, gc=False):
 
     ``content_type`` is a media type; None is the item's own, and an empty text says nothing about it. ``topic``
     (MQTT), ``path`` and ``query`` (CoAP) take precedence over the datasource's settings; if empty, the settings
-    apply.
+    apply. ``awaits_receipt`` is whether a network will report on it (MQTT); None is what `Envelope.offers` says.
     """
 
     payload: bytes
@@ -119,6 +119,7 @@ class Command(Struct, frozen=True, gc=False):
     topic: str = ""
     path: str = ""
     query: dict[str, str] = {}
+    awaits_receipt: bool | None = None
 
 
 class Load(Struct, frozen=True):

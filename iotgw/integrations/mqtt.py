@@ -11,11 +11,10 @@ from zope.interface import implementer
 
 from iotgw.connect import mqtt_probe
 from iotgw.connect.endpoint import Connector
+from iotgw.connect.mqtt_broker import BrokerSettings, endpoint
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import EngineName, engine_maker
 from iotgw.connect.mqtt_owner import Greeting, MqttOwner
-from iotgw.connect.proxy import ProxyUrl, goes_by
-from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
@@ -23,7 +22,6 @@ from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.secrets import Secret
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload, trial
 from iotgw.integrations.commands import item_of
@@ -60,15 +58,11 @@ class WillSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     retain: bool = False
 
 
-class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class MqttSettings(BrokerSettings, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """MQTT: one message per PUBLISH."""
 
-    host: str
-    port: Annotated[int | None, Meta(description="1883, with TLS 8883.")] = None
     version: Literal["3.1.1", "5"] = "3.1.1"
     client_id: Annotated[str, Meta(description="`{RND}` becomes eight random characters.")] = "iotgw-{RND}"
-    username: str = ""
-    password: Secret = ""
     topic: Annotated[str, Meta(description="A template; values that are inserted lose `/`, `+` and `#`.")] = (
         "iotgw/{{ deviceName }}/telemetry"
     )
@@ -78,9 +72,7 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         int, Meta(ge=1, le=10000, description="Messages in flight; an MQTT 5 broker may ask for fewer.")
     ] = 1000
     keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
-    proxy: ProxyUrl = ""
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
-    tls: ClientTls | None = None
     will: WillSettings | None = None
     command_topic: Annotated[
         str,
@@ -92,15 +84,6 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         EngineName,
         Meta(description="MQTT implementation: `iotgw` is our own, `paho` is paho-mqtt; see below."),
     ] = "iotgw"
-
-    def destination(self) -> object:
-        """See `iotgw.core.destination.Destined`."""
-        return (
-            self.host.lower(),
-            self.port or (8883 if self.tls else 1883),
-            trust(self.tls),
-            goes_by(self.proxy),
-        )
 
 
 @implementer(IIntegration)
@@ -136,16 +119,13 @@ class MqttTarget(MqttOwner):
             raise SettingsError("configuration.will.topic", NO_TOPIC)
         if unfit(settings.command_topic):
             raise SettingsError("configuration.commandTopic", "expected no control characters")
-        for name, text in (("clientId", settings.client_id), ("username", settings.username)):
+        for name, text in (("clientId", settings.client_id), ("username", settings.broker.username)):
             if unfit(text):
                 raise SettingsError(f"configuration.{name}", "expected no control characters")
         # the window, and one test message
         most = settings.window + 100
         self._engine = engine_maker(settings.engine, mqtt.V5 if self._five else mqtt.V311, most)
-        port = settings.port or (8883 if settings.tls else 1883)
-        self._endpoint = connector.endpoint(
-            settings.host, port, settings.connect_timeout, settings.tls, "tls", settings.proxy
-        )
+        self._endpoint = endpoint(settings, connector, context.reactor, settings.connect_timeout, "")
         self._client = MqttClient(context.reactor, self._way(), self)
 
     def _way(self) -> BrokerAccess:
@@ -155,9 +135,10 @@ class MqttTarget(MqttOwner):
         greeting = Greeting(
             client_id(settings.client_id),
             settings.keepalive,
-            settings.username or None,
-            settings.password or None,
+            settings.broker.username or None,
+            settings.broker.password or None,
             mqtt.Will(will.topic, will.payload.encode(), will.qos, will.retain) if will else None,
+            version=mqtt.V5 if self._five else mqtt.V311,
         )
         return BrokerAccess(self._endpoint, greeting, self._engine, Backoff(self._context.spec.retry).after)
 

@@ -16,11 +16,10 @@ from zope.interface import implementer
 
 from iotgw.connect import mqtt_probe
 from iotgw.connect.endpoint import Connector
+from iotgw.connect.mqtt_broker import BrokerSettings, endpoint
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import EngineName, engine_maker
 from iotgw.connect.mqtt_owner import Greeting, Item, MqttOwner
-from iotgw.connect.proxy import ProxyUrl, goes_by
-from iotgw.connect.tls import ClientTls, trust
 from iotgw.core import plain_json
 from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
@@ -45,23 +44,20 @@ ANNOUNCED = 100_000
 """Devices remembered as announced. Beyond that, all are announced again."""
 
 
-class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class ThingsBoardSettings(
+    BrokerSettings, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
     """ThingsBoard: the credentials of a device there that is marked as a gateway."""
 
-    host: str
-    port: Annotated[int | None, Meta(description="1883, with TLS 8883.")] = None
     token: Annotated[Secret, Meta(description="The gateway device's access token.")] = ""
     client_id: Annotated[str, Meta(description="`{RND}` becomes eight random characters.")] = "iotgw-{RND}"
     username: Annotated[str, Meta(description="With MQTT basic credentials, instead of `token`.")] = ""
-    password: Secret = ""
-    tls: ClientTls | None = None
     batch_size: Annotated[int, Meta(ge=1, le=5000, description="The most messages of a PUBLISH.")] = 100
     max_payload: Annotated[
         int, Meta(ge=1024, description="Bytes of a PUBLISH; ThingsBoard's default limit is 65,536.")
     ] = 60_000
     window: Annotated[int, Meta(ge=1, le=1000, description="Batches in flight.")] = 10
     keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
-    proxy: ProxyUrl = ""
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
     downlinks: Annotated[
         bool, Meta(description="Queue RPC and shared attributes for the device as downlinks.")
@@ -70,15 +66,6 @@ class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", for
         EngineName,
         Meta(description="MQTT implementation: `iotgw` is our own, `paho` is paho-mqtt; see `mqtt`."),
     ] = "iotgw"
-
-    def destination(self) -> object:
-        """See `iotgw.core.destination.Destined`."""
-        return (
-            self.host.lower(),
-            self.port or (8883 if self.tls else 1883),
-            trust(self.tls),
-            goes_by(self.proxy),
-        )
 
 
 class _Body(Struct):
@@ -155,13 +142,10 @@ class ThingsBoardTarget(MqttOwner):
         self._batches: dict[int, _Batch] = {}
         self._packet = 0
         self._announced: set[str] = set()
-        for name, text in (("clientId", settings.client_id), ("username", settings.username)):
+        for name, text in (("clientId", settings.client_id), ("username", settings.broker.username)):
             if unfit(text):
                 raise SettingsError(f"configuration.{name}", "expected no control characters")
-        port = settings.port or (8883 if settings.tls else 1883)
-        self._endpoint = connector.endpoint(
-            settings.host, port, settings.connect_timeout, settings.tls, "tls", settings.proxy
-        )
+        self._endpoint = endpoint(settings, connector, context.reactor, settings.connect_timeout, "")
         # telemetry, attributes and perhaps CONNECT for each message; identifiers end at 65,535
         self._engine = engine_maker(settings.engine, mqtt.V311, min(3 * self.capacity, 60_000))
         self._client = MqttClient(context.reactor, self._way(), self)
@@ -171,7 +155,7 @@ class ThingsBoardTarget(MqttOwner):
         settings = self._settings
         greeting = Greeting(
             client_id(settings.client_id), settings.keepalive,
-            settings.token or settings.username or None, settings.password or None,
+            settings.token or settings.broker.username or None, settings.broker.password or None,
         )  # fmt: skip
         return BrokerAccess(self._endpoint, greeting, self._engine, Backoff(self._context.spec.retry).after)
 

@@ -8,7 +8,7 @@ still until it is advanced.
 
 from __future__ import annotations
 
-from iotgw.testing.connector import FakeConnector, FakeEndpoint
+from iotgw.testing.connector import FakeAsyncioThread, FakeConnector, FakeEndpoint
 from iotgw.testing.converters import FakeConverters, MemoryConverterVersions, reads_json
 from iotgw.testing.credentials import MemoryCredentials, save_credential
 from iotgw.testing.datasources import FakeDatasource, FakeDatasourceType, datasource_context
@@ -43,6 +43,7 @@ from iotgw.testing.upkeep import MemoryBackups, MemoryPause
 
 __all__ = [
     "START",
+    "FakeAsyncioThread",
     "FakeConnector",
     "FakeConverters",
     "FakeDatasource",

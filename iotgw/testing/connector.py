@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.testing import StringTransport
 from zope.interface import implementer
 
-from iotgw.core.ports.connect import IConnector, ITlsSettings
+from iotgw.core.ports.connect import IAsyncioThread, IConnector, ITlsSettings
+
+T = TypeVar("T")
 
 
 class FakeTcp(StringTransport):
@@ -56,6 +59,24 @@ class FakeEndpoint:
         self.attempts.pop(0)[1].errback(reason)
 
 
+@implementer(IAsyncioThread)
+class FakeAsyncioThread:
+    """Starts no thread, and runs nothing: ``running`` are the Deferreds of what it was given. A cancelled one fires at once."""
+
+    def __init__(self) -> None:
+        self.running: list[Deferred[Any]] = []
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
+        """See `IAsyncioThread.run`."""
+        coroutine.close()
+        waiting: Deferred[T] = Deferred()
+        self.running.append(waiting)
+        return waiting
+
+    def call(self, function: Callable[..., object], *args: object) -> None:
+        """See `IAsyncioThread.call`: nothing runs."""
+
+
 @implementer(IConnector)
 class FakeConnector:
     """Makes a `FakeEndpoint` for each host and port, kept in ``endpoints``; opens no socket."""
@@ -63,6 +84,7 @@ class FakeConnector:
     def __init__(self, forbid: Sequence[str] = ()) -> None:
         self.forbid = forbid
         self.endpoints: dict[tuple[str, int], FakeEndpoint] = {}
+        self._asyncio = FakeAsyncioThread()
 
     def endpoint(
         self,
@@ -72,6 +94,11 @@ class FakeConnector:
         tls: ITlsSettings | None = None,
         place: str = "configuration.tls",
         proxy: str = "",
+        alpn: Sequence[str] = (),
     ) -> FakeEndpoint:
         """See `IConnector.endpoint`."""
         return self.endpoints.setdefault((host, port), FakeEndpoint())
+
+    def asyncio(self) -> FakeAsyncioThread:
+        """See `IConnector.asyncio`."""
+        return self._asyncio

@@ -24,6 +24,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.peers.gateway import ROOT, Gateway
+from tests.peers.kafka import Kafka
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port, free_udp_port, wait_until
 from tests.peers.sshd import Sshd
@@ -44,7 +45,7 @@ class Places:
     def __init__(self, folder):
         self.folder = folder
         self.ports = {"9000": str(free_port())}
-        for each in ("5683", "5684", "5600", "10560", "11560", "1064", "55345"):
+        for each in ("4840", "5683", "5684", "5600", "10560", "11560", "1064", "55345"):
             self.ports[each] = str(
                 free_udp_port() if each in ("5683", "5684", "11560", "1064") else free_port()
             )
@@ -169,14 +170,24 @@ def test_a_platform_s_page_runs(world, name):
     Reader(*world).read((DOCS / "platforms" / f"{name}.md").read_text())
 
 
-@pytest.mark.parametrize("name", pages("datasources"))
+@pytest.mark.parametrize("name", [name for name in pages("datasources") if name != "kafka"])
 def test_the_example_of_a_datasource_runs(world, name):
     Reader(*world).read((DOCS / "datasources" / f"{name}.md").read_text())
 
 
-@pytest.mark.parametrize("name", [name for name in pages("integrations") if name != "sftp"])
+@pytest.mark.parametrize("name", [name for name in pages("integrations") if name not in ("kafka", "sftp")])
 def test_the_example_of_an_integration_runs(world, name):
     Reader(*world).read((DOCS / "integrations" / f"{name}.md").read_text())
+
+
+@pytest.mark.interop
+def test_the_examples_with_a_kafka_cluster_run(world, tmp_path):
+    gateway, places = world
+    with Kafka(tmp_path / "kafka") as broker:
+        places.ports["9092"] = str(broker.port)
+        broker.install_tools(places.folder / "bin")
+        for folder in ("datasources", "integrations"):
+            Reader(gateway, places).read((DOCS / folder / "kafka.md").read_text())
 
 
 @pytest.mark.root

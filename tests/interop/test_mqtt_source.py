@@ -13,8 +13,8 @@ from twisted.internet.threads import deferToThread
 
 from iotgw.connect.endpoint import Connector
 from iotgw.core.model import Status
-from iotgw.datasources.mqtt.datasource import MqttSourceType
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
+from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.testing import FakeIntake
 from iotgw.testing import datasource_context as context
 from tests.certificates import Authority

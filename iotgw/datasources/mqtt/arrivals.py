@@ -36,7 +36,7 @@ class Era:
 
 class Arrivals:
     """The messages of one connection. ``is_kept``: the broker keeps unacknowledged messages and redelivers
-    them."""
+    them. ``note(topic, payload)`` is called when a message has been answered."""
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class Arrivals:
         send: Send,
         reply: SendReply,
         counts: Counter[str],
+        note: Callable[[str, bytes], None] | None,
         *,
         is_kept: bool,
         listens: bool,
@@ -56,6 +57,7 @@ class Arrivals:
         self._send = send
         self._reply = reply
         self._counts = counts
+        self._note = note
         self._is_kept = is_kept
         self._listens = listens
         self._feed = Feed(intake, clock, self._pause, reader.start_reading)
@@ -69,7 +71,7 @@ class Arrivals:
             pending[arrived.id] = self._reader
             if not is_new:
                 return
-        finish = self._complete if qos == 2 else self._reader.acknowledge
+        finish = self._complete if qos == 2 else self._finish
         if len(uplinks) == 1:
             self._submit(arrived, uplinks[0], finish)
             return
@@ -104,9 +106,17 @@ class Arrivals:
         """The connection ended."""
         self._feed.close()
 
+    def _finish(self, arrived: Arrived) -> None:
+        """A message is durable."""
+        if self._note is not None:
+            self._note(arrived.topic, arrived.payload)
+        self._reader.acknowledge(arrived)
+
     def _complete(self, arrived: Arrived) -> None:
         """A QoS 2 message is durable: tell the connection that delivered it last, if the session is still the
         same."""
+        if self._note is not None:
+            self._note(arrived.topic, arrived.payload)
         reader = self._era.pending.pop(arrived.id, None)
         if reader is not None and not self._era.is_over:
             reader.acknowledge(arrived)

@@ -13,123 +13,31 @@ from typing import Any
 from twisted.application.internet import backoffPolicy
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient
 from iotgw.connect.mqtt_engines import holding
 from iotgw.connect.mqtt_owner import ArrivalSource, Greeting, MqttOwner, Topics
-from iotgw.core.clock import PlainCalendar
 from iotgw.core.model import DeviceReply, Downlink, Metadata
 from iotgw.core.names import unfit
-from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.datasources import (
-    DatasourceContext,
-    IForgets,
-    IHasPresets,
-    IKeepsDownlinks,
-    IVouches,
-    PresetAbout,
-)
-from iotgw.core.times import DateMs
+from iotgw.core.ports.datasources import DatasourceContext, IKeepsDownlinks
 from iotgw.datasources.mqtt.arrivals import Arrivals, Era, Found
-from iotgw.datasources.mqtt.session import Kept, Memory, SessionStanding, end
+from iotgw.datasources.mqtt.properties import facts as property_facts
+from iotgw.datasources.mqtt.retained import Retained, file_of
+from iotgw.datasources.mqtt.session import Memory, SessionStanding
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.datasources.mqtt.topics import HEAD, LONGEST_TOPIC, at_level, unshared
 from iotgw.datasources.notices import Notices
-from iotgw.datasources.platforms import over_mqtt
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.envelopes.envelope import Command, Envelope, Malformed, Reading
 from iotgw.wire import mqtt
 
-CONNECT_TIMEOUT = 30.0
 CLIENT_ID_REFUSED = {2, 0x85}
 """CONNACK codes: identifier rejected (MQTT 3.1.1 §3.2.2.3), client identifier not valid (MQTT 5.0 §3.2.2.2)."""
 REPLY = ""
 """The id of a published reply among those of downlinks."""
-
-
-@implementer(IForgets, IVouches, IHasPresets)
-class MqttSourceType:
-    """The ``mqtt`` datasources of a gateway."""
-
-    name = "mqtt"
-    settings = MqttSourceSettings
-
-    def __init__(self, reactor: IReactorTime, connector: IConnector) -> None:
-        self._connector = connector
-        self._reactor = reactor
-        self._born = reactor.seconds()
-        self._ending: dict[tuple[str, str], Deferred[None]] = {}
-        """Sessions that are being ended, by broker and client id; a datasource that wants the same one
-        waits."""
-
-    def build(self, settings: MqttSourceSettings, context: DatasourceContext) -> MqttDatasource:
-        """See `IDatasourceType.build`."""
-        made = MqttDatasource(settings, context, self._endpoint(settings), self.envelope(settings))
-        # saved by a version that had another default, and without a session since
-        made.is_new_default = settings.clean_session is None and self._is_older(context)
-        made.after = self._ending.get((settings.broker, made.client_id))
-        return made
-
-    def vouches(self, settings: Any) -> bool:
-        """See `IVouches.vouches`: a broker knows its clients, and who publishes where."""
-        return True
-
-    def presets(self) -> list[PresetAbout]:
-        """See `IHasPresets.presets`."""
-        return over_mqtt()
-
-    def _is_older(self, context: DatasourceContext) -> bool:
-        """Whether a datasource was saved before this process began."""
-        calendar = context.calendar or PlainCalendar(self._reactor)
-        created_ms = DateMs(context.created_ms)
-        return created_ms > 0 and calendar.moment_ms(created_ms) < self._born * 1000
-
-    def forget(self, settings: Any, context: DatasourceContext, successor: Any) -> Deferred[None] | None:
-        """See `IForgets.forget`: end the session at the broker, unless the successor goes on with it."""
-        client = settings.client(context.id)
-        goes_on = (
-            isinstance(successor, MqttSourceSettings)
-            and (successor.broker, successor.client(context.id)) == (settings.broker, client)
-        )  # fmt: skip
-        if goes_on:
-            return None
-        memory = Memory(context.data_dir, context.id, lambda reason: None)
-        has_one = memory.kept is not None and memory.kept.is_of(settings.broker, client)
-        if successor is None:
-            memory.forget()
-        elif has_one:
-            memory.keep(Kept())
-        if not has_one:
-            return None
-
-        def left(failure: Failure) -> None:
-            context.intake.event(
-                "session-left",
-                f"the session of {client} could not be ended at {settings.broker}, which keeps messages for it until "
-                f"it expires there: {failure.getErrorMessage()}",
-                "warning",
-            )
-
-        key = (settings.broker, client)
-
-        def over(_: object) -> None:
-            self._ending.pop(key, None)
-
-        ended = end(self._endpoint(settings), client, settings, context.reactor)
-        self._ending[key] = ended
-        return ended.addErrback(left).addCallback(over)
-
-    def _endpoint(self, settings: MqttSourceSettings) -> IStreamClientEndpoint:
-        return self._connector.endpoint(
-            settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls, proxy=settings.proxy
-        )
-
-    def envelope(self, settings: Any) -> Envelope:
-        """The envelope of a datasource with these settings."""
-        made: Envelope = settings.envelope()
-        return made
+NO_RETAINED = 0x20
+"""The option of a subscription that asks for no retained values (MQTT 5.0 §3.8.3.1)."""
 
 
 @implementer(IKeepsDownlinks)
@@ -159,9 +67,8 @@ class MqttDatasource(MqttOwner):
         self.after: Deferred[None] | None = None
         """While an earlier datasource's session with this client id is being ended: fires when that is done."""
         self.client_id = settings.client(context.id)
-        self.memory = Memory(
-            context.data_dir, context.id, lambda reason: self.intake.event("failed", reason, "warning")
-        )
+        self.memory = Memory(context.data_dir, context.id, self._trouble)
+        self._retained = Retained(file_of(context.data_dir, context.id), self._trouble)
         self._standing = SessionStanding(settings, self.client_id, self.memory, self.intake)
         self._envelope = envelope
         self._notices = Notices(context.intake, context.reactor, self.counts)
@@ -172,14 +79,14 @@ class MqttDatasource(MqttOwner):
         self._arrivals: Arrivals | None = None
         self._limits = mqtt.Connected()
         self._number = 0
-        self._downlinks: dict[int, Downlink] = {}
-        """Downlinks that the broker has not acknowledged."""
-        greeting = Greeting(
-            self.client_id, settings.keepalive, settings.username or None, settings.password or None,
-            receive_maximum=settings.receive_maximum, clean=bool(settings.clean_session),
-            expiry=0 if settings.clean_session else settings.session_expiry,
-        )  # fmt: skip
+        self._downlinks: dict[int, tuple[Downlink, bool]] = {}
+        """Downlinks that the broker has not acknowledged, each with whether a network's receipt counts instead."""
         version = mqtt.V5 if settings.version == "5" else mqtt.V311
+        greeting = Greeting(
+            self.client_id, settings.keepalive, settings.broker.username or None, settings.broker.password or None,
+            receive_maximum=settings.receive_maximum, clean=bool(settings.clean_session),
+            expiry=0 if settings.clean_session else settings.session_expiry, version=version,
+        )  # fmt: skip
         way = BrokerAccess(endpoint, greeting, holding(version, set()), backoffPolicy(1.0, 60.0))
         self._client = MqttClient(self.clock, way, self)
 
@@ -191,7 +98,7 @@ class MqttDatasource(MqttOwner):
         if self.is_new_default and self.memory.kept is None:
             self.intake.event(
                 "session-kept",
-                f"the default of cleanSession is false now: {settings.broker} keeps the session of "
+                f"the default of cleanSession is false now: {settings.broker.place} keeps the session of "
                 f"{self.client_id}, and messages for it while the gateway is offline; set it to true to have it as before",
                 "warning",
             )
@@ -203,12 +110,16 @@ class MqttDatasource(MqttOwner):
 
     def _begin(self, _: None) -> None:
         if not self._is_stopped:
+            self._retained.load()
             self._client.start()
 
     def stop(self) -> Deferred[None]:
         """Disconnect; fires when the connection is closed."""
         self._is_stopped = True
-        return self._client.stop()
+        return self._client.stop().addCallback(lambda _: self._retained.save())
+
+    def _trouble(self, reason: str) -> None:
+        self.intake.event("failed", reason, "warning")
 
     @property
     def is_connected(self) -> bool:
@@ -217,11 +128,10 @@ class MqttDatasource(MqttOwner):
 
     def status(self) -> dict[str, Any]:
         """See `iotgw.core.ports.datasources.IDatasource.status`."""
-        scheme = "mqtts" if self.settings.tls else "mqtt"
         is_kept = self._standing.is_kept
         return {
             "state": "connected" if self.is_connected else "connecting",
-            "address": f"{scheme}://{self.settings.broker}",
+            "address": self.settings.broker.address,
             "clientId": self.client_id,
             **({} if is_kept is None else {"session": "kept" if is_kept else "clean"}),
             **({"lastError": self._error} if self._error else {}),
@@ -243,10 +153,14 @@ class MqttDatasource(MqttOwner):
         stale = self._standing.greeted(limits)
         self._arrivals = Arrivals(
             self.intake, self.clock, reader, self._era, self._send, self._reply, self.counts,
+            self._retained.note if self.settings.retained == "new" else None,
             # without a topic for downlinks nothing may be taken from the queue
             is_kept=bool(self._standing.is_kept), listens=self.can_push,
         )  # fmt: skip
-        return Topics([(filter_, self.settings.qos) for filter_ in self.settings.filters], stale)
+        options: int = self.settings.qos
+        if self.settings.retained == "none" and self.settings.version == "5":
+            options |= NO_RETAINED
+        return Topics([(filter_, options) for filter_ in self.settings.filters], stale)
 
     def on_unsubscribed(self, refused: list[str]) -> None:
         """The broker answered the removal of stale filters."""
@@ -255,7 +169,7 @@ class MqttDatasource(MqttOwner):
     def on_up(self, limits: mqtt.Connected) -> None:
         """The subscriptions are confirmed."""
         self._error = ""
-        self.intake.event("connected", f"connected to {self.settings.host}")
+        self.intake.event("connected", f"connected to {self.settings.broker.host}")
 
     def on_lost(self, numbers: list[int], reason: str) -> None:
         """The connection ended. The broker keeps unacknowledged uplinks; downlinks that were sent may not have
@@ -268,7 +182,7 @@ class MqttDatasource(MqttOwner):
                 self.intake.downlink_lost(downlink, reason)
         if not self._is_stopped and reason != self._error:  # reported once while the reason is the same
             self._error = reason
-            self.intake.event("failed", f"{self.settings.host}: {reason}", "error")
+            self.intake.event("failed", f"{self.settings.broker.host}: {reason}", "error")
 
     def hint(self, refused: mqtt.Refused) -> str:
         """Advice on a client id that the broker refuses."""
@@ -290,8 +204,9 @@ class MqttDatasource(MqttOwner):
     def on_acknowledged(self, numbers: list[int]) -> None:
         """The broker acknowledged these downlinks; for QoS 0 we only know that they were sent."""
         for number in numbers:
+            _, awaits_receipt = self._downlinks.get(number, (None, True))
             downlink = self._taken_back(number)
-            if downlink is not None and not self._envelope.offers:  # otherwise the network's receipt counts
+            if downlink is not None and not awaits_receipt:
                 self.intake.downlink_delivered(downlink)
 
     def on_refused(self, number: int, code: int, reason: str) -> None:
@@ -301,6 +216,9 @@ class MqttDatasource(MqttOwner):
 
     def _read(self, arrived: mqtt.Arrived) -> list[Found]:
         """The uplinks of a message. An invalid message is returned itself, to be kept as failed."""
+        if arrived.retain and (why := self._left_out(arrived)):
+            self.counts[why] += 1
+            return []
         level = self.settings.identity_level
         received_ms = self.context.date_ms()
         known: Metadata = {
@@ -311,6 +229,8 @@ class MqttDatasource(MqttOwner):
             "retain": arrived.retain,
             "receivedTime": received_ms,
         }
+        if arrived.properties is not mqtt.NO_PROPERTIES:
+            known |= property_facts(arrived.properties)
         named = at_level(arrived.topic, level) if level else ""
         asked = {**known, "identity": named} if named else known
         found: list[Found] = []
@@ -326,6 +246,14 @@ class MqttDatasource(MqttOwner):
             else:
                 self._notices.take(event)
         return found
+
+    def _left_out(self, arrived: mqtt.Arrived) -> str:
+        """The name under which a retained value is counted that is no reading; empty if it is one."""
+        asked = self.settings.retained
+        if asked == "none":
+            return "retainedLeftOut"
+        is_known = asked == "new" and self._retained.is_known(arrived.topic, arrived.payload)
+        return "retainedKnown" if is_known else ""
 
     def _facts(self, known: Metadata, more: Metadata, identity: str) -> Metadata:
         """What is known and what an envelope adds. Without a topic for downlinks, the device is none that they are for."""
@@ -347,7 +275,7 @@ class MqttDatasource(MqttOwner):
             problem = self._publish(identity, topic, downlink, command)
             if problem:
                 self.intake.downlink_lost(downlink, problem)
-            elif self._envelope.offers:
+            elif self._awaits_receipt(command):
                 self.intake.downlink_offered(downlink)
             else:
                 self.intake.downlink_sent(downlink)
@@ -367,8 +295,12 @@ class MqttDatasource(MqttOwner):
 
     def _taken_back(self, number: int) -> Downlink | None:
         """The downlink that was published under this number; None for a reply, of which nobody keeps account."""
-        downlink = self._downlinks.pop(number, None)
+        downlink, _ = self._downlinks.pop(number, (None, False))
         return downlink if downlink is not None and downlink.id != REPLY else None
+
+    def _awaits_receipt(self, command: Command) -> bool:
+        """Whether a network will say what became of a downlink, so that the broker's acknowledgement doesn't count."""
+        return self._envelope.offers if command.awaits_receipt is None else command.awaits_receipt
 
     def _publish(self, identity: str, topic: str, downlink: Downlink, command: Command) -> str:
         """Publish a downlink or a reply; returns the reason if that is impossible."""
@@ -393,6 +325,7 @@ class MqttDatasource(MqttOwner):
             return "the broker accepts no more unacknowledged messages"
         self._number += 1
         if qos:
-            self._downlinks[self._number] = downlink
-        up.publish([(self._number, name, payload, b"")], qos, False)
+            self._downlinks[self._number] = downlink, self._awaits_receipt(command)
+        retain = self.settings.downlink_retain and not is_reply and limits.retain_available
+        up.publish([(self._number, name, payload, b"")], qos, retain)
         return ""

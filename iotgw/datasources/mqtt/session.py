@@ -103,7 +103,7 @@ class SessionStanding:
         """CONNACK came; returns the filters to unsubscribe from."""
         settings, memory = self._settings, self._memory
         kept = memory.kept
-        is_known = kept is not None and kept.is_of(settings.broker, self._client_id)
+        is_known = kept is not None and kept.is_of(settings.broker.place, self._client_id)
         self.is_kept = not settings.clean_session
         if settings.clean_session:
             memory.forget()
@@ -112,14 +112,14 @@ class SessionStanding:
             self.is_kept = False
             self._intake.event(
                 "session-refused",
-                f"{settings.broker} keeps no session: messages that are sent while the gateway is offline "
+                f"{settings.broker.place} keeps no session: messages that are sent while the gateway is offline "
                 "are lost",
                 "warning",
             )
         if is_known and not said.session_present:
             self._intake.event(
                 "session-lost",
-                f"{settings.broker} has no session of {self._client_id} any more: messages that were sent while the "
+                f"{settings.broker.place} has no session of {self._client_id} any more: messages that were sent while the "
                 "gateway was offline may be missing",
                 "warning",
             )
@@ -134,10 +134,10 @@ class SessionStanding:
         self._remember((*self._settings.filters, *refused))
         if refused:
             said = ", ".join(refused)
-            self._intake.event("failed", f"{self._settings.broker} goes on sending {said}", "warning")
+            self._intake.event("failed", f"{self._settings.broker.place} goes on sending {said}", "warning")
 
     def _remember(self, filters: tuple[str, ...]) -> None:
-        kept = Kept(broker=self._settings.broker, client_id=self._client_id, filters=filters)
+        kept = Kept(broker=self._settings.broker.place, client_id=self._client_id, filters=filters)
         self._memory.keep(kept)
 
 
@@ -149,7 +149,13 @@ def end(
     Fails with Unavailable when the broker didn't confirm it within `GOODBYE` seconds.
     """
     version = mqtt.V5 if settings.version == "5" else mqtt.V311
-    greeting = Greeting(client_id, settings.keepalive, settings.username or None, settings.password or None)
+    greeting = Greeting(
+        client_id,
+        settings.keepalive,
+        settings.broker.username or None,
+        settings.broker.password or None,
+        version=version,
+    )
     way = BrokerAccess(endpoint, greeting, lambda: mqtt.MqttSession(version), lambda failures: GOODBYE)
 
     def ended(problem: str) -> None:

@@ -4,38 +4,38 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, structs
 
-from iotgw.connect.proxy import ProxyUrl, goes_by
-from iotgw.connect.tls import ClientTls, trust
+from iotgw.connect.mqtt_broker import BrokerSettings
 from iotgw.core.names import unfit
-from iotgw.core.secrets import Secret
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import (
     ConverterGets,
     Custom,
+    MqttChoice,
     MqttPrefix,
+    MqttPreset,
     MqttPresetName,
-    mqtt_envelope,
-    mqtt_filters,
+    mqtt_preset,
 )
 
 
-class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class MqttSourceSettings(
+    BrokerSettings, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
     """Settings of an ``mqtt`` datasource."""
 
-    host: Annotated[str, Meta(min_length=1, description="The broker.")]
-    port: Annotated[
-        Annotated[int, Meta(ge=1, le=65535)] | None, Meta(description="1883, with TLS 8883, if not given.")
-    ] = None
-    tls: Annotated[ClientTls | None, Meta(description="TLS, also with a client certificate.")] = None
-    proxy: ProxyUrl = ""
     version: Annotated[Literal["3.1.1", "5"], Meta(description="MQTT's version.")] = "3.1.1"
     client_id: Annotated[str, Meta(description="Empty is `iotgw-` and the datasource's id.")] = ""
-    username: str = ""
-    password: Secret = ""
     topics: Annotated[list[str], Meta(description="Topic filters, with the wildcards `+` and `#`.")] = []
     qos: Annotated[Literal[0, 1, 2], Meta(description="Quality of service of the subscriptions.")] = 1
+    retained: Annotated[
+        Literal["new", "all", "none"],
+        Meta(
+            description="Which retained values are readings when a subscription is made. `new`: those that differ from what "
+            "came last on their topic. `all`: every one, with each connection. `none`: none of them."
+        ),
+    ] = "new"
     clean_session: Annotated[
         bool | None,
         Meta(
@@ -69,10 +69,23 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         ),
     ] = ""
     downlink_qos: Literal[0, 1, 2] = 1
+    downlink_retain: Annotated[
+        bool,
+        Meta(
+            description="Have the broker keep the last downlink of each topic for devices that subscribe later."
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         """Refuse a preset that can't be used, and topics that every broker would refuse."""
-        self.envelope()
+        super().__post_init__()
+        chosen, choice = self._preset, self._choice
+        chosen.envelope(choice)
+        if problem := chosen.object_to(choice):
+            raise ValueError(problem)
+        for name, qos in (("qos", self.qos), ("downlinkQos", self.downlink_qos)):
+            if qos > chosen.highest_qos:
+                raise ValueError(f"{name}: expected at most {chosen.highest_qos} with preset {self.preset}")
         for topic in self.filters:
             levels = topic.split("/")
             if (
@@ -83,26 +96,12 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             ):
                 raise ValueError(f"expected a topic filter such as devices/+/up, got {topic!r}")
         for name, text in (
-            ("clientId", self.client_id), ("username", self.username), ("downlinkTopic", self.downlink_topic)
+            ("clientId", self.client_id), ("username", self.broker.username), ("downlinkTopic", self.downlink_topic)
         ):  # fmt: skip
             if unfit(text):
                 raise ValueError(f"{name}: expected no control characters, got {unfit(text)}")
         if not self.filters:
             raise ValueError("expected topics, got none")
-
-    def destination(self) -> object:
-        """See `iotgw.core.destination.Destined`."""
-        return self.host.lower(), self.broker_port, trust(self.tls), goes_by(self.proxy)
-
-    @property
-    def broker_port(self) -> int:
-        """Where the broker listens."""
-        return self.port or (8883 if self.tls else 1883)
-
-    @property
-    def broker(self) -> str:
-        """The broker's host and port."""
-        return f"{self.host}:{self.broker_port}"
 
     def client(self, id: str) -> str:
         """The client id of the datasource with this id: unique, and the same after each restart."""
@@ -111,8 +110,37 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     @property
     def filters(self) -> list[str]:
         """What is subscribed to."""
-        return self.topics or mqtt_filters(self.preset, self.custom, self.prefix, self.username)
+        choice = structs.replace(self._choice, username=self.broker.username)
+        return self.topics or self._preset.filters(choice)
 
     def envelope(self) -> Envelope:
         """What the messages are. Raises ValueError."""
-        return mqtt_envelope(self.preset, self.custom, self.converter_gets, self.prefix)
+        return self._preset.envelope(self._choice)
+
+    @property
+    def uses_tls(self) -> bool:
+        """See `BrokerSettings.uses_tls`."""
+        return self._preset.tls
+
+    @property
+    def protocol(self) -> str:
+        """See `BrokerSettings.protocol`."""
+        broker = self.broker
+        has_certificate = broker.tls is not None and bool(broker.tls.certificate)
+        return self.alpn or self._preset.alpn(broker.port, has_certificate)
+
+    @property
+    def _preset(self) -> MqttPreset:
+        return mqtt_preset(self._choice)
+
+    @property
+    def _choice(self) -> MqttChoice:
+        return MqttChoice(
+            self.preset,
+            self.custom,
+            self.converter_gets,
+            self.prefix,
+            self.topics,
+            self.username,
+            self.client_id,
+        )

@@ -8,8 +8,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from iotgw.datasources.coap.served import ServedCoapSettings, ServedCoapType
-from iotgw.datasources.mqtt.datasource import MqttSourceType
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
+from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.socket.datagram import DatagramSettings, DatagramType
 from iotgw.datasources.socket.dialogues import DialogueType
 from iotgw.datasources.socket.stream import Seconds, StreamSettings

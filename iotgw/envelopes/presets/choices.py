@@ -14,9 +14,12 @@ from msgspec import Meta, Struct
 
 from iotgw.envelopes.envelope import PLAIN, Envelope
 from iotgw.envelopes.lobaro import LobaroTopics, lobaro_filters
+from iotgw.envelopes.presets.aws_iot import SHADOWS, AwsIotTopics, alpn
 from iotgw.envelopes.presets.envelope import Gets, PresetEnvelope
 from iotgw.envelopes.presets.form import PresetForm
 from iotgw.envelopes.presets.preset import Preset, parse
+from iotgw.envelopes.presets.watson import APPLICATION, WatsonTopics
+from iotgw.envelopes.presets.watson import FILTERS as WATSON_FILTERS
 from iotgw.envelopes.sigfox import SigfoxEnvelope
 
 NONE, CUSTOM = "none", "custom"
@@ -38,12 +41,19 @@ HttpPresetName = Annotated[
     str,
     Meta(description="The platform that posts here, `custom` or `none`.", examples=[NONE, *FILES, CUSTOM]),
 ]
+BrokerPresetName = Annotated[
+    str,
+    Meta(
+        description="The platform whose messages these are, `custom` or `none`.",
+        examples=[NONE, *FILES, CUSTOM],
+    ),
+]
 MqttPresetName = Annotated[
     str,
     Meta(
         description="The platform that publishes, `custom` or `none`. `lobaro` subscribes to `<prefix>+/up/#`, and reads "
-        "Lobaro's envelope and the DevEUI.",
-        examples=[NONE, "lobaro", *FILES, CUSTOM],
+        "Lobaro's envelope and the DevEUI; `aws-iot` and `ibm-watson` have pages of their own.",
+        examples=[NONE, "lobaro", "aws-iot", "ibm-watson", *FILES, CUSTOM],
     ),
 ]
 HttpProfile = Annotated[
@@ -56,20 +66,57 @@ HttpProfile = Annotated[
 HTTP_PROFILES: dict[str, Callable[[], Envelope]] = {"none": lambda: PLAIN, "sigfox": SigfoxEnvelope}
 
 
-class MqttPreset(Struct, frozen=True):
-    """An envelope of an ``mqtt`` datasource, made from the setting ``prefix``, and its default topic
-    filters."""
+class MqttChoice(Struct, frozen=True):
+    """What an ``mqtt`` datasource's settings say of its preset; ``topics`` are the filters that they name."""
 
-    envelope: Callable[[str], Envelope]
-    filters: Callable[[str], list[str]]
+    name: str = NONE
+    custom: PresetForm | str | None = None
+    gets: Gets = "auto"
+    prefix: str = ""
+    topics: list[str] = []
+    username: str = ""
+    client_id: str = ""
+
+
+class MqttPreset(Struct, frozen=True):
+    """An envelope of an ``mqtt`` datasource, its default topic filters, and what its broker asks of a connection.
+
+    ``tls``: the broker has no other way in. ``highest_qos`` is the broker's. ``alpn(port, has_certificate)`` is what to ask
+    for in TLS. ``object_to(choice)`` is what is wrong with the settings, in words; empty if nothing is.
+    """
+
+    envelope: Callable[[MqttChoice], Envelope]
+    filters: Callable[[MqttChoice], list[str]]
+    tls: bool = False
+    highest_qos: int = 2
+    alpn: Callable[[int, bool], str] = lambda port, has_certificate: ""
+    object_to: Callable[[MqttChoice], str] = lambda choice: ""
+
+
+def _of_watson(choice: MqttChoice) -> str:
+    if APPLICATION.fullmatch(choice.client_id) is None:
+        return "clientId: expected a:organisation:application"
+    return ""
 
 
 MqttPrefix = Annotated[str, Meta(description="Beginning of Lobaro's topics.")]
 MQTT_PRESETS: dict[str, MqttPreset] = {
-    "none": MqttPreset(lambda prefix: PLAIN, lambda prefix: []),
-    "lobaro": MqttPreset(LobaroTopics, lobaro_filters),
+    "none": MqttPreset(lambda choice: PLAIN, lambda choice: []),
+    "lobaro": MqttPreset(
+        lambda choice: LobaroTopics(choice.prefix), lambda choice: lobaro_filters(choice.prefix)
+    ),
+    "aws-iot": MqttPreset(
+        lambda choice: AwsIotTopics(choice.topics, choice.gets == "envelope"),
+        lambda choice: SHADOWS,
+        tls=True,
+        highest_qos=1,
+        alpn=alpn,
+    ),
+    "ibm-watson": MqttPreset(
+        lambda choice: WatsonTopics(), lambda choice: WATSON_FILTERS, tls=True, object_to=_of_watson
+    ),
 }
-"""Presets over MQTT that no table can describe: Lobaro's envelope is CBOR."""
+"""Presets over MQTT that no table can describe: Lobaro's envelope is CBOR, and the others' messages are of any kind."""
 
 
 @cache
@@ -117,19 +164,20 @@ def http_envelope(name: str, custom: PresetForm | str | None, gets: Gets, profil
     return PresetEnvelope(preset, gets)
 
 
-def mqtt_envelope(name: str, custom: PresetForm | str | None, gets: Gets, prefix: str) -> Envelope:
-    """The envelope of an ``mqtt`` datasource with these settings. Raises ValueError."""
-    if name in MQTT_PRESETS and custom is None:
-        return MQTT_PRESETS[name].envelope(prefix)
+def broker_envelope(name: str, custom: PresetForm | str | None, gets: Gets) -> Envelope:
+    """The envelope of a datasource that pulls from a broker and sends nothing to devices. Raises ValueError."""
     preset = chosen(name, custom)
-    return PLAIN if preset is None else PresetEnvelope(preset, gets, publishes=True)
+    return PLAIN if preset is None else PresetEnvelope(preset, gets)
 
 
-def mqtt_filters(name: str, custom: PresetForm | str | None, prefix: str, username: str) -> list[str]:
-    """The topic filters of a preset. Raises ValueError."""
-    if name in MQTT_PRESETS and custom is None:
-        return MQTT_PRESETS[name].filters(prefix)
-    preset = chosen(name, custom)
+def mqtt_preset(choice: MqttChoice) -> MqttPreset:
+    """The preset of an ``mqtt`` datasource with these settings. Raises ValueError."""
+    if choice.name in MQTT_PRESETS and choice.custom is None:
+        return MQTT_PRESETS[choice.name]
+    preset = chosen(choice.name, choice.custom)
     if preset is None:
-        return []
-    return [topic.replace("{username}", username or "+") for topic in preset.form.topics]
+        return MQTT_PRESETS[NONE]
+    return MqttPreset(
+        lambda choice: PresetEnvelope(preset, choice.gets, publishes=True),
+        lambda choice: [topic.replace("{username}", choice.username or "+") for topic in preset.form.topics],
+    )

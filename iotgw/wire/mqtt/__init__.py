@@ -16,12 +16,24 @@ from iotgw.wire.mqtt.events import (
     Subscribed,
     Unsubscribed,
 )
-from iotgw.wire.mqtt.packets import BYE, MAX_PACKET, PING, V5, V311, Will, content_type, user_property, varint
+from iotgw.wire.mqtt.packets import (
+    BYE,
+    MAX_PACKET,
+    NO_PROPERTIES,
+    PING,
+    V5,
+    V311,
+    Properties,
+    Will,
+    content_type,
+    user_property,
+    varint,
+)
 from iotgw.wire.mqtt.session import MqttSession
 from iotgw.wire.mqtt.topics import matches
 
 __all__ = [
-    "BYE", "MAX_PACKET", "PING", "REASONS", "REASONS_311", "V5", "V311", "Acknowledged", "Arrived", "Connected",
-    "Event", "MqttSession", "NotTaken", "Pong", "Refused", "Subscribed", "Unsubscribed", "Will", "content_type",
+    "BYE", "MAX_PACKET", "NO_PROPERTIES", "PING", "REASONS", "REASONS_311", "V5", "V311", "Acknowledged", "Arrived", "Connected",
+    "Event", "MqttSession", "NotTaken", "Pong", "Properties", "Refused", "Subscribed", "Unsubscribed", "Will", "content_type",
     "matches", "user_property", "varint",
 ]  # fmt: skip

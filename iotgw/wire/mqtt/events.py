@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from iotgw.wire.mqtt.packets import NO_PROPERTIES, Properties
+
 
 class Connected(Struct, frozen=True):
     """CONNACK with success. The limits are the server's (§3.2.2.3); ``keepalive`` in seconds, None: ours."""
@@ -20,10 +22,12 @@ class Connected(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """CONNACK with a reason code that is not success, or DISCONNECT from the server."""
+    """CONNACK with a reason code that is not success, or DISCONNECT from the server. ``server`` is another one that it says
+    to use (MQTT 5.0 §3.2.2.3.16), ``reason`` one line."""
 
     code: int
     reason: str
+    server: str = ""
 
 
 class Acknowledged(Struct, frozen=True):
@@ -50,6 +54,7 @@ class Arrived(Struct, frozen=True):
     retain: bool
     id: int = 0
     duplicate: bool = False
+    properties: Properties = NO_PROPERTIES
 
 
 class Subscribed(Struct, frozen=True):
@@ -82,7 +87,9 @@ REASONS = {
     0x93: "receive maximum exceeded", 0x95: "packet too large", 0x96: "message rate too high",
     0x97: "quota exceeded", 0x98: "administrative action", 0x99: "payload format invalid",
     0x9A: "retain not supported", 0x9B: "QoS not supported", 0x9C: "use another server",
-    0x9D: "server moved", 0x9F: "connection rate exceeded",
+    0x9D: "server moved", 0x9E: "shared subscriptions not supported",
+    0x9F: "connection rate exceeded", 0xA0: "maximum connect time",
+    0xA1: "subscription identifiers not supported", 0xA2: "wildcard subscriptions not supported",
 }  # fmt: skip
 """Reason codes (§2.4)."""
 

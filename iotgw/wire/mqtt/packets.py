@@ -24,7 +24,9 @@ BYE = b"\xe0\x00"
 _BYTE = {0x01, 0x17, 0x19, 0x24, 0x25, 0x28, 0x29, 0x2A}
 _TWO = {0x13, 0x21, 0x22, 0x23}
 _FOUR = {0x02, 0x11, 0x18, 0x27}
-_TEXT = {0x03, 0x08, 0x09, 0x12, 0x15, 0x16, 0x1A, 0x1C, 0x1F}
+_TEXT = {0x03, 0x08, 0x12, 0x15, 0x1A, 0x1C, 0x1F}
+_DATA = {0x09, 0x16}
+_CORRELATION = 0x09
 _PAIR = 0x26
 _VARIABLE = 0x0B
 
@@ -36,6 +38,19 @@ class Will(Struct, frozen=True):
     payload: bytes
     qos: int = 0
     retain: bool = False
+
+
+class Properties(Struct, frozen=True):
+    """The properties of a packet (§2.2.2.2): numbers and texts by their identifiers, the last of each kind; user properties in
+    their order; and the correlation data."""
+
+    numbers: dict[int, int] = {}
+    texts: dict[int, str] = {}
+    pairs: list[tuple[str, str]] = []
+    correlation: bytes = b""
+
+
+NO_PROPERTIES = Properties()
 
 
 def varint(value: int) -> bytes:
@@ -89,14 +104,15 @@ def read_varint(body: bytes, place: int) -> tuple[int, int]:
     raise ProtocolError("MQTT: malformed variable byte integer")
 
 
-def properties_at(body: bytes, place: int) -> tuple[dict[int, int], dict[int, str], int]:
-    """Properties at ``place`` (§2.2.2): numbers and texts, the last of each kind, and where they end.
-
-    Raises ProtocolError.
-    """
+def properties_at(body: bytes, place: int) -> tuple[Properties, int]:
+    """Properties at ``place`` (§2.2.2), and where they end. Raises ProtocolError."""
+    length, place = read_varint(body, place)
+    if not length:
+        return NO_PROPERTIES, place
     numbers: dict[int, int] = {}
     texts: dict[int, str] = {}
-    length, place = read_varint(body, place)
+    pairs: list[tuple[str, str]] = []
+    correlation = b""
     end = place + length
     if end > len(body):
         raise ProtocolError("MQTT: properties are longer than their packet")
@@ -112,15 +128,27 @@ def properties_at(body: bytes, place: int) -> tuple[dict[int, int], dict[int, st
         elif key in _FOUR:
             numbers[key] = struct.unpack_from(">I", body.ljust(place + 4, b"\0"), place)[0]
             place += 4
-        elif key in _TEXT or key == _PAIR:
-            for _ in range(2 if key == _PAIR else 1):
-                size = two_bytes(body, place, "property")
-                texts[key] = body[place + 2 : place + 2 + size].decode("utf-8", "replace")
-                place += 2 + size
+        elif key in _TEXT:
+            data, place = _bytes_at(body, place)
+            texts[key] = data.decode("utf-8", "replace")
+        elif key == _PAIR:
+            name, place = _bytes_at(body, place)
+            value, place = _bytes_at(body, place)
+            pairs.append((name.decode("utf-8", "replace"), value.decode("utf-8", "replace")))
+        elif key in _DATA:
+            data, place = _bytes_at(body, place)
+            if key == _CORRELATION:
+                correlation = data
         elif key == _VARIABLE:
             numbers[key], place = read_varint(body, place)
         else:
             raise ProtocolError(f"MQTT: unknown property 0x{key:02x}")
     if place != end:
         raise ProtocolError("MQTT: a property is longer than the properties")
-    return numbers, texts, end
+    return Properties(numbers, texts, pairs, correlation), end
+
+
+def _bytes_at(body: bytes, place: int) -> tuple[bytes, int]:
+    """Bytes with their length before them, and where they end. Raises ProtocolError."""
+    end = place + 2 + two_bytes(body, place, "property")
+    return body[place + 2 : end], end

@@ -27,6 +27,7 @@ from iotgw.wire.mqtt.packets import (
     CONNACK,
     DISCONNECT,
     MAX_PACKET,
+    NO_PROPERTIES,
     PING,
     PINGRESP,
     PUBACK,
@@ -38,12 +39,15 @@ from iotgw.wire.mqtt.packets import (
     UNSUBACK,
     V5,
     V311,
+    Properties,
     Will,
     properties_at,
     text,
     two_bytes,
     varint,
 )
+
+_REASON_STRING, _SERVER_REFERENCE = 0x1F, 0x1C
 
 
 class MqttSession:
@@ -119,10 +123,11 @@ class MqttSession:
         return id_, bytes((first,)) + varint(size) + head + payload
 
     def subscribe(self, filters: Iterable[tuple[str, int]]) -> tuple[int, bytes]:
-        """SUBSCRIBE (§3.8) to ``(filter, qos)`` pairs: packet identifier and bytes."""
+        """SUBSCRIBE (§3.8) to ``(filter, options)`` pairs: packet identifier and bytes. The options are the QoS, with MQTT 5 also
+        those of §3.8.3.1."""
         id_ = self._take_id()
         content = id_.to_bytes(2, "big") + (b"\x00" if self._five else b"")
-        content += b"".join(text(filter_) + bytes((qos,)) for filter_, qos in filters)
+        content += b"".join(text(filter_) + bytes((options,)) for filter_, options in filters)
         return id_, b"\x82" + varint(len(content)) + content
 
     def unsubscribe(self, filters: Iterable[str]) -> tuple[int, bytes]:
@@ -224,14 +229,16 @@ class MqttSession:
         elif kind in (SUBACK, UNSUBACK):
             id_ = two_bytes(body, 0, "SUBACK or UNSUBACK")
             self._unfinished.discard(id_)
-            _, _, place = self._properties(body, 2)
+            _, place = self._properties(body, 2)
             event = Subscribed if kind == SUBACK else Unsubscribed
             events.append(event(id_, list(body[place:])))
         elif kind == PINGRESP:
             events.append(Pong())
         elif kind == DISCONNECT and self._five:
             code = body[0] if body else 0
-            events.append(Refused(code, REASONS.get(code, "the server ended the connection")))
+            found = self._properties(body, 1)[0] if len(body) > 1 else NO_PROPERTIES
+            reason = REASONS.get(code, "the server ended the connection")
+            events.append(_refused(code, reason, found))
         else:
             raise ProtocolError(f"MQTT: unexpected packet type {kind}")
 
@@ -241,11 +248,13 @@ class MqttSession:
         code = body[1]
         if code:
             reasons = REASONS if self._five else REASONS_311
-            return Refused(code, reasons.get(code, f"code {code}"))
+            found = self._properties(body, 2)[0] if len(body) > 2 else NO_PROPERTIES
+            return _refused(code, reasons.get(code, f"code {code}"), found)
         self.connected = True
         if not body[0] & 1:
             self._received.clear()
-        numbers, texts, _ = self._properties(body, 2)
+        found, _ = self._properties(body, 2)
+        numbers, texts = found.numbers, found.texts
         return Connected(
             receive_maximum=numbers.get(0x21, 65535) or 65535,
             maximum_qos=numbers.get(0x24, 2),
@@ -263,7 +272,8 @@ class MqttSession:
         if code >= 0x80:
             if id_ in self._unfinished:
                 self._unfinished.discard(id_)
-                events.append(NotTaken(id_, code, REASONS.get(code, f"code 0x{code:02x}")))
+                found = self._properties(body, 3)[0] if len(body) > 3 else NO_PROPERTIES
+                events.append(NotTaken(id_, code, said(REASONS.get(code, f"code 0x{code:02x}"), found)))
         elif kind == PUBREC:
             self._out.append(b"\x62\x02" + id_.to_bytes(2, "big"))
         else:
@@ -289,14 +299,25 @@ class MqttSession:
         if qos:
             id_ = two_bytes(body, place, "PUBLISH")
             place += 2
+        found = NO_PROPERTIES
         if self._five:
-            _, _, place = properties_at(body, place)
-        message = Arrived(topic, body[place:], qos, bool(first & 1), id_, bool(first & 8))
+            found, place = properties_at(body, place)
+        message = Arrived(topic, body[place:], qos, bool(first & 1), id_, bool(first & 8), found)
         is_known = qos == 2 and id_ in self._received
         if qos and (is_known or not self._hold):
             self._out.append(self.acknowledge(message))
         return None if is_known else message
 
-    def _properties(self, body: bytes, place: int) -> tuple[dict[int, int], dict[int, str], int]:
+    def _properties(self, body: bytes, place: int) -> tuple[Properties, int]:
         """Properties at ``place`` where this version has them, and where they end."""
-        return properties_at(body, place) if self._five else ({}, {}, place)
+        return properties_at(body, place) if self._five else (NO_PROPERTIES, place)
+
+
+def said(reason: str, found: Properties) -> str:
+    """A reason, with what the server says of it (§3.2.2.3.9) in one line of at most 200 characters."""
+    more = " ".join(found.texts.get(_REASON_STRING, "").split())[:200]
+    return f"{reason} ({more})" if more else reason
+
+
+def _refused(code: int, reason: str, found: Properties) -> Refused:
+    return Refused(code, said(reason, found), found.texts.get(_SERVER_REFERENCE, "")[:200])

@@ -188,7 +188,13 @@ def test_a_broker_that_says_nothing_is_left():
     world.broker.wait(15)
     assert not world.wire.disconnected
     world.broker.clock.advance(1)
-    assert world.owner.said == [("lost", [], "the broker accepted the connection but did not answer")]
+    assert world.owner.said == [
+        (
+            "lost",
+            [],
+            "the broker accepted the connection but did not answer. The port may want TLS (mqtts://) or a WebSocket (ws://)",
+        )
+    ]
 
 
 def test_a_quiet_connection_is_kept_up_by_pings_and_a_dead_one_is_left():
@@ -274,7 +280,14 @@ def test_stopping_while_it_connects_ends_it():
     ("said", "result"),
     [
         (CONNACK, {"ok": True, "detail": "connected and logged in", "untried": ["whether it may publish"]}),
-        (b"\x20\x02\x00\x05", {"ok": False, "detail": "the broker refused: not authorized", "untried": []}),
+        (
+            b"\x20\x02\x00\x05",
+            {
+                "ok": False,
+                "detail": "the broker refused: not authorized. Check username and password, and what the broker allows the client id 'me'",
+                "untried": [],
+            },
+        ),
         (b"", {"ok": False, "detail": "no answer", "untried": []}),
     ],
 )

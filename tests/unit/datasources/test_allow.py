@@ -142,6 +142,8 @@ def test_every_type_but_those_that_subscribe_checks_addresses():
     assert {type_.name for type_ in types if not IChecksAddresses.providedBy(type_)} == {
         "mqtt",
         "dragino-mqtt",
+        "kafka",
+        "opc-ua",
     }
 
 

@@ -312,3 +312,36 @@ class AnyOrder(RuleBasedStateMachine):
 
 AnyOrder.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 TestAnyOrder = AnyOrder.TestCase
+
+
+def test_answers_that_come_at_once_need_no_stack():
+    class Quick(Gateway):
+        def receive(self, payload, metadata, answer, received_ms=0, listens=True, key=""):
+            super().receive(payload, metadata, answer, received_ms, listens, key)
+            answer(Answer(Status.TOO_LARGE))
+
+    gateway, answers = Quick(), []
+    gateway.room = False
+    feed = Feed(gateway, Clock(), lambda: None, lambda: None)
+    for number in range(3000):
+        feed.submit(b"%d" % number, {}, answers.append)
+    gateway.room = True
+    waiting, gateway._waiting = gateway._waiting, []
+    for callback in waiting:
+        callback()
+    assert gateway.handed == list(range(3000))
+    assert len(answers) == 3000
+
+
+def test_a_feed_is_quiet_when_the_gateway_has_answered_whatever_it_said():
+    gateway, quiet = Gateway(), []
+    feed = Feed(gateway, Clock(), lambda: None, lambda: None)
+    feed.when_quiet(lambda: quiet.append("at once"))
+    feed.submit(b"1", {}, lambda answer: None, is_kept=True)
+    feed.submit(b"2", {}, lambda answer: None, is_kept=True)
+    feed.close()
+    feed.when_quiet(lambda: quiet.append("later"))
+    gateway.open[1](Answer(Status.BUSY))
+    assert quiet == ["at once"]
+    gateway.open[2](Answer(Status.STORED))
+    assert quiet == ["at once", "later"]

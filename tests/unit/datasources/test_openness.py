@@ -48,4 +48,9 @@ def test_who_takes_what_anybody_sends(name, key, configuration, reason):
 
 
 def test_all_types_with_listeners_say_so():
-    assert {type_.name for type_ in TYPES if not IListens.providedBy(type_)} == {"mqtt", "dragino-mqtt"}
+    assert {type_.name for type_ in TYPES if not IListens.providedBy(type_)} == {
+        "mqtt",
+        "dragino-mqtt",
+        "kafka",
+        "opc-ua",
+    }

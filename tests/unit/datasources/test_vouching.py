@@ -19,7 +19,12 @@ def vouches(name, **more):
 
 
 def test_brokers_and_platforms_do_and_open_ports_do_not():
-    assert {type_.name for type_ in TYPES if vouches(type_.name)} == {"mqtt", "dragino-mqtt"}
+    assert {type_.name for type_ in TYPES if vouches(type_.name)} == {
+        "mqtt",
+        "dragino-mqtt",
+        "kafka",
+        "opc-ua",
+    }
 
 
 @pytest.mark.parametrize(("profile", "does"), [("none", False), ("sigfox", True)])

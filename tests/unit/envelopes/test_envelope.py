@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from iotgw.core.model import Downlink
 from iotgw.datasources.http.settings import HttpSourceSettings
 from iotgw.envelopes.dragino import DraginoEnvelope
-from iotgw.envelopes.envelope import PLAIN, Ignored, Malformed, Reading, Receipt
+from iotgw.envelopes.envelope import PLAIN, Happened, Ignored, Malformed, Reading, Receipt
 from iotgw.envelopes.lobaro import LobaroDatagrams, LobaroRequests, LobaroTopics
+from iotgw.envelopes.presets.aws_iot import AwsIotTopics
 from iotgw.envelopes.presets.choices import HTTP_PROFILES
+from iotgw.envelopes.presets.watson import WatsonTopics
 from iotgw.envelopes.sigfox import SigfoxEnvelope
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "dragino.json").read_text())
@@ -31,8 +33,23 @@ ENVELOPES = {
     "lobaro requests": LobaroRequests,
     "lobaro topics": lambda: LobaroTopics("LOB/"),
     "sigfox": SigfoxEnvelope,
+    "aws iot": AwsIotTopics,
+    "watson": WatsonTopics,
 }
-SEEDS = [LOBARO, SIGFOX, b'{"i": "1", "q": "status"}', *(bytes.fromhex(each["hex"]) for each in VECTORS)]
+SHADOW = b'{"state": {"reported": {"rpm": 900}}, "version": 7, "timestamp": 1795262400, "clientToken": "x"}'
+SEEDS = [
+    LOBARO,
+    SIGFOX,
+    SHADOW,
+    b'{"i": "1", "q": "status"}',
+    *(bytes.fromhex(each["hex"]) for each in VECTORS),
+]
+
+TOPICS = [
+    "$aws/things/t/shadow/update/accepted", "$aws/things/t/shadow/name/n/update/rejected", "$aws/things/t/jobs/notify",
+    "$aws/events/presence/connected/t", "$aws/things//shadow//", "$aws/events", "iot-2/type/a/id/b/mon",
+    "iot-2/type/a/id/b/evt/e/fmt/json", "LOB/7/up/data",
+]  # fmt: skip
 
 
 @st.composite
@@ -48,7 +65,7 @@ facts = st.fixed_dictionaries(
     {},
     optional={
         "identity": st.text(max_size=20),
-        "topic": st.text(max_size=40),
+        "topic": st.text(max_size=40) | st.sampled_from(TOPICS),
         "path": st.text(max_size=40),
         "query": st.dictionaries(
             st.sampled_from(["q", "i", "address", "x"]), st.text(max_size=10), max_size=3
@@ -67,7 +84,7 @@ facts = st.fixed_dictionaries(
 def test_any_bytes_are_read_and_what_they_say_can_be_stored(name, data, known, now_ms):
     before = dict(known)
     for event in ENVELOPES[name]().read(data, known, now_ms):
-        assert isinstance(event, Reading | Receipt | Ignored | Malformed)
+        assert isinstance(event, Reading | Receipt | Ignored | Malformed | Happened)
         if isinstance(event, Reading):
             assert isinstance(event.payload, bytes)
             msgspec.json.encode(event.metadata(known))

@@ -14,6 +14,7 @@ import iotgw
 from iotgw import testing
 from iotgw.app import parts
 from iotgw.app.pause import Pause
+from iotgw.connect.asyncio_thread import AsyncioThread
 from iotgw.connect.endpoint import Connector
 from iotgw.converters.service import ConverterService
 from iotgw.converters.versions import ConverterVersions
@@ -59,6 +60,8 @@ SETTINGS = {
     "dragino-mqtt": {**BROKER, "topics": ["a"]},
     "sftp": {**BROKER, "username": "u", "password": "p", "hostKeys": [f"SHA256:{'A' * 43}"]},
     "thingsboard": {**BROKER, "token": "t"},
+    "kafka": {"brokers": ["192.0.2.1"], "topics": ["a"]},
+    "opc-ua": {"url": "opc.tcp://192.0.2.1"},
 }
 """Of the types that need some; for an integration over those of a datasource of its name."""
 
@@ -116,6 +119,7 @@ def rooms():
         Speakers(testing.MemoryDevices(), credentials, testing.FakeSources(), registry),
         Anybody(),
         CertificateDirectory(testing.ThreadClock(), NOWHERE),
+        AsyncioThread(testing.ThreadClock()),
     ]
 
 
@@ -128,7 +132,12 @@ def types_with_what_they_build():
     made = [HttpMounts(), connector]
     for type_ in Types("none", reactor, parts.DATASOURCES, connector):
         made += with_part(type_, source, SETTINGS)
-    out = {**SETTINGS, "http": {"url": "http://192.0.2.1/"}, "mqtt": BROKER}
+    out = {
+        **SETTINGS,
+        "http": {"url": "http://192.0.2.1/"},
+        "mqtt": BROKER,
+        "kafka": {"brokers": ["192.0.2.1"]},
+    }
     for type_ in Types("none", reactor, parts.INTEGRATIONS, connector):
         made += with_part(type_, target, out)
     return made
@@ -165,7 +174,7 @@ def doubles():
 
 DOUBLES = [
     testing.FakeSpeakers,
-    testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
+    testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
     testing.MemoryBackups, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from iotgw.core.model import Downlink, Status
-from iotgw.datasources.mqtt.datasource import MqttSourceType
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
+from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.envelopes.envelope import Command, Envelope, Malformed, Reading
 from tests.unit.connect.brokers import CONNACK, CONNACK_WITH_SESSION, Broker, publish
 from tests.unit.datasources.fakes import FakeIntake, context
@@ -31,7 +31,7 @@ class Field:
         self.broker = Broker()
         self.intake = FakeIntake()
         made = type_(self.broker.clock, OneWay(self.broker))
-        configuration = made.settings(host="h", topics=["#"], **settings)
+        configuration = made.settings(**{"host": "h", "topics": ["#"], **settings})
         self.source = made.build(configuration, context(self.intake, self.broker.clock))
         self.source.start()
 
@@ -275,4 +275,4 @@ def test_stopping_leaves_nothing_behind():
 
 
 def test_settings_know_their_broker():
-    assert MqttSourceSettings(host="h", topics=["#"]).broker == "h:1883"
+    assert MqttSourceSettings(host="h", topics=["#"]).broker.place == "h:1883"

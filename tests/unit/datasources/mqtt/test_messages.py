@@ -51,7 +51,7 @@ class Field:
         self.source._arrivals = Arrivals(
             self.intake, self.clock, self.broker, Era(), lambda *sent: self.sent.append(sent),
             lambda *said: self.said.append(said),
-            self.source.counts, is_kept=True, listens=self.source.can_push,
+            self.source.counts, None, is_kept=True, listens=self.source.can_push,
         )  # fmt: skip
 
     def bring(self, payload, topic="devices/7/up", qos=1, id=1):

@@ -9,7 +9,7 @@ import pytest
 from iotgw.core.model import Downlink
 from iotgw.envelopes.envelope import Ignored, Malformed, Reading
 from iotgw.envelopes.presets import ids, values
-from iotgw.envelopes.presets.choices import FILES, chosen, http_envelope, mqtt_envelope, mqtt_filters, named
+from iotgw.envelopes.presets.choices import FILES, MqttChoice, chosen, http_envelope, mqtt_preset, named
 from iotgw.envelopes.presets.envelope import PresetEnvelope
 from iotgw.envelopes.presets.form import PresetForm
 from iotgw.envelopes.presets.preset import Preset, parse
@@ -35,6 +35,16 @@ encoding = "hex"
 site = "whole.site"
 token = "query.site || path[0] || headers.\\"x-site\\""
 """
+
+
+def mqtt_envelope(name):
+    choice = MqttChoice(name)
+    return mqtt_preset(choice).envelope(choice)
+
+
+def filters(name, username=""):
+    choice = MqttChoice(name, prefix="LOB/", username=username)
+    return mqtt_preset(choice).filters(choice)
 
 
 def read(text, body, facts=None, **more):
@@ -142,9 +152,9 @@ def test_each_preset_that_comes_with_the_gateway_can_be_used(name):
 
 
 def test_topics_have_the_user_s_name():
-    assert mqtt_filters("the-things-stack", None, "", "app@ttn")[0] == "v3/app@ttn/devices/+/up"
-    assert mqtt_filters("the-things-stack", None, "", "")[0] == "v3/+/devices/+/up"
-    assert mqtt_filters("lobaro", None, "LOB/", "") == ["LOB/+/up/#"]
+    assert filters("the-things-stack", "app@ttn")[0] == "v3/app@ttn/devices/+/up"
+    assert filters("the-things-stack")[0] == "v3/+/devices/+/up"
+    assert filters("lobaro") == ["LOB/+/up/#"]
 
 
 ITEM = Downlink("dl0123456789abcdef", "probe-7", b"\x01\x02", metadata={"fPort": 5}, confirmed=True)
@@ -186,7 +196,7 @@ ITEM = Downlink("dl0123456789abcdef", "probe-7", b"\x01\x02", metadata={"fPort":
     ],
 )
 def test_a_downlink_is_published_as_the_platform_takes_it(name, identity, last, topic, body):
-    envelope = mqtt_envelope(name, None, "auto", "")
+    envelope = mqtt_envelope(name)
     assert envelope.addresses and envelope.offers
     command = envelope.publish(ITEM, identity, last)
     assert command.topic == topic and json.loads(command.payload) == body
@@ -205,7 +215,7 @@ def test_a_downlink_is_published_as_the_platform_takes_it(name, identity, last, 
 def test_a_downlink_that_the_network_never_takes_is_refused(payload, metadata, said):
     item = Downlink("dl0123456789abcdef", "d", payload, metadata=metadata)
     with pytest.raises(ValueError, match=said):
-        mqtt_envelope("chirpstack", None, "auto", "").publish(item, "d", "a/b/c/d/e/f")
+        mqtt_envelope("chirpstack").publish(item, "d", "a/b/c/d/e/f")
 
 
 def test_no_answer_over_http_carries_a_downlink_unless_the_preset_says_so():

@@ -1,0 +1,304 @@
+"""The session of `iotgw.connect.opcua`, in the asyncio thread: connect, browse, subscribe, write, call.
+
+asyncua reconnects by itself, transfers the subscription to the new session and has the server republish what was not
+acknowledged (OPC 10000-4 §5.14); where the server has lost it, the subscription is made anew. Then all values are read once: what
+changed meanwhile is known, though not each change. A value that comes again so is recognised.
+
+OPC UA has no acknowledgement by which a value could be durable first: delivery is at most once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from asyncua import Client, ua
+from asyncua.client.ua_client import UaClientState
+from asyncua.common.subscription import DataChangeEvent, OverflowPolicy, StatusChangeEvent, Subscription
+from asyncua.crypto import security_policies
+from asyncua.crypto.uacrypto import CertProperties
+
+from iotgw.connect.opcua_browse import OpcuaVariable, find, type_of
+from iotgw.connect.opcua_commands import OpcuaCommands, in_words
+from iotgw.connect.opcua_plan import Bad, Done, OpcuaPlan, Sample
+from iotgw.connect.opcua_values import NUMBERS, NoJson, ms, to_json
+
+for _name in ("asyncua", "asyncua.client", "asyncua.common"):  # it logs each lost connection with a traceback
+    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+
+FULL = 10_000
+"""Values that may wait for the reactor before the server has to keep further ones."""
+BUFFER = 100_000
+"""Values that asyncua may hold."""
+AT_ONCE = 500
+"""Variables in one request."""
+OVERFLOW = 0x480
+"""Bits of a status: the server's queue was too short (OPC 10000-4 §7.39.1)."""
+FIRST_HANDLE = 1000
+POLICIES: dict[str, type[security_policies.SecurityPolicy]] = {
+    "Basic256Sha256": security_policies.SecurityPolicyBasic256Sha256,
+    "Aes128Sha256RsaOaep": security_policies.SecurityPolicyAes128Sha256RsaOaep,
+    "Aes256Sha256RsaPss": security_policies.SecurityPolicyAes256Sha256RsaPss,
+}
+MODES = {"sign": ua.MessageSecurityMode.Sign, "signAndEncrypt": ua.MessageSecurityMode.SignAndEncrypt}
+AWAY = Done("lost", "the server is not connected")
+
+
+class OpcuaSession:
+    """See above. ``tell(what, *about)`` calls the owner, ``take(values)`` has it fetch values by calling ``values()``."""
+
+    def __init__(
+        self,
+        plan: OpcuaPlan,
+        tell: Callable[..., None],
+        take: Callable[[Callable[[], list[Sample | Bad]]], None],
+    ) -> None:
+        self._plan = plan
+        self._tell = tell
+        self._take = take
+        self._lock = threading.Lock()
+        self._values: list[Sample | Bad] = []
+        """What the reactor has not fetched."""
+        self._variables: dict[ua.NodeId, OpcuaVariable] = {}
+        self._commands: OpcuaCommands
+        """Those of the client that is up."""
+        self._is_up = False
+        self._subscription: Subscription | None = None
+        self._is_wanted = True
+        self._publishes = True
+        self._switching: asyncio.Task[None] | None = None
+
+    async def write(self, device_id: str, values: dict[str, Any]) -> Done:
+        """See `OpcuaClient.write`."""
+        return await self._commands.write(device_id, values) if self._is_up else AWAY
+
+    async def call(self, device_id: str, method: str, arguments: list[Any]) -> Done:
+        """See `OpcuaClient.call`."""
+        return await self._commands.call(device_id, method, arguments) if self._is_up else AWAY
+
+    async def live(self) -> None:
+        """Connect again and again, until this is cancelled."""
+        wait = 1.0
+        while True:
+            try:
+                await self._connected()
+                wait = 1.0
+                reason = "the server's variables have changed"
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                reason = in_words(error)
+            self._tell("on_lost", reason)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, self._plan.longest_wait)
+
+    async def _connected(self) -> None:
+        """One client's life. Returns when it should begin anew."""
+        plan = self._plan
+        client = Client(
+            plan.url, timeout=plan.timeout, auto_reconnect=True, reconnect_max_delay=plan.longest_wait
+        )
+        client.name = client.description = "iotgw"
+        client.application_uri = plan.application_uri or "urn:iotgw"
+        if plan.username:
+            client.set_user(plan.username)
+            client.set_password(plan.password)
+        if plan.policy != "none":
+            await client.set_security(
+                POLICIES[plan.policy],
+                CertProperties(plan.certificate.encode(), "pem"),
+                CertProperties(plan.key.encode(), "pem"),
+                server_certificate=CertProperties(plan.server_certificate.encode(), "pem"),
+                mode=MODES[plan.mode],
+            )
+        try:
+            await client.connect()
+            await self._subscribe(client)
+            self._commands = OpcuaCommands(client, self._variables.values(), plan.timeout * 2)
+            self._up()
+            assert self._subscription is not None
+            reading = asyncio.ensure_future(self._read(self._subscription))
+            watching = asyncio.ensure_future(self._watch(client))
+            try:
+                await asyncio.wait((reading, watching), return_when=asyncio.FIRST_COMPLETED)
+                for task in (reading, watching):
+                    if task.done():
+                        task.result()
+            finally:
+                reading.cancel()
+                watching.cancel()
+                await asyncio.gather(reading, watching, return_exceptions=True)
+        finally:
+            self._is_up = False
+            self._subscription = None
+            try:
+                await asyncio.wait_for(client.disconnect(), plan.timeout)
+            except Exception:  # it is gone, one way or the other
+                client.disconnect_socket()
+
+    # --- what there is to read
+
+    async def _subscribe(self, client: Client) -> None:
+        variables = await find(client, self._plan, lambda reason: self._tell("on_trouble", reason))
+        known = self._variables
+        self._variables = {each.node.nodeid: each for each in variables}
+        for id_, variable in self._variables.items():
+            if id_ in known:
+                variable.recent = known[id_].recent
+        if not variables:
+            raise LookupError("the server has no variables where the settings say")
+        for start in range(0, len(variables), AT_ONCE):
+            part = variables[start : start + AT_ONCE]
+            types = await asyncio.gather(*(type_of(each.node) for each in part))
+            for variable, type_ in zip(part, types, strict=True):
+                variable.type = type_
+        plan = self._plan
+        subscription = await client.create_subscription(
+            plan.publishing * 1000,
+            publishing=self._is_wanted,
+            queue_maxsize=BUFFER,
+            overflow=OverflowPolicy.DROP_OLDEST,
+        )
+        self._publishes = self._is_wanted
+        self._subscription = subscription
+        failed: list[str] = []
+        for start in range(0, len(variables), AT_ONCE):
+            part = variables[start : start + AT_ONCE]
+            requests = [self._request(each, FIRST_HANDLE + start + n) for n, each in enumerate(part)]
+            results = await subscription.create_monitored_items(requests)
+            failed += [
+                f"{each.text} ({result.name})"
+                for each, result in zip(part, results, strict=True)
+                if isinstance(result, ua.StatusCode)
+            ]
+        if failed:
+            more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+            self._tell("on_trouble", f"the server takes no subscription to {', '.join(failed[:3])}{more}")
+        if len(failed) == len(variables):
+            raise LookupError("the server takes no subscription to any variable")
+
+    def _request(self, variable: OpcuaVariable, handle: int) -> ua.MonitoredItemCreateRequest:
+        plan = self._plan
+        asked = ua.MonitoredItemCreateRequest()
+        asked.ItemToMonitor = ua.ReadValueId()
+        asked.ItemToMonitor.NodeId = variable.node.nodeid
+        asked.ItemToMonitor.AttributeId = ua.AttributeIds.Value
+        asked.MonitoringMode = ua.MonitoringMode.Reporting
+        how = asked.RequestedParameters = ua.MonitoringParameters()
+        how.ClientHandle = handle
+        how.SamplingInterval = plan.sampling * 1000
+        how.QueueSize = plan.queue_size
+        how.DiscardOldest = True
+        if plan.deadband and variable.type in NUMBERS:
+            band = ua.DataChangeFilter()
+            band.Trigger = ua.DataChangeTrigger.StatusValue
+            band.DeadbandType = ua.DeadbandType.Percent if plan.is_percent else ua.DeadbandType.Absolute
+            band.DeadbandValue = plan.deadband
+            how.Filter = band
+        return asked
+
+    # --- values
+
+    async def _read(self, subscription: Subscription) -> None:
+        async for event in subscription:
+            if isinstance(event, DataChangeEvent):
+                variable = self._variables.get(event.node.nodeid)
+                if variable is not None:
+                    self._came(variable, event.data.monitored_item.Value)
+            elif isinstance(event, StatusChangeEvent):
+                self._tell(
+                    "on_trouble", f"the server says of the subscription: {event.notification.Status.name}"
+                )
+
+    def _came(self, variable: OpcuaVariable, said: ua.DataValue) -> None:
+        """A value; one that came already is left out."""
+        status = said.StatusCode or ua.StatusCode(ua.StatusCodes.Good)
+        value = said.Value.Value if said.Value is not None else None
+        mark = (said.SourceTimestamp, status.value & ~0xFFFF, repr(value))
+        if mark in variable.recent:
+            return
+        variable.recent.append(mark)
+        taken: Sample | Bad
+        try:
+            if status.is_bad():
+                raise NoJson(status.name)
+            taken = Sample(
+                variable.text, variable.name, variable.device, variable.device_id, to_json(value),
+                ms(said.SourceTimestamp), ms(said.ServerTimestamp), status.name,
+                status.value & OVERFLOW == OVERFLOW,
+            )  # fmt: skip
+        except NoJson as error:
+            taken = Bad(variable.text, variable.name, variable.device, str(error))
+        with self._lock:
+            is_first = not self._values
+            self._values.append(taken)
+        if is_first:
+            self._take(self._taken)
+        if len(self._values) >= FULL and self._publishes:
+            self._switch()
+
+    def _taken(self) -> list[Sample | Bad]:
+        """Called by the reactor's thread."""
+        with self._lock:
+            values, self._values = self._values, []
+        return values
+
+    async def _watch(self, client: Client) -> None:
+        """Tell of lost connections; after each, read all values once. Returns when the variables aren't there any more."""
+        async with client.subscribe_state() as changes:
+            while True:
+                try:
+                    state = await changes.next_change(1.0)
+                except TimeoutError:
+                    if self._publishes is not (self._is_wanted and len(self._values) < FULL):
+                        self._switch()
+                    continue
+                if self._is_up and state is not UaClientState.CONNECTED:
+                    self._is_up = False
+                    self._tell("on_lost", "the connection was lost")
+                elif not self._is_up and state is UaClientState.CONNECTED:
+                    if not await self._catch_up(client):
+                        return
+                    self._up()
+
+    def _up(self) -> None:
+        self._is_up = True
+        self._tell("on_up", len(self._variables))
+
+    async def _catch_up(self, client: Client) -> bool:
+        variables = list(self._variables.values())
+        for start in range(0, len(variables), AT_ONCE):
+            part = variables[start : start + AT_ONCE]
+            for variable, said in zip(
+                part, await client.read_attributes([each.node for each in part]), strict=True
+            ):
+                if said.StatusCode is not None and said.StatusCode.name in (
+                    "BadNodeIdUnknown",
+                    "BadNodeIdInvalid",
+                ):
+                    return False
+                self._came(variable, said)
+        return True
+
+    def publish(self, is_wanted: bool) -> None:
+        """Have the server send values, or keep them."""
+        self._is_wanted = is_wanted
+        self._switch()
+
+    def _switch(self) -> None:
+        if self._switching is None or self._switching.done():
+            self._switching = asyncio.ensure_future(self._switched())
+
+    async def _switched(self) -> None:
+        while self._subscription is not None:
+            wanted = self._is_wanted and len(self._values) < FULL
+            if wanted is self._publishes:
+                return
+            try:
+                await self._subscription.set_publishing_mode(wanted)
+            except Exception:  # the connection breaks; the next one begins with what is wanted then
+                return
+            self._publishes = wanted

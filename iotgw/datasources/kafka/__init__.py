@@ -1,0 +1,1 @@
+"""Subscriptions to topics of a Kafka cluster."""

@@ -1,0 +1,125 @@
+"""What is pulled from a broker: read by its envelope, handed over in order, acknowledged as the durable prefix.
+
+A broker keeps messages until they are acknowledged, and gives them out again after an interruption. So a message that waits
+here when its partition is given up is dropped, and one that was acknowledged late comes twice, never not at all. It is
+recognised by its ``uplinkKey``, which is the platform's own or the broker's name for the message.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from iotgw.core.model import Answer, Metadata
+from iotgw.core.ports.datasources import DatasourceContext
+from iotgw.core.ports.intake import IIntake
+from iotgw.datasources.feed import Feed
+from iotgw.datasources.notices import Notices
+from iotgw.datasources.prefix import DurablePrefix, Mark
+from iotgw.envelopes.envelope import Envelope, Malformed, Reading
+
+P = TypeVar("P")
+Uplink = tuple[bytes, Metadata]
+"""Payload and metadata."""
+MOST = 10_000
+"""Messages of a partition that may be ahead of its durable prefix before it is paused."""
+
+
+class PulledReader:
+    """Reads a datasource's messages. ``counts`` are shown with its status."""
+
+    def __init__(self, context: DatasourceContext, envelope: Envelope, counts: Counter[str]) -> None:
+        self._context = context
+        self._envelope = envelope
+        self._counts = counts
+        self._notices = Notices(context.intake, context.reactor, counts)
+
+    def uplinks(
+        self, payload: bytes, known: Metadata, device: str, key: str, address: str = ""
+    ) -> list[Uplink]:
+        """The uplinks of one message. An invalid message is returned itself, to be kept as failed.
+
+        ``known`` is what the broker says, ``device`` the device that it names (empty if none), ``key`` its name for the
+        message, which is the same when the message comes again. ``address`` says what the message is about, where others
+        have an MQTT topic (``application.7.device.01.event.up``); presets see it as a topic.
+        """
+        self._counts["messages"] += 1
+        received_ms = self._context.date_ms()
+        known = {"integrationName": self._context.name, **known, "receivedTime": received_ms}
+        found: list[Uplink] = []
+        asked = {**known, "topic": address.replace(".", "/")} if address else known
+        if device:
+            asked = {**asked, "identity": device}
+        for number, event in enumerate(self._envelope.read(payload, asked, received_ms)):
+            own = {"uplinkKey": f"{key}/{number}" if number else key}
+            if isinstance(event, Reading):
+                # what a platform calls its uplink is the same over all ways
+                facts = {**own, **event.facts, **known}
+                payload_, named = event.payload, event.identity or device
+            elif isinstance(event, Malformed):
+                self._counts["faults"] += 1
+                facts = {**own, **event.facts, **known, "rejected": event.reason}
+                payload_, named = event.data, device
+            else:
+                self._notices.take(event)
+                continue
+            if named:  # nobody can be answered here, so it is no identity that downlinks are for
+                facts["device"] = named
+            found.append((payload_, facts))
+        return found
+
+
+class Partition(Generic[P]):
+    """The messages of one partition, queue or shard. ``pause()`` and ``resume()`` as of a `Feed`; ``grew()`` is called when
+    `durable` did, often several times in one turn of the reactor."""
+
+    def __init__(
+        self,
+        intake: IIntake,
+        clock: IReactorTime,
+        pause: Callable[[], None],
+        resume: Callable[[], None],
+        grew: Callable[[], None],
+    ) -> None:
+        self._feed = Feed(intake, clock, pause, resume, settled_up_to=lambda number: None, most=MOST)
+        self._prefix: DurablePrefix[P] = DurablePrefix()
+        self._grew = grew
+
+    @property
+    def durable(self) -> P | None:
+        """The position up to which all messages are durable."""
+        return self._prefix.reached
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it waits because of the gateway."""
+        return self._feed.is_paused
+
+    def take(self, position: P, uplinks: list[Uplink]) -> None:
+        """Hand over the uplinks of the next message."""
+        mark = self._prefix.begin(position, len(uplinks))
+        if not uplinks:
+            if not len(self._prefix):
+                self._grew()
+            return
+
+        def answered(answer: Answer) -> None:
+            self._settled(mark)
+
+        for payload, facts in uplinks:
+            self._feed.submit(payload, facts, answered, listens=False, is_kept=True)
+
+    def close(self) -> Deferred[None]:
+        """It is read no more. Fires when the gateway has answered what it has; what waits is dropped."""
+        self._feed.close()
+        closed: Deferred[None] = Deferred()
+        self._feed.when_quiet(lambda: closed.callback(None))
+        return closed
+
+    def _settled(self, mark: Mark[P]) -> None:
+        if self._prefix.settle(mark):
+            self._grew()

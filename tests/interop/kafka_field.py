@@ -1,0 +1,110 @@
+"""Messages into a real Kafka cluster and out of it, by a client of the tests' own."""
+
+import asyncio
+import json
+
+import aiokafka
+from twisted.internet import reactor
+
+from iotgw.connect.asyncio_thread import AsyncioThread
+
+THREAD = AsyncioThread(reactor)
+
+
+def run(coroutine):
+    """In a thread with its own loop; a Deferred."""
+    return THREAD.run(coroutine)
+
+
+async def make_topic(broker, *names, partitions=4):
+    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+    client = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{broker.port}")
+    await client.start()
+    try:
+        await client.create_topics([NewTopic(name, partitions, 1) for name in names])
+    finally:
+        await client.close()
+
+
+async def produce(broker, topic, messages, partition=None):
+    """Messages are ``(key, value)`` or ``(key, value, headers)``."""
+    producer = aiokafka.AIOKafkaProducer(
+        bootstrap_servers=f"127.0.0.1:{broker.port}", enable_idempotence=True
+    )
+    await producer.start()
+    try:
+        for key, value, *headers in messages:
+            more = headers[0] if headers else []
+            await producer.send(topic, value, key=key and key.encode(), headers=more, partition=partition)
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+def readings(count, first=0, devices=10):
+    """``count`` numbered messages of some devices."""
+    return [
+        (f"meter-{n % devices}", json.dumps({"deviceName": f"meter-{n % devices}", "n": n}).encode())
+        for n in range(first, first + count)
+    ]
+
+
+async def consume(broker, topic, enough, group=None):
+    """Records from the beginning, until ``enough(records)``."""
+    consumer = aiokafka.AIOKafkaConsumer(
+        topic, bootstrap_servers=f"127.0.0.1:{broker.port}", auto_offset_reset="earliest", group_id=group
+    )
+    await consumer.start()
+    found = []
+    try:
+        while not enough(found):
+            batch = await consumer.getmany(timeout_ms=200)
+            for records in batch.values():
+                found += records
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def committed(broker, group, topic, partitions=4):
+    """What a group has committed, for each partition."""
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    client = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{broker.port}")
+    await client.start()
+    try:
+        found = await client.list_consumer_group_offsets(group)
+    finally:
+        await client.close()
+    return {place.partition: said.offset for place, said in found.items() if place.topic == topic}
+
+
+class Steady:
+    """Numbered messages, a hundred a second, from now until `finish`."""
+
+    def __init__(self, broker, topic, devices=10):
+        self._ends = False
+        self._sent = run(self._send(broker, topic, devices))
+
+    def finish(self):
+        """Send no more; a Deferred of how many the broker has."""
+        self._ends = True
+        return self._sent
+
+    async def _send(self, broker, topic, devices):
+        producer = aiokafka.AIOKafkaProducer(
+            bootstrap_servers=f"127.0.0.1:{broker.port}", enable_idempotence=True, request_timeout_ms=300_000
+        )
+        await producer.start()
+        reported, number = [], 0
+        try:
+            while not self._ends:
+                ((key, value),) = readings(1, number, devices)
+                reported.append(await producer.send(topic, value, key=key.encode()))
+                number += 1
+                await asyncio.sleep(0.01)
+            await asyncio.gather(*reported)
+        finally:
+            await producer.stop()
+        return number

@@ -1,0 +1,166 @@
+"""Kafka → gateway → Kafka, while the broker is frozen or killed, the gateway is killed, or two gateways share the work.
+
+Nothing that the broker had is lost; what comes twice is recognised; each gateway keeps the order of a partition.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections import defaultdict
+
+import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet.threads import deferToThread
+
+from tests.peers.gateway import Gateway
+from tests.peers.kafka import Kafka
+from tests.peers.process import wait_until
+
+from .kafka_field import Steady, consume, make_topic, run
+
+pytestmark = pytest.mark.interop
+FROZEN = 20
+"""Seconds: longer than a session at the broker."""
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    with Kafka(tmp_path_factory.mktemp("kafka")) as made:
+        yield made
+
+
+class Relay:
+    """A gateway that reads ``name`` and writes ``name.out``."""
+
+    def __init__(self, folder, broker, name, called="source"):
+        self.gateway = Gateway(folder).start()
+        brokers = [f"127.0.0.1:{broker.port}"]
+        source = self.gateway.create(
+            "datasources", name=called, type="kafka", converter="json",
+            configuration={"brokers": brokers, "topics": [name], "group": name, "sessionTimeout": 6},
+        )  # fmt: skip
+        self._source = source["id"]
+        target = self.gateway.create(
+            "integrations", name="target", type="kafka", retry={"cap": 2},
+            configuration={"brokers": brokers, "topic": f"{name}.out"},
+        )  # fmt: skip
+        self._target = target["id"]
+        wait_until(lambda: self.status["state"] == "connected", 60, "the source")
+
+    @property
+    def status(self):
+        return self.gateway.api("GET", f"/datasources/{self._source}").json["status"]
+
+    @property
+    def is_balanced(self):
+        """The accounts of both sides."""
+        stats = self.gateway.api("GET", f"/integrations/{self._target}/stats").json
+        return stats["balanced"] and not stats["waiting"] and not stats["inflight"]
+
+
+def whole(count):
+    """Whether all numbers are among records."""
+    return lambda records: (
+        len({json.loads(record.value)["telemetry"][0]["values"]["n"] for record in records}) >= count
+    )
+
+
+def judge(records, count):
+    """All numbers are there, in order for each source and device; returns how many came twice."""
+    order = defaultdict(list)
+    for record in records:
+        document = json.loads(record.value)
+        order[document["datasource"], document["deviceName"]].append(document["telemetry"][0]["values"]["n"])
+    for who, numbers in order.items():
+        first = list(dict.fromkeys(numbers))
+        assert first == sorted(first), who
+    found = [number for numbers in order.values() for number in numbers]
+    assert set(found) == set(range(count))
+    return len(found) - count
+
+
+def pause(seconds):
+    """In a thread: the reactor goes on."""
+    return deferToThread(threading.Event().wait, seconds)
+
+
+@ensureDeferred
+async def test_a_broker_that_is_frozen_for_20_seconds_costs_nothing(broker, tmp_path):
+    await run(make_topic(broker, "frozen", "frozen.out"))
+    relay = await deferToThread(Relay, tmp_path / "gateway", broker, "frozen")
+    with relay.gateway:
+        steady = Steady(broker, "frozen")
+        await pause(3)
+        broker.freeze()
+        await pause(FROZEN)
+        assert "lastError" in await deferToThread(lambda: relay.status)
+        broker.thaw()
+        count = await steady.finish()
+        judge(await run(consume(broker, "frozen.out", whole(count))), count)
+        await deferToThread(wait_until, lambda: relay.is_balanced, 60, "the accounts")
+        assert (await deferToThread(lambda: relay.status))["state"] == "connected"
+
+
+@ensureDeferred
+async def test_a_broker_that_is_killed_costs_nothing(tmp_path):
+    broker = Kafka(tmp_path / "kafka")
+    await deferToThread(broker.start)
+    await run(make_topic(broker, "killed", "killed.out"))
+    relay = await deferToThread(Relay, tmp_path / "gateway", broker, "killed")
+    with broker, relay.gateway:
+        steady = Steady(broker, "killed")
+        await pause(3)
+        await deferToThread(broker.kill)
+        await pause(3)
+        await deferToThread(broker.start)
+        count = await steady.finish()
+        judge(await run(consume(broker, "killed.out", whole(count))), count)
+        await deferToThread(wait_until, lambda: relay.is_balanced, 60, "the accounts")
+
+
+@ensureDeferred
+async def test_a_gateway_that_is_killed_reads_on_where_it_was(broker, tmp_path):
+    await run(make_topic(broker, "crash", "crash.out"))
+    relay = await deferToThread(Relay, tmp_path / "gateway", broker, "crash")
+    with relay.gateway:
+        steady = Steady(broker, "crash")
+        for _ in range(2):
+            await pause(3)
+            await deferToThread(relay.gateway.kill)
+            await deferToThread(relay.gateway.start)
+        count = await steady.finish()
+        judge(await run(consume(broker, "crash.out", whole(count))), count)
+
+
+@ensureDeferred
+async def test_two_gateways_share_the_partitions_and_take_each_other_s(broker, tmp_path):
+    await run(make_topic(broker, "shared", "shared.out"))
+    with contextlib.ExitStack() as stack:
+        first = await deferToThread(Relay, tmp_path / "a", broker, "shared", "a")
+        stack.enter_context(first.gateway)
+        steady = Steady(broker, "shared")
+        await pause(2)
+        second = await deferToThread(Relay, tmp_path / "b", broker, "shared", "b")
+        stack.enter_context(second.gateway)
+        await deferToThread(
+            wait_until,
+            lambda: (first.status["partitions"], second.status["partitions"]) == (2, 2),
+            60,
+            "the division",
+        )
+        await pause(2)
+        await deferToThread(first.gateway.stop)  # leaves the group, and hands over what is durable
+        await deferToThread(
+            wait_until, lambda: second.status["partitions"] == 4, 60, "the others' partitions"
+        )
+        await deferToThread(first.gateway.start)
+        await pause(2)
+        await deferToThread(second.gateway.kill)
+        await deferToThread(
+            wait_until, lambda: first.status["partitions"] == 4, 60, "a dead one's partitions"
+        )
+        count = await steady.finish()
+        await deferToThread(second.gateway.start)  # what it had stored is delivered
+        judge(await run(consume(broker, "shared.out", whole(count))), count)

@@ -1,0 +1,68 @@
+"""A Kafka broker (KRaft, one node) with three listeners: plain, with client certificates, and with SASL over TLS."""
+
+import subprocess
+from pathlib import Path
+
+from tests.certificates import Authority
+
+from .patience import HANGS
+from .process import Process, accepts, find, free_port, missing
+
+HOME = Path(__file__).parent / "kafkabroker"
+CLUSTER = "iotgwtestsiotgwtestsig"
+USER, PASSWORD = "gateway", "open sesame"
+
+
+class Kafka(Process):
+    """``port`` is plain, ``mutual`` asks for a certificate of ``authority``, ``sasl`` for a user (PLAIN, SCRAM, and
+    OAUTHBEARER with unsigned tokens)."""
+
+    def __init__(self, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        libraries = HOME / "target" / "lib"
+        if not libraries.is_dir():
+            missing("the Kafka broker isn't there; tests/install-peers large fetches it")
+        self.folder = folder
+        self.port, self.mutual, self.sasl, controller = (free_port() for _ in range(4))
+        self.authority = Authority()
+        server = self.authority.issue("broker", hosts=["127.0.0.1", "broker.example"])
+        (folder / "server.keystore.pem").write_bytes(server.key_pem() + server.pem())
+        (folder / "ca.pem").write_bytes(self.authority.pem())
+        properties = folder / "server.properties"
+        text = (HOME / "src" / "server.properties").read_text()
+        for name, value in {
+            "port": self.port, "mutual": self.mutual, "sasl": self.sasl, "controller": controller, "folder": folder,
+        }.items():  # fmt: skip
+            text = text.replace(f"{{{name}}}", str(value))
+        properties.write_text(text)
+        self._java = [find("java"), "-cp", f"{libraries}/*"]
+        self._properties = properties
+        super().__init__(
+            [self._java[0], "-Xmx256m", *self._java[1:], "kafka.Kafka", properties],
+            folder / "kafka.log",
+            cwd=folder,
+        )
+
+    def launch(self):
+        if not (self.folder / "data").exists():
+            scram = [f"--add-scram=SCRAM-SHA-{size}=[name={USER},password={PASSWORD}]" for size in (256, 512)]
+            format_ = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", self._properties, *scram]
+            subprocess.run([*self._java, *map(str, format_)], check=True, timeout=HANGS, capture_output=True)
+        return super().launch()
+
+    def ready(self):
+        return accepts(self.port) and accepts(self.sasl)
+
+    @property
+    def ca(self):
+        return self.authority.pem().decode()
+
+    def install_tools(self, folder):
+        """Kafka's command-line tools, as its distribution has them."""
+        for name, main in {
+            "kafka-console-producer.sh": "kafka.tools.ConsoleProducer",
+            "kafka-console-consumer.sh": "org.apache.kafka.tools.consumer.ConsoleConsumer",
+        }.items():
+            tool = folder / name
+            tool.write_text(f'#!/bin/sh\nexec {self._java[0]} -cp "{self._java[2]}" {main} "$@"\n')
+            tool.chmod(0o755)
