@@ -125,7 +125,7 @@ class Reader:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
         )
         self._printed = ran.stdout + ran.stderr
         assert ran.returncode == 0, (script, self._printed)

@@ -146,7 +146,7 @@ async def test_what_is_forbidden_is_not_asked_of_a_proxy_and_the_operator_s_prox
 @ensureDeferred
 async def test_a_subscription_comes_by_a_proxy(servers, proxy):
     from iotgw.core.validate import convert
-    from iotgw.datasources.mqtt.datasource import MqttSourceType
+    from iotgw.datasources.mqtt.source_type import MqttSourceType
     from tests.unit.datasources.fakes import FakeIntake, context
 
     server = servers[targets.Mqtt]

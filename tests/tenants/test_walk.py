@@ -11,8 +11,8 @@ from tests.tenants.house import House, spawn
 from tests.tenants.lamp import MARK, OTHER, TENANT, first_tenant, furnish
 from tests.tenants.walk import Walk
 
-MOVING = ("target", "oldestAge", "iotgw_deliveries_oldest")
-"""Figures of the tenant's own integration that move by themselves: its age, and its idle connections."""
+MOVING = ("target", "oldestAge", "retryIn", "iotgw_deliveries_oldest")
+"""Figures of an integration that move by themselves: ages, waits, and idle connections."""
 
 
 class World:
@@ -48,7 +48,9 @@ class World:
         ]
         stats = {
             each.id: {
-                key: value for key, value in parts.delivery.stats(each.id).items() if key != "oldestAge"
+                key: value
+                for key, value in parts.delivery.stats(each.id).items()
+                if not key.startswith(MOVING)
             }
             for each in parts.registry.list("integration", tenant)
         }

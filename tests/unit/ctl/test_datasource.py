@@ -17,7 +17,7 @@ from iotgw.ctl.client import CtlError
 from iotgw.ctl.commands import datasource
 from iotgw.ctl.commands.datasource import Questions
 from iotgw.datasources.http.datasource import HttpSourceType
-from iotgw.datasources.mqtt.datasource import MqttSourceType
+from iotgw.datasources.mqtt.source_type import MqttSourceType
 
 
 class Api:
