@@ -25,7 +25,7 @@ from iotgw.core.ports.datasources import (
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Settle
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.secrets import Secret, SecretUrl
+from iotgw.core.secrets import Secret, SecretTemplate, SecretUrl
 from iotgw.core.types import Type, Types
 from iotgw.core.validate import convert
 from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict
@@ -81,6 +81,7 @@ __all__ = [
     "Rejected",
     "Retry",
     "Secret",
+    "SecretTemplate",
     "SecretUrl",
     "SettingsError",
     "Settle",

@@ -22,10 +22,10 @@ from msgspec import Struct, inspect
 
 from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.redaction import MASK
-from iotgw.core.secret_url import masked_url, unmasked_url, url_secrets
+from iotgw.core.secret_url import is_fact, masked_url, unmasked_url, url_secrets
 
 __all__ = [
-    "MASK", "SEALED", "SECRET_NAME", "Secret", "SecretUrl", "Vault", "Withheld", "all_masked", "is_secret", "masked",
+    "MASK", "SEALED", "SECRET_NAME", "Secret", "SecretTemplate", "SecretUrl", "Vault", "Withheld", "all_masked", "is_secret", "masked",
     "resealed", "revealed", "sealed",
 ]  # fmt: skip
 
@@ -35,6 +35,10 @@ Secret = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True, "form
 SecretUrl = Annotated[str, msgspec.Meta(extra={"secret": "url"})]
 """A URL, or a template of one, that is stored encrypted. It is shown with masks for its password and the values of its
 query, as `iotgw.core.secret_url` finds them."""
+
+SecretTemplate = Annotated[str, msgspec.Meta(extra={"secret": "template"})]
+"""A template of a value that is stored encrypted. It is shown where it only inserts what a message says
+(`iotgw.core.secret_url.is_fact`); otherwise a mask is."""
 
 SECRET_NAME = re.compile(
     r"pass(word|phrase)?$|secret|token$|authorization|cookie|psk$|key$|credential", re.IGNORECASE
@@ -81,11 +85,13 @@ def sealed(value: Any, type_: Any, vault: Vault, stored: Any = None, path: str =
             raise SettingsError(place, f"expected the secret, got the mask {MASK!r}, and nothing is stored")
         return before
 
-    def one(text: str, is_url: bool, before: Any, place: str) -> str:
+    def one(text: str, kind: str, before: Any, place: str) -> str:
         if text == MASK:
             return kept(before, place)
-        if is_url and MASK in url_secrets(text):
-            clear = _opened(vault.unseal)(kept(before, place), is_url, None, place)
+        if kind == "template" and isinstance(before, str) and before.startswith(SEALED) and is_fact(text):
+            return before if vault.unseal(before) == text else vault.seal(text)
+        if kind == "url" and MASK in url_secrets(text):
+            clear = _opened(vault.unseal)(kept(before, place), kind, None, place)
             try:
                 text = unmasked_url(text, clear)
             except ValueError as error:
@@ -113,7 +119,7 @@ def revealed(value: Any, type_: Any, unseal: Callable[[str], str]) -> Any:
 def resealed(value: Any, type_: Any, vault: Vault) -> Any:
     """The stored value with those secrets sealed that were stored before their fields became secrets."""
 
-    def one(text: str, is_url: bool, before: Any, place: str) -> str:
+    def one(text: str, kind: str, before: Any, place: str) -> str:
         return vault.seal(text) if text and not text.startswith(SEALED) else text
 
     return _Walk(one).walk(value, _type_info(type_), None, "")
@@ -136,8 +142,8 @@ def all_masked(value: Any) -> Any:
     return MASK if isinstance(value, str) else value
 
 
-One = Callable[[str, bool, Any, str], str]
-"""``one(secret, is_url, stored, path)``: what replaces a secret."""
+One = Callable[[str, str, Any, str], str]
+"""``one(secret, kind, stored, path)``: what replaces a secret; ``kind`` is "url", "template", or empty."""
 
 
 class _Walk:
@@ -153,7 +159,7 @@ class _Walk:
         """The new value."""
         if isinstance(info, inspect.Metadata):
             if isinstance(value, str) and _is_secret(info):
-                return self._one(value, _is_url(info), before, path)
+                return self._one(value, _kind(info), before, path)
             return self.walk(value, info.type, before, path)
         if isinstance(info, inspect.UnionType):
             chosen = _member(value, info)
@@ -217,29 +223,32 @@ class _Walk:
 
 
 def _opened(unseal: Callable[[str], str]) -> One:
-    return lambda text, is_url, before, place: unseal(text) if text.startswith(SEALED) else text
+    return lambda text, kind, before, place: unseal(text) if text.startswith(SEALED) else text
 
 
 def _showing(unseal: Callable[[str], str]) -> _Walk:
     clear = _opened(unseal)
 
-    def one(text: str, is_url: bool, before: Any, place: str) -> str:
-        if not text or not is_url:
+    def one(text: str, kind: str, before: Any, place: str) -> str:
+        if not text or not kind:
             return MASK if text else ""
         try:
-            return masked_url(clear(text, is_url, before, place))
+            said = clear(text, kind, before, place)
         except IotgwError:
             return MASK
+        if kind == "url":
+            return masked_url(said)
+        return said if is_fact(said) else MASK
 
     return _Walk(one, gives_ids=True)
 
 
 def _is_secret(info: inspect.Metadata) -> bool:
-    return bool((info.extra_json_schema or {}).get("writeOnly")) or _is_url(info)
+    return bool((info.extra_json_schema or {}).get("writeOnly")) or bool(_kind(info))
 
 
-def _is_url(info: inspect.Metadata) -> bool:
-    return (info.extra or {}).get("secret") == "url"
+def _kind(info: inspect.Metadata) -> str:
+    return str((info.extra or {}).get("secret", ""))
 
 
 def _inner(info: Any, part: str) -> list[Any]:

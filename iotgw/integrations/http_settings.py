@@ -10,7 +10,7 @@ from iotgw.connect.http_auth import Auth, OAuth2
 from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.destination import origin
-from iotgw.core.secrets import Secret, SecretUrl
+from iotgw.core.secrets import Secret, SecretTemplate, SecretUrl
 from iotgw.integrations.http_judge import AnswerSettings
 
 
@@ -44,10 +44,10 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     ]
     method: Literal["GET", "POST", "PUT", "PATCH"] = "POST"
     query: Annotated[
-        dict[str, Secret],
+        dict[str, SecretTemplate],
         Meta(
-            description="Parameters that are added to the URL's: their values are templates, and secret. One that turns out "
-            "empty is left out."
+            description="Parameters that are added to the URL's. Their values are templates, stored encrypted, and shown where they only "
+            "insert what a message says. One that turns out empty is left out."
         ),
     ] = {}
     headers: Annotated[dict[str, Secret], Meta(description="Values are templates, and secret.")] = {}
@@ -59,11 +59,8 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         ),
     ] = None
     fields: Annotated[
-        dict[str, Secret],
-        Meta(
-            description="Fields of a `form` or `multipart` body: their values are templates, and secret. One that turns out "
-            "empty is left out."
-        ),
+        dict[str, SecretTemplate],
+        Meta(description="Fields of a `form` or `multipart` body, as those of `query`."),
     ] = {}
     file: Annotated[
         FilePart | None,

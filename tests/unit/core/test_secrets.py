@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from iotgw import testing
 from iotgw.core.errors import SettingsError
-from iotgw.core.secrets import MASK, Secret, all_masked, masked, revealed, sealed
+from iotgw.core.secrets import MASK, Secret, SecretTemplate, all_masked, masked, revealed, sealed
 
 
 class Basic(Struct, tag="basic", tag_field="type"):
@@ -189,3 +189,28 @@ def test_whatever_is_sealed_comes_back_the_same_and_by_its_mask_too(value: dict[
     stored = sealed(value, Settings, vault)
     assert revealed(stored, Settings, unseal) == value
     assert sealed(masked(stored, Settings, unseal), Settings, vault, stored) == stored
+
+
+class Query(Struct):
+    query: dict[str, SecretTemplate] = {}
+
+
+def test_a_template_is_shown_where_it_only_inserts_what_a_message_says() -> None:
+    given = {"query": {"key": "hush", "t": "{{ values.t * 2 }}", "both": "hush{{ ts }}", "none": ""}}
+    stored = sealed(given, Query, vault)
+    assert all(text.startswith("sealed:") for text in stored["query"].values() if text)
+    shown = masked(stored, Query, unseal)
+    assert shown == {"query": {"key": MASK, "t": "{{ values.t * 2 }}", "both": MASK, "none": ""}}
+    assert sealed(shown, Query, vault, stored) == stored
+    assert revealed(stored, Query, unseal) == given
+    changed = sealed({"query": {"t": "{{ values.u }}", "key": "{{ ts }}"}}, Query, vault, stored)
+    assert revealed(changed, Query, unseal) == {"query": {"t": "{{ values.u }}", "key": "{{ ts }}"}}
+
+
+def test_a_template_that_can_not_be_unsealed_is_a_mask() -> None:
+    from iotgw.core.errors import IotgwError
+
+    def lost(text: str) -> str:
+        raise IotgwError("the key is lost")
+
+    assert masked({"query": {"t": "sealed:x"}}, Query, lost) == {"query": {"t": MASK}}
