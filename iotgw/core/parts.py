@@ -38,10 +38,11 @@ class PartEpochs(Epochs):
         self._of = epochs
         self.split = split
         self.current = epochs.current
-        self.uplink, self.telemetry = (
-            epochs.uplink,
-            1 << 62,
-        )  # so that nobody makes a key of a part's position
+        self.uplink = epochs.uplink
+        self.telemetry = 1 << 62  # nobody makes a key of a part's position
+        self._whole: TelemetryRecord | None = None
+        self._whole_key = ""
+        """The key of that record, several parts of which follow one another."""
 
     def of_uplink(self, seq: int) -> str:
         """See `Epochs.of_uplink`."""
@@ -57,9 +58,11 @@ class PartEpochs(Epochs):
 
     def key(self, record: TelemetryRecord) -> str:
         """The key of a part's record, a dot, and the part's number."""
-        if isinstance(record, Part):
-            return f"{self._of.key(record.whole)}.{record.number}"
-        return self._of.key(record)
+        if not isinstance(record, Part):
+            return self._of.key(record)
+        if record.whole is not self._whole:
+            self._whole, self._whole_key = record.whole, self._of.key(record.whole)
+        return f"{self._whole_key}.{record.number}"
 
     def number(self, record: TelemetryRecord) -> str:
         """The same of `Epochs.number`."""

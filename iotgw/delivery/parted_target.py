@@ -84,19 +84,20 @@ class _Lane:
 
     def __init__(self, runs: list[_Run]) -> None:
         self.runs = deque(runs)
-        self.at_target: dict[int, tuple[_Run, int]] = {}
-        """The run and the place of each part that the target has, by the part's position."""
+        self.at_target = 0
+        """How many parts the target has."""
         self.said: list[tuple[_Run, int, Verdict]] = []
 
-    def chunk(self, most: int) -> list[TelemetryRecord]:
-        """The next parts to be sent together, at most ``most``."""
+    def chunk(self, most: int, out: dict[int, tuple[_Lane, _Run, int]]) -> list[TelemetryRecord]:
+        """The next parts to be sent together, at most ``most``. Where each belongs is added to ``out``, by its position."""
         chunk: list[TelemetryRecord] = []
         size = 0
         for run in self.runs:
             while run.left and len(chunk) < most and size < CHUNK:
                 place = run.left.popleft()
                 part = run.pieces.part(place)
-                self.at_target[part.seq] = run, place
+                out[part.seq] = self, run, place
+                self.at_target += 1
                 run.under_way += 1
                 chunk.append(part)
                 size += len(part.body)
@@ -126,8 +127,8 @@ class PartedTarget:
         self._accepted = accepted
         self._key = key
         self._clock = clock
-        self._lanes: dict[int, _Lane] = {}
-        """The lane of each part that the target has."""
+        self._out: dict[int, tuple[_Lane, _Run, int]] = {}
+        """The lane, the run and the place of each part that the target has."""
         self._open: set[_Run] = set()
         self._ready: deque[_Lane] = deque()
         self._ended: list[tuple[Settle, int, Verdict]] = []
@@ -150,7 +151,7 @@ class PartedTarget:
         """As many records as the target takes parts."""
         if not self.whole:
             return self._target.capacity
-        return len(self._open) + max(0, self._target.capacity - len(self._lanes))
+        return len(self._open) + max(0, self._target.capacity - len(self._out))
 
     def start(self) -> Deferred[None]:
         """Read what was accepted before, and start the target."""
@@ -211,7 +212,8 @@ class PartedTarget:
                     return
                 if self._ready:
                     sent += self._send_some()
-                self._report()
+                if self._ended:
+                    self._report()
         finally:
             self._driving = False
 
@@ -220,19 +222,14 @@ class PartedTarget:
         chunk: list[TelemetryRecord] = []
         if self.whole:
             lane = self._ready.popleft()
-            chunk += lane.chunk(most)
-            for part in chunk:
-                self._lanes[part.seq] = lane
+            chunk = lane.chunk(most, self._out)
         else:
             while self._ready and len(chunk) < most:
-                lane = self._ready.popleft()
-                for part in lane.chunk(1):
-                    self._lanes[part.seq] = lane
-                    chunk.append(part)
+                chunk += self._ready.popleft().chunk(1, self._out)
         try:
             self._target.send(chunk, self._settled)
         except Exception as error:
-            left = [part.seq for part in chunk if part.seq in self._lanes]
+            left = [part.seq for part in chunk if part.seq in self._out]
             if left:
                 self._settled(left, unforeseen("sending", error))
         return len(chunk)
@@ -241,14 +238,29 @@ class PartedTarget:
 
     def _settled(self, seqs: Sequence[int], verdict: Verdict) -> None:
         for seq in seqs:
-            lane = self._lanes.pop(seq, None)
-            if lane is None:
+            found = self._out.pop(seq, None)
+            if found is None:
                 continue
-            run, place = lane.at_target.pop(seq)
+            lane, run, place = found
+            lane.at_target -= 1
+            if not lane.at_target and not lane.said and isinstance(verdict, Delivered):
+                self._accept(lane, run, place, verdict)
+                continue
             lane.said.append((run, place, verdict))
             if not lane.at_target:
                 self._look(lane)
         self._drive()
+
+    def _accept(self, lane: _Lane, run: _Run, place: int, verdict: Delivered) -> None:
+        """The target took the only part of a lane's chunk, as it nearly always does."""
+        run.under_way = 0
+        run.delivered = verdict
+        run.accepted |= 1 << run.pieces.pieces[place].number
+        if not run.left:
+            self._end(run, run.verdict())
+            lane.runs.remove(run)
+        if lane.runs:
+            self._ready.append(lane)
 
     def _look(self, lane: _Lane) -> None:
         """The target has spoken of all of a lane's chunk."""

@@ -58,11 +58,8 @@ def facts(names: RecordNames, record: TelemetryRecord) -> dict[str, Any]:
     for entry in sorted(telemetry, key=lambda entry: entry["ts"]):
         latest |= entry["values"]
     attributes = body.get("attributes") or {}
-    named = {}
-    if isinstance(record, Part) and record.name:
-        named = {"name": record.name, "value": latest.get(record.name, attributes.get(record.name))}
     received = datetime.fromtimestamp(record.received_ms / 1000, UTC)
-    return named | {
+    found = {
         "id": names.message(record),
         "key": names.key(record),
         "receivedAt": record.received_ms,
@@ -78,3 +75,6 @@ def facts(names: RecordNames, record: TelemetryRecord) -> dict[str, Any]:
         "date": f"{received:%Y-%m-%d}",
         "time": f"{received:%H-%M-%S}",
     }
+    if isinstance(record, Part) and record.name:
+        found |= {"name": record.name, "value": latest.get(record.name, attributes.get(record.name))}
+    return found

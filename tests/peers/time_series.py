@@ -1,0 +1,80 @@
+"""Real databases of time series: InfluxDB 1 of Debian, and VictoriaMetrics built from its module."""
+
+import json
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+from .process import HOME, Process, accepts, find, free_port, missing
+
+
+class InfluxDb(Process):
+    """InfluxDB 1 with the database ``iot``."""
+
+    def __init__(self, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        (folder / "influxdb.conf").write_text(
+            f'reporting-disabled = true\nbind-address = "127.0.0.1:{free_port()}"\n'
+            f'[meta]\n  dir = "{folder}/meta"\n[data]\n  dir = "{folder}/data"\n  wal-dir = "{folder}/wal"\n'
+            f'[http]\n  bind-address = "127.0.0.1:{self.port}"\n[monitor]\n  store-enabled = false\n'
+        )
+        super().__init__([find("influxd"), "-config", folder / "influxdb.conf"], folder / "influxdb.log")
+
+    def ready(self):
+        return accepts(self.port)
+
+    def start(self):
+        super().start()
+        self.query("CREATE DATABASE iot")
+        return self
+
+    def query(self, text):
+        """The series that a statement finds: ``(measurement, tags, rows)``, a row being a dict."""
+        body = urlencode({"db": "iot", "epoch": "ms", "q": text}).encode()
+        with urlopen(Request(f"{self.url}/query", body)) as answer:
+            (result,) = json.load(answer)["results"]
+        assert "error" not in result, result
+        return [
+            (
+                each["name"],
+                each.get("tags", {}),
+                [dict(zip(each["columns"], row, strict=True)) for row in each["values"]],
+            )
+            for each in result.get("series", ())
+        ]
+
+
+class VictoriaMetrics(Process):
+    """A single node of VictoriaMetrics."""
+
+    def __init__(self, folder):
+        program = HOME / "victoriametrics" / "victoriametrics"
+        if not program.exists():
+            missing("VictoriaMetrics is not built; tests/install-peers large builds it")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(
+            [program, f"-storageDataPath={folder}/data", f"-httpListenAddr=127.0.0.1:{self.port}", "-retentionPeriod=100y",
+             "-memory.allowedBytes=128MB"],
+            folder / "victoriametrics.log",
+        )  # fmt: skip
+
+    def ready(self):
+        return accepts(self.port)
+
+    def samples(self):
+        """All samples: ``(metric, device, values by time in ms)``."""
+        urlopen(f"{self.url}/internal/force_flush").close()
+        query = urlencode({"match[]": '{device!=""}'})
+        with urlopen(f"{self.url}/api/v1/export?{query}") as answer:
+            found = [json.loads(line) for line in answer]
+        return [
+            (
+                each["metric"]["__name__"],
+                each["metric"]["device"],
+                dict(zip(each["timestamps"], each["values"], strict=True)),
+            )
+            for each in found
+        ]
