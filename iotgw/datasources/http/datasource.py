@@ -126,6 +126,9 @@ class HttpSourceType:
             headers["Authorization"] = "Basic, with security.username and security.password"
         elif header and not headers:
             note = f"{note} Anybody who knows the URL can send: set `security`, and {header} to the same here.".strip()
+        api = settings.envelope().api
+        if api is not None and settings.downlink_api is None and api.needs:
+            note = f"{note} For downlinks, set `downlinkApi`, with {', '.join(api.needs)}.".strip()
         return SetUp(place, headers, fields, note)
 
     def needs(self, settings: HttpSourceSettings, context: DatasourceContext) -> list[Need]:
@@ -171,7 +174,12 @@ class HttpDatasource:
     def start(self) -> Deferred[Any]:
         """See `IDatasource.start`."""
         recalled = self.intake.recall() if self.envelope.keys_last else succeed(None)
-        return recalled.addCallback(self._open)
+        return recalled.addCallback(self._open).addCallback(self._opened)
+
+    def _opened(self, _: Any) -> None:
+        """It is open, and known to be once this turn is over: then what has waited can be sent."""
+        if self.api is not None:
+            self.context.reactor.callLater(0, self.api.start)
 
     def _open(self, _: None) -> Deferred[Any]:
         shared = self.context.shared(HttpMounts)
@@ -184,8 +192,6 @@ class HttpDatasource:
             except SettingsError:
                 self._leave()
                 raise
-        if self.api is not None:
-            self.api.start()
         if listener is None:
             return succeed(None)
         reading = self.context.read_files(self._tls.files if self._tls is not None else [])

@@ -170,6 +170,8 @@ class MqttDatasource(MqttOwner):
         """The subscriptions are confirmed."""
         self._error = ""
         self.intake.event("connected", f"connected to {self.settings.broker.host}")
+        if self.keeps_downlinks:
+            self.intake.wake_downlinks()
 
     def on_lost(self, numbers: list[int], reason: str) -> None:
         """The connection ended. The broker keeps unacknowledged uplinks; downlinks that were sent may not have

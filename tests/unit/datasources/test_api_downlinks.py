@@ -120,7 +120,8 @@ def asynchronous(test):
 @asynchronous
 async def test_a_downlink_is_offered_by_a_call_that_carries_the_item_s_id(make):
     field = make()
-    assert field.intake.wakes == 1 and field.source.keeps_downlinks and field.source.can_push
+    assert field.source.keeps_downlinks and field.source.can_push
+    await field.until(lambda: field.intake.wakes == 1)
     field.push()
     assert await field.outcome() == [(ITEM.id, "offered")]
     ((uri, headers, body),) = field.platform.asked

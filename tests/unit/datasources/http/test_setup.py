@@ -22,6 +22,7 @@ def test_a_preset_says_what_to_type_in_and_where():
     found = setup(preset="the-things-stack")
     assert found.url == "{gateway}/i/demo" and found.fields["Base URL"] == found.url
     assert "Anybody who knows the URL can send" in found.note and found.headers == {}
+    assert "For downlinks, set `downlinkApi`, with server, application, webhook, token." in found.note
 
 
 @pytest.mark.parametrize(

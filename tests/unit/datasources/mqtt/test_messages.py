@@ -187,3 +187,10 @@ def test_an_identifier_that_counts_anew_with_each_start_of_the_device_is_no_key(
     for id in (1, 2):
         field.bring(cbor2.dumps({"i": "1", "n": 1, "d": {}}), "LOB/1/up/data", id=id)
     assert field.intake.keys == []
+
+
+def test_what_waits_for_a_network_leaves_when_the_broker_is_there_again():
+    for preset, wakes in (({"preset": "chirpstack"}, 1), ({}, 0)):
+        field = Field(**preset)
+        field.source.on_up(None)
+        assert field.intake.wakes == wakes
