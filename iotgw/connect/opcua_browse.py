@@ -20,7 +20,7 @@ PROPERTY = ua.NodeId(ua.ObjectIds.HasProperty)
 class OpcuaVariable:
     """A variable, the object that has it, and what came of it last."""
 
-    __slots__ = ("device", "device_id", "name", "node", "recent", "text", "type")
+    __slots__ = ("device", "device_id", "latest", "name", "node", "recent", "text", "type")
 
     def __init__(self, node: Node, name: str, device: str, device_id: str) -> None:
         self.node = node
@@ -29,6 +29,8 @@ class OpcuaVariable:
         self.device = device
         self.device_id = device_id
         self.type: ua.VariantType | None = None
+        self.latest: Any = None
+        """The source's time of the newest value."""
         self.recent: deque[Any] = deque(maxlen=KNOWN)
 
 

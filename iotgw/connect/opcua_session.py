@@ -1,8 +1,9 @@
 """The session of `iotgw.connect.opcua`, in the asyncio thread: connect, browse, subscribe, write, call.
 
-asyncua reconnects by itself, transfers the subscription to the new session and has the server republish what was not
-acknowledged (OPC 10000-4 §5.14); where the server has lost it, the subscription is made anew. Then all values are read once: what
-changed meanwhile is known, though not each change. A value that comes again so is recognised.
+asyncua reconnects by itself, and takes up the session that the server has kept. The subscription and its queues are there then, and the
+server republishes what was not acknowledged (OPC 10000-4 §5.14.5). Where the session is gone, the subscription is made
+anew. Last, all values are read once: what changed meanwhile is known, though not each change. A value that
+comes again so is recognised.
 
 OPC UA has no acknowledgement by which a value could be durable first: delivery is at most once.
 """
@@ -12,7 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from asyncua import Client, ua
@@ -44,6 +47,12 @@ POLICIES: dict[str, type[security_policies.SecurityPolicy]] = {
     "Aes256Sha256RsaPss": security_policies.SecurityPolicyAes256Sha256RsaPss,
 }
 MODES = {"sign": ua.MessageSecurityMode.Sign, "signAndEncrypt": ua.MessageSecurityMode.SignAndEncrypt}
+MOST_REPEATED = 1000
+"""Messages that a server may repeat."""
+GRACE, LONGEST_GRACE = 1.5, 10.0
+"""Seconds that a server has, after a reconnection, to report by itself: beside two reports, and at most. asyncua asks for reports
+after a second."""
+GONE = ("BadNodeIdUnknown", "BadNodeIdInvalid")
 AWAY = Done("lost", "the server is not connected")
 
 
@@ -164,6 +173,7 @@ class OpcuaSession:
         )
         self._publishes = self._is_wanted
         self._subscription = subscription
+        subscription.restore = partial(self._restore, subscription)
         failed: list[str] = []
         for start in range(0, len(variables), AT_ONCE):
             part = variables[start : start + AT_ONCE]
@@ -179,6 +189,20 @@ class OpcuaSession:
             self._tell("on_trouble", f"the server takes no subscription to {', '.join(failed[:3])}{more}")
         if len(failed) == len(variables):
             raise LookupError("the server takes no subscription to any variable")
+
+    async def _restore(self, subscription: Subscription) -> None:
+        """Called by asyncua after a reconnection, in place of its own, which transfers a subscription even to the session that has
+        it, and asks for repetitions without an end where a server answers each such request."""
+        try:
+            (result,) = await subscription.set_publishing_mode(self._publishes)
+            is_there = result.is_good()
+        except (ua.UaError, ValueError):
+            is_there = False
+        if is_there:
+            await _republish(subscription)
+            subscription.last_publish_at = time.monotonic()
+        else:
+            await subscription.recreate()
 
     def _request(self, variable: OpcuaVariable, handle: int) -> ua.MonitoredItemCreateRequest:
         plan = self._plan
@@ -213,10 +237,15 @@ class OpcuaSession:
                     "on_trouble", f"the server says of the subscription: {event.notification.Status.name}"
                 )
 
-    def _came(self, variable: OpcuaVariable, said: ua.DataValue) -> None:
-        """A value; one that came already is left out."""
+    def _came(self, variable: OpcuaVariable, said: ua.DataValue, is_read: bool = False) -> None:
+        """A value; one that came already is left out, and one that was read and is no newer than what came."""
         status = said.StatusCode or ua.StatusCode(ua.StatusCodes.Good)
         value = said.Value.Value if said.Value is not None else None
+        latest = said.SourceTimestamp
+        if is_read and latest is not None and variable.latest is not None and latest <= variable.latest:
+            return
+        if latest is not None:
+            variable.latest = latest
         mark = (said.SourceTimestamp, status.value & ~0xFFFF, repr(value))
         if mark in variable.recent:
             return
@@ -260,27 +289,27 @@ class OpcuaSession:
                     self._is_up = False
                     self._tell("on_lost", "the connection was lost")
                 elif not self._is_up and state is UaClientState.CONNECTED:
+                    self._up()
                     if not await self._catch_up(client):
                         return
-                    self._up()
 
     def _up(self) -> None:
         self._is_up = True
         self._tell("on_up", len(self._variables))
 
     async def _catch_up(self, client: Client) -> bool:
+        """Read all values, and take those that are newer than what the server reports by itself; returns whether it has all
+        variables."""
         variables = list(self._variables.values())
+        read: list[ua.DataValue] = []
         for start in range(0, len(variables), AT_ONCE):
-            part = variables[start : start + AT_ONCE]
-            for variable, said in zip(
-                part, await client.read_attributes([each.node for each in part]), strict=True
-            ):
-                if said.StatusCode is not None and said.StatusCode.name in (
-                    "BadNodeIdUnknown",
-                    "BadNodeIdInvalid",
-                ):
-                    return False
-                self._came(variable, said)
+            part = [each.node for each in variables[start : start + AT_ONCE]]
+            read += await client.read_attributes(part)
+        if any(said.StatusCode is not None and said.StatusCode.name in GONE for said in read):
+            return False
+        await asyncio.sleep(min(2 * self._plan.publishing + GRACE, LONGEST_GRACE))
+        for variable, said in zip(variables, read, strict=True):
+            self._came(variable, said, is_read=True)
         return True
 
     def publish(self, is_wanted: bool) -> None:
@@ -302,3 +331,19 @@ class OpcuaSession:
             except Exception:  # the connection breaks; the next one begins with what is wanted then
                 return
             self._publishes = wanted
+
+
+async def _republish(subscription: Subscription) -> None:
+    """Have the server repeat what it sent and had no answer to."""
+    session, number = subscription.server, subscription.last_sequence_number or 0
+    for _ in range(MOST_REPEATED):
+        number += 1
+        try:
+            message = await session.republish(subscription.subscription_id, number)
+        except ua.UaError:  # BadMessageNotAvailable: that was all
+            return
+        if message.SequenceNumber != number:
+            return
+        await subscription.publish_callback(
+            ua.PublishResult(subscription.subscription_id, NotificationMessage=message)
+        )

@@ -23,6 +23,7 @@ from tests.peers.opcua import OpcuaServer
 from .delivering import until
 
 ua = pytest.importorskip("asyncua").ua
+pytestmark = pytest.mark.interop
 QUICK = {"publishingInterval": 0.05, "samplingInterval": 0.05, "timeout": 2}
 
 
@@ -130,7 +131,7 @@ async def test_a_small_change_is_not_reported_where_a_deadband_says_so(server):
 @ensureDeferred
 async def test_a_bad_value_is_counted_and_told_of_and_no_reading(server):
     async with Source(server) as it:
-        await until(lambda: it.values("speed"))
+        await until(lambda: len(it.intake.received) == 8)
         before = len(it.intake.received)
         await server.write("Line1", "speed", 0.5, ua.StatusCodes.BadSensorFailure)
         await until(lambda: it.source.counts["bad"])
