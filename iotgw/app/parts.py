@@ -47,6 +47,7 @@ from iotgw.devices.credentials import Credentials
 from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.downlinks.reach import Reach
+from iotgw.integrations.azure import EventHubType
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.kafka import KafkaType
 from iotgw.integrations.mqtt import MqttType
@@ -65,7 +66,7 @@ from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.trim import JournalLimits
 
 DATASOURCES = (CoapType, HttpSourceType, TcpType, UdpType, MqttSourceType, KafkaSourceType, *VENDORS)
-INTEGRATIONS = (HttpType, MqttType, KafkaType, SftpType, ThingsBoardType)
+INTEGRATIONS = (HttpType, MqttType, KafkaType, EventHubType, SftpType, ThingsBoardType)
 
 
 class Gateway(Struct, frozen=True, kw_only=True):

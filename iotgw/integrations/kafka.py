@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -223,7 +223,7 @@ class KafkaType:
     """The type ``kafka``; see `KafkaSettings`."""
 
     name = "kafka"
-    settings = KafkaSettings
+    settings: type[Struct] = KafkaSettings
 
     def __init__(
         self, reactor: IReactor, forbid: Sequence[str] = (), connector: IConnector | None = None

@@ -35,6 +35,10 @@ FILE = re.compile(r"(?:#|//) ([\w./-]+)\n")
 PORT = re.compile(r"""(?<=port = )\d+|(?<=127\.0\.0\.1[:/])\d+|(?<=127\.0\.0\.1", )\d+|(?<=-p )\d+""")
 
 
+CLUSTERED = ("kafka", "azure-event-hub", "azure-iot-hub")
+"""Pages whose examples need a Kafka cluster."""
+
+
 def pages(folder):
     return sorted(path.stem for path in (DOCS / folder).glob("*.md") if path.stem != "index")
 
@@ -170,12 +174,12 @@ def test_a_platform_s_page_runs(world, name):
     Reader(*world).read((DOCS / "platforms" / f"{name}.md").read_text())
 
 
-@pytest.mark.parametrize("name", [name for name in pages("datasources") if name != "kafka"])
+@pytest.mark.parametrize("name", [name for name in pages("datasources") if name not in CLUSTERED])
 def test_the_example_of_a_datasource_runs(world, name):
     Reader(*world).read((DOCS / "datasources" / f"{name}.md").read_text())
 
 
-@pytest.mark.parametrize("name", [name for name in pages("integrations") if name not in ("kafka", "sftp")])
+@pytest.mark.parametrize("name", [name for name in pages("integrations") if name not in (*CLUSTERED, "sftp")])
 def test_the_example_of_an_integration_runs(world, name):
     Reader(*world).read((DOCS / "integrations" / f"{name}.md").read_text())
 
@@ -186,8 +190,11 @@ def test_the_examples_with_a_kafka_cluster_run(world, tmp_path):
     with Kafka(tmp_path / "kafka") as broker:
         places.ports["9092"] = str(broker.port)
         broker.install_tools(places.folder / "bin")
+        places.paths = {"sb://localhost": f"sb://127.0.0.1:{broker.emulator}"}
         for folder in ("datasources", "integrations"):
-            Reader(gateway, places).read((DOCS / folder / "kafka.md").read_text())
+            for name in CLUSTERED:
+                if (page := DOCS / folder / f"{name}.md").exists():
+                    Reader(gateway, places).read(page.read_text())
 
 
 @pytest.mark.root

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from msgspec import Struct
 from twisted.application.internet import backoffPolicy
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IDelayedCall
@@ -42,7 +43,7 @@ class KafkaSourceType:
     """The ``kafka`` datasources of a gateway."""
 
     name = "kafka"
-    settings: type[KafkaSourceSettings] = KafkaSourceSettings
+    settings: type[Struct] = KafkaSourceSettings
 
     def __init__(self, reactor: IThreadedClock, connector: IConnector) -> None:
         self._reactor = reactor

@@ -52,4 +52,6 @@ def test_all_types_with_listeners_say_so():
         "mqtt",
         "dragino-mqtt",
         "kafka",
+        "azure-event-hub",
+        "azure-iot-hub",
     }

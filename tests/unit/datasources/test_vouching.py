@@ -19,7 +19,13 @@ def vouches(name, **more):
 
 
 def test_brokers_and_platforms_do_and_open_ports_do_not():
-    assert {type_.name for type_ in TYPES if vouches(type_.name)} == {"mqtt", "dragino-mqtt", "kafka"}
+    assert {type_.name for type_ in TYPES if vouches(type_.name)} == {
+        "mqtt",
+        "dragino-mqtt",
+        "kafka",
+        "azure-event-hub",
+        "azure-iot-hub",
+    }
 
 
 @pytest.mark.parametrize(("profile", "does"), [("none", False), ("sigfox", True)])

@@ -53,12 +53,15 @@ from iotgw.testing.ports import PORTS, verify_ports
 
 NOWHERE = Path("/nonexistent")
 BROKER = {"host": "192.0.2.1"}
+EVENT_HUB = "Endpoint=sb://192.0.2.1/;SharedAccessKeyName=n;SharedAccessKey=k=;EntityPath=hub"
 SETTINGS = {
     "mqtt": {**BROKER, "topics": ["a"]},
     "dragino-mqtt": {**BROKER, "topics": ["a"]},
     "sftp": {**BROKER, "username": "u", "password": "p", "hostKeys": [f"SHA256:{'A' * 43}"]},
     "thingsboard": {**BROKER, "token": "t"},
     "kafka": {"brokers": ["192.0.2.1"], "topics": ["a"]},
+    "azure-event-hub": {"connectionString": EVENT_HUB},
+    "azure-iot-hub": {"connectionString": EVENT_HUB},
 }
 """Of the types that need some; for an integration over those of a datasource of its name."""
 
