@@ -39,6 +39,7 @@ from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.kafka.datasource import KafkaSourceType
 from iotgw.datasources.mqtt.datasource import MqttSourceType
+from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
 from iotgw.datasources.vendors import TYPES as VENDORS
@@ -51,6 +52,7 @@ from iotgw.integrations.azure import EventHubType
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.kafka import KafkaType
 from iotgw.integrations.mqtt import MqttType
+from iotgw.integrations.rabbitmq import RabbitType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.observe.events import EventLog
@@ -65,8 +67,17 @@ from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.trim import JournalLimits
 
-DATASOURCES = (CoapType, HttpSourceType, TcpType, UdpType, MqttSourceType, KafkaSourceType, *VENDORS)
-INTEGRATIONS = (HttpType, MqttType, KafkaType, EventHubType, SftpType, ThingsBoardType)
+DATASOURCES = (
+    CoapType,
+    HttpSourceType,
+    TcpType,
+    UdpType,
+    MqttSourceType,
+    KafkaSourceType,
+    RabbitSourceType,
+    *VENDORS,
+)
+INTEGRATIONS = (HttpType, MqttType, KafkaType, EventHubType, RabbitType, SftpType, ThingsBoardType)
 
 
 class Gateway(Struct, frozen=True, kw_only=True):

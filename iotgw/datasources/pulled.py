@@ -44,7 +44,7 @@ class PulledReader:
         """The uplinks of one message. An invalid message is returned itself, to be kept as failed.
 
         ``known`` is what the broker says, ``device`` the device that it names (empty if none), ``key`` its name for the
-        message, which is the same when the message comes again. ``address`` says what the message is about, where others
+        message, which is the same when the message comes again (empty if it has none). ``address`` says what the message is about, where others
         have an MQTT topic (``application.7.device.01.event.up``); presets see it as a topic.
         """
         self._counts["messages"] += 1
@@ -55,7 +55,7 @@ class PulledReader:
         if device:
             asked = {**asked, "identity": device}
         for number, event in enumerate(self._envelope.read(payload, asked, received_ms)):
-            own = {"uplinkKey": f"{key}/{number}" if number else key}
+            own = {"uplinkKey": f"{key}/{number}" if number else key} if key else {}
             if isinstance(event, Reading):
                 # what a platform calls its uplink is the same over all ways
                 facts = {**own, **event.facts, **known}

@@ -145,6 +145,7 @@ def test_every_type_but_those_that_subscribe_checks_addresses():
         "kafka",
         "azure-event-hub",
         "azure-iot-hub",
+        "rabbitmq",
     }
 
 

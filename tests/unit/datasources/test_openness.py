@@ -54,4 +54,5 @@ def test_all_types_with_listeners_say_so():
         "kafka",
         "azure-event-hub",
         "azure-iot-hub",
+        "rabbitmq",
     }

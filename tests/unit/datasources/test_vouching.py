@@ -25,6 +25,7 @@ def test_brokers_and_platforms_do_and_open_ports_do_not():
         "kafka",
         "azure-event-hub",
         "azure-iot-hub",
+        "rabbitmq",
     }
 
 

@@ -60,6 +60,7 @@ SETTINGS = {
     "sftp": {**BROKER, "username": "u", "password": "p", "hostKeys": [f"SHA256:{'A' * 43}"]},
     "thingsboard": {**BROKER, "token": "t"},
     "kafka": {"brokers": ["192.0.2.1"], "topics": ["a"]},
+    "rabbitmq": {**BROKER, "queue": "q"},
     "azure-event-hub": {"connectionString": EVENT_HUB},
     "azure-iot-hub": {"connectionString": EVENT_HUB},
 }
@@ -137,6 +138,7 @@ def types_with_what_they_build():
         "http": {"url": "http://192.0.2.1/"},
         "mqtt": BROKER,
         "kafka": {"brokers": ["192.0.2.1"]},
+        "rabbitmq": BROKER,
     }
     for type_ in Types("none", reactor, parts.INTEGRATIONS, connector):
         made += with_part(type_, target, out)
