@@ -61,7 +61,7 @@ class EncodingIntake(FakeIntake):
 
     count = 0
 
-    def receive(self, payload, metadata, answer, received_ms=0, listens=True):
+    def receive(self, payload, metadata, answer, received_ms=0, listens=True, key=""):
         msgspec.json.encode(metadata)
         self.count += 1
         answer(STORED)

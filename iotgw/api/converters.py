@@ -9,8 +9,10 @@ from msgspec import Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import PAGE, READ_ONLY, Catalogue, Page, not_empty
+from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.api.trials import vectors
+from iotgw.core.device_kinds import suggested
 from iotgw.core.errors import NotFound, StillReferenced
 from iotgw.core.model import ConverterVersion
 from iotgw.core.numbers import whole
@@ -50,6 +52,17 @@ class Install(Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
 
 
+LIBRARY = (
+    *PAGE,
+    Query(
+        "profile",
+        str,
+        None,
+        "the name of a device profile: only the converter of its device, if there is one",
+    ),
+)
+
+
 class ConverterRoutes(Catalogue):
     """The routes of converters, their versions, and the library."""
 
@@ -73,7 +86,7 @@ class ConverterRoutes(Catalogue):
                 "POST", f"{versions}/<number>/activate", write, self.activate,
                 "Make a version the active one; going back is activating an older one", answer=dict,
             ),
-            Route("GET", "/library", read, self.library, "The bundled converters", answer=Page, query=PAGE, of_tenant=False),
+            Route("GET", "/library", read, self.library, "The bundled converters", answer=Page, query=LIBRARY, of_tenant=False),
             Route(
                 "POST", "/library/<path:name>/install", write, self.install,
                 "Save a bundled converter as one's own", Install, dict, status=201,
@@ -138,8 +151,10 @@ class ConverterRoutes(Catalogue):
 
     async def library(self, call: Call) -> Page:
         """The bundled converters."""
-        after, limit = call.query("after") or "", call.query("limit")
-        names = sorted(name for name in self._versions.library if name > after)
+        after, limit, profile = call.query("after") or "", call.query("limit"), call.query("profile")
+        library = self._versions.library
+        found = library if profile is None else filter(None, [suggested(profile, library)])
+        names = sorted(name for name in found if name > after)
         items = [_bundled(name, self._versions.library[name]) for name in names[:limit]]
         return Page(items, items[-1].name if len(names) > limit else None)
 

@@ -20,7 +20,9 @@ from iotgw.core.descriptors import are_few
 
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 RESERVED = ("api", "health", "metrics")
-"""First segments that are the API's."""
+"""First segments that are the API's, as far as others are concerned who want a place."""
+OWN_PATHS = (("api", "v1"), ("api", "v2"), ("health",), ("metrics",))
+"""Paths that nobody else may serve, with all below them."""
 SPARE = 12
 """How many of a listener's places are for the API alone. They take twice as many descriptors for a moment."""
 PATIENCE = 5.0

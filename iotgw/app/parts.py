@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.api.parts import Parts
-from iotgw.api.site import RESERVED, ApiSite
+from iotgw.api.site import OWN_PATHS, ApiSite
 from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.app.pause import Pause
-from iotgw.config.settings import Settings
+from iotgw.config.settings import IntegrationsSection, Settings
 from iotgw.connect.endpoint import Connector
+from iotgw.connect.proxy import ENVIRONMENT, of_environment
 from iotgw.converters import library
 from iotgw.converters.service import ConverterService
 from iotgw.converters.state import RegistryStates
@@ -153,7 +155,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     make_site = partial(ApiSite, for_devices=True, is_proxy=sites.is_proxy, tell=tell)
     mounts = HttpMounts(
         make_site,
-        RESERVED,
+        OWN_PATHS,
         partial(sources.is_away, "http"),
         doors.note,
         sites=sites,
@@ -163,7 +165,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         reactor, partial(sources.is_away, "coap"), sources.away.find, doors.note, settings.coap_trees
     )
     shares = SharedResources(coap_ports, mounts)
-    connector = Connector(reactor, settings.integrations.forbid, settings.integrations.allow)
+    connector = way_out(settings.integrations, reactor)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
     delivery = DeliveryService(
@@ -194,6 +196,15 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
             calendar=calendar, doors=doors, sites=sites,
         ),
     )  # fmt: skip
+
+
+def way_out(section: IntegrationsSection, reactor: IReactor) -> Connector:
+    """What makes all outgoing connections, as the operator says. Raises SettingsError."""
+    proxy, no_proxy = section.proxy, section.no_proxy
+    if proxy == ENVIRONMENT:
+        proxy, more = of_environment(os.environ)
+        no_proxy = [*no_proxy, *more]
+    return Connector(reactor, section.forbid, section.allow, proxy, no_proxy, section.proxy_names)
 
 
 def _downlink_changed(events: EventLog, journal: Journal, event: Event, item: Item) -> None:

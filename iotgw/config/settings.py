@@ -6,7 +6,7 @@ What users manage at run time (datasources, converters, integrations) is not her
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -129,6 +129,26 @@ class IntegrationsSection(Section, frozen=True, kw_only=True):
             description="Exceptions from what is forbidden, by the same names or networks: `169.254.7.1`, or `link-local` and `metadata`."
         ),
     ] = []
+    proxy: Annotated[
+        str,
+        Meta(
+            description="The proxy for all that doesn't name one itself: `http://user:password@proxy:3128` (CONNECT), `https://…`, `socks5://…` "
+            "or `socks5h://…`; `environment` takes `ALL_PROXY` or `HTTPS_PROXY`, and `NO_PROXY` ([proxies](#proxies))."
+        ),
+    ] = ""
+    no_proxy: Annotated[
+        list[str],
+        Meta(
+            description="What is reached directly, as in `NO_PROXY`: `example.com` with all names below it, addresses, networks, each perhaps "
+            "with a port, or `*`. `localhost` and loopback addresses always are."
+        ),
+    ] = []
+    proxy_names: Annotated[
+        Literal["proxy", "here"],
+        Meta(
+            description="Who resolves hosts' names where a proxy could. With `here`, `forbid` holds for their addresses, too."
+        ),
+    ] = "proxy"
 
 
 class Settings(Section, frozen=True, kw_only=True):

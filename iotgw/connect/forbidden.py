@@ -15,6 +15,7 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import (
     IHostnameResolver,
+    IHostResolution,
     IProtocol,
     IProtocolFactory,
     IReactorPluggableNameResolver,
@@ -170,6 +171,51 @@ class GuardedEndpoint:
         endpoint = HostnameEndpoint(reactor, self._host, self._port, timeout=self._timeout)
         connecting: Deferred[IProtocol] = endpoint.connect(protocolFactory)
         return connecting.addErrback(judged)
+
+
+def addresses(reactor: IReactor, host: str, port: int, forbidden: Sequence[Network]) -> Deferred[list[str]]:
+    """The addresses of a host that may be connected to, those of IPv4 first. Fails with `Forbidden`, or with DNSLookupError
+    where there is none."""
+    found: Deferred[list[str]] = Deferred()
+    resolver = _Sieve(reactor.nameResolver, forbidden)
+    resolver.resolveHostName(_Collecting(found, resolver.refused, host), host, port)
+    return found
+
+
+def expect_allowed(host: str, spelled_out: Sequence[str], forbidden: Sequence[Network]) -> None:
+    """Raise `Forbidden` where the addresses that a host's name spells out are forbidden."""
+    if spelled_out and all(is_forbidden(each, forbidden) for each in spelled_out):
+        raise Forbidden(host, spelled_out)
+
+
+@implementer(IResolutionReceiver)
+class _Collecting:
+    """Gathers what a resolver finds."""
+
+    def __init__(self, found: Deferred[list[str]], refused: Sequence[str], host: str) -> None:
+        self._found = found
+        self._refused = refused
+        self._host = host
+        self._addresses: list[str] = []
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        """See `IResolutionReceiver`."""
+
+    def addressResolved(self, address: Any) -> None:
+        """See `IResolutionReceiver`."""
+        if address.host not in self._addresses:
+            self._addresses.append(address.host)
+
+    def resolutionComplete(self) -> None:
+        """See `IResolutionReceiver`."""
+        if self._found.called:
+            return
+        if self._addresses:
+            self._found.callback(sorted(self._addresses, key=lambda each: ":" in each))
+        elif self._refused:
+            self._found.errback(Forbidden(self._host, self._refused))
+        else:
+            self._found.errback(DNSLookupError(f"no results for hostname lookup: {self._host}"))
 
 
 @implementer(IReactorPluggableNameResolver)

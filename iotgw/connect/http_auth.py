@@ -1,11 +1,11 @@
-"""How we authenticate to an HTTP target: basic, bearer, or OAuth 2.0 client credentials (RFC 6749 §4.4)."""
+"""How we authenticate to an HTTP target: basic, bearer, OAuth 2.0 client credentials (RFC 6749 §4.4), or AWS's signature."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 from urllib.parse import urlencode
 
 import treq
@@ -18,6 +18,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
+from iotgw.connect.aws_auth import AwsSigner, AwsSigV4
 from iotgw.connect.endpoint import in_words
 from iotgw.connect.tls import ClientTls
 from iotgw.core import plain_json
@@ -64,7 +65,33 @@ class OAuth2(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_f
     scope: str = ""
 
 
-Auth = Basic | Bearer | OAuth2
+Auth = Basic | Bearer | OAuth2 | AwsSigV4
+
+
+class Authenticator(Protocol):
+    """What authenticates the requests to one target."""
+
+    header: bytes
+    """The header line that is the same for every request; empty where there is none."""
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What no text for people may repeat, besides what is in the header."""
+
+    def sign(self, head: bytes, body: bytes) -> bytes:
+        """The header lines that authenticate a request; ``head`` are its others, the first with method and target."""
+
+    def ready(self) -> bool:
+        """Whether requests can be signed now."""
+
+    def refresh(self, done: Callable[[str], None]) -> None:
+        """Get what is needed; calls ``done("")``, or ``done`` with the reason why there is none."""
+
+    def refused(self) -> None:
+        """The target refused the credentials."""
+
+    def close(self) -> None:
+        """Stop what is under way."""
 
 
 class Fixed:
@@ -82,6 +109,10 @@ class Fixed:
             if not auth.token.isprintable():
                 raise SettingsError("configuration.auth.token", "expected printable characters")
             self.header = f"Authorization: Bearer {auth.token}\r\n".encode()
+
+    def sign(self, head: bytes, body: bytes) -> bytes:
+        """The header."""
+        return self.header
 
     def ready(self) -> bool:
         """Always."""
@@ -102,7 +133,12 @@ class AccessToken:
     """The header of `OAuth2`."""
 
     def __init__(
-        self, auth: OAuth2, reactor: IReactorTime, tls: ClientTls | None, connector: IConnector
+        self,
+        auth: OAuth2,
+        reactor: IReactorTime,
+        tls: ClientTls | None,
+        connector: IConnector,
+        proxy: str = "",
     ) -> None:
         self.header = b""
         self.secrets = [auth.client_secret]
@@ -113,7 +149,9 @@ class AccessToken:
         self._asking = False
         self._fetching: Any = None
         scheme, host, port = origin(auth.token_url, "configuration.auth.tokenUrl")
-        way = connector.endpoint(host, port, 10, (tls or ClientTls()) if scheme == "https" else None, "tls")
+        way = connector.endpoint(
+            host, port, 10, (tls or ClientTls()) if scheme == "https" else None, "tls", proxy
+        )
         # treq's own client would decompress a response before its size is checked
         self._agent = Agent.usingEndpointFactory(reactor, _OneWay(way))
         self._url = auth.token_url.encode()
@@ -128,6 +166,10 @@ class AccessToken:
                 "Content-Type": ["application/x-www-form-urlencoded"],
             }
         )
+
+    def sign(self, head: bytes, body: bytes) -> bytes:
+        """The header with the present token."""
+        return self.header
 
     def ready(self) -> bool:
         """Whether the token is valid."""
@@ -197,6 +239,21 @@ class AccessToken:
         if status < 400:
             return ", without an access_token"
         return " " + hidden(body.decode("utf-8", "replace"), self.secrets)[:200]
+
+
+def authenticator(
+    auth: Auth | None,
+    reactor: IReactorTime,
+    tls: ClientTls | None,
+    connector: IConnector,
+    date: Callable[[], float],
+    proxy: str = "",
+) -> Authenticator:
+    """What authenticates by these settings. ``date()`` gives the date in seconds since 1970; ``proxy`` is as in `IConnector.endpoint`.
+    Raises SettingsError."""
+    if isinstance(auth, OAuth2):
+        return AccessToken(auth, reactor, tls, connector, proxy)
+    return AwsSigner(auth, date) if isinstance(auth, AwsSigV4) else Fixed(auth)
 
 
 @implementer(IAgentEndpointFactory)

@@ -21,15 +21,22 @@ from twisted.python.failure import Failure
 from iotgw.connect.endpoint import in_words
 from iotgw.core.errors import ProtocolError
 from iotgw.core.write_now import write
-from iotgw.wire.http1 import Reader, Response
+from iotgw.wire.http1 import KEPT, Reader, Response
 
 IDLE = 30.0
 """Seconds after which an idle connection is closed."""
 LEAVE = 5.0
 """Seconds that a server has to read the rest of a request that it answered early."""
+UNANSWERED = "no complete response"
+GONE = "the connection was lost"
 
 Answer = Callable[[Response | None, str], None]
 """Called once with the response, or with None and why there is none."""
+
+
+def may_have_arrived(reason: str) -> bool:
+    """Whether a request for which there is no response, for this reason, may have reached the server."""
+    return reason.startswith((UNANSWERED, GONE))
 
 
 class HttpConnection(Protocol):
@@ -39,7 +46,7 @@ class HttpConnection(Protocol):
 
     def __init__(self, pool: HttpPool) -> None:
         self._pool = pool
-        self._reader = Reader()
+        self._reader = Reader(pool.kept)
         self._answer: Answer | None = None
         self.deadline = 0.0
         self._reason = ""
@@ -94,19 +101,25 @@ class HttpConnection(Protocol):
         response = self._reader.ended() if reason.check(ConnectionDone) else None
         answer, self._answer = self._answer, None
         if answer is not None:
-            answer(response, self._reason or f"the connection was lost: {in_words(reason)}")
+            answer(response, self._reason or f"{GONE}: {in_words(reason)}")
         self.gone.callback(None)
 
 
 class HttpPool:
     """Up to ``size`` connections made by a Twisted endpoint; ``timeout`` in seconds covers a whole exchange,
-    from the request's turn to the end of the response's body."""
+    from the request's turn to the end of the response's body. ``kept`` are the bytes of a body that are kept."""
 
     _log = Logger()
 
     def __init__(
-        self, reactor: IReactorTime, endpoint: IStreamClientEndpoint, size: int, timeout: float
+        self,
+        reactor: IReactorTime,
+        endpoint: IStreamClientEndpoint,
+        size: int,
+        timeout: float,
+        kept: int = KEPT,
     ) -> None:
+        self.kept = kept
         self._reactor = reactor
         self._endpoint = endpoint
         self._size = size
@@ -226,7 +239,7 @@ class HttpPool:
         for connection in list(self._open):
             if now > connection.deadline:
                 if connection.busy:
-                    connection.end(f"no complete response within {self._timeout:g} s")
+                    connection.end(f"{UNANSWERED} within {self._timeout:g} s")
                 else:
                     self.leave(connection)
         for connection in list(self._leaving):

@@ -65,6 +65,10 @@ class Item(Struct, frozen=True, gc=False):
     reason: str = ""
     response: Any = None
     result: dict[str, Any] | None = None  # the device's answer to its push
+    is_with_network: bool = False
+    """Whether a network has it, which goes on trying by itself until it says what became of it."""
+    network: str = ""
+    """What a network calls the item, with the datasource's id before it; empty if it uses the item's own id."""
 
     @property
     def order(self) -> tuple[int, int]:

@@ -36,6 +36,9 @@ class Epochs:
     Names of what this process stored cost two comparisons. Older epochs are found by bisection.
     """
 
+    split = ""
+    """How records are split into parts, where these are the names of parts (`iotgw.core.parts.PartEpochs`)."""
+
     def __init__(self, current: str = "") -> None:
         self.begin([], Epoch(current))
 
@@ -85,6 +88,10 @@ class Epochs:
         made = self.of_telemetry(seq)
         came = self.of_uplink(uplink) if uplink else made
         return f"{came}-{uplink}.{seq}" if came == made else f"{came}-{uplink}.{made}-{seq}"
+
+    def number(self, record: TelemetryRecord) -> str:
+        """A record's position, as nothing else is called: ``{epoch}-{position}``."""
+        return f"{self.of_telemetry(record.seq)}-{record.seq}"
 
     def position(self, id: str) -> int | None:
         """The position of the message that an id names; None where the id is none of this journal's."""

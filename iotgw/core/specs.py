@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from iotgw.core.networks import Networks
+from iotgw.core.parts import Split
 
 LONGEST = 1e12
 """Seconds: more than anybody means, and few enough to be counted in milliseconds."""
@@ -54,7 +55,7 @@ nobody has introduced; all without credentials; all."""
 class DatasourceSpec(Spec, frozen=True, kw_only=True):
     """Where data comes in.
 
-    ``converters`` picks a converter by the metadata's ``deviceModel``; ``converter`` serves the rest. Without
+    ``converters`` picks a converter by what a device is (`iotgw.core.device_kinds`); ``converter`` serves the rest. Without
     either, messages are only stored.
     ``downlink_window`` is how long a device listens after its uplink, in seconds; 0 means always.
     ``downlink_windows`` is the same for single devices, by name or identity.
@@ -190,6 +191,12 @@ class IntegrationSpec(Spec, frozen=True, kw_only=True):
     dead_letters: DeadLetterSpec = field(default_factory=DeadLetterSpec)
     format: Literal["standard", "thingsboard", "values", "template"] = "standard"
     template: str | UnsetType = UNSET
+    split: Annotated[
+        Split,
+        Meta(
+            description="What the target gets by itself: all that a message says of a `device`, each `reading` (the values of one time), each `value` of each time, or each `entity` (a key with its readings)."
+        ),
+    ] = "device"
     description: str = ""
 
 

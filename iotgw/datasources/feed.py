@@ -38,6 +38,7 @@ class _Message(Struct, eq=False):
     reply: Reply
     listens: bool
     is_kept: bool
+    key: str
 
     def __lt__(self, other: _Message) -> bool:
         return self.number < other.number
@@ -110,23 +111,29 @@ class Feed:
         return self._is_paused
 
     def submit(
-        self, payload: bytes, metadata: Metadata, reply: Reply, listens: bool = True, is_kept: bool = False
+        self,
+        payload: bytes,
+        metadata: Metadata,
+        reply: Reply,
+        listens: bool = True,
+        is_kept: bool = False,
+        key: str = "",
     ) -> int:
         """Hand a message over as soon as it is its turn and there is room; returns its number.
 
-        ``reply`` is called once with the gateway's answer, never with BUSY. ``listens`` as in `IIntake.receive`.
+        ``reply`` is called once with the gateway's answer, never with BUSY. ``listens`` and ``key`` as in `IIntake.receive`.
         ``is_kept``: the source keeps the message until it is acknowledged and sends it again after a reconnect,
         so it is dropped if the source leaves before it is handed over.
         """
         self._last = number = self._last + 1
-        message = _Message(self, number, payload, metadata, reply, listens, is_kept)
+        message = _Message(self, number, payload, metadata, reply, listens, is_kept, key)
         intake = self._intake
         if self._is_paused or self._waiting or not intake.room:
             self._waiting.append(message)
             self._hand_over()
             return number
         self._under_way += 1
-        intake.receive(payload, metadata, message.answered, listens=listens)
+        intake.receive(payload, metadata, message.answered, listens=listens, key=key)
         if self._last - self._behind >= self._most:
             self._steer()
         return number
@@ -164,7 +171,9 @@ class Feed:
                 break
             message = heappop(refused) if refused else waiting.popleft()
             self._under_way += 1
-            intake.receive(message.payload, message.metadata, message.answered, listens=message.listens)
+            intake.receive(
+                message.payload, message.metadata, message.answered, listens=message.listens, key=message.key
+            )
         self._is_handing_over = False
         if self._is_paused or self._is_held or self._last - self._behind >= self._most:
             self._steer()

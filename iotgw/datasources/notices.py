@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.sampling import SampledEvents
-from iotgw.envelopes.envelope import Happened, Ignored, Receipt
+from iotgw.envelopes.envelope import Asked, Happened, Ignored, Receipt
 
 
 class Notices:
@@ -24,10 +24,13 @@ class Notices:
         self._counts = counts
         self._unknown = SampledEvents(clock, intake, "downlink.unknown")
 
-    def take(self, notice: Receipt | Happened | Ignored) -> None:
+    def take(self, notice: Receipt | Happened | Ignored | Asked) -> None:
         """Handle a receipt, record what happened, or count a notice."""
         if isinstance(notice, Ignored):
             self._counts[notice.why] += 1
+            return
+        if isinstance(notice, Asked):  # over a transport whose answer carries nothing
+            self._counts["unanswered"] += 1
             return
         if isinstance(notice, Happened):
             self._counts["networkEvents"] += 1
@@ -39,11 +42,15 @@ class Notices:
                 report=notice.detail,
             )
             return
-        found = self._intake.downlink_confirmed(notice.device, notice.became, notice.reason, notice.item)
-        if notice.item:
+        found = self._intake.downlink_confirmed(
+            notice.device, notice.became, notice.reason, notice.item, notice.network
+        )
+        if notice.item or notice.network:
             found.addCallback(self._found, notice)
 
     def _found(self, is_known: bool, receipt: Receipt) -> None:
-        if not is_known:
+        if not is_known and not receipt.item:
+            self._counts["foreignReceipts"] += 1
+        elif not is_known:
             self._counts["unknownReceipts"] += 1
             self._unknown.note("", f"a receipt names an unknown item: {receipt.item[:80]!r}")

@@ -13,6 +13,6 @@ an `Outbox`, which is made of the parts below. Each part keeps its own state, an
 records that failed, with those that wait behind them. `DeadLetters` holds the records that were given up. `Pump`
 decides when to send, and `Scheduler` decides what. `Settlement` turns the target's verdict into an outcome, another
 attempt, or a pause for the whole target (`TargetHealth`). `QueueLimits` and `Seeking` settle records without sending
-them. `Accounts` counts every outcome, and `RowChanges` collects the rows that changed. Both are written together with
+them. A target whose records are split is a `PartedTarget` around the real one. `Accounts` counts every outcome, and `RowChanges` collects the rows that changed. Both are written together with
 the cursor, which stands just before the oldest record in `Flight`.
 """

@@ -40,6 +40,8 @@ class Running(Struct):
     tell: Tell
     outbox: Outbox
     target: IIntegration | None = None
+    warnings: list[str] = []
+    """What its target says that a user should know."""
 
 
 class Outboxes:
@@ -179,12 +181,16 @@ class Outboxes:
         """
         running = self._running.get(id_)
         tell = running.tell if running is not None else self._teller(id_)
-        target = self._targets.build(id_, name, tenant, spec, tell, lambda: self._available(id_))
+        warnings: list[str] = []
+        target = self._targets.build(
+            id_, name, tenant, spec, tell, lambda: self._available(id_), warnings.append
+        )
         if running is None:
             outbox = self._open(id_, tenant, spec, tell)
-            running = self._running[id_] = Running(name, tenant, spec, tell, outbox)
+            running = self._running[id_] = Running(name, tenant, spec, tell, outbox, None, warnings)
             self._know_the_strict()
             return outbox.load().addCallback(lambda _: self._run(id_, running, target))
+        running.warnings = warnings
         return self._change(id_, running, name, tenant, spec, target)
 
     def _change(

@@ -97,8 +97,9 @@ class DeliveryService(UplinkListener):
         Raises SettingsError, and changes nothing, if the spec is invalid.
         """
         applied = self._outboxes.apply(id_, name, tenant, spec)
+        running = self._outboxes.get(id_)
         for doubt in self._doubts(spec, id_):
-            self._outboxes.get(id_).tell("limits", doubt, "warning")
+            running.tell("settings" if doubt in running.warnings else "limits", doubt, "warning")
         return applied
 
     def end_at(self, id_: str, position: int) -> None:
@@ -175,9 +176,9 @@ class DeliveryService(UplinkListener):
         return {**stats, "state": "held"} if self._outboxes.is_held and each.spec.enabled else stats
 
     def _doubts(self, spec: IntegrationSpec, id: str) -> list[str]:
-        """What a user should know about an integration's limits."""
+        """What a user should know about an integration's limits and settings."""
         others = (other.spec for other_id, other in self._outboxes.items() if other_id != id)
-        return self._store.doubts(spec, others)
+        return [*self._store.doubts(spec, others), *self._outboxes.get(id).warnings]
 
     def pause(self, id: str) -> Deferred[None]:
         """See `IDeliveries.pause`."""

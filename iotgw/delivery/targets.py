@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import maybeDeferred
 from twisted.python.failure import Failure
 
+from iotgw.core.parts import PartEpochs
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Tell
@@ -17,6 +18,8 @@ from iotgw.core.recorder import Recorder
 from iotgw.core.specs import DownlinkSpec, IntegrationSpec
 from iotgw.core.types import Types
 from iotgw.core.validate import convert
+from iotgw.delivery.accepted_parts import AcceptedParts
+from iotgw.delivery.parted_target import PartedTarget
 
 Unseal = Callable[[str], str]
 """The clear text of a sealed secret; see `iotgw.core.ports.registry.IRegistry.unseal`."""
@@ -61,17 +64,26 @@ class Targets:
         spec: IntegrationSpec,
         tell: Tell = untold,
         available: Callable[[], None] = lambda: None,
+        warn: Callable[[str], None] = lambda text: None,
     ) -> IIntegration:
         """The target of an integration, not started. Raises SettingsError if the spec is invalid.
 
-        The target records events by ``tell``, and calls ``available()`` when it can be reached again."""
+        The target records events by ``tell``, and calls ``available()`` when it can be reached again. ``warn`` is told what a user should
+        know of the settings."""
         settings = self._types.configure(spec.type, spec.configuration, self._unseal)
+        epochs = self._journal.epochs
         context = IntegrationContext(
-            id=id_, name=name, tenant=tenant, spec=spec, epochs=self._journal.epochs, reactor=self._reactor,
+            id=id_, name=name, tenant=tenant, spec=spec, reactor=self._reactor,
+            epochs=epochs if spec.split == "device" else PartEpochs(epochs, spec.split),
             datasource_name=self._datasource_name, event=tell, downlink=self._downlink,
-            data_dir=self._data_dir, available=available, calendar=self._calendar,
+            data_dir=self._data_dir, available=available, calendar=self._calendar, warn=warn,
         )  # fmt: skip
-        return self._types.get(spec.type).build(settings, context)
+        target = self._types.get(spec.type).build(settings, context)
+        if spec.split == "device":
+            return target
+        path = f"{self._data_dir}/parts-{id_}.json" if self._data_dir and id_ else ""
+        accepted = AcceptedParts(path, spec.split, self._reactor)
+        return PartedTarget(target, spec.split, spec.route.wants, accepted, epochs.key, self._reactor)
 
     def _downlink(self, tenant: str, device: str, item: dict[str, Any]) -> None:
         """Queue a downlink that a target sent for a device. Anything invalid becomes an event."""

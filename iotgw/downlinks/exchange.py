@@ -12,7 +12,7 @@ from iotgw.core.ports.downlinks import IDownlinkStore
 from iotgw.core.specs import DownlinkSpec
 from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.open_items import OpenItems
-from iotgw.downlinks.waiting import may_leave
+from iotgw.downlinks.waiting import is_awaited
 
 MAX_OPEN = 200_000
 """How many items may be open in all. Each costs about half a kilobyte of memory."""
@@ -97,7 +97,7 @@ class ItemExchange:
     def _gone(self, old: Item, new: Item) -> bool:
         """An item was replaced on disk; returns False if it was sent or ended meanwhile."""
         current = self._open.items.get(old.id)
-        if current is None or not may_leave(current):
+        if current is None or not is_awaited(current):
             return False
         if current is old:
             self._open.keep(new)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
@@ -16,6 +16,7 @@ from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.open_items import OpenItems
 from iotgw.downlinks.sessions import Listeners, OpenSession, OpenSessions
 from iotgw.downlinks.waiting import may_leave
+from iotgw.downlinks.waking import EVERY
 
 Encode = Callable[[str, Item], Awaitable[tuple[bytes, ContentType, Metadata]]]
 """``encode(datasource, item)``: payload, content type and metadata of an item, made by the datasource's downlink
@@ -146,6 +147,18 @@ class Leaving:
         if seen.identity and seen.identity != item.device:
             self._listeners.wake((item.tenant, seen.identity))
         if item.spec.mode != "sync":
+            await self._push(item.tenant, item.device, seen)
+
+    async def wake(self, item: Item, datasources: Collection[str]) -> None:
+        """Send an item that has waited, if its device was last seen at one of these datasources; `iotgw.downlinks.waking`."""
+        if EVERY in datasources:
+            await self.try_now(item)
+            return
+        if item.spec.mode == "sync" or not may_leave(item) or not self._way.is_free(item.id):
+            return
+        seen = await self._find(item.tenant, item.device)
+        if seen.datasource in datasources:
+            self._open.resolve(item.tenant, seen.identity, item.device)
             await self._push(item.tenant, item.device, seen)
 
     async def follow(self, tenant: str, device: str, was_pushed: bool) -> None:

@@ -15,7 +15,7 @@ from iotgw.core.ports.downlinks import IDownlinkStore
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.timetable import Timetable
-from iotgw.downlinks.waiting import Waiting, may_leave
+from iotgw.downlinks.waiting import Waiting, is_awaited
 
 SWEEP = 2.0
 """Seconds between checks for expired items."""
@@ -53,7 +53,7 @@ class OpenItems:
         """Load the open items. Those that were in transit when the gateway ended are QUEUED again."""
         self._seq = await self._store.last_seq()
         for item in await self._store.open_items():
-            if may_leave(item) or not self._timetable.is_due(item, self._steady_ms()):
+            if is_awaited(item) or not self._timetable.is_due(item, self._steady_ms()):
                 self.keep(item)
         self._sweep = self._clock.callLater(SWEEP, self._look)
 
@@ -158,7 +158,7 @@ class OpenItems:
         now = self._steady_ms()
         self._way.tidy(self._clock.seconds())
         for item in self._timetable.due(now):
-            if not may_leave(item):
+            if not is_awaited(item):
                 if self._timetable.is_due(item, now):
                     del self._items[item.id]
                     self._way.arrived(item.id)

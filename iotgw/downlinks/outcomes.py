@@ -7,12 +7,13 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 
-from iotgw.core.downlink_item import TRANSITIONS, ItemState, Step
+from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, Step
 from iotgw.core.model import Became
 from iotgw.core.ports.downlinks import IDownlinkStore, Report
 from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.proof import Proved
 from iotgw.downlinks import receipts
+from iotgw.downlinks.early import EarlyReceipts
 from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.leaving import Leaving
 from iotgw.downlinks.open_items import OpenItems
@@ -41,13 +42,19 @@ class Outcomes:
         self._way = way
         self._leaving = leaving
         self._speakers = speakers
+        self._early = EarlyReceipts(open_items.now_ms)
 
-    def report(self, id: str, state: Report, reason: str, result: dict[str, Any] | None = None) -> None:
+    def report(
+        self, id: str, state: Report, reason: str, result: dict[str, Any] | None = None, network: str = ""
+    ) -> None:
         """See `IDownlinks.outcome`."""
         item = self._open.items.get(id)
         if item is None:
             return
         self._way.back(id)
+        if network and state == "offered":
+            self._offered_as(item, reason, network)
+            return
         if state == "answered":
             if not item.spec.confirmed:
                 self._step(id, "delivered", reason, result=result)
@@ -57,7 +64,13 @@ class Outcomes:
             self._step(id, "failed" if state == "refused" else state, reason, result=result)
 
     def _step(
-        self, id: str, step: Step, reason: str, response: Any = None, result: dict[str, Any] | None = None
+        self,
+        id: str,
+        step: Step,
+        reason: str,
+        response: Any = None,
+        result: dict[str, Any] | None = None,
+        network: str = "",
     ) -> None:
         """A step of an open item."""
         item = self._open.items[id]
@@ -74,7 +87,16 @@ class Outcomes:
         was_pushed = self._way.was_pushed(id)
         result = item.result if result is None else result
         self._open.update(
-            item.change(following, now_ms, reason, attempts=attempts, response=response, result=result)
+            item.change(
+                following,
+                now_ms,
+                reason,
+                attempts=attempts,
+                response=response,
+                result=result,
+                network=network or item.network,
+                is_with_network=step == "offered" or (item.is_with_network and following is ItemState.SENT),
+            )
         )
         if step not in ("sent", "offered"):
             self._way.arrived(id)
@@ -84,30 +106,53 @@ class Outcomes:
                 lambda failure: self._log.failure("the next downlink could not follow", failure)
             )
 
+    def _offered_as(self, item: Item, reason: str, network: str) -> None:
+        """A network has an item, and has told what it calls it: perhaps after its receipt."""
+        self._step(item.id, "offered", reason, network=network)
+        for became, why in self._early.pop((item.tenant, network)):
+            now = self._open.items.get(item.id)
+            if now is not None:
+                self._receipt(now, became, why)
+
     def _name(self, tenant: str, device: str) -> str:
         """A device's name, from its name or its identity; if several share the identity, the latest one's."""
         return next(self._open.waiting.behind(tenant, device), device)
 
     async def confirmed(
-        self, tenant: str, device: str, datasource: str, became: Became, reason: str, id: str
+        self,
+        tenant: str,
+        device: str,
+        datasource: str,
+        became: Became,
+        reason: str,
+        id: str,
+        network: str = "",
     ) -> bool:
         """See `IDownlinks.confirmed`."""
         items = self._open.items
-        if id:
+        if network:
+            item = await self._store.of_network(tenant, network)
+            if item is None:
+                self._early.keep((tenant, network), (became, reason))
+        elif id:
             item = await receipts.named(self._store, items, tenant, id)
         else:
             item = await receipts.offered(self._store, items, tenant, self._name(tenant, device))
         if item is None or self._speakers.objection(tenant, datasource, item.device):
             return False
         now = items.get(item.id, item)
+        self._receipt(now, became, reason)
+        return True
+
+    def _receipt(self, now: Item, became: Became, reason: str) -> None:
+        """A network's word on an item as it is now."""
         step = _STEPS[became]
-        if became == "sent" and item.spec.confirmed:
-            return True  # the device's own word is still to come
+        if became == "sent" and now.spec.confirmed:
+            return  # the device's own word is still to come
         # an item that is lost already may be in transit again, or queued: this is no further attempt
         if now.state is ItemState.SENT or (now.state is ItemState.QUEUED and step != "lost"):
-            self._open.recall(item)  # it may have left memory long ago
-            self._step(item.id, step, reason)
-        return True
+            self._open.recall(now)  # it may have left memory long ago
+            self._step(now.id, step, reason)
 
     async def acknowledged(
         self,

@@ -35,6 +35,8 @@ from iotgw.downlinks.in_transit import InTransit
 from iotgw.downlinks.leaving import Encode, Find, Leaving
 from iotgw.downlinks.open_items import Changed, OpenItems
 from iotgw.downlinks.outcomes import Outcomes
+from iotgw.downlinks.waiting import may_leave
+from iotgw.downlinks.waking import EVERY, Waking
 
 
 @implementer(IDownlinks, IDownlinkQueue)
@@ -61,6 +63,7 @@ class DownlinkQueue:
         self._open = OpenItems(store, way, changed, clock, calendar or PlainCalendar(clock))
         speakers = speakers or Anybody()
         self._leaving = Leaving(self._open, way, encode, find, clock, speakers)
+        self._waking = Waking(self._open, self._leaving.wake)
         self._exchange = ItemExchange(store, self._open, way, self._leaving.try_now)
         self._outcomes = Outcomes(store, self._open, way, self._leaving, speakers)
 
@@ -73,6 +76,7 @@ class DownlinkQueue:
 
     async def stop(self) -> None:
         """Write pending changes."""
+        self._waking.stop()
         self._open.stop()
         await self._store.stop()
 
@@ -83,16 +87,7 @@ class DownlinkQueue:
     def release(self) -> None:
         """Let items leave: with the next uplink, or at once where a device can be reached."""
         self._leaving.let_go()
-        ensureDeferred(self._try_all()).addErrback(
-            lambda failure: self._log.failure("items that were held back wait for an uplink", failure)
-        )
-
-    async def _try_all(self) -> None:
-        """One item after another; those behind it follow by themselves."""
-        devices = {(item.tenant, item.device): item for item in reversed(list(self._open.items.values()))}
-        for item in devices.values():
-            if item.id in self._open.items:
-                await self._leaving.try_now(item)
+        self._waking.wake(EVERY)
 
     # --- for users ---
 
@@ -166,16 +161,39 @@ class DownlinkQueue:
         return ()
 
     def outcome(
-        self, downlink_id: str, state: Report, reason: str = "", result: dict[str, Any] | None = None
+        self,
+        downlink_id: str,
+        state: Report,
+        reason: str = "",
+        result: dict[str, Any] | None = None,
+        network: str = "",
     ) -> None:
         """See `IDownlinks.outcome`."""
-        self._outcomes.report(downlink_id, state, reason, result)
+        self._outcomes.report(downlink_id, state, reason, result, network)
+
+    def is_waiting(self, downlink_id: str) -> bool:
+        """See `IDownlinks.is_waiting`."""
+        item = self._open.items.get(downlink_id)
+        return item is not None and may_leave(item) and not self._open.has_expired(item)
+
+    def wake(self, datasource: str) -> None:
+        """See `IDownlinks.wake`."""
+        self._waking.wake(datasource)
 
     def confirmed(
-        self, tenant: str, device: str, datasource: str, became: Became, reason: str = "", item: str = ""
+        self,
+        tenant: str,
+        device: str,
+        datasource: str,
+        became: Became,
+        reason: str = "",
+        item: str = "",
+        network: str = "",
     ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
-        found = ensureDeferred(self._outcomes.confirmed(tenant, device, datasource, became, reason, item))
+        found = ensureDeferred(
+            self._outcomes.confirmed(tenant, device, datasource, became, reason, item, network)
+        )
         return found.addErrback(self._not_taken)
 
     def _not_taken(self, failure: Failure) -> bool:

@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 
 from iotgw.core.downlink_item import Item
 from iotgw.core.times import DateMs, SteadyMs
-from iotgw.downlinks.waiting import may_leave
+from iotgw.downlinks.waiting import is_awaited
 
 REMEMBERED_MS = 600_000
 """How long a sent item that needs no receipt is kept in memory for its transport's report."""
@@ -55,6 +55,6 @@ class Timetable:
         return self._moment_ms(DateMs(item.created_ms)) + item.expires_ms - item.created_ms
 
     def _due_ms(self, item: Item) -> int:
-        if may_leave(item):
+        if is_awaited(item):
             return self.ends_ms(item)
         return self._moment_ms(DateMs(item.updated_ms)) + REMEMBERED_MS

@@ -10,9 +10,14 @@ from iotgw.core.downlink_item import Item, ItemState
 Key = tuple[str, str]
 
 
-def may_leave(item: Item) -> bool:
-    """Whether an item is still to be sent: QUEUED, or SENT and not confirmed although it must be."""
+def is_awaited(item: Item) -> bool:
+    """Whether an item is to arrive within its time to live: QUEUED, or SENT and not confirmed although it must be."""
     return item.state is ItemState.QUEUED or (item.spec.confirmed and item.state is ItemState.SENT)
+
+
+def may_leave(item: Item) -> bool:
+    """Whether an item is still to be sent: it is awaited, and no network has it."""
+    return is_awaited(item) and not item.is_with_network
 
 
 class Waiting:

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from iotgw.core.model import Became, Downlink, Metadata
+from iotgw.envelopes.api import PlatformApi
 
 
 class Reading(Struct, frozen=True, gc=False):
@@ -32,6 +33,11 @@ class Reading(Struct, frozen=True, gc=False):
     listens: bool = True
     key: tuple[str | int, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """The key as one text; empty if there is none."""
+        return "/".join(map(str, self.key))
+
     def metadata(self, known: Metadata) -> Metadata:
         """The uplink's metadata. What the transport knows takes precedence over the envelope's facts, including
         the identity."""
@@ -44,13 +50,15 @@ class Receipt(Struct, frozen=True):
     """What became of a downlink that was offered to a network.
 
     ``item`` is the queue item's id, if the network gives it; then only that item is meant. Otherwise the
-    receipt is for the latest item offered for ``device`` (by name or identity). ``reason`` is one line.
+    receipt is for the latest item offered for ``device`` (by name or identity), or for the one that the network itself calls
+    ``network``, as the answer to its call said. ``reason`` is one line.
     """
 
     device: str
     became: Became
     reason: str = ""
     item: str = ""
+    network: str = ""
 
 
 class Ignored(Struct, frozen=True):
@@ -71,6 +79,13 @@ class Happened(Struct, frozen=True):
     detail: dict[str, Any] = {}
 
 
+class Asked(Struct, frozen=True):
+    """A network asks for a downlink to a device, and takes it in the answer. ``message`` is what it sent, for `Envelope.answer`."""
+
+    device: str
+    message: Any
+
+
 class Malformed(Struct, frozen=True):
     """Bytes that are no message of this vendor, and why in one line; ``facts`` are added to their metadata."""
 
@@ -79,7 +94,7 @@ class Malformed(Struct, frozen=True):
     facts: Metadata = {}
 
 
-Event = Reading | Receipt | Happened | Ignored | Malformed
+Event = Reading | Receipt | Happened | Ignored | Asked | Malformed
 
 
 class Proof(Struct, frozen=True):
@@ -125,6 +140,9 @@ class Envelope:
     is_network = False
     """Whether a network server sends the messages. It is answered as soon as a message is durable, whatever a converter
     makes of it: otherwise it would send the message again."""
+    keys_last = False
+    """Whether a reading's key is that of no other one, ever: then a repetition is known after a restart, too. A counter since
+    the device's last start isn't."""
     secret_headers: tuple[str, ...] = ()
     secret_parameters: tuple[str, ...] = ()
     """Headers and parameters of the query that never enter a message's metadata, besides those that are secret by their
@@ -133,6 +151,8 @@ class Envelope:
     """Whether `object_to` needs a secret."""
     status = 0
     """The HTTP status of an answer that carries nothing; 0 leaves it to the transport."""
+    api: PlatformApi | None = None
+    """How downlinks are sent by calls of the platform's API."""
     addresses = False
     """Whether `write` names the topic of each downlink, so that settings need none."""
 
@@ -156,6 +176,11 @@ class Envelope:
     def publish(self, item: Downlink, identity: str, topic: str) -> Command:
         """As `write`, over MQTT: ``topic`` is that of the device's last uplink."""
         return self.write(item, identity)
+
+    def answer(self, asked: Asked, item: Downlink) -> tuple[Command, str]:
+        """What answers a network that asked for a downlink, and what its receipt will call that (`Receipt.network`). Raises
+        ValueError, with a reason in one line, for one that the network doesn't take."""
+        raise ValueError("this network takes no downlinks in answers")
 
     def load(self, items: Sequence[tuple[str, Downlink]]) -> Load:
         """Choose what one answer carries of these items, each given with its device's identity: here the first

@@ -11,6 +11,7 @@ import msgspec
 
 from iotgw.core.epochs import Epochs
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.parts import Part
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -31,8 +32,8 @@ class RecordNames:
         return self.epochs.id_of(record)
 
     def number(self, record: TelemetryRecord) -> str:
-        """The record's position, as nothing else is called: ``{epoch}-{position}``."""
-        return f"{self.epochs.of_telemetry(record.seq)}-{record.seq}"
+        """The record's position, as nothing else is called: `Epochs.number`."""
+        return self.epochs.number(record)
 
     def datasource(self, record: TelemetryRecord) -> str:
         """The name of its datasource."""
@@ -49,21 +50,26 @@ class RecordNames:
 
 
 def facts(names: RecordNames, record: TelemetryRecord) -> dict[str, Any]:
-    """The values that a template may use. ``values`` are the latest of each key, ``ts`` is the latest time."""
+    """The values that a template may use. ``values`` are the latest of each key, ``ts`` is the latest time. A part that is about one key
+    has ``name`` and ``value``."""
     body = _decode(record.body)
     telemetry = body.get("telemetry") or []
     latest: dict[str, Any] = {}
     for entry in sorted(telemetry, key=lambda entry: entry["ts"]):
         latest |= entry["values"]
+    attributes = body.get("attributes") or {}
+    named = {}
+    if isinstance(record, Part) and record.name:
+        named = {"name": record.name, "value": latest.get(record.name, attributes.get(record.name))}
     received = datetime.fromtimestamp(record.received_ms / 1000, UTC)
-    return {
+    return named | {
         "id": names.message(record),
         "key": names.key(record),
         "receivedAt": record.received_ms,
         "datasource": names.datasource(record),
         "deviceName": record.device_name,
         "deviceType": record.device_type,
-        "attributes": body.get("attributes") or {},
+        "attributes": attributes,
         "telemetry": telemetry,
         "values": latest,
         "ts": max((entry["ts"] for entry in telemetry), default=record.received_ms),

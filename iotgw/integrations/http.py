@@ -2,99 +2,32 @@
 
 from __future__ import annotations
 
-import re
-import zlib
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from typing import Any
 
-from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from iotgw import __version__
 from iotgw.connect.endpoint import Connector
-from iotgw.connect.http_auth import AccessToken, Auth, Fixed, OAuth2
+from iotgw.connect.http_auth import authenticator
 from iotgw.connect.http_pool import HttpPool
-from iotgw.connect.tls import ClientTls, trust
-from iotgw.core.destination import origin
-from iotgw.core.errors import SettingsError
+from iotgw.connect.tls import ClientTls
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.secret_url import url_secrets
-from iotgw.core.secrets import Secret, SecretUrl
-from iotgw.core.verdict import DELIVERED, Apart, Delivered, Rejected, Retry, Unavailable, Verdict, unforeseen
-from iotgw.integrations import payload
+from iotgw.core.verdict import DELIVERED, Delivered, Rejected, Unavailable, Verdict, unforeseen
 from iotgw.integrations.commands import MOST_ITEMS, items_of
 from iotgw.integrations.facts import RecordNames
-from iotgw.integrations.http_answers import excerpt, retry_after
-from iotgw.integrations.template import Template, TemplateFailed, for_header, for_url
+from iotgw.integrations.http_answers import excerpt
+from iotgw.integrations.http_judge import AnswerJudge
+from iotgw.integrations.http_request import RequestMaker, server, texts_with_secrets
+from iotgw.integrations.http_settings import HttpSettings
+from iotgw.integrations.template import TemplateFailed
 from iotgw.wire.http1 import Response, request_head
 
 Settle = Callable[[Sequence[int], Verdict], None]
-
-NOT_THE_MESSAGE = {401, 403, 407, 408, 425, 429}
-"""Status codes below 500 that are about us or the target, not about the message."""
-OURS = {"host", "content-length", "transfer-encoding", "connection", "content-encoding", "idempotency-key"}
-"""Headers that the gateway sets itself."""
-
-
-class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """HTTP push."""
-
-    url: Annotated[
-        SecretUrl,
-        Meta(
-            description="A template after the host; values that are inserted are percent-encoded. Constant where `batch` is. Stored encrypted; the values of its query are shown as `***`."
-        ),
-    ]
-    method: Literal["POST", "PUT", "PATCH"] = "POST"
-    headers: Annotated[dict[str, Secret], Meta(description="Values are templates, and secret.")] = {}
-    content_type: Annotated[
-        str, Meta(description="`application/json` (`application/x-ndjson` for NDJSON) when empty.")
-    ] = ""
-    auth: Auth | None = None
-    tls: ClientTls | None = None
-    connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
-    timeout: Annotated[
-        float, Meta(gt=0, description="Seconds for a whole exchange, with the response's body.")
-    ] = 30.0
-    concurrency: Annotated[
-        int, Meta(ge=1, le=256, description="Requests under way at once; each needs a connection.")
-    ] = 16
-    batch: Literal["none", "array", "ndjson"] = "none"
-    batch_size: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=10000,
-            description="Maximum number of messages in a request. It takes what is queued and doesn't wait for more.",
-        ),
-    ] = 100
-    gzip: bool = False
-    success_codes: Annotated[
-        list[int], Meta(description="Status codes that mean delivered; any 2xx when empty.")
-    ] = []
-    keep_response: Annotated[
-        bool, Meta(description="Keep the last response for a person to look at (`lastResponse`).")
-    ] = False
-    downlinks: Annotated[
-        bool,
-        Meta(
-            description="A response that is a downlink (an object with `msg` or `data`) is queued for the device."
-        ),
-    ] = False
-
-    def destination(self) -> object:
-        """See `iotgw.core.destination.Destined`: both servers, as the token of the one goes to the other."""
-        places = [origin(self.url, "configuration.url")]
-        if isinstance(self.auth, OAuth2):
-            places.append(origin(self.auth.token_url, "configuration.auth.tokenUrl"))
-        return places, trust(self.tls or ClientTls()) if any(
-            scheme == "https" for scheme, _, _ in places
-        ) else None
 
 
 @implementer(IIntegration)
@@ -105,52 +38,26 @@ class HttpTarget:
         self._settings = settings
         self._context = context
         names = RecordNames(context.epochs, context.datasource_name)
-        self._key = names.key
-        self._payload = payload.formatter(context.spec, names)
         self._inflight = 0
         self._delivered: dict[Settle, list[int]] = {}
         """Positions delivered in this turn of the reactor, by the function to call."""
         self._last_error = ""
         self.whole = settings.batch != "none"
         self.max_batch = settings.batch_size if self.whole else settings.concurrency
-        self._successes = frozenset(settings.success_codes)
-        secure, host, port, netloc, path = _parts(settings.url)
+        self._server = to = server(settings.url)
         reactor = context.reactor
-        tls = (settings.tls or ClientTls()) if secure else None
-        way = connector.endpoint(host, port, settings.connect_timeout, tls, "tls")
-        self._pool = HttpPool(reactor, way, settings.concurrency, settings.timeout)
-        self._auth = (
-            AccessToken(settings.auth, reactor, settings.tls, connector)
-            if isinstance(settings.auth, OAuth2)
-            else Fixed(settings.auth)
+        tls = (settings.tls or ClientTls()) if to.is_secure else None
+        way = connector.endpoint(to.host, to.port, settings.connect_timeout, tls, "tls", settings.proxy)
+        self._auth = authenticator(
+            settings.auth, reactor, settings.tls, connector, context.date, settings.proxy
         )
-        self._path = Template(path, "configuration.url", names, for_url)
-        self._headers = [
-            (name, Template(value, f"configuration.headers.{name}", names, for_header))
-            for name, value in settings.headers.items()
-        ]
-        for name, value in self._headers:
-            if name.lower() in OURS or not name.replace("-", "").replace("_", "").isalnum():
-                raise SettingsError(f"configuration.headers.{name}", "this header is set by the gateway")
-            if self.whole and value.constant is None:
-                raise SettingsError(
-                    f"configuration.headers.{name}", "expected no template where messages go in batches"
-                )
-        if self.whole and self._path.constant is None:
-            raise SettingsError("configuration.url", "expected no template where messages go in batches")
-        self._netloc = netloc
-        words = [value.split()[-1] for value in settings.headers.values() if value.strip()]
-        self._secrets = [*settings.headers.values(), *words, *url_secrets(settings.url), *self._auth.secrets]
-        try:
-            self._fixed = self._head(None) if self._is_fixed else b""
-        except TemplateFailed as error:
-            raise SettingsError("configuration", str(error))
-
-    @property
-    def _is_fixed(self) -> bool:
-        return self._path.constant is not None and all(
-            value.constant is not None for _, value in self._headers
+        self._requests = RequestMaker(settings, context.spec, names, self._auth, context.warn)
+        self._secrets = [*texts_with_secrets(settings), *self._auth.secrets]
+        is_fixed = self._requests.goes_to_one_place
+        self._judge = AnswerJudge(
+            settings.answer, settings.success_codes, is_fixed, self._excerpt, context.date
         )
+        self._pool = HttpPool(reactor, way, settings.concurrency, settings.timeout, self._judge.kept)
 
     # --- IIntegration
 
@@ -193,11 +100,11 @@ class HttpTarget:
             if problem:
                 done.callback({"ok": False, "detail": problem})
                 return
-            path = self._path.constant or "/"
+            path = self._requests.path or "/"
             head = request_head(
-                "OPTIONS", path, [("Host", self._netloc), ("User-Agent", f"iotgw/{__version__}")]
+                "OPTIONS", path, [("Host", self._server.netloc), ("User-Agent", f"iotgw/{__version__}")]
             )
-            self._pool.request(head + self._auth.header + b"Content-Length: 0\r\n\r\n", answered)
+            self._pool.request(head + self._auth.sign(head, b"") + b"Content-Length: 0\r\n\r\n", answered)
 
         def answered(response: Response | None, reason: str) -> None:
             if response is None:
@@ -223,63 +130,36 @@ class HttpTarget:
             return
         for record in records:
             try:
-                body = self._payload(record)
-                head = self._fixed or self._head(record)
+                head, body = self._requests.single(record)
             except TemplateFailed as error:
                 settle([record.seq], Rejected(str(error)))
                 continue
-            key = b"Idempotency-Key: %b\r\n" % self._key(record).encode()
-            self._request([record], head + key, body, settle)
+            self._request([record], head, body, settle)
 
     def _send_batch(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
         good, bodies = [], []
         for record in records:
             try:
-                bodies.append(self._payload(record))
+                bodies.append(self._requests.document(record))
                 good.append(record)
             except TemplateFailed as error:
                 settle([record.seq], Rejected(str(error)))
         if not good:
             return
-        array = self._settings.batch == "array"
-        body = b"[" + b",".join(bodies) + b"]" if array else b"\n".join(bodies) + b"\n"
-        self._request(good, self._fixed, body, settle)
+        self._request(good, *self._requests.batch(bodies), settle)
 
     def _request(self, records: Sequence[TelemetryRecord], head: bytes, body: bytes, settle: Settle) -> None:
-        if self._settings.gzip:
-            body = _gzip(body)
         self._inflight += len(records)
 
         def answered(response: Response | None, reason: str) -> None:
             try:
-                verdict = self._verdict(records, response, reason)
+                outcomes = self._outcomes(records, response, reason)
             except Exception as error:
-                verdict = unforeseen("reading the answer", error)
-            self._settle(records, settle, verdict)
+                outcomes = [(records, unforeseen("reading the answer", error))]
+            for some, verdict in outcomes:
+                self._settle(some, settle, verdict)
 
-        self._pool.request(
-            b"%b%bContent-Length: %d\r\n\r\n%b" % (head, self._auth.header, len(body), body), answered
-        )  # fmt: skip
-
-    def _head(self, record: TelemetryRecord | None) -> bytes:
-        """Request line and headers; ``record`` is None when nothing depends on it. Raises TemplateFailed."""
-        settings = self._settings
-
-        def text(template: Template) -> str:
-            return template.constant or "" if record is None else template.text(record)
-
-        ndjson = settings.batch == "ndjson"
-        kind = settings.content_type or ("application/x-ndjson" if ndjson else payload.CONTENT_TYPE)
-        headers = [("Host", self._netloc), ("User-Agent", f"iotgw/{__version__}"), ("Content-Type", kind)]
-        headers += [(name, text(value)) for name, value in self._headers]
-        if settings.gzip:
-            headers.append(("Content-Encoding", "gzip"))
-        try:
-            return request_head(
-                settings.method, quote(text(self._path), safe="/?&=%:@!$'()*+,;~-._"), headers
-            )
-        except ValueError as error:
-            raise TemplateFailed(str(error)) from error
+        self._pool.request(self._requests.on_wire(head, body), answered)
 
     # --- responses
 
@@ -300,34 +180,25 @@ class HttpTarget:
         for settle, seqs in delivered.items():
             settle(seqs, DELIVERED)
 
-    def _verdict(self, records: Sequence[TelemetryRecord], response: Response | None, reason: str) -> Verdict:
+    def _outcomes(
+        self, records: Sequence[TelemetryRecord], response: Response | None, reason: str
+    ) -> list[tuple[Sequence[TelemetryRecord], Verdict]]:
         if response is None:
             self._last_error = reason
-            return Unavailable(reason)
-        status = response.status
-        if status in self._successes or (not self._successes and 200 <= status < 300):
-            if self._settings.downlinks and response.body:
-                self._take_downlinks(records, response.body)
-            if self._settings.keep_response:
-                return Delivered(f"HTTP {status} {self._excerpt(response.body)}")
-            return DELIVERED
-        said = self._excerpt(response.body)
-        reason = f"HTTP {status}" + (f": {said}" if said else "")
-        self._last_error = reason
-        if status == 401:
+            return [(records, Unavailable(reason))]
+        if response.status == 401:
             self._auth.refused()
-        after = retry_after(response.headers.get(b"retry-after"), self._context.date())
-        if (
-            status < 400
-            or status >= 500
-            or status in NOT_THE_MESSAGE
-            or (status in (404, 405) and self._fixed)
-        ):
-            # If a single message is the reason, the others get through, and the outbox finds it.
-            return Unavailable(reason, after)
-        if len(records) > 1:
-            return Apart(reason)
-        return Retry(reason, after)
+        outcomes = self._judge.outcomes(response, records)
+        for number, (some, verdict) in enumerate(outcomes):
+            if not isinstance(verdict, Delivered):
+                self._last_error = verdict.reason
+                continue
+            if self._settings.downlinks and response.body:
+                self._take_downlinks(some, response.body)
+            if self._settings.keep_response:
+                said = f"HTTP {response.status} {self._excerpt(response.body)}"
+                outcomes[number] = some, Delivered(said)
+        return outcomes
 
     def _excerpt(self, body: bytes) -> str:
         """What a response says, without our own secrets: some servers return what they were sent."""
@@ -344,20 +215,6 @@ class HttpTarget:
             if more:
                 self._last_error = f"expected at most {most} downlinks in a response, got {most + more}"
                 context.event("downlink.refused", self._last_error, "warning", refused=more)
-
-
-def _gzip(body: bytes) -> bytes:
-    packer = zlib.compressobj(5, zlib.DEFLATED, 31)
-    return packer.compress(body) + packer.flush()
-
-
-def _parts(url: str) -> tuple[bool, str, int, str, str]:
-    """``(secure, host, port, netloc, path with query)`` of a URL template; raises SettingsError."""
-    scheme, host, port = origin(url, "configuration.url")
-    rest = url.partition("://")[2]
-    netloc = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    path = rest[len(netloc) :] or "/"
-    return scheme == "https", host, port, netloc, path if path[0] == "/" else f"/{path}"
 
 
 @implementer(IIntegrationType)

@@ -14,6 +14,7 @@ from iotgw.connect.endpoint import Connector
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import EngineName, engine_maker
 from iotgw.connect.mqtt_owner import Greeting, MqttOwner
+from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
@@ -76,6 +77,7 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         int, Meta(ge=1, le=10000, description="Messages in flight; an MQTT 5 broker may ask for fewer.")
     ] = 1000
     keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
+    proxy: ProxyUrl = ""
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
     tls: ClientTls | None = None
     will: WillSettings | None = None
@@ -92,7 +94,12 @@ class MqttSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 
     def destination(self) -> object:
         """See `iotgw.core.destination.Destined`."""
-        return self.host.lower(), self.port or (8883 if self.tls else 1883), trust(self.tls)
+        return (
+            self.host.lower(),
+            self.port or (8883 if self.tls else 1883),
+            trust(self.tls),
+            goes_by(self.proxy),
+        )
 
 
 @implementer(IIntegration)
@@ -107,7 +114,7 @@ class MqttTarget(MqttOwner):
         self._settle: dict[int, Settle] = {}
         names = RecordNames(context.epochs, context.datasource_name)
         self._topic = Template(settings.topic, "configuration.topic", names, for_topic)
-        self._payload = payload.formatter(context.spec, names)
+        self._payload = payload.formatter(context.spec, names, context.warn)
         self._key = names.key
         self._five = settings.version == "5"
         self.capacity = self.max_batch = settings.window
@@ -116,6 +123,12 @@ class MqttTarget(MqttOwner):
             raise SettingsError("configuration.commandTopic", "expected exactly one level + for the device")
         if any(len(level) > 1 and set(level) & set("+#") for level in settings.command_topic.split("/")):
             raise SettingsError("configuration.commandTopic", "expected + and # to be whole levels")
+        if self._topic.loops:
+            raise SettingsError(
+                "configuration.topic",
+                "expected no loop, as a message has one topic: with split: value each value is a message of its own, and "
+                "{{ name }} its key",
+            )
         if _is_no_topic(self._topic.written):
             raise SettingsError("configuration.topic", NO_TOPIC)
         if settings.will and (not settings.will.topic or _is_no_topic(settings.will.topic)):
@@ -130,7 +143,7 @@ class MqttTarget(MqttOwner):
         self._engine = engine_maker(settings.engine, mqtt.V5 if self._five else mqtt.V311, most)
         port = settings.port or (8883 if settings.tls else 1883)
         self._endpoint = connector.endpoint(
-            settings.host, port, settings.connect_timeout, settings.tls, "tls"
+            settings.host, port, settings.connect_timeout, settings.tls, "tls", settings.proxy
         )
         self._client = MqttClient(context.reactor, self._way(), self)
 

@@ -106,10 +106,23 @@ def _wanted(make: Format, wants: set[str]) -> Format:
     return less
 
 
-def formatter(spec: IntegrationSpec, names: RecordNames) -> Format:
-    """The function that makes a payload of a record; raises SettingsError for a wrong template."""
+LATEST = ("values", "ts")
+"""Names of what is the latest only."""
+
+
+def formatter(
+    spec: IntegrationSpec, names: RecordNames, warn: Callable[[str], None] = lambda text: None
+) -> Format:
+    """The function that makes a payload of a record; raises SettingsError for a wrong template. ``warn`` is told what a user should
+    know of the format."""
     if spec.format == "template":
         template = Template(spec.template or "", "template", names)
+        latest = [name for name in LATEST if name in template.used]
+        if latest and spec.split == "device" and not {"telemetry", "body"} & template.used:
+            warn(
+                f"the template reads {' and '.join(latest)}: of a message with several times the target gets the latest only. "
+                "With split: reading it gets each"
+            )
         return _wanted(template.bytes, set(spec.route.wants))
     simple = {"standard": standard(names), "thingsboard": thingsboard, "values": values}
     return _wanted(simple[spec.format], set(spec.route.wants))

@@ -76,7 +76,9 @@ class SftpTarget:
             settings.username, settings.password, key, load_certificate(settings.certificate, key)
         )
         self._host_keys = HostKeys(settings.host_keys, settings.known_hosts, settings.host, settings.port)
-        self._endpoint = connector.endpoint(settings.host, settings.port, settings.connect_timeout)
+        self._endpoint = connector.endpoint(
+            settings.host, settings.port, settings.connect_timeout, proxy=settings.proxy
+        )
         self._session: SshSession | None = None
         self._connecting = DeferredLock()
         self._turns: dict[str, DeferredLock] = {}

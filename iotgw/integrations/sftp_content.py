@@ -27,7 +27,7 @@ class Content:
 
     def __init__(self, settings: SftpSettings, context: IntegrationContext, names: RecordNames) -> None:
         self._settings = settings
-        self._format = payload.formatter(context.spec, names)
+        self._format = payload.formatter(context.spec, names, context.warn)
         self._is_csv = settings.content == "csv"
         self._is_whole = settings.files != "message"
         columns = Columns(f"{context.data_dir}/sftp-{context.id}.json" if context.data_dir else "")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.core.secrets import Secret
 from iotgw.integrations.csv_layout import CsvSettings
 
@@ -86,9 +87,10 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     concurrency: Annotated[
         int, Meta(ge=1, le=64, description="Files under way at once, where each message has its own.")
     ] = 8
+    proxy: ProxyUrl = ""
     connect_timeout: Annotated[float, Meta(gt=0)] = 20.0
     timeout: Annotated[float, Meta(gt=0, description="Seconds for a file.")] = 120.0
 
     def destination(self) -> object:
         """See `iotgw.core.destination.Destined`."""
-        return self.host.lower(), self.port, sorted(self.host_keys), self.known_hosts
+        return self.host.lower(), self.port, sorted(self.host_keys), self.known_hosts, goes_by(self.proxy)

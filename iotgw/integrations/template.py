@@ -7,21 +7,24 @@ values are escaped for the place where they stand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import StrictUndefined, TemplateError, TemplateRuntimeError, meta, nodes, pass_eval_context
+from jinja2 import TemplateError, TemplateRuntimeError, meta, nodes, pass_eval_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.names import unfit, without_unfit
+from iotgw.core.parts import NAMED
 from iotgw.integrations.facts import RecordNames, facts
 from iotgw.integrations.template_budget import MAX_RESULT, Overrun, StepBudget, TemplateFailed
 from iotgw.integrations.template_check import parsed, priced
+from iotgw.integrations.template_data import data_text
 from iotgw.integrations.template_filters import FILTERS, LANGUAGE
+from iotgw.integrations.template_missing import Missing, absent, line_of, present
 
 __all__ = [
     "MAX_RESULT",
@@ -39,7 +42,7 @@ CACHE = 4096
 PLAIN = ("deviceName", "deviceType", "datasource")
 LONGEST_REASON = 300
 """Characters of what Jinja says of an error, which may repeat values."""
-NUMBERS = frozenset((int, float, bool, type(None)))
+NUMBERS = frozenset((int, float))
 """Types whose texts are short."""
 BITS = 1024
 """Of the largest whole number that a template may compute with."""
@@ -74,11 +77,17 @@ def for_header(value: Any) -> str:
     return "".join(char for char in str(value) if char >= " " and char != "\x7f")
 
 
+_DATA = (dict, list, tuple, Missing)
+
+
 class _Environment(ImmutableSandboxedEnvironment):
     """Jinja with a budget. Nothing is computed while a template is compiled, and every operator is looked at."""
 
     intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%"))
     budget: StepBudget
+
+    facts: Mapping[str, Any] = {}
+    """What the template is rendered with."""
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """An item by a name or a number. Jinja would repeat anything else in an error."""
@@ -86,7 +95,20 @@ class _Environment(ImmutableSandboxedEnvironment):
             raise TemplateRuntimeError(
                 f"expected a name or a number in brackets, got {type(argument).__name__}"
             )
-        return super().getitem(obj, argument)
+        return self._in(obj, argument) if isinstance(obj, _DATA) else super().getitem(obj, argument)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """A member. An object has its keys only: Jinja would take ``entry.values`` for a function."""
+        return self._in(obj, attribute) if isinstance(obj, _DATA) else super().getattr(obj, attribute)
+
+    def _in(self, obj: Any, name: Any) -> Any:
+        if isinstance(obj, Missing):
+            return obj.below(name)
+        try:
+            return obj[name]
+        except (LookupError, TypeError):  # a list has no names
+            path = next((known for known in LARGE if self.facts.get(known) is obj), "")
+            return absent(path, name)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Compute with numbers of a bounded size, and add texts and lists: ``"a" * 10**9`` would exhaust the memory, and so
@@ -97,7 +119,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             self.budget.spend((len(left) + len(right)) >> 5)
             return left + right
         for side in (left, right):
-            if not isinstance(side, int | float):
+            if not isinstance(present(side), int | float):
                 raise TemplateRuntimeError(f"{operator} takes numbers, got {type(side).__name__}")
         result = super().call_binop(context, operator, left, right)
         if isinstance(result, int) and result.bit_length() > BITS:
@@ -117,7 +139,7 @@ def _environment(escape: Callable[[Any], str] | None) -> _Environment:
             budget.write(len(value))
             return str(value)
         budget.weigh_text(value)
-        text = str(value)
+        text = data_text(value)
         if escape is not None:
             budget.spend(len(text))
             text = escape(text)
@@ -125,7 +147,7 @@ def _environment(escape: Callable[[Any], str] | None) -> _Environment:
         return text
 
     made = _Environment(
-        undefined=StrictUndefined,
+        undefined=Missing,
         autoescape=False,
         finalize=finalize,
         keep_trailing_newline=True,
@@ -149,6 +171,8 @@ class Template:
         environment = _environment(escape)
         tree = parsed(environment, text, place)
         is_fixed = not any(True for _ in tree.find_all((nodes.For, nodes.If)))
+        self.loops = any(True for _ in tree.find_all(nodes.For))
+        """Whether there is a loop in it."""
         parts = _parts(tree)
         self.written = "".join(str(part.data) for part in tree.find_all(nodes.TemplateData))
         """The literal text in it."""
@@ -165,7 +189,11 @@ class Template:
             raise SettingsError(
                 place, f"there is no {', '.join(sorted(unknown))}; there are {', '.join(sorted(SAMPLE))}"
             )
+        if (named := self.used & set(OF_PARTS)) and names.epochs.split not in NAMED:
+            raise SettingsError(place, f"{', '.join(sorted(named))}: expected split: value, or split: entity")
         self._render = compiled.render
+        self._environment = environment
+        self._has_lines = "\n" in text.strip("\n")
         self._budget = environment.budget
         self._names = names
         self._place = place
@@ -225,6 +253,7 @@ class Template:
         """Render. ``weight`` is that of the message's body, in steps."""
         large = (values.get(name) for name in LARGE)
         self._budget.start({id(value): weight for value in large if value})
+        self._environment.facts = values
         try:
             result = self._render(values)
         except Overrun as error:
@@ -232,7 +261,9 @@ class Template:
         except TemplateFailed as error:
             raise TemplateFailed(f"{self._place}: {error}") from error
         except Exception as error:  # filters fail in as many ways as there are kinds of values
-            raise TemplateFailed(f"{self._place}: {str(error)[:LONGEST_REASON]}") from error
+            line = line_of(error.__traceback__) if self._has_lines else 0
+            where = f" (line {line})" if line else ""
+            raise TemplateFailed(f"{self._place}: {str(error)[:LONGEST_REASON]}{where}") from error
         return self._fitting(result)
 
     def _fitting(self, result: str) -> str:
@@ -275,9 +306,11 @@ def _parts(tree: nodes.Template) -> list[nodes.TemplateData | nodes.Name] | None
 
 LARGE = ("body", "telemetry", "attributes", "values")
 """Names of what may be as large as a message."""
+OF_PARTS = ("name", "value")
+"""Names that only parts have which are about one key."""
 SAMPLE = {
     "id": "", "key": "", "receivedAt": 0, "datasource": "", "deviceName": "", "deviceType": "",
     "attributes": {}, "telemetry": [], "values": {}, "ts": 0, "kind": "", "body": {}, "date": "", "time": "",
-    "file": "",
+    "file": "", "name": "", "value": None,
 }  # fmt: skip
 """The names that a template may use."""

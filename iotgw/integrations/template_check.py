@@ -14,6 +14,7 @@ from jinja2 import Environment, TemplateError, nodes
 from jinja2.visitor import NodeTransformer
 
 from iotgw.core.errors import SettingsError
+from iotgw.integrations.template_data import CHECKS
 from iotgw.integrations.template_filters import FILTERS
 
 LONGEST = 32 << 10
@@ -122,6 +123,22 @@ def _check_tree(tree: nodes.Template, place: str) -> None:
                 place,
                 f"there is no filter {node.name!r}; there are {', '.join(sorted(FILTERS))} (line {line})",
             )
+        if isinstance(node, nodes.Filter) and node.name in CHECKS:
+            _check_arguments(node, place)
+
+
+def _check_arguments(node: nodes.Filter, place: str) -> None:
+    """Refuse wrong arguments of a filter, where they are the same for every message."""
+    args = [each.value for each in node.args if isinstance(each, nodes.Const)]
+    named = {str(each.key): each.value.value for each in node.kwargs if isinstance(each.value, nodes.Const)}
+    if len(args) < len(node.args) or len(named) < len(node.kwargs):
+        return
+    try:
+        CHECKS[node.name](*args, **named)
+    except ValueError as error:
+        raise SettingsError(place, f"{error} (line {node.lineno})") from error
+    except TypeError:
+        raise SettingsError(place, f"{node.name}: expected other arguments (line {node.lineno})") from None
 
 
 class _Pricing(NodeTransformer):

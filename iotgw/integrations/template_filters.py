@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import msgspec
 from jinja2 import TemplateRuntimeError, Undefined, filters, pass_context, pass_environment
 from jinja2.runtime import Context
 
 from iotgw.integrations.template_budget import MAX_RESULT
+from iotgw.integrations.template_data import DATA, data_text, json_of
+from iotgw.integrations.template_missing import present
 
 LONGEST_ARGUMENT = 100
 """Characters of a text that says how a filter works."""
@@ -49,7 +50,7 @@ def _priced(function: Filter, times: int = 1, takes_environment: bool = False) -
     @pass_environment
     def filter_(environment: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
         if times:
-            environment.budget.weigh_items(value, times)
+            environment.budget.weigh_items(present(value), times)
         else:
             environment.budget.spend(1)
         if args or kwargs:
@@ -69,7 +70,7 @@ def _as_text(function: Filter) -> Filter:
     @pass_environment
     def filter_(environment: Any, value: Any) -> Any:
         environment.budget.weigh_text(value)
-        return function(value)
+        return function(data_text(value))
 
     return filter_
 
@@ -92,23 +93,23 @@ def _by_attribute(function: Filter, times: int) -> Filter:
 
 @pass_environment
 def defaulted(environment: Any, value: Any, default: Any = "", boolean: bool = False) -> Any:
-    """The filter ``default``."""
+    """The filter ``default``: for what is missing, and for null."""
     environment.budget.spend(1)
-    return filters.do_default(value, default, boolean)
+    return default if value is None else filters.do_default(value, default, boolean)
 
 
 @pass_environment
 def json_text(environment: Any, value: Any) -> str:
     """The filter ``tojson``: a value as JSON text."""
     environment.budget.weigh(value)
-    return msgspec.json.encode(value).decode()
+    return json_of(value)
 
 
 @pass_environment
 def replaced(environment: Any, value: Any, old: str, new: str) -> str:
     """The filter ``replace``, with a limit on the result."""
     environment.budget.weigh_text(value)
-    text, old, new = str(value), str(old), str(new)
+    text, old, new = data_text(value), data_text(old), data_text(new)
     size = len(text) + text.count(old) * len(new)
     if size > MAX_RESULT:
         raise ValueError(f"replace: the result would have more than {MAX_RESULT} characters")
@@ -121,7 +122,7 @@ def joined(environment: Any, value: Any, separator: str = "") -> str:
     """The filter ``join``, with a limit on the result."""
     environment.budget.weigh_items(value)
     environment.budget.weigh_text(value)
-    parts = [str(part) for part in value]
+    parts = [data_text(part) for part in value]
     size = sum(map(len, parts)) + len(parts) * len(separator)
     if size > MAX_RESULT:
         raise ValueError(f"join: the result would have more than {MAX_RESULT} characters")
@@ -133,7 +134,7 @@ def joined(environment: Any, value: Any, separator: str = "") -> str:
 def url_encoded(environment: Any, value: Any) -> str:
     """The filter ``urlencode``: a text, or the items of an object as a query."""
     environment.budget.weigh(value, 32)
-    return filters.do_urlencode(value)
+    return filters.do_urlencode(value if isinstance(value, dict | list | tuple) else data_text(value))
 
 
 @pass_environment
@@ -162,7 +163,7 @@ def trimmed(environment: Any, value: Any, chars: str | None = None) -> str:
     if chars is not None:
         environment.budget.weigh(value, 32)
     _bounded((chars,), {})
-    return str(value).strip(chars)
+    return data_text(value).strip(chars)
 
 
 @pass_environment
@@ -205,7 +206,7 @@ FILTERS: dict[str, Filter] = {
     "last": _priced(filters.do_last, 0, takes_environment=True),
     "length": _priced(len, 0),
     "list": _priced(list),
-    "lower": _as_text(filters.do_lower),
+    "lower": _as_text(str.lower),
     "map": mapped,
     "max": _by_attribute(filters.do_max, 4),
     "min": _by_attribute(filters.do_min, 4),
@@ -217,8 +218,9 @@ FILTERS: dict[str, Filter] = {
     "tojson": json_text,
     "trim": trimmed,
     "unique": _by_attribute(filters.do_unique, 4),
-    "upper": _as_text(filters.do_upper),
+    "upper": _as_text(str.upper),
     "urlencode": url_encoded,
+    **DATA,
 }  # fmt: skip
 """Those that a template may name."""
 
@@ -249,7 +251,7 @@ def concatenated(environment: Any, *values: Any) -> str:
     texts = []
     for value in values:
         weigh(value)
-        texts.append(str(value))
+        texts.append(data_text(value))
     result = "".join(texts)
     environment.budget.spend(len(result) >> 5)
     return result

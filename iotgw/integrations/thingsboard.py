@@ -19,6 +19,7 @@ from iotgw.connect.endpoint import Connector
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import EngineName, engine_maker
 from iotgw.connect.mqtt_owner import Greeting, Item, MqttOwner
+from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.connect.tls import ClientTls, trust
 from iotgw.core import plain_json
 from iotgw.core.backoff import Backoff
@@ -59,6 +60,7 @@ class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", for
     ] = 60_000
     window: Annotated[int, Meta(ge=1, le=1000, description="Batches in flight.")] = 10
     keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
+    proxy: ProxyUrl = ""
     connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
     downlinks: Annotated[
         bool, Meta(description="Queue RPC and shared attributes for the device as downlinks.")
@@ -70,7 +72,12 @@ class ThingsBoardSettings(Struct, frozen=True, kw_only=True, rename="camel", for
 
     def destination(self) -> object:
         """See `iotgw.core.destination.Destined`."""
-        return self.host.lower(), self.port or (8883 if self.tls else 1883), trust(self.tls)
+        return (
+            self.host.lower(),
+            self.port or (8883 if self.tls else 1883),
+            trust(self.tls),
+            goes_by(self.proxy),
+        )
 
 
 class _Body(Struct):
@@ -152,7 +159,7 @@ class ThingsBoardTarget(MqttOwner):
                 raise SettingsError(f"configuration.{name}", "expected no control characters")
         port = settings.port or (8883 if settings.tls else 1883)
         self._endpoint = connector.endpoint(
-            settings.host, port, settings.connect_timeout, settings.tls, "tls"
+            settings.host, port, settings.connect_timeout, settings.tls, "tls", settings.proxy
         )
         # telemetry, attributes and perhaps CONNECT for each message; identifiers end at 65,535
         self._engine = engine_maker(settings.engine, mqtt.V311, min(3 * self.capacity, 60_000))

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import msgspec
-from msgspec import Struct
 from twisted.internet.defer import Deferred
 
+from iotgw.core.device_kinds import DeviceFacts, suggested
 from iotgw.core.errors import NotFound
 from iotgw.core.model import (
     Conversion,
@@ -51,14 +51,7 @@ _DELETED = "Deleted"
 """The error of uplinks that were never converted because their datasource was deleted."""
 
 
-class _Routing(Struct):
-    """The metadata that the pipeline itself reads."""
-
-    deviceModel: str = ""
-    identity: str = ""
-
-
-_routing = msgspec.json.Decoder(_Routing).decode
+_facts = msgspec.json.Decoder(DeviceFacts).decode
 
 
 def _weight(uplink: StoredUplink) -> int:
@@ -345,15 +338,23 @@ class Conversions:
         spec = self._source.spec
         name: str = spec.converter
         if spec.converters:
-            model = _routing(uplink.metadata).deviceModel
-            name = spec.converters.get(model, name)
+            facts = _facts(uplink.metadata)
+            name = self._source.choice.name(facts)
             if not name:
-                raise NotFound(
-                    f"no converter for device model {model!r}: expected one of "
-                    f"{', '.join(sorted(spec.converters))} in `converters`, or a `converter` for the rest"
-                )
+                raise NotFound(self._unknown(facts))
         version: ConverterVersion = self._versions.active(self._source.tenant, name)
         return version
+
+    def _unknown(self, facts: DeviceFacts) -> str:
+        """That there is no converter for a device, and which one the library has."""
+        kinds = facts.kinds() or ("",)
+        library = self._versions.library
+        offers = (offer for kind in kinds if (offer := suggested(kind, library)))
+        offer = next((f"; the library has {name!r} for it" for name in offers), "")
+        return (
+            f"no converter for device model {kinds[0]!r}: expected one of "
+            f"{', '.join(sorted(self._source.spec.converters))} in `converters`, or a `converter` for the rest{offer}"
+        )
 
     def _outcome(self, job: Job, conversion: Conversion) -> Outcome:
         key = job.converter.key
@@ -373,7 +374,7 @@ class Conversions:
         source = self._source
         if self._check.objection(job.metadata, conversion.outputs):
             return
-        identity = _routing(job.metadata).identity
+        identity = str(_facts(job.metadata).identity or "")
         sender = identity or next((output.device_name for output in conversion.outputs), "")
         for text in conversion.acks:
             ack = msgspec.json.decode(text)

@@ -126,6 +126,8 @@ class DatasourceRunner:
         elif self.source.datasource is not None:
             status = dict(self.source.datasource.status())
         status |= {"counts": dict(self.source.counts), "pending": self.conversions.pending}
+        if self.intake.repeats.count:
+            status["repeats"] = self.intake.repeats.count
         if self.intake.refusals.counts:
             status["refusals"] = dict(self.intake.refusals.counts)
         return status

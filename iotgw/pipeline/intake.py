@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core import proof
-from iotgw.core.model import Answer, Became, Downlink, Metadata, Uplink
+from iotgw.core.model import Answer, Became, Downlink, Metadata, Status, Uplink
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.intake import Guard, IIntake, Reason, Reply, Send, Severity
@@ -23,9 +24,12 @@ from iotgw.core.refusals import Refusals
 from iotgw.core.times import DateMs
 from iotgw.pipeline.admission import BUSY, TOO_LARGE, Admission
 from iotgw.pipeline.long_poll import LongPoll
+from iotgw.pipeline.repeats import MOST, FirstTry, KnownKeys, Repeats, bounded
 from iotgw.pipeline.sources import Source
 
 _encode = msgspec.json.Encoder().encode
+KEY = "uplinkKey"
+"""Where a message's metadata has its key."""
 
 
 @implementer(IIntake)
@@ -46,6 +50,7 @@ class Intake:
         calendar: ICalendar,
         clock: IReactorTime,
         speakers: ISpeakers,
+        known_keys: KnownKeys | None = None,
     ) -> None:
         self._source = source
         self._journal = journal
@@ -56,6 +61,9 @@ class Intake:
         self._calendar = calendar
         self._speakers = speakers
         self.proves = False
+        self.repeats = Repeats(known_keys)
+        """The keys of the latest uplinks."""
+        self._recalled: Deferred[None] | None = None
         self.refusals = Refusals(clock, self.event)
 
     # --- uplinks ---
@@ -89,10 +97,61 @@ class Intake:
         self._source.never_waits = is_so
 
     def receive(
-        self, payload: bytes, metadata: Metadata, answer: Reply, received_ms: int = 0, listens: bool = True
+        self,
+        payload: bytes,
+        metadata: Metadata,
+        answer: Reply,
+        received_ms: int = 0,
+        listens: bool = True,
+        key: str = "",
     ) -> None:
         """See `IIntake.receive`."""
+        if key:
+            key = bounded(key)
+            if (known := self.repeats.find(key)) is not None:
+                self._repeated(known, metadata, answer, listens)
+                return
+            metadata = {**metadata, KEY: key}
+            answer = self.repeats.expect(key, answer).answered
         self._accept(payload, metadata, answer, received_ms, listens)
+
+    def _repeated(self, known: FirstTry | str, metadata: Metadata, answer: Reply, listens: bool) -> None:
+        """An uplink came again: answer like the first time. Its sender may not have got the first answer, so a downlink that
+        still waits goes with this one."""
+        source = self._source
+        self.repeats.count += 1
+        if isinstance(known, FirstTry):
+            known.wait(answer)
+            return
+        identity = str(metadata.get("identity", "")) if listens else ""
+        if not identity or identity not in self._downlinks.waited_for(source.tenant):
+            answer(Answer(Status.STORED, known))
+            return
+        proved = proof.proved_in(metadata) if self.proves else ""
+
+        def taken(items: tuple[Downlink, ...]) -> None:
+            answer(Answer(Status.STORED, known, 0.0, items))
+
+        self._downlinks.take(source.tenant, identity, source.id, 1, taken, proved)
+
+    def recall(self) -> Deferred[None]:
+        """See `IIntake.recall`."""
+        if self._recalled is None:
+            self._recalled = self._journal.latest_keys(self._source.id, MOST).addCallbacks(
+                self._learn, self._unknown
+            )
+        done: Deferred[None] = Deferred()
+        self._recalled.addCallback(done.callback)
+        return done
+
+    def _learn(self, found: list[tuple[str, int]]) -> None:
+        name = self._journal.epochs.message_id
+        self.repeats.learn((key, name(seq)) for key, seq in found)
+
+    def _unknown(self, failure: Failure) -> None:
+        """Better a message twice than a datasource that doesn't open."""
+        reason = failure.getErrorMessage()
+        self.event("failed", f"messages that are sent again may be stored twice: {reason}", "warning")
 
     def receive_and_hold(
         self, payload: bytes, metadata: Metadata, answer: Reply, ttd: float
@@ -185,16 +244,29 @@ class Intake:
         """See `IIntake.downlink_returned`."""
         self._downlinks.outcome(downlink.id, "returned")
 
-    def downlink_offered(self, downlink: Downlink) -> None:
+    def downlink_offered(self, downlink: Downlink, network: str = "") -> None:
         """See `IIntake.downlink_offered`."""
-        self._downlinks.outcome(downlink.id, "offered", "offered to the network")
+        name = self._named(network)
+        self._downlinks.outcome(downlink.id, "offered", "offered to the network", None, name)
 
     def downlink_confirmed(
-        self, device: str, became: Became, reason: str = "", item: str = ""
+        self, device: str, became: Became, reason: str = "", item: str = "", network: str = ""
     ) -> Deferred[bool]:
         """See `IIntake.downlink_confirmed`."""
-        source = self._source
-        return self._downlinks.confirmed(source.tenant, device, source.id, became, reason, item)
+        source, name = self._source, self._named(network)
+        return self._downlinks.confirmed(source.tenant, device, source.id, became, reason, item, name)
+
+    def _named(self, network: str) -> str:
+        """What a network calls an item, told apart from what another one does."""
+        return f"{self._source.id}/{network}" if network else ""
+
+    def downlink_waits(self, downlink: Downlink) -> bool:
+        """See `IIntake.downlink_waits`."""
+        return self._downlinks.is_waiting(downlink.id)
+
+    def wake_downlinks(self) -> None:
+        """See `IIntake.wake_downlinks`."""
+        self._downlinks.wake(self._source.id)
 
     def objection(self, device: str, proved: Proved = "") -> str:
         """See `IIntake.objection`."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from zope.interface import implementer
 
+from iotgw.core.device_kinds import ConverterChoice
 from iotgw.core.model import State
 from iotgw.core.ports.datasources import IDatasource, IPushes
 from iotgw.core.ports.intake import Guard
@@ -21,6 +22,7 @@ class Source:
         self.id = id
         self.tenant = tenant
         self.spec = spec
+        self._choice: tuple[DatasourceSpec, ConverterChoice] | None = None
         self.created_ms = created_ms
         self.datasource: IDatasource | None = None
         """The running datasource, if it is open."""
@@ -42,6 +44,13 @@ class Source:
         if before is not State.RECEIVED:
             self.counts[before.name.lower()] -= 1
         self.counts[after.name.lower()] += 1
+
+    @property
+    def choice(self) -> ConverterChoice:
+        """Which device gets which of the spec's ``converters``."""
+        if self._choice is None or self._choice[0] is not self.spec:
+            self._choice = self.spec, ConverterChoice(self.spec.converters, self.spec.converter)
+        return self._choice[1]
 
     @property
     def converts(self) -> bool:

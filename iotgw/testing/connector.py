@@ -15,6 +15,15 @@ from iotgw.core.ports.connect import IAsyncioThread, IConnector, ITlsSettings
 T = TypeVar("T")
 
 
+class FakeTcp(StringTransport):
+    """The transport of a TCP connection in memory; ``protocol`` is who has it."""
+
+    protocol: IProtocol
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """There are no packets."""
+
+
 @implementer(IStreamClientEndpoint)
 class FakeEndpoint:
     """An endpoint whose connection attempts wait in ``attempts`` until a test calls `accept` or `refuse` for
@@ -33,13 +42,14 @@ class FakeEndpoint:
         self.attempts.append((protocolFactory, waiting))
         return waiting
 
-    def accept(self) -> StringTransport:
+    def accept(self) -> FakeTcp:
         """Make the oldest attempt a connection; returns its transport, which holds what was sent."""
         factory, waiting = self.attempts.pop(0)
         protocol = factory.buildProtocol(None)  # type: ignore[arg-type]  # nobody's address
         if protocol is None:
             raise ConnectionRefusedError("the factory wants no connection")
-        transport = StringTransport()
+        transport = FakeTcp()  # type: ignore[no-untyped-call]
+        transport.protocol = protocol
         protocol.makeConnection(transport)
         waiting.callback(protocol)
         return transport
@@ -83,6 +93,7 @@ class FakeConnector:
         timeout: float,
         tls: ITlsSettings | None = None,
         place: str = "configuration.tls",
+        proxy: str = "",
     ) -> FakeEndpoint:
         """See `IConnector.endpoint`."""
         return self.endpoints.setdefault((host, port), FakeEndpoint())

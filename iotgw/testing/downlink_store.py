@@ -56,6 +56,13 @@ class MemoryDownlinkStore:
         """See `IDownlinkStore.get`."""
         return succeed(self.items.get(id))
 
+    def of_network(self, tenant: str, network: str) -> Deferred[Item | None]:
+        """See `IDownlinkStore.of_network`."""
+        found = [
+            item for item in self._by_age() if network and (item.tenant, item.network) == (tenant, network)
+        ]
+        return succeed(found[-1] if found else None)
+
     def of_device(self, tenant: str, device: str, limit: int) -> Deferred[list[Item]]:
         """See `IDownlinkStore.of_device`."""
         found = [item for item in self._by_age() if (item.tenant, item.device) == (tenant, device)]

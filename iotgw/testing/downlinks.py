@@ -51,6 +51,9 @@ class MemoryDownlinks:
         self.receipts: builtins.list[tuple[str, str, dict[str, Any]]] = []
         """The calls of `acknowledged`: device, identity, receipt."""
         self.listeners: builtins.list[tuple[Key, Callable[[], None]]] = []
+        self.woken: builtins.list[str] = []
+        """The datasources that asked for what waits."""
+        self._early: dict[str, builtins.list[tuple[Became, str]]] = {}
         self._away: set[str] = set()
         """What was taken, until it is reported."""
         self._sessions: builtins.list[tuple[Key, Send, str, Proved]] = []
@@ -102,7 +105,7 @@ class MemoryDownlinks:
 
     def waited_for(self, tenant: str) -> Collection[str]:
         """See `IDownlinks.waited_for`."""
-        devices = {item.device for item in self.items.values() if item.tenant == tenant and _may_leave(item)}
+        devices = {item.device for item in self.items.values() if item.tenant == tenant and _is_awaited(item)}
         return devices | {
             identity
             for (owner, name), identity in self.identities.items()
@@ -132,7 +135,12 @@ class MemoryDownlinks:
             self.held.append(lambda: done(taken))
 
     def outcome(
-        self, downlink_id: str, state: Report, reason: str = "", result: dict[str, Any] | None = None
+        self,
+        downlink_id: str,
+        state: Report,
+        reason: str = "",
+        result: dict[str, Any] | None = None,
+        network: str = "",
     ) -> None:
         """See `IDownlinks.outcome`."""
         self.reports.append((downlink_id, state))
@@ -143,13 +151,35 @@ class MemoryDownlinks:
         if state == "returned" or (state == "answered" and item.spec.confirmed):
             return
         step: Step = "delivered" if state == "answered" else "failed" if state == "refused" else state
-        self._report(item, step, reason, result=result)
+        self._report(item, step, reason, result=result, network=network or item.network)
+        for became, why in self._early.pop(network, ()):
+            self.confirmed(item.tenant, "", "", became, why, item.id)
+
+    def is_waiting(self, downlink_id: str) -> bool:
+        """See `IDownlinks.is_waiting`."""
+        item = self.items.get(downlink_id)
+        return item is not None and item in self._waiting(item.tenant, item.device)
+
+    def wake(self, datasource: str) -> None:
+        """See `IDownlinks.wake`: recorded only."""
+        self.woken.append(datasource)
 
     def confirmed(
-        self, tenant: str, device: str, datasource: str, became: Became, reason: str = "", item: str = ""
+        self,
+        tenant: str,
+        device: str,
+        datasource: str,
+        became: Became,
+        reason: str = "",
+        item: str = "",
+        network: str = "",
     ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
-        if item:
+        if network:
+            found = [each for each in self.items.values() if (each.network, each.tenant) == (network, tenant)]
+            if not found:
+                self._early.setdefault(network, []).append((became, reason))
+        elif item:
             found = [each for each in self.items.values() if (each.id, each.tenant) == (item, tenant)]
         else:
             found = [each for each in self._of(tenant, device) if each.state is ItemState.SENT]
@@ -266,6 +296,7 @@ class MemoryDownlinks:
         reason: str,
         response: Any = None,
         result: dict[str, Any] | None = None,
+        network: str = "",
     ) -> None:
         following = TRANSITIONS.get((item.state, state))
         if following is None:
@@ -276,7 +307,11 @@ class MemoryDownlinks:
         if state == "lost" and attempts >= item.spec.max_attempts:
             following, reason = ItemState.FAILED, f"lost in {attempts} attempts: {reason}"
         result = item.result if result is None else result
-        self._change(item, following, reason, attempts=attempts, response=response, result=result)
+        stays = item.is_with_network and following is ItemState.SENT
+        self._change(
+            item, following, reason, attempts=attempts, response=response, result=result,
+            network=network or item.network, is_with_network=state == "offered" or stays,
+        )  # fmt: skip
         if following is ItemState.DELIVERED:
             self._send_now(item)
 
@@ -301,7 +336,8 @@ class MemoryDownlinks:
                 yield item
 
     def _waiting(self, tenant: str, device: str) -> builtins.list[Item]:
-        return sorted(filter(_may_leave, self._of(tenant, device)), key=lambda item: item.order)
+        found = [item for item in self._of(tenant, device) if _is_awaited(item) and not item.is_with_network]
+        return sorted(found, key=lambda item: item.order)
 
     def _names(self, tenant: str, device: str) -> tuple[str, ...]:
         return tuple(filter(None, (device, self.identities.get((tenant, device), ""))))
@@ -309,7 +345,7 @@ class MemoryDownlinks:
     def _expire(self) -> None:
         now = self._now_ms()
         for item in list(self.items.values()):
-            if not item.state.final and item.expires_ms <= now and _may_leave(item):
+            if not item.state.final and item.expires_ms <= now and _is_awaited(item):
                 is_queued = item.state is ItemState.QUEUED
                 self._change(
                     item, ItemState.EXPIRED if is_queued else ItemState.TIMEOUT, "its time to live is over"
@@ -319,5 +355,5 @@ class MemoryDownlinks:
         return int(self._clock.seconds() * 1000)
 
 
-def _may_leave(item: Item) -> bool:
+def _is_awaited(item: Item) -> bool:
     return item.state is ItemState.QUEUED or (item.spec.confirmed and item.state is ItemState.SENT)

@@ -51,6 +51,10 @@ class FakeIntake:
         """The ``received_ms`` of each uplink."""
         self.held: dict[int, float] = {}
         """Uplinks whose devices listen for an answer, by number, and for how many seconds."""
+        self.keys: list[str] = []
+        """The keys of uplinks, in order; an uplink with one of them is answered at once, and nothing else."""
+        self.recalls = 0
+        """How often a datasource asked for earlier keys."""
         self.answers: list[Reply] = []
         self.rejected: list[tuple[bytes, Metadata, str]] = []
         self.events: list[tuple[str, str]] = []
@@ -63,6 +67,10 @@ class FakeIntake:
         """Answers of devices, by the item's id."""
         self.known: set[str] = set()
         """The ids that a network may name in a receipt."""
+        self.gone: set[str] = set()
+        """The ids of downlinks that aren't to be sent any more."""
+        self.wakes = 0
+        """How often a datasource asked for what waits."""
         self.sessions: dict[str, Send] = {}
         """How to reach the devices that can be reached now."""
         self._deaf: set[int] = set()
@@ -122,9 +130,21 @@ class FakeIntake:
     # --- IIntake ---
 
     def receive(
-        self, payload: bytes, metadata: Metadata, answer: Reply, received_ms: int = 0, listens: bool = True
+        self,
+        payload: bytes,
+        metadata: Metadata,
+        answer: Reply,
+        received_ms: int = 0,
+        listens: bool = True,
+        key: str = "",
     ) -> None:
         """See `IIntake.receive`."""
+        if key and self.room and len(payload) <= self.max_payload:
+            if key in self.keys:
+                answer(STORED)
+                return
+            self.keys.append(key)
+            metadata = {"uplinkKey": key, **metadata}
         if not self.room:
             answer(Answer(Status.BUSY, retry_after=5.0))
         elif len(payload) > self.max_payload:
@@ -139,6 +159,11 @@ class FakeIntake:
                 answer(self.says)
             elif self.auto:
                 self.answer()
+
+    def recall(self) -> Deferred[None]:
+        """See `IIntake.recall`."""
+        self.recalls += 1
+        return succeed(None)
 
     def receive_and_hold(
         self, payload: bytes, metadata: Metadata, answer: Reply, ttd: float
@@ -238,16 +263,25 @@ class FakeIntake:
         """See `IIntake.downlink_returned`."""
         self.outcomes.append((downlink.id, "returned"))
 
-    def downlink_offered(self, downlink: Downlink) -> None:
+    def downlink_offered(self, downlink: Downlink, network: str = "") -> None:
         """See `IIntake.downlink_offered`."""
-        self.outcomes.append((downlink.id, "offered"))
+        self.outcomes.append((downlink.id, f"offered as {network}" if network else "offered"))
 
     def downlink_confirmed(
-        self, device: str, became: Became, reason: str = "", item: str = ""
+        self, device: str, became: Became, reason: str = "", item: str = "", network: str = ""
     ) -> Deferred[bool]:
         """See `IIntake.downlink_confirmed`. Of items it knows those in ``known``."""
-        self.outcomes.append((item or device, _SAID[became].format(reason)))
-        return succeed(not item or item in self.known)
+        named = item or network
+        self.outcomes.append((named or device, _SAID[became].format(reason)))
+        return succeed(not named or named in self.known)
+
+    def downlink_waits(self, downlink: Downlink) -> bool:
+        """See `IIntake.downlink_waits`: unless a test has put its id into ``gone``."""
+        return downlink.id not in self.gone
+
+    def wake_downlinks(self) -> None:
+        """See `IIntake.wake_downlinks`."""
+        self.wakes += 1
 
 
 _SAID = {

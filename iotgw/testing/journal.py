@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, json
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -267,6 +267,14 @@ class MemoryJournal:
         """See `IUplinkStream.durable`. It is at once."""
         self.flush()
         return succeed(None)
+
+    def latest_keys(self, datasource: str, limit: int) -> Deferred[list[tuple[str, int]]]:
+        """See `IUplinkStream.latest_keys`."""
+        uplinks = [
+            (seq, uplink) for seq, uplink in self.storage.uplinks.items() if uplink.datasource == datasource
+        ]
+        found = [(json.decode(uplink.metadata).get("uplinkKey"), seq) for seq, uplink in uplinks[-limit:]]
+        return self._read([(key, seq) for key, seq in found if isinstance(key, str)])
 
     def read_uplinks(self, datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         """See `IUplinkStream.read_uplinks`."""

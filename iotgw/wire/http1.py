@@ -20,7 +20,7 @@ closed."""
 LONGEST_BODY = 10**11
 """Largest Content-Length that is accepted, in bytes."""
 KEPT = 65536
-"""Bytes of a body that are kept."""
+"""Bytes of a body that are kept, unless a reader is asked for more."""
 
 
 class Response(Struct, frozen=True):
@@ -48,9 +48,11 @@ def request_head(method: str, target: str, headers: Iterable[tuple[str, str]]) -
 
 
 class Reader:
-    """Reads the responses of one connection. Call `receive` with bytes, and `ended` when the peer closed."""
+    """Reads the responses of one connection. Call `receive` with bytes, and `ended` when the peer closed. ``kept`` are the bytes of
+    a body that it keeps, at most `MAX_BODY`."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
         self._buffer = bytearray()
         self._head: tuple[int, dict[bytes, bytes], bool] | None = None
         self._body = bytearray()
@@ -136,7 +138,7 @@ class Reader:
         """Move up to ``limit`` bytes (-1: all) of the buffer to the body."""
         size = len(self._buffer) if limit < 0 else min(limit, len(self._buffer))
         self._seen += size
-        self._body += self._buffer[: min(size, KEPT - len(self._body))]
+        self._body += self._buffer[: min(size, self._kept - len(self._body))]
         del self._buffer[:size]
         if limit >= 0:
             self._left -= size

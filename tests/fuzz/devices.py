@@ -59,7 +59,7 @@ class Gateway(FakeIntake):
         self.told: set[str] = set()
         self._random = random
 
-    def receive(self, payload, metadata, answer, received_ms=0, listens=True):
+    def receive(self, payload, metadata, answer, received_ms=0, listens=True, key=""):
         if not self.room or self._random.random() < 0.03:
             answer(Answer(Status.BUSY, retry_after=1.0))
             return

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import gzip
 import http.client
 import ssl
 import urllib.request
@@ -9,6 +10,7 @@ import urllib.request
 import pytest
 
 from tests.certificates import Authority
+from tests.peers.gateway import request
 from tests.peers.patience import HANGS
 from tests.peers.process import free_port, wait_until
 
@@ -254,3 +256,34 @@ def test_certificate_and_key_may_be_text_and_the_key_is_not_shown(gateway):
     datasource(gateway, "https", endpoint=f"tcp:{port}:interface=127.0.0.1", tls=tls)
     assert https(port, ca, b'{"deviceName": "d", "t": 1}') == 204
     assert gateway.api("GET", "/datasources/https").json["configuration"]["tls"]["key"] == "***"
+
+
+def test_a_station_that_can_only_get_and_send_forms_is_understood(gateway):
+    datasource(
+        gateway,
+        "station",
+        methods=["GET", "POST"],
+        parametersFilter={"PASSKEY": "hush-hush"},
+        answer={"body": "success"},
+    )
+    said = request("GET", f"{gateway.url}/i/station?PASSKEY=hush-hush&deviceName=d&tempf=91.8")
+    assert (said.status, said.body) == (200, b"success")
+    assert gateway.message_when("converted")["metadata"]["query"] == {"deviceName": "d", "tempf": "91.8"}
+    boundary = {"Content-Type": "multipart/form-data; boundary=x"}
+    part = b'--x\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+    whole = part % (b"PASSKEY", b"hush-hush") + part % (b"deviceName", b"d") + b"--x--\r\n"
+    assert gateway.post("station", whole, boundary).status == 200
+    assert gateway.post("station", whole[:-9], boundary).status == 400
+    packed = {"Content-Encoding": "gzip", "Content-Type": "application/x-www-form-urlencoded"}
+    assert (
+        gateway.post("station", gzip.compress(b"PASSKEY=hush-hush&deviceName=d&tempf=1"), packed).status
+        == 200
+    )
+    assert (
+        gateway.post(
+            "station", b"PASSKEY=guess&deviceName=d", {"Content-Type": packed["Content-Type"]}
+        ).status
+        == 401
+    )
+    kept = gateway.api("GET", "/messages?state=failed").json["items"]
+    assert len(kept) == 1 and "hush" not in str([each["metadata"] for each in kept])

@@ -188,3 +188,29 @@ async def test_a_server_that_repeats_what_it_got_does_not_show_our_secrets(sink)
         world.store("a")
         await until(lambda: world.stats()["dead"] == 1)
         assert world.stats()["lastError"] == "HTTP 400: ***, ***, ***, ***, ***"
+
+
+@ensureDeferred
+async def test_a_get_has_the_message_in_its_query_and_a_put_a_form(sink):
+    query = {"id": "{{ deviceName }}", "n": "{{ values.n }}", "key": "hush"}
+    async with Delivering(
+        "http", configuration={"url": sink.url + "/u?a=b", "method": "GET", "query": query}
+    ) as world:
+        world.store("x y")
+        assert (await world.settled())["delivered"] == 1
+    form = {"url": sink.url, "method": "PUT", "body": "form", "fields": query}
+    async with Delivering("http", configuration=form) as world:
+        world.store("x y")
+        assert (await world.settled())["delivered"] == 1
+    got, put = await received(sink)
+    assert (got["method"], got["path"], got["body"]) == ("GET", "/u?a=b&id=x%20y&n=1&key=hush", "")
+    assert (put["method"], put["body"]) == ("PUT", "id=x+y&n=1&key=hush")
+
+
+@ensureDeferred
+async def test_a_cookie_is_never_sent_back(sink):
+    await deferToThread(sink.always, {"headers": {"Set-Cookie": "session=1; Path=/"}})
+    async with Delivering("http", configuration={"url": sink.url, "concurrency": 1}) as world:
+        world.store(*"aaa")
+        await world.settled()
+        assert not any("cookie" in request["headers"] for request in await received(sink))

@@ -70,7 +70,7 @@ async def test_a_message_is_an_uplink_of_the_device_that_its_key_names(broker, t
     assert (facts["device"], facts["key"], facts["topic"], facts["offset"]) == ("SN-1", "SN-1", topic, 0)
     assert (facts["Header:unit"], facts["Header:raw"]) == ("C", "ff")
     assert "Header:Authorization" not in facts
-    assert facts["uplinkKey"] == f"{topic}/{facts['partition']}/0"
+    assert facts["uplinkKey"] == f"{topic}/{facts['partition']}/0@{facts['timestamp']}"
 
 
 @ensureDeferred
@@ -112,7 +112,7 @@ async def test_only_the_durable_prefix_is_committed_and_the_rest_comes_again(bro
     async with Source(broker, topics=[topic], group=topic) as second:
         await until(lambda: len(second.payloads) == 3)
         assert second.payloads == first.payloads[2:]
-        assert [facts["uplinkKey"] for _, facts in second.intake.received] == [
+        assert [facts["uplinkKey"].partition("@")[0] for _, facts in second.intake.received] == [
             f"{topic}/0/{n}" for n in (2, 3, 4)
         ]
 

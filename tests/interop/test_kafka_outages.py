@@ -132,6 +132,8 @@ async def test_a_gateway_that_is_killed_reads_on_where_it_was(broker, tmp_path):
             await deferToThread(relay.gateway.start)
         count = await steady.finish()
         judge(await run(consume(broker, "crash.out", whole(count))), count)
+        # what was read twice was recognised
+        assert len(await deferToThread(relay.gateway.all_messages)) == count
 
 
 @ensureDeferred

@@ -140,4 +140,7 @@ def test_a_gateway_that_is_killed_reads_on_where_it_was(broker, relay):
         relay.gateway.kill()
         relay.gateway.start()
     pause(1)
-    arrive(broker, steady.finish())
+    count = steady.finish()
+    arrive(broker, count)
+    # what the broker handed out again was recognised
+    assert len(relay.gateway.all_messages()) == count

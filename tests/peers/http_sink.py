@@ -45,4 +45,4 @@ class HttpSink(Process):
 
     @property
     def documents(self):
-        return [json.loads(item["body"]) for item in self.received]
+        return [json.loads(item["body"]) for item in self.received if item["method"] != "OPTIONS"]

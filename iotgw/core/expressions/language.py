@@ -36,20 +36,27 @@ class Expression:
     calling it, and costs less where the expression looks at no lists.
     """
 
-    __slots__ = ("_evaluate", "_left", "names", "run", "text")
+    __slots__ = ("_evaluate", "_left", "_steps", "names", "run", "text")
 
     def __init__(
-        self, text: str, evaluate: Evaluate, left: EvaluationBudget, names: frozenset[str], is_bounded: bool
+        self,
+        text: str,
+        evaluate: Evaluate,
+        left: EvaluationBudget,
+        names: frozenset[str],
+        is_bounded: bool,
+        steps: int = STEPS,
     ) -> None:
         self.text = text
         self.names = names
+        self._steps = steps
         self._evaluate = evaluate
         self._left = left
         self.run: Evaluate = evaluate if is_bounded else self
 
     def __call__(self, value: Any) -> Any:
         """The result for a JSON value, as a JSON value; None where there is none. Never raises."""
-        self._left.left = STEPS
+        self._left.left = self._steps
         try:
             return self._evaluate(value)
         except Spent:
@@ -63,8 +70,9 @@ class Expression:
         return f"Expression({self.text!r})"
 
 
-def compile_expression(text: str) -> Expression:
-    """Compile an expression; raises ValueError that says in one line what is wrong with it."""
+def compile_expression(text: str, steps: int = STEPS) -> Expression:
+    """Compile an expression; raises ValueError that says in one line what is wrong with it. ``steps`` bounds one
+    evaluation, as `STEPS`."""
     if len(text) > LONGEST:
         raise ValueError(f"expected an expression of at most {LONGEST} characters, got {len(text)}")
     try:
@@ -76,8 +84,8 @@ def compile_expression(text: str) -> Expression:
         raise ValueError(f"expected a JMESPath expression: {reason[:200]}") from error
     except RecursionError:
         raise ValueError(f"expected an expression of at most {DEEPEST} levels") from None
-    left = EvaluationBudget(STEPS)
-    return Expression(text, compiled(tree, left), left, frozenset(_roots(tree)), not _loops(tree))
+    left = EvaluationBudget(steps)
+    return Expression(text, compiled(tree, left), left, frozenset(_roots(tree)), not _loops(tree), steps)
 
 
 class _Count:

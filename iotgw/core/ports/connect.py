@@ -60,10 +60,12 @@ class IConnector(Interface):
         timeout: float,
         tls: ITlsSettings | None = None,
         place: str = "configuration.tls",
+        proxy: str = "",
     ) -> IStreamClientEndpoint:
         """A Twisted endpoint for TCP, with ``tls`` for TLS; ``timeout`` in seconds covers name and connection.
 
-        ``place`` is the path of the TLS settings. Raises SettingsError when these can't be used. Connecting
+        ``place`` is the path of the TLS settings. ``proxy`` is a URL such as ``http://proxy:3128`` or ``socks5://proxy``, ``none`` for
+        directly, and empty for the operator's. Raises SettingsError when these can't be used. Connecting
         fails with `iotgw.connect.forbidden.Forbidden` when the name leads to forbidden addresses only.
         """
 

@@ -43,16 +43,35 @@ class IDownlinks(Interface):
         that the sender, which has ``proved`` what it is, may not speak for (`ISpeakers`)."""
 
     def outcome(
-        downlink_id: str, state: Report, reason: str = "", result: dict[str, Any] | None = None
+        downlink_id: str,
+        state: Report,
+        reason: str = "",
+        result: dict[str, Any] | None = None,
+        network: str = "",
     ) -> None:
-        """A datasource's report, with the device's answer if there is one."""
+        """A datasource's report, with the device's answer if there is one, and what a network calls the item that was
+        ``offered`` to it (`Item.network`)."""
+
+    def is_waiting(downlink_id: str) -> bool:
+        """Whether an item that was taken is still to be sent: it wasn't cancelled, replaced or too late meanwhile."""
+
+    def wake(datasource: str) -> None:
+        """Send what waits for devices that were last seen at this datasource, which can send now: at its start, and when
+        what it sends to answers again."""
 
     def confirmed(
-        tenant: str, device: str, datasource: str, became: Became, reason: str = "", item: str = ""
+        tenant: str,
+        device: str,
+        datasource: str,
+        became: Became,
+        reason: str = "",
+        item: str = "",
+        network: str = "",
     ) -> Deferred[bool]:
-        """A network's receipt, from a datasource that may speak for the device, for the item with the id ``item``, and no other; without an id, for the latest
-        SENT item of a device (by name or identity). Fires with whether there is such an item. A duplicate or
-        late receipt changes nothing."""
+        """A network's receipt, from a datasource that may speak for the device, for the item with the id ``item``, and no
+        other, or for the one that the network calls ``network``; without either, for the latest SENT item of a device (by
+        name or identity). Fires with whether there is such an item. A duplicate or late receipt changes nothing. One that
+        names what no answer of the network has named yet is kept for a minute: answers may be slower than receipts."""
 
     def acknowledged(
         tenant: str, device: str, datasource: str, identity: str, ack: dict[str, Any], proved: Proved = ""
@@ -122,6 +141,9 @@ class IDownlinkStore(Interface):
 
     def get(id: str) -> Deferred[Item | None]:
         """An item, or None."""
+
+    def of_network(tenant: str, network: str) -> Deferred[Item | None]:
+        """The latest item that a network calls so (`Item.network`), or None."""
 
     def of_device(tenant: str, device: str, limit: int) -> Deferred[list[Item]]:
         """A device's items, newest first."""

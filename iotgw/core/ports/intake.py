@@ -54,7 +54,12 @@ class IIntake(Interface):
     )
 
     def receive(
-        payload: bytes, metadata: Metadata, answer: Reply, received_ms: int = 0, listens: bool = True
+        payload: bytes,
+        metadata: Metadata,
+        answer: Reply,
+        received_ms: int = 0,
+        listens: bool = True,
+        key: str = "",
     ) -> None:
         """Take an uplink: its bytes, a dict of JSON values, and what to call with the `model.Answer`.
 
@@ -63,7 +68,18 @@ class IIntake(Interface):
         payload or the metadata is larger than the gateway takes. It must not raise. ``received_ms``: 0
         means now. ``listens``: False if the answer can't carry a downlink, so that none is taken from the
         queue.
+
+        ``key`` tells this uplink from all others that this datasource ever had, and is the same when it is sent again: a
+        platform's own key, or a broker's topic, partition and offset. It stands in the metadata as ``uplinkKey``. A
+        second uplink with the key isn't stored: it is answered like the first one, with the same message id, as soon as
+        that one is. One that was not taken (BUSY, TOO_LARGE) is none. The latest 32,768 keys of a datasource are known,
+        after a restart if it asked for them with `recall`. Without a key, which is empty then, this costs nothing.
         """
+
+    def recall() -> Deferred[None]:
+        """Learn the keys of this datasource's latest uplinks from the journal, so that one that is sent again after a
+        restart is known. A datasource that hands in keys waits for this in its ``start``, before it opens. It reads
+        once in the life of a process, and never fails."""
 
     def receive_and_hold(payload: bytes, metadata: Metadata, answer: Reply, ttd: float) -> Callable[[], None]:
         """As `receive`, from a device that listens for ``ttd`` seconds: an answer without a downlink is held
@@ -102,12 +118,23 @@ class IIntake(Interface):
     def downlink_returned(downlink: Downlink) -> None:
         """This downlink did not fit this answer and waits for another one; this is not an attempt."""
 
-    def downlink_offered(downlink: Downlink) -> None:
-        """This downlink was handed to a network, whose receipt comes later by `downlink_confirmed`."""
+    def downlink_offered(downlink: Downlink, network: str = "") -> None:
+        """This downlink was handed to a network, whose receipt comes later by `downlink_confirmed`. ``network`` is what the
+        network calls it, if its receipts name it so."""
 
-    def downlink_confirmed(device: str, became: Became, reason: str = "", item: str = "") -> Deferred[bool]:
-        """A network's receipt for a downlink: for the one with the id ``item``, and no other; without an id,
-        for the latest of a device (by name or identity). Fires with whether there is such a downlink."""
+    def downlink_confirmed(
+        device: str, became: Became, reason: str = "", item: str = "", network: str = ""
+    ) -> Deferred[bool]:
+        """A network's receipt for a downlink: for the one with the id ``item``, and no other, or for the one that the
+        network calls ``network``; without either, for the latest of a device (by name or identity). Fires with whether
+        there is such a downlink."""
+
+    def downlink_waits(downlink: Downlink) -> bool:
+        """Whether a downlink that was taken is still to be sent. A datasource that keeps one for a while asks before it
+        sends it."""
+
+    def wake_downlinks() -> None:
+        """Hand out by `IPushes.push` what waits for this datasource's devices: it can be sent now."""
 
     def objection(device: str, proved: Proved = "") -> str:
         """Why a sender may not speak for a device; empty if it may. ``proved`` is the device that it has proved to

@@ -36,7 +36,8 @@ class IntegrationContext(Struct, frozen=True):
     ``epochs`` are the journal's (for message ids and keys); ``datasource_name`` maps a datasource's id to its name;
     ``downlink`` is None where nothing may be sent to devices. A target with a connection calls ``available()``
     when it has one (again), so that records are sent without further delay. Timers and waits go by the ``reactor``'s time,
-    dates by ``calendar``, or `date`.
+    dates by ``calendar``, or `date`. While it is built, ``warn`` says what a user should know of its settings (``warnings`` in its
+    status).
     """
 
     id: str
@@ -51,6 +52,7 @@ class IntegrationContext(Struct, frozen=True):
     data_dir: str = ""
     available: Callable[[], None] = lambda: None
     calendar: ICalendar | None = None
+    warn: Callable[[str], None] = lambda text: None
 
     def date(self) -> float:
         """The date in seconds since 1970."""

@@ -106,6 +106,10 @@ class IUplinkStream(Interface):
     def message(seq: int) -> Deferred[Message | None]:
         """The uplink at a position, with its outcome and deliveries."""
 
+    def latest_keys(datasource: str, limit: int) -> Deferred[list[tuple[str, int]]]:
+        """Among the latest ``limit`` uplinks of a datasource, those with a text ``uplinkKey`` in their metadata: pairs of
+        key and position, in order."""
+
     def read_uplinks(datasource: str, after: int, limit: int) -> Deferred[list[StoredUplink]]:
         """Uplinks of a datasource with seq > after, in order: ``limit`` of them, or all, or so many that their
         payloads weigh `iotgw.core.stream.WEIGHT` bytes. A read that fails is tried again; what can't be read at

@@ -15,7 +15,17 @@ from iotgw.datasources import ttd
 from iotgw.datasources.gathering import Gathering, Items
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.secret_names import is_secret_parameter
-from iotgw.envelopes.envelope import PLAIN, Command, Envelope, Happened, Ignored, Malformed, Reading, Receipt
+from iotgw.envelopes.envelope import (
+    PLAIN,
+    Asked,
+    Command,
+    Envelope,
+    Happened,
+    Ignored,
+    Malformed,
+    Reading,
+    Receipt,
+)
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, Options, error, options
@@ -126,7 +136,7 @@ class UplinkResource(Resource):
         """Hand on what an envelope reads from a request. If any part is invalid or refused, nothing is handed
         on."""
         readings: list[Reading] = []
-        notices: list[Receipt | Happened | Ignored] = []
+        notices: list[Receipt | Happened | Ignored | Asked] = []
         for event in envelope.read(request.payload, known, self._date_ms()):
             if isinstance(event, Malformed):
                 self._intake.reject(event.data, {**event.facts, **known}, event.reason)

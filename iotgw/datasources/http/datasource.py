@@ -1,4 +1,4 @@
-"""HTTP devices: ``POST /i/{routingKey}`` with any body, as ThingsBoard's HTTP integration takes it.
+"""HTTP devices: ``POST /i/{routingKey}`` with any body, as ThingsBoard's HTTP integration takes it, or GET with a query.
 
 The response is 204, or 200 with a downlink as its body; failures are 401, 404, 413 and 503. A datasource shares
 the listener of the REST API or opens its own.
@@ -12,20 +12,21 @@ from typing import Any
 from urllib.parse import quote
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.web.server import Request
 from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
-from iotgw.core.model import Metadata
+from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import HttpMount, Need, TcpPort
 from iotgw.core.pem import Files
+from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import (
     DatasourceContext,
     IChecksAddresses,
-    IDatasource,
+    IKeepsDownlinks,
     IListens,
     INeeds,
     ISetsUp,
@@ -34,7 +35,9 @@ from iotgw.core.ports.datasources import (
 )
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.urls import url
+from iotgw.datasources.api_downlinks import ApiDownlinks
 from iotgw.datasources.http.allowed import AllowedFactory
+from iotgw.datasources.http.bodies import Fields
 from iotgw.datasources.http.listener import Listener
 from iotgw.datasources.http.mounts import UPLOADS, HttpMounts, MountRoot
 from iotgw.datasources.http.request import SecretNames, metadata
@@ -56,8 +59,9 @@ class HttpSourceType:
     name = "http"
     settings = HttpSourceSettings
 
-    def __init__(self, reactor: IReactor) -> None:
+    def __init__(self, reactor: IReactor, connector: IConnector | None = None) -> None:
         self._reactor = reactor
+        self._connector = connector
 
     def build(self, settings: HttpSourceSettings, context: DatasourceContext) -> HttpDatasource:
         """See `IDatasourceType.build`."""
@@ -71,12 +75,23 @@ class HttpSourceType:
             raise SettingsError(
                 "configuration.secret", "expected the key with which the platform signs its requests"
             )
-        return HttpDatasource(settings, context)
+        return HttpDatasource(settings, context, self._api(settings, context))
+
+    def _api(self, settings: HttpSourceSettings, context: DatasourceContext) -> ApiDownlinks | None:
+        access, envelope = settings.downlink_api, settings.envelope()
+        if access is None or envelope.api is None or self._connector is None:
+            return None
+        return ApiDownlinks(access, envelope.api, envelope.offers, self._connector, context)
 
     def open_to_all(self, settings: HttpSourceSettings, context: DatasourceContext) -> str:
         """See `IListens.open_to_all`."""
         is_signed = settings.envelope().needs_secret
-        is_proved = settings.security.mode != "none" or settings.headers_filter or is_signed
+        is_proved = (
+            settings.security.mode != "none"
+            or settings.headers_filter
+            or settings.parameters_filter
+            or is_signed
+        )
         return "" if is_proved else keyed(context.routing_key)
 
     def vouches(self, settings: HttpSourceSettings) -> bool:
@@ -85,7 +100,11 @@ class HttpSourceType:
 
     def setup(self, settings: HttpSourceSettings, routing_key: str) -> SetUp | None:
         """See `ISetsUp.setup`."""
-        place = f"{{gateway}}/{UPLOADS}/{quote(routing_key, safe='')}"
+        place = (
+            f"{{gateway}}{settings.path}"
+            if settings.path
+            else f"{{gateway}}/{UPLOADS}/{quote(routing_key, safe='')}"
+        )
         found = to_type_in(settings.preset, settings.custom, place)
         if found is None:
             return None
@@ -104,18 +123,23 @@ class HttpSourceType:
         """See `INeeds.needs`."""
         listener = settings.listener
         if listener is None:
-            return [HttpMount((UPLOADS, context.routing_key))]
+            more = [HttpMount(settings.served_at)] if settings.served_at else []
+            return [HttpMount((UPLOADS, context.routing_key)), *more]
         return [TcpPort(listener.interface, listener.port)]
 
 
-@implementer(IDatasource)
+@implementer(IKeepsDownlinks)
 class HttpDatasource:
-    """Uploads under one routing key."""
+    """Uploads under one routing key. With ``api``, downlinks go by that."""
 
-    def __init__(self, settings: HttpSourceSettings, context: DatasourceContext) -> None:
+    def __init__(
+        self, settings: HttpSourceSettings, context: DatasourceContext, api: ApiDownlinks | None = None
+    ) -> None:
+        self.api = api
+        self.can_push = self.keeps_downlinks = api is not None
         self.settings = settings
         self.context = context
-        self._unmount: Callable[[], None] | None = None
+        self._unmount: list[Callable[[], None]] = []
         self._listener = settings.listener
         self._tls = settings.server_tls
         self._port: IListeningPort | None = None
@@ -128,24 +152,37 @@ class HttpDatasource:
         self.object_to = authenticator(settings)
         envelope = self.envelope
         self._secrets = SecretNames(
-            (*settings.headers_filter, *envelope.secret_headers), envelope.secret_parameters
+            (*settings.headers_filter, *envelope.secret_headers),
+            (*settings.parameters_filter, *envelope.secret_parameters),
         )
 
     def start(self) -> Deferred[Any]:
         """See `IDatasource.start`."""
+        recalled = self.intake.recall() if self.envelope.keys_last else succeed(None)
+        return recalled.addCallback(self._open)
+
+    def _open(self, _: None) -> Deferred[Any]:
         shared = self.context.shared(HttpMounts)
         listener = self._listener
         mounts = shared if listener is None else shared.elsewhere(f"http {listener}")
-        self._unmount = mounts.add(
-            (UPLOADS, self.context.routing_key),
-            UploadResource(self),
-            self.settings.cross_site,
-            self.intake.refuse,
-        )
+        resource = UploadResource(self)
+        for path in filter(None, ((UPLOADS, self.context.routing_key), self.settings.served_at)):
+            try:
+                self._unmount.append(mounts.add(path, resource, self.settings.cross_site, self.intake.refuse))
+            except SettingsError:
+                self._leave()
+                raise
+        if self.api is not None:
+            self.api.start()
         if listener is None:
             return succeed(None)
         reading = self.context.read_files(self._tls.files if self._tls is not None else [])
         return reading.addCallback(self._listen, listener, mounts)
+
+    def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
+        """See `IPushes.push`."""
+        if self.api is not None:
+            self.api.send(metadata, downlinks)
 
     def _listen(self, files: Files, listener: Listener, mounts: HttpMounts) -> None:
         factory: Any = mounts.make_site(MountRoot(mounts), self.settings.max_body)
@@ -168,15 +205,27 @@ class HttpDatasource:
 
     def stop(self) -> Deferred[Any]:
         """See `IDatasource.stop`."""
-        if self._unmount is not None:
-            self._unmount()
+        self._leave()
         if self._looking is not None and self._looking.running:
             self._looking.stop()
-        return maybeDeferred(self._port.stopListening) if self._port is not None else succeed(None)
+        ends = [maybeDeferred(self._port.stopListening)] if self._port is not None else []
+        if self.api is not None:
+            ends.append(self.api.stop())
+        return gatherResults(ends) if ends else succeed(None)
+
+    def _leave(self) -> None:
+        """Serve nothing more."""
+        for unmount in self._unmount:
+            unmount()
+        self._unmount.clear()
 
     def now_ms(self) -> int:
         """The date in ms since 1970."""
         return self.context.date_ms()
+
+    def without_secrets(self, fields: Fields) -> Fields:
+        """What a form or a query says, without what carries secrets."""
+        return {name: value for name, value in fields.items() if not self._secrets.is_parameter(name)}
 
     def facts(self, request: Request) -> Metadata:
         """A request's metadata, without its credentials."""
@@ -189,13 +238,14 @@ class HttpDatasource:
     @property
     def _urls(self) -> list[str]:
         """Where to send; without a listener of its own, relative to the API's."""
-        path = (UPLOADS, self.context.routing_key)
+        paths = [(UPLOADS, self.context.routing_key), *filter(None, (self.settings.served_at,))]
         host = self._port.getHost() if self._port is not None else None
         if isinstance(host, IPv4Address | IPv6Address):
-            return [url("https" if self._tls is not None else "http", host.host, host.port, *path)]
-        return (
-            [] if self._listener is not None else ["".join(f"/{quote(segment, safe='')}" for segment in path)]
-        )
+            scheme = "https" if self._tls is not None else "http"
+            return [url(scheme, host.host, host.port, *path) for path in paths]
+        if self._listener is not None:
+            return []
+        return ["".join(f"/{quote(segment, safe='')}" for segment in path) for path in paths]
 
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`."""
@@ -203,5 +253,6 @@ class HttpDatasource:
             "state": "listening",
             "address": f"{self._where}, /i/{self.context.routing_key}",
             "urls": self._urls,
+            **({"downlinkApi": self.api.status()} if self.api is not None else {}),
             **self.counts,
         }

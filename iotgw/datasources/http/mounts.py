@@ -49,7 +49,7 @@ def plain_site(resource: IResource, max_body: int) -> Site:
 class HttpMounts(SharedResource):
     """What is served below one listener.
 
-    ``make_site`` makes the sites of further listeners; ``reserved`` are first segments that nobody may have.
+    ``make_site`` makes the sites of further listeners; ``reserved`` are paths that nobody may have, with all below them.
     ``is_away`` says whether an upload's routing key is that of a datasource that isn't open now: its sender may try
     again later, and should, while one whose key is nobody's should not. ``refused`` is told of the latter, as of a
     sender at ``listener``, and of requests of other ``sites``.
@@ -58,7 +58,7 @@ class HttpMounts(SharedResource):
     def __init__(
         self,
         make_site: MakeSite = plain_site,
-        reserved: Collection[str] = (),
+        reserved: Collection[Segments] = (),
         is_away: Callable[[str], bool] = lambda key: False,
         refused: NoteRefusal = nobody,
         listener: str = "api",
@@ -73,7 +73,8 @@ class HttpMounts(SharedResource):
         self._nobody = _Nobody(self._refuse, guesses)
         self.is_away = is_away
         self._is_closing = False
-        self._reserved = frozenset(reserved)
+        self._reserved = tuple(reserved)
+        self._not_ours = frozenset(path[0] for path in reserved)
         self._resources: dict[tuple[bytes, ...], IResource] = {}
         self._refusers: dict[tuple[bytes, ...], Callable[[Reason, str, str], None] | None] = {}
         self._above: Counter[tuple[bytes, ...]] = Counter()
@@ -93,7 +94,8 @@ class HttpMounts(SharedResource):
         `IIntake.refuse`, is told of them. A resource that isn't a leaf is asked for its children as Twisted does. Raises SettingsError when the path, or
         one above or below it, is taken.
         """
-        if not path or path[0] in self._reserved or path == (UPLOADS,):
+        is_ours = any(path[: len(own)] == own[: len(path)] for own in self._reserved)
+        if not path or is_ours or path == (UPLOADS,):
             raise SettingsError(
                 "path", f"expected a path that the gateway doesn't need itself, got {HttpMount(path)}"
             )
@@ -144,7 +146,7 @@ class HttpMounts(SharedResource):
                     request.prepath += rest[: length - 1]
                 request.postpath = rest[length - 1 :]
                 return found
-        if self._is_closing and first.decode("utf-8", "replace") not in self._reserved:
+        if self._is_closing and first.decode("utf-8", "replace") not in self._not_ours:
             return _AWAY
         if first != UPLOADS.encode():
             return None

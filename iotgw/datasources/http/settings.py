@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 from twisted.web.server import Request
 
 from iotgw.core.ports.intake import Reason
 from iotgw.core.secrets import Secret
+from iotgw.datasources.api_settings import DownlinkApi
+from iotgw.datasources.http.bodies import Fields
 from iotgw.datasources.http.listener import Listener, parse
 from iotgw.datasources.http.server_tls import ServerTls
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import ConverterGets, Custom, HttpPresetName, HttpProfile, http_envelope
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_.~-]{1,64}")
 
 
 class UploadSecurity(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -25,6 +30,29 @@ class UploadSecurity(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     username: str = ""
     password: Secret = ""
     token: Secret = ""
+
+
+Method = Literal["POST", "PUT", "GET"]
+
+
+def usual_methods() -> list[Method]:
+    """What uploads come by unless their sender can do no better."""
+    return ["POST", "PUT"]
+
+
+class HttpAnswer(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The answer to an upload that is stored, where there is nothing else to say."""
+
+    status: Annotated[int, Meta(ge=200, le=299)] = 200
+    body: str = ""
+    content_type: str = "text/plain; charset=utf-8"
+
+    def __post_init__(self) -> None:
+        """Refuse a body where HTTP has none, and what is no header."""
+        if self.body and self.status in (204, 205):
+            raise ValueError(f"expected no body with status {self.status}")
+        if not self.content_type.isprintable():
+            raise ValueError("expected printable characters in contentType")
 
 
 class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -43,10 +71,40 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             description="Certificate for an `endpoint` such as `tcp:8443`; its files are read again when they change."
         ),
     ] = None
+    path: Annotated[
+        str,
+        Meta(
+            description="A path at which it is served too, such as `/api/ttn/data`, where what sends can't be given another one. "
+            "Whoever knows the gateway can guess it, so it takes `security`, `headersFilter` or a signature."
+        ),
+    ] = ""
     security: Annotated[UploadSecurity, Meta(description="none, basic or bearer.")] = UploadSecurity()
     headers_filter: Annotated[
         dict[str, Secret], Meta(description="Every header must be there and equal, or the answer is 401.")
     ] = {}
+    parameters_filter: Annotated[
+        dict[str, Secret],
+        Meta(
+            description="Every parameter, of the query or of a form, must be there and equal, or the answer is 401. They aren't in the message."
+        ),
+    ] = {}
+    methods: Annotated[
+        list[Method],
+        Meta(description="Methods of uploads. The message of a GET is its query, as an object."),
+    ] = field(default_factory=usual_methods)
+    bodies: Annotated[
+        Literal["auto", "raw"],
+        Meta(
+            description="`auto`: a form (`application/x-www-form-urlencoded` or `multipart/form-data`) becomes an object. `raw`: all bodies stay as "
+            "they are."
+        ),
+    ] = "auto"
+    answer: Annotated[
+        HttpAnswer | None,
+        Meta(
+            description="What a stored upload is answered where there is no downlink or reply; 204 if not given."
+        ),
+    ] = None
     cross_site: Annotated[
         bool,
         Meta(
@@ -76,6 +134,12 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             "as the preset says, and true without one."
         ),
     ] = None
+    downlink_api: Annotated[
+        DownlinkApi | None,
+        Meta(
+            description="The platform's API, by which downlinks are sent; the preset's page says what it needs."
+        ),
+    ] = None
     longest_ttd: Annotated[
         float,
         Meta(
@@ -89,7 +153,15 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
 
     def __post_init__(self) -> None:
         """Refuse a preset that can't be used, what names no TCP port, and two certificates."""
-        self.envelope()
+        envelope = self.envelope()
+        if self.downlink_api is not None:
+            self.downlink_api.check(envelope.api)
+        if self.path:
+            self._check_path()
+        if not self.methods:
+            raise ValueError("methods: expected at least one")
+        if self.answer is not None and self.replace_no_content_to_ok:
+            raise ValueError("answer: expected either `answer` or `replaceNoContentToOk`, got both")
         try:
             listener = self.listener
         except ValueError as error:
@@ -98,6 +170,23 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             raise ValueError("endpoint: expected an endpoint such as tcp:8443 for `tls`")
         if self.tls is not None and listener is not None and listener.key:
             raise ValueError("endpoint: expected either ssl:… or `tls`, got both")
+
+    def _check_path(self) -> None:
+        parts = self.path.split("/")
+        if parts[0] or len(parts) < 3 or not all(_SEGMENT.fullmatch(part) for part in parts[1:]):
+            raise ValueError(f"path: expected two or more segments such as /api/ttn/data, got {self.path!r}")
+        is_proved = self.security.mode != "none" or self.headers_filter or self.envelope().needs_secret
+        if not is_proved:
+            raise ValueError("path: expected `security` or `headersFilter`, since anybody can guess a path")
+
+    @property
+    def served_at(self) -> tuple[str, ...]:
+        """The segments of ``path``; none without one."""
+        return tuple(self.path.split("/")[1:]) if self.path else ()
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.downlink_api.destination() if self.downlink_api is not None else None
 
     @property
     def listener(self) -> Listener | None:
@@ -119,6 +208,16 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
 
 Objection = tuple[Reason, str]
 """Why a request may not upload: the reason's name, and a text without any secret."""
+
+
+def lacks(settings: HttpSourceSettings, fields: Fields) -> Objection | None:
+    """What is wrong with the parameters that prove who sends; None if nothing is."""
+    for name, value in settings.parameters_filter.items():
+        brought = fields.get(name)
+        said = brought.encode() if isinstance(brought, str) else b""
+        if not hmac.compare_digest(said, value.encode()):
+            return "credentials", f"{'a wrong value of' if name in fields else 'no'} parameter {name}"
+    return None
 
 
 def authenticator(settings: HttpSourceSettings) -> Callable[[Request], Objection | None]:

@@ -1,7 +1,7 @@
 """Topics of a Kafka cluster: each partition's messages in order, committed up to where all are durable.
 
 A member of a consumer group reads the partitions that the brokers give it. When they go to another member, what is durable is
-committed first; what is not is read again there, and recognised by topic, partition and offset.
+committed first; what is not is read again there, and recognised by topic, partition, offset and time.
 """
 
 from __future__ import annotations
@@ -112,8 +112,11 @@ class KafkaDatasource:
 
     def start(self) -> Deferred[None]:
         """Join the group in the background, with retries while no broker is there."""
-        self._running = self._reader.run()
-        return succeed(None)
+        return self._intake.recall().addCallback(self._begin)
+
+    def _begin(self, _: None) -> None:
+        if not self._is_stopped:
+            self._running = self._reader.run()
 
     def stop(self) -> Deferred[None]:
         """Commit what is durable, and leave the group; fires when that is done."""
@@ -260,7 +263,8 @@ class KafkaDatasource:
                 device = str(self._header(value))
             if name.lower() not in self._hidden and not is_secret_header(name):
                 known[f"Header:{name}"] = self._header(value)
-        name = f"{topic}/{number}/{record.offset}"
+        # a topic that was deleted and made again begins at 0, so an offset alone is no name
+        name = f"{topic}/{number}/{record.offset}@{record.timestamp}"
         return self._messages.uplinks(record.value, known, device, name, key)
 
 

@@ -14,8 +14,8 @@ from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed
 from iotgw.wire.mqtt import Arrived
 
-Found = tuple[bytes, Metadata, bool]
-"""An uplink of a message: payload, metadata, and whether its answer can carry a downlink."""
+Found = tuple[bytes, Metadata, bool, str]
+"""An uplink of a message: payload, metadata, whether its answer can carry a downlink, and its key."""
 Send = Callable[[str, str, tuple[Downlink, ...]], None]
 """``send(identity, topic, downlinks)``: sends an answer's downlinks to the device behind an uplink's topic."""
 SendReply = Callable[[str, str, DeviceReply], None]
@@ -87,7 +87,7 @@ class Arrivals:
             finish(arrived)
 
     def _submit(self, arrived: Arrived, uplink: Found, settled: Callable[[Arrived], None]) -> None:
-        payload, facts, listens = uplink
+        payload, facts, listens, key = uplink
 
         def answered(answer: Answer) -> None:
             settled(arrived)
@@ -98,7 +98,7 @@ class Arrivals:
 
         # pending messages must not be forgotten: if redelivered, they count as received
         is_kept = arrived.qos == 1 and self._is_kept
-        self._feed.submit(payload, facts, answered, self._listens and listens, is_kept=is_kept)
+        self._feed.submit(payload, facts, answered, self._listens and listens, is_kept=is_kept, key=key)
 
     def close(self) -> None:
         """The connection ended."""

@@ -113,7 +113,9 @@ class MqttSourceType:
         return ended.addErrback(left).addCallback(over)
 
     def _endpoint(self, settings: MqttSourceSettings) -> IStreamClientEndpoint:
-        return self._connector.endpoint(settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls)
+        return self._connector.endpoint(
+            settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls, proxy=settings.proxy
+        )
 
     def envelope(self, settings: Any) -> Envelope:
         """The envelope of a datasource with these settings."""
@@ -184,11 +186,11 @@ class MqttDatasource(MqttOwner):
                 f"{self.client_id}, and messages for it while the gateway is offline; set it to true to have it as before",
                 "warning",
             )
-        if self.after is None:
-            self._begin(None)
-        else:
-            self.after.addCallback(self._begin)
-        return succeed(None)
+        recalled = self.intake.recall() if self._envelope.keys_last else succeed(None)
+        return recalled.addCallback(self._connect)
+
+    def _connect(self, _: None) -> None:
+        (self.after or succeed(None)).addCallback(self._begin)
 
     def _begin(self, _: None) -> None:
         if not self._is_stopped:
@@ -306,11 +308,12 @@ class MqttDatasource(MqttOwner):
         for event in self._envelope.read(arrived.payload, asked, received_ms):
             if isinstance(event, Reading):
                 facts = self._facts(known, event.facts, event.identity or named)
-                found.append((event.payload, facts, event.listens))
+                key = event.name if self._envelope.keys_last else ""
+                found.append((event.payload, facts, event.listens, key))
             elif isinstance(event, Malformed):
                 self.counts["faults"] += 1
                 facts = self._facts(known, {**event.facts, "rejected": event.reason}, named)
-                found.append((event.data, facts, True))
+                found.append((event.data, facts, True, ""))
             else:
                 self._notices.take(event)
         return found

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.names import unfit
 from iotgw.core.secrets import Secret
@@ -28,6 +29,7 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         Annotated[int, Meta(ge=1, le=65535)] | None, Meta(description="1883, with TLS 8883, if not given.")
     ] = None
     tls: Annotated[ClientTls | None, Meta(description="TLS, also with a client certificate.")] = None
+    proxy: ProxyUrl = ""
     version: Annotated[Literal["3.1.1", "5"], Meta(description="MQTT's version.")] = "3.1.1"
     client_id: Annotated[str, Meta(description="Empty is `iotgw-` and the datasource's id.")] = ""
     username: str = ""
@@ -90,7 +92,7 @@ class MqttSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
 
     def destination(self) -> object:
         """See `iotgw.core.destination.Destined`."""
-        return self.host.lower(), self.broker_port, trust(self.tls)
+        return self.host.lower(), self.broker_port, trust(self.tls), goes_by(self.proxy)
 
     @property
     def broker_port(self) -> int:

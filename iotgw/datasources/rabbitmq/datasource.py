@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 from twisted.application.internet import backoffPolicy
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
@@ -79,8 +80,11 @@ class RabbitDatasource:
 
     def start(self) -> Deferred[None]:
         """Connect in the background, with retries while the broker is unreachable."""
-        self._client.start()
-        return succeed(None)
+        return self._intake.recall().addCallback(self._begin)
+
+    def _begin(self, _: None) -> None:
+        if not self._is_stopped:
+            self._client.start()
 
     def stop(self) -> Deferred[None]:
         """Acknowledge what is durable, and disconnect; fires when the connection is closed."""
@@ -212,8 +216,13 @@ class RabbitDatasource:
                 device = str(text)
             if name.lower() not in self._hidden and not is_secret_header(name):
                 known[f"Header:{name}"] = text
-        name = f"{properties.app_id or ''}/{message_id}" if message_id else ""
+        # some publishers give all their messages one id
+        name = f"{message_id}@{properties.timestamp or 0}/{_digest(body)}" if message_id else ""
         return self._messages.uplinks(body, known, "" if unfit(device) else device, name, key)
+
+
+def _digest(body: bytes) -> str:
+    return blake2b(body, digest_size=12).hexdigest()
 
 
 def _level(key: str, level: int) -> str:

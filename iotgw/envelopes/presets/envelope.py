@@ -7,7 +7,6 @@ place of the message (`iotgw.converters.script`).
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from iotgw.core import plain_json
 from iotgw.core.model import Downlink, Metadata
 from iotgw.envelopes.envelope import (
     PLAIN,
+    Asked,
     Command,
     Envelope,
     Event,
@@ -29,8 +29,10 @@ from iotgw.envelopes.envelope import (
     Reading,
     Receipt,
 )
-from iotgw.envelopes.presets import values
-from iotgw.envelopes.presets.hooks import REPLIES, VERIFIERS
+from iotgw.envelopes.presets import ids, values
+from iotgw.envelopes.presets.downlinks import downlink_facts
+from iotgw.envelopes.presets.gateways import best_gateway
+from iotgw.envelopes.presets.hooks import ANSWERS, REPLIES, VERIFIERS
 from iotgw.envelopes.presets.preset import Preset
 
 Gets = Literal["auto", "envelope", "payload"]
@@ -56,6 +58,8 @@ class PresetEnvelope(Envelope):
         self.addresses = publishes and preset.publish is not None
         self.offers = bool(preset.receipts)
         self.is_network = True
+        self.keys_last = bool(preset.key)
+        self.api = preset.api
         form = preset.form
         self.secret_headers = tuple(form.secrets.headers)
         self.secret_parameters = tuple(form.secrets.parameters)
@@ -68,7 +72,10 @@ class PresetEnvelope(Envelope):
         try:
             whole = plain_json.decode(data)
         except plain_json.NotJson as error:
-            return (Malformed(data, f"expected JSON: {error}"),)
+            batch = self._preset.form.batch
+            whole = values.lines_of(data, batch) if batch is not None else None
+            if whole is None:
+                return (Malformed(data, f"expected JSON: {error}"),)
         occasion: dict[str, Any] = {
             "body": whole,
             "whole": whole,
@@ -104,6 +111,8 @@ class PresetEnvelope(Envelope):
         if action == "ignore":
             return Ignored("ignored" if word in preset.words else "unknownKinds")
         device = values.text(preset.identity.run(occasion)) if preset.identity is not None else ""
+        if action == "ask":
+            return Asked(device, occasion["body"]) if device else Ignored("unanswered")
         if action == "receipt":
             receipt = self._receipt(word, device, occasion)
             if receipt is not None:
@@ -130,7 +139,7 @@ class PresetEnvelope(Envelope):
             if (value := path.run(occasion)) is not None:
                 facts[name] = value
         for gateways in preset.gateways:
-            facts = {**values.best_gateway(gateways, occasion), **facts}
+            facts = {**best_gateway(gateways, occasion), **facts}
         for name, named in (("deviceName", preset.name), ("deviceType", preset.type)):
             if named is not None and (said := values.text(named.run(occasion))):
                 facts[name] = said
@@ -147,7 +156,7 @@ class PresetEnvelope(Envelope):
             payload = self._frame(occasion, facts)
             if payload is None:
                 facts["rejected"] = "expected a payload in the platform's encoding"
-                return Reading(data, facts, identity, listens)
+                return Reading(data, facts, identity, listens, (key,) if key else ())
             if self._gets == "auto":
                 facts["frame"], payload = payload.hex(), data
         assert payload is not None
@@ -169,7 +178,7 @@ class PresetEnvelope(Envelope):
         parts = []
         for path in self._preset.key:
             value = path.run(occasion)
-            if value is None or isinstance(value, (list, dict)):
+            if value is None or value is False or isinstance(value, (list, dict)):
                 return ""
             parts.append(str(value))
         key = "/".join(parts)
@@ -179,15 +188,16 @@ class PresetEnvelope(Envelope):
         for rule in self._preset.receipts:
             if rule.kind != word or (rule.when is not None and not rule.when.holds(occasion)):
                 continue
-            item = values.item_of(rule.item(occasion)) if rule.item is not None else ""
+            item = ids.item_of(rule.item(occasion)) if rule.item is not None else ""
+            network = values.text(rule.network(occasion)) if rule.network is not None else ""
             if rule.became == "ignored":
                 return Ignored("undecidedReceipts")
-            if rule.item is not None and not item:
+            if (rule.item is not None or rule.network is not None) and not (item or network):
                 return Ignored("foreignReceipts")
             reason = values.text(rule.reason(occasion)) if rule.reason is not None else ""
             title = self._preset.form.title or "the network"
             said = f"{title}: {word}" + (f": {reason}" if reason else "")
-            return Receipt(device, rule.became, " ".join(said.split()), item)
+            return Receipt(device, rule.became, " ".join(said.split()), item, "" if item else network)
         return None
 
     # --- downlinks ---
@@ -197,41 +207,23 @@ class PresetEnvelope(Envelope):
         publish = self._preset.publish
         if publish is None:
             raise ValueError("this platform takes no downlinks over MQTT")
-        known = downlink_facts(self._preset, item, identity)
+        known = downlink_facts(self._preset.form.downlink, item, identity)
         known["topic"] = topic.split("/")
         target, body = publish.topic(known), publish.body(known)
         if not isinstance(target, str) or body is None:
             raise ValueError("the preset gives no topic or no body for this downlink")
         return Command(msgspec.json.encode(body), "application/json", target)
 
+    def answer(self, asked: Asked, item: Downlink) -> tuple[Command, str]:
+        """See `Envelope.answer`: by the preset's hook."""
+        hook = ANSWERS.get(self._preset.form.answer.ask)
+        if hook is None:
+            return super().answer(asked, item)
+        return hook(asked, downlink_facts(self._preset.form.downlink, item, asked.device))
+
     def load(self, items: Sequence[tuple[str, Downlink]]) -> Load:
         """See `Envelope.load`: by the preset's hook, otherwise the first item's bytes."""
         return (self._reply or PLAIN).load(items)
-
-
-def downlink_facts(preset: Preset, item: Downlink, identity: str) -> dict[str, Any]:
-    """What a preset's expressions on a downlink see; raises ValueError for one that the network doesn't take."""
-    form = preset.form.downlink
-    port = item.metadata.get("fPort", item.metadata.get("port", form.port if form is not None else 1))
-    if isinstance(port, float) and port.is_integer():
-        port = int(port)
-    if form is not None:
-        if type(port) is not int or not form.lowest_port <= port <= form.highest_port:
-            raise ValueError(f"fPort: expected {form.lowest_port} to {form.highest_port}, got {port!r}"[:200])
-        if len(item.payload) > form.largest:
-            raise ValueError(f"expected at most {form.largest} bytes, got {len(item.payload)}")
-    return {
-        "identity": identity,
-        "id": f"iotgw:{item.id}",
-        "uuid": values.as_uuid(item.id),
-        "hex64": values.as_hex64(item.id),
-        "base64": base64.b64encode(item.payload).decode(),
-        "hex": item.payload.hex(),
-        "text": item.payload.decode("utf-8", "replace"),
-        "fPort": port,
-        "confirmed": item.confirmed,
-        "metadata": item.metadata,
-    }
 
 
 def _parts(text: Any) -> list[str]:

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-Action = Literal["uplink", "receipt", "event", "ignore"]
+Action = Literal["uplink", "receipt", "event", "ask", "ignore"]
 """What a kind of message is: a device's reading, a network's word on a downlink, something that happened to a device or the
-network, or nothing."""
+network, its question for a downlink, or nothing."""
 Became = Literal["sent", "delivered", "lost", "refused", "ignored"]
 """What a receipt says. ``sent``: the network has sent it, which is all that an unconfirmed downlink can hope for. ``lost``:
 it may be tried again. ``refused``: it would be refused again. ``ignored``: nothing is decided yet."""
@@ -71,6 +71,17 @@ class TimeForm(Form, frozen=True, kw_only=True):
     unit: Unit = "iso"
 
 
+class BatchForm(Form, frozen=True, kw_only=True):
+    """Several messages in one field of a form, a line for each, as SigFox's batch callbacks have them: ``body`` is then an
+    object with a list under the field's name."""
+
+    field: str = "batch"
+    separator: Annotated[
+        str, Meta(min_length=1, max_length=8, description="Between the parts of a line.")
+    ] = ";"
+    names: Annotated[list[str], Meta(description="Names of a line's parts.")]
+
+
 class ProofForm(Form, frozen=True, kw_only=True):
     """How a request proves that the platform sent it."""
 
@@ -90,6 +101,9 @@ class AnswerForm(Form, frozen=True, kw_only=True):
         Meta(description="Condition: this message's answer takes a downlink to its device; empty is never."),
     ] = ""
     reply: Annotated[str, Meta(description="Name of the hook that writes such an answer.")] = ""
+    ask: Annotated[
+        str, Meta(description="Name of the hook that answers a message of the kind `ask` with a downlink.")
+    ] = ""
 
 
 class SecretsForm(Form, frozen=True, kw_only=True):
@@ -112,6 +126,12 @@ class ReceiptForm(Form, frozen=True, kw_only=True):
             "downlink of the device; where it gives none, the downlink was somebody else's."
         ),
     ] = ""
+    network: Annotated[
+        str,
+        Meta(
+            description="Expression: what the network calls the downlink, as the answer to its call said (`downlink.http.network`)."
+        ),
+    ] = ""
     reason: Annotated[str, Meta(description="Expression: why.")] = ""
 
 
@@ -124,9 +144,40 @@ class PublishForm(Form, frozen=True, kw_only=True):
     body: Annotated[str, Meta(description="Expression: the JSON body.")]
 
 
+class LoginForm(Form, frozen=True, kw_only=True):
+    """A call that gives a token for the others, such as OAuth 2.0 client credentials (RFC 6749 §4.4). Its expressions see
+    ``settings``; those on its answer see ``status``, ``headers`` by lower-case names, and ``body``."""
+
+    url: Annotated[str, Meta(description="Expression: the URL.")]
+    body: Annotated[str, Meta(description="Expression: an object with what is sent.")]
+    is_form: Annotated[bool, Meta(description="It is sent as a form, otherwise as JSON.")] = False
+    headers: Annotated[dict[str, str], Meta(description="Expressions.")] = {}
+    token: Annotated[str, Meta(description="Expression on the answer: the token.")]
+    seconds: Annotated[
+        str, Meta(description="Expression on the answer: how many seconds the token counts.")
+    ] = ""
+    until: Annotated[
+        str,
+        Meta(
+            description="Expression on the answer: the date until which it counts, as ISO 8601 or in ms since 1970."
+        ),
+    ] = ""
+    header: Annotated[str, Meta(description="The header in which calls have the token.")] = "Authorization"
+    prefix: Annotated[str, Meta(description="What stands before it there.")] = "Bearer"
+
+
+class ResultForm(Form, frozen=True, kw_only=True):
+    """A rule for the answers of the API; the first that holds counts. Without one, 2xx is ``accepted``, 401 and 403 are
+    ``denied``, 408, 425, 429, 502, 503 and 504 are ``later``, other 5xx are ``lost``, and the rest is ``refused``."""
+
+    when: Annotated[str, Meta(description="Condition; sees `status`, `headers`, `body`.")]
+    means: Literal["accepted", "refused", "lost", "later", "denied"]
+    reason: Annotated[str, Meta(description="Expression: why.")] = ""
+
+
 class CallForm(Form, frozen=True, kw_only=True):
-    """A downlink by a call of the platform's API. Its expressions see what those of ``mqtt`` see, and ``settings``: what
-    the user said of the API."""
+    """A downlink by a call of the platform's API. Its expressions see what those of ``mqtt`` see except ``topic``,
+    ``settings``: what the user said of the API, and ``uplink``: the metadata of the device's last uplink."""
 
     method: Literal["POST", "PUT", "GET"] = "POST"
     url: Annotated[
@@ -134,8 +185,22 @@ class CallForm(Form, frozen=True, kw_only=True):
     ]
     body: Annotated[str, Meta(description="Expression: the JSON body; empty is none.")] = ""
     headers: Annotated[dict[str, str], Meta(description="Expressions.")] = {}
-    auth: Literal["none", "bearer", "basic", "oauth2", "login", "sign"] = "none"
-    hook: Annotated[str, Meta(description="Name of the hook of `login` and `sign`.")] = ""
+    auth: Annotated[
+        Literal["none", "bearer", "basic", "login", "sign"],
+        Meta(
+            description="`bearer`: the setting `token`. `basic`: `username` and `password`. `login`: a token by another call. "
+            "`sign`: a hook signs the query."
+        ),
+    ] = "none"
+    hook: Annotated[str, Meta(description="Name of the hook of `sign`.")] = ""
+    login: LoginForm | None = None
+    network: Annotated[
+        str,
+        Meta(
+            description="Expression on the answer: what the network calls the downlink, where its receipts name it so."
+        ),
+    ] = ""
+    results: list[ResultForm] = []
     settings: Annotated[list[str], Meta(description="Names that the user must say.")] = []
 
 
@@ -173,6 +238,7 @@ class PresetForm(Form, frozen=True, kw_only=True):
             description="Expression on the occasion: the list of messages; without one, the body is the message."
         ),
     ] = ""
+    batch: BatchForm | None = None
     kind: KindForm | None = None
     device: DeviceForm | None = None
     payload: Annotated[

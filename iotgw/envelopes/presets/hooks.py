@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
+
+import msgspec
 
 from iotgw.core import plain_json
-from iotgw.envelopes.envelope import Envelope, Proof
+from iotgw.envelopes.envelope import Asked, Command, Envelope, Proof
+from iotgw.envelopes.sigfox import SigfoxEnvelope
 
 Verify = Callable[[Proof, str], str]
 """``verify(proof, secret)``: what is wrong with a request's signature, without any secret; empty if nothing is. Never
@@ -66,5 +70,47 @@ def kpn_things(proof: Proof, secret: str) -> str:
 
 
 VERIFIERS: dict[str, Verify] = {"thingpark": thingpark, "kpn-things": kpn_things}
-REPLIES: dict[str, Callable[[], Envelope]] = {}
+Sign = Callable[[Mapping[str, Any], Mapping[str, str], int], str]
+"""``sign(facts, settings, now_ms)``: the query of a call, with its signature. Raises ValueError."""
+
+
+def thingpark_query(facts: Mapping[str, Any], settings: Mapping[str, str], now_ms: int) -> str:
+    """The query of ThingPark's downlink call: signed as it is read, sent with its colons and pluses escaped
+    (actility/thingpark-integrations, send_downlink_with_token.py)."""
+    time = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    confirmed = "&Confirmed=1" if facts["confirmed"] else ""
+    query = (
+        f"DevEUI={quote(str(facts['identity']), safe='')}&FPort={facts['fPort']}&Payload={facts['hex']}{confirmed}"
+        f"&AS_ID={quote(settings.get('asId', ''), safe='')}&Time={time}&CorrelationID={facts['hex64']}"
+    )
+    token = hashlib.sha256(f"{unquote(query)}{settings.get('key', '')}".encode()).hexdigest()
+    return f"{query}&Token={token}".replace(":", "%3A").replace("+", "%2B")
+
+
+SIGNERS: dict[str, Sign] = {"thingpark": thingpark_query}
+REPLIES: dict[str, Callable[[], Envelope]] = {"sigfox": SigfoxEnvelope}
 """Envelopes whose ``load`` writes an answer."""
+
+
+AnswerAsked = Callable[[Asked, Mapping[str, Any]], tuple[Command, str]]
+"""``answer(asked, facts)``: see `Envelope.answer`; ``facts`` are those of the downlink."""
+
+
+def everynet_response(asked: Asked, facts: Mapping[str, Any]) -> tuple[Command, str]:
+    """Everynet's ``downlink_response``: with the request's ``meta`` and counter, and no more bytes than the request says. The
+    ``downlink`` that reports on it has the device and the counter (ns.docs.everynet.io, adapters/http2)."""
+    message: Any = asked.message
+    params = message.get("params") if isinstance(message, dict) else None
+    params = params if isinstance(params, dict) else {}
+    most, counter, size = params.get("max_size"), params.get("counter_down"), len(str(facts["hex"])) // 2
+    if isinstance(most, int | float) and size > most:
+        raise ValueError(f"expected at most {most:g} bytes at this data rate, got {size}")
+    said = {"port": facts["fPort"], "payload": facts["base64"], "confirmed": facts["confirmed"]}
+    if counter is not None:
+        said["counter_down"] = counter
+    body = {"type": "downlink_response", "meta": message.get("meta"), "params": said}
+    name = f"{asked.device}/{counter}" if isinstance(counter, int) else ""
+    return Command(msgspec.json.encode(body), "application/json"), name
+
+
+ANSWERS: dict[str, AnswerAsked] = {"everynet": everynet_response}

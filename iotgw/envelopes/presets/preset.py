@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from iotgw.core.expressions.language import Expression, compile_expression
+from iotgw.envelopes.presets.calls import PresetApi
+from iotgw.envelopes.presets.downlinks import downlink_facts
 from iotgw.envelopes.presets.form import Action, Became, Encoding, PresetForm, ReceiptForm, Unit
-from iotgw.envelopes.presets.hooks import REPLIES, VERIFIERS
+from iotgw.envelopes.presets.gateways import Gateways
+from iotgw.envelopes.presets.hooks import ANSWERS, REPLIES, VERIFIERS
 
 OCCASION = frozenset(("body", "whole", "query", "path", "topic", "headers"))
 """What an expression on an uplink may name at its root."""
 DOWNLINK = frozenset(
-    ("identity", "topic", "id", "uuid", "hex64", "base64", "hex", "text", "fPort", "confirmed", "metadata", "settings")
-)  # fmt: skip
+    ("identity", "topic", "id", "uuid", "hex64", "base64", "hex", "text", "fPort", "confirmed", "metadata")
+)
 """What an expression on a downlink may name at its root."""
 MOST_RULES = 64
 """Expressions in one table or list of a preset."""
@@ -32,15 +36,6 @@ def parse(text: str) -> PresetForm:
         raise ValueError(str(error)) from error
 
 
-class Gateways(msgspec.Struct, frozen=True):
-    """See `GatewaysForm`."""
-
-    at: Expression
-    rssi: Expression
-    snr: Expression
-    id: Expression | None
-
-
 class ReceiptRule(msgspec.Struct, frozen=True):
     """See `ReceiptForm`."""
 
@@ -48,6 +43,7 @@ class ReceiptRule(msgspec.Struct, frozen=True):
     when: Expression | None
     became: Became
     item: Expression | None
+    network: Expression | None
     reason: Expression | None
 
 
@@ -101,6 +97,12 @@ class Preset:
                 _compiled("downlink.mqtt.topic", downlink.mqtt.topic, DOWNLINK),
                 _compiled("downlink.mqtt.body", downlink.mqtt.body, DOWNLINK),
             )
+        self.api: PresetApi | None = None
+        """How a downlink is sent by the platform's API."""
+        if downlink is not None and downlink.http is not None:
+            _few("downlink.http.results", downlink.http.results)
+            facts = partial(downlink_facts, form.downlink)
+            self.api = PresetApi(downlink.http, facts, _compiled, form.title)
         if downlink is not None and downlink.lowest_port > downlink.highest_port:
             raise ValueError("downlink.lowestPort: expected at most highestPort")
         self._check_hooks()
@@ -112,6 +114,11 @@ class Preset:
             raise ValueError(f"proof.hook: expected one of {', '.join(VERIFIERS)}, got {proof.hook!r}")
         if reply and reply not in REPLIES:
             raise ValueError(f"answer.reply: expected one of {', '.join(REPLIES)}, got {reply!r}")
+        ask = self.form.answer.ask
+        if ask and ask not in ANSWERS:
+            raise ValueError(f"answer.ask: expected one of {', '.join(ANSWERS)}, got {ask!r}")
+        if not ask and "ask" in self.words.values():
+            raise ValueError("answer.ask: expected the hook that answers a message of the kind `ask`")
         if self.carries is not None and not reply:
             raise ValueError("answer.reply: expected the hook that writes a downlink into the answer")
 
@@ -125,7 +132,9 @@ class Preset:
         yield from self.key
         yield from (each for _, each in self.detail)
         for rule in self.receipts:
-            yield from (each for each in (rule.when, rule.item, rule.reason) if each is not None)
+            yield from (
+                each for each in (rule.when, rule.item, rule.network, rule.reason) if each is not None
+            )
 
 
 def _few(place: str, forms: list[Any]) -> Iterable[tuple[int, Any]]:
@@ -173,5 +182,6 @@ def _rule(number: int, form: ReceiptForm, words: dict[str, Action]) -> ReceiptRu
         _optional(f"{place}.when", form.when),
         form.became,
         _optional(f"{place}.item", form.item),
+        _optional(f"{place}.network", form.network),
         _optional(f"{place}.reason", form.reason),
     )

@@ -39,6 +39,10 @@ class JournalAnswers:
         """See `IJournal.integrations`."""
         return self._opened.integrations if self._opened is not None else {}
 
+    def latest_keys(self, datasource: str, limit: int) -> Deferred[list[tuple[str, int]]]:
+        """See `IUplinkStream.latest_keys`."""
+        return self._readers.ask(JournalReader.latest_keys, datasource, limit)
+
     def message(self, seq: int) -> Deferred[Message | None]:
         """See `IJournal.message`."""
         return self._readers.ask(lambda reader: reader.search.message(seq))

@@ -28,7 +28,10 @@ KEEP_MS = 30 * 86_400_000
 
 @implementer(IDownlinkStore)
 class DownlinkStore:
-    """Items in ``{data_dir}/downlinks.db``. ``calendar`` tells how old one is."""
+    """Items in ``{data_dir}/downlinks.db``. ``calendar`` tells how old one is.
+
+    Many methods: those of the port, and what each does in the thread.
+    """
 
     def __init__(self, data_dir: Path, reactor: IThreadedClock, calendar: ICalendar | None = None) -> None:
         self._path = data_dir / "downlinks.db"
@@ -61,6 +64,7 @@ class DownlinkStore:
         for item in items:
             self._pending[item.id] = (
                 item.id, item.seq, item.tenant, item.device, item.state.value, item.updated_ms, self._encode(item),
+                item.network,
             )  # fmt: skip
         done: Deferred[None] = Deferred()
         self._waiting.append(done)
@@ -88,6 +92,13 @@ class DownlinkStore:
     def get(self, id: str) -> Deferred[Item | None]:
         """See `IDownlinkStore.get`."""
         found = self._after_writes("WHERE id = ?", (id,))
+        return found.addCallback(lambda items: items[0] if items else None)
+
+    def of_network(self, tenant: str, network: str) -> Deferred[Item | None]:
+        """See `IDownlinkStore.of_network`."""
+        found = self._after_writes(
+            "WHERE tenant = ? AND network = ? AND network <> '' ORDER BY seq DESC LIMIT 1", (tenant, network)
+        )
         return found.addCallback(lambda items: items[0] if items else None)
 
     def of_device(self, tenant: str, device: str, limit: int) -> Deferred[list[Item]]:
@@ -159,7 +170,9 @@ class DownlinkStore:
         with damage.changing(self._path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.executemany("INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
+                )
                 self._connection.execute("COMMIT")
             except sqlite3.Error:
                 if self._connection.in_transaction:

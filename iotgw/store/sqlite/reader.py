@@ -39,6 +39,7 @@ class _ParkedRow(Struct, array_like=True, gc=False):
 _uplinks = msgspec.json.Decoder(list[UplinkRow]).decode
 _records = msgspec.json.Decoder(list[RecordRow]).decode
 _parked = msgspec.json.Decoder(list[_ParkedRow]).decode
+_keys = msgspec.json.Decoder(list[tuple[str, int]]).decode
 
 _READ_UPLINKS = f"""
 SELECT json_group_array({UPLINK}) FROM (
@@ -47,6 +48,12 @@ SELECT json_group_array({UPLINK}) FROM (
 _READ_TELEMETRY = f"""
 SELECT json_group_array(json_array({RECORD})) FROM (
     SELECT * FROM telemetry WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?)
+"""
+_READ_KEYS = """
+SELECT json_group_array(json_array(key, seq)) FROM (
+    SELECT seq, json_extract(metadata, '$.uplinkKey') AS key FROM (
+        SELECT seq, cast(metadata AS text) AS metadata FROM uplink WHERE datasource = ? ORDER BY seq DESC LIMIT ?)
+    WHERE typeof(key) = 'text' ORDER BY seq)
 """
 _READ_UPLINK = f"SELECT json_group_array({UPLINK}) FROM uplink NOT INDEXED WHERE datasource = ? AND seq = ?"
 _READ_RECORD = f"SELECT json_group_array(json_array({RECORD})) FROM telemetry WHERE seq = ?"
@@ -119,6 +126,10 @@ class JournalReader:
         return [
             row.stored(self._names.texts) for row in _uplinks(self._one(_READ_UPLINKS, *where, last, limit))
         ]
+
+    def latest_keys(self, datasource: str, limit: int) -> list[tuple[str, int]]:
+        """The keys of a datasource's latest uplinks, each with its position, in order."""
+        return _keys(self._one(_READ_KEYS, self._number(datasource), limit))
 
     def telemetry(self, after: int, last: int, limit: int) -> list[TelemetryRecord]:
         """Telemetry records with after < seq <= last."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.ports.downlinks import IDownlinkStore
 from iotgw.core.specs import DownlinkSpec
@@ -55,6 +57,14 @@ class DownlinkStoreContract(Contract[IDownlinkStore]):
         self.save(self.item(4, device="another"), self.item(5, tenant="acme"))
         assert self.wait(self.part.of_device("default", "dev", 2)) == [self.item(3), self.item(2)]
         assert self.wait(self.part.of_device("acme", "dev", 9)) == [self.item(5, tenant="acme")]
+
+    def test_an_item_is_found_by_what_its_network_calls_it(self) -> None:
+        named = replace(self.item(2), network="ds/7")
+        self.save(self.item(1), named, replace(self.item(3, tenant="acme"), network="ds/7"))
+        assert self.wait(self.part.of_network("default", "ds/7")) == named
+        assert self.wait(self.reopen().of_network("default", "ds/7")) == named
+        assert self.wait(self.part.of_network("default", "ds/8")) is None
+        assert self.wait(self.part.of_network("default", "")) is None
 
     def test_the_highest_position_counts_what_is_over_too(self) -> None:
         assert self.wait(self.part.last_seq()) == 0

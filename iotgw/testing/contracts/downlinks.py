@@ -342,6 +342,31 @@ class DownlinksContract(Contract[IBothSides]):
         assert [self.state(item) for item in (first, second, third)] == states
         assert self.item(first).reason == "no answer"
 
+    def test_an_item_that_must_be_confirmed_stays_with_its_network_until_that_says_more(self) -> None:
+        """The network sends it again by itself."""
+        item = self.push("x", confirmed=True)
+        assert self.part.is_waiting(item.id)
+        self.take()
+        self.part.outcome(item.id, "offered", "offered to the network")
+        assert self.take() == [] and not self.part.is_waiting(item.id)
+        assert self.wait(self.part.confirmed("default", "dev", "ds", "lost", "no answer", item.id))
+        assert [each.id for each in self.take()] == [item.id]
+
+    def test_a_network_may_have_names_of_its_own_for_items(self) -> None:
+        first, second = self.push("a"), self.push("b")
+        for downlink, name in zip(self.take(limit=2), ("ds/7", "ds/8"), strict=True):
+            self.part.outcome(downlink.id, "offered", "offered to the network", None, name)
+        assert not self.wait(self.part.confirmed("other", "", "ds", "delivered", "", "", "ds/8"))
+        assert self.wait(self.part.confirmed("default", "", "ds", "delivered", "", "", "ds/8"))
+        assert [self.state(item) for item in (first, second)] == [ItemState.SENT, ItemState.DELIVERED]
+
+    def test_a_receipt_may_come_before_the_network_s_answer(self) -> None:
+        item = self.push("a")
+        self.take()
+        assert not self.wait(self.part.confirmed("default", "", "ds", "delivered", "", "", "ds/9"))
+        self.part.outcome(item.id, "offered", "offered to the network", None, "ds/9")
+        assert self.state(item) is ItemState.DELIVERED
+
     def test_a_network_s_word_on_an_item_that_is_not_known_touches_none(self) -> None:
         (item,) = self.offer("a")
         assert not self.wait(self.part.confirmed("default", "dev", "ds", "delivered", "", "nobody's"))

@@ -10,7 +10,10 @@ ITEM = Downlink("1", "meter", b"go")
 
 
 class IntakeContract(Contract[IIntake]):
-    """For `IIntake` of a datasource that answers when an uplink is stored."""
+    """For `IIntake` of a datasource that answers when an uplink is stored.
+
+    Many methods: one for each thing that a datasource relies on.
+    """
 
     max_payload = 1_000
     """Largest payload that the part accepts, in bytes."""
@@ -29,6 +32,10 @@ class IntakeContract(Contract[IIntake]):
 
     def reports(self) -> list[tuple[str, str]]:
         """What was reported of downlinks: pairs of an item's id and ``sent``, ``delivered``, …"""
+        raise NotImplementedError
+
+    def stored_keys(self) -> list[str]:
+        """The keys of the uplinks that were stored, in order."""
         raise NotImplementedError
 
     def receive(
@@ -153,6 +160,32 @@ class IntakeContract(Contract[IIntake]):
             "offered",
         ]
         assert self.reports() == [("1", state) for state in states]
+
+    def test_an_uplink_with_the_key_of_another_one_is_answered_like_it_and_not_stored(self) -> None:
+        answers: list[Answer] = []
+        for key in ("a", "b", "a"):
+            self.part.receive(b"x", {}, answers.append, key=key)
+        self.until(lambda: len(answers) == 3)
+        self.part.receive(b"x", {}, answers.append, key="b")
+        self.until(lambda: len(answers) == 4)
+        assert {answer.status for answer in answers} == {Status.STORED}
+        assert self.stored_keys() == ["a", "b"]
+
+    def test_an_uplink_that_was_not_taken_is_no_first_one(self) -> None:
+        self.ready()
+        self.fill()
+        answers: list[Answer] = []
+        self.part.receive(b"x", {}, answers.append, key="a")
+        assert answers[0].status is Status.BUSY
+        self.drain()
+        self.part.receive(b"x", {}, answers.append, key="a")
+        self.until(lambda: len(answers) == 2)
+        assert answers[1].status is Status.STORED
+        assert self.stored_keys() == ["a"]
+
+    def test_earlier_keys_can_be_recalled_at_any_time(self) -> None:
+        self.wait(self.part.recall())
+        self.wait(self.part.recall())
 
     def test_a_guard_can_be_set_and_taken_away(self) -> None:
         assert self.part.guard is None

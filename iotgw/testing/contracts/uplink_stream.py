@@ -18,6 +18,19 @@ class UplinkStreamContract(JournalWorld):
         assert (counts["received"], counts["failed"]) == (3, 3)
         assert self.part.unconverted() == []
 
+    def test_the_keys_of_a_datasources_latest_uplinks_come_in_order(self) -> None:
+        positions = [
+            self.part.append(self.uplink(b"x", metadata=metadata), (nobody, None))
+            for metadata in (b'{"uplinkKey":"a"}', b"{}", b'{"uplinkKey":1}', b'{"uplinkKey":"b"}')
+        ]
+        self.wait(self.part.durable())
+        for _ in range(2):
+            found = self.wait(self.part.latest_keys("ds1", 10))
+            assert found == [("a", positions[0]), ("b", positions[3])]
+            assert self.wait(self.part.latest_keys("ds1", 1)) == [("b", positions[3])]
+            assert self.wait(self.part.latest_keys("another", 10)) == []
+            self.reopen()
+
     def test_each_start_opens_an_epoch_and_what_was_stored_before_keeps_its_name(self) -> None:
         epoch = self.part.epochs.current
         assert epoch and "-" not in epoch

@@ -201,6 +201,8 @@ async def test_a_bundled_converter_is_listed_used_and_installed(connect: Any) ->
         "json",
         "tekelek/logger",
     ]
+    found = await client.ok("GET", "/library?profile=Tekelek%20Logger%203")
+    assert found["items"] == []  # a name without a model says nothing
     await client.ok("POST", "/datasources", {**COAP, "converter": "json"})
     installed = await client("POST", "/library/json/install", {"name": "my-json"})
     assert (installed.status, installed.json["name"]) == (201, "my-json")

@@ -56,11 +56,11 @@ def test_every_datasource_can_share_the_ports_and_the_listener(tmp_path):
     assert gateway.shares.get(HttpMounts) is gateway.mounts
 
 
-@pytest.mark.parametrize("first", ["api", "health", "metrics"])
-def test_the_api_s_own_paths_are_reserved(tmp_path, first):
+@pytest.mark.parametrize("path", [("api", "v1", "mine"), ("api",), ("health", "mine"), ("metrics", "mine")])
+def test_the_api_s_own_paths_are_reserved(tmp_path, path):
     gateway = build(Settings(), tmp_path, reactor, CLOCK.calendar)
     with pytest.raises(SettingsError):
-        gateway.mounts.add((first, "mine"), Resource())
+        gateway.mounts.add(path, Resource())
 
 
 @pytest.mark.parametrize("factory", DATASOURCES, ids=lambda factory: factory.name)

@@ -14,7 +14,7 @@ from iotgw.connect.endpoint import Connector
 from iotgw.core.secrets import revealed
 from iotgw.core.specs import Deletion, Resource
 from iotgw.core.types import Types
-from iotgw.integrations.http import HttpSettings
+from iotgw.integrations.http_settings import HttpSettings
 from iotgw.store.sqlite.registry import Registry
 from iotgw.testing import ThreadClock
 

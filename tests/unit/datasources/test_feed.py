@@ -24,7 +24,7 @@ class Gateway:
         self.listening: list[bool] = []
         self._waiting: list[Callable[[], None]] = []
 
-    def receive(self, payload, metadata, answer, received_ms=0, listens=True):
+    def receive(self, payload, metadata, answer, received_ms=0, listens=True, key=""):
         assert self.room, "handed over without room"
         number = int(payload)
         assert number not in self.open
@@ -316,8 +316,8 @@ TestAnyOrder = AnyOrder.TestCase
 
 def test_answers_that_come_at_once_need_no_stack():
     class Quick(Gateway):
-        def receive(self, payload, metadata, answer, received_ms=0, listens=True):
-            super().receive(payload, metadata, answer, received_ms, listens)
+        def receive(self, payload, metadata, answer, *more, **named):
+            super().receive(payload, metadata, answer, *more, **named)
             answer(Answer(Status.TOO_LARGE))
 
     gateway, answers = Quick(), []

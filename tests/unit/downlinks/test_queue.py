@@ -2,7 +2,7 @@
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import ensureDeferred, fail, succeed
+from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
 from twisted.internet.task import Clock
 
 from iotgw.core.downlink_item import ItemState, payload
@@ -304,3 +304,54 @@ async def test_what_a_network_says_of_an_item_moves_it_as_far_as_that_goes(world
     for became in receipts:
         assert await world.queue.confirmed("default", "dev", "ds", became, "so it says", item.id)
     assert await world.state(item) == state
+
+
+# --- waking ---
+
+
+@asynchronous
+async def test_what_waits_leaves_when_its_datasource_can_send_again(world):
+    items = [await world.push_text(text, device) for text, device in (("a", "d1"), ("b", "d2"), ("c", "d1"))]
+    sent = []
+    world.push = sent.extend
+    world.queue.wake("another")
+    assert sent == []
+    world.queue.wake("ds")
+    assert [downlink.id for downlink in sent] == [items[0].id, items[1].id]
+    world.queue.wake("ds")
+    assert len(sent) == 2  # they are on their way
+    for item in items[:2]:
+        world.queue.outcome(item.id, "delivered")
+    assert [downlink.id for downlink in sent] == [items[0].id, items[1].id, items[2].id]
+
+
+@asynchronous
+async def test_after_a_restart_what_waits_leaves_too(world):
+    item = await world.push_text("a")
+    await world.crash()
+    sent = []
+    world.push = sent.extend
+    world.queue.wake("ds")
+    assert [downlink.id for downlink in sent] == [item.id]
+
+
+@asynchronous
+async def test_what_goes_only_with_an_uplink_waits_for_one(world):
+    await world.push_text("a", mode="sync")
+    world.push = lambda downlinks: pytest.fail("sent")
+    world.queue.wake("ds")
+
+
+@asynchronous
+async def test_who_asks_during_a_pass_has_another(world):
+    await world.push_text("a", "d1")
+    seen = Deferred()
+    world.queue._leaving._find = lambda tenant, device: seen
+    world.queue.wake("other")
+    sent = []
+    world.push = sent.extend
+    world.queue.wake("ds")
+    assert sent == []
+    world.queue._leaving._find = world.find
+    seen.callback(LastSeen("ds", world.push, ""))
+    assert len(sent) == 1

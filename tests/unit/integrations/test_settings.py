@@ -8,7 +8,8 @@ from iotgw.core.secrets import masked
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.types import Types
 from iotgw.delivery.service import DeliveryService
-from iotgw.integrations.http import HttpType, retry_after
+from iotgw.integrations.http import HttpType
+from iotgw.integrations.http_answers import retry_after
 from iotgw.integrations.mqtt import MqttSettings, MqttType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardSettings, ThingsBoardType

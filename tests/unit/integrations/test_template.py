@@ -29,7 +29,7 @@ def made(text, escape=None):
         ("{{ values.x }}/{{ ts }}/{{ attributes.fw }}", "2/20/1.2"),
         ("{{ telemetry | tojson }}", '[{"ts":20,"values":{"x":2,"y":"q"}},{"ts":10,"values":{"x":1,"z":null}}]'),
         ("{% for e in telemetry %}{{ e.ts }};{% endfor %}", "20;10;"),
-        ("{% for k, v in values | dictsort %}{{ k }}={{ v }} {% endfor %}", "x=2 y=q z=None "),
+        ("{% for k, v in values | dictsort %}{{ k }}={{ v }} {% endfor %}", "x=2 y=q z=null "),
         ("{{ values.x * 1.8 + 32 }}", "35.6"),
         ("{{ values.nothing | default('-') }}", "-"),
         ("{{ deviceName | replace('/', '-') | upper }}", "A-B"),

@@ -2,6 +2,8 @@
 
 from functools import cached_property
 
+from msgspec import json
+
 from iotgw import testing
 from iotgw.core.departures import Departures
 from iotgw.core.recorder import Recorder
@@ -66,6 +68,10 @@ class TestIntake(House, IntakeContract):
 
     def reports(self):
         return self.downlinks.reports
+
+    def stored_keys(self):
+        uplinks = self.journal.storage.uplinks.values()
+        return [json.decode(uplink.metadata)["uplinkKey"] for uplink in uplinks]
 
 
 class TestPipeline(House, PipelineContract):

@@ -50,9 +50,10 @@ class World:
         self.speakers = Speakers(self.devices, self.credentials, self.sources, self.registry)
         self.downlinks.speakers = self.speakers
         self.departures = Departures(self.registry, recorder, reactor)
+        self.versions = testing.MemoryConverterVersions({"json": VERSION})
         self.pipeline = Pipeline(
             sources=self.sources, journal=self.journal, registry=self.registry, converters=self.converters,
-            versions=testing.MemoryConverterVersions({"json": VERSION}), credentials=self.credentials,
+            versions=self.versions, credentials=self.credentials,
             speakers=self.speakers,
             delivery=self.delivery, downlinks=self.downlinks, recorder=recorder, departures=self.departures,
             listeners=[self.heard], types=self.types, reactor=reactor, max_payload=1000, max_metadata=MAX_METADATA,

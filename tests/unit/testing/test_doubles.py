@@ -152,6 +152,9 @@ class TestFakeIntake(contracts.IntakeContract):
     def reports(self):
         return [(id, report.partition(":")[0]) for id, report in self.part.outcomes]
 
+    def stored_keys(self):
+        return [metadata["uplinkKey"] for _, metadata in self.part.received]
+
 
 class TestFakeDatasource(contracts.DatasourceContract):
     message = b"hello"

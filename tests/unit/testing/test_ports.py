@@ -29,6 +29,8 @@ from iotgw.core.types import Types
 from iotgw.core.validate import convert
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.mounts import HttpMounts
+from iotgw.delivery.accepted_parts import AcceptedParts
+from iotgw.delivery.parted_target import PartedTarget
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.credentials import Credentials
 from iotgw.devices.speakers import Speakers
@@ -149,6 +151,14 @@ def with_part(type_, context, settings):
     return [type_, type_.build(convert(settings.get(type_.name, {}), type_.settings), context)]
 
 
+def parted_target():
+    """A target around another."""
+    clock = testing.ThreadClock()
+    type_ = testing.FakeIntegrationType()
+    target = type_.build(type_.settings(), testing.integration_context())
+    return PartedTarget(target, "value", ["telemetry"], AcceptedParts("", "value", clock), str, clock)
+
+
 def doubles():
     """Every double of `iotgw.testing`."""
     datasource, integration = testing.datasource_context(), testing.integration_context()
@@ -172,7 +182,7 @@ DOUBLES = [
     testing.MemoryConverterVersions, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
     testing.MemoryBackups, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip
-PARTS = [*spine(), *rooms(), *types_with_what_they_build(), *doubles()]
+PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), *doubles()]
 
 
 def classes():

@@ -46,7 +46,7 @@ class Listener:
 
 @pytest.fixture
 def listener():
-    return Listener(reserved=("api",))
+    return Listener(reserved=(("api", "v1"),))
 
 
 def test_it_is_what_the_api_expects():

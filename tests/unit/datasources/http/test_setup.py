@@ -46,7 +46,7 @@ def test_headers_say_where_their_value_is_and_no_secret(settings, headers):
 @pytest.mark.parametrize("name", FILES)
 def test_each_platform_has_something_to_type_in(name):
     found = setup("a b", preset=name)
-    assert found.fields and "{gateway}/i/a%20b" in found.fields.values()
+    assert any(text.startswith("{gateway}/i/a%20b") for text in found.fields.values())
 
 
 def test_a_datasource_without_a_preset_has_nothing():

@@ -17,6 +17,7 @@ from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts, MountRoot
 from iotgw.datasources.http.settings import HttpSourceSettings
 from iotgw.envelopes.presets.choices import HTTP_PROFILES
+from iotgw.testing import FakeConnector
 from tests.unit.datasources.fakes import FakeIntake, clock, context
 from tests.unit.datasources.platform import Platform
 
@@ -36,15 +37,15 @@ class Field:
         self.site = Site(MountRoot(given.shared(HttpMounts)))
         self.channel = None
 
-    def post(self, body, path: str = "/i/key", headers: bytes = b"") -> StringTransport:
+    def post(self, body, path: str = "/i/key", headers: bytes = b"", method: str = "POST") -> StringTransport:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         peer = IPv4Address("TCP", "192.0.2.7", 4000)
         self.channel = self.site.buildProtocol(peer)
         transport = StringTransport(peerAddress=peer)
         self.channel.makeConnection(transport)
         self.channel.dataReceived(
-            b"POST %b HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n%b"
-            % (path.encode(), headers, len(data), data)
+            b"%b %b HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n%b"
+            % (method.encode(), path.encode(), headers, len(data), data)
         )
         return transport
 
@@ -244,19 +245,140 @@ def test_a_setting_says_whether_an_answer_reaches_the_device(monkeypatch, reache
     assert len(field.intake.outcomes) == outcomes
 
 
-def test_a_network_may_ask_whether_anybody_is_there(monkeypatch):
-    for settings, code in (({"preset": "the-things-stack"}, 200), ({}, 405)):
-        field = network(monkeypatch, **settings)
-        peer = IPv4Address("TCP", "192.0.2.7", 4000)
-        channel = field.site.buildProtocol(peer)
-        transport = StringTransport(peerAddress=peer)
-        channel.makeConnection(transport)
-        channel.dataReceived(b"OPTIONS /i/key HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert status(transport) == code
-
-
 def test_a_preset_of_one_s_own_is_written_in_the_settings(monkeypatch):
     own = {"device": {"identity": "body.serial"}, "payload": [{"at": "body.hex", "encoding": "hex"}]}
     field = network(monkeypatch, preset="custom", custom=own)
     assert status(field.post({"serial": "s1", "hex": "0a"})) == 204
     assert [(facts["identity"], facts["frame"]) for _, facts in field.intake.received] == [("s1", "0a")]
+
+
+def test_what_a_platform_sends_again_is_one_message_also_after_a_restart(monkeypatch):
+    field = network(monkeypatch, preset="the-things-stack")
+    assert field.intake.recalls == 1
+    known = TTS["uplink_message"] | {"session_key_id": "k", "f_cnt": 7}
+    for _ in range(2):
+        assert status(field.post(TTS | {"uplink_message": known})) == 204
+    assert field.intake.keys == ["probe-7/k/7/2023-05-19T05:33:35.848446463Z"]
+    assert [facts["uplinkKey"] for _, facts in field.intake.received] == field.intake.keys
+
+
+def test_without_a_preset_nothing_has_a_key(monkeypatch):
+    field = network(monkeypatch)
+    for _ in range(2):
+        field.post({"x": 1})
+    assert (field.intake.keys, field.intake.recalls, len(field.intake.received)) == ([], 0, 2)
+
+
+def test_with_an_api_what_waits_for_a_device_goes_by_it_and_not_into_the_answer():
+    intake, connector = FakeIntake(), FakeConnector()
+    api = {"server": "https://ns", "values": {"application": "a", "webhook": "w"}, "secrets": {"token": "t"}}
+    settings = msgspec.convert({"preset": "the-things-stack", "downlinkApi": api}, HttpSourceSettings)
+    given = context(intake, clock())
+    source = HttpSourceType(clock(), connector).build(settings, given)
+    source.start()
+    intake.put("probe-7", b"\x01\x02")
+    field = Field.__new__(Field)
+    field.site = Site(MountRoot(given.shared(HttpMounts)))
+    answer = field.post(TTS, path="/i/key?ttd=60")
+    assert (status(answer), body(answer)) == (204, b"")
+    assert len(connector.endpoints["ns", 443].attempts) == 1
+    source.push({"identity": "probe-7"}, intake.take("probe-7", 1))
+    assert source.status()["downlinkApi"]["waiting"] == 1
+    assert intake.outcomes == []
+    source.stop()
+    assert intake.outcomes == [("probe-7-0", "returned")]
+
+
+LOBARO = {
+    "/api/chirpstack/uplink": ("chirpstack", "/api/chirpstack/uplink?event=up"),
+    "/api/ttn/data": ("the-things-stack", "/api/ttn/data"),
+    "/api/actility/data": ("thingpark", "/api/actility/data"),
+    "/api/element-iot/data": ("element-iot", "/api/element-iot/data"),
+    "/api/everynet/data": ("everynet", "/api/everynet/data"),
+    "/api/wanesy": ("kerlink-wanesy", "/api/wanesy/dataUp"),
+}
+
+
+@pytest.mark.parametrize("path", LOBARO)
+def test_a_datasource_answers_under_a_path_of_another_server_s_too(monkeypatch, path):
+    preset, url = LOBARO[path]
+    secret = {"secret": "x"} if preset == "thingpark" else {"headersFilter": {"X-Key": "hush"}}
+    field = network(monkeypatch, preset=preset, path=path, **secret)
+    assert field.source.status()["urls"] == ["/i/key", path]
+    answer = status(field.post({}, path=url, headers=b"X-Key: hush\r\n"))
+    assert answer == (401 if preset == "thingpark" else field.source.envelope.status)
+    assert status(field.post({}, path=url)) == 401
+    field.source.stop()
+    assert status(field.post({}, path=url, headers=b"X-Key: hush\r\n")) == 404
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"path": "/api/ttn/data"}, "anybody can guess a path"),
+        ({"path": "api/ttn/data"}, "expected two or more segments"),
+        ({"path": "/data"}, "expected two or more segments"),
+        ({"path": "/a//b"}, "expected two or more segments"),
+        ({"path": "/a/b?c"}, "expected two or more segments"),
+    ],
+)
+def test_a_path_that_can_t_be_served_is_refused(settings, reason):
+    with pytest.raises(msgspec.ValidationError, match=reason):
+        msgspec.convert(settings, HttpSourceSettings)
+
+
+def test_no_datasource_takes_the_api_s_own_paths(monkeypatch):
+    from iotgw.api.site import OWN_PATHS
+    from iotgw.core.errors import SettingsError
+
+    mounts = HttpMounts(reserved=OWN_PATHS)
+    for path in (("api",), ("api", "v1"), ("api", "v1", "devices"), ("health", "x"), ("i",)):
+        with pytest.raises(SettingsError):
+            mounts.add(path, None)
+    mounts.add(("api", "ttn", "data"), None)
+
+
+EVERYNET_ASKS = {
+    "type": "downlink_request",
+    "meta": {"device": "70b3d57ed0000017", "packet_hash": "691f54ad"},
+    "params": {"counter_down": 3, "max_size": 2},
+}
+
+
+def test_a_network_that_asks_for_a_downlink_gets_it_in_the_answer(monkeypatch):
+    field = network(monkeypatch, preset="everynet")
+    assert (status(field.post(EVERYNET_ASKS)), field.intake.received) == (200, [])
+    field.intake.put("70b3d57ed0000017", b"\x01\x02", b"\x01\x02\x03")
+    answer = field.post(EVERYNET_ASKS)
+    assert status(answer) == 200
+    assert json.loads(body(answer).split(b"\r\n")[1]) == {
+        "type": "downlink_response", "meta": EVERYNET_ASKS["meta"],
+        "params": {"port": 1, "payload": "AQI=", "confirmed": False, "counter_down": 3},
+    }  # fmt: skip
+    assert status(field.post(EVERYNET_ASKS)) == 200
+    assert field.intake.outcomes == [
+        ("70b3d57ed0000017-0", "offered as 70b3d57ed0000017/3"),
+        ("70b3d57ed0000017-1", "refused: expected at most 2 bytes at this data rate, got 3"),
+    ]
+
+
+def test_a_network_that_hangs_up_before_its_answer_is_out_leaves_the_downlink(monkeypatch):
+    field = network(monkeypatch, preset="everynet")
+    field.intake.put("70b3d57ed0000017", b"\x01")
+    answer = field.post(EVERYNET_ASKS)
+    assert b"AQ==" in answer.value()
+    assert field.intake.outcomes == [("70b3d57ed0000017-0", "offered as 70b3d57ed0000017/3")]
+
+
+def test_sigfox_s_device_that_listens_gets_its_eight_bytes_in_the_answer(monkeypatch):
+    field = network(monkeypatch, preset="sigfox")
+    callback = {"device": "1A2B3C", "data": "2a00", "time": 1795262400, "seqNumber": 7}
+    field.intake.put("1A2B3C", b"\x01" * 8)
+    assert status(field.post({**callback, "ack": False})) == 204
+    answer = field.post({**callback, "seqNumber": 8, "ack": True})
+    assert status(answer) == 200 and b'{"1A2B3C":{"downlinkData":"0101010101010101"}}' in answer.value()
+    assert field.intake.outcomes == [("1A2B3C-0", "offered")]
+    field.post({"device": "1A2B3C", "infoCode": 0})
+    assert field.intake.outcomes[-1] == ("1A2B3C", "confirmed")
+    assert status(field.post(b"batch=1A2B3C%3B1795262500%3B2a01%3B9")) == 204
+    assert [facts["seqNumber"] for _, facts in field.intake.received] == [7, 8, 9]

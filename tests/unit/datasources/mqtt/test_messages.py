@@ -172,3 +172,18 @@ def test_a_receipt_names_the_item_that_was_published():
         ("dl0123456789abcdef", "confirmed"),
         ("dl0123456789abcdef", "not confirmed: ChirpStack: ack: not acknowledged by the device"),
     ]
+
+
+def test_what_a_platform_publishes_twice_is_one_message_and_acknowledged_twice():
+    field = Field(preset="chirpstack")
+    for id in (1, 2):
+        field.bring(UP | {"deduplicationId": "3ac7"}, TOPIC + "up", id=id)
+    assert (field.intake.keys, len(field.intake.received)) == (["3ac7"], 1)
+    assert field.broker.acknowledged == [1, 2]
+
+
+def test_an_identifier_that_counts_anew_with_each_start_of_the_device_is_no_key():
+    field = Field(preset="lobaro", downlinkTopic="d")
+    for id in (1, 2):
+        field.bring(cbor2.dumps({"i": "1", "n": 1, "d": {}}), "LOB/1/up/data", id=id)
+    assert field.intake.keys == []

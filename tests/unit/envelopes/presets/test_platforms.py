@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from iotgw.envelopes.envelope import Happened, Ignored, Malformed, Reading, Receipt
+from iotgw.envelopes.envelope import Asked, Happened, Ignored, Malformed, Reading, Receipt
 from iotgw.envelopes.presets.choices import FILES, named
 from iotgw.envelopes.presets.envelope import PresetEnvelope
 
@@ -34,6 +34,7 @@ def told(event) -> dict:
             return {
                 "receipt": event.became,
                 "item": event.item,
+                "network": event.network,
                 "reason": event.reason,
                 "device": event.device,
             }
@@ -41,6 +42,8 @@ def told(event) -> dict:
             return {"event": event.kind, "device": event.device, "detail": event.detail}
         case Ignored():
             return {"ignored": event.why}
+        case Asked():
+            return {"asked": event.device}
         case Malformed():
             return {"malformed": event.reason}
 

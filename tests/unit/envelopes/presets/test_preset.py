@@ -8,7 +8,7 @@ import pytest
 
 from iotgw.core.model import Downlink
 from iotgw.envelopes.envelope import Ignored, Malformed, Reading
-from iotgw.envelopes.presets import values
+from iotgw.envelopes.presets import ids, values
 from iotgw.envelopes.presets.choices import FILES, chosen, http_envelope, mqtt_envelope, mqtt_filters, named
 from iotgw.envelopes.presets.envelope import PresetEnvelope
 from iotgw.envelopes.presets.form import PresetForm
@@ -222,14 +222,14 @@ def test_an_item_s_id_comes_back_in_each_form_and_no_other_is_taken_for_one():
     for form in (
         item,
         f"iotgw:{item}",
-        values.as_uuid(item),
-        values.as_uuid(item).upper(),
-        values.as_hex64(item),
+        ids.as_uuid(item),
+        ids.as_uuid(item).upper(),
+        ids.as_hex64(item),
     ):
-        assert values.item_of(form) == item
+        assert ids.item_of(form) == item
     for other in ("", "x", 7, None, "42cb6459-a640-46ec-9623-bdff39dc4736", "dl0123", "iotgw:" + "0" * 99):
-        assert values.item_of(other) == ""
-    assert values.as_uuid("other") == values.as_hex64("other") == ""
+        assert ids.item_of(other) == ""
+    assert ids.as_uuid("other") == ids.as_hex64("other") == ""
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+"""Remembers which parts of a record a target accepted while others of it were not, so that they are not sent again.
+
+It knows those of the latest `MOST_RECORDS` records, over restarts by a file. A part that it forgot is sent again, with the same key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from iotgw.core import private
+from iotgw.core.parts import Split
+
+MOST_RECORDS = 10_000
+LAG = 1.0
+"""Seconds after which a change is written."""
+
+
+class _File(Struct):
+    """What is kept: for each record's key, the numbers of parts as bits of a number in hexadecimal."""
+
+    split: str
+    parts: dict[str, str]
+
+
+class AcceptedParts:
+    """The accepted parts of records that are not delivered, by the record's key; each as a number whose bits are the numbers of the
+    parts. ``path`` is its file; without one it forgets at a restart. ``split`` is how the parts came about: others don't count.
+    """
+
+    _log = Logger()
+
+    def __init__(self, path: str, split: Split, clock: IReactorTime) -> None:
+        self._path = Path(path) if path else None
+        self._split = split
+        self._clock = clock
+        self._parts: dict[str, int] = {}
+        self._later: Any = None
+
+    def __len__(self) -> int:
+        """How many records there are."""
+        return len(self._parts)
+
+    def load(self) -> None:
+        """Read the file."""
+        if self._path is None:
+            return
+        with contextlib.suppress(OSError, msgspec.MsgspecError, ValueError):
+            kept = msgspec.json.decode(self._path.read_bytes(), type=_File)
+            if kept.split == self._split:
+                self._parts = {key: int(bits, 16) for key, bits in kept.parts.items()}
+
+    def of(self, key: str) -> int:
+        """The accepted parts of a record."""
+        return self._parts.get(key, 0)
+
+    def put(self, key: str, parts: int) -> None:
+        """Remember a record's accepted parts; 0 forgets it."""
+        if not parts:
+            if self._parts.pop(key, None) is None:
+                return
+        elif self._parts.get(key) == parts:
+            return
+        else:
+            self._parts.pop(key, None)
+            self._parts[key] = parts
+            if len(self._parts) > MOST_RECORDS:
+                del self._parts[next(iter(self._parts))]
+        if self._later is None and self._path is not None:
+            self._later = self._clock.callLater(LAG, self.write)
+
+    def write(self) -> None:
+        """Write what changed now."""
+        later, self._later = self._later, None
+        if later is None or self._path is None:
+            return
+        if later.active():
+            later.cancel()
+        temporary = self._path.with_suffix(".new")
+        try:
+            content = _File(self._split, {key: f"{parts:x}" for key, parts in self._parts.items()})
+            private.write_file(temporary, msgspec.json.encode(content))
+            os.replace(temporary, self._path)
+        except OSError as error:
+            self._log.warn(
+                "accepted parts could not be written to {path}: {error}", path=self._path, error=error
+            )

@@ -1,0 +1,126 @@
+"""Settings of ``http`` targets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from iotgw.connect.http_auth import Auth, OAuth2
+from iotgw.connect.proxy import ProxyUrl, goes_by
+from iotgw.connect.tls import ClientTls, trust
+from iotgw.core.destination import origin
+from iotgw.core.secrets import Secret, SecretUrl
+from iotgw.integrations.http_judge import AnswerSettings
+
+
+class FilePart(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A file in a multipart body."""
+
+    name: Annotated[str, Meta(min_length=1, description="Of its field.")] = "file"
+    filename: Annotated[str, Meta(description="A template. Constant where `batch` is.")] = "{{ key }}.json"
+
+
+class BodySignature(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """An HMAC (RFC 2104) of the body as it is sent, in a header. The defaults are those of GitHub's webhooks."""
+
+    secret: Secret
+    algorithm: Literal["sha256", "sha384", "sha512", "sha1"] = "sha256"
+    header: str = "X-Hub-Signature-256"
+    prefix: Annotated[
+        str, Meta(description="What stands before it; `{algorithm}` becomes the algorithm's name.")
+    ] = "{algorithm}="
+    encoding: Literal["hex", "base64"] = "hex"
+
+
+class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """HTTP push."""
+
+    url: Annotated[
+        SecretUrl,
+        Meta(
+            description="A template after the host; values that are inserted are percent-encoded. Constant where `batch` is. Stored encrypted; the values of its query are shown as `***`."
+        ),
+    ]
+    method: Literal["GET", "POST", "PUT", "PATCH"] = "POST"
+    query: Annotated[
+        dict[str, Secret],
+        Meta(
+            description="Parameters that are added to the URL's: their values are templates, and secret. One that turns out "
+            "empty is left out."
+        ),
+    ] = {}
+    headers: Annotated[dict[str, Secret], Meta(description="Values are templates, and secret.")] = {}
+    body: Annotated[
+        Literal["document", "form", "multipart", "none"] | None,
+        Meta(
+            description="`document`: what `format` makes. `form` and `multipart`: `fields` as "
+            "`application/x-www-form-urlencoded` or `multipart/form-data`. If not given: `none` for GET, otherwise `document`."
+        ),
+    ] = None
+    fields: Annotated[
+        dict[str, Secret],
+        Meta(
+            description="Fields of a `form` or `multipart` body: their values are templates, and secret. One that turns out "
+            "empty is left out."
+        ),
+    ] = {}
+    file: Annotated[
+        FilePart | None,
+        Meta(description="A further part of a `multipart` body: what `format` makes, as a file."),
+    ] = None
+    content_type: Annotated[
+        str,
+        Meta(
+            description="Of the document. `application/json` (`application/x-ndjson` for NDJSON) when empty."
+        ),
+    ] = ""
+    auth: Auth | None = None
+    signature: Annotated[BodySignature | None, Meta(description="Signs each body in a header.")] = None
+    tls: ClientTls | None = None
+    proxy: ProxyUrl = ""
+    connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
+    timeout: Annotated[
+        float, Meta(gt=0, description="Seconds for a whole exchange, with the response's body.")
+    ] = 30.0
+    concurrency: Annotated[
+        int, Meta(ge=1, le=256, description="Requests under way at once; each needs a connection.")
+    ] = 16
+    batch: Literal["none", "array", "ndjson"] = "none"
+    batch_size: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10000,
+            description="Maximum number of messages in a request. It takes what is queued and doesn't wait for more.",
+        ),
+    ] = 100
+    compress: Annotated[
+        Literal["none", "gzip", "zstd"],
+        Meta(description="How bodies are compressed; `zstd` needs the extra `iotgw[zstd]`."),
+    ] = "none"
+    gzip: Annotated[bool, Meta(description="The same as `compress` = `gzip`.")] = False
+    success_codes: Annotated[
+        list[int], Meta(description="Status codes that mean delivered; any 2xx when empty.")
+    ] = []
+    answer: Annotated[
+        AnswerSettings | None,
+        Meta(description="What an answer means, where the status isn't all; see below."),
+    ] = None
+    keep_response: Annotated[
+        bool, Meta(description="Keep the last response for a person to look at (`lastResponse`).")
+    ] = False
+    downlinks: Annotated[
+        bool,
+        Meta(
+            description="A response that is a downlink (an object with `msg` or `data`) is queued for the device."
+        ),
+    ] = False
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`: both servers, as the token of the one goes to the other, and the proxy."""
+        places = [origin(self.url, "configuration.url")]
+        if isinstance(self.auth, OAuth2):
+            places.append(origin(self.auth.token_url, "configuration.auth.tokenUrl"))
+        is_secure = any(scheme == "https" for scheme, _, _ in places)
+        return places, trust(self.tls or ClientTls()) if is_secure else None, goes_by(self.proxy)
