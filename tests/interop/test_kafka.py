@@ -373,3 +373,14 @@ async def test_a_message_of_an_iot_hub_is_of_the_device_that_the_hub_authenticat
     facts = intake.received[0][1]
     assert (facts["device"], facts["Header:iothub-enqueuedtime"]) == ("SN-7", 1_700_000_000_000)
     await source.stop()
+
+
+@ensureDeferred
+async def test_a_topic_s_name_that_kafka_takes_nowhere_is_refused(broker, topic):
+    it = target(broker, topic=f"{'x' * 200}{{{{ deviceName }}}}")
+    await it.start()
+    await until(lambda: it.status()["state"] == "connected")
+    verdicts = Verdicts()
+    it.send([telemetry(1, "y" * 60, received_ms=1)], verdicts)
+    assert isinstance(verdicts.of[1], Rejected)
+    await it.stop()
