@@ -32,6 +32,8 @@ COMMIT_EVERY = 1.0
 """Seconds between two commits: what is at most read twice after a crash, besides what is under way."""
 PATIENCE = 5.0
 """Seconds that a partition which is given up waits for what the gateway is storing."""
+MOST_REASONS = 3
+"""Reasons of one outage that are events."""
 MOST_HEADERS = 100
 """Headers of a message that enter its metadata."""
 
@@ -101,6 +103,8 @@ class KafkaDatasource:
         self._group = settings.group_of(context.id)
         self._state = "connecting"
         self._error = ""
+        self._told: set[str] = set()
+        """The reasons of this outage that were reported."""
         self._waiting: int | None = None
         self._dirty: set[Place] = set()
         self._timer: IDelayedCall | None = None
@@ -154,15 +158,16 @@ class KafkaDatasource:
     def on_joined(self) -> None:
         """See `KafkaOwner`."""
         self._state, self._error = "connected", ""
+        self._told.clear()
         self._intake.event("connected", f"connected to {', '.join(self._settings.bootstrap)}")
 
     def on_failed(self, reason: str) -> None:
-        """See `KafkaOwner`: reported once while the reason is the same."""
+        """See `KafkaOwner`. An outage has many reasons, which come in turn; the first few are events."""
         if self._is_stopped:
             return
-        self._state = "connecting"
-        if reason != self._error:
-            self._error = reason
+        self._state, self._error = "connecting", reason
+        if reason not in self._told and len(self._told) < MOST_REASONS:
+            self._told.add(reason)
             self._intake.event("failed", reason, "error")
 
     def on_records(self, batch: Mapping[Place, Sequence[KafkaRecord]]) -> None:
@@ -220,6 +225,7 @@ class KafkaDatasource:
             return
         if self._error:
             self._intake.event("connected", "the brokers answer again")
+            self._told.clear()
         self._state, self._error = "connected", ""
 
     # --- messages ---
