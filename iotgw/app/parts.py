@@ -42,6 +42,7 @@ from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.kafka.datasource import KafkaSourceType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.opcua.datasource import OpcuaType
+from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
 from iotgw.datasources.vendors import TYPES as VENDORS
@@ -50,10 +51,12 @@ from iotgw.devices.credentials import Credentials
 from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.downlinks.reach import Reach
+from iotgw.integrations.azure import EventHubType
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.kafka import KafkaType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.presets import target_presets
+from iotgw.integrations.rabbitmq import RabbitType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.observe.events import EventLog
@@ -76,9 +79,10 @@ DATASOURCES = (
     MqttSourceType,
     KafkaSourceType,
     OpcuaType,
+    RabbitSourceType,
     *VENDORS,
 )
-INTEGRATIONS = (HttpType, MqttType, KafkaType, SftpType, ThingsBoardType)
+INTEGRATIONS = (HttpType, MqttType, KafkaType, EventHubType, RabbitType, SftpType, ThingsBoardType)
 
 
 class Gateway(Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 A broker keeps messages until they are acknowledged, and gives them out again after an interruption. So a message that waits
 here when its partition is given up is dropped, and one that was acknowledged late comes twice, never not at all. It is
-recognised by its ``uplinkKey``, which is the platform's own or the broker's name for the message.
+recognised by its key, which is the platform's own or the broker's name for the message.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.prefix import DurablePrefix, Mark
-from iotgw.envelopes.envelope import Envelope, Malformed, Reading
+from iotgw.envelopes.envelope import Asked, Envelope, Malformed, Reading
 
 P = TypeVar("P")
-Uplink = tuple[bytes, Metadata]
-"""Payload and metadata."""
+Uplink = tuple[bytes, Metadata, str]
+"""Payload, metadata, and the key by which it is known when it comes again (empty if it has none)."""
 MOST = 10_000
 """Messages of a partition that may be ahead of its durable prefix before it is paused."""
 
@@ -44,7 +44,7 @@ class PulledReader:
         """The uplinks of one message. An invalid message is returned itself, to be kept as failed.
 
         ``known`` is what the broker says, ``device`` the device that it names (empty if none), ``key`` its name for the
-        message, which is the same when the message comes again. ``address`` says what the message is about, where others
+        message, which is the same when the message comes again (empty if it has none). ``address`` says what the message is about, where others
         have an MQTT topic (``application.7.device.01.event.up``); presets see it as a topic.
         """
         self._counts["messages"] += 1
@@ -55,21 +55,23 @@ class PulledReader:
         if device:
             asked = {**asked, "identity": device}
         for number, event in enumerate(self._envelope.read(payload, asked, received_ms)):
-            own = {"uplinkKey": f"{key}/{number}" if number else key}
+            name = f"{key}/{number}" if key and number else key
             if isinstance(event, Reading):
-                # what a platform calls its uplink is the same over all ways
-                facts = {**own, **event.facts, **known}
-                payload_, named = event.payload, event.identity or device
+                facts, bytes_, named = {**event.facts, **known}, event.payload, event.identity or device
+                if self._envelope.keys_last and event.key:
+                    name = event.name  # what a platform calls its uplink is the same over all ways
             elif isinstance(event, Malformed):
                 self._counts["faults"] += 1
-                facts = {**own, **event.facts, **known, "rejected": event.reason}
-                payload_, named = event.data, device
+                facts, bytes_, named = {**event.facts, **known, "rejected": event.reason}, event.data, device
+            elif isinstance(event, Asked):
+                self._counts["unanswered"] += 1
+                continue
             else:
                 self._notices.take(event)
                 continue
             if named:  # nobody can be answered here, so it is no identity that downlinks are for
                 facts["device"] = named
-            found.append((payload_, facts))
+            found.append((bytes_, facts, name))
         return found
 
 
@@ -110,8 +112,8 @@ class Partition(Generic[P]):
         def answered(answer: Answer) -> None:
             self._settled(mark)
 
-        for payload, facts in uplinks:
-            self._feed.submit(payload, facts, answered, listens=False, is_kept=True)
+        for payload, facts, key in uplinks:
+            self._feed.submit(payload, facts, answered, listens=False, is_kept=True, key=key)
 
     def close(self) -> Deferred[None]:
         """It is read no more. Fires when the gateway has answered what it has; what waits is dropped."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -18,14 +18,14 @@ from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Settle
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
+from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable
 from iotgw.integrations import payload
 from iotgw.integrations.facts import RecordNames
+from iotgw.integrations.settles import Settles
 from iotgw.integrations.template import Template, TemplateFailed
 
-Settle = Callable[[Sequence[int], Verdict], None]
 LONGEST_TOPIC = 249
 """Characters (org.apache.kafka.common.internals.Topic)."""
 NO_TOPIC = re.compile(r"[^A-Za-z0-9._-]")
@@ -86,7 +86,7 @@ class KafkaTarget:
     def __init__(self, settings: KafkaSettings, context: IntegrationContext, connector: IConnector) -> None:
         self._settings = settings
         self._context = context
-        self._settle: dict[int, Settle] = {}
+        self._settles = Settles()
         self.capacity = self.max_batch = settings.window
         names = RecordNames(context.epochs, context.datasource_name)
         self._topic = Template(settings.topic, "configuration.topic", names, for_topic_name)
@@ -137,7 +137,7 @@ class KafkaTarget:
         if not self._is_up:
             settle([record.seq for record in records], Unavailable(self._error or "not connected yet"))
             return
-        settles, made = self._settle, []
+        settles, made = self._settles, []
         for record in records:
             outgoing = self._outgoing(record)
             if isinstance(outgoing, Rejected):
@@ -145,7 +145,7 @@ class KafkaTarget:
             elif record.seq in settles:  # a test message that is in flight already
                 settle([record.seq], Unavailable("it is in flight"))
             else:
-                settles[record.seq] = settle
+                settles.put(record.seq, settle)
                 made.append(outgoing)
         if made:
             self._writer.put(made)
@@ -179,7 +179,7 @@ class KafkaTarget:
         return {
             "state": "connected" if self._is_up and not self._error else "connecting",
             "lastError": self._error or None,
-            "unreported": len(self._settle),
+            "unreported": len(self._settles),
         }
 
     # --- KafkaWriterOwner
@@ -198,24 +198,15 @@ class KafkaTarget:
     def on_delivered(self, numbers: Sequence[int]) -> None:
         """See `KafkaWriterOwner`."""
         self._error = ""
-        self._settled(numbers, DELIVERED)
+        self._settles.report(numbers, DELIVERED)
 
     def on_refused(self, numbers: Sequence[int], blame: Blame, reason: str) -> None:
         """See `KafkaWriterOwner`."""
         if blame == "brokers":
             self._is_up, self._error = False, reason
-            self._settled(numbers, Unavailable(reason))
+            self._settles.report(numbers, Unavailable(reason))
         else:
-            self._settled(numbers, Rejected(reason) if blame == "message" else Retry(reason))
-
-    def _settled(self, numbers: Sequence[int], verdict: Verdict) -> None:
-        by: dict[Settle, list[int]] = {}
-        for number in numbers:
-            settle = self._settle.pop(number, None)
-            if settle is not None:
-                by.setdefault(settle, []).append(number)
-        for settle, mine in by.items():
-            settle(mine, verdict)
+            self._settles.report(numbers, Rejected(reason) if blame == "message" else Retry(reason))
 
 
 @implementer(IIntegrationType)
@@ -223,7 +214,7 @@ class KafkaType:
     """The type ``kafka``; see `KafkaSettings`."""
 
     name = "kafka"
-    settings = KafkaSettings
+    settings: type[Struct] = KafkaSettings
 
     def __init__(
         self, reactor: IReactor, forbid: Sequence[str] = (), connector: IConnector | None = None

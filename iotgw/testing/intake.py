@@ -85,6 +85,9 @@ class FakeIntake:
         self.held.pop(number, None)
         is_deaf = number in self._deaf or self.answers[number] is _nobody
         items = () if is_deaf or status is not Status.STORED else self.take(self._sender(number), 1)
+        key = self.received[number][1].get("uplinkKey")
+        if status in (Status.BUSY, Status.TOO_LARGE) and key in self.keys:
+            self.keys.remove(key)  # its next try is a first one
         self.answers[number](
             STORED if not items and status is Status.STORED else Answer(status, "1", 1.0, items)
         )

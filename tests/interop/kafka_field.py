@@ -1,12 +1,20 @@
 """Messages into a real Kafka cluster and out of it, by a client of the tests' own."""
 
 import asyncio
+import base64
 import json
 
 import aiokafka
+import msgspec
 from twisted.internet import reactor
 
 from iotgw.connect.asyncio_thread import AsyncioThread
+from iotgw.connect.endpoint import Connector
+from iotgw.datasources.kafka.datasource import KafkaSourceType
+from iotgw.integrations.kafka import KafkaType
+from iotgw.testing import FakeIntake, datasource_context, integration_context
+
+from .delivering import until
 
 THREAD = AsyncioThread(reactor)
 
@@ -108,3 +116,49 @@ class Steady:
         finally:
             await producer.stop()
         return number
+
+
+class Source:
+    """A datasource; an async context manager."""
+
+    def __init__(self, broker, connector=None, **settings):
+        connector = connector or Connector(reactor)
+        self.type = KafkaSourceType(reactor, connector)
+        self.intake = FakeIntake()
+        settings = {"brokers": [f"127.0.0.1:{broker.port}"], **settings}
+        self.source = self.type.build(
+            msgspec.convert(settings, self.type.settings), datasource_context(self.intake, reactor)
+        )
+
+    async def __aenter__(self):
+        await self.source.start()
+        return self
+
+    async def __aexit__(self, *exc):
+        await self.source.stop()
+
+    @property
+    def payloads(self):
+        return [payload for payload, _ in self.intake.received]
+
+    async def error(self):
+        return await until(lambda: self.source.status().get("lastError"))
+
+
+def target(broker, connector=None, **settings):
+    type_ = KafkaType(reactor, connector=connector or Connector(reactor))
+    settings = {"brokers": [f"127.0.0.1:{broker.port}"], **settings}
+    return type_.build(msgspec.convert(settings, type_.settings), integration_context(reactor=reactor))
+
+
+def token(claims):
+    """A token that nobody signed, which the broker takes for the tests."""
+    parts = [{"alg": "none"}, claims]
+    coded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
+    return ".".join([*coded, ""])
+
+
+def secured(broker, sasl, **tls):
+    return {
+        "brokers": [f"127.0.0.1:{broker.sasl}"], "sasl": sasl, "tls": {"ca": broker.ca, **tls},
+    }  # fmt: skip

@@ -27,12 +27,19 @@ from tests.peers.gateway import ROOT, Gateway
 from tests.peers.kafka import Kafka
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port, free_udp_port, wait_until
+from tests.peers.rabbitmq import RabbitMq
 from tests.peers.sshd import Sshd
 
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
 FILE = re.compile(r"(?:#|//) ([\w./-]+)\n")
 PORT = re.compile(r"""(?<=port = )\d+|(?<=127\.0\.0\.1[:/])\d+|(?<=127\.0\.0\.1", )\d+|(?<=-p )\d+""")
+
+
+CLUSTERED = ("kafka", "azure-event-hub", "azure-iot-hub")
+"""Pages whose examples need a Kafka cluster."""
+LARGE = (*CLUSTERED, "rabbitmq")
+"""Pages whose examples need a peer of `make interop`."""
 
 
 def pages(folder):
@@ -170,12 +177,12 @@ def test_a_platform_s_page_runs(world, name):
     Reader(*world).read((DOCS / "platforms" / f"{name}.md").read_text())
 
 
-@pytest.mark.parametrize("name", [name for name in pages("datasources") if name != "kafka"])
+@pytest.mark.parametrize("name", [name for name in pages("datasources") if name not in LARGE])
 def test_the_example_of_a_datasource_runs(world, name):
     Reader(*world).read((DOCS / "datasources" / f"{name}.md").read_text())
 
 
-@pytest.mark.parametrize("name", [name for name in pages("integrations") if name not in ("kafka", "sftp")])
+@pytest.mark.parametrize("name", [name for name in pages("integrations") if name not in (*LARGE, "sftp")])
 def test_the_example_of_an_integration_runs(world, name):
     Reader(*world).read((DOCS / "integrations" / f"{name}.md").read_text())
 
@@ -186,8 +193,20 @@ def test_the_examples_with_a_kafka_cluster_run(world, tmp_path):
     with Kafka(tmp_path / "kafka") as broker:
         places.ports["9092"] = str(broker.port)
         broker.install_tools(places.folder / "bin")
+        places.paths = {"sb://localhost": f"sb://127.0.0.1:{broker.emulator}"}
         for folder in ("datasources", "integrations"):
-            Reader(gateway, places).read((DOCS / folder / "kafka.md").read_text())
+            for name in CLUSTERED:
+                if (page := DOCS / folder / f"{name}.md").exists():
+                    Reader(gateway, places).read(page.read_text())
+
+
+@pytest.mark.interop
+def test_the_examples_with_rabbitmq_run(world, tmp_path):
+    gateway, places = world
+    with RabbitMq(tmp_path / "rabbitmq") as broker:
+        places.ports["5672"] = str(broker.port)
+        for folder in ("datasources", "integrations"):
+            Reader(gateway, places).read((DOCS / folder / "rabbitmq.md").read_text())
 
 
 @pytest.mark.root

@@ -15,8 +15,8 @@ from twisted.internet import reactor
 from iotgw.connect.endpoint import Connector
 from iotgw.core.model import Status
 from iotgw.core.verdict import Delivered, Rejected, Unavailable
-from iotgw.datasources.kafka.datasource import KafkaSourceType
-from iotgw.integrations.kafka import KafkaType
+from iotgw.datasources.vendors.azure import EventHubSourceType, IotHubSourceType
+from iotgw.integrations.azure import EventHubType
 from iotgw.testing import FakeIntake, Verdicts, datasource_context, integration_context, telemetry
 from iotgw.testing.contracts import IntegrationContract
 from tests.peers.http_sink import HttpSink
@@ -24,7 +24,18 @@ from tests.peers.kafka import PASSWORD, USER, Kafka
 from tests.unit.greenlets import BesideTheReactor, beside_the_reactor
 
 from .delivering import until
-from .kafka_field import committed, consume, make_topic, produce, readings, run
+from .kafka_field import (
+    Source,
+    committed,
+    consume,
+    make_topic,
+    produce,
+    readings,
+    run,
+    secured,
+    target,
+    token,
+)
 
 pytestmark = pytest.mark.interop
 
@@ -38,39 +49,6 @@ def broker(tmp_path_factory):
 @pytest.fixture
 def topic(request):
     return "".join(char if char.isalnum() else "-" for char in request.node.name)[-80:].strip("-")
-
-
-class Source:
-    """A datasource; an async context manager."""
-
-    def __init__(self, broker, connector=None, **settings):
-        connector = connector or Connector(reactor)
-        self.type = KafkaSourceType(reactor, connector)
-        self.intake = FakeIntake()
-        settings = {"brokers": [f"127.0.0.1:{broker.port}"], **settings}
-        self.source = self.type.build(
-            msgspec.convert(settings, self.type.settings), datasource_context(self.intake, reactor)
-        )
-
-    async def __aenter__(self):
-        await self.source.start()
-        return self
-
-    async def __aexit__(self, *exc):
-        await self.source.stop()
-
-    @property
-    def payloads(self):
-        return [payload for payload, _ in self.intake.received]
-
-    async def error(self):
-        return await until(lambda: self.source.status().get("lastError"))
-
-
-def target(broker, connector=None, **settings):
-    type_ = KafkaType(reactor, connector=connector or Connector(reactor))
-    settings = {"brokers": [f"127.0.0.1:{broker.port}"], **settings}
-    return type_.build(msgspec.convert(settings, type_.settings), integration_context(reactor=reactor))
 
 
 # --- in ---
@@ -92,7 +70,7 @@ async def test_a_message_is_an_uplink_of_the_device_that_its_key_names(broker, t
     assert (facts["device"], facts["key"], facts["topic"], facts["offset"]) == ("SN-1", "SN-1", topic, 0)
     assert (facts["Header:unit"], facts["Header:raw"]) == ("C", "ff")
     assert "Header:Authorization" not in facts
-    assert facts["uplinkKey"] == f"{topic}/{facts['partition']}/0"
+    assert facts["uplinkKey"] == f"{topic}/{facts['partition']}/0@{facts['timestamp']}"
 
 
 @ensureDeferred
@@ -134,7 +112,7 @@ async def test_only_the_durable_prefix_is_committed_and_the_rest_comes_again(bro
     async with Source(broker, topics=[topic], group=topic) as second:
         await until(lambda: len(second.payloads) == 3)
         assert second.payloads == first.payloads[2:]
-        assert [facts["uplinkKey"] for _, facts in second.intake.received] == [
+        assert [facts["uplinkKey"].partition("@")[0] for _, facts in second.intake.received] == [
             f"{topic}/0/{n}" for n in (2, 3, 4)
         ]
 
@@ -285,19 +263,6 @@ async def test_nothing_is_sent_before_there_is_a_connection(broker):
 # --- who is there ---
 
 
-def token(claims):
-    """A token that nobody signed, which the broker takes for the tests."""
-    parts = [{"alg": "none"}, claims]
-    coded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
-    return ".".join([*coded, ""])
-
-
-def secured(broker, sasl, **tls):
-    return {
-        "brokers": [f"127.0.0.1:{broker.sasl}"], "sasl": sasl, "tls": {"ca": broker.ca, **tls},
-    }  # fmt: skip
-
-
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 @ensureDeferred
 async def test_the_brokers_take_a_user_and_say_when_they_don_t(broker, topic, mechanism):
@@ -368,3 +333,54 @@ async def test_nothing_is_connected_to_where_the_operator_forbids_it(broker, top
     async with Source(broker, forbidding, topics=[topic]) as it:
         assert "forbidden" in await it.error()
     assert "forbidden" in (await target(broker, forbidding).check())["detail"]
+
+
+# --- Azure ---
+
+
+@ensureDeferred
+async def test_an_event_hub_is_read_and_written_by_its_connection_string(broker, topic):
+    settings = {"connectionString": broker.hub, "eventHub": topic, "tls": {"ca": broker.ca}}
+    out = EventHubType(reactor, connector=Connector(reactor))
+    it = out.build(msgspec.convert(settings, out.settings), integration_context(reactor=reactor))
+    assert (await it.check())["ok"] is True
+    await it.start()
+    await until(lambda: it.status()["state"] == "connected")
+    verdicts = Verdicts()
+    it.send([telemetry(1, "SN-1", received_ms=1)], verdicts)
+    await until(lambda: verdicts.of)
+    await it.stop()
+    type_, intake = EventHubSourceType(reactor, Connector(reactor)), FakeIntake()
+    source = type_.build(msgspec.convert(settings, type_.settings), datasource_context(intake, reactor))
+    await source.start()
+    await until(lambda: intake.received)
+    assert intake.received[0][1]["device"] == "SN-1"
+    await source.stop()
+
+
+@ensureDeferred
+async def test_a_message_of_an_iot_hub_is_of_the_device_that_the_hub_authenticated(broker, topic):
+    properties = [
+        ("iothub-connection-device-id", b"\xa1\x04SN-7"),
+        ("iothub-enqueuedtime", b"\x83\x00\x00\x01\x8b\xcf\xe5h\x00"),
+    ]
+    await run(produce(broker, topic, [("liar", b"{}", properties)]))
+    type_, intake = IotHubSourceType(reactor, Connector(reactor)), FakeIntake()
+    settings = {"connectionString": broker.emulated, "eventHub": topic}
+    source = type_.build(msgspec.convert(settings, type_.settings), datasource_context(intake, reactor))
+    await source.start()
+    await until(lambda: intake.received)
+    facts = intake.received[0][1]
+    assert (facts["device"], facts["Header:iothub-enqueuedtime"]) == ("SN-7", 1_700_000_000_000)
+    await source.stop()
+
+
+@ensureDeferred
+async def test_a_topic_s_name_that_kafka_takes_nowhere_is_refused(broker, topic):
+    it = target(broker, topic=f"{'x' * 200}{{{{ deviceName }}}}")
+    await it.start()
+    await until(lambda: it.status()["state"] == "connected")
+    verdicts = Verdicts()
+    it.send([telemetry(1, "y" * 60, received_ms=1)], verdicts)
+    assert isinstance(verdicts.of[1], Rejected)
+    await it.stop()

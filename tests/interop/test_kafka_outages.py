@@ -14,11 +14,14 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.threads import deferToThread
 
+from iotgw.core.verdict import Delivered, Unavailable
+from iotgw.testing import Verdicts, telemetry
 from tests.peers.gateway import Gateway
 from tests.peers.kafka import Kafka
 from tests.peers.process import wait_until
 
-from .kafka_field import Steady, consume, make_topic, run
+from .delivering import until
+from .kafka_field import Steady, consume, make_topic, run, target
 
 pytestmark = pytest.mark.interop
 FROZEN = 20
@@ -132,6 +135,8 @@ async def test_a_gateway_that_is_killed_reads_on_where_it_was(broker, tmp_path):
             await deferToThread(relay.gateway.start)
         count = await steady.finish()
         judge(await run(consume(broker, "crash.out", whole(count))), count)
+        # what was read twice was recognised
+        assert len(await deferToThread(relay.gateway.all_messages)) == count
 
 
 @ensureDeferred
@@ -164,3 +169,31 @@ async def test_two_gateways_share_the_partitions_and_take_each_other_s(broker, t
         count = await steady.finish()
         await deferToThread(second.gateway.start)  # what it had stored is delivered
         judge(await run(consume(broker, "shared.out", whole(count))), count)
+
+
+@ensureDeferred
+async def test_brokers_that_report_nothing_for_too_long_are_given_up_and_come_back(broker):
+    it = target(broker, topic="silent", deliveryTimeout=1)
+    await it.start()
+    await until(lambda: it.status()["state"] == "connected")
+    first, second = Verdicts(), Verdicts()
+    it.send([telemetry(1, "a", received_ms=1)], first)
+    await until(lambda: first.of)
+    broker.freeze()
+    try:
+        it.send([telemetry(2, "a", received_ms=1)], second)
+        await until(lambda: second.of)
+        assert isinstance(second.of[2], Unavailable)
+        assert it.status()["state"] == "connecting"
+        assert "nothing for 1 s" in it.status()["lastError"]
+        late = Verdicts()
+        it.send([telemetry(3, "a", received_ms=1)], late)
+        assert isinstance(late.of[3], Unavailable)
+    finally:
+        broker.thaw()
+    await until(lambda: it.status()["state"] == "connected", 60)
+    again = Verdicts()
+    it.send([telemetry(2, "a", received_ms=1)], again)
+    await until(lambda: again.of)
+    assert again.of == {2: Delivered()}
+    await it.stop()

@@ -1,4 +1,4 @@
-"""A Kafka broker (KRaft, one node) with three listeners: plain, with client certificates, and with SASL over TLS."""
+"""A Kafka broker (KRaft, one node) with four listeners: plain, with client certificates, with SASL over TLS, and with SASL alone."""
 
 import subprocess
 from pathlib import Path
@@ -23,7 +23,13 @@ class Kafka(Process):
         if not libraries.is_dir():
             missing("the Kafka broker isn't there; tests/install-peers large fetches it")
         self.folder = folder
-        self.port, self.mutual, self.sasl, controller = (free_port() for _ in range(4))
+        self.port, self.mutual, self.sasl, self.emulator, controller = (free_port() for _ in range(5))
+        # as Event Hubs have it, and their emulator
+        self.hub = f"Endpoint=sb://127.0.0.1:{self.sasl}/;SharedAccessKeyName=name;SharedAccessKey=a2V5="
+        self.emulated = (
+            f"Endpoint=sb://127.0.0.1:{self.emulator};SharedAccessKeyName=RootManageSharedAccessKey;"
+            "SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;"
+        )
         self.authority = Authority()
         server = self.authority.issue("broker", hosts=["127.0.0.1", "broker.example"])
         (folder / "server.keystore.pem").write_bytes(server.key_pem() + server.pem())
@@ -32,6 +38,7 @@ class Kafka(Process):
         text = (HOME / "src" / "server.properties").read_text()
         for name, value in {
             "port": self.port, "mutual": self.mutual, "sasl": self.sasl, "controller": controller, "folder": folder,
+            "emulator": self.emulator, "hub": self.hub, "emulated": self.emulated,
         }.items():  # fmt: skip
             text = text.replace(f"{{{name}}}", str(value))
         properties.write_text(text)

@@ -1,7 +1,7 @@
 """Topics of a Kafka cluster: each partition's messages in order, committed up to where all are durable.
 
 A member of a consumer group reads the partitions that the brokers give it. When they go to another member, what is durable is
-committed first; what is not is read again there, and recognised by topic, partition and offset.
+committed first; what is not is read again there, and recognised by topic, partition, offset and time.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from msgspec import Struct
 from twisted.application.internet import backoffPolicy
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IDelayedCall
@@ -31,6 +32,8 @@ COMMIT_EVERY = 1.0
 """Seconds between two commits: what is at most read twice after a crash, besides what is under way."""
 PATIENCE = 5.0
 """Seconds that a partition which is given up waits for what the gateway is storing."""
+MOST_REASONS = 3
+"""Reasons of one outage that are events."""
 MOST_HEADERS = 100
 """Headers of a message that enter its metadata."""
 
@@ -42,7 +45,7 @@ class KafkaSourceType:
     """The ``kafka`` datasources of a gateway."""
 
     name = "kafka"
-    settings: type[KafkaSourceSettings] = KafkaSourceSettings
+    settings: type[Struct] = KafkaSourceSettings
 
     def __init__(self, reactor: IThreadedClock, connector: IConnector) -> None:
         self._reactor = reactor
@@ -100,6 +103,8 @@ class KafkaDatasource:
         self._group = settings.group_of(context.id)
         self._state = "connecting"
         self._error = ""
+        self._told: set[str] = set()
+        """The reasons of this outage that were reported."""
         self._waiting: int | None = None
         self._dirty: set[Place] = set()
         self._timer: IDelayedCall | None = None
@@ -111,8 +116,11 @@ class KafkaDatasource:
 
     def start(self) -> Deferred[None]:
         """Join the group in the background, with retries while no broker is there."""
-        self._running = self._reader.run()
-        return succeed(None)
+        return self._intake.recall().addCallback(self._begin)
+
+    def _begin(self, _: None) -> None:
+        if not self._is_stopped:
+            self._running = self._reader.run()
 
     def stop(self) -> Deferred[None]:
         """Commit what is durable, and leave the group; fires when that is done."""
@@ -150,15 +158,16 @@ class KafkaDatasource:
     def on_joined(self) -> None:
         """See `KafkaOwner`."""
         self._state, self._error = "connected", ""
+        self._told.clear()
         self._intake.event("connected", f"connected to {', '.join(self._settings.bootstrap)}")
 
     def on_failed(self, reason: str) -> None:
-        """See `KafkaOwner`: reported once while the reason is the same."""
+        """See `KafkaOwner`. An outage has many reasons, which come in turn; the first few are events."""
         if self._is_stopped:
             return
-        self._state = "connecting"
-        if reason != self._error:
-            self._error = reason
+        self._state, self._error = "connecting", reason
+        if reason not in self._told and len(self._told) < MOST_REASONS:
+            self._told.add(reason)
             self._intake.event("failed", reason, "error")
 
     def on_records(self, batch: Mapping[Place, Sequence[KafkaRecord]]) -> None:
@@ -216,6 +225,7 @@ class KafkaDatasource:
             return
         if self._error:
             self._intake.event("connected", "the brokers answer again")
+            self._told.clear()
         self._state, self._error = "connected", ""
 
     # --- messages ---
@@ -259,7 +269,8 @@ class KafkaDatasource:
                 device = str(self._header(value))
             if name.lower() not in self._hidden and not is_secret_header(name):
                 known[f"Header:{name}"] = self._header(value)
-        name = f"{topic}/{number}/{record.offset}"
+        # a topic that was deleted and made again begins at 0, so an offset alone is no name
+        name = f"{topic}/{number}/{record.offset}@{record.timestamp}"
         return self._messages.uplinks(record.value, known, device, name, key)
 
 

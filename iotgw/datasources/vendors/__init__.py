@@ -6,6 +6,7 @@ name is in `iotgw.envelopes.presets`.
 
 from __future__ import annotations
 
+from iotgw.datasources.vendors.azure import EventHubSourceType, IotHubSourceType
 from iotgw.datasources.vendors.dragino import (
     DraginoCoapType,
     DraginoMqttType,
@@ -17,5 +18,6 @@ from iotgw.datasources.vendors.tekelek import TekelekType
 
 TYPES = (
     TekelekType, DraginoType, DraginoUdpType, DraginoCoapType, DraginoMqttType, LobaroUdpType, LobaroCoapType,
+    EventHubSourceType, IotHubSourceType,
 )  # fmt: skip
 """Every vendor's types."""

@@ -144,6 +144,9 @@ def test_every_type_but_those_that_subscribe_checks_addresses():
         "dragino-mqtt",
         "kafka",
         "opc-ua",
+        "azure-event-hub",
+        "azure-iot-hub",
+        "rabbitmq",
     }
 
 

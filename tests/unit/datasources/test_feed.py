@@ -316,8 +316,8 @@ TestAnyOrder = AnyOrder.TestCase
 
 def test_answers_that_come_at_once_need_no_stack():
     class Quick(Gateway):
-        def receive(self, payload, metadata, answer, received_ms=0, listens=True, key=""):
-            super().receive(payload, metadata, answer, received_ms, listens, key)
+        def receive(self, payload, metadata, answer, *more, **named):
+            super().receive(payload, metadata, answer, *more, **named)
             answer(Answer(Status.TOO_LARGE))
 
     gateway, answers = Quick(), []

@@ -53,4 +53,7 @@ def test_all_types_with_listeners_say_so():
         "dragino-mqtt",
         "kafka",
         "opc-ua",
+        "azure-event-hub",
+        "azure-iot-hub",
+        "rabbitmq",
     }

@@ -36,7 +36,7 @@ class Bench:
         )  # fmt: skip
 
     def take(self, position, *payloads):
-        self.partition.take(position, [(payload, {}) for payload in payloads])
+        self.partition.take(position, [(payload, {}, "") for payload in payloads])
 
     def read(self, envelope, device="", address=""):
         self.counts = Counter()
@@ -102,12 +102,22 @@ def test_what_waits_is_dropped_when_the_partition_is_given_up(bench):
 
 
 def test_a_message_is_recognised_by_its_platform_s_name_or_else_by_the_broker_s(bench):
-    found = bench.read(Says(Reading(b"a"), Reading(b"b"), Reading(b"c", {"uplinkKey": "own"})))
-    assert [facts["uplinkKey"] for _, facts in found] == ["t/0/7", "t/0/7/1", "own"]
+    events = (Reading(b"a"), Reading(b"b"), Reading(b"c", key=("own", 7)))
+    assert [key for _, _, key in bench.read(Says(*events))] == ["t/0/7", "t/0/7/1", "t/0/7/2"]
+    lasting = Says(*events)
+    lasting.keys_last = True
+    assert [key for _, _, key in bench.read(lasting)] == ["t/0/7", "t/0/7/1", "own/7"]
+
+
+def test_a_message_that_comes_again_is_not_stored_again_and_is_told(bench):
+    bench.partition.take(1, [(b"x", {}, "k")])
+    bench.partition.take(2, [(b"x", {}, "k")])
+    assert len(bench.intake.received) == 1
+    assert bench.intake.keys == ["k"]
 
 
 def test_what_the_broker_says_outranks_the_envelope(bench):
-    ((_, facts),) = bench.read(
+    ((_, facts, _),) = bench.read(
         Says(Reading(b"a", {"topic": "lie", "fPort": 1}, "from envelope")), "from broker"
     )
     assert (facts["topic"], facts["fPort"], facts["device"]) == ("t", 1, "from envelope")
@@ -115,18 +125,18 @@ def test_what_the_broker_says_outranks_the_envelope(bench):
 
 
 def test_the_broker_s_device_counts_where_the_envelope_names_none(bench):
-    ((_, facts),) = bench.read(Says(Reading(b"a")), "from broker")
+    ((_, facts, _),) = bench.read(Says(Reading(b"a")), "from broker")
     assert facts["device"] == "from broker"
 
 
 def test_a_preset_sees_a_routing_key_as_a_topic(bench):
     envelope = Says(Reading(b"a"))
-    ((_, facts),) = bench.read(envelope, address="application.7.event.up")
+    ((_, facts, _),) = bench.read(envelope, address="application.7.event.up")
     assert envelope.asked[0]["topic"] == "application/7/event/up"
     assert facts["topic"] == "t"
 
 
 def test_an_invalid_message_is_kept_and_others_are_counted(bench):
     found = bench.read(Says(Malformed(b"?", "no JSON"), Ignored("duplicates")))
-    assert [(payload, facts["rejected"]) for payload, facts in found] == [(b"?", "no JSON")]
+    assert [(payload, facts["rejected"]) for payload, facts, _ in found] == [(b"?", "no JSON")]
     assert bench.counts == {"messages": 1, "faults": 1, "duplicates": 1}

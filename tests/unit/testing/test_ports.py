@@ -55,6 +55,7 @@ from iotgw.testing.ports import PORTS, verify_ports
 
 NOWHERE = Path("/nonexistent")
 BROKER = {"host": "192.0.2.1"}
+EVENT_HUB = "Endpoint=sb://192.0.2.1/;SharedAccessKeyName=n;SharedAccessKey=k=;EntityPath=hub"
 SETTINGS = {
     "mqtt": {**BROKER, "topics": ["a"]},
     "dragino-mqtt": {**BROKER, "topics": ["a"]},
@@ -62,6 +63,9 @@ SETTINGS = {
     "thingsboard": {**BROKER, "token": "t"},
     "kafka": {"brokers": ["192.0.2.1"], "topics": ["a"]},
     "opc-ua": {"url": "opc.tcp://192.0.2.1"},
+    "rabbitmq": {**BROKER, "queue": "q"},
+    "azure-event-hub": {"connectionString": EVENT_HUB},
+    "azure-iot-hub": {"connectionString": EVENT_HUB},
 }
 """Of the types that need some; for an integration over those of a datasource of its name."""
 
@@ -137,6 +141,7 @@ def types_with_what_they_build():
         "http": {"url": "http://192.0.2.1/"},
         "mqtt": BROKER,
         "kafka": {"brokers": ["192.0.2.1"]},
+        "rabbitmq": BROKER,
     }
     for type_ in Types("none", reactor, parts.INTEGRATIONS, connector):
         made += with_part(type_, target, out)

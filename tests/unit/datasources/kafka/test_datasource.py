@@ -184,6 +184,17 @@ def test_a_trouble_is_told_once_and_its_end_too(field):
     assert told == [("failed", "no route"), ("connected", "the brokers answer again")]
 
 
+def test_an_outage_with_many_reasons_is_few_events(field):
+    for number in range(50):
+        field.source.on_failed(f"reason {number % 10}")
+    assert [text for kind, text in field.intake.events if kind == "failed"] == [
+        "reason 0",
+        "reason 1",
+        "reason 2",
+    ]
+    assert field.source.status()["lastError"] == "reason 9"
+
+
 def test_messages_that_the_brokers_deleted_are_told(field):
     field.source.on_missed(("t", 0), 12)
     assert "12 messages" in field.intake.events[-1][1]

@@ -1,0 +1,246 @@
+"""A queue at a RabbitMQ broker: its messages in order, acknowledged up to where all are durable.
+
+The broker hands out at most ``prefetch`` messages unacknowledged, so a full gateway needs nothing else to stop it. What was not
+acknowledged when a connection ended is handed out again, marked as redelivered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from twisted.application.internet import backoffPolicy
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from zope.interface import implementer
+
+from iotgw.connect.rabbit_client import RabbitClient
+from iotgw.core.model import Metadata
+from iotgw.core.names import unfit
+from iotgw.core.ports.connect import IConnector
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IVouches
+from iotgw.core.ports.reactor import IReactor
+from iotgw.datasources.pulled import Partition, PulledReader, Uplink
+from iotgw.datasources.rabbitmq.settings import RabbitSourceSettings
+from iotgw.datasources.secret_names import is_secret_header
+
+CONNECT_TIMEOUT = 30.0
+MOST_HEADERS = 100
+"""Headers of a message that enter its metadata."""
+PATIENCE = 5.0
+"""Seconds that a datasource which is closed waits for what the gateway is storing."""
+
+
+@implementer(IVouches)
+class RabbitSourceType:
+    """The ``rabbitmq`` datasources of a gateway."""
+
+    name = "rabbitmq"
+    settings = RabbitSourceSettings
+
+    def __init__(self, reactor: IReactor, connector: IConnector) -> None:
+        self._connector = connector
+
+    def build(self, settings: RabbitSourceSettings, context: DatasourceContext) -> RabbitDatasource:
+        """See `IDatasourceType.build`. Raises SettingsError where the package pika is missing."""
+        return RabbitDatasource(settings, context, self._connector)
+
+    def vouches(self, settings: Any) -> bool:
+        """See `IVouches.vouches`: a broker knows its clients, and who publishes where."""
+        return True
+
+
+@implementer(IDatasource)
+class RabbitDatasource:
+    """A subscription to a queue."""
+
+    def __init__(
+        self, settings: RabbitSourceSettings, context: DatasourceContext, connector: IConnector
+    ) -> None:
+        self._settings = settings
+        self._intake = context.intake
+        self._intake.never_waits = True  # nobody hears the answer
+        self._clock = context.reactor
+        self._counts: Counter[str] = Counter()
+        envelope = settings.envelope()
+        self._messages = PulledReader(context, envelope, self._counts)
+        self._hidden = {name.lower() for name in envelope.secret_headers}
+        self._partition: Partition[int] | None = None
+        self._acknowledged = 0
+        self._timer: IDelayedCall | None = None
+        self._error = ""
+        self._is_stopped = False
+        endpoint = connector.endpoint(settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls)
+        self._client = RabbitClient(context.reactor, settings, endpoint, backoffPolicy(1.0, 60.0), self)
+
+    # --- IDatasource ---
+
+    def start(self) -> Deferred[None]:
+        """Connect in the background, with retries while the broker is unreachable."""
+        return self._intake.recall().addCallback(self._begin)
+
+    def _begin(self, _: None) -> None:
+        if not self._is_stopped:
+            self._client.start()
+
+    def stop(self) -> Deferred[None]:
+        """Acknowledge what is durable, and disconnect; fires when the connection is closed."""
+        self._is_stopped = True
+        if self._partition is None:
+            return self._client.stop()
+        quiet = self._partition.close().addTimeout(PATIENCE, self._clock, lambda _, after: None)
+        return quiet.addCallback(self._leave)
+
+    def _leave(self, _: object) -> Deferred[None]:
+        self._acknowledge()
+        return self._client.stop()
+
+    def status(self) -> dict[str, Any]:
+        """See `iotgw.core.ports.datasources.IDatasource.status`."""
+        settings = self._settings
+        is_full = self._partition is not None and self._partition.is_paused
+        return {
+            "state": "connected" if self._client.channel is not None else "connecting",
+            "address": f"{'amqps' if settings.tls else 'amqp'}://{settings.broker}",
+            "queue": settings.queue,
+            **({"waitsForRoom": True} if is_full else {}),
+            **({"lastError": self._error} if self._error else {}),
+            **self._counts,
+        }
+
+    # --- RabbitOwner ---
+
+    def set_up(self, channel: Any, ready: Callable[[], None]) -> None:
+        """See `RabbitOwner`: declare, bind, subscribe. What the broker refuses closes the channel."""
+        settings = self._settings
+        partition: Partition[int] = Partition(
+            self._intake, self._clock, self._pause, lambda: None, self._grew
+        )
+        steps: list[Callable[[Callable[..., None]], Any]] = []
+        if settings.declare:
+            steps.append(lambda go: channel.queue_declare(settings.queue, durable=True, callback=go))
+        for binding in settings.bindings:
+            steps.append(
+                lambda go, binding=binding: channel.queue_bind(  # type: ignore[misc]
+                    settings.queue, binding.exchange, binding.routing_key, callback=go
+                )
+            )
+        steps.append(lambda go: channel.basic_qos(prefetch_count=settings.prefetch, callback=go))
+
+        def message(_: Any, method: Any, properties: Any, body: bytes) -> None:
+            self._client.progress()
+            if self._partition is partition:
+                partition.take(method.delivery_tag, self._uplinks(method, properties, body))
+
+        def begin(go: Callable[..., None]) -> None:
+            self._partition, self._acknowledged = partition, 0
+            channel.basic_consume(settings.queue, message, callback=go)
+
+        steps.append(begin)
+
+        def go(*_: object) -> None:
+            if steps:
+                steps.pop(0)(go)
+            else:
+                ready()
+
+        channel.add_on_cancel_callback(
+            lambda _: self._client.give_up(f"the queue {settings.queue} was deleted, or has moved")
+        )
+        go()
+
+    def on_up(self) -> None:
+        """See `RabbitOwner`."""
+        self._error = ""
+        self._intake.event("connected", f"connected to {self._settings.broker}")
+
+    def on_lost(self, reason: str) -> None:
+        """See `RabbitOwner`. The broker hands out again what it has no acknowledgement of."""
+        if self._partition is not None:
+            self._partition.close()
+            self._partition = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._is_stopped and reason != self._error:  # reported once while the reason is the same
+            self._error = reason
+            self._intake.event("failed", f"{self._settings.broker}: {reason}", "error")
+
+    def on_blocked(self, reason: str) -> None:
+        """See `RabbitOwner`: it says nothing about reading."""
+
+    # --- messages ---
+
+    def _pause(self) -> None:
+        self._counts["paused"] += 1
+
+    def _grew(self) -> None:
+        if self._timer is None and self._partition is not None:
+            self._timer = self._clock.callLater(0, self._acknowledge_later)
+
+    def _acknowledge_later(self) -> None:
+        self._timer = None
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """Acknowledge all messages up to the last durable one, at once."""
+        channel, partition = self._client.channel, self._partition
+        tag = partition.durable if partition is not None else None
+        if channel is not None and channel.is_open and tag is not None and tag > self._acknowledged:
+            self._acknowledged = tag
+            channel.basic_ack(tag, multiple=True)
+
+    def _uplinks(self, method: Any, properties: Any, body: bytes) -> list[Uplink]:
+        settings = self._settings
+        key = str(method.routing_key)
+        known: Metadata = {
+            "protocol": "rabbitmq", "queue": settings.queue, "exchange": method.exchange, "routingKey": key,
+            "redelivered": bool(method.redelivered),
+        }  # fmt: skip
+        message_id = properties.message_id or ""
+        for name, value in (
+            ("messageId", message_id), ("contentType", properties.content_type), ("appId", properties.app_id),
+            ("correlationId", properties.correlation_id),
+        ):  # fmt: skip
+            if value:
+                known[name] = value
+        if properties.timestamp:  # seconds (AMQP 0-9-1 §4.2.5.4)
+            known["timestamp"] = properties.timestamp * 1000
+        device = _level(key, settings.device_level)
+        for name, value in list((properties.headers or {}).items())[:MOST_HEADERS]:
+            text = _json(value)
+            if name == settings.device_header and isinstance(text, str | int):
+                device = str(text)
+            if name.lower() not in self._hidden and not is_secret_header(name):
+                known[f"Header:{name}"] = text
+        # some publishers give all their messages one id
+        name = f"{message_id}@{properties.timestamp or 0}/{_digest(body)}" if message_id else ""
+        return self._messages.uplinks(body, known, "" if unfit(device) else device, name, key)
+
+
+def _digest(body: bytes) -> str:
+    return blake2b(body, digest_size=12).hexdigest()
+
+
+def _level(key: str, level: int) -> str:
+    """A part of a routing key, counted from 1; empty if it has fewer."""
+    parts = key.split(".")
+    return parts[level - 1] if 0 < level <= len(parts) else ""
+
+
+def _json(value: Any) -> Any:
+    """A header's value as JSON."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).hex()
+    if isinstance(value, datetime):
+        return int(value.timestamp() * 1000)
+    if isinstance(value, dict):
+        return {str(name): _json(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(each) for each in value]
+    return str(value)

@@ -1,0 +1,111 @@
+"""``azure-event-hub`` and ``azure-iot-hub``: Event Hubs as the Kafka clusters that they also are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from iotgw.connect.azure import EventHubAccess, event_hub
+from iotgw.connect.tls import ClientTls, trust
+from iotgw.core.errors import ProtocolError
+from iotgw.core.secrets import Secret
+from iotgw.datasources.kafka.datasource import KafkaSourceType, header_text
+from iotgw.datasources.kafka.settings import KafkaSourceSettings
+from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom
+from iotgw.wire import amqp_values
+
+DEVICE_ID = "iothub-connection-device-id"
+"""The property in which an IoT hub names the device that it has authenticated."""
+
+
+class EventHubSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Settings of an ``azure-event-hub`` datasource."""
+
+    connection_string: Annotated[
+        Secret,
+        Meta(
+            description="`Endpoint=sb://…;SharedAccessKeyName=…;SharedAccessKey=…`, with `EntityPath=…` or `eventHub`."
+        ),
+    ]
+    event_hub: Annotated[
+        str, Meta(description="Name of the Event Hub, if the connection string has none.")
+    ] = ""
+    group: Annotated[
+        str,
+        Meta(max_length=256, description="Consumer group; empty is `iotgw-` and the datasource's id."),
+    ] = ""
+    start: Annotated[
+        Literal["earliest", "latest"],
+        Meta(description="Where a new group begins: at the oldest event that is kept, or at the next one."),
+    ] = field(default="earliest", name="from")
+    key_is_device: Annotated[bool, Meta(description="Whether an event's partition key names its device.")] = (
+        True
+    )
+    device_header: Annotated[
+        str, Meta(description="The property that names the device; it outranks the key.")
+    ] = ""
+    tls: Annotated[ClientTls, Meta(description="TLS; the system's authorities if not given.")] = ClientTls()
+    preset: BrokerPresetName = "none"
+    custom: Custom = None
+    converter_gets: ConverterGets = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be read."""
+        if self.connection_string:
+            self.kafka()
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.access().broker, trust(self.tls)
+
+    def access(self) -> EventHubAccess:
+        """Where the Event Hub is. Raises ValueError."""
+        return event_hub(self.connection_string, self.event_hub, self.tls)
+
+    def kafka(self) -> KafkaSourceSettings:
+        """The same as settings of a Kafka cluster. Raises ValueError."""
+        access = self.access()
+        return KafkaSourceSettings(
+            brokers=[access.broker], topics=[access.topic], group=self.group, start=self.start, sasl=access.sasl,
+            tls=access.tls, key_is_device=self.key_is_device, device_header=self.device_header, preset=self.preset,
+            custom=self.custom, converter_gets=self.converter_gets,
+        )  # fmt: skip
+
+
+class IotHubSourceSettings(
+    EventHubSourceSettings, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
+    """Settings of an ``azure-iot-hub`` datasource: those of the Event Hub that an IoT hub has built in."""
+
+    key_is_device: Annotated[bool, Meta(description="Whether a message's key names its device.")] = False
+    device_header: Annotated[str, Meta(description="The property that names the device.")] = DEVICE_ID
+
+
+class EventHubSourceType(KafkaSourceType):
+    """The ``azure-event-hub`` datasources of a gateway."""
+
+    name = "azure-event-hub"
+    settings: type[Struct] = EventHubSourceSettings
+
+    def plain(self, settings: Any) -> KafkaSourceSettings:
+        """See `KafkaSourceType.plain`."""
+        made: KafkaSourceSettings = settings.kafka()
+        return made
+
+    def header(self, value: bytes | None) -> Any:
+        """See `KafkaSourceType.header`: properties of events that came over AMQP are in its encoding."""
+        text = header_text(value)
+        if not value or (value.isascii() and text.isprintable()):
+            return text
+        try:
+            return amqp_values.value(value)
+        except ProtocolError:
+            return text
+
+
+class IotHubSourceType(EventHubSourceType):
+    """The ``azure-iot-hub`` datasources of a gateway."""
+
+    name = "azure-iot-hub"
+    settings: type[Struct] = IotHubSourceSettings

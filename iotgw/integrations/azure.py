@@ -1,0 +1,80 @@
+"""``azure-event-hub`` as a target: an Event Hub is also a Kafka cluster with one topic for each hub."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+from zope.interface import implementer
+
+from iotgw.connect.azure import EventHubAccess, event_hub
+from iotgw.connect.tls import ClientTls, trust
+from iotgw.core.ports.integrations import IIntegrationType, IntegrationContext
+from iotgw.core.secrets import Secret
+from iotgw.integrations.kafka import KafkaSettings, KafkaTarget, KafkaType
+
+
+class EventHubSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """An Event Hub: one event per record."""
+
+    connection_string: Annotated[
+        Secret,
+        Meta(
+            description="`Endpoint=sb://…;SharedAccessKeyName=…;SharedAccessKey=…`, with `EntityPath=…` or `eventHub`."
+        ),
+    ]
+    event_hub: Annotated[
+        str, Meta(description="Name of the Event Hub, if the connection string has none.")
+    ] = ""
+    key: Annotated[
+        str,
+        Meta(
+            description="A template: the partition key. Events with the same one stay in order; empty is any partition."
+        ),
+    ] = "{{ deviceName }}"
+    largest: Annotated[
+        int,
+        Meta(
+            ge=1, le=1 << 20, description="Bytes of an event: 256 KB in the tier Basic, 1 MB in the others."
+        ),
+    ] = 1_000_000
+    delivery_timeout: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=3600,
+            description="Seconds without a report on an event after which the connection is given up, and the event sent again.",
+        ),
+    ] = 30.0
+    window: Annotated[int, Meta(ge=1, le=100_000, description="Events in flight.")] = 5000
+    tls: Annotated[ClientTls, Meta(description="TLS; the system's authorities if not given.")] = ClientTls()
+
+    def __post_init__(self) -> None:
+        """Refuse what is no connection string."""
+        if self.connection_string:
+            self.access()
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.access().broker, trust(self.tls)
+
+    def access(self) -> EventHubAccess:
+        """Where the Event Hub is. Raises ValueError."""
+        return event_hub(self.connection_string, self.event_hub, self.tls)
+
+
+@implementer(IIntegrationType)
+class EventHubType(KafkaType):
+    """The type ``azure-event-hub``; see `EventHubSettings`."""
+
+    name = "azure-event-hub"
+    settings: type[Struct] = EventHubSettings
+
+    def build(self, settings: EventHubSettings, context: IntegrationContext) -> KafkaTarget:  # type: ignore[override]
+        """See `KafkaType.build`."""
+        access = settings.access()
+        plain = KafkaSettings(
+            brokers=[access.broker], topic=access.topic, key=settings.key, sasl=access.sasl, tls=access.tls,
+            largest=settings.largest, delivery_timeout=settings.delivery_timeout, window=settings.window,
+        )  # fmt: skip
+        return super().build(plain, context)

@@ -1,0 +1,324 @@
+"""The types ``rabbitmq``, in and out, with a real RabbitMQ broker."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+
+import msgspec
+import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet import reactor
+from twisted.internet.threads import deferToThread
+
+from iotgw.connect.endpoint import Connector
+from iotgw.core.model import Status
+from iotgw.core.specs import IntegrationSpec, RetrySpec
+from iotgw.core.verdict import Delivered, Rejected, Retry, Unavailable
+from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
+from iotgw.integrations.rabbitmq import RabbitType
+from iotgw.testing import FakeIntake, Verdicts, datasource_context, integration_context, telemetry
+from iotgw.testing.contracts import IntegrationContract
+from tests.peers.rabbitmq import RabbitMq
+from tests.unit.greenlets import BesideTheReactor, beside_the_reactor
+
+from .delivering import until
+
+pytestmark = pytest.mark.interop
+QUICK = IntegrationSpec(name="out", type="rabbitmq", retry=RetrySpec(initial=0.05, cap=0.5))
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    with RabbitMq(tmp_path_factory.mktemp("rabbitmq")) as made:
+        yield made
+
+
+@pytest.fixture
+def queue(request):
+    return request.node.name[:80]
+
+
+class Source:
+    """A datasource; an async context manager."""
+
+    def __init__(self, broker, queue, connector=None, **settings):
+        type_ = RabbitSourceType(reactor, connector or Connector(reactor))
+        self.intake = FakeIntake()
+        settings = {
+            "host": "127.0.0.1",
+            "port": broker.port,
+            "password": "guest",
+            "queue": queue,
+            "declare": True,
+            **settings,
+        }
+        self.source = type_.build(
+            msgspec.convert(settings, type_.settings), datasource_context(self.intake, reactor)
+        )
+
+    async def __aenter__(self):
+        await self.source.start()
+        return self
+
+    async def __aexit__(self, *exc):
+        await self.source.stop()
+
+    @property
+    def payloads(self):
+        return [payload for payload, _ in self.intake.received]
+
+    def is_up(self):
+        return self.source.status()["state"] == "connected"
+
+    async def error(self):
+        return await until(lambda: self.source.status().get("lastError"))
+
+
+def target(broker, connector=None, **settings):
+    type_ = RabbitType(reactor, connector=connector or Connector(reactor))
+    settings = {"host": "127.0.0.1", "port": broker.port, "password": "guest", **settings}
+    return type_.build(msgspec.convert(settings, type_.settings), integration_context(QUICK, reactor))
+
+
+async def started(it):
+    await it.start()
+    await until(lambda: it.status()["state"] == "connected")
+    return it
+
+
+# --- in ---
+
+
+@ensureDeferred
+async def test_messages_come_in_order_with_what_the_broker_says_of_them(broker, queue):
+    async with Source(broker, queue) as it:
+        await until(it.is_up)
+        await deferToThread(
+            broker.publish,
+            queue,
+            b"1",
+            b"2",
+            b"3",
+            message_id="m",
+            headers={"unit": "C", "token": "secret", "n": 7},
+        )
+        await until(lambda: len(it.payloads) == 3)
+        assert it.payloads == [b"1", b"2", b"3"]
+        facts = it.intake.received[0][1]
+        assert (facts["routingKey"], facts["redelivered"], facts["messageId"]) == (queue, False, "m")
+        assert (facts["Header:unit"], facts["Header:n"]) == ("C", 7)
+        assert "Header:token" not in facts
+        assert facts["uplinkKey"].startswith("m@0/")
+    assert await deferToThread(broker.waiting, queue) == 0
+
+
+@ensureDeferred
+async def test_only_the_durable_prefix_is_acknowledged_and_the_rest_comes_again(broker, queue):
+    await deferToThread(broker.declare, queue)
+    await deferToThread(broker.publish, queue, *(b"%d" % number for number in range(5)))
+    async with Source(broker, queue) as first:
+        first.intake.auto = False
+        await until(lambda: len(first.payloads) == 5)
+        for number in (0, 1, 3):
+            first.intake.answer(number)
+    async with Source(broker, queue) as second:
+        await until(lambda: len(second.payloads) == 3)
+        assert second.payloads == [b"2", b"3", b"4"]
+        assert second.intake.received[0][1]["redelivered"] is True
+
+
+@ensureDeferred
+async def test_a_full_gateway_gets_no_more_than_the_prefetch(broker, queue):
+    await deferToThread(broker.declare, queue)
+    await deferToThread(broker.publish, queue, *(b"%d" % number for number in range(50)))
+    async with Source(broker, queue, prefetch=10) as it:
+        it.intake.fill()
+        await until(lambda: it.source.status().get("messages") == 10)
+        assert it.source.status()["waitsForRoom"] is True
+        assert await deferToThread(broker.waiting, queue) == 40
+        it.intake.drain()
+        await until(lambda: len(it.payloads) == 50)
+        assert it.payloads == [b"%d" % number for number in range(50)]
+
+
+@ensureDeferred
+async def test_a_message_that_the_journal_refused_is_handed_over_again(broker, queue):
+    async with Source(broker, queue) as it:
+        it.intake.auto = False
+        await until(it.is_up)
+        await deferToThread(broker.publish, queue, b"again")
+        await until(lambda: it.payloads)
+        it.intake.answer(0, Status.BUSY)
+        await until(lambda: len(it.payloads) == 2)
+
+
+@ensureDeferred
+async def test_a_queue_is_bound_and_the_routing_key_names_the_device(broker, queue):
+    bindings = [{"exchange": "amq.topic", "routingKey": f"{queue}.*.up"}]
+    async with Source(broker, queue, bindings=bindings, deviceLevel=2) as it:
+        await until(it.is_up)
+        await deferToThread(broker.publish, f"{queue}.SN-1.up", b"x", exchange="amq.topic")
+        await until(lambda: it.payloads)
+        assert it.intake.received[0][1]["device"] == "SN-1"
+
+
+@ensureDeferred
+async def test_a_platform_s_messages_are_read_by_its_preset(broker, queue):
+    uplink = {
+        "deviceInfo": {"devEui": "0102030405060708"},
+        "fPort": 2,
+        "data": "AQI=",
+        "deduplicationId": "3ac7",
+    }
+    bindings = [{"exchange": "amq.topic", "routingKey": "application.*.device.*.event.*"}]
+    async with Source(broker, queue, bindings=bindings, preset="chirpstack") as it:
+        await until(it.is_up)
+        key = "application.7.device.0102030405060708.event.up"
+        await deferToThread(broker.publish, key, json.dumps(uplink).encode(), exchange="amq.topic")
+        await until(lambda: it.payloads)
+        facts = it.intake.received[0][1]
+        assert (facts["frame"], facts["uplinkKey"], facts["device"]) == ("0102", "3ac7", "0102030405060708")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"declare": False}, "no queue"),
+        ({"bindings": [{"exchange": "nowhere"}]}, "no exchange"),
+        ({"password": "not so secret"}, "ACCESS_REFUSED"),
+        ({"virtualHost": "elsewhere"}, "elsewhere"),
+    ],
+)
+@ensureDeferred
+async def test_what_is_wrong_is_said(broker, queue, settings, words):
+    async with Source(broker, queue, **settings) as it:
+        said = await it.error()
+        assert words in said
+        assert "not so secret" not in said
+
+
+@ensureDeferred
+async def test_a_queue_that_is_deleted_is_told_and_waited_for(broker, queue):
+    async with Source(broker, queue) as it:
+        await until(it.is_up)
+
+        def delete():
+            with broker.channel() as channel:
+                channel.queue_delete(queue)
+
+        await deferToThread(delete)
+        assert "deleted" in await it.error()
+        await until(it.is_up)
+        await deferToThread(broker.publish, queue, b"x")
+        await until(lambda: it.payloads)
+
+
+# --- out ---
+
+
+@beside_the_reactor(IntegrationContract)
+class TestRabbitTarget(BesideTheReactor, IntegrationContract):
+    @pytest.fixture(autouse=True)
+    def _broker(self, broker):
+        broker.declare("contract")
+        self.broker = broker
+        yield
+        self.teardown_method()
+
+    @cached_property
+    def context(self):
+        return integration_context(QUICK, reactor)
+
+    def open(self):
+        made = target(self.broker, routingKey="contract")
+        self.wait(made.start())
+        self.until(lambda: made.status()["state"] == "connected")
+        return made
+
+
+@ensureDeferred
+async def test_a_record_is_a_persistent_message_with_its_key_as_id(broker, queue):
+    await deferToThread(broker.declare, f"{queue}.a_b")
+    it = await started(target(broker, routingKey=f"{queue}.{{{{ deviceName }}}}"))
+    verdicts = Verdicts()
+    it.send([telemetry(1, "a.b", received_ms=1_700_000_000_000)], verdicts)
+    await until(lambda: verdicts.of)
+    assert verdicts.of == {1: Delivered()}
+    ((body, properties),) = await deferToThread(broker.take, f"{queue}.a_b", 1)
+    assert json.loads(body)["key"] == properties.message_id
+    assert (properties.delivery_mode, properties.timestamp) == (2, 1_700_000_000)
+    await it.stop()
+
+
+@ensureDeferred
+async def test_only_the_messages_that_no_queue_takes_are_refused(broker, queue):
+    await deferToThread(broker.declare, f"{queue}.good")
+    it = await started(target(broker, routingKey=f"{queue}.{{{{ deviceName }}}}"))
+    verdicts = Verdicts()
+    it.send(
+        [telemetry(seq, "bad" if seq % 3 == 0 else "good", received_ms=1) for seq in range(1, 301)], verdicts
+    )
+    await until(lambda: len(verdicts.of) == 300)
+    refused = {seq for seq, verdict in verdicts.of.items() if isinstance(verdict, Retry)}
+    assert refused == {seq for seq in range(1, 301) if seq % 3 == 0}
+    assert "NO_ROUTE" in verdicts.of[3].reason
+    assert await deferToThread(broker.waiting, f"{queue}.good") == 200
+    await it.stop()
+
+
+@ensureDeferred
+async def test_a_full_queue_refuses_a_message(broker, queue):
+    limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    await deferToThread(broker.declare, queue, arguments=limits)
+    await deferToThread(broker.publish, queue, b"full")
+    it = await started(target(broker, routingKey=queue))
+    verdicts = Verdicts()
+    for seq in range(1, 20):
+        it.send([telemetry(seq, "a", received_ms=1)], verdicts)
+    await until(lambda: len(verdicts.of) == 19)
+    assert any("Nack" in verdict.reason for verdict in verdicts.of.values() if isinstance(verdict, Retry))
+    await it.stop()
+
+
+@ensureDeferred
+async def test_a_routing_key_that_is_too_long_is_refused_by_itself(broker, queue):
+    await deferToThread(broker.declare, "short")
+    it = await started(target(broker, routingKey="{{ deviceName }}"))
+    verdicts = Verdicts()
+    it.send([telemetry(1, "x" * 300, received_ms=1), telemetry(2, "short", received_ms=1)], verdicts)
+    await until(lambda: len(verdicts.of) == 2)
+    assert isinstance(verdicts.of[1], Rejected)
+    assert isinstance(verdicts.of[2], Delivered)
+    await it.stop()
+
+
+@ensureDeferred
+async def test_nothing_is_sent_before_there_is_a_connection_or_an_exchange(broker):
+    it = target(broker, exchange="nowhere")
+    verdicts = Verdicts()
+    it.send([telemetry(1, "a", received_ms=1)], verdicts)
+    assert isinstance(verdicts.of[1], Unavailable)
+    await it.start()
+    await until(lambda: "no exchange" in (it.status()["lastError"] or ""))
+    checked = await it.check()
+    assert checked["ok"] is False
+    assert "no exchange" in checked["detail"]
+    await it.stop()
+
+
+@pytest.mark.parametrize(("ca", "ok"), [("broker's", True), ("none", False)])
+@ensureDeferred
+async def test_a_broker_s_certificate_is_checked(broker, ca, ok):
+    tls = {"ca": broker.ca} if ca == "broker's" else {}
+    checked = await target(broker, port=broker.secure, tls=tls).check()
+    assert checked["ok"] is ok
+    assert ok or "certificate" in checked["detail"]
+
+
+@ensureDeferred
+async def test_nothing_is_connected_to_where_the_operator_forbids_it(broker, queue):
+    forbidding = Connector(reactor, ["loopback"])
+    async with Source(broker, queue, forbidding) as it:
+        assert "forbidden" in await it.error()
+    assert "forbidden" in (await target(broker, forbidding).check())["detail"]
