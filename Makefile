@@ -75,6 +75,7 @@ codecs-thingsboard: $(VENV)/.test
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz
 	$(BIN)/python -m tests.fuzz.converters
+	$(BIN)/python -m tests.fuzz.decoders 1e6 --large 10000
 
 # envelopes that others wrote: make envelopes CORPUS=DIR, a checkout of github.com/thingsboard/data-converters
 envelopes: $(VENV)/.test

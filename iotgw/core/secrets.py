@@ -29,6 +29,9 @@ __all__ = [
     "resealed", "revealed", "sealed",
 ]  # fmt: skip
 
+LONGEST_URL = 4096
+"""Characters. Whatever shows a URL looks for secrets in it, which takes a microsecond or two for each."""
+
 Secret = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True, "format": "password"})]
 """A string that is stored encrypted and never shown."""
 
@@ -84,6 +87,9 @@ def sealed(value: Any, type_: Any, vault: Vault, stored: Any = None, path: str =
     def one(text: str, is_url: bool, before: Any, place: str) -> str:
         if text == MASK:
             return kept(before, place)
+        if is_url and len(text) > LONGEST_URL:
+            problem = f"expected a URL of at most {LONGEST_URL} characters, got {len(text)}"
+            raise SettingsError(place, problem)
         if is_url and MASK in url_secrets(text):
             clear = _opened(vault.unseal)(kept(before, place), is_url, None, place)
             try:

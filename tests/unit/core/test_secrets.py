@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from iotgw import testing
 from iotgw.core.errors import SettingsError
-from iotgw.core.secrets import MASK, Secret, all_masked, masked, revealed, sealed
+from iotgw.core.secrets import MASK, Secret, SecretUrl, all_masked, masked, revealed, sealed
 
 
 class Basic(Struct, tag="basic", tag_field="type"):
@@ -189,3 +189,12 @@ def test_whatever_is_sealed_comes_back_the_same_and_by_its_mask_too(value: dict[
     stored = sealed(value, Settings, vault)
     assert revealed(stored, Settings, unseal) == value
     assert sealed(masked(stored, Settings, unseal), Settings, vault, stored) == stored
+
+
+def test_a_url_is_as_long_as_it_can_be_looked_through_quickly():
+    class WithUrl(Struct):
+        url: SecretUrl
+
+    url = "http://h/?" + "a=1&" * 20_000
+    with pytest.raises(SettingsError, match="url: expected a URL of at most 4096 characters, got 80010"):
+        sealed({"url": url}, WithUrl, testing.MemoryRegistry())
