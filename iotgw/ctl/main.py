@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import pkgutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -19,20 +18,40 @@ from iotgw.ctl import commands
 from iotgw.ctl.client import DEFAULT_TOKEN_FILE, DEFAULT_URL, UNREACHABLE, CtlError
 from iotgw.ctl.command import Commands, Context
 
-FURTHER = ("iotgw.simulate.command", "iotgw.app.restore_command")
-"""Modules beside `iotgw.ctl.commands` that bring commands."""
+IN_COMMANDS = {
+    "downlinks": ("downlink", "downlinks"),
+    "dtls": ("dtls",),
+    "events": ("events",),
+    "messages": ("message", "messages", "reprocess", "tail"),
+    "queues": ("integration",),
+    "resources": (
+        "apply", "converters", "credentials", "datasources", "delete", "devices", "hand-over", "integrations", "token",
+    ),
+    "status": ("status",),
+    "trial": ("try",),
+    "upkeep": ("backup", "resume"),
+    "url": ("url",),
+}  # fmt: skip
+"""The modules of `iotgw.ctl.commands`, and which commands each brings."""
+MODULES = {
+    **{f"{commands.__name__}.{module}": names for module, names in IN_COMMANDS.items()},
+    "iotgw.simulate.command": ("simulate",),
+    "iotgw.app.restore_command": ("restore",),
+}
+"""All modules that bring commands. A module is imported only if one of its commands was typed, so that no command waits for
+what another one needs."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The command line, with the commands of the module that these arguments need; all, if they name no command."""
     shared = _shared(argparse.SUPPRESS)
     top = argparse.ArgumentParser(
         prog="iotgwctl", description="Looks after an iotgw gateway over its API.", parents=[_shared(None)]
     )
     top.add_argument("--version", action="version", version=f"iotgwctl {__version__}")
     registry = Commands(top.add_subparsers(dest="command", required=True, metavar="COMMAND"), shared)
-    for module in _modules():
-        module.add(registry)
+    for module in _modules(arguments):
+        importlib.import_module(module).add(registry)
     return top
 
 
@@ -55,21 +74,25 @@ def _shared(default: Any) -> argparse.ArgumentParser:
     return options
 
 
-def _modules() -> list[Any]:
-    names = [f"{commands.__name__}.{found.name}" for found in pkgutil.iter_modules(commands.__path__)]
-    modules = [importlib.import_module(name) for name in names]
-    for name in FURTHER:
-        try:
-            modules.append(importlib.import_module(name))
-        except ModuleNotFoundError as error:
-            if error.name != name:
-                raise
-    return modules
+def _modules(arguments: Sequence[str]) -> list[str]:
+    """The module that brings the command which stands in these arguments; all, if none does."""
+    options = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    for name in ("--url", "--token-file", "--ca-file", "--timeout"):
+        options.add_argument(name)
+    options.add_argument("--json", action="store_true")
+    try:
+        command, *_ = options.parse_known_args(arguments)[1]
+    except (argparse.ArgumentError, SystemExit, ValueError):
+        return list(MODULES)
+    if command == "--version":
+        return []
+    return [module for module, names in MODULES.items() if command in names] or list(MODULES)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = parser(given).parse_args(given)
     try:
         code = options.run(Context(options))
     except CtlError as error:

@@ -24,7 +24,7 @@ from iotgw.core.refusals import Refusals
 from iotgw.core.times import DateMs
 from iotgw.pipeline.admission import BUSY, TOO_LARGE, Admission
 from iotgw.pipeline.long_poll import LongPoll
-from iotgw.pipeline.repeats import MOST, FirstTry, Repeats
+from iotgw.pipeline.repeats import MOST, FirstTry, KnownKeys, Repeats, bounded
 from iotgw.pipeline.sources import Source
 
 _encode = msgspec.json.Encoder().encode
@@ -50,6 +50,7 @@ class Intake:
         calendar: ICalendar,
         clock: IReactorTime,
         speakers: ISpeakers,
+        known_keys: KnownKeys | None = None,
     ) -> None:
         self._source = source
         self._journal = journal
@@ -60,7 +61,7 @@ class Intake:
         self._calendar = calendar
         self._speakers = speakers
         self.proves = False
-        self.repeats = Repeats()
+        self.repeats = Repeats(known_keys)
         """The keys of the latest uplinks."""
         self._recalled: Deferred[None] | None = None
         self.refusals = Refusals(clock, self.event)
@@ -106,6 +107,7 @@ class Intake:
     ) -> None:
         """See `IIntake.receive`."""
         if key:
+            key = bounded(key)
             if (known := self.repeats.find(key)) is not None:
                 self._repeated(known, metadata, answer, listens)
                 return

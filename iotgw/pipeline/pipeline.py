@@ -45,6 +45,7 @@ from iotgw.pipeline.intake import Intake
 from iotgw.pipeline.leaving import DELETED, BacklogEmptier
 from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.publisher import Publisher
+from iotgw.pipeline.repeats import KnownKeys
 from iotgw.pipeline.replies import Replies
 from iotgw.pipeline.reprocessing import Reprocessing
 from iotgw.pipeline.sources import Source, Sources
@@ -94,6 +95,7 @@ class Pipeline:
         self._versions = versions
         self._credentials = credentials
         self._speakers = speakers
+        self._known_keys = KnownKeys()
         self._downlinks = downlinks
         self._recorder = recorder
         self._departures = departures
@@ -219,7 +221,7 @@ class Pipeline:
         self._sources[source.id] = source
         intake = Intake(
             source, self._journal, self._admission, self._long_poll, self._downlinks, self._recorder,
-            self._calendar, self._reactor, self._speakers,
+            self._calendar, self._reactor, self._speakers, self._known_keys,
         )  # fmt: skip
         conversions = self._conversions(source, position, partial(intake.refuse, "identity"))
         return DatasourceRunner(

@@ -8,6 +8,9 @@ and the table is learnt again from there.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import blake2b
+from itertools import islice
+from weakref import WeakSet
 
 from iotgw.core.model import Answer, Status
 from iotgw.core.ports.intake import Reply
@@ -15,6 +18,23 @@ from iotgw.core.ports.intake import Reply
 MOST = 32_768
 """How many of a datasource's latest keys are known. At ten messages a second that is nearly an hour, which is what The Things
 Stack takes for its last retry. Each costs some 250 bytes."""
+MOST_IN_ALL = 262_144
+"""How many keys of all datasources are known. Beyond that, the datasource with the most forgets a part of its oldest."""
+
+
+LONGEST = 256
+"""Characters of a key. A longer one is known by its hash."""
+LOOK_EVERY = 256
+"""After how many keys a datasource looks whether they are too many in all."""
+
+
+def bounded(key: str) -> str:
+    """A key, or the hash of one that is too long."""
+    return (
+        key
+        if len(key) <= LONGEST
+        else blake2b(key.encode(errors="surrogatepass"), digest_size=20).hexdigest()
+    )
 
 
 class FirstTry:
@@ -40,15 +60,37 @@ class FirstTry:
             reply(Answer(answer.status, answer.message_id, answer.retry_after))
 
 
-class Repeats:
-    """The keys of one datasource, the latest ``most``."""
+class KnownKeys:
+    """The keys of all datasources together, at most ``most``."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST_IN_ALL) -> None:
+        self._most = most
+        self._tables: WeakSet[Repeats] = WeakSet()
+
+    def add(self, table: Repeats) -> None:
+        """Count a datasource's keys."""
+        self._tables.add(table)
+
+    def make_room(self) -> None:
+        """Forget the oldest keys of those datasources that have the most, until there are no more than may be."""
+        while sum(map(len, self._tables)) > self._most:
+            max(self._tables, key=len).forget_oldest()
+
+
+class Repeats:
+    """The keys of one datasource, the latest ``most``, among all ``known``."""
+
+    def __init__(self, known: KnownKeys | None = None, most: int = MOST) -> None:
+        self._known = known
         self._most = most
         self._found: dict[str, FirstTry | str] = {}
         """An uplink under way, or the id of the message."""
+        self._grown = 0
+        """By how many keys, since room was made in all."""
         self.count = 0
         """How many uplinks came again."""
+        if known is not None:
+            known.add(self)
 
     def __len__(self) -> int:
         return len(self._found)
@@ -60,6 +102,7 @@ class Repeats:
         for key, message in messages:
             self._found[key] = message
         self._found |= known
+        self._grown = LOOK_EVERY
         self._shorten()
 
     def find(self, key: str) -> FirstTry | str | None:
@@ -81,7 +124,16 @@ class Repeats:
         else:
             del self._found[key]
 
+    def forget_oldest(self) -> None:
+        """Forget a sixteenth of the keys, the oldest."""
+        for key in list(islice(self._found, len(self._found) // 16 + 1)):
+            del self._found[key]
+
     def _shorten(self) -> None:
         found = self._found
         while len(found) > self._most:
             del found[next(iter(found))]
+        self._grown += 1
+        if self._known is not None and self._grown >= LOOK_EVERY:
+            self._grown = 0
+            self._known.make_room()

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred, fail
 
 from iotgw.core.model import STORED, Answer, Status
 from iotgw.pipeline.admission import BUSY
-from iotgw.pipeline.repeats import MOST, FirstTry, Repeats
+from iotgw.pipeline.repeats import LONGEST, MOST, FirstTry, KnownKeys, Repeats, bounded
 from tests.unit.pipeline.worlds import World, asynchronous
 
 
@@ -135,3 +135,32 @@ def test_what_came_since_the_start_outranks_what_is_learnt():
 
 def test_the_bound_is_the_one_that_the_docs_state():
     assert MOST == 32_768
+
+
+def test_a_long_key_is_known_by_its_hash_and_a_short_one_as_it_is():
+    assert bounded("dev/7") == "dev/7"
+    assert len(bounded("x" * 60_000)) <= LONGEST
+    assert bounded("x" * 60_000 + "a") != bounded("x" * 60_000 + "b")
+    assert bounded("\ud800" * 300) == bounded("\ud800" * 300)
+
+
+def test_all_datasources_together_have_a_bound_and_who_has_most_pays():
+    known = KnownKeys(10_000)
+    small, large = Repeats(known), Repeats(known)
+    for number in range(300):
+        small.expect(f"s{number}", lambda answer: None)
+    for number in range(30_000):
+        large.expect(f"l{number}", lambda answer: None)
+        assert len(small) + len(large) <= 10_000 + 256
+    assert len(small) == 300
+    assert large.find("l29999") is not None and large.find("l0") is None
+
+
+def test_a_datasource_that_is_gone_takes_no_room():
+    known = KnownKeys(1000)
+    gone = Repeats(known)
+    gone.learn((str(number), "m") for number in range(900))
+    del gone
+    left = Repeats(known)
+    left.learn((str(number), "m") for number in range(900))
+    assert len(left) == 900
