@@ -184,7 +184,7 @@ def decoders() -> list[Decoder]:
         *_texts(),
         Decoder("ssh offer", read_offer, [SSH_OFFER], (IotgwError, ValueError)),
         Decoder("private key", lambda data: load_key(data.decode("latin-1"), ""), _keys(), (IotgwError,), weight=50),
-        Decoder("ppk", lambda data: load_ppk(data.decode("latin-1"), ""), [_ppk()], (Unopened, ValueError), weight=10),
+        Decoder("ppk", lambda data: load_ppk(data.decode("latin-1"), ""), [ppk()], (Unopened, ValueError), weight=10),
         Decoder("template", _template, TEMPLATES, (IotgwError,), weight=50),
         Decoder("target's command", item_of, [b'{"deviceName":"d","data":"AA=="}', *JSON], (IotgwError, ValueError)),
         Decoder("saved datasource", _saved(DatasourceSpec), [b'{"name":"a","type":"http","downlinkWindow":3,"allow":["10.0.0.0/8"]}'], (IotgwError,)),
@@ -299,10 +299,10 @@ def _keys() -> Sequence[bytes]:
     key = Ed25519PrivateKey.from_private_bytes(bytes(32))
     forms = (serialization.PrivateFormat.OpenSSH, serialization.PrivateFormat.PKCS8)
     pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    return [*[key.private_bytes(pem, form, plain) for form in forms], _ppk()]
+    return [*[key.private_bytes(pem, form, plain) for form in forms], ppk()]
 
 
-def _ppk() -> bytes:
+def ppk() -> bytes:
     """A key as PuTTY writes it without a passphrase, with its MAC."""
     key = Ed25519PrivateKey.from_private_bytes(bytes(32))
     kind, point = b"ssh-ed25519", key.public_key().public_bytes_raw()

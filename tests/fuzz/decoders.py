@@ -11,6 +11,7 @@ import argparse
 import gc
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import cycle
 from random import Random
@@ -21,6 +22,8 @@ from tests.fuzz.mutation import LARGE, large, mutated
 
 MOST = 0.005
 """Seconds of the processor for one input."""
+SHOWN = 3
+"""Inputs of a kind that are shown."""
 TRIES = 5
 """An input that took longer is tried again so often: the best counts, as the garbage collector and other threads take time, too."""
 
@@ -115,8 +118,12 @@ def main() -> None:
     print(
         f"seed {options.seed}: {sum(run.inputs.values())} inputs, {sum(run.inputs.values()) / (time.monotonic() - began):.0f}/s"
     )
-    for each in dict.fromkeys(run.found[:100]):
-        print(each)
+    seen: Counter[tuple[str, ...]] = Counter()
+    for each in run.found:
+        kind = tuple(each.split(": ")[:2])
+        seen[kind] += 1
+        if seen[kind] <= SHOWN:
+            print(each)
     sys.exit(1 if run.found else 0)
 
 

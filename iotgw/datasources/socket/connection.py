@@ -34,6 +34,8 @@ MOST_UNSENT = 256 << 10
 """Bytes of replies that wait for a device that doesn't read; beyond, its connection is cut."""
 ONE_READ = 8 << 10
 """Bytes of a connection that are read before others have their turn: 8,000 messages of one byte are some milliseconds' work."""
+UNSETTLED = 512
+"""Messages of a connection that may be on their way to the disk: what others send needn't wait for more than these."""
 LOOK, LOOKS = 0.1, 100
 """Seconds between checks whether the peer has acknowledged everything, and their number: NB-IoT takes
 seconds."""
@@ -128,7 +130,9 @@ class DeviceConnection(TwistedProtocol):
         self._header = bytearray()
         self._admitted = False
         self._timer: IDelayedCall | None = None
-        self._feed = Feed(self.intake, self.clock, self._pause, self._steer, settled=self._close_if_done)
+        self._feed = Feed(
+            self.intake, self.clock, self._pause, self._steer, settled=self._close_if_done, most=UNSETTLED
+        )
         self._follow_up = FollowUp(self.intake, self._feed, self._steer, self._too_many_facts)
         self.is_paused = False
         """Whether nothing is read."""
