@@ -48,7 +48,9 @@ class World:
         ]
         stats = {
             each.id: {
-                key: value for key, value in parts.delivery.stats(each.id).items() if key != "oldestAge"
+                key: value
+                for key, value in parts.delivery.stats(each.id).items()
+                if not key.startswith(MOVING)
             }
             for each in parts.registry.list("integration", tenant)
         }
