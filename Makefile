@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test interop newest dist lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign profile docs peers large-peers clean
+.PHONY: run test interop newest dist lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs peers large-peers clean
 
 run: $(VENV)/.run
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
@@ -37,6 +37,12 @@ lock: $(VENV)/.dist
 soak: $(VENV)/.test $(VENV)/.soak large-peers
 	$(PYTEST) -m soak --timeout=3600
 	$(MAKE) campaign
+	$(MAKE) attacks
+
+# each attack for some seconds while a device sends, and its slowest acknowledgement: make attacks [SECONDS=10]
+attacks: SECONDS = 10
+attacks: $(VENV)/.test
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.attacks $(SECONDS)
 
 # kill -9 at any moment, under all kinds of devices and targets: make campaign ROUNDS=300 SEED=...
 campaign: ROUNDS = 300
@@ -75,6 +81,7 @@ codecs-thingsboard: $(VENV)/.test
 fuzz: $(VENV)/.test
 	$(BIN)/python -m tests.fuzz
 	$(BIN)/python -m tests.fuzz.converters
+	$(BIN)/python -m tests.fuzz.decoders 1e6 --large 10000
 
 # envelopes that others wrote: make envelopes CORPUS=DIR, a checkout of github.com/thingsboard/data-converters
 envelopes: $(VENV)/.test

@@ -32,6 +32,9 @@ PONG = 5.0
 FAILED = 0x80
 """Reason codes from here on are failures (MQTT 5.0 §2.4)."""
 
+ONE_READ = 16 << 10
+"""Bytes that are read before others have their turn: packets of two bytes are some milliseconds' work."""
+
 
 @implementer(IPushProducer)
 class MqttConnection(Protocol):
@@ -87,6 +90,7 @@ class MqttConnection(Protocol):
         self._story.is_tls = ISSLTransport.providedBy(getattr(self.transport, "transport", self.transport))
         self._opened_at = self._heard_at = self._sent_at = self._clock.seconds()
         self.transport.setTcpNoDelay(True)
+        self.transport.bufferSize = ONE_READ
         self.transport.registerProducer(self, True)
         say = self._greeting
         self.transport.write(

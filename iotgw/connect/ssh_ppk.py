@@ -68,7 +68,7 @@ def load_ppk(text: str, passphrase: str) -> Any:
         private = opened.update(private)
     signed = [algorithm.encode(), encryption.encode(), head.get("Comment", "").encode(), public, private]
     made = hmac.digest(mac_key, b"".join(len(each).to_bytes(4, "big") + each for each in signed), digest)
-    if not hmac.compare_digest(made.hex(), head.get("Private-MAC", "").lower()):
+    if not hmac.compare_digest(made.hex().encode(), head.get("Private-MAC", "").lower().encode()):
         if is_encrypted:
             raise Unopened("the passphrase is wrong")
         raise ValueError("its checksum is wrong")
@@ -80,7 +80,7 @@ def _parts(text: str) -> tuple[dict[str, str], bytes, bytes]:
     head: dict[str, str] = {}
     blocks: dict[str, bytes] = {}
     lines = iter(text.strip().splitlines())
-    first, _, algorithm = next(lines).partition(":")
+    first, _, algorithm = next(lines, "").partition(":")
     head["version"], head["algorithm"] = first.removeprefix(BEGIN).strip(), algorithm.strip()
     if head["version"] not in ("2", "3"):
         raise ValueError("it is of another version than 2 and 3")

@@ -29,6 +29,9 @@ __all__ = [
     "resealed", "revealed", "sealed",
 ]  # fmt: skip
 
+LONGEST_URL = 4096
+"""Characters. Whatever shows a URL looks for secrets in it, which takes a microsecond or two for each."""
+
 Secret = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True, "format": "password"})]
 """A string that is stored encrypted and never shown."""
 
@@ -90,6 +93,9 @@ def sealed(value: Any, type_: Any, vault: Vault, stored: Any = None, path: str =
             return kept(before, place)
         if kind == "template" and isinstance(before, str) and before.startswith(SEALED) and is_fact(text):
             return before if vault.unseal(before) == text else vault.seal(text)
+        if kind == "url" and len(text) > LONGEST_URL:
+            problem = f"expected a URL of at most {LONGEST_URL} characters, got {len(text)}"
+            raise SettingsError(place, problem)
         if kind == "url" and MASK in url_secrets(text):
             clear = _opened(vault.unseal)(kept(before, place), kind, None, place)
             try:

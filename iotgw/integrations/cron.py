@@ -16,6 +16,10 @@ FIELDS = (
 )
 
 
+LONGEST = 1000
+"""Characters of a text."""
+
+
 class Cron:
     """A cron text; raises SettingsError, whose path is ``place``.
 
@@ -24,6 +28,8 @@ class Cron:
     """
 
     def __init__(self, text: str, place: str = "schedule") -> None:
+        if len(text) > LONGEST:
+            raise SettingsError(place, f"expected at most {LONGEST} characters, got {len(text)}")
         words = text.split()
         if len(words) != 5:
             raise SettingsError(place, f"expected five fields like '30 5 * * *', got {text!r}")

@@ -23,9 +23,9 @@ from tests.tenants.lamp import MARK, TENANT, Known
 _VARIABLE = re.compile(r"\{(\w+)\}")
 _CHANGING = re.compile(
     r"\b(?:dl)?[0-9a-f]{8,}(?:-\d+)?\b|\b\d{10,}\b|iotgw_\w+|/i/[\w-]{16}|\"routingKey\":\"[\w-]{16}\"|\"(?:revision|versions?)\":\d+|made-[\d-]+|\"id\":\d+"
-    r"|\"(?:queued|waiting|waitingBytes|oldestAge)\":(?:null|[\d.]+)"
     r"|Idempotency-Key: [^\\]+"
-    r"|(?:date|etag|content-length): .*|\b\d+\.\d+\b|\"token\":\"[^\"]+\"|\"status\":\{.*",
+    r"|(?:date|etag|content-length): .*|\b\d+\.\d+\b|\"token\":\"[^\"]+\"|\"status\":\{.*"
+    r"|\"(?:queued|delivered|inflight|waiting|waitingBytes|dead|deadBytes|retrying|oldestAge)\":[^,}]+",
     re.I,
 )
 _ORDER = ("get", "post", "put", "patch", "delete")

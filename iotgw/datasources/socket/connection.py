@@ -19,7 +19,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import Attribute, implementer
 
 from iotgw.core.allowance import Allowance
 from iotgw.core.model import DeviceReply, Metadata
@@ -32,6 +32,10 @@ from iotgw.wire import proxy
 
 MOST_UNSENT = 256 << 10
 """Bytes of replies that wait for a device that doesn't read; beyond, its connection is cut."""
+ONE_READ = 8 << 10
+"""Bytes of a connection that are read before others have their turn: 8,000 messages of one byte are some milliseconds' work."""
+UNSETTLED = 512
+"""Messages of a connection that may be on their way to the disk: what others send needn't wait for more than these."""
 LOOK, LOOKS = 0.1, 100
 """Seconds between checks whether the peer has acknowledged everything, and their number: NB-IoT takes
 seconds."""
@@ -102,6 +106,8 @@ class Host(Protocol):
 class IDeviceTransport(ITCPTransport, IPushProducer):
     """What Twisted's TCP connections can do: write, close, and stop reading."""
 
+    bufferSize: int = Attribute("bytes that are read at a time")
+
 
 @implementer(IHalfCloseableProtocol)
 class DeviceConnection(TwistedProtocol):
@@ -124,7 +130,9 @@ class DeviceConnection(TwistedProtocol):
         self._header = bytearray()
         self._admitted = False
         self._timer: IDelayedCall | None = None
-        self._feed = Feed(self.intake, self.clock, self._pause, self._steer, settled=self._close_if_done)
+        self._feed = Feed(
+            self.intake, self.clock, self._pause, self._steer, settled=self._close_if_done, most=UNSETTLED
+        )
         self._follow_up = FollowUp(self.intake, self._feed, self._steer, self._too_many_facts)
         self.is_paused = False
         """Whether nothing is read."""
@@ -140,6 +148,7 @@ class DeviceConnection(TwistedProtocol):
     def connectionMade(self) -> None:
         """A device connected; behind a balancer its address is known with the first bytes."""
         self.is_open = True
+        self.transport.bufferSize = ONE_READ
         peer = self.transport.getPeer()
         assert isinstance(peer, IPv4Address | IPv6Address)
         self.host, self.peer_port = _plain(peer.host), peer.port

@@ -14,6 +14,7 @@ The caller has the clock and reports the pauses.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from iotgw.wire.dragino.frame import BLANK, SMALLEST, DraginoFrame, kw_size, parse
 from iotgw.wire.dragino.layout import fitting
@@ -21,6 +22,8 @@ from iotgw.wire.framing import BalancedScanner, Events, Fault, Frame, head, trun
 
 LIMIT = 2048
 """The longest frame seen is 123 bytes; the device's own buffer bounds it far below this."""
+CANDIDATES = 8
+"""Places behind a frame's start at which the next one is looked for: each is tried with all layouts."""
 _JSON_START = b'{"IMEI"'
 _DIGITS = bytes(high << 4 | low for high in range(10) for low in range(10))
 _OTHER = re.compile(b"[\xf0-\xf9][" + re.escape(_DIGITS) + b"]{7}")
@@ -52,8 +55,14 @@ class DraginoStream:
     def feed(self, data: bytes) -> Events:
         """The frames whose end these bytes brought; over the limit is a fault and ends the stream."""
         events: Events = []
-        if self._broken:
-            return events
+        for start in range(0, len(data), self._limit):  # what is searched again for each frame stays short
+            if self._broken:
+                break
+            events += self._fed(data[start : start + self._limit])
+        return events
+
+    def _fed(self, data: bytes) -> Events:
+        events: Events = []
         buffer = self._buffer
         buffer += data
         while buffer and 0 < (size := self._size()) <= self._limit:
@@ -79,16 +88,17 @@ class DraginoStream:
         identity = self._identity()
         again = buffer.find(identity, len(identity)) if identity else -1
         json = buffer.find(_JSON_START, 1)
-        return min((at for at in (again, json, self._other()) if at > 0), default=0)
+        near = min((at for at in (again, json) if at > 0), default=0)
+        return self._other(near or len(buffer)) or near
 
-    def _other(self) -> int:
-        """Where another device's frame begins after a whole one; 0 if none does so far."""
+    def _other(self, end: int) -> int:
+        """Where, before ``end``, another device's frame begins after a whole one; 0 if none does so far."""
         buffer = self._buffer
-        for found in _OTHER.finditer(buffer, max(SMALLEST, self._looked)):
+        for found in islice(_OTHER.finditer(buffer, max(SMALLEST, self._looked), end), CANDIDATES):
             frame = parse(bytes(buffer[: found.start()]))
             if isinstance(frame, DraginoFrame) and fitting(frame):
                 return found.start()
-        self._looked = max(0, len(buffer) - 7)
+        self._looked = max(0, end - 7)
         return 0
 
     def _identity(self) -> bytes:

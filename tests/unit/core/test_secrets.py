@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from iotgw import testing
 from iotgw.core.errors import SettingsError
-from iotgw.core.secrets import MASK, Secret, SecretTemplate, all_masked, masked, revealed, sealed
+from iotgw.core.secrets import MASK, Secret, SecretTemplate, SecretUrl, all_masked, masked, revealed, sealed
 
 
 class Basic(Struct, tag="basic", tag_field="type"):
@@ -214,3 +214,12 @@ def test_a_template_that_can_not_be_unsealed_is_a_mask() -> None:
         raise IotgwError("the key is lost")
 
     assert masked({"query": {"t": "sealed:x"}}, Query, lost) == {"query": {"t": MASK}}
+
+
+def test_a_url_is_as_long_as_it_can_be_looked_through_quickly():
+    class WithUrl(Struct):
+        url: SecretUrl
+
+    url = "http://h/?" + "a=1&" * 20_000
+    with pytest.raises(SettingsError, match="url: expected a URL of at most 4096 characters, got 80010"):
+        sealed({"url": url}, WithUrl, testing.MemoryRegistry())

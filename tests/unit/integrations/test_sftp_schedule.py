@@ -1,13 +1,16 @@
 from datetime import UTC, datetime
 
+import pytest
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 
 from iotgw.connect.endpoint import Connector
 from iotgw.core.epochs import Epochs
+from iotgw.core.errors import SettingsError
 from iotgw.core.ports.integrations import IntegrationContext
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.verdict import DELIVERED, Unavailable
+from iotgw.integrations.cron import Cron
 from iotgw.integrations.sftp import SftpTarget
 from iotgw.integrations.sftp_settings import SftpSettings
 from tests.unit.delivery.worlds import record
@@ -111,3 +114,8 @@ def test_a_run_that_fails_goes_on_until_it_succeeds():
     world.send(1)
     assert world.files == {"2026-11-21_05-30.json": [1]}
     assert world.target.capacity == 0
+
+
+def test_a_schedule_of_many_characters_is_refused_unread():
+    with pytest.raises(SettingsError, match="at most 1000 characters, got 65536"):
+        Cron("1," * 32768)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iotgw.wire.dragino import DraginoFrame, DraginoStream, encode_downlink, metadata, parse
+from iotgw.wire.dragino import DraginoFrame, DraginoStream, encode_downlink, metadata, parse, stream
 from iotgw.wire.dragino.layout import MODEL_CODES
 from iotgw.wire.framing import Fault, Frame
 from tests.unit.wire.streams import assert_bounded, assert_cut_does_not_matter, pieces
@@ -255,3 +255,18 @@ def test_sn50v3_cb_is_told_by_its_code():
     frame[16] = 0x4C
     facts = metadata(of(bytes(frame)))
     assert (facts["deviceModel"], facts["generation"]) == ("SN50v3-CB", "G3")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        bytes.fromhex("f86778705040150 08e0e10ed".replace(" ", "")),
+        bytes.fromhex("f867787050401500"),
+        b"((((((",
+    ],
+)
+def test_what_looks_like_many_frames_is_not_tried_as_every_one_of_them(monkeypatch, piece):
+    tried = []
+    monkeypatch.setattr(stream, "parse", lambda data: tried.append(len(data)) or parse(data))
+    DraginoStream().feed(piece * (8192 // len(piece)))
+    assert len(tried) <= 8192 // 12 * 2

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.testing import StringTransport
 
 from iotgw.core.model import Status
-from iotgw.datasources.socket.connection import unacknowledged
+from iotgw.datasources.socket.connection import ONE_READ, unacknowledged
 from iotgw.datasources.socket.tcp import TcpDatasource, TcpSettings
 from tests.unit.datasources.fakes import FakeDevice, FakeIntake, clock, context
 
@@ -315,3 +315,7 @@ def test_what_a_peer_s_tcp_has_not_acknowledged_is_counted():
             while unacknowledged(ours):
                 peer.recv(1 << 20)
     assert unacknowledged(StringTransport()) == 0
+
+
+def test_a_device_s_bytes_are_read_a_few_at_a_time_so_that_others_have_their_turn():
+    assert Field().connect().transport.bufferSize == ONE_READ
