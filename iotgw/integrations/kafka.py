@@ -95,7 +95,7 @@ class KafkaTarget:
                 "configuration.topic", "expected a topic of letters, digits, '.', '_' and '-'"
             )
         self._key = Template(settings.key, "configuration.key", names) if settings.key else None
-        self._payload = payload.formatter(context.spec, names)
+        self._payload = payload.formatter(context.spec, names, context.warn)
         self._idempotency_key = names.key
         self._client = KafkaClient(settings, context.reactor, connector, self.on_failed)
         if settings.compression not in ("none", "gzip") and not self._client.compresses(settings.compression):

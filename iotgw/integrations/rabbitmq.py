@@ -22,6 +22,7 @@ from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable
 from iotgw.integrations import payload
 from iotgw.integrations.facts import RecordNames
+from iotgw.integrations.formats.table import bodies_of
 from iotgw.integrations.settles import Settles
 from iotgw.integrations.template import Template, TemplateFailed
 
@@ -77,7 +78,8 @@ class RabbitTarget:
         self._routing_key = Template(settings.routing_key, "configuration.routingKey", names, for_routing_key)
         if unfit(self._routing_key.written):
             raise SettingsError("configuration.routingKey", "expected no control characters")
-        self._payload = payload.formatter(context.spec, names)
+        self._payload = payload.formatter(context.spec, names, context.warn)
+        self._content_type = bodies_of(context.spec.format).media_type("none")
         self._key = names.key
         self._settles = Settles()
         self._tag = 0
@@ -131,7 +133,7 @@ class RabbitTarget:
     def _publish(self, channel: Any, record: TelemetryRecord, key: str, body: bytes, settle: Settle) -> None:
         delivery = self._key(record)
         properties = self._properties(
-            content_type=payload.CONTENT_TYPE, delivery_mode=PERSISTENT, message_id=delivery,
+            content_type=self._content_type, delivery_mode=PERSISTENT, message_id=delivery,
             timestamp=record.received_ms // 1000, app_id="iotgw",
         )  # fmt: skip
         self._settles.put(record.seq, settle)

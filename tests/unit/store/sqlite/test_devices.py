@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -169,8 +170,8 @@ def test_shapes_are_but_a_short_cut_in_whatever_order_records_come(records, flus
 
 @given(st.lists(st.tuples(st.sampled_from(SHAPED), st.booleans()), min_size=1, max_size=12))
 def test_what_is_written_in_short_reads_like_what_is_written_in_full(steps):
-    def told(shaped):
-        rows, state = DeviceRows(Path(":memory:")), None
+    def told(shaped, folder):
+        rows, state = DeviceRows(Path(folder) / f"{shaped}.db"), None
         for step, flush in [*steps, (steps[-1][0], True)]:
             one = step if shaped else msgspec.structs.replace(step, shape=0)
             if state is None:
@@ -185,7 +186,8 @@ def test_what_is_written_in_short_reads_like_what_is_written_in_full(steps):
         texts = [msgspec.json.decode(text) for text in found.encoded()]
         return name, found.type, found.datasource, found.first_ms, found.last_ms, texts
 
-    assert told(True) == told(False)
+    with tempfile.TemporaryDirectory() as folder:
+        assert told(True, folder) == told(False, folder)
 
 
 def test_records_like_the_one_before_leave_the_row_of_the_device_alone(world):
