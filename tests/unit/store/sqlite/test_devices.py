@@ -3,7 +3,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import ensureDeferred
 
@@ -168,6 +168,7 @@ def test_shapes_are_but_a_short_cut_in_whatever_order_records_come(records, flus
     assert states(records) == states(plain)
 
 
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.sampled_from(SHAPED), st.booleans()), min_size=1, max_size=12))
 def test_what_is_written_in_short_reads_like_what_is_written_in_full(steps):
     def told(shaped, folder):
