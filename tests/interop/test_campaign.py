@@ -79,7 +79,7 @@ class Patch(importlib.abc.MetaPathFinder):
             execute(module)
             receive = module.Intake.receive
 
-            def early(self, payload, metadata, answer, received_ms=0, listens=True):
+            def early(self, payload, metadata, answer, received_ms=0, *more, **named):
                 from twisted.internet import reactor
                 from iotgw.core.model import Answer, Status
                 answer(Answer(Status.STORED))

@@ -1,5 +1,7 @@
 """A gateway whose journal is small, and a target that is away: who gives up what, and what is said."""
 
+import time
+
 import pytest
 
 from tests.peers.gateway import Gateway
@@ -45,6 +47,12 @@ def wait_for_conversions(gateway, count):
     wait_until(lambda: stats(gateway)["queued"] == count, 60, "the conversions")
 
 
+def drops_no_more(gateway):
+    before = stats(gateway)["dropped"]
+    time.sleep(0.5)
+    return stats(gateway)["dropped"] == before
+
+
 def arrived(target):
     return [document["telemetry"][0]["values"]["n"] for document in target.documents]
 
@@ -70,6 +78,7 @@ def test_a_target_that_is_away_never_stops_intake_and_the_newest_is_kept(small, 
         assert number < 10_000, "nothing is dropped"
         assert small.ready()
     wait_until(lambda: small.api("GET", "/status").json["journal"]["bytes"] < 1.1 * SIZE, what="the limit")
+    wait_until(lambda: drops_no_more(small), 60, "the last drop")
     (event,) = events(small, "delivery.dropped")[-1:]
     assert event["severity"] == "warning"
     assert event["detail"]["reason"] == "store full"
