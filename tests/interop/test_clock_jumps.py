@@ -53,6 +53,7 @@ def run(tmp_path, name, kind, count):
         target.close()
 
 
+@pytest.mark.interop
 @pytest.mark.parametrize(("name", "kind"), FAST, ids=lambda each: getattr(each, "__name__", each))
 def test_a_jump_under_load_while_the_target_is_away_costs_nothing(tmp_path, name, kind):
     run(tmp_path, name, kind, 25)
@@ -110,6 +111,7 @@ def test_a_target_that_asked_for_a_wait_is_tried_after_it_neither_early_nor_an_h
     assert handler.times[1] - handler.times[0] >= Impatient.wait * 0.99
 
 
+@pytest.mark.interop
 @pytest.mark.parametrize(
     "kind", [targets.Mqtt, targets.Sftp, targets.ThingsBoard], ids=lambda kind: kind.__name__
 )

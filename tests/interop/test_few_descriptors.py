@@ -53,7 +53,9 @@ def events(gateway, type):
     return [event for event in gateway.api("GET", "/events?limit=500").json["items"] if event["type"] == type]
 
 
-@pytest.mark.parametrize("listener", [tcp, http, of_the_api])
+@pytest.mark.parametrize(
+    "listener", [tcp, *(pytest.param(each, marks=pytest.mark.interop) for each in (http, of_the_api))]
+)
 def test_an_operator_gets_in_when_connections_have_taken_everything(poor, crowd, listener):
     port = poor.port if listener is of_the_api else free_port()
     listener(poor, port)

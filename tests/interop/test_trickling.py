@@ -66,7 +66,17 @@ def crowd():
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS)
+OFTEN = ("a head",)
+"""What is tried with each `make test`; the rest takes long, and is like it."""
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        pytest.param(bytes_, id=name, marks=() if name in OFTEN else pytest.mark.interop)
+        for name, bytes_ in BEGINNINGS.items()
+    ],
+)
 def test_an_operator_and_a_device_get_in(gateway, crowd, beginning):
     tricklers = crowd(gateway.port, beginning)
     for number in range(20):

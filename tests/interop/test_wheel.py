@@ -6,11 +6,25 @@ import subprocess
 import sys
 import venv
 
+import pytest
+
 from tests.peers.gateway import ROOT, Gateway
 
-LEFT_OUT = (".*", "var", "build", "dist", "*.egg-info", "node_modules", "results", "target", "__pycache__")
+LEFT_OUT = (
+    ".*",
+    "var",
+    "build",
+    "dist",
+    "*.egg-info",
+    "node_modules",
+    "results",
+    "target",
+    "root",
+    "__pycache__",
+)
 
 
+@pytest.mark.interop
 def test_a_wheel_in_an_empty_environment_runs(tmp_path):
     source = tmp_path / "source"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*LEFT_OUT))
