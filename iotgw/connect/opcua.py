@@ -59,6 +59,8 @@ class OpcuaClient:
             over.callback(None)
             return over
         self._is_over.append(over)
+        if self._session is not None:
+            self._thread.call(self._session.end)
         self._running.cancel()
         return over
 

@@ -79,6 +79,11 @@ class OpcuaSession:
         self._is_wanted = True
         self._publishes = True
         self._switching: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
+
+    def end(self) -> None:
+        """Have `live` return. A cancellation alone may be lost: asyncua catches some while it connects or takes its leave."""
+        self._over.set()
 
     async def write(self, device_id: str, values: dict[str, Any]) -> Done:
         """See `OpcuaClient.write`."""
@@ -89,9 +94,9 @@ class OpcuaSession:
         return await self._commands.call(device_id, method, arguments) if self._is_up else AWAY
 
     async def live(self) -> None:
-        """Connect again and again, until this is cancelled."""
+        """Connect again and again, until this is cancelled, or `end` was called."""
         wait = 1.0
-        while True:
+        while not self._over.is_set():
             try:
                 await self._connected()
                 wait = 1.0
@@ -100,6 +105,8 @@ class OpcuaSession:
                 raise
             except Exception as error:
                 reason = in_words(error)
+            if self._over.is_set():
+                return
             self._tell("on_lost", reason)
             await asyncio.sleep(wait)
             wait = min(wait * 2, self._plan.longest_wait)
@@ -131,21 +138,27 @@ class OpcuaSession:
             assert self._subscription is not None
             reading = asyncio.ensure_future(self._read(self._subscription))
             watching = asyncio.ensure_future(self._watch(client))
+            ending = asyncio.ensure_future(self._over.wait())
             try:
-                await asyncio.wait((reading, watching), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((reading, watching, ending), return_when=asyncio.FIRST_COMPLETED)
                 for task in (reading, watching):
                     if task.done():
                         task.result()
             finally:
-                reading.cancel()
-                watching.cancel()
-                await asyncio.gather(reading, watching, return_exceptions=True)
+                ending.cancel()
+                for task in (reading, watching):
+                    task.cancel()
+                over, _ = await asyncio.wait((reading, watching), timeout=plan.timeout)
+                for task in over:
+                    if not task.cancelled():
+                        task.exception()  # so that nobody logs that it was not looked at
         finally:
             self._is_up = False
             self._subscription = None
-            try:
-                await asyncio.wait_for(client.disconnect(), plan.timeout)
-            except Exception:  # it is gone, one way or the other
+            leaving = asyncio.ensure_future(client.disconnect())
+            await asyncio.wait((leaving,), timeout=plan.timeout)
+            if not leaving.done() or leaving.cancelled() or leaving.exception() is not None:
+                leaving.cancel()  # and don't wait for it: the connection is gone, one way or the other
                 client.disconnect_socket()
 
     # --- what there is to read

@@ -10,6 +10,7 @@ import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from iotgw.connect.endpoint import Connector
 from iotgw.core.model import Downlink
@@ -227,3 +228,12 @@ async def test_nodes_that_are_not_there_are_told_of(server):
         assert "BadNodeIdUnknown" in it.intake.events[0][1]
     finally:
         await it.source.stop()
+
+
+@ensureDeferred
+async def test_a_session_ends_at_whatever_moment_it_is_stopped(server):
+    for hundredths in range(40):
+        it = Source(server)
+        await it.source.start()
+        await deferLater(reactor, hundredths / 100)
+        await it.source.stop().addTimeout(30, reactor)

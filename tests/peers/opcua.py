@@ -50,6 +50,14 @@ def certificate(uri, host="127.0.0.1"):
     return built.public_bytes(Encoding.PEM).decode(), private.decode()
 
 
+async def _stopped(server):
+    """Stop a server, which doesn't end where a client comes just then: it is left alone after some seconds."""
+    stopping = asyncio.ensure_future(server.stop())
+    await asyncio.wait((stopping,), timeout=5.0)
+    if not stopping.done():
+        stopping.cancel()
+
+
 class OpcuaServer:
     """An async context manager. Objects ``Line1`` and ``Line2`` below a folder ``Plant``; ``calls`` are the arguments of each call of
     ``Line1``'s method ``double``. ``own`` is the server's certificate and key."""
@@ -81,7 +89,7 @@ class OpcuaServer:
     async def stop(self):
         server, self.server = self.server, None
         if server is not None:
-            await self.thread.run(server.stop())
+            await self.thread.run(_stopped(server))
         self._life.cancel()
         await self._life
 
