@@ -192,12 +192,14 @@ class RabbitTarget:
 
     def _came_back(self, _: Any, method: Any, properties: Any, body: bytes) -> None:
         """No queue took a message; its confirmation follows."""
+        self._client.progress()
         seq = self._numbers.get(properties.message_id)
         if seq is not None:
             self._returned[seq] = f"no queue takes it: {method.reply_text}"
 
     def _confirmed(self, frame: Any) -> None:
         """The broker has messages, or refuses them (Basic.Ack, Basic.Nack)."""
+        self._client.progress()
         method = frame.method
         tag, unconfirmed = method.delivery_tag, self._unconfirmed
         if method.multiple:

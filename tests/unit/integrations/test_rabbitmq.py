@@ -114,3 +114,12 @@ def test_nothing_is_sent_to_a_blocked_broker(bench):
 def test_values_in_a_routing_key_make_no_parts_of_it(bench):
     bench.send(1)
     assert bench.channel.published[0][0] == "iotgw.d_1"
+
+
+def test_what_the_broker_says_of_many_messages_is_no_message_without_an_end(bench):
+    connection = bench.target._client._connection = SimpleNamespace(received=0)
+    bench.send(1, 2)
+    for said in (lambda: bench.channel.returned(0), lambda: bench.channel.ack(1)):
+        connection.received = 1 << 20
+        said()
+        assert connection.received == 0
