@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from iotgw.connect.kafka_access import KafkaSasl
-from iotgw.connect.tls import ClientTls
+from iotgw.connect.tls import ClientTls, trust
+from iotgw.core.secrets import Secret
 
 PORT = 9093
 EMULATOR_PORT = 9092
@@ -19,6 +22,29 @@ class EventHubAccess(Struct, frozen=True):
     topic: str
     sasl: KafkaSasl
     tls: ClientTls | None
+
+
+class EventHubPlace(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Settings that say which Event Hub, for a way in and a way out alike."""
+
+    connection_string: Annotated[
+        Secret,
+        Meta(
+            description="`Endpoint=sb://…;SharedAccessKeyName=…;SharedAccessKey=…`, with `EntityPath=…` or `eventHub`."
+        ),
+    ]
+    event_hub: Annotated[
+        str, Meta(description="Name of the Event Hub, if the connection string has none.")
+    ] = ""
+    tls: Annotated[ClientTls, Meta(description="TLS; the system's authorities if not given.")] = ClientTls()
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        return self.access().broker, trust(self.tls)
+
+    def access(self) -> EventHubAccess:
+        """Where the Event Hub is. Raises ValueError."""
+        return event_hub(self.connection_string, self.event_hub, self.tls)
 
 
 def event_hub(connection: str, name: str, tls: ClientTls) -> EventHubAccess:

@@ -7,25 +7,14 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from zope.interface import implementer
 
-from iotgw.connect.azure import EventHubAccess, event_hub
-from iotgw.connect.tls import ClientTls, trust
+from iotgw.connect.azure import EventHubPlace
 from iotgw.core.ports.integrations import IIntegrationType, IntegrationContext
-from iotgw.core.secrets import Secret
 from iotgw.integrations.kafka import KafkaSettings, KafkaTarget, KafkaType
 
 
-class EventHubSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class EventHubSettings(EventHubPlace, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """An Event Hub: one event per record."""
 
-    connection_string: Annotated[
-        Secret,
-        Meta(
-            description="`Endpoint=sb://…;SharedAccessKeyName=…;SharedAccessKey=…`, with `EntityPath=…` or `eventHub`."
-        ),
-    ]
-    event_hub: Annotated[
-        str, Meta(description="Name of the Event Hub, if the connection string has none.")
-    ] = ""
     key: Annotated[
         str,
         Meta(
@@ -47,20 +36,11 @@ class EventHubSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid
         ),
     ] = 30.0
     window: Annotated[int, Meta(ge=1, le=100_000, description="Events in flight.")] = 5000
-    tls: Annotated[ClientTls, Meta(description="TLS; the system's authorities if not given.")] = ClientTls()
 
     def __post_init__(self) -> None:
         """Refuse what is no connection string."""
         if self.connection_string:
             self.access()
-
-    def destination(self) -> object:
-        """See `iotgw.core.destination.Destined`."""
-        return self.access().broker, trust(self.tls)
-
-    def access(self) -> EventHubAccess:
-        """Where the Event Hub is. Raises ValueError."""
-        return event_hub(self.connection_string, self.event_hub, self.tls)
 
 
 @implementer(IIntegrationType)

@@ -6,10 +6,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from iotgw.connect.azure import EventHubAccess, event_hub
-from iotgw.connect.tls import ClientTls, trust
+from iotgw.connect.azure import EventHubPlace
 from iotgw.core.errors import ProtocolError
-from iotgw.core.secrets import Secret
 from iotgw.datasources.kafka.datasource import KafkaSourceType, header_text
 from iotgw.datasources.kafka.settings import KafkaSourceSettings
 from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom
@@ -19,18 +17,11 @@ DEVICE_ID = "iothub-connection-device-id"
 """The property in which an IoT hub names the device that it has authenticated."""
 
 
-class EventHubSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class EventHubSourceSettings(
+    EventHubPlace, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
     """Settings of an ``azure-event-hub`` datasource."""
 
-    connection_string: Annotated[
-        Secret,
-        Meta(
-            description="`Endpoint=sb://…;SharedAccessKeyName=…;SharedAccessKey=…`, with `EntityPath=…` or `eventHub`."
-        ),
-    ]
-    event_hub: Annotated[
-        str, Meta(description="Name of the Event Hub, if the connection string has none.")
-    ] = ""
     group: Annotated[
         str,
         Meta(max_length=256, description="Consumer group; empty is `iotgw-` and the datasource's id."),
@@ -45,7 +36,6 @@ class EventHubSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", 
     device_header: Annotated[
         str, Meta(description="The property that names the device; it outranks the key.")
     ] = ""
-    tls: Annotated[ClientTls, Meta(description="TLS; the system's authorities if not given.")] = ClientTls()
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
@@ -54,14 +44,6 @@ class EventHubSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", 
         """Refuse what can't be read."""
         if self.connection_string:
             self.kafka()
-
-    def destination(self) -> object:
-        """See `iotgw.core.destination.Destined`."""
-        return self.access().broker, trust(self.tls)
-
-    def access(self) -> EventHubAccess:
-        """Where the Event Hub is. Raises ValueError."""
-        return event_hub(self.connection_string, self.event_hub, self.tls)
 
     def kafka(self) -> KafkaSourceSettings:
         """The same as settings of a Kafka cluster. Raises ValueError."""
