@@ -45,6 +45,7 @@ from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
+from iotgw.datasources.sqs.datasource import SqsSourceType
 from iotgw.datasources.vendors import TYPES as VENDORS
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.credentials import Credentials
@@ -58,6 +59,7 @@ from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.presets import target_presets
 from iotgw.integrations.rabbitmq import RabbitType
 from iotgw.integrations.sftp import SftpType
+from iotgw.integrations.sqs import SqsType
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
@@ -80,9 +82,10 @@ DATASOURCES = (
     KafkaSourceType,
     OpcuaType,
     RabbitSourceType,
+    SqsSourceType,
     *VENDORS,
 )
-INTEGRATIONS = (HttpType, MqttType, KafkaType, EventHubType, RabbitType, SftpType, ThingsBoardType)
+INTEGRATIONS = (HttpType, MqttType, KafkaType, EventHubType, RabbitType, SqsType, SftpType, ThingsBoardType)
 
 
 class Gateway(Struct, frozen=True, kw_only=True):

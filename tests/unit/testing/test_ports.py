@@ -56,6 +56,9 @@ from iotgw.testing.ports import PORTS, verify_ports
 NOWHERE = Path("/nonexistent")
 BROKER = {"host": "192.0.2.1"}
 EVENT_HUB = "Endpoint=sb://192.0.2.1/;SharedAccessKeyName=n;SharedAccessKey=k=;EntityPath=hub"
+SQS = {
+    "queueUrl": "https://192.0.2.1/123456789012/q", "region": "eu-central-1", "accessKeyId": "id", "secretAccessKey": "secret",
+}  # fmt: skip
 SETTINGS = {
     "mqtt": {**BROKER, "topics": ["a"]},
     "dragino-mqtt": {**BROKER, "topics": ["a"]},
@@ -64,6 +67,7 @@ SETTINGS = {
     "kafka": {"brokers": ["192.0.2.1"], "topics": ["a"]},
     "opc-ua": {"url": "opc.tcp://192.0.2.1"},
     "rabbitmq": {**BROKER, "queue": "q"},
+    "aws-sqs": SQS,
     "azure-event-hub": {"connectionString": EVENT_HUB},
     "azure-iot-hub": {"connectionString": EVENT_HUB},
 }
