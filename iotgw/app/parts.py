@@ -190,7 +190,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     return Gateway(
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, journal=journal,
         downlinks=downlinks, converters=converters, delivery=delivery,
-        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar),
+        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
