@@ -59,6 +59,7 @@ from iotgw.integrations.presets import target_presets
 from iotgw.integrations.rabbitmq import RabbitType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardType
+from iotgw.integrations.thingsboard_http import ThingsBoardHttpType
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.pipeline.pipeline import Pipeline
@@ -82,7 +83,9 @@ DATASOURCES = (
     RabbitSourceType,
     *VENDORS,
 )
-INTEGRATIONS = (HttpType, MqttType, KafkaType, EventHubType, RabbitType, SftpType, ThingsBoardType)
+INTEGRATIONS = (
+    HttpType, MqttType, KafkaType, EventHubType, RabbitType, SftpType, ThingsBoardType, ThingsBoardHttpType,
+)  # fmt: skip
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
@@ -173,7 +176,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
-        trace, store.max_bytes, calendar,
+        trace, store.max_bytes, calendar, registry.seal,
     )  # fmt: skip
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,

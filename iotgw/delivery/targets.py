@@ -50,6 +50,7 @@ class Targets:
         data_dir: str,
         calendar: ICalendar,
         show: Show,
+        seal: Unseal | None = None,
     ) -> None:
         self._types = types
         self._journal = journal
@@ -58,6 +59,7 @@ class Targets:
         self._datasource_name = datasource_name
         self._queue = queue
         self._unseal = unseal
+        self._seal = seal
         self._data_dir = data_dir
         self._calendar = calendar
         self._show = show
@@ -83,6 +85,7 @@ class Targets:
             epochs=epochs if spec.split == "device" else PartEpochs(epochs, spec.split),
             datasource_name=self._datasource_name, event=tell, downlink=self._downlink,
             data_dir=self._data_dir, available=available, calendar=self._calendar, warn=warn, show=self._show,
+            seal=self._seal or str, unseal=self._unseal or str,
         )  # fmt: skip
         target = self._types.get(spec.type).build(settings, context)
         if spec.split == "device":
