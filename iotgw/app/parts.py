@@ -64,6 +64,7 @@ from iotgw.integrations.rabbitmq import RabbitType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.sqs import SqsType
 from iotgw.integrations.thingsboard import ThingsBoardType
+from iotgw.integrations.thingsboard_http import ThingsBoardHttpType
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.pipeline.pipeline import Pipeline
@@ -89,7 +90,9 @@ DATASOURCES = (
     SqsSourceType,
     *VENDORS,
 )
-INTEGRATIONS = (HttpType, MqttType, KafkaType, EventHubType, RabbitType, SqsType, SftpType, ThingsBoardType)
+INTEGRATIONS = (
+    HttpType, MqttType, KafkaType, EventHubType, RabbitType, SqsType, SftpType, ThingsBoardType, ThingsBoardHttpType,
+)  # fmt: skip
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
@@ -185,7 +188,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
-        trace, store.max_bytes, calendar,
+        trace, store.max_bytes, calendar, registry.seal,
     )  # fmt: skip
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
@@ -202,7 +205,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     return Gateway(
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, journal=journal,
         downlinks=downlinks, converters=converters, delivery=delivery,
-        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar),
+        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
