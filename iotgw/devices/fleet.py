@@ -74,6 +74,7 @@ class Fleet(UplinkListener):
         self._devices = devices
         self._owners = owners
         self._registry = registry
+        self._clock = clock
         self._calendar = calendar
         self.most = most
         self._rosters: dict[str, Roster] = {}
@@ -127,7 +128,7 @@ class Fleet(UplinkListener):
 
     def settled(self, outcomes: builtins.list[Outcome], records: builtins.list[TelemetryRecord]) -> None:
         """See `UplinkListener.settled`."""
-        rosters = self._rosters
+        rosters, now = self._rosters, self._clock.seconds()
         for record in records:
             roster = rosters.get(record.tenant)
             member = roster.members.get(record.device_name) if roster is not None else None
@@ -138,7 +139,7 @@ class Fleet(UplinkListener):
                 if member.seen_type != record.device_type:
                     self._retype(record.tenant, member, record.device_type)
                 if member.watch is not None:
-                    self._health.heard(member.watch, record.body)
+                    self._health.heard(member.watch, record.body, now)
 
     def learn(self, records: Sequence[TelemetryRecord]) -> None:
         """Records that may not have counted before the process ended."""
@@ -213,7 +214,10 @@ class Fleet(UplinkListener):
 
     def names(self, tenant: str, wanted: DeviceFilter, after: str, limit: int) -> builtins.list[str]:
         """See `IFleet.names`."""
-        return self._of(tenant).find(wanted, after, limit, lambda name: self._owners.owner(tenant, name))
+        return self._of(tenant).find(
+            wanted, after, limit, lambda datasource: self._owners.owned(tenant, datasource),
+            lambda what: self._health.troubled(tenant, what),
+        )  # fmt: skip
 
     def type_of(self, tenant: str, name: str) -> str:
         """See `IFleet.type_of`."""
@@ -233,12 +237,12 @@ class Fleet(UplinkListener):
         """See `IFleet.count`."""
         rosters = [each for of, each in self._rosters.items() if tenant in (None, of)]
         if kind:
-            return sum((each.types if kind == TYPE else each.groups)[name] for each in rosters)
+            return sum(len((each.types if kind == TYPE else each.groups).get(name, ())) for each in rosters)
         return sum(len(each.members) for each in rosters)
 
     def groups(self, tenant: str) -> dict[str, int]:
         """See `IFleet.groups`."""
-        return dict(sorted(self._of(tenant).groups.items()))
+        return {group: len(names) for group, names in sorted(self._of(tenant).groups.items())}
 
     def watch(self, callback: Callable[[str, str, bool], None]) -> None:
         """See `IFleet.watch`."""
