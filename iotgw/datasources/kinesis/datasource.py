@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from twisted.application.internet import backoffPolicy
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
@@ -23,14 +23,13 @@ from iotgw.core.ports.checkpoints import ICheckpoints
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IForgets, IVouches
 from iotgw.core.ports.reactor import IReactor
+from iotgw.datasources.kinesis.keeping import Keeping
 from iotgw.datasources.kinesis.lineage import DONE, STARTED, Lineage
 from iotgw.datasources.kinesis.settings import KinesisSourceSettings
 from iotgw.datasources.kinesis.shard import OLDEST, Begin, ShardReader
 from iotgw.datasources.pulled import Partition, Uplink
 from iotgw.datasources.pulled_source import PATIENCE, PulledSource
 
-KEEP_EVERY = 1.0
-"""Seconds between two writes of the places: what is at most read twice after a crash, besides what is under way."""
 LOOK_EVERY = 60.0
 """Seconds between two looks which shards there are; one that ends is a reason to look, too."""
 TIMEOUT = 30.0
@@ -89,8 +88,9 @@ class KinesisDatasource(PulledSource[KinesisSourceSettings]):
         self._listing = self._failures = 0
         self._found: list[KinesisShard] = []
         self._look_timer: IDelayedCall | None = None
-        self._keep_timer: IDelayedCall | None = None
-        self._is_keeping = self._is_dirty = False
+        self._keeping = Keeping(
+            self._checkpoints, settings.name, lambda: self._lineage.positions, self._clock, self._counts
+        )
 
     # --- IDatasource ---
 
@@ -104,7 +104,7 @@ class KinesisDatasource(PulledSource[KinesisSourceSettings]):
         self._lineage = Lineage(self._checkpoints.read(self._settings.name))
         if STARTED not in self._lineage.positions:
             self._lineage.positions[STARTED] = str(self._date_ms())
-            self._dirty()
+            self._keeping.changed()
         self._look()
 
     def stop(self) -> Deferred[None]:
@@ -113,12 +113,13 @@ class KinesisDatasource(PulledSource[KinesisSourceSettings]):
         self._contact.ends()
         for reader in self._readers.values():
             reader.stop()
-        for timer in (self._look_timer, self._keep_timer):
-            if timer is not None and timer.active():
-                timer.cancel()
+        self._keeping.stop()
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+            self._look_timer = None
         quiet: Deferred[Any] = DeferredList([each.close() for each in self._partitions.values()])
         quiet.addTimeout(PATIENCE, self._clock, lambda _, after: None)
-        return quiet.addCallback(lambda _: self._keep_last()).addCallback(lambda _: self._api.close())
+        return quiet.addCallback(lambda _: self._keeping.last()).addCallback(lambda _: self._api.close())
 
     def status(self) -> dict[str, Any]:
         """See `iotgw.core.ports.datasources.IDatasource.status`. ``shards`` are those that are read."""
@@ -243,7 +244,7 @@ class KinesisDatasource(PulledSource[KinesisSourceSettings]):
         durable = self._partitions[shard].durable
         if durable is not None:
             self._lineage.reached(shard, durable)
-            self._dirty()
+            self._keeping.changed()
             self._look_if_ended(shard)
 
     def _look_if_ended(self, shard: str) -> None:
@@ -256,34 +257,9 @@ class KinesisDatasource(PulledSource[KinesisSourceSettings]):
             each.pop(shard, None)
         self._failing.discard(shard)
         self._counts["endedShards"] += 1
-        self._dirty()
+        self._keeping.changed()
         if not self._is_stopped:
             self._look_later(0)
-
-    def _dirty(self) -> None:
-        self._is_dirty = True
-        if self._keep_timer is None and not self._is_stopped:
-            self._keep_timer = self._clock.callLater(KEEP_EVERY, self._time_to_keep)
-
-    def _time_to_keep(self) -> None:
-        self._keep_timer = None
-        if self._is_keeping:
-            self._dirty()
-        else:
-            self._keep()
-
-    def _keep(self) -> Deferred[None]:
-        self._is_keeping, self._is_dirty = True, False
-        return self._checkpoints.write(self._settings.name, self._lineage.positions).addBoth(self._kept)
-
-    def _kept(self, result: Any) -> None:
-        """What can't be kept is read again after a restart, and is recognised then."""
-        self._is_keeping = False
-        if result is not None:
-            self._counts["failedCheckpoints"] += 1
-
-    def _keep_last(self) -> Deferred[None]:
-        return self._keep() if self._is_dirty else succeed(None)
 
     # --- records ---
 
