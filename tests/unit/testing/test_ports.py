@@ -163,6 +163,7 @@ def types_with_what_they_build():
     out = {
         **SETTINGS,
         "http": {"url": "http://192.0.2.1/"},
+        "thingsboard-http": {"url": "http://192.0.2.1/", "token": "t"},
         "mqtt": BROKER,
         "kafka": {"brokers": ["192.0.2.1"]},
         "rabbitmq": BROKER,
