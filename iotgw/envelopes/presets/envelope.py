@@ -7,7 +7,6 @@ place of the message (`iotgw.converters.script`).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -31,7 +30,6 @@ from iotgw.envelopes.envelope import (
 )
 from iotgw.envelopes.presets import ids, values
 from iotgw.envelopes.presets.downlinks import downlink_facts
-from iotgw.envelopes.presets.gateways import best_gateway
 from iotgw.envelopes.presets.hooks import ANSWERS, CODINGS, REPLIES, VERIFIERS
 from iotgw.envelopes.presets.preset import Preset
 
@@ -40,9 +38,6 @@ Gets = Literal["auto", "envelope", "payload"]
 bytes."""
 MOST = 10_000
 """Messages in one body."""
-LONGEST_KEY = 255
-MAC = 0
-"""The port of a frame that has nothing but commands of the network (LoRaWAN 1.0.4 §4.3.2)."""
 LARGEST_DETAIL = 4096
 """Bytes of an event's detail."""
 
@@ -82,14 +77,10 @@ class PresetEnvelope(Envelope):
             data = msgspec.json.encode(whole)
         else:
             self._is_coded = False
-        occasion: dict[str, Any] = {
-            "body": whole,
-            "whole": whole,
-            "query": facts.get("query"),
-            "path": _parts(facts.get("path")),
-            "topic": _parts(facts.get("topic")),
-        }
         preset = self._preset
+        occasion: dict[str, Any] = {"body": whole, "whole": whole, "query": facts.get("query")}
+        for name in preset.places:
+            occasion[name] = _parts(facts.get(name))
         if preset.reads_headers:
             occasion["headers"] = {
                 name[7:].lower(): value for name, value in facts.items() if name.startswith("Header:")
@@ -151,27 +142,15 @@ class PresetEnvelope(Envelope):
 
     def _reading(self, occasion: dict[str, Any], data: bytes) -> Reading:
         preset = self._preset
-        facts: Metadata = {}
-        identity = values.text(preset.identity.run(occasion)) if preset.identity is not None else ""
-        for name, path in preset.metadata:
-            if (value := path.run(occasion)) is not None:
-                facts[name] = value
-        for gateways in preset.gateways:
-            facts = {**best_gateway(gateways, occasion), **facts}
-        for name, named in (("deviceName", preset.name), ("deviceType", preset.type)):
-            if named is not None and (said := values.text(named.run(occasion))):
-                facts[name] = said
-        for at, unit in preset.time:
-            if (date := values.date_ms(at.run(occasion), unit)) is not None:
-                facts["time"] = date
-                break
-        key = self._key(occasion)
+        reader = preset.uplink
+        said = reader.said(occasion)
+        identity, facts, key = reader.identity(said), reader.facts(said), reader.key(said)
         if key:
             facts["uplinkKey"] = key
         listens = self.addresses or (preset.carries is not None and preset.carries.holds(occasion))
         payload: bytes | None = data
         if preset.payload and self._gets != "envelope":
-            payload = self._frame(occasion, facts)
+            payload = reader.frame(said, facts)
             if payload is None:
                 facts["rejected"] = "expected a payload in the platform's encoding"
                 return Reading(data, facts, identity, listens, (key,) if key else ())
@@ -179,28 +158,6 @@ class PresetEnvelope(Envelope):
                 facts["frame"], payload = payload.hex(), data
         assert payload is not None
         return Reading(payload, facts, identity, listens, (key,) if key else ())
-
-    def _frame(self, occasion: dict[str, Any], facts: Metadata) -> bytes | None:
-        """The device's bytes: none for a frame without, and for one that has only commands of the network. None for what
-        can't be decoded."""
-        if facts.get("fPort") == MAC and facts.get("fPort") is not False:
-            return b""
-        for at, encoding in self._preset.payload:
-            value = at.run(occasion)
-            if value is not None and value is not False:
-                return values.frame(value, encoding)
-        return b""
-
-    def _key(self, occasion: dict[str, Any]) -> str:
-        """What tells an uplink from all others; empty if a part is missing."""
-        parts = []
-        for path in self._preset.key:
-            value = path.run(occasion)
-            if value is None or value is False or isinstance(value, (list, dict)):
-                return ""
-            parts.append(str(value))
-        key = "/".join(parts)
-        return key if len(key) <= LONGEST_KEY else hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
     def _receipt(self, word: str, device: str, occasion: dict[str, Any]) -> Receipt | Ignored | None:
         for rule in self._preset.receipts:

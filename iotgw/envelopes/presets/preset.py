@@ -15,6 +15,7 @@ from iotgw.envelopes.presets.downlinks import downlink_facts
 from iotgw.envelopes.presets.form import Action, Became, Encoding, PresetForm, ReceiptForm, Unit
 from iotgw.envelopes.presets.gateways import Gateways
 from iotgw.envelopes.presets.hooks import ANSWERS, CODINGS, REPLIES, VERIFIERS
+from iotgw.envelopes.presets.uplinks import UplinkReader
 
 OCCASION = frozenset(("body", "whole", "query", "path", "topic", "headers"))
 """What an expression on an uplink may name at its root."""
@@ -78,9 +79,10 @@ class Preset:
         self.gateways = [
             Gateways(
                 _compiled(f"gateways[{n}].at", each.at),
-                _inner(f"gateways[{n}].rssi", each.rssi),
-                _inner(f"gateways[{n}].snr", each.snr),
-                _inner(f"gateways[{n}].id", each.id) if each.id else None,
+                [
+                    _inner(f"gateways[{n}].{part}", text)
+                    for part, text in (("rssi", each.rssi), ("snr", each.snr), ("id", each.id or "`null`"))
+                ],
             )
             for n, each in _few("gateways", form.gateways)
         ]
@@ -88,6 +90,16 @@ class Preset:
             (_compiled(f"time[{n}].at", each.at), each.unit) for n, each in _few("time", form.time)
         ]
         self.key = [_compiled(f"key[{n}]", each) for n, each in _few("key", form.key)]
+        names = (("deviceName", self.name), ("deviceType", self.type))
+        self.uplink = UplinkReader(
+            self.identity,
+            [(fact, at) for fact, at in names if at is not None],
+            self.metadata,
+            self.gateways,
+            self.time,
+            self.key,
+            self.payload,
+        )
         self.carries = _optional("answer.carries", form.answer.carries)
         self.receipts = [_rule(n, each, self.words) for n, each in _few("receipts", form.receipts)]
         self.detail = _table("detail", form.detail)
@@ -106,7 +118,10 @@ class Preset:
         if downlink is not None and downlink.lowest_port > downlink.highest_port:
             raise ValueError("downlink.lowestPort: expected at most highestPort")
         self._check_hooks()
-        self.reads_headers = any("headers" in each.names for each in self._on_uplinks())
+        named = frozenset().union(*(each.names for each in self._on_uplinks()))
+        self.reads_headers = "headers" in named
+        self.places = [place for place in ("path", "topic") if place in named]
+        """Which of them any expression on an uplink reads."""
 
     def _check_hooks(self) -> None:
         proof, reply = self.form.proof, self.form.answer.reply
