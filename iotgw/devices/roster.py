@@ -42,6 +42,10 @@ class Roster:
         """Names that are EUIs, by what all spellings have in common."""
         self._names: list[str] | None = []
         """In order; None while nobody has asked since many came at once."""
+        self.converters: Counter[str] = Counter()
+        """Those that devices have of their own."""
+        self._own: dict[str, str] = {}
+        """Such a device's name, by its name and identity, and by what all spellings of an EUI have in common."""
         self.groups: Counter[str] = Counter()
         self.types: Counter[str] = Counter()
 
@@ -95,6 +99,11 @@ class Roster:
         """The device that has this identity; empty if none has."""
         return self._identities.get(identity, "")
 
+    def converter(self, name: str) -> str:
+        """The converter of its own that a device has, by name or identity; empty if it has none."""
+        known = self._own.get(name) or self._own.get(same_eui(name), "")
+        return self.members[known].entry.spec.converter if known else ""
+
     def alike(self, name: str) -> str:
         """A device whose name is the same but for case, or the separators of an EUI; empty if there is none."""
         eui = same_eui(name)
@@ -133,6 +142,10 @@ class Roster:
         self.groups.update(spec.groups)
         if spec.identity:
             self._identities.setdefault(spec.identity, spec.name)
+        if spec.converter:
+            self.converters[spec.converter] += 1
+            for key in _keys(spec):
+                self._own.setdefault(key, spec.name)
 
     def _uncount(self, member: Member) -> None:
         spec = member.entry.spec
@@ -141,6 +154,18 @@ class Roster:
         self.groups = +self.groups if any(not self.groups[group] for group in spec.groups) else self.groups
         if self._identities.get(spec.identity) == spec.name:
             del self._identities[spec.identity]
+        if spec.converter:
+            self.converters[spec.converter] -= 1
+            self.converters = +self.converters
+            for key in _keys(spec):
+                if self._own.get(key) == spec.name:
+                    del self._own[key]
+
+
+def _keys(spec: DeviceSpec) -> set[str]:
+    """What a device's messages may call it."""
+    names = (spec.name, spec.identity)
+    return {each for each in (*names, *map(same_eui, names)) if each}
 
 
 def _condition(wanted: DeviceFilter, owner: Callable[[str], str]) -> Callable[[Member], bool]:
