@@ -74,6 +74,11 @@ class Expression:
         except Spent:
             return None
 
+    def whole(self, value: Any) -> Any:
+        """As calling it, for what must not be taken for nothing because it is too much: raises Spent."""
+        self._left.left = self._steps
+        return self._evaluate(value)
+
     def holds(self, value: Any) -> bool:
         """Whether the result is true as JMESPath has it: neither null, false, nor empty. 0 is true."""
         return not is_false(self(value))

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from iotgw.core import plain_json
+from iotgw.core.expressions.nodes import Spent
 from iotgw.core.model import Downlink, Metadata
 from iotgw.envelopes.envelope import (
     PLAIN,
@@ -85,15 +86,29 @@ class PresetEnvelope(Envelope):
             occasion["headers"] = {
                 name[7:].lower(): value for name, value in facts.items() if name.startswith("Header:")
             }
-        if preset.split is not None:
-            bodies = preset.split(occasion)
-            if isinstance(bodies, list) and bodies:
-                if len(bodies) > MOST:
-                    return (
-                        Malformed(data, f"expected at most {MOST} messages in one body, got {len(bodies)}"),
-                    )
-                return [self._event({**occasion, "body": body}, msgspec.json.encode(body)) for body in bodies]
+        try:
+            bodies = self._parts_of(occasion)
+        except Spent:
+            return (Malformed(data, f"expected at most {MOST} messages in one body"),)
+        if bodies:
+            return [self._event({**occasion, "body": body}, msgspec.json.encode(body)) for body in bodies]
         return (self._event(occasion, data),)
+
+    def _parts_of(self, occasion: dict[str, Any]) -> list[Any] | None:
+        """The messages in one body; None if it is one message. Raises Spent for more than `MOST`.
+
+        A list that is no message of the platform is a list of them, as forwarders gather them.
+        """
+        preset, bodies = self._preset, None
+        if preset.split is not None:
+            bodies = preset.split.whole(occasion)
+        elif type(occasion["whole"]) is list and preset.words and self._word(occasion) not in preset.words:
+            bodies = occasion["whole"]
+        if not isinstance(bodies, list):
+            return None
+        if len(bodies) > MOST:
+            raise Spent
+        return bodies
 
     def _otherwise(self, data: bytes, facts: Metadata) -> Any:
         """What a message says that is no JSON; None for what says nothing."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from iotgw.core.expressions.language import Expression, compile_expression
+from iotgw.core.expressions.language import STEPS, Expression, compile_expression
 from iotgw.envelopes.presets.calls import PresetApi
 from iotgw.envelopes.presets.downlinks import downlink_facts
 from iotgw.envelopes.presets.form import Action, Became, Encoding, PresetForm, ReceiptForm, Unit
@@ -23,6 +23,8 @@ DOWNLINK = frozenset(
     ("identity", "topic", "id", "uuid", "hex64", "base64", "hex", "text", "json", "fPort", "confirmed", "metadata")
 )  # fmt: skip
 """What an expression on a downlink may name at its root."""
+SPLITTING = 4 * STEPS
+"""List items that splitting a body may look at: ``body[]`` looks at each twice."""
 MOST_RULES = 64
 """Expressions in one table or list of a preset."""
 
@@ -61,7 +63,7 @@ class Preset:
     def __init__(self, form: PresetForm) -> None:
         self.form = form
         kind, device, downlink = form.kind, form.device, form.downlink
-        self.split = _optional("split", form.split)
+        self.split = _compiled("split", form.split, steps=SPLITTING) if form.split else None
         self.kind_at = _optional("kind.at", kind.at) if kind else None
         self.is_root = kind is not None and kind.root
         self.words: dict[str, Action] = dict(kind.words) if kind else {}
@@ -166,9 +168,9 @@ def _table(place: str, table: dict[str, str]) -> list[tuple[str, Expression]]:
     return [(name, _compiled(f"{place}.{name}", text)) for name, text in table.items()]
 
 
-def _compiled(place: str, text: str, known: frozenset[str] = OCCASION) -> Expression:
+def _compiled(place: str, text: str, known: frozenset[str] = OCCASION, steps: int = STEPS) -> Expression:
     try:
-        expression = compile_expression(text)
+        expression = compile_expression(text, steps)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from error
     if strange := sorted(expression.names - known):
