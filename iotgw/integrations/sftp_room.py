@@ -1,8 +1,8 @@
 """Whether a refusal to write is about the room on a server's disk: then it's the same for any message.
 
 SFTP 3 has no status for a full disk, and OpenSSH says no more than "Failure". So the server is asked how much is free where it tells that, and
-otherwise whether it still takes what it took before. A file that is larger than any that was taken may be too large for the server: that is the
-file's fault, and isn't decided here.
+otherwise whether it still takes as many bytes as it took before. Where it does, a file that is larger than any before may be too large for it: that is
+the file's fault, and isn't decided here.
 """
 
 from __future__ import annotations
@@ -46,6 +46,5 @@ class ServerRoom:
         room = await files.room(folder)
         if room is not None and room[0] < size:
             return room[1] > size
-        if not 0 < size <= self._largest:
-            return False
-        return not await takes(bytes(size))
+        before = min(size, self._largest)
+        return before > 0 and not await takes(bytes(before))

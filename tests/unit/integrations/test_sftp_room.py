@@ -62,8 +62,13 @@ def test_a_server_that_takes_other_bytes_of_the_same_number_has_something_agains
     assert not used_up(took=1000, takes=True)
 
 
-def test_a_file_that_is_larger_than_any_before_may_be_too_large():
-    assert not used_up(took=999, takes=False)
+def test_a_file_that_is_larger_than_any_before_is_too_large_where_as_much_as_before_is_taken():
+    assert not used_up(took=999, takes=True)
+    assert used_up(took=999, takes=False)
+
+
+def test_a_server_of_which_nothing_is_known_is_not_blamed():
+    assert not used_up(took=0, takes=False)
 
 
 @pytest.mark.parametrize("step", ["open", "rename", "posix-rename"])
