@@ -8,11 +8,13 @@ still until it is advanced.
 
 from __future__ import annotations
 
+from iotgw.testing.checkpoints import MemoryCheckpoints
 from iotgw.testing.connector import FakeAsyncioThread, FakeConnector, FakeEndpoint
 from iotgw.testing.converters import FakeConverters, MemoryConverterVersions, reads_json
 from iotgw.testing.credentials import MemoryCredentials, save_credential
 from iotgw.testing.datasources import FakeDatasource, FakeDatasourceType, datasource_context
 from iotgw.testing.delivery import FakeDelivery
+from iotgw.testing.device_entries import MemoryDeviceEntries
 from iotgw.testing.devices import MemoryDevices
 from iotgw.testing.downlink_store import MemoryDownlinkStore
 from iotgw.testing.downlinks import MemoryDownlinks
@@ -59,8 +61,10 @@ __all__ = [
     "FakeTcpDevice",
     "HeardUplinks",
     "MemoryBackups",
+    "MemoryCheckpoints",
     "MemoryConverterVersions",
     "MemoryCredentials",
+    "MemoryDeviceEntries",
     "MemoryDevices",
     "MemoryDownlinkStore",
     "MemoryDownlinks",
