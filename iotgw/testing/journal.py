@@ -26,7 +26,7 @@ from iotgw.core.model import (
     TelemetryRecord,
     Uplink,
 )
-from iotgw.core.ports.journal import Entries, IJournal, IJournalListener, Waiter
+from iotgw.core.ports.journal import Entries, Held, IJournal, IJournalListener, Waiter
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.testing.journal_storage import Storage
 from iotgw.testing.reactor import clock as new_clock
@@ -379,6 +379,10 @@ class MemoryJournal:
             and (device is None or device in {record.device_name for record in message.records})
         ]
         return self._read(found[:limit])
+
+    def quarantined(self, after: int, limit: int) -> Deferred[list[Held]]:
+        """See `IMessages.quarantined`."""
+        return self._read(self.storage.waiting(after)[:limit])
 
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IMessages.stats`."""

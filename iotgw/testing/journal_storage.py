@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from iotgw.core.epochs import Epoch
 from iotgw.core.model import Counters, Message, Outcome, Parked, State, TelemetryRecord, Uplink
+from iotgw.core.ports.journal import Held
 
 
 class Storage(Struct):
@@ -59,6 +60,23 @@ class Storage(Struct):
         outcome = self.outcomes.get(seq)
         converter, error = ("", None) if outcome is None else (outcome.converter, outcome.error)
         return Message(seq, self.uplinks[seq], self.state(seq), converter, error, self.made.get(seq, ()))
+
+    def waiting(self, after: int) -> list[Held]:
+        """See `IMessages.quarantined`."""
+        return [
+            (
+                seq,
+                self.uplinks[seq].tenant,
+                self.uplinks[seq].datasource,
+                self.uplinks[seq].received_ms,
+                outcome.error.devices,
+            )
+            for seq, outcome in sorted(self.outcomes.items())
+            if seq > after
+            and outcome.error is not None
+            and outcome.error.name == "Quarantined"
+            and outcome.state is not State.FAILED
+        ]
 
     def tally(self) -> dict[str, Any]:
         """What `IMessages.stats` says of what is stored."""

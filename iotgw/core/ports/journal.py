@@ -34,6 +34,10 @@ Entries = list[tuple[StoredUplink, Waiter]]
 """Uplinks with who waits for them, in order."""
 
 
+Held = tuple[int, str, str, int, tuple[str, ...]]
+"""Position, tenant, datasource, when it was received (ms), and the devices that nobody knows."""
+
+
 class IJournalListener(Interface):
     """Is told what becomes durable."""
 
@@ -190,6 +194,9 @@ class IMessages(Interface):
         device: str | None = None,
     ) -> Deferred[list[Message]]:
         """Messages, newest first, with seq < before (0: from the newest)."""
+
+    def quarantined(after: int, limit: int) -> Deferred[list[Held]]:
+        """Uplinks that wait in quarantine with seq > after, in order: ``limit`` of them, or all."""
 
     def stats() -> Deferred[dict[str, Any]]:
         """Counts by state, bytes, oldest, positions; as JSON."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from iotgw.core.model import Counters, Message, State
+from iotgw.core.ports.journal import Held
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.store.sqlite.reader import JournalReader
 from iotgw.store.sqlite.readers import Readers
@@ -56,6 +57,10 @@ class JournalAnswers:
         return self._readers.ask(
             lambda reader: reader.search.find(tenant, last, limit, datasource, state, device)
         )
+
+    def quarantined(self, after: int, limit: int) -> Deferred[list[Held]]:
+        """See `IMessages.quarantined`."""
+        return self._readers.ask(JournalReader.quarantined, after, limit)
 
     def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""
