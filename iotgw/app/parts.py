@@ -41,11 +41,13 @@ from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.kafka.datasource import KafkaSourceType
+from iotgw.datasources.kinesis.datasource import KinesisSourceType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
+from iotgw.datasources.sqs.datasource import SqsSourceType
 from iotgw.datasources.vendors import TYPES as VENDORS
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.credentials import Credentials
@@ -58,11 +60,14 @@ from iotgw.downlinks.reach import Reach
 from iotgw.integrations.azure import EventHubType
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.kafka import KafkaType
+from iotgw.integrations.kinesis import KinesisType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.presets import target_presets
 from iotgw.integrations.rabbitmq import RabbitType
 from iotgw.integrations.sftp import SftpType
+from iotgw.integrations.sqs import SqsType
 from iotgw.integrations.thingsboard import ThingsBoardType
+from iotgw.integrations.thingsboard_http import ThingsBoardHttpType
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.pipeline.pipeline import Pipeline
@@ -85,9 +90,22 @@ DATASOURCES = (
     KafkaSourceType,
     OpcuaType,
     RabbitSourceType,
+    SqsSourceType,
+    KinesisSourceType,
     *VENDORS,
 )
-INTEGRATIONS = (HttpType, MqttType, KafkaType, EventHubType, RabbitType, SftpType, ThingsBoardType)
+INTEGRATIONS = (
+    HttpType,
+    MqttType,
+    KafkaType,
+    EventHubType,
+    RabbitType,
+    SqsType,
+    KinesisType,
+    SftpType,
+    ThingsBoardType,
+    ThingsBoardHttpType,
+)
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
@@ -185,7 +203,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
-        trace, store.max_bytes, calendar,
+        trace, store.max_bytes, calendar, registry.seal,
     )  # fmt: skip
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
@@ -203,7 +221,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     return Gateway(
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, converters=converters, delivery=delivery,
-        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar),
+        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,

@@ -41,6 +41,7 @@ from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.pipeline.admission import Admission
+from iotgw.pipeline.checkpoints import RegistryCheckpoints
 from iotgw.pipeline.intake import Intake
 from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.pipeline import Pipeline
@@ -60,6 +61,9 @@ from iotgw.testing.ports import PORTS, verify_ports
 NOWHERE = Path("/nonexistent")
 BROKER = {"host": "192.0.2.1"}
 EVENT_HUB = "Endpoint=sb://192.0.2.1/;SharedAccessKeyName=n;SharedAccessKey=k=;EntityPath=hub"
+SQS = {
+    "queueUrl": "https://192.0.2.1/123456789012/q", "region": "eu-central-1", "accessKeyId": "id", "secretAccessKey": "secret",
+}  # fmt: skip
 SETTINGS = {
     "mqtt": {**BROKER, "topics": ["a"]},
     "dragino-mqtt": {**BROKER, "topics": ["a"]},
@@ -68,6 +72,13 @@ SETTINGS = {
     "kafka": {"brokers": ["192.0.2.1"], "topics": ["a"]},
     "opc-ua": {"url": "opc.tcp://192.0.2.1"},
     "rabbitmq": {**BROKER, "queue": "q"},
+    "aws-sqs": SQS,
+    "aws-kinesis": {
+        "stream": "s",
+        "region": "eu-central-1",
+        "accessKeyId": "id",
+        "secretAccessKey": "secret",
+    },
     "azure-event-hub": {"connectionString": EVENT_HUB},
     "azure-iot-hub": {"connectionString": EVENT_HUB},
 }
@@ -138,6 +149,7 @@ def rooms():
         Anybody(),
         CertificateDirectory(testing.ThreadClock(), NOWHERE),
         AsyncioThread(testing.ThreadClock()),
+        RegistryCheckpoints(registry, "default", "ds"),
     ]
 
 
@@ -153,6 +165,7 @@ def types_with_what_they_build():
     out = {
         **SETTINGS,
         "http": {"url": "http://192.0.2.1/"},
+        "thingsboard-http": {"url": "http://192.0.2.1/", "token": "t"},
         "mqtt": BROKER,
         "kafka": {"brokers": ["192.0.2.1"]},
         "rabbitmq": BROKER,
@@ -195,7 +208,7 @@ DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryBackups, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
+    testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), *doubles()]
 
