@@ -26,6 +26,7 @@ from iotgw.api.openapi import OpenApiRoutes
 from iotgw.api.parts import Parts
 from iotgw.api.presets import PresetRoutes
 from iotgw.api.problems import Problem, from_failure
+from iotgw.api.quarantine import QuarantineRoutes
 from iotgw.api.replay import ReplayRoutes
 from iotgw.api.routes import Dispatcher, Route, write_problem
 from iotgw.api.sessions import SessionRoutes
@@ -82,9 +83,10 @@ def routes(parts: Parts) -> list[Route]:
             parts.fleet, parts.devices, parts.owners, registry, parts.downlinks, credentials, recorder
         ),
         FleetRoutes(parts.fleet, registry, credentials, recorder, parts.clock),
+        QuarantineRoutes(parts.quarantine, parts.releases, parts.pipeline, recorder),
         DeviceTypeRoutes(registry, recorder, parts.fleet),
         DeviceGroupRoutes(registry, recorder, parts.fleet),
-        DownlinkRoutes(parts.downlinks),
+        DownlinkRoutes(parts.downlinks, parts.fleet, credentials),
         EventRoutes(parts.events),
         TokenRoutes(registry, recorder, dates),
         ApplyRoutes(saved, registry, versions.library),

@@ -7,22 +7,34 @@ from urllib.parse import quote
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
+from iotgw.api.credentials import CredentialRoutes
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.downlink_item import Item
 from iotgw.core.errors import NotFound
+from iotgw.core.ports.devices import IFleet
 from iotgw.core.ports.downlinks import IDownlinkQueue
 from iotgw.core.specs import DownlinkSpec
 from iotgw.core.validate import convert
 
+NEW = (
+    Query(
+        "allowUnknown",
+        bool,
+        False,
+        "queue it for a device that nobody knows yet, which may be a mistyped one",
+    ),
+)
 ITEMS = (Query("limit", int, 100, "how many at most", range=(1, 1000)),)
 
 
 class DownlinkRoutes:
     """The routes of the downlink queue."""
 
-    def __init__(self, queue: IDownlinkQueue) -> None:
+    def __init__(self, queue: IDownlinkQueue, fleet: IFleet, credentials: CredentialRoutes) -> None:
         self._queue = queue
+        self._fleet = fleet
+        self._credentials = credentials
 
     def routes(self) -> list[Route]:
         """Push, replace, clear, list; read and cancel one."""
@@ -38,8 +50,8 @@ class DownlinkRoutes:
                 answer=Page,
                 query=ITEMS,
             ),
-            Route("POST", path, send, self.push, "Queue a downlink", DownlinkSpec, dict, status=201),
-            Route("PUT", path, send, self.replace, "Replace what waits", list[DownlinkSpec], Page),
+            Route("POST", path, send, self.push, "Queue a downlink", DownlinkSpec, dict, NEW, status=201),
+            Route("PUT", path, send, self.replace, "Replace what waits", list[DownlinkSpec], Page, NEW),
             Route("DELETE", path, send, self.clear, "Cancel what waits", answer=dict),
             Route("GET", one, read, self.read, "One downlink", answer=dict),
             Route("DELETE", one, send, self.cancel, "Cancel one downlink", answer=dict),
@@ -52,6 +64,7 @@ class DownlinkRoutes:
 
     async def push(self, call: Call, name: str) -> Reply:
         """Queue an item; it is durable when this answers."""
+        await self._expect_known(call, name)
         item = await self._queue.push(call.tenant, name, call.body())
         location = f"/api/v1/devices/{quote(name, safe='')}/downlinks/{item.id}"
         return Reply(item.view(), 201, {"Location": location})
@@ -60,6 +73,8 @@ class DownlinkRoutes:
         """Cancel what waits, queue these instead: one item or an array, empty to clear."""
         value = call.json()
         specs = convert(value if isinstance(value, list) else [value], list[DownlinkSpec])
+        if specs:
+            await self._expect_known(call, name)
         items = await self._queue.replace(call.tenant, name, specs)
         return Page([item.view() for item in items], None)
 
@@ -75,6 +90,18 @@ class DownlinkRoutes:
         """Cancel one item; 409 when it is over."""
         await self._of(call, name, id)
         return (await self._queue.cancel(call.tenant, id)).view()
+
+    async def _expect_known(self, call: Call, name: str) -> None:
+        """Raise NotFound where nobody knows the device: by its name, by its identity, or because it has credentials."""
+        if call.query("allowUnknown") or self._fleet.is_known(call.tenant, name):
+            return
+        if (await self._credentials.of_device(call, name)).items:
+            return
+        alike = self._fleet.alike(call.tenant, name)
+        hint = (
+            f"did you mean {alike!r}?" if alike else "with allowUnknown, a downlink waits for it all the same"
+        )
+        raise NotFound(f"nobody knows a device {name!r}; {hint}")
 
     async def _of(self, call: Call, name: str, id: str) -> Item:
         """An item of this device, not of another; raises NotFound."""

@@ -57,6 +57,10 @@ class MetricsRoutes:
         for trouble, count in self._parts.fleet.in_trouble(call.tenants).items():
             about = "Devices that are silent, or have a low battery or a weak signal"
             exposition.gauge("iotgw_devices_troubled", about, count, trouble=trouble)
+        waiting = self._parts.quarantine.count(call.tenants)
+        exposition.gauge(
+            "iotgw_devices_quarantined", "Devices that wait for somebody to release them", waiting
+        )
         exposition.gauge("iotgw_devices", "Devices that are known", self._parts.fleet.count(call.tenants))
         self._confinement(exposition)
         if call.sees_gateway:

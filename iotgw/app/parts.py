@@ -52,6 +52,7 @@ from iotgw.datasources.vendors import TYPES as VENDORS
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.credentials import Credentials
 from iotgw.devices.fleet import Fleet
+from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.devices.speakers import Speakers
 from iotgw.devices.watching import DeviceWatch
 from iotgw.downlinks.queue import DownlinkQueue
@@ -116,6 +117,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     events: EventLog
     devices: DeviceStore
     fleet: Fleet
+    releases: Releases
     journal: Journal
     downlinks: DownlinkQueue
     converters: ConverterService
@@ -148,6 +150,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         DeviceEntries(registry), devices, speakers, registry, reactor, calendar,
         partial(_device_changed, recorder, journal, calendar),
     )  # fmt: skip
+    quarantine = Quarantine(fleet, recorder)
     trace = Trace(journal, sources, settings.log.level == "debug")
 
     def report(type: str, version: ConverterVersion, message: str, severity: Severity) -> None:
@@ -209,19 +212,20 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         listeners=[trace, devices, fleet, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
         shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
-        files=CertificateDirectory(reactor, data_dir / settings.certificates),
+        files=CertificateDirectory(reactor, data_dir / settings.certificates), quarantine=quarantine,
     )  # fmt: skip
+    releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
     writers = [journal.between_commits, registry.between_commits, store_of_downlinks.between_commits]
     backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
     return Gateway(
-        registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, journal=journal,
+        registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
-            delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, owners=speakers, events=events, datasource_types=datasource_types,
+            delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
             calendar=calendar, doors=doors, sites=sites,
         ),

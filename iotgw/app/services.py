@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,7 @@ def children(
     yield PartService("speakers", gateway.speakers.start)
     yield PartService("device-states", lambda: catch_up(gateway))
     yield PartService("fleet", gateway.fleet.start, gateway.fleet.rest)
+    yield PartService("quarantine", gateway.releases.load)
     yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
     yield PartService("pause", gateway.pause.start)
@@ -102,7 +103,13 @@ def children(
     yield PartService("delivery", gateway.delivery.start, gateway.delivery.stop)
     yield PartService("integrations", gateway.integrations.start)
     yield PartService("pipeline", pipeline.start, lambda: stop_and_drain(pipeline, reactor, settings.drain))
+    yield PartService("releases", lambda: _begin(gateway.releases.go_on()), gateway.releases.stop)
     yield FirstContents(gateway, settings, data_dir, config)
+
+
+def _begin(work: Coroutine[Any, Any, None]) -> None:
+    """Do something beside everything else."""
+    ensureDeferred(work).addErrback(lambda failure: _log.failure("work in the background failed", failure))
 
 
 async def catch_up(gateway: Gateway) -> None:

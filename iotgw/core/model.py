@@ -64,6 +64,8 @@ class ConversionError(Struct, frozen=True, rename="camel", omit_defaults=True):
     column: int | None = None
     stack: str = ""
     file: str = ""
+    devices: tuple[str, ...] = ()
+    """The devices that nobody knows, where these are the reason."""
 
 
 class State(enum.IntEnum):
@@ -220,6 +222,7 @@ class Status(enum.Enum):
     STORED = "stored"  # durable (and converted, where the datasource replies after conversion)
     BUSY = "busy"  # not taken: the gateway is full; come back later
     TOO_LARGE = "too large"  # not taken: larger than the journal accepts
+    REFUSED = "refused"  # the gateway doesn't know the device, and takes nothing of it
     FAILED = "failed"  # durable, but its conversion failed (only where the reply waits for conversion)
 
 

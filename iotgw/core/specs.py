@@ -87,6 +87,13 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
             "is looked at. None is all."
         ),
     ] = []
+    unknown_devices: Annotated[
+        Literal["create", "quarantine", "refuse"],
+        Meta(
+            description="What becomes of a device that nobody knows when it sends something: it is created, its messages wait in "
+            "`quarantine` until somebody releases it, or they are refused (CoAP 4.03, HTTP 403)."
+        ),
+    ] = "create"
     metadata: dict[str, Any] = {}
     configuration: dict[str, Any] = {}
     description: str = ""

@@ -9,7 +9,7 @@ import msgspec
 
 from iotgw.core.model import Answer, DeviceReply, Downlink, Status
 
-_SEVERITY = {Status.STORED: 0, Status.FAILED: 1, Status.TOO_LARGE: 2, Status.BUSY: 3}
+_SEVERITY = {Status.STORED: 0, Status.FAILED: 1, Status.REFUSED: 2, Status.TOO_LARGE: 3, Status.BUSY: 4}
 
 Items = list[tuple[str, Downlink]]
 """Downlinks, each with the identity of the device that it is for."""

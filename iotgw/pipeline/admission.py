@@ -19,6 +19,7 @@ RETRY_AFTER = 5.0
 """Seconds after which a device that was told BUSY may try again."""
 BUSY = Answer(Status.BUSY, retry_after=RETRY_AFTER)
 TOO_LARGE = Answer(Status.TOO_LARGE)
+REFUSED = Answer(Status.REFUSED)
 OPEN = Room()
 
 

@@ -38,6 +38,7 @@ from iotgw.pipeline.dating import dated
 from iotgw.pipeline.rejections import rejection
 from iotgw.pipeline.sender_check import SenderCheck
 from iotgw.pipeline.sources import Source
+from iotgw.pipeline.strangers import Strangers
 
 BATCH = 128
 """Uplinks per conversion batch: enough to make the cost of a pipe small, few enough for a quick first answer."""
@@ -76,6 +77,7 @@ class Conversions:
         calendar: ICalendar | None = None,
         speakers: ISpeakers | None = None,
         refused: Callable[[str, str], None] = lambda peer, reason: None,
+        strangers: Strangers | None = None,
     ) -> None:
         self._source = source
         self._journal = journal
@@ -87,6 +89,7 @@ class Conversions:
         self._unreadable: list[int] = []
         self._calendar = calendar
         self._check = SenderCheck(source, speakers or Anybody(), refused)
+        self._strangers = strangers
         self.position = position
         self._durable = journal.last_uplink
         self._reader: StreamReader[StoredUplink] = StreamReader(
@@ -268,18 +271,22 @@ class Conversions:
                     self.dropped += 1
             else:
                 counts["filtered"] += 1
+            if outcome.error is not None and self._strangers is not None:
+                self._strangers.counts(outcome, batch.uplinks[at].uplink.received_ms)
         self._journal.settle(self._source.id, self.position, outcomes, haste=bool(outcomes), kept=kept)
 
     # --- an uplink ---
 
-    async def convert_again(self, stored: StoredUplink) -> Outcome:
-        """Convert one stored uplink outside of the batches."""
+    async def convert_again(self, stored: StoredUplink, released: str = "") -> Outcome:
+        """Convert one stored uplink outside of the batches; only for the device that is ``released``, if one is."""
         job = self._job(stored, None)
         if isinstance(job, Outcome):
             return job
         done: Deferred[list[Conversion]] = Deferred()
         self._converters.convert([job], done.callback)
-        outcome = self._outcome(job, (await done)[0])
+        outcome = self._outcome(job, (await done)[0], released)
+        if outcome.error is not None and self._strangers is not None:
+            self._strangers.counts(outcome, job.received_ms)
         self._check.heard(job.metadata, outcome.outputs)
         return msgspec.structs.replace(outcome, aside=None)  # its sender was answered long ago
 
@@ -310,7 +317,7 @@ class Conversions:
             self._reason = objection.message
         return objection or self._check.claim(stored.uplink.metadata)
 
-    def _outcome(self, job: Job, conversion: Conversion) -> Outcome:
+    def _outcome(self, job: Job, conversion: Conversion, released: str = "") -> Outcome:
         key = job.converter.key
         if conversion.error is not None:
             return Outcome(job.seq, State.FAILED, key, (), conversion.error)
@@ -318,9 +325,12 @@ class Conversions:
             return Outcome(job.seq, State.FILTERED, key, (), None, DateMs(0), conversion.aside)
         if (error := self._check.speaking(job.metadata, conversion.outputs)) is not None:
             return Outcome(job.seq, State.FAILED, key, (), error)
-        return Outcome(
+        outcome = Outcome(
             job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms, conversion.aside
         )
+        if self._strangers is None or (self._strangers.are_welcome and not released):
+            return outcome
+        return self._strangers.judged(outcome, job.metadata, released)
 
     def _acknowledged(self, job: Job, conversion: Conversion) -> None:
         """Pass on the receipts for downlinks that the converter found: of the device that it names beside them, or

@@ -86,6 +86,7 @@ class DatasourceRunner:
         source = self.source
         try:
             if enabled and source.datasource is not None and _listener(spec) == _listener(source.spec):
+                source.turned_away.forget()
                 source.spec = spec  # a change of converter is no reason to cut connections
                 source.speaks_for = self._speaks_for(spec)
                 self.conversions.look_up()

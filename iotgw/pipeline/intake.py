@@ -24,7 +24,7 @@ from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Refusals
 from iotgw.core.specs import DatasourceSpec
 from iotgw.core.times import DateMs
-from iotgw.pipeline.admission import BUSY, TOO_LARGE, Admission
+from iotgw.pipeline.admission import BUSY, REFUSED, TOO_LARGE, Admission
 from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.repeats import MOST, FirstTry, KnownKeys, Repeats, bounded
 from iotgw.pipeline.sources import Source
@@ -177,6 +177,9 @@ class Intake:
     ) -> int:
         """Hand an uplink to the journal. Returns its position, or 0 if it was refused."""
         source, admission = self._source, self._admission
+        if source.turned_away and self._is_turned_away(metadata):
+            answer(REFUSED)
+            return 0
         if not admission.room:
             source.counts["refused"] += 1
             answer(BUSY)
@@ -208,6 +211,15 @@ class Intake:
         if type(metadata) is FixedMetadata:
             metadata.encoded = encoded
         return encoded
+
+    def _is_turned_away(self, metadata: Metadata) -> bool:
+        """Whether a sender's last message was refused because nobody knows the device; counted."""
+        source, identity = self._source, metadata.get("identity")
+        if source.spec.unknown_devices != "refuse" or not source.turned_away.has(identity):
+            return False
+        source.counts["refused"] += 1
+        self.refuse("device", str(metadata.get("remoteIp", "")), f"nobody knows the device of {identity!r}")
+        return True
 
     def _oversized(self, what: str, size: int, limit: int) -> None:
         """Count an uplink that is too large, and say so once a minute."""

@@ -27,7 +27,7 @@ from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import IDatasource, IDatasourceType
 from iotgw.core.ports.delivery import IDelivery
-from iotgw.core.ports.devices import IOwnConverters
+from iotgw.core.ports.devices import IOwnConverters, IQuarantine
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.files import IOperatorFiles
 from iotgw.core.ports.journal import Entries, IUplinkStream
@@ -35,6 +35,7 @@ from iotgw.core.ports.pipeline import IPipeline, Room, UplinkListener
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import ISpeakers
+from iotgw.core.quarantine import NoQuarantine
 from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
 from iotgw.core.specs import DatasourceSpec, Resource
@@ -51,6 +52,7 @@ from iotgw.pipeline.repeats import KnownKeys
 from iotgw.pipeline.replies import Replies
 from iotgw.pipeline.reprocessing import Reprocessing
 from iotgw.pipeline.sources import Source, Sources
+from iotgw.pipeline.strangers import Strangers
 
 
 @implementer(IPipeline)
@@ -90,6 +92,7 @@ class Pipeline:
         calendar: ICalendar | None = None,
         files: IOperatorFiles | None = None,
         own_converters: IOwnConverters | None = None,
+        quarantine: IQuarantine | None = None,
     ) -> None:
         self._sources = sources
         self._own: IOwnConverters = own_converters or NoOwnConverters()
@@ -116,6 +119,8 @@ class Pipeline:
         self._running: dict[str, DatasourceRunner] = {}
         own = (self._replies, self._long_poll, _AllConversions(self._running))
         self.journal_listener = Publisher([*own, *listeners], self._admission.room_again, self._damaged)
+        self._quarantine = quarantine or NoQuarantine()
+        self._quarantine.listen(self._device_changed)
         self._stopping = False
         self._emptier = BacklogEmptier(journal, reactor, lambda: self._stopping)
         self._background: set[Deferred[None]] = set()
@@ -172,6 +177,12 @@ class Pipeline:
         for runner in self._running.values():
             if tenant == runner.source.tenant:
                 runner.conversions.look_up()
+
+    def _device_changed(self, tenant: str, device: str, is_there: bool) -> None:
+        """A device came: whoever was turned away as nobody's may be it."""
+        for runner in self._running.values():
+            if is_there and runner.source.tenant == tenant:
+                runner.source.turned_away.forget()
 
     def _follow(self, change: Coroutine[Any, Any, None]) -> None:
         def failed(failure: Failure) -> None:
@@ -234,19 +245,24 @@ class Pipeline:
             source, self._journal, self._admission, self._long_poll, self._downlinks, self._recorder,
             self._calendar, self._reactor, self._speakers, self._known_keys,
         )  # fmt: skip
-        conversions = self._conversions(source, position, partial(intake.refuse, "identity"))
+        strangers = Strangers(source, self._quarantine, partial(intake.refuse, "device"))
+        conversions = self._conversions(source, position, partial(intake.refuse, "identity"), strangers)
         return DatasourceRunner(
             source, intake, conversions, Reprocessing(source, conversions, self._journal), self._types, self._registry, self._credentials, self._reactor,
             self._data_dir, self._shares, self._claims, self._in_background, calendar=self._calendar, files=self._files,
         )  # fmt: skip
 
     def _conversions(
-        self, source: Source, position: int, refused: Callable[[str, str], None] = lambda peer, reason: None
+        self,
+        source: Source,
+        position: int,
+        refused: Callable[[str, str], None] = lambda peer, reason: None,
+        strangers: Strangers | None = None,
     ) -> Conversions:
         return Conversions(
             source, position, self._journal, self._converters, self._versions, self._downlinks,
             self.journal_listener.converted, lambda positions, reason: self._unreadable(source, positions, reason),
-            self._calendar, self._speakers, refused,
+            self._calendar, self._speakers, refused, strangers,
         )  # fmt: skip
 
     def _unreadable(self, source: Source, positions: list[int], reason: str) -> None:
@@ -335,6 +351,13 @@ class Pipeline:
         # whoever sends by hand proves nothing
         runner.intake.receive(payload, {**proof.without(metadata), "simulated": True}, done.callback)
         return await done
+
+    async def release(self, message: Message, device: str, is_dropped: bool) -> State:
+        """See `IPipeline.release`."""
+        runner = self._running.get(message.uplink.datasource)
+        if runner is None:
+            raise NotFound("the message's datasource was deleted")
+        return await runner.reprocessing.run(message, device, is_dropped)
 
     async def reprocess(self, message: Message) -> State:
         """See `IPipeline.reprocess`."""

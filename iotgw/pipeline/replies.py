@@ -22,6 +22,7 @@ from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.proof import Proved, proved
 from iotgw.pipeline.admission import BUSY
 from iotgw.pipeline.sources import Source
+from iotgw.pipeline.strangers import UNKNOWN
 
 PATIENCE = 5
 """Seconds that an answer waits for a conversion because of downlinks; after that they go with the next
@@ -71,7 +72,7 @@ class Replies(UplinkListener):
         """Uplinks are durable: answer those that wait for nothing else."""
         source = self._sources.get(datasource)
         names = self._downlinks.waited_for(source.tenant) if source is not None else ()
-        waits = source is not None and source.spec.reply == "converted" and not source.never_waits
+        waits = source is not None and source.waits and not source.never_waits
         says = source.says if source is not None and not source.never_waits else frozenset()
         if source is None or not (names or says or waits):
             epoch = self._journal.epochs.current  # they were stored just now
@@ -130,8 +131,7 @@ class Replies(UplinkListener):
             for outcome in outcomes:
                 if (entry := waiting.pop(outcome.seq, None)) is not None:
                     source, reply, identity, _, has_proved = entry
-                    status = Status.FAILED if outcome.state is State.FAILED else Status.STORED
-                    self._named(outcome, source, reply, identity, status, has_proved)
+                    self._named(outcome, source, reply, identity, _status(outcome), has_proved)
 
     def _named(
         self,
@@ -229,3 +229,11 @@ class Replies(UplinkListener):
             reply(answer)
         except Exception:
             self._log.failure("a datasource failed when it was told of an uplink")
+
+
+def _status(outcome: Outcome) -> Status:
+    """What the sender of a converted uplink is told."""
+    if outcome.state is not State.FAILED:
+        return Status.STORED
+    is_refused = outcome.error is not None and outcome.error.name == UNKNOWN
+    return Status.REFUSED if is_refused else Status.FAILED

@@ -9,6 +9,7 @@ from iotgw.core.model import Message, State, StoredUplink
 from iotgw.core.ports.journal import IUplinkStream
 from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.sources import Source
+from iotgw.pipeline.strangers import dropped
 
 
 class Reprocessing:
@@ -24,19 +25,25 @@ class Reprocessing:
         self._journal = journal
         self._lock = DeferredLock()
 
-    async def run(self, message: Message) -> State:
-        """Convert a message again. Returns its new state, once it is durable. Raises Conflict if it still waits for its first conversion:
+    async def run(self, message: Message, released: str = "", is_dropped: bool = False) -> State:
+        """Convert a message again; or, where it was in quarantine for the device that is ``released``, take what it says of that device,
+        or drop it. Returns its new state, once it is durable. Raises Conflict if it still waits for its first conversion:
         that one would be counted and delivered, too."""
         if message.seq > self._conversions.position:
             raise Conflict("the message still waits to be converted for the first time")
         await self._lock.acquire()
         try:
-            return await self._convert(message)
+            return await self._convert(message, released, is_dropped)
         finally:
             self._lock.release()
 
-    async def _convert(self, message: Message) -> State:
-        outcome = await self._conversions.convert_again(StoredUplink(message.seq, message.uplink))
+    async def _convert(self, message: Message, released: str, is_dropped: bool) -> State:
+        if is_dropped:
+            outcome = dropped(message, released)
+        else:
+            outcome = await self._conversions.convert_again(
+                StoredUplink(message.seq, message.uplink), released
+            )
         await self._journal.durable()
         known = await self._journal.message(message.seq)
         self._source.recount(message.state if known is None else known.state, outcome.state)

@@ -15,6 +15,7 @@ from iotgw.core.ports.intake import Guard
 from iotgw.core.ports.sources import ISources
 from iotgw.core.specs import DatasourceSpec, SpeaksFor
 from iotgw.pipeline.away import AwayPaths
+from iotgw.pipeline.turned_away import TurnedAway
 
 
 class Source:
@@ -44,6 +45,8 @@ class Source:
         """Which of ``reply`` and ``session`` its converters may say: devices then wait for the conversion."""
         self.never_waits = False
         """Whether uplinks are answered when they are durable, whatever ``reply`` says."""
+        self.turned_away = TurnedAway()
+        """Senders that are refused without a look at what they send."""
         self.is_leaving = False
         """Whether it is being deleted."""
         self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
@@ -62,6 +65,11 @@ class Source:
         if self._choice is None or self._choice[0] is not self.spec:
             self._choice = self.spec, ConverterChoice(self.spec.converters, self.spec.converter)
         return self._choice[1]
+
+    @property
+    def waits(self) -> bool:
+        """Whether a device is answered when its message is converted: then only it is known whether somebody knows the device."""
+        return self.spec.reply == "converted" or self.spec.unknown_devices == "refuse"
 
     @property
     def converts(self) -> bool:

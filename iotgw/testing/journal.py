@@ -27,7 +27,7 @@ from iotgw.core.model import (
     TelemetryRecord,
     Uplink,
 )
-from iotgw.core.ports.journal import Entries, IJournal, IJournalListener, Waiter
+from iotgw.core.ports.journal import Entries, Held, IJournal, IJournalListener, Waiter
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.testing.journal_storage import Storage
 from iotgw.testing.reactor import clock as new_clock
@@ -377,6 +377,10 @@ class MemoryJournal:
     def search(self, query: MessageQuery, before: int, limit: int) -> Deferred[FoundMessages]:
         """See `IMessages.search`. It looks at `looks` messages."""
         return self._read(self.storage.searched(query, before, limit, self.looks))
+
+    def quarantined(self, after: int, limit: int) -> Deferred[list[Held]]:
+        """See `IMessages.quarantined`."""
+        return self._read(self.storage.waiting(after)[:limit])
 
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IMessages.stats`."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 from iotgw.core.epochs import Epoch
 from iotgw.core.message_query import FoundMessages, KeptApart, MessageQuery
 from iotgw.core.model import Counters, Message, Outcome, Parked, State, TelemetryRecord, Uplink
+from iotgw.core.ports.journal import Held
 from iotgw.core.times import DateMs
 
 
@@ -61,6 +62,23 @@ class Storage(Struct):
         outcome = self.outcomes.get(seq)
         converter, error = ("", None) if outcome is None else (outcome.converter, outcome.error)
         return Message(seq, self.uplinks[seq], self.state(seq), converter, error, self.made.get(seq, ()))
+
+    def waiting(self, after: int) -> list[Held]:
+        """See `IMessages.quarantined`."""
+        return [
+            (
+                seq,
+                self.uplinks[seq].tenant,
+                self.uplinks[seq].datasource,
+                self.uplinks[seq].received_ms,
+                outcome.error.devices,
+            )
+            for seq, outcome in sorted(self.outcomes.items())
+            if seq > after
+            and outcome.error is not None
+            and outcome.error.name == "Quarantined"
+            and outcome.state is not State.FAILED
+        ]
 
     def found(self, query: MessageQuery, before: int, after: int = 0) -> list[Message]:
         """The messages of a query, newest first, with after < seq < before (0: from the newest)."""

@@ -28,6 +28,8 @@ class FakePipeline:
         self.awaited: list[str] = []
         """The ids that `applied` was asked about."""
         self.reprocessed: list[Message] = []
+        self.released: list[tuple[int, str, bool]] = []
+        """What `release` was called with, of messages their positions."""
         self.injected: list[tuple[str, bytes, Metadata]] = []
         self.answers: Callable[[bytes], Answer] = lambda payload: STORED
         """What `inject` is answered."""
@@ -63,6 +65,13 @@ class FakePipeline:
             raise NotFound("the message's datasource is gone")
         self.reprocessed.append(message)
         return self.converts(message)
+
+    async def release(self, message: Message, device: str, is_dropped: bool) -> State:
+        """See `IPipeline.release`."""
+        if message.uplink.datasource in self.missing:
+            raise NotFound("the message's datasource is gone")
+        self.released.append((message.seq, device, is_dropped))
+        return State.FILTERED if is_dropped else State.CONVERTED
 
     async def inject(self, id: str, payload: bytes, metadata: Metadata) -> Answer:
         """See `IPipeline.inject`."""

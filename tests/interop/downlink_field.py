@@ -29,7 +29,7 @@ class Field:
         return port
 
     def push(self, device, **item):
-        answer = self.gateway.api("POST", f"/devices/{quote(device)}/downlinks", item)
+        answer = self.gateway.api("POST", f"/devices/{quote(device)}/downlinks?allowUnknown=true", item)
         assert answer.status == 201, answer.body
         assert answer.json["state"] == "QUEUED"
         return answer.json

@@ -110,7 +110,9 @@ def test_after_a_restore_nothing_acknowledged_is_missing_and_no_name_is_given_tw
         new = [send(gateway, number) for number in range(50)]
         assert not set(new) & originals
         assert (
-            gateway.api("POST", "/devices/dev-1/downlinks", {"data": "x", "contentType": "TEXT"}).status
+            gateway.api(
+                "POST", "/devices/dev-1/downlinks?allowUnknown=true", {"data": "x", "contentType": "TEXT"}
+            ).status
             == 201
         )
         assert gateway.post("key", {"deviceName": "dev-1"}).body == b""

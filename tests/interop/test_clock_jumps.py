@@ -214,14 +214,14 @@ def test_what_waits_since_before_the_first_ntp_answer_arrives_with_its_right_dat
 
 def test_a_downlink_that_is_held_waits_for_as_long_as_it_may_and_no_longer(world):
     push = {"contentType": "TEXT", "ttl": HOUR}
-    held = world.gateway.api("POST", "/devices/d/downlinks", {**push, "data": "held"}).json
+    held = world.gateway.api("POST", "/devices/d/downlinks?allowUnknown=true", {**push, "data": "held"}).json
 
     def state(device, item):
         return world.gateway.api("GET", f"/devices/{device}/downlinks/{item['id']}").json["state"]
 
     for jump in (8 * DAY, -2 * HOUR):
         short = {**push, "data": "short", "ttl": 3}
-        item = world.gateway.api("POST", "/devices/other/downlinks", short).json
+        item = world.gateway.api("POST", "/devices/other/downlinks?allowUnknown=true", short).json
         world.jump(jump)
         wait_until(lambda item=item: state("other", item) == "EXPIRED", 60, "the short one to expire")
         assert state("d", held) == "QUEUED"

@@ -50,7 +50,9 @@ class Device:
 
     def push(self, data):
         item = self.gateway.api(
-            "POST", "/devices/d/downlinks", {"data": base64.b64encode(data).decode(), "maxAttempts": 5}
+            "POST",
+            "/devices/d/downlinks?allowUnknown=true",
+            {"data": base64.b64encode(data).decode(), "maxAttempts": 5},
         ).json
         return lambda: self.gateway.api("GET", f"/devices/d/downlinks/{item['id']}").json
 

@@ -159,7 +159,9 @@ def test_a_device_observes_its_downlinks_at_the_path_of_its_uplinks(gateway, por
 
 def push(gateway, text):
     """Where an item for the device is."""
-    made = gateway.api("POST", "/devices/meter-7/downlinks", {"data": text, "contentType": "TEXT"})
+    made = gateway.api(
+        "POST", "/devices/meter-7/downlinks?allowUnknown=true", {"data": text, "contentType": "TEXT"}
+    )
     return f"/devices/meter-7/downlinks/{made.json['id']}"
 
 

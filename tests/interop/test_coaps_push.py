@@ -68,7 +68,7 @@ class Meter:
 
     def push(self, data):
         body = {"data": base64.b64encode(data).decode(), "maxAttempts": 5}
-        made = self.gateway.api("POST", "/devices/meter-7/downlinks", body).json
+        made = self.gateway.api("POST", "/devices/meter-7/downlinks?allowUnknown=true", body).json
         return lambda: self.gateway.api("GET", f"/devices/meter-7/downlinks/{made['id']}").json
 
 

@@ -275,7 +275,7 @@ def test_life(field, command, name, request):
     assert (failed["state"], failed["attempts"]) == ("QUEUED", 0)
     assert "no command" in failed["reason"]
     push("S0=04")
-    replacement = field.gateway.api("PUT", path, [item("S0=05")]).json["items"]
+    replacement = field.gateway.api("PUT", f"{path}?allowUnknown=true", [item("S0=05")]).json["items"]
     made["S0=05"] = replacement[0]
     uplink(4, "S0=05")
     push("S0=06")

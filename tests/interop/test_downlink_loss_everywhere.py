@@ -88,7 +88,7 @@ class Field:
         )
         items = [{"msgType": f"item {number}", "data": text, "contentType": "TEXT", "confirmed": confirmed,
                   "maxAttempts": 50} for number, text in enumerate(self.texts, 1)]  # fmt: skip
-        assert self.gateway.api("PUT", self.path, items).status == 200
+        assert self.gateway.api("PUT", f"{self.path}?allowUnknown=true", items).status == 200
 
     def hear(self, data):
         """Take what is new in it."""

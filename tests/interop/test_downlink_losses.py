@@ -209,7 +209,7 @@ def test_kill_nine_while_items_are_replaced_leaves_the_old_ones_or_the_new_ones(
             while True:
                 generation += 1
                 items = [{"data": f"{generation}", "contentType": "TEXT", "policy": "last"}] * 3
-                assert gateway.api("PUT", "/devices/d/downlinks", items).status == 200
+                assert gateway.api("PUT", "/devices/d/downlinks?allowUnknown=true", items).status == 200
                 known = generation
         except (OSError, http_client.HTTPException):
             killer.join()

@@ -26,7 +26,7 @@ BY_NAME = b'{"deviceName": "d", "t": 1}'
 
 
 def push(gateway, device, **item):
-    answer = gateway.api("POST", f"/devices/{device}/downlinks", item)
+    answer = gateway.api("POST", f"/devices/{device}/downlinks?allowUnknown=true", item)
     assert answer.status == 201, answer.body
     return answer.json
 
@@ -165,7 +165,7 @@ def test_priority_cancel_replace_and_last(gateway):
     gone = text(gateway, "d", "gone", priority=10)
     assert gateway.api("DELETE", f"/devices/d/downlinks/{gone['id']}").status == 200
     assert gateway.post("key", BY_NAME).body == b"high"
-    gateway.api("PUT", "/devices/d/downlinks", [{"data": "only", "contentType": "TEXT"}])
+    gateway.api("PUT", "/devices/d/downlinks?allowUnknown=true", [{"data": "only", "contentType": "TEXT"}])
     assert gateway.post("key", BY_NAME).body == b"only"
     text(gateway, "d", "old")
     text(gateway, "d", "new", policy="last")

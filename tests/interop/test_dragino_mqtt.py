@@ -50,7 +50,7 @@ def test_every_frame_of_the_facts_is_read_from_a_broker(nodes, mosquitto):
 
 
 def test_a_downlink_is_published_as_hexadecimal_text(nodes, mosquitto):
-    nodes.api("POST", f"/devices/{NDDS75['imei']}/downlinks", {"data": "AQADhA=="})
+    nodes.api("POST", f"/devices/{NDDS75['imei']}/downlinks?allowUnknown=true", {"data": "AQADhA=="})
     with mosquitto.subscribe("+/down") as node:
         publish(mosquitto, "f9527/up", NDDS75["hex"])
         wait_until(lambda: node.messages, 20, "the downlink at the broker")

@@ -199,7 +199,7 @@ def test_a_renewed_certificate_is_shown_to_the_next_client_and_a_broken_one_is_n
 def test_of_several_messages_in_one_request_one_item_goes_and_the_others_only_wait(gateway):
     datasource(gateway, split="lines")
     item = {"data": "go", "contentType": "TEXT", "maxAttempts": 1}
-    gateway.api("PUT", "/devices/d/downlinks", [item] * 4)
+    gateway.api("PUT", "/devices/d/downlinks?allowUnknown=true", [item] * 4)
     lines = b'{"deviceName": "d", "t": 1}\n' * 3
     for left in (3, 2, 1, 0):
         assert gateway.post("http", lines).body == b"go"

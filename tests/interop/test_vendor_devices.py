@@ -239,7 +239,7 @@ def test_a_node_and_a_lobaro_device_over_coap_by_libcoap_s_client(field, http_si
         converter="lobaro/wmbus",
         configuration={"port": port},
     )
-    field.api("POST", "/devices/867787054545078/downlinks", {"data": "AQADhA=="})
+    field.api("POST", "/devices/867787054545078/downlinks?allowUnknown=true", {"data": "AQADhA=="})
     with mosquitto.subscribe("up/#") as broker:
         printed = coap_client(f"coap://127.0.0.1:{port}/mqtt/coap", node["payload"].encode(), method="put")
         assert printed.strip() == "01000384"
@@ -281,7 +281,11 @@ def test_a_command_queued_over_the_api_reaches_the_device_with_its_next_frame(fi
     )
     assert send(field.ports[55345], frame) == b"TEK822,R3=ACTIVE,R1=80\r\n"
     field.message_when("converted", datasource="tekelek")
-    answer = field.api("POST", "/devices/864431047987054/downlinks", {"data": "R1=80", "contentType": "TEXT"})
+    answer = field.api(
+        "POST",
+        "/devices/864431047987054/downlinks?allowUnknown=true",
+        {"data": "R1=80", "contentType": "TEXT"},
+    )
     assert answer.status in (200, 201, 202), answer.body
     assert send(field.ports[55345], frame) == b"TEK822,R1=80\r\n"
 
@@ -293,7 +297,9 @@ def test_a_downlink_queued_over_the_api_reaches_a_node_that_listens(field):
     with socket.create_connection(("127.0.0.1", field.ports[5600]), timeout=HANGS) as node:
         node.sendall(frame)
         wait_until(lambda: len(field.messages(datasource="dragino", state="converted")) == 2)
-        answer = field.api("POST", "/devices/867787054545078/downlinks", {"data": "AQADhA=="})
+        answer = field.api(
+            "POST", "/devices/867787054545078/downlinks?allowUnknown=true", {"data": "AQADhA=="}
+        )
         assert answer.status in (200, 201, 202), answer.body
         assert node.recv(100) == bytes.fromhex("01000384")
 

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
@@ -70,6 +70,58 @@ class IDeviceEntries(Interface):
     def write(saved: Sequence[DeviceEntry], gone: Sequence[tuple[str, str]] = ()) -> Deferred[None]:
         """Store entries, and delete those of these tenants and names; in one transaction. Fires when that is durable;
         fails with NoSpace or Unavailable, and has changed nothing then."""
+
+
+class HeldDevice(Struct, frozen=True, rename="camel"):
+    """A device in quarantine: the datasource (by id) that it came by, when its first and its last message that wait were received (ms),
+    how many wait, whether somebody is releasing or dropping it, and what a converter made of the last one, if that is still known."""
+
+    name: str
+    datasource: str
+    first_seen: int
+    last_seen: int
+    messages: int
+    is_leaving: bool
+    output: Raw | None
+
+
+class IQuarantine(Interface):
+    """The devices that nobody knows, and what waits of them."""
+
+    def is_known(tenant: str, device: str) -> bool:
+        """Whether messages of a device count: it has an entry, and nothing of it waits."""
+
+    def has_room(tenant: str, devices: Sequence[str]) -> bool:
+        """Whether a message of these devices may be held."""
+
+    def hold(
+        tenant: str, device: str, datasource: str, seq: int, received_ms: int, body: bytes = b""
+    ) -> None:
+        """The uplink at a position of the journal waits until somebody releases the device. ``body`` is what its converter
+        made."""
+
+    def list(tenant: str, after: str, limit: int) -> builtins.list[HeldDevice]:
+        """Devices by name, names > after."""
+
+    def get(tenant: str, device: str) -> HeldDevice:
+        """One of them; raises NotFound."""
+
+    def count(tenant: str | None) -> int:
+        """How many there are; of every tenant for None."""
+
+    def listen(callback: Callable[[str, str, bool], None]) -> None:
+        """See `IFleet.watch`."""
+
+
+class IReleases(Interface):
+    """Lets devices out of quarantine."""
+
+    async def release(tenant: str, device: str) -> int:
+        """Create a device, and have what waits of it converted and delivered, in order. Returns how many messages that were. Raises
+        NotFound, SettingsError for a name that no device may have, and Conflict if it is under way."""
+
+    async def drop(tenant: str, device: str) -> int:
+        """Let what waits of a device go; its messages stay in the journal as filtered. Returns how many. Raises as `release`."""
 
 
 class DeviceFilter(Struct, frozen=True):

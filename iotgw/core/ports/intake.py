@@ -19,10 +19,10 @@ Send = Callable[[tuple[Downlink, ...]], None]
 """Sends items at once."""
 Severity = Literal["debug", "info", "warning", "error"]
 
-Reason = Literal["key", "token", "credentials", "header", "identity", "site", "slow", "network"]
+Reason = Literal["key", "token", "credentials", "header", "identity", "site", "slow", "network", "device"]
 """Why: a routing key that nobody has, a wrong API token, a wrong password or token of a datasource, a required header that is
 missing or wrong, a device that the sender may not be, a
-request of another site's web page, one that took too long to come in, an address that a datasource doesn't allow."""
+request of another site's web page, one that took too long to come in, an address that a datasource doesn't allow, a device that nobody knows."""
 
 
 class Record(Protocol):

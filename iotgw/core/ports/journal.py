@@ -35,6 +35,10 @@ Entries = list[tuple[StoredUplink, Waiter]]
 """Uplinks with who waits for them, in order."""
 
 
+Held = tuple[int, str, str, int, tuple[str, ...]]
+"""Position, tenant, datasource, when it was received (ms), and the devices that nobody knows."""
+
+
 class IJournalListener(Interface):
     """Is told what becomes durable."""
 
@@ -197,6 +201,9 @@ class IMessages(Interface):
         """Messages of a query, newest first, with seq < before (0: from the newest). It looks at
         `iotgw.core.message_query.LOOK` entries or so, finds at most ``limit`` messages, and says where it goes on: for people, who
         see something at once."""
+
+    def quarantined(after: int, limit: int) -> Deferred[list[Held]]:
+        """Uplinks that wait in quarantine with seq > after, in order: ``limit`` of them, or all."""
 
     def stats() -> Deferred[dict[str, Any]]:
         """Counts by state, bytes, oldest, positions; as JSON."""

@@ -48,6 +48,9 @@ class IPipeline(Interface):
         """Convert a stored message again with the current converter; the new outcome replaces the old one.
         Raises NotFound if its datasource is gone, and Conflict if it still waits for its first conversion."""
 
+    async def release(message: Message, device: str, is_dropped: bool) -> State:
+        """What a message in quarantine says of a device counts from now on, or ``is_dropped``. Raises as `reprocess`."""
+
     async def inject(id: str, payload: bytes, metadata: Metadata) -> Answer:
         """Send an uplink through the real pipeline by hand; raises NotFound."""
 

@@ -39,6 +39,11 @@ def add(commands: Commands) -> None:
     change.add_argument("fields", nargs="*", metavar="FIELD=VALUE", help=about)
     gone = one.add("delete", _delete, "delete a device and its last state")
     gone.add_argument("name")
+    one.add("quarantine", _quarantine, "list devices that nobody knows, whose messages wait")
+    release = one.add("release", _release, "create a device of the quarantine, and deliver what waits of it")
+    release.add_argument("name")
+    drop = one.add("drop", _drop, "drop what waits of a device in quarantine")
+    drop.add_argument("name")
     take = one.add("import", _import, "create or change the devices of a CSV or JSON file")
     take.add_argument("file", help="a file in CSV or JSON (by its name), or - for CSV from standard input")
     take.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
@@ -140,6 +145,33 @@ def _delete(context: Context) -> None:
     name = context.options.name
     context.client.call("DELETE", _path(name))
     context.show({"deleted": name}, lambda _: f"device {printable(name)} is deleted")
+
+
+def _quarantine(context: Context) -> None:
+    found = context.client.get("/quarantine")
+    rows = [
+        (
+            each["name"],
+            each["datasource"],
+            each["messages"],
+            moment(each["firstSeen"]),
+            moment(each["lastSeen"]),
+        )
+        for each in found["items"]
+    ]
+    context.show(found, lambda _: table(("NAME", "DATASOURCE", "WAITING", "FIRST", "LAST"), rows))
+
+
+def _release(context: Context) -> None:
+    done = context.client.call("POST", f"/quarantine/{quote(context.options.name, safe='')}/release")
+    context.show(
+        done, lambda done: f"device {printable(done['name'])} is released with {done['messages']} messages"
+    )
+
+
+def _drop(context: Context) -> None:
+    done = context.client.call("DELETE", f"/quarantine/{quote(context.options.name, safe='')}")
+    context.show(done, lambda done: f"{done['messages']} messages of {printable(done['name'])} are dropped")
 
 
 # --- lists

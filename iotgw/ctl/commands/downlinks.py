@@ -28,6 +28,8 @@ def add(commands: Commands) -> None:
     what.add_argument("--msg", type=json.loads, metavar="JSON", help="a message for the downlink converter")
     one.add_argument("--msg-type", default="downlink", help="what kind of message, for the converter")
     one.add_argument("--ttl", type=float, metavar="S", help="seconds until it expires")
+    about = "queue it for a device that nobody knows yet, which may be a mistyped one"
+    one.add_argument("--allow-unknown", action="store_true", help=about)
     one.add_argument("--last", action="store_true", help="take the place of whatever waits")
 
 
@@ -67,5 +69,6 @@ def _push(context: Context) -> None:
             raise CtlError(f"--hex: expected pairs of hexadecimal digits: {error}", USAGE) from error
     else:
         item["msg"] = options.msg
-    pushed = context.client.call("POST", _path(context), item)
+    query = "?allowUnknown=true" if options.allow_unknown else ""
+    pushed = context.client.call("POST", _path(context) + query, item)
     context.show(pushed, lambda item: f"downlink {item['id']} is {item['state']}")

@@ -256,6 +256,8 @@ class UplinkResource(Resource):
             exchange.reply(error(n.SERVICE_UNAVAILABLE, "the gateway is full", (n.MAX_AGE, wait)))
         elif answer.status is Status.TOO_LARGE:
             exchange.reply(TOO_LARGE)
+        elif answer.status is Status.REFUSED:
+            exchange.reply(error(n.FORBIDDEN, "nobody knows this device"))
         else:
             exchange.reply(error(UNPROCESSABLE, "stored, but its converter failed"))
         if exchange.acknowledged:

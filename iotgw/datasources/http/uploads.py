@@ -325,6 +325,8 @@ class UploadRequest:
             request.write(answer.reply.payload)
         elif items:
             items = self._write(items)
+        elif answer.status is Status.REFUSED and not self._envelope.is_network:
+            request.write(problem(request, 403, "nobody knows this device"))
         elif answer.status is Status.FAILED and not self._envelope.is_network:
             request.write(problem(request, 422, "stored, but its converter failed; see the message"))
         else:

@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 
 from iotgw.core.message_query import LOOK, FoundMessages, MessageQuery
 from iotgw.core.model import Counters, Message, State
+from iotgw.core.ports.journal import Held
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.store.sqlite.reader import JournalReader
 from iotgw.store.sqlite.readers import Readers
@@ -62,6 +63,10 @@ class JournalAnswers:
         """See `IMessages.search`."""
         end = before or self.last_uplink + 1
         return self._readers.ask(lambda reader: reader.search.find(query, end, limit, LOOK))
+
+    def quarantined(self, after: int, limit: int) -> Deferred[list[Held]]:
+        """See `IMessages.quarantined`."""
+        return self._readers.ask(JournalReader.quarantined, after, limit)
 
     def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""

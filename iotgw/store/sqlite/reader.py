@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.core.model import DeliveryState, Parked, State, StoredUplink, TelemetryRecord
+from iotgw.core.ports.journal import Held
 from iotgw.core.stream import WEIGHT
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.store.sqlite.commit import KEPT
@@ -39,6 +40,7 @@ class _ParkedRow(Struct, array_like=True, gc=False):
 _uplinks = msgspec.json.Decoder(list[UplinkRow]).decode
 _records = msgspec.json.Decoder(list[RecordRow]).decode
 _parked = msgspec.json.Decoder(list[_ParkedRow]).decode
+_held = msgspec.json.Decoder(list[tuple[int, int, int, int, tuple[str, ...]]]).decode
 _keys = msgspec.json.Decoder(list[tuple[str, int]]).decode
 
 _READ_UPLINKS = f"""
@@ -54,6 +56,13 @@ SELECT json_group_array(json_array(key, seq)) FROM (
     SELECT seq, json_extract(metadata, '$.uplinkKey') AS key FROM (
         SELECT seq, cast(metadata AS text) AS metadata FROM uplink WHERE datasource = ? ORDER BY seq DESC LIMIT ?)
     WHERE typeof(key) = 'text' ORDER BY seq)
+"""
+_READ_HELD = """
+SELECT json_group_array(json_array(seq, tenant, datasource, received_ms, json(devices))) FROM (
+    SELECT outcome.seq, tenant, datasource, received_ms, json_extract(cast(error AS text), '$.devices') AS devices
+    FROM outcome INDEXED BY outcome_held CROSS JOIN uplink USING (seq)
+    WHERE error IS NOT NULL AND state <> 3 AND outcome.seq > ? AND json_extract(cast(error AS text), '$.name') = 'Quarantined'
+    ORDER BY outcome.seq LIMIT ?)
 """
 _READ_UPLINK = f"SELECT json_group_array({UPLINK}) FROM uplink NOT INDEXED WHERE datasource = ? AND seq = ?"
 _READ_RECORD = f"SELECT json_group_array(json_array({RECORD})) FROM telemetry WHERE seq = ?"
@@ -125,6 +134,14 @@ class JournalReader:
         last = self._cut("uplink", "payload", "datasource = ? AND seq > ? AND seq <= ?", *where, last, limit)
         return [
             row.stored(self._names.texts) for row in _uplinks(self._one(_READ_UPLINKS, *where, last, limit))
+        ]
+
+    def quarantined(self, after: int, limit: int) -> list[Held]:
+        """See `iotgw.core.ports.journal.IMessages.quarantined`."""
+        texts = self._names.texts
+        return [
+            (seq, texts[tenant], texts[datasource], received_ms, devices)
+            for seq, tenant, datasource, received_ms, devices in _held(self._one(_READ_HELD, after, limit))
         ]
 
     def latest_keys(self, datasource: str, limit: int) -> list[tuple[str, int]]:

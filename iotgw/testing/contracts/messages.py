@@ -189,3 +189,18 @@ class MessagesContract(JournalWorld):
         assert stats["uplink"] == {"first": a, "last": d, "oldest": self.now_ms}
         assert stats["bytes"] > 0
         assert stats["room"] is True
+
+    def test_what_waits_in_quarantine_is_told_in_order_until_it_has_another_outcome(self) -> None:
+        waits = ConversionError("?", "devices", "Quarantined", devices=("x", "y"))
+        seqs = self.store(*[b"x"] * 5)
+        states = [State.FILTERED, State.CONVERTED, State.FAILED, State.FILTERED, State.FILTERED]
+        errors = [waits, waits, waits, None, ConversionError("?", name="Other")]
+        self.settle([
+            Outcome(seq, state, "c/1", (), error) for seq, state, error in zip(seqs, states, errors, strict=True)
+        ])  # fmt: skip
+        found = self.wait(self.part.quarantined(0, 10))
+        assert [(each[0], each[4]) for each in found] == [(seqs[0], ("x", "y")), (seqs[1], ("x", "y"))]
+        assert self.wait(self.part.quarantined(0, 1)) == found[:1]
+        assert self.wait(self.part.quarantined(seqs[0], 10)) == found[1:]
+        self.settle([Outcome(seqs[1], State.CONVERTED, "c/1")])
+        assert self.wait(self.part.quarantined(0, 10)) == found[:1]

@@ -47,6 +47,7 @@ from iotgw.core.secrets import Secret
 from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.core.types import Types
 from iotgw.devices.fleet import Fleet
+from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.integrations.presets import target_presets
 
 
@@ -175,6 +176,11 @@ class Bench:
             lambda watch, what, is_wrong, value: None,
         )  # fmt: skip
         testing.fired(self.fleet.start())
+        recorder = Recorder(self.events, self.clock)
+        self.quarantine = Quarantine(self.fleet, recorder)
+        self.releases = Releases(
+            self.quarantine, self.fleet, self.journal, self.pipeline, recorder, self.clock
+        )
         self.parts = Parts(
             registry=self.registry,
             journal=self.journal,
@@ -186,6 +192,8 @@ class Bench:
             devices=self.devices,
             fleet=self.fleet,
             own_converters=self.fleet,
+            quarantine=self.quarantine,
+            releases=self.releases,
             owners=self.owners,
             events=self.events,
             datasource_types=Types(

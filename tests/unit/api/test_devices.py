@@ -175,3 +175,57 @@ async def test_who_may_only_read_changes_nothing(connect: Any) -> None:
         ("DELETE", "/devices/dev-1"),
     ):
         assert (await viewer(method, path, {"name": "dev-1"} if method != "DELETE" else None)).status == 403
+
+
+@inline
+async def test_a_downlink_to_a_device_that_nobody_knows_is_an_error_unless_it_is_meant(connect: Any) -> None:
+    client = connect()
+    item = {"data": "x", "contentType": "TEXT"}
+    for method, body in (("POST", item), ("PUT", [item])):
+        answer = await client(method, "/devices/Dev-1/downlinks", body)
+        assert (answer.status, "did you mean 'dev-1'?" in answer.text) == (404, True)
+        answer = await client(method, "/devices/nobody/downlinks", body)
+        assert (answer.status, "allowUnknown" in answer.text) == (404, True)
+        assert (await client(method, "/devices/nobody/downlinks?allowUnknown=true", body)).status in (
+            200,
+            201,
+        )
+    await client.ok("PUT", "/devices/nobody/downlinks", [])
+    await client.ok("POST", "/devices", {"name": "meter", "identity": "urn:imei:1"})
+    await client.ok("POST", "/devices/urn:imei:1/downlinks", item)
+    await client.ok(
+        "POST", "/devices/keyed/credentials", {"identity": "i", "secrets": [{"value": "hidden-key"}]}
+    )
+    await client.ok("POST", "/devices/keyed/downlinks", item)
+
+
+@inline
+async def test_a_device_in_quarantine_is_listed_released_and_dropped(bench: Any, connect: Any) -> None:
+    client = connect()
+    for number, name in enumerate(("a/1", "b"), 1):
+        bench.add("ds1", b"x", device=name)
+        bench.quarantine.hold("default", name, "ds1", number, 1000 * number, b'{"deviceName": "x"}')
+    page = await client.ok("GET", "/quarantine?limit=1")
+    assert page == {
+        "items": [
+            {
+                "name": "a/1", "datasource": "ds1", "firstSeen": 1000, "lastSeen": 1000, "messages": 1, "isLeaving": False,
+                "output": {"deviceName": "x"},
+            }
+        ],
+        "next": "a/1",
+    }  # fmt: skip
+    assert await client.ok("GET", "/quarantine/a%2F1") == page["items"][0]
+    assert await client.ok("POST", "/quarantine/a%2F1/release") == {"name": "a/1", "messages": 1}
+    assert await client.ok("DELETE", "/quarantine/b") == {"name": "b", "messages": 1}
+    assert bench.pipeline.released == [(1, "a/1", False), (2, "b", True)]
+    assert (await client.ok("GET", "/quarantine"))["items"] == []
+    assert (await client.ok("GET", "/devices/a%2F1"))["revision"] == 1
+    assert (await client("GET", "/devices/b")).status == 404
+    for method, path in (
+        ("GET", "/quarantine/b"),
+        ("POST", "/quarantine/b/release"),
+        ("DELETE", "/quarantine/b"),
+    ):
+        assert (await client(method, path)).status == 404
+    assert (await connect("viewer")("POST", "/quarantine/b/release")).status == 403

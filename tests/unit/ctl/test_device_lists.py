@@ -106,3 +106,23 @@ def test_a_file_is_read_as_it_is_needed(tmp_path: Path) -> None:
         batches = devices._batches(rows(read.append))
         assert len(next(batches)) == devices.BATCH
         assert read[-1] < 10_000
+
+
+@inline
+async def test_the_quarantine_is_listed_and_worked_off(bench: Any, run: Any) -> None:
+    for number, name in enumerate(("a", "b"), 1):
+        bench.add("ds1", b"x", device=name)
+        bench.quarantine.hold("default", name, "ds1", number, 1000)
+    assert [line.split()[:3] for line in (await run("device", "quarantine"))[1].splitlines()[1:]] == [
+        ["a", "ds1", "1"],
+        ["b", "ds1", "1"],
+    ]
+    assert (await run("device", "release", "a"))[:2] == (0, "device a is released with 1 messages\n")
+    assert (await run("device", "drop", "b"))[:2] == (0, "1 messages of b are dropped\n")
+    assert (await run("device", "drop", "b"))[0] == 1
+
+
+@inline
+async def test_a_downlink_to_nobody_needs_a_word_more(run: Any) -> None:
+    assert (await run("downlink", "nobody", "--text", "x"))[0] == 1
+    assert (await run("downlink", "nobody", "--text", "x", "--allow-unknown"))[0] == 0

@@ -22,6 +22,7 @@ from iotgw.core.clock import GatewayClock, PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.events import IEvents
+from iotgw.core.quarantine import NoQuarantine
 from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
 from iotgw.core.speakers import Anybody
@@ -35,6 +36,7 @@ from iotgw.delivery.parted_target import PartedTarget
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.credentials import Credentials
 from iotgw.devices.fleet import Fleet
+from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.observe.events import EventLog
@@ -113,6 +115,11 @@ def spine():
     return [pipeline, intake, sources, Publisher([], lambda: None), Trace(journal, sources)]
 
 
+def fleet(reactor, registry):
+    entries, devices = testing.MemoryDeviceEntries(), testing.MemoryDevices()
+    return Fleet(entries, devices, testing.FakeSpeakers(), registry, reactor, PlainCalendar(reactor), print)
+
+
 def rooms():
     """The other rooms' parts."""
     reactor, registry = testing.MemoryReactor(), testing.MemoryRegistry()
@@ -123,15 +130,10 @@ def rooms():
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
         DeviceEntries(Registry(reactor, NOWHERE)),
-        Fleet(
-            testing.MemoryDeviceEntries(),
-            testing.MemoryDevices(),
-            testing.FakeSpeakers(),
-            registry,
-            reactor,
-            PlainCalendar(reactor),
-            print,
-        ),
+        NoQuarantine(),
+        quarantine := Quarantine(fleet(reactor, registry), Recorder(testing.MemoryEvents(), reactor)),
+        Releases(quarantine, fleet(reactor, registry), None, None, None, reactor),
+        fleet(reactor, registry),
         DownlinkStore(NOWHERE, reactor),
         GatewayClock().calendar,
         PlainCalendar(reactor),

@@ -54,8 +54,9 @@ def test_a_downlink_is_not_written_into_an_answer_that_no_device_reads(monkeypat
 def test_a_platform_is_answered_when_a_message_is_durable_whatever_its_converter_makes_of_it(monkeypatch):
     field = network(monkeypatch, preset="the-things-stack")
     assert field.intake.never_waits
-    field.intake.says = Answer(Status.FAILED, "1")
-    assert status(field.post(TTS)) == 204
+    for says in (Answer(Status.FAILED, "1"), Answer(Status.REFUSED)):
+        field.intake.says = says
+        assert status(field.post(TTS)) == 204
     assert not network(monkeypatch).intake.never_waits
 
 
