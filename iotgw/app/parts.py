@@ -42,6 +42,7 @@ from iotgw.datasources.frames import FrameGroups
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.kafka.datasource import KafkaSourceType
+from iotgw.datasources.kinesis.datasource import KinesisSourceType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
@@ -59,6 +60,7 @@ from iotgw.downlinks.reach import Reach
 from iotgw.integrations.azure import EventHubType
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.kafka import KafkaType
+from iotgw.integrations.kinesis import KinesisType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.presets import target_presets
 from iotgw.integrations.rabbitmq import RabbitType
@@ -89,11 +91,21 @@ DATASOURCES = (
     OpcuaType,
     RabbitSourceType,
     SqsSourceType,
+    KinesisSourceType,
     *VENDORS,
 )
 INTEGRATIONS = (
-    HttpType, MqttType, KafkaType, EventHubType, RabbitType, SqsType, SftpType, ThingsBoardType, ThingsBoardHttpType,
-)  # fmt: skip
+    HttpType,
+    MqttType,
+    KafkaType,
+    EventHubType,
+    RabbitType,
+    SqsType,
+    KinesisType,
+    SftpType,
+    ThingsBoardType,
+    ThingsBoardHttpType,
+)
 
 
 class Gateway(Struct, frozen=True, kw_only=True):

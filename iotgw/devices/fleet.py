@@ -75,6 +75,7 @@ class Fleet(UplinkListener):
         self._devices = devices
         self._owners = owners
         self._registry = registry
+        self._clock = clock
         self._calendar = calendar
         self.most = most
         self._rosters: dict[str, Roster] = {}
@@ -129,7 +130,7 @@ class Fleet(UplinkListener):
 
     def settled(self, outcomes: builtins.list[Outcome], records: builtins.list[TelemetryRecord]) -> None:
         """See `UplinkListener.settled`."""
-        rosters = self._rosters
+        rosters, now = self._rosters, self._clock.seconds()
         for record in records:
             roster = rosters.get(record.tenant)
             member = roster.members.get(record.device_name) if roster is not None else None
@@ -140,7 +141,7 @@ class Fleet(UplinkListener):
                 if member.seen_type != record.device_type:
                     self._retype(record.tenant, member, record.device_type)
                 if member.watch is not None:
-                    self._health.heard(member.watch, record.body)
+                    self._health.heard(member.watch, record.body, now)
 
     def learn(self, records: Sequence[TelemetryRecord]) -> None:
         """Records that may not have counted before the process ended."""
@@ -215,7 +216,10 @@ class Fleet(UplinkListener):
 
     def names(self, tenant: str, wanted: DeviceFilter, after: str, limit: int) -> builtins.list[str]:
         """See `IFleet.names`."""
-        return self._of(tenant).find(wanted, after, limit, lambda name: self._owners.owner(tenant, name))
+        return self._of(tenant).find(
+            wanted, after, limit, lambda datasource: self._owners.owned(tenant, datasource),
+            lambda what: self._health.troubled(tenant, what),
+        )  # fmt: skip
 
     def type_of(self, tenant: str, name: str) -> str:
         """See `IFleet.type_of`."""
@@ -235,21 +239,21 @@ class Fleet(UplinkListener):
         """See `IFleet.count`."""
         rosters = [each for of, each in self._rosters.items() if tenant in (None, of)]
         if kind:
-            return sum((each.types if kind == TYPE else each.groups)[name] for each in rosters)
+            return sum(len((each.types if kind == TYPE else each.groups).get(name, ())) for each in rosters)
         return sum(len(each.members) for each in rosters)
 
     def groups(self, tenant: str) -> dict[str, int]:
         """See `IFleet.groups`."""
-        return dict(sorted(self._of(tenant).groups.items()))
+        return {group: len(names) for group, names in sorted(self._of(tenant).groups.items())}
 
     def own_converters(self, tenant: str) -> Collection[str]:
         """See `IOwnConverters.own_converters`."""
-        return self._of(tenant).converters
+        return self._of(tenant).own_converters.names
 
     def own_converter(self, tenant: str, names: Iterable[str]) -> str:
         """See `IOwnConverters.own_converter`."""
-        roster = self._of(tenant)
-        return next((found for name in names if (found := roster.converter(name))), "")
+        own = self._of(tenant).own_converters
+        return next((found for name in names if (found := own.find(name))), "")
 
     def watch_own_converters(self, callback: Callable[[str], None]) -> None:
         """See `IOwnConverters.watch_own_converters`."""

@@ -8,6 +8,7 @@ still until it is advanced.
 
 from __future__ import annotations
 
+from iotgw.testing.checkpoints import MemoryCheckpoints
 from iotgw.testing.connector import FakeAsyncioThread, FakeConnector, FakeEndpoint
 from iotgw.testing.converters import FakeConverters, MemoryConverterVersions, reads_json
 from iotgw.testing.credentials import MemoryCredentials, save_credential
@@ -61,6 +62,7 @@ __all__ = [
     "FakeTcpDevice",
     "HeardUplinks",
     "MemoryBackups",
+    "MemoryCheckpoints",
     "MemoryConverterVersions",
     "MemoryCredentials",
     "MemoryDeviceEntries",

@@ -75,7 +75,7 @@ class IDeviceEntries(Interface):
 class DeviceFilter(Struct, frozen=True):
     """Which devices of a tenant are looked for; what is empty doesn't matter.
 
-    ``text`` is part of name, label, serial, identity or place, in any case; ``tag`` is a key, or ``key=text``; ``datasource`` is
+    ``text`` is part of name, label, serial, identity, place or ``tag=text``, in any case; ``tag`` is a key, or ``key=text``; ``datasource`` is
     the id of the one that they belong to; ``trouble`` is what is wrong with them.
     """
 

@@ -285,6 +285,10 @@ class HttpDatasource:
             "address": f"{self._where}, /i/{self.context.routing_key}",
             "urls": self._urls,
             **({"downlinkApi": self.api.status()} if self.api is not None else {}),
-            **({"gatheredElsewhere": self.frames.gathered} if self.frames and self.frames.gathered else {}),
+            **(
+                {"gatheredElsewhere": self.frames.gathered}
+                if self.frames is not None and self.frames.gathered
+                else {}
+            ),
             **self.counts,
         }
