@@ -38,6 +38,7 @@ from iotgw.core.times import DateMs
 from iotgw.core.types import Types
 from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.coap.ports import CoapPorts
+from iotgw.datasources.frames import FrameGroups
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.kafka.datasource import KafkaSourceType
@@ -197,7 +198,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     coap_ports = CoapPorts(
         reactor, partial(sources.is_away, "coap"), sources.away.find, doors.note, settings.coap_trees
     )
-    shares = SharedResources(coap_ports, mounts)
+    shares = SharedResources(coap_ports, mounts, FrameGroups())
     connector = way_out(settings.integrations, reactor)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)

@@ -248,12 +248,12 @@ class Fleet(UplinkListener):
 
     def own_converters(self, tenant: str) -> Collection[str]:
         """See `IOwnConverters.own_converters`."""
-        return self._of(tenant).converters
+        return self._of(tenant).own_converters.names
 
     def own_converter(self, tenant: str, names: Iterable[str]) -> str:
         """See `IOwnConverters.own_converter`."""
-        roster = self._of(tenant)
-        return next((found for name in names if (found := roster.converter(name))), "")
+        own = self._of(tenant).own_converters
+        return next((found for name in names if (found := own.find(name))), "")
 
     def watch_own_converters(self, callback: Callable[[str], None]) -> None:
         """See `IOwnConverters.watch_own_converters`."""

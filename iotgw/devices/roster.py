@@ -7,13 +7,13 @@ searched in a few milliseconds. What is rare (a type, a group, a trouble, a data
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from msgspec import Struct
 
-from iotgw.core.device_entry import DeviceEntry, DeviceSpec, same_eui
+from iotgw.core.device_entry import DeviceEntry, same_eui
 from iotgw.core.ports.devices import DeviceFilter, Trouble
+from iotgw.devices.own_converters import OwnConverters
 from iotgw.devices.watching import DeviceWatch
 
 BLOCK = 256
@@ -55,10 +55,7 @@ class Roster:
         """Names by identity."""
         self._euis: dict[str, str] = {}
         """Names that are EUIs, by what all spellings have in common."""
-        self.converters: Counter[str] = Counter()
-        """Those that devices have of their own."""
-        self._own: dict[str, str] = {}
-        """Such a device's name, by its name and identity, and by what all spellings of an EUI have in common."""
+        self.own_converters = OwnConverters()
         self.groups: dict[str, set[str]] = {}
         self.types: dict[str, set[str]] = {}
 
@@ -116,11 +113,6 @@ class Roster:
     def behind(self, identity: str) -> str:
         """The device that has this identity; empty if none has."""
         return self._identities.get(identity, "")
-
-    def converter(self, name: str) -> str:
-        """The converter of its own that a device has, by name or identity; empty if it has none."""
-        known = self._own.get(name) or self._own.get(same_eui(name), "")
-        return self.members[known].entry.spec.converter if known else ""
 
     def alike(self, name: str) -> str:
         """A device whose name is the same but for case, or the separators of an EUI; empty if there is none."""
@@ -238,37 +230,23 @@ class Roster:
 
     def _enter(self, member: Member) -> None:
         spec = member.entry.spec
+        self.own_converters.enter(spec)
         name = spec.name
         _add(self.types, member.type, name)
         for group in spec.groups:
             _add(self.groups, group, name)
         if spec.identity:
             self._identities.setdefault(spec.identity, name)
-        if spec.converter:
-            self.converters[spec.converter] += 1
-            for key in _keys(spec):
-                self._own.setdefault(key, name)
 
     def _leave(self, member: Member) -> None:
         spec = member.entry.spec
+        self.own_converters.leave(spec)
         name = spec.name
         _drop(self.types, member.type, name)
         for group in spec.groups:
             _drop(self.groups, group, name)
         if self._identities.get(spec.identity) == name:
             del self._identities[spec.identity]
-        if spec.converter:
-            self.converters[spec.converter] -= 1
-            self.converters = +self.converters
-            for key in _keys(spec):
-                if self._own.get(key) == spec.name:
-                    del self._own[key]
-
-
-def _keys(spec: DeviceSpec) -> set[str]:
-    """What a device's messages may call it."""
-    names = (spec.name, spec.identity)
-    return {each for each in (*names, *map(same_eui, names)) if each}
 
 
 def _add(index: dict[str, set[str]], key: str, name: str) -> None:
