@@ -51,6 +51,7 @@ DIALECTS = (
     Dialect("datacake", "UPLINK", "Decoder", "datacake", takes_frames=True),
     Dialect("decentlab", "UPLINK", "decentlab_decoder.decode", "decentlab", takes_frames=True),
     Dialect("milesight", "UPLINK", "decodePayload", "milesight", takes_frames=True),
+    Dialect("milesight-cellular", "UPLINK", "CellularDecoder", "milesight", takes_frames=True),
     Dialect("allthingstalk", "UPLINK", "converter", "allthingstalk", takes_frames=True),
     Dialect("module", "UPLINK", "module.exports", "module", takes_frames=True),
     Dialect("thingsboard-body", "UPLINK", "", "thingsboard", "payload, metadata", native=True),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 SKIPPED = {"node_modules", ".git", "dist", "test", "tests", "cypress", "android", "docs"}
 ENTRY = re.compile(
-    r"\b(?:decodeUplink|Decode|Decoder|Parse|encodeDownlink|Encode|Encoder|decodePayload|consume|converter)\b\s*(?:[(=:]|,|\})"
+    r"\b(?:decodeUplink|Decode|Decoder|Parse|encodeDownlink|Encode|Encoder|decodePayload|CellularDecoder|consume|converter)\b\s*(?:[(=:]|,|\})"
     r"|decentlab_decoder|^\s*return\b|payload\s*=\s*",
     re.MULTILINE,
 )

@@ -61,7 +61,7 @@ function requirer(files, context) {
 
 // Values of the context's own realm, for scripts that look at prototypes
 let inside = (value) => value, dated = (ms) => new Date(ms);
-const NAMES = ['consume', 'decodeUplink', 'driver', 'Decode', 'Parse', 'Decoder', 'decentlab_decoder', 'decodePayload', 'converter', 'encodeDownlink', 'Encode', 'Encoder'];
+const NAMES = ['consume', 'decodeUplink', 'driver', 'Decode', 'Parse', 'Decoder', 'decentlab_decoder', 'decodePayload', 'CellularDecoder', 'converter', 'encodeDownlink', 'Encode', 'Encoder'];
 
 function loaded(one, text, given) {
   const context = vm.createContext(globals(given));
@@ -152,6 +152,7 @@ function run(one) {
   }
   if (found.decentlab_decoder) return ['decentlab', found.decentlab_decoder.decode(bytes)];
   if (found.decodePayload) return ['milesight', found.decodePayload(bytes)];
+  if (found.CellularDecoder) return ['milesight-cellular', found.CellularDecoder(bytes)];
   if (found.converter) return ['allthingstalk', found.converter(hex)];
   if (found.module) return ['module', found.module(hex, meta)];
   return ['', undefined];
