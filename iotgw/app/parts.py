@@ -38,6 +38,7 @@ from iotgw.core.times import DateMs
 from iotgw.core.types import Types
 from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.coap.ports import CoapPorts
+from iotgw.datasources.frames import FrameGroups
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.kafka.datasource import KafkaSourceType
@@ -197,7 +198,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     coap_ports = CoapPorts(
         reactor, partial(sources.is_away, "coap"), sources.away.find, doors.note, settings.coap_trees
     )
-    shares = SharedResources(coap_ports, mounts)
+    shares = SharedResources(coap_ports, mounts, FrameGroups())
     connector = way_out(settings.integrations, reactor)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
@@ -210,7 +211,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         credentials=credentials, speakers=speakers, delivery=delivery, downlinks=downlinks, recorder=recorder,
         departures=departures,
         listeners=[trace, devices, fleet, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
-        shares=shares, max_payload=store.max_payload,
+        shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
         files=CertificateDirectory(reactor, data_dir / settings.certificates), quarantine=quarantine,
     )  # fmt: skip
@@ -225,7 +226,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
-            delivery=delivery, devices=devices, fleet=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
+            delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
             calendar=calendar, doors=doors, sites=sites,
         ),

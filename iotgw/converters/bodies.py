@@ -42,6 +42,8 @@ def of_body(source: str, direction: str) -> str:
     if "msg" in read:
         is_rule = "msgType" in read or "metadata" in read or not _NODE_RED.search(source)
         return "rule-node" if is_rule else "node-red"
+    if read & {"node", "flow", "context"}:
+        return "node-red"
     if "input" in read and _INPUT.search(source):
         return "tektelic-v2"
     return "tektelic" if "bytes" in read or "port" in read else "thingsboard-body"

@@ -1,8 +1,13 @@
 """One frame that a network delivers several times: held for a moment, so that it is one message with all gateways that heard
-it. Nobody is answered before that message is durable."""
+it. Nobody is answered before that message is durable.
+
+Within a datasource a frame is known by the key that its platform gives it. Datasources that gather together (`FrameGroups`) know
+a frame of each other by the device, its counter, port and bytes: it is a message of the datasource that it came through first.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -12,10 +17,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from iotgw.core.model import Answer, Metadata
 from iotgw.core.ports.intake import Reply
+from iotgw.core.shared import SharedResource
 
 MOST = 1_000
 """Frames held at once; with more, the oldest goes on at once."""
 MOST_GATEWAYS = 64
+_OF_GATEWAYS = ("gatewayId", "rssi", "snr", "gateways")
+_EUI = re.compile(r"[0-9A-F]{16}")
 
 Receive = Callable[[bytes, Metadata, Reply, bool, str], None]
 """``receive(payload, metadata, answer, listens, key)``: hands a message to the gateway."""
@@ -27,17 +35,40 @@ class _Frame(Struct, eq=False):
     listens: bool
     answers: list[Reply]
     ends: float
+    name: str = ""
+    """See `frame_name`."""
+
+
+FrameGroup = dict[str, _Frame]
+"""The frames that several datasources hold now, by `frame_name`."""
+
+
+class FrameGroups(SharedResource):
+    """The groups of datasources that gather the frames of several networks, by tenant and name."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, str], FrameGroup] = {}
+
+    def group(self, tenant: str, name: str) -> FrameGroup:
+        """A group; it is made when it is first asked for."""
+        return self._groups.setdefault((tenant, name), {})
 
 
 class HeldFrames:
-    """The frames of one datasource that may come again within ``window`` seconds."""
+    """The frames of one datasource that may come again within ``window`` seconds. ``group`` are those of the datasources that gather
+    with it."""
 
-    def __init__(self, clock: IReactorTime, window: float, receive: Receive) -> None:
+    def __init__(
+        self, clock: IReactorTime, window: float, receive: Receive, group: FrameGroup | None = None
+    ) -> None:
         self._clock = clock
         self._window = window
         self._receive = receive
         self._held: OrderedDict[str, _Frame] = OrderedDict()
         self._timer: IDelayedCall | None = None
+        self._group = group
+        self.gathered = 0
+        """How many frames went with a message of another datasource."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -52,7 +83,17 @@ class HeldFrames:
             known.metadata = joined(known.metadata, metadata)
             known.listens = known.listens or listens
             return
-        self._held[key] = _Frame(payload, metadata, listens, [answer], self._clock.seconds() + self._window)
+        name = frame_name(metadata) if self._group is not None else ""
+        elsewhere = self._group.get(name) if self._group is not None and name else None
+        if elsewhere is not None:
+            elsewhere.answers.append(answer)
+            elsewhere.metadata = with_gateways(elsewhere.metadata, metadata)
+            self.gathered += 1
+            return
+        frame = _Frame(payload, metadata, listens, [answer], self._clock.seconds() + self._window, name)
+        self._held[key] = frame
+        if self._group is not None and name:
+            self._group[name] = frame
         if len(self._held) > MOST:
             self._go_on(next(iter(self._held)))
         if self._timer is None:
@@ -77,6 +118,8 @@ class HeldFrames:
 
     def _go_on(self, key: str) -> None:
         frame = self._held.pop(key)
+        if self._group is not None and self._group.get(frame.name) is frame:
+            del self._group[frame.name]
 
         def answered(answer: Answer) -> None:
             first, *others = frame.answers
@@ -96,6 +139,24 @@ def gateways(metadata: Metadata) -> list[dict[str, Any]]:
         name: metadata[name] for name in ("gatewayId", "rssi", "snr") if name in metadata
     }
     return [named] if "gatewayId" in named else []
+
+
+def frame_name(metadata: Metadata) -> str:
+    """What a frame is called on any network: the device's EUI, the frame's counter, its port and its bytes; empty for one that lacks
+    the first two."""
+    eui, counter = metadata.get("devEui"), metadata.get("fCnt")
+    if not isinstance(eui, str) or type(counter) is not int:
+        return ""
+    digits = eui.replace("-", "").replace(":", "").upper()
+    if _EUI.fullmatch(digits) is None:
+        return ""
+    return f"{digits}/{counter}/{metadata.get('fPort')}/{metadata.get('frame')}"
+
+
+def with_gateways(main: Metadata, other: Metadata) -> Metadata:
+    """The metadata of a frame with the gateways, and nothing else, of what another network says of it."""
+    told = joined(main, {name: other[name] for name in _OF_GATEWAYS if name in other})
+    return told if gateways(main) else {**told, **main}
 
 
 def joined(main: Metadata, other: Metadata) -> Metadata:

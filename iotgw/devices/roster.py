@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from iotgw.core.device_entry import DeviceEntry, same_eui
 from iotgw.core.ports.devices import DeviceFilter, Trouble
+from iotgw.devices.own_converters import OwnConverters
 from iotgw.devices.watching import DeviceWatch
 
 BLOCK = 256
@@ -54,6 +55,7 @@ class Roster:
         """Names by identity."""
         self._euis: dict[str, str] = {}
         """Names that are EUIs, by what all spellings have in common."""
+        self.own_converters = OwnConverters()
         self.groups: dict[str, set[str]] = {}
         self.types: dict[str, set[str]] = {}
 
@@ -228,6 +230,7 @@ class Roster:
 
     def _enter(self, member: Member) -> None:
         spec = member.entry.spec
+        self.own_converters.enter(spec)
         name = spec.name
         _add(self.types, member.type, name)
         for group in spec.groups:
@@ -237,6 +240,7 @@ class Roster:
 
     def _leave(self, member: Member) -> None:
         spec = member.entry.spec
+        self.own_converters.leave(spec)
         name = spec.name
         _drop(self.types, member.type, name)
         for group in spec.groups:

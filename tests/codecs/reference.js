@@ -160,7 +160,8 @@ function run(one) {
 require('readline').createInterface({input: process.stdin}).on('line', (line) => {
   let answer;
   try {
-    const [form, result] = run(JSON.parse(line));
+    const go = () => run(JSON.parse(line));
+    const [form, result] = vm.runInContext('go()', vm.createContext({go}), {timeout: 5000});  // a script may be endless
     answer = {form, result};
   } catch (error) {
     answer = {error: String(error && error.message || error).slice(0, 300)};

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.codecs.mentions import mentions
 from tests.peers.process import find
 
 ROOT = Path(__file__).parents[2]
@@ -62,3 +63,12 @@ def test_a_collection_is_compared_and_a_second_run_goes_on(tmp_path):
     assert len(state.read_text().splitlines()) == len(rows)
     assert again.returncode == 1
     assert "different" in again.stdout
+
+
+def test_device_types_are_counted_once_for_a_collection_and_a_folder(tmp_path):
+    for name in (
+        "a/vendors/dl-atm41/x.js", "a/vendors/dl-atm41/y.js", "b/ATM41_v2/EU868/decoder.js", "b/AM102/a.txt", "c/LHT-65.js", "README.md",
+    ):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert mentions(tmp_path) == {"atm41": (2, 2), "am102": (1, 1), "lht65": (1, 1)}

@@ -24,7 +24,9 @@ ON_DEMAND = {
     "buffer.js": re.compile(r"\bBuffer\b|\bmsg\s*\.\s*payload\b"),
     "dates.js": re.compile(r"\bDate\b|\btoLocale"),
     "akenza.js": re.compile(r"\b(?:consume|emit|Bits|Hex)\b"),
-    "platforms.js": re.compile(r"\b(?:variable|msg|converter)\b|\breturn encode\b|\bsensor\b"),
+    "platforms.js": re.compile(
+        r"\b(?:variable|msg|converter|node|flow|context)\b|\breturn encode\b|\bsensor\b"
+    ),
     "loraobject.js": re.compile(r"\bLoRaObject\b"),
     "modules.js": re.compile(r"\brequire\b"),
     "codecs.js": re.compile(r"\brequire\s*\(\s*['\"`](?:cbor|msgpack|@msgpack|cayenne)"),

@@ -39,7 +39,7 @@ from iotgw.core.ports.intake import Reply
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.urls import url
 from iotgw.datasources.api_downlinks import ApiDownlinks
-from iotgw.datasources.frames import HeldFrames
+from iotgw.datasources.frames import FrameGroups, HeldFrames
 from iotgw.datasources.http.allowed import AllowedFactory
 from iotgw.datasources.http.bodies import Fields
 from iotgw.datasources.http.listener import Listener
@@ -140,6 +140,10 @@ class HttpSourceType:
         return [TcpPort(listener.interface, listener.port)]
 
 
+GATHERING = 1.0
+"""Seconds that a frame is held for other networks, if nothing else is said."""
+
+
 @implementer(IKeepsDownlinks)
 class HttpDatasource:
     """Uploads under one routing key. With ``api``, downlinks go by that."""
@@ -160,7 +164,11 @@ class HttpDatasource:
         self.envelope = settings.envelope()
         self.intake.never_waits = self.envelope.is_network
         window = self.envelope.gathers if settings.gather_seconds is None else settings.gather_seconds
-        self.frames = HeldFrames(context.reactor, window, self._receive) if window else None
+        group = None
+        if settings.gather_with:
+            group = context.shared(FrameGroups).group(context.tenant, settings.gather_with)
+            window = window or GATHERING
+        self.frames = HeldFrames(context.reactor, window, self._receive, group) if window else None
         """Where frames are held that may come again."""
         self.counts: Counter[str] = Counter()
         self.notices = Notices(context.intake, context.reactor, self.counts)
@@ -277,5 +285,10 @@ class HttpDatasource:
             "address": f"{self._where}, /i/{self.context.routing_key}",
             "urls": self._urls,
             **({"downlinkApi": self.api.status()} if self.api is not None else {}),
+            **(
+                {"gatheredElsewhere": self.frames.gathered}
+                if self.frames is not None and self.frames.gathered
+                else {}
+            ),
             **self.counts,
         }

@@ -134,6 +134,15 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             "with all gateways. If not given: as the preset says."
         ),
     ] = None
+    gather_with: Annotated[
+        str,
+        Meta(
+            max_length=100,
+            description="A name that datasources of several networks have in common: a frame that comes through more than one of "
+            "them while it is held is one message, of the datasource that it came through first. It is held for a second if `gatherSeconds` "
+            "says nothing.",
+        ),
+    ] = ""
     answers_reach_device: Annotated[
         bool | None,
         Meta(
@@ -163,6 +172,10 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         envelope = self.envelope()
         if self.downlink_api is not None:
             self.downlink_api.check(envelope.api)
+        if self.gather_with and self.gather_seconds == 0:
+            raise ValueError("gatherSeconds: expected more than 0 with `gatherWith`")
+        if self.gather_with and not envelope.keys_last:
+            raise ValueError("gatherWith: expected a preset that tells frames apart")
         if self.path:
             self._check_path()
         if not self.methods:

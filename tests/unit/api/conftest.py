@@ -191,6 +191,7 @@ class Bench:
             delivery=self.delivery,
             devices=self.devices,
             fleet=self.fleet,
+            own_converters=self.fleet,
             quarantine=self.quarantine,
             releases=self.releases,
             owners=self.owners,

@@ -231,7 +231,7 @@ async def test_what_nobody_foresaw_is_a_500_with_a_reference_and_no_traceback(
     seen: list[Any] = []
     globalLogPublisher.addObserver(seen.append)
     try:
-        bench.journal.messages = None
+        bench.journal.search = None
         answer = await connect()("GET", "/messages")
     finally:
         globalLogPublisher.removeObserver(seen.append)

@@ -209,8 +209,9 @@ async def test_a_node_may_send_several_messages(service, engine):
     script = """
     node.send({payload: {a: 1}});
     return [[{payload: {b: 2}}, {payload: 'text'}], null];"""
-    _, made = await run(service, "var m = msg.payload;" + script, engine=engine)
-    assert [entry["values"] for entry in telemetry(made)] == [{"a": 1}, {"b": 2}, {"payload": "text"}]
+    for before in ("var m = msg.payload;", ""):
+        _, made = await run(service, before + script, engine=engine)
+        assert [entry["values"] for entry in telemetry(made)] == [{"a": 1}, {"b": 2}, {"payload": "text"}]
 
 
 @BOTH

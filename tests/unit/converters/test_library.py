@@ -78,6 +78,7 @@ def test_every_converter_says_what_it_is_for():
         ("dragino-lorawan/", "--- common to the Dragino LoRaWAN"),
         ("milesight/", "--- common to the Milesight"),
         ("browan/", "--- common to the Browan"),
+        ("decentlab/", "--- common to the Decentlab"),
     ],
 )
 def test_the_common_part_of_a_vendor_s_converters_is_the_same(vendor, mark):

@@ -1,7 +1,7 @@
 """Frames that a network delivers several times."""
 
 from iotgw.core.model import STORED, Answer, Downlink, Status
-from iotgw.datasources.frames import MOST, HeldFrames, joined
+from iotgw.datasources.frames import MOST, FrameGroups, HeldFrames, joined, with_gateways
 from iotgw.testing import clock
 
 ROOF = {"gatewayId": "roof", "rssi": -40, "snr": 9}
@@ -81,3 +81,81 @@ def test_an_end_hands_everything_over_and_too_many_go_on_at_once():
     assert [key for *_, key in field.received] == ["0", "1"]
     field.frames.flush()
     assert len(field.received) == MOST + 2 and field.clock.getDelayedCalls() == []
+
+
+class Networks:
+    """Two datasources that gather together."""
+
+    def __init__(self):
+        self.clock = clock()
+        self.received, self.answers = [], []
+        groups = FrameGroups()
+        self.frames = [
+            HeldFrames(self.clock, 1.0, self.receiver(number), groups.group("default", "fields"))
+            for number in range(2)
+        ]
+
+    def receiver(self, number):
+        def receive(payload, metadata, answer, listens, key):
+            self.received.append((number, payload, metadata, key))
+            answer(Answer(Status.STORED, f"m{len(self.received)}"))
+
+        return receive
+
+    def take(self, number, payload, key, **metadata):
+        said = {"devEui": "70b3d57ed0000017", "fCnt": 7, "fPort": 2, "frame": "00e7", **metadata}
+        self.frames[number].take(payload, said, self.answers.append, False, key)
+
+
+def test_a_frame_that_comes_through_two_networks_is_one_message_of_the_first_with_all_gateways():
+    networks = Networks()
+    networks.take(0, b"tts", "a", deviceName="probe-7", **CELLAR)
+    networks.take(
+        1, b"chirpstack", "b", devEui="70-B3-D5-7E-D0-00-00-17", deviceName="other", applicationId="x", **ROOF
+    )
+    networks.clock.advance(1.0)
+    ((number, payload, metadata, key),) = networks.received
+    assert (number, payload, key) == (0, b"tts", "a")
+    assert metadata["deviceName"] == "probe-7" and "applicationId" not in metadata
+    assert metadata["gateways"] == [ROOF, CELLAR] and metadata["gatewayId"] == "roof"
+    assert [answer.message_id for answer in networks.answers] == ["m1", "m1"]
+    assert [each.gathered for each in networks.frames] == [0, 1]
+
+
+def test_another_frame_or_another_group_is_a_message_of_its_own():
+    networks = Networks()
+    networks.take(0, b"1", "a")
+    for more in (
+        {"fCnt": 8},
+        {"frame": "00e8"},
+        {"fPort": 3},
+        {"devEui": "70b3d57ed0000018"},
+        {"fCnt": None},
+        {"devEui": 7},
+    ):
+        networks.take(1, b"2", str(more), **more)
+    other = FrameGroups().group("default", "fields")
+    HeldFrames(networks.clock, 1.0, networks.receiver(2), other).take(
+        b"3",
+        {"devEui": "70b3d57ed0000017", "fCnt": 7, "fPort": 2, "frame": "00e7"},
+        networks.answers.append,
+        False,
+        "c",
+    )
+    networks.clock.advance(1.0)
+    assert len(networks.received) == 8
+
+
+def test_what_comes_when_the_window_is_over_is_a_message_of_its_own_and_nothing_stays_behind():
+    networks = Networks()
+    networks.take(0, b"1", "a")
+    networks.clock.advance(1.0)
+    networks.take(1, b"2", "b")
+    networks.frames[1].flush()
+    assert [each[0] for each in networks.received] == [0, 1]
+    assert not networks.frames[0]._group
+
+
+def test_a_network_that_says_no_gateway_takes_the_other_s():
+    assert with_gateways({"a": 1}, {"b": 2, **ROOF}) == {"a": 1, **ROOF}
+    assert with_gateways({"a": 1, **ROOF}, {"b": 2}) == {"a": 1, **ROOF}

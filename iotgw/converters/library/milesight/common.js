@@ -65,8 +65,9 @@ function opened(bytes) {
 }
 
 // A field is [name, size, what it is divided by, or the texts of its values]; a negative size is a signed number. A fourth part
-// says that 0xFFFD and more are no measurement.
+// says that 0xFFFD and more are no measurement. A field `#` is the number that stands for `#` in the names after it.
 function read(frame, fields, values) {
+    var index = '';
     for (var i = 0; i < fields.length; i++) {
         var name = fields[i][0], size = fields[i][1], rule = fields[i][2], start = frame.at, value;
         if (typeof size === 'string') {
@@ -82,8 +83,10 @@ function read(frame, fields, values) {
                 value = value / rule;
             }
         }
-        if (name) {
-            values[name] = value;
+        if (name === '#') {
+            index = value;
+        } else if (name) {
+            values[name.replace('#', index)] = value;
         }
     }
 }

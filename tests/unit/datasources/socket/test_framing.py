@@ -152,6 +152,25 @@ def test_a_tracker_s_two_headers():
     assert made.lines == [short, long, short]
 
 
+def test_a_length_of_one_byte_at_the_beginning_and_padding_behind_the_message():
+    made = field(handler={"type": "BINARY", "lengthFieldLength": 1, "initialBytesToStrip": 1})
+    made.connect().send(bytes.fromhex("11534e2d30303264656661756c7432352e37000000"), 3)
+    assert made.lines[0] == b"SN-002default25.7" and set(made.lines[1:]) <= {b""}
+
+
+CELLULAR = bytes.fromhex(
+    "020001005f000000013031303130313030363734384431313239303132303030333836303030303030303030303031373030"
+    "31303130303030303030303137383930303030303030303030303030303030313710000E01750103677D000482FDFF050000"
+)
+
+
+@pytest.mark.parametrize("size", [1, 50, 1000])
+def test_a_milesight_s_cellular_frame_has_its_length_at_the_fourth_byte(size):
+    made = field(handler={"type": "BINARY", "lengthFieldOffset": 3, "lengthFieldLength": 2})
+    made.connect().send(CELLULAR + CELLULAR, size)
+    assert made.lines == [CELLULAR, CELLULAR]
+
+
 @pytest.mark.parametrize("wrong", ["", "7", "zz", "78" * 17])
 def test_a_header_begins_with_1_to_16_bytes_in_hexadecimal(wrong):
     with pytest.raises(msgspec.ValidationError):

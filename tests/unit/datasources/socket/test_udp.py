@@ -55,6 +55,15 @@ def test_one_downlink_per_uplink_and_the_rest_with_the_next_ones():
     assert field.intake.outcomes[-1] == ("2", "lost: it waited too long for the client's next datagram")
 
 
+def test_a_downlink_is_exactly_its_bytes():
+    field = udp(identity="address", handler={"type": "BINARY"})
+    field.intake.auto = False
+    field.send(b"one")
+    downlink = Downlink("1", "192.0.2.7", bytes.fromhex("7ea0"))
+    field.intake.answers[0](Answer(Status.STORED, "1", 0.0, (downlink,)))
+    assert field.socket.sent == [(bytes.fromhex("7ea0"), HERE)]
+
+
 def test_replies_are_bounded_by_number():
     intake = FakeIntake()
     replies = WaitingReplies(2, 60, intake)
