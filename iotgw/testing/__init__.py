@@ -8,6 +8,7 @@ still until it is advanced.
 
 from __future__ import annotations
 
+from iotgw.testing.checkpoints import MemoryCheckpoints
 from iotgw.testing.connector import FakeAsyncioThread, FakeConnector, FakeEndpoint
 from iotgw.testing.converters import FakeConverters, MemoryConverterVersions, reads_json
 from iotgw.testing.credentials import MemoryCredentials, save_credential
@@ -30,6 +31,7 @@ from iotgw.testing.integrations import (
 )
 from iotgw.testing.journal import MemoryJournal
 from iotgw.testing.mounts import MemoryMounts
+from iotgw.testing.own_converters import MemoryOwnConverters
 from iotgw.testing.pipeline import FakePipeline, HeardUplinks
 from iotgw.testing.ports import verify_ports
 from iotgw.testing.reactor import START, MemoryReactor, clock
@@ -60,6 +62,7 @@ __all__ = [
     "FakeTcpDevice",
     "HeardUplinks",
     "MemoryBackups",
+    "MemoryCheckpoints",
     "MemoryConverterVersions",
     "MemoryCredentials",
     "MemoryDeviceEntries",
@@ -70,6 +73,7 @@ __all__ = [
     "MemoryFiles",
     "MemoryJournal",
     "MemoryMounts",
+    "MemoryOwnConverters",
     "MemoryPause",
     "MemoryReactor",
     "MemoryRegistry",
