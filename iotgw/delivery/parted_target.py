@@ -37,7 +37,6 @@ class _Run:
         "delivered",
         "is_over",
         "is_single",
-        "key",
         "left",
         "pieces",
         "record",
@@ -46,12 +45,9 @@ class _Run:
         "under_way",
     )
 
-    def __init__(
-        self, record: TelemetryRecord, settle: Settle, key: str, pieces: Pieces, accepted: int
-    ) -> None:
+    def __init__(self, record: TelemetryRecord, settle: Settle, pieces: Pieces, accepted: int) -> None:
         self.record = record
         self.settle = settle
-        self.key = key
         self.pieces = pieces
         self.accepted = accepted
         self.delivered = DELIVERED
@@ -87,6 +83,16 @@ class _Lane:
         self.at_target = 0
         """How many parts the target has."""
         self.said: list[tuple[_Run, int, Verdict]] = []
+
+    def next_part(self, out: dict[int, tuple[_Lane, _Run, int]]) -> TelemetryRecord:
+        """The next part of a lane of one run; see `chunk`."""
+        run = self.runs[0]
+        place = run.left.popleft()
+        part = run.pieces.part(place)
+        out[part.seq] = self, run, place
+        self.at_target += 1
+        run.under_way += 1
+        return part
 
     def chunk(self, most: int, out: dict[int, tuple[_Lane, _Run, int]]) -> list[TelemetryRecord]:
         """The next parts to be sent together, at most ``most``. Where each belongs is added to ``out``, by its position."""
@@ -176,8 +182,8 @@ class PartedTarget:
             except TooManyParts as error:
                 self._ended.append((settle, record.seq, Rejected(str(error))))
                 continue
-            key = self._key(record)
-            run = _Run(record, settle, key, pieces, self._accepted.of(key))
+            accepted = self._accepted.of(self._key(record)) if self._accepted else 0
+            run = _Run(record, settle, pieces, accepted)
             self._open.add(run)
             if run.left:
                 runs.append(run)
@@ -218,18 +224,19 @@ class PartedTarget:
             self._driving = False
 
     def _send_some(self) -> int:
-        most = max(1, self._target.max_batch)
-        chunk: list[TelemetryRecord] = []
-        if self.whole:
-            lane = self._ready.popleft()
-            chunk = lane.chunk(most, self._out)
+        target, out = self._target, self._out
+        most = target.max_batch
+        if target.whole:
+            chunk = self._ready.popleft().chunk(max(1, most), out)
         else:
-            while self._ready and len(chunk) < most:
-                chunk += self._ready.popleft().chunk(1, self._out)
+            ready = self._ready
+            chunk = [ready.popleft().next_part(out)]
+            while ready and len(chunk) < most:
+                chunk.append(ready.popleft().next_part(out))
         try:
-            self._target.send(chunk, self._settled)
+            target.send(chunk, self._settled)
         except Exception as error:
-            left = [part.seq for part in chunk if part.seq in self._out]
+            left = [part.seq for part in chunk if part.seq in out]
             if left:
                 self._settled(left, unforeseen("sending", error))
         return len(chunk)
@@ -237,28 +244,32 @@ class PartedTarget:
     # --- what the target says
 
     def _settled(self, seqs: Sequence[int], verdict: Verdict) -> None:
+        out, is_accepted = self._out, isinstance(verdict, Delivered)
         for seq in seqs:
-            found = self._out.pop(seq, None)
+            found = out.pop(seq, None)
             if found is None:
                 continue
             lane, run, place = found
             lane.at_target -= 1
-            if not lane.at_target and not lane.said and isinstance(verdict, Delivered):
-                self._accept(lane, run, place, verdict)
+            if is_accepted and not lane.at_target and not lane.said:
+                self._accept(lane, run, place, verdict)  # type: ignore[arg-type]  # as just looked at
                 continue
             lane.said.append((run, place, verdict))
             if not lane.at_target:
                 self._look(lane)
-        self._drive()
+        if not self._driving:
+            self._drive()
 
     def _accept(self, lane: _Lane, run: _Run, place: int, verdict: Delivered) -> None:
         """The target took the only part of a lane's chunk, as it nearly always does."""
         run.under_way = 0
         run.delivered = verdict
         run.accepted |= 1 << run.pieces.pieces[place].number
-        if not run.left:
-            self._end(run, run.verdict())
-            lane.runs.remove(run)
+        if run.left:
+            self._ready.append(lane)
+            return
+        self._end(run, run.verdict())
+        lane.runs.remove(run)
         if lane.runs:
             self._ready.append(lane)
 
@@ -303,14 +314,14 @@ class PartedTarget:
         if run in self._open:  # else the target was stopped meanwhile
             self._open.discard(run)
             self._ended.append((run.settle, run.record.seq, verdict))
-            if isinstance(verdict, Delivered):
-                self._accepted.put(run.key, 0)
-            else:
+            if not isinstance(verdict, Delivered):
                 self._note(run)
+            elif self._accepted:
+                self._accepted.put(self._key(run.record), 0)
 
     def _note(self, run: _Run) -> None:
         if run.record.seq > 0:  # no test message
-            self._accepted.put(run.key, run.accepted)
+            self._accepted.put(self._key(run.record), run.accepted)
 
     def _report(self) -> None:
         ended, self._ended = self._ended, []

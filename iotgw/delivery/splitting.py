@@ -72,13 +72,14 @@ class Pieces:
         count = len(self.pieces)
         if count > MOST_PARTS:
             raise TooManyParts(f"it has {count} parts, expected at most {MOST_PARTS}")
-        common = len(_encode(body)) if count > 1 else 0
+        text = _encode(body)
+        common = len(text) if count > 1 else 0
         if count * common > MOST_BYTES:
             raise TooManyParts(
                 f"its {count} parts have {common} bytes in common, expected at most {MOST_BYTES} together"
             )
-        self._head = _head(body)
-        if telemetry:
+        self._head = _head(text)
+        if len(telemetry) > 1:
             self.pieces.sort(key=_first_time)
 
     def part(self, place: int) -> Part:
@@ -88,7 +89,7 @@ class Pieces:
         if not self._is_whole:
             head = self._head
             if piece.attributes is not None:
-                head = _head(self._rest | {"attributes": piece.attributes})
+                head = _head(_encode(self._rest | {"attributes": piece.attributes}))
             body = head + _encode(piece.entries) + b"}"
         return Part(
             record.seq * MOST + piece.number, record.uplink, record.tenant, record.datasource, record.received_ms,
@@ -97,10 +98,9 @@ class Pieces:
         )  # fmt: skip
 
 
-def _head(rest: dict[str, Any]) -> bytes:
-    """The beginning of a body, up to its telemetry."""
-    text = _encode(rest)[:-1]
-    return text + (b',"telemetry":' if rest else b'"telemetry":')
+def _head(rest: bytes) -> bytes:
+    """The beginning of a body, up to its telemetry. ``rest`` is the object of all else."""
+    return rest[:-1] + (b',"telemetry":' if rest != b"{}" else b'"telemetry":')
 
 
 def _first_time(piece: _Piece) -> float:
@@ -119,9 +119,14 @@ def _reading(entry: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
 def _values(telemetry: list[dict[str, Any]]) -> list[_Piece]:
     pieces: list[_Piece] = []
     for entry in telemetry:
-        for name, value in entry["values"].items():
-            if name != UNSURE:
-                pieces.append(_Piece(len(pieces) + 1, [_reading(entry, name, value)], name))
+        ts, values = entry["ts"], entry["values"]
+        if UNSURE in values:
+            for name, value in values.items():
+                if name != UNSURE:
+                    pieces.append(_Piece(len(pieces) + 1, [_reading(entry, name, value)], name))
+            continue
+        for name, value in values.items():
+            pieces.append(_Piece(len(pieces) + 1, [{"ts": ts, "values": {name: value}}], name))
     return pieces
 
 

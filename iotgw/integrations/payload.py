@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from iotgw.core.model import Kind, TelemetryRecord
+from iotgw.core.parts import Part
 from iotgw.core.specs import IntegrationSpec
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.formats.cloudevents import cloudevents
@@ -82,6 +83,28 @@ def standard(names: RecordNames) -> Format:
     return make
 
 
+def standard_of_parts(names: RecordNames) -> Format:
+    """The same of parts, which have all but their number and their readings in common with those of the same record."""
+    epochs, datasource = names.epochs, names.datasource_json
+    whole: TelemetryRecord | None = None
+    head = tail = b""
+
+    def make(record: TelemetryRecord) -> bytes:
+        nonlocal whole, head, tail
+        if not isinstance(record, Part):
+            return b'{"id":"%b","key":"%b","receivedAt":%d,"datasource":%b,%b' % (
+                epochs.id_of(record).encode(), epochs.key(record).encode(), record.received_ms,
+                datasource(record), record.body[1:],
+            )  # fmt: skip
+        if record.whole is not whole:
+            whole = record.whole
+            head = b'{"id":"%b","key":"%b.' % (epochs.id_of(whole).encode(), epochs.key(whole).encode())
+            tail = b'","receivedAt":%d,"datasource":%b,' % (record.received_ms, datasource(record))
+        return b"%b%d%b%b" % (head, record.number, tail, record.body[1:])
+
+    return make
+
+
 def thingsboard(record: TelemetryRecord) -> bytes:
     """The converter's output unchanged, as ThingsBoard's integrations take it."""
     return record.body
@@ -138,7 +161,7 @@ def formatter(
         warn(
             f"format {spec.format} says the latest of several times only. With split: reading the target gets each"
         )
-    document = standard(names)
+    document = standard(names) if spec.split == "device" else standard_of_parts(names)
     made: dict[str, Format] = {
         "standard": document, "thingsboard": thingsboard, "values": values, "line-protocol": line_protocol, "senml": senml,
         "ngsi-ld": ngsi_ld, "cloudevents": cloudevents(names, document), "openmetrics": openmetrics, "parquet": rows,
