@@ -29,7 +29,7 @@ from iotgw.datasources.pulled_source import MOST_HEADERS, PATIENCE, PulledSource
 
 DEADLINE = 10
 """Seconds in which any subscription waits for an acknowledgement, at least (``ackDeadlineSeconds``)."""
-LONGER = 60
+LONGER = 20
 """Seconds that the gateway asks for where it needs more."""
 HOLDS = 100.0
 """Seconds after which a request without messages is given up; Pub/Sub answers before."""

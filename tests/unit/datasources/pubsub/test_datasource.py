@@ -55,7 +55,7 @@ def test_the_deadline_of_what_waits_for_a_full_gateway_is_put_off(subscription):
     subscription.intake.fill()
     subscription.bring("a")
     subscription.clock.advance(7.5)
-    assert subscription.asked(LEND) == [{"ackIds": ["ack-a"], "ackDeadlineSeconds": 60}]
+    assert subscription.asked(LEND) == [{"ackIds": ["ack-a"], "ackDeadlineSeconds": 20}]
     assert subscription.asked(PULL) == []
 
 
