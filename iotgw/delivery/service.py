@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -10,6 +10,7 @@ from zope.interface import implementer
 
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.errors import NotFound, Unavailable
+from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Delivery, Message, Outcome, Parked, TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.delivery import IDeliveries, IDelivery
@@ -25,7 +26,7 @@ from iotgw.core.times import DateMs
 from iotgw.core.types import Types
 from iotgw.delivery.outbox import Outbox
 from iotgw.delivery.outboxes import Outboxes, Running
-from iotgw.delivery.standing import least_far
+from iotgw.delivery.standing import least_far, narrowed
 from iotgw.delivery.store_room import StoreRoom
 from iotgw.delivery.targets import Queue, Targets, Unseal
 from iotgw.delivery.trial import Trials, sample
@@ -39,7 +40,8 @@ class DeliveryService(UplinkListener):
     """Delivers the telemetry stream to the integrations.
 
     ``datasource_name`` maps a datasource's id to its name. ``downlink`` queues what a target sends for a device;
-    without it, such messages are ignored. ``unseal`` reveals the secrets of a configuration. ``data_dir`` is the
+    without it, such messages are ignored. ``unseal`` reveals the secrets of a configuration, ``seal``
+    hides those that targets keep in files. ``data_dir`` is the
     directory in which targets may keep files of their own. ``trace`` follows single messages. ``store_bytes`` is the journal's size limit,
     0 for none, which the integrations share.
 
@@ -59,6 +61,7 @@ class DeliveryService(UplinkListener):
         trace: ITrace | None = None,
         store_bytes: int = 0,
         calendar: ICalendar | None = None,
+        seal: Unseal | None = None,
     ) -> None:
         self._journal = journal
         self._reactor = reactor
@@ -67,7 +70,7 @@ class DeliveryService(UplinkListener):
         self._trials = Trials()
         self._targets = Targets(
             types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir, calendar,
-            self._trials.show,
+            self._trials.show, seal,
         )  # fmt: skip
         self._store = StoreRoom(journal, store_bytes)
         self._outboxes = Outboxes(
@@ -161,6 +164,10 @@ class DeliveryService(UplinkListener):
             each.outbox.standing(record, each.name) for each in self._outboxes for record in message.records
         ]
         return least_far(one for one in asked if one is not None)
+
+    def narrowed(self, query: MessageQuery, state: str, ids: Sequence[str]) -> MessageQuery:
+        """See `IDeliveries.narrowed`."""
+        return narrowed(query, state, ids, lambda id: self._outbox(id).accounts.losses.ranges())
 
     def entry(self, id: str) -> Running:
         """An integration and its parts. Raises NotFound if it isn't running."""

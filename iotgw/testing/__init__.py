@@ -14,6 +14,7 @@ from iotgw.testing.converters import FakeConverters, MemoryConverterVersions, re
 from iotgw.testing.credentials import MemoryCredentials, save_credential
 from iotgw.testing.datasources import FakeDatasource, FakeDatasourceType, datasource_context
 from iotgw.testing.delivery import FakeDelivery
+from iotgw.testing.device_entries import MemoryDeviceEntries
 from iotgw.testing.devices import MemoryDevices
 from iotgw.testing.downlink_store import MemoryDownlinkStore
 from iotgw.testing.downlinks import MemoryDownlinks
@@ -63,6 +64,7 @@ __all__ = [
     "MemoryCheckpoints",
     "MemoryConverterVersions",
     "MemoryCredentials",
+    "MemoryDeviceEntries",
     "MemoryDevices",
     "MemoryDownlinkStore",
     "MemoryDownlinks",

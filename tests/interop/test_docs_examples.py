@@ -191,6 +191,10 @@ def test_the_example_of_an_integration_runs(world, name):
     Reader(*world).read((DOCS / "integrations" / f"{name}.md").read_text())
 
 
+def test_the_page_of_a_remote_integration_runs(world):
+    Reader(*world).read((DOCS / "thingsboard-remote.md").read_text())
+
+
 @pytest.mark.interop
 def test_the_examples_with_a_kafka_cluster_run(world, tmp_path):
     gateway, places = world

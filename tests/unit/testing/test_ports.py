@@ -33,6 +33,7 @@ from iotgw.delivery.accepted_parts import AcceptedParts
 from iotgw.delivery.parted_target import PartedTarget
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.credentials import Credentials
+from iotgw.devices.fleet import Fleet
 from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.observe.events import EventLog
@@ -48,6 +49,7 @@ from iotgw.store.backups import Backups
 from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
+from iotgw.store.sqlite.entries import DeviceEntries
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 from iotgw.testing.contracts.journal_world import HeardJournal
@@ -120,6 +122,16 @@ def rooms():
         Journal(reactor, NOWHERE / "j.db"),
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
+        DeviceEntries(Registry(reactor, NOWHERE)),
+        Fleet(
+            testing.MemoryDeviceEntries(),
+            testing.MemoryDevices(),
+            testing.FakeSpeakers(),
+            registry,
+            reactor,
+            PlainCalendar(reactor),
+            print,
+        ),
         DownlinkStore(NOWHERE, reactor),
         GatewayClock().calendar,
         PlainCalendar(reactor),
@@ -152,6 +164,7 @@ def types_with_what_they_build():
     out = {
         **SETTINGS,
         "http": {"url": "http://192.0.2.1/"},
+        "thingsboard-http": {"url": "http://192.0.2.1/", "token": "t"},
         "mqtt": BROKER,
         "kafka": {"brokers": ["192.0.2.1"]},
         "rabbitmq": BROKER,
@@ -194,7 +207,7 @@ def doubles():
 DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
-    testing.MemoryConverterVersions, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
+    testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
     testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), *doubles()]
