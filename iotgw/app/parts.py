@@ -211,7 +211,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         credentials=credentials, speakers=speakers, delivery=delivery, downlinks=downlinks, recorder=recorder,
         departures=departures,
         listeners=[trace, devices, fleet, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
-        shares=shares, max_payload=store.max_payload,
+        shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
         files=CertificateDirectory(reactor, data_dir / settings.certificates),
     )  # fmt: skip
@@ -225,7 +225,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
-            delivery=delivery, devices=devices, fleet=fleet, owners=speakers, events=events, datasource_types=datasource_types,
+            delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
             calendar=calendar, doors=doors, sites=sites,
         ),

@@ -10,7 +10,7 @@ A message costs one look into a dict here.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from twisted.internet.defer import DeferredLock, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -29,6 +29,7 @@ from iotgw.core.ports.devices import (
     IDeviceEntries,
     IDevices,
     IFleet,
+    IOwnConverters,
     Saved,
     Seen,
     Trouble,
@@ -50,7 +51,7 @@ LEARNED = "fleet-learned"
 _NOBODY = Roster()
 
 
-@implementer(IFleet)
+@implementer(IFleet, IOwnConverters)
 class Fleet(UplinkListener):
     """An `IFleet`. ``tell`` hears of silent devices, empty batteries and weak signals, and of their end.
 
@@ -85,6 +86,7 @@ class Fleet(UplinkListener):
         """What was learned before the start; None since then."""
         self._changes = DeferredLock()
         self._watchers: builtins.list[Callable[[str, str, bool], None]] = []
+        self._converter_watchers: builtins.list[Callable[[str], None]] = []
         self._health = FleetHealth(devices, registry, clock, calendar, tell, self._members)
         self._tick = LoopingCall(self._flush)
         self._tick.clock = clock
@@ -244,6 +246,19 @@ class Fleet(UplinkListener):
         """See `IFleet.groups`."""
         return {group: len(names) for group, names in sorted(self._of(tenant).groups.items())}
 
+    def own_converters(self, tenant: str) -> Collection[str]:
+        """See `IOwnConverters.own_converters`."""
+        return self._of(tenant).converters
+
+    def own_converter(self, tenant: str, names: Iterable[str]) -> str:
+        """See `IOwnConverters.own_converter`."""
+        roster = self._of(tenant)
+        return next((found for name in names if (found := roster.converter(name))), "")
+
+    def watch_own_converters(self, callback: Callable[[str], None]) -> None:
+        """See `IOwnConverters.watch_own_converters`."""
+        self._converter_watchers.append(callback)
+
     def watch(self, callback: Callable[[str, str, bool], None]) -> None:
         """See `IFleet.watch`."""
         self._watchers.append(callback)
@@ -304,6 +319,7 @@ class Fleet(UplinkListener):
             if member is not None:
                 self._health.forget(member)
             self._say(tenant, name, False)
+            self._say_converter(tenant, entry.spec.converter)
         finally:
             self._changes.release()
         await self._devices.forget(tenant, name)
@@ -345,7 +361,10 @@ class Fleet(UplinkListener):
     def _put(self, entry: DeviceEntry, seen_type: str = "") -> None:
         roster = self._roster(entry.tenant)
         is_new = entry.name not in roster.members
+        before = "" if is_new else roster.members[entry.name].entry.spec.converter
         member = roster.put(entry, seen_type)
+        if before != entry.spec.converter:
+            self._say_converter(entry.tenant, before or entry.spec.converter)
         self._health.apply(entry.tenant, member)
         if is_new:
             self._say(entry.tenant, entry.name, True)
@@ -353,6 +372,10 @@ class Fleet(UplinkListener):
     def _say(self, tenant: str, name: str, is_there: bool) -> None:
         for callback in tuple(self._watchers):
             callback(tenant, name, is_there)
+
+    def _say_converter(self, tenant: str, converter: str) -> None:
+        for callback in tuple(self._converter_watchers) if converter else ():
+            callback(tenant)
 
 
 def _with_types(

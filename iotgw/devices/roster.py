@@ -7,11 +7,12 @@ searched in a few milliseconds. What is rare (a type, a group, a trouble, a data
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from msgspec import Struct
 
-from iotgw.core.device_entry import DeviceEntry, same_eui
+from iotgw.core.device_entry import DeviceEntry, DeviceSpec, same_eui
 from iotgw.core.ports.devices import DeviceFilter, Trouble
 from iotgw.devices.watching import DeviceWatch
 
@@ -54,6 +55,10 @@ class Roster:
         """Names by identity."""
         self._euis: dict[str, str] = {}
         """Names that are EUIs, by what all spellings have in common."""
+        self.converters: Counter[str] = Counter()
+        """Those that devices have of their own."""
+        self._own: dict[str, str] = {}
+        """Such a device's name, by its name and identity, and by what all spellings of an EUI have in common."""
         self.groups: dict[str, set[str]] = {}
         self.types: dict[str, set[str]] = {}
 
@@ -111,6 +116,11 @@ class Roster:
     def behind(self, identity: str) -> str:
         """The device that has this identity; empty if none has."""
         return self._identities.get(identity, "")
+
+    def converter(self, name: str) -> str:
+        """The converter of its own that a device has, by name or identity; empty if it has none."""
+        known = self._own.get(name) or self._own.get(same_eui(name), "")
+        return self.members[known].entry.spec.converter if known else ""
 
     def alike(self, name: str) -> str:
         """A device whose name is the same but for case, or the separators of an EUI; empty if there is none."""
@@ -234,6 +244,10 @@ class Roster:
             _add(self.groups, group, name)
         if spec.identity:
             self._identities.setdefault(spec.identity, name)
+        if spec.converter:
+            self.converters[spec.converter] += 1
+            for key in _keys(spec):
+                self._own.setdefault(key, name)
 
     def _leave(self, member: Member) -> None:
         spec = member.entry.spec
@@ -243,6 +257,18 @@ class Roster:
             _drop(self.groups, group, name)
         if self._identities.get(spec.identity) == name:
             del self._identities[spec.identity]
+        if spec.converter:
+            self.converters[spec.converter] -= 1
+            self.converters = +self.converters
+            for key in _keys(spec):
+                if self._own.get(key) == spec.name:
+                    del self._own[key]
+
+
+def _keys(spec: DeviceSpec) -> set[str]:
+    """What a device's messages may call it."""
+    names = (spec.name, spec.identity)
+    return {each for each in (*names, *map(same_eui, names)) if each}
 
 
 def _add(index: dict[str, set[str]], key: str, name: str) -> None:

@@ -31,6 +31,7 @@ from iotgw.testing.integrations import (
 )
 from iotgw.testing.journal import MemoryJournal
 from iotgw.testing.mounts import MemoryMounts
+from iotgw.testing.own_converters import MemoryOwnConverters
 from iotgw.testing.pipeline import FakePipeline, HeardUplinks
 from iotgw.testing.ports import verify_ports
 from iotgw.testing.reactor import START, MemoryReactor, clock
@@ -72,6 +73,7 @@ __all__ = [
     "MemoryFiles",
     "MemoryJournal",
     "MemoryMounts",
+    "MemoryOwnConverters",
     "MemoryPause",
     "MemoryReactor",
     "MemoryRegistry",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -106,6 +106,20 @@ class HealthView(Struct, frozen=True, rename="camel"):
     battery_low_since: int = 0
     signal_below: float | None = None
     signal_weak_since: int = 0
+
+
+class IOwnConverters(Interface):
+    """The converters that devices have of their own, which outrank those of their datasources."""
+
+    def own_converters(tenant: str) -> Collection[str]:
+        """The names of all of them."""
+
+    def own_converter(tenant: str, names: Iterable[str]) -> str:
+        """The converter of the first device that has one, by its name, its identity, or its EUI in any spelling; empty if none
+        has."""
+
+    def watch_own_converters(callback: Callable[[str], None]) -> None:
+        """Call ``callback(tenant)`` after a device got another converter, or none."""
 
 
 class IFleet(Interface):

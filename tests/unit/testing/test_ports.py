@@ -20,6 +20,7 @@ from iotgw.converters.service import ConverterService
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.clock import GatewayClock, PlainCalendar
 from iotgw.core.departures import Departures
+from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.events import IEvents
 from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
@@ -146,6 +147,7 @@ def rooms():
         Pause(NOWHERE, None, None, None),
         Speakers(testing.MemoryDevices(), credentials, testing.FakeSources(), registry),
         Anybody(),
+        NoOwnConverters(),
         CertificateDirectory(testing.ThreadClock(), NOWHERE),
         AsyncioThread(testing.ThreadClock()),
         RegistryCheckpoints(registry, "default", "ds"),
@@ -207,7 +209,7 @@ def doubles():
 DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
-    testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
+    testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryOwnConverters, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
     testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), *doubles()]
