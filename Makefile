@@ -25,14 +25,17 @@ newest:
 	.venv-newest/bin/python -m pip list --disable-pip-version-check --outdated
 	$(MAKE) VENV=.venv-newest test
 
-# sdist, wheel, lock file and SBOM, in dist/: make dist [WITHOUT_GPL=1]
+# sdist, wheel, lock files and SBOMs, in dist/: make dist [WITHOUT_GPL=1]
 dist: $(VENV)/.dist
 	$(BIN)/python tools/dist.py $(if $(WITHOUT_GPL),--without-gpl)
 
-# the newest versions that setup.cfg allows, with their hashes, for each Python that it allows
+# the newest versions that setup.cfg allows, with their hashes, for each Python that it allows; the second file has the extras, too
+EXTRAS := google kafka opc-ua pgp rabbitmq websockets zstd
+COMPILE = $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-annotate --custom-compile-command "make lock"
 lock: $(VENV)/.dist
-	$(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
-	  --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
+	$(COMPILE) --upgrade --output-file requirements.lock
+	$(COMPILE) --constraint requirements.lock $(EXTRAS:%=--extra %) --output-file requirements-extras.lock
 
 soak: $(VENV)/.test $(VENV)/.soak large-peers
 	$(PYTEST) -m soak --timeout=3600

@@ -1,8 +1,8 @@
-"""Builds what is released: sdist, wheel, the lock file, and an SBOM of exactly what the lock file installs.
+"""Builds what is released: sdist, wheel, the lock files, and an SBOM of exactly what each lock file installs.
 
     python tools/dist.py [--out DIR] [--without-gpl]
 
-With ``--without-gpl`` the wheel and the lock file don't name pyduktape2, which is GPL-2.0-only; scripts then run in QuickJS.
+With ``--without-gpl`` the wheel and the lock files don't name pyduktape2, which is GPL-2.0-only; scripts then run in QuickJS.
 The SBOM is CycloneDX, as JSON.
 """
 
@@ -17,7 +17,20 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LEFT_OUT = (".*", "var", "build", "dist", "*.egg-info", "node_modules", "results", "target", "__pycache__")
+LEFT_OUT = (
+    ".*",
+    "var",
+    "build",
+    "dist",
+    "*.egg-info",
+    "node_modules",
+    "results",
+    "target",
+    "venv",
+    "__pycache__",
+)
+LOCKS = {"requirements.lock": "", "requirements-extras.lock": "-extras"}
+"""The lock files, and what is added to the names of their SBOMs."""
 GPL = "pyduktape2"
 
 
@@ -35,22 +48,20 @@ def main(arguments: list[str]) -> None:
         if options.without_gpl:
             leave_out(source)
         run(sys.executable, "-m", "build", "--outdir", out, source)
-        shutil.copy(source / "requirements.lock", out)
         (wheel,) = out.glob("*.whl")
-        describe(
-            wheel,
-            out / "requirements.lock",
-            out / f"{wheel.name.split('-py3')[0]}.cdx.json",
-            Path(folder) / "venv",
-        )
+        for lock, more in LOCKS.items():
+            shutil.copy(source / lock, out)
+            sbom = out / f"{wheel.name.split('-py3')[0]}{more}.cdx.json"
+            describe(wheel, out / lock, sbom, Path(folder) / f"venv{more}")
     print("\n".join(sorted(str(path) for path in out.iterdir())))
 
 
 def leave_out(source: Path) -> None:
-    """Take the GPL engine out of the requirements and of the lock file."""
-    settings, lock = source / "setup.cfg", source / "requirements.lock"
+    """Take the GPL engine out of the requirements and of the lock files."""
+    settings = source / "setup.cfg"
     settings.write_text(re.sub(rf"^ *{GPL}.*\n", "", settings.read_text(), flags=re.MULTILINE))
-    lock.write_text(re.sub(rf"^{GPL}==.*\n( .*\n)*", "", lock.read_text(), flags=re.MULTILINE))
+    for lock in (source / name for name in LOCKS):
+        lock.write_text(re.sub(rf"^{GPL}==.*\n( .*\n)*", "", lock.read_text(), flags=re.MULTILINE))
 
 
 def describe(wheel: Path, lock: Path, sbom: Path, home: Path) -> None:

@@ -45,6 +45,7 @@ from iotgw.datasources.kafka.datasource import KafkaSourceType
 from iotgw.datasources.kinesis.datasource import KinesisSourceType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.opcua.datasource import OpcuaType
+from iotgw.datasources.pubsub.datasource import PubsubSourceType
 from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
@@ -64,6 +65,7 @@ from iotgw.integrations.kafka import KafkaType
 from iotgw.integrations.kinesis import KinesisType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.presets import target_presets
+from iotgw.integrations.pubsub import PubsubType
 from iotgw.integrations.rabbitmq import RabbitType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.sqs import SqsType
@@ -93,6 +95,7 @@ DATASOURCES = (
     RabbitSourceType,
     SqsSourceType,
     KinesisSourceType,
+    PubsubSourceType,
     *VENDORS,
 )
 INTEGRATIONS = (
@@ -103,6 +106,7 @@ INTEGRATIONS = (
     RabbitType,
     SqsType,
     KinesisType,
+    PubsubType,
     SftpType,
     ThingsBoardType,
     ThingsBoardHttpType,

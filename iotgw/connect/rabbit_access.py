@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.errors import SettingsError
 from iotgw.core.names import unfit
@@ -33,6 +34,7 @@ class RabbitAccess(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     ] = "guest"
     password: Secret = ""
     tls: Annotated[ClientTls | None, Meta(description="TLS, also with a client certificate.")] = None
+    proxy: ProxyUrl = ""
     heartbeat: Annotated[
         int,
         Meta(
@@ -45,10 +47,14 @@ class RabbitAccess(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     def __post_init__(self) -> None:
         """Refuse names that no broker takes."""
         check_names(virtualHost=self.virtual_host, username=self.username)
+        if not self.username and (self.tls is None or not self.tls.certificate):
+            raise ValueError(
+                "username: expected one, or a client certificate in tls that says who the gateway is"
+            )
 
     def destination(self) -> object:
         """See `iotgw.core.destination.Destined`."""
-        return self.host.lower(), self.broker_port, trust(self.tls)
+        return self.host.lower(), self.broker_port, trust(self.tls), goes_by(self.proxy)
 
     @property
     def broker_port(self) -> int:

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from iotgw.core.model import Answer, Metadata
+from iotgw.core.model import Answer, Downlink, Metadata
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed
@@ -33,6 +33,8 @@ class PulledReader:
     """Reads a datasource's messages. ``counts`` are shown with its status."""
 
     def __init__(self, context: DatasourceContext, envelope: Envelope, counts: Counter[str]) -> None:
+        self.whose = "device"
+        """The key of the metadata that says whose an uplink is: ``identity`` where its device can be sent downlinks."""
         self._context = context
         self._envelope = envelope
         self._counts = counts
@@ -69,8 +71,8 @@ class PulledReader:
             else:
                 self._notices.take(event)
                 continue
-            if named:  # nobody can be answered here, so it is no identity that downlinks are for
-                facts["device"] = named
+            if named:  # where nobody can be answered, it is no identity that downlinks are for
+                facts[self.whose] = named
             found.append((bytes_, facts, name))
         return found
 
@@ -90,7 +92,8 @@ class PulledReader:
 
 class Partition(Generic[P]):
     """The messages of one partition, queue or shard. ``pause()`` and ``resume()`` as of a `Feed`; ``grew()`` is called when
-    `durable` did, often several times in one turn of the reactor."""
+    `durable` did, often several times in one turn of the reactor. With ``reply``, a device's downlinks come with the answer to its
+    uplink: it is called with that uplink's metadata and them."""
 
     def __init__(
         self,
@@ -99,7 +102,9 @@ class Partition(Generic[P]):
         pause: Callable[[], None],
         resume: Callable[[], None],
         grew: Callable[[], None],
+        reply: Callable[[Metadata, tuple[Downlink, ...]], None] | None = None,
     ) -> None:
+        self._reply = reply
         self._feed = Feed(intake, clock, pause, resume, settled_up_to=lambda number: None, most=MOST)
         self._prefix: DurablePrefix[P] = DurablePrefix()
         self._grew = grew
@@ -122,11 +127,15 @@ class Partition(Generic[P]):
                 self._grew()
             return
 
-        def answered(answer: Answer) -> None:
-            self._settled(mark)
-
+        reply = self._reply
         for payload, facts, key in uplinks:
-            self._feed.submit(payload, facts, answered, listens=False, is_kept=True, key=key)
+
+            def answered(answer: Answer, facts: Metadata = facts) -> None:
+                self._settled(mark)
+                if answer.downlinks and reply is not None:
+                    reply(facts, answer.downlinks)
+
+            self._feed.submit(payload, facts, answered, listens=reply is not None, is_kept=True, key=key)
 
     def close(self) -> Deferred[None]:
         """It is read no more. Fires when the gateway has answered what it has; what waits is dropped."""

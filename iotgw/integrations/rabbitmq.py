@@ -90,7 +90,7 @@ class RabbitTarget:
         self._returned: dict[int, str] = {}
         self._error = self._blocked = ""
         self._endpoint = connector.endpoint(
-            settings.host, settings.broker_port, settings.connect_timeout, settings.tls
+            settings.host, settings.broker_port, settings.connect_timeout, settings.tls, proxy=settings.proxy
         )
         retry = Backoff(context.spec.retry).after
         self._client = RabbitClient(context.reactor, settings, self._endpoint, retry, self)

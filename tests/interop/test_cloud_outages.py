@@ -12,6 +12,7 @@ import pytest
 from tests.peers.aws import KEYS, REGION, Kinesalite, Moto
 from tests.peers.gateway import Gateway
 from tests.peers.process import wait_until
+from tests.peers.pubsub import Pubsub
 
 pytestmark = pytest.mark.interop
 FROZEN = 12
@@ -80,6 +81,34 @@ class Kinesis:
         return wait_until(look, 60, "all records")
 
 
+class PubsubTopic:
+    """A subscription with message ordering, in memory."""
+
+    keeps = False
+
+    def __init__(self, folder):
+        self.service = Pubsub(folder)
+
+    def prepare(self):
+        for name in ("read", "written"):
+            self.service.subscribe(name, ordered=True)
+
+    @property
+    def source(self):
+        return "google-pubsub", {**self.service.place, "subscription": "read"}
+
+    @property
+    def target(self):
+        return "google-pubsub", {**self.service.place, "topic": "written", "timeout": 3}
+
+    def put(self, device, body, number):
+        self.service.publish("read", body, orderingKey=device)
+
+    def taken(self, enough):
+        found = self.service.receive("written", lambda found: enough([each["data"] for each in found]))
+        return [each["data"] for each in found]
+
+
 class Relay:
     """A gateway that reads one queue and writes another, and messages of some devices, one after another, until `finish`."""
 
@@ -144,7 +173,11 @@ class Relay:
         return counts["received"]
 
 
-@pytest.fixture(params=[pytest.param(Sqs, marks=pytest.mark.soak), Kinesis], ids=lambda cloud: cloud.__name__)
+LONG = [pytest.param(cloud, marks=pytest.mark.soak) for cloud in (Sqs, PubsubTopic)]
+"""Where a message that was lent to a gateway that died comes again only after a while."""
+
+
+@pytest.fixture(params=[Kinesis, *LONG], ids=lambda cloud: cloud.__name__)
 def cloud(request, tmp_path):
     made = request.param(tmp_path / "cloud")
     with made.service:

@@ -28,6 +28,7 @@ from tests.peers.gateway import ROOT, Gateway
 from tests.peers.kafka import Kafka
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import free_port, free_udp_port, wait_until
+from tests.peers.pubsub import Pubsub
 from tests.peers.rabbitmq import RabbitMq
 from tests.peers.sshd import Sshd
 
@@ -41,7 +42,7 @@ CLUSTERED = ("kafka", "azure-event-hub", "azure-iot-hub")
 """Pages whose examples need a Kafka cluster."""
 AWS = ("aws-sqs", "aws-kinesis")
 """Pages whose examples need AWS."""
-LARGE = (*CLUSTERED, *AWS, "rabbitmq")
+LARGE = (*CLUSTERED, *AWS, "rabbitmq", "google-pubsub")
 """Pages whose examples need a peer of `make interop`."""
 
 
@@ -225,6 +226,15 @@ def test_the_examples_with_aws_run(world, tmp_path):
         for folder in ("datasources", "integrations"):
             for name in AWS:
                 Reader(gateway, places).read((DOCS / folder / f"{name}.md").read_text())
+
+
+@pytest.mark.interop
+def test_the_examples_with_google_pubsub_run(world, tmp_path):
+    gateway, places = world
+    with Pubsub(tmp_path / "pubsub") as peer:
+        places.ports["8085"] = str(peer.port)
+        for folder in ("datasources", "integrations"):
+            Reader(gateway, places).read((DOCS / folder / "google-pubsub.md").read_text())
 
 
 @pytest.mark.root

@@ -19,6 +19,7 @@ from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
 from iotgw.integrations.rabbitmq import RabbitType
 from iotgw.testing import FakeIntake, Verdicts, datasource_context, integration_context, telemetry
 from iotgw.testing.contracts import IntegrationContract
+from tests.peers.proxies import Tinyproxy
 from tests.peers.rabbitmq import RabbitMq
 from tests.unit.greenlets import BesideTheReactor, beside_the_reactor
 
@@ -212,6 +213,47 @@ async def test_a_queue_that_is_deleted_is_told_and_waited_for(broker, queue):
         await until(it.is_up)
         await deferToThread(broker.publish, queue, b"x")
         await until(lambda: it.payloads)
+
+
+@ensureDeferred
+async def test_two_gateways_share_a_queue_and_one_takes_over_what_the_other_leaves(broker, queue):
+    await deferToThread(broker.declare, queue)
+    async with Source(broker, queue, prefetch=20) as first:
+        first.intake.auto = False
+        async with Source(broker, queue, prefetch=20) as second:
+            await until(lambda: first.is_up() and second.is_up())
+            await deferToThread(broker.publish, queue, *(b"%d" % number for number in range(100)))
+            await until(lambda: len(first.payloads) + len(second.payloads) == 100)
+            assert not set(first.payloads) & set(second.payloads)
+            assert len(first.payloads) == 20
+            held = first.payloads
+            for number in range(5):
+                first.intake.answer(number)
+            await first.source.stop()
+            await until(lambda: len(second.payloads) == 95)
+            assert second.payloads[-15:] == held[5:]
+
+
+@pytest.mark.parametrize(("user", "words"), [("guest", ""), ("nobody", "ACCESS_REFUSED")])
+@ensureDeferred
+async def test_a_client_certificate_says_who_the_gateway_is(broker, queue, user, words):
+    tls = broker.certified(user)
+    async with Source(broker, queue, port=broker.secure, username="", password="", tls=tls) as it:
+        if words:
+            assert words in await it.error()
+        else:
+            await until(it.is_up)
+    checked = await target(broker, port=broker.secure, username="", password="", tls=tls).check()
+    assert checked["ok"] is not bool(words)
+
+
+@ensureDeferred
+async def test_a_broker_is_reached_by_a_proxy(broker, queue, tmp_path):
+    with Tinyproxy(tmp_path / "proxy", "me", "hush-hush") as proxy:
+        async with Source(broker, queue, proxy=proxy.url) as it:
+            await until(it.is_up)
+        assert (await target(broker, proxy=proxy.url).check())["ok"] is True
+        assert proxy.asked == [f"127.0.0.1:{broker.port}"] * 2
 
 
 # --- out ---

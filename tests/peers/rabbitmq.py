@@ -31,9 +31,10 @@ class RabbitMq:
         (folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.default = 127.0.0.1:{self.port}\nlisteners.ssl.default = 127.0.0.1:{self.secure}\n"
             f"ssl_options.cacertfile = {folder}/ca.pem\nssl_options.certfile = {certificate}\n"
-            f"ssl_options.keyfile = {key}\nssl_options.verify = verify_none\n"
+            f"ssl_options.keyfile = {key}\nssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = false\n"
+            "auth_mechanisms.1 = PLAIN\nauth_mechanisms.2 = EXTERNAL\nssl_cert_login_from = common_name\n"
         )
-        (folder / "plugins").write_text("[].")
+        (folder / "plugins").write_text("[rabbitmq_auth_mechanism_ssl].")
         # its own port mapper: one that the server starts by itself would stay
         self._mapper = Process(
             [find("epmd"), "-port", self._mapper_port, "-address", "127.0.0.1"], folder / "epmd.log"
@@ -54,6 +55,11 @@ class RabbitMq:
     @property
     def ca(self):
         return self.authority.pem().decode()
+
+    def certified(self, user):
+        """TLS with a certificate of a user's name."""
+        issued = self.authority.issue(user)
+        return {"ca": self.ca, "certificate": issued.pem().decode(), "key": issued.key_pem().decode()}
 
     def start(self):
         if not self._mapper.alive:

@@ -28,18 +28,41 @@ BAD = [
 """Versions that have what an advisory tells of; docs/dependencies.md names these."""
 
 
-def required():
-    """The requirements of setup.cfg, by canonical name."""
+LOCKS = ("requirements.lock", "requirements-extras.lock")
+FOR_DEVELOPERS = {"test", "lint", "dist", "soak", "bench"}
+"""Extras that nobody installs who only runs a gateway."""
+
+
+def setup():
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg")
-    lines = [line for line in parser["options"]["install_requires"].splitlines() if line and line[0] != "#"]
+    return parser
+
+
+def requirements(text):
+    """Requirements by canonical name."""
+    lines = [line for line in text.splitlines() if line and line[0] != "#"]
     return {canonicalize_name(each.name): each for each in map(Requirement, lines)}
 
 
-def locked():
-    """The lock file: for each name, its requirement (with the marker) and the number of its hashes."""
+def required():
+    """The requirements of setup.cfg."""
+    return requirements(setup()["options"]["install_requires"])
+
+
+def extras():
+    """Those of the extras that users install."""
     found = {}
-    for entry in re.split(r"\n(?=[a-z])", (ROOT / "requirements.lock").read_text().split("\n", 2)[2]):
+    for name, text in setup()["options.extras_require"].items():
+        if name not in FOR_DEVELOPERS:
+            found |= requirements(text)
+    return found
+
+
+def locked(name="requirements.lock"):
+    """A lock file: for each name, its requirement (with the marker) and its hashes."""
+    found = {}
+    for entry in re.split(r"\n(?=[a-z])", (ROOT / name).read_text().split("\n", 2)[2]):
         head, *hashes = entry.replace(" \\\n", "\n").splitlines()
         made = Requirement(head)
         assert canonicalize_name(made.name) not in found
@@ -71,24 +94,37 @@ def test_the_docs_name_each_requirement_with_its_range():
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_the_lock_file_has_a_good_version_of_each_requirement(python):
-    lock = locked()
+@pytest.mark.parametrize("file", LOCKS)
+def test_a_lock_file_has_a_good_version_of_each_requirement(file, python):
+    lock = locked(file)
     environment = {"python_version": python, "python_full_version": f"{python}.0"}
-    for name, wanted in required().items():
+    for name, wanted in (required() | (extras() if "extras" in file else {})).items():
         assert name in lock, f"run `make lock`: {name} is missing"
         pin, _ = lock[name]
         assert pinned(pin) in wanted.specifier, f"run `make lock`: {pin} is out of {wanted}"
         assert pin.marker is None or pin.marker.evaluate(environment)
 
 
-def test_each_version_in_the_lock_file_has_hashes():
-    for name, (_, hashes) in locked().items():
+def test_make_lock_names_every_extra_that_users_install():
+    (line,) = re.findall(r"^EXTRAS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(line.split()) == set(setup()["options.extras_require"]) - FOR_DEVELOPERS
+
+
+def test_both_lock_files_have_the_same_version_of_what_both_have():
+    plain, whole = (locked(file) for file in LOCKS)
+    assert {name: whole[name] for name in plain} == plain
+
+
+@pytest.mark.parametrize("file", LOCKS)
+def test_each_version_in_a_lock_file_has_hashes(file):
+    for name, (_, hashes) in locked(file).items():
         assert hashes, name
         assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", line) for line in hashes), name
 
 
-def test_the_lock_file_names_no_place_to_get_packages_from():
-    text = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("file", LOCKS)
+def test_a_lock_file_names_no_place_to_get_packages_from(file):
+    text = (ROOT / file).read_text()
     assert "://" not in text and "--index" not in text and "--find-links" not in text
 
 

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from iotgw.connect.kafka_access import KafkaClient
 from iotgw.connect.kafka_reader import KafkaReader, KafkaRecord, KafkaWanted, Place
-from iotgw.core.model import Metadata
+from iotgw.core.model import Downlink, Metadata
 from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IVouches
@@ -93,6 +93,8 @@ class KafkaDatasource(PulledSource[KafkaSourceSettings]):
         self._dirty: set[Place] = set()
         self._timer: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
+        self._reply: Callable[[Metadata, tuple[Downlink, ...]], None] | None = None
+        """What sends the downlinks that come with an answer; None where nothing can be sent."""
         self._reader = make_reader(settings, context.id, self)
 
     # --- IDatasource ---
@@ -205,8 +207,9 @@ class KafkaDatasource(PulledSource[KafkaSourceSettings]):
             self._reader.pause(place)
 
         return Partition(
-            self._intake, self._clock, pause, partial(self._reader.resume, place), partial(self._grew, place)
-        )
+            self._intake, self._clock, pause, partial(self._reader.resume, place), partial(self._grew, place),
+            self._reply,
+        )  # fmt: skip
 
     def _grew(self, place: Place) -> None:
         self._dirty.add(place)

@@ -59,7 +59,9 @@ class RabbitDatasource(PulledSource[RabbitSourceSettings]):
         self._partition: Partition[int] | None = None
         self._acknowledged = 0
         self._timer: IDelayedCall | None = None
-        endpoint = connector.endpoint(settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls)
+        endpoint = connector.endpoint(
+            settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls, proxy=settings.proxy
+        )
         self._client = RabbitClient(context.reactor, settings, endpoint, backoffPolicy(1.0, 60.0), self)
 
     # --- IDatasource ---

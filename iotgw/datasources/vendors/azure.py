@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
 
 from iotgw.connect.azure import EventHubPlace
 from iotgw.core.errors import ProtocolError
-from iotgw.datasources.kafka.datasource import KafkaSourceType, header_text
+from iotgw.core.model import Downlink, Metadata
+from iotgw.core.ports.connect import IConnector
+from iotgw.core.ports.datasources import DatasourceContext, IPushes
+from iotgw.datasources.kafka.datasource import KafkaDatasource, KafkaSourceType, ReaderMaker, header_text
 from iotgw.datasources.kafka.settings import KafkaSourceSettings
+from iotgw.datasources.vendors.direct_methods import DirectMethods, MethodCaller
 from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom
 from iotgw.wire import amqp_values
 
@@ -62,6 +69,54 @@ class IotHubSourceSettings(
 
     key_is_device: Annotated[bool, Meta(description="Whether a message's key names its device.")] = False
     device_header: Annotated[str, Meta(description="The property that names the device.")] = DEVICE_ID
+    methods: Annotated[
+        DirectMethods | None,
+        Meta(description="Downlinks as direct methods; without it nothing is sent to devices."),
+    ] = None
+
+    def destination(self) -> object:
+        """See `iotgw.core.destination.Destined`."""
+        methods = None if self.methods is None else self.methods.destination()
+        return EventHubSourceSettings.destination(self), methods
+
+
+@implementer(IPushes)
+class IotHubDatasource(KafkaDatasource):
+    """The messages of an IoT hub's devices; its direct methods carry downlinks."""
+
+    def __init__(
+        self,
+        settings: IotHubSourceSettings,
+        kafka: KafkaSourceSettings,
+        context: DatasourceContext,
+        make_reader: ReaderMaker,
+        header: Callable[[bytes | None], Any],
+        connector: IConnector,
+    ) -> None:
+        super().__init__(kafka, context, make_reader, header)
+        self._caller: MethodCaller | None = None
+        self.can_push = settings.methods is not None
+        if settings.methods is not None:
+            self._caller = MethodCaller(settings.methods, context, connector)
+            self._reply = self.push
+            self._messages.whose = "identity"
+
+    def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
+        """See `IPushes.push`."""
+        for downlink in downlinks:
+            if self._caller is not None:
+                self._caller.call(str(metadata.get("identity", "")), downlink)
+
+    def stop(self) -> Deferred[None]:
+        """See `KafkaDatasource.stop`."""
+        caller = self._caller
+        stopped = super().stop()
+        return stopped if caller is None else stopped.addCallback(lambda _: caller.stop())
+
+    def status(self) -> dict[str, Any]:
+        """See `KafkaDatasource.status`. ``methods`` is why the hub takes no calls."""
+        error = self._caller.error if self._caller is not None else ""
+        return {**super().status(), **({"methods": {"lastError": error}} if error else {})}
 
 
 class EventHubSourceType(KafkaSourceType):
@@ -91,3 +146,8 @@ class IotHubSourceType(EventHubSourceType):
 
     name = "azure-iot-hub"
     settings: type[Struct] = IotHubSourceSettings
+
+    def build(self, settings: Any, context: DatasourceContext) -> IotHubDatasource:
+        """See `KafkaSourceType.build`."""
+        made: IotHubSourceSettings = settings
+        return IotHubDatasource(made, self.plain(made), context, self._reader, self.header, self._connector)

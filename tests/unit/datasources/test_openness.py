@@ -57,5 +57,6 @@ def test_all_types_with_listeners_say_so():
         "azure-iot-hub",
         "rabbitmq",
         "aws-sqs",
+        "google-pubsub",
         "aws-kinesis",
     }

@@ -74,6 +74,7 @@ SETTINGS = {
     "opc-ua": {"url": "opc.tcp://192.0.2.1"},
     "rabbitmq": {**BROKER, "queue": "q"},
     "aws-sqs": SQS,
+    "google-pubsub": {"project": "p", "endpoint": "http://192.0.2.1", "subscription": "sub"},
     "aws-kinesis": {
         "stream": "s",
         "region": "eu-central-1",
@@ -171,6 +172,7 @@ def types_with_what_they_build():
         "mqtt": BROKER,
         "kafka": {"brokers": ["192.0.2.1"]},
         "rabbitmq": BROKER,
+        "google-pubsub": {"project": "p", "endpoint": "http://192.0.2.1", "topic": "top"},
     }
     for type_ in Types("none", reactor, parts.INTEGRATIONS, connector):
         made += with_part(type_, target, out)

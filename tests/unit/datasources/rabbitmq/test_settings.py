@@ -29,6 +29,7 @@ def source(**settings):
         ({"bindings": [{"exchange": ""}]}, "exchange"),
         ({"bindings": [{"exchange": "e", "routingKey": "k" * 256}]}, "255 bytes"),
         ({"prefetch": 0}, "prefetch"),
+        ({"username": ""}, "client certificate"),
         ({"preset": "unheard-of"}, "preset"),
     ],
 )

@@ -1,0 +1,105 @@
+"""Google Cloud's REST APIs: who we are there, and what their errors say.
+
+A request carries a token that the gateway signs itself with a service account's key ("Service account authorization without OAuth" in
+Google's documents). No token server is asked for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from iotgw.core.errors import SettingsError
+
+EXTRA = "service account keys need the package google-auth: pip install 'iotgw[google]'"
+LIFE = 3600.0
+"""Seconds for which a token counts; Google takes no longer one."""
+EARLY = 300.0
+"""Seconds before its end at which a token is replaced."""
+PLACE = "configuration.credentials"
+
+
+class ServiceAccountKey(Struct, frozen=True):
+    """What counts of the JSON file that Google gives for a service account's key."""
+
+    client_email: str
+    private_key: str
+    private_key_id: str = ""
+    type: str = "service_account"
+
+
+class GoogleToken:
+    """An `iotgw.connect.http_auth.Authenticator` with a token for ``audience``. ``credentials`` is a service account key's JSON text;
+    empty is no token at all, which only an emulator takes. ``date()`` gives the date in seconds since 1970. Raises SettingsError."""
+
+    def __init__(self, credentials: str, audience: str, date: Callable[[], float]) -> None:
+        self.header = b""
+        self.secrets: list[str] = []
+        self._audience = audience
+        self._date = date
+        self._until = 0.0
+        self._signer: Any = None
+        if not credentials:
+            return
+        self._key = _key(credentials)
+        try:
+            from google.auth import crypt, jwt  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise SettingsError(PLACE, EXTRA) from None
+        try:
+            self._signer = crypt.RSASigner.from_string(
+                self._key.private_key, self._key.private_key_id or None
+            )
+            self._signer.sign(b"")  # a key of another kind is found out here
+        except Exception:
+            raise SettingsError(PLACE, "expected an RSA key in private_key", True) from None
+        self._jwt = jwt
+
+    def sign(self, head: bytes, body: bytes) -> bytes:
+        """The header with the present token."""
+        return self.header
+
+    def ready(self) -> bool:
+        """Always: a token that ends soon is replaced."""
+        now = self._date()
+        if self._signer is not None and not now < self._until - EARLY < now + LIFE:
+            email = self._key.client_email
+            claims = {
+                "iss": email, "sub": email, "aud": self._audience, "iat": int(now), "exp": int(now + LIFE),
+            }  # fmt: skip
+            self.header = b"Authorization: Bearer %b\r\n" % self._jwt.encode(self._signer, claims)
+            self._until = now + LIFE
+        return True
+
+    def refresh(self, done: Callable[[str], None]) -> None:
+        """Nothing to do."""
+        done("")
+
+    def refused(self) -> None:
+        """The service didn't take it: the next one is new."""
+        self._until = 0.0
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+def _key(credentials: str) -> ServiceAccountKey:
+    try:
+        key = msgspec.json.decode(credentials, type=ServiceAccountKey)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        key = None
+    if key is None or key.type != "service_account" or not key.client_email.isprintable():
+        # the text is a secret, so nothing of it is repeated
+        raise SettingsError(PLACE, "expected the JSON of a service account key", True)
+    return key
+
+
+def explain(document: Any) -> tuple[str, str]:
+    """The name and the words of an error (AIP-193)."""
+    error = document.get("error") if isinstance(document, dict) else None
+    if not isinstance(error, dict):
+        return "", ""
+    return str(error.get("status") or "")[:100], str(error.get("message") or "")

@@ -1,0 +1,1 @@
+"""Subscriptions of Google Pub/Sub."""
