@@ -16,6 +16,7 @@ from iotgw.api.candidates import Candidates
 from iotgw.api.devices import DeviceRoutes
 from iotgw.api.downlinks import DownlinkRoutes
 from iotgw.api.events import EventRoutes
+from iotgw.api.failures import FailureRoutes
 from iotgw.api.health import HealthRoutes
 from iotgw.api.messages import MessageRoutes
 from iotgw.api.metrics import MetricsRoutes
@@ -25,6 +26,7 @@ from iotgw.api.presets import PresetRoutes
 from iotgw.api.problems import Problem, from_failure
 from iotgw.api.replay import ReplayRoutes
 from iotgw.api.routes import Dispatcher, Route, write_problem
+from iotgw.api.series import SeriesRoutes
 from iotgw.api.sessions import SessionRoutes
 from iotgw.api.target_presets import TargetPresetRoutes
 from iotgw.api.tokens import TokenRoutes
@@ -73,6 +75,8 @@ def routes(parts: Parts) -> list[Route]:
         TrialRoutes(candidates, trials, messages, dates),
         ReplayRoutes(candidates, trials, messages, journal),
         messages,
+        FailureRoutes(registry, journal, pipeline, dates, messages.searches),
+        SeriesRoutes(journal, dates),
         DeviceRoutes(parts.devices, parts.owners, registry),
         DownlinkRoutes(parts.downlinks),
         EventRoutes(parts.events),

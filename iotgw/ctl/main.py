@@ -23,6 +23,7 @@ IN_COMMANDS = {
     "downlinks": ("downlink", "downlinks"),
     "dtls": ("dtls",),
     "events": ("events",),
+    "history": ("failures", "telemetry"),
     "messages": ("message", "messages", "reprocess", "tail"),
     "presets": ("presets",),
     "queues": ("integration",),
