@@ -28,6 +28,8 @@ class SecureUplinkResource(UplinkResource):
     """Uplinks of sessions. On a shared port, the handshake trusts the anchors of every datasource there:
     each admits only those of its own."""
 
+    is_of_address = False
+
     def __init__(
         self, context: DatasourceContext, dtls: DtlsSettings, policy: Policy, port: CoapsPort, confirm: bool
     ) -> None:
