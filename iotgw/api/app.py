@@ -21,6 +21,7 @@ from iotgw.api.events import EventRoutes
 from iotgw.api.failures import FailureRoutes
 from iotgw.api.fleet import FleetRoutes
 from iotgw.api.health import HealthRoutes
+from iotgw.api.jobs import JobRoutes
 from iotgw.api.messages import MessageRoutes
 from iotgw.api.metrics import MetricsRoutes
 from iotgw.api.openapi import OpenApiRoutes
@@ -80,6 +81,7 @@ def routes(parts: Parts) -> list[Route]:
         TrialRoutes(candidates, trials, messages, dates),
         ReplayRoutes(candidates, trials, messages, journal),
         messages,
+        JobRoutes(parts.jobs, registry, messages.searches),
         FailureRoutes(registry, journal, pipeline, dates, messages.searches),
         SeriesRoutes(journal, dates),
         DeviceRoutes(

@@ -17,7 +17,7 @@ from iotgw.core.times import DateMs
 
 LONGEST = 366 * 86_400
 SERIES = (
-    Query("keys", str, None, "these alone, with commas between them", longest=4096),
+    Query("keys", str, None, "these alone, with commas between them", longest=1000),
     Query("since", int, 0, "measured at this time or later, in milliseconds since 1970", range=(0, MOST)),
     Query("until", int, 0, "measured before this time, in milliseconds since 1970; 0 for no end", range=(0, MOST)),
     Query("every", int, 0, "the width of a bucket in seconds; 0 for each reading by itself", range=(0, LONGEST)),

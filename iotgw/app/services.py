@@ -102,6 +102,7 @@ def children(
     yield PartService("delivery", gateway.delivery.start, gateway.delivery.stop)
     yield PartService("integrations", gateway.integrations.start)
     yield PartService("pipeline", pipeline.start, lambda: stop_and_drain(pipeline, reactor, settings.drain))
+    yield PartService("jobs", gateway.jobs.start, gateway.jobs.stop)
     yield FirstContents(gateway, settings, data_dir, config)
 
 

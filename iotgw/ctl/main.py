@@ -25,6 +25,7 @@ IN_COMMANDS = {
     "dtls": ("dtls",),
     "events": ("events",),
     "history": ("failures", "telemetry"),
+    "jobs": ("job", "jobs"),
     "messages": ("message", "messages", "reprocess", "tail"),
     "presets": ("presets",),
     "queues": ("integration",),

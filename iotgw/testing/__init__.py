@@ -28,6 +28,7 @@ from iotgw.testing.integrations import (
     integration_context,
     telemetry,
 )
+from iotgw.testing.jobs import FakeJobRun, MemoryJobs
 from iotgw.testing.journal import MemoryJournal
 from iotgw.testing.mounts import MemoryMounts
 from iotgw.testing.pipeline import FakePipeline, HeardUplinks
@@ -54,6 +55,7 @@ __all__ = [
     "FakeIntake",
     "FakeIntegration",
     "FakeIntegrationType",
+    "FakeJobRun",
     "FakePipeline",
     "FakeSources",
     "FakeSpeakers",
@@ -68,6 +70,7 @@ __all__ = [
     "MemoryDownlinks",
     "MemoryEvents",
     "MemoryFiles",
+    "MemoryJobs",
     "MemoryJournal",
     "MemoryMounts",
     "MemoryPause",
