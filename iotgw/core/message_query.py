@@ -15,7 +15,7 @@ from iotgw.core.failures import conversion_group
 from iotgw.core.model import Message, State
 from iotgw.core.times import DateMs, SteadyMs
 
-LOOK = 300_000
+LOOK = 200_000
 """How much one search looks at, in entries of an index. Other rows count as several of them."""
 
 
