@@ -8,6 +8,7 @@ still until it is advanced.
 
 from __future__ import annotations
 
+from iotgw.testing.checkpoints import MemoryCheckpoints
 from iotgw.testing.connector import FakeAsyncioThread, FakeConnector, FakeEndpoint
 from iotgw.testing.converters import FakeConverters, MemoryConverterVersions, reads_json
 from iotgw.testing.credentials import MemoryCredentials, save_credential
@@ -31,6 +32,7 @@ from iotgw.testing.integrations import (
 from iotgw.testing.jobs import FakeJobRun, MemoryJobs
 from iotgw.testing.journal import MemoryJournal
 from iotgw.testing.mounts import MemoryMounts
+from iotgw.testing.own_converters import MemoryOwnConverters
 from iotgw.testing.pipeline import FakePipeline, HeardUplinks
 from iotgw.testing.ports import verify_ports
 from iotgw.testing.reactor import START, MemoryReactor, clock
@@ -62,6 +64,7 @@ __all__ = [
     "FakeTcpDevice",
     "HeardUplinks",
     "MemoryBackups",
+    "MemoryCheckpoints",
     "MemoryConverterVersions",
     "MemoryCredentials",
     "MemoryDeviceEntries",
@@ -73,6 +76,7 @@ __all__ = [
     "MemoryJobs",
     "MemoryJournal",
     "MemoryMounts",
+    "MemoryOwnConverters",
     "MemoryPause",
     "MemoryReactor",
     "MemoryRegistry",

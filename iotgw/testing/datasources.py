@@ -10,12 +10,14 @@ from zope.interface import implementer
 
 from iotgw.core.model import DEFAULT_TENANT, Downlink, Metadata
 from iotgw.core.needs import Need
+from iotgw.core.ports.checkpoints import ICheckpoints
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import DatasourceContext, IForgets, IHasSessions, INeeds, IPushes
 from iotgw.core.ports.files import IOperatorFiles
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.shared import SharedResources
+from iotgw.testing.checkpoints import MemoryCheckpoints
 from iotgw.testing.credentials import MemoryCredentials
 from iotgw.testing.intake import FakeIntake
 from iotgw.testing.reactor import MemoryReactor
@@ -34,6 +36,7 @@ def datasource_context(
     data_dir: str = "",
     shares: SharedResources | None = None,
     files: IOperatorFiles | None = None,
+    checkpoints: ICheckpoints | None = None,
 ) -> DatasourceContext:
     """A datasource's context, made of doubles unless given otherwise."""
     return DatasourceContext(
@@ -44,6 +47,7 @@ def datasource_context(
         data_dir=data_dir,
         shares=SharedResources() if shares is None else shares,
         files=files,
+        checkpoints=MemoryCheckpoints() if checkpoints is None else checkpoints,
     )  # fmt: skip
 
 
