@@ -18,8 +18,10 @@ from iotgw.api.device_settings import DeviceGroupRoutes, DeviceTypeRoutes
 from iotgw.api.devices import DeviceRoutes
 from iotgw.api.downlinks import DownlinkRoutes
 from iotgw.api.events import EventRoutes
+from iotgw.api.failures import FailureRoutes
 from iotgw.api.fleet import FleetRoutes
 from iotgw.api.health import HealthRoutes
+from iotgw.api.jobs import JobRoutes
 from iotgw.api.messages import MessageRoutes
 from iotgw.api.metrics import MetricsRoutes
 from iotgw.api.openapi import OpenApiRoutes
@@ -29,6 +31,7 @@ from iotgw.api.problems import Problem, from_failure
 from iotgw.api.quarantine import QuarantineRoutes
 from iotgw.api.replay import ReplayRoutes
 from iotgw.api.routes import Dispatcher, Route, write_problem
+from iotgw.api.series import SeriesRoutes
 from iotgw.api.sessions import SessionRoutes
 from iotgw.api.target_presets import TargetPresetRoutes
 from iotgw.api.tokens import TokenRoutes
@@ -79,6 +82,9 @@ def routes(parts: Parts) -> list[Route]:
         TrialRoutes(candidates, trials, messages, dates),
         ReplayRoutes(candidates, trials, messages, journal),
         messages,
+        JobRoutes(parts.jobs, registry, messages.searches),
+        FailureRoutes(registry, journal, pipeline, dates, messages.searches),
+        SeriesRoutes(journal, dates),
         DeviceRoutes(
             parts.fleet, parts.devices, parts.owners, registry, parts.downlinks, credentials, recorder
         ),

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from iotgw.api.message_views import EVENT, MessageViews
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call
-from iotgw.api.stored import position
+from iotgw.api.stored import place
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.message_query import FoundMessages, Instant, MessageQuery
 from iotgw.core.model import Delivery, Event, Message, State
@@ -44,6 +44,7 @@ FILTERS = (
     Query("integration", str, None, "id or name; messages that it gets"),
     Query("outcome", str, None, "how it ended, or where it is: at an integration, in the gateway, or before it", choices=OUTCOMES),
     Query("text", str, None, "a text in its metadata, as it is written there"),
+    Query("group", str, None, "the `id` of a group of failed conversions, of `GET /failures`"),
     *WINDOW,
     Query("limit", int, 100, "how many at most", range=(1, 1000)),
     Query("before", str, None, "`next` of the page before, or a message's id; the list goes on with older ones"),
@@ -120,6 +121,13 @@ class Searches:
             if state not in (None, outcome):
                 raise SettingsError("outcome", f"expected {state!r}, which `state` asks for, got {outcome!r}")
             state = outcome
+        group = call.query("group")
+        if group is not None:
+            if state not in (None, "failed"):
+                raise SettingsError(
+                    "group", f"expected it with failed messages only, got messages that are {state}"
+                )
+            state = "failed"
         return MessageQuery(
             tenant=call.tenant,
             datasource=self.id_of(call, "datasource", call.query("datasource")),
@@ -127,13 +135,18 @@ class Searches:
             device=call.query("device"),
             or_named=True,
             text=call.query("text"),
+            group=group,
             since=since,
             until=until,
         )
 
     async def search(self, call: Call) -> Searched:
         """The messages of a call with `FILTERS`."""
-        query, before, limit = self.query(call), self._place(call.query("before")), call.query("limit")
+        query, before, limit = (
+            self.query(call),
+            place(self._journal, call.query("before")),
+            call.query("limit"),
+        )
         outcome, integration = call.query("outcome"), call.query("integration")
         if integration is None and outcome not in DELIVERIES:
             found = await self._journal.search(query, before, limit)
@@ -171,14 +184,6 @@ class Searches:
             if not before or looked >= LOOK or len(page.messages) < PIECE:
                 return Searched(found, before, page.looked_back_to)
 
-    def _place(self, before: str | None) -> int:
-        if before is None:
-            return 0
-        try:
-            return position(self._journal, before)
-        except NotFound as error:
-            raise SettingsError("before", f"expected the id of a message of this journal: {error}") from error
-
     # --- refusals ---
 
     async def refusals(self, call: Call) -> SearchedEvents:
@@ -187,7 +192,7 @@ class Searches:
         window.check()
         return await self.refused(
             call.tenant, window, self._event(call.query("before")), call.query("limit"),
-            self._name(call, call.query("datasource")), call.query("device"), call.query("text"),
+            self.name_of(call, call.query("datasource")), call.query("device"), call.query("text"),
         )  # fmt: skip
 
     async def refused(
@@ -216,7 +221,8 @@ class Searches:
                 return SearchedEvents(found, 0, looked_to)
         return SearchedEvents(found, before, looked_to)
 
-    def _name(self, call: Call, datasource: str | None) -> str | None:
+    def name_of(self, call: Call, datasource: str | None) -> str | None:
+        """The name of a datasource by id or name."""
         if not datasource:
             return None
         try:

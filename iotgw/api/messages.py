@@ -46,17 +46,22 @@ class Selection(Struct, frozen=True, forbid_unknown_fields=True):
     state: Literal["received", "converted", "filtered", "failed"] | None = None
     device: Text | None = None
     text: Text | None = None
+    group: Text | None = None
     since: Milliseconds | None = None
     until: Milliseconds | None = None
     limit: Annotated[int, Meta(ge=1, le=BULK)] | None = None
 
     def __post_init__(self) -> None:
         """Refuse filters that would be passed over."""
-        filters = (self.datasource, self.state, self.device, self.text, self.since, self.until, self.limit)
+        filters = (
+            self.datasource, self.state, self.device, self.text, self.group, self.since, self.until, self.limit
+        )  # fmt: skip
         if self.ids is not None and any(each is not None for each in filters):
             raise ValueError(
-                "expected either ids or filters (datasource, state, device, text, since, until, limit), got both"
+                "expected either ids or filters (datasource, state, device, text, group, since, until, limit), got both"
             )
+        if self.group is not None and self.state not in (None, "failed"):
+            raise ValueError("expected a group with failed messages only")
 
 
 class Reprocessed(Struct, frozen=True):
@@ -167,7 +172,7 @@ class MessageRoutes:
         query = MessageQuery(
             tenant=call.tenant, datasource=self.datasource_id(call, selection.datasource),
             state=State[(selection.state or "failed").upper()], device=selection.device, or_named=True,
-            text=selection.text, since=since, until=until,
+            text=selection.text, group=selection.group, since=since, until=until,
         )  # fmt: skip
         return await self.searches.all(query, selection.limit or 1000)
 

@@ -22,6 +22,7 @@ from iotgw.core.ports.devices import IDevices, IFleet, IOwnConverters, IQuaranti
 from iotgw.core.ports.downlinks import IDownlinkQueue
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegrationType
+from iotgw.core.ports.jobs import IJobs
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
@@ -56,6 +57,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     departures: Departures
     backups: IBackups
     pause: IPause
+    jobs: IJobs
     doors: Doors
     sites: OwnSites
     calendar: ICalendar | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iotgw.core.errors import NotFound
+from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.model import Message
 from iotgw.core.ports.journal import IMessages
 
@@ -13,6 +13,16 @@ def position(journal: IMessages, id: str) -> int:
     if found is None:
         raise NotFound(f"there is no message {id!r} in this journal")
     return found
+
+
+def place(journal: IMessages, before: str | None) -> int:
+    """The position that a list goes on from: of `next`, or of any message; 0 for none. Raises SettingsError."""
+    if before is None:
+        return 0
+    try:
+        return position(journal, before)
+    except NotFound as error:
+        raise SettingsError("before", f"expected the id of a message of this journal: {error}") from error
 
 
 async def stored_message(journal: IMessages, tenant: str, id: str) -> Message:

@@ -71,6 +71,9 @@ from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.sqs import SqsType
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.integrations.thingsboard_http import ThingsBoardHttpType
+from iotgw.jobs.reprocess import ReprocessJobs
+from iotgw.jobs.retry import RetryJobs
+from iotgw.jobs.service import JobService
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.pipeline.pipeline import Pipeline
@@ -135,6 +138,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     mounts: HttpMounts
     backups: Backups
     pause: Pause
+    jobs: JobService
     api: Parts
 
 
@@ -223,16 +227,18 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     writers = [journal.between_commits, registry.between_commits, store_of_downlinks.between_commits]
     backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
+    kinds = [ReprocessJobs(journal, pipeline, calendar), RetryJobs(delivery, reactor)]
+    jobs = JobService(registry, kinds, reactor, calendar)
     return Gateway(
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
-        api=Parts(
+        jobs=jobs, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
-            calendar=calendar, doors=doors, sites=sites,
+            calendar=calendar, doors=doors, sites=sites, jobs=jobs,
         ),
     )  # fmt: skip
 

@@ -104,6 +104,7 @@ def children(
     yield PartService("integrations", gateway.integrations.start)
     yield PartService("pipeline", pipeline.start, lambda: stop_and_drain(pipeline, reactor, settings.drain))
     yield PartService("releases", lambda: _begin(gateway.releases.go_on()), gateway.releases.stop)
+    yield PartService("jobs", gateway.jobs.start, gateway.jobs.stop)
     yield FirstContents(gateway, settings, data_dir, config)
 
 

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from iotgw.core.failures import conversion_group
 from iotgw.core.model import Message, State
 from iotgw.core.times import DateMs, SteadyMs
 
-LOOK = 300_000
+LOOK = 200_000
 """How much one search looks at, in entries of an index. Other rows count as several of them."""
 
 
@@ -39,6 +40,7 @@ class MessageQuery(Struct, frozen=True, kw_only=True):
     whose metadata has this name as a value is taken for one of it. ``text`` stands in the metadata's JSON. Messages were received
     from ``since`` on, and before ``until``. Of ``parked``, one is a delivery of the message. ``records`` are ranges of telemetry
     positions, first and last, and an output stands in one of them. ``has_output``: it had one.
+    It failed as those of ``group`` did (`iotgw.core.failures.conversion_group`); only with the state FAILED.
     """
 
     tenant: str
@@ -52,6 +54,7 @@ class MessageQuery(Struct, frozen=True, kw_only=True):
     parked: KeptApart | None = None
     records: Sequence[tuple[int, int]] | None = None
     has_output: bool = False
+    group: str | None = None
 
     @property
     def needle(self) -> bytes:
@@ -76,12 +79,16 @@ class MessageQuery(Struct, frozen=True, kw_only=True):
             and (not self.has_output or bool(message.records))
             and (self.device is None or self._is_of_device(message))
             and (self.records is None or self._is_in_ranges(message))
+            and (self.group is None or self._is_of_group(message))
         )
 
     def _is_of_device(self, message: Message) -> bool:
         if any(record.device_name == self.device for record in message.records):
             return True
         return self.or_named and not message.records and self.name_value in message.uplink.metadata
+
+    def _is_of_group(self, message: Message) -> bool:
+        return message.error is not None and conversion_group(message.converter, message.error) == self.group
 
     def _is_in_ranges(self, message: Message) -> bool:
         ranges = self.records or ()

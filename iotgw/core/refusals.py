@@ -38,7 +38,8 @@ class Refusals:
         if hidden is not None:
             more = f" ({hidden} more before)" if hidden else ""
             text = f"{peer or 'somebody'}: {message}{more}"
-            self._record("refused", text, "warning", peer=peer, reason=reason)
+            hiding = {"more": hidden} if hidden else {}
+            self._record("refused", text, "warning", peer=peer, reason=reason, **hiding)
 
 
 class Doors:

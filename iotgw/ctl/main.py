@@ -24,6 +24,8 @@ IN_COMMANDS = {
     "downlinks": ("downlink", "downlinks"),
     "dtls": ("dtls",),
     "events": ("events",),
+    "history": ("failures", "telemetry"),
+    "jobs": ("job", "jobs"),
     "messages": ("message", "messages", "reprocess", "tail"),
     "presets": ("presets",),
     "queues": ("integration",),

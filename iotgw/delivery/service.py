@@ -167,7 +167,8 @@ class DeliveryService(UplinkListener):
 
     def narrowed(self, query: MessageQuery, state: str, ids: Sequence[str]) -> MessageQuery:
         """See `IDeliveries.narrowed`."""
-        return narrowed(query, state, ids, lambda id: self._outbox(id).accounts.losses.ranges())
+        running = [id for id in ids if id in self._outboxes]
+        return narrowed(query, state, running, lambda id: self._outbox(id).accounts.losses.ranges())
 
     def entry(self, id: str) -> Running:
         """An integration and its parts. Raises NotFound if it isn't running."""

@@ -29,6 +29,7 @@ from iotgw.testing.integrations import (
     integration_context,
     telemetry,
 )
+from iotgw.testing.jobs import FakeJobRun, MemoryJobs
 from iotgw.testing.journal import MemoryJournal
 from iotgw.testing.mounts import MemoryMounts
 from iotgw.testing.own_converters import MemoryOwnConverters
@@ -56,6 +57,7 @@ __all__ = [
     "FakeIntake",
     "FakeIntegration",
     "FakeIntegrationType",
+    "FakeJobRun",
     "FakePipeline",
     "FakeSources",
     "FakeSpeakers",
@@ -71,6 +73,7 @@ __all__ = [
     "MemoryDownlinks",
     "MemoryEvents",
     "MemoryFiles",
+    "MemoryJobs",
     "MemoryJournal",
     "MemoryMounts",
     "MemoryOwnConverters",

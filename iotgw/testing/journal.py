@@ -7,28 +7,25 @@ from typing import Any, Self, TypeVar
 
 from msgspec import Struct, json
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from iotgw.core.epochs import Epoch, Epochs
-from iotgw.core.errors import Unavailable
-from iotgw.core.message_query import FoundMessages, MessageQuery
 from iotgw.core.model import (
     DEFAULT_TENANT,
     Counters,
     DeliveryState,
-    Message,
     Outcome,
     Parked,
     Progress,
-    State,
     StoredUplink,
     TelemetryRecord,
     Uplink,
 )
 from iotgw.core.ports.journal import Entries, Held, IJournal, IJournalListener, Waiter
 from iotgw.core.times import DateMs, SteadyMs
+from iotgw.testing.journal_answers import MemoryAnswers
 from iotgw.testing.journal_storage import Storage
 from iotgw.testing.reactor import clock as new_clock
 
@@ -56,7 +53,7 @@ class _Group(Struct):
 
 
 @implementer(IJournal)
-class MemoryJournal:
+class MemoryJournal(MemoryAnswers):
     """A journal on a clock: queued records are being written in the next turn, and durable in the one after.
 
     ``storage`` is what is durable, and what another journal can be opened on; a copy of it is what a crash leaves.
@@ -357,27 +354,6 @@ class MemoryJournal:
 
     # --- IMessages ---
 
-    def message(self, seq: int) -> Deferred[Message | None]:
-        """See `IMessages.message`."""
-        return self._read(self.storage.message(seq) if seq in self.storage.uplinks else None)
-
-    def messages(
-        self,
-        tenant: str,
-        before: int,
-        limit: int,
-        datasource: str | None = None,
-        state: State | None = None,
-        device: str | None = None,
-    ) -> Deferred[list[Message]]:
-        """See `IMessages.messages`."""
-        query = MessageQuery(tenant=tenant, datasource=datasource, state=state, device=device)
-        return self._read(self.storage.found(query, before)[:limit])
-
-    def search(self, query: MessageQuery, before: int, limit: int) -> Deferred[FoundMessages]:
-        """See `IMessages.search`. It looks at `looks` messages."""
-        return self._read(self.storage.searched(query, before, limit, self.looks))
-
     def quarantined(self, after: int, limit: int) -> Deferred[list[Held]]:
         """See `IMessages.quarantined`."""
         return self._read(self.storage.waiting(after)[:limit])
@@ -386,9 +362,6 @@ class MemoryJournal:
         """See `IMessages.stats`."""
         tally = {**self.storage.tally(), "room": self.room, "problem": self.problem}
         return self._read({**tally, "pending": len(self._pending.entries)})
-
-    def _read(self, result: T) -> Deferred[T]:
-        return fail(Unavailable("the journal is closed")) if self._closed else succeed(result)
 
     def _now_ms(self) -> int:
         return int(self._clock.seconds() * 1000)

@@ -137,5 +137,5 @@ async def test_every_operation_with_another_tenant_s_names_finds_and_changes_not
     token = await world.house.token(role, OTHER, f"walks as {role}")
     walk = Walk(world.house, token, world.known, world.own, share)
     await walk.run()
-    assert len(walk.statuses) >= 74
+    assert len(walk.statuses) >= 76
     assert await world.everything_of(TENANT) == before

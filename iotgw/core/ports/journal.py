@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from iotgw.core.epochs import Epochs
+from iotgw.core.failures import FailureGroup, FoundFailures
 from iotgw.core.message_query import FoundMessages, MessageQuery
 from iotgw.core.model import (
     Counters,
@@ -26,6 +27,7 @@ from iotgw.core.model import (
     Uplink,
 )
 from iotgw.core.ports.intake import Reply
+from iotgw.core.series import FoundSeries, SeriesQuery
 from iotgw.core.times import DateMs, SteadyMs
 
 Waiter = tuple[Reply, str | None]
@@ -204,6 +206,17 @@ class IMessages(Interface):
 
     def quarantined(after: int, limit: int) -> Deferred[list[Held]]:
         """Uplinks that wait in quarantine with seq > after, in order: ``limit`` of them, or all."""
+
+    def series(query: SeriesQuery, before: int, limit: int) -> Deferred[FoundSeries]:
+        """A device's readings of messages with seq < before (0: from the newest), of ``limit`` records or so at most. Fails with
+        Unavailable where the journal is damaged."""
+
+    def failures(query: MessageQuery, before: int) -> Deferred[FoundFailures]:
+        """Groups of the failed conversions of a query, of messages with seq < before (0: from the newest). Fails as `series` does."""
+
+    def dead_deliveries(query: MessageQuery, integrations: tuple[str, ...]) -> Deferred[list[FailureGroup]]:
+        """Groups of the dead letters of these integrations (ids). Of the query, tenant, times, datasource and device count. Fails
+        as `series` does."""
 
     def stats() -> Deferred[dict[str, Any]]:
         """Counts by state, bytes, oldest, positions; as JSON."""

@@ -54,6 +54,9 @@ def _filters(parser: argparse.ArgumentParser, with_times: bool = True) -> None:
         "--device", metavar="NAME", help="of this device, or not converted and with its name in the metadata"
     )
     parser.add_argument("--text", help="a text in the metadata")
+    parser.add_argument(
+        "--group", metavar="GROUP", help="failed like the others of a group of `iotgwctl failures`"
+    )
     parser.set_defaults(since=None, until=None, integration=None, outcome=None)
     if with_times:
         parser.add_argument(
@@ -67,7 +70,7 @@ def _outcomes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--outcome", choices=OUTCOMES, help="how it ended, or where it is")
 
 
-FILTERS = ("datasource", "state", "device", "text", "since", "until", "integration", "outcome")
+FILTERS = ("datasource", "state", "device", "text", "group", "since", "until", "integration", "outcome")
 
 
 def _query(context: Context) -> dict[str, Any]:
@@ -168,14 +171,21 @@ def _tail(context: Context) -> None:
     if options.refused:
         only_messages = [
             f"--{name}"
-            for name in ("state", "device", "text", "integration", "outcome")
+            for name in ("state", "device", "text", "group", "integration", "outcome")
             if getattr(options, name)
         ]
         if only_messages:
             raise CtlError(f"{only_messages[0]} is not for --refused", USAGE)
         items = refusals(RefusalTail(context.client, options.datasource, options.lines))
     else:
-        filters = (options.state, options.device, options.text, options.integration, options.outcome)
+        filters = (
+            options.state,
+            options.device,
+            options.text,
+            options.group,
+            options.integration,
+            options.outcome,
+        )
         is_open = all(each is None for each in filters)
         refused = RefusalTail(context.client, options.datasource) if is_open else None
         items = follow(context.client, _query(context), options.lines, refused=refused)

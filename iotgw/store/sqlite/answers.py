@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+import sqlite3
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
 
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from iotgw.core.errors import Unavailable
+from iotgw.core.failures import FailureGroup, FoundFailures
 from iotgw.core.message_query import LOOK, FoundMessages, MessageQuery
 from iotgw.core.model import Counters, Message, State
 from iotgw.core.ports.journal import Held
+from iotgw.core.series import FoundSeries, SeriesQuery
 from iotgw.core.times import DateMs, SteadyMs
+from iotgw.store.sqlite.damage import is_damage
 from iotgw.store.sqlite.reader import JournalReader
 from iotgw.store.sqlite.readers import Readers
 from iotgw.store.sqlite.writer import Opened
+
+T = TypeVar("T")
 
 
 class JournalAnswers:
@@ -67,6 +78,33 @@ class JournalAnswers:
     def quarantined(self, after: int, limit: int) -> Deferred[list[Held]]:
         """See `IMessages.quarantined`."""
         return self._readers.ask(JournalReader.quarantined, after, limit)
+
+    def series(self, query: SeriesQuery, before: int, limit: int) -> Deferred[FoundSeries]:
+        """See `IMessages.series`."""
+        end = before or self.last_uplink + 1
+        return self._ask_unless_damaged(lambda reader: reader.series.find(query, end, limit, LOOK))
+
+    def failures(self, query: MessageQuery, before: int) -> Deferred[FoundFailures]:
+        """See `IMessages.failures`."""
+        end = before or self.last_uplink + 1
+        return self._ask_unless_damaged(lambda reader: reader.failing.conversions(query, end))
+
+    def dead_deliveries(
+        self, query: MessageQuery, integrations: tuple[str, ...]
+    ) -> Deferred[list[FailureGroup]]:
+        """See `IMessages.dead_deliveries`."""
+        return self._ask_unless_damaged(lambda reader: reader.failing.deliveries(query, integrations))
+
+    def _ask_unless_damaged(self, query: Callable[[JournalReader], T]) -> Deferred[T]:
+        def damaged(failure: Failure) -> NoReturn:
+            failure.trap(sqlite3.Error)
+            if isinstance(failure.value, sqlite3.Error) and is_damage(failure.value):
+                raise Unavailable(
+                    f"the journal is damaged where this is looked for: {failure.getErrorMessage()}"
+                )
+            failure.raiseException()
+
+        return self._readers.ask(query).addErrback(damaged)
 
     def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""

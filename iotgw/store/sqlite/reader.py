@@ -21,10 +21,12 @@ from iotgw.core.stream import WEIGHT
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.store.sqlite.commit import KEPT
 from iotgw.store.sqlite.database import connect_reader
+from iotgw.store.sqlite.failing import FailureSearch
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.rows import RECORD, UPLINK, RecordRow, UplinkRow
 from iotgw.store.sqlite.salvage import salvaged, unreadable_record, unreadable_row, unreadable_uplink
 from iotgw.store.sqlite.search import MessageSearch
+from iotgw.store.sqlite.series import SeriesSearch
 
 T = TypeVar("T")
 
@@ -94,6 +96,8 @@ class JournalReader:
         self.unreadable: dict[str, set[int]] = {}
         """The positions in each table that turned out to be unreadable."""
         self.search = MessageSearch(self._row, names, self._lost)
+        self.series = SeriesSearch(self._row, names, self.search.time)
+        self.failing = FailureSearch(self._row, names, self.search.time)
 
     def carefully(self, query: Callable[[], T]) -> T:
         """Run a query of a stream or of parked records record by record, with a stand-in for each record that can't be

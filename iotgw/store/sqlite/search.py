@@ -32,6 +32,9 @@ class _MessageRow(Struct, array_like=True, gc=False):
     records: list[RecordRow]
 
 
+MESSAGE = 150
+"""What a message costs that is read and doesn't fit."""
+
 _rows = msgspec.json.Decoder(list[_MessageRow]).decode
 _error = msgspec.json.Decoder(ConversionError).decode
 
@@ -88,8 +91,8 @@ class MessageSearch:
             left -= spent
             piece = min(piece * 4, LARGEST)
         if not area.ranges:
-            return FoundMessages(found, 0, self._time(query, low))
-        return FoundMessages(found, area.looked_to, self._time(query, area.looked_to))
+            return FoundMessages(found, 0, self.time(query, low))
+        return FoundMessages(found, area.looked_to, self.time(query, area.looked_to))
 
     def _stretch(
         self, scans: list[Scan], query: MessageQuery, area: _Area, limit: int, piece: int
@@ -136,6 +139,8 @@ class MessageSearch:
             newest = newest[:limit]
             looked_to = newest[-1]
         found = [message for message in self._messages(newest) if query.matches(message)]
+        if query.group is not None:  # which only the message itself tells
+            spent += len(newest) * MESSAGE
         return found, looked_to, spent
 
     def _bounds(self, query: MessageQuery, before: int) -> tuple[int, int]:
@@ -147,8 +152,8 @@ class MessageSearch:
                 raise
             return 0, before
 
-    def _time(self, query: MessageQuery, looked_to: int) -> DateMs:
-        """When the first message was received of those that were looked at, so far as they can be read."""
+    def time(self, query: MessageQuery, looked_to: int) -> DateMs:
+        """When the first message from a position on was received, so far as it can be read."""
         none = query.since.date_ms if query.since is not None else DateMs(0)
         try:
             (found,) = self._ask(

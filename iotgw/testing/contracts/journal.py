@@ -8,13 +8,14 @@ from msgspec.structs import replace
 
 from iotgw.core.errors import Unavailable
 from iotgw.core.model import Counters, DeliveryState, Outcome, Output, State, Uplink
+from iotgw.testing.contracts.history import HistoryContract
 from iotgw.testing.contracts.journal_world import event, nobody, output, parked
 from iotgw.testing.contracts.messages import MessagesContract
 from iotgw.testing.contracts.telemetry_stream import TelemetryStreamContract
 from iotgw.testing.contracts.uplink_stream import UplinkStreamContract
 
 
-class JournalContract(UplinkStreamContract, TelemetryStreamContract, MessagesContract):
+class JournalContract(UplinkStreamContract, TelemetryStreamContract, MessagesContract, HistoryContract):
     """For `IJournal`: all of it."""
 
     def test_a_stopped_journal_says_so(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from iotgw.core.message_query import Instant
+from iotgw.core.message_query import Instant, MessageQuery
 from iotgw.core.model import (
     Answer,
     Counters,
@@ -97,6 +97,13 @@ class JournalWorld(Contract[IJournal]):
     ) -> Uplink:
         """An uplink that comes now."""
         return Uplink(tenant, datasource, DateMs(self.now_ms), payload, metadata)
+
+    def found(
+        self, before: int = 0, limit: int = 99, tenant: str = "default", **conditions: Any
+    ) -> list[int]:
+        """The positions of the messages that a search finds at once."""
+        page = self.wait(self.part.search(MessageQuery(tenant=tenant, **conditions), before, limit))
+        return [message.seq for message in page.messages]
 
     def instant(self, seconds: float) -> Instant:
         """A time on the clock, so far from now."""

@@ -91,13 +91,6 @@ class MessagesContract(JournalWorld):
         assert self.listed(state=State.RECEIVED, datasource="ds1") == []
         assert self.listed("acme") == [other]
 
-    def found(
-        self, before: int = 0, limit: int = 99, tenant: str = "default", **conditions: Any
-    ) -> list[int]:
-        """The positions of the messages that a search finds at once."""
-        page = self.wait(self.part.search(MessageQuery(tenant=tenant, **conditions), before, limit))
-        return [message.seq for message in page.messages]
-
     def test_messages_are_searched_by_when_they_came(self) -> None:
         seqs = []
         for _ in range(4):

@@ -208,6 +208,7 @@ class Bench:
             departures=Departures(self.registry, Recorder(self.events, self.clock), self.clock),
             backups=testing.MemoryBackups(),
             pause=testing.MemoryPause(),
+            jobs=testing.MemoryJobs(),
             sites=OwnSites(["gateway.example"]),
             doors=Doors(Recorder(self.events, self.clock), self.clock),
         )

@@ -136,3 +136,34 @@ def test_a_tail_goes_on_over_a_restart_and_over_a_journal_that_was_put_back() ->
         for item in follow(client, {}, 1, sleep=lambda seconds: None):
             seen.append(item["id"])
     assert seen == ["e2-9", "e3-10", "e4-9"]
+
+
+@inline
+async def test_what_a_device_measured_is_a_table(bench: Any, run: Any) -> None:
+    for number in range(1, 6):
+        bench.add("here", b"%d" % number, device="kitchen")
+    out = (await run("telemetry", "kitchen", "--limit", "2"))[1].splitlines()
+    assert [line.split()[2:] for line in out[1:]] == [["n", "4"], ["n", "5"]]
+    bench.journal.looks = 2
+    lines = (await run("telemetry", "kitchen", "--every", "4s"))[1].splitlines()
+    assert [line.split()[-5:] for line in lines[1:]] == [
+        ["n", "3", "1", "3", "2"],
+        ["n", "2", "4", "5", "4.5"],
+    ]
+    lines = (await run("telemetry", "kitchen", "--since", "1970-01-01T00:00Z"))[1].splitlines()
+    assert [line.split()[3] for line in lines[1:]] == ["1", "2", "3", "4", "5"]
+    assert (await run("telemetry", "kitchen", "--keys", "x", "--every", "1h"))[1] == "no readings\n"
+    assert (await run("telemetry", "nobody"))[1] == "no readings\n"
+
+
+@inline
+async def test_what_fails_is_a_table_of_groups(bench: Any, run: Any) -> None:
+    assert (await run("failures"))[1] == "nothing fails\n"
+    for _ in range(3):
+        bench.add("here", b"x", State.FAILED, converter="conv/2")
+    bench.journal.looks = 1
+    lines = (await run("failures", "--since", "1970-01-01T00:00Z", "--kind", "conversion"))[1].splitlines()
+    group, kind, *rest = lines[1].split()
+    assert (kind, rest[:3], rest[-4:]) == ("conversion", ["conv", "v2", "3"], ["e1-3", "line", "3:", "boom"])
+    bench.journal.looks = 100
+    assert (await run("reprocess", "--group", group))[1] == "3 converted again: 3 converted\n"

@@ -73,7 +73,11 @@ async def test_what_is_not_answered_is_asked(run: Any, monkeypatch: pytest.Monke
     ("arguments", "code", "words"),
     [
         (("integration", "add", "x", "--preset", "influxdb"), 2, "expected --answer org=…: the organization"),
-        (("integration", "add", "x", "--preset", "nothing"), 1, "no preset 'nothing'; there are cumulocity-mqtt, "),
+        (
+            ("integration", "add", "x", "--preset", "nothing"),
+            1,
+            "no preset 'nothing'; there are cumulocity-mqtt, ",
+        ),
         (
             ("integration", "add", "x", "--preset", "influxdb", "--answer", "what=1", *GIVEN),
             1,

@@ -26,7 +26,7 @@ from iotgw.core.quarantine import NoQuarantine
 from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
 from iotgw.core.speakers import Anybody
-from iotgw.core.specs import DatasourceSpec
+from iotgw.core.specs import DatasourceSpec, Resource
 from iotgw.core.types import Types
 from iotgw.core.validate import convert
 from iotgw.datasources.coap.ports import CoapPorts
@@ -39,6 +39,9 @@ from iotgw.devices.fleet import Fleet
 from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
+from iotgw.jobs.reprocess import ReprocessJobs
+from iotgw.jobs.retry import RetryJobs
+from iotgw.jobs.service import JobRun, JobService
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.pipeline.admission import Admission
@@ -152,6 +155,12 @@ def rooms():
         NoOwnConverters(),
         CertificateDirectory(testing.ThreadClock(), NOWHERE),
         AsyncioThread(testing.ThreadClock()),
+        JobService(registry, [], reactor, reactor),
+        ReprocessJobs(testing.MemoryJournal(), testing.FakePipeline(), PlainCalendar(reactor)),
+        RetryJobs(testing.FakeDelivery(), reactor),
+        testing.MemoryJobs(),
+        testing.FakeJobRun({}),
+        JobRun(Resource("job", "id", "default", "name", 1, 0, 0, {}), registry, reactor),
         RegistryCheckpoints(registry, "default", "ds"),
     ]
 

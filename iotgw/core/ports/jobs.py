@@ -1,0 +1,79 @@
+"""Long actions: what somebody starts, looks at, and may end, while the gateway does it beside everything else."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+JobState = Literal["running", "done", "cancelled", "failed"]
+
+
+class JobView(Struct, frozen=True, rename="camel"):
+    """A job as people see it.
+
+    ``what`` says what it is about. ``total`` is how many things it has to do, None until they are counted, ``done`` how many are done; ``counts`` how
+    these ended. ``before`` and ``after`` are figures of what it changes. ``problem`` is why it failed. Times are
+    milliseconds since 1970.
+    """
+
+    id: str
+    kind: str
+    state: JobState
+    what: dict[str, Any]
+    total: int | None
+    done: int
+    counts: dict[str, int]
+    before: dict[str, int]
+    after: dict[str, int]
+    created_at: int
+    ended_at: int
+    problem: str
+    by: str
+
+
+class IJobRun(Interface):
+    """A job under way, as its work sees it."""
+
+    tenant: str = Attribute("whose it is")
+    what: dict[str, Any] = Attribute("what it is about, as it was started")
+    cursor: int = Attribute("where it goes on after a restart; 0 at first")
+    before: dict[str, int] = Attribute("figures of what it changes, at its beginning; empty at first")
+
+    def expect(total: int, before: dict[str, int]) -> None:
+        """So many things have to be done besides those that are done; ``before`` as the attribute. After a restart, that stays."""
+
+    def went(cursor: int, **counts: int) -> Deferred[None]:
+        """Things were done, and how they ended; it goes on after ``cursor``. Fires in a later turn, so that the gateway does other things in
+        between. Fails when the job is cancelled, or the gateway stops: its work has to end then."""
+
+    def ended(after: dict[str, int]) -> None:
+        """The figures at its end."""
+
+
+class IJobKind(Interface):
+    """What a kind of job does."""
+
+    name: str = Attribute("of the kind")
+
+    def run(job: IJobRun) -> Deferred[None]:
+        """Do it, from its cursor on. What has been done since it last `went` may be done twice, after a kill. An IotgwError that it fails with is what the
+        job failed of."""
+
+
+class IJobs(Interface):
+    """The jobs of all tenants. They go on over restarts."""
+
+    def begin(kind: str, tenant: str, what: dict[str, Any], by: str) -> Deferred[JobView]:
+        """Start one; fires when it is durable. Fails with TooMany if the tenant has too many under way."""
+
+    def list(tenant: str) -> list[JobView]:
+        """A tenant's jobs, the newest first."""
+
+    def get(tenant: str, id: str) -> JobView:
+        """One of them. Raises NotFound."""
+
+    def cancel(tenant: str, id: str) -> Deferred[JobView]:
+        """End one after what it is just doing; fires when it has ended. One that is over stays as it is. Fails with NotFound."""

@@ -1,0 +1,124 @@
+"""`iotgwctl jobs` and `iotgwctl job`: long actions, their progress, and how to end them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from iotgw.ctl.client import ApiClient, CtlError
+from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.table import moment, table
+from iotgw.ctl.times import EXPECTED, moment_ms
+
+HEAD = ("ID", "KIND", "STATE", "DONE", "HOW", "BEGAN", "BY")
+LOOK = 1.0
+"""Seconds between two looks at a job that is waited for."""
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    commands.add("jobs", _list, "list long actions, the newest first")
+    job = commands.add("job", _job, "start a long action, look at one, wait for it, or cancel it")
+    actions = job.add_subparsers(dest="action", required=True, metavar="ACTION")
+    again = actions.add_parser("reprocess", help="convert all stored messages of a filter again")
+    again.add_argument("--state", choices=("received", "converted", "filtered", "failed"), help="(failed)")
+    again.add_argument("--datasource", metavar="NAME")
+    again.add_argument("--device", metavar="NAME")
+    again.add_argument("--text", help="a text in the metadata")
+    again.add_argument("--group", metavar="GROUP", help="of `iotgwctl failures`")
+    again.add_argument("--since", metavar="TIME", type=moment_ms, help=f"received since then: {EXPECTED}")
+    again.add_argument("--until", metavar="TIME", type=moment_ms, help="received before then")
+    retry = actions.add_parser("retry", help="send dead letters again")
+    retry.add_argument("integration")
+    retry.add_argument("--device", metavar="NAME")
+    retry.add_argument("--error", metavar="TEXT", help="those whose error contains this text")
+    retry.add_argument("--before", metavar="TIME", type=moment_ms, help="those received before then")
+    for parser in (again, retry):
+        parser.add_argument(
+            "--wait", action="store_true", help="until it has ended; Ctrl-C leaves it running"
+        )
+    for name, about in (("show", "how far it is"), ("wait", "wait until it has ended"), ("cancel", "end it")):
+        actions.add_parser(name, help=about).add_argument("id")
+
+
+def _list(context: Context) -> None:
+    context.show(context.client.get("/jobs"), lambda page: table(HEAD, [_row(job) for job in page["items"]]))
+
+
+def _row(job: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        job["id"],
+        job["kind"],
+        job["state"],
+        _progress(job),
+        _how(job),
+        moment(job["createdAt"]),
+        job["by"],
+    )
+
+
+def _progress(job: dict[str, Any]) -> str:
+    return f"{job['done']}/{'?' if job['total'] is None else job['total']}"
+
+
+def _how(job: dict[str, Any]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(job["counts"].items())) or job["problem"]
+
+
+def _job(context: Context) -> int:
+    options, client = context.options, context.client
+    if options.action in ("reprocess", "retry"):
+        job = client.call("POST", "/jobs", {options.action: _wanted(options)})
+        waits = options.wait
+    else:
+        method = "DELETE" if options.action == "cancel" else "GET"
+        job = client.call(method, f"/jobs/{quote(options.id, safe='')}")
+        waits = options.action == "wait"
+    if waits:
+        job = wait(client, job)
+    context.show(job, _text)
+    return 1 if job["state"] == "failed" else 0
+
+
+def _wanted(options: Any) -> dict[str, Any]:
+    if options.action == "retry":
+        wanted = {
+            "integration": options.integration, "device": options.device, "error": options.error,
+            "receivedBefore": options.before,
+        }  # fmt: skip
+    else:
+        names = ("state", "datasource", "device", "text", "group", "since", "until")
+        wanted = {name: getattr(options, name) for name in names}
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def wait(
+    client: ApiClient, job: dict[str, Any], sleep: Callable[[float], object] = time.sleep
+) -> dict[str, Any]:
+    """A job as it ended. Its progress is shown on a terminal's stderr meanwhile. A gateway that is away for a moment is waited for."""
+    while job["state"] == "running":
+        if sys.stderr.isatty():
+            print(f"\r{job['kind']} {_progress(job)}", end="", file=sys.stderr, flush=True)
+        sleep(LOOK)
+        try:
+            job = client.get(f"/jobs/{job['id']}")
+        except CtlError as error:
+            if error.code != 3:
+                raise
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    return job
+
+
+def _text(job: dict[str, Any]) -> str:
+    lines = [
+        f"{job['id']}  {job['kind']} {job['state']}: {_progress(job)} done"
+        + (f" ({_how(job)})" if _how(job) else "")
+    ]
+    for name, count in job["before"].items():
+        after = f", {job['after'][name]} after" if name in job["after"] else ""
+        lines.append(f"{name}: {count} before{after}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Long actions that go on beside everything else, and over restarts."""

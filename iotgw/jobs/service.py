@@ -1,0 +1,226 @@
+"""Runs jobs: each is a resource in the registry, which says how far it is. A start goes on with those that were under way."""
+
+from __future__ import annotations
+
+import builtins
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from iotgw.core.errors import IotgwError, NotFound, TooMany
+from iotgw.core.ports.clock import IDates
+from iotgw.core.ports.jobs import IJobKind, IJobRun, IJobs, JobState, JobView
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.specs import Resource
+
+KIND = "job"
+"""Of the resources in the registry."""
+AT_A_TIME = 2
+"""Jobs of a tenant that are under way."""
+KEPT = 50
+"""Jobs of a tenant that are over and still listed."""
+SAVED = 2.0
+"""Seconds after which progress is saved."""
+
+
+class _Ended(Exception):
+    """A job has to end: it is cancelled, or the gateway stops."""
+
+
+@implementer(IJobRun)
+class JobRun:
+    """An `IJobRun`. ``body`` is what the registry keeps of it: the fields of its view, and its ``cursor``."""
+
+    def __init__(self, resource: Resource, registry: IRegistry, clock: IReactorTime) -> None:
+        self.id, self.tenant, self.body = resource.id, resource.tenant, dict(resource.body)
+        self._registry = registry
+        self._clock = clock
+        self._saved_at = clock.seconds()
+        self.is_cancelled = self.is_stopping = False
+        self.over: Deferred[None] = Deferred()
+
+    @property
+    def what(self) -> dict[str, Any]:
+        """See `IJobRun.what`."""
+        return dict(self.body["what"])
+
+    @property
+    def cursor(self) -> int:
+        """See `IJobRun.cursor`."""
+        return int(self.body["cursor"])
+
+    @property
+    def before(self) -> dict[str, int]:
+        """See `IJobRun.before`."""
+        return dict(self.body["before"])
+
+    @property
+    def view(self) -> JobView:
+        """As people see it."""
+        return view_of(self.id, self.body)
+
+    def expect(self, total: int, before: dict[str, int]) -> None:
+        """See `IJobRun.expect`."""
+        self.body["total"] = int(self.body["done"]) + total
+        self.body["before"] = self.body["before"] or before
+
+    def went(self, cursor: int, **counts: int) -> Deferred[None]:
+        """See `IJobRun.went`."""
+        self.body["cursor"] = cursor
+        self.body["done"] += sum(counts.values())
+        known = self.body["counts"]
+        self.body["counts"] = {name: known.get(name, 0) + counts.get(name, 0) for name in {**known, **counts}}
+        return maybeDeferred(self._save_now_and_then).addCallback(lambda _: self._turn())
+
+    def ended(self, after: dict[str, int]) -> None:
+        """See `IJobRun.ended`."""
+        self.body["after"] = after
+
+    def _save_now_and_then(self) -> Deferred[Any] | None:
+        if self._clock.seconds() - self._saved_at < SAVED:
+            return None
+        self._saved_at = self._clock.seconds()
+        return self.save()
+
+    def save(self) -> Deferred[Any]:
+        """Fires when what is known of it is durable."""
+        return self._registry.replace(KIND, self.id, dict(self.body))
+
+    def _turn(self) -> Deferred[None]:
+        def goes_on(_: object) -> None:
+            if self.is_cancelled or self.is_stopping:
+                raise _Ended
+
+        return deferLater(self._clock, 0, lambda: None).addCallback(goes_on)
+
+
+@implementer(IJobs)
+class JobService:
+    """An `IJobs`. Start it when its kinds can do their work."""
+
+    _log = Logger()
+
+    def __init__(
+        self, registry: IRegistry, kinds: Iterable[IJobKind], clock: IReactorTime, dates: IDates
+    ) -> None:
+        self._registry = registry
+        self._kinds = {kind.name: kind for kind in kinds}
+        self._clock = clock
+        self._dates = dates
+        self._running: dict[str, JobRun] = {}
+
+    def start(self) -> None:
+        """Go on with what was under way."""
+        for resource in self._registry.list(KIND):
+            if resource.body["state"] == "running":
+                self._run(resource)
+
+    def stop(self) -> Deferred[Any]:
+        """End what is under way, so that the next start goes on with it. Fires when all has."""
+        for run in self._running.values():
+            run.is_stopping = True
+        return DeferredList([self._over(run) for run in self._running.values()])
+
+    # --- IJobs ---
+
+    async def _begin(self, kind: str, tenant: str, what: dict[str, Any], by: str) -> JobView:
+        under_way = sum(run.tenant == tenant for run in self._running.values())
+        if under_way >= AT_A_TIME:
+            raise TooMany(
+                f"expected at most {AT_A_TIME} jobs of a tenant at a time; wait for one, or cancel it"
+            )
+        now_ms = int(self._dates.seconds() * 1000)
+        view = JobView("", kind, "running", what, None, 0, {}, {}, {}, now_ms, 0, "", by)
+        body = {**msgspec.to_builtins(view), "cursor": 0}
+        resource = await self._registry.create(KIND, tenant, f"{now_ms}-{secrets.token_hex(4)}", body)
+        await self._forget_old(tenant)
+        return self._run(resource).view
+
+    def begin(self, kind: str, tenant: str, what: dict[str, Any], by: str) -> Deferred[JobView]:
+        """See `IJobs.begin`."""
+        return Deferred.fromCoroutine(self._begin(kind, tenant, what, by))
+
+    def list(self, tenant: str) -> builtins.list[JobView]:
+        """See `IJobs.list`."""
+        found = [self._view(resource) for resource in self._registry.list(KIND, tenant)]
+        return sorted(found, key=lambda view: (-view.created_at, view.id))
+
+    def get(self, tenant: str, id: str) -> JobView:
+        """See `IJobs.get`."""
+        return self._view(self._registry.get(KIND, id, tenant))
+
+    def cancel(self, tenant: str, id: str) -> Deferred[JobView]:
+        """See `IJobs.cancel`."""
+        return Deferred.fromCoroutine(self._cancel(tenant, id))
+
+    async def _cancel(self, tenant: str, id: str) -> JobView:
+        resource = self._registry.get(KIND, id, tenant)
+        run = self._running.get(resource.id)
+        if run is not None:
+            run.is_cancelled = True
+            await self._over(run)
+        return self.get(tenant, resource.id)
+
+    # --- running ---
+
+    def _view(self, resource: Resource) -> JobView:
+        run = self._running.get(resource.id)
+        return run.view if run is not None else view_of(resource.id, resource.body)
+
+    def _over(self, run: JobRun) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        run.over.addCallback(done.callback)
+        return done
+
+    def _run(self, resource: Resource) -> JobRun:
+        run = self._running[resource.id] = JobRun(resource, self._registry, self._clock)
+        kind = self._kinds.get(run.body["kind"])
+        if kind is None:
+            work: Deferred[None] = maybeDeferred(self._unknown, run.body["kind"])
+        else:
+            work = maybeDeferred(kind.run, run)
+        work.addBoth(self._worked, run).addErrback(
+            lambda failure: self._log.failure("the end of a job could not be stored", failure)
+        ).addBoth(self._let_go, run)
+        return run
+
+    def _unknown(self, kind: str) -> None:
+        raise NotFound(f"expected a kind of job that this version knows, got {kind!r}")
+
+    def _worked(self, result: object, run: JobRun) -> Deferred[Any]:
+        state: JobState = "done"
+        if isinstance(result, Failure):
+            if result.check(_Ended):
+                if not run.is_cancelled:
+                    return run.save()
+                state = "cancelled"
+            else:
+                state, run.body["problem"] = "failed", result.getErrorMessage()
+                if not result.check(IotgwError):
+                    self._log.failure("a job failed", result)
+        run.body |= {"state": state, "endedAt": int(self._dates.seconds() * 1000)}
+        return run.save()
+
+    def _let_go(self, _: object, run: JobRun) -> None:
+        self._running.pop(run.id, None)
+        run.over.callback(None)
+
+    async def _forget_old(self, tenant: str) -> None:
+        over = [view for view in self.list(tenant) if view.state != "running"]
+        for view in over[KEPT:]:
+            await self._registry.delete(KIND, view.id)
+
+
+def view_of(id: str, body: dict[str, Any]) -> JobView:
+    """What the registry keeps of a job, as people see it."""
+    fields = {name: value for name, value in body.items() if name != "cursor"}
+    return replace(msgspec.convert(fields, JobView), id=id)
