@@ -68,6 +68,7 @@ from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
+from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.trim import JournalLimits
 
@@ -95,6 +96,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     devices: DeviceStore
     journal: Journal
     downlinks: DownlinkQueue
+    kept: KeptRows
     converters: ConverterService
     delivery: DeliveryService
     integrations: RegisteredIntegrations
@@ -152,6 +154,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     downlinks = DownlinkQueue(
         store_of_downlinks, reach.encode, reach.find, changed, reactor, calendar, speakers
     )
+    kept = KeptRows(data_dir, reactor)
     doors = Doors(recorder, reactor)
     sites = OwnSites(settings.hosts, settings.proxies)
     tell = partial(doors.note, "http", "slow")
@@ -182,14 +185,19 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         listeners=[trace, devices, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
         shares=shares, max_payload=store.max_payload,
         max_metadata=store.max_metadata, calendar=calendar,
-        files=CertificateDirectory(reactor, data_dir / settings.certificates),
+        files=CertificateDirectory(reactor, data_dir / settings.certificates), kept=kept,
     )  # fmt: skip
-    writers = [journal.between_commits, registry.between_commits, store_of_downlinks.between_commits]
+    writers = [
+        journal.between_commits,
+        registry.between_commits,
+        store_of_downlinks.between_commits,
+        kept.between_commits,
+    ]
     backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
     return Gateway(
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, journal=journal,
-        downlinks=downlinks, converters=converters, delivery=delivery,
+        downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(

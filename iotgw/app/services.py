@@ -93,6 +93,7 @@ def children(
     yield PartService("speakers", gateway.speakers.start)
     yield PartService("device-states", lambda: catch_up(gateway))
     yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
+    yield PartService("kept", lambda: open_kept(gateway), gateway.kept.stop)
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
     yield PartService("pause", gateway.pause.start)
     yield PartService("converters", gateway.converters.start, gateway.converters.stop)
@@ -101,6 +102,16 @@ def children(
     yield PartService("integrations", gateway.integrations.start)
     yield PartService("pipeline", pipeline.start, lambda: stop_and_drain(pipeline, reactor, settings.drain))
     yield FirstContents(gateway, settings, data_dir, config)
+
+
+async def open_kept(gateway: Gateway) -> None:
+    """Open what datasources keep, and say so if it was lost."""
+    kept = gateway.kept
+    await kept.start()
+    if kept.put_aside:
+        gateway.recorder.note(
+            "damaged", "gateway", "kept.db", kept.put_aside, DEFAULT_TENANT, "warning",
+        )  # fmt: skip
 
 
 async def catch_up(gateway: Gateway) -> None:

@@ -28,6 +28,7 @@ from iotgw.testing.integrations import (
     telemetry,
 )
 from iotgw.testing.journal import MemoryJournal
+from iotgw.testing.kept import MemoryKept
 from iotgw.testing.mounts import MemoryMounts
 from iotgw.testing.pipeline import FakePipeline, HeardUplinks
 from iotgw.testing.ports import verify_ports
@@ -67,6 +68,7 @@ __all__ = [
     "MemoryEvents",
     "MemoryFiles",
     "MemoryJournal",
+    "MemoryKept",
     "MemoryMounts",
     "MemoryPause",
     "MemoryReactor",

@@ -35,7 +35,7 @@ def decode(data: bytes, items: int = ITEMS, depth: int = DEPTH) -> Any:
     Byte strings become base64. Integers beyond 2⁵³ and integer keys become strings, since a script's numbers are
     doubles. NaN, infinities and ``undefined`` become None. Raises `NotPlain`, and nothing else.
     """
-    reader = Reader(data, items)
+    reader = CborReader(data, items)
     value = reader.item(depth)
     if value is _BREAK:
         raise NotPlain("expected an item, got a break at byte 0")
@@ -44,7 +44,7 @@ def decode(data: bytes, items: int = ITEMS, depth: int = DEPTH) -> Any:
     return value
 
 
-class Reader:
+class CborReader:
     """A position in the bytes, and how many items may still come. A subclass may keep more than JSON has: see `_bytes`,
     `_integer` and `_as_key`."""
 

@@ -11,7 +11,7 @@ import math
 import struct
 from collections.abc import Mapping, Sequence
 
-from iotgw.wire.cbor import NotPlain, Reader
+from iotgw.wire.cbor import CborReader, NotPlain
 from iotgw.wire.lwm2m.values import CodecError, Time
 
 ITEMS = 65_536
@@ -36,13 +36,13 @@ def decode(data: bytes) -> object:
     return value
 
 
-class _Typed(Reader):
+class _Typed(CborReader):
     """Keeps byte strings and integers as they are, and reads two tags."""
 
     __slots__ = ()
 
     def item(self, depth: int) -> object:
-        """See `Reader.item`."""
+        """See `CborReader.item`."""
         if self.at < len(self._data) and self._data[self.at] >> 5 == _TAG:
             return self._tagged(depth)
         return super().item(depth)

@@ -48,6 +48,7 @@ from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.journal import Journal
+from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
 from iotgw.testing.contracts.journal_world import HeardJournal
 from iotgw.testing.journal import Silent
@@ -109,6 +110,7 @@ def rooms():
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
         DownlinkStore(NOWHERE, reactor),
+        KeptRows(NOWHERE, reactor),
         GatewayClock().calendar,
         PlainCalendar(reactor),
         EventLog(NOWHERE / "e.db", reactor),
@@ -181,7 +183,7 @@ DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryBackups, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
+    testing.MemoryBackups, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), *doubles()]
 
