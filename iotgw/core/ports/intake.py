@@ -109,6 +109,9 @@ class IIntake(Interface):
         message may still be lost, so an item that must be confirmed then waits for the device's own receipt. ``result``
         are JSON values: what the device answered, for the item's ``result``."""
 
+    def downlink_carried_out(downlink: Downlink, result: Metadata | None = None) -> None:
+        """The device has done what this downlink asks, and said so: it was successful. ``result`` is what it answered."""
+
     def downlink_lost(downlink: Downlink, reason: str, result: Metadata | None = None) -> None:
         """This downlink did not reach the device, or it can't take it now; it goes back into the queue."""
 

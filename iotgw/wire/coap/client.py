@@ -70,17 +70,39 @@ class Client:
         watcher: Watcher,
         policy: Policy = DEFAULT_POLICY,
         within: float = 0.0,
+        token: bytes = b"",
     ) -> Watch:
         """Send a GET or FETCH that observes (RFC 7641). ``done`` and ``failed`` are about its response, as in `request`.
 
-        The observation ``is_open`` if the peer agreed. Then ``watcher`` is notified, and told when it ends.
+        The observation ``is_open`` if the peer agreed. Then ``watcher`` is notified, and told when it ends. With the
+        ``token`` of an earlier observation, this one stands in its place, at the peer as well (RFC 7641 §4.1): it may have
+        another address now, or doesn't notify any more.
         """
         asked = request.options.replaced((n.OBSERVE, REGISTER))
         request = Message(request.code, request.payload, asked, request.type)
         conversation = self._with(remote)
         call = PendingRequest(conversation, request, policy, done, failed)
         call.watch = watch = Watch(conversation, request, policy, watcher)
+        call.token = token if conversation.is_free(token, but_watches=True) else b""
         self._enqueue(call, within)
+        return watch
+
+    def adopt(
+        self,
+        request: Message,
+        remote: Hashable,
+        token: bytes,
+        watcher: Watcher,
+        policy: Policy = DEFAULT_POLICY,
+    ) -> Watch:
+        """Go on with an observation that an earlier process began by ``request``, whose token was ``token``. Notifications are
+        taken as if it had been begun here."""
+        asked = request.options.replaced((n.OBSERVE, REGISTER))
+        conversation = self._with(remote)
+        watch = Watch(
+            conversation, Message(request.code, request.payload, asked, request.type), policy, watcher
+        )
+        watch.resume(token)
         return watch
 
     def cancel(self, what: PendingRequest | Watch) -> None:
@@ -118,7 +140,12 @@ class Client:
             return False
         call = conversation.calls.get(message.token)
         watch = conversation.watches.get(message.token)
-        if watch is not None and (call is None or message.options.get(n.OBSERVE) is not None):
+        is_begun_anew = call is not None and call.watch is not None
+        if (
+            watch is not None
+            and not is_begun_anew
+            and (call is None or message.options.get(n.OBSERVE) is not None)
+        ):
             return self.watches.notified(watch, message, now)
         if call is None:
             return False
