@@ -40,6 +40,7 @@ from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.kafka.datasource import KafkaSourceType
+from iotgw.datasources.lwm2m.datasource import Lwm2mType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
@@ -80,6 +81,7 @@ DATASOURCES = (
     MqttSourceType,
     KafkaSourceType,
     OpcuaType,
+    Lwm2mType,
     RabbitSourceType,
     *VENDORS,
 )

@@ -9,6 +9,7 @@ EMQX's gateway.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from iotgw.core.numbers import real, shown
@@ -30,7 +31,7 @@ Keys = Mapping[str, Path]
 """The paths that a profile has names for, by name."""
 
 
-def operation(msg_type: str, msg: Any, keys: Keys = {}) -> Operation:
+def operation(msg_type: str, msg: Any, keys: Keys = MappingProxyType({})) -> Operation:
     """What a downlink asks for. ``keys`` are the names that stand for paths. Raises `CodecError`."""
     if isinstance(msg, dict) and "method" in msg:
         return _of_method(msg, keys)
