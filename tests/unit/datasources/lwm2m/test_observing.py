@@ -9,7 +9,7 @@ from pytest_twisted import ensureDeferred
 from iotgw.core.model import Answer, Status
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import encode, options
-from tests.unit.datasources.lwm2m.field import LINKS, observing
+from tests.unit.datasources.lwm2m.field import observing
 
 T = "/3303/0/5700"
 
@@ -300,7 +300,3 @@ async def test_a_profile_that_names_more_is_asked_for_after_a_restart(field):
     await source.stop()
     await field.start(port=port, **observing(T, "/3/0/9"))
     assert (await device.asked()).options.path == ("3", "0", "9")
-
-
-def test_links_of_the_field_are_those_of_leshan():
-    assert LINKS.startswith(b'</>;rt="oma.lwm2m"')
