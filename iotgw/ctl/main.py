@@ -23,6 +23,7 @@ IN_COMMANDS = {
     "downlinks": ("downlink", "downlinks"),
     "dtls": ("dtls",),
     "events": ("events",),
+    "lwm2m": ("lwm2m",),
     "messages": ("message", "messages", "reprocess", "tail"),
     "presets": ("presets",),
     "queues": ("integration",),

@@ -20,7 +20,7 @@ from iotgw.testing import FakeIntake, MemoryKept
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import Message, decode, encode, options, uri_options
 
-PATIENCE = 2.0
+PATIENCE = 30.0
 """Seconds after which nothing comes any more."""
 LINKS = b'</>;rt="oma.lwm2m";ct="60 110 112 11542 11543",</1/0>,</3>;ver=1.1,</3/0>,</3303/0>'
 

@@ -88,8 +88,15 @@ public class LeshanDevice {
             }
             case 9:
                 return ReadResponse.success(resource, 87);
+            case 11: {
+                Map<Integer, Long> errors = new HashMap<>();
+                errors.put(0, 0L);
+                return ReadResponse.success(resource, errors, ResourceModel.Type.INTEGER);
+            }
             case 14:
                 return ReadResponse.success(resource, offset);
+            case 16:
+                return ReadResponse.success(resource, "U");
             default:
                 return super.read(server, resource);
             }
@@ -114,7 +121,7 @@ public class LeshanDevice {
 
         @Override
         public List<Integer> getAvailableResourceIds(ObjectModel model) {
-            return Arrays.asList(0, 1, 4, 7, 9, 14);
+            return Arrays.asList(0, 1, 4, 7, 9, 11, 14, 16);
         }
     }
 
