@@ -13,9 +13,12 @@ from twisted.web.server import Request
 from iotgw.api.apply import ApplyRoutes, catalogues
 from iotgw.api.auth import Guard, Tokens
 from iotgw.api.candidates import Candidates
+from iotgw.api.credentials import CredentialRoutes
+from iotgw.api.device_settings import DeviceGroupRoutes, DeviceTypeRoutes
 from iotgw.api.devices import DeviceRoutes
 from iotgw.api.downlinks import DownlinkRoutes
 from iotgw.api.events import EventRoutes
+from iotgw.api.fleet import FleetRoutes
 from iotgw.api.health import HealthRoutes
 from iotgw.api.messages import MessageRoutes
 from iotgw.api.metrics import MetricsRoutes
@@ -53,6 +56,8 @@ def routes(parts: Parts) -> list[Route]:
     messages = MessageRoutes(registry, journal, pipeline, delivery)
     candidates = Candidates(registry, versions, trials)
     saved = catalogues(parts)
+    recorder = Recorder(parts.events, dates)
+    credentials = next(each for each in saved if isinstance(each, CredentialRoutes))
     resources: list[Routes] = [
         HealthRoutes(
             registry,
@@ -73,10 +78,15 @@ def routes(parts: Parts) -> list[Route]:
         TrialRoutes(candidates, trials, messages, dates),
         ReplayRoutes(candidates, trials, messages, journal),
         messages,
-        DeviceRoutes(parts.devices, parts.owners, registry),
+        DeviceRoutes(
+            parts.fleet, parts.devices, parts.owners, registry, parts.downlinks, credentials, recorder
+        ),
+        FleetRoutes(parts.fleet, registry, credentials, recorder, parts.clock),
+        DeviceTypeRoutes(registry, recorder, parts.fleet),
+        DeviceGroupRoutes(registry, recorder, parts.fleet),
         DownlinkRoutes(parts.downlinks),
         EventRoutes(parts.events),
-        TokenRoutes(registry, Recorder(parts.events, dates), dates),
+        TokenRoutes(registry, recorder, dates),
         ApplyRoutes(saved, registry, versions.library),
         PresetRoutes(parts.datasource_types),
     ]

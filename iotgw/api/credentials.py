@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import msgspec
 
 from iotgw.api.auth import Permission
-from iotgw.api.catalogue import Catalogue, Page, not_empty
+from iotgw.api.catalogue import Catalogue, Page, body_of, not_empty
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.credential import KIND, CredentialSpec, check_secrets
-from iotgw.core.errors import IotgwError, SettingsError
+from iotgw.core.errors import IotgwError, NotFound, SettingsError
 from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
@@ -29,6 +30,17 @@ class CredentialRoutes(Catalogue):
     def __init__(self, registry: IRegistry, recorder: Recorder, dates: IDates) -> None:
         super().__init__(registry, recorder)
         self._dates = dates
+        self._identities: dict[tuple[str, str, str], Resource] = {}
+        """By tenant, type and identity."""
+        for resource in registry.list(KIND):
+            self._changed(None, resource)
+        registry.watch(KIND, self._changed)
+
+    def _changed(self, old: Resource | None, new: Resource | None) -> None:
+        if old is not None:
+            self._identities.pop(_identity(old), None)
+        if new is not None:
+            self._identities[_identity(new)] = new
 
     def routes(self) -> list[Route]:
         """As of every kind, and by device."""
@@ -45,12 +57,11 @@ class CredentialRoutes(Catalogue):
     async def check(self, tenant: str, spec: CredentialSpec, stored: Resource | None) -> CredentialSpec:
         """See `Catalogue.check`."""
         not_empty(spec.name)
-        for other in self.registry.list(KIND, tenant):
-            same = (other.body["type"], other.body["identity"]) == (spec.type, spec.identity)
-            if same and (stored is None or other.id != stored.id):
-                raise SettingsError(
-                    "identity", f"expected an identity of its own, got that of credential {other.name!r}"
-                )
+        other = self._identities.get((tenant, spec.type, spec.identity))
+        if other is not None and (stored is None or other.id != stored.id):
+            raise SettingsError(
+                "identity", f"expected an identity of its own, got that of credential {other.name!r}"
+            )
         before = stored.body if stored is not None else None
         body = sealed(msgspec.to_builtins(spec), CredentialSpec, self.registry, before)
         self._check_secrets(body)
@@ -90,6 +101,51 @@ class CredentialRoutes(Catalogue):
         ] or [spec.type == "x509"]
         return {"state": "active" if spec.enabled and any(good) else "inactive"}
 
+    # --- for lists of devices ---
+
+    async def checked(self, tenant: str, device: str, value: Any) -> tuple[CredentialSpec, Resource | None]:
+        """A credential for a device as it may be saved, and the stored one in whose place it comes; raises SettingsError."""
+        if not isinstance(value, dict):
+            raise SettingsError("credentials", f"expected objects, got {type(value).__name__}")
+        identity = value.get("identity") or device
+        stored = self._identities.get((tenant, str(value.get("type", "psk")), str(identity)))
+        if stored is not None and device not in (stored.body.get("device") or stored.body["identity"],):
+            stored = None  # another device's, which `check` says
+        name = stored.name if stored is not None else self._free_name(tenant, device)
+        spec = self.parse({"name": name, **value, "identity": identity, "device": device})
+        try:
+            return await self.check(tenant, spec, stored), stored
+        except SettingsError as error:
+            raise SettingsError(f"credentials.{error.path}", error.problem) from error
+
+    async def put(self, tenant: str, spec: CredentialSpec, stored: Resource | None, by: str) -> None:
+        """Save what `checked` gave."""
+        if stored is None:
+            self.note(await self.save_new(tenant, spec), "created", by)
+        elif self.clear(body_of(spec)) != self.clear({**stored.body}):
+            self.note(await self.save(stored, spec, None), "changed", by)
+
+    def held_by(self, tenant: str) -> dict[str, list[Resource]]:
+        """All credentials of a tenant, by their device."""
+        found: dict[str, list[Resource]] = {}
+        for each in self.registry.list(KIND, tenant):
+            found.setdefault(each.body.get("device") or each.body["identity"], []).append(each)
+        return found
+
+    def in_the_clear(self, resource: Resource) -> dict[str, Any]:
+        """A credential with its secrets, for an admin who takes them elsewhere."""
+        return {"name": resource.name, **self.clear(resource.body)}
+
+    def _free_name(self, tenant: str, device: str) -> str:
+        wanted = device.replace("/", "-")[:180]
+        for number in count(1):
+            name = wanted if number == 1 else f"{wanted}-{number}"
+            try:
+                self.registry.get(KIND, name, tenant)
+            except NotFound:
+                return name
+        raise AssertionError
+
     async def of_device(self, call: Call, device: str) -> Page:
         """Those that a device holds."""
         found = self.registry.list(KIND, call.tenant)
@@ -102,3 +158,7 @@ class CredentialRoutes(Catalogue):
         if not isinstance(value, dict):
             raise SettingsError("", "expected an object")
         return await self._create(call, {"name": device, "identity": device, **value, "device": device})
+
+
+def _identity(resource: Resource) -> tuple[str, str, str]:
+    return resource.tenant, resource.body.get("type", "psk"), resource.body["identity"]

@@ -14,7 +14,7 @@ from iotgw.core.ports.events import IEvents
 
 EVENTS = (
     Query("source", str, None, "the kind of thing it happened to", choices=(
-        "gateway", "datasource", "converter", "integration", "credential", "token", "device", "downlink")),
+        "gateway", "datasource", "converter", "integration", "credential", "token", "device", "device-type", "device-group", "downlink")),
     Query("name", str, None, "its name"),
     Query("type", str, None, "what happened: started, stopped, failed, …"),
     Query("limit", int, 100, "how many at most", range=(1, 1000)),

@@ -54,6 +54,10 @@ class MetricsRoutes:
         for resource in self._parts.registry.list("integration", call.tenants):
             stats = state_of(self._parts.delivery, resource)
             _integration(exposition, resource.name, resource.body["type"], stats)
+        for trouble, count in self._parts.fleet.in_trouble(call.tenants).items():
+            about = "Devices that are silent, or have a low battery or a weak signal"
+            exposition.gauge("iotgw_devices_troubled", about, count, trouble=trouble)
+        exposition.gauge("iotgw_devices", "Devices that are known", self._parts.fleet.count(call.tenants))
         self._confinement(exposition)
         if call.sees_gateway:
             self._gateway(exposition)

@@ -131,6 +131,11 @@ class Call:
             raise Problem(400, f"expected JSON: {error}") from error
         return self.raw
 
+    def content(self, kind: str) -> bytes | None:
+        """The body as it came, if its type is ``kind``; else None."""
+        said = (self.header("content-type") or "").partition(";")[0].strip().lower()
+        return self._text() if said == kind else None
+
     def body(self) -> Any:
         """The body as the route's Struct; raises SettingsError, Problem 400 or 415."""
         return convert(self.json(), self.route.body)

@@ -27,6 +27,7 @@ from iotgw.core.model import ConverterVersion, Event, Kind, TelemetryRecord
 from iotgw.core.own_sites import OwnSites
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.datasources import IDatasourceType
+from iotgw.core.ports.devices import Trouble
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.reactor import IReactor
@@ -46,10 +47,13 @@ from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
+from iotgw.datasources.sqs.datasource import SqsSourceType
 from iotgw.datasources.vendors import TYPES as VENDORS
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.credentials import Credentials
+from iotgw.devices.fleet import Fleet
 from iotgw.devices.speakers import Speakers
+from iotgw.devices.watching import DeviceWatch
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.downlinks.reach import Reach
 from iotgw.integrations.azure import EventHubType
@@ -59,7 +63,9 @@ from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.presets import target_presets
 from iotgw.integrations.rabbitmq import RabbitType
 from iotgw.integrations.sftp import SftpType
+from iotgw.integrations.sqs import SqsType
 from iotgw.integrations.thingsboard import ThingsBoardType
+from iotgw.integrations.thingsboard_http import ThingsBoardHttpType
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.pipeline.pipeline import Pipeline
@@ -68,6 +74,7 @@ from iotgw.store.backups import Backups
 from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
+from iotgw.store.sqlite.entries import DeviceEntries
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
@@ -83,9 +90,12 @@ DATASOURCES = (
     OpcuaType,
     Lwm2mType,
     RabbitSourceType,
+    SqsSourceType,
     *VENDORS,
 )
-INTEGRATIONS = (HttpType, MqttType, KafkaType, EventHubType, RabbitType, SftpType, ThingsBoardType)
+INTEGRATIONS = (
+    HttpType, MqttType, KafkaType, EventHubType, RabbitType, SqsType, SftpType, ThingsBoardType, ThingsBoardHttpType,
+)  # fmt: skip
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
@@ -96,6 +106,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     speakers: Speakers
     events: EventLog
     devices: DeviceStore
+    fleet: Fleet
     journal: Journal
     downlinks: DownlinkQueue
     kept: KeptRows
@@ -125,6 +136,10 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     recorder = Recorder(events, calendar)
     sources = Sources()
     speakers = Speakers(devices, credentials, sources, registry)
+    fleet = Fleet(
+        DeviceEntries(registry), devices, speakers, registry, reactor, calendar,
+        partial(_device_changed, recorder, journal, calendar),
+    )  # fmt: skip
     trace = Trace(journal, sources, settings.log.level == "debug")
 
     def report(type: str, version: ConverterVersion, message: str, severity: Severity) -> None:
@@ -178,13 +193,13 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
-        trace, store.max_bytes, calendar,
+        trace, store.max_bytes, calendar, registry.seal,
     )  # fmt: skip
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
         credentials=credentials, speakers=speakers, delivery=delivery, downlinks=downlinks, recorder=recorder,
         departures=departures,
-        listeners=[trace, devices, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
+        listeners=[trace, devices, fleet, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
         shares=shares, max_payload=store.max_payload,
         max_metadata=store.max_metadata, calendar=calendar,
         files=CertificateDirectory(reactor, data_dir / settings.certificates), kept=kept,
@@ -198,13 +213,13 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
     return Gateway(
-        registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, journal=journal,
+        registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
-        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar),
+        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
-            delivery=delivery, devices=devices, owners=speakers, events=events, datasource_types=datasource_types,
+            delivery=delivery, devices=devices, fleet=fleet, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
             calendar=calendar, doors=doors, sites=sites,
         ),
@@ -225,3 +240,34 @@ def _downlink_changed(events: EventLog, journal: Journal, event: Event, item: It
     events.emit(event)
     body = msgspec.json.encode({"deviceName": item.device, "event": event.type, "downlink": item.view()})
     journal.emit(TelemetryRecord(0, 0, item.tenant, "", DateMs(event.ts), item.device, "", body, Kind.EVENT))
+
+
+SAID: dict[tuple[Trouble, bool], tuple[str, Severity, str]] = {
+    ("silent", True): ("device.silent", "warning", "nothing was heard of it for {limit:g} s"),
+    ("silent", False): ("device.back", "info", "it is heard again"),
+    ("battery", True): ("device.battery-low", "warning", "its battery is at {value:g}, below {limit:g}"),
+    ("battery", False): ("device.battery-ok", "info", "its battery is no longer low"),
+    ("signal", True): ("device.signal-weak", "warning", "its signal is at {value:g}, below {limit:g}"),
+    ("signal", False): ("device.signal-ok", "info", "its signal is no longer weak"),
+}
+"""The event for what begins and ends to be wrong with a device: its type, how bad it is, and what is said."""
+
+
+def _device_changed(
+    recorder: Recorder,
+    journal: Journal,
+    calendar: ICalendar,
+    watch: DeviceWatch,
+    what: Trouble,
+    is_wrong: bool,
+    value: float | None,
+) -> None:
+    """What is wrong with a device is an event, and a record for integrations that want events."""
+    type_, severity, text = SAID[what, is_wrong]
+    limit = watch.rules.limit(what)
+    message = text.format(value=0.0 if value is None else value, limit=limit)
+    name, tenant = watch.name, watch.tenant
+    recorder.note(type_, "device", name, message, tenant, severity, device=name, value=value, limit=limit)
+    said = {"deviceName": name, "event": type_, "message": message, "value": value, "limit": limit}
+    body = msgspec.json.encode(said)
+    journal.emit(TelemetryRecord(0, 0, watch.tenant, "", calendar.now_ms(), watch.name, "", body, Kind.EVENT))

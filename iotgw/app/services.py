@@ -37,7 +37,7 @@ from iotgw.config import settings as process_settings
 from iotgw.config.settings import Settings
 from iotgw.core.clock import GatewayClock
 from iotgw.core.errors import IotgwError, Unavailable
-from iotgw.core.model import DEFAULT_TENANT
+from iotgw.core.model import DEFAULT_TENANT, TelemetryRecord
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.private import keep_to_ourselves
 from iotgw.core.types import Types
@@ -87,11 +87,13 @@ def children(
     files = OpenFiles(gateway.recorder, reactor)
     yield PartService("files", files.start, files.stop)
     yield PartService("devices", gateway.devices.start, gateway.devices.stop)
+    yield PartService("new-devices", stop=gateway.fleet.stop)  # those of the journal's last commits, too
     yield PartService("journal", lambda: journal.start(pipeline.journal_listener), journal.stop)
     watch = ClockWatch(clock, journal.keep_clock, gateway.recorder, reactor)
     yield PartService("clock", watch.start, watch.stop)
     yield PartService("speakers", gateway.speakers.start)
     yield PartService("device-states", lambda: catch_up(gateway))
+    yield PartService("fleet", gateway.fleet.start, gateway.fleet.rest)
     yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
     yield PartService("kept", lambda: open_kept(gateway), gateway.kept.stop)
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
@@ -122,8 +124,14 @@ async def catch_up(gateway: Gateway) -> None:
     if position is None or (position == journal.head and not devices.put_aside):
         return
     after = position if position < journal.head else 0
+
+    def learn(records: list[TelemetryRecord]) -> None:
+        gateway.speakers.learn(records)
+        if after and not devices.put_aside:  # all of a journal also tells of devices that were deleted
+            gateway.fleet.learn(records)
+
     if not devices.put_aside and journal.head - after <= FEW_RECORDS:
-        await devices.rebuild(journal, gateway.speakers.learn, after)
+        await devices.rebuild(journal, learn, after)
         return
 
     gateway.speakers.begin_learning()
@@ -134,7 +142,7 @@ async def catch_up(gateway: Gateway) -> None:
                 "damaged", "gateway", "devices.db", devices.put_aside, DEFAULT_TENANT, "warning",
             )  # fmt: skip
         try:
-            count = await devices.rebuild(journal, gateway.speakers.learn, after)
+            count = await devices.rebuild(journal, learn, after)
         except Unavailable:  # the gateway stops; the next start goes on
             return
         await gateway.speakers.learn_proofs(journal)

@@ -237,7 +237,7 @@ class Answer(Struct, frozen=True, gc=False):
     retry_after: float = 0.0
     downlinks: tuple[Downlink, ...] = ()
     reply: DeviceReply | None = None
-    facts: Metadata = {}
+    facts: Metadata | None = None
 
 
 STORED = Answer(Status.STORED)

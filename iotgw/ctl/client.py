@@ -18,11 +18,12 @@ DEFAULT_TOKEN_FILE = "var/iotgw/admin-token"
 
 
 class CtlError(Exception):
-    """What a person is told, on one line, and the exit code."""
+    """What a person is told, on one line, and the exit code. ``status`` is HTTP's, where the API refused."""
 
-    def __init__(self, message: str, code: int = REFUSED) -> None:
+    def __init__(self, message: str, code: int = REFUSED, status: int = 0) -> None:
         super().__init__(" ".join(message.split()))
         self.code = code
+        self.status = status
 
 
 class ApiClient:
@@ -87,7 +88,7 @@ class ApiClient:
             detail = str(value.get("detail") or value.get("title") or "")
         if status == 401:
             detail += " (give --token-file, or the token in IOTGW_TOKEN)"
-        raise CtlError(detail or f"status {status}", UNREACHABLE if status >= 500 else REFUSED)
+        raise CtlError(detail or f"status {status}", UNREACHABLE if status >= 500 else REFUSED, status)
 
 
 def find_token(file: str | None) -> str:

@@ -52,3 +52,9 @@ class Commands:
         parser = self._parsers.add_parser(name, help=about, description=about, parents=[self._shared])
         parser.set_defaults(run=run)
         return parser
+
+    def group(self, name: str, about: str) -> Commands:
+        """A command with commands of its own, which are added to what this returns."""
+        parser = self._parsers.add_parser(name, help=about, description=about)
+        below = parser.add_subparsers(dest=f"{name}_command", required=True, metavar="COMMAND")
+        return Commands(below, self._shared)

@@ -20,6 +20,7 @@ from iotgw.ctl.command import Commands, Context
 
 IN_COMMANDS = {
     "datasource": ("datasource",),
+    "devices": ("device", "devices"),
     "downlinks": ("downlink", "downlinks"),
     "dtls": ("dtls",),
     "events": ("events",),
@@ -28,7 +29,7 @@ IN_COMMANDS = {
     "presets": ("presets",),
     "queues": ("integration",),
     "resources": (
-        "apply", "converters", "credentials", "datasources", "delete", "devices", "hand-over", "integrations", "token",
+        "apply", "converters", "credentials", "datasources", "delete", "device-groups", "device-types", "hand-over", "integrations", "token",
     ),
     "status": ("status",),
     "trial": ("try",),

@@ -12,9 +12,9 @@ CELL = 60
 """Characters of one cell; longer ones end in an ellipsis."""
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Columns under their heads, as wide as they need; a line per row."""
-    cells = [[cell(value) for value in row] for row in rows]
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]], widest: int = CELL) -> str:
+    """Columns under their heads, as wide as they need, up to ``widest`` characters; a line per row."""
+    cells = [[cell(value, widest) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
     lines = [list(head), *cells]
     return "\n".join(
@@ -23,14 +23,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     )
 
 
-def cell(value: Any) -> str:
+def cell(value: Any, widest: int = CELL) -> str:
     """One value on one line."""
     if value is None or value == "":
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    return text if len(text) <= CELL else text[: CELL - 1] + "…"
+    return text if len(text) <= widest else text[: widest - 1] + "…"
 
 
 def printable(text: str) -> str:

@@ -129,7 +129,7 @@ class ApiDownlinks:
             return self._bytes(self._call(item, uplink), self._server, header)
 
         def judge(response: Response | None, reason: str) -> tuple[Verdict, float | None]:
-            return self._judge(item, response, reason)
+            return self._judge(item, uplink, response, reason)
 
         def is_wanted() -> bool:
             is_so = self._intake.downlink_waits(item)
@@ -143,7 +143,9 @@ class ApiDownlinks:
 
         return WaitingCall(data, judge, is_wanted, dropped)
 
-    def _judge(self, item: Downlink, response: Response | None, reason: str) -> tuple[Verdict, float | None]:
+    def _judge(
+        self, item: Downlink, uplink: Metadata, response: Response | None, reason: str
+    ) -> tuple[Verdict, float | None]:
         """Report on an item what is decided."""
         if response is None:
             self._caller.problem = reason
@@ -153,7 +155,7 @@ class ApiDownlinks:
             self._ids.discard(item.id)
             self._intake.downlink_lost(item, f"no answer to the call: {reason}")
             return "failed", None
-        ruling = self._api.judge(_answer(response))
+        ruling = self._api.judge(_answer(response), uplink)
         why = self._hidden(ruling.reason)
         if ruling.means in ("later", "denied"):
             self._caller.problem = why

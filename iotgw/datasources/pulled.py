@@ -74,6 +74,19 @@ class PulledReader:
             found.append((bytes_, facts, name))
         return found
 
+    def malformed(self, payload: bytes, known: Metadata, device: str, key: str, reason: str) -> list[Uplink]:
+        """A message that no envelope can read, for a reason in one line. It is kept as failed."""
+        self._counts["messages"] += 1
+        self._counts["faults"] += 1
+        received_ms = self._context.date_ms()
+        facts = {
+            "integrationName": self._context.name,
+            **known,
+            "receivedTime": received_ms,
+            "rejected": reason,
+        }
+        return [(payload, {**facts, "device": device} if device else facts, key)]
+
 
 class Partition(Generic[P]):
     """The messages of one partition, queue or shard. ``pause()`` and ``resume()`` as of a `Feed`; ``grew()`` is called when

@@ -6,16 +6,13 @@ It knows those of the latest `MOST_RECORDS` records, over restarts by a file. A 
 from __future__ import annotations
 
 import contextlib
-import os
-from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from iotgw.core import private
+from iotgw.core.own_file import OwnFile
 from iotgw.core.parts import Split
 
 MOST_RECORDS = 10_000
@@ -38,7 +35,7 @@ class AcceptedParts:
     _log = Logger()
 
     def __init__(self, path: str, split: Split, clock: IReactorTime) -> None:
-        self._path = Path(path) if path else None
+        self._file = OwnFile(path)
         self._split = split
         self._clock = clock
         self._parts: dict[str, int] = {}
@@ -50,11 +47,9 @@ class AcceptedParts:
 
     def load(self) -> None:
         """Read the file."""
-        if self._path is None:
-            return
-        with contextlib.suppress(OSError, msgspec.MsgspecError, ValueError):
-            kept = msgspec.json.decode(self._path.read_bytes(), type=_File)
-            if kept.split == self._split:
+        kept = self._file.read(_File)
+        if kept is not None and kept.split == self._split:
+            with contextlib.suppress(ValueError):
                 self._parts = {key: int(bits, 16) for key, bits in kept.parts.items()}
 
     def of(self, key: str) -> int:
@@ -73,22 +68,19 @@ class AcceptedParts:
             self._parts[key] = parts
             if len(self._parts) > MOST_RECORDS:
                 del self._parts[next(iter(self._parts))]
-        if self._later is None and self._path is not None:
+        if self._later is None and self._file:
             self._later = self._clock.callLater(LAG, self.write)
 
     def write(self) -> None:
         """Write what changed now."""
         later, self._later = self._later, None
-        if later is None or self._path is None:
+        if later is None:
             return
         if later.active():
             later.cancel()
-        temporary = self._path.with_suffix(".new")
         try:
-            content = _File(self._split, {key: f"{parts:x}" for key, parts in self._parts.items()})
-            private.write_file(temporary, msgspec.json.encode(content))
-            os.replace(temporary, self._path)
+            self._file.write(_File(self._split, {key: f"{parts:x}" for key, parts in self._parts.items()}))
         except OSError as error:
             self._log.warn(
-                "accepted parts could not be written to {path}: {error}", path=self._path, error=error
+                "accepted parts could not be written to {name}: {error}", name=self._file.name, error=error
             )

@@ -256,21 +256,29 @@ class Outboxes:
         others = {id_: counters for id_, (_, counters) in self._kept.items() if id_ not in ids}
         for id_ in others:
             del self._kept[id_]
+            self._targets.forget(id_)
             self._journal.forget(id_)
         return {id_: open_of(counters) for id_, counters in others.items()}
 
     def remove(self, id_: str) -> Deferred[None]:
-        """Delete an integration and what waits for it. Fires when the journal has forgotten it."""
+        """Delete an integration, what waits for it, and its target's files. Fires when the journal has forgotten it; until then the
+        caller keeps in mind that it is being deleted, and says so again after a crash."""
         running = self._running.pop(id_, None)
         self._kept.pop(id_, None)
         self._ends.pop(id_, None)
         self._know_the_strict()
         if running is None:
+            self._targets.forget(id_)
             return succeed(None)
         target = running.outbox.release_target()
         running.outbox.close()
         self._journal.forget(id_)
-        return _stopped(target).addCallback(lambda _: self._journal.committed())
+
+        def forget(_: object) -> Deferred[None]:
+            self._targets.forget(id_)
+            return self._journal.committed()
+
+        return _stopped(target).addCallback(forget)
 
     def _open(self, id_: str, tenant: str, spec: IntegrationSpec, tell: Tell) -> Outbox:
         head = self._journal.head

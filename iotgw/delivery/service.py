@@ -39,7 +39,8 @@ class DeliveryService(UplinkListener):
     """Delivers the telemetry stream to the integrations.
 
     ``datasource_name`` maps a datasource's id to its name. ``downlink`` queues what a target sends for a device;
-    without it, such messages are ignored. ``unseal`` reveals the secrets of a configuration. ``data_dir`` is the
+    without it, such messages are ignored. ``unseal`` reveals the secrets of a configuration, ``seal``
+    hides those that targets keep in files. ``data_dir`` is the
     directory in which targets may keep files of their own. ``trace`` follows single messages. ``store_bytes`` is the journal's size limit,
     0 for none, which the integrations share.
 
@@ -59,6 +60,7 @@ class DeliveryService(UplinkListener):
         trace: ITrace | None = None,
         store_bytes: int = 0,
         calendar: ICalendar | None = None,
+        seal: Unseal | None = None,
     ) -> None:
         self._journal = journal
         self._reactor = reactor
@@ -67,7 +69,7 @@ class DeliveryService(UplinkListener):
         self._trials = Trials()
         self._targets = Targets(
             types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir, calendar,
-            self._trials.show,
+            self._trials.show, seal,
         )  # fmt: skip
         self._store = StoreRoom(journal, store_bytes)
         self._outboxes = Outboxes(

@@ -82,8 +82,11 @@ class TargetHealth:
 
     @property
     def wants_another_probe(self) -> bool:
-        """Whether this probe should use a different record, because the last one may be the reason for the failure."""
-        return self._breaker.state == "half-open" and self._breaker.opened % 2 == 0
+        """Whether this probe should use a different record, because the last one may be the reason for the failure.
+
+        Not every second one: a target that reconnects fails probes in a rhythm of its own, and the same record could be the one that
+        reaches it each time. Of every n-th number, this sequence (Thue–Morse) has both answers for every n."""
+        return self._breaker.state == "half-open" and (self._breaker.opened - 1).bit_count() % 2 == 1
 
     @property
     def is_down(self) -> bool:

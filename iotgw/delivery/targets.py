@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import maybeDeferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from iotgw.core import own_file
 from iotgw.core.parts import PartEpochs
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.intake import Severity
@@ -34,6 +36,8 @@ def untold(type: str, message: str, severity: Severity = "info", **detail: Any) 
 class Targets:
     """Makes targets. ``datasource_name``, ``data_dir`` and ``show`` are as in `IntegrationContext`."""
 
+    _log = Logger()
+
     def __init__(
         self,
         types: Types[IIntegrationType],
@@ -46,6 +50,7 @@ class Targets:
         data_dir: str,
         calendar: ICalendar,
         show: Show,
+        seal: Unseal | None = None,
     ) -> None:
         self._types = types
         self._journal = journal
@@ -54,6 +59,7 @@ class Targets:
         self._datasource_name = datasource_name
         self._queue = queue
         self._unseal = unseal
+        self._seal = seal
         self._data_dir = data_dir
         self._calendar = calendar
         self._show = show
@@ -79,13 +85,21 @@ class Targets:
             epochs=epochs if spec.split == "device" else PartEpochs(epochs, spec.split),
             datasource_name=self._datasource_name, event=tell, downlink=self._downlink,
             data_dir=self._data_dir, available=available, calendar=self._calendar, warn=warn, show=self._show,
+            seal=self._seal or str, unseal=self._unseal or str,
         )  # fmt: skip
         target = self._types.get(spec.type).build(settings, context)
         if spec.split == "device":
             return target
-        path = f"{self._data_dir}/parts-{id_}.json" if self._data_dir and id_ else ""
+        path = own_file.path_of(self._data_dir, "parts", id_)
         accepted = AcceptedParts(path, spec.split, self._reactor)
         return PartedTarget(target, spec.split, spec.route.wants, accepted, epochs.key, self._reactor)
+
+    def forget(self, id_: str) -> None:
+        """Remove the files that the target of an integration kept; the integration is being deleted, and its target has stopped."""
+        try:
+            own_file.remove_all(self._data_dir, id_)
+        except OSError as error:
+            self._log.warn("a file of a deleted integration could not be removed: {error}", error=error)
 
     def _downlink(self, tenant: str, device: str, item: dict[str, Any]) -> None:
         """Queue a downlink that a target sent for a device. Anything invalid becomes an event."""

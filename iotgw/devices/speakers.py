@@ -184,6 +184,12 @@ class Speakers:
         """See `IOwners.hand_over`."""
         self._own(tenant, device, datasource, False)
 
+    def disown(self, tenant: str, device: str) -> None:
+        """See `IOwners.disown`. Whoever deletes a device also forgets its state, where this is written down."""
+        owner = self._owners.get(tenant, {}).pop(device, None)
+        if owner is not None:
+            owner.count -= 1
+
     def _of(self, tenant: str) -> ITenantCredentials:
         found = self._credentials.get(tenant)
         if found is None:

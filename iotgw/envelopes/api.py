@@ -65,8 +65,8 @@ class PlatformApi:
         ValueError, with a reason in one line, for one that it never takes."""
         raise NotImplementedError
 
-    def judge(self, answer: ApiAnswer) -> Ruling:
-        """What an answer means. Never raises."""
+    def judge(self, answer: ApiAnswer, uplink: Metadata) -> Ruling:
+        """What an answer means, to a call for the device whose last uplink had the metadata ``uplink``. Never raises."""
         raise NotImplementedError
 
     def login(self, settings: ApiSettings) -> ApiCall:

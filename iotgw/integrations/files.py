@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
-import msgspec
-
-from iotgw.core import private
+from iotgw.core.own_file import OwnFile
 
 FIXED = ["time", "deviceName", "deviceType"]
 MAX_COLUMNS = 1000
@@ -21,11 +16,8 @@ class Columns:
     move."""
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path) if path else None
-        self._known: dict[str, list[str]] = {}
-        if self._path is not None:
-            with contextlib.suppress(OSError, msgspec.DecodeError):
-                self._known = msgspec.json.decode(self._path.read_bytes(), type=dict[str, list[str]])
+        self._file = OwnFile(path)
+        self._known = self._file.read(dict[str, list[str]]) or {}
 
     def of(self, device_type: str, keys: Sequence[str]) -> list[str]:
         """The columns of a device type, with these keys among them."""
@@ -33,14 +25,8 @@ class Columns:
         new = sorted(set(keys).difference(columns))[: MAX_COLUMNS - len(columns)]
         if new:
             columns += new
-            self._keep()
+            self._file.write(self._known)
         return columns
-
-    def _keep(self) -> None:
-        if self._path is not None:
-            temporary = self._path.with_suffix(".new")
-            private.write_file(temporary, msgspec.json.encode(self._known))
-            os.replace(temporary, self._path)
 
 
 def json_file(documents: Sequence[bytes]) -> bytes:

@@ -6,7 +6,6 @@ say ``{"status": false}``. So a target may say what success is (`AnswerSettings`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -27,9 +26,6 @@ NOT_THE_MESSAGE = {401, 403, 407, 408, 425, 429}
 STEPS = 200_000
 """List items and object members that one look at an answer may take: it may speak of 10,000 messages."""
 PLACE = "configuration.answer"
-_LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`")
-_NOTHING = re.compile(r"!\s*(?:@|\w+|\"[^\"]*\")\s*\.")
-"""JMESPath's ``!`` binds closer than its dot."""
 Outcomes = list[tuple[Sequence[TelemetryRecord], Verdict]]
 """Records with what became of them."""
 
@@ -319,8 +315,6 @@ def _compiled(text: str, place: str) -> Expression | None:
     if not text:
         return None
     try:
-        if _NOTHING.search(_LITERAL.sub("", text)):
-            raise ValueError("expected !(a.b), as !a.b is (!a).b, which is nothing")
         return compile_expression(text, STEPS)
     except ValueError as error:
         raise SettingsError(place, str(error)) from error

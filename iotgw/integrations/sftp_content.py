@@ -8,6 +8,7 @@ from datetime import UTC, tzinfo
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.own_file import path_of
 from iotgw.core.ports.integrations import IntegrationContext
 from iotgw.integrations import payload
 from iotgw.integrations.csv_layout import CsvLayout
@@ -34,7 +35,7 @@ class Content:
         self._bodies = bodies_of(context.spec.format)
         self._is_csv = settings.content == "csv"
         self._is_whole = settings.files != "message"
-        columns = Columns(f"{context.data_dir}/sftp-{context.id}.json" if context.data_dir else "")
+        columns = Columns(path_of(context.data_dir, "sftp", context.id))
         self._csv = CsvLayout(
             settings.csv,
             columns,

@@ -1,85 +1,74 @@
-"""ThingsBoard as a target, by its MQTT gateway API: telemetry and attributes of many devices in batches;
-RPC and shared attributes come back into the downlink queue.
+"""ThingsBoard as a target, by its MQTT gateway API: telemetry and attributes of many devices, RPC both ways, and shared attributes,
+which go into the downlink queue.
 
-https://thingsboard.io/docs/reference/gateway-mqtt-api/
+https://thingsboard.io/docs/reference/gateway-mqtt-api/ What it is sent is made in `iotgw.integrations.thingsboard_documents`. Everything
+is published with QoS 1: to ThingsBoard 4.4, a publication with QoS 0 is malformed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Struct, structs
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from iotgw.connect import mqtt_probe
 from iotgw.connect.endpoint import Connector
-from iotgw.connect.mqtt_broker import BrokerSettings, endpoint
+from iotgw.connect.mqtt_broker import endpoint
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
-from iotgw.connect.mqtt_engines import EngineName, engine_maker
+from iotgw.connect.mqtt_engines import engine_maker
 from iotgw.connect.mqtt_owner import Greeting, Item, MqttOwner
 from iotgw.core import plain_json
 from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
-from iotgw.core.model import Kind, TelemetryRecord
+from iotgw.core.model import TelemetryRecord
 from iotgw.core.names import unfit
+from iotgw.core.own_file import OwnFile, path_of
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.secrets import Secret
 from iotgw.core.verdict import DELIVERED, Apart, Retry, Unavailable, Verdict
-from iotgw.integrations import trial
+from iotgw.integrations import thingsboard_provision, trial
 from iotgw.integrations.mqtt import BUSY_CODES
+from iotgw.integrations.thingsboard_documents import (
+    ATTRIBUTES,
+    ATTRIBUTES_RESPONSE,
+    RPC,
+    Documents,
+    Packet,
+    encode,
+)
+from iotgw.integrations.thingsboard_provision import Provisioner, ProvisionSettings
+from iotgw.integrations.thingsboard_rpc import OpenRequests, RpcAnswer
+from iotgw.integrations.thingsboard_settings import ThingsBoardSettings
+from iotgw.integrations.thingsboard_shared import Digests, KnownAttributes
 from iotgw.wire import mqtt
 
 Settle = Callable[[Sequence[int], Verdict], None]
 
-TELEMETRY = b"v1/gateway/telemetry"
-ATTRIBUTES = b"v1/gateway/attributes"
-CONNECT = b"v1/gateway/connect"
-RPC = b"v1/gateway/rpc"
-ANNOUNCED = 100_000
-"""Devices remembered as announced. Beyond that, all are announced again."""
-
-
-class ThingsBoardSettings(
-    BrokerSettings, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
-):
-    """ThingsBoard: the credentials of a device there that is marked as a gateway."""
-
-    token: Annotated[Secret, Meta(description="The gateway device's access token.")] = ""
-    client_id: Annotated[str, Meta(description="`{RND}` becomes eight random characters.")] = "iotgw-{RND}"
-    username: Annotated[str, Meta(description="With MQTT basic credentials, instead of `token`.")] = ""
-    batch_size: Annotated[int, Meta(ge=1, le=5000, description="The most messages of a PUBLISH.")] = 100
-    max_payload: Annotated[
-        int, Meta(ge=1024, description="Bytes of a PUBLISH; ThingsBoard's default limit is 65,536.")
-    ] = 60_000
-    window: Annotated[int, Meta(ge=1, le=1000, description="Batches in flight.")] = 10
-    keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
-    connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
-    downlinks: Annotated[
-        bool, Meta(description="Queue RPC and shared attributes for the device as downlinks.")
-    ] = True
-    engine: Annotated[
-        EngineName,
-        Meta(description="MQTT implementation: `iotgw` is our own, `paho` is paho-mqtt; see `mqtt`."),
-    ] = "iotgw"
-
-
-class _Body(Struct):
-    telemetry: Raw = Raw(b"[]")
-    attributes: Raw = Raw(b"{}")
+PACKETS = 5
+"""Packets of a message at the most: the device's announcement, a request of its attributes, telemetry, attributes, and an answer to RPC."""
+LAG = 5.0
+"""Seconds after which what is known of shared attributes is written."""
 
 
 class _FromGateway(Struct):
-    device: str
+    device: str = ""
     data: Any = None
+    value: Any = None
+    values: dict[str, Any] | None = None
 
 
-_body = msgspec.json.Decoder(_Body).decode
-_encode = msgspec.json.Encoder().encode
+class _Kept(Struct):
+    """What outlives a restart: the token at ``place``, sealed, and whether the server knows it; and what is known of shared attributes."""
+
+    place: str = ""
+    token: str = ""
+    is_known: bool = False
+    shared: Digests = {}
 
 
 class _Batch:
@@ -95,40 +84,14 @@ class _Batch:
         self.is_busy = False
 
 
-def packed(parts: dict[str, list[bytes]], limit: int, form: Callable[[list[bytes]], bytes]) -> list[bytes]:
-    """JSON objects of ``name: form(values)``, each at most ``limit`` bytes where that can be."""
-    out: list[bytes] = []
-    members: list[bytes] = []
-    size = 2
-    for name, values in parts.items():
-        member = _encode(name) + b":" + form(values)
-        if members and size + len(member) + 1 > limit:
-            out.append(b"{" + b",".join(members) + b"}")
-            members, size = [], 2
-        members.append(member)
-        size += len(member) + 1
-    if members:
-        out.append(b"{" + b",".join(members) + b"}")
-    return out
-
-
-def _array(values: list[bytes]) -> bytes:
-    return b"[" + b",".join(value.strip()[1:-1] for value in values) + b"]"
-
-
-def _merged(values: list[bytes]) -> bytes:
-    if len(values) == 1:
-        return values[0]
-    merged: dict[str, Any] = {}
-    for value in values:
-        merged |= msgspec.json.decode(value)
-    return _encode(merged)
-
-
 @implementer(IIntegration)
 class ThingsBoardTarget(MqttOwner):
-    """Publishes for many devices; see `ThingsBoardSettings`."""
+    """Publishes for many devices; see `ThingsBoardSettings`.
 
+    Many methods: it is an `IIntegration` and an `MqttOwner`, seven methods each.
+    """
+
+    _log = Logger()
     whole = True
 
     def __init__(
@@ -138,44 +101,100 @@ class ThingsBoardTarget(MqttOwner):
         self._context = context
         self.max_batch = settings.batch_size
         self.capacity = settings.batch_size * settings.window
-        self._wants = set(context.spec.route.wants)
+        keys = settings.shared_keys if settings.downlinks else ()
+        self._documents = Documents(context.spec.route.wants, settings.max_payload, settings.mixed, keys)
+        self._requests = OpenRequests(settings.rpc_answer) if settings.rpc_answer else None
         self._batches: dict[int, _Batch] = {}
         self._packet = 0
-        self._announced: set[str] = set()
         for name, text in (("clientId", settings.client_id), ("username", settings.broker.username)):
             if unfit(text):
                 raise SettingsError(f"configuration.{name}", "expected no control characters")
+        if settings.provision and (settings.token or settings.broker.username):
+            raise SettingsError("configuration.provision", "expected none beside a token or username")
+        self._file = OwnFile(path_of(context.data_dir, "thingsboard", context.id))
+        place = str(settings.broker.place)
+        kept = self._file.read(_Kept) or _Kept()
+        self._kept = kept if kept.place == place else _Kept(place)
+        self._known = KnownAttributes(self._kept.shared)
+        self._writes: Any = None
         self._endpoint = endpoint(settings, connector, context.reactor, settings.connect_timeout, "")
-        # telemetry, attributes and perhaps CONNECT for each message; identifiers end at 65,535
-        self._engine = engine_maker(settings.engine, mqtt.V311, min(3 * self.capacity, 60_000))
-        self._client = MqttClient(context.reactor, self._way(), self)
+        version = mqtt.V5 if settings.version == "5" else mqtt.V311
+        # identifiers end at 65,535
+        self._engine = engine_maker(settings.engine, version, min(PACKETS * self.capacity, 60_000))
+        self._client: MqttClient | None = None
+        self._provisioner: Provisioner | None = None
 
-    def _way(self) -> BrokerAccess:
-        """How to connect to the server; a random client id is made anew each time."""
+    @property
+    def _token(self) -> str:
+        settings = self._settings
+        if not settings.provision:
+            return settings.token or settings.broker.username
+        return self._context.unseal(self._kept.token) if self._kept.token else ""
+
+    @property
+    def _lacks_token(self) -> bool:
+        return self._settings.provision is not None and not self._kept.is_known
+
+    def _way(self, user: str) -> BrokerAccess:
+        """How to connect to the server as ``user``; a random client id is made anew each time."""
         settings = self._settings
         greeting = Greeting(
-            client_id(settings.client_id), settings.keepalive,
-            settings.token or settings.broker.username or None, settings.broker.password or None,
+            client_id(settings.client_id), settings.keepalive, user or None, settings.broker.password or None,
+            version=mqtt.V5 if settings.version == "5" else mqtt.V311,
         )  # fmt: skip
         return BrokerAccess(self._endpoint, greeting, self._engine, Backoff(self._context.spec.retry).after)
 
     # --- IIntegration
 
     def start(self) -> Deferred[None]:
-        """Connect in the background."""
-        self._client.start()
+        """Connect in the background, with a token that is provisioned first where there is none."""
+        if self._settings.provision is not None and self._lacks_token:
+            self._provision(self._settings.provision)
+        else:
+            self._connect()
         return succeed(None)
+
+    def _connect(self) -> None:
+        self._client = MqttClient(self._context.reactor, self._way(self._token), self)
+        self._client.start()
+
+    def _provision(self, how: ProvisionSettings) -> None:
+        if not self._kept.token:
+            self._keep(thingsboard_provision.new_token(), False)
+        name, context, settings = self._settings.device_name, self._context, self._settings
+        asked = thingsboard_provision.request(how, name, self._token, is_gateway=True)
+        self._provisioner = Provisioner(
+            context.reactor, self._way(thingsboard_provision.USER), asked,
+            lambda: mqtt_probe.knock(context.reactor, self._way(self._token), settings.connect_timeout + 10),
+            self._provisioned, self.on_trouble,
+        )  # fmt: skip
+        self._provisioner.start()
+
+    def _provisioned(self, token: str) -> None:
+        self._keep(token or self._token, True)
+        self._provisioner = None
+        name = self._settings.device_name
+        self._context.event("integration.provisioned", f"ThingsBoard has the gateway device {name}")
+        self._connect()
+
+    def _keep(self, token: str, is_known: bool) -> None:
+        self._kept = structs.replace(self._kept, token=self._context.seal(token), is_known=is_known)
+        self._write()
 
     def stop(self) -> Deferred[None]:
         """Disconnect."""
-        return self._client.stop()
+        if self._writes is not None:
+            self._writes.cancel()
+            self._write()
+        client = self._provisioner or self._client
+        return client.stop() if client is not None else succeed(None)
 
     def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
         """Publish telemetry and attributes of a batch; devices that are new to the connection first."""
         seqs = [record.seq for record in records]
-        up = self._client.up
+        up = self._client.up if self._client is not None else None
         if up is None:
-            settle(seqs, Unavailable(self._client.last_error or "not connected yet"))
+            settle(seqs, Unavailable(self._last_error or "not connected yet"))
             return
         batch = _Batch(seqs, settle)
         packets = self._packets(records)
@@ -192,37 +211,31 @@ class ThingsBoardTarget(MqttOwner):
 
     def check(self) -> Deferred[dict[str, Any]]:
         """Connect beside the running connection, and disconnect."""
-        return mqtt_probe.check(self._context.reactor, self._way(), self._settings.connect_timeout + 10)
+        if self._lacks_token:
+            problem = f"no token yet: {self._last_error or 'not provisioned'}"
+            return succeed({"ok": False, "detail": problem, "untried": ["the token"]})
+        way = self._way(self._token)
+        return mqtt_probe.check(self._context.reactor, way, self._settings.connect_timeout + 10)
 
     def status(self) -> dict[str, Any]:
         """Whether it is connected, and why not."""
-        up = self._client.up is not None
-        return {"state": "connected" if up else "connecting", "lastError": self._client.last_error or None}
+        up = self._client is not None and self._client.up is not None
+        state = "connected" if up else "provisioning" if self._provisioner is not None else "connecting"
+        return {"state": state, "lastError": self._last_error or None}
+
+    @property
+    def _last_error(self) -> str:
+        client = self._provisioner or self._client
+        return client.last_error if client is not None else ""
 
     # --- packets
 
-    def _packets(self, records: Sequence[TelemetryRecord]) -> list[tuple[bytes, bytes]]:
-        packets: list[tuple[bytes, bytes]] = []
-        telemetry: dict[str, list[bytes]] = {}
-        attributes: dict[str, list[bytes]] = {}
-        for record in records:
-            name = record.device_name
-            if record.kind is Kind.EVENT or not name:
-                continue
-            if name not in self._announced:
-                if len(self._announced) >= ANNOUNCED:
-                    self._announced.clear()
-                self._announced.add(name)
-                packets.append((CONNECT, _encode({"device": name, "type": record.device_type})))
-            body = _body(record.body)
-            if "telemetry" in self._wants and len(bytes(body.telemetry).strip()) > 2:
-                telemetry.setdefault(name, []).append(bytes(body.telemetry))
-            if "attributes" in self._wants and len(bytes(body.attributes).strip()) > 2:
-                attributes.setdefault(name, []).append(bytes(body.attributes))
-        limit = self._settings.max_payload
-        packets += [(TELEMETRY, payload) for payload in packed(telemetry, limit, _array)]
-        packets += [(ATTRIBUTES, payload) for payload in packed(attributes, limit, _merged)]
-        return packets
+    def _packets(self, records: Sequence[TelemetryRecord]) -> list[Packet]:
+        if self._requests is None:
+            return self._documents.packets(records, [record.body for record in records])
+        parts = [self._requests.split(record) for record in records]
+        packets = self._documents.packets(records, [body for body, _ in parts])
+        return packets + [(RPC, _rpc_answer(answer)) for _, answer in parts if answer is not None]
 
     def _item(self, batch: _Batch, topic: bytes, payload: bytes) -> Item:
         self._packet += 1
@@ -234,29 +247,35 @@ class ThingsBoardTarget(MqttOwner):
 
     def on_up(self, limits: mqtt.Connected) -> None:
         """The server accepted the connection."""
-        self._announced.clear()
-        if self._settings.downlinks and self._client.up is not None:
-            self._client.up.subscribe([(RPC.decode(), 1), (ATTRIBUTES.decode(), 1)])
+        self._documents.begin()
+        if self._settings.downlinks and self._client is not None and self._client.up is not None:
+            topics = (RPC, ATTRIBUTES, *((ATTRIBUTES_RESPONSE,) if self._settings.shared_keys else ()))
+            self._client.up.subscribe([(topic.decode(), 1) for topic in topics])
         self._context.event("integration.connected", "connected to ThingsBoard", "info")
         self._context.available()
 
     def on_acknowledged(self, numbers: list[int]) -> None:
         """The server acknowledged these packets."""
         for packet in numbers:
-            batch = self._batches.pop(packet)
+            batch = self._batches.pop(packet, None)
+            if batch is None:  # no message is in it
+                continue
             batch.left -= 1
             if not batch.left:
                 self._end(batch)
 
     def on_refused(self, number: int, code: int, reason: str) -> None:
         """The server refused this packet."""
-        batch = self._batches[number]
-        batch.refused = reason
-        batch.is_busy = batch.is_busy or code in BUSY_CODES
+        batch = self._batches.get(number)
+        if batch is not None:
+            batch.refused = reason
+            batch.is_busy = batch.is_busy or code in BUSY_CODES
         self.on_acknowledged([number])
 
     def _end(self, batch: _Batch) -> None:
         if not batch.refused:
+            if self._requests is not None:
+                self._requests.settled(batch.seqs)
             batch.settle(batch.seqs, DELIVERED)
         elif batch.is_busy:
             batch.settle(batch.seqs, Unavailable(batch.refused))
@@ -267,32 +286,74 @@ class ThingsBoardTarget(MqttOwner):
 
     def on_lost(self, numbers: list[int], reason: str) -> None:
         """The connection ended; a batch that wasn't completely acknowledged is sent again as a whole."""
-        batches = {id(self._batches[packet]): self._batches.pop(packet) for packet in numbers}
-        for batch in batches.values():
+        found = [batch for packet in numbers if (batch := self._batches.pop(packet, None)) is not None]
+        for batch in {id(batch): batch for batch in found}.values():
             batch.settle(batch.seqs, Unavailable(reason))
 
     def on_message(self, message: mqtt.Arrived) -> None:
-        """An RPC request or changed shared attributes."""
+        """An RPC request, changed shared attributes, or those that were asked for."""
         try:
-            request = plain_json.decode(message.payload, _FromGateway)
+            said = plain_json.decode(message.payload, _FromGateway)
         except plain_json.NotJson:
             return
-        if self._context.downlink is None or not request.device:
+        if self._context.downlink is None or not said.device:
             return
-        is_rpc = message.topic == RPC.decode()
-        if is_rpc and not (isinstance(request.data, dict) and "method" in request.data):
+        if message.topic == RPC.decode():
+            if isinstance(said.data, dict) and "method" in said.data:
+                self._asked(said.device, said.data)
+        elif message.topic == ATTRIBUTES.decode():
+            if isinstance(said.data, dict) and said.data:
+                self._changed(said.device, said.data)
+                self._queue(said.device, "attributes", said.data)
+        elif message.topic == ATTRIBUTES_RESPONSE.decode():
+            # https://github.com/thingsboard/thingsboard, JsonConverter.getJsonObjectForGateway: one key has no name
+            keys = self._settings.shared_keys
+            values = said.values or (
+                {keys[0]: said.value} if len(keys) == 1 and said.value is not None else {}
+            )
+            changed = self._changed(said.device, values)
+            if changed:
+                self._queue(said.device, "attributes", changed)
+
+    def _changed(self, device: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Those of a device's shared attributes that weren't queued before."""
+        changed = self._known.changed(device, values) if self._settings.shared_keys else values
+        if changed and self._settings.shared_keys and self._writes is None:
+            self._writes = self._context.reactor.callLater(LAG, self._write)
+        return changed
+
+    def _queue(self, device: str, kind: str, data: Any) -> None:
+        if self._context.downlink is not None:
+            self._context.downlink(self._context.tenant, device, {"msgType": kind, "msg": data})
+
+    def _asked(self, device: str, data: dict[str, Any]) -> None:
+        self._queue(device, "rpc", data)
+        rpc_id = data.get("id")
+        if type(rpc_id) is not int:
             return
-        kind = "rpc" if is_rpc else "attributes"
-        self._context.downlink(self._context.tenant, request.device, {"msgType": kind, "msg": request.data})
-        rpc_id = request.data.get("id") if is_rpc else None
-        if rpc_id is not None and self._client.up is not None:
+        if self._requests is not None:
+            self._requests.asked(device, rpc_id)
+        elif self._client is not None and self._client.up is not None:
             # A sleeping device may answer only tomorrow; the caller is told that its request is queued.
-            answer = {"device": request.device, "id": rpc_id, "data": {"queued": True}}
-            self._client.up.say(RPC, _encode(answer))
+            self._packet += 1
+            answer = _rpc_answer(RpcAnswer(device, rpc_id, {"queued": True}))
+            self._client.up.publish([(self._packet, RPC, answer, b"")], 1, False)
+
+    def _write(self) -> None:
+        self._writes = None
+        try:
+            shared = self._known.digests if self._settings.shared_keys else {}
+            self._file.write(structs.replace(self._kept, shared=shared))
+        except OSError as error:
+            self._log.warn("{name} could not be written: {error}", name=self._file.name, error=error)
 
     def on_trouble(self, reason: str) -> None:
-        """The server refused our subscription."""
+        """The server refused our subscription, or to make our device."""
         self._context.event("integration.trouble", reason, "warning")
+
+
+def _rpc_answer(answer: RpcAnswer) -> bytes:
+    return encode({"device": answer.device, "id": answer.id, "data": answer.data})
 
 
 @implementer(IIntegrationType)

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core import proof
+from iotgw.core.fixed_metadata import FixedMetadata
 from iotgw.core.model import Answer, Became, Downlink, Metadata, Status, Uplink
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinks
@@ -21,6 +22,7 @@ from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.proof import Proved
 from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Refusals
+from iotgw.core.specs import DatasourceSpec
 from iotgw.core.times import DateMs
 from iotgw.pipeline.admission import BUSY, TOO_LARGE, Admission
 from iotgw.pipeline.long_poll import LongPoll
@@ -183,18 +185,29 @@ class Intake:
             self._oversized("payload", len(payload), admission.max_payload)
             answer(TOO_LARGE)
             return 0
-        if source.spec.metadata:
-            metadata = {**proof.without(source.spec.metadata), **metadata}
-        if not self.proves and not metadata.keys().isdisjoint(proof.KEYS):
-            metadata = proof.without(metadata)
-        text = _encode(metadata)
+        encoded = metadata.encoded if type(metadata) is FixedMetadata else None
+        if encoded is None or encoded[0] is not source.spec:
+            encoded = self._encoded(metadata)
+        text = encoded[1]
         if len(text) > admission.max_metadata:
             self._oversized("metadata", len(text), admission.max_metadata)
             answer(TOO_LARGE)
             return 0
         date_ms = DateMs(received_ms) if received_ms else self._calendar.now_ms()
         uplink = Uplink(source.tenant, source.id, date_ms, payload, text)
-        return self._journal.append(uplink, (answer, metadata.get("identity", "") if listens else None))
+        return self._journal.append(uplink, (answer, encoded[2] if listens else None))
+
+    def _encoded(self, metadata: Metadata) -> tuple[DatasourceSpec, bytes, str]:
+        """The text of a message's metadata and the identity in it, by the settings of now."""
+        spec, told = self._source.spec, metadata
+        if spec.metadata:
+            told = {**proof.without(spec.metadata), **told}
+        if not self.proves and not told.keys().isdisjoint(proof.KEYS):
+            told = proof.without(told)
+        encoded = spec, _encode(told), told.get("identity", "")
+        if type(metadata) is FixedMetadata:
+            metadata.encoded = encoded
+        return encoded
 
     def _oversized(self, what: str, size: int, limit: int) -> None:
         """Count an uplink that is too large, and say so once a minute."""

@@ -75,8 +75,9 @@ class Replies(UplinkListener):
         says = source.says if source is not None and not source.never_waits else frozenset()
         if source is None or not (names or says or waits):
             epoch = self._journal.epochs.current  # they were stored just now
+            is_stored = Status.STORED
             for stored, (reply, _) in entries:
-                self._tell(reply, Answer(Status.STORED, f"{epoch}-{stored.seq}"))
+                self._tell(reply, Answer(is_stored, f"{epoch}-{stored.seq}"))
             return
         waiting, converts = self.waiting, source.converts
         if waits and converts:

@@ -34,6 +34,27 @@ def huawei_iotda(frame: RadioFrame) -> Post:
     )
 
 
+def oceanconnect(frame: RadioFrame) -> Post:
+    """OceanConnect's push of a message's services."""
+    at = datetime.fromtimestamp(frame.now_ms / 1000, UTC)
+    service = {
+        "serviceId": "thermometer",
+        "serviceType": "thermometer",
+        "data": {"raw": frame.payload.hex()},
+        "eventTime": f"{at:%Y%m%dT%H%M%SZ}",
+    }
+    return Post(
+        "",
+        {
+            "notifyType": "deviceDatasChanged",
+            "requestId": f"{frame.eui}-{frame.now_ms}",
+            "deviceId": frame.eui,
+            "gatewayId": frame.eui,
+            "services": [service],
+        },
+    )
+
+
 def iot_creators(frame: RadioFrame) -> Post:
     """CDP's report."""
     report = {
@@ -72,6 +93,7 @@ def sigfox(frame: RadioFrame) -> Post:
 FORMS: dict[str, Form] = {
     "huawei-iotda": huawei_iotda,
     "iot-creators": iot_creators,
+    "oceanconnect": oceanconnect,
     "particle": particle,
     "sigfox": sigfox,
 }

@@ -10,7 +10,7 @@ import msgspec
 from iotgw.core.errors import IotgwError
 from iotgw.core.urls import urls
 from iotgw.simulate.coaps import Key
-from iotgw.simulate.platform_words import ANSWERING
+from iotgw.simulate.platform_calls import ANSWERING
 from iotgw.simulate.runner import KINDS, Plan, Summary, run
 
 TYPES = {"http": ("http", "http"), "coap": ("coap", "coap"), "coaps": ("coap", "coaps")}

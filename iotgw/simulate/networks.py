@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from typing import Any
 from urllib.parse import unquote
 
 from iotgw.simulate.radio import Form, Post, RadioFrame
@@ -54,7 +55,7 @@ def milesight_gateway(frame: RadioFrame) -> Post:
     )
 
 
-def thingpark(frame: RadioFrame, key: str = AS_KEY) -> Post:
+def thingpark(frame: RadioFrame) -> Post:
     """ThingPark's ``DevEUI_uplink``, signed."""
     report = {
         "Time": frame.iso.replace("Z", "+00:00"),
@@ -68,12 +69,16 @@ def thingpark(frame: RadioFrame, key: str = AS_KEY) -> Post:
         "Lrrid": "00000065",
         "CustomerID": "100000507",
     }
-    query = (
-        f"LrnDevEui={frame.eui}&LrnFPort={frame.port}&LrnInfos=TWA_1&AS_ID=simulated&Time={report['Time']}"
-    )
-    said = "".join(str(report[name]) for name in ("CustomerID", "DevEUI", "FPort", "FCntUp", "payload_hex"))
+    return thingpark_post("DevEUI_uplink", report)
+
+
+def thingpark_post(name: str, report: dict[str, Any], key: str = AS_KEY) -> Post:
+    """A report of ThingPark, signed."""
+    query = f"LrnDevEui={report['DevEUI']}&LrnFPort={report['FPort']}&LrnInfos=TWA_1&AS_ID=simulated&Time={report['Time']}"
+    signed = ("CustomerID", "DevEUI", "FPort", "FCntUp", "payload_hex", "FCntDn")
+    said = "".join(str(report[field]) for field in signed if field in report)
     token = hashlib.sha256(f"{said}{unquote(query)}{key}".encode()).hexdigest()
-    return Post(f"?{query}&Token={token}", {"DevEUI_uplink": report})
+    return Post(f"?{query}&Token={token}", {name: report})
 
 
 def kpn_things(frame: RadioFrame, secret: str = SHARED_SECRET) -> Post:
@@ -155,5 +160,6 @@ FORMS: dict[str, Form] = {
     "kpn-things": kpn_things,
     "milesight-gateway": milesight_gateway,
     "netmore": netmore,
+    "netmore-portal": netmore,
     "thingpark": thingpark,
 }

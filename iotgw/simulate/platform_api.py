@@ -8,7 +8,7 @@ from collections.abc import Callable
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from iotgw.simulate.platform_words import Called, called
+from iotgw.simulate.platform_calls import Called, called
 
 LARGEST = 1 << 20
 """Bytes of a call that are read."""
@@ -27,10 +27,12 @@ class SimulatedApi(Resource):
     def render(self, request: Request) -> bytes:
         """Take a downlink."""
         body = request.content.read(LARGEST)  # type: ignore[union-attr]
-        call = called(self._platform, request.path.decode("utf-8", "replace"), body)
+        call = called(self._platform, request.uri.decode("utf-8", "replace"), body)
         request.setHeader(b"content-type", b"application/json")
-        if call is None or not self._take(call):
+        if call is None or (call.eui and not self._take(call)):
             request.setResponseCode(404)
             return b'{"message": "no such device"}'
         request.setResponseCode(call.status)
+        for name, value in call.headers.items():
+            request.setHeader(name, value)
         return json.dumps(call.answer).encode()

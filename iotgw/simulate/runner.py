@@ -26,7 +26,7 @@ from iotgw.simulate.lwm2m import Lwm2mThermometer
 from iotgw.simulate.mqtt import MqttSensor
 from iotgw.simulate.plain import JsonSensor
 from iotgw.simulate.platform_api import SimulatedApi
-from iotgw.simulate.platform_words import Called
+from iotgw.simulate.platform_calls import Called
 from iotgw.simulate.platforms import PLATFORMS, PlatformDevice
 from iotgw.simulate.tekelek import TekelekSensor
 

@@ -54,7 +54,7 @@ RESERVE = 64 << 20
 """Bytes that must stay free on the disk that the gateway writes to."""
 OF_ITS_OWN = 1 << 20
 """The same on a disk that only has backups."""
-FILES = ("mqtt-*.json", "sftp-*.json")
+FILES = ("mqtt-*.json", "sftp-*.json", "parts-*.json", "thingsboard-*.json")
 """What datasources and integrations keep in files of their own."""
 _DAMAGES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 

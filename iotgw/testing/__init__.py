@@ -13,6 +13,7 @@ from iotgw.testing.converters import FakeConverters, MemoryConverterVersions, re
 from iotgw.testing.credentials import MemoryCredentials, save_credential
 from iotgw.testing.datasources import FakeDatasource, FakeDatasourceType, datasource_context
 from iotgw.testing.delivery import FakeDelivery
+from iotgw.testing.device_entries import MemoryDeviceEntries
 from iotgw.testing.devices import MemoryDevices
 from iotgw.testing.downlink_store import MemoryDownlinkStore
 from iotgw.testing.downlinks import MemoryDownlinks
@@ -62,6 +63,7 @@ __all__ = [
     "MemoryBackups",
     "MemoryConverterVersions",
     "MemoryCredentials",
+    "MemoryDeviceEntries",
     "MemoryDevices",
     "MemoryDownlinkStore",
     "MemoryDownlinks",

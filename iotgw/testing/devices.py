@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from iotgw.core.model import Kind, TelemetryRecord
-from iotgw.core.ports.devices import IDevices, Owned
+from iotgw.core.ports.devices import IDevices, Owned, Seen, Trouble, Troubled
 
 
 @implementer(IDevices)
@@ -22,6 +23,8 @@ class MemoryDevices:
         """``(tenant, name)`` → the device as the API shows it."""
         self.owned: dict[tuple[str, str], tuple[str, bool]] = {}
         """``(tenant, name)`` → what `own` recorded."""
+        self.troubled: dict[tuple[str, str, Trouble], int] = {}
+        """``(tenant, name, what)`` → since when."""
 
     def saw(self, records: builtins.list[TelemetryRecord]) -> None:
         """See `IDevices.saw`."""
@@ -63,6 +66,32 @@ class MemoryDevices:
     def owners(self) -> Deferred[builtins.list[Owned]]:
         """See `IDevices.owners`."""
         return succeed([(*key, *owned) for key, owned in self.owned.items()])
+
+    def states(self, tenant: str, names: Sequence[str]) -> Deferred[dict[str, dict[str, Any]]]:
+        """See `IDevices.states`."""
+        return succeed({name: self.known[tenant, name] for name in names if (tenant, name) in self.known})
+
+    def forget(self, tenant: str, name: str) -> Deferred[None]:
+        """See `IDevices.forget`."""
+        self.known.pop((tenant, name), None)
+        self.owned.pop((tenant, name), None)
+        for key in [key for key in self.troubled if key[:2] == (tenant, name)]:
+            del self.troubled[key]
+        return succeed(None)
+
+    def trouble(self, tenant: str, name: str, what: Trouble, since_ms: int) -> None:
+        """See `IDevices.trouble`."""
+        self.troubled[tenant, name, what] = since_ms
+        if not since_ms:
+            del self.troubled[tenant, name, what]
+
+    def troubles(self) -> Deferred[builtins.list[Troubled]]:
+        """See `IDevices.troubles`."""
+        return succeed([(*key, since_ms) for key, since_ms in self.troubled.items()])
+
+    def seen(self) -> Deferred[builtins.list[Seen]]:
+        """See `IDevices.seen`."""
+        return succeed([(*key, each["type"], each["lastSeen"]) for key, each in self.known.items()])
 
     def get(self, tenant: str, name: str) -> Deferred[dict[str, Any] | None]:
         """See `IDevices.get`."""

@@ -54,3 +54,7 @@ class FakeSpeakers:
     def hand_over(self, tenant: str, device: str, datasource: str) -> None:
         """See `IOwners.hand_over`."""
         self.owners[tenant, device] = datasource
+
+    def disown(self, tenant: str, device: str) -> None:
+        """See `IOwners.disown`."""
+        self.owners.pop((tenant, device), None)

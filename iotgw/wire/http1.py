@@ -49,7 +49,7 @@ def request_head(method: str, target: str, headers: Iterable[tuple[str, str]]) -
 
 class Reader:
     """Reads the responses of one connection. Call `receive` with bytes, and `ended` when the peer closed. ``kept`` are the bytes of
-    a body that it keeps, at most `MAX_BODY`."""
+    a body that it keeps; a body is read up to there, or up to `MAX_BODY` if that is more."""
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
@@ -175,7 +175,7 @@ class Reader:
 
     def _enough(self) -> Response | None:
         """The response without the rest of its body, which is too long."""
-        return self._finish(whole=False) if self._seen > MAX_BODY else None
+        return self._finish(whole=False) if self._seen > max(MAX_BODY, self._kept) else None
 
     def _finish(self, whole: bool = True) -> Response:
         assert self._head is not None

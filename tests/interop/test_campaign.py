@@ -40,6 +40,7 @@ def test_whenever_the_gateway_is_killed_nothing_is_missing_and_the_accounts_bala
     assert report["acknowledged"] > 100, "the load must be worth the name"
 
 
+@pytest.mark.interop
 def test_while_messages_are_trimmed_nothing_is_missing_at_the_targets_that_was_not_counted(tmp_path, targets):
     chapter = Chapter(tmp_path / "chapter", targets, random.Random(7), own=OWN, max_bytes=200_000)
     wrong, report = played(chapter, [kills.amid_groups] * 2)
@@ -47,6 +48,7 @@ def test_while_messages_are_trimmed_nothing_is_missing_at_the_targets_that_was_n
     assert report["trimmed"], "nothing was trimmed"
 
 
+@pytest.mark.interop
 def test_a_gateway_that_acknowledges_early_is_caught(tmp_path, targets):
     """The control: without it the tests above could pass for the wrong reason."""
     (tmp_path / "early").mkdir()

@@ -17,6 +17,9 @@ return {deviceName: "d", deviceType: "default", telemetry: {n: n}};
 """
 
 
+LONGER = [("drain", "stop"), ("drop", "kill"), ("drop", "stop")]
+
+
 def waiting(gateway):
     return gateway.api("GET", "/status").json["journal"]["waiting"]
 
@@ -25,8 +28,10 @@ def gone(gateway, collection, name):
     return gateway.api("GET", f"/{collection}/{name}").status == 404
 
 
-@pytest.mark.parametrize("backlog", ["drain", "drop"])
-@pytest.mark.parametrize("end", ["kill", "stop"])
+@pytest.mark.parametrize(
+    ("backlog", "end"),
+    [("drain", "kill"), *(pytest.param(*each, marks=pytest.mark.interop) for each in LONGER)],
+)
 def test_a_deleted_datasource_s_messages_end_whatever_happens_to_the_gateway(tmp_path, backlog, end):
     dice = random.Random(3)
     gateway = Gateway(tmp_path / "gateway")

@@ -62,10 +62,15 @@ def test_nothing_durable_is_missing_at_the_target_and_the_accounts_add_up(tmp_pa
 
 
 ROWS = [
-    *((target, victim) for target in (Http, Mqtt) for victim in ("gateway", "target", "both")),
-    (HttpBatches, "both"),
-    (ThingsBoard, "both"),
-    *(pytest.param(Sftp, victim, marks=pytest.mark.root) for victim in ("gateway", "target", "both")),
+    *((target, "both") for target in (Http, HttpBatches, Mqtt, ThingsBoard)),
+    pytest.param(Sftp, "both", marks=pytest.mark.root),
+    *(
+        pytest.param(
+            target, victim, marks=[pytest.mark.interop, *([pytest.mark.root] if target is Sftp else [])]
+        )
+        for target in (Http, Mqtt, Sftp)
+        for victim in ("gateway", "target")
+    ),
 ]
 
 

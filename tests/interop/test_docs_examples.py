@@ -26,6 +26,7 @@ import pytest
 from tests.peers.gateway import ROOT, Gateway
 from tests.peers.kafka import Kafka
 from tests.peers.mosquitto import Mosquitto
+from tests.peers.moto import Moto
 from tests.peers.process import free_port, free_udp_port, wait_until
 from tests.peers.rabbitmq import RabbitMq
 from tests.peers.sshd import Sshd
@@ -38,7 +39,9 @@ PORT = re.compile(r"""(?<=port = )\d+|(?<=127\.0\.0\.1[:/])\d+|(?<=127\.0\.0\.1"
 
 CLUSTERED = ("kafka", "azure-event-hub", "azure-iot-hub")
 """Pages whose examples need a Kafka cluster."""
-LARGE = (*CLUSTERED, "rabbitmq")
+AWS = ("aws-sqs",)
+"""Pages whose examples need AWS."""
+LARGE = (*CLUSTERED, *AWS, "rabbitmq")
 """Pages whose examples need a peer of `make interop`."""
 
 
@@ -187,6 +190,10 @@ def test_the_example_of_an_integration_runs(world, name):
     Reader(*world).read((DOCS / "integrations" / f"{name}.md").read_text())
 
 
+def test_the_page_of_a_remote_integration_runs(world):
+    Reader(*world).read((DOCS / "thingsboard-remote.md").read_text())
+
+
 @pytest.mark.interop
 def test_the_examples_with_a_kafka_cluster_run(world, tmp_path):
     gateway, places = world
@@ -207,6 +214,17 @@ def test_the_examples_with_rabbitmq_run(world, tmp_path):
         places.ports["5672"] = str(broker.port)
         for folder in ("datasources", "integrations"):
             Reader(gateway, places).read((DOCS / folder / "rabbitmq.md").read_text())
+
+
+@pytest.mark.interop
+def test_the_examples_with_aws_run(world, tmp_path):
+    gateway, places = world
+    with Moto(tmp_path / "moto") as moto:
+        places.ports["5000"] = str(moto.port)
+        moto.install_tools(places.folder / "bin")
+        for folder in ("datasources", "integrations"):
+            for name in AWS:
+                Reader(gateway, places).read((DOCS / folder / f"{name}.md").read_text())
 
 
 @pytest.mark.root

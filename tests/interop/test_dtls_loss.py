@@ -63,6 +63,7 @@ async def settled(links):
     return await done
 
 
+@pytest.mark.interop
 @pytest_twisted.ensureDeferred
 async def test_of_100_handshakes_all_complete_and_most_at_the_first_attempt(ca, tmp_path):
     cert_file, key_file = ca.issue("gateway").write(tmp_path, "server")

@@ -55,7 +55,9 @@ def running(word):
     return found
 
 
-@pytest.mark.parametrize("more", [(), ("-n", "1")], ids=["alone", "xdist"])
+@pytest.mark.parametrize(
+    "more", [(), pytest.param(("-n", "1"), marks=pytest.mark.interop)], ids=["alone", "xdist"]
+)
 @pytest.mark.parametrize("start", [SLEEPER, DAEMON], ids=["child", "daemon"])
 @pytest.mark.parametrize(
     ("text", "name"), [(CALLED, "test_file.py::test_it"), (FIXTURE, "test_file.py::test_first (setup)")]

@@ -4,6 +4,8 @@ import json
 import threading
 from collections import defaultdict
 
+import pytest
+
 from tests.peers.coap import Device
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import wait_until
@@ -16,6 +18,7 @@ def payload(number):
     return json.dumps({"deviceName": f"meter-{number % 10}", "deviceType": "meter", "n": number}).encode()
 
 
+@pytest.mark.interop
 def test_a_thousand_messages_sent_while_the_broker_is_away_all_arrive_in_order(gateway, tmp_path):
     mosquitto = Mosquitto(tmp_path / "mosquitto", persistent=True).start()
     gateway.create(

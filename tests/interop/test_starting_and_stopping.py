@@ -5,6 +5,8 @@ import http.client
 import sqlite3
 import threading
 
+import pytest
+
 from tests.peers.gateway import Gateway
 from tests.peers.patience import HANGS
 from tests.peers.process import wait_until
@@ -32,6 +34,7 @@ def datasources_on_disk(gateway):
     return 0
 
 
+@pytest.mark.interop
 def test_a_first_start_that_is_killed_is_finished_by_the_next_one(tmp_path):
     left = set()
     for number in range(4):

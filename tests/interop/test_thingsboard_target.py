@@ -30,9 +30,9 @@ def body(name, **telemetry):
 
 
 @ensureDeferred
-async def test_a_batch_is_one_publish_for_many_devices(broker, settings):
+async def test_a_batch_is_one_publish_for_many_devices_where_the_user_says_so(broker, settings):
     subscriber = await deferToThread(broker.subscribe, "v1/gateway/#")
-    configuration = {**settings, "downlinks": False}
+    configuration = {**settings, "downlinks": False, "mixed": True}
     async with Delivering("thingsboard", configuration=configuration) as world:
         await until(lambda: world.stats()["target"]["state"] == "connected")
         world.service.pause("i1")

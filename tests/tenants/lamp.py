@@ -64,6 +64,12 @@ async def furnish(house: House, admin: str, name: str, word: str) -> dict[str, A
         "integrations", name=f"{name}-out", type="http", description=word, retry={"maxAttempts": 1},
         configuration={"url": f"{house.target}/{word}", "headers": {"X-Word": word}}, route={"deviceTypes": [word]},
     )  # fmt: skip
+    await create("device-types", name=f"{name}-type", description=word, batteryKey=word)
+    await create("device-groups", name=f"{name}-group", description=word, reportEvery=86400)
+    await create(
+        "devices", name=f"{name}-meter", label=word, type=f"{name}-type", groups=[f"{name}-group", word], notes=word, tags={word: word},
+        identity=f"{name}-identity", place=word, serial=word,
+    )  # fmt: skip
     for payload in ("known", word, "fail"):
         await house.ok("", "POST", f"/i/{name}-key", data=payload.encode())
     down = f"/devices/{name}-device/downlinks"
@@ -91,7 +97,7 @@ async def first_tenant(house: House) -> Known:
     lamp = await furnish(house, admin, "lamp", MARK)
     hidden = await furnish(house, admin, MARK, MARK)
     token = await house.ok(admin, "POST", "/tokens", {"name": "lamp-token", "role": "viewer"})
-    kinds = ("converters", "credentials", "datasources", "integrations")
+    kinds = ("converters", "credentials", "datasources", "integrations", "device-types", "device-groups")
     names = {kind: [lamp[kind]["name"], lamp[kind]["id"]] for kind in kinds}
     names["devices"] = ["lamp-device", "lamp-meter"]
     names["tokens"] = ["lamp-token", token["id"]]

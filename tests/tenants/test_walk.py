@@ -7,6 +7,7 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
+from iotgw.core.ports.devices import DeviceFilter
 from tests.tenants.house import House, spawn
 from tests.tenants.lamp import MARK, OTHER, TENANT, first_tenant, furnish
 from tests.tenants.walk import Walk
@@ -26,7 +27,7 @@ class World:
         self.known = await first_tenant(self.house)
         self.admin = await self.house.token("admin", OTHER)
         made = await furnish(self.house, self.admin, "own", "plain")
-        kinds = ("converters", "credentials", "datasources", "integrations")
+        kinds = ("converters", "credentials", "datasources", "integrations", "device-types", "device-groups")
         self.own = {kind: made[kind]["name"] for kind in kinds}
         self.own |= {"devices": "own-device", "messages": made["messages"][0]["id"]}
         self.own |= {"downlinks": made["downlinks"]["id"]}
@@ -41,7 +42,9 @@ class World:
     async def everything_of(self, tenant):
         """What is stored of a tenant."""
         parts = self.house.gateway
-        kinds = ("datasource", "converter", "converter-version", "integration", "credential", "token")
+        kinds = (
+            "datasource", "converter", "converter-version", "integration", "credential", "token", "device-type", "device-group",
+        )  # fmt: skip
         devices = await parts.devices.list(tenant, "", 1000, "")
         downlinks = [
             item for each in devices for item in await parts.downlinks.list(tenant, each["name"], 100)
@@ -57,6 +60,9 @@ class World:
         return {
             "resources": [each for kind in kinds for each in parts.registry.list(kind, tenant)],
             "devices": devices,
+            "entries": [
+                parts.fleet.get(tenant, name) for name in parts.fleet.names(tenant, DeviceFilter(), "", 1000)
+            ],
             "owners": {each["name"]: parts.speakers.owner(tenant, each["name"]) for each in devices},
             "downlinks": downlinks,
             "messages": await parts.journal.messages(tenant, 0, 1000),

@@ -18,6 +18,7 @@ ALL_FILES = [
     path
     for room in ("iotgw", "twisted", "tests", "benchmarks")
     for path in sorted((ROOT / room).rglob("*.py"))
+    if "venv" not in path.parts  # a peer's own environment
 ]
 TREES = {str(path.relative_to(ROOT / "iotgw")): ast.parse(path.read_text()) for path in FILES}
 

@@ -4,7 +4,8 @@ An expression is compiled once, where a user saves it. Its evaluation never fail
 type, or costs too much is None. So an expression is safe on whatever a stranger sends.
 
 Beside JMESPath's own functions there are those of `iotgw.core.expressions.functions`. What differs from the
-specification: a wrong argument gives null instead of an error, and ``to_string`` takes no objects or lists.
+specification: a wrong argument gives null instead of an error, ``to_string`` takes no objects or lists, and a part of a negation
+is refused: ``!a.b`` is ``(!a).b`` there, which is null whatever comes.
 """
 
 from __future__ import annotations
@@ -88,6 +89,12 @@ def compile_expression(text: str, steps: int = STEPS) -> Expression:
     return Expression(text, compiled(tree, left), left, frozenset(_roots(tree)), not _loops(tree), steps)
 
 
+_PATHS = frozenset(
+    ("subexpression", "index_expression", "projection", "value_projection", "filter_projection", "flatten")
+)
+"""Parts that look into their first part. All bind more loosely than ``!``, but for an index in brackets."""
+
+
 class _Count:
     nodes = 0
 
@@ -99,6 +106,8 @@ def _measure(node: Node, count: _Count, level: int) -> int:
         raise ValueError(f"expected at most {MOST_NODES} parts")
     if level > DEEPEST:
         raise ValueError(f"expected at most {DEEPEST} levels")
+    if node["type"] in _PATHS and node["children"][0].get("type") == "not_expression":
+        raise ValueError("expected !(a.b), as !a.b is (!a).b, which is nothing")
     sizes = [
         _measure(child, count, level + 1) for child in node.get("children", ()) if isinstance(child, dict)
     ]

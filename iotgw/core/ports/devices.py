@@ -1,21 +1,31 @@
-"""Known devices and their last state; written later, in batches."""
+"""Devices: what operators say of them, which never gets lost, and their last state, which is written later, in batches."""
 
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
+from msgspec import Struct
 from twisted.internet.defer import Deferred
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
+from iotgw.core.device_entry import DeviceEntry, DeviceSpec
 from iotgw.core.model import TelemetryRecord
 
 Owned = tuple[str, str, str, bool]
 """Tenant, device, id of the datasource that it belongs to, and whether it has proved itself."""
+Seen = tuple[str, str, str, int]
+"""Tenant, device, type, and when it was heard last (ms)."""
+Trouble = Literal["silent", "battery", "signal"]
+"""What may be wrong with a device."""
+TROUBLES: tuple[Trouble, ...] = ("silent", "battery", "signal")
+Troubled = tuple[str, str, Trouble, int]
+"""Tenant, device, what is wrong with it, and since when (ms)."""
 
 
 class IDevices(Interface):
-    """The devices that have sent messages."""
+    """The last state of the devices that have sent messages. It can be learned again from the journal."""
 
     def saw(records: builtins.list[TelemetryRecord]) -> None:
         """Record device, type, attributes, latest telemetry and last seen."""
@@ -23,8 +33,14 @@ class IDevices(Interface):
     def get(tenant: str, name: str) -> Deferred[dict[str, Any] | None]:
         """A device, as JSON, or None."""
 
+    def states(tenant: str, names: Sequence[str]) -> Deferred[dict[str, dict[str, Any]]]:
+        """Those of these devices that were seen, as JSON, by name."""
+
     def list(tenant: str, after: str, limit: int, text: str = "") -> Deferred[builtins.list[dict[str, Any]]]:
         """Devices by name, names > after; with ``text`` in the name."""
+
+    def forget(tenant: str, name: str) -> Deferred[None]:
+        """Drop what is known of a device; nobody owns it any more."""
 
     def own(tenant: str, name: str, datasource: str, has_proved: bool) -> None:
         """Record which datasource (by id) a device belongs to, and whether it has proved itself."""
@@ -32,5 +48,112 @@ class IDevices(Interface):
     def owners() -> Deferred[builtins.list[Owned]]:
         """All that was recorded by `own`."""
 
+    def trouble(tenant: str, name: str, what: Trouble, since_ms: int) -> None:
+        """Record since when something is wrong with a device; 0: it is all right again."""
+
+    def troubles() -> Deferred[builtins.list[Troubled]]:
+        """All that was recorded by `trouble` and isn't over."""
+
+    def seen() -> Deferred[builtins.list[Seen]]:
+        """Every device that was seen."""
+
     def count() -> Deferred[int]:
         """How many there are."""
+
+
+class IDeviceEntries(Interface):
+    """Where what operators say of devices is stored, with the guarantees of the registry."""
+
+    def load() -> Deferred[list[DeviceEntry]]:
+        """All of them."""
+
+    def write(saved: Sequence[DeviceEntry], gone: Sequence[tuple[str, str]] = ()) -> Deferred[None]:
+        """Store entries, and delete those of these tenants and names; in one transaction. Fires when that is durable;
+        fails with NoSpace or Unavailable, and has changed nothing then."""
+
+
+class DeviceFilter(Struct, frozen=True):
+    """Which devices of a tenant are looked for; what is empty doesn't matter.
+
+    ``text`` is part of name, label, serial, identity or place, in any case; ``tag`` is a key, or ``key=text``; ``datasource`` is
+    the id of the one that they belong to; ``trouble`` is what is wrong with them.
+    """
+
+    text: str = ""
+    type: str = ""
+    group: str = ""
+    tag: str = ""
+    datasource: str = ""
+    trouble: Trouble | Literal[""] = ""
+
+
+class Saved(Struct, frozen=True):
+    """What became of one of several specs: the entry, or why there is none."""
+
+    entry: DeviceEntry | None
+    outcome: Literal["created", "changed", "unchanged", "refused"]
+    error: str = ""
+
+
+class HealthView(Struct, frozen=True, rename="camel"):
+    """How a device does. ``since`` are milliseconds since 1970, 0 where all is well; ``report_every`` is in seconds, 0 where nobody
+    waits for it."""
+
+    state: Literal["well", "troubled", "unwatched"]
+    report_every: float = 0.0
+    silent_since: int = 0
+    battery_below: float | None = None
+    battery_low_since: int = 0
+    signal_below: float | None = None
+    signal_weak_since: int = 0
+
+
+class IFleet(Interface):
+    """The devices of all tenants, as operators know them. Reads are synchronous, from memory."""
+
+    most: int = Attribute("how many devices of a tenant are created because they sent something")
+
+    def get(tenant: str, name: str) -> DeviceEntry | None:
+        """A device; None if nobody knows it."""
+
+    def is_known(tenant: str, name: str) -> bool:
+        """Whether a device has an entry, by name or by its identity."""
+
+    def alike(tenant: str, name: str) -> str:
+        """The device whose name differs from this one by case or by an EUI's separators only; empty if there is none."""
+
+    def names(tenant: str, wanted: DeviceFilter, after: str, limit: int) -> builtins.list[str]:
+        """The names of the devices that are wanted, by name, names > after."""
+
+    def type_of(tenant: str, name: str) -> str:
+        """A device's type: its own, or that of its messages."""
+
+    def health(tenant: str, name: str) -> HealthView:
+        """How a device does."""
+
+    def in_trouble(tenant: str | None) -> dict[Trouble, int]:
+        """How many devices have which trouble; of every tenant for None."""
+
+    def count(tenant: str | None, kind: str = "", name: str = "") -> int:
+        """How many devices there are; or of a type or group (a kind of `iotgw.core.device_entry`)."""
+
+    def groups(tenant: str) -> dict[str, int]:
+        """The groups in which devices are, with how many."""
+
+    async def save(
+        tenant: str, spec: DeviceSpec, revision: int | None = None, is_new: bool = False
+    ) -> DeviceEntry:
+        """Create or change a device; durable when it returns. ``revision`` is the one that it must have, and ``is_new`` says
+        that there must be none. Raises Conflict, NoSpace or Unavailable."""
+
+    async def save_all(
+        tenant: str, specs: Sequence[DeviceSpec], is_dry: bool = False
+    ) -> builtins.list[Saved]:
+        """Create or change many devices in one transaction; ``is_dry`` only says what would happen. Raises NoSpace or
+        Unavailable, and has changed nothing then."""
+
+    async def delete(tenant: str, name: str, revision: int | None = None) -> DeviceEntry:
+        """Delete a device and what is known of its state. Raises NotFound or Conflict."""
+
+    def watch(callback: Callable[[str, str, bool], None]) -> None:
+        """Call ``callback(tenant, name, is_there)`` after a device was created or deleted."""

@@ -42,7 +42,8 @@ class IntegrationContext(Struct, frozen=True):
     when it has one (again), so that records are sent without further delay. Timers and waits go by the ``reactor``'s time,
     dates by ``calendar``, or `date`. A target that can shows what it exchanges for a test message, whose position is negative, by ``show``
     before it settles it. While it is built, ``warn`` says what a user should know of its settings (``warnings`` in its
-    status).
+    status). Files of its own are in ``data_dir``, under names that end with ``-ID.json`` (`iotgw.core.own_file`): they go with the
+    integration. What is secret in them is encrypted by ``seal``, and read again by ``unseal``.
     """
 
     id: str
@@ -59,6 +60,8 @@ class IntegrationContext(Struct, frozen=True):
     calendar: ICalendar | None = None
     warn: Callable[[str], None] = lambda text: None
     show: Show = lambda record, request, answer: None
+    seal: Callable[[str], str] = str
+    unseal: Callable[[str], str] = str
 
     def date(self) -> float:
         """The date in seconds since 1970."""

@@ -19,6 +19,9 @@ class IOwners(Interface):
     def hand_over(tenant: str, device: str, datasource: str) -> None:
         """Give a device to a datasource. It need not prove itself any more, unless it has credentials."""
 
+    def disown(tenant: str, device: str) -> None:
+        """A device belongs to no datasource any more, until one introduces it."""
+
 
 class ISpeakers(Interface):
     """The tenants' rule. It is asked for each message, so it answers from memory."""

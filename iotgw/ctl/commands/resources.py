@@ -1,4 +1,4 @@
-"""`iotgwctl datasources`, `converters`, `integrations`, `credentials`, `devices`, `delete`, `apply`, `token`."""
+"""`iotgwctl datasources`, `converters`, `integrations`, `credentials`, `device-types`, `device-groups`, `delete`, `apply`, `token`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 from iotgw.core.resources_file import read
 from iotgw.ctl.command import Commands, Context
-from iotgw.ctl.table import moment, printable, table
+from iotgw.ctl.table import printable, table
 
 Row = Callable[[dict[str, Any]], tuple[Any, ...]]
 
@@ -45,13 +45,33 @@ LISTS: dict[str, tuple[tuple[str, ...], Row]] = {
             each["name"], each["type"], each["identity"], each.get("device"), each["status"].get("state"),
         ),
     ),
-    "devices": (
-        ("NAME", "TYPE", "LAST SEEN"),
-        lambda each: (each["name"], each.get("type"), moment(each.get("lastSeen"))),
+    "device-types": (
+        ("NAME", "DEVICES", "REPORTS EVERY", "BATTERY BELOW", "SIGNAL BELOW"),
+        lambda each: (each["name"], each["status"].get("devices"), *_limits(each)),
+    ),
+    "device-groups": (
+        ("NAME", "DEVICES", "REPORTS EVERY", "BATTERY BELOW", "SIGNAL BELOW"),
+        lambda each: (each["name"], each["status"].get("devices"), *_limits(each)),
     ),
 }  # fmt: skip
-KINDS = {kind: f"{kind}s" for kind in ("datasource", "converter", "integration", "credential", "token")}
+KINDS = {
+    kind: f"{kind}s"
+    for kind in (
+        "datasource",
+        "converter",
+        "integration",
+        "credential",
+        "token",
+        "device",
+        "device-type",
+        "device-group",
+    )
+}
 ROLES = ("admin", "editor", "viewer", "network-server", "downlink")
+
+
+def _limits(each: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(each.get(key) for key in ("reportEvery", "batteryBelow", "signalBelow"))
 
 
 def add(commands: Commands) -> None:
@@ -64,7 +84,9 @@ def add(commands: Commands) -> None:
     apply.add_argument("file", type=Path)
     apply.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
     delete = commands.add(
-        "delete", _delete, "delete a datasource, converter, integration, credential or token"
+        "delete",
+        _delete,
+        "delete a datasource, converter, integration, credential, token, device, device type or group",
     )
     delete.add_argument("kind", choices=sorted(KINDS))
     delete.add_argument("name")

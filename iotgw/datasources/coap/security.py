@@ -54,6 +54,8 @@ class Anchors:
 class SecureUplinkResource(UplinkResource):
     """Uplinks of sessions whose certificates the datasource trusts."""
 
+    is_of_address = False
+
     def __init__(
         self, context: DatasourceContext, dtls: DtlsSettings, policy: Policy, port: CoapsPort, confirm: bool
     ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from typing import Any
 
+from iotgw.core.fixed_metadata import FixedMetadata
 from iotgw.core.model import Answer, Downlink, Metadata, Status
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.proof import proved_in
@@ -42,6 +43,8 @@ DOWNLINK_FORMATS = {"JSON": n.JSON, "TEXT": n.TEXT_PLAIN, "BINARY": n.OCTET_STRE
 KNOWN_OPTIONS = 4096
 KNOWN_BYTES = 256
 """How many distinct option sets have their metadata cached, and the most bytes of one."""
+KNOWN_PEERS = 10_000
+"""Of how many peers the metadata is kept."""
 
 _MAYBE_JSON = frozenset((None, n.TEXT_PLAIN, n.JSON, 110))
 """Content-Formats of what may be JSON; 110 is SenML."""
@@ -63,6 +66,8 @@ class UplinkResource(Resource):
     """None takes the bytes as they are."""
     is_fixed = False
     """Whether it is at a path without a routing key; its metadata then has the whole path."""
+    is_of_address = True
+    """Whether a peer is its address, so that what `describe` says of it never changes."""
     is_without_path = False
     """Whether it takes the requests of modules that can't give a path."""
     longest_ttd: float = 0.0
@@ -84,6 +89,7 @@ class UplinkResource(Resource):
         self._sent = sent
         self._confirm = confirm
         self._known: dict[tuple[Options, int, int], Metadata] = {}
+        self._of_peers: dict[Hashable, tuple[Options, int, int, FixedMetadata]] = {}
         self.requests = 0
         """How many came here."""
         self._notices = Notices(context.intake, context.reactor, Counter())
@@ -98,7 +104,7 @@ class UplinkResource(Resource):
             self.quirks["no-path"] += 1
         if request.payload[-1:] == b"\0" and "trailing-nul-after-json" in self.policy.lenient:
             request = self._without_nul(request)
-        metadata = {**self._metadata(request, exchange), **self._describe(exchange.peer.remote)}
+        metadata = self._told(request, exchange)
         if self.envelope is not None:
             self._read(self.envelope, request, metadata, exchange)
         else:
@@ -191,6 +197,27 @@ class UplinkResource(Resource):
             yield path[:-1], UPLINKS
         elif ANY_SEGMENT not in path:
             yield path, UPLINKS
+
+    def _told(self, request: Message, exchange: Exchange) -> Metadata:
+        """The metadata of a request and of its peer. Most devices send the same options with each message, so that of a
+        peer at an address is kept: for its latest options."""
+        remote = exchange.peer.remote
+        known = self._of_peers.get(remote)
+        if (
+            known is not None
+            and known[0] is request.options
+            and known[1] == request.code
+            and known[2] == request.type
+        ):
+            return known[3]
+        metadata = {**self._metadata(request, exchange), **self._describe(remote)}
+        if not self.is_of_address or sum([len(value) for _, value in request.options]) > KNOWN_BYTES:
+            return metadata
+        if len(self._of_peers) >= KNOWN_PEERS:
+            self._of_peers.clear()
+        fixed = FixedMetadata(metadata)
+        self._of_peers[remote] = request.options, request.code, request.type, fixed
+        return fixed
 
     def _metadata(self, request: Message, exchange: Exchange) -> Metadata:
         """The metadata from the request's options. It is the same for all messages of a device, so it is

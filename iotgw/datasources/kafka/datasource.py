@@ -6,7 +6,6 @@ committed first; what is not is read again there, and recognised by topic, parti
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -25,17 +24,13 @@ from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IVouches
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.datasources.kafka.settings import KafkaSourceSettings
-from iotgw.datasources.pulled import Partition, PulledReader, Uplink
-from iotgw.datasources.secret_names import is_secret_header
+from iotgw.datasources.pulled import Partition, Uplink
+from iotgw.datasources.pulled_source import MOST_HEADERS, PATIENCE, PulledSource
 
 COMMIT_EVERY = 1.0
 """Seconds between two commits: what is at most read twice after a crash, besides what is under way."""
-PATIENCE = 5.0
-"""Seconds that a partition which is given up waits for what the gateway is storing."""
-MOST_REASONS = 3
-"""Reasons of one outage that are events."""
-MOST_HEADERS = 100
-"""Headers of a message that enter its metadata."""
+
+AGAIN = "the brokers answer again"
 
 ReaderMaker = Callable[[KafkaSourceSettings, str, "KafkaDatasource"], KafkaReader]
 
@@ -79,7 +74,7 @@ class KafkaSourceType:
 
 
 @implementer(IDatasource)
-class KafkaDatasource:
+class KafkaDatasource(PulledSource[KafkaSourceSettings]):
     """A subscription. Its partitions come and go with the group's members."""
 
     def __init__(
@@ -89,27 +84,15 @@ class KafkaDatasource:
         make_reader: ReaderMaker,
         header: Callable[[bytes | None], Any],
     ) -> None:
-        self._settings = settings
-        self._intake = context.intake
-        self._intake.never_waits = True  # nobody hears the answer
-        self._clock = context.reactor
-        self._counts: Counter[str] = Counter()
-        envelope = settings.envelope()
-        self._messages = PulledReader(context, envelope, self._counts)
-        self._hidden = {name.lower() for name in envelope.secret_headers}
+        super().__init__(settings, context)
         self._header = header
         self._partitions: dict[Place, Partition[int]] = {}
         self._assigned: frozenset[Place] = frozenset()
         self._group = settings.group_of(context.id)
-        self._state = "connecting"
-        self._error = ""
-        self._told: set[str] = set()
-        """The reasons of this outage that were reported."""
         self._waiting: int | None = None
         self._dirty: set[Place] = set()
         self._timer: IDelayedCall | None = None
         self._running: Deferred[None] | None = None
-        self._is_stopped = False
         self._reader = make_reader(settings, context.id, self)
 
     # --- IDatasource ---
@@ -125,6 +108,7 @@ class KafkaDatasource:
     def stop(self) -> Deferred[None]:
         """Commit what is durable, and leave the group; fires when that is done."""
         self._is_stopped = True
+        self._contact.is_news = False
         self._reader.end()
         waiting: Deferred[None] = Deferred()
         if self._running is None:
@@ -133,7 +117,7 @@ class KafkaDatasource:
         return waiting
 
     def _ended(self, _: object) -> None:
-        self._state = "stopped"
+        self._contact.ends()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -143,13 +127,13 @@ class KafkaDatasource:
         scheme = "kafka+tls" if self._settings.tls else "kafka"
         paused = sum(partition.is_paused for partition in self._partitions.values())
         return {
-            "state": self._state,
+            "state": self._contact.state,
             "address": f"{scheme}://{','.join(self._settings.bootstrap)}",
             "group": self._group,
             "partitions": len(self._assigned),
             **({"pausedPartitions": paused} if paused else {}),
             **({} if self._waiting is None else {"waiting": self._waiting}),
-            **({"lastError": self._error} if self._error else {}),
+            **self._contact.shown(),
             **self._counts,
         }
 
@@ -157,22 +141,15 @@ class KafkaDatasource:
 
     def on_joined(self) -> None:
         """See `KafkaOwner`."""
-        self._state, self._error = "connected", ""
-        self._told.clear()
-        self._intake.event("connected", f"connected to {', '.join(self._settings.bootstrap)}")
+        self._contact.works(f"connected to {', '.join(self._settings.bootstrap)}")
 
     def on_failed(self, reason: str) -> None:
-        """See `KafkaOwner`. An outage has many reasons, which come in turn; the first few are events."""
-        if self._is_stopped:
-            return
-        self._state, self._error = "connecting", reason
-        if reason not in self._told and len(self._told) < MOST_REASONS:
-            self._told.add(reason)
-            self._intake.event("failed", reason, "error")
+        """See `KafkaOwner`."""
+        self._contact.fails(reason)
 
     def on_records(self, batch: Mapping[Place, Sequence[KafkaRecord]]) -> None:
         """See `KafkaOwner`."""
-        self._is_fine()
+        self._contact.works(AGAIN)
         for place, records in batch.items():
             partition = self._partitions.get(place)
             if partition is None:
@@ -197,7 +174,7 @@ class KafkaDatasource:
 
     def on_assigned(self, places: Sequence[Place]) -> None:
         """See `KafkaOwner`."""
-        self._is_fine()
+        self._contact.works(AGAIN)
         if self._assigned != set(places):
             self._counts["rebalances"] += 1
         self._assigned = frozenset(places)
@@ -214,25 +191,17 @@ class KafkaDatasource:
     def on_waiting(self, number: int) -> None:
         """See `KafkaOwner`."""
         self._waiting = number
-        self._is_fine()
+        self._contact.works(AGAIN)
 
     def on_not_committed(self, reason: str) -> None:
         """See `KafkaOwner`: the messages come again, that is all."""
         self._counts["failedCommits"] += 1
 
-    def _is_fine(self) -> None:
-        if self._is_stopped:
-            return
-        if self._error:
-            self._intake.event("connected", "the brokers answer again")
-            self._told.clear()
-        self._state, self._error = "connected", ""
-
     # --- messages ---
 
     def _new(self, place: Place) -> Partition[int]:
         def pause() -> None:
-            self._counts["paused"] += 1
+            self._paused()
             self._reader.pause(place)
 
         return Partition(
@@ -267,7 +236,7 @@ class KafkaDatasource:
         for name, value in record.headers[:MOST_HEADERS]:
             if name == self._settings.device_header and value:
                 device = str(self._header(value))
-            if name.lower() not in self._hidden and not is_secret_header(name):
+            if self._may_show(name):
                 known[f"Header:{name}"] = self._header(value)
         # a topic that was deleted and made again begins at 0, so an offset alone is no name
         name = f"{topic}/{number}/{record.offset}@{record.timestamp}"

@@ -6,7 +6,6 @@ acknowledged when a connection ended is handed out again, marked as redelivered.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from hashlib import blake2b
@@ -23,15 +22,11 @@ from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IVouches
 from iotgw.core.ports.reactor import IReactor
-from iotgw.datasources.pulled import Partition, PulledReader, Uplink
+from iotgw.datasources.pulled import Partition, Uplink
+from iotgw.datasources.pulled_source import MOST_HEADERS, PATIENCE, PulledSource
 from iotgw.datasources.rabbitmq.settings import RabbitSourceSettings
-from iotgw.datasources.secret_names import is_secret_header
 
 CONNECT_TIMEOUT = 30.0
-MOST_HEADERS = 100
-"""Headers of a message that enter its metadata."""
-PATIENCE = 5.0
-"""Seconds that a datasource which is closed waits for what the gateway is storing."""
 
 
 @implementer(IVouches)
@@ -54,25 +49,16 @@ class RabbitSourceType:
 
 
 @implementer(IDatasource)
-class RabbitDatasource:
+class RabbitDatasource(PulledSource[RabbitSourceSettings]):
     """A subscription to a queue."""
 
     def __init__(
         self, settings: RabbitSourceSettings, context: DatasourceContext, connector: IConnector
     ) -> None:
-        self._settings = settings
-        self._intake = context.intake
-        self._intake.never_waits = True  # nobody hears the answer
-        self._clock = context.reactor
-        self._counts: Counter[str] = Counter()
-        envelope = settings.envelope()
-        self._messages = PulledReader(context, envelope, self._counts)
-        self._hidden = {name.lower() for name in envelope.secret_headers}
+        super().__init__(settings, context)
         self._partition: Partition[int] | None = None
         self._acknowledged = 0
         self._timer: IDelayedCall | None = None
-        self._error = ""
-        self._is_stopped = False
         endpoint = connector.endpoint(settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls)
         self._client = RabbitClient(context.reactor, settings, endpoint, backoffPolicy(1.0, 60.0), self)
 
@@ -89,6 +75,7 @@ class RabbitDatasource:
     def stop(self) -> Deferred[None]:
         """Acknowledge what is durable, and disconnect; fires when the connection is closed."""
         self._is_stopped = True
+        self._contact.ends()
         if self._partition is None:
             return self._client.stop()
         quiet = self._partition.close().addTimeout(PATIENCE, self._clock, lambda _, after: None)
@@ -107,7 +94,7 @@ class RabbitDatasource:
             "address": f"{'amqps' if settings.tls else 'amqp'}://{settings.broker}",
             "queue": settings.queue,
             **({"waitsForRoom": True} if is_full else {}),
-            **({"lastError": self._error} if self._error else {}),
+            **self._contact.shown(),
             **self._counts,
         }
 
@@ -117,7 +104,7 @@ class RabbitDatasource:
         """See `RabbitOwner`: declare, bind, subscribe. What the broker refuses closes the channel."""
         settings = self._settings
         partition: Partition[int] = Partition(
-            self._intake, self._clock, self._pause, lambda: None, self._grew
+            self._intake, self._clock, self._paused, lambda: None, self._grew
         )
         steps: list[Callable[[Callable[..., None]], Any]] = []
         if settings.declare:
@@ -154,8 +141,7 @@ class RabbitDatasource:
 
     def on_up(self) -> None:
         """See `RabbitOwner`."""
-        self._error = ""
-        self._intake.event("connected", f"connected to {self._settings.broker}")
+        self._contact.works(f"connected to {self._settings.broker}")
 
     def on_lost(self, reason: str) -> None:
         """See `RabbitOwner`. The broker hands out again what it has no acknowledgement of."""
@@ -165,17 +151,12 @@ class RabbitDatasource:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._is_stopped and reason != self._error:  # reported once while the reason is the same
-            self._error = reason
-            self._intake.event("failed", f"{self._settings.broker}: {reason}", "error")
+        self._contact.fails(reason)
 
     def on_blocked(self, reason: str) -> None:
         """See `RabbitOwner`: it says nothing about reading."""
 
     # --- messages ---
-
-    def _pause(self) -> None:
-        self._counts["paused"] += 1
 
     def _grew(self) -> None:
         if self._timer is None and self._partition is not None:
@@ -214,7 +195,7 @@ class RabbitDatasource:
             text = _json(value)
             if name == settings.device_header and isinstance(text, str | int):
                 device = str(text)
-            if name.lower() not in self._hidden and not is_secret_header(name):
+            if self._may_show(name):
                 known[f"Header:{name}"] = text
         # some publishers give all their messages one id
         name = f"{message_id}@{properties.timestamp or 0}/{_digest(body)}" if message_id else ""

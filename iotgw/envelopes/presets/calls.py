@@ -32,14 +32,16 @@ from iotgw.envelopes.presets.form import CallForm, LoginForm
 from iotgw.envelopes.presets.hooks import SIGNERS
 
 DOWNLINK = frozenset(
-    ("identity", "id", "uuid", "hex64", "base64", "hex", "text", "fPort", "confirmed", "metadata", "settings", "uplink")
+    ("identity", "id", "uuid", "hex64", "base64", "hex", "text", "json", "fPort", "confirmed", "metadata", "settings", "uplink")
 )  # fmt: skip
-PLACE = DOWNLINK - {"text", "metadata"}
+PLACE = DOWNLINK - {"text", "json", "metadata"}
 """What a URL may be made of."""
 PLACES = ("server", "loginServer")
 """Settings that are URLs."""
 SETTINGS = frozenset(("settings",))
 ANSWER = frozenset(("status", "headers", "body"))
+NAMED = ANSWER | {"identity"}
+"""What the name that a network gives a downlink may be made of."""
 USUAL = 3600.0
 """Seconds of a token whose login says nothing of its end."""
 EARLY = 30.0
@@ -68,7 +70,7 @@ class PresetApi(PlatformApi):
         self._headers = [
             (name, compiled(f"{place}.headers.{name}", text, DOWNLINK)) for name, text in form.headers.items()
         ]
-        self._network = compiled(f"{place}.network", form.network, ANSWER) if form.network else None
+        self._network = compiled(f"{place}.network", form.network, NAMED) if form.network else None
         self._results: list[tuple[Expression, Means, Expression | None]] = []
         for number, each in enumerate(form.results):
             where = f"{place}.results[{number}]"
@@ -113,7 +115,7 @@ class PresetApi(PlatformApi):
             return (("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"),)
         return ()
 
-    def judge(self, answer: ApiAnswer) -> Ruling:
+    def judge(self, answer: ApiAnswer, uplink: Metadata) -> Ruling:
         """See `PlatformApi.judge`: by the first of the preset's rules that holds, otherwise by the status."""
         seen = _seen(answer)
         means, told = usual(answer.status), ""
@@ -123,6 +125,7 @@ class PresetApi(PlatformApi):
                 told = values.text(reason(seen)) if reason is not None else ""
                 break
         if means == "accepted":
+            seen["identity"] = str(uplink.get("identity", ""))
             network = values.text(self._network(seen)) if self._network is not None else ""
             return Ruling(means, "", network)
         told = told or said(seen["body"])

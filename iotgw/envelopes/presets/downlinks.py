@@ -5,9 +5,17 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from iotgw.core import plain_json
 from iotgw.core.model import Downlink
 from iotgw.envelopes.presets import ids
 from iotgw.envelopes.presets.form import DownlinkForm
+
+
+def _json(payload: bytes) -> Any:
+    try:
+        return plain_json.decode(payload)
+    except plain_json.NotJson:
+        return None
 
 
 def downlink_facts(form: DownlinkForm | None, item: Downlink, identity: str) -> dict[str, Any]:
@@ -28,6 +36,7 @@ def downlink_facts(form: DownlinkForm | None, item: Downlink, identity: str) -> 
         "base64": base64.b64encode(item.payload).decode(),
         "hex": item.payload.hex(),
         "text": item.payload.decode("utf-8", "replace"),
+        "json": _json(item.payload),
         "fPort": port,
         "confirmed": item.confirmed,
         "metadata": item.metadata,

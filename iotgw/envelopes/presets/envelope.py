@@ -207,10 +207,12 @@ class PresetEnvelope(Envelope):
             if rule.kind != word or (rule.when is not None and not rule.when.holds(occasion)):
                 continue
             item = ids.item_of(rule.item(occasion)) if rule.item is not None else ""
-            network = values.text(rule.network(occasion)) if rule.network is not None else ""
+            # a name that the API's answer gave: over MQTT there was none
+            by_network = rule.network if not self.addresses else None
+            network = values.text(by_network(occasion)) if by_network is not None else ""
             if rule.became == "ignored":
                 return Ignored("undecidedReceipts")
-            if (rule.item is not None or rule.network is not None) and not (item or network):
+            if (rule.item is not None or by_network is not None) and not (item or network):
                 return Ignored("foreignReceipts")
             reason = values.text(rule.reason(occasion)) if rule.reason is not None else ""
             title = self._preset.form.title or "the network"

@@ -137,8 +137,8 @@ class ReceiptForm(Form, frozen=True, kw_only=True):
 
 class PublishForm(Form, frozen=True, kw_only=True):
     """A downlink over MQTT. Its expressions see ``identity``, ``topic`` (levels of the device's last uplink), ``id``
-    (free text), ``uuid``, ``hex64`` (the same as such), ``base64``, ``hex``, ``text`` (the payload), ``fPort``,
-    ``confirmed``, ``metadata``."""
+    (free text), ``uuid``, ``hex64`` (the same as such), ``base64``, ``hex``, ``text`` (the payload), ``json`` (what it says as
+    such, or null), ``fPort``, ``confirmed``, ``metadata``."""
 
     topic: Annotated[str, Meta(description="Expression: the topic.")]
     body: Annotated[str, Meta(description="Expression: the JSON body.")]
@@ -197,7 +197,8 @@ class CallForm(Form, frozen=True, kw_only=True):
     network: Annotated[
         str,
         Meta(
-            description="Expression on the answer: what the network calls the downlink, where its receipts name it so."
+            description="Expression on the answer and the device's `identity`: what the network calls the downlink, where its "
+            "receipts name it so."
         ),
     ] = ""
     results: list[ResultForm] = []

@@ -19,8 +19,8 @@ from iotgw.envelopes.presets.hooks import ANSWERS, CODINGS, REPLIES, VERIFIERS
 OCCASION = frozenset(("body", "whole", "query", "path", "topic", "headers"))
 """What an expression on an uplink may name at its root."""
 DOWNLINK = frozenset(
-    ("identity", "topic", "id", "uuid", "hex64", "base64", "hex", "text", "fPort", "confirmed", "metadata")
-)
+    ("identity", "topic", "id", "uuid", "hex64", "base64", "hex", "text", "json", "fPort", "confirmed", "metadata")
+)  # fmt: skip
 """What an expression on a downlink may name at its root."""
 MOST_RULES = 64
 """Expressions in one table or list of a preset."""

@@ -18,6 +18,7 @@ from msgspec import Raw, Struct
 
 from iotgw.core import private
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.devices import Seen, Trouble, Troubled
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.device import DeviceState
 
@@ -26,6 +27,9 @@ Changes = dict[tuple[str, str], TelemetryRecord | DeviceState]
 
 Owners = dict[tuple[str, str], tuple[str, bool]]
 """By tenant and device name: the datasource, and whether the device has proved itself."""
+
+Troubles = dict[tuple[str, str, Trouble], int]
+"""By tenant, device name and what is wrong: since when, or 0."""
 
 CHUNK = 256
 SHAPES = 100_000
@@ -42,6 +46,12 @@ _ROWS = sqlite.ManyRows(
 )
 _LATEST = sqlite.ManyRows("latest", "device, at_ms, body", verb="REPLACE")
 _OWNERS = sqlite.ManyRows("owner", "tenant, name, datasource, proved", verb="REPLACE")
+_TROUBLES = sqlite.ManyRows("trouble", "tenant, name, what, since_ms", verb="REPLACE")
+_SEEN = """SELECT json_group_array(json_array(tenant, name, device.type, max(last_ms, coalesce(at_ms, 0))))
+FROM device LEFT JOIN latest ON device = device.id WHERE device.id > ? AND device.id <= ?"""
+PIECE = 5000
+"""Devices that one query reads as one text."""
+_seen = msgspec.json.Decoder(list[Seen]).decode
 _STATE = """device.id, name, json_array(device.type, datasource, first_ms, last_ms,
     json(cast(attributes AS text)), json(cast(telemetry AS text)), json(cast(times AS text))),
     at_ms, json(cast(body AS text))"""
@@ -111,9 +121,43 @@ class DeviceRows:
         found = self.connection.execute("SELECT tenant, name, datasource, proved FROM owner")
         return [(tenant, name, datasource, bool(proved)) for tenant, name, datasource, proved in found]
 
-    def write(self, changes: Changes, owners: Owners | None = None, position: int | None = None) -> None:
-        """Merge states into the table, in one transaction and in the order of the table, with the owners that have
-        changed, and the position up to which the changes are known."""
+    def troubles(self) -> list[Troubled]:
+        """What is wrong with which device."""
+        return self.connection.execute("SELECT tenant, name, what, since_ms FROM trouble").fetchall()
+
+    def seen(self) -> list[Seen]:
+        """Every device that was seen."""
+        found: list[Seen] = []
+        for start in range(0, self._last_id, PIECE):
+            found += _seen(self.connection.execute(_SEEN, (start, start + PIECE)).fetchone()[0])
+        return found
+
+    def forget(self, tenant: str, name: str) -> None:
+        """Delete what is known of a device."""
+        connection, of = self.connection, (tenant, name)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute(
+                "DELETE FROM latest WHERE device IN (SELECT id FROM device WHERE tenant = ? AND name = ?)", of
+            )
+            for table in ("device", "owner", "trouble"):
+                connection.execute(f"DELETE FROM {table} WHERE tenant = ? AND name = ?", of)
+            connection.execute("COMMIT")
+        except Exception:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        self._shapes.pop(of, None)
+
+    def write(
+        self,
+        changes: Changes,
+        owners: Owners | None = None,
+        position: int | None = None,
+        troubles: Troubles | None = None,
+    ) -> None:
+        """Merge states into the table, in one transaction and in the order of the table, with the owners and the troubles that
+        have changed, and the position up to which the changes are known."""
         connection = self.connection
         latest: list[tuple[int, int, bytes]] = []
         ids: dict[tuple[str, str], int | None] = {}
@@ -142,6 +186,11 @@ class DeviceRows:
             _LATEST.write(connection, list(chain.from_iterable(latest)))
             if owners:
                 _OWNERS.write(connection, [each for key, owner in owners.items() for each in (*key, *owner)])
+            if troubles:
+                _TROUBLES.write(
+                    connection, [each for key, since in troubles.items() for each in (*key, since)]
+                )
+                connection.execute("DELETE FROM trouble WHERE since_ms = 0")
             if position is not None:
                 connection.execute("REPLACE INTO seen (id, position) VALUES (0, ?)", (position,))
             connection.execute("COMMIT")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import builtins
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,13 +22,14 @@ from zope.interface import implementer
 
 from iotgw.core.errors import Unavailable
 from iotgw.core.model import Kind, Outcome, TelemetryRecord
-from iotgw.core.ports.devices import IDevices, Owned
+from iotgw.core.ports.devices import IDevices, Owned, Seen, Trouble, Troubled
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.sqlite import damage
+from iotgw.store.sqlite.database import as_array
 from iotgw.store.sqlite.device import DeviceState
-from iotgw.store.sqlite.device_rows import Changes, DeviceRows, Owners
+from iotgw.store.sqlite.device_rows import Changes, DeviceRows, Owners, Troubles
 from iotgw.store.sqlite.worker import StoreThread
 
 FLUSH_SECONDS = 5.0
@@ -52,6 +53,8 @@ class DeviceStore(UplinkListener):
 
     ``max_changed`` and `MAX_BYTES` bound the devices whose changes wait in memory. Beyond them, changes of further
     devices are left out of the state and counted in `dropped`.
+
+    Many methods: those of the port, and the steps of writing behind.
     """
 
     _log = Logger()
@@ -67,6 +70,8 @@ class DeviceStore(UplinkListener):
         """Bytes of the records that wait."""
         self._owned: Owners = {}
         """Owners that wait to be written."""
+        self._troubled: Troubles = {}
+        """What is wrong with devices, and waits to be written."""
         self._position: int | None = None
         """Up to where the telemetry stream was seen; None if nobody knows."""
         self._learned: int | None = None
@@ -156,6 +161,10 @@ class DeviceStore(UplinkListener):
         """See `IDevices.own`."""
         self._owned[tenant, name] = datasource, has_proved
 
+    def trouble(self, tenant: str, name: str, what: Trouble, since_ms: int) -> None:
+        """See `IDevices.trouble`."""
+        self._troubled[tenant, name, what] = since_ms
+
     def _take_in(self, records: list[TelemetryRecord]) -> None:
         changed = self._changed
         for record in records:
@@ -183,22 +192,26 @@ class DeviceStore(UplinkListener):
 
     def _flush(self) -> None:
         """Hand the changes to the thread."""
-        if (self._changed or self._owned) and self._worker is not None:
+        if (self._changed or self._owned or self._troubled) and self._worker is not None:
             changed, self._changed = self._changed, {}
             owned, self._owned = self._owned, {}
+            troubled, self._troubled = self._troubled, {}
             weight, self._weight = self._weight, 0
             self._writes += 1
             position = self._position if self._learned is None else self._learned
-            written = self._worker.call(self._rows.write, changed, owned, position)
-            written.addBoth(self._flushed, changed, owned, weight)
+            written = self._worker.call(self._rows.write, changed, owned, position, troubled)
+            written.addBoth(self._flushed, changed, owned, troubled, weight)
 
-    def _flushed(self, result: Failure | None, changed: Changes, owned: Owners, weight: int) -> None:
+    def _flushed(
+        self, result: Failure | None, changed: Changes, owned: Owners, troubled: Troubles, weight: int
+    ) -> None:
         self._writes -= 1
         if isinstance(result, Failure):
             self._log.warn("device states could not be written: {error}", error=result.value)
             if result.check(sqlite3.OperationalError) is not None:  # full disk: with the next changes
                 self._put_back(changed)
                 self._owned = owned | self._owned
+                self._troubled = troubled | self._troubled
                 self._weight += weight
 
     def _put_back(self, changed: Changes) -> None:
@@ -217,6 +230,23 @@ class DeviceStore(UplinkListener):
         telemetry: {key: {ts, value}}}``."""
         found = self._read(tenant, "AND name = ?", name)
         return found.addCallback(lambda devices: devices[0] if devices else None)
+
+    def states(self, tenant: str, names: Sequence[str]) -> Deferred[dict[str, dict[str, Any]]]:
+        """See `IDevices.states`."""
+        found = self._read(tenant, "AND name IN (SELECT value FROM json_each(?))", as_array(names))
+        return found.addCallback(lambda devices: {device["name"]: device for device in devices})
+
+    def forget(self, tenant: str, name: str) -> Deferred[None]:
+        """See `IDevices.forget`."""
+        return self._call(lambda: self._rows.forget(tenant, name))
+
+    def troubles(self) -> Deferred[builtins.list[Troubled]]:
+        """See `IDevices.troubles`."""
+        return self._call(lambda: self._rows.troubles())  # noqa: PLW0108  # as `owners`
+
+    def seen(self) -> Deferred[builtins.list[Seen]]:
+        """See `IDevices.seen`."""
+        return self._call(lambda: self._rows.seen())  # noqa: PLW0108  # as `owners`
 
     def owners(self) -> Deferred[builtins.list[Owned]]:
         """See `IDevices.owners`."""

@@ -141,6 +141,27 @@ class Registry:
             raise Unavailable("the gateway stops: the registry is closed")
         self._worker.run(function)
 
+    def transaction(self, function: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
+        """Run a function in the thread, in one transaction. Fires with what it returns, once that is durable; fails with
+        NoSpace or Unavailable where the disk does, and then nothing has changed."""
+        worker = self._worker
+        if worker is None:
+            return fail(Unavailable("the gateway stops: the registry is closed"))
+        return worker.call(self._transact, function)
+
+    def _transact(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._connection
+        with damage.changing(self._path):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = function(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        return result
+
     # --- reading ---
 
     def list(self, kind: str, tenant: str | None = None) -> list[Resource]:

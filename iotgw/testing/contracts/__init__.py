@@ -21,6 +21,7 @@ from iotgw.testing.contracts.converters import ConvertersContract
 from iotgw.testing.contracts.credentials import CredentialsContract
 from iotgw.testing.contracts.datasource import DatasourceContract
 from iotgw.testing.contracts.deliveries import DeliveriesContract
+from iotgw.testing.contracts.device_entries import DeviceEntriesContract
 from iotgw.testing.contracts.devices import DevicesContract
 from iotgw.testing.contracts.downlink_rights import DownlinkRightsContract
 from iotgw.testing.contracts.downlink_store import DownlinkStoreContract
@@ -41,6 +42,7 @@ __all__ = [
     "CredentialsContract",
     "DatasourceContract",
     "DeliveriesContract",
+    "DeviceEntriesContract",
     "DevicesContract",
     "DiskJournalContract",
     "DownlinkRightsContract",

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from iotgw.core.model import Kind, TelemetryRecord
-from iotgw.core.ports.devices import IDevices, Owned
+from iotgw.core.ports.devices import IDevices, Owned, Seen, Troubled
 from iotgw.core.times import DateMs
 from iotgw.testing.contracts.base import Contract
 
@@ -128,6 +128,46 @@ class DevicesContract(Contract[IDevices]):
         ]
         self.reopen()
         assert len(self.wait(self.part.owners())) == 2
+
+    def test_some_devices_are_read_by_name_as_they_are_one_by_one(self) -> None:
+        self.part.saw(
+            [seen(f"d{n}", telemetry=[(5, {"t": n})]) for n in range(3)] + [seen("d1", tenant="acme")]
+        )
+        found = self.wait(self.part.states("default", ["d2", "d0", "nobody"]))
+        assert found == {name: self.get(name) for name in ("d0", "d2")}
+
+    def test_every_device_is_told_with_when_it_was_heard_last(self) -> None:
+        self.part.saw([seen("a", received_ms=1000, shape=7), seen("b", tenant="acme", device_type="u")])
+        self.wait(self.part.count())
+        self.part.saw([seen("a", received_ms=3000, shape=7)])
+        self.reopen()
+        found: list[Seen] = self.wait(self.part.seen())
+        assert sorted(found) == [("acme", "b", "u", 1000), ("default", "a", "t", 3000)]
+
+    def test_what_is_wrong_with_a_device_is_kept_until_it_is_over(self) -> None:
+        self.part.trouble("default", "a", "silent", 5)
+        self.part.trouble("default", "a", "battery", 6)
+        self.part.trouble("default", "b", "signal", 7)
+        self.reopen()
+        self.part.trouble("default", "a", "silent", 0)
+        self.part.trouble("default", "b", "signal", 8)
+        found: list[Troubled] = self.wait(self.part.troubles())
+        assert sorted(found) == [
+            ("default", "a", "battery", 6),
+            ("default", "b", "signal", 8),
+        ]
+
+    def test_of_a_device_that_is_forgotten_nothing_is_known_until_it_sends_again(self) -> None:
+        self.part.saw([seen("a", attributes={"old": 1}, shape=3), seen("a", tenant="acme"), seen("b")])
+        self.part.own("default", "a", "ds1", True)
+        self.part.trouble("default", "a", "silent", 5)
+        self.wait(self.part.forget("default", "a"))
+        assert self.names() == ["b"]
+        assert self.names(tenant="acme") == ["a"]
+        assert (self.owners(), self.wait(self.part.troubles())) == ([], [])
+        self.part.saw([seen("a", attributes={"new": 1}, received_ms=9000, shape=3)])
+        device = self.get("a")
+        assert (device["attributes"], device["firstSeen"]) == ({"new": 1}, 9000)
 
     def test_an_event_is_no_sign_of_life(self) -> None:
         self.part.saw([seen(kind=Kind.EVENT)])

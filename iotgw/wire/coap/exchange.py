@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
+from msgspec import Struct
+
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.peers import Peer
@@ -37,53 +39,32 @@ class Responder(Protocol):
         """The resource at a path has changed: notify its observers."""
 
 
-class Exchange:
+class Exchange(Struct, eq=False):
     """What a handler replies to.
 
     ``request`` is the whole request, its body assembled; ``rest`` the path segments behind those
     that the resource was added under; ``multicast`` tells that it was sent to a group.
     """
 
-    __slots__ = (
-        "ack_due",
-        "acknowledged",
-        "content",
-        "endpoint",
-        "key",
-        "mid",
-        "multicast",
-        "on_acknowledged",
-        "on_lost",
-        "peer",
-        "policy",
-        "received",
-        "replied",
-        "request",
-        "rest",
-        "token",
-        "type",
-    )
-
-    def __init__(
-        self, endpoint: Responder, peer: Peer, request: Message, key: int, now: float, content: int = 0
-    ) -> None:
-        self.endpoint = endpoint
-        self.peer = peer
-        self.request = request
-        self.type = request.type
-        self.mid = request.mid
-        self.token = request.token
-        self.key = key
-        self.content = content  # by which `Remembered` tells it from another with its Message ID
-        self.received = now
-        self.ack_due = now + 0.5
-        self.acknowledged = False  # with an empty ACK
-        self.replied = False
-        self.multicast = False
-        self.rest: tuple[str, ...] = ()
-        self.policy: Policy = DEFAULT_POLICY
-        self.on_acknowledged: Callable[[], None] | None = None
-        self.on_lost: Callable[[str], None] | None = None
+    endpoint: Responder
+    peer: Peer
+    request: Message
+    type: int
+    mid: int
+    token: bytes
+    key: int
+    received: float
+    content: int = 0
+    """By which `Remembered` tells it from another with its Message ID."""
+    ack_due: float = 0.0
+    acknowledged: bool = False
+    """With an empty ACK."""
+    replied: bool = False
+    multicast: bool = False
+    rest: tuple[str, ...] = ()
+    policy: Policy = DEFAULT_POLICY
+    on_acknowledged: Callable[[], None] | None = None
+    on_lost: Callable[[str], None] | None = None
 
     @property
     def remote(self) -> Hashable:

@@ -19,6 +19,8 @@ from iotgw.wire.coap import numbers as n
 PAYLOAD_MARKER = 0xFF
 
 _HEADER = struct.Struct("!BBH")
+header = _HEADER.pack
+"""The first four bytes: version, type and length of the token in one, code, Message ID."""
 
 
 class FormatError(ProtocolError):
@@ -79,6 +81,11 @@ class Options(tuple[tuple[int, bytes], ...]):
     def is_plain(self) -> bool:
         """Whether a request with these options asks for nothing special and has no flaw."""
         return self.flaw is None and not any(key in _SPECIAL for key, _ in self)
+
+    @cached_property
+    def is_clear(self) -> bool:
+        """Whether a request with these options has no flaw, and means what it says."""
+        return self.flaw is None and not self.is_odd
 
     @cached_property
     def flaw(self) -> tuple[int, str] | None:

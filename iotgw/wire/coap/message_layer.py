@@ -16,7 +16,7 @@ from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.deduplication import ANY_CONTENT, REUSED, SILENCE, Remembered, content_of, reused_key
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.limits import EndpointCounters, EndpointLimits
-from iotgw.wire.coap.message import Decoder, FormatError, Message, encode
+from iotgw.wire.coap.message import Decoder, FormatError, Message, encode, header
 from iotgw.wire.coap.peers import Peer, Peers
 from iotgw.wire.coap.timers import Timers
 from iotgw.wire.coap.timing import Timing
@@ -27,6 +27,8 @@ Clock = Callable[[], float]
 Notice = Callable[[str, Hashable, str], bool]
 Failed = Callable[[BaseException, Message], None]
 P = ParamSpec("P")
+BARE_ACK = 0x40 | n.ACK << 4
+"""The first byte of an acknowledgement, without the length of its token."""
 
 
 class Requests(Protocol):
@@ -141,7 +143,7 @@ class MessageLayer:
         self.counters.requests += 1
         if not self._is_sweeping:
             self._begin_sweeping(now)
-        exchange = Exchange(self, peer, request, key, now, content)
+        exchange = Exchange(self, peer, request, request.type, request.mid, request.token, key, now, content)
         self.remembered.open(key, exchange)
         if multicast:
             if request.type == n.CON:
@@ -277,9 +279,9 @@ class MessageLayer:
                 )
                 self.settle(exchange, reply)
             else:
-                code = response.code
-                reply = encode(n.ACK, code, exchange.mid, exchange.token)
-                self.settle(exchange, reply, code)
+                code, token = response.code, exchange.token
+                reply = header(BARE_ACK | len(token), code, exchange.mid) + token
+                self.remembered.settle(exchange, self._lifetimes[exchange.type], reply, code)
             if exchange.on_acknowledged is not None:
                 _also_on_next(peer, exchange.on_acknowledged)
             self.send(reply, peer.remote)

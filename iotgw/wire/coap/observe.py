@@ -56,16 +56,28 @@ class Observation:
         return self.number
 
 
-class Notification(Exchange):
+def _nowhere(*what: object) -> None:
+    """Deliver nothing: somebody wants to know only how a response would go out."""
+
+
+class Notification(Exchange, eq=False):
     """An exchange without a request of its own: what a resource replies is sent as a notification."""
 
-    __slots__ = ("_deliver",)
+    deliver: Callable[..., None] = _nowhere
+    """Takes what `reply` takes."""
 
-    def __init__(self, endpoint: Responder, observation: Observation, deliver: Callable[..., None]) -> None:
-        super().__init__(endpoint, observation.peer, observation.request, -1, 0.0)
-        self.policy = observation.resource.policy.within(observation.peer.block_size)
-        self.acknowledged = True
-        self._deliver = deliver
+    @classmethod
+    def of(
+        cls, endpoint: Responder, observation: Observation, deliver: Callable[..., None] = _nowhere
+    ) -> Notification:
+        """The next notification of an observation."""
+        request = observation.request
+        exchange = cls(
+            endpoint, observation.peer, request, request.type, request.mid, request.token, -1, 0.0, deliver=deliver
+        )  # fmt: skip
+        exchange.policy = observation.resource.policy.within(observation.peer.block_size)
+        exchange.acknowledged = True
+        return exchange
 
     def reply(
         self,
@@ -75,7 +87,7 @@ class Notification(Exchange):
     ) -> None:
         """Send the notification."""
         self.replied = True
-        self._deliver(response, on_acknowledged, on_lost)
+        self.deliver(response, on_acknowledged, on_lost)
 
 
 class Observers:
@@ -193,7 +205,7 @@ class Observers:
         if observation.in_flight:
             observation.is_stale = True  # the newest state goes out when this one has arrived
             return
-        exchange = Notification(
+        exchange = Notification.of(
             self._layer,
             observation,
             lambda response, *outcome: self._deliver(observation, response, now, *outcome),

@@ -36,14 +36,14 @@ class Server:
     def request(self, request: Message, exchange: Exchange, now: float) -> None:
         """Take a request that is no duplicate."""
         opts = request.options
-        if opts.flaw is not None:
+        if opts.is_clear:
+            found = self._site.find(opts.path)
+        elif opts.flaw is not None:
             self._refuse(exchange, *opts.flaw)
             return
-        if opts.is_odd:
+        else:
             request, found = mend(request, exchange, self._site, self.uploads)
             exchange.request, opts = request, request.options
-        else:
-            found = self._site.find(opts.path)
         if found is None:
             self._not_found(exchange, opts)
             return
@@ -177,7 +177,7 @@ class Server:
 
     def notification(self, observation: observe.Observation, response: Message, now: float) -> Message:
         """A notification as it goes out: with its number, in blocks."""
-        exchange = observe.Notification(self._layer, observation, lambda _: None)
+        exchange = observe.Notification.of(self._layer, observation)
         numbered = response.options.replaced((n.OBSERVE, observation.next_number()))
         return self._sliced(exchange, Message(response.code, response.payload, numbered), now)
 

@@ -21,6 +21,7 @@ from iotgw.api.auth import ALL_TENANTS, mint
 from iotgw.api.parts import Parts
 from iotgw.api.site import ApiSite
 from iotgw.converters.versions import ConverterVersions
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import (
@@ -45,6 +46,7 @@ from iotgw.core.refusals import Doors
 from iotgw.core.secrets import Secret
 from iotgw.core.specs import IntegrationSpec, Resource
 from iotgw.core.types import Types
+from iotgw.devices.fleet import Fleet
 from iotgw.integrations.presets import target_presets
 
 
@@ -166,6 +168,13 @@ class Bench:
         self.events = testing.MemoryEvents()
         self.devices = testing.MemoryDevices()
         self.devices.saw([testing.telemetry(number, f"dev-{number}") for number in (1, 2)])
+        self.owners = testing.FakeSpeakers()
+        self.entries = testing.MemoryDeviceEntries()
+        self.fleet = Fleet(
+            self.entries, self.devices, self.owners, self.registry, self.clock, PlainCalendar(self.clock),
+            lambda watch, what, is_wrong, value: None,
+        )  # fmt: skip
+        testing.fired(self.fleet.start())
         self.parts = Parts(
             registry=self.registry,
             journal=self.journal,
@@ -175,7 +184,8 @@ class Bench:
             versions=self.versions,
             delivery=self.delivery,
             devices=self.devices,
-            owners=testing.FakeSpeakers(),
+            fleet=self.fleet,
+            owners=self.owners,
             events=self.events,
             datasource_types=Types(
                 "none", None, [lambda _: testing.FakeDatasourceType("coap", CoapSettings)]

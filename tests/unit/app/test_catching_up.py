@@ -44,6 +44,7 @@ class World:
             journal=SimpleNamespace(head=head),
             recorder=Recorder(self.events, reactor),
             speakers=Speakers(self.learned),
+            fleet=SimpleNamespace(learn=lambda records: None),
         )
 
 

@@ -82,6 +82,7 @@ async def test_messages_that_find_a_script_in_its_initial_state_leave_nothing_be
         await service.stop()
 
 
+@pytest.mark.interop
 @ensureDeferred
 async def test_a_thousand_converters_fit_in_150_megabytes():
     service = ConverterService(reactor, workers=2)

@@ -152,7 +152,7 @@ def test_over_mqtt_the_broker_is_asked_for(monkeypatch: Any) -> None:
         ({"preset": "thingpark"}, "secret: expected an answer"),
         ({"set": ["x"]}, "expected NAME=VALUE"),
         ({"preset": "loriot", "set": ["server=https://x"]}, "application: expected an answer"),
-        ({"preset": "netmore", "type": "mqtt"}, "preset: expected one of"),
+        ({"preset": "loriot", "type": "mqtt"}, "preset: expected one of"),
     ],
 )
 def test_what_is_not_answered_is_said(monkeypatch: Any, options: dict[str, Any], reason: str) -> None:
@@ -178,7 +178,10 @@ def test_what_is_unverified_is_in_the_api() -> None:
     assert found["chirpstack", "mqtt"]["downlinks"] == ["mqtt"] and found["chirpstack", "http"][
         "downlinks"
     ] == ["api"]
-    assert found["thingpark", "http"]["proof"] == "signature" and found["netmore", "http"]["downlinks"] == []
+    assert (
+        found["thingpark", "http"]["proof"] == "signature"
+        and found["milesight-gateway", "http"]["downlinks"] == []
+    )
 
 
 def test_a_secret_is_asked_for_without_an_echo() -> None:

@@ -147,6 +147,7 @@ def test_every_type_but_those_that_subscribe_checks_addresses():
         "azure-event-hub",
         "azure-iot-hub",
         "rabbitmq",
+        "aws-sqs",
     }
 
 

@@ -351,7 +351,7 @@ async def test_an_item_that_was_not_sent_before_a_restart_is_sent_after_it_witho
     ("preset", "more", "reason"),
     [
         ("none", {}, "expected a preset that sends downlinks by calls"),
-        ("netmore", {}, "expected a preset that sends downlinks by calls"),
+        ("milesight-gateway", {}, "expected a preset that sends downlinks by calls"),
         ("the-things-stack", {"secrets": {}}, "downlinkApi.secrets: expected 'token'"),
         ("the-things-stack", {"values": {}}, "downlinkApi.values: expected 'application'"),
         (

@@ -56,4 +56,5 @@ def test_all_types_with_listeners_say_so():
         "azure-event-hub",
         "azure-iot-hub",
         "rabbitmq",
+        "aws-sqs",
     }

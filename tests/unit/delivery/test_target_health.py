@@ -69,3 +69,17 @@ def test_an_empty_response_leaves_the_one_before(response, kept):
     health.time = 200.0
     health.delivered(response)
     assert (health.last.response, health.last.delivered_ms) == (kept, 200_000)
+
+
+@pytest.mark.parametrize("rhythm", range(1, 9))
+@pytest.mark.parametrize("phase", range(8))
+def test_whatever_the_rhythm_of_probes_that_reach_the_target_some_use_another_record(rhythm, phase):
+    """A target that reconnects fails several probes for each that reaches it."""
+    health = Health()
+    wants = []
+    for _ in range(512):
+        health.time += 1000.0
+        health.allows(health.time)
+        wants.append(health.wants_another_probe)
+        health.down("refused", None)
+    assert set(wants[3 + phase :: rhythm]) == {True, False}

@@ -11,10 +11,10 @@ import pytest
 from iotgw.core.model import Downlink
 from iotgw.envelopes.api import ApiAnswer
 from iotgw.envelopes.envelope import Proof, Reading, Receipt
-from iotgw.envelopes.presets.choices import named
+from iotgw.envelopes.presets.choices import FILES, named
 from iotgw.envelopes.presets.envelope import PresetEnvelope
 from iotgw.simulate.networks import AS_KEY, SHARED_SECRET
-from iotgw.simulate.platform_words import ANSWERING, called
+from iotgw.simulate.platform_calls import ANSWERING, called
 from iotgw.simulate.platforms import PLATFORMS, PlatformDevice
 
 PRESETS = {"ttn": "the-things-stack"}
@@ -87,22 +87,41 @@ def test_a_downlink_in_an_answer_is_reported_next():
     assert device.received(b"0\r\n\r\n", NOW_MS).is_done
 
 
+EUI = "70B3D57ED0000017"
+LOWER = ("chirpstack", "chirpstack-v3")
+CERTAIN = ("ttn", "chirpstack", "chirpstack-v3", "huawei-iotda", "oceanconnect")
+"""Those that tell of a device's own word."""
+SILENT = ("kpn-things", "element-iot", "helium", "iot-creators", "particle", "netmore")
+"""Those that report on nothing."""
+UNNAMED = ("loriot",)
+"""Those whose reports name no downlink."""
+BY_ITEM = ("ttn", "thingpark", "huawei-iotda", "netmore-portal")
+
+
+def said_of(platform: str) -> dict[str, str]:
+    """What the gateway knows of a simulated device."""
+    name = {"ttn": f"eui-{EUI.lower()}"}.get(platform, EUI.lower() if platform in LOWER else EUI)
+    return {"identity": name, "deviceId": f"device-{EUI}"}
+
+
 @pytest.mark.parametrize("platform", ANSWERING)
 @pytest.mark.parametrize("confirmed", [False, True])
 def test_a_call_of_a_platform_s_api_has_its_receipts(platform, confirmed):
     api = named(PRESETS.get(platform, platform)).api
-    eui = "70B3D57ED0000017"
-    identity = {"ttn": f"eui-{eui.lower()}", "chirpstack": eui.lower()}.get(platform, eui)
-    settings = dict.fromkeys(api.needs, "x") | {"server": "http://127.0.0.1"}
+    uplink = said_of(platform)
+    settings = dict.fromkeys(api.needs, "x") | {
+        "server": "http://127.0.0.1",
+        "loginServer": "http://127.0.0.1",
+    }
     call = api.call(
         Downlink("dl0123456789abcdef", "d", b"x", "BINARY", {}, confirmed),
-        {"identity": identity},
+        uplink,
         settings,
         0,
     )
     found = called(platform, call.url.removeprefix("http://127.0.0.1"), call.body)
-    ruling = api.judge(ApiAnswer(found.status, {}, json.dumps(found.answer).encode()))
-    assert (found.eui, ruling.means) == (eui, "accepted")
+    ruling = api.judge(ApiAnswer(found.status, found.headers, json.dumps(found.answer).encode()), uplink)
+    assert (found.eui, ruling.means) == (EUI, "accepted")
     device = PlatformDevice(random.Random(1), platform)
     device.say(found.posts)
     receipts = [
@@ -111,11 +130,49 @@ def test_a_call_of_a_platform_s_api_has_its_receipts(platform, confirmed):
         for each in read(platform, device.uplink(NOW_MS))
         if isinstance(each, Receipt)
     ]
-    assert receipts[-1].became == ("delivered" if confirmed and platform != "loriot" else "sent")
+    if platform in SILENT:
+        assert not found.posts and not receipts
+        return
+    is_certain = platform in ("huawei-iotda", "oceanconnect") or (confirmed and platform in CERTAIN)
+    assert receipts[-1].became == ("delivered" if is_certain else "sent")
     assert {(each.item, each.network) for each in receipts} == {
-        ("dl0123456789abcdef", "") if platform == "ttn" else ("", ruling.network)
+        ("dl0123456789abcdef", "")
+        if platform in BY_ITEM
+        else ("", "" if platform in UNNAMED else ruling.network)
     }
-    assert called(platform, "/x", b"{}") is None and called(platform, "/x", b"[") is None
+    assert called(platform, "/x", b"[") is None
+
+
+@pytest.mark.parametrize("platform", ANSWERING)
+def test_a_simulated_api_gives_the_token_that_its_preset_asks_for(platform):
+    api = named(PRESETS.get(platform, platform)).api
+    if not api.logs_in:
+        return
+    settings = dict.fromkeys(api.needs, "x") | {
+        "server": "http://127.0.0.1",
+        "loginServer": "http://127.0.0.1",
+    }
+    call = api.login(settings)
+    found = called(platform, call.url.removeprefix("http://127.0.0.1"), call.body)
+    assert found.eui == ""
+    token = api.token(ApiAnswer(found.status, found.headers, json.dumps(found.answer).encode()), 0)
+    assert token.value.endswith("simulated")
+
+
+def test_every_preset_has_a_simulated_platform_and_every_api_its_calls():
+    assert {PRESETS.get(name, name) for name in PLATFORMS} == set(FILES)
+    assert {PRESETS.get(name, name) for name in ANSWERING} == {
+        name for name in FILES if named(name).api is not None
+    }
+
+
+def test_what_thingpark_says_of_a_downlink_is_signed():
+    query = (
+        "DevEUI=70B3D57ED0000017&FPort=2&CorrelationID=0123456789ABCDEF&Time=2026-05-19T05:33:35.000%2B00:00"
+    )
+    (post,) = called("thingpark", f"/x?{query}", b"").posts
+    proof = Proof(post.rest[1:].encode(), lambda name: "", json.dumps(post.body).encode())
+    assert PresetEnvelope(named("thingpark")).object_to(proof, AS_KEY) == ""
 
 
 @pytest.mark.parametrize(("status", "is_answer"), [(b"204 No Content", True), (b"401 Unauthorized", False)])

@@ -35,6 +35,10 @@ class TestMemoryRegistry(KeepsItsPart, contracts.RegistryContract):
         return testing.MemoryRegistry(self.clock)
 
 
+class TestMemoryDeviceEntries(KeepsItsPart, contracts.DeviceEntriesContract):
+    make = testing.MemoryDeviceEntries
+
+
 class TestMemoryDevices(KeepsItsPart, contracts.DevicesContract):
     make = testing.MemoryDevices
 

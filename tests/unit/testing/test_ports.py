@@ -33,6 +33,7 @@ from iotgw.delivery.accepted_parts import AcceptedParts
 from iotgw.delivery.parted_target import PartedTarget
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.credentials import Credentials
+from iotgw.devices.fleet import Fleet
 from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.observe.events import EventLog
@@ -47,6 +48,7 @@ from iotgw.store.backups import Backups
 from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
+from iotgw.store.sqlite.entries import DeviceEntries
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
@@ -57,6 +59,9 @@ from iotgw.testing.ports import PORTS, verify_ports
 NOWHERE = Path("/nonexistent")
 BROKER = {"host": "192.0.2.1"}
 EVENT_HUB = "Endpoint=sb://192.0.2.1/;SharedAccessKeyName=n;SharedAccessKey=k=;EntityPath=hub"
+SQS = {
+    "queueUrl": "https://192.0.2.1/123456789012/q", "region": "eu-central-1", "accessKeyId": "id", "secretAccessKey": "secret",
+}  # fmt: skip
 SETTINGS = {
     "mqtt": {**BROKER, "topics": ["a"]},
     "dragino-mqtt": {**BROKER, "topics": ["a"]},
@@ -65,6 +70,7 @@ SETTINGS = {
     "kafka": {"brokers": ["192.0.2.1"], "topics": ["a"]},
     "opc-ua": {"url": "opc.tcp://192.0.2.1"},
     "rabbitmq": {**BROKER, "queue": "q"},
+    "aws-sqs": SQS,
     "azure-event-hub": {"connectionString": EVENT_HUB},
     "azure-iot-hub": {"connectionString": EVENT_HUB},
 }
@@ -109,6 +115,16 @@ def rooms():
         Journal(reactor, NOWHERE / "j.db"),
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
+        DeviceEntries(Registry(reactor, NOWHERE)),
+        Fleet(
+            testing.MemoryDeviceEntries(),
+            testing.MemoryDevices(),
+            testing.FakeSpeakers(),
+            registry,
+            reactor,
+            PlainCalendar(reactor),
+            print,
+        ),
         DownlinkStore(NOWHERE, reactor),
         KeptRows(NOWHERE, reactor),
         GatewayClock().calendar,
@@ -182,7 +198,7 @@ def doubles():
 DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
-    testing.MemoryConverterVersions, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
+    testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
     testing.MemoryBackups, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), *doubles()]

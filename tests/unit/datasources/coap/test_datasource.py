@@ -139,6 +139,20 @@ async def test_an_uplink_reaches_the_intake_with_its_metadata_and_gets_2_04(hous
 
 
 @ensureDeferred
+async def test_each_message_has_the_metadata_of_its_own_options_and_peer(house):
+    datasource, intake = await house.datasource("k1")
+    device, other = house.device(datasource), house.device(datasource)
+    for mid, path in enumerate(("i/k1/a", "i/k1/a", "i/k1/b", "i/k1/a")):
+        await device.post(path, b"x", mid=mid)
+    await other.post("i/k1/a", b"x", code=n.PUT)
+    assert [(metadata["path"], metadata["method"]) for _, metadata in intake.received] == [
+        ("a", "POST"), ("a", "POST"), ("b", "POST"), ("a", "POST"), ("a", "PUT"),
+    ]  # fmt: skip
+    ports = [metadata["remotePort"] for _, metadata in intake.received]
+    assert ports == [device.transport.getHost().port] * 4 + [other.transport.getHost().port]
+
+
+@ensureDeferred
 async def test_path_prefixes_stand_in_front_of_the_routing_key(house):
     datasource, intake = await house.datasource("k1", pathPrefixes=["api/v2"])
     device = house.device(datasource)

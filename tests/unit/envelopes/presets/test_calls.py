@@ -9,23 +9,15 @@ from urllib.parse import unquote
 import pytest
 
 from iotgw.core.model import Downlink
-from iotgw.envelopes.api import ApiAnswer, ApiToken, said, usual
+from iotgw.envelopes.api import ApiAnswer, said, usual
 from iotgw.envelopes.presets.choices import FILES, chosen, named
 from iotgw.envelopes.presets.form import CallForm, DownlinkForm, LoginForm, PresetForm, ResultForm
 from iotgw.envelopes.presets.preset import Preset
+from tests.unit.envelopes.presets.apis import NOW_MS, SERVER, settings
 
 ITEM = Downlink("dl0123456789abcdef", "meter", b"\xbe\xef", "BINARY", {"fPort": 15}, True)
-NOW_MS = 1_452_522_480_333
 UPLINK = {"identity": "70B3D57ED0000017", "deviceId": "d4922d8a"}
-SERVER = "https://ns.example"
 JSON = {"Accept": "application/json", "Content-Type": "application/json"}
-
-
-def settings(preset: str, **more: str) -> dict[str, str]:
-    """Something for each name that a preset asks for."""
-    api = named(preset).api
-    assert api is not None
-    return {"loginServer": SERVER, **{name: f"a-{name}" for name in api.needs}, "server": SERVER, **more}
 
 
 def call(preset: str, item: Downlink = ITEM, uplink: dict[str, str] = UPLINK, **more: str):
@@ -103,6 +95,28 @@ EXAMPLES = {
         {**JSON, "Authorization": "Basic YS11c2VybmFtZTphLXBhc3N3b3Jk"},
         {"resourceValue": "beef"},
     ),
+    # api.connect.netmoregroup.com/docs/swagger.json: sendDownlinkLoRaWAN
+    "netmore": (
+        "POST",
+        "/devices/LoRaWAN/70b3d57ed0000017/LoRaWAN/downlink?payloadHex=beef&fPort=15&confirmed=true&validity=86400",
+        {"Accept": "application/json", "api-key": "a-key"},
+        None,
+    ),
+    # the Blink Portal's API
+    "netmore-portal": (
+        "POST",
+        "/net/sensors/70B3D57ED0000017/downlink?fPort=15&payloadHex=BEEF&confirmed=true&validity=86400&requestId=0123456789ABCDEF",
+        {"Accept": "application/json"},
+        None,
+    ),
+    # support.huaweicloud.com/intl/en-us/api-IoT: iot_06_0053
+    "oceanconnect": (
+        "POST",
+        "/iocm/app/cmd/v1.4.0/deviceCommands",
+        {**JSON, "app_key": "a-appId"},
+        {"deviceId": "70B3D57ED0000017", "callbackUrl": "a-callback",
+         "command": {"serviceId": "RawData", "method": "RawData", "paras": {"rawData": "vu8="}}},
+    ),
     # docs.particle.io: call a function
     "particle": (
         "POST",
@@ -118,7 +132,7 @@ def test_a_downlink_is_the_call_of_the_platform_s_documents(preset):
     method, target, headers, body = EXAMPLES[preset]
     made = call(preset)
     assert (made.method, made.url) == (method, SERVER + target)
-    assert (dict(made.headers), json.loads(made.body)) == (headers, body)
+    assert (dict(made.headers), json.loads(made.body) if made.body else None) == (headers, body)
 
 
 def test_every_preset_that_calls_an_api_has_an_example():
@@ -188,12 +202,21 @@ def test_a_priority_goes_with_the_downlink_where_the_network_has_one():
     assert json.loads(call("the-things-stack", item).body)["downlinks"][0]["priority"] == "HIGH"
 
 
+def test_a_command_of_oceanconnect_is_what_the_product_model_says():
+    command = {"serviceId": "Valve", "method": "SET", "paras": {"open": 1}}
+    item = Downlink("dl0123456789abcdef", "d", json.dumps(command).encode(), "JSON")
+    assert json.loads(call("oceanconnect", item).body)["command"] == command
+    for payload in (b"[1]", b'{"open": 1}', b'{"method": ""}', b"7"):
+        made = call("oceanconnect", Downlink("dl0123456789abcdef", "d", payload))
+        assert json.loads(made.body)["command"]["method"] == "RawData"
+
+
 # --- answers ---
 
 
 def judged(preset, status, body=None, **headers):
     ruling = named(preset).api.judge(
-        ApiAnswer(status, headers, b"" if body is None else json.dumps(body).encode())
+        ApiAnswer(status, headers, b"" if body is None else json.dumps(body).encode()), UPLINK
     )
     return ruling.means, ruling.reason, ruling.network
 
@@ -218,6 +241,17 @@ def judged(preset, status, body=None, **headers):
         ("element-iot", (500, None), ("lost", "ELEMENT IoT: HTTP 500", "")),
         ("kpn-things", (401, {"message": "Unauthorized"}), ("denied", "KPN Things: HTTP 401: Unauthorized", "")),
         ("iot-creators", (503, None), ("later", "IoT Creators: HTTP 503", "")),
+        ("netmore", (200, 4711), ("accepted", "", "")),
+        ("netmore", (404, {"message": "no such device"}), ("refused", "Netmore: HTTP 404: no such device", "")),
+        ("netmore-portal", (200, {"success": True}), ("accepted", "", "")),
+        (
+            "netmore-portal",
+            (200, {"success": False, "message": "queue full"}),
+            ("refused", "Netmore LoRaWAN Portal: HTTP 200: queue full", ""),
+        ),
+        ("oceanconnect", (201, {"commandId": "5c25", "status": "PENDING"}), ("accepted", "", "5c25")),
+        ("chirpstack-v3", (200, {"fCnt": 5}), ("accepted", "", "70B3D57ED0000017/5")),
+        ("chirpstack-v3", (200, {}), ("accepted", "", "70B3D57ED0000017/0")),
     ],
 )  # fmt: skip
 def test_an_answer_says_what_becomes_of_the_downlink(preset, answer, ruling):
@@ -239,7 +273,7 @@ def test_wanesy_s_id_stands_at_the_end_of_a_header():
 def test_whatever_an_api_answers_is_no_exception(preset, body):
     api = named(preset).api
     for status in (200, 302, 400, 500):
-        assert api.judge(ApiAnswer(status, {}, body)).means in ("accepted", "refused", "lost")
+        assert api.judge(ApiAnswer(status, {}, body), {}).means in ("accepted", "refused", "lost")
         if api.logs_in:
             assert str(api.token(ApiAnswer(status, {}, body), 0)).startswith("no token: HTTP")
 
@@ -257,60 +291,6 @@ def test_a_refusal_s_words_are_found():
     assert said({"errors": [{"detail": "a\nb"}]}) == "a b"
     assert said({"message": True, "code": 7}) == "7"
     assert said([]) == said(None) == said({}) == ""
-
-
-# --- logins ---
-
-
-def test_a_login_is_the_call_of_the_platform_s_documents():
-    wanesy = named("kerlink-wanesy").api.login(settings("kerlink-wanesy"))
-    assert (wanesy.method, wanesy.url) == ("POST", f"{SERVER}/gms/application/login")
-    assert json.loads(wanesy.body) == {"login": "a-username", "password": "a-password"}
-    kpn = named("kpn-things").api.login(settings("kpn-things", loginServer="https://auth.example/token"))
-    assert kpn.url == "https://auth.example/token"
-    assert json.loads(kpn.body) == {
-        "grant_type": "client_credentials", "client_id": "a-clientId", "client_secret": "a-clientSecret",
-        "audience": "a-audience",
-    }  # fmt: skip
-    iam = named("huawei-iotda").api.login(settings("huawei-iotda"))
-    assert iam.url == "a-loginServer/v3/auth/tokens"
-    assert json.loads(iam.body)["auth"]["scope"] == {"project": {"name": "a-projectName"}}
-
-
-def test_a_token_counts_until_the_login_s_end_of_it():
-    def token(preset, body, **headers):
-        return named(preset).api.token(ApiAnswer(200, headers, json.dumps(body).encode()), NOW_MS)
-
-    assert token("kpn-things", {"access_token": "t", "expires_in": 630}) == ApiToken(
-        "Authorization", "Bearer t", 600
-    )
-    ends = {"token": "t", "tokenType": "Bearer", "expiredDate": NOW_MS + 90_000}
-    assert token("kerlink-wanesy", ends) == ApiToken("Authorization", "Bearer t", 60)
-    ends = {"token": {"expires_at": "2016-01-11T14:29:00.333000Z"}}
-    assert token("huawei-iotda", ends, **{"x-subject-token": "t"}) == ApiToken("X-Auth-Token", "t", 30)
-    assert token("kpn-things", {"access_token": "t"}).seconds == 3570
-
-
-def test_no_token_is_said_without_what_was_answered():
-    api = named("kpn-things").api
-    assert api.token(ApiAnswer(200, {}, b'{"token": "hush"}'), 0) == "no token: HTTP 200: without a token"
-    assert (
-        api.token(ApiAnswer(401, {}, b'{"error": "access_denied"}'), 0) == "no token: HTTP 401: access_denied"
-    )
-    assert "control" in api.token(ApiAnswer(200, {}, b'{"access_token": "a\\nb"}'), 0)
-
-
-def test_oauth2_s_client_credentials_are_a_login_with_a_form():
-    login = LoginForm(
-        url="settings.loginServer",
-        body="{grant_type: 'client_credentials', client_id: settings.clientId, client_secret: settings.clientSecret}",
-        is_form=True,
-        token="body.access_token",
-    )
-    form = CallForm(url="settings.server", auth="login", login=login, settings=["clientId", "clientSecret"])
-    made = own(form).login({"loginServer": "https://a.example/t", "clientId": "me", "clientSecret": "a&b"})
-    assert made.body == b"grant_type=client_credentials&client_id=me&client_secret=a%26b"
-    assert ("Content-Type", "application/x-www-form-urlencoded") in made.headers
 
 
 # --- forms ---
@@ -358,3 +338,16 @@ def test_a_preset_of_one_s_own_calls_an_api_too():
     )
     made = own_preset.api.call(ITEM, {"identity": "s/1"}, {"server": "http://10.0.0.7:81"}, 0)
     assert made.url == "http://10.0.0.7:81/send/s%2F1"
+
+
+def test_oauth2_s_client_credentials_are_a_login_with_a_form():
+    login = LoginForm(
+        url="settings.loginServer",
+        body="{grant_type: 'client_credentials', client_id: settings.clientId, client_secret: settings.clientSecret}",
+        is_form=True,
+        token="body.access_token",
+    )
+    form = CallForm(url="settings.server", auth="login", login=login, settings=["clientId", "clientSecret"])
+    made = own(form).login({"loginServer": "https://a.example/t", "clientId": "me", "clientSecret": "a&b"})
+    assert made.body == b"grant_type=client_credentials&client_id=me&client_secret=a%26b"
+    assert ("Content-Type", "application/x-www-form-urlencoded") in made.headers

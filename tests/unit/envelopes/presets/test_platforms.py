@@ -12,6 +12,8 @@ from iotgw.envelopes.envelope import Asked, Happened, Ignored, Malformed, Readin
 from iotgw.envelopes.presets.choices import FILES, named
 from iotgw.envelopes.presets.envelope import PresetEnvelope
 
+PAGES = {"netmore-portal": "netmore"}
+"""Presets that share another one's page."""
 FOLDER = Path(__file__).parents[3] / "data" / "platforms"
 CASES = [
     pytest.param(path.stem, case, id=f"{path.stem}: {case['case']}")
@@ -70,6 +72,14 @@ def test_a_message_says_what_it_is(preset, case):
         msgspec.json.encode(event)
 
 
+def test_over_mqtt_a_receipt_goes_by_the_device_where_only_an_api_s_answer_names_the_downlink():
+    receipt = json.dumps({"devEUI": "cLPVftAAABc=", "fCnt": 5}).encode()
+    facts = {"topic": "application/1/device/70b3d57ed0000017/event/txack"}
+    envelope = PresetEnvelope(named("chirpstack-v3"), publishes=True)
+    (found,) = envelope.read(receipt, facts, 0)
+    assert found == Receipt("70b3d57ed0000017", "sent", "ChirpStack v3: txack")
+
+
 @pytest.mark.parametrize("preset", FILES)
 def test_each_preset_has_an_uplink_and_everything_else_that_its_platform_sends(preset):
     cases = json.loads((FOLDER / f"{preset}.json").read_text("utf-8"))
@@ -85,6 +95,15 @@ def test_each_preset_has_an_uplink_and_everything_else_that_its_platform_sends(p
         assert "event" in kinds
     if compiled.receipts:
         assert "receipt" in kinds
+
+
+@pytest.mark.parametrize("preset", FILES)
+def test_what_is_unverified_stands_on_the_platform_s_page(preset):
+    page = PAGES.get(preset, preset)
+    text = (FOLDER.parents[2] / "docs" / "platforms" / f"{page}.md").read_text("utf-8")
+    told = text.partition("## What is unverified\n")[2].partition("\n## ")[0]
+    assert named(preset).form.unverified in told
+    assert bool(told) is any(named(name).form.unverified for name in FILES if PAGES.get(name, name) == page)
 
 
 @pytest.mark.parametrize("preset", FILES)

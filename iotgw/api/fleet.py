@@ -1,0 +1,249 @@
+"""`/fleet`: lists of devices, in and out, with their keys.
+
+Rows stand for themselves: one that is refused is reported with its line, and the others are taken. A list is worked
+through some rows at a time, so that devices are answered meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from iotgw.api.auth import Permission
+from iotgw.api.catalogue import Page, merged
+from iotgw.api.credentials import CredentialRoutes
+from iotgw.api.devices import FILTERS, wanted
+from iotgw.api.problems import Problem
+from iotgw.api.queries import Query
+from iotgw.api.routes import Call, Reply, Route
+from iotgw.core import device_table
+from iotgw.core.credential import CredentialSpec
+from iotgw.core.device_entry import DeviceSpec, same_eui
+from iotgw.core.device_table import NoTable, Row
+from iotgw.core.errors import IotgwError, SettingsError
+from iotgw.core.ports.devices import IFleet
+from iotgw.core.ports.registry import IRegistry
+from iotgw.core.recorder import Recorder
+from iotgw.core.specs import Resource
+from iotgw.core.validate import convert
+
+ROWS = 10_000
+"""Rows of one request."""
+PIECE = 100
+"""Rows that are worked on between two breaths."""
+CSV = "text/csv"
+DRY = Query("dryRun", bool, False, "say what would happen, and change nothing")
+EXPORT = (
+    *FILTERS,
+    Query("format", str, "json", "how the devices are written", choices=("json", "csv")),
+    Query("limit", int, 1000, "how many at most", range=(1, 5000)),
+    Query("after", str, None, "a name; the list goes on behind it"),
+)
+
+
+class DeviceList(Struct, frozen=True, forbid_unknown_fields=True):
+    """Devices as `/devices` takes them, each perhaps with ``credentials`` as `/credentials` takes them. What a stored device has and a
+    new one doesn't say stays. ``lines`` are where they stood in a file, for errors."""
+
+    devices: Annotated[list[Any], Meta(max_length=ROWS)]
+    lines: Annotated[list[int], Meta(max_length=ROWS)] = []
+
+
+class RefusedRow(Struct, frozen=True):
+    """A row that wasn't taken: its line (of a CSV file; else its place, from 1), its device, and why."""
+
+    line: int
+    name: str
+    error: str
+
+
+class Imported(Struct, frozen=True):
+    """What became of the rows."""
+
+    created: int
+    changed: int
+    unchanged: int
+    refused: list[RefusedRow]
+
+
+class _Ready(Struct):
+    """A row that may be saved."""
+
+    line: int
+    spec: DeviceSpec
+    credentials: list[tuple[CredentialSpec, Resource | None]]
+
+
+class FleetRoutes:
+    """The routes of lists of devices."""
+
+    def __init__(
+        self,
+        fleet: IFleet,
+        registry: IRegistry,
+        credentials: CredentialRoutes,
+        recorder: Recorder,
+        clock: IReactorTime,
+    ) -> None:
+        self._fleet = fleet
+        self._registry = registry
+        self._credentials = credentials
+        self._recorder = recorder
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """In and out."""
+        return [
+            Route(
+                "POST", "/fleet/import", Permission.WRITE, self.take_in,
+                "Create or change the devices of a list, in JSON or CSV", DeviceList, Imported, (DRY,),
+            ),
+            Route(
+                "GET", "/fleet/export", Permission.READ, self.hand_out, "Devices as a list that can be imported; without keys",
+                answer=Page, query=EXPORT,
+            ),
+            Route(
+                "GET", "/fleet/export-with-keys", Permission.ADMIN, self.hand_out_keys,
+                "The same with their keys in the clear; who does that is an event", answer=Page, query=EXPORT,
+            ),
+            Route("GET", "/fleet/groups", Permission.READ, self.groups, "The groups in which devices are", answer=dict),
+        ]  # fmt: skip
+
+    async def groups(self, call: Call) -> dict[str, int]:
+        """How many devices are in each."""
+        return self._fleet.groups(call.tenant)
+
+    # --- in ---
+
+    async def take_in(self, call: Call) -> Imported:
+        """Row by row."""
+        is_dry, rows = call.query("dryRun"), self._rows(call)
+        counts = {"created": 0, "changed": 0, "unchanged": 0}
+        refused: list[RefusedRow] = []
+        names: dict[str, int] = {}
+        identities: dict[tuple[str, str], int] = {}
+        for start in range(0, len(rows), PIECE):
+            if start:
+                await deferLater(self._clock, 0)
+            ready: list[_Ready] = []
+            for row in rows[start : start + PIECE]:
+                try:
+                    ready.append(await self._checked(call.tenant, row, names, identities))
+                except (SettingsError, ValueError) as error:
+                    refused.append(RefusedRow(row.line, _name(row), " ".join(str(error).split())))
+            saved = await self._fleet.save_all(call.tenant, [each.spec for each in ready], is_dry)
+            for each, became in zip(ready, saved, strict=True):
+                why = became.error
+                if became.outcome != "refused":
+                    counts[became.outcome] += 1
+                    why = "" if is_dry else await self._give(call, each)
+                if why:
+                    refused.append(RefusedRow(each.line, each.spec.name, why))
+        created, changed = counts["created"], counts["changed"]
+        if not is_dry and (created or changed):
+            by = call.token.name
+            text = f"{created} devices created and {changed} changed by {by}, from a list"
+            self._recorder.note(
+                "imported", "gateway", "devices", text, call.tenant, by=by, created=created, changed=changed
+            )
+        return Imported(**counts, refused=refused)
+
+    def _rows(self, call: Call) -> Sequence[Row]:
+        raw = call.content(CSV)
+        if raw is None:
+            said = call.body()
+            lines = said.lines if len(said.lines) == len(said.devices) else range(1, len(said.devices) + 1)
+            return [
+                Row(line, value) if isinstance(value, dict) else Row(line, {}, "expected an object")
+                for line, value in zip(lines, said.devices, strict=True)
+            ]
+        try:
+            rows: list[Row] = []
+            for row in device_table.read(device_table.lines_of(device_table.text_of(raw))):
+                rows.append(row)
+                if len(rows) > ROWS:
+                    raise Problem(
+                        413, f"expected at most {ROWS} rows; `iotgwctl device import` sends more in parts"
+                    )
+        except NoTable as error:
+            raise SettingsError("", str(error)) from error
+        return rows
+
+    async def _checked(
+        self, tenant: str, row: Row, names: dict[str, int], identities: dict[tuple[str, str], int]
+    ) -> _Ready:
+        """What a row asks for; raises SettingsError or ValueError."""
+        if row.error:
+            raise ValueError(row.error)
+        said = dict(row.device)
+        keys = said.pop("credentials", None) or []
+        name = said.get("name")
+        if not isinstance(name, str):
+            raise SettingsError("name", "expected a text")
+        if (other := names.setdefault(same_eui(name) or name, row.line)) != row.line:
+            raise SettingsError("name", f"row {other} is about the same device")
+        old = self._fleet.get(tenant, name)
+        spec = convert(merged(msgspec.to_builtins(old.spec) if old is not None else {}, said), DeviceSpec)
+        if not isinstance(keys, list):
+            raise SettingsError("credentials", "expected a list")
+        held = [await self._credentials.checked(tenant, name, key) for key in keys]
+        for key, _ in held:
+            if (other := identities.setdefault((key.type, key.identity), row.line)) != row.line:
+                raise SettingsError("credentials.identity", f"row {other} has it, too")
+        return _Ready(row.line, spec, held)
+
+    async def _give(self, call: Call, ready: _Ready) -> str:
+        """Save a device's credentials. Returns why one couldn't be; the device itself is saved."""
+        try:
+            for spec, stored in ready.credentials:
+                await self._credentials.put(call.tenant, spec, stored, call.token.name)
+        except IotgwError as error:
+            return f"credentials: {error}"
+        return ""
+
+    # --- out ---
+
+    async def hand_out(self, call: Call) -> Page | Reply:
+        """Without keys."""
+        return self._out(call, with_keys=False)
+
+    async def hand_out_keys(self, call: Call) -> Page | Reply:
+        """With keys."""
+        text = f"devices' keys were exported by {call.token.name}"
+        self._recorder.note(
+            "exported", "gateway", "devices", text, call.tenant, "warning", by=call.token.name
+        )
+        return self._out(call, with_keys=True)
+
+    def _out(self, call: Call, with_keys: bool) -> Page | Reply:
+        limit = call.query("limit")
+        names = self._fleet.names(
+            call.tenant, wanted(call, self._registry), call.query("after") or "", limit + 1
+        )
+        next_ = names[limit - 1] if len(names) > limit else None
+        held = self._credentials.held_by(call.tenant) if with_keys else {}
+        devices = [self._one(call.tenant, name, held.get(name, ())) for name in names[:limit]]
+        if call.query("format") == "json":
+            return Page(devices, next_)
+        text = device_table.write(devices, tags=device_table.tags_of(devices), with_keys=with_keys)
+        headers = {"Content-Disposition": 'attachment; filename="devices.csv"'}
+        if next_ is not None:
+            headers["X-Next"] = next_.encode("unicode_escape").decode()
+        return Reply(headers=headers, content=text.encode(), content_type=f"{CSV}; charset=utf-8")
+
+    def _one(self, tenant: str, name: str, held: Iterable[Resource]) -> dict[str, Any]:
+        entry = self._fleet.get(tenant, name)
+        assert entry is not None
+        device: dict[str, Any] = msgspec.to_builtins(entry.spec)
+        keys = [self._credentials.in_the_clear(each) for each in held]
+        return {**device, "credentials": keys} if keys else device
+
+
+def _name(row: Row) -> str:
+    name = row.device.get("name", "")
+    return name[:255] if isinstance(name, str) else ""

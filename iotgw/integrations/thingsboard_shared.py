@@ -1,0 +1,36 @@
+"""Shared attributes of ThingsBoard's devices: what changed while nobody listened is found by asking for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+MOST_DEVICES = 100_000
+Digests = dict[str, dict[str, str]]
+"""By device and key: the digest of the value that was queued last."""
+
+
+class KnownAttributes:
+    """What was queued of each device's shared attributes, as digests. ``known`` is what an earlier process knew."""
+
+    def __init__(self, known: Digests | None) -> None:
+        self.digests = known or {}
+
+    def changed(self, device: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of some values that differ from what was queued; they are known from now on."""
+        before = self.digests.get(device, {})
+        found = {key: (value, _digest(value)) for key, value in values.items()}
+        new = {key: value for key, (value, digest) in found.items() if before.get(key) != digest}
+        if new:
+            self.digests.pop(device, None)
+            self.digests[device] = before | {key: found[key][1] for key in new}
+            if len(self.digests) > MOST_DEVICES:
+                del self.digests[next(iter(self.digests))]
+        return new
+
+
+def _digest(value: Any) -> str:
+    return blake2b(msgspec.json.encode(value, order="sorted"), digest_size=6).hexdigest()

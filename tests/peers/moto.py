@@ -1,0 +1,120 @@
+"""Moto: AWS's services as its users test them, in a process of its own. What it holds is in memory."""
+
+import base64
+import json
+import os
+import signal
+from pathlib import Path
+
+from .gateway import request
+from .process import Process, accepts, free_port, missing
+
+HOME = Path(__file__).parent / "motoserver" / "venv"
+REGION = "eu-central-1"
+KEYS = {"accessKeyId": "AKIDEXAMPLE", "secretAccessKey": "not so secret"}
+
+
+class Moto(Process):
+    """``url`` is where all services are."""
+
+    def __init__(self, folder):
+        if not (HOME / ".installed").exists():
+            missing("moto isn't there; tests/install-peers large fetches it")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        super().__init__([HOME / "bin" / "python", "-m", "moto.server", "-p", self.port], folder / "moto.log")
+
+    def ready(self):
+        return accepts(self.port)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def install_tools(self, folder):
+        """AWS's command line, as far as examples use it."""
+        tool = folder / "aws"
+        tool.write_text(f'#!/bin/sh\nexec {HOME}/bin/python {Path(__file__).with_name("awscli.py")} "$@"\n')
+        tool.chmod(0o755)
+
+    def freeze(self):
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+    def _call(self, service, target, version, body):
+        scope = f"AKIDEXAMPLE/20260101/{REGION}/{service}/aws4_request"
+        answer = request(
+            "POST", self.url, body,
+            {
+                "Content-Type": f"application/x-amz-json-{version}", "X-Amz-Target": target,
+                "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none",
+            },
+        )  # fmt: skip
+        assert answer.status == 200, answer.body
+        return json.loads(answer.body or b"{}")
+
+    # --- SQS ---
+
+    def sqs(self, action, **body):
+        return self._call("sqs", f"AmazonSQS.{action}", "1.0", body)
+
+    def queue(self, name, **attributes):
+        """A new queue's URL."""
+        if name.endswith(".fifo"):
+            attributes["FifoQueue"] = "true"
+        return self.sqs("CreateQueue", QueueName=name, Attributes=attributes)["QueueUrl"]
+
+    def send(self, queue, *bodies, **more):
+        for body in bodies:
+            self.sqs("SendMessage", QueueUrl=queue, MessageBody=body, **more)
+
+    def counted(self, queue):
+        """How many messages there are to be received, and how many are hidden."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = self.sqs("GetQueueAttributes", QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return tuple(int(found[name]) for name in names)
+
+    def receive(self, queue, enough):
+        """The messages of a queue, deleted, until ``enough(messages)``."""
+        found = []
+        while not enough(found):
+            some = self.sqs(
+                "ReceiveMessage", QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1,
+                MessageAttributeNames=["All"], AttributeNames=["All"],
+            ).get("Messages", [])  # fmt: skip
+            found += some
+            for each in some:
+                self.sqs("DeleteMessage", QueueUrl=queue, ReceiptHandle=each["ReceiptHandle"])
+        return found
+
+    # --- Kinesis ---
+
+    def kinesis(self, action, **body):
+        return self._call("kinesis", f"Kinesis_20131202.{action}", "1.1", body)
+
+    def put(self, stream, *records):
+        """Records are ``(key, bytes)``."""
+        entries = [{"PartitionKey": key, "Data": base64.b64encode(data).decode()} for key, data in records]
+        for start in range(0, len(entries), 500):
+            said = self.kinesis("PutRecords", StreamName=stream, Records=entries[start : start + 500])
+            assert not said.get("FailedRecordCount"), said
+
+    def shards(self, stream):
+        return self.kinesis("ListShards", StreamName=stream)["Shards"]
+
+    def records(self, stream):
+        """All records of a stream: ``(key, bytes)``, by shard."""
+        found = {}
+        for shard in self.shards(stream):
+            place = {"StreamName": stream, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+            iterator = self.kinesis("GetShardIterator", **place)["ShardIterator"]
+            some = None
+            while iterator and some != []:
+                said = self.kinesis("GetRecords", ShardIterator=iterator, Limit=10000)
+                iterator, some = said.get("NextShardIterator"), said["Records"]
+                found.setdefault(shard["ShardId"], []).extend(
+                    (each["PartitionKey"], base64.b64decode(each["Data"])) for each in some
+                )
+        return found
