@@ -160,6 +160,7 @@ def types_with_what_they_build():
         "mqtt": BROKER,
         "kafka": {"brokers": ["192.0.2.1"]},
         "rabbitmq": BROKER,
+        "thingsboard-http": {"url": "http://192.0.2.1/", "token": "t"},
     }
     for type_ in Types("none", reactor, parts.INTEGRATIONS, connector):
         made += with_part(type_, target, out)
