@@ -33,7 +33,10 @@ class Record(Protocol):
 
 
 class IIntake(Interface):
-    """What a datasource sees of the gateway; one per datasource, made by the pipeline."""
+    """What a datasource sees of the gateway; one per datasource, made by the pipeline.
+
+    Many methods: those for uplinks, and one for each thing that may become of a downlink.
+    """
 
     room: bool = Attribute("False when the gateway is full; a stream should stop reading")
     proves: bool = Attribute(

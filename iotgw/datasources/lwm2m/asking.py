@@ -37,7 +37,10 @@ MAX_REASON = 200
 
 
 class Asking:
-    """What a datasource asks its devices. ``awake_time`` is in seconds."""
+    """What a datasource asks its devices. ``awake_time`` is in seconds.
+
+    Many methods: a request has its beginning, its answer and its end, for what profiles name and for what users queue.
+    """
 
     log = Logger()
 

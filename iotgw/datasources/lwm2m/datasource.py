@@ -33,7 +33,7 @@ from iotgw.datasources.lwm2m.asking import Asking
 from iotgw.datasources.lwm2m.device import Lwm2mDevice
 from iotgw.datasources.lwm2m.door import Door
 from iotgw.datasources.lwm2m.observing import Observing
-from iotgw.datasources.lwm2m.profile import Plan, Profile
+from iotgw.datasources.lwm2m.profile import Lwm2mProfile, ProfilePlan
 from iotgw.datasources.lwm2m.registrations import Registrations
 from iotgw.datasources.lwm2m.settings import Lwm2mSettings
 from iotgw.datasources.openness import unproved
@@ -106,7 +106,7 @@ class Lwm2mDatasource:
         self._shares: list[CoapShare] = []
         self._path: CoapSegments = parse_path(settings.path)
         models = bundled().with_these(settings.models()) if settings.objects else bundled()
-        self._plans = [Plan(profile, models) for profile in (*settings.profiles, Profile())]
+        self._plans = [ProfilePlan(profile, models) for profile in (*settings.profiles, Lwm2mProfile())]
         self._intake = context.intake
         self._is_mixed = settings.security_mode == "MIXED"
         if settings.security_mode != "NO_SECURE":
@@ -252,7 +252,7 @@ class Lwm2mDatasource:
 
     # --- RegistrationOwner
 
-    def plan_of(self, endpoint: str) -> Plan:
+    def plan_of(self, endpoint: str) -> ProfilePlan:
         """See `RegistrationOwner.plan_of`."""
         return next(plan for plan in self._plans if plan.profile.fits(endpoint))
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Hashable
 
 from iotgw.core.model import Downlink
 from iotgw.datasources.coap.port import CoapPort
-from iotgw.datasources.lwm2m.profile import Plan
-from iotgw.datasources.lwm2m.registration import Registration
+from iotgw.datasources.lwm2m.profile import ProfilePlan
+from iotgw.datasources.lwm2m.registration import Lwm2mRegistration
 from iotgw.wire.coap.pending import Watch
-from iotgw.wire.lwm2m.operations import Asked
+from iotgw.wire.lwm2m.operations import Capabilities
 from iotgw.wire.lwm2m.paths import Path
 
 Step = Callable[[Callable[[bool], None]], None]
@@ -36,7 +36,7 @@ class Lwm2mDevice:
         "watches",
     )
 
-    def __init__(self, registration: Registration, plan: Plan, ends: float) -> None:
+    def __init__(self, registration: Lwm2mRegistration, plan: ProfilePlan, ends: float) -> None:
         self.registration = registration
         self.plan = plan
         self.ends = ends
@@ -68,10 +68,10 @@ class Lwm2mDevice:
         return max(0.0, self.heard + self.plan.profile.awake(awake) - now)
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> Capabilities:
         """Its side of a request."""
         objects = self.registration.objects
-        return Asked(objects.formats, self.registration.version, objects.root)
+        return Capabilities(objects.formats, self.registration.version, objects.root)
 
 
 def key_of(paths: tuple[Path, ...]) -> str:

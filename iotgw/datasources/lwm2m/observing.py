@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 from iotgw.core.model import Answer, Downlink, Status
 from iotgw.datasources.lwm2m.device import Lwm2mDevice, key_of
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import Message
+from iotgw.wire.coap.observe import REGISTER
 from iotgw.wire.coap.pending import Unanswered
 from iotgw.wire.coap.refusals import is_final
 from iotgw.wire.coap.timing import Policy
 from iotgw.wire.coap.watching import Arrival, Ended
-from iotgw.wire.lwm2m.operations import Operation, request
+from iotgw.wire.lwm2m.operations import Capabilities, Operation, request
 from iotgw.wire.lwm2m.paths import ROOT, Path
 
 
@@ -124,10 +126,8 @@ class Observing:
 
     def request(self, device: Lwm2mDevice, asked: tuple[Path, ...]) -> Message:
         """The request that observes paths."""
-        kind = (
-            Operation("observe", asked[0]) if len(asked) == 1 else Operation("observe-composite", paths=asked)
-        )
-        return request(kind, device.asked)
+        objects = device.registration.objects
+        return _request(asked, tuple(objects.formats), device.registration.version, objects.root)
 
     def forget(self, device: Lwm2mDevice) -> None:
         """Take no more notifications from where the device was; the tokens stay."""
@@ -162,6 +162,15 @@ class Observing:
         device.is_fresh = False
         if end.kind != "gone":
             self._owner.trouble(device, "observation-ended", f"{key}: {end.kind} {end.reason}".strip())
+
+
+@lru_cache(maxsize=4096)
+def _request(asked: tuple[Path, ...], understands: tuple[int, ...], version: str, root: str) -> Message:
+    """Devices of one type are observed by the same request, which is kept for as long as they are observed."""
+    one = len(asked) == 1
+    operation = Operation("observe", asked[0]) if one else Operation("observe-composite", paths=asked)
+    made = request(operation, Capabilities(understands, version, root))
+    return Message(made.code, made.payload, made.options.replaced((n.OBSERVE, REGISTER)))
 
 
 def _nobody(answer: Answer) -> None:

@@ -1,5 +1,5 @@
 """What a device is asked for, and what its values are called: a profile, in the words of ThingsBoard's device profiles, and the
-`Plan` that it makes for single devices."""
+`ProfilePlan` that it makes for single devices."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class ClientSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     ] = field(name="defaultObjectIDVer", default="1.0")
 
 
-class Profile(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class Lwm2mProfile(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A type of devices. The first profile that fits an endpoint name is its."""
 
     endpoints: Annotated[
@@ -126,10 +126,10 @@ class Profile(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_
 Kind = Literal["telemetry", "attributes"]
 
 
-class Plan:
+class ProfilePlan:
     """A profile, ready for use: what to observe of a device, and what each value is called."""
 
-    def __init__(self, profile: Profile, models: Models) -> None:
+    def __init__(self, profile: Lwm2mProfile, models: Models) -> None:
         wanted = profile.observe_attr
         self.profile = profile
         self.models = models
@@ -226,10 +226,10 @@ def camel(name: str) -> str:
     )
 
 
-def checked(profiles: Sequence[Profile]) -> None:
+def checked(profiles: Sequence[Lwm2mProfile]) -> None:
     """Raise ValueError where the paths of a profile make no observation."""
     for profile in profiles:
         try:
-            Plan(profile, Models())
+            ProfilePlan(profile, Models())
         except CodecError as error:
             raise ValueError(f"profiles: {error}") from error

@@ -32,7 +32,7 @@ class Said(Struct, frozen=True):
     sms: str | None = None
 
 
-class Registration(Struct, frozen=True, omit_defaults=True):
+class Lwm2mRegistration(Struct, frozen=True, omit_defaults=True):
     """A device that has registered.
 
     ``device`` is its name, ``proved`` what it has proved to be (empty: nothing) by a
@@ -86,7 +86,7 @@ class Registration(Struct, frozen=True, omit_defaults=True):
 
 
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(Registration).decode
+decode = msgspec.json.Decoder(Lwm2mRegistration).decode
 
 
 @lru_cache(maxsize=4096)

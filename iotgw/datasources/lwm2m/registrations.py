@@ -22,8 +22,8 @@ from iotgw.datasources.coap.port import CoapPort
 from iotgw.datasources.lwm2m import registration as rows
 from iotgw.datasources.lwm2m.device import Lwm2mDevice
 from iotgw.datasources.lwm2m.expiry import Expiry
-from iotgw.datasources.lwm2m.profile import Plan
-from iotgw.datasources.lwm2m.registration import LIFETIME, Registration, Said
+from iotgw.datasources.lwm2m.profile import ProfilePlan
+from iotgw.datasources.lwm2m.registration import LIFETIME, Lwm2mRegistration, Said
 from iotgw.datasources.lwm2m.settings import Lwm2mSettings
 
 Settled = Callable[[Answer], None]
@@ -36,7 +36,7 @@ NOT_KEPT = Answer(Status.BUSY, retry_after=10.0)
 class RegistrationOwner(Protocol):
     """Who is told of changes."""
 
-    def plan_of(self, endpoint: str) -> Plan:
+    def plan_of(self, endpoint: str) -> ProfilePlan:
         """The plan of a device with this endpoint name."""
 
     def happened(self, device: Lwm2mDevice, kind: str, answer: Settled) -> None:
@@ -47,7 +47,10 @@ class RegistrationOwner(Protocol):
 
 
 class Registrations:
-    """Devices by id, endpoint name and remote."""
+    """Devices by id, endpoint name and remote.
+
+    Many methods: a registration is found in four ways, and is made, changed, moved, kept and ended.
+    """
 
     log = Logger()
 
@@ -121,7 +124,7 @@ class Registrations:
         """A device registers; what stood under its endpoint name is replaced. Its observations keep their tokens, so that
         they are replaced at the device as well, if it still has them."""
         former = self._by_endpoint.get(endpoint)
-        made = Registration(
+        made = Lwm2mRegistration(
             id=secrets.token_urlsafe(9),
             endpoint=endpoint,
             device=device,
@@ -215,11 +218,11 @@ class Registrations:
         self.log.warn("a registration could not be written: {reason}", reason=failure.getErrorMessage())
         return False
 
-    def _new(self, registration: Registration) -> Lwm2mDevice:
+    def _new(self, registration: Lwm2mRegistration) -> Lwm2mDevice:
         ends = self._context.reactor.seconds() + self._lives(registration)
         return Lwm2mDevice(registration, self._owner.plan_of(registration.endpoint), ends)
 
-    def _lives(self, registration: Registration) -> float:
+    def _lives(self, registration: Lwm2mRegistration) -> float:
         """Seconds that a registration lives without an update."""
         return min(max(registration.lifetime, self._settings.min_lifetime), self._settings.max_lifetime)
 

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from iotgw.datasources.coap.paths import parse_fixed
 from iotgw.datasources.coap.settings import CoapSettings, Seconds
-from iotgw.datasources.lwm2m.profile import Profile, checked
+from iotgw.datasources.lwm2m.profile import Lwm2mProfile, checked
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.coap.timing import TimingName
 from iotgw.wire.lwm2m.model_xml import MOST_BYTES, models_of
@@ -45,7 +45,7 @@ class Lwm2mSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
         ),
     ] = "identity"
     profiles: Annotated[
-        list[Profile],
+        list[Lwm2mProfile],
         Meta(max_length=100, description="Types of devices; the first one that fits is a device's."),
     ] = []
     objects: Annotated[

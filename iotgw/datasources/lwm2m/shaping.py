@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from iotgw.datasources.lwm2m.profile import Plan
-from iotgw.datasources.lwm2m.registration import Registration
+from iotgw.datasources.lwm2m.profile import ProfilePlan
+from iotgw.datasources.lwm2m.registration import Lwm2mRegistration
 from iotgw.wire.lwm2m import formats, paths
 from iotgw.wire.lwm2m.links import Objects
 from iotgw.wire.lwm2m.node import Node, TypeOf
@@ -26,7 +26,7 @@ encode = msgspec.json.Encoder().encode
 Body = dict[str, Any]
 
 
-def typing(plan: Plan, objects: Objects) -> TypeOf:
+def typing(plan: ProfilePlan, objects: Objects) -> TypeOf:
     """The types of a device's resources."""
 
     def type_of(path: Path) -> ValueType | None:
@@ -37,7 +37,7 @@ def typing(plan: Plan, objects: Objects) -> TypeOf:
 
 
 def read(
-    form: int | None, payload: bytes, base: Path, plan: Plan, objects: Objects, now: float
+    form: int | None, payload: bytes, base: Path, plan: ProfilePlan, objects: Objects, now: float
 ) -> tuple[list[Node], str]:
     """The values of a payload, and why there are none; ``now`` is the date in seconds."""
     try:
@@ -46,12 +46,12 @@ def read(
         return [], str(error)
 
 
-def body(registration: Registration, kind: str) -> Body:
+def body(registration: Lwm2mRegistration, kind: str) -> Body:
     """A message's beginning."""
     return {"endpoint": registration.endpoint, "kind": kind}
 
 
-def add_values(into: Body, nodes: Sequence[Node], plan: Plan, objects: Objects, now: float) -> None:
+def add_values(into: Body, nodes: Sequence[Node], plan: ProfilePlan, objects: Objects, now: float) -> None:
     """Values and what they are called."""
     groups: dict[int, list[Node]] = {}
     for node in nodes:

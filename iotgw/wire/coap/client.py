@@ -78,8 +78,7 @@ class Client:
         ``token`` of an earlier observation, this one stands in its place, at the peer as well (RFC 7641 §4.1): it may have
         another address now, or doesn't notify any more.
         """
-        asked = request.options.replaced((n.OBSERVE, REGISTER))
-        request = Message(request.code, request.payload, asked, request.type)
+        request = _observing(request)
         conversation = self._with(remote)
         call = PendingRequest(conversation, request, policy, done, failed)
         call.watch = watch = Watch(conversation, request, policy, watcher)
@@ -97,11 +96,8 @@ class Client:
     ) -> Watch:
         """Go on with an observation that an earlier process began by ``request``, whose token was ``token``. Notifications are
         taken as if it had been begun here."""
-        asked = request.options.replaced((n.OBSERVE, REGISTER))
         conversation = self._with(remote)
-        watch = Watch(
-            conversation, Message(request.code, request.payload, asked, request.type), policy, watcher
-        )
+        watch = Watch(conversation, _observing(request), policy, watcher)
         watch.resume(token)
         return watch
 
@@ -184,7 +180,7 @@ class Client:
     def _advance(self, conversation: Conversation) -> None:
         """Send what waits for a peer, if nothing is outstanding."""
         if conversation.outstanding is None and conversation.waiting:
-            conversation.outstanding = conversation.waiting.popleft()
+            conversation.outstanding = conversation.waiting.pop(0)
             self._send(conversation.outstanding)
         else:
             self._tidy(conversation)
@@ -302,7 +298,7 @@ class Client:
             conversation.outstanding = call
             self._send(call)
         else:
-            conversation.waiting.appendleft(call)
+            conversation.waiting.insert(0, call)
 
     def _take_block(self, call: PendingRequest, message: Message, block: Block | None) -> None:
         if call.watch is not None and call.first is None and block is not None:
@@ -360,3 +356,11 @@ class Client:
         if conversation.outstanding is call:
             conversation.outstanding = None
         self._advance(conversation)
+
+
+def _observing(request: Message) -> Message:
+    """A request that observes; one that does so already as it is, since many observations may have the same."""
+    if request.options.get_uint(n.OBSERVE) == REGISTER:
+        return request
+    asked = request.options.replaced((n.OBSERVE, REGISTER))
+    return Message(request.code, request.payload, asked, request.type)

@@ -3,7 +3,6 @@ acts on it."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -262,7 +261,7 @@ class Conversation:
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.outstanding: PendingRequest | None = None
-        self.waiting: deque[PendingRequest] = deque()
+        self.waiting: list[PendingRequest] = []  # few; an empty deque takes ten times as much
         self.calls: dict[bytes, PendingRequest] = {}
         self.watches: dict[bytes, Watch] = {}
 

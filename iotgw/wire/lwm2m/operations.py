@@ -72,7 +72,7 @@ class Operation(Struct, frozen=True):
         return self.kind in COMPOSITE
 
 
-class Asked(Struct, frozen=True):
+class Capabilities(Struct, frozen=True):
     """A device's side of a request: what it understands (``ct`` of its registration), its version of LwM2M, and the path below
     which its objects are."""
 
@@ -88,7 +88,7 @@ _CODES = {
 }  # fmt: skip
 
 
-def request(operation: Operation, device: Asked, type_of: TypeOf = untyped) -> Message:
+def request(operation: Operation, device: Capabilities, type_of: TypeOf = untyped) -> Message:
     """The request of an operation, without Observe. Raises `CodecError` where its values don't fit their resources."""
     where: list[tuple[int, str | int]] = []
     if device.root:
@@ -122,12 +122,12 @@ def request(operation: Operation, device: Asked, type_of: TypeOf = untyped) -> M
     return Message(_CODES[operation.kind], payload, options(*where))
 
 
-def best_for(device: Asked) -> int:
+def best_for(device: Capabilities) -> int:
     """The format in which a device is asked for values."""
     return formats.best(device.understands, device.version)
 
 
-def _form_to_write(operation: Operation, nodes: Sequence[Node], device: Asked) -> int:
+def _form_to_write(operation: Operation, nodes: Sequence[Node], device: Capabilities) -> int:
     """A single value of bytes goes as it is: it may be large, and needs no encoding."""
     if len(nodes) == 1 and nodes[0].path == operation.path and isinstance(nodes[0].value, bytes):
         return formats.OPAQUE

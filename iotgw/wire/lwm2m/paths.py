@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from iotgw.core.numbers import shown, whole
 from iotgw.wire.lwm2m.values import CodecError
 
@@ -14,6 +16,7 @@ ROOT: Path = ()
 DEEPEST = 4
 
 
+@lru_cache(maxsize=8192)
 def parse(text: str) -> Path:
     """``"/3/0/9"`` as a path. A slash at the end, or none at the beginning, is forgiven. Raises `CodecError`."""
     if text in ("", "/"):
@@ -30,6 +33,7 @@ def parse(text: str) -> Path:
     return tuple(numbers)
 
 
+@lru_cache(maxsize=8192)
 def text(path: Path) -> str:
     """A path as people and devices write it."""
     return "/" + "/".join(map(str, path))

@@ -7,8 +7,8 @@ from pytest_twisted import ensureDeferred
 from iotgw.core.model import Downlink
 from iotgw.core.validate import convert
 from iotgw.datasources.lwm2m.device import Lwm2mDevice
-from iotgw.datasources.lwm2m.profile import Plan, Profile
-from iotgw.datasources.lwm2m.registration import Registration
+from iotgw.datasources.lwm2m.profile import Lwm2mProfile, ProfilePlan
+from iotgw.datasources.lwm2m.registration import Lwm2mRegistration
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.lwm2m.models import bundled
 from tests.unit.datasources.lwm2m.field import observing
@@ -132,17 +132,17 @@ async def test_a_sleeping_device_is_sent_nothing_until_it_wakes(field):
 
 
 def listening(registration, now, **client):
-    profile = Profile()
+    profile = Lwm2mProfile()
     if client:
-        profile = convert({"clientLwM2mSettings": client}, Profile)
-    device = Lwm2mDevice(registration, Plan(profile, bundled()), 0.0)
+        profile = convert({"clientLwM2mSettings": client}, Lwm2mProfile)
+    device = Lwm2mDevice(registration, ProfilePlan(profile, bundled()), 0.0)
     device.remote, device.heard = ("192.0.2.1", 1), 100.0
     return device.listens_for(93.0, now)
 
 
 def test_how_long_a_device_listens():
-    plain = Registration("1", "a", "a")
-    queue = Registration("1", "a", "a", queue=True)
+    plain = Lwm2mRegistration("1", "a", "a")
+    queue = Lwm2mRegistration("1", "a", "a", queue=True)
     assert listening(plain, 1e6) == float("inf")
     assert (listening(queue, 110.0), listening(queue, 193.0)) == (83.0, 0.0)
     assert listening(plain, 103.0, powerMode="PSM", psmActivityTimer=5000) == 2.0

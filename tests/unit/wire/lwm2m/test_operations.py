@@ -10,16 +10,16 @@ import pytest
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import Message
 from iotgw.wire.lwm2m import commands, formats
-from iotgw.wire.lwm2m.operations import Asked, Operation, request
+from iotgw.wire.lwm2m.operations import Capabilities, Operation, request
 from iotgw.wire.lwm2m.values import CodecError
 
 from .test_payloads import type_of
 
-MODERN = Asked((60, 110, 112, 11542, 11543), "1.1")
-OLD = Asked((), "1.0")
+MODERN = Capabilities((60, 110, 112, 11542, 11543), "1.1")
+OLD = Capabilities((), "1.0")
 
 
-def made(msg_type: str, msg: Any, device: Asked = MODERN, keys: Any = None) -> Message:
+def made(msg_type: str, msg: Any, device: Capabilities = MODERN, keys: Any = None) -> Message:
     return request(commands.operation(msg_type, msg, keys or {}), device, type_of)
 
 
@@ -116,7 +116,7 @@ def test_a_device_of_1_0_is_asked_for_tlv() -> None:
 
 
 def test_the_objects_of_a_device_may_be_below_a_path() -> None:
-    assert made("read", "/3/0", Asked((112,), "1.1", "lwm2m")).options.path == ("lwm2m", "3", "0")
+    assert made("read", "/3/0", Capabilities((112,), "1.1", "lwm2m")).options.path == ("lwm2m", "3", "0")
 
 
 REFUSED = [
