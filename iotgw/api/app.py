@@ -53,7 +53,7 @@ def routes(parts: Parts) -> list[Route]:
     """Every route of the API. Each class is given the ports that it uses."""
     registry, journal, pipeline, delivery = parts.registry, parts.journal, parts.pipeline, parts.delivery
     trials, versions, dates = parts.trials, parts.versions, parts.dates
-    messages = MessageRoutes(registry, journal, pipeline, delivery)
+    messages = MessageRoutes(registry, journal, pipeline, delivery, parts.events, dates)
     candidates = Candidates(registry, versions, trials)
     saved = catalogues(parts)
     recorder = Recorder(parts.events, dates)

@@ -57,7 +57,7 @@ def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
     them. ``keep_failed``: datasources that can't be opened are saved all the same."""
     registry, recorder = parts.registry, Recorder(parts.events, parts.dates)
     return [
-        ConverterRoutes(registry, recorder, parts.versions),
+        ConverterRoutes(registry, recorder, parts.versions, parts.own_converters),
         CredentialRoutes(registry, recorder, parts.dates),
         DatasourceRoutes(
             registry,

@@ -17,6 +17,7 @@ from iotgw.core.errors import NotFound, StillReferenced
 from iotgw.core.model import ConverterVersion
 from iotgw.core.numbers import whole
 from iotgw.core.ports.converters import IConverterVersions
+from iotgw.core.ports.devices import IOwnConverters
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import ConverterSpec, DatasourceSpec, Resource
@@ -71,9 +72,12 @@ class ConverterRoutes(Catalogue):
     spec = ConverterSpec
     read_only = READ_ONLY | {"version", "versions", "detected"}
 
-    def __init__(self, registry: IRegistry, recorder: Recorder, versions: IConverterVersions) -> None:
+    def __init__(
+        self, registry: IRegistry, recorder: Recorder, versions: IConverterVersions, own: IOwnConverters
+    ) -> None:
         super().__init__(registry, recorder)
         self._versions = versions
+        self._own = own
 
     def routes(self) -> list[Route]:
         """As of every kind; versions; the library."""
@@ -186,6 +190,9 @@ class ConverterRoutes(Catalogue):
         if users:
             names = ", ".join(sorted(user.name for user in users))
             raise StillReferenced(f"converter {resource.name!r} is used by datasource {names}")
+        own = self._own.own_converters(resource.tenant)
+        if resource.name in own or (resource.id in own and not by_name_only):
+            raise StillReferenced(f"converter {resource.name!r} is the own converter of a device")
 
 
 def _bundled(name: str, version: ConverterVersion) -> Bundled:

@@ -27,7 +27,7 @@ from iotgw.core.specs import DatasourceSpec, Spec
 from iotgw.core.validate import convert
 
 FILTERS = (
-    Query("text", str, None, "part of name, label, serial, identity or place, in any case"),
+    Query("text", str, None, "part of name, label, serial, identity, place or `tag=text`, in any case"),
     Query("type", str, None, "of this type"),
     Query("group", str, None, "in this group"),
     Query("tag", str, None, "with this tag: a key, or `key=text`"),

@@ -18,7 +18,7 @@ from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.delivery import IDeliveries
-from iotgw.core.ports.devices import IDevices, IFleet
+from iotgw.core.ports.devices import IDevices, IFleet, IOwnConverters
 from iotgw.core.ports.downlinks import IDownlinkQueue
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegrationType
@@ -44,6 +44,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     delivery: IDeliveries
     devices: IDevices
     fleet: IFleet
+    own_converters: IOwnConverters
     owners: IOwners
     events: IEvents
     datasource_types: Types[IDatasourceType]

@@ -41,6 +41,7 @@ from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.kafka.datasource import KafkaSourceType
+from iotgw.datasources.kinesis.datasource import KinesisSourceType
 from iotgw.datasources.lwm2m.datasource import Lwm2mType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.opcua.datasource import OpcuaType
@@ -59,6 +60,7 @@ from iotgw.downlinks.reach import Reach
 from iotgw.integrations.azure import EventHubType
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.kafka import KafkaType
+from iotgw.integrations.kinesis import KinesisType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.presets import target_presets
 from iotgw.integrations.rabbitmq import RabbitType
@@ -91,11 +93,21 @@ DATASOURCES = (
     Lwm2mType,
     RabbitSourceType,
     SqsSourceType,
+    KinesisSourceType,
     *VENDORS,
 )
 INTEGRATIONS = (
-    HttpType, MqttType, KafkaType, EventHubType, RabbitType, SqsType, SftpType, ThingsBoardType, ThingsBoardHttpType,
-)  # fmt: skip
+    HttpType,
+    MqttType,
+    KafkaType,
+    EventHubType,
+    RabbitType,
+    SqsType,
+    KinesisType,
+    SftpType,
+    ThingsBoardType,
+    ThingsBoardHttpType,
+)
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
@@ -200,7 +212,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         credentials=credentials, speakers=speakers, delivery=delivery, downlinks=downlinks, recorder=recorder,
         departures=departures,
         listeners=[trace, devices, fleet, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
-        shares=shares, max_payload=store.max_payload,
+        shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
         files=CertificateDirectory(reactor, data_dir / settings.certificates), kept=kept,
     )  # fmt: skip
@@ -219,7 +231,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
-            delivery=delivery, devices=devices, fleet=fleet, owners=speakers, events=events, datasource_types=datasource_types,
+            delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
             calendar=calendar, doors=doors, sites=sites,
         ),

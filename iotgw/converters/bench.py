@@ -13,7 +13,7 @@ import msgspec
 from iotgw.converters import position, tbel
 from iotgw.converters.bodies import is_tago
 from iotgw.converters.careful import careful, placed
-from iotgw.converters.dialect import ENTRIES, Dialect, detect, named
+from iotgw.converters.dialect import ENTRIES, Dialect, Undecided, detect, named
 from iotgw.converters.downlink import Encoded, encoded
 from iotgw.converters.engines import ConverterEngine, Stopped
 from iotgw.converters.loading import HEAP, ScriptCode, checker, loading_time, look_order
@@ -22,6 +22,7 @@ from iotgw.converters.protocol import ScriptCall
 from iotgw.converters.script import LIMITS, Arm, Engines, LoadFailed, Script, load
 from iotgw.converters.tbel.detection import is_tbel_in_javascript, looks_like_tbel
 from iotgw.converters.translation import Compiles, pieces, translated
+from iotgw.converters.vectors import tried
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 from iotgw.core.specs import ConverterSpec
@@ -50,8 +51,14 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
             name, dialect = tbel.ENGINE, named(tbel.DIALECT, spec.type)
         else:
             name, engine, code = _engine_for(spec, engines, limit, arm)
-            arm(limit + 0.1)
-            dialect = _dialect(spec, engine, code)
+            arm(limit + 0.1 + loading_time(len(code.text)))
+            try:
+                dialect = _dialect(spec, engine, code)
+            except Undecided as undecided:
+                found = tried(spec, undecided.choices, name, engines, limit, arm)
+                if found is None:
+                    raise
+                dialect = named(found, spec.type)
         version = ConverterVersion(
             "draft", 0, spec.name, spec.type, spec.script, dialect.name, name, time_limit=limit,
             options=spec.options, files=spec.files,

@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from iotgw.converters.bodies import of_body
+from iotgw.converters.source.tokens import NotUnderstood, tokens
 from iotgw.core.errors import SettingsError
 
 Direction = Literal["UPLINK", "DOWNLINK"]
@@ -47,6 +48,7 @@ DIALECTS = (
     Dialect("lobaro", "UPLINK", "Parse", "lobaro"),
     Dialect("thingsboard", "UPLINK", "Decoder", "thingsboard", native=True),
     Dialect("ttn-v2", "UPLINK", "Decoder", "ttn-v2", takes_frames=True),
+    Dialect("datacake", "UPLINK", "Decoder", "datacake", takes_frames=True),
     Dialect("decentlab", "UPLINK", "decentlab_decoder.decode", "decentlab", takes_frames=True),
     Dialect("milesight", "UPLINK", "decodePayload", "milesight", takes_frames=True),
     Dialect("allthingstalk", "UPLINK", "converter", "allthingstalk", takes_frames=True),
@@ -78,6 +80,14 @@ ENTRIES = (*sorted({d.entry for d in DIALECTS} - {"", "module.exports"}), *BESID
 NAMES = tuple(sorted({d.name for d in DIALECTS}))
 
 
+class Undecided(SettingsError):
+    """A script may be of several dialects: their names are ``choices``."""
+
+    def __init__(self, choices: tuple[str, ...], problem: str) -> None:
+        super().__init__("dialect", problem)
+        self.choices = choices
+
+
 def named(name: str, direction: Direction) -> Dialect:
     """The dialect of that name; raises SettingsError."""
     for dialect in DIALECTS:
@@ -99,27 +109,64 @@ def detect(source: str, direction: Direction, is_body: bool, names: list[str]) -
             "script", f"expected one of the functions {wanted}, or a body that returns{found}"
         )
     first = choices[0]
-    if {d.name for d in choices if d.entry == first.entry} == {"thingsboard", "ttn-v2"}:
+    if first.entry in _THINGSBOARDS and {"thingsboard", "ttn-v2"} <= {
+        d.name for d in choices if d.entry == first.entry
+    }:
         return named(_thingsboard_or_ttn(source, first.entry), direction)
     return first
 
 
 def _thingsboard_or_ttn(source: str, entry: str) -> str:
-    """``Decoder(payload, metadata)`` or ``Decoder(bytes, port)``: the second parameter's name decides, and `_lone` for one."""
-    found = re.search(rf"\b{entry}\s*(?:[=:]\s*(?:async\s+)?(?:function\s*\w*\s*)?)?\(([^)]*)\)", source)
-    parameters = [p.split("=")[0].strip() for p in found[1].split(",")] if found else []
+    """``Decoder(payload, metadata)`` or ``Decoder(bytes, port)``: the second parameter's name decides, and `_lone` for one.
+
+    Where the name says nothing, what only a ThingsBoard converter names does. Raises Undecided.
+    """
+    source = _code(source)
+    found = _DEFINED[entry].search(source)
+    parameters = (
+        [p.split("=")[0].strip() for p in (found[1] or found[2] or found[3] or "").split(",")]
+        if found
+        else []
+    )
     second = parameters[1].lower() if len(parameters) > 1 else ""
     if "port" in second:
         return "ttn-v2"
+    if entry == "Decoder" and re.search(r"b(?:ase)?64", second):
+        return "datacake"
     if len(parameters) == 1 and parameters[0]:
         return _lone(source, entry, parameters[0])
     if not second or second.startswith(("meta", "md")) or len(parameters) > 2:
         return "thingsboard"
-    raise SettingsError(
-        "dialect",
+    if _THINGSBOARDS[entry].search(source):
+        return "thingsboard"
+    if entry == "Encoder" or not _PARSES.search(
+        source
+    ):  # its result has to name the device, or the content type
+        return "ttn-v2"
+    raise Undecided(
+        ("thingsboard", "ttn-v2"),
         f"{entry}({', '.join(parameters)}) can be ThingsBoard's {entry}(payload, metadata) or "
         f"The Things Network's {entry}(bytes, port): set `dialect` to thingsboard or ttn-v2",
     )
+
+
+_PARSES = re.compile(r"\bJSON ?\. ?parse\b")
+_DEFINED = {
+    entry: re.compile(
+        rf"\bfunction {entry} ?\(([^)]*)\)"
+        rf"|(?<![\w$]){entry} ?(?:[=:] ?(?:async )?(?:function ?\w* ?)?)?(?:\(([^)]*)\)(?= ?(?:\{{|=>))|(\w+)(?= ?=>))"
+    )
+    for entry in ("Decoder", "Encoder")
+}
+"""Where a function is defined in a `_code`, with its parameters."""
+
+
+def _code(source: str) -> str:
+    """A script without its comments, with one blank between tokens."""
+    try:
+        return " ".join(token.text for token in tokens(source, guesses=True))
+    except (NotUnderstood, RecursionError):
+        return source
 
 
 _THINGSBOARDS = {

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from iotgw.converters import tbel
 from iotgw.converters.dialect import BESIDE, Dialect
-from iotgw.converters.engines import LOADING, ConverterEngine, Make
+from iotgw.converters.engines import LOADING, LOADING_PER_CHARACTER, ConverterEngine, Make
 from iotgw.converters.options import read
 from iotgw.converters.position import StackFrame
 from iotgw.converters.source.analysis import Analysis, analyse
@@ -19,8 +19,6 @@ from iotgw.core.model import ConverterVersion
 
 HEAP = 64 << 20
 """Bytes of a QuickJS context's heap."""
-LOADING_PER_CHARACTER = 3e-6
-"""CPU seconds to read a script, on top of `LOADING`."""
 TRANSLATING_PER_CHARACTER = 1.2e-5
 """CPU seconds to translate one from TBEL as well."""
 _REQUIRES = re.compile(r"\brequire\b")
@@ -112,6 +110,7 @@ def load_order(dialect: Dialect, version: ConverterVersion, code: ScriptCode) ->
         "sealed": is_fresh and analysis.is_understood,
         "anew": is_fresh and analysis.is_understood and not analysis.is_stateless,
         "open": analysis.open,
+        "overrides": analysis.overrides,
         **_told(code, found if is_fresh else Analysis(), found, others),
     }
     return json.dumps(order), not analysis.is_understood
@@ -134,6 +133,7 @@ def _told(
         "reachesItself": analysis.reaches_itself,
         "exposed": found.exposed,
         "usesThis": found.uses_this,
+        "strict": found.is_strict,
         "needs": _REQUIRES.search(code.text) is not None,
         "files": [
             {
@@ -156,4 +156,5 @@ def _all_of(found: Analysis, others: list[Analysis]) -> Analysis:
         found.is_understood and all(other.is_understood for other in others),
         is_stateless=False,
         open=(*found.open, *(one for other in others for one in other.open)),
+        overrides=(*found.overrides, *(one for other in others for one in other.overrides)),
     )

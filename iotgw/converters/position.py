@@ -6,9 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import msgspec
-
 from iotgw.converters.engines import FAR
+from iotgw.converters.jsontext import decode
 from iotgw.core.model import ConversionError
 
 _FRAME = re.compile(r"(?:compile|<input>):(\d{1,9})(?::(\d{1,9}))?", re.ASCII)
@@ -58,7 +57,7 @@ def innermost(places: list[StackFrame]) -> tuple[int | None, int | None, str]:
 
 def explain(answer: str, offset: int, place: Place = _of_script) -> tuple[ConversionError, tuple[str, ...]]:
     """The runtime's ``!{…}`` as an error, and the lines that the script had logged."""
-    seen: dict[str, Any] = msgspec.json.decode(answer[1:])
+    seen: dict[str, Any] = decode(answer[1:])
     places = frames(seen.get("stack", ""), offset, place)
     line, column, file = innermost(places)
     message = _PARSE_LINE.sub(

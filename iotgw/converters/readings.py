@@ -216,6 +216,9 @@ def _tago(result: Any, warnings: list[str]) -> list[Measured]:
     for index, one in enumerate(items):
         if one is None:
             continue
+        if isinstance(one, dict) and "variable" not in one and "value" not in one:
+            warnings.append(f"payload[{index}]: left out, it has no `variable` and no `value`")
+            continue
         if not isinstance(one, dict) or not isinstance(one.get("variable"), str):
             stray.append(f"payload[{index}]: expected an object with a `variable` and its `value`")
             continue
@@ -292,6 +295,7 @@ _READERS: dict[str, Read] = {
     **dict.fromkeys(TS013_LIKE, _ts013),
     "ttn-v2": _ttn_v2,
     "tektelic": _ttn_v2,
+    "datacake": _ttn_v2,
     "akenza": _akenza,
     "tago": _tago,
     "decentlab": _decentlab,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ from iotgw.converters.engines import ConverterEngine, Make, Stopped
 from iotgw.converters.enveloped import advice, network_of, reads_documents
 from iotgw.converters.foreign import Reported, interpret
 from iotgw.converters.framed import FRAME, unwrapped
+from iotgw.converters.jsontext import decode
 from iotgw.converters.loading import HEAP, ScriptCode, load_order, sources
 from iotgw.converters.options import ConverterOptions, limited, read
 from iotgw.converters.output import Changed, OutputRefused, check
@@ -25,9 +25,6 @@ from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_HALF_PAIR = re.compile(
-    r"\\u[dD][89abAB][\da-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][\da-fA-F]{2})\\u[dD][c-fC-F][\da-fA-F]{2}"
-)
 
 TIME_LIMIT = "TimeLimit"
 MEMORY_LIMIT = "MemoryLimit"
@@ -236,14 +233,6 @@ def load(version: ConverterVersion, engines: Engines, changed: Changed | None = 
         raise LoadFailed(error.placed(version.script)) from error
     except SettingsError as error:
         raise LoadFailed(ConversionError(str(error), name="SettingsError")) from error
-
-
-def decode(text: str) -> Any:
-    """JSON values of a text that JavaScript made: halves of surrogate pairs are replaced."""
-    try:
-        return _decode(text)
-    except msgspec.DecodeError:
-        return _decode(_HALF_PAIR.sub(r"\\ufffd", text))
 
 
 def too_long(version: ConverterVersion) -> str:

@@ -71,6 +71,8 @@ def _lines(text: str) -> int:
 
 def translated(text: str, compiles: Compiles, path: str = MAIN) -> str:
     """The text as JavaScript; the same where it is JavaScript, or can't be made any. Raises SettingsError."""
+    if text.startswith("#!"):  # how a program is begun that a shell can start
+        text = "//" + text[2:]
     is_typed, is_module = has_signs(text), has_module_signs(text)
     if not (is_typed or is_module) or compiles(text):
         return text

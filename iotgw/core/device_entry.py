@@ -74,6 +74,12 @@ class DeviceSpec(HealthSpec, frozen=True, kw_only=True, gc=False):
             description="What its datasource calls it, where that isn't its name, such as an IMEI or an EUI."
         ),
     ] = ""
+    converter: Annotated[
+        Word,
+        Meta(
+            description="The converter of its messages, by name, whatever its datasource has; else the datasource's."
+        ),
+    ] = ""
     notes: Annotated[str, Meta(max_length=4000)] = ""
     tags: Annotated[
         dict[Annotated[str, Meta(min_length=1, max_length=100)], Annotated[str, Meta(max_length=1000)]],
@@ -85,6 +91,7 @@ class DeviceSpec(HealthSpec, frozen=True, kw_only=True, gc=False):
         check_name(self.name)
         words = {
             "label": self.label, "type": self.type, "place": self.place, "serial": self.serial, "identity": self.identity,
+            "converter": self.converter,
         }  # fmt: skip
         words |= dict.fromkeys(self.tags, "")
         for field, text in (*words.items(), *(("groups", group) for group in self.groups)):

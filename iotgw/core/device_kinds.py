@@ -31,6 +31,7 @@ class DeviceFacts(Struct):
     deviceType: Any = None
     identity: Any = None
     devEui: Any = None
+    deviceName: Any = None
 
     def kinds(self) -> tuple[str, ...]:
         """What the device is, in the order in which that counts."""
@@ -39,8 +40,12 @@ class DeviceFacts(Struct):
         )
 
     def names(self) -> tuple[str, ...]:
-        """What it is called."""
+        """What the network calls it."""
         return tuple(each for each in (self.identity, self.devEui) if _is_text(each))
+
+    def all_names(self) -> tuple[str, ...]:
+        """What it is called, by people first."""
+        return tuple(each for each in (self.deviceName, self.identity, self.devEui) if _is_text(each))
 
 
 class ConverterChoice:

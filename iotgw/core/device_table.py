@@ -23,7 +23,7 @@ from iotgw.core.numbers import real, shown
 
 NUMBERS = frozenset({"latitude", "longitude", "reportEvery", "batteryBelow", "signalBelow"})
 COLUMNS: tuple[str, ...] = (
-    "name", "label", "type", "groups", "latitude", "longitude", "place", "serial", "identity", "notes",
+    "name", "label", "type", "groups", "latitude", "longitude", "place", "serial", "identity", "converter", "notes",
     "reportEvery", "batteryBelow", "batteryKey", "signalBelow", "signalKey",
 )  # fmt: skip
 KEYS = ("psk.identity", "psk.key", "psk.encoding")

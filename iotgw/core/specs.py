@@ -191,7 +191,7 @@ class IntegrationSpec(Spec, frozen=True, kw_only=True):
     dead_letters: DeadLetterSpec = field(default_factory=DeadLetterSpec)
     format: Literal[
         "standard", "thingsboard", "values", "template",
-        "line-protocol", "senml", "ngsi-ld", "cloudevents", "openmetrics",
+        "line-protocol", "senml", "ngsi-ld", "cloudevents", "openmetrics", "parquet",
     ] = "standard"  # fmt: skip
     template: str | UnsetType = UNSET
     split: Annotated[

@@ -11,13 +11,15 @@ MOST = 100
 
 
 class RefusalTail:
-    """The events of refusals after the newest one that there is now; of one datasource, if it is named."""
+    """The events of refusals after the newest one that there is now; of one datasource, if it is named. ``first`` are the last
+    ``lines`` that there are, oldest first."""
 
-    def __init__(self, client: ApiClient, datasource: str | None = None) -> None:
+    def __init__(self, client: ApiClient, datasource: str | None = None, lines: int = 0) -> None:
         self._client = client
         self._query = {"source": "datasource", "name": datasource} if datasource else {}
-        newest = self._look(1)
+        newest = self._look(max(1, lines))
         self._last: int = newest[0]["id"] if newest else 0
+        self.first = newest[:lines][::-1]
 
     def fresh(self) -> list[dict[str, Any]]:
         """Those that came since the last look, oldest first; raises CtlError."""

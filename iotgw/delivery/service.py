@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -10,6 +10,7 @@ from zope.interface import implementer
 
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.errors import NotFound, Unavailable
+from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Delivery, Message, Outcome, Parked, TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.delivery import IDeliveries, IDelivery
@@ -25,7 +26,7 @@ from iotgw.core.times import DateMs
 from iotgw.core.types import Types
 from iotgw.delivery.outbox import Outbox
 from iotgw.delivery.outboxes import Outboxes, Running
-from iotgw.delivery.standing import least_far
+from iotgw.delivery.standing import least_far, narrowed
 from iotgw.delivery.store_room import StoreRoom
 from iotgw.delivery.targets import Queue, Targets, Unseal
 from iotgw.delivery.trial import Trials, sample
@@ -163,6 +164,10 @@ class DeliveryService(UplinkListener):
             each.outbox.standing(record, each.name) for each in self._outboxes for record in message.records
         ]
         return least_far(one for one in asked if one is not None)
+
+    def narrowed(self, query: MessageQuery, state: str, ids: Sequence[str]) -> MessageQuery:
+        """See `IDeliveries.narrowed`."""
+        return narrowed(query, state, ids, lambda id: self._outbox(id).accounts.losses.ranges())
 
     def entry(self, id: str) -> Running:
         """An integration and its parts. Raises NotFound if it isn't running."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList, succeed
 
+from iotgw.core.message_query import KeptApart, MessageQuery
 from iotgw.core.model import Delivery, DeliveryState, Parked, TelemetryRecord
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.delivery.accounts import EXPIRED, Accounts
 from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.flight import Flight
-from iotgw.delivery.losses import UNSURE
+from iotgw.delivery.losses import UNSURE, Range
 from iotgw.delivery.parking import Parking
 
 FAR = ("dead", "dropped", "expired", "retrying", "queued", "inflight", "unknown", "delivered")
@@ -62,6 +64,30 @@ class Standing:
             return Delivery(name, "delivered", 1, None)
 
         return self._journal.read_parked(self._integration, None, seq - 1, 1).addCallback(read)
+
+
+_ROWS = {
+    "dead": (DeliveryState.DEAD,),
+    "retrying": (DeliveryState.RETRYING,),
+}
+"""States in which a delivery has a row of its own in the journal."""
+
+
+def narrowed(
+    query: MessageQuery, state: str, ids: Sequence[str], losses: Callable[[str], Iterable[Range]]
+) -> MessageQuery:
+    """See `IDeliveries.narrowed`. ``losses`` gives the lost ranges of an integration."""
+    if state in _ROWS:
+        return replace(query, parked=KeptApart(tuple(ids), tuple(map(int, _ROWS[state]))))
+    if state not in ("expired", "dropped", "unknown"):
+        return replace(query, has_output=True)
+    ranges = [
+        (first, last)
+        for id in ids
+        for first, last, outcome in losses(id)
+        if state == ("unknown" if outcome == UNSURE else "expired" if outcome == EXPIRED else "dropped")
+    ]
+    return replace(query, records=ranges)
 
 
 def least_far(found: Iterable[Deferred[Delivery]]) -> Deferred[list[Delivery]]:

@@ -10,7 +10,7 @@ A message costs one look into a dict here.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from twisted.internet.defer import DeferredLock, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -29,6 +29,7 @@ from iotgw.core.ports.devices import (
     IDeviceEntries,
     IDevices,
     IFleet,
+    IOwnConverters,
     Saved,
     Seen,
     Trouble,
@@ -50,7 +51,7 @@ LEARNED = "fleet-learned"
 _NOBODY = Roster()
 
 
-@implementer(IFleet)
+@implementer(IFleet, IOwnConverters)
 class Fleet(UplinkListener):
     """An `IFleet`. ``tell`` hears of silent devices, empty batteries and weak signals, and of their end.
 
@@ -74,6 +75,7 @@ class Fleet(UplinkListener):
         self._devices = devices
         self._owners = owners
         self._registry = registry
+        self._clock = clock
         self._calendar = calendar
         self.most = most
         self._rosters: dict[str, Roster] = {}
@@ -84,6 +86,7 @@ class Fleet(UplinkListener):
         """What was learned before the start; None since then."""
         self._changes = DeferredLock()
         self._watchers: builtins.list[Callable[[str, str, bool], None]] = []
+        self._converter_watchers: builtins.list[Callable[[str], None]] = []
         self._health = FleetHealth(devices, registry, clock, calendar, tell, self._members)
         self._tick = LoopingCall(self._flush)
         self._tick.clock = clock
@@ -127,7 +130,7 @@ class Fleet(UplinkListener):
 
     def settled(self, outcomes: builtins.list[Outcome], records: builtins.list[TelemetryRecord]) -> None:
         """See `UplinkListener.settled`."""
-        rosters = self._rosters
+        rosters, now = self._rosters, self._clock.seconds()
         for record in records:
             roster = rosters.get(record.tenant)
             member = roster.members.get(record.device_name) if roster is not None else None
@@ -138,7 +141,7 @@ class Fleet(UplinkListener):
                 if member.seen_type != record.device_type:
                     self._retype(record.tenant, member, record.device_type)
                 if member.watch is not None:
-                    self._health.heard(member.watch, record.body)
+                    self._health.heard(member.watch, record.body, now)
 
     def learn(self, records: Sequence[TelemetryRecord]) -> None:
         """Records that may not have counted before the process ended."""
@@ -213,7 +216,10 @@ class Fleet(UplinkListener):
 
     def names(self, tenant: str, wanted: DeviceFilter, after: str, limit: int) -> builtins.list[str]:
         """See `IFleet.names`."""
-        return self._of(tenant).find(wanted, after, limit, lambda name: self._owners.owner(tenant, name))
+        return self._of(tenant).find(
+            wanted, after, limit, lambda datasource: self._owners.owned(tenant, datasource),
+            lambda what: self._health.troubled(tenant, what),
+        )  # fmt: skip
 
     def type_of(self, tenant: str, name: str) -> str:
         """See `IFleet.type_of`."""
@@ -233,12 +239,25 @@ class Fleet(UplinkListener):
         """See `IFleet.count`."""
         rosters = [each for of, each in self._rosters.items() if tenant in (None, of)]
         if kind:
-            return sum((each.types if kind == TYPE else each.groups)[name] for each in rosters)
+            return sum(len((each.types if kind == TYPE else each.groups).get(name, ())) for each in rosters)
         return sum(len(each.members) for each in rosters)
 
     def groups(self, tenant: str) -> dict[str, int]:
         """See `IFleet.groups`."""
-        return dict(sorted(self._of(tenant).groups.items()))
+        return {group: len(names) for group, names in sorted(self._of(tenant).groups.items())}
+
+    def own_converters(self, tenant: str) -> Collection[str]:
+        """See `IOwnConverters.own_converters`."""
+        return self._of(tenant).converters
+
+    def own_converter(self, tenant: str, names: Iterable[str]) -> str:
+        """See `IOwnConverters.own_converter`."""
+        roster = self._of(tenant)
+        return next((found for name in names if (found := roster.converter(name))), "")
+
+    def watch_own_converters(self, callback: Callable[[str], None]) -> None:
+        """See `IOwnConverters.watch_own_converters`."""
+        self._converter_watchers.append(callback)
 
     def watch(self, callback: Callable[[str, str, bool], None]) -> None:
         """See `IFleet.watch`."""
@@ -300,6 +319,7 @@ class Fleet(UplinkListener):
             if member is not None:
                 self._health.forget(member)
             self._say(tenant, name, False)
+            self._say_converter(tenant, entry.spec.converter)
         finally:
             self._changes.release()
         await self._devices.forget(tenant, name)
@@ -341,7 +361,10 @@ class Fleet(UplinkListener):
     def _put(self, entry: DeviceEntry, seen_type: str = "") -> None:
         roster = self._roster(entry.tenant)
         is_new = entry.name not in roster.members
+        before = "" if is_new else roster.members[entry.name].entry.spec.converter
         member = roster.put(entry, seen_type)
+        if before != entry.spec.converter:
+            self._say_converter(entry.tenant, before or entry.spec.converter)
         self._health.apply(entry.tenant, member)
         if is_new:
             self._say(entry.tenant, entry.name, True)
@@ -349,6 +372,10 @@ class Fleet(UplinkListener):
     def _say(self, tenant: str, name: str, is_there: bool) -> None:
         for callback in tuple(self._watchers):
             callback(tenant, name, is_there)
+
+    def _say_converter(self, tenant: str, converter: str) -> None:
+        for callback in tuple(self._converter_watchers) if converter else ():
+            callback(tenant)
 
 
 def _with_types(

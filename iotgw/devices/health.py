@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import msgspec
 from twisted.internet.interfaces import IReactorTime
@@ -102,8 +102,13 @@ class FleetHealth:
 
     def in_trouble(self, tenant: str | None) -> dict[Trouble, int]:
         """See `iotgw.core.ports.devices.IFleet.in_trouble`."""
-        counts = [each for of, each in self._watching.counts.items() if tenant in (None, of)]
-        return {what: sum(each[what] for each in counts) for what in TROUBLES}
+        found = [each for of, each in self._watching.troubled.items() if tenant in (None, of)]
+        return {what: sum(len(each[what]) for each in found) for what in TROUBLES}
+
+    def troubled(self, tenant: str, what: Trouble) -> Collection[str]:
+        """A tenant's devices that have a trouble."""
+        found = self._watching.troubled.get(tenant)
+        return found[what] if found is not None else ()
 
     def _rules(self, tenant: str, member: Member) -> Rules | None:
         spec, settings = member.entry.spec, self._settings

@@ -9,7 +9,7 @@ Which device belongs to which datasource is kept in memory, and written with the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from twisted.logger import Logger
@@ -179,6 +179,13 @@ class Speakers:
         """See `IOwners.owner`."""
         owner = self._owners.get(tenant, {}).get(device)
         return owner.datasource if owner is not None and not owner.is_gone else ""
+
+    def owned(self, tenant: str, datasource: str) -> Collection[str]:
+        """See `IOwners.owned`."""
+        owners = self._owners.get(tenant, {})
+        return [
+            device for device, owner in owners.items() if owner.datasource == datasource and not owner.is_gone
+        ]
 
     def hand_over(self, tenant: str, device: str, datasource: str) -> None:
         """See `IOwners.hand_over`."""

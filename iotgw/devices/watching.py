@@ -7,7 +7,6 @@ it is silent. So a device costs one step of the heap for each of its periods.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any
@@ -129,8 +128,8 @@ class Watching:
         self._tell = tell
         self._due: list[tuple[float, int, DeviceWatch]] = []
         self._number = 0
-        self.counts: dict[str, Counter[Trouble]] = {}
-        """How many devices have which trouble, by tenant."""
+        self.troubled: dict[str, dict[Trouble, set[str]]] = {}
+        """Which devices have which trouble, by tenant."""
         self._tick = LoopingCall(self.look)
         self._tick.clock = clock
 
@@ -149,7 +148,7 @@ class Watching:
         """DeviceWatch a device, with the troubles that it has."""
         for what in TROUBLES:
             if watch.since(what):
-                self._counts(watch)[what] += 1
+                self._of(watch)[what].add(watch.name)
         self._queue(watch)
 
     def end(self, watch: DeviceWatch) -> None:
@@ -157,7 +156,7 @@ class Watching:
         watch.is_over = True
         for what in TROUBLES:
             if watch.since(what):
-                self._counts(watch)[what] -= 1
+                self._of(watch)[what].discard(watch.name)
                 watch.set(what, 0)
 
     def change(self, watch: DeviceWatch, rules: Rules) -> None:
@@ -172,9 +171,10 @@ class Watching:
         watch.entry = 0  # that of before is passed over
         self._queue(watch)
 
-    def heard(self, watch: DeviceWatch, body: bytes) -> None:
-        """A message of a watched device counts; ``body`` is what its converter made (`iotgw.core.model.Output`)."""
-        watch.heard = self._clock.seconds()
+    def heard(self, watch: DeviceWatch, body: bytes, now: float) -> None:
+        """A message of a watched device counts; ``body`` is what its converter made (`iotgw.core.model.Output`), ``now`` the
+        clock's time."""
+        watch.heard = now
         if watch.silent_ms:
             self._becomes(watch, "silent", False, None)
             self._queue(watch)
@@ -221,13 +221,14 @@ class Watching:
 
     def _becomes(self, watch: DeviceWatch, what: Trouble, is_wrong: bool, value: float | None) -> None:
         watch.set(what, self._now_ms() if is_wrong else 0)
-        self._counts(watch)[what] += 1 if is_wrong else -1
+        names = self._of(watch)[what]
+        names.add(watch.name) if is_wrong else names.discard(watch.name)
         self._tell(watch, what, is_wrong, value)
 
-    def _counts(self, watch: DeviceWatch) -> Counter[Trouble]:
-        found = self.counts.get(watch.tenant)
+    def _of(self, watch: DeviceWatch) -> dict[Trouble, set[str]]:
+        found = self.troubled.get(watch.tenant)
         if found is None:
-            found = self.counts[watch.tenant] = Counter()
+            found = self.troubled[watch.tenant] = {what: set() for what in TROUBLES}
         return found
 
 

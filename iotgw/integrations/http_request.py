@@ -80,10 +80,10 @@ class RequestMaker:
         self._settings = settings
         self._auth = auth
         self._key = names.key
-        self._document = payload.formatter(spec, names, warn)
+        self._is_batch = settings.batch != "none"
+        self._document = payload.formatter(spec, names, warn, is_alone=not self._is_batch)
         self._bodies = bodies_of(spec.format)
         self._netloc = server(settings.url).netloc
-        self._is_batch = settings.batch != "none"
         self._body = settings.body or ("none" if settings.method == "GET" else "document")
         self._boundary = secrets.token_hex(16)
         self._path = Template(server(settings.url).target, "configuration.url", names, for_url)

@@ -15,6 +15,7 @@ from iotgw.integrations.formats.cloudevents import cloudevents
 from iotgw.integrations.formats.line_protocol import line_protocol
 from iotgw.integrations.formats.ngsi_ld import ngsi_ld
 from iotgw.integrations.formats.openmetrics import openmetrics
+from iotgw.integrations.formats.parquet import rows
 from iotgw.integrations.formats.senml import senml
 from iotgw.integrations.formats.table import bodies_of
 from iotgw.integrations.template import Template
@@ -116,10 +117,13 @@ LATEST = ("values", "ts")
 
 
 def formatter(
-    spec: IntegrationSpec, names: RecordNames, warn: Callable[[str], None] = lambda text: None
+    spec: IntegrationSpec,
+    names: RecordNames,
+    warn: Callable[[str], None] = lambda text: None,
+    is_alone: bool = True,
 ) -> Format:
     """The function that makes a payload of a record; raises SettingsError for a wrong template. ``warn`` is told what a user should
-    know of the format."""
+    know of the format. Where records aren't ``is_alone``, `FormatBodies.joined` makes payloads of what it returns."""
     if spec.format == "template":
         template = Template(spec.template or "", "template", names)
         latest = [name for name in LATEST if name in template.used]
@@ -129,13 +133,17 @@ def formatter(
                 "With split: reading it gets each"
             )
         return _wanted(template.bytes, set(spec.route.wants))
-    if bodies_of(spec.format).is_latest and spec.split == "device":
+    bodies = bodies_of(spec.format)
+    if bodies.is_latest and spec.split == "device":
         warn(
             f"format {spec.format} says the latest of several times only. With split: reading the target gets each"
         )
     document = standard(names)
     made: dict[str, Format] = {
         "standard": document, "thingsboard": thingsboard, "values": values, "line-protocol": line_protocol, "senml": senml,
-        "ngsi-ld": ngsi_ld, "cloudevents": cloudevents(names, document), "openmetrics": openmetrics,
+        "ngsi-ld": ngsi_ld, "cloudevents": cloudevents(names, document), "openmetrics": openmetrics, "parquet": rows,
     }  # fmt: skip
-    return _wanted(made[spec.format], set(spec.route.wants))
+    make = _wanted(made[spec.format], set(spec.route.wants))
+    if bodies.is_part and is_alone:
+        return lambda record: bodies.joined([make(record)], "none")
+    return make

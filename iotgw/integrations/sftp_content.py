@@ -31,7 +31,7 @@ class Content:
 
     def __init__(self, settings: SftpSettings, context: IntegrationContext, names: RecordNames) -> None:
         self._settings = settings
-        self._format = payload.formatter(context.spec, names, context.warn)
+        self._format = payload.formatter(context.spec, names, context.warn, is_alone=False)
         self._bodies = bodies_of(context.spec.format)
         self._is_csv = settings.content == "csv"
         self._is_whole = settings.files != "message"
@@ -43,7 +43,8 @@ class Content:
         )
         self._packing = Packing(settings.compress, settings.encrypt_to)
         split = "_{{ deviceType }}" if self._is_csv and self._is_whole else ""
-        path = settings.path or f"{PATHS[settings.files]}{split}.{settings.content}"
+        ending = settings.content if self._is_csv else self._bodies.suffix or settings.content
+        path = settings.path or f"{PATHS[settings.files]}{split}.{ending}"
         suffix = self._packing.suffix
         self.path = path.removesuffix(suffix) + suffix
 
@@ -60,6 +61,11 @@ class Content:
                 raise SettingsError(
                     "configuration.append",
                     "expected content ndjson, or csv with csv.columns: nothing else can be added to",
+                )
+            if self._bodies.suffix and not self._is_csv:
+                raise SettingsError(
+                    "configuration.append",
+                    f"expected no format {self._bodies.suffix}: nothing can be added to such a file",
                 )
             if self._packing.suffix:
                 raise SettingsError(

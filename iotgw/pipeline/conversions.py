@@ -8,13 +8,11 @@ uplinks, together with the position up to which this datasource is done.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 
 import msgspec
 from twisted.internet.defer import Deferred
 
-from iotgw.core.device_kinds import DeviceFacts, suggested
 from iotgw.core.errors import NotFound
 from iotgw.core.model import (
     Conversion,
@@ -24,7 +22,6 @@ from iotgw.core.model import (
     Outcome,
     State,
     StoredUplink,
-    Uplink,
 )
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
@@ -36,6 +33,7 @@ from iotgw.core.speakers import Anybody
 from iotgw.core.stream import StreamReader
 from iotgw.core.times import DateMs
 from iotgw.pipeline.batch import ConversionBatch
+from iotgw.pipeline.choosing import ConverterChooser, facts_of
 from iotgw.pipeline.dating import dated
 from iotgw.pipeline.rejections import rejection
 from iotgw.pipeline.sender_check import SenderCheck
@@ -49,9 +47,6 @@ CAPACITY = 4096
 
 _DELETED = "Deleted"
 """The error of uplinks that were never converted because their datasource was deleted."""
-
-
-_facts = msgspec.json.Decoder(DeviceFacts).decode
 
 
 def _weight(uplink: StoredUplink) -> int:
@@ -85,7 +80,7 @@ class Conversions:
         self._source = source
         self._journal = journal
         self._converters = converters
-        self._versions = versions
+        self._chooser = ConverterChooser(source, versions)
         self._downlinks = downlinks
         self._converted = converted
         self._tell_unreadable = unreadable
@@ -109,7 +104,7 @@ class Conversions:
 
     def look_up(self) -> None:
         """The converters of the datasource have changed: find out what they may say to devices."""
-        said = [self._converters.says(version) for version in self._all_versions()]
+        said = [self._converters.says(version) for version in self._chooser.all()]
         self._source.says = frozenset().union(*said)
 
     def stop(self) -> None:
@@ -126,7 +121,7 @@ class Conversions:
         Scripts that keep state are excluded. They would remember an uplink that the journal then refuses, and take the
         device's retransmission for a duplicate.
         """
-        if not any(map(self._converters.remembers, self._all_versions())):
+        if not any(map(self._converters.remembers, self._chooser.all())):
             self._reader.anticipate(uplinks)
 
     def stored(self, uplinks: list[StoredUplink]) -> None:
@@ -210,7 +205,7 @@ class Conversions:
             return
         jobs: list[Job] = []
         ready: dict[int, Outcome] = {}
-        version = self._only_version()
+        version = self._chooser.only()
         for stored in batch.uplinks:
             job = self._job(stored, version)
             if isinstance(job, Outcome):
@@ -295,12 +290,12 @@ class Conversions:
         if (objection := self._objection(stored)) is not None:
             return _failed(stored.seq, objection)
         if version is None:
-            if not self._source.converts:
-                return Outcome(stored.seq, State.FILTERED, "")  # it is only stored
             try:
-                version = self._converter(uplink)
+                version = self._chooser.of(uplink)
             except NotFound as error:
                 return _failed(stored.seq, ConversionError(str(error), name="NoConverter"))
+            if version is None:
+                return Outcome(stored.seq, State.FILTERED, "")  # it is only stored
         received_ms, metadata = uplink.received_ms, uplink.metadata
         if self._calendar is not None and self._calendar.has_doubts:
             received_ms, metadata = dated(self._calendar, received_ms, metadata)
@@ -314,47 +309,6 @@ class Conversions:
             self._unreadable.append(stored.seq)
             self._reason = objection.message
         return objection or self._check.claim(stored.uplink.metadata)
-
-    def _all_versions(self) -> Iterator[ConverterVersion]:
-        """All converter versions that an uplink of this datasource may need."""
-        spec = self._source.spec
-        for name in (spec.converter, *spec.converters.values()):
-            with suppress(NotFound):
-                if name:
-                    yield self._versions.active(self._source.tenant, name)
-
-    def _only_version(self) -> ConverterVersion | None:
-        """The converter version of every uplink, if there is one for all of them."""
-        spec = self._source.spec
-        if spec.converters or not spec.converter:
-            return None
-        try:
-            version: ConverterVersion = self._versions.active(self._source.tenant, spec.converter)
-        except NotFound:
-            return None
-        return version
-
-    def _converter(self, uplink: Uplink) -> ConverterVersion:
-        spec = self._source.spec
-        name: str = spec.converter
-        if spec.converters:
-            facts = _facts(uplink.metadata)
-            name = self._source.choice.name(facts)
-            if not name:
-                raise NotFound(self._unknown(facts))
-        version: ConverterVersion = self._versions.active(self._source.tenant, name)
-        return version
-
-    def _unknown(self, facts: DeviceFacts) -> str:
-        """That there is no converter for a device, and which one the library has."""
-        kinds = facts.kinds() or ("",)
-        library = self._versions.library
-        offers = (offer for kind in kinds if (offer := suggested(kind, library)))
-        offer = next((f"; the library has {name!r} for it" for name in offers), "")
-        return (
-            f"no converter for device model {kinds[0]!r}: expected one of "
-            f"{', '.join(sorted(self._source.spec.converters))} in `converters`, or a `converter` for the rest{offer}"
-        )
 
     def _outcome(self, job: Job, conversion: Conversion) -> Outcome:
         key = job.converter.key
@@ -374,7 +328,7 @@ class Conversions:
         source = self._source
         if self._check.objection(job.metadata, conversion.outputs):
             return
-        identity = str(_facts(job.metadata).identity or "")
+        identity = str(facts_of(job.metadata).identity or "")
         sender = identity or next((output.device_name for output in conversion.outputs), "")
         for text in conversion.acks:
             ack = msgspec.json.decode(text)

@@ -30,6 +30,7 @@ from iotgw.core.ports.registry import IRegistry
 from iotgw.core.shared import SharedResources
 from iotgw.core.specs import DatasourceSpec, SpeaksFor
 from iotgw.core.types import Types
+from iotgw.pipeline.checkpoints import RegistryCheckpoints
 from iotgw.pipeline.claims import Claims
 from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.intake import Intake
@@ -140,7 +141,9 @@ class DatasourceRunner:
         return DatasourceContext(
             source.id, spec.name, source.tenant, spec.routing_key, spec.metadata, self.intake,
             self._reactor, self._credentials, self._data_dir, source.created_ms,
-            self._shares, self._calendar, Networks(spec.allow), self._files, self._kept,
+            self._shares, self._calendar, Networks(spec.allow), self._files,
+            RegistryCheckpoints(self._registry, source.tenant, source.id),
+            self._kept,
         )  # fmt: skip
 
     async def _let_go(self, before: DatasourceSpec, after: DatasourceSpec | None) -> None:

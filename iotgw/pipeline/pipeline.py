@@ -21,11 +21,13 @@ from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.errors import Conflict, NotFound
 from iotgw.core.model import DEFAULT_TENANT, Answer, Message, Metadata, State, StoredUplink
+from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import IDatasource, IDatasourceType
 from iotgw.core.ports.delivery import IDelivery
+from iotgw.core.ports.devices import IOwnConverters
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.files import IOperatorFiles
 from iotgw.core.ports.journal import Entries, IUplinkStream
@@ -88,9 +90,11 @@ class Pipeline:
         max_metadata: int = 64 << 10,
         calendar: ICalendar | None = None,
         files: IOperatorFiles | None = None,
+        own_converters: IOwnConverters | None = None,
         kept: IKept | None = None,
     ) -> None:
         self._sources = sources
+        self._own: IOwnConverters = own_converters or NoOwnConverters()
         self._journal = journal
         self._registry = registry
         self._converters = converters
@@ -126,6 +130,7 @@ class Pipeline:
         doesn't have are given up."""
         self._registry.watch("datasource", self._changed)
         self._registry.watch("converter", self._converter_changed)
+        self._own.watch_own_converters(self._look_up)
         known = self._registry.list("datasource")
         for resource in known:
             await self._apply(resource)
@@ -160,9 +165,15 @@ class Pipeline:
         self._follow(change)
 
     def _converter_changed(self, old: Resource | None, new: Resource | None) -> None:
-        """A converter came, went, or has another version: it may say more to devices, or less."""
+        """A converter came, went, or has another version."""
+        changed = old or new
+        if changed is not None:
+            self._look_up(changed.tenant)
+
+    def _look_up(self, tenant: str) -> None:
+        """What converts a tenant's messages has changed: it may say more to devices, or less."""
         for runner in self._running.values():
-            if (old or new or runner.source).tenant == runner.source.tenant:
+            if tenant == runner.source.tenant:
                 runner.conversions.look_up()
 
     def _follow(self, change: Coroutine[Any, Any, None]) -> None:
@@ -177,7 +188,7 @@ class Pipeline:
         runner = self._running.get(resource.id)
         if runner is None:
             runner = self._running[resource.id] = self._runner(
-                Source(resource.id, resource.tenant, spec, resource.created_ms)
+                Source(resource.id, resource.tenant, spec, resource.created_ms, self._own)
             )
         leaves = resource.deletion is not None
         await runner.apply(spec, spec.enabled and not leaves and not self._stopping)

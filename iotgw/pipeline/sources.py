@@ -8,7 +8,9 @@ from zope.interface import implementer
 
 from iotgw.core.device_kinds import ConverterChoice
 from iotgw.core.model import State
+from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.datasources import IDatasource, IPushes
+from iotgw.core.ports.devices import IOwnConverters
 from iotgw.core.ports.intake import Guard
 from iotgw.core.ports.sources import ISources
 from iotgw.core.specs import DatasourceSpec, SpeaksFor
@@ -18,10 +20,19 @@ from iotgw.pipeline.away import AwayPaths
 class Source:
     """One datasource: its current settings, its running parts, and its counts of uplinks."""
 
-    def __init__(self, id: str, tenant: str, spec: DatasourceSpec, created_ms: int = 0) -> None:
+    def __init__(
+        self,
+        id: str,
+        tenant: str,
+        spec: DatasourceSpec,
+        created_ms: int = 0,
+        own: IOwnConverters | None = None,
+    ) -> None:
         self.id = id
         self.tenant = tenant
         self.spec = spec
+        self.own: IOwnConverters = own or NoOwnConverters()
+        """The converters that devices have of their own."""
         self._choice: tuple[DatasourceSpec, ConverterChoice] | None = None
         self.created_ms = created_ms
         self.datasource: IDatasource | None = None
@@ -55,7 +66,7 @@ class Source:
     @property
     def converts(self) -> bool:
         """Whether uplinks are converted rather than only stored."""
-        return bool(self.spec.converter or self.spec.converters)
+        return bool(self.spec.converter or self.spec.converters or self.own.own_converters(self.tenant))
 
 
 @implementer(ISources)

@@ -8,6 +8,7 @@ still until it is advanced.
 
 from __future__ import annotations
 
+from iotgw.testing.checkpoints import MemoryCheckpoints
 from iotgw.testing.connector import FakeAsyncioThread, FakeConnector, FakeEndpoint
 from iotgw.testing.converters import FakeConverters, MemoryConverterVersions, reads_json
 from iotgw.testing.credentials import MemoryCredentials, save_credential
@@ -31,6 +32,7 @@ from iotgw.testing.integrations import (
 from iotgw.testing.journal import MemoryJournal
 from iotgw.testing.kept import MemoryKept
 from iotgw.testing.mounts import MemoryMounts
+from iotgw.testing.own_converters import MemoryOwnConverters
 from iotgw.testing.pipeline import FakePipeline, HeardUplinks
 from iotgw.testing.ports import verify_ports
 from iotgw.testing.reactor import START, MemoryReactor, clock
@@ -61,6 +63,7 @@ __all__ = [
     "FakeTcpDevice",
     "HeardUplinks",
     "MemoryBackups",
+    "MemoryCheckpoints",
     "MemoryConverterVersions",
     "MemoryCredentials",
     "MemoryDeviceEntries",
@@ -72,6 +75,7 @@ __all__ = [
     "MemoryJournal",
     "MemoryKept",
     "MemoryMounts",
+    "MemoryOwnConverters",
     "MemoryPause",
     "MemoryReactor",
     "MemoryRegistry",

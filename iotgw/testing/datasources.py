@@ -10,6 +10,7 @@ from zope.interface import implementer
 
 from iotgw.core.model import DEFAULT_TENANT, Downlink, Metadata
 from iotgw.core.needs import Need
+from iotgw.core.ports.checkpoints import ICheckpoints
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import DatasourceContext, IForgets, IHasSessions, INeeds, IPushes
 from iotgw.core.ports.files import IOperatorFiles
@@ -17,6 +18,7 @@ from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.kept import IKept
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.shared import SharedResources
+from iotgw.testing.checkpoints import MemoryCheckpoints
 from iotgw.testing.credentials import MemoryCredentials
 from iotgw.testing.intake import FakeIntake
 from iotgw.testing.kept import MemoryKept
@@ -36,6 +38,7 @@ def datasource_context(
     data_dir: str = "",
     shares: SharedResources | None = None,
     files: IOperatorFiles | None = None,
+    checkpoints: ICheckpoints | None = None,
     kept: IKept | None = None,
 ) -> DatasourceContext:
     """A datasource's context, made of doubles unless given otherwise."""
@@ -47,6 +50,7 @@ def datasource_context(
         data_dir=data_dir,
         shares=SharedResources() if shares is None else shares,
         files=files,
+        checkpoints=MemoryCheckpoints() if checkpoints is None else checkpoints,
         kept=MemoryKept() if kept is None else kept,
     )  # fmt: skip
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from iotgw.core.errors import IotgwError, NotFound
+from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Delivery, Message, Parked, TelemetryRecord
 from iotgw.core.ports.delivery import IDeliveries, IDelivery
 from iotgw.core.specs import IntegrationSpec
@@ -20,6 +22,8 @@ class FakeDelivery:
 
     ``fed`` are the records that became durable, ``calls`` what a person asked for, as tuples of the method's name and
     what it was given. ``missing`` are ids of integrations that don't run.
+
+    Many methods: those of two ports.
     """
 
     def __init__(self) -> None:
@@ -60,6 +64,10 @@ class FakeDelivery:
     def deliveries(self, message: Message) -> Deferred[list[Delivery]]:
         """See `IDeliveries.deliveries`."""
         return succeed(self.made.get(message.seq, []))
+
+    def narrowed(self, query: MessageQuery, state: str, ids: Sequence[str]) -> MessageQuery:
+        """See `IDeliveries.narrowed`."""
+        return replace(query, has_output=True)
 
     def stats(self, id: str) -> dict[str, Any]:
         """See `IDeliveries.stats`."""

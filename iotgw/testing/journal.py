@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from iotgw.core.epochs import Epoch, Epochs
 from iotgw.core.errors import Unavailable
+from iotgw.core.message_query import FoundMessages, MessageQuery
 from iotgw.core.model import (
     DEFAULT_TENANT,
     Counters,
@@ -75,6 +76,7 @@ class MemoryJournal:
         self.short = 0
         self.faults: list[str] = []
         self.held: dict[str, float] = {}
+        self.looks = 100_000
         self.last_uplink = self.storage.last_uplink
         self.head = self.storage.head
         self.epochs = Epochs()
@@ -369,16 +371,12 @@ class MemoryJournal:
         device: str | None = None,
     ) -> Deferred[list[Message]]:
         """See `IMessages.messages`."""
-        found = [
-            message
-            for message in map(self.storage.message, sorted(self.storage.uplinks, reverse=True))
-            if message.uplink.tenant == tenant
-            and (not before or message.seq < before)
-            and datasource in (None, message.uplink.datasource)
-            and state in (None, message.state)
-            and (device is None or device in {record.device_name for record in message.records})
-        ]
-        return self._read(found[:limit])
+        query = MessageQuery(tenant=tenant, datasource=datasource, state=state, device=device)
+        return self._read(self.storage.found(query, before)[:limit])
+
+    def search(self, query: MessageQuery, before: int, limit: int) -> Deferred[FoundMessages]:
+        """See `IMessages.search`. It looks at `looks` messages."""
+        return self._read(self.storage.searched(query, before, limit, self.looks))
 
     def stats(self) -> Deferred[dict[str, Any]]:
         """See `IMessages.stats`."""

@@ -8,7 +8,9 @@ from typing import Any
 from msgspec import Struct
 
 from iotgw.core.epochs import Epoch
+from iotgw.core.message_query import FoundMessages, KeptApart, MessageQuery
 from iotgw.core.model import Counters, Message, Outcome, Parked, State, TelemetryRecord, Uplink
+from iotgw.core.times import DateMs
 
 
 class Storage(Struct):
@@ -59,6 +61,34 @@ class Storage(Struct):
         outcome = self.outcomes.get(seq)
         converter, error = ("", None) if outcome is None else (outcome.converter, outcome.error)
         return Message(seq, self.uplinks[seq], self.state(seq), converter, error, self.made.get(seq, ()))
+
+    def found(self, query: MessageQuery, before: int, after: int = 0) -> list[Message]:
+        """The messages of a query, newest first, with after < seq < before (0: from the newest)."""
+        positions = sorted(self.uplinks, reverse=True)
+        candidates = (seq for seq in positions if after < seq and (not before or seq < before))
+        return [
+            message
+            for message in map(self.message, candidates)
+            if query.matches(message) and (query.parked is None or self._is_parked(message, query.parked))
+        ]
+
+    def _is_parked(self, message: Message, wanted: KeptApart) -> bool:
+        return any(
+            each.record.uplink == message.seq and id in wanted.integrations and each.state in wanted.states
+            for (id, _), each in self.parked.items()
+        )
+
+    def searched(self, query: MessageQuery, before: int, limit: int, looks: int) -> FoundMessages:
+        """The messages of a query among the next so many."""
+        ahead = sorted((seq for seq in self.uplinks if not before or seq < before), reverse=True)[:looks]
+        looked_to = ahead[-1] if ahead else 0
+        found = self.found(query, before, looked_to - 1)
+        if len(found) > limit:
+            found = found[:limit]
+            looked_to = found[-1].seq
+        left = any(seq < looked_to for seq in self.uplinks)
+        at_ms = self.uplinks[looked_to].received_ms if looked_to else DateMs(0)
+        return FoundMessages(found, looked_to if left else 0, at_ms)
 
     def tally(self) -> dict[str, Any]:
         """What `IMessages.stats` says of what is stored."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from zope.interface import implementer
 
@@ -50,6 +50,10 @@ class FakeSpeakers:
     def owner(self, tenant: str, device: str) -> str:
         """See `IOwners.owner`."""
         return self.owners.get((tenant, device), "")
+
+    def owned(self, tenant: str, datasource: str) -> Collection[str]:
+        """See `IOwners.owned`."""
+        return [device for (of, device), owner in self.owners.items() if (of, owner) == (tenant, datasource)]
 
     def hand_over(self, tenant: str, device: str, datasource: str) -> None:
         """See `IOwners.hand_over`."""

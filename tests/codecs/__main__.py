@@ -125,6 +125,7 @@ async def run(options: argparse.Namespace) -> int:
             }  # fmt: skip
             done[id_] = row
             state.write(json.dumps(row) + "\n")
+            state.flush()
             if number % 500 == 0:
                 print(f"{number} cases", file=sys.stderr, flush=True)
     node.stop()

@@ -17,13 +17,14 @@ REQUIRED = re.compile(r"""(?:\brequire\s*\(\s*|\bfrom\s+|\bimport\s+)["'](\.{1,2
 HEX = re.compile(r"""["'`]((?:[0-9a-fA-F]{2}){2,250})["'`]""")
 PORT = re.compile(r"""["']?(?:f?[pP]ort)["']?\s*[:,]\s*(?:value\s*:\s*)?(\d{1,3})""")
 SYNTHETIC = [
-    "00",
-    "0102030405060708090a0b0c",
-    "ff" * 20,
-    "01755c03673401046865050001",
-    "0367011005670ff00268a0",
+    ("00", 85),
+    ("0102030405060708090a0b0c", 2),
+    ("ff" * 20, 1),
+    ("01755c03673401046865050001", 85),
+    ("0367011005670ff00268a0", 10),
+    ("a5" * 11, 2),
 ]
-"""Inputs for scripts whose vendors have published none."""
+"""Inputs and ports for scripts whose vendors have published none."""
 MAX_INPUTS = 12
 
 
@@ -42,7 +43,7 @@ class Case(NamedTuple):
 
 def cases(root: Path, inputs: int = MAX_INPUTS) -> Iterator[Case]:
     """All cases of a folder, with so many inputs for a script; one script is tried once, wherever it is repeated."""
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], Path] = {}
     for path in sorted(root.rglob("*")):
         parts = set(path.relative_to(root).parts[:-1])
         if (
@@ -58,10 +59,9 @@ def cases(root: Path, inputs: int = MAX_INPUTS) -> Iterator[Case]:
             continue
         try:
             for case in chain(islice(_of(path, root), inputs), islice(_examples(path, root), inputs)):
-                if (case.script, case.direction) in seen and not case.is_vendors:
-                    continue
-                seen.add((case.script, case.direction))
-                yield case
+                first = seen.setdefault((case.script, case.direction), path)
+                if case.is_vendors or first == path:
+                    yield case
         except (ValueError, RecursionError, KeyError, TypeError):
             continue
 
@@ -80,7 +80,7 @@ def _of(path: Path, root: Path) -> Iterator[Case]:
         yield from _encoders(path, name, text, files)
         return
     inputs = list(_inputs(path, text))[:MAX_INPUTS]
-    for payload, port in inputs or [(bytes.fromhex(text), 85) for text in SYNTHETIC]:
+    for payload, port in inputs or [(bytes.fromhex(given), port) for given, port in SYNTHETIC]:
         metadata = {"devEui": "0102030405060708", "fPort": port}
         yield Case(name, text, files, "UPLINK", payload, metadata, None, bool(inputs))
 
@@ -113,13 +113,11 @@ def _resolved(folder: str, wanted: str) -> str:
 
 
 def _inputs(path: Path, text: str) -> Iterator[tuple[bytes, int]]:
-    examples = path.with_name("examples.json")
-    if examples.is_file():  # Watteco, Actility
-        for example in json.loads(examples.read_text()):
-            given = example.get("input", {})
-            if example.get("type", "uplink").startswith("uplink") and given.get("bytes"):
-                raw = given["bytes"]
-                yield bytes.fromhex(raw) if isinstance(raw, str) else bytes(raw), given.get("fPort", 1)
+    documents = [path.with_name(name) for name in _documents(path)]
+    if any(document.is_file() for document in documents):
+        for given in chain.from_iterable(map(_uplinks, documents)):
+            raw = given["bytes"]
+            yield (bytes.fromhex(raw) if isinstance(raw, str) else bytes(raw)), given.get("fPort", 1)
         return
     tests = [
         path.with_name(path.stem + ending) for ending in (".spec.js", ".test.ts", ".spec.ts", ".test.js")
@@ -140,6 +138,36 @@ def _quoted(text: str) -> Iterator[tuple[bytes, int]]:
             text, max(match.start() - 150, 0), match.start()
         )
         yield bytes.fromhex(match[1]), int(near[1]) if near else 1
+
+
+def _documents(path: Path, kind: str = "decode") -> list[str]:
+    """What the documents are called that have a script's examples: Watteco, Actility; ChirpStack; two more."""
+    names = ["examples.json", f"test_{kind}_{path.stem}.json"]
+    return names + {"upstream-codec": ["upstream-examples.json"], "codec": ["vectors.json"]}.get(
+        path.stem, []
+    )
+
+
+def _entries(document: Path) -> list[dict[str, Any]]:
+    """The examples of a document: a list, or an object that has it."""
+    if not document.is_file():
+        return []
+    told = json.loads(document.read_text("utf-8"))
+    found = (
+        told
+        if isinstance(told, list)
+        else chain.from_iterable(v for v in told.values() if isinstance(v, list))
+    )
+    return [entry for entry in found if isinstance(entry, dict) and isinstance(entry.get("input"), dict)]
+
+
+def _uplinks(document: Path) -> list[dict[str, Any]]:
+    """The inputs of a document's uplinks."""
+    return [
+        entry["input"]
+        for entry in _entries(document)
+        if entry.get("type", "uplink").startswith("uplink") and entry["input"].get("bytes")
+    ]
 
 
 _EXAMPLE = re.compile(r"fPort:\s*(\d+)\s+bytes:\s*\[([\d,\s]+)\]|bytes:\s*\[([\d,\s]+)\]\s+fPort:\s*(\d+)")
@@ -167,17 +195,21 @@ def _thingsboard(path: Path, name: str) -> Iterator[Case]:
 
 
 def _examples(path: Path, root: Path) -> Iterator[Case]:
-    """The downlinks among a driver's examples."""
-    examples = path.with_name("examples.json")
-    if path.suffix == ".json" or not examples.is_file():
+    """The downlinks among a script's examples."""
+    documents = [path.with_name(name) for name in _documents(path, "encode")]
+    if path.suffix == ".json" or not any(document.is_file() for document in documents):
         return
     text = path.read_text("utf-8", errors="replace")
     if "encodeDownlink" not in text or "thingsboard" in path.name:
         return
     files = _files(path, text)
-    for example in json.loads(examples.read_text()):
-        if example.get("type") == "downlink-encode" and "data" in example["input"]:
-            given = example["input"]
+    for entry in chain.from_iterable(map(_entries, documents)):
+        given = entry["input"]
+        if (
+            "data" in given
+            and "bytes" not in given
+            and entry.get("type", "downlink-encode") == "downlink-encode"
+        ):
             metadata = {"fPort": given["fPort"]} if "fPort" in given else {}
             yield Case(str(path.relative_to(root)), text, files, "DOWNLINK", b"", metadata, given["data"])
 

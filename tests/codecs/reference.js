@@ -59,6 +59,8 @@ function requirer(files, context) {
   }('');
 }
 
+// Values of the context's own realm, for scripts that look at prototypes
+let inside = (value) => value, dated = (ms) => new Date(ms);
 const NAMES = ['consume', 'decodeUplink', 'driver', 'Decode', 'Parse', 'Decoder', 'decentlab_decoder', 'decodePayload', 'converter', 'encodeDownlink', 'Encode', 'Encoder'];
 
 function loaded(one, text, given) {
@@ -67,7 +69,10 @@ function loaded(one, text, given) {
   Object.assign(context, {module, exports: module.exports, require: requirer(one.files, context)});
   const picks = NAMES.map((name) => `${name}: typeof ${name} !== 'undefined' ? ${name} : undefined`).join(', ');
   vm.runInContext('try { delete globalThis.process } catch (e) {}', context);
-  const found = vm.runInContext('(function () {' + text + '\n;return {' + picks + '}; })', context, {timeout: 2000}).call(context);
+  vm.runInContext(text, context, {timeout: 2000});  // at global scope, so that a script finds its functions at `this`
+  const found = vm.runInContext('({' + picks + '})', context);
+  inside = (value) => vm.runInContext('(JSON).parse', context)(JSON.stringify(value));
+  dated = (ms) => vm.runInContext('(ms) => new Date(ms)', context)(ms);
   for (const from of [module.exports, module.exports && module.exports.default]) {
     for (const name of NAMES) if (found[name] === undefined && from && from[name] !== undefined) found[name] = from[name];
   }
@@ -105,7 +110,7 @@ function run(one) {
     const made = [].concat(context.payload).filter((x) => !items.some((was) => x === was || x && x.variable === was.variable && x.value === was.value));
     return ['tago', made.map((x) => x && x.time && +new Date(x.time) === one.received ? {...x, time: undefined} : x)];
   };
-  const hasVariables = one.direction === 'UPLINK' && /\bvariable\b/.test(text);
+  const hasVariables = one.direction === 'UPLINK' && /\bvariable\b/.test(text) && !/\bfunction decodeUplink\b/.test(text);
   if (hasVariables && /(?<![\w$.])payload\s*(?:=[^=]|\.)/.test(text) && !/\b(?:let|const|var)\s+payload\s*=/.test(text)) return tago();
   const emitted = [];
   const emit = (type, value) => { if (type !== 'log' && type !== 'state') emitted.push([type, JSON.parse(JSON.stringify(value))]); };
@@ -117,7 +122,7 @@ function run(one) {
   if (one.direction === 'DOWNLINK') {
     const encode = found.encodeDownlink ? (input) => found.encodeDownlink(input) : found.driver && found.driver.encodeDownlink ? (input) => found.driver.encodeDownlink(input) : null;
     if (!found.consume && encode) {
-      const made = encode({data: one.data, fPort: meta.fPort === undefined ? 1 : meta.fPort, variables: {}});
+      const made = encode({data: inside(one.data), fPort: meta.fPort === undefined ? 1 : meta.fPort, variables: {}});
       if (made.errors && made.errors.length) throw new Error(String(made.errors));
       return [found.encodeDownlink ? 'ts013' : 'driver', {bytes: [...made.bytes], fPort: made.fPort}];
     }
@@ -131,17 +136,22 @@ function run(one) {
     found.consume({type: 'uplink', data: {port, payloadHex: hex}, device: {deviceId: meta.devEui, name: '', customFields: {}, tags: []}, state: {}, uplinkMetrics: meta, timestamp: new Date(one.received)});
     return ['akenza', emitted];
   }
-  if (found.decodeUplink) return ['ts013', found.decodeUplink(input)];
-  if (found.driver && found.driver.decodeUplink) return ['driver', found.driver.decodeUplink(input)];
-  if (found.Decode) return ['chirpstack-v3', found.Decode(port, payload, {})];
+  const own = inside({bytes: payload, fPort: port, variables: {}}), bytes = inside(payload), facts = inside(meta);
+  own.recvTime = dated(one.received);
+  // functions of the script are called as such, not as methods of what they are found in
+  const plainly = (fn) => (...values) => Reflect.apply(fn, undefined, values);
+  if (found.decodeUplink) return ['ts013', plainly(found.decodeUplink)(own)];
+  if (found.driver && found.driver.decodeUplink) return ['driver', found.driver.decodeUplink(own)];
+  if (found.Decode) return ['chirpstack-v3', plainly(found.Decode)(port, bytes, {})];
   if (found.Parse) return ['', undefined];
   if (found.Decoder) {
     const parameters = /\(([^)]*)\)/.exec(found.Decoder.toString())[1].split(',');
-    if (/port/i.test(parameters[1] || '') || parameters.length === 1) return ['ttn-v2', found.Decoder(payload, port)];
-    return ['thingsboard', found.Decoder(payload, meta)];
+    if (/b(ase)?64/i.test(parameters[1] || '')) return ['datacake', plainly(found.Decoder)(bytes, bytes)];
+    if (/port/i.test(parameters[1] || '') || parameters.length === 1) return ['ttn-v2', plainly(found.Decoder)(bytes, port)];
+    return ['thingsboard', plainly(found.Decoder)(bytes, facts)];
   }
-  if (found.decentlab_decoder) return ['decentlab', found.decentlab_decoder.decode(payload)];
-  if (found.decodePayload) return ['milesight', found.decodePayload(payload)];
+  if (found.decentlab_decoder) return ['decentlab', found.decentlab_decoder.decode(bytes)];
+  if (found.decodePayload) return ['milesight', found.decodePayload(bytes)];
   if (found.converter) return ['allthingstalk', found.converter(hex)];
   if (found.module) return ['module', found.module(hex, meta)];
   return ['', undefined];

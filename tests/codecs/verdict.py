@@ -6,8 +6,10 @@ from typing import Any
 
 CLOCK_MS = 86_400_000
 """Two times that are no further apart than this come from the clock, which goes on between two runs."""
+CLOCK_S = 300
+"""The same for times in seconds, which are closer to other numbers."""
 BY_CHANCE = {"group", "serie"}
-_DATE = re.compile(r"\d{4}-\d\d-\d\dT|\w{3}, \d\d \w{3} \d{4}|\w{3} \w{3} \d\d \d{4}")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]|\w{3}, \d\d \w{3} \d{4}|\w{3} \w{3} \d\d \d{4}")
 
 
 def same(a: Any, b: Any, key: str = "") -> bool:
@@ -21,7 +23,9 @@ def same(a: Any, b: Any, key: str = "") -> bool:
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):
-        is_clock = min(a, b) > 1.6e12 and abs(a - b) < CLOCK_MS
+        is_clock = (min(a, b) > 1.6e12 and abs(a - b) < CLOCK_MS) or (
+            min(a, b) > 1.6e9 and abs(a - b) < CLOCK_S
+        )
         return is_clock or math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12)
     if isinstance(a, str) and isinstance(b, str):
         return a == b or bool(_DATE.match(a) and _DATE.match(b) and a[:4] == b[:4])

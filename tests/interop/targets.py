@@ -19,7 +19,7 @@ class Http:
         self.server = HttpSink(folder / "sink", persistent=True)
 
     def configuration(self, port):
-        return {"url": f"http://127.0.0.1:{port}", "concurrency": 4, "timeout": 2.0, **self.batch}
+        return {"url": f"http://127.0.0.1:{port}", "concurrency": 4, "timeout": 5.0, **self.batch}
 
     def start(self):
         self.server.start()
@@ -93,7 +93,7 @@ class Sftp:
 
     def configuration(self, port):
         return {
-            "host": "127.0.0.1", "port": port, "username": "root", "timeout": 3.0,
+            "host": "127.0.0.1", "port": port, "username": "root", "timeout": 10.0,
             "privateKey": self.server.user_key.read_text(), "hostKeys": [self.server.host_public_key],
             "path": f"{self.server.root}/{{{{ deviceName }}}}/{{{{ id }}}}.json",
         }  # fmt: skip

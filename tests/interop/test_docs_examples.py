@@ -23,10 +23,10 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.peers.aws import Moto
 from tests.peers.gateway import ROOT, Gateway
 from tests.peers.kafka import Kafka
 from tests.peers.mosquitto import Mosquitto
-from tests.peers.moto import Moto
 from tests.peers.process import free_port, free_udp_port, wait_until
 from tests.peers.rabbitmq import RabbitMq
 from tests.peers.sshd import Sshd
@@ -41,7 +41,7 @@ PORT = re.compile(
 
 CLUSTERED = ("kafka", "azure-event-hub", "azure-iot-hub")
 """Pages whose examples need a Kafka cluster."""
-AWS = ("aws-sqs",)
+AWS = ("aws-sqs", "aws-kinesis")
 """Pages whose examples need AWS."""
 LARGE = (*CLUSTERED, *AWS, "rabbitmq")
 """Pages whose examples need a peer of `make interop`."""

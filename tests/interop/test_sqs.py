@@ -19,7 +19,7 @@ from iotgw.datasources.sqs.datasource import SqsSourceType
 from iotgw.integrations.sqs import SqsType
 from iotgw.testing import FakeIntake, Verdicts, datasource_context, integration_context, telemetry
 from iotgw.testing.contracts import IntegrationContract
-from tests.peers.moto import KEYS, REGION, Moto
+from tests.peers.aws import KEYS, REGION, Moto
 from tests.unit.greenlets import BesideTheReactor, beside_the_reactor
 
 from .delivering import until

@@ -54,9 +54,9 @@ ONCE = {"closed at once", "another protocol", "byte by byte"}
 """Faults that leave no doubt whether a message arrived."""
 
 STANDS_STILL = {
-    "http": "no complete response within 2 s",
+    "http": "no complete response within 5 s",
     "mqtt": "did not answer",
-    "sftp": "not written within 3 s",
+    "sftp": "not written within 10 s",
 }
 
 ENDLESS = {

@@ -33,6 +33,8 @@ ON_DEMAND = {
 
 LOADING = 0.05
 """CPU seconds that it may take to make a context ready, on top of the limit of a call."""
+LOADING_PER_CHARACTER = 5e-6
+"""CPU seconds to read each character of a script, on top of `LOADING`."""
 FAR = 1000
 """The runtime moves the script's lines this far down (``far`` in guard.js)."""
 

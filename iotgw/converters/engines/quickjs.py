@@ -6,7 +6,10 @@ from collections.abc import Callable
 
 from quickjs import Context, JSException
 
-from iotgw.converters.engines import ENTRIES, LOADING, Stopped, source
+from iotgw.converters.engines import ENTRIES, LOADING, LOADING_PER_CHARACTER, Stopped, source
+
+_READING = ("load", "compile", "program")
+"""Entries that are given a script, which may be long."""
 
 
 class QuickJS:
@@ -43,8 +46,8 @@ class QuickJS:
 
     def call(self, entry: str, args: str) -> str:
         """See `Engine.call`."""
-        if entry == "load":
-            self._context.set_time_limit(self._time_limit + LOADING)
+        if entry in _READING:
+            self._context.set_time_limit(self._time_limit + LOADING + LOADING_PER_CHARACTER * len(args))
             try:
                 return self._guarded(self._entries[entry])(args)
             finally:

@@ -77,6 +77,10 @@ var adapters = {
   'ttn-v2': function (fn) {
     return function (payload, metadata) { return fn(payload, portOf(metadata)); };
   },
+  // Datacake's for what is no LoRaWAN: what is called base64 are the bytes
+  'datacake': function (fn) {
+    return function (payload) { return fn(payload, listSlice(payload)); };
+  },
   'lobaro': function (fn) {
     return function (payload, metadata, received) {
       setDevice(metadata);

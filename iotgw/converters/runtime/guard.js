@@ -206,7 +206,7 @@ function reach(found, path) {
 function instantiate(spec) {
   begin(0, null);
   given = stringify(spec.variables || {});
-  if (spec.sealed) seal(spec.open || []);
+  if (spec.sealed) seal(spec.open || [], spec.overrides || []);
   if (spec.entry !== undefined && !adapters[spec.dialect]) return refuse('expected a script that names what its dialect has');
   var isBody = spec.shape === 'body', picks = '', roots = {};
   for (var i = 0; !isBody && i < spec.names.length; i++) {
@@ -215,7 +215,7 @@ function instantiate(spec) {
     roots[root] = true;
     picks += root + ':typeof ' + root + (dot < 0 ? '==="function"?' : '!=="undefined"?') + root + ':void 0,';
   }
-  if (spec.exposed && spec.exposed.length) spec.linking = linking(spec.exposed);
+  if (spec.exposed && spec.exposed.length) spec.linking = (spec.strict ? '"use strict";' : '') + linking(spec.exposed);
   var requires = spec.needs ? librarian(spec) : null, own = requires ? 'require,' : '';
   var scope = isBody ? compiled(spec, own + spec.parameters, spec.source + (spec.returns ? '\n;return ' + spec.returns + ';' : ''))
                      : compiled(spec, own + (spec.linking ? 'module,exports,__iotgw_link' : 'module,exports'), (spec.linking || '') + spec.source + '\n;return {' + picks + '};');

@@ -81,8 +81,20 @@ var HIDDEN = ['(function () {})', '(function* () {})', '(async function () {})',
               '(async function* () {})()', '[].values()', '"".matchAll(/x/g)', 'new Map().entries()', 'new Set().values()',
               '""[Symbol.iterator]()', '(function () { return arguments; })()'];
 
+// What scripts assign of `names` to objects whose prototype is a built-in's: `X.prototype = Object.create(Error.prototype)`.
+function derivable(names, add) {
+  var globals = names.length ? ownNames(globalThis) : [];
+  for (var i = 0; i < globals.length; i++) {
+    var prototype = isObject(globalThis[globals[i]]) ? globalThis[globals[i]].prototype : null;
+    for (var j = 0; isObject(prototype) && j < names.length; j++) {
+      var property = ownProperty(prototype, names[j]);
+      if (property && property.configurable && 'value' in property && !isOpen(prototype, names[j])) assignable(prototype, names[j], add);
+    }
+  }
+}
+
 // Freeze every built-in that can be reached, but those at the paths `open`.
-function seal(open) {
+function seal(open, overrides) {
   var queue = [globalThis], done = 0;
   function add(value, isHolder) {
     if (!isObject(value) || isFrozen(value) || value === globalThis || isKept(value)) return;
@@ -99,6 +111,7 @@ function seal(open) {
       if (!isOpen(ASSIGNED[i][0], ASSIGNED[i][1][j])) assignable(ASSIGNED[i][0], ASSIGNED[i][1][j], add);
     }
   }
+  derivable(overrides, add);
   for (var o = 0; o < kept.length; o++) queue[queue.length] = kept[o].object;
   for (var h = 0; h < HIDDEN.length && (h === 0 || hasOwn(Array.prototype, 'values')); h++) {
     try { add((0, eval)(HIDDEN[h])); } catch (unknown) { /* not in this engine */ }

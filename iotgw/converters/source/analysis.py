@@ -6,6 +6,8 @@ built-ins can only keep a script from changing what it wants to change, for the 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from msgspec import Struct
 
 from iotgw.converters.source.scopes import Scopes, assigned, declared_by, is_member
@@ -75,6 +77,11 @@ _BUILT_INS = frozenset(
         "Record",
     ]
 )
+_OF_PROTOTYPES = frozenset(
+    ["constructor", "toString", "toLocaleString", "valueOf", "toJSON", "size", "get", "set", "has", "add", "delete", "clear", "keys",
+     "values", "entries", "forEach", "then", "source", "flags", "global", "description", "stack"]
+)  # fmt: skip
+"""Names on the prototypes of built-ins that scripts give to what they derive from them, or to their own objects."""
 _CHANGES_IT = frozenset(
     ("defineProperty", "defineProperties", "assign", "setPrototypeOf", "__defineGetter__")
 )
@@ -114,8 +121,12 @@ class Analysis(Struct, frozen=True):
     exposed: tuple[str, ...] = ()
     """Its functions and variables that it looks for as properties of the global object (``this.f()``)."""
     uses_this: bool = False
+    is_strict: bool = False
+    overrides: tuple[str, ...] = ()
+    """Properties that it assigns: an object must be able to have its own, whatever its prototype has by that name."""
 
 
+@lru_cache(maxsize=2)  # a script that is being saved is read twice
 def analyse(script: str, parameters: str = "") -> Analysis:
     """Read a script. ``parameters`` are those of a body, as text between commas; empty for functions."""
     try:
@@ -127,13 +138,24 @@ def analyse(script: str, parameters: str = "") -> Analysis:
     is_strict = bool(found) and found[0].kind == TEXT and found[0].text[1:-1] == "use strict"
     undeclared = () if is_strict else _undeclared(scopes)
     uses_this = any(token.kind == NAME and token.text == "this" for token in found)
-    exposed = () if is_strict or parameters else _exposed(scopes)
+    exposed = () if parameters else _exposed(scopes)
     open_ = (*_opened(scopes), *(((), name) for name in exposed))
     reaches_itself = any(token.kind == NAME and token.text in _TO_ITSELF for token in found)
     is_fresh = not reaches_itself and (bool(parameters) or is_stateless(found))
     return Analysis(
-        True, is_fresh and not undeclared and not open_, undeclared, open_, reaches_itself, exposed, uses_this
-    )
+        True, is_fresh and not undeclared and not open_, undeclared, open_, reaches_itself, exposed, uses_this,
+        is_strict, _overrides(found),
+    )  # fmt: skip
+
+
+def _overrides(found: list[Lexeme]) -> tuple[str, ...]:
+    """The names in ``x.name = …``."""
+    names = {
+        token.text: None
+        for before, token, after in zip(found, found[1:], found[2:], strict=False)
+        if token.kind == NAME and before.text == "." and after.text == "="
+    }
+    return tuple(name for name in names if name in _OF_PROTOTYPES)
 
 
 def _exposed(scopes: Scopes) -> tuple[str, ...]:
@@ -198,7 +220,8 @@ def _opened(scopes: Scopes) -> tuple[Open, ...]:
         if token.text in _TO_THE_GLOBAL:
             opened[(), None] = None
         elif token.text == "this":
-            if not makes_objects and _is_written(found, index) and _is_called_plainly(scopes, index):
+            is_written = not makes_objects and _is_written(found, index)
+            if (is_written and _is_called_plainly(scopes, index)) or _hands_on_the_global(scopes, index):
                 opened[(), None] = None
         elif (
             token.text in _BUILT_INS
@@ -207,6 +230,12 @@ def _opened(scopes: Scopes) -> tuple[Open, ...]:
         ):
             opened.update(dict.fromkeys(_changed(found, index)))
     return tuple(opened)
+
+
+def _hands_on_the_global(scopes: Scopes, index: int) -> bool:
+    """Whether ``this`` is the global object and goes to a function or a variable, as bundles have it: ``}(this)``."""
+    after = scopes.tokens[index + 1].text if index + 1 < len(scopes.tokens) else ""
+    return scopes.regions[index] is scopes.script and after in (")", ",", ";", "}")
 
 
 def _is_called_plainly(scopes: Scopes, index: int) -> bool:

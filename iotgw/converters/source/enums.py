@@ -39,11 +39,16 @@ def enum(reader: Blanks) -> None:
 def _value(reader: Blanks, name: str, known: list[str]) -> tuple[str, bool]:
     """A member's value, where members before it go by their names alone; and whether it is a text."""
     first = reader.at
-    text = ""
+    text, is_typed, plain = "", False, reader.found[reader.at].kind == TEXT
     while reader.look() not in (",", "}"):
         last = reader.found[reader.at].partner if reader.look() in ("(", "[", "{") else reader.at
+        is_typed = is_typed or (reader.look() in ("as", "satisfies") and reader.at > first)
+        if is_typed:
+            reader.at = last + 1
+            continue
         is_member = reader.kind() == NAME and reader.look() in known and reader.look(-1) != "."
         text += f"{name}.{reader.look()}" if is_member else reader.source(reader.at, last)
         text += " "
+        plain = plain and reader.at == first
         reader.at = last + 1
-    return text.strip(), reader.at == first + 1 and reader.found[first].kind == TEXT
+    return text.strip(), plain

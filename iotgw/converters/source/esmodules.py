@@ -11,7 +11,7 @@ from iotgw.converters.source.blanks import Blanks, Untranslatable
 from iotgw.converters.source.scopes import declared_by
 from iotgw.converters.source.tokens import NAME, TEXT
 
-_SIGNS = re.compile(r"^\s*(?:import\b\s*(?!\()|export\b)", re.MULTILINE)
+_SIGNS = re.compile(r"(?:^|[;}])\s*(?:import\b\s*(?!\()|export\b)", re.MULTILINE)
 _DEFAULT = "(function(m){return m&&m.__esModule?m['default']:m})"
 
 

@@ -107,7 +107,11 @@ def to_number(value: Any) -> int | float | None:
     if is_number(value):
         number: int | float = value
         return number
-    if not isinstance(value, str) or len(value) > LONGEST_NUMBER or not _NUMBER.fullmatch(value):
+    if not isinstance(value, str) or len(value) > LONGEST_NUMBER:
+        return None
+    if value.isascii() and value.isdigit():
+        return int(value)
+    if not _NUMBER.fullmatch(value):
         return None
     try:
         return int(value)
@@ -152,8 +156,13 @@ def _replace(subject: Any, old: Any, new: Any) -> str | None:
 def decode_base64(text: str) -> bytes | None:
     """Bytes of base64: of either alphabet, also without its padding; None for what is none."""
     try:
-        return base64.b64decode(text.translate(_STANDARD) + "=" * (-len(text) % 4), validate=True)
-    except (ValueError, binascii.Error):
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:  # nearly all are of the first alphabet, with their padding
+        pass
+    try:
+        padded = text.translate(_STANDARD) + "=" * (-len(text) % 4)
+        return binascii.a2b_base64(padded, strict_mode=True)
+    except ValueError:
         return None
 
 
@@ -171,6 +180,8 @@ def decode_hex(text: str) -> bytes | None:
 def _eui(value: Any) -> str | None:
     if not isinstance(value, str) or len(value) > LONGEST_NUMBER:
         return None
+    if _DIGITS.fullmatch(value):
+        return value.upper()
     digits = value.replace("-", "").replace(":", "")
     if _DIGITS.fullmatch(digits):
         return digits.upper()

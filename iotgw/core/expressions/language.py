@@ -16,7 +16,15 @@ from jmespath.exceptions import JMESPathError
 from jmespath.parser import Parser
 
 from iotgw.core.expressions.functions import FUNCTIONS
-from iotgw.core.expressions.nodes import Evaluate, EvaluationBudget, Node, Spent, compiled, is_false
+from iotgw.core.expressions.nodes import (
+    Evaluate,
+    EvaluationBudget,
+    Node,
+    Spent,
+    compiled,
+    is_false,
+    plain_path,
+)
 
 LONGEST = 1024
 """Characters of an expression."""
@@ -34,10 +42,11 @@ class Expression:
     """A compiled expression.
 
     ``text`` is its source. ``names`` are the members of the value at the root that it reads. ``run`` is the same as
-    calling it, and costs less where the expression looks at no lists.
+    calling it, and costs less where the expression looks at no lists. ``path`` is the names that lead to the result, and what it
+    is where that is false (None is nothing else), of an expression that is no more than that; else it is None.
     """
 
-    __slots__ = ("_evaluate", "_left", "_steps", "names", "run", "text")
+    __slots__ = ("_evaluate", "_left", "_steps", "names", "path", "run", "text")
 
     def __init__(
         self,
@@ -47,8 +56,10 @@ class Expression:
         names: frozenset[str],
         is_bounded: bool,
         steps: int = STEPS,
+        path: tuple[tuple[str, ...], Any] | None = None,
     ) -> None:
         self.text = text
+        self.path = path
         self.names = names
         self._steps = steps
         self._evaluate = evaluate
@@ -62,6 +73,11 @@ class Expression:
             return self._evaluate(value)
         except Spent:
             return None
+
+    def whole(self, value: Any) -> Any:
+        """As calling it, for what must not be taken for nothing because it is too much: raises Spent."""
+        self._left.left = self._steps
+        return self._evaluate(value)
 
     def holds(self, value: Any) -> bool:
         """Whether the result is true as JMESPath has it: neither null, false, nor empty. 0 is true."""
@@ -86,7 +102,9 @@ def compile_expression(text: str, steps: int = STEPS) -> Expression:
     except RecursionError:
         raise ValueError(f"expected an expression of at most {DEEPEST} levels") from None
     left = EvaluationBudget(steps)
-    return Expression(text, compiled(tree, left), left, frozenset(_roots(tree)), not _loops(tree), steps)
+    return Expression(
+        text, compiled(tree, left), left, frozenset(_roots(tree)), not _loops(tree), steps, plain_path(tree)
+    )
 
 
 _PATHS = frozenset(
@@ -130,9 +148,19 @@ _LOOPS = frozenset(
 
 def _loops(node: Node) -> bool:
     """Whether an evaluation may take more steps than its expression has parts."""
-    if node["type"] in _LOOPS or (node["type"] == "function_expression" and FUNCTIONS[node["value"]].loops):
+    if (node["type"] in _LOOPS and not _is_of_scalar(node)) or (
+        node["type"] == "function_expression" and FUNCTIONS[node["value"]].loops
+    ):
         return True
     return any(_loops(child) for child in node.get("children", ()) if isinstance(child, dict))
+
+
+def _is_of_scalar(node: Node) -> bool:
+    """Whether a node compares with a number, a text, true, false or null, so that no list is looked at."""
+    return node["type"] == "comparator" and any(
+        child["type"] == "literal" and not isinstance(child["value"], list | dict)
+        for child in node["children"]
+    )
 
 
 def _roots(node: Node) -> set[str]:

@@ -45,6 +45,28 @@ def compiled(node: Node, budget: EvaluationBudget) -> Evaluate:
     return _NODES[node["type"]](node, budget)
 
 
+def plain_path(node: Node) -> tuple[tuple[str, ...], Any] | None:
+    """The names of a tree that is a path of names, and the literal behind ``||``, if any; None for any other tree."""
+    otherwise = None
+    if node["type"] == "or_expression" and node["children"][1]["type"] == "literal":
+        otherwise = node["children"][1]["value"]
+        node = node["children"][0]
+        if otherwise is None:
+            return None
+    names = _names_of(node)
+    return (names, otherwise) if names else None
+
+
+def _names_of(node: Node) -> tuple[str, ...]:
+    """The names of a path that has nothing else; empty for any other."""
+    if node["type"] == "field":
+        return (node["value"],)
+    if node["type"] != "subexpression":
+        return ()
+    parts = [_names_of(child) for child in node["children"]]
+    return tuple(name for part in parts for name in part) if all(parts) else ()
+
+
 def _path(node: Node, budget: EvaluationBudget) -> Evaluate:
     steps = _steps(node, budget)
     if all(isinstance(step, str) for step in steps):
@@ -76,9 +98,31 @@ def _steps(node: Node, budget: EvaluationBudget) -> list[Any]:
 
 
 def _names(names: list[str]) -> Evaluate:
-    if len(names) == 1:
-        (only,) = names
-        return lambda value: value.get(only) if type(value) is dict else None
+    if not names:
+        return lambda value: value
+    first, *rest = names
+    if not rest:
+        return lambda value: value.get(first) if type(value) is dict else None
+    if len(rest) == 1:
+        (second,) = rest
+
+        def two(value: Any) -> Any:
+            if type(value) is dict and type(inner := value.get(first)) is dict:
+                return inner.get(second)
+            return None
+
+        return two
+    if len(rest) == 2:
+        second, third = rest
+
+        def three(value: Any) -> Any:
+            if type(value) is dict and type(inner := value.get(first)) is dict:
+                inner = inner.get(second)
+                if type(inner) is dict:
+                    return inner.get(third)
+            return None
+
+        return three
 
     def walk(value: Any) -> Any:
         for name in names:
@@ -202,10 +246,18 @@ def _equal(a: Any, b: Any, budget: EvaluationBudget) -> bool:
 
 def _or(node: Node, budget: EvaluationBudget) -> Evaluate:
     left, right = (compiled(child, budget) for child in node["children"])
+    if node["children"][1]["type"] == "literal":
+        otherwise = node["children"][1]["value"]
+
+        def or_else(value: Any) -> Any:
+            found = left(value)
+            return otherwise if not found and is_false(found) else found
+
+        return or_else
 
     def either(value: Any) -> Any:
         found = left(value)
-        return right(value) if is_false(found) else found
+        return right(value) if not found and is_false(found) else found
 
     return either
 
@@ -278,6 +330,9 @@ def _call(node: Node, budget: EvaluationBudget) -> Evaluate:
             return run(*found)
 
         return weighed
+    if len(arguments) == 1:
+        (only,) = arguments
+        return lambda value: run(only(value))
     return lambda value: run(*[argument(value) for argument in arguments])
 
 

@@ -12,6 +12,7 @@ from zope.interface import Attribute, Interface
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import Need
 from iotgw.core.networks import EVERYWHERE, Networks
+from iotgw.core.ports.checkpoints import ICheckpoints
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.files import IOperatorFiles
@@ -32,8 +33,8 @@ class DatasourceContext(Struct, frozen=True):
     ``created_ms`` is when the datasource was saved first, in milliseconds since 1970; 0 is unknown.
     ``shares`` is what it shares with others; ask `shared` for it. Timers and waits go by the ``reactor``'s time, dates by
     ``calendar``, or `date_ms`. Peers at addresses that ``allow`` doesn't have are to be turned away; see
-    `IChecksAddresses`. ``files`` are the operator's, such as certificates; ask `read_files` for them. ``kept`` has what it keeps
-    over restarts, under its ``id``.
+    `IChecksAddresses`. ``files`` are the operator's, such as certificates; ask `read_files` for them. ``checkpoints`` keep its places
+    in a stream whose broker doesn't. ``kept`` has what it keeps over restarts, under its ``id``.
     """
 
     id: str
@@ -50,6 +51,7 @@ class DatasourceContext(Struct, frozen=True):
     calendar: ICalendar | None = None
     allow: Networks = EVERYWHERE
     files: IOperatorFiles | None = None
+    checkpoints: ICheckpoints | None = None
     kept: IKept | None = None
 
     def read_files(self, names: Collection[str]) -> Deferred[dict[str, bytes]]:

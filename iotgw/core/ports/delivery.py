@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
+from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Delivery, Message, Parked, TelemetryRecord
 from iotgw.core.specs import IntegrationSpec
 
@@ -33,6 +35,10 @@ class IDeliveries(Interface):
 
     def deliveries(message: Message) -> Deferred[list[Delivery]]:
         """The deliveries of a message, per integration; for several outputs, the one that has got least far."""
+
+    def narrowed(query: MessageQuery, state: str, ids: Sequence[str]) -> MessageQuery:
+        """The query, narrowed to messages that may have a delivery in this state (as in `Delivery.state`; empty for any) to one of these
+        integrations. Whether they have one, `deliveries` says."""
 
     def stats(id: str) -> dict[str, Any]:
         """The accounts and the state of an integration, as JSON."""

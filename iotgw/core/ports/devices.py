@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -75,7 +75,7 @@ class IDeviceEntries(Interface):
 class DeviceFilter(Struct, frozen=True):
     """Which devices of a tenant are looked for; what is empty doesn't matter.
 
-    ``text`` is part of name, label, serial, identity or place, in any case; ``tag`` is a key, or ``key=text``; ``datasource`` is
+    ``text`` is part of name, label, serial, identity, place or ``tag=text``, in any case; ``tag`` is a key, or ``key=text``; ``datasource`` is
     the id of the one that they belong to; ``trouble`` is what is wrong with them.
     """
 
@@ -106,6 +106,20 @@ class HealthView(Struct, frozen=True, rename="camel"):
     battery_low_since: int = 0
     signal_below: float | None = None
     signal_weak_since: int = 0
+
+
+class IOwnConverters(Interface):
+    """The converters that devices have of their own, which outrank those of their datasources."""
+
+    def own_converters(tenant: str) -> Collection[str]:
+        """The names of all of them."""
+
+    def own_converter(tenant: str, names: Iterable[str]) -> str:
+        """The converter of the first device that has one, by its name, its identity, or its EUI in any spelling; empty if none
+        has."""
+
+    def watch_own_converters(callback: Callable[[str], None]) -> None:
+        """Call ``callback(tenant)`` after a device got another converter, or none."""
 
 
 class IFleet(Interface):

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from iotgw.core.epochs import Epochs
+from iotgw.core.message_query import FoundMessages, MessageQuery
 from iotgw.core.model import (
     Counters,
     DeliveryState,
@@ -189,7 +190,13 @@ class IMessages(Interface):
         state: State | None = None,
         device: str | None = None,
     ) -> Deferred[list[Message]]:
-        """Messages, newest first, with seq < before (0: from the newest)."""
+        """Messages, newest first, with seq < before (0: from the newest). However rare they are, ``limit`` of them are found, or
+        all: for programs, which have time."""
+
+    def search(query: MessageQuery, before: int, limit: int) -> Deferred[FoundMessages]:
+        """Messages of a query, newest first, with seq < before (0: from the newest). It looks at
+        `iotgw.core.message_query.LOOK` entries or so, finds at most ``limit`` messages, and says where it goes on: for people, who
+        see something at once."""
 
     def stats() -> Deferred[dict[str, Any]]:
         """Counts by state, bytes, oldest, positions; as JSON."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from zope.interface import Interface
 
@@ -15,6 +15,9 @@ class IOwners(Interface):
 
     def owner(tenant: str, device: str) -> str:
         """The datasource that a device belongs to; empty if there is none."""
+
+    def owned(tenant: str, datasource: str) -> Collection[str]:
+        """The devices that belong to a datasource."""
 
     def hand_over(tenant: str, device: str, datasource: str) -> None:
         """Give a device to a datasource. It need not prove itself any more, unless it has credentials."""

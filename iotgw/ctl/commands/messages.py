@@ -9,18 +9,30 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from iotgw.core.numbers import whole
-from iotgw.ctl.client import ApiClient, CtlError
+from iotgw.ctl.client import USAGE, ApiClient, CtlError
 from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.refusal_tail import RefusalTail
 from iotgw.ctl.table import cell, moment, payload, printable, table, values
+from iotgw.ctl.times import EXPECTED, moment_ms
 
 HEAD = ("ID", "RECEIVED", "DATASOURCE", "STATE", "WHAT", "DELIVERED")
+
+
+OUTCOMES = (
+    "delivered", "queued", "inflight", "retrying", "dead", "expired", "dropped", "unknown", "received", "filtered", "failed",
+    "refused",
+)  # fmt: skip
+PAGE = 1000
+"""Messages of one request at most."""
+SLACK_MS = 60_000
+"""How much earlier than the newest message one that is stored later may have been received."""
 
 
 def add(commands: Commands) -> None:
     """Add the commands."""
     messages = commands.add("messages", _messages, "list messages, newest first")
     _filters(messages)
+    _outcomes(messages)
     messages.add_argument("--limit", type=int, default=20, help="how many (20)")
     one = commands.add("message", _message, "show one message with all that became of it")
     one.add_argument("id")
@@ -29,24 +41,61 @@ def add(commands: Commands) -> None:
     _filters(again)
     again.add_argument("--limit", type=int, default=1000, help="how many at most (1000)")
     tail = commands.add("tail", _tail, "show messages and what is refused as they come, until Ctrl-C")
-    _filters(tail)
+    _filters(tail, with_times=False)
+    _outcomes(tail)
+    tail.add_argument("--refused", action="store_true", help="only what is refused")
     tail.add_argument("--lines", "-n", type=int, default=10, help="how many older ones first (10)")
 
 
-def _filters(parser: argparse.ArgumentParser) -> None:
+def _filters(parser: argparse.ArgumentParser, with_times: bool = True) -> None:
     parser.add_argument("--datasource", metavar="NAME")
     parser.add_argument("--state", choices=("received", "converted", "filtered", "failed"))
-    parser.add_argument("--device", metavar="NAME")
+    parser.add_argument(
+        "--device", metavar="NAME", help="of this device, or not converted and with its name in the metadata"
+    )
+    parser.add_argument("--text", help="a text in the metadata")
+    parser.set_defaults(since=None, until=None, integration=None, outcome=None)
+    if with_times:
+        parser.add_argument(
+            "--since", metavar="TIME", type=moment_ms, help=f"received since then: {EXPECTED}"
+        )
+        parser.add_argument("--until", metavar="TIME", type=moment_ms, help="received before then")
+
+
+def _outcomes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--integration", metavar="NAME", help="messages that it gets")
+    parser.add_argument("--outcome", choices=OUTCOMES, help="how it ended, or where it is")
+
+
+FILTERS = ("datasource", "state", "device", "text", "since", "until", "integration", "outcome")
 
 
 def _query(context: Context) -> dict[str, Any]:
-    options = context.options
-    return {"datasource": options.datasource, "state": options.state, "device": options.device}
+    return {name: getattr(context.options, name) for name in FILTERS}
 
 
 def _messages(context: Context) -> None:
-    found = context.client.get("/messages", limit=context.options.limit, **_query(context))
-    context.show(found, lambda page: table(HEAD, [_row(item) for item in page["items"]]))
+    found = _search(context.client, _query(context), context.options.limit)
+    context.show(found, _listed)
+
+
+def _search(client: ApiClient, query: dict[str, Any], limit: int) -> dict[str, Any]:
+    """So many messages, however far the gateway has to look for them."""
+    found = client.get("/messages", limit=min(limit, PAGE), **query)
+    while found["next"] is not None and len(found["items"]) < limit:
+        left = min(limit - len(found["items"]), PAGE)
+        page = client.get("/messages", limit=left, before=found["next"], **query)
+        found = {**page, "items": [*found["items"], *page["items"]]}
+    return dict(found)
+
+
+def _listed(found: dict[str, Any]) -> str:
+    lines = [table(HEAD, [_row(item) for item in found["items"]])]
+    if not found["items"]:
+        lines = ["no such messages"]
+        if found["lookedBackTo"]:
+            lines[0] += f"; looked back to {moment(found['lookedBackTo'])}"
+    return "\n".join(lines)
 
 
 def _row(item: dict[str, Any]) -> tuple[Any, ...]:
@@ -116,9 +165,22 @@ def _reprocessed(result: dict[str, Any]) -> str:
 
 def _tail(context: Context) -> None:
     options = context.options
-    refused = None if options.state or options.device else RefusalTail(context.client, options.datasource)
-    for item in follow(context.client, _query(context), options.lines, refused=refused):
-        if context.options.json:
+    if options.refused:
+        only_messages = [
+            f"--{name}"
+            for name in ("state", "device", "text", "integration", "outcome")
+            if getattr(options, name)
+        ]
+        if only_messages:
+            raise CtlError(f"{only_messages[0]} is not for --refused", USAGE)
+        items = refusals(RefusalTail(context.client, options.datasource, options.lines))
+    else:
+        filters = (options.state, options.device, options.text, options.integration, options.outcome)
+        is_open = all(each is None for each in filters)
+        refused = RefusalTail(context.client, options.datasource) if is_open else None
+        items = follow(context.client, _query(context), options.lines, refused=refused)
+    for item in items:
+        if options.json:
             print(json.dumps(item, ensure_ascii=False), flush=True)
         else:
             print(_refusal(item) if "type" in item else "  ".join(map(cell, _row(item))), flush=True)
@@ -139,13 +201,19 @@ def follow(
 
     The events of ``refused`` come in between. A gateway that is away for a moment is waited for.
     """
+    is_filtered = any(each is not None for each in query.values())
+    newest = _newest_ms(client) if is_filtered else 0
     first = client.get("/messages", limit=max(1, lines), **query)["items"]
     last = first[0] if first else None
     yield from reversed(first[:lines])
     while True:
         sleep(1.0)
         try:
-            fresh = _newer(client, query, last)
+            bounded = query
+            if is_filtered:  # or else it would look for rare ones through all that is stored, each time
+                bounded = {**query, "since": max(0, newest - SLACK_MS)}
+                newest = _newest_ms(client)
+            fresh = _newer(client, bounded, last)
             turned_away = refused.fresh() if refused is not None else []
         except CtlError as error:
             if error.code != 3:
@@ -155,6 +223,26 @@ def follow(
             last = fresh[0]
             yield from reversed(fresh)
         yield from turned_away
+
+
+def refusals(refused: RefusalTail, sleep: Callable[[float], object] = time.sleep) -> Iterator[dict[str, Any]]:
+    """Events of refusals, oldest first: the last ones that there are, then each that comes."""
+    yield from refused.first
+    while True:
+        sleep(1.0)
+        try:
+            fresh = refused.fresh()
+        except CtlError as error:
+            if error.code != 3:
+                raise
+            continue
+        yield from fresh
+
+
+def _newest_ms(client: ApiClient) -> int:
+    """When the newest message of all was received: nothing that comes is much older. 0 where there is none."""
+    items = client.get("/messages", limit=1, view="row")["items"]
+    return int(items[0]["receivedAt"]) if items else 0
 
 
 def _newer(client: ApiClient, query: dict[str, Any], last: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -7,13 +7,13 @@ place of the message (`iotgw.converters.script`).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from iotgw.core import plain_json
+from iotgw.core.expressions.nodes import Spent
 from iotgw.core.model import Downlink, Metadata
 from iotgw.envelopes.envelope import (
     PLAIN,
@@ -31,7 +31,6 @@ from iotgw.envelopes.envelope import (
 )
 from iotgw.envelopes.presets import ids, values
 from iotgw.envelopes.presets.downlinks import downlink_facts
-from iotgw.envelopes.presets.gateways import best_gateway
 from iotgw.envelopes.presets.hooks import ANSWERS, CODINGS, REPLIES, VERIFIERS
 from iotgw.envelopes.presets.preset import Preset
 
@@ -40,9 +39,6 @@ Gets = Literal["auto", "envelope", "payload"]
 bytes."""
 MOST = 10_000
 """Messages in one body."""
-LONGEST_KEY = 255
-MAC = 0
-"""The port of a frame that has nothing but commands of the network (LoRaWAN 1.0.4 §4.3.2)."""
 LARGEST_DETAIL = 4096
 """Bytes of an event's detail."""
 
@@ -82,27 +78,37 @@ class PresetEnvelope(Envelope):
             data = msgspec.json.encode(whole)
         else:
             self._is_coded = False
-        occasion: dict[str, Any] = {
-            "body": whole,
-            "whole": whole,
-            "query": facts.get("query"),
-            "path": _parts(facts.get("path")),
-            "topic": _parts(facts.get("topic")),
-        }
         preset = self._preset
+        occasion: dict[str, Any] = {"body": whole, "whole": whole, "query": facts.get("query")}
+        for name in preset.places:
+            occasion[name] = _parts(facts.get(name))
         if preset.reads_headers:
             occasion["headers"] = {
                 name[7:].lower(): value for name, value in facts.items() if name.startswith("Header:")
             }
-        if preset.split is not None:
-            bodies = preset.split(occasion)
-            if isinstance(bodies, list) and bodies:
-                if len(bodies) > MOST:
-                    return (
-                        Malformed(data, f"expected at most {MOST} messages in one body, got {len(bodies)}"),
-                    )
-                return [self._event({**occasion, "body": body}, msgspec.json.encode(body)) for body in bodies]
+        try:
+            bodies = self._parts_of(occasion)
+        except Spent:
+            return (Malformed(data, f"expected at most {MOST} messages in one body"),)
+        if bodies:
+            return [self._event({**occasion, "body": body}, msgspec.json.encode(body)) for body in bodies]
         return (self._event(occasion, data),)
+
+    def _parts_of(self, occasion: dict[str, Any]) -> list[Any] | None:
+        """The messages in one body; None if it is one message. Raises Spent for more than `MOST`.
+
+        A list that is no message of the platform is a list of them, as forwarders gather them.
+        """
+        preset, bodies = self._preset, None
+        if preset.split is not None:
+            bodies = preset.split.whole(occasion)
+        elif type(occasion["whole"]) is list and preset.words and self._word(occasion) not in preset.words:
+            bodies = occasion["whole"]
+        if not isinstance(bodies, list):
+            return None
+        if len(bodies) > MOST:
+            raise Spent
+        return bodies
 
     def _otherwise(self, data: bytes, facts: Metadata) -> Any:
         """What a message says that is no JSON; None for what says nothing."""
@@ -151,27 +157,15 @@ class PresetEnvelope(Envelope):
 
     def _reading(self, occasion: dict[str, Any], data: bytes) -> Reading:
         preset = self._preset
-        facts: Metadata = {}
-        identity = values.text(preset.identity.run(occasion)) if preset.identity is not None else ""
-        for name, path in preset.metadata:
-            if (value := path.run(occasion)) is not None:
-                facts[name] = value
-        for gateways in preset.gateways:
-            facts = {**best_gateway(gateways, occasion), **facts}
-        for name, named in (("deviceName", preset.name), ("deviceType", preset.type)):
-            if named is not None and (said := values.text(named.run(occasion))):
-                facts[name] = said
-        for at, unit in preset.time:
-            if (date := values.date_ms(at.run(occasion), unit)) is not None:
-                facts["time"] = date
-                break
-        key = self._key(occasion)
+        reader = preset.uplink
+        said = reader.said(occasion)
+        identity, facts, key = reader.identity(said), reader.facts(said), reader.key(said)
         if key:
             facts["uplinkKey"] = key
         listens = self.addresses or (preset.carries is not None and preset.carries.holds(occasion))
         payload: bytes | None = data
         if preset.payload and self._gets != "envelope":
-            payload = self._frame(occasion, facts)
+            payload = reader.frame(said, facts)
             if payload is None:
                 facts["rejected"] = "expected a payload in the platform's encoding"
                 return Reading(data, facts, identity, listens, (key,) if key else ())
@@ -179,28 +173,6 @@ class PresetEnvelope(Envelope):
                 facts["frame"], payload = payload.hex(), data
         assert payload is not None
         return Reading(payload, facts, identity, listens, (key,) if key else ())
-
-    def _frame(self, occasion: dict[str, Any], facts: Metadata) -> bytes | None:
-        """The device's bytes: none for a frame without, and for one that has only commands of the network. None for what
-        can't be decoded."""
-        if facts.get("fPort") == MAC and facts.get("fPort") is not False:
-            return b""
-        for at, encoding in self._preset.payload:
-            value = at.run(occasion)
-            if value is not None and value is not False:
-                return values.frame(value, encoding)
-        return b""
-
-    def _key(self, occasion: dict[str, Any]) -> str:
-        """What tells an uplink from all others; empty if a part is missing."""
-        parts = []
-        for path in self._preset.key:
-            value = path.run(occasion)
-            if value is None or value is False or isinstance(value, (list, dict)):
-                return ""
-            parts.append(str(value))
-        key = "/".join(parts)
-        return key if len(key) <= LONGEST_KEY else hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
     def _receipt(self, word: str, device: str, occasion: dict[str, Any]) -> Receipt | Ignored | None:
         for rule in self._preset.receipts:

@@ -4,52 +4,49 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from iotgw.core.expressions.functions import to_number
 from iotgw.core.expressions.language import Expression
+from iotgw.core.expressions.table import ExpressionTable
 from iotgw.core.model import Metadata
 
 MOST_GATEWAYS = 256
 
 
-class Gateways(msgspec.Struct, frozen=True):
-    """See `GatewaysForm`."""
+class Gateways:
+    """See `GatewaysForm`. ``parts`` are the expressions on one gateway: dBm, dB, and its name."""
 
-    at: Expression
-    rssi: Expression
-    snr: Expression
-    id: Expression | None
+    __slots__ = ("at", "told")
+
+    def __init__(self, at: Expression, parts: list[Expression]) -> None:
+        self.at = at
+        self.told = ExpressionTable(parts)
 
 
-def best_gateway(gateways: Gateways, occasion: Any) -> Metadata:
+def best_gateway(gateways: Gateways, heard: Any) -> Metadata:
     """``rssi``, ``snr`` and ``gatewayId`` of the gateway that heard a frame best; empty if none says its signal. With several
-    that have names, ``gateways`` has all of them, the best one first."""
-    heard = gateways.at.run(occasion)
-    if isinstance(heard, dict):
+    that have names, ``gateways`` has all of them, the best one first. ``heard`` is the list of gateways, or the only one."""
+    if type(heard) is dict:
         heard = [heard]
-    if not isinstance(heard, list):
+    elif type(heard) is not list:
         return {}
     found = [told for each in heard[:MOST_GATEWAYS] if (told := _told(gateways, each)) is not None]
-    if not found:
-        return {}
-    if len(found) == 1:
-        return found[0]
+    if len(found) < 2:
+        return found[0] if found else {}
     found.sort(key=_loudness, reverse=True)
-    if not all("gatewayId" in each for each in found):
-        return found[0]
+    for each in found:
+        if "gatewayId" not in each:
+            return found[0]
     return {**found[0], "gateways": found}
 
 
 def _told(gateways: Gateways, heard: Any) -> Metadata | None:
-    rssi = to_number(gateways.rssi.run(heard))
-    if rssi is None:
+    rssi, snr, name = gateways.told.run(heard)
+    if type(rssi) is not int and (rssi := to_number(rssi)) is None:
         return None
     told: Metadata = {"rssi": rssi}
-    if (snr := to_number(gateways.snr.run(heard))) is not None:
+    if type(snr) is float or (snr := to_number(snr)) is not None:
         told["snr"] = snr
-    name = gateways.id.run(heard) if gateways.id is not None else None
-    if isinstance(name, str) and name:
+    if type(name) is str and name:
         told["gatewayId"] = name
     return told
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import msgspec
 
-from iotgw.core.expressions.language import Expression, compile_expression
+from iotgw.core.expressions.language import STEPS, Expression, compile_expression
 from iotgw.envelopes.presets.calls import PresetApi
 from iotgw.envelopes.presets.downlinks import downlink_facts
 from iotgw.envelopes.presets.form import Action, Became, Encoding, PresetForm, ReceiptForm, Unit
 from iotgw.envelopes.presets.gateways import Gateways
 from iotgw.envelopes.presets.hooks import ANSWERS, CODINGS, REPLIES, VERIFIERS
+from iotgw.envelopes.presets.uplinks import UplinkReader
 
 OCCASION = frozenset(("body", "whole", "query", "path", "topic", "headers"))
 """What an expression on an uplink may name at its root."""
@@ -22,6 +23,8 @@ DOWNLINK = frozenset(
     ("identity", "topic", "id", "uuid", "hex64", "base64", "hex", "text", "json", "fPort", "confirmed", "metadata")
 )  # fmt: skip
 """What an expression on a downlink may name at its root."""
+SPLITTING = 4 * STEPS
+"""List items that splitting a body may look at: ``body[]`` looks at each twice."""
 MOST_RULES = 64
 """Expressions in one table or list of a preset."""
 
@@ -60,7 +63,7 @@ class Preset:
     def __init__(self, form: PresetForm) -> None:
         self.form = form
         kind, device, downlink = form.kind, form.device, form.downlink
-        self.split = _optional("split", form.split)
+        self.split = _compiled("split", form.split, steps=SPLITTING) if form.split else None
         self.kind_at = _optional("kind.at", kind.at) if kind else None
         self.is_root = kind is not None and kind.root
         self.words: dict[str, Action] = dict(kind.words) if kind else {}
@@ -78,9 +81,10 @@ class Preset:
         self.gateways = [
             Gateways(
                 _compiled(f"gateways[{n}].at", each.at),
-                _inner(f"gateways[{n}].rssi", each.rssi),
-                _inner(f"gateways[{n}].snr", each.snr),
-                _inner(f"gateways[{n}].id", each.id) if each.id else None,
+                [
+                    _inner(f"gateways[{n}].{part}", text)
+                    for part, text in (("rssi", each.rssi), ("snr", each.snr), ("id", each.id or "`null`"))
+                ],
             )
             for n, each in _few("gateways", form.gateways)
         ]
@@ -88,6 +92,16 @@ class Preset:
             (_compiled(f"time[{n}].at", each.at), each.unit) for n, each in _few("time", form.time)
         ]
         self.key = [_compiled(f"key[{n}]", each) for n, each in _few("key", form.key)]
+        names = (("deviceName", self.name), ("deviceType", self.type))
+        self.uplink = UplinkReader(
+            self.identity,
+            [(fact, at) for fact, at in names if at is not None],
+            self.metadata,
+            self.gateways,
+            self.time,
+            self.key,
+            self.payload,
+        )
         self.carries = _optional("answer.carries", form.answer.carries)
         self.receipts = [_rule(n, each, self.words) for n, each in _few("receipts", form.receipts)]
         self.detail = _table("detail", form.detail)
@@ -106,7 +120,10 @@ class Preset:
         if downlink is not None and downlink.lowest_port > downlink.highest_port:
             raise ValueError("downlink.lowestPort: expected at most highestPort")
         self._check_hooks()
-        self.reads_headers = any("headers" in each.names for each in self._on_uplinks())
+        named = frozenset().union(*(each.names for each in self._on_uplinks()))
+        self.reads_headers = "headers" in named
+        self.places = [place for place in ("path", "topic") if place in named]
+        """Which of them any expression on an uplink reads."""
 
     def _check_hooks(self) -> None:
         proof, reply = self.form.proof, self.form.answer.reply
@@ -151,9 +168,9 @@ def _table(place: str, table: dict[str, str]) -> list[tuple[str, Expression]]:
     return [(name, _compiled(f"{place}.{name}", text)) for name, text in table.items()]
 
 
-def _compiled(place: str, text: str, known: frozenset[str] = OCCASION) -> Expression:
+def _compiled(place: str, text: str, known: frozenset[str] = OCCASION, steps: int = STEPS) -> Expression:
     try:
-        expression = compile_expression(text)
+        expression = compile_expression(text, steps)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from error
     if strange := sorted(expression.names - known):

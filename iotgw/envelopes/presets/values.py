@@ -47,19 +47,22 @@ def lines_of(data: bytes, batch: BatchForm) -> dict[str, Any] | None:
 
 def date_ms(value: Any, unit: Unit) -> int | None:
     """A date in ms since 1970; None for what is none, or is before the year 2000."""
-    if unit in ("ms", "s"):
+    if unit == "iso" and type(value) is str and len(value) <= 64:
+        try:
+            read = datetime.fromisoformat(value)
+            found: int | None = int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000)
+        except (ValueError, OverflowError):
+            return None
+    elif unit in ("ms", "s"):
         number = to_number(value)
         found = (
             None if number is None or abs(number) > LATEST_MS else int(number * (1000 if unit == "s" else 1))
         )
-    elif not isinstance(value, str) or len(value) > 64:
+    elif unit == "iso" or not isinstance(value, str) or len(value) > 64:
         return None
     else:
         try:
-            read = (
-                datetime.fromisoformat(value) if unit == "iso" else datetime.strptime(value, "%Y%m%dT%H%M%SZ")
-            )
-            found = int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000)
+            found = int(datetime.strptime(value, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp() * 1000)
         except (ValueError, OverflowError):
             return None
     return found if found is not None and EARLIEST_MS <= found <= LATEST_MS else None

@@ -6,17 +6,20 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from iotgw.integrations.formats import cloudevents, line_protocol, ngsi_ld, openmetrics, senml
+from iotgw.integrations.formats import cloudevents, line_protocol, ngsi_ld, openmetrics, parquet, senml
 
 
 class FormatBodies(Struct, frozen=True):
     """What is to be known of a format's bodies: their media type, alone and in an array. ``together`` makes one body of several, where the format has a
-    way of its own. ``is_latest``: it says the latest of several times only."""
+    way of its own. ``is_latest``: it says the latest of several times only. ``is_part``: what is made of a message is a body only by ``together``, also of
+    one. ``suffix`` is what names of files end with, where that follows from the format; nothing can be added to such a file."""
 
     content_type: str = "application/json"
     array_type: str = "application/json"
     together: Callable[[Sequence[bytes]], bytes] | None = None
     is_latest: bool = False
+    is_part: bool = False
+    suffix: str = ""
 
     def media_type(self, batch: str) -> str:
         """The media type of a body, or of a ``batch``: ``none``, ``array`` or ``ndjson``."""
@@ -38,6 +41,7 @@ BODIES = {
     "ngsi-ld": FormatBodies(ngsi_ld.CONTENT_TYPE, ngsi_ld.CONTENT_TYPE, is_latest=True),
     "cloudevents": FormatBodies(cloudevents.CONTENT_TYPE, cloudevents.BATCH_TYPE),
     "openmetrics": FormatBodies(openmetrics.CONTENT_TYPE, together=openmetrics.together),
+    "parquet": FormatBodies(parquet.CONTENT_TYPE, together=parquet.file, is_part=True, suffix=parquet.SUFFIX),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
+from iotgw.core.message_query import LOOK, FoundMessages, MessageQuery
 from iotgw.core.model import Counters, Message, State
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.store.sqlite.reader import JournalReader
@@ -15,6 +16,7 @@ class JournalAnswers:
     """A part of `Journal`."""
 
     head: int
+    last_uplink: int
     _readers: Readers
     _opened: Opened | None
 
@@ -52,10 +54,14 @@ class JournalAnswers:
         device: str | None = None,
     ) -> Deferred[list[Message]]:  # fmt: skip
         """See `IJournal.messages`."""
-        last = before or 1 << 62
-        return self._readers.ask(
-            lambda reader: reader.search.find(tenant, last, limit, datasource, state, device)
-        )
+        query = MessageQuery(tenant=tenant, datasource=datasource, state=state, device=device)
+        end = before or self.last_uplink + 1
+        return self._readers.ask(lambda reader: reader.search.find(query, end, limit).messages)
+
+    def search(self, query: MessageQuery, before: int, limit: int) -> Deferred[FoundMessages]:
+        """See `IMessages.search`."""
+        end = before or self.last_uplink + 1
+        return self._readers.ask(lambda reader: reader.search.find(query, end, limit, LOOK))
 
     def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""

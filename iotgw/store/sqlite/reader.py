@@ -84,7 +84,7 @@ class JournalReader:
         self._careful = False
         self.unreadable: dict[str, set[int]] = {}
         """The positions in each table that turned out to be unreadable."""
-        self.search = MessageSearch(self._one, names, self._lost)
+        self.search = MessageSearch(self._row, names, self._lost)
 
     def carefully(self, query: Callable[[], T]) -> T:
         """Run a query of a stream or of parked records record by record, with a stand-in for each record that can't be
@@ -238,8 +238,12 @@ class JournalReader:
 
     # --- rows to values ---
 
+    def _row(self, query: str, *values: object) -> tuple[object, ...]:
+        row: tuple[object, ...] = self._connection.execute(query, values).fetchone()
+        return row
+
     def _one(self, query: str, *values: object) -> str:
-        (text,) = self._connection.execute(query, values).fetchone()
+        (text,) = self._row(query, *values)
         return text if isinstance(text, str) else "[]"
 
     def _number(self, text: str) -> int:

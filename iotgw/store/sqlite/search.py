@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
 from iotgw.core.errors import Unavailable
+from iotgw.core.message_query import FoundMessages, MessageQuery
 from iotgw.core.model import ConversionError, Message, State
-from iotgw.store.sqlite.commit import KEPT
+from iotgw.core.times import DateMs
 from iotgw.store.sqlite.damage import is_damage
 from iotgw.store.sqlite.database import as_array
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.rows import RECORD, UPLINK, RecordRow, UplinkRow
+from iotgw.store.sqlite.scans import KEPT_TO, ROW, Ask, Scan, Scans, highest, lowest
 
 MOST_LOST = 1000
 """Positions that one search passes by. Where more can't be read, damage is not on single pages."""
+FIRST, LARGEST = 8_000, 128_000
+"""What the first stretch of a search costs, and the largest one, in entries of an index: what is asked for is mostly near."""
 
 
 class _MessageRow(Struct, array_like=True, gc=False):
@@ -30,18 +33,12 @@ class _MessageRow(Struct, array_like=True, gc=False):
 
 
 _rows = msgspec.json.Decoder(list[_MessageRow]).decode
-_positions = msgspec.json.Decoder(list[int]).decode
 _error = msgspec.json.Decoder(ConversionError).decode
 
-_KEPT_TO = f"""(SELECT cursor FROM conversion JOIN tally USING (datasource)
-    WHERE conversion.datasource = uplink.datasource AND tally.state = {KEPT})"""
-"""The position up to which uplinks without an outcome were kept, for datasources that keep some."""
-_WAS_KEPT = f"""uplink.datasource IN (SELECT datasource FROM tally WHERE state = {KEPT})
-    AND uplink.seq <= {_KEPT_TO} AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.seq = uplink.seq)"""
 _READ_MESSAGES = f"""
 SELECT json_group_array(json_array(
     {UPLINK.replace("seq", "uplink.seq").replace("datasource", "uplink.datasource")},
-    coalesce(outcome.state, CASE WHEN uplink.seq <= {_KEPT_TO} THEN 2 END), converter, cast(error AS text),
+    coalesce(outcome.state, CASE WHEN uplink.seq <= {KEPT_TO} THEN 2 END), converter, cast(error AS text),
     (SELECT json_group_array(json_array({RECORD})) FROM (
         SELECT * FROM telemetry WHERE uplink <> 0 AND uplink = found.value AND seq >= coalesce(outcome.telemetry, 0)
         ORDER BY seq))
@@ -50,16 +47,20 @@ JOIN uplink ON uplink.seq = found.value LEFT JOIN outcome ON outcome.seq = found
 """
 
 
-class _One(Protocol):
-    def __call__(self, query: str, *values: object) -> str: ...
+class _Area(Struct):
+    """Positions that are still to be looked at, from the last range on; each has its first position and the one after its last."""
+
+    ranges: list[tuple[int, int]]
+    looked_to: int
+    lost: int = 0
 
 
 class MessageSearch:
-    """Searches on one connection. ``one(query, *values)`` runs a query that returns one text; ``lost(table, seq)`` is told
+    """Searches on one connection. ``ask(query, *values)`` runs a query that returns one row; ``lost(table, seq)`` is told
     what turned out to be unreadable."""
 
-    def __init__(self, one: _One, names: NameTable, lost: Callable[[str, int], object]) -> None:
-        self._one = one
+    def __init__(self, ask: Ask, names: NameTable, lost: Callable[[str, int], object]) -> None:
+        self._ask = ask
         self._names = names
         self._lost = lost
 
@@ -73,108 +74,97 @@ class MessageSearch:
             self._lost("uplink", seq)
             raise Unavailable(f"the journal is damaged where this message is: {error}") from error
 
-    def find(
-        self,
-        tenant: str,
-        before: int,
-        limit: int,
-        datasource: str | None,
-        state: State | None,
-        device: str | None,
-    ) -> list[Message]:
-        """The newest messages before a position that meet all conditions, without those that can't be read. Raises
-        Unavailable if these are more than `MOST_LOST`."""
-
-        def is_meant(message: Message) -> bool:
-            return (
-                message.uplink.tenant == tenant
-                and datasource in (None, message.uplink.datasource)
-                and state in (None, message.state)
-                and (device is None or any(record.device_name == device for record in message.records))
-            )
-
+    def find(self, query: MessageQuery, before: int, limit: int, cost: float = float("inf")) -> FoundMessages:
+        """The newest messages of a query before a position, without those that can't be read. Stops when it
+        has looked at about so much, in entries of an index. Raises Unavailable if more than `MOST_LOST` can't be read."""
+        scans = Scans(query, self._number(query.tenant), self._number(query.datasource or "")).all()
+        low, high = self._bounds(query, before)
+        area = _Area([(low, high)] if low < high else [], high)
         found: list[Message] = []
-        lost = 0
-        ranges = [(0, before)]
-        while ranges and len(found) < limit:
-            low, high = ranges.pop()
+        piece, left = FIRST, cost
+        while area.ranges and len(found) < limit and left > 0:
+            messages, spent = self._stretch(scans, query, area, limit - len(found), piece)
+            found += messages
+            left -= spent
+            piece = min(piece * 4, LARGEST)
+        if not area.ranges:
+            return FoundMessages(found, 0, self._time(query, low))
+        return FoundMessages(found, area.looked_to, self._time(query, area.looked_to))
+
+    def _stretch(
+        self, scans: list[Scan], query: MessageQuery, area: _Area, limit: int, piece: int
+    ) -> tuple[list[Message], int]:
+        """Look a bit further: the messages found, and what it cost."""
+        low, high = area.ranges.pop()
+        try:
+            messages, looked_to, cost = self._look(scans, query, low, high, limit, piece)
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            if high - low > 1:
+                middle = (low + high) // 2
+                area.ranges += [(low, middle), (middle, high)]
+                return [], 0
+            # A range looks one row beyond its end, which may be the damaged one.
             try:
-                found += self._find(low, high, limit - len(found), tenant, datasource, state, device)
-            except sqlite3.Error as error:
-                if not is_damage(error):
+                one = self.message(low)
+            except Unavailable:
+                one = None
+                area.lost += 1
+                if area.lost > MOST_LOST:
                     raise
-                if high - low > 1:
-                    middle = (low + high) // 2
-                    ranges += [(low, middle), (middle, high)]
-                    continue
-                # A range looks one row beyond its end, which may be the damaged one.
-                try:
-                    found += filter(is_meant, [one] if (one := self.message(low)) else ())
-                except Unavailable:
-                    lost += 1
-                    if lost > MOST_LOST:
-                        raise
-        return found
+            messages, looked_to, cost = [one] if one is not None and query.matches(one) else [], low, ROW
+        if looked_to > low:
+            area.ranges.append((low, looked_to))
+        area.looked_to = looked_to
+        return messages, cost
 
-    def _find(
-        self,
-        first: int,
-        before: int,
-        limit: int,
-        tenant: str,
-        datasource: str | None,
-        state: State | None,
-        device: str | None,
-    ) -> list[Message]:
-        """Those of the positions from ``first`` on."""
-        origin, conditions = "uplink", ["uplink.tenant = ?", "uplink.seq >= ?", "uplink.seq < ?"]
-        values: list[int | str] = [self._number(tenant), first, before]
-        order = "uplink.seq"
-        kept: list[int] = []
-        if datasource is not None:
-            conditions.append("uplink.datasource = ?")
-            values.append(self._number(datasource))
-        if device is not None:
-            # CROSS JOIN keeps the order of the tables: along the covering index, newest first.
-            origin = "telemetry t CROSS JOIN uplink ON uplink.seq = t.uplink"
-            conditions += ["t.uplink <> 0", "t.uplink >= ?", "t.uplink < ?", "t.device_name = ?"]
-            values += [first, before, device]
-            order = "t.uplink"
-        if state is State.RECEIVED:
-            origin += " LEFT JOIN outcome o ON o.seq = uplink.seq"
-            conditions += [
-                "o.seq IS NULL",
-                "uplink.seq > (SELECT coalesce(min(cursor), 0) FROM conversion)",
-                f"uplink.seq > coalesce({_KEPT_TO}, 0)",
-            ]
-        elif state is not None and state is not State.CONVERTED and device is None:
-            if state is State.FILTERED:
-                kept = self._positions("uplink", [*conditions, _WAS_KEPT], order, values, limit)
-            origin = "outcome o CROSS JOIN uplink ON uplink.seq = o.seq"
-            conditions += ["o.state <> 1", "o.state = ?", "o.seq >= ?", "o.seq < ?"]
-            values += [int(state), first, before]
-            order = "o.seq"
-        elif state is not None:
-            origin += " JOIN outcome o ON o.seq = uplink.seq"
-            conditions.append("o.state = ?")
-            values.append(int(state))
-        found = self._positions(origin, conditions, order, values, limit)
-        return self._messages(sorted({*found, *kept}, reverse=True)[:limit])
+    def _look(
+        self, scans: list[Scan], query: MessageQuery, low: int, high: int, limit: int, piece: int
+    ) -> tuple[list[Message], int, int]:
+        """Messages in a range, the position down to which all of it was looked at, and what that cost."""
+        looked_to, spent, candidates = low, 0, set[int]()
+        for scan in scans:
+            stretch = scan.run(self._ask, looked_to, high, piece, limit)
+            looked_to, spent = max(looked_to, stretch.looked_to), spent + stretch.cost
+            fitting = scan.sifted(self._ask, stretch.positions, limit)
+            if len(fitting) == limit:
+                looked_to = max(looked_to, fitting[-1])
+            candidates.update(fitting)
+        newest = sorted((seq for seq in candidates if seq >= looked_to), reverse=True)
+        if len(newest) > limit:
+            newest = newest[:limit]
+            looked_to = newest[-1]
+        found = [message for message in self._messages(newest) if query.matches(message)]
+        return found, looked_to, spent
 
-    def _positions(
-        self, origin: str, conditions: list[str], order: str, values: list[int | str], limit: int
-    ) -> list[int]:
-        found = self._one(
-            f"SELECT json_group_array(seq) FROM (SELECT DISTINCT {order} AS seq FROM {origin} "
-            f"WHERE {' AND '.join(conditions)} ORDER BY {order} DESC LIMIT ?)",
-            *values,
-            limit,
-        )
-        return _positions(found)
+    def _bounds(self, query: MessageQuery, before: int) -> tuple[int, int]:
+        """The first position, and the one after the last. All, where the times that were noted can't be read."""
+        try:
+            return lowest(query, self._ask), highest(query, self._ask, before)
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            return 0, before
+
+    def _time(self, query: MessageQuery, looked_to: int) -> DateMs:
+        """When the first message was received of those that were looked at, so far as they can be read."""
+        none = query.since.date_ms if query.since is not None else DateMs(0)
+        try:
+            (found,) = self._ask(
+                "SELECT (SELECT received_ms FROM uplink NOT INDEXED WHERE seq >= ? ORDER BY seq LIMIT 1)",
+                looked_to,
+            )
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            found = None
+        return DateMs(found) if isinstance(found, int) else none
 
     def _messages(self, positions: list[int]) -> list[Message]:
         """The messages at these positions, in this order. Missing ones are left out."""
-        return [self._message(row) for row in _rows(self._one(_READ_MESSAGES, as_array(positions)))]
+        (text,) = self._ask(_READ_MESSAGES, as_array(positions))
+        return [self._message(row) for row in _rows(text if isinstance(text, str) else "[]")]
 
     def _message(self, row: _MessageRow) -> Message:
         texts = self._names.texts

@@ -8,6 +8,7 @@ from typing import Any
 
 from zope.interface import implementer
 
+from iotgw.core.message_query import Instant
 from iotgw.core.model import (
     Answer,
     Counters,
@@ -22,7 +23,7 @@ from iotgw.core.model import (
     Uplink,
 )
 from iotgw.core.ports.journal import Entries, IJournal, IJournalListener
-from iotgw.core.times import DateMs
+from iotgw.core.times import DateMs, SteadyMs
 from iotgw.testing.contracts.base import Contract
 
 
@@ -96,6 +97,11 @@ class JournalWorld(Contract[IJournal]):
     ) -> Uplink:
         """An uplink that comes now."""
         return Uplink(tenant, datasource, DateMs(self.now_ms), payload, metadata)
+
+    def instant(self, seconds: float) -> Instant:
+        """A time on the clock, so far from now."""
+        at_ms = self.now_ms + int(seconds * 1000)
+        return Instant(DateMs(at_ms), SteadyMs(at_ms))
 
     def append(self, *payloads: bytes, **more: Any) -> list[int]:
         """Append uplinks; returns their positions."""

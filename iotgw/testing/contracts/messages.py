@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from iotgw.core.model import ConversionError, Outcome, State
-from iotgw.testing.contracts.journal_world import JournalWorld, output
+from iotgw.core.message_query import KeptApart, MessageQuery
+from iotgw.core.model import ConversionError, DeliveryState, Outcome, State
+from iotgw.testing.contracts.journal_world import JournalWorld, output, parked
 
 
 class MessagesContract(JournalWorld):
@@ -89,6 +90,79 @@ class MessagesContract(JournalWorld):
         assert self.listed(state=State.RECEIVED) == [e]
         assert self.listed(state=State.RECEIVED, datasource="ds1") == []
         assert self.listed("acme") == [other]
+
+    def found(
+        self, before: int = 0, limit: int = 99, tenant: str = "default", **conditions: Any
+    ) -> list[int]:
+        """The positions of the messages that a search finds at once."""
+        page = self.wait(self.part.search(MessageQuery(tenant=tenant, **conditions), before, limit))
+        return [message.seq for message in page.messages]
+
+    def test_messages_are_searched_by_when_they_came(self) -> None:
+        seqs = []
+        for _ in range(4):
+            seqs += self.store(b"x")
+            self.clock.advance(20)
+        a, b, c, d = seqs
+        assert self.found(since=self.instant(-40)) == [d, c]
+        assert self.found(until=self.instant(-40)) == [b, a]
+        assert self.found(since=self.instant(-60), until=self.instant(-20)) == [c, b]
+        assert self.found(since=self.instant(1)) == []
+        assert self.found(until=self.instant(-1000)) == []
+
+    def test_messages_are_searched_by_a_text_in_their_metadata(self) -> None:
+        (a,) = self.store(b"a", metadata=b'{"peer":"10.0.0.7","note":"say \\"hi\\""}')
+        (b,) = self.store(b"b", metadata='{"peer":"10.0.0.8","note":"Tür"}'.encode())
+        assert self.found(text="10.0.0.") == [b, a]
+        assert self.found(text="10.0.0.7") == [a]
+        assert self.found(text='say "hi"') == [a]
+        assert self.found(text="Tür") == [b]
+        assert self.found(text="%") == []
+        assert self.found(text="10.0.0.", datasource="ds2") == []
+
+    def test_a_device_has_messages_without_output_that_name_it_if_that_is_asked_for(self) -> None:
+        (a,) = self.store(b"a", metadata=b'{"deviceName":"d1"}')
+        (b,) = self.store(b"b", metadata=b'{"deviceName":"d11"}')
+        (c,) = self.store(b"c", metadata=b'{"deviceName":"d1"}')
+        (d,) = self.store(b"d")
+        self.settle([Outcome(seq, State.FAILED, "c/1", (), ConversionError("x")) for seq in (a, b)])
+        self.settle([Outcome(c, State.FILTERED, "c/1"), Outcome(d, State.CONVERTED, "c/1", (output("d1"),))])
+        assert self.found(device="d1") == [d]
+        assert self.found(device="d1", or_named=True) == [d, c, a]
+        assert self.found(device="d1", or_named=True, state=State.FAILED) == [a]
+        assert self.found(device="d1", or_named=True, limit=2) == [d, c]
+        assert self.found(c, device="d1", or_named=True) == [a]
+        assert self.found(device="d1", state=State.FAILED) == []
+
+    def test_messages_are_searched_by_their_parked_deliveries_and_their_outputs(self) -> None:
+        a, b, c = self.store(b"a", b"b", b"c")
+        first, second = self.convert(a, b)
+        self.settle([Outcome(c, State.FILTERED, "c/1")])
+        dead, waits = DeliveryState.DEAD, DeliveryState.RETRYING
+        self.progress("int1", 2, [parked(first, dead), parked(second, waits)])
+        self.wait(self.part.committed())
+        assert self.found(parked=KeptApart(("int1",), (int(dead),))) == [a]
+        assert self.found(parked=KeptApart(("int1",), (int(dead), int(waits)))) == [b, a]
+        assert self.found(parked=KeptApart(("int2",), (int(dead),))) == []
+        assert self.found(has_output=True) == [b, a]
+        assert self.found(records=[(second.seq, second.seq + 9)]) == [b]
+        assert self.found(records=[]) == []
+
+    def test_a_search_says_where_it_goes_on_and_how_far_it_came(self) -> None:
+        seqs = []
+        for _ in range(3):
+            seqs += self.store(b"x")
+            self.clock.advance(20)
+        self.store(b"o", tenant="acme")
+        a, b, c = seqs
+        everything = MessageQuery(tenant="default")
+        page = self.wait(self.part.search(everything, 0, 2))
+        assert [message.seq for message in page.messages] == [c, b]
+        assert page.next == b
+        assert page.looked_back_to == page.messages[-1].uplink.received_ms
+        last = self.wait(self.part.search(everything, page.next, 2))
+        assert ([message.seq for message in last.messages], last.next) == ([a], 0)
+        assert last.looked_back_to == last.messages[0].uplink.received_ms
 
     def test_uplinks_that_are_only_kept_are_filtered_messages(self) -> None:
         a, b, c = self.store(b"a", b"b", b"c")

@@ -185,6 +185,7 @@ class Bench:
             delivery=self.delivery,
             devices=self.devices,
             fleet=self.fleet,
+            own_converters=self.fleet,
             owners=self.owners,
             events=self.events,
             datasource_types=Types(

@@ -115,6 +115,21 @@ async def test_tago_reads_and_sets_the_variable_payload(service, engine):
 
 @BOTH
 @ensureDeferred
+async def test_what_is_no_variable_of_tago_s_is_left_out(service, engine):
+    script = """
+    payload = payload.concat(undefined).map(function (x) { return Object.assign({}, x, {serie: '1'}); });
+    if (payload.length > 3) payload = payload.concat({variable: 't', value: 1});"""
+    _, made = await run(service, script, engine=engine, metadata={"identity": "A1"})
+    assert (made.outputs, made.error) == ((), None)
+    assert made.warnings == ("payload[0]: left out, it has no `variable` and no `value`",)
+    _, made = await run(service, script, engine=engine)
+    assert telemetry(made) == [{"ts": AT, "values": {"t": 1}}] and len(made.warnings) == 1
+    _, made = await run(service, "payload = [{value: 1}]; // a variable", engine=engine)
+    assert made.error.message == "payload[0]: expected an object with a `variable` and its `value`"
+
+
+@BOTH
+@ensureDeferred
 async def test_tago_gets_text_of_a_device_that_sends_text(service, engine):
     script = """
     var csv = payload[0].value.split(',');

@@ -44,6 +44,8 @@ KEEPERS = {
     "one property for another": "function Decode() { var was = typeof Math.z + typeof Math.sin; delete Math.sin; Math.z = 1; return {was: was}; }",
     "the global object": "function Decode() { this.n = (this.n || 0) + 1; return {n: this.n}; }",
     "globalThis": "function Decode() { globalThis.n = (globalThis.n || 0) + 1; return {n: globalThis.n}; }",
+    "the global object in a bundle": "!function (g) { 'use strict'; g.ArrayBuffer = g.ArrayBuffer || g; g.n = (g.n || 0) + 1; }(this); function Decode() { return {n: n, is: typeof ArrayBuffer}; }",
+    "the global object by a name": "var root = this; function Decode() { root.n = (root.n || 0) + 1; return {n: root.n}; }",
     "eval": "function Decode() { (0, eval)('n = (typeof n == \"undefined\" ? 0 : n) + 1'); return {n: n}; }",
     "Function": "function Decode() { Function('n = (typeof n == \"undefined\" ? 0 : n) + 1')(); return {n: n}; }",
     "the option variables": "function Decode(p, b, v) { v.n = (v.n || 0) + 1; return {n: v.n}; }",
@@ -187,6 +189,28 @@ async def test_uplinks_downlinks_and_trials_begin_anew(service, engine):
     encoder = version("var n = 0; x = 0; function Encode() { x++; return [++n, x]; }", engine=engine, dialect="chirpstack-v3", direction="DOWNLINK")  # fmt: skip
     for _ in range(3):
         assert (await service.encode(encoder, {}, {}, "", {}))["data"] == "AQE="
+
+
+@BOTH
+@pytest.mark.parametrize("mode", ["", "'use strict';\n"], ids=["sloppy", "strict"])
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        (("function E(m) { this.message = m; } E.prototype = Object.create(Error.prototype); E.prototype.constructor = E; "
+         "E.prototype.toString = function () { return 'E ' + this.message; }; "
+         "function Decode() { try { throw new E('x'); } catch (e) { return {a: '' + e, b: e.constructor === E, c: e instanceof Error}; } }"),
+         {"a": "E x", "b": True, "c": True}),
+        (("function L() {} L.prototype = Object.create(Array.prototype); L.prototype.constructor = L; "
+         "function Decode() { return {a: new L().constructor === L, b: [1].map(String).constructor === Array}; }"),
+         {"a": True, "b": True}),
+        ("var m = []; m.constructor = 3; m.keys = 4; function Decode() { return {a: m.constructor, b: m.keys, c: typeof [].map}; }",
+         {"a": 3, "b": 4, "c": "function"}),
+    ],
+)  # fmt: skip
+def test_what_derives_from_a_frozen_built_in_may_have_properties_of_its_own(engine, mode, script, expected):
+    kept = made(mode + script, engine)
+    for _ in range(2):
+        assert values(kept) == expected
 
 
 def test_only_a_context_that_can_not_be_put_right_is_replaced():

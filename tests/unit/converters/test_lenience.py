@@ -1,13 +1,19 @@
 """What scripts return and do beside the letter of their platform, and what is made of it."""
 
+import json
+
 import pytest
 from pytest_twisted import ensureDeferred
 
+from iotgw.converters.bench import compile_
+from iotgw.converters.engines import available
+from iotgw.converters.loading import HEAP, loading_time
 from iotgw.converters.translation import MAX_SCRIPT
 from iotgw.core.errors import ConversionFailed, SettingsError
 from iotgw.core.specs import ConverterSpec
 from tests.unit.converters.conftest import convert, job, version
 
+ENGINES = available()
 BOTH = pytest.mark.parametrize("engine", ["duktape", "quickjs"])
 
 
@@ -93,6 +99,42 @@ async def test_a_script_that_throws_while_it_loads_says_so_when_it_is_saved(serv
     with pytest.raises(ConversionFailed, match="\u00fcber 30 \u00b0C"):
         converter = version(script, dialect="chirpstack-v3", engine=engine, direction="DOWNLINK")
         await service.encode(converter, {}, {}, "", {})
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_time_to_read_a_script_goes_by_its_length(engine):
+    """Each step of a save is given the time for the whole script, also where the engine counts by itself."""
+    script = "".join(f"function f{i}(b) {{ return b[0] + {i}; }}\n" for i in range(900))
+    script += "function Decode(p, b) { return {n: f7(b)}; }"
+    given = []
+    spec = {"name": "x", "script": script, "engine": engine}
+    found = compile_({"spec": spec, "timeLimit": 0.001}, ENGINES, given.append)
+    assert found == {"dialect": "chirpstack-v3", "engine": engine}
+    assert given and min(given) >= loading_time(len(script))
+    made = ENGINES[engine](0.001, HEAP, script)
+    for entry in ("compile", "program"):
+        assert made.call(entry, json.dumps(script)) in ("{}", '{"program":true}')
+
+
+@BOTH
+@ensureDeferred
+async def test_half_a_character_is_no_end_of_a_worker(service, engine):
+    script = "throw new Error('x\\udc00'); function Decode() { return {}; }"
+    with pytest.raises(SettingsError, match=r"line 1.*Error: x\ufffd"):
+        await service.compile(ConverterSpec(name="x", script=script, engine=engine))
+    script = "function Decode() { console.log('\\ud800y'); throw new Error('x\\udc00'); }"
+    converter = version(script, dialect="chirpstack-v3", engine=engine)
+    (made,) = await convert(service, job(converter))
+    assert (made.error.message, made.logs) == ("x\ufffd", ("\ufffdy",))
+
+
+@BOTH
+@ensureDeferred
+async def test_a_first_line_for_a_shell_is_a_remark(service, engine):
+    script = "#!/usr/bin/env node\nfunction Decode() { return {a: missing}; }"
+    assert (await service.compile(ConverterSpec(name="x", script=script, engine=engine)))[1] == engine
+    (made,) = await convert(service, job(version(script, dialect="chirpstack-v3", engine=engine)))
+    assert made.error.line == 2
 
 
 @BOTH

@@ -28,6 +28,7 @@ ANSWERS = {
     "a method of what is exported": ("exports.help = function () { return 5; }; exports.Decode = function () { return {n: this.help()}; };", 5),
     "a method of a module": ("module.exports = {help: function () { return 5; }, Decode: function () { return {n: this.help()}; }};", 5),
     "a method of an object": ("var o = {k: 4, f: function () { return this.k; }}; function Decode() { return {n: o.f()}; }", 4),
+    "in strict mode": ("'use strict';\n" + HELPER + "function Decode(p, b) { return {n: globalThis.twice(b[0]) + (this === undefined ? 1 : 0)}; }", 5),
     "no local variable": ("function Decode() { var local = 1; return {n: typeof this.local === 'undefined' ? 8 : 0}; }", 8),
 }  # fmt: skip
 

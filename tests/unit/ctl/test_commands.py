@@ -12,9 +12,6 @@ import pytest_twisted
 from iotgw.core.model import Event, State
 from iotgw.core.ports.pause import Paused
 from iotgw.core.ports.pipeline import Room
-from iotgw.ctl.client import CtlError
-from iotgw.ctl.commands.messages import follow
-from iotgw.ctl.refusal_tail import RefusalTail
 from iotgw.ctl.table import payload, printable, table
 
 
@@ -109,23 +106,6 @@ async def test_the_status_of_a_gateway_that_takes_nothing_says_why(bench: Any, r
     code, out, _ = await run("status")
     assert code == 1
     assert "NOT READY (the journal takes none: it is full)" in out.splitlines()[0]
-
-
-@inline
-async def test_messages_are_shown_with_what_became_of_them(bench: Any, run: Any) -> None:
-    bench.add("here", b"hello")
-    bench.add("here", b"\x00\xff", State.FAILED)
-    bench.add("here", b"quiet", State.FILTERED)
-    _, out, _ = await run("messages")
-    assert "dev-1: n=1" in out
-    assert "line 3, column 7: boom" in out
-    assert "quiet" in out
-    _, out, _ = await run("message", "e1-1")
-    assert "telemetry" in out
-    assert "delivery    out delivered" in out
-    assert "protocol = http" in out
-    assert "00ff" in (await run("message", "e1-2"))[1]
-    assert len(json.loads((await run("messages", "--json", "--state", "failed"))[1])["items"]) == 1
 
 
 @inline
@@ -259,12 +239,6 @@ async def test_a_token_file_outranks_the_environment(
     assert (await run("--token-file", str(tmp_path / "token"), "status"))[0] == 0
 
 
-def _named(each: Any) -> dict[str, Any]:
-    """A message of its position, or of its epoch, position and time."""
-    epoch, position, at = each if isinstance(each, tuple) else ("e1", each, each)
-    return {"id": f"{epoch}-{position}", "receivedAt": at}
-
-
 @inline
 async def test_a_backup_says_where_it_is_and_what_is_not_in_it(run: Any) -> None:
     code, out, _ = await run("backup", "nightly")
@@ -286,44 +260,6 @@ async def test_a_paused_gateway_says_why_until_it_is_let_go(run: Any, bench: Any
     assert "it was not paused" in (await run("resume"))[1]
 
 
-class Scripted:
-    """Answers a list of pages, one per call; an error is raised."""
-
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
-
-    def get(self, path: str, **query: Any) -> Any:
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        if answer and isinstance(answer[0], dict):
-            return {"items": answer, "next": None}
-        return {
-            "items": [_named(each) for each in answer],
-            "next": _named(answer[-1])["id"] if answer else None,
-        }
-
-
-def test_a_tail_shows_each_message_once_in_order_across_pages_and_an_absence() -> None:
-    client = Scripted([3, 2], [5, 4], [3, 2], CtlError("away", 3), [5], [6, 5], CtlError("no", 1))
-    seen = []
-    with pytest.raises(CtlError):
-        for item in follow(client, {}, 2, sleep=lambda seconds: None):
-            seen.append(item["id"])
-    assert seen == ["e1-2", "e1-3", "e1-4", "e1-5", "e1-6"]
-
-
-def test_a_tail_shows_what_is_refused_from_now_on_in_between() -> None:
-    refused = RefusalTail(events := Scripted([{"id": 7}]), "field")  # type: ignore[arg-type]
-    events.answers = [[{"id": 9}, {"id": 8}, {"id": 7}], [{"id": 9}]]
-    client = Scripted([2], [3, 2], [3], CtlError("no", 1))
-    seen: list[Any] = []
-    with pytest.raises(CtlError):
-        for item in follow(client, {}, 1, sleep=lambda seconds: None, refused=refused):  # type: ignore[arg-type]
-            seen.append(item["id"])
-    assert seen == ["e1-2", "e1-3", 8, 9]
-
-
 @inline
 async def test_the_status_says_who_refused_and_why(run: Any, bench: Any, file: str) -> None:
     await run("apply", file)
@@ -333,17 +269,6 @@ async def test_the_status_says_who_refused_and_why(run: Any, bench: Any, file: s
         status["refusals"] = {"credentials": 3}
     lines = [" ".join(line.split()) for line in (await run("status"))[1].splitlines()]
     assert lines[-3:] == ["REFUSED BY REASON TIMES", "field credentials 3", "api token 1"]
-
-
-def test_a_tail_goes_on_over_a_restart_and_over_a_journal_that_was_put_back() -> None:
-    older, last = ("e1", 8, 80), ("e2", 9, 90)
-    restarted, put_back = ("e3", 10, 100), ("e4", 9, 110)
-    client = Scripted([last, older], [restarted, last], [put_back, older], CtlError("no", 1))
-    seen = []
-    with pytest.raises(CtlError):
-        for item in follow(client, {}, 1, sleep=lambda seconds: None):
-            seen.append(item["id"])
-    assert seen == ["e2-9", "e3-10", "e4-9"]
 
 
 def test_cells_fit_and_are_harmless() -> None:

@@ -148,6 +148,7 @@ def test_every_type_but_those_that_subscribe_checks_addresses():
         "azure-iot-hub",
         "rabbitmq",
         "aws-sqs",
+        "aws-kinesis",
     }
 
 

@@ -71,7 +71,7 @@ class Field:
             "server": self.server,
             "values": {"application": "app", "webhook": "iotgw"},
             "secrets": {"token": "NNSXS.hush"},
-            "timeout": 1,
+            "timeout": 60,
             **more,
         }
         return msgspec.convert({"preset": preset, "downlinkApi": api}, HttpSourceSettings)
@@ -178,7 +178,7 @@ async def test_who_is_told_to_wait_waits_and_charges_nothing_to_the_item(make):
 
 @asynchronous
 async def test_a_call_that_is_never_answered_is_an_attempt_and_what_waits_is_asked_for_again(make):
-    field = make()
+    field = make(timeout=1)
     field.platform.answers = [None]
     field.push()
     assert await field.outcome() == [

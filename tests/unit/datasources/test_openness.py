@@ -57,4 +57,5 @@ def test_all_types_with_listeners_say_so():
         "azure-iot-hub",
         "rabbitmq",
         "aws-sqs",
+        "aws-kinesis",
     }

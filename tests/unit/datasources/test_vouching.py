@@ -28,6 +28,7 @@ def test_brokers_and_platforms_do_and_open_ports_do_not():
         "azure-iot-hub",
         "rabbitmq",
         "aws-sqs",
+        "aws-kinesis",
     }
 
 

@@ -311,3 +311,30 @@ def test_records_that_a_crash_kept_from_counting_make_their_devices(world):
     testing.fired(fleet.start())
     assert world.names() == ["a", "late"]
     assert fleet.get("default", "a").spec.label == "kept"
+
+
+def test_a_device_s_own_converter_is_found_by_any_of_its_names(world):
+    told = []
+    world.fleet.watch_own_converters(told.append)
+    world.save("Cellar 2", identity="70B3D57ED0000017", converter="mine")
+    world.save("plain")
+    own = world.fleet.own_converter
+    for name in ("Cellar 2", "70B3D57ED0000017", "70b3d57ed0000017", "70-B3-D5-7E-D0-00-00-17"):
+        assert own("default", ["nobody", name]) == "mine"
+    assert own("default", ["plain"]) == own("default", []) == own("other", ["Cellar 2"]) == ""
+    assert set(world.fleet.own_converters("default")) == {"mine"} and not world.fleet.own_converters("other")
+    world.restart()
+    assert world.fleet.own_converter("default", ["Cellar 2"]) == "mine"
+    assert told == ["default"]
+
+
+def test_a_device_s_own_converter_changes_and_goes_with_it(world):
+    told = []
+    world.fleet.watch_own_converters(told.append)
+    world.save("a", converter="one")
+    world.save("a", converter="two", notes="x")
+    world.save("a", converter="two")
+    assert set(world.fleet.own_converters("default")) == {"two"}
+    testing.fired(world.fleet.delete("default", "a"))
+    assert not world.fleet.own_converters("default") and world.fleet.own_converter("default", ["a"]) == ""
+    assert told == ["default"] * 3

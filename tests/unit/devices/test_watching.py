@@ -30,7 +30,7 @@ class World:
     def heard(self, watch, *points, **attributes):
         telemetry = [{"ts": ts, "values": values} for ts, values in points]
         body = {"deviceName": watch.name, "attributes": attributes, "telemetry": telemetry}
-        self.watching.heard(watch, msgspec.json.encode(body))
+        self.watching.heard(watch, msgspec.json.encode(body), self.clock.seconds())
 
 
 @pytest.fixture
@@ -112,11 +112,11 @@ def test_a_device_that_is_gone_is_not_told_of(world):
 def test_troubles_are_counted_for_each_tenant(world):
     one, other = world.watch("a", "acme", report_every=5), world.watch("b", "bolt", report_every=5)
     world.wait(5)
-    counts = world.watching.counts
-    assert (counts["acme"]["silent"], counts["bolt"]["silent"]) == (1, 1)
+    troubled = world.watching.troubled
+    assert (troubled["acme"]["silent"], troubled["bolt"]["silent"]) == ({"a"}, {"b"})
     world.heard(one)
     world.watching.end(other)
-    assert (counts["acme"]["silent"], counts["bolt"]["silent"]) == (0, 0)
+    assert (troubled["acme"]["silent"], troubled["bolt"]["silent"]) == (set(), set())
 
 
 def test_a_battery_is_low_below_its_threshold_and_well_again_a_little_above_it(world):
@@ -157,7 +157,7 @@ def test_what_is_no_number_says_nothing(world, value):
 def test_a_body_of_another_form_is_a_sign_of_life_only(world):
     watch = world.watch(report_every=5, battery_below=20)
     world.wait(5)
-    world.watching.heard(watch, b'{"telemetry": "?"}')
+    world.watching.heard(watch, b'{"telemetry": "?"}', world.clock.seconds())
     assert world.told[1:] == [("d", "silent", False, None)]
 
 

@@ -45,16 +45,27 @@ def answers(name):
 
 
 def world(spec, says):
-    """An integration of a spec, as `IntegrationRoutes.check` would save it, on a server that answers ``says``."""
+    """An integration of a spec, as `IntegrationRoutes.check` would save it, on a server that answers ``says``, and gives a token to who asks."""
     how = convert({**spec, "name": "one"}, IntegrationSpec)
     more = {"template": how.template} if "template" in spec else {}
-    return HttpWorld(says, configuration=how.configuration, format=how.format, split=how.split, **more)
+
+    def answer(head, body):
+        return (200, {"access_token": "t0ken", "expires_in": 60}) if wants_token(head) else says(head, body)
+
+    return HttpWorld(answer, configuration=how.configuration, format=how.format, split=how.split, **more)
+
+
+def wants_token(head):
+    """Whether a request is for a token of OAuth 2.0."""
+    return "/openid-connect/token " in head
 
 
 def requests(made):
-    """The requests that a world has seen, as pages show them."""
+    """The requests that a world has seen, as pages show them, without those for tokens."""
     found = []
     for head, body in made.requests:
+        if wants_token(head):
+            continue
         first, *headers = head.splitlines()
         shown = [line for line in headers if line.split(":")[0] in SHOWN]
         found.append(
@@ -74,6 +85,6 @@ def published(spec, body):
     found = []
     for place in range(len(pieces.pieces)):
         part = pieces.part(place)
-        retained = " (retained)" if how.configuration["retain"] else ""
+        retained = " (retained)" if how.configuration.get("retain") else ""
         found.append(f"PUBLISH {topic.text(part)}{retained}\n\n{make(part).decode()}\n")
     return found

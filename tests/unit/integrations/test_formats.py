@@ -6,6 +6,7 @@
 import contextlib
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,12 @@ from iotgw.core.epochs import Epochs
 from iotgw.core.model import Kind
 from iotgw.core.specs import IntegrationSpec
 from iotgw.integrations.facts import RecordNames
+from iotgw.integrations.formats import parquet
 from iotgw.integrations.formats.readings import NothingToSay
 from iotgw.integrations.formats.table import BODIES, bodies_of
 from iotgw.integrations.payload import formatter
 from iotgw.testing import telemetry
+from iotgw.wire.parquet import UNCOMPRESSED, write
 
 from .http_world import HttpWorld
 
@@ -47,7 +50,8 @@ RECORDS = [
 
 
 def made(format_, records, batch):
-    make = formatter(IntegrationSpec(name="i", type="http", format=format_), NAMES)
+    is_alone = batch == "none"
+    make = formatter(IntegrationSpec(name="i", type="http", format=format_), NAMES, is_alone=is_alone)
     bodies = [make(each) for each in records]
     if batch == "none":
         (body,) = bodies
@@ -66,12 +70,18 @@ def files():
         )
 
 
+@pytest.fixture
+def unpacked(monkeypatch):
+    """Files of Parquet without compression, whose bytes differ between versions of zlib."""
+    monkeypatch.setattr(parquet, "write", partial(write, codec=UNCOMPRESSED))
+
+
 @pytest.mark.parametrize(("name", "format_", "records", "batch"), [*files()])
-def test_a_body_is_that_of_its_file(name, format_, records, batch):
+def test_a_body_is_that_of_its_file(unpacked, name, format_, records, batch):
     assert made(format_, records, batch) == (FOLDER / name).read_bytes()
 
 
-@pytest.mark.parametrize("format_", ["line-protocol", "senml", "ngsi-ld", "openmetrics"])
+@pytest.mark.parametrize("format_", ["line-protocol", "senml", "ngsi-ld", "openmetrics", "parquet"])
 def test_a_message_without_values_has_nothing_to_say(format_):
     with pytest.raises(NothingToSay):
         made(format_, [record(1)], "none")
@@ -96,6 +106,7 @@ def test_what_has_nothing_to_say_is_delivered_without_being_sent(batch):
         ("cloudevents", "array", "application/cloudevents-batch+json; charset=utf-8"),
         ("cloudevents", "ndjson", "application/x-ndjson"),
         ("openmetrics", "array", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        ("parquet", "array", "application/vnd.apache.parquet"),
         ("standard", "array", "application/json"),
         ("standard", "ndjson", "application/x-ndjson"),
     ],
@@ -230,6 +241,21 @@ def test_whatever_devices_send_is_line_protocol(records):
         ), line  # fmt: skip
 
 
+@pytest.mark.parametrize("batch", ["none", "ndjson"])
+def test_a_body_of_parquet_is_a_whole_file_alone_and_in_a_batch(batch):
+    world = HttpWorld(format="parquet", configuration={"batch": batch})
+    world.store({"t": 1}, {"t": 2})
+    for _, body in world.requests:
+        assert body[:4] == body[-4:] == b"PAR1" and body.count(b"PAR1") == 2
+
+
+@given(_records)
+def test_whatever_devices_send_is_parquet(records):
+    for body in said("parquet", records):
+        assert body[:4] == body[-4:] == b"PAR1"
+
+
 if __name__ == "__main__":
+    parquet.write = partial(write, codec=UNCOMPRESSED)
     for name, *how in files():
         (FOLDER / name).write_bytes(made(*how))

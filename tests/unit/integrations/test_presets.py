@@ -33,6 +33,14 @@ ACCEPTS = {
     "sensorthings": 201,
     "ubidots": (200, {"temperature": [{"status_code": 201}]}),
     "datacake": (200, b"ok"),
+    "cumulocity": (201, {"id": "7"}),
+    "openremote": (
+        200,
+        [
+            {"ref": {"id": "hall 3", "name": "temperature"}},
+            {"ref": {"id": "hall 3", "name": "ok"}, "failure": None},
+        ],
+    ),
 }
 """What a target says that takes it; 204 where nothing is here."""
 REFUSES = [
@@ -59,6 +67,14 @@ REFUSES = [
     ("victoriametrics", 400, b"cannot unmarshal", "HTTP 400: cannot unmarshal"),
     ("ngsi-ld", 400, {"type": "x", "title": "Invalid"}, "HTTP 400: Invalid"),
     ("sensorthings", 400, {"code": 400, "message": "Not valid"}, "part 1 of 2 (temperature), and 1 more: HTTP 400: Not valid"),
+    ("cumulocity", 422, {"error": "measurement/Unprocessable Entity", "message": "Following mandatory fields should be included: source"},
+     "HTTP 422: Following mandatory fields should be included: source"),
+    ("cumulocity", 401, {"error": "security/Unauthorized", "message": "Invalid credentials!"}, None),
+    ("cumulocity", 500, b"", None),
+    ("openremote", 200, [{"ref": {}}, {"ref": {}, "failure": "INVALID_VALUE"}], "part 2 of 2 (ok): HTTP 200: INVALID_VALUE"),
+    ("openremote", 200, [{"ref": {}, "failure": "QUEUE_FULL"}, {"ref": {}, "failure": "QUEUE_FULL"}], None),
+    ("openremote", 200, b"<html>", None),
+    ("openremote", 401, b"", None),
     ("ubidots", 400, {"code": 400, "message": "bad"}, "part 1 of 2 (temperature), and 1 more: HTTP 400: bad"),
 ]  # fmt: skip
 """Preset, status and body, and the dead letter's reason; None where the message waits, as it isn't at fault."""
@@ -156,3 +172,32 @@ def test_a_document_s_template_is_two_lines_of_json():
     action, document = world.requests[0][1].decode().rstrip("\n").split("\n")
     assert json.loads(action) == {"create": {"_id": "E-1.1.1"}}
     assert json.loads(document)["values"] == {"temperature": 21.5, "ok": True}
+
+
+def test_a_measurement_has_numbers_only():
+    world = pages.world(spec_of("cumulocity"), lambda head, body: 201)
+    values = {"t": 1, "ok": False, "text": "x", "list": [1], "none": None}
+    body = json.loads(pages.message())
+    body["telemetry"][0]["values"] = values
+    world.store(json.dumps(body).encode(), how={"device_type": "meter"})
+    assert list(json.loads(world.requests[0][1])) == ["source", "time", "type", "t", "ok"]
+
+
+def test_what_is_no_number_is_an_event_in_smartrest():
+    body = json.loads(pages.message())
+    body["telemetry"][0]["values"] = {"n": -1, "state": 'open, "half"', "at": {"x": 1}}
+    said = pages.published(spec_of("cumulocity-mqtt"), json.dumps(body).encode())
+    assert [text.split("\n\n")[1] for text in said] == [
+        "200,n,n,-1,,2023-11-14T22:13:20.123Z\n",
+        '400,state,"open, ""half""",2023-11-14T22:13:20.123Z\n',
+        '400,at,"{""x"":1}",2023-11-14T22:13:20.123Z\n',
+    ]
+
+
+def test_an_asset_s_attribute_that_is_not_there_is_named_in_the_dead_letter():
+    says = [{"ref": {}}, {"ref": {}, "failure": "ATTRIBUTE_NOT_FOUND"}]
+    world = sent("openremote", lambda head, body: (200, says if body.count(b'"ref"') == 2 else says[1:]))
+    world.go(seconds=20)
+    assert list(world.dead().values()) == ["part 2 of 2 (ok): HTTP 200: ATTRIBUTE_NOT_FOUND"]
+    puts = [body for head, body in world.requests if not pages.wants_token(head)]
+    assert len(puts) == 3 and all(b"temperature" not in body for body in puts[1:])

@@ -35,6 +35,7 @@ class World:
         self.converters = testing.FakeConverters()
         self.credentials = testing.MemoryCredentials()
         self.devices = testing.MemoryDevices()
+        self.own = testing.MemoryOwnConverters()
         self.make()
 
     def make(self):
@@ -57,7 +58,7 @@ class World:
             speakers=self.speakers,
             delivery=self.delivery, downlinks=self.downlinks, recorder=recorder, departures=self.departures,
             listeners=[self.heard], types=self.types, reactor=reactor, max_payload=1000, max_metadata=MAX_METADATA,
-            shares=self.shares(),
+            shares=self.shares(), own_converters=self.own,
         )  # fmt: skip
 
     def shares(self):

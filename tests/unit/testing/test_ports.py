@@ -20,6 +20,7 @@ from iotgw.converters.service import ConverterService
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.clock import GatewayClock, PlainCalendar
 from iotgw.core.departures import Departures
+from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.events import IEvents
 from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
@@ -39,6 +40,7 @@ from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.pipeline.admission import Admission
+from iotgw.pipeline.checkpoints import RegistryCheckpoints
 from iotgw.pipeline.intake import Intake
 from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.pipeline import Pipeline
@@ -71,6 +73,12 @@ SETTINGS = {
     "opc-ua": {"url": "opc.tcp://192.0.2.1"},
     "rabbitmq": {**BROKER, "queue": "q"},
     "aws-sqs": SQS,
+    "aws-kinesis": {
+        "stream": "s",
+        "region": "eu-central-1",
+        "accessKeyId": "id",
+        "secretAccessKey": "secret",
+    },
     "azure-event-hub": {"connectionString": EVENT_HUB},
     "azure-iot-hub": {"connectionString": EVENT_HUB},
 }
@@ -140,8 +148,10 @@ def rooms():
         Pause(NOWHERE, None, None, None),
         Speakers(testing.MemoryDevices(), credentials, testing.FakeSources(), registry),
         Anybody(),
+        NoOwnConverters(),
         CertificateDirectory(testing.ThreadClock(), NOWHERE),
         AsyncioThread(testing.ThreadClock()),
+        RegistryCheckpoints(registry, "default", "ds"),
     ]
 
 
@@ -157,10 +167,10 @@ def types_with_what_they_build():
     out = {
         **SETTINGS,
         "http": {"url": "http://192.0.2.1/"},
+        "thingsboard-http": {"url": "http://192.0.2.1/", "token": "t"},
         "mqtt": BROKER,
         "kafka": {"brokers": ["192.0.2.1"]},
         "rabbitmq": BROKER,
-        "thingsboard-http": {"url": "http://192.0.2.1/", "token": "t"},
     }
     for type_ in Types("none", reactor, parts.INTEGRATIONS, connector):
         made += with_part(type_, target, out)
@@ -199,8 +209,8 @@ def doubles():
 DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
-    testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryBackups, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
+    testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryOwnConverters, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
+    testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), *doubles()]
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from iotgw.converters.source.blanks import Untranslatable
-from iotgw.converters.source.esmodules import as_commonjs
+from iotgw.converters.source.esmodules import as_commonjs, has_module_signs
 from iotgw.converters.source.tokens import NotUnderstood
 from iotgw.converters.source.typescript import has_signs, without_types
 
@@ -55,6 +55,17 @@ PLAIN = [
 def test_javascript_comes_back_as_it_was(script):
     assert without_types(script) == script
     assert as_commonjs(script) == script
+
+
+def test_a_module_may_be_on_one_line():
+    script = "const d = 1;export default {decodeUplink() {}}"
+    assert has_module_signs(script)
+    assert "exports['default']= {decodeUplink() {}}" in as_commonjs(script)
+
+
+def test_the_type_of_an_enum_s_member_is_left_out():
+    made = without_types("enum A { B = 'b' as any, C = 2 satisfies number }")
+    assert made == """var A;(function(A){A["B"]='b';A[A["C"]=2]="C";})(A||(A={}));"""
 
 
 def test_an_enum_is_an_object_with_both_ways():

@@ -271,3 +271,31 @@ def test_a_key_that_is_long_is_a_digest_and_one_with_a_hole_is_none():
     (long,) = read(text, {"a": "x" * 300, "b": 1})
     (hole,) = read(text, {"a": "x"})
     assert len(long.facts["uplinkKey"]) == 64 and "uplinkKey" not in hole.facts
+
+
+def uplink(device: str) -> dict:
+    return {"end_device_ids": {"device_id": device}, "uplink_message": {"f_port": 2, "frm_payload": "AOc="}}
+
+
+def test_a_list_of_messages_is_several_though_the_platform_sends_single_ones():
+    body = json.dumps([uplink("a"), {"join_accept": {}}, uplink("b"), 7]).encode()
+    events = PresetEnvelope(named("the-things-stack")).read(body, {}, 0)
+    assert [type(event).__name__ for event in events] == ["Reading", "Happened", "Reading", "Ignored"]
+    assert [event.identity for event in events if isinstance(event, Reading)] == ["a", "b"]
+    assert json.loads(events[2].payload) == uplink("b")
+
+
+def test_a_platform_s_own_list_stays_one_message():
+    pack = [{"bn": "urn:dev:DEVEUI:70B3D57ED0000017:", "n": "payload", "vs": "00e7"}, {"n": "port", "v": 2.0}]
+    (event,) = PresetEnvelope(named("kpn-things")).read(json.dumps(pack).encode(), {}, 0)
+    assert event.facts["frame"] == "00e7"
+
+
+@pytest.mark.parametrize("preset", ["netmore", "the-things-stack", "iot-creators"])
+def test_more_messages_than_one_body_may_have_are_refused_and_not_overlooked(preset):
+    messages = [{}] * 10_001
+    body = {"reports": messages} if preset == "iot-creators" else messages
+    (event,) = PresetEnvelope(named(preset)).read(json.dumps(body).encode(), {}, 0)
+    assert event.reason == "expected at most 10000 messages in one body"
+    body = {"reports": messages[1:]} if preset == "iot-creators" else messages[1:]
+    assert len(PresetEnvelope(named(preset)).read(json.dumps(body).encode(), {}, 0)) == 10_000

@@ -1,14 +1,17 @@
 """What users search for is found around damaged pages."""
 
+import sqlite3
+
 import pytest
 
 from iotgw.core.errors import Unavailable
-from iotgw.core.model import State
-from iotgw.store.sqlite import search
+from iotgw.core.message_query import MessageQuery
+from iotgw.core.model import Outcome, State
+from iotgw.store.sqlite import answers, scans, search
 from iotgw.store.sqlite.journal import Journal
 from iotgw.testing.threads import ThreadClock
 from tests.unit.store.sqlite.damaging import zero
-from tests.unit.store.sqlite.world import World
+from tests.unit.store.sqlite.world import World, output
 
 MANY = 1500
 
@@ -76,3 +79,91 @@ def test_a_search_in_which_too_much_is_damaged_ends_with_a_sentence(damaged, mon
     world = damaged("uplink", pages=4)
     with pytest.raises(Unavailable, match="the journal is damaged"):
         pages(world)
+
+
+# --- how far a search looks
+
+
+def far(world, **conditions):
+    """The pages of a search as long as it goes on: how many messages each has, and where the next begins."""
+    pages, before = [], 0
+    while True:
+        page = world.wait(world.journal.search(MessageQuery(tenant="default", **conditions), before, 10))
+        pages.append((len(page.messages), page.next))
+        before = page.next
+        if not before:
+            return pages
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Searches look at a hundred entries or so, twenty at a time."""
+    monkeypatch.setattr(answers, "LOOK", 100)
+    monkeypatch.setattr(search, "FIRST", 20)
+    monkeypatch.setattr(search, "LARGEST", 20)
+
+
+def test_what_is_rare_is_looked_for_a_piece_at_a_time(world, short):
+    world.store(b"x", metadata=b'{"peer":"10.0.0.7"}')
+    world.store(*[b"x"] * 100)
+    pages = far(world, text="10.0.0.7")
+    assert [count for count, _ in pages] == [0, 0, 0, 0, 0, 1]
+    assert [before for _, before in pages] == [82, 62, 42, 22, 2, 0]
+    assert far(world, text="nowhere")[-1] == (0, 0)
+
+
+def test_a_search_for_nothing_special_ends_with_its_page(world, short):
+    world.convert(*world.store(*[b"x"] * 40))
+    assert [count for count, _ in far(world)] == [10, 10, 10, 10]
+    assert sum(count for count, _ in far(world, device="dev")) == 40
+    assert sum(count for count, _ in far(world, datasource="ds1")) == 40
+    assert sum(count for count, _ in far(world, state=State.CONVERTED)) == 40
+
+
+def test_many_outputs_of_one_message_are_one_message(world, short):
+    (seq,) = world.store(b"x")
+    outputs = tuple(output("dev") for _ in range(300))
+    world.settle([Outcome(seq, State.CONVERTED, "c/1", outputs)])
+    world.convert(*world.store(b"y"))
+    assert sum(count for count, _ in far(world, device="dev")) == 2
+
+
+def test_ranges_that_are_too_many_are_joined_where_they_are_closest():
+    ranges = [(n * 100, n * 100 + 10) for n in range(20)] + [(2005, 2006)]
+    joined = scans.coarse(ranges)
+    assert len(joined) == scans.COARSE
+    assert all(any(low <= first and last <= high for low, high in joined) for first, last in ranges)
+
+
+def test_a_search_looks_at_no_more_than_its_window(world, monkeypatch):
+    """Counted by the pages that SQLite reads of the table, which are few of many."""
+    world.store(*[b"x" * 1000] * 300)
+    world.clock.advance(20)
+    world.store(b"y")
+    world.clock.advance(20)
+    (last,) = world.store(b"z")
+    asked = []
+    reader_query = scans.Walk.run
+
+    def run(self, ask, low, high, cost, limit):
+        asked.append((low, high))
+        return reader_query(self, ask, low, high, cost, limit)
+
+    monkeypatch.setattr(scans.Walk, "run", run)
+    query = MessageQuery(tenant="default", since=world.instant(-5))
+    found = world.wait(world.journal.search(query, 0, 10))
+    assert [message.seq for message in found.messages] == [last]
+    assert asked[0][0] > 300
+
+
+def test_a_search_finds_all_where_the_times_are_on_a_damaged_page(world, monkeypatch):
+    world.store(*[b"x"] * 99)
+
+    def damaged(query, ask):
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    monkeypatch.setattr(search, "lowest", damaged)
+    query = MessageQuery(tenant="default", since=world.instant(-100))
+    assert len(world.wait(world.journal.search(query, 0, 99)).messages) == 99

@@ -1,28 +1,22 @@
-"""Moto: AWS's services as its users test them, in a process of its own. What it holds is in memory."""
+"""AWS's services as its users test them, each in a process of its own: moto, and kinesalite, which keeps its streams on disk."""
 
 import base64
 import json
-import os
-import signal
 from pathlib import Path
 
 from .gateway import request
-from .process import Process, accepts, free_port, missing
+from .process import Process, accepts, find, free_port, missing, wait_until
 
-HOME = Path(__file__).parent / "motoserver" / "venv"
+MOTO = Path(__file__).parent / "motoserver" / "venv"
+KINESALITE = Path(__file__).parent / "kinesalite" / "node_modules"
 REGION = "eu-central-1"
 KEYS = {"accessKeyId": "AKIDEXAMPLE", "secretAccessKey": "not so secret"}
 
 
-class Moto(Process):
-    """``url`` is where all services are."""
+class AwsPeer(Process):
+    """``url`` is where its services are."""
 
-    def __init__(self, folder):
-        if not (HOME / ".installed").exists():
-            missing("moto isn't there; tests/install-peers large fetches it")
-        folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        super().__init__([HOME / "bin" / "python", "-m", "moto.server", "-p", self.port], folder / "moto.log")
+    port: int
 
     def ready(self):
         return accepts(self.port)
@@ -34,14 +28,8 @@ class Moto(Process):
     def install_tools(self, folder):
         """AWS's command line, as far as examples use it."""
         tool = folder / "aws"
-        tool.write_text(f'#!/bin/sh\nexec {HOME}/bin/python {Path(__file__).with_name("awscli.py")} "$@"\n')
+        tool.write_text(f'#!/bin/sh\nexec {MOTO}/bin/python {Path(__file__).with_name("awscli.py")} "$@"\n')
         tool.chmod(0o755)
-
-    def freeze(self):
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def thaw(self):
-        os.kill(self.pid, signal.SIGCONT)
 
     def _call(self, service, target, version, body):
         scope = f"AKIDEXAMPLE/20260101/{REGION}/{service}/aws4_request"
@@ -49,6 +37,7 @@ class Moto(Process):
             "POST", self.url, body,
             {
                 "Content-Type": f"application/x-amz-json-{version}", "X-Amz-Target": target,
+                "X-Amz-Date": "20260101T000000Z",
                 "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none",
             },
         )  # fmt: skip
@@ -118,3 +107,56 @@ class Moto(Process):
                     (each["PartitionKey"], base64.b64decode(each["Data"])) for each in some
                 )
         return found
+
+
+class Moto(AwsPeer):
+    """What it holds is in memory."""
+
+    def __init__(self, folder):
+        if not (MOTO / ".installed").exists():
+            missing("moto isn't there; tests/install-peers large fetches it")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        super().__init__([MOTO / "bin" / "python", "-m", "moto.server", "-p", self.port], folder / "moto.log")
+
+
+class Kinesalite(AwsPeer):
+    """Streams on disk. A shard that is split or merged ends, as at AWS."""
+
+    def __init__(self, folder):
+        if not (KINESALITE / ".installed").exists():
+            missing("kinesalite isn't there; tests/install-peers large fetches it")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        command = [
+            find("node"),
+            KINESALITE / "kinesalite" / "cli.js",
+            "--port",
+            self.port,
+            "--path",
+            folder / "db",
+        ]
+        times = [
+            "--createStreamMs",
+            "1",
+            "--deleteStreamMs",
+            "1",
+            "--updateStreamMs",
+            "1",
+            "--shardLimit",
+            "100",
+        ]
+        super().__init__([*command, *times], folder / "kinesalite.log")
+
+    def stream(self, name, shards=2):
+        """A new stream, when it can be written to."""
+        self.kinesis("CreateStream", StreamName=name, ShardCount=shards)
+        self.wait_until_active(name)
+        return name
+
+    def wait_until_active(self, name):
+        def is_active():
+            said = self.kinesis("DescribeStreamSummary", StreamName=name)["StreamDescriptionSummary"]
+            return said["StreamStatus"] == "ACTIVE"
+
+        wait_until(is_active, what="the stream")

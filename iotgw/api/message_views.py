@@ -1,0 +1,145 @@
+"""A message as the API shows it: whole, or as a row of a list."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from iotgw.core.epochs import Epochs
+from iotgw.core.errors import IotgwError
+from iotgw.core.model import ConversionError, Delivery, Event, Kind, Message
+from iotgw.core.ports.delivery import IDeliveries
+from iotgw.core.ports.pipeline import IPipeline
+
+HEAD = 16
+"""Bytes of a payload that a row shows."""
+EVENT = "event-"
+"""What the id of a refusal begins with; the event's own follows."""
+
+
+class MessageView(Struct, frozen=True, rename="camel"):
+    """A message. ``received_at`` is milliseconds since 1970, ``payload`` base64; each of ``output`` is one
+    device's ``{deviceName, deviceType, attributes, telemetry: [{ts, values}]}``; ``converter`` names the
+    version that ran. ``state`` is received, converted, filtered or failed, or refused for a sender who was turned away: nothing of
+    what he sent is stored, and ``id`` names the event."""
+
+    id: str
+    received_at: int
+    datasource: str
+    state: str
+    payload: str
+    metadata: msgspec.Raw
+    output: list[msgspec.Raw]
+    error: ConversionError | None
+    deliveries: list[Delivery]
+    converter: str = ""
+
+
+class MessageRow(Struct, frozen=True, rename="camel"):
+    """A message in few words. ``size`` is its payload's, in bytes, and ``head`` the first of them in hexadecimal."""
+
+    id: str
+    received_at: int
+    datasource: str
+    state: str
+    size: int
+    head: str
+    devices: list[str]
+    error: ConversionError | None
+
+
+class MessagePage(Struct, frozen=True, rename="camel"):
+    """Messages, newest first.
+
+    ``next`` goes into ``before`` for older ones; null when there are none. ``looked_back_to``: what was received since then (in
+    milliseconds since 1970) has been looked at. So a page may hold less than was asked for, or nothing, and yet not be the last.
+    """
+
+    items: list[MessageView]
+    next: str | None
+    looked_back_to: int = 0
+
+
+class MessageRows(Struct, frozen=True, rename="camel"):
+    """As `MessagePage`, with rows."""
+
+    items: list[MessageRow]
+    next: str | None
+    looked_back_to: int = 0
+
+
+class MessageViews:
+    """Makes views of messages."""
+
+    def __init__(self, epochs: Epochs, pipeline: IPipeline, delivery: IDeliveries) -> None:
+        self._epochs = epochs
+        self._pipeline = pipeline
+        self._delivery = delivery
+
+    async def deliveries(self, message: Message) -> list[Delivery]:
+        """What became of a message at each integration; nothing where that can't be told."""
+        try:
+            return list(await self._delivery.deliveries(message))
+        except IotgwError:
+            return []
+
+    async def whole(self, message: Message) -> MessageView:
+        """All of it."""
+        return self.of(message, await self.deliveries(message))
+
+    def of(self, message: Message, deliveries: list[Delivery]) -> MessageView:
+        """All of it, with deliveries that are known."""
+        uplink = message.uplink
+        records = [record for record in message.records if record.kind is Kind.TELEMETRY]
+        return MessageView(
+            id=self._epochs.message_id(message.seq),
+            received_at=uplink.received_ms,
+            datasource=self._pipeline.datasource_name(uplink.datasource),
+            state=message.state.name.lower(),
+            payload=base64.b64encode(uplink.payload).decode(),
+            metadata=msgspec.Raw(uplink.metadata or b"{}"),
+            output=[msgspec.Raw(record.body) for record in records],
+            error=message.error,
+            deliveries=deliveries,
+            converter=message.converter,
+        )
+
+    def row(self, message: Message) -> MessageRow:
+        """A row of it."""
+        uplink = message.uplink
+        return MessageRow(
+            id=self._epochs.message_id(message.seq),
+            received_at=uplink.received_ms,
+            datasource=self._pipeline.datasource_name(uplink.datasource),
+            state=message.state.name.lower(),
+            size=len(uplink.payload),
+            head=uplink.payload[:HEAD].hex(),
+            devices=list(dict.fromkeys(record.device_name for record in message.records)),
+            error=message.error,
+        )
+
+
+def refusal(id: int, event: Event) -> MessageView:
+    """Somebody who was turned away, in the form of a message."""
+    reason = str(event.detail.get("reason", "refused"))
+    detail: dict[str, Any] = {key: value for key, value in event.detail.items() if key != "reason"}
+    return MessageView(
+        id=f"{EVENT}{id}",
+        received_at=event.ts,
+        datasource=event.name,
+        state="refused",
+        payload="",
+        metadata=msgspec.Raw(msgspec.json.encode(detail, enc_hook=str)),
+        output=[],
+        error=ConversionError(event.message, stage="intake", name=reason),
+        deliveries=[],
+    )
+
+
+def refusal_row(id: int, event: Event) -> MessageRow:
+    """As `refusal`, as a row."""
+    whole = refusal(id, event)
+    return MessageRow(whole.id, whole.received_at, whole.datasource, whole.state, 0, "", [], whole.error)

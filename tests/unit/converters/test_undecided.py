@@ -1,0 +1,31 @@
+"""A script that may be of two dialects is tried on its own vectors before somebody is asked."""
+
+import pytest
+from pytest_twisted import ensureDeferred
+
+from iotgw.core.errors import SettingsError
+from iotgw.core.specs import ConverterSpec
+
+UNDECIDED = "function Decoder(a, b) { return JSON.parse(String.fromCharCode.apply(null, a)); }"
+
+
+@pytest.mark.parametrize(
+    ("tests", "expected"),
+    [
+        ([{"text": '{"t": 1}', "metadata": {"devEui": "e"}, "output": {"t": 1}}], "ttn-v2"),
+        ([{"hex": "7b22646576696365 4e616d65223a2264227d".replace(" ", ""), "output": {"deviceName": "d"}}], "thingsboard"),
+    ],
+)  # fmt: skip
+@ensureDeferred
+async def test_a_script_that_says_nothing_is_tried_on_its_vectors(service, tests, expected):
+    found, _ = await service.compile(ConverterSpec(name="x", script=UNDECIDED, tests=tests))
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    "tests", [[], [{"text": "{", "output": {}}, {"hex": "x", "output": 1}, {"payload": "?", "output": 1}]]
+)
+@ensureDeferred
+async def test_somebody_is_asked_where_nothing_decides(service, tests):
+    with pytest.raises(SettingsError, match=r"can be ThingsBoard's .* or The Things Network's"):
+        await service.compile(ConverterSpec(name="x", script=UNDECIDED, tests=tests))
