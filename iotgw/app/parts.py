@@ -43,6 +43,7 @@ from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.kafka.datasource import KafkaSourceType
 from iotgw.datasources.kinesis.datasource import KinesisSourceType
+from iotgw.datasources.lwm2m.datasource import Lwm2mType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.pubsub.datasource import PubsubSourceType
@@ -84,6 +85,7 @@ from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
 from iotgw.store.sqlite.journal import Journal
+from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.trim import JournalLimits
 
@@ -95,6 +97,7 @@ DATASOURCES = (
     MqttSourceType,
     KafkaSourceType,
     OpcuaType,
+    Lwm2mType,
     RabbitSourceType,
     SqsSourceType,
     KinesisSourceType,
@@ -128,6 +131,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     releases: Releases
     journal: Journal
     downlinks: DownlinkQueue
+    kept: KeptRows
     converters: ConverterService
     delivery: DeliveryService
     integrations: RegisteredIntegrations
@@ -191,6 +195,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     downlinks = DownlinkQueue(
         store_of_downlinks, reach.encode, reach.find, changed, reactor, calendar, speakers
     )
+    kept = KeptRows(data_dir, reactor)
     doors = Doors(recorder, reactor)
     sites = OwnSites(settings.hosts, settings.proxies)
     tell = partial(doors.note, "http", "slow")
@@ -221,17 +226,22 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         listeners=[trace, devices, fleet, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
         shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
-        files=CertificateDirectory(reactor, data_dir / settings.certificates), quarantine=quarantine,
+        files=CertificateDirectory(reactor, data_dir / settings.certificates), quarantine=quarantine, kept=kept,
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
-    writers = [journal.between_commits, registry.between_commits, store_of_downlinks.between_commits]
+    writers = [
+        journal.between_commits,
+        registry.between_commits,
+        store_of_downlinks.between_commits,
+        kept.between_commits,
+    ]
     backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
     kinds = [ReprocessJobs(journal, pipeline, calendar), RetryJobs(delivery, reactor)]
     jobs = JobService(registry, kinds, reactor, calendar)
     return Gateway(
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
-        downlinks=downlinks, converters=converters, delivery=delivery,
+        downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
         jobs=jobs, api=Parts(

@@ -96,6 +96,7 @@ def children(
     yield PartService("fleet", gateway.fleet.start, gateway.fleet.rest)
     yield PartService("quarantine", gateway.releases.load)
     yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
+    yield PartService("kept", lambda: open_kept(gateway), gateway.kept.stop)
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
     yield PartService("pause", gateway.pause.start)
     yield PartService("converters", gateway.converters.start, gateway.converters.stop)
@@ -111,6 +112,16 @@ def children(
 def _begin(work: Coroutine[Any, Any, None]) -> None:
     """Do something beside everything else."""
     ensureDeferred(work).addErrback(lambda failure: _log.failure("work in the background failed", failure))
+
+
+async def open_kept(gateway: Gateway) -> None:
+    """Open what datasources keep, and say so if it was lost."""
+    kept = gateway.kept
+    await kept.start()
+    if kept.put_aside:
+        gateway.recorder.note(
+            "damaged", "gateway", "kept.db", kept.put_aside, DEFAULT_TENANT, "warning",
+        )  # fmt: skip
 
 
 async def catch_up(gateway: Gateway) -> None:

@@ -206,7 +206,7 @@ confirmed. ``lost``: it may be tried again. ``refused``: the network would refus
 
 class Downlink(Struct, frozen=True, gc=False):
     """A payload on its way to a device. ``id`` is its queue item's; ``metadata`` from its converter. ``confirmed``: the
-    device must say that it got it."""
+    device must say that it got it. ``msg_type`` is what its sender called it."""
 
     id: str
     device: str
@@ -214,6 +214,7 @@ class Downlink(Struct, frozen=True, gc=False):
     content_type: Literal["JSON", "TEXT", "BINARY"] = "BINARY"
     metadata: Metadata = {}
     confirmed: bool = False
+    msg_type: str = "downlink"
 
 
 class Status(enum.Enum):

@@ -26,6 +26,7 @@ IN_COMMANDS = {
     "events": ("events",),
     "history": ("failures", "telemetry"),
     "jobs": ("job", "jobs"),
+    "lwm2m": ("lwm2m",),
     "messages": ("message", "messages", "reprocess", "tail"),
     "presets": ("presets",),
     "queues": ("integration",),

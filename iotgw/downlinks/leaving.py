@@ -133,7 +133,9 @@ class Leaving:
         if not self._is_still_there(item):  # cancelled while its converter ran
             self._way.back(item.id)
             return None
-        return Downlink(item.id, item.device, payload, content_type, metadata, item.spec.confirmed)
+        return Downlink(
+            item.id, item.device, payload, content_type, metadata, item.spec.confirmed, item.spec.msg_type
+        )
 
     def _is_still_there(self, item: Item) -> bool:
         return item.id in self._open.items and not self._way.is_held(item.id)

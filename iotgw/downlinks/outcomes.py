@@ -22,6 +22,11 @@ _STEPS: dict[Became, Step] = {
     "sent": "delivered", "delivered": "delivered", "lost": "lost", "refused": "failed",
 }  # fmt: skip
 """What a network's receipt does to an item."""
+_REPORTED: dict[Report, Step] = {
+    "sent": "sent", "offered": "offered", "delivered": "delivered", "answered": "delivered", "lost": "lost",
+    "refused": "failed", "carried out": "successful",
+}  # fmt: skip
+"""What a datasource's report does to one."""
 
 
 class Outcomes:
@@ -61,7 +66,7 @@ class Outcomes:
         elif state == "returned":
             self._way.arrived(id)
         else:
-            self._step(id, "failed" if state == "refused" else state, reason, result=result)
+            self._step(id, _REPORTED[state], reason, result=result)
 
     def _step(
         self,
@@ -100,7 +105,7 @@ class Outcomes:
         )
         if step not in ("sent", "offered"):
             self._way.arrived(id)
-        has_answered = following is ItemState.DELIVERED or (step == "failed" and was_pushed)
+        has_answered = following is ItemState.DELIVERED or (step in ("failed", "successful") and was_pushed)
         if has_answered and item.device in self._open.names(item.tenant):
             ensureDeferred(self._leaving.follow(item.tenant, item.device, was_pushed)).addErrback(
                 lambda failure: self._log.failure("the next downlink could not follow", failure)

@@ -24,6 +24,7 @@ from iotgw.core.ports.datasources import (
     IVouches,
 )
 from iotgw.core.ports.files import IOperatorFiles
+from iotgw.core.ports.kept import IKept
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.shared import SharedResources
@@ -62,6 +63,7 @@ class DatasourceRunner:
         *,
         calendar: ICalendar,
         files: IOperatorFiles | None,
+        kept: IKept | None = None,
     ) -> None:
         self.source = source
         self.intake = intake
@@ -79,6 +81,7 @@ class DatasourceRunner:
         self._in_background = in_background
         self._calendar = calendar
         self._files = files
+        self._kept = kept
 
     async def apply(self, spec: DatasourceSpec, enabled: bool) -> None:
         """Close what is open, and open the datasource as the spec says. A failure is kept in `error`."""
@@ -141,6 +144,7 @@ class DatasourceRunner:
             self._reactor, self._credentials, self._data_dir, source.created_ms,
             self._shares, self._calendar, Networks(spec.allow), self._files,
             RegistryCheckpoints(self._registry, source.tenant, source.id),
+            self._kept,
         )  # fmt: skip
 
     async def _let_go(self, before: DatasourceSpec, after: DatasourceSpec | None) -> None:

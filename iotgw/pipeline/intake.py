@@ -257,6 +257,10 @@ class Intake:
         """See `IIntake.downlink_delivered`."""
         self._downlinks.outcome(downlink.id, "delivered" if is_certain else "answered", "", result)
 
+    def downlink_carried_out(self, downlink: Downlink, result: Metadata | None = None) -> None:
+        """See `IIntake.downlink_carried_out`."""
+        self._downlinks.outcome(downlink.id, "carried out", "", result)
+
     def downlink_lost(self, downlink: Downlink, reason: str, result: Metadata | None = None) -> None:
         """See `IIntake.downlink_lost`."""
         self._downlinks.outcome(downlink.id, "lost", reason, result)

@@ -31,6 +31,7 @@ from iotgw.core.ports.devices import IOwnConverters, IQuarantine
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.files import IOperatorFiles
 from iotgw.core.ports.journal import Entries, IUplinkStream
+from iotgw.core.ports.kept import IKept
 from iotgw.core.ports.pipeline import IPipeline, Room, UplinkListener
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
@@ -93,6 +94,7 @@ class Pipeline:
         files: IOperatorFiles | None = None,
         own_converters: IOwnConverters | None = None,
         quarantine: IQuarantine | None = None,
+        kept: IKept | None = None,
     ) -> None:
         self._sources = sources
         self._own: IOwnConverters = own_converters or NoOwnConverters()
@@ -111,6 +113,7 @@ class Pipeline:
         self._calendar: ICalendar = calendar or PlainCalendar(reactor)
         self._data_dir = data_dir
         self._files = files
+        self._kept = kept
         self._shares = shares if shares is not None else SharedResources()
         self._claims = Claims(sources.away)
         self._admission = Admission(journal, delivery, reactor, max_payload, max_metadata)
@@ -250,6 +253,7 @@ class Pipeline:
         return DatasourceRunner(
             source, intake, conversions, Reprocessing(source, conversions, self._journal), self._types, self._registry, self._credentials, self._reactor,
             self._data_dir, self._shares, self._claims, self._in_background, calendar=self._calendar, files=self._files,
+            kept=self._kept,
         )  # fmt: skip
 
     def _conversions(

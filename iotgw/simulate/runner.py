@@ -22,6 +22,7 @@ from iotgw.simulate.device import Device
 from iotgw.simulate.dragino import DraginoNode
 from iotgw.simulate.http import HttpSensor
 from iotgw.simulate.lobaro import LobaroGateway
+from iotgw.simulate.lwm2m import Lwm2mThermometer
 from iotgw.simulate.mqtt import MqttSensor
 from iotgw.simulate.plain import JsonSensor
 from iotgw.simulate.platform_api import SimulatedApi
@@ -80,6 +81,14 @@ KINDS = {
         1883,
         is_answered=True,
         about="JSON to an MQTT broker; --path <topic with {id}>",
+        has_path=True,
+    ),
+    "lwm2m": DeviceKind(
+        Lwm2mThermometer,
+        5683,
+        True,
+        True,
+        "LwM2M thermometers that register and send; --path stands before rd",
         has_path=True,
     ),
     "udp": DeviceKind(JsonSensor, 11560, is_udp=True, about="JSON documents over UDP"),

@@ -31,6 +31,7 @@ from iotgw.testing.integrations import (
 )
 from iotgw.testing.jobs import FakeJobRun, MemoryJobs
 from iotgw.testing.journal import MemoryJournal
+from iotgw.testing.kept import MemoryKept
 from iotgw.testing.mounts import MemoryMounts
 from iotgw.testing.own_converters import MemoryOwnConverters
 from iotgw.testing.pipeline import FakePipeline, HeardUplinks
@@ -75,6 +76,7 @@ __all__ = [
     "MemoryFiles",
     "MemoryJobs",
     "MemoryJournal",
+    "MemoryKept",
     "MemoryMounts",
     "MemoryOwnConverters",
     "MemoryPause",

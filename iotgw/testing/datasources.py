@@ -15,11 +15,13 @@ from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import DatasourceContext, IForgets, IHasSessions, INeeds, IPushes
 from iotgw.core.ports.files import IOperatorFiles
 from iotgw.core.ports.intake import IIntake
+from iotgw.core.ports.kept import IKept
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.shared import SharedResources
 from iotgw.testing.checkpoints import MemoryCheckpoints
 from iotgw.testing.credentials import MemoryCredentials
 from iotgw.testing.intake import FakeIntake
+from iotgw.testing.kept import MemoryKept
 from iotgw.testing.reactor import MemoryReactor
 
 
@@ -37,6 +39,7 @@ def datasource_context(
     shares: SharedResources | None = None,
     files: IOperatorFiles | None = None,
     checkpoints: ICheckpoints | None = None,
+    kept: IKept | None = None,
 ) -> DatasourceContext:
     """A datasource's context, made of doubles unless given otherwise."""
     return DatasourceContext(
@@ -48,6 +51,7 @@ def datasource_context(
         shares=SharedResources() if shares is None else shares,
         files=files,
         checkpoints=MemoryCheckpoints() if checkpoints is None else checkpoints,
+        kept=MemoryKept() if kept is None else kept,
     )  # fmt: skip
 
 

@@ -23,6 +23,11 @@ from iotgw.core.specs import DownlinkSpec
 from iotgw.testing.reactor import clock as new_clock
 
 Key = tuple[str, str]
+_STEPS: dict[Report, Step] = {
+    "sent": "sent", "offered": "offered", "delivered": "delivered", "answered": "delivered", "lost": "lost",
+    "refused": "failed", "carried out": "successful",
+}  # fmt: skip
+"""What a report does to an item."""
 
 
 @implementer(IDownlinks, IDownlinkQueue)
@@ -150,7 +155,7 @@ class MemoryDownlinks:
         self._away.discard(downlink_id)
         if state == "returned" or (state == "answered" and item.spec.confirmed):
             return
-        step: Step = "delivered" if state == "answered" else "failed" if state == "refused" else state
+        step = _STEPS[state]
         self._report(item, step, reason, result=result, network=network or item.network)
         for became, why in self._early.pop(network, ()):
             self.confirmed(item.tenant, "", "", became, why, item.id)

@@ -248,6 +248,11 @@ class FakeIntake:
         self._keep(downlink, result)
         self.outcomes.append((downlink.id, "delivered" if is_certain else "answered"))
 
+    def downlink_carried_out(self, downlink: Downlink, result: Metadata | None = None) -> None:
+        """See `IIntake.downlink_carried_out`."""
+        self._keep(downlink, result)
+        self.outcomes.append((downlink.id, "carried out"))
+
     def downlink_lost(self, downlink: Downlink, reason: str, result: Metadata | None = None) -> None:
         """See `IIntake.downlink_lost`."""
         self._keep(downlink, result)

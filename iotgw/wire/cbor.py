@@ -35,7 +35,7 @@ def decode(data: bytes, items: int = ITEMS, depth: int = DEPTH) -> Any:
     Byte strings become base64. Integers beyond 2⁵³ and integer keys become strings, since a script's numbers are
     doubles. NaN, infinities and ``undefined`` become None. Raises `NotPlain`, and nothing else.
     """
-    reader = _Reader(data, items)
+    reader = CborReader(data, items)
     value = reader.item(depth)
     if value is _BREAK:
         raise NotPlain("expected an item, got a break at byte 0")
@@ -44,8 +44,9 @@ def decode(data: bytes, items: int = ITEMS, depth: int = DEPTH) -> Any:
     return value
 
 
-class _Reader:
-    """A position in the bytes, and how many items may still come."""
+class CborReader:
+    """A position in the bytes, and how many items may still come. A subclass may keep more than JSON has: see `_bytes`,
+    `_integer` and `_as_key`."""
 
     __slots__ = ("_data", "_left", "at")
 
@@ -69,12 +70,30 @@ class _Reader:
         if major < 2:
             assert size is not None  # no number has an indefinite length
             value = -1 - size if major else size
-            return value if -_SAFE_INTEGER < value < _SAFE_INTEGER else str(value)
+            return value if -_SAFE_INTEGER < value < _SAFE_INTEGER else self._integer(value)
         if major == 2:
-            return base64.b64encode(self._string(major, size)).decode("ascii")
+            return self._bytes(self._string(major, size))
         if depth == 0:
             raise NotPlain(f"expected less nesting, got more at byte {self.at}")
         return self._array(size, depth - 1) if major == 4 else self._map(size, depth - 1)
+
+    def _integer(self, value: int) -> Any:
+        """What an integer beyond 2⁵³ is."""
+        return str(value)
+
+    def _bytes(self, value: bytes) -> Any:
+        """What a byte string is."""
+        return base64.b64encode(value).decode("ascii")
+
+    def _as_key(self, key: Any) -> Any:
+        """What an integer or a text is as a key."""
+        return key if isinstance(key, str) else str(key)
+
+    def _count(self) -> None:
+        """Count one more item."""
+        self._left -= 1
+        if self._left < 0:
+            raise NotPlain(f"expected fewer items, got more up to byte {self.at}")
 
     def _initial(self) -> tuple[int, int]:
         """Major type and additional information of the next item (§3)."""
@@ -154,10 +173,10 @@ class _Reader:
                 values.append(value)
             return values
         self._check_count(size)
-        return [self._value(depth) for _ in range(size)]
+        return [self.value(depth) for _ in range(size)]
 
-    def _map(self, size: int | None, depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def _map(self, size: int | None, depth: int) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
         if size is not None:
             self._check_count(2 * size)
         while size is None or len(found) < size:
@@ -165,11 +184,11 @@ class _Reader:
                 break
             if key in found:
                 raise NotPlain(f"expected each key once (§5.6), got one again up to byte {self.at}")
-            found[key] = self._value(depth)
+            found[key] = self.value(depth)
         return found
 
-    def _key(self, may_end: bool) -> str | None:
-        """A text, or an integer as one; None at the end of a map of indefinite length."""
+    def _key(self, may_end: bool) -> Any:
+        """A text or an integer, as `_as_key` has it; None at the end of a map of indefinite length."""
         start = self.at
         byte = self._data[start] if start < len(self._data) else 0
         if byte == 0xFF and may_end:
@@ -177,10 +196,10 @@ class _Reader:
             return None
         if byte >> 5 not in (0, 1, 3):
             raise NotPlain(f"expected a text or an integer as a key, got something else at byte {start}")
-        key = self.item(0)
-        return key if isinstance(key, str) else str(key)
+        return self._as_key(self.item(0))
 
-    def _value(self, depth: int) -> Any:
+    def value(self, depth: int) -> Any:
+        """The next item, which is no break."""
         value = self.item(depth)
         if value is _BREAK:
             raise NotPlain(f"expected an item, got a break at byte {self.at - 1}")

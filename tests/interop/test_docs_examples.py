@@ -8,7 +8,7 @@ A page's code blocks are taken as its reader takes them:
 * ``json`` is what the datasource's newest message became: its first readings, whenever they were.
 
 Of all this only places are changed, by `localized`: a port that stands behind ``port = ``, ``127.0.0.1:``,
-``127.0.0.1/``, ``127.0.0.1", `` or ``-p `` becomes the one that the test's peer has, and likewise the paths of `Places.paths`.
+``127.0.0.1/``, ``127.0.0.1", `` ``-p `` or ``--port `` becomes the one that the test's peer has, and likewise the paths of `Places.paths`.
 """
 
 import contextlib
@@ -35,7 +35,9 @@ from tests.peers.sshd import Sshd
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
 FILE = re.compile(r"(?:#|//) ([\w./-]+)\n")
-PORT = re.compile(r"""(?<=port = )\d+|(?<=127\.0\.0\.1[:/])\d+|(?<=127\.0\.0\.1", )\d+|(?<=-p )\d+""")
+PORT = re.compile(
+    r"""(?<=port = )\d+|(?<=127\.0\.0\.1[:/])\d+|(?<=127\.0\.0\.1", )\d+|(?<=-p )\d+|(?<=--port )\d+"""
+)
 
 
 CLUSTERED = ("kafka", "azure-event-hub", "azure-iot-hub")

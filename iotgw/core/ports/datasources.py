@@ -17,6 +17,7 @@ from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.files import IOperatorFiles
 from iotgw.core.ports.intake import IIntake
+from iotgw.core.ports.kept import IKept
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.shared import SharedResource, SharedResources
 from iotgw.core.times import DateMs
@@ -33,7 +34,7 @@ class DatasourceContext(Struct, frozen=True):
     ``shares`` is what it shares with others; ask `shared` for it. Timers and waits go by the ``reactor``'s time, dates by
     ``calendar``, or `date_ms`. Peers at addresses that ``allow`` doesn't have are to be turned away; see
     `IChecksAddresses`. ``files`` are the operator's, such as certificates; ask `read_files` for them. ``checkpoints`` keep its places
-    in a stream whose broker doesn't.
+    in a stream whose broker doesn't. ``kept`` has what it keeps over restarts, under its ``id``.
     """
 
     id: str
@@ -51,6 +52,7 @@ class DatasourceContext(Struct, frozen=True):
     allow: Networks = EVERYWHERE
     files: IOperatorFiles | None = None
     checkpoints: ICheckpoints | None = None
+    kept: IKept | None = None
 
     def read_files(self, names: Collection[str]) -> Deferred[dict[str, bytes]]:
         """The operator's files that settings name, by their names, read in a thread; see `IOperatorFiles.read`."""

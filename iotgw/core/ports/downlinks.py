@@ -15,10 +15,10 @@ from iotgw.core.ports.intake import Send
 from iotgw.core.proof import Proved
 from iotgw.core.specs import DownlinkSpec
 
-Report = Literal["sent", "offered", "delivered", "answered", "lost", "returned", "refused"]
+Report = Literal["sent", "offered", "delivered", "answered", "lost", "returned", "refused", "carried out"]
 """What a datasource reports on an item. ``answered`` counts as delivered, unless the item must be confirmed.
 ``returned`` is an item that was taken but not sent, which is not an attempt.
-``refused`` is final: the device would refuse it again."""
+``refused`` is final: the device would refuse it again. ``carried out`` is final too: the device has done it, and said so."""
 
 
 class IDownlinks(Interface):

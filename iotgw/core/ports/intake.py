@@ -33,7 +33,10 @@ class Record(Protocol):
 
 
 class IIntake(Interface):
-    """What a datasource sees of the gateway; one per datasource, made by the pipeline."""
+    """What a datasource sees of the gateway; one per datasource, made by the pipeline.
+
+    Many methods: those for uplinks, and one for each thing that may become of a downlink.
+    """
 
     room: bool = Attribute("False when the gateway is full; a stream should stop reading")
     proves: bool = Attribute(
@@ -108,6 +111,9 @@ class IIntake(Interface):
         """The transport confirmed this downlink. Not ``is_certain``: the transport did all that it can, but the
         message may still be lost, so an item that must be confirmed then waits for the device's own receipt. ``result``
         are JSON values: what the device answered, for the item's ``result``."""
+
+    def downlink_carried_out(downlink: Downlink, result: Metadata | None = None) -> None:
+        """The device has done what this downlink asks, and said so: it was successful. ``result`` is what it answered."""
 
     def downlink_lost(downlink: Downlink, reason: str, result: Metadata | None = None) -> None:
         """This downlink did not reach the device, or it can't take it now; it goes back into the queue."""

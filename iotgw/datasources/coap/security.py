@@ -22,36 +22,24 @@ from iotgw.wire.coap.message import Message, error
 from iotgw.wire.coap.timing import Policy
 
 NOT_HERE = error(n.UNAUTHORIZED, "this datasource trusts other certificates")
+UNTRUSTED = "its certificate is trusted by another datasource"
 
 
-class SecureUplinkResource(UplinkResource):
-    """Uplinks of sessions. On a shared port, the handshake trusts the anchors of every datasource there:
-    each admits only those of its own."""
+class Anchors:
+    """Whether a session's certificate is one that a datasource trusts: on a shared port, the handshake trusts the anchors of
+    every datasource there, and each admits only those of its own."""
 
-    is_of_address = False
-
-    def __init__(
-        self, context: DatasourceContext, dtls: DtlsSettings, policy: Policy, port: CoapsPort, confirm: bool
-    ) -> None:
-        super().__init__(context, policy, describe_session, port.sent, confirm)
+    def __init__(self, dtls: DtlsSettings, port: CoapsPort) -> None:
         self._trusted = dtls.x509.trust_anchors if dtls.x509 is not None else []
         self._profiles = port.profiles
         self._generation = -1
         self._anchors: frozenset[str] = frozenset()
 
-    def render(self, request: Message, exchange: Exchange) -> None:
-        """See `UplinkResource.render`."""
-        session = exchange.peer.remote
-        assert isinstance(session, DtlsSession)
-        if session.identity.anchor and not self._trusts(session.identity.anchor):
-            self._intake.refuse(
-                "identity", str(session.address[0]), "its certificate is trusted by another datasource"
-            )
-            exchange.reply(NOT_HERE)
-            return
-        super().render(request, exchange)
-
-    def _trusts(self, anchor: str) -> bool:
+    def trust(self, session: DtlsSession) -> bool:
+        """Whether it may be taken; one with a key always."""
+        anchor = session.identity.anchor
+        if not anchor:
+            return True
         if self._generation != self._profiles.generation:
             self._generation = self._profiles.generation
             with suppress(
@@ -61,6 +49,28 @@ class SecureUplinkResource(UplinkResource):
                     fingerprint(each) for each in load_anchors(self._trusted, self._profiles.files)
                 )
         return anchor in self._anchors
+
+
+class SecureUplinkResource(UplinkResource):
+    """Uplinks of sessions whose certificates the datasource trusts."""
+
+    is_of_address = False
+
+    def __init__(
+        self, context: DatasourceContext, dtls: DtlsSettings, policy: Policy, port: CoapsPort, confirm: bool
+    ) -> None:
+        super().__init__(context, policy, describe_session, port.sent, confirm)
+        self._anchors = Anchors(dtls, port)
+
+    def render(self, request: Message, exchange: Exchange) -> None:
+        """See `UplinkResource.render`."""
+        session = exchange.peer.remote
+        assert isinstance(session, DtlsSession)
+        if not self._anchors.trust(session):
+            self._intake.refuse("identity", str(session.address[0]), UNTRUSTED)
+            exchange.reply(NOT_HERE)
+            return
+        super().render(request, exchange)
 
 
 class IdentityGuard:

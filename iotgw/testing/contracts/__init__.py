@@ -31,6 +31,7 @@ from iotgw.testing.contracts.files import OperatorFilesContract
 from iotgw.testing.contracts.intake import IntakeContract
 from iotgw.testing.contracts.integration import IntegrationContract
 from iotgw.testing.contracts.journal import DiskJournalContract, JournalContract
+from iotgw.testing.contracts.kept import KeptContract
 from iotgw.testing.contracts.pipeline import PipelineContract, SourcesContract
 from iotgw.testing.contracts.registry import RegistryContract
 
@@ -51,6 +52,7 @@ __all__ = [
     "IntakeContract",
     "IntegrationContract",
     "JournalContract",
+    "KeptContract",
     "OperatorFilesContract",
     "PipelineContract",
     "RegistryContract",

@@ -164,8 +164,17 @@ class DownlinksContract(Contract[IBothSides]):
             item = self.push("x", device="-".join(series))
             for report in series:
                 self.part.outcome(item.id, report)
-            if not {"sent", "offered", "delivered", "answered"} & {*series}:
+            if not {"sent", "offered", "delivered", "answered", "carried out"} & {*series}:
                 assert self.state(item) in (ItemState.QUEUED, ItemState.FAILED)
+
+    def test_an_item_that_its_device_has_carried_out_was_successful(self) -> None:
+        item = self.push("read")
+        assert len(self.take()) == 1
+        self.part.outcome(item.id, "sent")
+        self.part.outcome(item.id, "carried out", "", {"code": "2.05"})
+        assert self.state(item) is ItemState.SUCCESSFUL
+        self.part.outcome(item.id, "lost", "too late")
+        assert self.state(item) is ItemState.SUCCESSFUL
 
     def test_a_report_of_an_unknown_item_changes_nothing(self) -> None:
         self.part.outcome("nobody's", "sent")

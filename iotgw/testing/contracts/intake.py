@@ -147,6 +147,7 @@ class IntakeContract(Contract[IIntake]):
         self.part.downlink_lost(ITEM, "later", {"code": "5.03"})
         self.part.downlink_delivered(ITEM, result={"code": "2.04"})
         self.part.downlink_refused(ITEM, "no", {"code": "4.04"})
+        self.part.downlink_carried_out(ITEM, {"code": "2.05"})
         self.part.downlink_returned(ITEM)
         self.part.downlink_offered(ITEM)
         states = [
@@ -157,6 +158,7 @@ class IntakeContract(Contract[IIntake]):
             "lost",
             "delivered",
             "refused",
+            "carried out",
             "returned",
             "offered",
         ]

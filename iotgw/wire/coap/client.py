@@ -70,17 +70,35 @@ class Client:
         watcher: Watcher,
         policy: Policy = DEFAULT_POLICY,
         within: float = 0.0,
+        token: bytes = b"",
     ) -> Watch:
         """Send a GET or FETCH that observes (RFC 7641). ``done`` and ``failed`` are about its response, as in `request`.
 
-        The observation ``is_open`` if the peer agreed. Then ``watcher`` is notified, and told when it ends.
+        The observation ``is_open`` if the peer agreed. Then ``watcher`` is notified, and told when it ends. With the
+        ``token`` of an earlier observation, this one stands in its place, at the peer as well (RFC 7641 §4.1): it may have
+        another address now, or doesn't notify any more.
         """
-        asked = request.options.replaced((n.OBSERVE, REGISTER))
-        request = Message(request.code, request.payload, asked, request.type)
+        request = _observing(request)
         conversation = self._with(remote)
         call = PendingRequest(conversation, request, policy, done, failed)
         call.watch = watch = Watch(conversation, request, policy, watcher)
+        call.token = token if conversation.is_free(token, but_watches=True) else b""
         self._enqueue(call, within)
+        return watch
+
+    def adopt(
+        self,
+        request: Message,
+        remote: Hashable,
+        token: bytes,
+        watcher: Watcher,
+        policy: Policy = DEFAULT_POLICY,
+    ) -> Watch:
+        """Go on with an observation that an earlier process began by ``request``, whose token was ``token``. Notifications are
+        taken as if it had been begun here."""
+        conversation = self._with(remote)
+        watch = Watch(conversation, _observing(request), policy, watcher)
+        watch.resume(token)
         return watch
 
     def cancel(self, what: PendingRequest | Watch) -> None:
@@ -118,7 +136,12 @@ class Client:
             return False
         call = conversation.calls.get(message.token)
         watch = conversation.watches.get(message.token)
-        if watch is not None and (call is None or message.options.get(n.OBSERVE) is not None):
+        is_begun_anew = call is not None and call.watch is not None
+        if (
+            watch is not None
+            and not is_begun_anew
+            and (call is None or message.options.get(n.OBSERVE) is not None)
+        ):
             return self.watches.notified(watch, message, now)
         if call is None:
             return False
@@ -157,7 +180,7 @@ class Client:
     def _advance(self, conversation: Conversation) -> None:
         """Send what waits for a peer, if nothing is outstanding."""
         if conversation.outstanding is None and conversation.waiting:
-            conversation.outstanding = conversation.waiting.popleft()
+            conversation.outstanding = conversation.waiting.pop(0)
             self._send(conversation.outstanding)
         else:
             self._tidy(conversation)
@@ -275,7 +298,7 @@ class Client:
             conversation.outstanding = call
             self._send(call)
         else:
-            conversation.waiting.appendleft(call)
+            conversation.waiting.insert(0, call)
 
     def _take_block(self, call: PendingRequest, message: Message, block: Block | None) -> None:
         if call.watch is not None and call.first is None and block is not None:
@@ -333,3 +356,11 @@ class Client:
         if conversation.outstanding is call:
             conversation.outstanding = None
         self._advance(conversation)
+
+
+def _observing(request: Message) -> Message:
+    """A request that observes; one that does so already as it is, since many observations may have the same."""
+    if request.options.get_uint(n.OBSERVE) == REGISTER:
+        return request
+    asked = request.options.replaced((n.OBSERVE, REGISTER))
+    return Message(request.code, request.payload, asked, request.type)

@@ -71,10 +71,11 @@ class Endpoint(MessageLayer):
         watcher: Watcher,
         policy: Policy = DEFAULT_POLICY,
         within: float = 0.0,
+        token: bytes = b"",
     ) -> Watch:
         """Observe a resource of a peer as a client; see `Client.observe`."""
         self._begin()
-        return self.client.observe(request, remote, done, failed, watcher, policy, within)
+        return self.client.observe(request, remote, done, failed, watcher, policy, within, token)
 
     def _begin(self) -> None:
         if not self._is_sweeping:

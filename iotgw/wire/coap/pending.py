@@ -3,7 +3,6 @@ acts on it."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -218,12 +217,19 @@ class Watch:
         number = response.options.get_uint(n.OBSERVE)
         if number is None or response.code >= n.BAD_REQUEST:
             return False
-        self.token = token
-        self.is_open = True
+        replaced = self.conversation.watches.get(token)
+        if replaced is not None:
+            replaced.is_open = False
+        self.resume(token)
         self.heard = now
         self.newest = number, now
-        self.conversation.watches[token] = self
         return True
+
+    def resume(self, token: bytes) -> None:
+        """Take notifications with this token."""
+        self.token = token
+        self.is_open = True
+        self.conversation.watches[token] = self
 
     def is_fresh(self, stamp: Stamp) -> bool:
         """Whether a notification is newer than all that were taken."""
@@ -255,7 +261,7 @@ class Conversation:
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.outstanding: PendingRequest | None = None
-        self.waiting: deque[PendingRequest] = deque()
+        self.waiting: list[PendingRequest] = []  # few; an empty deque takes ten times as much
         self.calls: dict[bytes, PendingRequest] = {}
         self.watches: dict[bytes, Watch] = {}
 
@@ -263,6 +269,6 @@ class Conversation:
         """Requests that have no response yet."""
         return len(self.waiting) + len(self.calls)
 
-    def is_free(self, token: bytes) -> bool:
-        """Whether a token can be given to a request."""
-        return token not in self.calls and token not in self.watches
+    def is_free(self, token: bytes, but_watches: bool = False) -> bool:
+        """Whether a token can be given to a request; with ``but_watches``, to one that replaces an observation."""
+        return token not in self.calls and (but_watches or token not in self.watches)

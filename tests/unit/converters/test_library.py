@@ -97,7 +97,7 @@ def test_a_frame_of_another_model_fails_with_what_was_expected():
     assert conversion.error.line
 
 
-OWN = ("tekelek/", "dragino/", "lobaro/", "thingsboard/", "json")
+OWN = ("tekelek/", "dragino/", "lobaro/", "thingsboard/", "json", "lwm2m")
 """What is described on pages of its own."""
 
 

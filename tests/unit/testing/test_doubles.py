@@ -126,6 +126,10 @@ class TestMemoryDownlinkStore(KeepsItsPart, contracts.DownlinkStoreContract):
     make = testing.MemoryDownlinkStore
 
 
+class TestMemoryKept(KeepsItsPart, contracts.KeptContract):
+    make = testing.MemoryKept
+
+
 class TestMemoryJournal(contracts.JournalContract):
     @cached_property
     def storage(self):

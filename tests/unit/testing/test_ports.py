@@ -57,6 +57,7 @@ from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
 from iotgw.store.sqlite.journal import Journal
+from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
 from iotgw.testing.contracts.journal_world import HeardJournal
 from iotgw.testing.journal import Silent
@@ -139,6 +140,7 @@ def rooms():
         Releases(quarantine, fleet(reactor, registry), None, None, None, reactor),
         fleet(reactor, registry),
         DownlinkStore(NOWHERE, reactor),
+        KeptRows(NOWHERE, reactor),
         GatewayClock().calendar,
         PlainCalendar(reactor),
         EventLog(NOWHERE / "e.db", reactor),
@@ -221,7 +223,7 @@ DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryOwnConverters, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
+    testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), *doubles()]
 

@@ -1,0 +1,389 @@
+"""LwM2M devices: they register, are observed, read and written, and send by themselves.
+
+What a device tells is stored as JSON of one form (`shaping`), whatever the format in which it came. A notification is
+acknowledged when it is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from zope.interface import implementer
+
+from iotgw.core.model import Answer, Downlink, Metadata, Status
+from iotgw.core.needs import REST, CoapPath, Need
+from iotgw.core.pem import Files
+from iotgw.core.ports.datasources import (
+    DatasourceContext,
+    IChecksAddresses,
+    IForgets,
+    IHasSessions,
+    IKeepsDownlinks,
+    IListens,
+    INeeds,
+)
+from iotgw.core.ports.reactor import IReactor
+from iotgw.datasources.coap.datasource import describe_udp, describe_unproved, ports_of
+from iotgw.datasources.coap.ports import CoapPorts, CoapShare
+from iotgw.datasources.coap.secure_port import CoapsPort, describe_session
+from iotgw.datasources.lwm2m import shaping
+from iotgw.datasources.lwm2m.asking import Asking
+from iotgw.datasources.lwm2m.device import Lwm2mDevice
+from iotgw.datasources.lwm2m.door import Door
+from iotgw.datasources.lwm2m.observing import Observing
+from iotgw.datasources.lwm2m.profile import Lwm2mProfile, ProfilePlan
+from iotgw.datasources.lwm2m.registrations import Registrations
+from iotgw.datasources.lwm2m.settings import Lwm2mSettings
+from iotgw.datasources.openness import unproved
+from iotgw.datasources.sampling import SampledEvents
+from iotgw.dtls.session import DtlsSession
+from iotgw.dtls.settings import DtlsSettings
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.message import Message
+from iotgw.wire.coap.site import Path as CoapSegments
+from iotgw.wire.coap.site import parse_path
+from iotgw.wire.lwm2m import paths
+from iotgw.wire.lwm2m.models import bundled
+from iotgw.wire.lwm2m.operations import Operation
+from iotgw.wire.lwm2m.paths import ROOT, Path
+
+MOST_SHOWN = 1000
+"""Registrations that are listed at once."""
+
+
+@implementer(INeeds, IChecksAddresses, IListens, IForgets)
+class Lwm2mType:
+    """The ``lwm2m`` datasources of a gateway."""
+
+    name = "lwm2m"
+    settings = Lwm2mSettings
+
+    def __init__(self, reactor: IReactor) -> None:
+        self._reactor = reactor
+
+    def build(self, settings: Lwm2mSettings, context: DatasourceContext) -> Lwm2mDatasource:
+        """See `IDatasourceType.build`."""
+        return Lwm2mDatasource(settings, context)
+
+    def open_to_all(self, settings: Lwm2mSettings, context: DatasourceContext) -> str:
+        """See `IListens.open_to_all`."""
+        return "" if settings.security_mode == "DTLS" else unproved(settings.interface)
+
+    def needs(self, settings: Lwm2mSettings, context: DatasourceContext) -> list[Need]:
+        """See `INeeds.needs`."""
+        ports = ports_of(settings.coap)
+        prefix = parse_path(settings.path)
+        found: list[Need] = [*ports]
+        for port in ports:
+            if not hasattr(port, "protocol"):
+                continue
+            for path in ((*prefix, "rd", REST), (*prefix, "dp")):
+                found.append(CoapPath(port.interface, port.port, port.protocol, path))
+        return found
+
+    def forget(
+        self, settings: Lwm2mSettings, context: DatasourceContext, successor: Any
+    ) -> Deferred[None] | None:
+        """See `IForgets.forget`: a datasource that is deleted leaves no registrations."""
+        if successor is not None or context.kept is None:
+            return None
+        return context.kept.drop(context.id)
+
+
+@implementer(IKeepsDownlinks, IHasSessions)
+class Lwm2mDatasource:
+    """A server of LwM2M, on the ports of CoAP."""
+
+    keeps_downlinks = True
+    """Items may be sent at any time: those of a device that sleeps go back and leave when it is awake."""
+    can_push = True
+
+    def __init__(self, settings: Lwm2mSettings, context: DatasourceContext) -> None:
+        self.settings = settings
+        self.context = context
+        self._shares: list[CoapShare] = []
+        self._path: CoapSegments = parse_path(settings.path)
+        models = bundled().with_these(settings.models()) if settings.objects else bundled()
+        self._plans = [ProfilePlan(profile, models) for profile in (*settings.profiles, Lwm2mProfile())]
+        self._intake = context.intake
+        self._is_mixed = settings.security_mode == "MIXED"
+        if settings.security_mode != "NO_SECURE":
+            self._intake.proves = True
+        policy = settings.coap.policy
+        self.registrations = Registrations(self, settings, context)
+        self._observing = Observing(self, policy)
+        self._asking = Asking(
+            self, self._observing, context.intake, context.reactor, policy, settings.awake_time
+        )
+        self._troubles = SampledEvents(context.reactor, context.intake, "lwm2m.trouble")
+        self._sent = 0
+
+    # --- IDatasource
+
+    def start(self) -> Deferred[None]:
+        """See `IDatasource.start`: the registrations of the process before are there again, and so are their observations."""
+        is_secure = self.settings.security_mode != "NO_SECURE"
+        reading = self.context.read_files(self.settings.dtls.files if is_secure else [])
+        return reading.addCallback(self._open_all)
+
+    def _open_all(self, files: Files) -> Deferred[None]:
+        mode = self.settings.security_mode
+        loading = self.registrations.load()
+
+        def loaded(_: None) -> None:
+            try:
+                if mode != "DTLS":
+                    self._open(None, {})
+                if mode != "NO_SECURE":
+                    self._open(self.settings.dtls, files)
+            except Exception:
+                self.stop()
+                raise
+            self._resume()
+
+        return loading.addCallback(loaded)
+
+    def _open(self, dtls: DtlsSettings | None, files: Files) -> None:
+        settings = self.settings
+        number = settings.port if dtls is None else settings.secure_port
+        share = self.context.shared(CoapPorts).open(self.context, settings.interface, number, dtls, files)
+        self._shares.append(share)
+        door = Door(self, self.registrations, self._asking, self.context, settings, share.port)
+        share.serve(door.resources(self._path), settings.coap.transmission)
+
+    def _resume(self) -> None:
+        """Go on with devices at plain addresses; those behind DTLS come back with their next session."""
+        plain = next((share.port for share in self._shares if not isinstance(share.port, CoapsPort)), None)
+        if plain is None:
+            return
+        stale: list[Lwm2mDevice] = []
+        for device in [*self.registrations]:
+            registration = device.registration
+            if registration.proved or not registration.host:
+                continue
+            device.port = plain
+            remote = plain.peer_of({"remoteIp": registration.host, "remotePort": registration.port})
+            self.registrations.moved(device, remote)
+            device.is_fresh = True
+            self._observing.resume(device)
+            if not self._asking.is_all_observed(device):
+                device.is_fresh = False
+                if not device.sleeps:
+                    stale.append(device)
+        plain.sent()
+        self._asking.refresh_slowly(stale)
+        self._intake.wake_downlinks()
+
+    def stop(self) -> Deferred[Any]:
+        """See `IDatasource.stop`."""
+        self.registrations.stop()
+        self._asking.stop()
+        for device in self.registrations:
+            for item in [*device.items.values()]:
+                self._intake.downlink_lost(item, "the datasource was closed")
+            device.items.clear()
+            device.steps = None
+            self._observing.forget(device)
+        shares, self._shares = self._shares, []
+        if not shares:
+            return succeed(None)
+        return gatherResults([share.close() for share in shares])
+
+    def status(self) -> dict[str, Any]:
+        """See `IDatasource.status`."""
+        if not self._shares:
+            return {"state": "stopped"}
+        addresses = []
+        found: dict[str, Any] = {"state": "listening"}
+        for share in self._shares:
+            scheme = "coaps" if isinstance(share.port, CoapsPort) else "coap"
+            host, number = share.port.address[:2]
+            addresses.append(f"{scheme}: udp {host}:{number}, /{'/'.join((*self._path, 'rd'))}")
+            found[f"{scheme}Port"] = share.port.statistics()
+        return {
+            **found,
+            "address": "; ".join(addresses),
+            "registrations": len(self.registrations),
+            "observations": sum(len(device.watches) for device in self.registrations),
+            "notifications": self._observing.notifications,
+            "sent": self._sent,
+        }
+
+    # --- registrations, as sessions
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """See `IHasSessions.sessions`: the registrations, a thousand at most."""
+        now = self.context.reactor.seconds()
+        found: list[dict[str, Any]] = []
+        for device in self.registrations:
+            if len(found) >= MOST_SHOWN:
+                break
+            listens = self._asking.window(device)
+            found.append(
+                {
+                    **device.registration.view(),
+                    "expiresIn": round(max(0.0, device.ends - now), 1),
+                    "listens": "always" if listens == float("inf") else round(listens, 1),
+                    "observed": sorted(device.watches),
+                }
+            )
+        return found
+
+    def end(self, session: str) -> bool:
+        """See `IHasSessions.end`: a device whose registration was ended registers again."""
+        device = self.registrations.by_id(session)
+        if device is None:
+            return False
+        self.registrations.end(device, "ended", _nobody)
+        return True
+
+    # --- downlinks
+
+    def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
+        """See `IPushes.push`: by the registration of the device, wherever it is now."""
+        device = self.registrations.by_endpoint(str(metadata.get("endpoint", "")))
+        for item in downlinks:
+            if device is None:
+                self._intake.downlink_returned(item)  # it waits until the device registers
+            else:
+                self._asking.carry_out(device, item)
+
+    # --- RegistrationOwner
+
+    def plan_of(self, endpoint: str) -> ProfilePlan:
+        """See `RegistrationOwner.plan_of`."""
+        return next(plan for plan in self._plans if plan.profile.fits(endpoint))
+
+    def happened(self, device: Lwm2mDevice, kind: str, answer: Callable[[Answer], None]) -> None:
+        """See `RegistrationOwner.happened`."""
+        registration = device.registration
+        body = shaping.body(registration, kind)
+        body["ts"] = self.context.date_ms()
+        body["attributes"] = {
+            "lwm2mRegistered": kind in ("register", "update"),
+            "lwm2mVersion": registration.version,
+            "lwm2mBinding": registration.binding,
+            "lwm2mQueueMode": registration.queue,
+            "lwm2mLifetime": registration.lifetime,
+            "lwm2mObjects": ",".join(map(str, registration.objects.instances)),
+        }
+        self._intake.receive(shaping.encode(body), self._facts(device, kind), answer, 0, listens=False)
+
+    def gone(self, device: Lwm2mDevice) -> None:
+        """See `RegistrationOwner.gone`."""
+        device.steps = None
+        for item in [*device.items.values()]:
+            self._intake.downlink_lost(item, "the registration has ended")
+        device.items.clear()
+        self._observing.forget(device)
+
+    # --- Tells
+
+    def told(
+        self,
+        device: Lwm2mDevice,
+        kind: str,
+        base: Path,
+        response: Message,
+        answer: Callable[[Answer], None],
+        more: dict[str, Any] | None = None,
+    ) -> None:
+        """See `Tells.told`."""
+        body = shaping.body(device.registration, kind)
+        form = response.options.get_uint(n.CONTENT_FORMAT)
+        metadata = self._facts(device, kind)
+        if form is not None:
+            metadata["contentFormat"] = form
+        if base != ROOT:
+            metadata["path"] = paths.text(base)
+        if more:
+            body.update(more)
+        now = self.context.date_ms() / 1000
+        objects = device.registration.objects
+        if response.payload and response.code < n.BAD_REQUEST and form != n.LINK_FORMAT:
+            nodes, problem = shaping.read(form, response.payload, base, device.plan, objects, now)
+            shaping.add_values(body, nodes, device.plan, objects, now)
+            if problem:
+                shaping.add_raw(body, form, response.payload, problem)
+        elif response.payload:
+            body["text"] = response.payload[:4096].decode("utf-8", "replace")
+        body.setdefault("ts", round(now * 1000))
+        self._intake.receive(shaping.encode(body), metadata, answer, 0, listens=False)
+
+    def replied(self, device: Lwm2mDevice, item: Downlink, operation: Operation, response: Message) -> None:
+        """See `Tells.replied`."""
+        base = ROOT if operation.is_composite else operation.path
+        more = {"id": item.id, "operation": operation.kind, "code": n.dotted(response.code)}
+        if operation.kind not in ("observe", "observe-composite") or response.code >= n.BAD_REQUEST:
+            self.told(device, "response", base, response, _nobody, more)
+
+    def was_heard(self, device: Lwm2mDevice) -> None:
+        """See `Tells.was_heard`."""
+        device.heard = self.context.reactor.seconds()
+        device.is_asleep = False
+        if device.sleeps and (device.steps is not None or not device.items):
+            self._asking.go_on(device)
+
+    def keep(self, device: Lwm2mDevice) -> None:
+        """See `Tells.keep`."""
+        self.registrations.keep(device)
+
+    def trouble(self, device: Lwm2mDevice, type: str, message: str) -> None:
+        """See `Tells.trouble`."""
+        self._troubles.note(
+            f"{device.registration.endpoint} {type}", f"{device.registration.endpoint}: {message}"
+        )
+
+    # --- Door
+
+    def sent(self, device: Lwm2mDevice, request: Message, answer: Callable[[Answer], None]) -> str:
+        """Take what a device sends by itself; returns why it can't be read, else hands it in."""
+        now = self.context.date_ms() / 1000
+        objects = device.registration.objects
+        form = request.options.get_uint(n.CONTENT_FORMAT)
+        nodes, problem = shaping.read(form, request.payload, ROOT, device.plan, objects, now)
+        if problem:
+            self._intake.reject(request.payload, self._facts(device, "send"), problem)
+            return problem
+        self._sent += 1
+        body = shaping.body(device.registration, "send")
+        shaping.add_values(body, nodes, device.plan, objects, now)
+        metadata = {**self._facts(device, "send"), "contentFormat": form}
+        self._intake.receive(shaping.encode(body), metadata, answer, 0, listens=False)
+        return ""
+
+    def _facts(self, device: Lwm2mDevice, kind: str) -> Metadata:
+        """The metadata of a message of a device."""
+        registration = device.registration
+        found: Metadata = {
+            "integrationName": self.context.name,
+            "endpoint": registration.endpoint,
+            "deviceName": registration.device,
+            "deviceType": device.plan.profile.device_type or "lwm2m",
+            "registrationId": registration.id,
+            "lwm2mVersion": registration.version,
+            "kind": kind,
+            "identity": registration.device,
+        }
+        remote: Hashable = device.remote
+        if isinstance(remote, DtlsSession):
+            found.update(describe_session(remote))
+        elif remote is not None:
+            found.update(describe_unproved(remote) if self._is_mixed else describe_udp(remote))
+        elif (
+            registration.proved
+        ):  # it expired while nobody knew where it was; its proof was that of the registration
+            found.update(identity=registration.proved, identityType=registration.proof)
+        found["protocol"] = "lwm2m"
+        return found
+
+
+def _nobody(answer: Answer) -> None:
+    """Nobody waits for the answer."""
+
+
+def is_stored(answer: Answer) -> bool:
+    """Whether the gateway has taken an uplink."""
+    return answer.status not in (Status.BUSY, Status.TOO_LARGE)

@@ -1,0 +1,143 @@
+"""The resources of a server of LwM2M: ``/rd``, where devices register (Core §6.2), and ``/dp``, where they send (§6.4.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Protocol
+
+from iotgw.core.model import Answer, Status
+from iotgw.datasources.lwm2m.registration import Said, objects_of, said
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.exchange import Exchange
+from iotgw.wire.coap.message import Message, error, options
+from iotgw.wire.coap.site import Path, Resource
+from iotgw.wire.coap.timing import Policy
+from iotgw.wire.lwm2m.values import CodecError
+
+Reply = Callable[[Message], None]
+FULL = "the gateway is full"
+BUSY = error(n.SERVICE_UNAVAILABLE, FULL, (n.MAX_AGE, 30))
+FORMATS = frozenset((None, n.LINK_FORMAT))
+
+
+class Registrar(Protocol):
+    """Who keeps the registrations. ``reply`` is called once, with the response, when all is durable."""
+
+    def register(self, remote: Hashable, what: Said, links: bytes, reply: Reply) -> None:
+        """A device registers."""
+
+    def update(self, remote: Hashable, id: str, what: Said, links: bytes | None, reply: Reply) -> None:
+        """A device updates its registration; ``links`` is None where it doesn't send them."""
+
+    def deregister(self, remote: Hashable, id: str, reply: Reply) -> None:
+        """A device says good-bye."""
+
+    def sent(self, remote: Hashable, request: Message, reply: Reply) -> None:
+        """A device sends values that nobody asked for."""
+
+
+class Rd(Resource):
+    """``POST /rd``, ``POST /rd/{id}`` and ``DELETE /rd/{id}``. ``sent()`` is called after a reply that came outside of a
+    datagram's handling; ``trusts`` says whether a peer may be here at all."""
+
+    methods = frozenset((n.POST, n.PUT, n.DELETE))
+    takes_rest = True
+
+    def __init__(
+        self,
+        registrar: Registrar,
+        policy: Policy,
+        sent: Callable[[], None],
+        refuses: Callable[[Hashable], str],
+    ) -> None:
+        self.policy = policy
+        self._registrar = registrar
+        self._sent = sent
+        self._refuses = refuses
+
+    def render(self, request: Message, exchange: Exchange) -> None:
+        """Register, update or deregister."""
+        reply = replying(exchange, self._sent)
+        if reason := self._refuses(exchange.remote):
+            reply(error(n.UNAUTHORIZED, reason))
+            return
+        opts = request.options
+        if len(exchange.rest) > 1:
+            reply(Message(n.NOT_FOUND))
+        elif request.code == n.DELETE:
+            self._delete(exchange, reply)
+        elif opts.get_uint(n.CONTENT_FORMAT) not in FORMATS and request.payload:
+            reply(Message(n.UNSUPPORTED_CONTENT_FORMAT))
+        else:
+            self._post(request, exchange, reply)
+
+    def _post(self, request: Message, exchange: Exchange, reply: Reply) -> None:
+        try:
+            what = said(request.options.queries)
+            if request.payload:
+                objects_of(request.payload)
+        except CodecError as flaw:
+            reply(error(n.BAD_REQUEST, str(flaw)))
+            return
+        if exchange.rest:
+            links = request.payload or None
+            self._registrar.update(exchange.remote, exchange.rest[0], what, links, reply)
+        else:
+            self._registrar.register(exchange.remote, what, request.payload, reply)
+
+    def _delete(self, exchange: Exchange, reply: Reply) -> None:
+        if exchange.rest:
+            self._registrar.deregister(exchange.remote, exchange.rest[0], reply)
+        else:
+            reply(Message(n.METHOD_NOT_ALLOWED))
+
+
+class Dp(Resource):
+    """``POST /dp``: values that a device sends by itself (Core 1.1.1 §6.4.6)."""
+
+    methods = frozenset((n.POST,))
+
+    def __init__(
+        self,
+        registrar: Registrar,
+        policy: Policy,
+        sent: Callable[[], None],
+        refuses: Callable[[Hashable], str],
+    ) -> None:
+        self.policy = policy
+        self._registrar = registrar
+        self._sent = sent
+        self._refuses = refuses
+
+    def render(self, request: Message, exchange: Exchange) -> None:
+        """Take what a device sends."""
+        reply = replying(exchange, self._sent)
+        if reason := self._refuses(exchange.remote):
+            reply(error(n.UNAUTHORIZED, reason))
+            return
+        self._registrar.sent(exchange.remote, request, reply)
+
+
+def replying(exchange: Exchange, sent: Callable[[], None]) -> Reply:
+    """What replies to an exchange, now or later."""
+
+    def reply(response: Message) -> None:
+        exchange.reply(response)
+        if exchange.acknowledged:
+            sent()
+
+    return reply
+
+
+def created(path: Path, id: str) -> Message:
+    """The response to a registration, with its place."""
+    return Message(n.CREATED, b"", options(*((n.LOCATION_PATH, segment) for segment in (*path, id))))
+
+
+def of_answer(answer: Answer, success: Message) -> Message:
+    """The response that a gateway's answer stands for."""
+    if answer.status is Status.BUSY:
+        return error(n.SERVICE_UNAVAILABLE, FULL, (n.MAX_AGE, max(1, round(answer.retry_after))))
+    if answer.status is Status.TOO_LARGE:
+        return error(n.REQUEST_ENTITY_TOO_LARGE, "expected a smaller message")
+    return success

@@ -1,0 +1,179 @@
+"""A device of LwM2M that a test plays over a loopback socket, and its datasource."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.protocol import DatagramProtocol
+
+from iotgw.core.model import Downlink
+from iotgw.core.ports.datasources import DatasourceContext
+from iotgw.core.shared import SharedResources
+from iotgw.core.validate import convert
+from iotgw.datasources.coap.ports import CoapPorts
+from iotgw.datasources.lwm2m.datasource import Lwm2mType
+from iotgw.datasources.lwm2m.settings import Lwm2mSettings
+from iotgw.testing import FakeIntake, MemoryKept
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.message import Message, decode, encode, options, uri_options
+
+PATIENCE = 30.0
+"""Seconds after which nothing comes any more."""
+LINKS = b'</>;rt="oma.lwm2m";ct="60 110 112 11542 11543",</1/0>,</3>;ver=1.1,</3/0>,</3303/0>'
+
+
+class Wire(DatagramProtocol):
+    """A socket whose messages are awaited one at a time."""
+
+    def __init__(self) -> None:
+        self.inbox: list[Message] = []
+        self.waiting: Deferred[None] | None = None
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        self.inbox.append(decode(datagram))
+        if self.waiting is not None:
+            waiting, self.waiting = self.waiting, None
+            waiting.callback(None)
+
+    async def next(self) -> Message:
+        while not self.inbox:
+            self.waiting = Deferred()
+            await self.waiting.addTimeout(
+                PATIENCE, reactor
+            )  # a test that fails says so, and no other one suffers
+        return self.inbox.pop(0)
+
+
+class Device:
+    """Sends requests and notifications; answers what it is told to."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.address = address
+        self.wire = Wire()
+        self.port = reactor.listenUDP(0, self.wire, interface="127.0.0.1")
+        self.mid = 100
+        self.location = ""
+
+    def send(self, data: bytes) -> None:
+        self.wire.transport.write(data, self.address)
+
+    def begin(self, code: int, path: str, payload: bytes = b"", *pairs: Any) -> int:
+        """Send a request, and don't wait."""
+        self.mid += 1
+        self.send(encode(n.CON, code, self.mid, b"rq", options(*uri_options(path), *pairs), payload))
+        return self.mid
+
+    async def ask(self, code: int, path: str, payload: bytes = b"", *pairs: Any) -> Message:
+        """Send a request and wait for its response."""
+        mid = self.begin(code, path, payload, *pairs)
+        others: list[Message] = []
+        while True:
+            message = await self.wire.next()
+            if message.type == n.ACK and message.mid == mid and message.code:
+                self.wire.inbox[:0] = others
+                return message
+            others.append(message)
+
+    async def register(
+        self, query: str = "ep=dev&lt=60&lwm2m=1.1&b=U", links: bytes = LINKS, path: str = "rd"
+    ) -> Message:
+        """Register; `location` is where."""
+        response = await self.ask(n.POST, f"{path}?{query}", links, (n.CONTENT_FORMAT, 40))
+        self.location = "/".join(value.decode() for value in response.options.get_all(n.LOCATION_PATH))
+        return response
+
+    async def update(self, query: str = "", links: bytes = b"") -> Message:
+        """Update the registration."""
+        pairs = ((n.CONTENT_FORMAT, 40),) if links else ()
+        return await self.ask(n.POST, self.location + (f"?{query}" if query else ""), links, *pairs)
+
+    async def asked(self) -> Message:
+        """The next request of the gateway."""
+        return await self.wire.next()
+
+    def answer(self, request: Message, code: int = n.CONTENT, payload: bytes = b"", *pairs: Any) -> None:
+        """Answer a request, piggybacked."""
+        self.send(encode(n.ACK, code, request.mid, request.token, options(*pairs), payload))
+
+    def values(self, request: Message, pack: Any, observe: int | None = None, code: int = n.CONTENT) -> None:
+        """Answer with values in SenML JSON."""
+        numbered = () if observe is None else ((n.OBSERVE, observe),)
+        self.answer(request, code, json.dumps(pack).encode(), (n.CONTENT_FORMAT, 110), *numbered)
+
+    def notify(self, request: Message, number: int, pack: Any, type_: int = n.CON) -> int:
+        """Notify the observation that a request began."""
+        self.mid += 1
+        pairs = options((n.OBSERVE, number), (n.CONTENT_FORMAT, 110))
+        self.send(encode(type_, n.CONTENT, self.mid, request.token, pairs, json.dumps(pack).encode()))
+        return self.mid
+
+    async def acknowledged(self, mid: int) -> None:
+        """Wait for the empty acknowledgement of a message."""
+        message = await self.wire.next()
+        assert (message.type, message.code, message.mid) == (n.ACK, n.EMPTY, mid)
+
+
+class Field:
+    """Datasources that share what a gateway keeps, and devices; closed by the fixture."""
+
+    def __init__(self) -> None:
+        self.shares = SharedResources(CoapPorts(reactor))
+        self.kept = MemoryKept()
+        self.open: list[Any] = []
+        self.devices: list[Device] = []
+        self.intake = FakeIntake()
+
+    async def start(self, **configuration: Any) -> Any:
+        """A datasource with these settings, on what earlier ones kept."""
+        settings = convert({"port": 0, "interface": "127.0.0.1", **configuration}, Lwm2mSettings)
+        context = DatasourceContext(
+            "ds", "fleet", "default", "", {}, self.intake, reactor, None, shares=self.shares, kept=self.kept
+        )
+        self.source = Lwm2mType(reactor).build(settings, context)
+        await self.source.start()
+        self.open.append(self.source)
+        return self.source
+
+    def device(self, source: Any = None) -> Device:
+        """A device that talks to a datasource, the latest one if none is given."""
+        host, port = (source or self.source)._shares[0].port.address[:2]
+        device = Device((host, port))
+        self.devices.append(device)
+        return device
+
+    async def close(self) -> None:
+        """End it all."""
+        for source in self.open:
+            await source.stop()
+        for device in self.devices:
+            await maybeDeferred(device.port.stopListening)
+
+    # --- what came
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        """The messages handed in."""
+        return [json.loads(payload) for payload, _ in self.intake.received]
+
+    def kinds(self) -> list[str]:
+        """Their kinds."""
+        return [body["kind"] for body in self.bodies]
+
+    def queue(self, msg_type: str, msg: Any, device: str = "dev", id: str = "1") -> Downlink:
+        """Have an item wait for a device."""
+        item = Downlink(id, device, json.dumps(msg).encode(), "JSON", msg_type=msg_type)
+        self.intake.queue.setdefault(device, []).append(item)
+        return item
+
+    def push(self, msg_type: str, msg: Any, id: str = "1", endpoint: str = "dev") -> None:
+        """Push an item, as the queue does."""
+        item = Downlink(id, endpoint, json.dumps(msg).encode(), "JSON", msg_type=msg_type)
+        self.source.push({"endpoint": endpoint}, (item,))
+
+
+def observing(*paths: str, **more: Any) -> dict[str, Any]:
+    """Settings of a profile that observes these paths."""
+    return {"profiles": [{"observeAttr": {"observe": list(paths), **more}}]}
