@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -31,7 +32,7 @@ CHUNK = 32768
 """Bytes of a write; every server must accept that much (draft-ietf-secsh-filexfer-02 §6.4)."""
 PIPELINED = 16
 """Writes under way at once."""
-FSYNC, POSIX_RENAME = b"fsync@openssh.com", b"posix-rename@openssh.com"
+FSYNC, POSIX_RENAME, STATVFS = b"fsync@openssh.com", b"posix-rename@openssh.com", b"statvfs@openssh.com"
 """Extensions of OpenSSH's (its PROTOCOL file, §4)."""
 NO_SUCH_FILE, PERMISSION_DENIED, UNSUPPORTED = 2, 3, 8
 CODES = {
@@ -258,6 +259,21 @@ class Files(FileTransferClient):
     async def remove(self, path: str) -> None:
         """Remove a file."""
         await _done("remove", path, self.removeFile(path.encode()))
+
+    async def room(self, folder: str) -> tuple[int, int] | None:
+        """Bytes that are free for us in a directory's file system, and that it has in all. None where the server doesn't tell."""
+        if STATVFS not in self.extensions:
+            return None
+        try:
+            said: bytes = await _done(
+                "statvfs", folder, self.extendedRequest(STATVFS, NS((folder or ".").encode()))
+            )
+        except SftpRefused:
+            return None
+        if len(said) < 88:  # eleven numbers (OpenSSH's PROTOCOL file, §4.4)
+            return None
+        _, size, blocks, _, free = struct.unpack(">5Q", said[:40])
+        return free * size, blocks * size
 
     async def make_folder(self, path: str) -> None:
         """Make a directory."""

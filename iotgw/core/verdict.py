@@ -32,10 +32,15 @@ class Rejected(Struct, frozen=True, gc=False):
 
 class Unavailable(Struct, frozen=True, gc=False):
     """The target is down or full. This is not the message's fault and doesn't count as an attempt. ``after`` as
-    in `Retry`."""
+    in `Retry`.
+
+    A message for which a target is down again and again, while others get through, is suspected of being the reason. With ``is_certain`` it
+    isn't: the target knows that it would be the same for any other.
+    """
 
     reason: str
     after: float | None = None
+    is_certain: bool = False
 
 
 class Apart(Struct, frozen=True, gc=False):

@@ -169,8 +169,9 @@ class Pump:
             room = min(target.capacity - in_flight, target.max_batch, SLICE - sent)
             fresh_first = False
             if health.is_down:  # a probe
-                room = 0 if in_flight else 1
-                fresh_first = health.wants_another_probe
+                is_whole = health.probes_whole
+                room = 0 if in_flight else room if is_whole else 1
+                fresh_first = health.wants_another_probe and not is_whole
             room = self._rate.room(room, now)
             if room <= 0:
                 break

@@ -123,8 +123,8 @@ class Settlement:
 
     def _unavailable(self, seqs: Sequence[int], verdict: Unavailable) -> None:
         """The target is down, which is usually not a record's fault. `Setbacks` finds those whose fault it is."""
-        self._health.down(verdict.reason, verdict.after)
-        guilty = [seq for seq in seqs if self._is_guilty(seq)]
+        self._health.down(verdict.reason, verdict.after, verdict.is_certain)
+        guilty = [] if verdict.is_certain else [seq for seq in seqs if self._is_guilty(seq)]
         for seq in guilty:
             self._failed(seq, Retry(verdict.reason, verdict.after))
         self._flight.back(seqs)

@@ -35,6 +35,9 @@ class TargetHealth:
         self._tell = tell
         self._breaker = Breaker(Backoff(retry))
         self.last = Last()
+        self.probes_whole = False
+        """Whether a probe may be a whole batch: no record is the reason that the target is down, and one alone might get through
+        where a batch doesn't."""
 
     def configure(self, retry: RetrySpec) -> None:
         """Start over with these settings. Earlier failures are forgotten."""
@@ -59,9 +62,10 @@ class TargetHealth:
             self._tell("delivery.available", "the target is back", "info")
         return True
 
-    def down(self, reason: str, after: float | None) -> None:
-        """The target is down. ``after`` is the wait in seconds that it asked for, if any."""
+    def down(self, reason: str, after: float | None, is_certain: bool = False) -> None:
+        """The target is down. ``after`` is the wait in seconds that it asked for, if any. ``is_certain`` as in `Unavailable`."""
         self.note(reason)
+        self.probes_whole = is_certain
         if self._breaker.failed(self._now(), after):
             self._tell("delivery.unavailable", f"the target is down: {reason}", "warning")
 

@@ -33,6 +33,7 @@ from iotgw.integrations import trial
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.sftp_content import Content
 from iotgw.integrations.sftp_placing import Placing
+from iotgw.integrations.sftp_room import STEPS, ServerRoom
 from iotgw.integrations.sftp_runs import Runs
 from iotgw.integrations.sftp_settings import SftpSettings
 from iotgw.integrations.template import Template, TemplateFailed, for_path
@@ -42,8 +43,6 @@ Settle = Callable[[Sequence[int], Verdict], None]
 CHECKED = b"iotgw checks whether it can write here\n"
 KNOWN_GOOD = 3
 """Folders that are remembered because they took a file."""
-ABOUT_CONTENT = ("write", "fsync", "close")
-"""Steps whose refusal may be about the size of what is written."""
 NETWORK = (
     SftpRefused, EOFError, ConnectionClosed, ConnectError, DNSLookupError, UnavailableError, CancelledError,
     TimeoutError, ConchError, OSError,
@@ -85,6 +84,7 @@ class SftpTarget:
         self._turns: dict[str, DeferredLock] = {}
         """The paths that are being written."""
         self._placing = Placing(settings.temporary, settings.marker)
+        self._room = ServerRoom()
         self._lacks: dict[str, str] = {}
         self._good: list[str] = []
         """Folders that took a file, the latest first."""
@@ -260,27 +260,46 @@ class SftpTarget:
         appends = self._settings.append
         content = b"" if appends else self._content.file(path, records)
         folder = posixpath.dirname(path)
+        size = len(content)
+
+        def addition(end: bytes) -> bytes:
+            nonlocal size
+            added = self._content.addition(records, end)
+            size = len(added)
+            return added
+
         turn = self._turns.setdefault(path, DeferredLock())
         await turn.acquire()  # two devices may have the same path
         try:
             if appends:
-                await self._placing.append(files, path, lambda end: self._content.addition(records, end))
+                await self._placing.append(files, path, addition)
             else:
                 await self._placing.put(files, path, content)
         except SftpRefused as refused:
-            return await self._judged(files, folder, refused, content)
+            return await self._judged(files, folder, refused, content, size)
         finally:
             turn.release()
             if not turn.waiting:
                 self._turns.pop(path, None)
+        self._room.took(size)
         if self._good[:1] != [folder]:
             self._good = [folder, *(each for each in self._good if each != folder)][:KNOWN_GOOD]
         return DELIVERED
 
-    async def _judged(self, files: Files, folder: str, refused: SftpRefused, content: bytes) -> Verdict:
-        """Whose fault a refusal is. Where the server takes a file in any folder, it's the message's."""
+    async def _judged(
+        self, files: Files, folder: str, refused: SftpRefused, content: bytes, size: int
+    ) -> Verdict:
+        """Whose fault a refusal is. Without room it's the server's. Where the server takes a file in any folder, it's the message's."""
         self._last_error = str(refused)
-        probe = content if refused.step in ABOUT_CONTENT else b""
+
+        async def takes(probe: bytes) -> bool:
+            return await self._placing.takes(files, folder, probe)
+
+        if await self._room.is_used_up(files, folder, refused, size, takes):
+            return Unavailable(
+                f"{self._last_error}; the server has no room for {size} bytes", is_certain=True
+            )
+        probe = content if refused.step in STEPS else b""
         for other in dict.fromkeys([folder, *self._good, self._base]):
             if await self._placing.takes(files, other, probe):
                 return Retry(self._last_error)

@@ -94,6 +94,9 @@ class Publisher:
 
 
 def _by_datasource(entries: Entries) -> dict[str, Entries]:
+    sources = {stored.uplink.datasource for stored, _ in entries}
+    if len(sources) == 1:
+        return {sources.pop(): entries}
     found: dict[str, Entries] = {}
     for entry in entries:
         source = entry[0].uplink.datasource

@@ -213,3 +213,35 @@ async def test_a_folder_that_was_cleared_away_is_made_again(tmp_path):
             world.store("a")
             assert (await world.settled())["delivered"] == 2
             assert len(server.files()) == 1
+
+
+@ensureDeferred
+async def test_a_server_that_is_nearly_full_is_waited_for_and_batches_stay_batches(tmp_path):
+    """Each message alone would fit where a batch doesn't."""
+    room = tmp_path / "room"
+    room.write_text("100000")
+    with AsyncsshServer(tmp_path / "server", room=str(room)) as server:
+        more = {"files": "batch", "batchSize": 50, "path": "{{ file }}.json"}
+        async with Delivering("sftp", configuration=server.configuration(**more)) as world:
+            batch = "abcdefghij" * 3
+
+            def store():
+                world.service.pause("i1")
+                world.store(*batch)
+                world.service.resume("i1")
+
+            store()
+            await world.settled()
+            room.write_text("1000")
+            store()
+            await until(
+                lambda: world.events.types.count("delivery.unavailable"), what="the target to be down"
+            )
+            stats = world.stats()
+            assert "no room for" in stats["lastError"]
+            assert (stats["delivered"], stats["waiting"] + stats["inflight"]) == (30, 30)
+            room.write_text("100000")
+            stats = await world.settled(60)
+            assert (stats["delivered"], stats["dead"], stats["retrying"]) == (60, 0, 0)
+            sizes = [len(json.loads(path.read_text())) for path in server.files()]
+            assert sum(sizes) == 60 and min(sizes) > 1, sizes

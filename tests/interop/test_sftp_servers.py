@@ -106,6 +106,7 @@ async def test_proftpd_that_refuses_one_folder_takes_the_others(tmp_path):
 
 ASYNCSSH = {
     "password": ((), {"password": "open"}, ()),
+    "only questions": ((), {"kbdint": "open"}, ()),
     "new keys often": ((), {"options": {"rekey_bytes": 2000}}, ()),
     "only chacha": ((), {"options": {"encryption_algs": ["chacha20-poly1305@openssh.com"]}}, ()),
     "one connection": ((), {"connections": 1}, ()),
@@ -119,7 +120,7 @@ async def test_asyncssh_takes_everything(tmp_path, state):
     """See `test_sftp_lacking` for the others of its states."""
     operations, more, lacks = ASYNCSSH[state]
     with AsyncsshServer(tmp_path / "s", operations, **more) as server:
-        login = {"password": more["password"]} if "password" in more else {}
+        login = {"password": "open"} if {"password", "kbdint"} & more.keys() else {}
         await takes_everything(server, lacks, **login)
 
 

@@ -31,6 +31,15 @@ class Users(asyncssh.SSHServer):
     def validate_password(self, username, password):
         return password == SETTINGS["password"]
 
+    def kbdint_auth_supported(self):
+        return "kbdint" in SETTINGS
+
+    def get_kbdint_challenge(self, username, lang, submethods):
+        return "", "", "", [("Password: ", False)]
+
+    def validate_kbdint_response(self, username, responses):
+        return list(responses) == [SETTINGS["kbdint"]]
+
 
 class Limited(asyncssh.SFTPServer):
     """The files below a folder, without what the settings say."""
@@ -56,6 +65,8 @@ class Limited(asyncssh.SFTPServer):
 
     def write(self, file_obj, offset, data):
         self._refuse_if("space", asyncssh.SFTPFailure)
+        if "room" in SETTINGS and offset + len(data) > int(Path(SETTINGS["room"]).read_text()):
+            raise asyncssh.SFTPFailure("Failure")
         return super().write(file_obj, offset, data)
 
     def rename(self, oldpath, newpath):

@@ -169,15 +169,19 @@ class Committer:
         extend = draft.uplinks.extend
         received, tenants = draft.received, draft.tenant
         sources = []
+        datasource, source, tenant = "", 0, 0
         for stored, _ in group.entries:
             uplink = stored.uplink
-            source = names[uplink.datasource]
-            tenant = names[uplink.tenant]
-            check_json(uplink.metadata)
-            extend((stored.seq, tenant, source, uplink.received_ms, uplink.metadata, uplink.payload))
+            if uplink.datasource != datasource:
+                datasource = uplink.datasource
+                source, tenant = names[datasource], names[uplink.tenant]
+                tenants[source] = tenant
+            metadata = uplink.metadata
+            if not metadata.isascii():
+                check_json(metadata)
+            extend((stored.seq, tenant, source, uplink.received_ms, metadata, uplink.payload))
             sources.append(source)
             received[source] = stored.seq
-            tenants[source] = tenant
         for source, count in Counter(sources).items():
             draft.tally[source, State.RECEIVED.value] += count
 

@@ -49,6 +49,37 @@ def test_a_half_open_breaker_sends_one_probe():
     assert len(world.target.sent) == sent + 1
 
 
+def test_batches_stay_batches_where_the_target_is_surely_to_blame():
+    """As with a disk that is nearly full, on which each record alone would fit."""
+    full = [True]
+
+    def says(records):
+        return Unavailable("full", is_certain=True) if full and len(records) > 2 else DELIVERED
+
+    world = World(says=says, batch=5, window=10)
+    world.service.pause("i1")
+    world.store(*"abcdefghij")
+    world.service.resume("i1")
+    for _ in range(600):
+        world.clock.advance(1)
+    assert world.target.got == [] and {len(sent) for sent in world.target.sent} == {5}
+    assert world.stats()["retrying"] == world.stats()["dead"] == 0
+    full.clear()
+    for _ in range(70):
+        world.clock.advance(1)
+    assert sorted(world.target.got) == list(range(1, 11)) and len(world.target.sent[-1]) == 5
+
+
+def test_the_next_outage_that_may_be_a_record_s_fault_is_probed_by_one_again():
+    world = World(says=lambda records: Unavailable("full", is_certain=True), batch=5, window=10)
+    world.store(*"abcdefghij")
+    world.target.says = lambda records: Unavailable("reset")
+    sent = len(world.target.sent)
+    for _ in range(300):
+        world.clock.advance(1)
+    assert {len(each) for each in world.target.sent[sent + 1 :]} == {1}
+
+
 def test_retry_after_is_honoured():
     world = World(says=lambda records: Unavailable("503", after=120))
     world.store("a")

@@ -20,6 +20,7 @@ from iotgw.converters.service import ConverterService
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.clock import GatewayClock, PlainCalendar
 from iotgw.core.departures import Departures
+from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.events import IEvents
 from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
@@ -145,6 +146,7 @@ def rooms():
         Pause(NOWHERE, None, None, None),
         Speakers(testing.MemoryDevices(), credentials, testing.FakeSources(), registry),
         Anybody(),
+        NoOwnConverters(),
         CertificateDirectory(testing.ThreadClock(), NOWHERE),
         AsyncioThread(testing.ThreadClock()),
         RegistryCheckpoints(registry, "default", "ds"),

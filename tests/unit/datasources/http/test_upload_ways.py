@@ -6,7 +6,10 @@ import gzip
 import json
 
 import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import StringTransport
 
+from iotgw.api.site import ApiSite
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Answer, Status
 from iotgw.core.validate import convert
@@ -62,6 +65,48 @@ def test_an_image_of_another_site_is_no_upload(monkeypatch, site):
     assert field.intake.refusals == [("site", "192.0.2.7", "a page of another site, by GET")]
     assert status(get(open_field(monkeypatch, crossSite=True, **GET), "?a=1", header)) == 204
     assert status(get(field, "?a=1", b"Sec-Fetch-Site: none\r\n")) == 204
+
+
+READINGS = (
+    b'[{"ID":"2500.1","t":1596650675,"T1":108},{"ID":"2500.1","t":1596650735,"T1":109},'
+    b'{"ID":"2500.2","t":1596650675,"T1":7}]'
+)
+
+
+def test_an_array_of_readings_is_a_message_each(monkeypatch):
+    field = open_field(monkeypatch, split="array")
+    assert status(field.post(READINGS)) == 204
+    found = [json.loads(payload) for payload, _ in field.intake.received]
+    assert found == json.loads(READINGS)
+
+
+SAID = b'{"t": 21.5}\n'
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"POST /i/key HTTP/1.0\r\nContent-Length: 12\r\n\r\n" + SAID,
+        b"POST /i/key HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n"
+        + SAID[:5]
+        + b"\r\n7\r\n"
+        + SAID[5:]
+        + b"\r\n0\r\n\r\n",
+        b"POST http://x/i/key HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n" + SAID,
+        b"POST /i/key HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 12\r\n\r\n" + SAID,
+    ],
+    ids=["HTTP/1.0 without Host", "chunked", "absolute URI", "Expect"],
+)
+def test_however_http_says_it_the_body_is_taken(monkeypatch, request_):
+    field = open_field(monkeypatch)
+    site = ApiSite(field.site.resource, reactor=field.clock)
+    channel = site.buildProtocol(IPv4Address("TCP", "192.0.2.7", 4000))
+    transport = StringTransport(peerAddress=IPv4Address("TCP", "192.0.2.7", 4000))
+    channel.makeConnection(transport)
+    channel.dataReceived(request_)
+    answer = transport.value().removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert answer.split(b" ", 2)[1] == b"204"
+    assert received(field)[0] == {"t": 21.5}
 
 
 def test_a_form_is_an_object_for_the_converter(monkeypatch):
