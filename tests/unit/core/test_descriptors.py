@@ -29,7 +29,8 @@ def test_they_are_few_when_nothing_below_those_that_are_kept_is_free(little):
     try:
         while not are_few():
             opened.append(os.dup(0))
-        assert opened[-1] == limit() - kept(limit()) - 1
+        opened.append(os.dup(0))
+        assert opened[-2] < limit() - kept(limit()) <= opened[-1]
         while len(opened) < 1000:
             opened.append(os.dup(0))
     except OSError:

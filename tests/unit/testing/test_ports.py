@@ -162,7 +162,11 @@ def rooms():
         RetryJobs(testing.FakeDelivery(), reactor),
         testing.MemoryJobs(),
         testing.FakeJobRun({}),
-        JobRun(Resource("job", "id", "default", "name", 1, 0, 0, {}), registry, reactor),
+        JobRun(
+            Resource("job", "id", "default", "name", 1, 0, 0, {"what": {}, "cursor": 0, "before": {}}),
+            registry,
+            reactor,
+        ),
         RegistryCheckpoints(registry, "default", "ds"),
     ]
 
