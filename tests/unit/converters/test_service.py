@@ -145,7 +145,7 @@ async def test_dialect_and_engine_are_found_when_a_script_is_saved(service, scri
             "foreach (k : m.keySet()) {\n  x.add(k;\n}",
             "line 2, column 10: SyntaxError: not TBEL: expected `,`, got `;`",
         ),
-        ("function Decoder(a, b) { return {}; }", "set `dialect` to thingsboard or ttn-v2"),
+        ("function Decoder(a, b) { return JSON.parse(a); }", "set `dialect` to thingsboard or ttn-v2"),
         ("while (true) {}", "did not finish within 250 ms"),
         ("function Encoder(a) {}", "it defines Encoder"),
     ],
