@@ -14,7 +14,7 @@ test: $(VENV)/.test peers
 	$(PYTEST) -m "not soak and not interop" -n 3 --dist loadfile
 
 # with the peers that are large, or have to be built
-interop: $(VENV)/.test $(VENV)/.dist large-peers
+interop: $(VENV)/.test $(VENV)/.dist peers large-peers
 	$(PYTEST) -m "interop and not soak" -n 2 --dist loadfile
 
 # the same suite in an environment of its own, with the newest versions that setup.cfg allows; names what is newer still

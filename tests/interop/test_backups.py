@@ -11,6 +11,8 @@ import pytest
 from tests.peers.gateway import ROOT, Gateway, request
 from tests.peers.process import wait_until
 
+pytestmark = pytest.mark.interop
+
 SINK = {"name": "sink", "type": "http", "route": {"wants": ["telemetry", "attributes", "events"]}}
 LARGE = b'{"deviceName": "dev-1", "filler": "%s"}' % (b"x" * 200_000)
 

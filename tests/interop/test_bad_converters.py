@@ -2,8 +2,13 @@
 
 import json
 
+import pytest
+
 from tests.peers.coap import Device
 from tests.peers.process import wait_until
+
+pytestmark = pytest.mark.interop
+
 
 BAD = {
     "endless": "function Decoder(payload, metadata) {\n  while (true) {}\n}",

@@ -14,7 +14,7 @@ OWN = 2.0
 """Seconds before a kill whose deliveries may come again. `make campaign` allows 0.3, on a machine that is quiet enough
 for its harness to see that."""
 
-pytestmark = pytest.mark.root  # a real sshd is among the targets
+pytestmark = [pytest.mark.interop, pytest.mark.root]  # a real sshd is among the targets
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from tests.peers.process import free_udp_port, wait_until
 from . import targets
 from .clocked import DAY, KEY, Clocked, metadata_script, output_of, survives
 
+pytestmark = pytest.mark.interop
+
 HOUR = 3600
 FAST = [
     ("1970", targets.Http),

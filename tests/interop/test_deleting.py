@@ -9,6 +9,8 @@ import pytest
 from tests.peers.gateway import Gateway
 from tests.peers.process import wait_until
 
+pytestmark = pytest.mark.interop
+
 ROUNDS = 3
 SLOW = """
 var i, n = 0;

@@ -13,6 +13,8 @@ from .delivering import Delivering, per_device, until
 from .saboteur import Saboteur
 from .targets import Http, HttpBatches, Mqtt, Sftp, ThingsBoard
 
+pytestmark = pytest.mark.interop
+
 DEVICES = "abc"
 ONCE = {"refused", "black hole", "slow"}
 """Faults that leave no doubt whether a message arrived."""

@@ -13,6 +13,8 @@ from tests.peers.process import Process, wait_until
 from .delivering import numbers, per_device
 from .targets import Http, HttpBatches, Mqtt, Sftp, ThingsBoard
 
+pytestmark = pytest.mark.interop
+
 COUNT = 1500
 ROUNDS = 6
 

@@ -20,6 +20,8 @@ from tests.interop.test_downlink_losses import LOSS, Device, Lossy
 from tests.peers.patience import HANGS, Patience
 from tests.peers.process import find, free_port, free_udp_port, wait_until
 
+pytestmark = pytest.mark.interop
+
 COUNT = 12
 RECEIPTS = """
 function Decoder(payload, metadata) {

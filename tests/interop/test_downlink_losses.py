@@ -6,10 +6,15 @@ import select
 import socket
 import threading
 
+import pytest
+
 from tests.interop.test_downlinks import coap, http, state, text
 from tests.peers.coap import con_post
 from tests.peers.patience import HANGS
 from tests.peers.process import free_udp_port, wait_until
+
+pytestmark = pytest.mark.interop
+
 
 UPLINK = b'{"deviceName": "d", "t": 1}'
 LOSS = 0.15

@@ -13,6 +13,8 @@ from tests.peers.gateway import Gateway
 from tests.peers.mosquitto import Mosquitto
 from tests.peers.process import find, wait_until
 
+pytestmark = pytest.mark.interop
+
 
 @pytest.fixture
 def house(tmp_path):

@@ -8,6 +8,8 @@ from tests.peers.gateway import Gateway
 from tests.peers.http_sink import HttpSink
 from tests.peers.process import wait_until
 
+pytestmark = pytest.mark.interop
+
 SIZE = 300_000
 """Bytes of the journal."""
 SMALL = f"[store]\nmax-bytes = {SIZE}\n[converters]\ntime-limit = 20.0\n"

@@ -27,6 +27,8 @@ from .delivering import Delivering, per_device, until
 from .saboteur import Saboteur
 from .targets import Http, Mqtt, Sftp
 
+pytestmark = pytest.mark.interop
+
 DEVICES = "abc"
 KINDS = [Http, Mqtt, pytest.param(Sftp, marks=pytest.mark.root)]
 NAME = "target.example"
@@ -54,9 +56,9 @@ ONCE = {"closed at once", "another protocol", "byte by byte"}
 """Faults that leave no doubt whether a message arrived."""
 
 STANDS_STILL = {
-    "http": "no complete response within 5 s",
+    "http": "no complete response within 3 s",
     "mqtt": "did not answer",
-    "sftp": "not written within 10 s",
+    "sftp": "not written within 3 s",
 }
 
 ENDLESS = {
@@ -157,7 +159,7 @@ async def test_a_server_that_stands_still_is_waited_for(tmp_path, kind):
     """Its host takes connections; nobody reads them."""
     target = kind(tmp_path)
     await deferToThread(target.start)
-    configuration = target.configuration(target.server.port)
+    configuration = {**target.configuration(target.server.port), "timeout": 3.0}
     try:
         async with Delivering(kind.type, configuration=configuration) as world:
             world.store(*DEVICES)

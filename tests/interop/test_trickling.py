@@ -9,6 +9,8 @@ import pytest
 from tests.peers.gateway import Gateway
 from tests.peers.process import free_port
 
+pytestmark = pytest.mark.interop
+
 CONNECTIONS = 1000
 BEGINNINGS = {
     "nothing": b"",

@@ -25,7 +25,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("backlog", ["drain", "drop"])
+@pytest.mark.parametrize("backlog", ["drain", pytest.param("drop", marks=pytest.mark.interop)])
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 @asynchronous
 async def test_it_goes_whatever_page_is_damaged(world, backlog, damage):
