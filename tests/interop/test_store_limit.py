@@ -59,6 +59,10 @@ def arrived(target):
     return [document["telemetry"][0]["values"]["n"] for document in target.documents]
 
 
+UNDER_WAY = 8
+"""Messages that a target may have before it, at most, while older ones than the rest are dropped."""
+
+
 def events(gateway, type):
     return [event for event in gateway.api("GET", "/events?limit=200").json["items"] if event["type"] == type]
 
@@ -89,9 +93,10 @@ def test_a_target_that_is_away_never_stops_intake_and_the_newest_is_kept(small, 
     assert set(found["dropped"]) == {"store full"}
     back(small, target)
     found = stats(small)
-    first, *others = arrived(target)  # the first one was under way
-    assert others == list(range(number - len(others), number))
-    assert first < others[0]
+    found_there = arrived(target)
+    assert found_there == sorted(set(found_there))
+    newest = [n for at, n in enumerate(found_there) if n == number - len(found_there) + at]
+    assert len(found_there) - len(newest) <= UNDER_WAY  # older than what was dropped, but under way then
     assert found["delivered"] + found["dropped"]["store full"] == number
 
 
