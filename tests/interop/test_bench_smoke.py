@@ -73,7 +73,7 @@ def test_the_loader_reports_what_nobody_answered(tools):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         report = tools.load(
-            "coapload", "-p", silent.getsockname()[1], "-n", 2, "-c", 2, "--ack-timeout", 0.02, "--max-retransmit", 1
+            "coapload", "-p", silent.getsockname()[1], "-n", 2, "-c", 2, "--ack-timeout", 0.5, "--max-retransmit", 1
         )  # fmt: skip
     assert report["answered"] == 0
     assert report["timeouts"] == 2
