@@ -61,7 +61,7 @@ class AwsAccess(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
         return origin(url, setting), trust(self.tls), goes_by(self.proxy)
 
 
-class AwsApi:
+class AwsApi(JsonApi):
     """One service's actions. ``target`` stands before their names in ``X-Amz-Target``, ``version`` is the JSON protocol's."""
 
     def __init__(
@@ -85,28 +85,17 @@ class AwsApi:
             access_key_id=access.access_key_id, secret_access_key=access.secret_access_key,
             session_token=access.session_token, region=region, service=service,
         )  # fmt: skip
-        self._api = JsonApi(
+        super().__init__(
             reactor, connector, url, AwsSigner(auth, date), explain, tls=access.tls, proxy=access.proxy, date=date,
             connections=connections, timeout=timeout, kept=kept, place=place,
         )  # fmt: skip
         self._target = target
         self._type = f"application/x-amz-json-{version}"
-        self.close = self._api.close
 
-    @property
-    def spare(self) -> int:
-        """See `JsonApi.spare`."""
-        return self._api.spare
-
-    @property
-    def connected(self) -> int:
-        """See `JsonApi.connected`."""
-        return self._api.connected
-
-    def call(self, action: str, body: dict[str, Any], told: Told, form: Any = Any) -> None:
+    def act(self, action: str, body: dict[str, Any], told: Told, form: Any = Any) -> None:
         """Do what a service calls ``action``; ``form`` is the type of its answer."""
         headers = [("Content-Type", self._type), ("X-Amz-Target", f"{self._target}.{action}")]
-        self._api.call("/", body, told, headers, form=form)
+        self.call("/", body, told, headers, form=form)
 
 
 def check_region(region: str) -> None:

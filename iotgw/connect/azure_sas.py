@@ -10,10 +10,7 @@ import hmac
 from collections.abc import Callable
 from urllib.parse import quote
 
-LIFE = 3600.0
-"""Seconds for which a token counts."""
-EARLY = 300.0
-"""Seconds before its end at which a token is replaced."""
+from iotgw.connect.own_token import OwnToken
 
 
 def signature(resource: str, key: bytes, policy: str, until: int) -> str:
@@ -25,36 +22,13 @@ def signature(resource: str, key: bytes, policy: str, until: int) -> str:
     return f"{token}&skn={quote(policy, safe='')}" if policy else token
 
 
-class SasToken:
-    """An `iotgw.connect.http_auth.Authenticator`. ``date()`` gives the date in seconds since 1970."""
+class SasToken(OwnToken):
+    """The token of a hub, as a policy's key makes it."""
 
     def __init__(self, resource: str, key: bytes, policy: str, date: Callable[[], float]) -> None:
-        self.header = b""
-        self.secrets = [base64.b64encode(key).decode()]
+        super().__init__([base64.b64encode(key).decode()], date)
         self._resource, self._key, self._policy = resource, key, policy
-        self._date = date
-        self._until = 0.0
 
-    def sign(self, head: bytes, body: bytes) -> bytes:
-        """The header with the present token."""
-        return self.header
-
-    def ready(self) -> bool:
-        """Always: a token that ends soon is replaced."""
-        now = self._date()
-        if not now < self._until - EARLY < now + LIFE:
-            self._until = now + LIFE
-            token = signature(self._resource, self._key, self._policy, int(self._until))
-            self.header = f"Authorization: {token}\r\n".encode()
-        return True
-
-    def refresh(self, done: Callable[[str], None]) -> None:
-        """Nothing to do."""
-        done("")
-
-    def refused(self) -> None:
-        """The hub didn't take it: the next one is new."""
-        self._until = 0.0
-
-    def close(self) -> None:
-        """Nothing to do."""
+    def made(self, now: float, until: float) -> bytes:
+        """See `OwnToken.made`."""
+        return signature(self._resource, self._key, self._policy, int(until)).encode()

@@ -12,13 +12,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from iotgw.connect.own_token import OwnToken
 from iotgw.core.errors import SettingsError
 
 EXTRA = "service account keys need the package google-auth: pip install 'iotgw[google]'"
-LIFE = 3600.0
-"""Seconds for which a token counts; Google takes no longer one."""
-EARLY = 300.0
-"""Seconds before its end at which a token is replaced."""
 PLACE = "configuration.credentials"
 
 
@@ -31,16 +28,13 @@ class ServiceAccountKey(Struct, frozen=True):
     type: str = "service_account"
 
 
-class GoogleToken:
-    """An `iotgw.connect.http_auth.Authenticator` with a token for ``audience``. ``credentials`` is a service account key's JSON text;
+class GoogleToken(OwnToken):
+    """A token for ``audience``. ``credentials`` is a service account key's JSON text;
     empty is no token at all, which only an emulator takes. ``date()`` gives the date in seconds since 1970. Raises SettingsError."""
 
     def __init__(self, credentials: str, audience: str, date: Callable[[], float]) -> None:
-        self.header = b""
-        self.secrets: list[str] = []
+        super().__init__([], date)
         self._audience = audience
-        self._date = date
-        self._until = 0.0
         self._signer: Any = None
         if not credentials:
             return
@@ -58,32 +52,13 @@ class GoogleToken:
             raise SettingsError(PLACE, "expected an RSA key in private_key", True) from None
         self._jwt = jwt
 
-    def sign(self, head: bytes, body: bytes) -> bytes:
-        """The header with the present token."""
-        return self.header
-
-    def ready(self) -> bool:
-        """Always: a token that ends soon is replaced."""
-        now = self._date()
-        if self._signer is not None and not now < self._until - EARLY < now + LIFE:
-            email = self._key.client_email
-            claims = {
-                "iss": email, "sub": email, "aud": self._audience, "iat": int(now), "exp": int(now + LIFE),
-            }  # fmt: skip
-            self.header = b"Authorization: Bearer %b\r\n" % self._jwt.encode(self._signer, claims)
-            self._until = now + LIFE
-        return True
-
-    def refresh(self, done: Callable[[str], None]) -> None:
-        """Nothing to do."""
-        done("")
-
-    def refused(self) -> None:
-        """The service didn't take it: the next one is new."""
-        self._until = 0.0
-
-    def close(self) -> None:
-        """Nothing to do."""
+    def made(self, now: float, until: float) -> bytes:
+        """See `OwnToken.made`."""
+        if self._signer is None:
+            return b""
+        email = self._key.client_email
+        claims = {"iss": email, "sub": email, "aud": self._audience, "iat": int(now), "exp": int(until)}
+        return b"Bearer %b" % self._jwt.encode(self._signer, claims)
 
 
 def _key(credentials: str) -> ServiceAccountKey:

@@ -112,7 +112,7 @@ class KinesisPuts(Struct, frozen=True, rename="pascal"):
     records: list[KinesisPut] = []
 
 
-class KinesisApi:
+class KinesisApi(AwsApi):
     """The actions on one stream."""
 
     def __init__(
@@ -125,41 +125,30 @@ class KinesisApi:
         connections: int,
         timeout: float,
     ) -> None:
-        self._api = AwsApi(
+        super().__init__(
             reactor, connector, place, place.url, place.region, "kinesis", "Kinesis_20131202", "1.1", date,
             connections=connections, timeout=timeout, kept=LARGEST_ANSWER,
         )  # fmt: skip
         self._stream = place.stream
-        self.close = self._api.close
-
-    @property
-    def spare(self) -> int:
-        """See `iotgw.connect.json_api.JsonApi.spare`."""
-        return self._api.spare
-
-    @property
-    def connected(self) -> int:
-        """See `iotgw.connect.json_api.JsonApi.connected`."""
-        return self._api.connected
 
     def shards(self, told: Told, token: str = "") -> None:
         """A page of the stream's shards; ``token`` is what the page before gave."""
         body = {"NextToken": token} if token else {"StreamName": self._stream}
-        self._api.call("ListShards", body, told, KinesisShards)
+        self.act("ListShards", body, told, KinesisShards)
 
     def iterator(self, shard: str, kind: str, told: Told, **more: Any) -> None:
         """Where to read in a shard."""
         body = {"StreamName": self._stream, "ShardId": shard, "ShardIteratorType": kind, **more}
-        self._api.call("GetShardIterator", body, told, KinesisIterator)
+        self.act("GetShardIterator", body, told, KinesisIterator)
 
     def records(self, iterator: str, most: int, told: Told) -> None:
         """The next records of a shard."""
-        self._api.call("GetRecords", {"ShardIterator": iterator, "Limit": most}, told, KinesisRecords)
+        self.act("GetRecords", {"ShardIterator": iterator, "Limit": most}, told, KinesisRecords)
 
     def put(self, records: list[dict[str, Any]], told: Told) -> None:
         """Add records to the stream."""
-        self._api.call("PutRecords", {"StreamName": self._stream, "Records": records}, told, KinesisPuts)
+        self.act("PutRecords", {"StreamName": self._stream, "Records": records}, told, KinesisPuts)
 
     def describe(self, told: Told) -> None:
         """Ask for the stream itself."""
-        self._api.call("DescribeStreamSummary", {"StreamName": self._stream}, told)
+        self.act("DescribeStreamSummary", {"StreamName": self._stream}, told)

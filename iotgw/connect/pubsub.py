@@ -98,7 +98,7 @@ class PubsubPublished(Struct, frozen=True, rename="camel"):
     message_ids: list[str] = []
 
 
-class PubsubApi:
+class PubsubApi(JsonApi):
     """The methods of one topic or subscription; ``resource`` is ``topics/…`` or ``subscriptions/…``. Raises SettingsError."""
 
     def __init__(
@@ -113,26 +113,15 @@ class PubsubApi:
         timeout: float,
     ) -> None:
         self._path = f"/v1/projects/{place.project}/{resource}"
-        self._api = JsonApi(
+        super().__init__(
             reactor, connector, place.url, GoogleToken(place.credentials, AUDIENCE, date), explain, tls=place.tls,
             proxy=place.proxy, date=date, connections=connections, timeout=timeout, kept=LARGEST_ANSWER,
         )  # fmt: skip
-        self.close = self._api.close
 
-    @property
-    def spare(self) -> int:
-        """See `JsonApi.spare`."""
-        return self._api.spare
-
-    @property
-    def connected(self) -> int:
-        """See `JsonApi.connected`."""
-        return self._api.connected
-
-    def call(self, method: str, body: dict[str, Any], told: Told, form: Any = Any) -> None:
+    def do(self, method: str, body: dict[str, Any], told: Told, form: Any = Any) -> None:
         """Call a method; ``form`` is the type of its answer."""
-        self._api.call(f"{self._path}:{method}", body, told, form=form)
+        self.call(f"{self._path}:{method}", body, told, form=form)
 
     def get(self, told: Told) -> None:
         """Ask for the topic or subscription itself."""
-        self._api.call(self._path, None, told, method="GET")
+        self.call(self._path, None, told, method="GET")

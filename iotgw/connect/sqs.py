@@ -113,7 +113,7 @@ class SqsPlace(AwsAccess, frozen=True, kw_only=True, rename="camel", forbid_unkn
         return self.queue_url.endswith(".fifo")
 
 
-class SqsApi:
+class SqsApi(AwsApi):
     """The actions on one queue."""
 
     def __init__(
@@ -128,23 +128,12 @@ class SqsApi:
     ) -> None:
         scheme, _, rest = place.queue_url.partition("://")
         host = rest.partition("/")[0]
-        self._api = AwsApi(
+        super().__init__(
             reactor, connector, place, f"{scheme}://{host}", place.queue_region(), "sqs", "AmazonSQS", "1.0", date,
             connections=connections, timeout=timeout, kept=LARGEST_ANSWER, place="configuration.queueUrl",
         )  # fmt: skip
         self._url = place.queue_url
-        self.close = self._api.close
 
-    @property
-    def spare(self) -> int:
-        """See `iotgw.connect.json_api.JsonApi.spare`."""
-        return self._api.spare
-
-    @property
-    def connected(self) -> int:
-        """See `iotgw.connect.json_api.JsonApi.connected`."""
-        return self._api.connected
-
-    def call(self, action: str, told: Told, form: Any = Any, **body: Any) -> None:
+    def do(self, action: str, told: Told, form: Any = Any, **body: Any) -> None:
         """Do something with the queue; ``form`` is the type of the answer."""
-        self._api.call(action, {"QueueUrl": self._url, **body}, told, form)
+        self.act(action, {"QueueUrl": self._url, **body}, told, form)

@@ -7,16 +7,21 @@ or doesn't let us in, charges none.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from iotgw.connect.json_api import CallProblem, Told
+from iotgw.connect.json_api import CallProblem, JsonApi, Told
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.integrations import IIntegration, IntegrationContext, Settle
 from iotgw.core.verdict import Delivered, Rejected, Retry, Unavailable, Verdict, unforeseen
+
+Concurrency = Annotated[
+    int, Meta(ge=1, le=64, description="Requests under way at once; each needs a connection.")
+]
+Timeout = Annotated[float, Meta(gt=0, description="Seconds for a request.")]
 
 
 class CloudMessage(Struct, frozen=True):
@@ -38,12 +43,8 @@ class CloudService(Protocol):
         """How many bytes a request takes."""
 
     @property
-    def spare(self) -> int:
-        """How many more requests could be under way at once."""
-
-    @property
-    def connected(self) -> int:
-        """How many connections are open."""
+    def api(self) -> JsonApi:
+        """By what it is called."""
 
     @property
     def address(self) -> str:
@@ -64,9 +65,6 @@ class CloudService(Protocol):
     def look(self, told: Told) -> None:
         """Ask for something that changes nothing."""
 
-    def close(self) -> Deferred[Any]:
-        """End."""
-
 
 @implementer(IIntegration)
 class CloudTarget:
@@ -86,7 +84,7 @@ class CloudTarget:
     @property
     def capacity(self) -> int:
         """Records in flight, plus a request for each free connection."""
-        return self._inflight + self._service.spare * self.max_batch
+        return self._inflight + self._service.api.spare * self.max_batch
 
     def start(self) -> Deferred[None]:
         """Nothing to do: connections are made on demand."""
@@ -94,7 +92,7 @@ class CloudTarget:
 
     def stop(self) -> Deferred[None]:
         """Close the connections."""
-        return self._service.close()
+        return self._service.api.close()
 
     def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
         """Send records, in as few requests as the service takes."""
@@ -126,8 +124,8 @@ class CloudTarget:
     def status(self) -> dict[str, Any]:
         """Connections come and go, so only the last error is shown."""
         return {
-            "state": "connected" if self._service.connected else "idle",
-            "connections": self._service.connected,
+            "state": "connected" if self._service.api.connected else "idle",
+            "connections": self._service.api.connected,
             "lastError": self._error or None,
         }
 

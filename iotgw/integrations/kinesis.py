@@ -19,7 +19,7 @@ from iotgw.core.ports.integrations import IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Rejected, Unavailable, Verdict
 from iotgw.integrations import payload
-from iotgw.integrations.cloud_target import CloudMessage, CloudTarget
+from iotgw.integrations.cloud_target import CloudMessage, CloudTarget, Concurrency, Timeout
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template, TemplateFailed
 
@@ -40,10 +40,8 @@ class KinesisSettings(KinesisPlace, frozen=True, kw_only=True, rename="camel", f
         int, Meta(ge=1024, le=10 << 20, description="Bytes of a record that the stream takes.")
     ] = 1 << 20
     batch_size: Annotated[int, Meta(ge=1, le=500, description="Records in a request, at most.")] = 500
-    concurrency: Annotated[
-        int, Meta(ge=1, le=64, description="Requests under way at once; each needs a connection.")
-    ] = 8
-    timeout: Annotated[float, Meta(gt=0, description="Seconds for a request.")] = 30.0
+    concurrency: Concurrency = 8
+    timeout: Timeout = 30.0
 
 
 class KinesisService:
@@ -55,24 +53,13 @@ class KinesisService:
         self._settings = settings
         self.most = settings.batch_size
         self.address = settings.name
-        self._api = KinesisApi(
+        self.api = KinesisApi(
             context.reactor, connector, settings, context.date, connections=settings.concurrency,
             timeout=settings.timeout,
         )  # fmt: skip
         names = RecordNames(context.epochs, context.datasource_name)
         self._payload = payload.formatter(context.spec, names, context.warn)
         self._key = Template(settings.partition_key, "configuration.partitionKey", names)
-        self.close = self._api.close
-
-    @property
-    def spare(self) -> int:
-        """See `CloudService.spare`."""
-        return self._api.spare
-
-    @property
-    def connected(self) -> int:
-        """See `CloudService.connected`."""
-        return self._api.connected
 
     def message(self, record: TelemetryRecord) -> CloudMessage | Rejected:
         """See `CloudService.message`."""
@@ -87,7 +74,7 @@ class KinesisService:
 
     def post(self, entries: list[dict[str, Any]], told: Told) -> None:
         """See `CloudService.post`."""
-        self._api.put(entries, told)
+        self.api.put(entries, told)
 
     def verdicts(self, answer: KinesisPuts, count: int) -> list[Verdict]:
         """See `CloudService.verdicts`. A shard that has too much to do, or fails, charges no record."""
@@ -105,7 +92,7 @@ class KinesisService:
 
     def look(self, told: Told) -> None:
         """See `CloudService.look`."""
-        self._api.describe(told)
+        self.api.describe(told)
 
 
 @implementer(IIntegrationType)

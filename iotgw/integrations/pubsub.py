@@ -18,7 +18,7 @@ from iotgw.core.ports.integrations import IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Rejected, Unavailable, Verdict
 from iotgw.integrations import payload
-from iotgw.integrations.cloud_target import CloudMessage, CloudTarget
+from iotgw.integrations.cloud_target import CloudMessage, CloudTarget, Concurrency, Timeout
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template, TemplateFailed
 
@@ -41,10 +41,8 @@ class PubsubSettings(PubsubPlace, frozen=True, kw_only=True, rename="camel", for
         ),
     ] = "{{ deviceName }}"
     batch_size: Annotated[int, Meta(ge=1, le=1000, description="Messages in a request, at most.")] = 500
-    concurrency: Annotated[
-        int, Meta(ge=1, le=64, description="Requests under way at once; each needs a connection.")
-    ] = 8
-    timeout: Annotated[float, Meta(gt=0, description="Seconds for a request.")] = 30.0
+    concurrency: Concurrency = 8
+    timeout: Timeout = 30.0
 
     def __post_init__(self) -> None:
         """Refuse what is no topic."""
@@ -61,7 +59,7 @@ class PubsubService:
         self._settings = settings
         self.most = settings.batch_size
         self.address = f"projects/{settings.project}/topics/{settings.topic}"
-        self._api = PubsubApi(
+        self.api = PubsubApi(
             context.reactor, connector, settings, f"topics/{settings.topic}", context.date,
             connections=settings.concurrency, timeout=settings.timeout,
         )  # fmt: skip
@@ -70,17 +68,6 @@ class PubsubService:
         self._payload = payload.formatter(context.spec, names, context.warn)
         template = settings.ordering_key
         self._ordering = Template(template, "configuration.orderingKey", names) if template else None
-        self.close = self._api.close
-
-    @property
-    def spare(self) -> int:
-        """See `CloudService.spare`."""
-        return self._api.spare
-
-    @property
-    def connected(self) -> int:
-        """See `CloudService.connected`."""
-        return self._api.connected
 
     def message(self, record: TelemetryRecord) -> CloudMessage | Rejected:
         """See `CloudService.message`."""
@@ -100,7 +87,7 @@ class PubsubService:
 
     def post(self, entries: list[dict[str, Any]], told: Told) -> None:
         """See `CloudService.post`."""
-        self._api.call("publish", {"messages": entries}, told, PubsubPublished)
+        self.api.do("publish", {"messages": entries}, told, PubsubPublished)
 
     def verdicts(self, answer: PubsubPublished, count: int) -> list[Verdict]:
         """See `CloudService.verdicts`: a request is taken as a whole."""
@@ -114,7 +101,7 @@ class PubsubService:
 
     def look(self, told: Told) -> None:
         """See `CloudService.look`."""
-        self._api.get(told)
+        self.api.get(told)
 
 
 @implementer(IIntegrationType)

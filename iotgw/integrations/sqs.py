@@ -21,7 +21,7 @@ from iotgw.core.ports.integrations import IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload
-from iotgw.integrations.cloud_target import CloudMessage, CloudTarget
+from iotgw.integrations.cloud_target import CloudMessage, CloudTarget, Concurrency, Timeout
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template, TemplateFailed
 
@@ -56,10 +56,8 @@ class SqsSettings(SqsPlace, frozen=True, kw_only=True, rename="camel", forbid_un
             description="Bytes that the queue takes, of a message and of a request alike (`MaximumMessageSize`).",
         ),
     ] = 256 << 10
-    concurrency: Annotated[
-        int, Meta(ge=1, le=64, description="Requests under way at once; each needs a connection.")
-    ] = 8
-    timeout: Annotated[float, Meta(gt=0, description="Seconds for a request.")] = 30.0
+    concurrency: Concurrency = 8
+    timeout: Timeout = 30.0
 
 
 class SqsService:
@@ -71,7 +69,7 @@ class SqsService:
         self._settings = settings
         self.largest = settings.largest
         self.address = settings.queue_url
-        self._api = SqsApi(
+        self.api = SqsApi(
             context.reactor, connector, settings, context.date, connections=settings.concurrency,
             timeout=settings.timeout,
         )  # fmt: skip
@@ -79,17 +77,6 @@ class SqsService:
         self._key = names.key
         self._payload = payload.formatter(context.spec, names, context.warn)
         self._group = Template(settings.group, "configuration.group", names) if settings.is_fifo else None
-        self.close = self._api.close
-
-    @property
-    def spare(self) -> int:
-        """See `CloudService.spare`."""
-        return self._api.spare
-
-    @property
-    def connected(self) -> int:
-        """See `CloudService.connected`."""
-        return self._api.connected
 
     def message(self, record: TelemetryRecord) -> CloudMessage | Rejected:
         """See `CloudService.message`."""
@@ -120,7 +107,7 @@ class SqsService:
     def post(self, entries: list[dict[str, Any]], told: Told) -> None:
         """See `CloudService.post`."""
         numbered = [{"Id": str(number), **entry} for number, entry in enumerate(entries)]
-        self._api.call("SendMessageBatch", told, SqsBatch, Entries=numbered)
+        self.api.do("SendMessageBatch", told, SqsBatch, Entries=numbered)
 
     def verdicts(self, answer: SqsBatch, count: int) -> list[Verdict]:
         """See `CloudService.verdicts`: a message that the answer doesn't name is sent again."""
@@ -139,7 +126,7 @@ class SqsService:
 
     def look(self, told: Told) -> None:
         """See `CloudService.look`."""
-        self._api.call("GetQueueAttributes", told, AttributeNames=["QueueArn"])
+        self.api.do("GetQueueAttributes", told, AttributeNames=["QueueArn"])
 
 
 def _text(body: bytes) -> str | None:

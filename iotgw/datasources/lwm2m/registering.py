@@ -36,12 +36,9 @@ class Registrar(Protocol):
         """A device sends values that nobody asked for."""
 
 
-class Rd(Resource):
-    """``POST /rd``, ``POST /rd/{id}`` and ``DELETE /rd/{id}``. ``sent()`` is called after a reply that came outside of a
-    datagram's handling; ``trusts`` says whether a peer may be here at all."""
-
-    methods = frozenset((n.POST, n.PUT, n.DELETE))
-    takes_rest = True
+class _ForDevices(Resource):
+    """A resource for devices that may be here. ``sent()`` is called after a reply that came outside of a datagram's handling;
+    ``refuses`` says why a peer may not be here at all, empty if it may."""
 
     def __init__(
         self,
@@ -56,11 +53,26 @@ class Rd(Resource):
         self._refuses = refuses
 
     def render(self, request: Message, exchange: Exchange) -> None:
-        """Register, update or deregister."""
+        """See `Resource.render`."""
         reply = replying(exchange, self._sent)
         if reason := self._refuses(exchange.remote):
             reply(error(n.UNAUTHORIZED, reason))
-            return
+        else:
+            self.take(request, exchange, reply)
+
+    def take(self, request: Message, exchange: Exchange, reply: Reply) -> None:
+        """Handle the request of a device that may be here."""
+        raise NotImplementedError
+
+
+class Rd(_ForDevices):
+    """``POST /rd``, ``POST /rd/{id}`` and ``DELETE /rd/{id}``."""
+
+    methods = frozenset((n.POST, n.PUT, n.DELETE))
+    takes_rest = True
+
+    def take(self, request: Message, exchange: Exchange, reply: Reply) -> None:
+        """Register, update or deregister."""
         opts = request.options
         if len(exchange.rest) > 1:
             reply(Message(n.NOT_FOUND))
@@ -92,29 +104,13 @@ class Rd(Resource):
             reply(Message(n.METHOD_NOT_ALLOWED))
 
 
-class Dp(Resource):
+class Dp(_ForDevices):
     """``POST /dp``: values that a device sends by itself (Core 1.1.1 §6.4.6)."""
 
     methods = frozenset((n.POST,))
 
-    def __init__(
-        self,
-        registrar: Registrar,
-        policy: Policy,
-        sent: Callable[[], None],
-        refuses: Callable[[Hashable], str],
-    ) -> None:
-        self.policy = policy
-        self._registrar = registrar
-        self._sent = sent
-        self._refuses = refuses
-
-    def render(self, request: Message, exchange: Exchange) -> None:
+    def take(self, request: Message, exchange: Exchange, reply: Reply) -> None:
         """Take what a device sends."""
-        reply = replying(exchange, self._sent)
-        if reason := self._refuses(exchange.remote):
-            reply(error(n.UNAUTHORIZED, reason))
-            return
         self._registrar.sent(exchange.remote, request, reply)
 
 

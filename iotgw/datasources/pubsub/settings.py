@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from iotgw.connect.pubsub import PubsubPlace, check_resource
+from iotgw.datasources.leased_source import Requests
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
 
@@ -21,14 +22,7 @@ class PubsubSourceSettings(
     window: Annotated[
         int, Meta(ge=10, le=10000, description="Messages that are received and not acknowledged yet.")
     ] = 1000
-    requests: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=32,
-            description="Requests for messages at once, while messages come; otherwise it is one.",
-        ),
-    ] = 4
+    requests: Requests = 4
     key_is_device: Annotated[bool, Meta(description="Whether a message's ordering key names its device.")] = (
         True
     )

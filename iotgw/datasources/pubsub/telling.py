@@ -46,4 +46,4 @@ class PubsubTelling:
                 self._outstanding.end()
 
             self._outstanding.begin()
-            self._api.call(method, {"ackIds": some, **more}, told)
+            self._api.do(method, {"ackIds": some, **more}, told)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from iotgw.connect.sqs import SqsPlace
+from iotgw.datasources.leased_source import Requests
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
 
@@ -32,14 +33,7 @@ class SqsSourceSettings(SqsPlace, frozen=True, kw_only=True, rename="camel", for
     window: Annotated[
         int, Meta(ge=10, le=10000, description="Messages that are received and not deleted yet.")
     ] = 500
-    requests: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=32,
-            description="Requests for messages at once, while messages come; otherwise it is one.",
-        ),
-    ] = 4
+    requests: Requests = 4
     body: Annotated[
         Literal["text", "base64"],
         Meta(description="What bodies are: the message itself, or its bytes in base64."),

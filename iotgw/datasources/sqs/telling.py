@@ -21,12 +21,12 @@ class SqsTelling:
         self._counts = counts
         self._outstanding = Outstanding()
 
-    def delete(self, handles: Sequence[str]) -> None:
+    def acknowledge(self, handles: Sequence[str]) -> None:
         """These messages are durable."""
         for some in _tens(handles):
             self._tell("DeleteMessageBatch", some, "failedDeletes")
 
-    def hide(self, handles: Sequence[str], seconds: int) -> None:
+    def lend(self, handles: Sequence[str], seconds: int) -> None:
         """Nobody else gets these messages for so many seconds; 0 is that others may have them now."""
         for some in _tens(handles):
             self._tell("ChangeMessageVisibilityBatch", some, "", VisibilityTimeout=seconds)
@@ -46,7 +46,7 @@ class SqsTelling:
             {"Id": str(number), "ReceiptHandle": handle, **more} for number, handle in enumerate(handles)
         ]
         self._outstanding.begin()
-        self._api.call(action, told, SqsBatch, Entries=entries)
+        self._api.do(action, told, SqsBatch, Entries=entries)
 
 
 def _tens(handles: Sequence[str]) -> Iterator[Sequence[str]]:
