@@ -5,16 +5,13 @@ import base64
 import json
 
 import aiokafka
-import msgspec
 from twisted.internet import reactor
 
 from iotgw.connect.asyncio_thread import AsyncioThread
-from iotgw.connect.endpoint import Connector
 from iotgw.datasources.kafka.datasource import KafkaSourceType
 from iotgw.integrations.kafka import KafkaType
-from iotgw.testing import FakeIntake, datasource_context, integration_context
 
-from .delivering import until
+from .reading import Reading, a_target
 
 THREAD = AsyncioThread(reactor)
 
@@ -118,37 +115,13 @@ class Steady:
         return number
 
 
-class Source:
-    """A datasource; an async context manager."""
-
+class Source(Reading):
     def __init__(self, broker, connector=None, **settings):
-        connector = connector or Connector(reactor)
-        self.type = KafkaSourceType(reactor, connector)
-        self.intake = FakeIntake()
-        settings = {"brokers": [f"127.0.0.1:{broker.port}"], **settings}
-        self.source = self.type.build(
-            msgspec.convert(settings, self.type.settings), datasource_context(self.intake, reactor)
-        )
-
-    async def __aenter__(self):
-        await self.source.start()
-        return self
-
-    async def __aexit__(self, *exc):
-        await self.source.stop()
-
-    @property
-    def payloads(self):
-        return [payload for payload, _ in self.intake.received]
-
-    async def error(self):
-        return await until(lambda: self.source.status().get("lastError"))
+        super().__init__(KafkaSourceType, {"brokers": [f"127.0.0.1:{broker.port}"], **settings}, connector)
 
 
 def target(broker, connector=None, **settings):
-    type_ = KafkaType(reactor, connector=connector or Connector(reactor))
-    settings = {"brokers": [f"127.0.0.1:{broker.port}"], **settings}
-    return type_.build(msgspec.convert(settings, type_.settings), integration_context(reactor=reactor))
+    return a_target(KafkaType, {"brokers": [f"127.0.0.1:{broker.port}"], **settings}, connector)
 
 
 def token(claims):

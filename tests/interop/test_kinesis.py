@@ -5,23 +5,18 @@ from __future__ import annotations
 import json
 from functools import cached_property
 
-import msgspec
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
 from iotgw.connect.endpoint import Connector
-from iotgw.core.specs import IntegrationSpec, RetrySpec
 from iotgw.core.verdict import Delivered, Unavailable
 from iotgw.datasources.kinesis.datasource import KinesisSourceType
 from iotgw.integrations.kinesis import KinesisType
 from iotgw.testing import (
-    FakeIntake,
     MemoryCheckpoints,
     Verdicts,
-    datasource_context,
-    integration_context,
     telemetry,
 )
 from iotgw.testing.contracts import IntegrationContract
@@ -29,9 +24,9 @@ from tests.peers.aws import KEYS, REGION, Kinesalite, Moto
 from tests.unit.greenlets import BesideTheReactor, beside_the_reactor
 
 from .delivering import until
+from .reading import Reading, a_target, name_of, quick
 
 pytestmark = pytest.mark.interop
-QUICK = IntegrationSpec(name="out", type="aws-kinesis", retry=RetrySpec(initial=0.05, cap=0.5))
 
 
 @pytest.fixture(scope="module")
@@ -42,42 +37,19 @@ def aws(tmp_path_factory):
 
 @pytest.fixture
 def stream(request, aws):
-    name = "".join(each if each.isalnum() else "-" for each in request.node.name)[:70]
-    return aws.stream(name)
+    return aws.stream(name_of(request))
 
 
-class Source:
-    """A datasource; an async context manager."""
-
+class Source(Reading):
     def __init__(self, aws, stream, checkpoints=None, connector=None, **settings):
-        type_ = KinesisSourceType(reactor, connector or Connector(reactor))
-        self.intake = FakeIntake()
+        place = {"stream": stream, "region": REGION, "endpoint": aws.url, "interval": 0.2, **KEYS}
         self.checkpoints = checkpoints or MemoryCheckpoints()
-        settings = {
-            "stream": stream, "region": REGION, "endpoint": aws.url, "interval": 0.2, **KEYS, **settings
-        }  # fmt: skip
-        context = datasource_context(self.intake, reactor, checkpoints=self.checkpoints)
-        self.source = type_.build(msgspec.convert(settings, type_.settings), context)
-
-    async def __aenter__(self):
-        await self.source.start()
-        return self
-
-    async def __aexit__(self, *exc):
-        await self.source.stop()
-
-    @property
-    def payloads(self):
-        return [payload for payload, _ in self.intake.received]
-
-    async def error(self):
-        return await until(lambda: self.source.status().get("lastError"))
+        super().__init__(KinesisSourceType, {**place, **settings}, connector, checkpoints=self.checkpoints)
 
 
 def target(aws, stream, connector=None, **settings):
-    type_ = KinesisType(reactor, connector=connector or Connector(reactor))
-    settings = {"stream": stream, "region": REGION, "endpoint": aws.url, **KEYS, **settings}
-    return type_.build(msgspec.convert(settings, type_.settings), integration_context(QUICK, reactor))
+    place = {"stream": stream, "region": REGION, "endpoint": aws.url, **KEYS}
+    return a_target(KinesisType, {**place, **settings}, connector)
 
 
 def readings(first, count, devices=5):
@@ -202,7 +174,7 @@ class TestKinesisTarget(BesideTheReactor, IntegrationContract):
 
     @cached_property
     def context(self):
-        return integration_context(QUICK, reactor)
+        return quick("aws-kinesis")
 
     def open(self):
         made = target(*self.place)

@@ -5,26 +5,24 @@ from __future__ import annotations
 import json
 from functools import cached_property
 
-import msgspec
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
 from iotgw.connect.endpoint import Connector
-from iotgw.core.specs import IntegrationSpec, RetrySpec
 from iotgw.core.verdict import Delivered, Unavailable
 from iotgw.datasources.pubsub.datasource import PubsubSourceType
 from iotgw.integrations.pubsub import PubsubType
-from iotgw.testing import FakeIntake, Verdicts, datasource_context, integration_context, telemetry
+from iotgw.testing import Verdicts, telemetry
 from iotgw.testing.contracts import IntegrationContract
 from tests.peers.pubsub import Pubsub
 from tests.unit.greenlets import BesideTheReactor, beside_the_reactor
 
 from .delivering import until
+from .reading import Reading, a_target, name_of, quick
 
 pytestmark = pytest.mark.interop
-QUICK = IntegrationSpec(name="out", type="google-pubsub", retry=RetrySpec(initial=0.05, cap=0.5))
 
 
 @pytest.fixture(scope="module")
@@ -35,42 +33,20 @@ def pubsub(tmp_path_factory):
 
 @pytest.fixture
 def name(request):
-    return "".join(each if each.isalnum() else "-" for each in request.node.name)[:70]
+    return name_of(request)
 
 
-class Source:
-    """A datasource; an async context manager."""
-
+class Source(Reading):
     def __init__(self, pubsub, subscription, connector=None, **settings):
-        type_ = PubsubSourceType(reactor, connector or Connector(reactor))
-        self.intake = FakeIntake()
-        settings = {**pubsub.place, "subscription": subscription, **settings}
-        self.source = type_.build(
-            msgspec.convert(settings, type_.settings), datasource_context(self.intake, reactor)
-        )
-
-    async def __aenter__(self):
-        await self.source.start()
-        return self
-
-    async def __aexit__(self, *exc):
-        await self.source.stop()
-
-    @property
-    def payloads(self):
-        return [payload for payload, _ in self.intake.received]
+        place = {**pubsub.place, "subscription": subscription}
+        super().__init__(PubsubSourceType, {**place, **settings}, connector)
 
     async def settled(self):
         await until(lambda: not self.source.status()["unsettled"])
 
-    async def error(self):
-        return await until(lambda: self.source.status().get("lastError"))
-
 
 def target(pubsub, topic, connector=None, **settings):
-    type_ = PubsubType(reactor, connector=connector or Connector(reactor))
-    settings = {**pubsub.place, "topic": topic, **settings}
-    return type_.build(msgspec.convert(settings, type_.settings), integration_context(QUICK, reactor))
+    return a_target(PubsubType, {**pubsub.place, "topic": topic, **settings}, connector)
 
 
 # --- in ---
@@ -157,7 +133,7 @@ class TestPubsubTarget(BesideTheReactor, IntegrationContract):
 
     @cached_property
     def context(self):
-        return integration_context(QUICK, reactor)
+        return quick("google-pubsub")
 
     def open(self):
         made = target(*self.place)

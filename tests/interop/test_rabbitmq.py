@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from functools import cached_property
 
-import msgspec
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
@@ -13,20 +12,19 @@ from twisted.internet.threads import deferToThread
 
 from iotgw.connect.endpoint import Connector
 from iotgw.core.model import Status
-from iotgw.core.specs import IntegrationSpec, RetrySpec
 from iotgw.core.verdict import Delivered, Rejected, Retry, Unavailable
 from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
 from iotgw.integrations.rabbitmq import RabbitType
-from iotgw.testing import FakeIntake, Verdicts, datasource_context, integration_context, telemetry
+from iotgw.testing import Verdicts, telemetry
 from iotgw.testing.contracts import IntegrationContract
 from tests.peers.proxies import Tinyproxy
 from tests.peers.rabbitmq import RabbitMq
 from tests.unit.greenlets import BesideTheReactor, beside_the_reactor
 
 from .delivering import until
+from .reading import Reading, a_target, quick
 
 pytestmark = pytest.mark.interop
-QUICK = IntegrationSpec(name="out", type="rabbitmq", retry=RetrySpec(initial=0.05, cap=0.5))
 
 
 @pytest.fixture(scope="module")
@@ -40,46 +38,21 @@ def queue(request):
     return request.node.name[:80]
 
 
-class Source:
-    """A datasource; an async context manager."""
-
+class Source(Reading):
     def __init__(self, broker, queue, connector=None, **settings):
-        type_ = RabbitSourceType(reactor, connector or Connector(reactor))
-        self.intake = FakeIntake()
-        settings = {
+        place = {
             "host": "127.0.0.1",
             "port": broker.port,
             "password": "guest",
             "queue": queue,
             "declare": True,
-            **settings,
         }
-        self.source = type_.build(
-            msgspec.convert(settings, type_.settings), datasource_context(self.intake, reactor)
-        )
-
-    async def __aenter__(self):
-        await self.source.start()
-        return self
-
-    async def __aexit__(self, *exc):
-        await self.source.stop()
-
-    @property
-    def payloads(self):
-        return [payload for payload, _ in self.intake.received]
-
-    def is_up(self):
-        return self.source.status()["state"] == "connected"
-
-    async def error(self):
-        return await until(lambda: self.source.status().get("lastError"))
+        super().__init__(RabbitSourceType, {**place, **settings}, connector)
 
 
 def target(broker, connector=None, **settings):
-    type_ = RabbitType(reactor, connector=connector or Connector(reactor))
-    settings = {"host": "127.0.0.1", "port": broker.port, "password": "guest", **settings}
-    return type_.build(msgspec.convert(settings, type_.settings), integration_context(QUICK, reactor))
+    place = {"host": "127.0.0.1", "port": broker.port, "password": "guest"}
+    return a_target(RabbitType, {**place, **settings}, connector)
 
 
 async def started(it):
@@ -270,7 +243,7 @@ class TestRabbitTarget(BesideTheReactor, IntegrationContract):
 
     @cached_property
     def context(self):
-        return integration_context(QUICK, reactor)
+        return quick("rabbitmq")
 
     def open(self):
         made = target(self.broker, routingKey="contract")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from functools import cached_property
 
-import msgspec
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
@@ -13,19 +12,18 @@ from twisted.internet.threads import deferToThread
 
 from iotgw.connect.endpoint import Connector
 from iotgw.core.model import Status
-from iotgw.core.specs import IntegrationSpec, RetrySpec
 from iotgw.core.verdict import Delivered, Unavailable
 from iotgw.datasources.sqs.datasource import SqsSourceType
 from iotgw.integrations.sqs import SqsType
-from iotgw.testing import FakeIntake, Verdicts, datasource_context, integration_context, telemetry
+from iotgw.testing import Verdicts, telemetry
 from iotgw.testing.contracts import IntegrationContract
 from tests.peers.aws import KEYS, REGION, Moto
 from tests.unit.greenlets import BesideTheReactor, beside_the_reactor
 
 from .delivering import until
+from .reading import Reading, a_target, name_of, quick
 
 pytestmark = pytest.mark.interop
-QUICK = IntegrationSpec(name="out", type="aws-sqs", retry=RetrySpec(initial=0.05, cap=0.5))
 
 
 @pytest.fixture(scope="module")
@@ -36,39 +34,17 @@ def moto(tmp_path_factory):
 
 @pytest.fixture
 def name(request):
-    return "".join(each if each.isalnum() else "-" for each in request.node.name)[:70]
+    return name_of(request)
 
 
-class Source:
-    """A datasource; an async context manager."""
-
+class Source(Reading):
     def __init__(self, queue, connector=None, **settings):
-        type_ = SqsSourceType(reactor, connector or Connector(reactor))
-        self.intake = FakeIntake()
-        settings = {"queueUrl": queue, "region": REGION, "wait": 1, **KEYS, **settings}
-        self.source = type_.build(
-            msgspec.convert(settings, type_.settings), datasource_context(self.intake, reactor)
-        )
-
-    async def __aenter__(self):
-        await self.source.start()
-        return self
-
-    async def __aexit__(self, *exc):
-        await self.source.stop()
-
-    @property
-    def payloads(self):
-        return [payload for payload, _ in self.intake.received]
-
-    async def error(self):
-        return await until(lambda: self.source.status().get("lastError"))
+        place = {"queueUrl": queue, "region": REGION, "wait": 1, **KEYS}
+        super().__init__(SqsSourceType, {**place, **settings}, connector)
 
 
 def target(queue, connector=None, **settings):
-    type_ = SqsType(reactor, connector=connector or Connector(reactor))
-    settings = {"queueUrl": queue, "region": REGION, **KEYS, **settings}
-    return type_.build(msgspec.convert(settings, type_.settings), integration_context(QUICK, reactor))
+    return a_target(SqsType, {"queueUrl": queue, "region": REGION, **KEYS, **settings}, connector)
 
 
 # --- in ---
@@ -198,7 +174,7 @@ class TestSqsTarget(BesideTheReactor, IntegrationContract):
 
     @cached_property
     def context(self):
-        return integration_context(QUICK, reactor)
+        return quick("aws-sqs")
 
     def open(self):
         made = target(self.queue)

@@ -9,7 +9,8 @@ from zope.interface import Interface
 
 
 class ICheckpoints(Interface):
-    """The positions of one datasource, by the parts of a stream. They survive a restart, and are in backups."""
+    """The positions of one datasource, by the parts of a stream. They survive a restart, and are in backups. Whoever lost them would pass
+    over messages, so they have the registry's guarantees; what can be learned again is in `iotgw.core.ports.kept.IKept`."""
 
     def read(stream: str) -> dict[str, str]:
         """The positions of this stream that were written last; none if it was another one."""
