@@ -80,7 +80,7 @@ class RefusingHttp(Refusing):
     def configuration(self):
         # a URL of the message: 404 and 405 are about it, then
         url = f"http://127.0.0.1:{self._listening.getHost().port}/{{{{ deviceName }}}}"
-        return {"url": url, "concurrency": 4, "timeout": 1.0}
+        return {"url": url, "concurrency": 4, "timeout": 3.0}
 
 
 class RefusingMqtt(Refusing):
@@ -119,7 +119,7 @@ class RefusingSftp(Refusing):
     def configuration(self):
         return {
             "host": "127.0.0.1", "port": self._listening.getHost().port, "username": USER, "password": PASSWORD,
-            "hostKeys": [self._key.public().toString("OPENSSH").decode()], "timeout": 1.0, "concurrency": 4,
+            "hostKeys": [self._key.public().toString("OPENSSH").decode()], "timeout": 3.0, "concurrency": 4,
             "path": "{{ deviceName }}/{{ id }}.json",
         }  # fmt: skip
 

@@ -134,7 +134,7 @@ async def test_an_answer_that_comes_too_slowly_is_none(server):
             slow.append(connection)
 
     server.answer = answer
-    async with Delivering("http", configuration={"url": server.url, "timeout": 0.5}) as world:
+    async with Delivering("http", configuration={"url": server.url, "timeout": 2.0}) as world:
         world.store("a")
         stats = await world.settled()
         assert stats["delivered"] == 1
