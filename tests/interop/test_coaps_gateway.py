@@ -27,6 +27,7 @@ name = "meters"
 type = "coap"
 routingKey = "meters"
 converter = "json"
+downlinkWindow = 0.001  # libcoap's client only asks: its 4.04 to a push would be final
 [datasource.configuration]
 interface = "127.0.0.1"
 securityMode = "DTLS"
