@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from iotgw.core.model import ConversionError, Uplink
 
-_REJECTED = b'"rejected":'
+REJECTED = b'"rejected":'
+"""It stands in the metadata (JSON) of every uplink that can't be converted."""
 
 
 class _Rejection(Struct):
@@ -22,7 +23,7 @@ _rejection = msgspec.json.Decoder(_Rejection).decode
 
 def rejection(uplink: Uplink) -> ConversionError | None:
     """Why the datasource rejected an uplink; None if it didn't."""
-    if _REJECTED not in uplink.metadata:
+    if REJECTED not in uplink.metadata:
         return None
     found = _rejection(uplink.metadata)
     if not found.rejected:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from iotgw.core.model import (
     Job,
     Metadata,
     Output,
+    Uplink,
 )
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.specs import ConverterSpec, Resource
@@ -86,7 +87,9 @@ class FakeConverters:
         """See `IConverters.says`."""
         return frozenset(name for name in ("reply", "session") if name in version.script)
 
-    def compile(self, spec: ConverterSpec, tenant: str = DEFAULT_TENANT) -> Deferred[tuple[str, str]]:
+    def compile(
+        self, spec: ConverterSpec, tenant: str = DEFAULT_TENANT, samples: Sequence[Uplink] = ()
+    ) -> Deferred[tuple[str, str]]:
         """See `IConverters.compile`."""
         if tenant in self.busy:
             return fail(TooMany("expected fewer at a time"))
