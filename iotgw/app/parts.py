@@ -17,6 +17,7 @@ from iotgw.config.settings import IntegrationsSection, Settings
 from iotgw.connect.endpoint import Connector
 from iotgw.connect.proxy import ENVIRONMENT, of_environment
 from iotgw.converters import library
+from iotgw.converters.samples import StoredSamples
 from iotgw.converters.service import ConverterService
 from iotgw.converters.state import RegistryStates
 from iotgw.converters.versions import ConverterVersions
@@ -180,7 +181,9 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         is_unconfined=settings.converters.unconfined,
     )
     departures = Departures(registry, recorder, reactor)
-    versions = ConverterVersions(registry, converters, library.versions())
+    versions = ConverterVersions(
+        registry, converters, library.versions(), StoredSamples(registry, journal).of
+    )
     reach = Reach(
         registry=registry,
         journal=journal,

@@ -22,7 +22,7 @@ from iotgw.converters.protocol import ScriptCall
 from iotgw.converters.script import LIMITS, Arm, Engines, LoadFailed, Script, load
 from iotgw.converters.tbel.detection import is_tbel_in_javascript, looks_like_tbel
 from iotgw.converters.translation import Compiles, pieces, translated
-from iotgw.converters.vectors import Trials
+from iotgw.converters.vectors import DialectTrials
 from iotgw.core.errors import SettingsError, Undecided
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 from iotgw.core.specs import ConverterSpec
@@ -56,9 +56,9 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
             try:
                 dialect = _dialect(spec, engine, code)
             except Undecided as undecided:
-                bench = Trials(spec, name, engines, limit, arm)
+                bench = DialectTrials(spec, name, engines, limit, arm)
                 found = bench.by_vectors(undecided.choices)
-                found = found or bench.by_samples(undecided.choices, body["samples"])
+                found = found or bench.by_samples(undecided.choices, body.get("samples", ()))
                 if found is None:
                     raise
                 dialect = named(found, spec.type)

@@ -23,7 +23,7 @@ Sample = tuple[bytes, bytes, int]
 """A payload, its metadata in JSON, and when it was received, in ms."""
 
 
-class Trials:
+class DialectTrials:
     """Tries of one script in one engine, each within its ``limit`` in seconds."""
 
     def __init__(self, spec: ConverterSpec, engine: str, engines: Engines, limit: float, arm: Arm) -> None:

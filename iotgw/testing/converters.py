@@ -10,7 +10,7 @@ import msgspec
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
-from iotgw.core.errors import Conflict, ConversionFailed, NotFound, SettingsError, TooMany
+from iotgw.core.errors import Conflict, ConversionFailed, NotFound, SettingsError, TooMany, Undecided
 from iotgw.core.model import (
     DEFAULT_TENANT,
     Aside,
@@ -49,7 +49,7 @@ class FakeConverters:
     """Converts by ``makes(job)`` whatever the script is, at once; while ``held`` is a list, when a test calls `release`.
 
     ``seen`` are the jobs it was given. A script without the word ``function`` is refused. A version whose options have
-    ``state`` remembers; one says ``reply`` and ``session`` if its script has the word.
+    ``state`` remembers; one says ``reply`` and ``session`` if its script has the word. One with the word ``undecided`` is refused as such without samples.
     """
 
     def __init__(self, makes: Callable[[Job], Conversion] = reads_json) -> None:
@@ -95,6 +95,8 @@ class FakeConverters:
             return fail(TooMany("expected fewer at a time"))
         if "function" not in spec.script:
             return fail(SettingsError("script", "expected JavaScript, got something else at line 1"))
+        if "undecided" in spec.script and spec.dialect == "auto" and not samples:
+            return fail(Undecided(("thingsboard", "ttn-v2"), "expected thingsboard or ttn-v2"))
         dialect = "thingsboard" if spec.dialect == "auto" else spec.dialect
         return succeed((dialect, "duktape" if spec.engine == "auto" else spec.engine))
 
