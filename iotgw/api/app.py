@@ -16,6 +16,7 @@ from iotgw.api.candidates import Candidates
 from iotgw.api.credentials import CredentialRoutes
 from iotgw.api.device_settings import DeviceGroupRoutes, DeviceTypeRoutes
 from iotgw.api.devices import DeviceRoutes
+from iotgw.api.downlink_batches import DownlinkBatchRoutes
 from iotgw.api.downlinks import DownlinkRoutes
 from iotgw.api.events import EventRoutes
 from iotgw.api.failures import FailureRoutes
@@ -93,6 +94,7 @@ def routes(parts: Parts) -> list[Route]:
         DeviceTypeRoutes(registry, recorder, parts.fleet),
         DeviceGroupRoutes(registry, recorder, parts.fleet),
         DownlinkRoutes(parts.downlinks, parts.fleet, credentials),
+        DownlinkBatchRoutes(parts.jobs, parts.downlinks, parts.fleet, registry, credentials),
         EventRoutes(parts.events),
         TokenRoutes(registry, recorder, dates),
         ApplyRoutes(saved, registry, versions.library),

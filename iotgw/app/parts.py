@@ -73,6 +73,7 @@ from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.sqs import SqsType
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.integrations.thingsboard_http import ThingsBoardHttpType
+from iotgw.jobs.downlinks import DownlinkJobs
 from iotgw.jobs.reprocess import ReprocessJobs
 from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobService
@@ -240,7 +241,9 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     ]
     backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
-    kinds = [ReprocessJobs(journal, pipeline, calendar), RetryJobs(delivery, reactor)]
+    kinds = [
+        ReprocessJobs(journal, pipeline, calendar), RetryJobs(delivery, reactor), DownlinkJobs(fleet, downlinks, reactor),
+    ]  # fmt: skip
     jobs = JobService(registry, kinds, reactor, calendar)
     return Gateway(
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,

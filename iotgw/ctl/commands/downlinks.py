@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 from typing import Any
@@ -22,8 +23,13 @@ def add(commands: Commands) -> None:
     many.add_argument("--clear", action="store_true", help="cancel all that wait")
     one = commands.add("downlink", _push, "queue a downlink for a device")
     one.add_argument("device")
+    add_item(one)
+
+
+def add_item(one: argparse.ArgumentParser, text: str = "text") -> None:
+    """The options that say what is queued; that of a ``text`` may have another name."""
     what = one.add_mutually_exclusive_group(required=True)
-    what.add_argument("--text", help="a text, sent as it is")
+    what.add_argument(f"--{text}", dest="payload", metavar="TEXT", help="a text, sent as it is")
     what.add_argument("--hex", help="bytes in hexadecimal, sent as they are")
     what.add_argument("--msg", type=json.loads, metavar="JSON", help="a message for the downlink converter")
     one.add_argument("--msg-type", default="downlink", help="what kind of message, for the converter")
@@ -55,13 +61,13 @@ def _row(item: dict[str, Any]) -> tuple[Any, ...]:
     return (item["id"], item["state"], item["msgType"], *times, item["attempts"], item["reason"])
 
 
-def _push(context: Context) -> None:
-    options = context.options
+def item_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What these options say, as the API takes it."""
     item: dict[str, Any] = {"msgType": options.msg_type, "policy": "last" if options.last else "fifo"}
     if options.ttl is not None:
         item["ttl"] = options.ttl
-    if options.text is not None:
-        item.update(data=options.text, contentType="TEXT")
+    if options.payload is not None:
+        item.update(data=options.payload, contentType="TEXT")
     elif options.hex is not None:
         try:
             item["data"] = base64.b64encode(bytes.fromhex(options.hex)).decode()
@@ -69,6 +75,11 @@ def _push(context: Context) -> None:
             raise CtlError(f"--hex: expected pairs of hexadecimal digits: {error}", USAGE) from error
     else:
         item["msg"] = options.msg
+    return item
+
+
+def _push(context: Context) -> None:
+    options = context.options
     query = "?allowUnknown=true" if options.allow_unknown else ""
-    pushed = context.client.call("POST", _path(context) + query, item)
+    pushed = context.client.call("POST", _path(context) + query, item_of(options))
     context.show(pushed, lambda item: f"downlink {item['id']} is {item['state']}")

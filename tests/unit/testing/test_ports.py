@@ -39,6 +39,7 @@ from iotgw.devices.fleet import Fleet
 from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
+from iotgw.jobs.downlinks import DownlinkJobs
 from iotgw.jobs.reprocess import ReprocessJobs
 from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobRun, JobService
@@ -160,6 +161,7 @@ def rooms():
         JobService(registry, [], reactor, reactor),
         ReprocessJobs(testing.MemoryJournal(), testing.FakePipeline(), PlainCalendar(reactor)),
         RetryJobs(testing.FakeDelivery(), reactor),
+        DownlinkJobs(fleet(reactor, testing.MemoryRegistry()), testing.MemoryDownlinks(), reactor),
         testing.MemoryJobs(),
         testing.FakeJobRun({}),
         JobRun(
