@@ -187,19 +187,27 @@ class TrialRoutes:
         """The vectors that are kept with a converter, on its active version."""
         resource = self._candidates.find(call, name)
         version = structs.replace(self._candidates.active(call, resource.id), tenant=call.tenant)
-        cases = [await self._case(version, vector) for vector in vectors(resource.body.get("tests", []))]
-        passed = sum(case["passed"] for case in cases)
-        return SuiteResult(passed, len(cases) - passed, cases)
+        return await run_suite(self._trials, version, resource.body.get("tests", []))
 
-    async def _case(self, version: ConverterVersion, vector: Vector) -> dict[str, Any]:
-        payload = payload_of(vector)
-        answer = await self._trials.test(version, payload, vector.metadata, vector.received_at)
-        result = msgspec.to_builtins(answer)
-        got, error = result.get("result"), result.get("error")
-        passed = error is None and vector.output in (got, result.get("telemetry"))
-        return {
-            "name": vector.name, "passed": passed, "expected": vector.output, "got": got, "error": error,
-        }  # fmt: skip
+
+async def run_suite(
+    trials: IConverters, version: ConverterVersion, tests: list[dict[str, Any]]
+) -> SuiteResult:
+    """Run a converter's vectors; raises SettingsError for one that is none."""
+    cases = [await _case(trials, version, vector) for vector in vectors(tests)]
+    passed = sum(case["passed"] for case in cases)
+    return SuiteResult(passed, len(cases) - passed, cases)
+
+
+async def _case(trials: IConverters, version: ConverterVersion, vector: Vector) -> dict[str, Any]:
+    payload = payload_of(vector)
+    answer = await trials.test(version, payload, vector.metadata, vector.received_at)
+    result = msgspec.to_builtins(answer)
+    got, error = result.get("result"), result.get("error")
+    passed = error is None and vector.output in (got, result.get("telemetry"))
+    return {
+        "name": vector.name, "passed": passed, "expected": vector.output, "got": got, "error": error,
+    }  # fmt: skip
 
 
 def vectors(tests: list[dict[str, Any]]) -> list[Vector]:

@@ -55,6 +55,10 @@ class ConverterVersions:
         self.library = library
         self._cache: dict[str, tuple[int, ConverterVersion]] = {}
 
+    async def check(self, tenant: str, spec: ConverterSpec) -> None:
+        """Compile a script, and save nothing; raises SettingsError (script)."""
+        await self._converters.compile(spec, tenant)
+
     async def create(self, tenant: str, spec: ConverterSpec) -> Resource:
         """Save a new converter as version 1; raises SettingsError (script) or Conflict (name)."""
         dialect, engine = await self._converters.compile(spec, tenant)

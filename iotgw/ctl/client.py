@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -53,9 +54,11 @@ class ApiClient:
         given = {name: value for name, value in query.items() if value is not None}
         return self.call("GET", path + (f"?{urlencode(given)}" if given else ""))
 
-    def call(self, method: str, path: str, value: Any = None) -> Any:
+    def call(
+        self, method: str, path: str, value: Any = None, more_headers: Mapping[str, str] | None = None
+    ) -> Any:
         """Call an operation below `/api/v1`; returns the answer's JSON value, or None. Raises CtlError."""
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", **(more_headers or {})}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         body = None

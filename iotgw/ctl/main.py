@@ -19,6 +19,7 @@ from iotgw.ctl.client import DEFAULT_TOKEN_FILE, DEFAULT_URL, UNREACHABLE, CtlEr
 from iotgw.ctl.command import Commands, Context
 
 IN_COMMANDS = {
+    "configuration": ("apply", "diff", "export"),
     "datasource": ("datasource",),
     "devices": ("device", "devices"),
     "downlinks": ("downlink", "downlinks"),
@@ -31,7 +32,7 @@ IN_COMMANDS = {
     "presets": ("presets",),
     "queues": ("integration",),
     "resources": (
-        "apply", "converters", "credentials", "datasources", "delete", "device-groups", "device-types", "hand-over", "integrations", "token",
+        "converters", "credentials", "datasources", "delete", "device-groups", "device-types", "hand-over", "integrations", "token",
     ),
     "status": ("status",),
     "trial": ("try",),
@@ -42,6 +43,7 @@ IN_COMMANDS = {
 MODULES = {
     **{f"{commands.__name__}.{module}": names for module, names in IN_COMMANDS.items()},
     "iotgw.simulate.command": ("simulate",),
+    "iotgw.app.check_command": ("check",),
     "iotgw.app.restore_command": ("restore",),
 }
 """All modules that bring commands. A module is imported only if one of its commands was typed, so that no command waits for

@@ -156,6 +156,9 @@ class MemoryConverterVersions:
         self._saved: dict[str, tuple[Resource, list[ConverterVersion]]] = {}
         self._ids = itertools.count(1)
 
+    async def check(self, tenant: str, spec: ConverterSpec) -> None:
+        """See `IConverterVersions.check`."""
+
     async def create(self, tenant: str, spec: ConverterSpec) -> Resource:
         """See `IConverterVersions.create`."""
         if any((each.tenant, each.name) == (tenant, spec.name) for each, _ in self._saved.values()):

@@ -55,6 +55,9 @@ class IConverterVersions(Interface):
 
     library: Mapping[str, ConverterVersion] = Attribute("the bundled ones, by name")
 
+    async def check(tenant: str, spec: ConverterSpec) -> None:
+        """Compile a script, and save nothing; raises SettingsError (script)."""
+
     async def create(tenant: str, spec: ConverterSpec) -> Resource:
         """Save a new converter as version 1; raises SettingsError (script) or Conflict (name)."""
 
