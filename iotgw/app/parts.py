@@ -47,6 +47,7 @@ from iotgw.datasources.lwm2m.datasource import Lwm2mType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.pubsub.datasource import PubsubSourceType
+from iotgw.datasources.pubsub.push import PubsubPushType
 from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
@@ -102,6 +103,7 @@ DATASOURCES = (
     SqsSourceType,
     KinesisSourceType,
     PubsubSourceType,
+    PubsubPushType,
     *VENDORS,
 )
 INTEGRATIONS = (
