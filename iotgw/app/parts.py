@@ -62,6 +62,7 @@ from iotgw.devices.watching import DeviceWatch
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.downlinks.reach import Reach
 from iotgw.integrations.azure import EventHubType
+from iotgw.integrations.azure_iot_hub import IotHubType
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.kafka import KafkaType
 from iotgw.integrations.kinesis import KinesisType
@@ -111,6 +112,7 @@ INTEGRATIONS = (
     MqttType,
     KafkaType,
     EventHubType,
+    IotHubType,
     RabbitType,
     SqsType,
     KinesisType,
