@@ -48,6 +48,7 @@ from iotgw.datasources.lwm2m.datasource import Lwm2mType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.pubsub.datasource import PubsubSourceType
+from iotgw.datasources.pubsub.push import PubsubPushType
 from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
@@ -62,6 +63,7 @@ from iotgw.devices.watching import DeviceWatch
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.downlinks.reach import Reach
 from iotgw.integrations.azure import EventHubType
+from iotgw.integrations.azure_iot_hub import IotHubType
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.kafka import KafkaType
 from iotgw.integrations.kinesis import KinesisType
@@ -104,6 +106,7 @@ DATASOURCES = (
     SqsSourceType,
     KinesisSourceType,
     PubsubSourceType,
+    PubsubPushType,
     *VENDORS,
 )
 INTEGRATIONS = (
@@ -111,6 +114,7 @@ INTEGRATIONS = (
     MqttType,
     KafkaType,
     EventHubType,
+    IotHubType,
     RabbitType,
     SqsType,
     KinesisType,
