@@ -130,7 +130,9 @@ class ApplyRoutes:
         spec = await catalogue.check(tenant, spec, stored)
         if stored is None:
             if not dry:
-                catalogue.note(await catalogue.save_new(tenant, spec), "created", by)
+                catalogue.note(await catalogue.make(tenant, spec), "created", by)
+            else:
+                catalogue.check_room(tenant)
             return "created"
         if _same(catalogue, stored, spec):
             return "unchanged"
