@@ -35,9 +35,11 @@ from iotgw.api.routes import Dispatcher, Route, write_problem
 from iotgw.api.series import SeriesRoutes
 from iotgw.api.sessions import SessionRoutes
 from iotgw.api.target_presets import TargetPresetRoutes
+from iotgw.api.tenants import TenantRoutes
 from iotgw.api.tokens import TokenRoutes
 from iotgw.api.trials import TrialRoutes
 from iotgw.api.upkeep import UpkeepRoutes
+from iotgw.api.usage import UsageRoutes
 from iotgw.core.ports.mounts import IMounts
 from iotgw.core.recorder import Recorder
 
@@ -98,6 +100,8 @@ def routes(parts: Parts) -> list[Route]:
         apply_routes(parts, saved),
         ConfigurationRoutes(keepers(parts, saved), registry, recorder, parts.clock),
         PresetRoutes(parts.datasource_types),
+        UsageRoutes(parts.usage),
+        TenantRoutes(registry, parts.fleet, parts.usage, recorder, dates),
     ]
     found = [route for resource in resources for route in resource.routes()]
     return found + OpenApiRoutes(parts.datasource_types, parts.integration_types, found).routes()

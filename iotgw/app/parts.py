@@ -81,6 +81,7 @@ from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobService
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
+from iotgw.observe.usage import DeviceMeter, UsageMeter
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
@@ -92,6 +93,7 @@ from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.trim import JournalLimits
+from iotgw.store.sqlite.usage import UsageStore
 
 DATASOURCES = (
     CoapType,
@@ -149,6 +151,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
     backups: Backups
     pause: Pause
     jobs: JobService
+    usage_store: UsageStore
+    usage: UsageMeter
     api: Parts
 
 
@@ -227,6 +231,9 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
         trace, store.max_bytes, calendar, registry.seal,
     )  # fmt: skip
+    device_meter = DeviceMeter()
+    usage_store = UsageStore(data_dir, reactor, settings.usage.max_bytes)
+    usage = UsageMeter(usage_store, [sources, delivery, converters], device_meter, reactor, calendar)
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
         credentials=credentials, speakers=speakers, delivery=delivery, downlinks=downlinks, recorder=recorder,
@@ -235,6 +242,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
         files=CertificateDirectory(reactor, data_dir / settings.certificates), quarantine=quarantine, kept=kept,
+        meter=device_meter,
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
     writers = [
@@ -242,6 +250,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         registry.between_commits,
         store_of_downlinks.between_commits,
         kept.between_commits,
+        usage_store.between_commits,
     ]
     backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
@@ -254,11 +263,11 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
-        jobs=jobs, api=Parts(
+        jobs=jobs, usage_store=usage_store, usage=usage, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
-            calendar=calendar, doors=doors, sites=sites, jobs=jobs,
+            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage,
         ),
     )  # fmt: skip
 

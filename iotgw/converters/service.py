@@ -22,6 +22,7 @@ from iotgw.converters.breaker import STRIKES
 from iotgw.converters.death import TIME, Death
 from iotgw.converters.desk import PLACES, Desk
 from iotgw.converters.line import LIMITS, TIME_LIMIT, Batch, DoneWith, Loaded, Task, TaskLine, fatal
+from iotgw.converters.metering import ConverterMeter
 from iotgw.converters.options import DEFAULT_TIME_LIMIT, limited, read
 from iotgw.converters.pool import WorkerPool
 from iotgw.converters.protocol import Forget, frame
@@ -44,6 +45,7 @@ from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.converters import IConverters
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.ports.usage import IMetered, Tally
 from iotgw.core.specs import ConverterSpec
 
 log = Logger()
@@ -57,7 +59,7 @@ Report = Callable[[str, ConverterVersion, str, Severity], None]
 """``report(type, version, message, severity)``: something about a converter that its owner should see."""
 
 
-@implementer(IConverters)
+@implementer(IConverters, IMetered)
 class ConverterService:
     """The converter service.
 
@@ -66,7 +68,7 @@ class ConverterService:
     ``workers`` run uplinks; ``time_limit`` is CPU seconds per call of a script whose options set none, ``memory_limit``
     bytes of address space per worker. ``report`` hears of suspensions. ``states`` keeps scripts' properties.
 
-    Many methods: it has those of two ports, `IConverters` and `iotgw.converters.line.Judge`.
+    Many methods: it has those of three ports, `IConverters`, `IMetered` and `iotgw.converters.line.Judge`.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class ConverterService:
         self.pool = pool or WorkerPool(reactor, memory_limit, is_unconfined)
         kind = "" if self._owns_pool else "trial-"
         self.states: States = states if states is not None else MemoryStates()
+        self.meter = ConverterMeter()
         self.time_limit = time_limit
         self._reactor = reactor
         self._dates: IDates = dates or PlainCalendar(reactor)
@@ -145,6 +148,10 @@ class ConverterService:
                 if loaded.breaker.suspended_for(now)
             },
         }
+
+    def tallies(self) -> list[Tally]:
+        """See `IMetered.tallies`."""
+        return self.meter.tallies()
 
     # --- IConverters ---
 
@@ -289,6 +296,7 @@ class ConverterService:
             loaded = self._loaded[key] = Loaded(
                 self._numbers, version, limited(version, self.time_limit), home
             )
+            self.meter.enter(self._numbers, version)
             self._script_bytes += version.length
             self._shrink()
         else:
@@ -308,6 +316,7 @@ class ConverterService:
 
     def _forget(self, key: str, loaded: Loaded) -> None:
         del self._loaded[key]
+        self.meter.leave(loaded.number)
         self._script_bytes -= loaded.version.length
         loaded.home.converters -= 1
         for slot in self.pool.slots.values():
@@ -343,6 +352,7 @@ class ConverterService:
     def died(self, task: Task, death: Death, is_quarantine: bool) -> None:
         """A worker died of this task."""
         loaded = task[3]
+        self.meter.died(loaded.number, loaded.limited.time_limit if death.cause == TIME else 0.0)
         if is_quarantine:
             error = fatal(death, loaded.limited.time_limit)
             loaded.in_quarantine -= 1

@@ -35,9 +35,11 @@ IN_COMMANDS = {
         "converters", "credentials", "datasources", "delete", "device-groups", "device-types", "hand-over", "integrations", "token",
     ),
     "status": ("status",),
+    "tenants": ("tenant", "tenants"),
     "trial": ("try",),
     "upkeep": ("backup", "resume"),
     "url": ("url",),
+    "usage": ("usage",),
 }  # fmt: skip
 """The modules of `iotgw.ctl.commands`, and which commands each brings."""
 MODULES = {

@@ -29,6 +29,7 @@ from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.journal import IUplinkStream
 from iotgw.core.ports.speakers import ISpeakers
+from iotgw.core.ports.usage import IDeviceMeter
 from iotgw.core.proof import proved
 from iotgw.core.speakers import Anybody
 from iotgw.core.stream import StreamReader
@@ -36,7 +37,7 @@ from iotgw.core.times import DateMs
 from iotgw.pipeline.batch import ConversionBatch
 from iotgw.pipeline.choosing import ConverterChooser, facts_of
 from iotgw.pipeline.dating import dated
-from iotgw.pipeline.rejections import REJECTED, rejection
+from iotgw.pipeline.rejections import BEYOND_LIMIT, REJECTED, rejection
 from iotgw.pipeline.sender_check import SenderCheck
 from iotgw.pipeline.sources import Source
 from iotgw.pipeline.strangers import Strangers
@@ -79,8 +80,11 @@ class Conversions:
         speakers: ISpeakers | None = None,
         refused: Callable[[str, str], None] = lambda peer, reason: None,
         strangers: Strangers | None = None,
+        *,
+        meter: IDeviceMeter | None = None,
     ) -> None:
         self._source = source
+        self._meter = meter
         self._journal = journal
         self._converters = converters
         self._chooser = ConverterChooser(source, versions)
@@ -131,6 +135,7 @@ class Conversions:
     def stored(self, uplinks: list[StoredUplink]) -> None:
         """These uplinks are durable."""
         self._source.counts["received"] += len(uplinks)
+        self._source.bytes += sum([len(stored.uplink.payload) for stored in uplinks])
         self._durable = uplinks[-1].seq
         self._reader.offer(uplinks)
         self._settle()
@@ -278,13 +283,15 @@ class Conversions:
                 counts["filtered"] += 1
             if outcome.error is not None and self._strangers is not None:
                 self._strangers.counts(outcome, batch.uplinks[at].uplink.received_ms)
+        if self._meter is not None and outcomes:
+            self._meter.converted(self._source.tenant, batch.uplinks, outcomes)
         self._journal.settle(self._source.id, self.position, outcomes, haste=bool(outcomes), kept=kept)
 
     # --- an uplink ---
 
     async def convert_again(self, stored: StoredUplink, released: str = "") -> Outcome:
         """Convert one stored uplink outside of the batches; only for the device that is ``released``, if one is."""
-        job = self._job(stored, None)
+        job = self._job(stored, None, is_again=True)
         if isinstance(job, Outcome):
             return job
         done: Deferred[list[Conversion]] = Deferred()
@@ -295,11 +302,14 @@ class Conversions:
         self._check.heard(job.metadata, outcome.outputs)
         return msgspec.structs.replace(outcome, aside=None)  # its sender was answered long ago
 
-    def _job(self, stored: StoredUplink, version: ConverterVersion | None) -> Job | Outcome:
+    def _job(
+        self, stored: StoredUplink, version: ConverterVersion | None, is_again: bool = False
+    ) -> Job | Outcome:
         """The job that converts an uplink, or its outcome if it can't be converted. If ``version`` is None, the
-        uplink's metadata names the converter."""
+        uplink's metadata names the converter. What was only kept is converted when it comes ``is_again``."""
         uplink = stored.uplink
-        if (objection := self._objection(stored)) is not None:
+        objection = self._objection(stored)
+        if objection is not None and not (is_again and objection.name == BEYOND_LIMIT):
             return _failed(stored.seq, objection)
         if version is None:
             try:

@@ -148,7 +148,7 @@ class HttpDatasource:
         self._served = Served(context, settings.listener, settings.server_tls, paths, settings.max_body)
         self.intake = context.intake
         self.envelope = settings.envelope()
-        self.intake.never_waits = self.envelope.is_network
+        self.intake.never_waits = self.intake.is_shared = self.envelope.is_network
         window = self.envelope.gathers if settings.gather_seconds is None else settings.gather_seconds
         group = None
         if settings.gather_with:

@@ -45,6 +45,7 @@ from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobRun, JobService
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
+from iotgw.observe.usage import DeviceMeter, UsageMeter
 from iotgw.pipeline.admission import Admission
 from iotgw.pipeline.checkpoints import RegistryCheckpoints
 from iotgw.pipeline.intake import Intake
@@ -60,6 +61,7 @@ from iotgw.store.sqlite.entries import DeviceEntries
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
+from iotgw.store.sqlite.usage import UsageStore
 from iotgw.testing.contracts.journal_world import HeardJournal
 from iotgw.testing.journal import Silent
 from iotgw.testing.ports import PORTS, verify_ports
@@ -142,6 +144,9 @@ def rooms():
         fleet(reactor, registry),
         DownlinkStore(NOWHERE, reactor),
         KeptRows(NOWHERE, reactor),
+        UsageStore(NOWHERE, reactor),
+        DeviceMeter(),
+        UsageMeter(testing.MemoryUsage(), [], DeviceMeter(), reactor, PlainCalendar(reactor)),
         GatewayClock().calendar,
         PlainCalendar(reactor),
         EventLog(NOWHERE / "e.db", reactor),
@@ -229,7 +234,7 @@ DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryOwnConverters, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
+    testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace, testing.MemoryUsage,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), *doubles()]
 
