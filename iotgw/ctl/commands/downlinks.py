@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.gateway_names import named
 from iotgw.ctl.table import moment, table
 
 HEAD = ("ID", "STATE", "TYPE", "CREATED", "EXPIRES", "ATTEMPTS", "WHY")
@@ -17,11 +18,11 @@ HEAD = ("ID", "STATE", "TYPE", "CREATED", "EXPIRES", "ATTEMPTS", "WHY")
 def add(commands: Commands) -> None:
     """Add the commands."""
     many = commands.add("downlinks", _list, "list what waits for a device, then what was; or cancel some")
-    many.add_argument("device")
+    many.add_argument("device", complete=named("devices"))
     many.add_argument("--cancel", metavar="ID", help="cancel this one")
     many.add_argument("--clear", action="store_true", help="cancel all that wait")
     one = commands.add("downlink", _push, "queue a downlink for a device")
-    one.add_argument("device")
+    one.add_argument("device", complete=named("devices"))
     what = one.add_mutually_exclusive_group(required=True)
     what.add_argument("--text", help="a text, sent as it is")
     what.add_argument("--hex", help="bytes in hexadecimal, sent as they are")

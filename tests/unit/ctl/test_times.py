@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from datetime import datetime, timedelta
 
 import pytest
@@ -20,7 +19,7 @@ def test_a_duration_is_a_number_with_a_unit(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "2", "h", "0h", "-1h", "2 h", "1e9h", "²h"])
 def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError, match="expected a duration such as 90s"):
+    with pytest.raises(ValueError, match="expected a duration such as 90s"):
         times.duration(text)
 
 
@@ -43,7 +42,5 @@ def test_days_begin_at_midnight() -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01", "1900-01-01", "99999999d"])
 def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
-    with pytest.raises(
-        argparse.ArgumentTypeError, match=r"expected a duration such as 90s.* or a date such as"
-    ):
+    with pytest.raises(ValueError, match=r"expected a duration such as 90s.* or a date such as"):
         times.moment_ms(text)
