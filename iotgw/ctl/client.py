@@ -11,20 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-REFUSED = 1
-USAGE = 2
-UNREACHABLE = 3
-DEFAULT_URL = "http://127.0.0.1:8080"
-DEFAULT_TOKEN_FILE = "var/iotgw/admin-token"
+from iotgw.ctl.defaults import DEFAULT_TOKEN_FILE
+from iotgw.ctl.errors import REFUSED, UNREACHABLE, USAGE, CtlError
 
-
-class CtlError(Exception):
-    """What a person is told, on one line, and the exit code. ``status`` is HTTP's, where the API refused."""
-
-    def __init__(self, message: str, code: int = REFUSED, status: int = 0) -> None:
-        super().__init__(" ".join(message.split()))
-        self.code = code
-        self.status = status
+__all__ = ["REFUSED", "UNREACHABLE", "USAGE", "ApiClient", "CtlError", "find_token"]
 
 
 class ApiClient:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.directory import files_of, write
 from iotgw.ctl.named_secrets import NamedSecrets, read_secrets
+from iotgw.ctl.parsing import CommandParameters
 from iotgw.ctl.table import printable, table
 
 PATIENCE = 600.0
@@ -52,7 +52,7 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
 
 
-def _secrets(parser: ArgumentParser) -> None:
+def _secrets(parser: CommandParameters) -> None:
     parser.add_argument(
         "--secrets", type=Path, metavar="FILE", help="NAME=VALUE lines, looked at before the environment"
     )

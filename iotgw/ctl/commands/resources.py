@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.gateway_names import named
 from iotgw.ctl.table import table
 
 Row = Callable[[dict[str, Any]], tuple[Any, ...]]
@@ -74,7 +75,7 @@ def add(commands: Commands) -> None:
     """Add the commands."""
     for collection in LISTS:
         parser = commands.add(collection, _list, f"list {collection}, or show one")
-        parser.add_argument("name", nargs="?")
+        parser.add_argument("name", nargs="?", complete=named(collection))
         parser.set_defaults(collection=collection)
     delete = commands.add(
         "delete",
@@ -89,8 +90,8 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     about = "let a device belong to another datasource, which may speak for it from then on"
     hand_over = commands.add("hand-over", _hand_over, about)
-    hand_over.add_argument("device")
-    hand_over.add_argument("datasource")
+    hand_over.add_argument("device", complete=named("devices"))
+    hand_over.add_argument("datasource", complete=named("datasources"))
     token = commands.add("token", _token, "make an API token; it is shown once")
     token.add_argument("name")
     token.add_argument("--role", choices=ROLES, default="viewer", help="what it may do (viewer)")
