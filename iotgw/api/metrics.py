@@ -30,7 +30,15 @@ class MetricsRoutes:
     def routes(self) -> list[Route]:
         """One, also at the root."""
         return [
-            Route("GET", "/metrics", Permission.READ, self.read, "Figures for Prometheus", of_tenant=False)
+            Route(
+                "GET",
+                "/metrics",
+                Permission.READ,
+                self.read,
+                "Figures for Prometheus",
+                of_tenant=False,
+                answer_text="text/plain",
+            )
         ]
 
     async def read(self, call: Call) -> Reply:
@@ -110,8 +118,11 @@ class MetricsRoutes:
         exposition.gauge("iotgw_conversions_waiting", "Uplinks that wait for a worker", state.get("waiting"))
         for worker in state.get("workers", ()):
             exposition.counter(
-                "iotgw_worker_deaths_total", "Workers that a script took down", worker["deaths"], worker=worker["name"]
-            )  # fmt: skip
+                "iotgw_worker_deaths_total",
+                "Workers that a script took down",
+                worker["deaths"],
+                worker=worker["name"],
+            )
         suspended = len(state.get("suspended", ()))
         exposition.gauge("iotgw_converters_suspended", "Converters whose script keeps dying", suspended)
 
