@@ -118,11 +118,8 @@ class MetricsRoutes:
         exposition.gauge("iotgw_conversions_waiting", "Uplinks that wait for a worker", state.get("waiting"))
         for worker in state.get("workers", ()):
             exposition.counter(
-                "iotgw_worker_deaths_total",
-                "Workers that a script took down",
-                worker["deaths"],
-                worker=worker["name"],
-            )
+                "iotgw_worker_deaths_total", "Workers that a script took down", worker["deaths"], worker=worker["name"]
+            )  # fmt: skip
         suspended = len(state.get("suspended", ()))
         exposition.gauge("iotgw_converters_suspended", "Converters whose script keeps dying", suspended)
 
