@@ -20,7 +20,7 @@ def duration(text: str) -> float:
 
 
 def coming_ms(text: str) -> int:
-    """Milliseconds since 1970 of a time that lies so far ahead (``+2h``), or of a date as in `moment_ms`. For argparse."""
+    """Milliseconds since 1970 of a time that lies so far ahead (``+2h``), or of a date as in `moment_ms`."""
     if text.startswith("+"):
         return int((time.time() + duration(text[1:])) * 1000)
     return moment_ms(text)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -63,7 +63,7 @@ def _row(item: dict[str, Any]) -> tuple[Any, ...]:
     return (item["id"], item["state"], item["msgType"], *times, item["attempts"], item["reason"])
 
 
-def item_of(options: argparse.Namespace) -> dict[str, Any]:
+def item_of(options: SimpleNamespace) -> dict[str, Any]:
     """What these options say, as the API takes it."""
     item: dict[str, Any] = {"msgType": options.msg_type, "policy": "last" if options.last else "fifo"}
     if options.ttl is not None:

@@ -163,9 +163,8 @@ async def test_no_device_gets_two_items_when_the_process_is_killed(tmp_path: Pat
     first.jobs.start()
     what = {"downlink": TEXT, "rate": 1.0}
     begun = await first.jobs.begin("downlinks", "default", what, "anna")
+    left = dict(registry.get("job", begun.id).body)  # what a kill leaves, at worst
     await turns(clock, first.jobs, begun.id, 5)
-    assert registry.get("job", begun.id).body["done"] < 5  # what a kill leaves
-    left = dict(registry.get("job", begun.id).body)
     first.jobs.stop()
     await first.queue.stop()
     await registry.replace("job", begun.id, left)

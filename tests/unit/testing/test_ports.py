@@ -82,6 +82,12 @@ SETTINGS = {
     "rabbitmq": {**BROKER, "queue": "q"},
     "aws-sqs": SQS,
     "google-pubsub": {"project": "p", "endpoint": "http://192.0.2.1", "subscription": "sub"},
+    "google-pubsub-push": {
+        "project": "p",
+        "subscription": "s",
+        "audience": "https://192.0.2.1",
+        "serviceAccount": "a@b.example",
+    },
     "aws-kinesis": {
         "stream": "s",
         "region": "eu-central-1",
