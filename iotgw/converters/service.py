@@ -126,16 +126,8 @@ class ConverterService:
     def status(self) -> dict[str, Any]:
         """For the API and metrics: the engines, and per worker how much is waiting and how often it died."""
         now = self._reactor.seconds()
-        held = self.pool.confinement
         return {
-            "confinement": {
-                "by": "" if held is None else str(held),
-                "seccomp": held is not None and held.seccomp,
-                "landlock": 0 if held is None else held.landlock,
-                "unconfined": self.pool.is_unconfined,
-                "refusal": self.pool.refusal,
-                "why": "" if held is None else held.why,
-            },
+            "confinement": self.pool.confinement_view(),
             "engines": list(self.pool.engines),
             "workers": [
                 {"name": slot.name, "pid": slot.pid, "deaths": slot.deaths, "busy": slot.is_busy}
