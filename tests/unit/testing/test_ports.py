@@ -84,7 +84,7 @@ SETTINGS = {
     "google-pubsub": {"project": "p", "endpoint": "http://192.0.2.1", "subscription": "sub"},
     "google-pubsub-push": {
         "project": "p",
-        "subscription": "s",
+        "subscription": "sub",
         "audience": "https://192.0.2.1",
         "serviceAccount": "a@b.example",
     },
