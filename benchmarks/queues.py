@@ -39,6 +39,8 @@ WARM = 500
 BAR = 1.0
 """Of Kafka's CPU over workload B's."""
 HEADER = ("in and out", "messages", "CPU µs/msg", "over B's", "msg/s", "missing", "twice")
+LOOK = 0.5
+"""Seconds between looks at what is delivered."""
 PATIENCE = 1200.0
 """Seconds for all messages of a measurement."""
 
@@ -74,16 +76,21 @@ def _through(gateway: Gateway, queue: QueueUnderTest, count: int) -> Sample:
     def is_connected() -> bool:
         return bool(gateway.api("GET", f"/datasources/{made}")["status"]["state"] == "connected")
 
-    def delivered(wanted: int) -> Callable[[], bool]:
-        return lambda: gateway.api("GET", f"/integrations/{target}/stats")["delivered"] >= wanted
+    def wait_for(wanted: int) -> None:
+        """Until so many are delivered. It is asked seldom, since answering costs CPU, too."""
+        end = time.monotonic() + PATIENCE
+        while gateway.api("GET", f"/integrations/{target}/stats")["delivered"] < wanted:
+            if time.monotonic() > end or not gateway.alive:
+                raise TimeoutError(f"waited in vain for {wanted} messages")
+            time.sleep(LOOK)
 
     wait_until(is_connected, 120, "the datasource", lambda: gateway.alive)
     warm = min(WARM, count)
     queue.put_many([record(number) for number in range(warm)])
-    wait_until(delivered(warm), PATIENCE, "the warm-up", lambda: gateway.alive)
+    wait_for(warm)
     cpu, began = gateway.cpu(), time.monotonic()
     queue.put_many([record(number) for number in range(warm, warm + count)])
-    wait_until(delivered(warm + count), PATIENCE, "all messages", lambda: gateway.alive)
+    wait_for(warm + count)
     took, used = time.monotonic() - began, gateway.cpu() - cpu
     wanted = {(number % 500, number // 500) for number in range(warm + count)}
     found = [_whose(body) for body in queue.taken(lambda bodies: wanted <= {_whose(body) for body in bodies})]
