@@ -313,3 +313,15 @@ def test_what_is_no_connection_string_of_a_hub_is_refused_and_not_repeated(conne
     with pytest.raises(SettingsError, match="connectionString") as error:
         convert({"connectionString": connection}, IotHubSettings)
     assert "YQ==" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "url"),
+    [
+        ({}, "mqtts://plant.azure-devices.net:8883"),
+        ({"websocket": True}, "wss://plant.azure-devices.net:443/$iothub/websocket"),
+    ],
+)
+def test_a_hub_is_reached_by_mqtt_or_in_a_websocket(more, url):
+    broker = convert({"connectionString": HUB, **more}, IotHubSettings).broker().broker
+    assert (f"{broker.address.partition('/$')[0]}{broker.path}", broker.tls is not None) == (url, True)

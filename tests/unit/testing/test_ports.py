@@ -201,6 +201,7 @@ def types_with_what_they_build():
         "kafka": {"brokers": ["192.0.2.1"]},
         "rabbitmq": BROKER,
         "google-pubsub": {"project": "p", "endpoint": "http://192.0.2.1", "topic": "top"},
+        "azure-iot-hub": {"connectionString": "HostName=h;SharedAccessKeyName=n;SharedAccessKey=a2V5"},
     }
     for type_ in Types("none", reactor, parts.INTEGRATIONS, connector):
         made += with_part(type_, target, out)
