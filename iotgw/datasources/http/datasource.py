@@ -35,11 +35,10 @@ from iotgw.core.ports.datasources import (
     PresetAbout,
     SetUp,
 )
-from iotgw.core.ports.intake import Reply
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.urls import url
 from iotgw.datasources.api_downlinks import ApiDownlinks
-from iotgw.datasources.frames import FrameGroups, HeldFrames
+from iotgw.datasources.frames import held_frames
 from iotgw.datasources.http.allowed import AllowedFactory
 from iotgw.datasources.http.bodies import Fields
 from iotgw.datasources.http.listener import Listener
@@ -140,10 +139,6 @@ class HttpSourceType:
         return [TcpPort(listener.interface, listener.port)]
 
 
-GATHERING = 1.0
-"""Seconds that a frame is held for other networks, if nothing else is said."""
-
-
 @implementer(IKeepsDownlinks)
 class HttpDatasource:
     """Uploads under one routing key. With ``api``, downlinks go by that."""
@@ -163,13 +158,7 @@ class HttpDatasource:
         self.intake = context.intake
         self.envelope = settings.envelope()
         self.intake.never_waits = self.envelope.is_network
-        window = self.envelope.gathers if settings.gather_seconds is None else settings.gather_seconds
-        group = None
-        if settings.gather_with:
-            group = context.shared(FrameGroups).group(context.tenant, settings.gather_with)
-            window = window or GATHERING
-        self.frames = HeldFrames(context.reactor, window, self._receive, group) if window else None
-        """Where frames are held that may come again."""
+        self.frames = held_frames(settings, self.envelope, context)
         self.counts: Counter[str] = Counter()
         self.notices = Notices(context.intake, context.reactor, self.counts)
         self.object_to = authenticator(settings)
@@ -241,9 +230,6 @@ class HttpDatasource:
             ends.append(self.api.stop())
         return gatherResults(ends) if ends else succeed(None)
 
-    def _receive(self, payload: bytes, metadata: Metadata, answer: Reply, listens: bool, key: str) -> None:
-        self.intake.receive(payload, metadata, answer, listens=listens, key=key)
-
     def _leave(self) -> None:
         """Serve nothing more."""
         for unmount in self._unmount:
@@ -285,10 +271,6 @@ class HttpDatasource:
             "address": f"{self._where}, /i/{self.context.routing_key}",
             "urls": self._urls,
             **({"downlinkApi": self.api.status()} if self.api is not None else {}),
-            **(
-                {"gatheredElsewhere": self.frames.gathered}
-                if self.frames is not None and self.frames.gathered
-                else {}
-            ),
+            **(self.frames.status() if self.frames is not None else {}),
             **self.counts,
         }
