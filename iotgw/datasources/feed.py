@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from iotgw.core.model import Answer, Metadata, Status
 from iotgw.core.ports.intake import IIntake, Reply
-from iotgw.datasources.frames import HeldFrames, Receive
+from iotgw.datasources.frames import HeldFrames
 
 MOST = 65_536
 """A source with this many unsettled messages is paused."""
@@ -73,7 +73,7 @@ class Feed:
         frames: HeldFrames | None = None,
     ) -> None:
         self._intake = intake
-        self._receive: Receive = intake.receive if frames is None else frames.receive
+        self._into: IIntake | HeldFrames = intake if frames is None else frames
         self._frames = frames
         self._clock = clock
         self._pause = pause
@@ -138,7 +138,7 @@ class Feed:
             self._hand_over()
             return number
         self._under_way += 1
-        self._receive(payload, metadata, message.answered, listens=listens, key=key)
+        self._into.receive(payload, metadata, message.answered, listens=listens, key=key)
         if self._last - self._behind >= self._most:
             self._steer()
         return number
@@ -178,7 +178,7 @@ class Feed:
                 break
             message = heappop(refused) if refused else waiting.popleft()
             self._under_way += 1
-            self._receive(
+            self._into.receive(
                 message.payload, message.metadata, message.answered, listens=message.listens, key=message.key
             )
         self._is_handing_over = False

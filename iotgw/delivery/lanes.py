@@ -21,7 +21,7 @@ CHUNK = 4 << 20
 """Bytes of a chunk, at least one part."""
 
 
-class Run:
+class SplitRecord:
     """A record on its way. ``accepted`` are the numbers of its parts that the target took before, as bits; ``left`` are the places of those that
     are to be sent."""
 
@@ -81,7 +81,7 @@ class Run:
         return Rejected(why) if isinstance(first, Rejected) else Retry(why, first.after)
 
 
-End = Callable[[Run, Verdict, int], None]
+End = Callable[[SplitRecord, Verdict, int], None]
 """``end(run, verdict, accepted)``: a record is settled, and these parts of it were accepted, as bits; with 0 all were."""
 
 
@@ -95,7 +95,7 @@ class Lanes(Protocol):
     def __len__(self) -> int:
         """How many parts the target has."""
 
-    def add(self, runs: list[Run]) -> None:
+    def add(self, runs: list[SplitRecord]) -> None:
         """Send the parts of these records."""
 
     def take(self, most: int) -> list[TelemetryRecord]:
@@ -107,7 +107,7 @@ class Lanes(Protocol):
     def said(self, seqs: Sequence[int], verdict: Verdict) -> None:
         """What the target says of these parts."""
 
-    def unanswered(self) -> dict[Run, list[int]]:
+    def unanswered(self) -> dict[SplitRecord, list[int]]:
         """The places of the parts that the target has, or that it hasn't accepted, by their records."""
 
 
@@ -116,8 +116,8 @@ class OneByOne:
 
     def __init__(self, end: End) -> None:
         self._end = end
-        self._ready: deque[Run] = deque()
-        self._out: dict[int, Run] = {}
+        self._ready: deque[SplitRecord] = deque()
+        self._out: dict[int, SplitRecord] = {}
 
     @property
     def is_ready(self) -> bool:
@@ -128,7 +128,7 @@ class OneByOne:
         """See `Lanes`."""
         return len(self._out)
 
-    def add(self, runs: list[Run]) -> None:
+    def add(self, runs: list[SplitRecord]) -> None:
         """See `Lanes.add`."""
         self._ready.extend(runs)
 
@@ -161,7 +161,7 @@ class OneByOne:
             else:
                 self._settled(run, verdict)  # type: ignore[arg-type]  # as just looked at
 
-    def _refused(self, run: Run, place: int, verdict: Verdict) -> None:
+    def _refused(self, run: SplitRecord, place: int, verdict: Verdict) -> None:
         if isinstance(verdict, Unavailable):
             self._end(run, verdict, run.accepted([place]))
             return
@@ -171,11 +171,11 @@ class OneByOne:
         else:
             self._settled(run, DELIVERED)
 
-    def _settled(self, run: Run, last: Delivered) -> None:
+    def _settled(self, run: SplitRecord, last: Delivered) -> None:
         verdict = run.verdict(last)
         self._end(run, verdict, 0 if verdict is last else run.accepted())
 
-    def unanswered(self) -> dict[Run, list[int]]:
+    def unanswered(self) -> dict[SplitRecord, list[int]]:
         """See `Lanes.unanswered`."""
         return {run: [run.place(seq)] for seq, run in self._out.items()}
 
@@ -185,14 +185,14 @@ class _Batch:
 
     __slots__ = ("at_target", "delivered", "runs", "said", "singles")
 
-    def __init__(self, runs: list[Run]) -> None:
+    def __init__(self, runs: list[SplitRecord]) -> None:
         self.runs = runs
         self.at_target = 0
         """How many parts the target has."""
-        self.said: list[tuple[Run, int, Verdict]] = []
-        self.delivered: dict[Run, Delivered] = {}
+        self.said: list[tuple[SplitRecord, int, Verdict]] = []
+        self.delivered: dict[SplitRecord, Delivered] = {}
         """What the target said last of a record's part that it took."""
-        self.singles: set[Run] = set()
+        self.singles: set[SplitRecord] = set()
         """Those whose parts are sent each by itself, because they failed together."""
 
 
@@ -202,8 +202,8 @@ class Together:
     def __init__(self, end: End) -> None:
         self._end = end
         self._ready: deque[_Batch] = deque()
-        self._out: dict[int, Run] = {}
-        self._of: dict[Run, _Batch] = {}
+        self._out: dict[int, SplitRecord] = {}
+        self._of: dict[SplitRecord, _Batch] = {}
 
     @property
     def is_ready(self) -> bool:
@@ -214,7 +214,7 @@ class Together:
         """See `Lanes`."""
         return len(self._out)
 
-    def add(self, runs: list[Run]) -> None:
+    def add(self, runs: list[SplitRecord]) -> None:
         """See `Lanes.add`."""
         batch = _Batch(runs)
         self._of |= dict.fromkeys(runs, batch)
@@ -258,7 +258,7 @@ class Together:
         """The target has spoken of all of a batch's chunk."""
         said, batch.said = batch.said, []
         down: Unavailable | None = None
-        apart: dict[Run, list[int]] = {}
+        apart: dict[SplitRecord, list[int]] = {}
         why = ""
         for run, seq, verdict in said:
             if isinstance(verdict, Delivered):
@@ -271,7 +271,7 @@ class Together:
                 apart.setdefault(run, []).append(run.place(seq))
             else:
                 run.refuse(run.place(seq), verdict)
-        over: set[Run] = set()
+        over: set[SplitRecord] = set()
         for run, places in apart.items():
             if len(apart) > 1:
                 self._over(run, Apart(why), run.accepted(places), over)
@@ -293,14 +293,14 @@ class Together:
         if batch.runs:
             self._ready.append(batch)
 
-    def _over(self, run: Run, verdict: Verdict, accepted: int, over: set[Run]) -> None:
+    def _over(self, run: SplitRecord, verdict: Verdict, accepted: int, over: set[SplitRecord]) -> None:
         over.add(run)
         del self._of[run]
         self._end(run, verdict, accepted)
 
-    def unanswered(self) -> dict[Run, list[int]]:
+    def unanswered(self) -> dict[SplitRecord, list[int]]:
         """See `Lanes.unanswered`."""
-        found: dict[Run, list[int]] = {}
+        found: dict[SplitRecord, list[int]] = {}
         for seq, run in self._out.items():
             found.setdefault(run, []).append(run.place(seq))
         for batch in set(self._of.values()):

@@ -16,7 +16,7 @@ from iotgw.core.parts import Split
 from iotgw.core.ports.integrations import IIntegration, Settle
 from iotgw.core.verdict import DELIVERED, Rejected, Verdict, unforeseen
 from iotgw.delivery.accepted_parts import AcceptedParts
-from iotgw.delivery.lanes import Lanes, OneByOne, Run, Together
+from iotgw.delivery.lanes import Lanes, OneByOne, SplitRecord, Together
 from iotgw.delivery.splitting import Pieces, TooManyParts
 
 TURN = 512
@@ -43,7 +43,7 @@ class PartedTarget:
         self._key = key
         self._clock = clock
         self._lanes: Lanes = Together(self._end) if target.whole else OneByOne(self._end)
-        self._open: set[Run] = set()
+        self._open: set[SplitRecord] = set()
         self._ended: list[tuple[Settle, int, Verdict]] = []
         self._driving = self._is_stopped = False
 
@@ -91,7 +91,7 @@ class PartedTarget:
                 self._ended.append((settle, record.seq, Rejected(str(error))))
                 continue
             accepted = self._accepted.of(self._key(record)) if self._accepted else 0
-            run = Run(record, settle, pieces, accepted)
+            run = SplitRecord(record, settle, pieces, accepted)
             self._open.add(run)
             if run.left:
                 runs.append(run)
@@ -147,13 +147,13 @@ class PartedTarget:
         if not self._driving:
             self._drive()
 
-    def _end(self, run: Run, verdict: Verdict, accepted: int) -> None:
+    def _end(self, run: SplitRecord, verdict: Verdict, accepted: int) -> None:
         if run in self._open:  # else the target was stopped meanwhile
             self._open.discard(run)
             self._ended.append((run.settle, run.record.seq, verdict))
             self._note(run, accepted)
 
-    def _note(self, run: Run, accepted: int) -> None:
+    def _note(self, run: SplitRecord, accepted: int) -> None:
         """Remember which parts were accepted of a record that is not delivered."""
         if run.record.seq > 0 and (accepted or self._accepted):  # no test message
             self._accepted.put(self._key(run.record), accepted)
