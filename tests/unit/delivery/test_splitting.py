@@ -1,6 +1,8 @@
 """Records are split into readings, values and entities."""
 
 import json
+from collections import deque
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -25,7 +27,7 @@ def body(*readings, attributes=None, **more):
 
 def parts(record, split, wants=BOTH):
     pieces = Pieces(record, split, wants)
-    return [pieces.part(place) for place in range(len(pieces.pieces))]
+    return list(islice(pieces.parts(deque(range(len(pieces)))), len(pieces)))
 
 
 def said(record, split, wants=BOTH):

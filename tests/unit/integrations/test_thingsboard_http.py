@@ -175,6 +175,40 @@ def test_a_device_s_answer_goes_to_its_request():
     assert device.answers == {7: {"v": 1}} and world.accounts()["delivered"] == 2
 
 
+def test_a_device_asks_the_server_by_its_own_token_and_the_answer_is_queued_for_it():
+    world = world_of(configuration={"tokens": {"d1": "t1"}, "rpcRequest": "ask"})
+    world.server.replies = {"getTime": 5, "name": b"no JSON"}
+    world.store({"t": 1, "ask": {"method": "getTime"}}, {"ask": {"method": "name", "params": [1]}})
+    assert world.server.asked == [("d1", "getTime", {}), ("d1", "name", [1])]
+    assert world.downlinks == [
+        ("d1", "rpcResponse", {"method": "getTime", "data": 5}),
+        ("d1", "rpcResponse", {"method": "name", "data": "no JSON"}),
+    ]
+    assert world.server.devices["d1"].telemetry == [(1000, {"t": 1})]
+    assert world.accounts() == {"delivered": 2, "waiting": 0, "dead": 0}
+
+
+def test_a_request_that_no_rule_answers_holds_up_nobody():
+    world = world_of(configuration={"tokens": {"d1": "t1", "d2": "t2"}, "rpcRequest": "ask"})
+    world.store({"ask": {"method": "unknown"}})
+    world.store({"t": 2}, device="d2")
+    assert world.accounts() == {"delivered": 2, "waiting": 0, "dead": 0} and world.downlinks == []
+    assert world.stats()["target"]["lastError"] == "nothing in ThingsBoard answers 'unknown'"
+
+
+def test_a_request_without_an_answer_is_tried_again_and_is_no_outage():
+    world = world_of(configuration={"tokens": {"d1": "t1", "d2": "t2"}, "rpcRequest": "ask", "timeout": 1})
+    http = world.server.http
+    world.server.http = lambda head, body: (
+        None if head.startswith("POST /api/v1/t1/rpc") else http(head, body)
+    )
+    world.store({"ask": {"method": "slow"}})
+    world.go(seconds=2)
+    world.store({"t": 2}, device="d2")
+    assert world.stats()["state"] == "running" and world.stats()["delivered"] == 1
+    assert world.stats()["lastError"].startswith("no answer to 'slow'")
+
+
 def test_only_those_that_sent_last_are_listened_to():
     world = world_of(configuration={"tokens": {"d1": "t1", "d2": "t2"}, "listeners": 1})
     world.store({"t": 1})

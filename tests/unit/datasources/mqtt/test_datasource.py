@@ -27,12 +27,12 @@ class OneWay:
 
 
 class Field:
-    def __init__(self, type_=MqttSourceType, **settings) -> None:
+    def __init__(self, type_=MqttSourceType, shares=None, **settings) -> None:
         self.broker = Broker()
         self.intake = FakeIntake()
         made = type_(self.broker.clock, OneWay(self.broker))
         configuration = made.settings(**{"host": "h", "topics": ["#"], **settings})
-        self.source = made.build(configuration, context(self.intake, self.broker.clock))
+        self.source = made.build(configuration, context(self.intake, self.broker.clock, shares=shares))
         self.source.start()
 
     @property
