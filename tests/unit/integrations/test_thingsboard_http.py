@@ -296,3 +296,81 @@ def test_check_tells_thingsboard_from_another_server(status, ok):
     world.service.check("i1").addCallback(found.append)
     world.go()
     assert found[0]["ok"] is ok and found[0]["untried"] == ["the tokens of devices"]
+
+
+# --- faults; tests/interop/test_fault_table.py names them
+
+
+def test_a_server_that_is_killed_gets_everything_later():
+    world = world_of()
+    http = world.server.http
+    world.server.http = lambda head, body: None
+    world.store(*({"n": n} for n in range(5)))
+    world.fail()
+    world.store(*({"n": n} for n in range(5, 10)))
+    world.go(seconds=5)
+    assert world.stats()["state"] == "unavailable" and world.accounts()["waiting"] == 10
+    world.server.http, world.is_there = http, True
+    world.go(seconds=60)
+    assert [values["n"] for _, values in world.server.devices["d1"].telemetry] == list(range(10))
+    assert world.accounts() == {"delivered": 10, "waiting": 0, "dead": 0}
+
+
+def never_answered(world):
+    """The server says nothing to the first device's telemetry."""
+    http = world.server.http
+    world.server.http = lambda head, body: None if "/t1/telemetry" in head else http(head, body)
+    return http
+
+
+def test_a_message_that_is_never_answered_comes_again_while_others_get_through():
+    world = world_of(configuration={"tokens": {"d1": "t1", "d2": "t2"}, "timeout": 5})
+    http = never_answered(world)
+    world.store({"n": 1})
+    world.store(*({"n": n} for n in range(8)), device="d2")
+    world.go(seconds=4)
+    assert world.accounts()["delivered"] == 8
+    world.server.http = http
+    world.go(seconds=60)
+    assert world.accounts() == {"delivered": 9, "waiting": 0, "dead": 0}
+    assert {values["n"] for _, values in world.server.devices["d1"].telemetry} == {1}
+
+
+def test_a_message_that_is_never_answered_costs_a_restart_no_other_message():
+    world = world_of()
+    http = never_answered(world)
+    world.store({"n": 1})
+    world.store(*({"n": n} for n in range(8)), device="d2")
+    world.go(seconds=2)
+    world.server.http = http
+    again = world_of(world.server, journal=world.journal.crashed(), clock=world.clock)
+    again.go(seconds=2)
+    assert again.accounts() == {"delivered": 9, "waiting": 0, "dead": 0}
+    assert [values["n"] for _, values in world.server.devices["d2"].telemetry] == list(range(8))
+    assert [values["n"] for _, values in world.server.devices["d1"].telemetry] == [1]
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_message_that_is_refused_is_a_dead_letter_and_holds_up_no_other_device(status):
+    world = world_of()
+    http = world.server.http
+    world.server.http = lambda head, body: (status, b"no") if '"bad"' in body else http(head, body)
+    world.store({"bad": 1}, {"t": 2})
+    world.store({"t": 3}, device="d2")
+    world.go(seconds=20)
+    assert world.accounts() == {"delivered": 2, "waiting": 0, "dead": 1}
+    assert list(world.dead().values()) == [f"HTTP {status}: no"]
+
+
+@pytest.mark.parametrize("status", [302, 429, 500, 507])
+def test_a_target_that_is_busy_or_full_is_waited_for(status):
+    world = world_of()
+    http = world.server.http
+    world.server.http = lambda head, body: (status, b"")
+    world.store({"t": 1})
+    world.go(seconds=20)
+    assert world.stats()["state"] == "unavailable"
+    assert world.accounts() == {"delivered": 0, "waiting": 1, "dead": 0}
+    world.server.http = http
+    world.go(seconds=60)
+    assert world.accounts()["delivered"] == 1
