@@ -14,6 +14,7 @@ from iotgw.api.apply import ApplyRoutes, catalogues
 from iotgw.api.auth import Guard, Tokens
 from iotgw.api.candidates import Candidates
 from iotgw.api.credentials import CredentialRoutes
+from iotgw.api.debug import DebugRoutes
 from iotgw.api.device_settings import DeviceGroupRoutes, DeviceTypeRoutes
 from iotgw.api.devices import DeviceRoutes
 from iotgw.api.downlink_batches import DownlinkBatchRoutes
@@ -102,6 +103,7 @@ def routes(parts: Parts) -> list[Route]:
         ApplyRoutes(saved, registry, versions.library),
         PresetRoutes(parts.datasource_types),
         UsageRoutes(parts.usage),
+        DebugRoutes(parts.debugging, registry, parts.fleet, journal),
         TenantRoutes(registry, parts.fleet, parts.usage, recorder, dates),
     ]
     found = [route for resource in resources for route in resource.routes()]

@@ -20,6 +20,7 @@ from iotgw.ctl.command import Commands, Context
 
 IN_COMMANDS = {
     "datasource": ("datasource",),
+    "debug": ("debug",),
     "devices": ("device", "devices"),
     "downlinks": ("downlink", "downlinks"),
     "dtls": ("dtls",),

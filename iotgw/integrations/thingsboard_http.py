@@ -194,7 +194,7 @@ class ThingsBoardHttpTarget:
         what, body = steps[place]
 
         def answered(response: Response | None, reason: str) -> None:
-            if record.seq < 0:
+            if self._context.shown((record,)) is not None:
                 self._show(record, what, body, response, reason)
             try:
                 verdict = self._judged(record.device_name, token, response, reason)
