@@ -28,6 +28,7 @@ from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import IOwners
+from iotgw.core.ports.usage import IUsage
 from iotgw.core.refusals import Doors
 from iotgw.core.target_presets import TargetPreset
 from iotgw.core.types import Types
@@ -58,6 +59,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     backups: IBackups
     pause: IPause
     jobs: IJobs
+    usage: IUsage
     doors: Doors
     sites: OwnSites
     calendar: ICalendar | None = None

@@ -78,6 +78,7 @@ class PulledSource(Generic[S]):
         self._settings = settings
         self._intake = context.intake
         self._intake.never_waits = True  # nobody hears the answer
+        self._intake.is_shared = True
         self._clock = context.reactor
         self._counts: Counter[str] = Counter()
         envelope = settings.envelope()

@@ -20,6 +20,7 @@ from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.trace import ITrace
+from iotgw.core.ports.usage import IMetered, Tally
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.times import DateMs
@@ -35,7 +36,7 @@ NOTED = 5.0
 """Seconds that a caller waits for a change to be durable."""
 
 
-@implementer(IDelivery, IDeliveries)
+@implementer(IDelivery, IDeliveries, IMetered)
 class DeliveryService(UplinkListener):
     """Delivers the telemetry stream to the integrations.
 
@@ -150,6 +151,15 @@ class DeliveryService(UplinkListener):
     def holding_up(self) -> list[str]:
         """See `IDelivery.holding_up`."""
         return self._outboxes.holding_up()
+
+    # --- for usage
+
+    def tallies(self) -> list[Tally]:
+        """See `IMetered.tallies`."""
+        return [
+            Tally(("integration", each.tenant, id), each.name, each.outbox.accounts.amounts)
+            for id, each in self._outboxes.items()
+        ]
 
     # --- for the API
 

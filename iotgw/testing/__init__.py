@@ -45,6 +45,7 @@ from iotgw.testing.tcp_device import FakeTcpDevice
 from iotgw.testing.threads import ThreadClock
 from iotgw.testing.trace import MemoryTrace
 from iotgw.testing.upkeep import MemoryBackups, MemoryPause
+from iotgw.testing.usage import MemoryUsage
 
 __all__ = [
     "START",
@@ -83,6 +84,7 @@ __all__ = [
     "MemoryReactor",
     "MemoryRegistry",
     "MemoryTrace",
+    "MemoryUsage",
     "ThreadClock",
     "Told",
     "Verdicts",

@@ -315,7 +315,8 @@ class UploadRequest:
             request.setHeader(b"x-message-id", answer.message_id.encode())
         if answer.status is Status.BUSY:
             request.setHeader(b"retry-after", b"%d" % max(1, round(answer.retry_after)))
-            request.write(problem(request, 503, "the gateway is full; come back later"))
+            status, why = (429, "beyond a limit") if answer.is_limited else (503, "the gateway is full")
+            request.write(problem(request, status, f"{why}; come back later"))
         elif answer.status is Status.TOO_LARGE:
             request.write(problem(request, 413, "expected a smaller message"))
         elif answer.reply is not None:

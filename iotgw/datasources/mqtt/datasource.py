@@ -62,6 +62,7 @@ class MqttDatasource(MqttOwner):
         self.can_push = bool(settings.downlink_topic) or envelope.addresses
         self.keeps_downlinks = envelope.is_network and self.can_push
         self.intake.never_waits = envelope.is_network
+        self.intake.is_shared = True
         self.counts: Counter[str] = Counter()
         self.is_new_default = False
         """Whether an upgrade made its session persistent; reported once."""

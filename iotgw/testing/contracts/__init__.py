@@ -34,6 +34,7 @@ from iotgw.testing.contracts.journal import DiskJournalContract, JournalContract
 from iotgw.testing.contracts.kept import KeptContract
 from iotgw.testing.contracts.pipeline import PipelineContract, SourcesContract
 from iotgw.testing.contracts.registry import RegistryContract
+from iotgw.testing.contracts.usage import UsageStoreContract
 
 __all__ = [
     "Contract",
@@ -58,4 +59,5 @@ __all__ = [
     "RegistryContract",
     "SourcesContract",
     "Threaded",
+    "UsageStoreContract",
 ]

@@ -209,6 +209,7 @@ class Bench:
             backups=testing.MemoryBackups(),
             pause=testing.MemoryPause(),
             jobs=testing.MemoryJobs(),
+            usage=testing.MemoryUsage(),
             sites=OwnSites(["gateway.example"]),
             doors=Doors(Recorder(self.events, self.clock), self.clock),
         )

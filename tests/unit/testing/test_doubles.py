@@ -126,6 +126,10 @@ class TestMemoryDownlinkStore(KeepsItsPart, contracts.DownlinkStoreContract):
     make = testing.MemoryDownlinkStore
 
 
+class TestMemoryUsage(KeepsItsPart, contracts.UsageStoreContract):
+    make = testing.MemoryUsage
+
+
 class TestMemoryKept(KeepsItsPart, contracts.KeptContract):
     make = testing.MemoryKept
 

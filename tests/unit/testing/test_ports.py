@@ -39,11 +39,13 @@ from iotgw.devices.fleet import Fleet
 from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
+from iotgw.jobs.downlinks import DownlinkJobs
 from iotgw.jobs.reprocess import ReprocessJobs
 from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobRun, JobService
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
+from iotgw.observe.usage import DeviceMeter, UsageMeter
 from iotgw.pipeline.admission import Admission
 from iotgw.pipeline.checkpoints import RegistryCheckpoints
 from iotgw.pipeline.intake import Intake
@@ -59,6 +61,7 @@ from iotgw.store.sqlite.entries import DeviceEntries
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
+from iotgw.store.sqlite.usage import UsageStore
 from iotgw.testing.contracts.journal_world import HeardJournal
 from iotgw.testing.journal import Silent
 from iotgw.testing.ports import PORTS, verify_ports
@@ -79,6 +82,12 @@ SETTINGS = {
     "rabbitmq": {**BROKER, "queue": "q"},
     "aws-sqs": SQS,
     "google-pubsub": {"project": "p", "endpoint": "http://192.0.2.1", "subscription": "sub"},
+    "google-pubsub-push": {
+        "project": "p",
+        "subscription": "sub",
+        "audience": "https://192.0.2.1",
+        "serviceAccount": "a@b.example",
+    },
     "aws-kinesis": {
         "stream": "s",
         "region": "eu-central-1",
@@ -141,6 +150,9 @@ def rooms():
         fleet(reactor, registry),
         DownlinkStore(NOWHERE, reactor),
         KeptRows(NOWHERE, reactor),
+        UsageStore(NOWHERE, reactor),
+        DeviceMeter(),
+        UsageMeter(testing.MemoryUsage(), [], DeviceMeter(), reactor, PlainCalendar(reactor)),
         GatewayClock().calendar,
         PlainCalendar(reactor),
         EventLog(NOWHERE / "e.db", reactor),
@@ -160,6 +172,7 @@ def rooms():
         JobService(registry, [], reactor, reactor),
         ReprocessJobs(testing.MemoryJournal(), testing.FakePipeline(), PlainCalendar(reactor)),
         RetryJobs(testing.FakeDelivery(), reactor),
+        DownlinkJobs(fleet(reactor, testing.MemoryRegistry()), testing.MemoryDownlinks(), reactor),
         testing.MemoryJobs(),
         testing.FakeJobRun({}),
         JobRun(
@@ -188,6 +201,7 @@ def types_with_what_they_build():
         "kafka": {"brokers": ["192.0.2.1"]},
         "rabbitmq": BROKER,
         "google-pubsub": {"project": "p", "endpoint": "http://192.0.2.1", "topic": "top"},
+        "azure-iot-hub": {"connectionString": "HostName=h;SharedAccessKeyName=n;SharedAccessKey=a2V5"},
     }
     for type_ in Types("none", reactor, parts.INTEGRATIONS, connector):
         made += with_part(type_, target, out)
@@ -227,7 +241,7 @@ DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryOwnConverters, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
+    testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace, testing.MemoryUsage,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), *doubles()]
 
