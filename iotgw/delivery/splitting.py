@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -95,6 +96,9 @@ class Pieces:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def __iter__(self) -> Iterator[Part]:
+        return islice(self.parts(deque(range(len(self)))), len(self))
 
     def place(self, number: int) -> int:
         """The place of the part that has this number."""

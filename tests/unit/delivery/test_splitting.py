@@ -1,8 +1,6 @@
 """Records are split into readings, values and entities."""
 
 import json
-from collections import deque
-from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -26,8 +24,7 @@ def body(*readings, attributes=None, **more):
 
 
 def parts(record, split, wants=BOTH):
-    pieces = Pieces(record, split, wants)
-    return list(islice(pieces.parts(deque(range(len(pieces)))), len(pieces)))
+    return list(Pieces(record, split, wants))
 
 
 def said(record, split, wants=BOTH):
