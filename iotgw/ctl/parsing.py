@@ -152,6 +152,13 @@ class CommandParameters:
         else:
             is_many = action == "append"
             param = click.Option([*names, dest], help=help, required=required, multiple=is_many, **more)
+        taken = {name for each in self._command.params if isinstance(each, Shared) for name in each.opts}
+        if taken & set(param.opts):  # a command's own word is meant
+            self._command.params = [
+                each
+                for each in self._command.params
+                if not (isinstance(each, Shared) and set(each.opts) & set(param.opts))
+            ]
         self._command.params.insert(
             len([each for each in self._command.params if not isinstance(each, Shared)]), param
         )

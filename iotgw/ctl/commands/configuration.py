@@ -105,7 +105,7 @@ def _told(context: Context, result: dict[str, Any]) -> int:
         for line in each.get("warnings", ())
     ]
     lines = [table(("KIND", "NAME", "OUTCOME", "WHY"), rows), _counts(result["items"]), *warned]
-    context.show(result, lambda _: "\n".join(lines))
+    context.show(result, lambda _: lines)
     return 1 if result["refused"] else 0
 
 
@@ -121,7 +121,7 @@ def _counts(items: list[dict[str, Any]]) -> str:
 def _diff(context: Context) -> int:
     document = _document(context)
     plan = context.client.call("POST", "/apply?whole=true&prune=true&dryRun=true", document)
-    context.show(plan, lambda _: "\n".join(_differences(plan)))
+    context.show(plan, lambda _: [*_differences(plan)])
     return 1 if any(each["outcome"] != "unchanged" for each in plan["items"]) else 0
 
 
@@ -181,7 +181,7 @@ def _export(context: Context) -> None:
     gone = write(options.directory, files_of(document))
     counts = {kind: len(entries) for kind, entries in document.items() if entries}
     result = {"directory": str(options.directory), "counts": counts, "secrets": secrets.names, "gone": gone}
-    context.show(result, lambda _: "\n".join(_exported(context, result)))
+    context.show(result, lambda _: [*_exported(context, result)])
 
 
 def _is_inside(file: Path, directory: Path) -> bool:

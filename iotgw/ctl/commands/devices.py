@@ -220,7 +220,7 @@ def _refusal(row: Row, names: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _summary(total: dict[str, int], refused: list[dict[str, Any]], would: str) -> str:
+def _summary(total: dict[str, int], refused: list[dict[str, Any]], would: str) -> list[str]:
     done = ", ".join(f"{count} {would}{what}" for what, count in total.items())
     lines = [f"{done}; {len(refused)} refused"]
     if refused:
@@ -228,9 +228,9 @@ def _summary(total: dict[str, int], refused: list[dict[str, Any]], would: str) -
             (each["line"], each["name"], each["error"])
             for each in sorted(refused, key=lambda each: each["line"])
         ]
-        lines += ["", table(("LINE", "NAME", "WHY"), rows[:100], widest=200)]
+        lines += ["", table(("LINE", "NAME", "WHY"), rows[:100])]
         lines += [f"… and {len(rows) - 100} more (--json shows all)"] if len(rows) > 100 else []
-    return "\n".join(lines)
+    return lines
 
 
 class _opened:

@@ -13,7 +13,7 @@ from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.table import moment, table
 from iotgw.ctl.times import EXPECTED, moment_ms
 
-HEAD = ("ID", "KIND", "STATE", "DONE", "HOW", "BEGAN", "BY")
+HEAD = ("ID", "KIND", "STATE", "DONE", "BEGAN", "BY", "HOW")
 LOOK = 1.0
 """Seconds between two looks at a job that is waited for."""
 
@@ -54,9 +54,9 @@ def _row(job: dict[str, Any]) -> tuple[Any, ...]:
         job["kind"],
         job["state"],
         _progress(job),
-        _how(job),
         moment(job["createdAt"]),
         job["by"],
+        _how(job),
     )
 
 

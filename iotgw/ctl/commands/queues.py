@@ -103,7 +103,7 @@ def _letters(page: dict[str, Any]) -> str:
     return table(("POSITION", "MESSAGE", "DEVICE", "RECEIVED", "ATTEMPTS", "ERROR"), rows)
 
 
-def _exchanges(result: dict[str, Any]) -> str:
+def _exchanges(result: dict[str, Any]) -> list[str]:
     """What was sent and what came back, line by line."""
     exchanges = result.get("exchanges", [])
     lines = [_facts({name: value for name, value in result.items() if name != "exchanges"})]
@@ -111,7 +111,7 @@ def _exchanges(result: dict[str, Any]) -> str:
         which = f" {number} of {len(exchanges)}" if len(exchanges) > 1 else ""
         for title in ("request", "answer"):
             lines += ["", f"--- {title}{which}", *(printable(line) for line in each[title].splitlines())]
-    return "\n".join(lines)
+    return lines
 
 
 def _facts(facts: dict[str, Any]) -> str:

@@ -15,11 +15,11 @@ Row = Callable[[dict[str, Any]], tuple[Any, ...]]
 
 LISTS: dict[str, tuple[tuple[str, ...], Row]] = {
     "datasources": (
-        ("NAME", "TYPE", "STATE", "WHERE", "CONVERTER"),
+        ("NAME", "TYPE", "STATE", "CONVERTER", "WHERE"),
         lambda each: (
             each["name"], each["type"], each["status"].get("state"),
-            each["status"].get("error") or each["status"].get("address"),
             each.get("converter") or ", ".join((each.get("converters") or {}).values()),
+            each["status"].get("error") or each["status"].get("address"),
         ),
     ),
     "converters": (
