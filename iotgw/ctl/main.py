@@ -21,6 +21,9 @@ from iotgw.ctl.parsing import COMPLETE, LazyGroup
 
 IN_COMMANDS = {
     "completion": ("completion",),
+    "converters": ("converter",),
+    "editing": ("create", "disable", "edit", "enable", "replace", "set"),
+    "raw": ("api", "inject", "wait-until"),
     "configuration": ("apply", "diff", "export"),
     "datasource": ("datasource",),
     "devices": ("device", "devices"),
@@ -34,7 +37,7 @@ IN_COMMANDS = {
     "presets": ("presets",),
     "queues": ("integration",),
     "resources": (
-        "converters", "credentials", "datasources", "delete", "device-groups", "device-types", "hand-over", "integrations", "token",
+        "converters", "credentials", "datasources", "delete", "device-groups", "device-types", "hand-over", "integrations", "token", "tokens",
     ),
     "status": ("status",),
     "trial": ("try",),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -129,7 +129,7 @@ class CommandParameters:
 
     def add_argument(
         self, *names: str, type: Any = None, default: Any = None, help: str = "", metavar: str | None = None,
-        choices: Iterable[str] | None = None, nargs: str | None = None, action: str = "", required: bool = False,
+        choices: Collection[str] | None = None, nargs: str | None = None, action: str = "", required: bool = False,
         complete: Names | None = None,
     ) -> click.Parameter:  # fmt: skip
         """An option if its first name begins with a hyphen, else an argument. ``nargs`` is ``?`` (may be missing) or ``*`` (any number);
@@ -139,7 +139,9 @@ class CommandParameters:
         if len(names) > 1 and names[1].startswith("--"):
             dest = names[1].strip("-").replace("-", "_")
         more: dict[str, Any] = {"metavar": metavar, "type": kind}
-        if default is not None and action != "append":
+        if choices is not None and default not in (None, *choices):
+            self._defaults[dest] = default  # none of them, which stands for none
+        elif default is not None and action != "append":
             more["default"] = default
         if complete is not None:
             more["shell_complete"] = lambda ctx, param, text: complete(ctx, text)
@@ -261,6 +263,8 @@ def given(ctx: click.Context, defaults: Mapping[str, Any]) -> SimpleNamespace:
             name = param.name or ""
             if not isinstance(param, Shared) or _is_given(each, param):
                 value = each.params.get(name)
+                if value is None and name in defaults:
+                    continue
                 found[name] = list(value) if isinstance(value, tuple) else value
     return SimpleNamespace(**found)
 

@@ -95,7 +95,7 @@ def _search(client: ApiClient, query: dict[str, Any], limit: int) -> dict[str, A
 
 
 def _listed(found: dict[str, Any]) -> list[str]:
-    lines = [table(HEAD, [_row(item) for item in found["items"]])]
+    lines: list[str] = [table(HEAD, [_row(item) for item in found["items"]])]
     if not found["items"]:
         lines = ["no such messages"]
         if found["lookedBackTo"]:
