@@ -49,6 +49,7 @@ MODULES = {
     **{f"{commands.__name__}.{module}": names for module, names in IN_COMMANDS.items()},
     "iotgw.simulate.command": ("simulate",),
     "iotgw.app.check_command": ("check",),
+    "iotgw.app.init_command": ("init",),
     "iotgw.app.restore_command": ("restore",),
 }
 """All modules that bring commands. A module is imported only if one of its commands was typed, so that no command waits for
