@@ -46,6 +46,8 @@ def add(commands: Commands) -> None:
     _secrets(diff)
     export = commands.add("export", _export, "write the configuration into a directory, to be kept in git")
     export.add_argument("directory", type=Path, metavar="DIR", help="a new one, or one of an export before")
+    about = "leave devices out, which are kept as lists (`device export`)"
+    export.add_argument("--without-devices", action="store_true", help=about)
     export.add_argument(
         "--secrets", type=Path, metavar="FILE",
         help="write the secrets into this file (an admin may), for `apply --secrets FILE`; keep it out of git",
@@ -164,8 +166,9 @@ def _said(value: Any) -> str:
 def _export(context: Context) -> None:
     options = context.options
     options.timeout = max(options.timeout, PATIENCE)
-    shown = context.client.get("/configuration")
-    clear = context.client.get("/configuration-with-secrets") if options.secrets else {}
+    devices = "false" if options.without_devices else None
+    shown = context.client.get("/configuration", devices=devices)
+    clear = context.client.get("/configuration-with-secrets", devices=devices) if options.secrets else {}
     secrets = NamedSecrets()
     document = {}
     for kind in KINDS:
