@@ -20,9 +20,9 @@ from iotgw.core.validate import convert
 from iotgw.datasources.coap.datasource import describe_udp
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.coap.uplink import UplinkResource
-from iotgw.datasources.lwm2m.datasource import Lwm2mType
 from iotgw.datasources.lwm2m.registration import Lwm2mRegistration, encode
 from iotgw.datasources.lwm2m.settings import Lwm2mSettings
+from iotgw.datasources.lwm2m.source_type import Lwm2mType
 from iotgw.testing import FakeIntake, MemoryKept, datasource_context
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.endpoint import Endpoint

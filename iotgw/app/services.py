@@ -97,6 +97,7 @@ def children(
     yield PartService("quarantine", gateway.releases.load)
     yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
     yield PartService("kept", lambda: open_kept(gateway), gateway.kept.stop)
+    yield PartService("stored-files", gateway.files.start, gateway.files.stop)
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
     yield PartService("pause", gateway.pause.start)
     yield PartService("converters", gateway.converters.start, gateway.converters.stop)

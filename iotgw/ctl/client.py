@@ -55,15 +55,20 @@ class ApiClient:
 
     def call(self, method: str, path: str, value: Any = None) -> Any:
         """Call an operation below `/api/v1`; returns the answer's JSON value, or None. Raises CtlError."""
+        if value is not None:
+            return self._send(method, path, json.dumps(value).encode(), "application/json")
+        return self._send(method, path, b"" if method in ("POST", "PUT") else None)
+
+    def upload(self, method: str, path: str, content: bytes) -> Any:
+        """Call an operation that takes bytes. Raises CtlError."""
+        return self._send(method, path, content, "application/octet-stream")
+
+    def _send(self, method: str, path: str, body: bytes | None, kind: str = "") -> Any:
         headers = {"Accept": "application/json"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        body = None
-        if value is not None:
-            body = json.dumps(value).encode()
-            headers["Content-Type"] = "application/json"
-        elif method in ("POST", "PUT"):
-            body = b""
+        if kind:
+            headers["Content-Type"] = kind
         try:
             self._connection.request(method, f"{self._base}/api/v1{path}", body, headers)
             response = self._connection.getresponse()

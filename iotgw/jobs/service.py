@@ -21,11 +21,10 @@ from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.jobs import IJobKind, IJobRun, IJobs, JobState, JobView
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.specs import Resource
+from iotgw.core.times import DateMs
 
 KIND = "job"
 """Of the resources in the registry."""
-AT_A_TIME = 2
-"""Jobs of a tenant that are under way."""
 KEPT = 50
 """Jobs of a tenant that are over and still listed."""
 SAVED = 2.0
@@ -45,6 +44,7 @@ class JobRun:
         self._registry = registry
         self._clock = clock
         self._saved_at = clock.seconds()
+        self._saved = dict(resource.body)
         self.is_cancelled = self.is_stopping = False
         self.over: Deferred[None] = Deferred()
 
@@ -52,6 +52,11 @@ class JobRun:
     def what(self) -> dict[str, Any]:
         """See `IJobRun.what`."""
         return dict(self.body["what"])
+
+    @property
+    def created_ms(self) -> DateMs:
+        """See `IJobRun.created_ms`."""
+        return DateMs(self.body["createdAt"])
 
     @property
     def cursor(self) -> int:
@@ -86,14 +91,15 @@ class JobRun:
         self.body["after"] = after
 
     def _save_now_and_then(self) -> Deferred[Any] | None:
-        if self._clock.seconds() - self._saved_at < SAVED:
+        if self._clock.seconds() - self._saved_at < SAVED or self.body == self._saved:
             return None
         self._saved_at = self._clock.seconds()
         return self.save()
 
     def save(self) -> Deferred[Any]:
         """Fires when what is known of it is durable."""
-        return self._registry.replace(KIND, self.id, dict(self.body))
+        self._saved = dict(self.body)
+        return self._registry.replace(KIND, self.id, self._saved)
 
     def _turn(self) -> Deferred[None]:
         def goes_on(_: object) -> None:
@@ -133,10 +139,11 @@ class JobService:
     # --- IJobs ---
 
     async def _begin(self, kind: str, tenant: str, what: dict[str, Any], by: str) -> JobView:
-        under_way = sum(run.tenant == tenant for run in self._running.values())
-        if under_way >= AT_A_TIME:
+        most = self._kinds[kind].at_a_time if kind in self._kinds else 1
+        alike = [run for run in self._running.values() if (run.tenant, run.body["kind"]) == (tenant, kind)]
+        if len(alike) >= most:
             raise TooMany(
-                f"expected at most {AT_A_TIME} jobs of a tenant at a time; wait for one, or cancel it"
+                f"expected at most {most} {kind} jobs of a tenant at a time; wait for one, or cancel it"
             )
         now_ms = int(self._dates.seconds() * 1000)
         view = JobView("", kind, "running", what, None, 0, {}, {}, {}, now_ms, 0, "", by)
@@ -218,6 +225,8 @@ class JobService:
         over = [view for view in self.list(tenant) if view.state != "running"]
         for view in over[KEPT:]:
             await self._registry.delete(KIND, view.id)
+            if view.kind in self._kinds:
+                self._kinds[view.kind].forget(view.id)
 
 
 def view_of(id: str, body: dict[str, Any]) -> JobView:

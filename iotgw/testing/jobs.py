@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from iotgw.core.errors import NotFound
 from iotgw.core.ports.jobs import IJobRun, IJobs, JobView
+from iotgw.core.times import DateMs
 
 
 @implementer(IJobs)
@@ -54,6 +55,8 @@ class MemoryJobs:
 class FakeJobRun:
     """A job under way. ``counts`` are how things ended; once ``is_over``, it goes on no more."""
 
+    id = "job1"
+
     def __init__(self, what: dict[str, Any], tenant: str = "default", cursor: int = 0) -> None:
         self.what, self.tenant, self.cursor = what, tenant, cursor
         self.before: dict[str, int] = {}
@@ -61,6 +64,8 @@ class FakeJobRun:
         self.total = 0
         self.counts: dict[str, int] = {}
         self.is_over = False
+        self.is_cancelled = False
+        self.created_ms = DateMs(0)
 
     def expect(self, total: int, before: dict[str, int]) -> None:
         """See `IJobRun.expect`."""

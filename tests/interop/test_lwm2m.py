@@ -15,8 +15,8 @@ from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.shared import SharedResources
 from iotgw.core.validate import convert
 from iotgw.datasources.coap.ports import CoapPorts
-from iotgw.datasources.lwm2m.datasource import Lwm2mType
 from iotgw.datasources.lwm2m.settings import Lwm2mSettings
+from iotgw.datasources.lwm2m.source_type import Lwm2mType
 from iotgw.testing import FakeIntake, MemoryCredentials, MemoryKept
 from tests.peers.leshan import LeshanDevice
 from tests.peers.process import free_udp_port

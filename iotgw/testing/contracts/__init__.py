@@ -34,6 +34,7 @@ from iotgw.testing.contracts.journal import DiskJournalContract, JournalContract
 from iotgw.testing.contracts.kept import KeptContract
 from iotgw.testing.contracts.pipeline import PipelineContract, SourcesContract
 from iotgw.testing.contracts.registry import RegistryContract
+from iotgw.testing.contracts.stored_files import StoredFilesContract
 
 __all__ = [
     "Contract",
@@ -57,5 +58,6 @@ __all__ = [
     "PipelineContract",
     "RegistryContract",
     "SourcesContract",
+    "StoredFilesContract",
     "Threaded",
 ]

@@ -209,6 +209,8 @@ class Bench:
             backups=testing.MemoryBackups(),
             pause=testing.MemoryPause(),
             jobs=testing.MemoryJobs(),
+            updates=testing.MemoryUpdates(),
+            files=testing.MemoryStoredFiles(),
             sites=OwnSites(["gateway.example"]),
             doors=Doors(Recorder(self.events, self.clock), self.clock),
         )

@@ -14,8 +14,8 @@ from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.shared import SharedResources
 from iotgw.core.validate import convert
 from iotgw.datasources.coap.ports import CoapPorts
-from iotgw.datasources.lwm2m.datasource import Lwm2mType
 from iotgw.datasources.lwm2m.settings import Lwm2mSettings
+from iotgw.datasources.lwm2m.source_type import Lwm2mType
 from iotgw.testing import FakeIntake, MemoryKept
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import Message, decode, encode, options, uri_options
