@@ -95,7 +95,7 @@ def device(server, tmp_path_factory):
 async def test_it_registers_and_is_observed(server, device):
     (registered,) = server.told("register", "plain")
     assert registered["attributes"]["lwm2mVersion"] == "1.1"
-    assert registered["attributes"]["lwm2mObjects"] == "1,3,3303"
+    assert registered["attributes"]["lwm2mObjects"] == "1,3,5,3303"
     assert server.told("notify", "plain")[0]["telemetry"] == {"temperature": 21.5}
     device.tell("temperature 22.26")
     await until(lambda: server.told("notify", "plain")[-1]["telemetry"] == {"temperature": 22.26})
