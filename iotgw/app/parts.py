@@ -45,6 +45,7 @@ from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.kafka.datasource import KafkaSourceType
 from iotgw.datasources.kinesis.datasource import KinesisSourceType
+from iotgw.datasources.lwm2m.bootstrap import BootstrapType
 from iotgw.datasources.lwm2m.source_type import Lwm2mType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.opcua.datasource import OpcuaType
@@ -102,6 +103,7 @@ DATASOURCES = (
     KafkaSourceType,
     OpcuaType,
     Lwm2mType,
+    BootstrapType,
     RabbitSourceType,
     SqsSourceType,
     KinesisSourceType,
