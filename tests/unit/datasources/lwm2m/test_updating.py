@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import random
 
 import pytest
 import treq
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
+from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import deferLater
 from twisted.web.server import Site
 
 from iotgw.core.errors import Conflict
 from iotgw.core.ports.firmware import Image, UpdateOrder, UpdateState
 from iotgw.datasources.http.mounts import HttpMounts, MountRoot
+from iotgw.simulate.lwm2m import Lwm2mThermometer
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block
 from iotgw.wire.lwm2m import formats
@@ -243,6 +246,39 @@ async def test_an_image_is_fetched_over_http_as_a_whole_or_in_ranges(field, imag
     assert (part.code, await part.content()) == (206, bytes(range(256)))
     assert (await treq.get(f"{url}/fw/ds/somethingelse")).code == 404
     await listener.stopListening()
+
+
+class Simulated(DatagramProtocol):
+    """The simulator's device, on a socket."""
+
+    def __init__(self, address, **more):
+        self.device = Lwm2mThermometer(random.Random(7), stay=60, **more)
+        self.address = address
+        self.port = reactor.listenUDP(0, self, interface="127.0.0.1")
+        self.transport.write(self.device.uplink(0), address)
+
+    def datagramReceived(self, datagram, addr):
+        reaction = self.device.received(datagram, 0)
+        for sent in (reaction.send, *reaction.also):
+            if sent:
+                self.transport.write(sent, self.address)
+
+
+@pytest.mark.parametrize("method", ["push", "coap"])
+@ensureDeferred
+async def test_the_simulator_s_device_is_updated(field, image, method):
+    source = await field.start(firmware={"host": "127.0.0.1"})
+    made = Simulated(source._shares[0].port.address[:2])
+    while not source.has(made.device.identity):
+        await deferLater(reactor, 0.001, lambda: None)
+    states = [UpdateState(made.device.identity)]
+    update = source.update(UpdateOrder("job1", image, method=method), states[0], states.append)
+    while not update.is_closed:
+        update.due = 0.0
+        await deferLater(reactor, 0.001, update.look)
+    assert (states[-1].phase, states[-1].result) == ("updated", "updated successfully")
+    assert made.device.image == bytes(range(256)) * 10
+    await made.port.stopListening()
 
 
 @ensureDeferred
