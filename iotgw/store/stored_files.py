@@ -104,9 +104,9 @@ class FileStore:
 
     def _file(self, resource: Resource) -> StoredFile:
         body, id = resource.body, resource.id
-        return StoredFile(
-            id, resource.name, body["size"], self._received.get(id, 0), body["sha256"], resource.created_ms
-        )
+        size, received = body["size"], self._received.get(id, 0)
+        digest = body["sha256"] if received == size else ""  # a backup that was put back has no files
+        return StoredFile(id, resource.name, size, received, digest, resource.created_ms)
 
     async def _begin(self, tenant: str, name: str, size: int, content: bytes) -> StoredFile:
         if not 0 < len(name) <= LONGEST_NAME or unfit(name) or "/" in name:

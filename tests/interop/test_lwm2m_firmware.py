@@ -108,13 +108,14 @@ async def test_a_device_with_a_key_in_queue_mode_that_only_fetches_is_updated(se
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)  # 25 minutes
 @ensureDeferred
 async def test_a_megabyte_behind_a_link_that_loses_arrives_whole(server, tmp_path):
     link = LossyLink(server.port)
     image = image_of(tmp_path, 1 << 20)
     with LeshanDevice(tmp_path, f"coap://127.0.0.1:{link.port}", "far", 3600).launch() as device:
         await here(server, "far")
-        end = await updated(server, "far", image, 1800.0, method="push")
+        end = await updated(server, "far", image, 3000.0, method="push")
         assert (end.phase, end.sent, link.lost > 100) == ("updated", 1 << 20, True)
         assert f"image of 1048576 bytes {image.sha256}" in device.output
     await link.close()

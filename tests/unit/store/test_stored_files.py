@@ -48,6 +48,13 @@ class TestFileStore(Threaded, StoredFilesContract):
         (self.folder / file.id).write_bytes(b"abcdef")
         assert self.wait(self.part.append("default", "app.bin", 6, b"")).is_whole
 
+    def test_a_file_whose_bytes_are_gone_is_not_whole_and_may_be_uploaded_again(self):
+        file = self.wait(self.part.begin("default", "app.bin", 3, b"abc"))
+        self.teardown_method()
+        (self.folder / file.id).unlink()
+        assert not self.part.get("default", "app.bin").is_whole
+        assert self.wait(self.part.append("default", "app.bin", 0, b"abc")).is_whole
+
     def test_what_belongs_to_no_file_is_removed_at_the_start(self):
         file = self.wait(self.part.begin("default", "app.bin", 3, b"abc"))
         (self.folder / "stranger").write_bytes(b"x")
