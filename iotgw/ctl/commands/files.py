@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from iotgw.ctl.client import ApiClient, CtlError
+from iotgw.ctl.client import ApiClient
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.errors import CtlError
 from iotgw.ctl.table import moment, table
 
 PART = 1 << 20

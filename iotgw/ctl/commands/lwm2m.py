@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.commands.files import uploaded
 from iotgw.ctl.commands.jobs import add_ways, device_states, firmware_wanted, states_drawn
 from iotgw.ctl.commands.jobs import wait as wait_for
+from iotgw.ctl.errors import USAGE, CtlError
 
 FIRMWARE = "firmware"
 ACTIONS = {

@@ -20,6 +20,7 @@ from iotgw.testing.contracts.converter_versions import ConverterVersionsContract
 from iotgw.testing.contracts.converters import ConvertersContract
 from iotgw.testing.contracts.credentials import CredentialsContract
 from iotgw.testing.contracts.datasource import DatasourceContract
+from iotgw.testing.contracts.debug import DebugStoreContract
 from iotgw.testing.contracts.deliveries import DeliveriesContract
 from iotgw.testing.contracts.device_entries import DeviceEntriesContract
 from iotgw.testing.contracts.devices import DevicesContract
@@ -35,6 +36,7 @@ from iotgw.testing.contracts.kept import KeptContract
 from iotgw.testing.contracts.pipeline import PipelineContract, SourcesContract
 from iotgw.testing.contracts.registry import RegistryContract
 from iotgw.testing.contracts.stored_files import StoredFilesContract
+from iotgw.testing.contracts.usage import UsageStoreContract
 
 __all__ = [
     "Contract",
@@ -42,6 +44,7 @@ __all__ = [
     "ConvertersContract",
     "CredentialsContract",
     "DatasourceContract",
+    "DebugStoreContract",
     "DeliveriesContract",
     "DeviceEntriesContract",
     "DevicesContract",
@@ -60,4 +63,5 @@ __all__ = [
     "SourcesContract",
     "StoredFilesContract",
     "Threaded",
+    "UsageStoreContract",
 ]
