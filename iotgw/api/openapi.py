@@ -10,7 +10,7 @@ import msgspec
 
 from iotgw import __version__
 from iotgw.api.auth import Permission
-from iotgw.api.routes import Call, Reply, Route
+from iotgw.api.routes import OCTETS, Call, Reply, Route
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.types import Types
@@ -91,7 +91,7 @@ class OpenApiRoutes:
 
 
 def _structs(of: Any) -> tuple[Any, ...]:
-    if of is None or of is dict:
+    if of is None or of in (dict, bytes):
         return ()
     return of if isinstance(of, tuple) else (of,)
 
@@ -144,7 +144,10 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
         operation["parameters"] = parameters
     if route.body is not None:
         kind = "application/merge-patch+json" if route.method == "PATCH" else "application/json"
-        operation["requestBody"] = {"content": _content(kind, route.body, route.body_text, schema_of)}
+        content = _content(kind, route.body, route.body_text, schema_of)
+        if route.body is bytes:
+            content = {OCTETS: {"schema": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {"content": content}
     if route.needs is Permission.NONE:
         operation["security"] = []
     else:
