@@ -66,7 +66,10 @@ def lines_of(text: str) -> Iterator[str]:
 def read(lines: Iterable[str]) -> Iterator[Row]:
     """The rows of a CSV file, given by its lines with their ends. Raises NoTable for a file without a proper first row."""
     cells, line = _cells(lines)
-    header = next(cells, None)
+    try:
+        header = next(cells, None)
+    except csv.Error as error:
+        raise NoTable(f"expected a first row with the names of the columns: {error}") from error
     if header is None:
         raise NoTable("expected a first row with the names of the columns, got nothing")
     columns = _columns(header)
@@ -199,7 +202,7 @@ def write(
     out = StringIO()
     writer = csv.writer(out)
     if with_header:
-        writer.writerow([_safe(column) for column in columns])
+        writer.writerow([safe(column) for column in columns])
     for device in devices:
         cells = {
             **device,
@@ -230,14 +233,14 @@ def _cell(column: str, value: Any) -> str:
         return ""
     if column in NUMBERS:
         return repr(value)
-    return _safe("|".join(value) if column == "groups" else str(value))
+    return safe("|".join(value) if column == "groups" else str(value))
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """A cell that no spreadsheet takes for a formula."""
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _plain(text: str) -> str:
-    """What `_safe` was given."""
+    """What `safe` was given."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

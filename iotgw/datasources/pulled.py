@@ -18,6 +18,7 @@ from iotgw.core.model import Answer, Downlink, Metadata
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed
+from iotgw.datasources.frames import HeldFrames
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.prefix import DurablePrefix, Mark
 from iotgw.envelopes.envelope import Asked, Envelope, Malformed, Reading
@@ -112,9 +113,12 @@ class Partition(Generic[P]):
         resume: Callable[[], None],
         grew: Callable[[], None],
         reply: Callable[[Metadata, tuple[Downlink, ...]], None] | None = None,
+        frames: HeldFrames | None = None,
     ) -> None:
         self._reply = reply
-        self._feed = Feed(intake, clock, pause, resume, settled_up_to=lambda number: None, most=MOST)
+        self._feed = Feed(
+            intake, clock, pause, resume, settled_up_to=lambda number: None, most=MOST, frames=frames
+        )
         self._prefix: DurablePrefix[P] = DurablePrefix()
         self._grew = grew
 

@@ -30,10 +30,9 @@ from iotgw.core.ports.datasources import (
     PresetAbout,
     SetUp,
 )
-from iotgw.core.ports.intake import Reply
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.api_downlinks import ApiDownlinks
-from iotgw.datasources.frames import FrameGroups, HeldFrames
+from iotgw.datasources.frames import held_frames
 from iotgw.datasources.http.bodies import Fields
 from iotgw.datasources.http.mounts import UPLOADS
 from iotgw.datasources.http.request import SecretNames, metadata
@@ -129,10 +128,6 @@ class HttpSourceType:
         return [TcpPort(listener.interface, listener.port)]
 
 
-GATHERING = 1.0
-"""Seconds that a frame is held for other networks, if nothing else is said."""
-
-
 @implementer(IKeepsDownlinks)
 class HttpDatasource:
     """Uploads under one routing key. With ``api``, downlinks go by that."""
@@ -148,14 +143,8 @@ class HttpDatasource:
         self._served = Served(context, settings.listener, settings.server_tls, paths, settings.max_body)
         self.intake = context.intake
         self.envelope = settings.envelope()
-        self.intake.never_waits = self.envelope.is_network
-        window = self.envelope.gathers if settings.gather_seconds is None else settings.gather_seconds
-        group = None
-        if settings.gather_with:
-            group = context.shared(FrameGroups).group(context.tenant, settings.gather_with)
-            window = window or GATHERING
-        self.frames = HeldFrames(context.reactor, window, self._receive, group) if window else None
-        """Where frames are held that may come again."""
+        self.intake.never_waits = self.intake.is_shared = self.envelope.is_network
+        self.frames = held_frames(settings, self.envelope, context)
         self.counts: Counter[str] = Counter()
         self.notices = Notices(context.intake, context.reactor, self.counts)
         self.object_to = authenticator(settings)
@@ -190,9 +179,6 @@ class HttpDatasource:
             self.frames.flush()
         return gatherResults([closed, *([self.api.stop()] if self.api is not None else [])])
 
-    def _receive(self, payload: bytes, metadata: Metadata, answer: Reply, listens: bool, key: str) -> None:
-        self.intake.receive(payload, metadata, answer, listens=listens, key=key)
-
     def now_ms(self) -> int:
         """The date in ms since 1970."""
         return self.context.date_ms()
@@ -212,10 +198,6 @@ class HttpDatasource:
             "address": f"{self._served.where}, /i/{self.context.routing_key}",
             "urls": self._served.urls,
             **({"downlinkApi": self.api.status()} if self.api is not None else {}),
-            **(
-                {"gatheredElsewhere": self.frames.gathered}
-                if self.frames is not None and self.frames.gathered
-                else {}
-            ),
+            **(self.frames.status() if self.frames is not None else {}),
             **self.counts,
         }

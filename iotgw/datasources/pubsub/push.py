@@ -115,7 +115,10 @@ class PubsubPush(PulledSource[PubsubPushSettings]):
 
     def stop(self) -> Deferred[Any]:
         """See `IDatasource.stop`."""
-        return gatherResults([self._served.close(), self._keys.close()])
+        closed = self._served.close()
+        if self._frames is not None:
+            self._frames.flush()
+        return gatherResults([closed, self._keys.close()])
 
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`. ``keys`` says whether requests can be checked."""
@@ -126,7 +129,7 @@ class PubsubPush(PulledSource[PubsubPushSettings]):
             "urls": self._served.urls,
             "keys": "known" if self._keys.are_known else "missing",
             **({"lastError": error} if error else {}),
-            **self._counts,
+            **self._counted(),
         }
 
     # --- requests ---
@@ -187,8 +190,9 @@ class PubsubPush(PulledSource[PubsubPushSettings]):
     def _hand_over(self, request: Request, pushed: Pushed) -> None:
         answering = _Answering(request)
         gathering = Gathering(answering.finish)
+        into = self._intake if self._frames is None else self._frames
         for payload, facts, key in self._reader.uplinks(pushed.message, pushed.delivery_attempt):
-            self._intake.receive(payload, facts, gathering.expect(""), listens=False, key=key)
+            into.receive(payload, facts, gathering.expect(""), listens=False, key=key)
         gathering.close()
 
     def _trouble(self, reason: str) -> None:

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from iotgw.connect.pubsub import PROJECT, check_resource
 from iotgw.connect.web_keys import KeyPlace
+from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.datasources.http.listener import Listener, parse
 from iotgw.datasources.http.server_tls import ServerTls
 from iotgw.envelopes.envelope import Envelope
@@ -61,6 +62,8 @@ class PubsubPushSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    gather_seconds: GatherSeconds = None
+    gather_with: GatherWith = ""
 
     def __post_init__(self) -> None:
         """Refuse what can't be read, or reached."""
@@ -75,7 +78,7 @@ class PubsubPushSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             raise ValueError("endpoint: expected an endpoint such as tcp:8443 for `tls`")
         if listener is not None and listener.key:
             raise ValueError("endpoint: expected tcp:PORT with `tls`")
-        self.envelope()
+        check_gathering(self, self.envelope())
 
     @property
     def listener(self) -> Listener | None:

@@ -98,7 +98,7 @@ class RabbitDatasource(PulledSource[RabbitSourceSettings]):
             "queue": settings.queue,
             **({"waitsForRoom": True} if is_full else {}),
             **self._contact.shown(),
-            **self._counts,
+            **self._counted(),
         }
 
     # --- RabbitOwner ---
@@ -107,7 +107,7 @@ class RabbitDatasource(PulledSource[RabbitSourceSettings]):
         """See `RabbitOwner`: declare, bind, subscribe. What the broker refuses closes the channel."""
         settings = self._settings
         partition: Partition[int] = Partition(
-            self._intake, self._clock, self._paused, lambda: None, self._grew
+            self._intake, self._clock, self._paused, lambda: None, self._grew, frames=self._frames
         )
         steps: list[Callable[[Callable[..., None]], Any]] = []
         if settings.declare:
