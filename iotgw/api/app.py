@@ -15,6 +15,7 @@ from iotgw.api.auth import Guard, Tokens
 from iotgw.api.candidates import Candidates
 from iotgw.api.configuration import ConfigurationRoutes
 from iotgw.api.credentials import CredentialRoutes
+from iotgw.api.debug import DebugRoutes
 from iotgw.api.devices import DeviceRoutes
 from iotgw.api.downlink_batches import DownlinkBatchRoutes
 from iotgw.api.downlinks import DownlinkRoutes
@@ -101,6 +102,7 @@ def routes(parts: Parts) -> list[Route]:
         ConfigurationRoutes(keepers(parts, saved), registry, recorder, parts.clock),
         PresetRoutes(parts.datasource_types),
         UsageRoutes(parts.usage),
+        DebugRoutes(parts.debugging, registry, parts.fleet, journal),
         TenantRoutes(registry, parts.fleet, parts.usage, recorder, dates),
     ]
     found = [route for resource in resources for route in resource.routes()]

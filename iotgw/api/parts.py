@@ -17,6 +17,7 @@ from iotgw.core.ports.backups import IBackups
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
+from iotgw.core.ports.debug import IDebugging
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.devices import IDevices, IFleet, IOwnConverters, IQuarantine, IReleases
 from iotgw.core.ports.downlinks import IDownlinkQueue
@@ -60,6 +61,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     pause: IPause
     jobs: IJobs
     usage: IUsage
+    debugging: IDebugging
     doors: Doors
     sites: OwnSites
     calendar: ICalendar | None = None

@@ -79,6 +79,7 @@ from iotgw.jobs.downlinks import DownlinkJobs
 from iotgw.jobs.reprocess import ReprocessJobs
 from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobService
+from iotgw.observe.debug import DebugLog
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.observe.usage import DeviceMeter, UsageMeter
@@ -86,6 +87,7 @@ from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificates import CertificateDirectory
+from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
@@ -153,6 +155,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
     jobs: JobService
     usage_store: UsageStore
     usage: UsageMeter
+    debug_store: DebugStore
+    debug: DebugLog
     api: Parts
 
 
@@ -227,9 +231,12 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     connector = way_out(settings.integrations, reactor)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
+    debug_store = DebugStore(data_dir, reactor, settings.debug.max_bytes)
+    debug = DebugLog(debug_store, lambda: journal.epochs, recorder, reactor, calendar)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
         trace, store.max_bytes, calendar, registry.seal,
+        debug=debug,
     )  # fmt: skip
     device_meter = DeviceMeter()
     usage_store = UsageStore(data_dir, reactor, settings.usage.max_bytes)
@@ -242,7 +249,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
         files=CertificateDirectory(reactor, data_dir / settings.certificates), quarantine=quarantine, kept=kept,
-        meter=device_meter,
+        meter=device_meter, debug=debug,
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
     writers = [
@@ -263,11 +270,11 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
-        jobs=jobs, usage_store=usage_store, usage=usage, api=Parts(
+        jobs=jobs, usage_store=usage_store, usage=usage, debug_store=debug_store, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
-            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage,
+            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug,
         ),
     )  # fmt: skip
 

@@ -98,6 +98,8 @@ def children(
     yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
     yield PartService("kept", lambda: open_kept(gateway), gateway.kept.stop)
     yield PartService("usage-store", lambda: open_usage(gateway), gateway.usage_store.stop)
+    yield PartService("debug-store", lambda: open_debug(gateway), gateway.debug_store.stop)
+    yield PartService("debug", stop=gateway.debug.stop)
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
     yield PartService("pause", gateway.pause.start)
     yield PartService("converters", gateway.converters.start, gateway.converters.stop)
@@ -128,6 +130,12 @@ async def open_usage(gateway: Gateway) -> None:
     """Open what was used, and say so if it was lost."""
     await gateway.usage_store.start()
     _tell_damage(gateway, "usage.db", gateway.usage_store.put_aside)
+
+
+async def open_debug(gateway: Gateway) -> None:
+    """Open what debugging keeps, and say so if it was lost."""
+    await gateway.debug_store.start()
+    _tell_damage(gateway, "debug.db", gateway.debug_store.put_aside)
 
 
 def _tell_damage(gateway: Gateway, file: str, problem: str) -> None:

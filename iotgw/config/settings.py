@@ -75,6 +75,14 @@ class UsageSection(Section, frozen=True, kw_only=True):
     ] = 256 << 20
 
 
+class DebugSection(Section, frozen=True, kw_only=True):
+    """What debugging keeps of single messages."""
+
+    max_bytes: Annotated[Bytes, Meta(description="Size of `debug.db`. Beyond it, the oldest entries go.")] = (
+        64 << 20
+    )
+
+
 class ConvertersSection(Section, frozen=True, kw_only=True):
     """The workers that run users' scripts."""
 
@@ -213,6 +221,7 @@ class Settings(Section, frozen=True, kw_only=True):
     ] = 5.0
     store: StoreSection = StoreSection()
     usage: UsageSection = UsageSection()
+    debug: DebugSection = DebugSection()
     converters: ConvertersSection = ConvertersSection()
     integrations: IntegrationsSection = IntegrationsSection()
     log: LogSection = LogSection()

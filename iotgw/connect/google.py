@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Struct
 
 from iotgw.connect.own_token import OwnToken
+from iotgw.core import plain_json
 from iotgw.core.errors import SettingsError
 from iotgw.core.pem import LARGEST_RSA
 
@@ -71,8 +71,8 @@ class GoogleToken(OwnToken):
 
 def _key(credentials: str) -> ServiceAccountKey:
     try:
-        key = msgspec.json.decode(credentials, type=ServiceAccountKey)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+        key = plain_json.decode(credentials.encode(), type=ServiceAccountKey)
+    except (plain_json.NotJson, UnicodeEncodeError):
         key = None
     if key is None or key.type != "service_account" or not key.client_email.isprintable():
         # the text is a secret, so nothing of it is repeated

@@ -23,6 +23,7 @@ IN_COMMANDS = {
     "completion": ("completion",),
     "configuration": ("apply", "diff", "export"),
     "datasource": ("datasource",),
+    "debug": ("debug",),
     "devices": ("device", "devices"),
     "downlinks": ("downlink", "downlinks"),
     "dtls": ("dtls",),

@@ -13,6 +13,7 @@ from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Delivery, Message, Outcome, Parked, TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
+from iotgw.core.ports.debug import IDebug
 from iotgw.core.ports.delivery import IDeliveries, IDelivery
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType
@@ -63,6 +64,8 @@ class DeliveryService(UplinkListener):
         store_bytes: int = 0,
         calendar: ICalendar | None = None,
         seal: Unseal | None = None,
+        *,
+        debug: IDebug | None = None,
     ) -> None:
         self._journal = journal
         self._reactor = reactor
@@ -71,7 +74,7 @@ class DeliveryService(UplinkListener):
         self._trials = Trials()
         self._targets = Targets(
             types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir, calendar,
-            self._trials.show, seal,
+            self._trials.show, seal, debug=debug,
         )  # fmt: skip
         self._store = StoreRoom(journal, store_bytes)
         self._outboxes = Outboxes(

@@ -200,11 +200,11 @@ class ThingsBoardTarget(MqttOwner):
             return
         batch = _Batch(seqs, settle)
         packets = self._packets(records)
-        if seqs[0] < 0:
+        if (shown := self._context.shown(records)) is not None:
             request = "\n\n".join(
                 f"PUBLISH {topic.decode()} (QoS 1)\n\n{trial.text(body)}" for topic, body in packets
             )
-            batch.settle = trial.showing(self._context.show, records[0], request, "acknowledged", settle)
+            batch.settle = trial.showing(self._context.show, shown, request, "acknowledged", settle)
         items = [self._item(batch, topic, payload) for topic, payload in packets]
         if items:
             up.publish(items, 1, False)

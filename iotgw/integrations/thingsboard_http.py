@@ -207,7 +207,7 @@ class ThingsBoardHttpTarget:
         step = steps[place]
 
         def answered(response: Response | None, reason: str) -> None:
-            if record.seq < 0:
+            if self._context.shown((record,)) is not None:
                 self._show(record, step.what, step.body, response, reason)
             try:
                 if step.asked is not None:

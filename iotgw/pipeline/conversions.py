@@ -26,6 +26,7 @@ from iotgw.core.model import (
 )
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
+from iotgw.core.ports.debug import IDebug
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.journal import IUplinkStream
 from iotgw.core.ports.speakers import ISpeakers
@@ -82,9 +83,11 @@ class Conversions:
         strangers: Strangers | None = None,
         *,
         meter: IDeviceMeter | None = None,
+        debug: IDebug | None = None,
     ) -> None:
         self._source = source
         self._meter = meter
+        self._debug = debug
         self._journal = journal
         self._converters = converters
         self._chooser = ConverterChooser(source, versions)
@@ -224,6 +227,9 @@ class Conversions:
 
         def done(conversions: list[Conversion]) -> None:
             batch.receipts = [pair for pair in zip(jobs, conversions, strict=True) if pair[1].acks]
+            if self._debug is not None:
+                source = self._source
+                batch.debugged = self._debug.picked(source.tenant, source.id, jobs, conversions)
             results = iter(zip(jobs, conversions, strict=True))
             is_familiar = self._check.familiar()
             batch.outcomes = [
@@ -262,6 +268,9 @@ class Conversions:
         assert outcomes is not None
         for job, conversion in batch.receipts:
             self._acknowledged(job, conversion)
+        if batch.debugged and self._debug is not None:
+            source = self._source
+            self._debug.converted(source.tenant, source.id, source.spec.name, batch.debugged)
         self._converted(outcomes)
         self.position = batch.uplinks[-1].seq
         kept = len(batch.uplinks) - len(outcomes)

@@ -26,6 +26,7 @@ from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import IDatasource, IDatasourceType
+from iotgw.core.ports.debug import IDebug
 from iotgw.core.ports.delivery import IDelivery
 from iotgw.core.ports.devices import IOwnConverters, IQuarantine
 from iotgw.core.ports.downlinks import IDownlinks
@@ -99,6 +100,7 @@ class Pipeline:
         quarantine: IQuarantine | None = None,
         kept: IKept | None = None,
         meter: IDeviceMeter | None = None,
+        debug: IDebug | None = None,
     ) -> None:
         self._sources = sources
         self._own: IOwnConverters = own_converters or NoOwnConverters()
@@ -119,6 +121,7 @@ class Pipeline:
         self._files = files
         self._kept = kept
         self._meter = meter
+        self._debug = debug
         self._shares = shares if shares is not None else SharedResources()
         self._claims = Claims(sources.away)
         self._limits = Limits(registry, recorder, reactor, sources.values)
@@ -273,7 +276,7 @@ class Pipeline:
         return Conversions(
             source, position, self._journal, self._converters, self._versions, self._downlinks,
             self.journal_listener.converted, lambda positions, reason: self._unreadable(source, positions, reason),
-            self._calendar, self._speakers, refused, strangers, meter=self._meter,
+            self._calendar, self._speakers, refused, strangers, meter=self._meter, debug=self._debug,
         )  # fmt: skip
 
     def _unreadable(self, source: Source, positions: list[int], reason: str) -> None:

@@ -13,6 +13,7 @@ from iotgw.testing.connector import FakeAsyncioThread, FakeConnector, FakeEndpoi
 from iotgw.testing.converters import FakeConverters, MemoryConverterVersions, reads_json
 from iotgw.testing.credentials import MemoryCredentials, save_credential
 from iotgw.testing.datasources import FakeDatasource, FakeDatasourceType, datasource_context
+from iotgw.testing.debug import MemoryDebugStore
 from iotgw.testing.delivery import FakeDelivery
 from iotgw.testing.device_entries import MemoryDeviceEntries
 from iotgw.testing.devices import MemoryDevices
@@ -69,6 +70,7 @@ __all__ = [
     "MemoryCheckpoints",
     "MemoryConverterVersions",
     "MemoryCredentials",
+    "MemoryDebugStore",
     "MemoryDeviceEntries",
     "MemoryDevices",
     "MemoryDownlinkStore",

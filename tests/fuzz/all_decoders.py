@@ -42,6 +42,7 @@ from iotgw.datasources.http.request import payloads
 from iotgw.datasources.socket.connection import ONE_READ
 from iotgw.envelopes.lobaro import LobaroRequests, LobaroTopics
 from iotgw.envelopes.presets.choices import FILES, http_envelope
+from iotgw.envelopes.presets.preset import LONGEST as LONGEST_PRESET
 from iotgw.envelopes.presets.preset import Preset, parse
 from iotgw.envelopes.sigfox import SigfoxEnvelope
 from iotgw.integrations.commands import item_of
@@ -203,7 +204,7 @@ def decoders() -> list[Decoder]:
         Decoder("saved datasource", _saved(DatasourceSpec), [b'{"name":"a","type":"http","downlinkWindow":3,"allow":["10.0.0.0/8"]}'], (IotgwError,)),
         Decoder("saved device", _saved(DeviceSpec), [b'{"name":"a","latitude":1.5,"longitude":2,"groups":["g"],"tags":{"k":"v"},"reportEvery":60}'], (IotgwError,)),
         Decoder("saved credential", _saved(CredentialSpec), [b'{"name":"a","identity":"a*","secrets":[{"value":"00ff","encoding":"hex"}]}'], (IotgwError,)),
-        Decoder("custom preset", lambda data: Preset(parse(data.decode("utf-8", "replace"))), [path.read_bytes() for path in FILES.values()], (ValueError,), weight=50),
+        Decoder("custom preset", lambda data: Preset(parse(data.decode("utf-8", "replace"))), [path.read_bytes() for path in FILES.values()], (ValueError,), weight=50, longest=LONGEST_PRESET),
         Decoder("list of devices", _table, TABLES, (NoTable,), longest=8192),
         Decoder("service account", lambda data: GoogleToken(data.decode("latin-1"), "a", lambda: 0.0), [_account()], (IotgwError,), weight=50),
         Decoder("saved integration", _saved(IntegrationSpec), [b'{"name":"a","type":"http","retry":{"initial":1},"route":{"deviceNames":["a*"]}}'], (IotgwError,)),

@@ -23,6 +23,7 @@ WAITED_FOR = "interop/test_target_refusals.py::test_what_is_about_the_target_is_
 TRIED = "interop/test_target_refusals.py::test_what_is_about_a_message_is_tried_again_and_then_a_dead_letter_that_can_be_sent_again"
 ONE_DEVICE = "interop/test_target_refusals.py::test_a_device_that_is_refused_costs_no_other_one"
 EVERYTHING = "interop/test_target_refusals.py::test_a_target_that_refuses_everything_fills_no_disk"
+DEAD_LETTERS = "interop/test_target_refusals.py::test_of_a_refused_device_s_dead_letters_the_oldest_go_beyond_their_limit"
 RESTART = (
     "interop/test_target_refusals.py::test_a_message_that_is_never_answered_costs_a_restart_no_other_message"
 )
@@ -85,6 +86,7 @@ TARGET = {
     "it refuses a message": (TRIED, TRIED, "- its codes don't say whose fault it is: see the next row"),
     "it refuses one device's messages": ONE_DEVICE,
     "it refuses everything": (EVERYTHING, EVERYTHING, WAITED_FOR),
+    "dead letters are kept without a bound": DEAD_LETTERS,
     "a message is larger than it takes": (
         "interop/test_http_odd_servers.py::test_a_batch_that_is_refused_before_it_was_read_is_taken_apart",
         "interop/test_mqtt_target.py::test_what_is_larger_than_the_broker_takes_is_dead_and_what_just_fits_is_not",
@@ -123,7 +125,6 @@ THINGSBOARD_HTTP = {
 
 GATEWAY = {
     "an integration with a backlog is deleted": CAMPAIGN,
-    "dead letters are kept without a bound": "unit/delivery/test_dead_letters.py::test_beyond_their_number_the_oldest_are_dropped_counted_and_said",
     "one device fills the queue": "unit/delivery/test_limits.py::test_of_a_refused_devices_parked_messages_the_oldest_go_and_no_other_devices",
     "what waits can't be read": "unit/delivery/test_unreadable.py::test_all_others_are_delivered_and_the_lost_are_counted",
     "a target's own code fails": "unit/delivery/test_outages.py::test_what_a_target_raises_is_a_try_of_each_record_that_it_was_sent",

@@ -99,7 +99,7 @@ def test_an_emulator_gets_no_token(clock):
 @pytest.mark.parametrize(
     "credentials",
     [
-        "{", "[]", "{}", "7", account(type="authorized_user"), account(private_key="no key"),
+        "{", "[]", "{}", "7", '{"a":' * 10_000, account(type="authorized_user"), account(private_key="no key"),
         account(private_key=pem(ec.generate_private_key(ec.SECP256R1()))), account(client_email="a\r\nb"),
         account(private_key=pem(composite_rsa(LARGEST_RSA + 2))),
     ],

@@ -130,6 +130,10 @@ class TestMemoryUsage(KeepsItsPart, contracts.UsageStoreContract):
     make = testing.MemoryUsage
 
 
+class TestMemoryDebugStore(KeepsItsPart, contracts.DebugStoreContract):
+    make = testing.MemoryDebugStore
+
+
 class TestMemoryKept(KeepsItsPart, contracts.KeptContract):
     make = testing.MemoryKept
 

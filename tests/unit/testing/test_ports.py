@@ -20,6 +20,7 @@ from iotgw.converters.service import ConverterService
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.clock import GatewayClock, PlainCalendar
 from iotgw.core.departures import Departures
+from iotgw.core.epochs import Epochs
 from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.events import IEvents
 from iotgw.core.quarantine import NoQuarantine
@@ -43,6 +44,7 @@ from iotgw.jobs.downlinks import DownlinkJobs
 from iotgw.jobs.reprocess import ReprocessJobs
 from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobRun, JobService
+from iotgw.observe.debug import DebugLog
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.observe.usage import DeviceMeter, UsageMeter
@@ -55,6 +57,7 @@ from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.sources import Source, Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificates import CertificateDirectory
+from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
@@ -134,6 +137,11 @@ def fleet(reactor, registry):
     return Fleet(entries, devices, testing.FakeSpeakers(), registry, reactor, PlainCalendar(reactor), print)
 
 
+def debug_log(reactor):
+    recorder = Recorder(testing.MemoryEvents(), reactor)
+    return DebugLog(testing.MemoryDebugStore(), Epochs, recorder, reactor, PlainCalendar(reactor))
+
+
 def rooms():
     """The other rooms' parts."""
     reactor, registry = testing.MemoryReactor(), testing.MemoryRegistry()
@@ -151,6 +159,8 @@ def rooms():
         DownlinkStore(NOWHERE, reactor),
         KeptRows(NOWHERE, reactor),
         UsageStore(NOWHERE, reactor),
+        DebugStore(NOWHERE, reactor),
+        debug_log(reactor),
         DeviceMeter(),
         UsageMeter(testing.MemoryUsage(), [], DeviceMeter(), reactor, PlainCalendar(reactor)),
         GatewayClock().calendar,
@@ -241,7 +251,7 @@ DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryOwnConverters, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace, testing.MemoryUsage,
+    testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace, testing.MemoryUsage, testing.MemoryDebugStore,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), *doubles()]
 
