@@ -22,6 +22,7 @@ from iotgw.core.departures import Departures, Left
 from iotgw.core.errors import Conflict, NotFound, SettingsError
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.quotas import Quotas
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import Deletion, Resource
 from iotgw.core.validate import convert
@@ -68,6 +69,7 @@ class Catalogue:
     def __init__(self, registry: IRegistry, recorder: Recorder) -> None:
         self.registry = registry
         self.recorder = recorder
+        self.quotas = Quotas(registry)
 
     def routes(self) -> list[Route]:
         """The routes of the collection and of one of it."""
@@ -124,6 +126,15 @@ class Catalogue:
     def clear(self, body: dict[str, Any]) -> dict[str, Any]:
         """A stored body with its secrets in the clear, to compare: sealing a text twice gives two results."""
         return body
+
+    def room(self, tenant: str) -> int | None:
+        """How many more the tenant's quota lets it have; None where there is none."""
+        return self.quotas.room(tenant, self.kind, len(self.registry.list(self.kind, tenant)))
+
+    async def make(self, tenant: str, spec: Any) -> Resource:
+        """Save a new one if the tenant may have one more; raises Conflict."""
+        with self.quotas.making(tenant, self.kind):
+            return await self.save_new(tenant, spec)
 
     async def save_new(self, tenant: str, spec: Any) -> Resource:
         """Save a new one, and wait until it is in force."""
@@ -205,7 +216,7 @@ class Catalogue:
 
     async def _create(self, call: Call, value: Any) -> Reply:
         spec = await self.check(call.tenant, self.parse(value), None)
-        resource = await self.save_new(call.tenant, spec)
+        resource = await self.make(call.tenant, spec)
         self.note(resource, "created", call.token.name)
         return self._reply(resource, 201)
 

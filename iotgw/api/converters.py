@@ -179,7 +179,7 @@ class ConverterRoutes(Catalogue):
             dialect=bundled.dialect, engine=msgspec.convert(bundled.engine, Any), options=bundled.options,
         )  # fmt: skip
         not_empty(spec.name)
-        resource = await self.save_new(call.tenant, spec)
+        resource = await self.make(call.tenant, spec)
         self.note(resource, "created", call.token.name)
         return self._reply(resource, 201)
 

@@ -123,7 +123,7 @@ class CredentialRoutes(Catalogue):
     async def put(self, tenant: str, spec: CredentialSpec, stored: Resource | None, by: str) -> None:
         """Save what `checked` gave."""
         if stored is None:
-            self.note(await self.save_new(tenant, spec), "created", by)
+            self.note(await self.make(tenant, spec), "created", by)
         elif self.clear(body_of(spec)) != self.clear({**stored.body}):
             self.note(await self.save(stored, spec, None), "changed", by)
 

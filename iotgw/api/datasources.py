@@ -206,7 +206,8 @@ class DatasourceRoutes(WithBacklog):
         payload = decoded(injection.payload) if injection.text is None else injection.text.encode()
         answer = await self._pipeline.inject(resource.id, payload, injection.metadata)
         if answer.status is Status.BUSY:
-            raise Problem(503, "the gateway is full", {"Retry-After": str(max(1, round(answer.retry_after)))})
+            status, why = (429, "beyond a limit") if answer.is_limited else (503, "the gateway is full")
+            raise Problem(status, why, {"Retry-After": str(max(1, round(answer.retry_after)))})
         if answer.status is Status.TOO_LARGE:
             raise Problem(413, "expected a smaller payload")
         return Injected(answer.status.value, answer.message_id)

@@ -71,6 +71,9 @@ class Keeper(Protocol):
     async def prove(self, tenant: str, name: str, body: Entry) -> None:
         """Find what otherwise only saving would find; raises SettingsError."""
 
+    def room(self, tenant: str) -> int | None:
+        """How many more the tenant's quota lets it have; None where there is none."""
+
     def unique(self, tenant: str, body: Entry) -> Sequence[Hashable]:
         """What two entries of a document can't both have."""
 
@@ -128,6 +131,10 @@ class OfCatalogue:
     async def prove(self, tenant: str, name: str, body: Entry) -> None:
         """See `Keeper.prove`."""
         await self._catalogue.prove(tenant, self._spec(name, body))
+
+    def room(self, tenant: str) -> int | None:
+        """See `Keeper.room`."""
+        return self._catalogue.room(tenant)
 
     def unique(self, tenant: str, body: Entry) -> Sequence[Hashable]:
         """See `Keeper.unique`."""
@@ -265,6 +272,10 @@ class OfFleet:
 
     async def prove(self, tenant: str, name: str, body: Entry) -> None:
         """See `Keeper.prove`."""
+
+    def room(self, tenant: str) -> int | None:
+        """See `Keeper.room`."""
+        return self._fleet.room(tenant)
 
     def unique(self, tenant: str, body: Entry) -> Sequence[Hashable]:
         """See `Keeper.unique`."""

@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from iotgw.api.foreseen import Foreseen
 from iotgw.api.keepers import DEVICE, Backlog, Entry, Held, Keeper
 from iotgw.api.problems import Problem
-from iotgw.core.errors import IotgwError, SettingsError, StillReferenced
+from iotgw.core.errors import Conflict, IotgwError, SettingsError, StillReferenced
 from iotgw.core.model import ConverterVersion
 from iotgw.core.ports.devices import IOwnConverters
 from iotgw.core.redaction import MASK
@@ -106,6 +106,7 @@ class Planner:
         foreseen = self.foreseen(tenant, entries, going)
         seen: dict[Hashable, str] = {}
         for keeper in self.keepers:
+            room = keeper.room(tenant)  # what goes makes none: it goes last
             for number, entry in enumerate(entries[keeper.kind]):
                 if number and not number % PIECE:
                     await deferLater(self._clock, 0)
@@ -116,6 +117,10 @@ class Planner:
                     name, body = await keeper.checked(tenant, entry, foreseen)
                     _take(seen, keeper, tenant, name, body)
                     item, change = await self._compared(keeper, tenant, name, body, prove)
+                    if item.outcome == "created" and room is not None:
+                        if not room:
+                            raise Conflict(f"the tenant has as many {keeper.kind}s as its quota lets it have")
+                        room -= 1
                 except (IotgwError, Problem) as error:
                     items.append(Applied(keeper.kind, name, "refused", _said(error)))
                     continue

@@ -26,6 +26,7 @@ IN_COMMANDS = {
     "raw": ("api", "inject", "wait-until"),
     "configuration": ("apply", "diff", "export"),
     "datasource": ("datasource",),
+    "debug": ("debug",),
     "devices": ("device", "devices"),
     "downlinks": ("downlink", "downlinks"),
     "dtls": ("dtls",),
@@ -40,9 +41,11 @@ IN_COMMANDS = {
         "converters", "credentials", "datasources", "delete", "device-groups", "device-types", "hand-over", "integrations", "token", "tokens",
     ),
     "status": ("status",),
+    "tenants": ("tenant", "tenants"),
     "trial": ("try",),
     "upkeep": ("backup", "resume"),
     "url": ("url",),
+    "usage": ("usage",),
 }  # fmt: skip
 """The modules of `iotgw.ctl.commands`, and which commands each brings."""
 MODULES = {

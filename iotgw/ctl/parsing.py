@@ -130,14 +130,13 @@ class CommandParameters:
     def add_argument(
         self, *names: str, type: Any = None, default: Any = None, help: str = "", metavar: str | None = None,
         choices: Collection[str] | None = None, nargs: str | None = None, action: str = "", required: bool = False,
-        complete: Names | None = None,
+        complete: Names | None = None, dest: str = "",
     ) -> click.Parameter:  # fmt: skip
-        """An option if its first name begins with a hyphen, else an argument. ``nargs`` is ``?`` (may be missing) or ``*`` (any number);
+        """An option if its first name begins with a hyphen, else an argument; ``dest`` is what it is called among what was given. ``nargs`` is ``?`` (may be missing), ``*`` (any number) or ``+`` (one or more);
         ``action`` is ``store_true`` or ``append``; ``complete`` finds what may be typed."""
         kind = _kind(type, choices)
-        dest = names[0].strip("-").replace("-", "_")
-        if len(names) > 1 and names[1].startswith("--"):
-            dest = names[1].strip("-").replace("-", "_")
+        long = names[1] if len(names) > 1 and names[1].startswith("--") else names[0]
+        dest = dest or long.strip("-").replace("-", "_")
         more: dict[str, Any] = {"metavar": metavar, "type": kind}
         if choices is not None and default not in (None, *choices):
             self._defaults[dest] = default  # none of them, which stands for none
@@ -146,9 +145,10 @@ class CommandParameters:
         if complete is not None:
             more["shell_complete"] = lambda ctx, param, text: complete(ctx, text)
         if not names[0].startswith("-"):
-            if nargs == "*":
+            if nargs in ("*", "+"):
                 more["nargs"] = -1
-            param: click.Parameter = Positional([dest], required=nargs is None, help=help, **more)
+            is_needed = nargs in (None, "+")
+            param: click.Parameter = Positional([dest], required=is_needed, help=help, **more)
         elif action == "store_true":
             param = click.Option([*names, dest], is_flag=True, default=False, help=help)
         else:

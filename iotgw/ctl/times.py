@@ -19,6 +19,13 @@ def duration(text: str) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
+def coming_ms(text: str) -> int:
+    """Milliseconds since 1970 of a time that lies so far ahead (``+2h``), or of a date as in `moment_ms`."""
+    if text.startswith("+"):
+        return int((time.time() + duration(text[1:])) * 1000)
+    return moment_ms(text)
+
+
 def moment_ms(text: str) -> int:
     """Milliseconds since 1970 of a time that lies so far back, of a day's beginning, or of a date in local time unless it says its zone.
     Raises ValueError."""

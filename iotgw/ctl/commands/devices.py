@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     """Add the commands."""
     many = commands.add("devices", _list, "list devices, or show one")
     many.add_argument("name", nargs="?", complete=named("devices"))
-    _filters(many)
+    add_filters(many)
     many.add_argument("--limit", type=int, default=1000, help="how many (1000)")
     one = commands.group("device", "create, change and delete devices; import and export lists of them")
     change = one.add("set", _set, "create a device, or change what is said of it")
@@ -62,10 +62,11 @@ def add(commands: Commands) -> None:
     give.add_argument(
         "--with-keys", action="store_true", help="their pre-shared keys, too, in the clear (an admin may)"
     )
-    _filters(give)
+    add_filters(give)
 
 
-def _filters(parser: CommandParameters) -> None:
+def add_filters(parser: CommandParameters) -> None:
+    """The options that choose devices: `FILTERS`."""
     parser.add_argument("--text", help="part of name, label, serial, identity or place")
     parser.add_argument("--type", help="of this type")
     parser.add_argument("--group", help="in this group")

@@ -6,12 +6,14 @@ import base64
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
 from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.gateway_names import named
+from iotgw.ctl.parsing import CommandParameters
 from iotgw.ctl.table import moment, table
 
 HEAD = ("ID", "STATE", "TYPE", "CREATED", "EXPIRES", "ATTEMPTS", "WHY")
@@ -28,8 +30,13 @@ def add(commands: Commands) -> None:
     many.add_argument("--clear", action="store_true", help="cancel all that wait")
     one = commands.add("downlink", _push, "queue a downlink for a device")
     one.add_argument("device", complete=named("devices"))
+    add_item(one)
+
+
+def add_item(one: CommandParameters, text: str = "text") -> None:
+    """The options that say what is queued; that of a ``text`` may have another name."""
     what = one.add_mutually_exclusive_group(required=True)
-    what.add_argument("--text", help="a text, sent as it is")
+    what.add_argument(f"--{text}", dest="payload", metavar="TEXT", help="a text, sent as it is")
     what.add_argument("--hex", help="bytes in hexadecimal, sent as they are")
     what.add_argument("--msg", type=json.loads, metavar="JSON", help="a message for the downlink converter")
     one.add_argument("--msg-type", default="downlink", help="what kind of message, for the converter")
@@ -76,13 +83,13 @@ def _row(item: dict[str, Any]) -> tuple[Any, ...]:
     return (item["id"], item["state"], item["msgType"], *times, item["attempts"], item["reason"])
 
 
-def _push(context: Context) -> None:
-    options = context.options
+def item_of(options: SimpleNamespace) -> dict[str, Any]:
+    """What these options say, as the API takes it."""
     item: dict[str, Any] = {"msgType": options.msg_type, "policy": "last" if options.last else "fifo"}
     if options.ttl is not None:
         item["ttl"] = options.ttl
-    if options.text is not None:
-        item.update(data=options.text, contentType="TEXT")
+    if options.payload is not None:
+        item.update(data=options.payload, contentType="TEXT")
     elif options.hex is not None:
         try:
             item["data"] = base64.b64encode(bytes.fromhex(options.hex)).decode()
@@ -90,6 +97,11 @@ def _push(context: Context) -> None:
             raise CtlError(f"--hex: expected pairs of hexadecimal digits: {error}", USAGE) from error
     else:
         item["msg"] = options.msg
+    return item
+
+
+def _push(context: Context) -> None:
+    options = context.options
     query = "?allowUnknown=true" if options.allow_unknown else ""
-    pushed = context.client.call("POST", _path(context) + query, item)
+    pushed = context.client.call("POST", _path(context) + query, item_of(options))
     context.show(pushed, lambda item: f"downlink {item['id']} is {item['state']}")

@@ -10,6 +10,7 @@ from typing import Any
 from iotgw.core.numbers import whole
 from iotgw.ctl.client import USAGE, ApiClient, CtlError
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.commands.debug import entries_text
 from iotgw.ctl.parsing import CommandParameters
 from iotgw.ctl.refusal_tail import RefusalTail
 from iotgw.ctl.table import cell, moment, payload, printable, table, values
@@ -38,6 +39,7 @@ def add(commands: Commands) -> None:
     messages.add_argument("--limit", type=int, default=20, help="how many (20)")
     one = commands.add("message", _message, "show one message with all that became of it")
     one.add_argument("id")
+    one.add_argument("--debug", action="store_true", help="what debugging kept of it")
     again = commands.add("reprocess", _reprocess, "convert stored messages again, for real")
     again.add_argument("id", nargs="*", help="which; without one, those that failed")
     _filters(again)
@@ -122,6 +124,10 @@ def _error(error: dict[str, Any]) -> str:
 
 
 def _message(context: Context) -> None:
+    if context.options.debug:
+        kept = context.client.get(f"/messages/{context.options.id}/debug")
+        context.show(kept, lambda kept: entries_text(kept["items"]))
+        return
     context.show(context.client.get(f"/messages/{context.options.id}"), _text)
 
 

@@ -52,7 +52,7 @@ def test_the_version_costs_next_to_no_imports():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["mesages"], "no such command 'mesages'; did you mean 'messages' or 'message'?"),
+        (["mesages"], "no such command 'mesages'; did you mean 'messages' or 'message'"),
         (["device", "improt"], "no such command 'improt'; did you mean 'import'?"),
         (["messages", "--devce", "x"], "No such option '--devce'. Did you mean '--device'?"),
         (["--url", "status"], "Missing command."),

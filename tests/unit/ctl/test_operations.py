@@ -103,6 +103,10 @@ async def test_every_operation_has_a_command(
         "try json --text x", f"try --script {tmp_path}/editor --text x", "events", "tokens", "token made", "delete token made",
         "datasource add --preset the-things-stack --name tts",
     ]  # fmt: skip
+    lines += [
+        "debug field --for 5m", "debug", "debug field --off", "message e1-1 --debug", "usage", "tenants", "tenants default",
+        "tenant set default limit=100:1", "tenant unlimit default", "job downlinks x", "job downlinks x --stop", "job downlink m-1 --hex 00",
+    ]  # fmt: skip
     for kind in KINDS:
         lines += [
             f"create {kind} {tmp_path}/{kind}.json", f"{kind}s", f"{kind}s n-1", f"set {kind} n-1 description=x",
