@@ -15,8 +15,8 @@ from iotgw.ctl.commands.downlinks import add_item, item_of
 from iotgw.ctl.table import moment, table
 from iotgw.ctl.times import EXPECTED, coming_ms, moment_ms
 
-HEAD = ("ID", "KIND", "STATE", "DONE", "BEGAN", "BY", "HOW")
 ITEM_HEAD = ("DEVICE", "STATE", "ID", "CHANGED", "ATTEMPTS", "WHY")
+HEAD = ("ID", "KIND", "STATE", "DONE", "BEGAN", "BY", "HOW")
 LOOK = 1.0
 """Seconds between two looks at a job that is waited for."""
 

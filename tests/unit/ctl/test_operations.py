@@ -101,11 +101,9 @@ async def test_every_operation_has_a_command(
         "converter versions mine", "converter activate mine 1", "converter test-suite mine",
         "converter replay mine --version 1", "converter library", "converter install json --name own",
         "try json --text x", f"try --script {tmp_path}/editor --text x", "events", "tokens", "token made", "delete token made",
-        "datasource add --preset the-things-stack --name tts",
-    ]  # fmt: skip
-    lines += [
-        "debug field --for 5m", "debug", "debug field --off", "message e1-1 --debug", "usage", "tenants", "tenants default",
-        "tenant set default limit=100:1", "tenant unlimit default", "job downlinks x", "job downlinks x --stop", "job downlink m-1 --hex 00",
+        "datasource add --preset the-things-stack --name tts", "debug field", "debug", "debug field --off", "message e1-1 --debug",
+        "tenants", "tenant set north limit=100:1", "tenants north", "tenant unlimit north", "usage",
+        "job downlink m-1 --payload x", "job downlinks job1", "job downlinks job1 --stop",
     ]  # fmt: skip
     for kind in KINDS:
         lines += [
