@@ -143,16 +143,20 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        kind = "application/merge-patch+json" if route.method == "PATCH" else "application/json"
-        content = _content(kind, route.body, route.body_text, schema_of)
-        if route.body is bytes:
-            content = {OCTETS: {"schema": {"type": "string", "format": "binary"}}}
-        operation["requestBody"] = {"content": content}
+        operation["requestBody"] = {"content": _taken(route, schema_of)}
     if route.needs is Permission.NONE:
         operation["security"] = []
     else:
         operation["description"] = f"Needs the permission `{route.needs.value}`."
     return operation
+
+
+def _taken(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    """What may be in an operation's body."""
+    if route.body is bytes:
+        return {OCTETS: {"schema": {"type": "string", "format": "binary"}}}
+    kind = "application/merge-patch+json" if route.method == "PATCH" else "application/json"
+    return _content(kind, route.body, route.body_text, schema_of)
 
 
 def _content(kind: str, of: Any, text: str, schema_of: dict[Any, Any]) -> dict[str, Any]:
