@@ -29,7 +29,9 @@ async def until(condition, seconds=20.0, what="the condition"):
 class Delivering:
     """One integration ``i1``; an async context manager."""
 
-    def __init__(self, type_, journal=None, types=(MqttType, HttpType, SftpType, ThingsBoardType), **spec):
+    def __init__(
+        self, type_, journal=None, types=(MqttType, HttpType, SftpType, ThingsBoardType), debug=None, **spec
+    ):
         self.journal = journal or testing.MemoryJournal(epoch="E")
         self.events = testing.MemoryEvents()
         self.downlinks = []
@@ -42,6 +44,7 @@ class Delivering:
             self.events,
             lambda id_: "my-source",
             downlink=lambda *item: self.downlinks.append(item),
+            debug=debug,
         )
 
     async def __aenter__(self):
