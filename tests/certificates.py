@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 from pathlib import Path
+from random import Random
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -26,6 +27,20 @@ def new_key(kind="ec"):
     if kind == "ec":
         return ec.generate_private_key(ec.SECP256R1())
     return rsa.generate_private_key(65537, 1024 if kind == "rsa1024" else 2048)
+
+
+def composite_rsa(bits):
+    """An RSA key whose factors nobody looked for: odd numbers, which makes one of any length at once."""
+    random = Random(1)
+    while True:
+        p, q = (random.getrandbits(bits // 2) | 1 | 3 << bits // 2 - 2 for _ in range(2))
+        try:
+            d, inverse = pow(65537, -1, (p - 1) * (q - 1)), pow(q, -1, p)
+        except ValueError:  # a factor in common
+            continue
+        public = rsa.RSAPublicNumbers(65537, p * q)
+        numbers = rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), inverse, public)
+        return numbers.private_key(unsafe_skip_rsa_key_validation=True)
 
 
 class Issued:

@@ -8,7 +8,8 @@ from typing import Any
 
 from iotgw.core.destination import to_keep
 from iotgw.core.errors import SettingsError
-from iotgw.core.secrets import Vault, all_masked, masked, revealed, sealed
+from iotgw.core.redaction import hidden
+from iotgw.core.secrets import Vault, all_masked, clear_secrets, masked, revealed, sealed
 from iotgw.core.specs import DatasourceSpec, IntegrationSpec, Resource
 from iotgw.core.types import T, Types
 
@@ -16,23 +17,36 @@ from iotgw.core.types import T, Types
 def sealed_configuration(
     types: Types[T], spec: DatasourceSpec | IntegrationSpec, stored: Resource | None, vault: Vault
 ) -> dict[str, Any]:
-    """The configuration as it may be saved, of a spec that comes in the place of a stored one; raises SettingsError."""
+    """The configuration as it may be saved, of a spec that comes in the place of a stored one; raises SettingsError.
+
+    It is judged with the secrets that its masks stand for: a connection string says what a mask can't.
+    """
     settings = types.get(spec.type).settings
-    types.configure(spec.type, spec.configuration)
     before: Any = None
     if stored is not None and stored.body["type"] == spec.type:
-        before = to_keep(spec.configuration, stored.body.get("configuration"), settings, vault.unseal)
+        before = stored.body.get("configuration")
     configuration: dict[str, Any] = sealed(spec.configuration, settings, vault, before, "configuration")
+    clear = revealed(configuration, settings, vault.unseal)
+    try:
+        types.configure(spec.type, clear)
+    except SettingsError as error:
+        told = hidden(error.problem, clear_secrets(before, settings, vault.unseal))
+        raise SettingsError(error.path, told, error.is_secret) from None
+    if before is not None and (kept := to_keep(clear, before, settings, vault.unseal)) is not before:
+        sealed(spec.configuration, settings, vault, kept, "configuration")  # raises where there is a mask
     return configuration
 
 
-def shown_configuration(types: Types[T], resource: Resource, unseal: Callable[[str], str]) -> Any:
-    """A stored configuration with its secrets masked, even when its type is not installed any more."""
-    configuration = resource.body.get("configuration", {})
+def with_masked_configuration(
+    types: Types[T], body: dict[str, Any], unseal: Callable[[str], str]
+) -> dict[str, Any]:
+    """A stored body whose configuration has its secrets masked, even when its type is not installed any more."""
+    configuration = body.get("configuration", {})
     try:
-        return masked(configuration, types.get(resource.body["type"]).settings, unseal)
+        shown = masked(configuration, types.get(body["type"]).settings, unseal)
     except SettingsError:
-        return all_masked(configuration)
+        shown = all_masked(configuration)
+    return {**body, "configuration": shown}
 
 
 def with_clear_configuration(

@@ -34,8 +34,11 @@ from iotgw.core.validate import convert
 
 ROWS = 10_000
 """Rows of one request."""
+LINES = 10 * ROWS
+"""Lines of one request in CSV: rows may have several, and empty ones are none."""
 PIECE = 100
 """Rows that are worked on between two breaths."""
+TOO_LONG = "expected at most {} {}; `iotgwctl device import` sends more in parts"
 CSV = "text/csv"
 DRY = Query("dryRun", bool, False, "say what would happen, and change nothing")
 EXPORT = (
@@ -101,15 +104,15 @@ class FleetRoutes:
         return [
             Route(
                 "POST", "/fleet/import", Permission.WRITE, self.take_in,
-                "Create or change the devices of a list, in JSON or CSV", DeviceList, Imported, (DRY,),
+                "Create or change the devices of a list, in JSON or CSV", DeviceList, Imported, (DRY,), body_text=CSV,
             ),
             Route(
                 "GET", "/fleet/export", Permission.READ, self.hand_out, "Devices as a list that can be imported; without keys",
-                answer=Page, query=EXPORT,
+                answer=Page, query=EXPORT, answer_text=CSV,
             ),
             Route(
                 "GET", "/fleet/export-with-keys", Permission.ADMIN, self.hand_out_keys,
-                "The same with their keys in the clear; who does that is an event", answer=Page, query=EXPORT,
+                "The same with their keys in the clear; who does that is an event", answer=Page, query=EXPORT, answer_text=CSV,
             ),
             Route("GET", "/fleet/groups", Permission.READ, self.groups, "The groups in which devices are", answer=dict),
         ]  # fmt: skip
@@ -122,7 +125,7 @@ class FleetRoutes:
 
     async def take_in(self, call: Call) -> Imported:
         """Row by row."""
-        is_dry, rows = call.query("dryRun"), self._rows(call)
+        is_dry, rows = call.query("dryRun"), await self._rows(call)
         counts = {"created": 0, "changed": 0, "unchanged": 0}
         refused: list[RefusedRow] = []
         names: dict[str, int] = {}
@@ -153,7 +156,7 @@ class FleetRoutes:
             )
         return Imported(**counts, refused=refused)
 
-    def _rows(self, call: Call) -> Sequence[Row]:
+    async def _rows(self, call: Call) -> Sequence[Row]:
         raw = call.content(CSV)
         if raw is None:
             said = call.body()
@@ -163,13 +166,16 @@ class FleetRoutes:
                 for line, value in zip(lines, said.devices, strict=True)
             ]
         try:
+            text = device_table.text_of(raw)
+            if text.count("\n") + text.count("\r") > LINES:
+                raise Problem(413, TOO_LONG.format(LINES, "lines"))
             rows: list[Row] = []
-            for row in device_table.read(device_table.lines_of(device_table.text_of(raw))):
+            for row in device_table.read(device_table.lines_of(text)):
                 rows.append(row)
                 if len(rows) > ROWS:
-                    raise Problem(
-                        413, f"expected at most {ROWS} rows; `iotgwctl device import` sends more in parts"
-                    )
+                    raise Problem(413, TOO_LONG.format(ROWS, "rows"))
+                if len(rows) % PIECE == 0:
+                    await deferLater(self._clock, 0)
         except NoTable as error:
             raise SettingsError("", str(error)) from error
         return rows

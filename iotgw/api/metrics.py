@@ -30,7 +30,15 @@ class MetricsRoutes:
     def routes(self) -> list[Route]:
         """One, also at the root."""
         return [
-            Route("GET", "/metrics", Permission.READ, self.read, "Figures for Prometheus", of_tenant=False)
+            Route(
+                "GET",
+                "/metrics",
+                Permission.READ,
+                self.read,
+                "Figures for Prometheus",
+                of_tenant=False,
+                answer_text="text/plain",
+            )
         ]
 
     async def read(self, call: Call) -> Reply:

@@ -128,8 +128,8 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     if route.method in ("PUT", "PATCH", "DELETE"):
         parameters.append({"name": "If-Match", "in": "header", "schema": {"type": "string"}})
     good: dict[str, Any] = {"description": "done"}
-    if route.answer is not None:
-        good["content"] = {"application/json": {"schema": _schema(route.answer, schema_of)}}
+    if content := _content("application/json", route.answer, route.answer_text, schema_of):
+        good["content"] = content
     operation: dict[str, Any] = {
         "operationId": operation_id(route),
         "summary": route.summary,
@@ -144,12 +144,18 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
         operation["parameters"] = parameters
     if route.body is not None:
         kind = "application/merge-patch+json" if route.method == "PATCH" else "application/json"
-        operation["requestBody"] = {"content": {kind: {"schema": _schema(route.body, schema_of)}}}
+        operation["requestBody"] = {"content": _content(kind, route.body, route.body_text, schema_of)}
     if route.needs is Permission.NONE:
         operation["security"] = []
     else:
         operation["description"] = f"Needs the permission `{route.needs.value}`."
     return operation
+
+
+def _content(kind: str, of: Any, text: str, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    """What may be in a body: something in JSON, or a text of another media type."""
+    found: dict[str, Any] = {} if of is None else {kind: {"schema": _schema(of, schema_of)}}
+    return {**found, text: {"schema": {"type": "string"}}} if text else found
 
 
 def operation_id(route: Route) -> str:

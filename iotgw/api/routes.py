@@ -43,6 +43,8 @@ class Route(Struct, frozen=True):
 
     ``status`` is that of success, and 201 another where the operation ``may_create`` what it changes.
 
+    ``body_text`` and ``answer_text`` are media types that may stand in place of JSON.
+
     ``path`` is below `/api/v1`, with ``<name>`` for its variable parts. ``of_tenant`` is False for a view of the
     whole gateway; all others are about one tenant, which a token of all of them names.
     """
@@ -58,6 +60,8 @@ class Route(Struct, frozen=True):
     status: int = 200
     of_tenant: bool = True
     may_create: bool = False
+    body_text: str = ""
+    answer_text: str = ""
 
     @property
     def queries(self) -> tuple[Query, ...]:

@@ -17,6 +17,7 @@ from iotgw.config.settings import IntegrationsSection, Settings
 from iotgw.connect.endpoint import Connector
 from iotgw.connect.proxy import ENVIRONMENT, of_environment
 from iotgw.converters import library
+from iotgw.converters.samples import StoredSamples
 from iotgw.converters.service import ConverterService
 from iotgw.converters.state import RegistryStates
 from iotgw.converters.versions import ConverterVersions
@@ -47,6 +48,7 @@ from iotgw.datasources.lwm2m.datasource import Lwm2mType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.pubsub.datasource import PubsubSourceType
+from iotgw.datasources.pubsub.push import PubsubPushType
 from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
@@ -61,6 +63,7 @@ from iotgw.devices.watching import DeviceWatch
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.downlinks.reach import Reach
 from iotgw.integrations.azure import EventHubType
+from iotgw.integrations.azure_iot_hub import IotHubType
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.kafka import KafkaType
 from iotgw.integrations.kinesis import KinesisType
@@ -107,6 +110,7 @@ DATASOURCES = (
     SqsSourceType,
     KinesisSourceType,
     PubsubSourceType,
+    PubsubPushType,
     *VENDORS,
 )
 INTEGRATIONS = (
@@ -114,6 +118,7 @@ INTEGRATIONS = (
     MqttType,
     KafkaType,
     EventHubType,
+    IotHubType,
     RabbitType,
     SqsType,
     KinesisType,
@@ -189,7 +194,9 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         is_unconfined=settings.converters.unconfined,
     )
     departures = Departures(registry, recorder, reactor)
-    versions = ConverterVersions(registry, converters, library.versions())
+    versions = ConverterVersions(
+        registry, converters, library.versions(), StoredSamples(registry, journal).of
+    )
     reach = Reach(
         registry=registry,
         journal=journal,

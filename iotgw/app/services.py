@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from iotgw import __version__
 from iotgw.api.app import api_site
-from iotgw.api.apply import apply_file
+from iotgw.api.apply import apply_file, decisions
 from iotgw.api.auth import ensure_admin_token
 from iotgw.api.site import ApiSite
 from iotgw.app.confinement import tell_confinement
@@ -111,6 +111,7 @@ def children(
     yield PartService("usage", gateway.usage.start)
     yield PartService("releases", lambda: _begin(gateway.releases.go_on()), gateway.releases.stop)
     yield PartService("jobs", gateway.jobs.start, gateway.jobs.stop)
+    yield PartService("decisions", lambda: decisions(gateway.api).finish())
     yield FirstContents(gateway, settings, data_dir, config)
 
 

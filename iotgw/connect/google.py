@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Struct
 
 from iotgw.connect.own_token import OwnToken
+from iotgw.core import plain_json
 from iotgw.core.errors import SettingsError
+from iotgw.core.pem import LARGEST_RSA
 
 EXTRA = "service account keys need the package google-auth: pip install 'iotgw[google]'"
 PLACE = "configuration.credentials"
@@ -44,12 +47,17 @@ class GoogleToken(OwnToken):
         except ImportError:
             raise SettingsError(PLACE, EXTRA) from None
         try:
-            self._signer = crypt.RSASigner.from_string(
-                self._key.private_key, self._key.private_key_id or None
+            # not by google-auth, which looks whether factors are prime: that takes seconds for a long key
+            key = load_pem_private_key(
+                self._key.private_key.encode(), None, unsafe_skip_rsa_key_validation=True
             )
-            self._signer.sign(b"")  # a key of another kind is found out here
+            if not isinstance(key, RSAPrivateKey) or key.key_size > LARGEST_RSA:
+                raise ValueError
+            self._signer = crypt.RSASigner(key, self._key.private_key_id or None)
+            self._signer.sign(b"")  # a key whose numbers make no key is found out here
         except Exception:
-            raise SettingsError(PLACE, "expected an RSA key in private_key", True) from None
+            expected = f"expected an RSA key of at most {LARGEST_RSA} bits in private_key"
+            raise SettingsError(PLACE, expected, True) from None
         self._jwt = jwt
 
     def made(self, now: float, until: float) -> bytes:
@@ -63,8 +71,8 @@ class GoogleToken(OwnToken):
 
 def _key(credentials: str) -> ServiceAccountKey:
     try:
-        key = msgspec.json.decode(credentials, type=ServiceAccountKey)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+        key = plain_json.decode(credentials.encode(), type=ServiceAccountKey)
+    except (plain_json.NotJson, UnicodeEncodeError):
         key = None
     if key is None or key.type != "service_account" or not key.client_email.isprintable():
         # the text is a secret, so nothing of it is repeated

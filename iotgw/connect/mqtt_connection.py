@@ -17,6 +17,7 @@ from iotgw.connect import mqtt_reasons
 from iotgw.connect.endpoint import in_words
 from iotgw.connect.mqtt_engine import Engine, NotSent
 from iotgw.connect.mqtt_owner import HANDSHAKE, Greeting, Item, MqttOwner, Topics
+from iotgw.connect.small_reads import read_at_most
 from iotgw.core.errors import ProtocolError, Unavailable
 from iotgw.core.write_now import write
 from iotgw.wire import mqtt
@@ -90,7 +91,7 @@ class MqttConnection(Protocol):
         self._story.is_tls = ISSLTransport.providedBy(getattr(self.transport, "transport", self.transport))
         self._opened_at = self._heard_at = self._sent_at = self._clock.seconds()
         self.transport.setTcpNoDelay(True)
-        self.transport.bufferSize = ONE_READ
+        read_at_most(self.transport, ONE_READ)
         self.transport.registerProducer(self, True)
         say = self._greeting
         self.transport.write(

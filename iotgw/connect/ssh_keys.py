@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import re
 import textwrap
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import (
     SSHCertificate,
     SSHCertificateType,
@@ -24,6 +26,7 @@ from twisted.conch.ssh.keys import BadKeyError, Key
 
 from iotgw.connect.ssh_ppk import BEGIN, Unopened, load_ppk
 from iotgw.core.errors import SettingsError
+from iotgw.core.pem import LARGEST_RSA
 
 PRIVATE, PASSPHRASE, CERTIFICATE = (
     f"configuration.{name}" for name in ("privateKey", "passphrase", "certificate")
@@ -31,10 +34,14 @@ PRIVATE, PASSPHRASE, CERTIFICATE = (
 PUBLIC = re.compile(r"(ssh-|ecdsa-sha2-|sk-)[\w@.-]+\s+AAAA|-{4,5} ?BEGIN (SSH2 |RSA )?PUBLIC KEY")
 """How public keys begin, of OpenSSH, of PuTTY, and in PEM."""
 ONE_LINE = re.compile(r"(-----BEGIN [A-Z0-9 ]+-----)([A-Za-z0-9+/=\s]+)(-----END [A-Z0-9 ]+-----)\s*")
-MOST_ROUNDS = 500
-"""Rounds of OpenSSH's key derivation, each some milliseconds; ssh-keygen takes 16 or 24."""
-MOST_ITERATIONS = 4_000_000
+MOST_ROUNDS = 100
+"""Rounds of OpenSSH's key derivation, each some milliseconds; ssh-keygen takes 16 or 24, and people 100."""
+MOST_ITERATIONS = 2_000_000
 """Iterations of PKCS#8's key derivation."""
+MOST_SCRYPT = 1 << 20
+"""Blocks of 128 bytes that its scrypt may go through (RFC 7914 §2: N times r times p); OpenSSL takes an eighth."""
+SCRYPT = bytes.fromhex("2b06010401da47040b")
+"""Its object identifier (RFC 7914 §7)."""
 
 
 class Certificate(Struct, frozen=True):
@@ -60,7 +67,10 @@ def load_key(text: str, passphrase: str) -> Key | None:
         begin, body, end = on_one_line.groups()
         text = "\n".join((begin, *textwrap.wrap("".join(body.split()), 64), end))
     try:
-        key = Key(_opened(text, passphrase))
+        opened = _opened(text, passphrase)
+        if isinstance(opened, RSAPrivateKey) and opened.key_size > LARGEST_RSA:
+            raise ValueError(f"expected at most {LARGEST_RSA} bits, got {opened.key_size}")
+        key = Key(opened)
         key.sshType(), key.public().blob()
         return key
     except Unopened as error:
@@ -76,17 +86,22 @@ def load_key(text: str, passphrase: str) -> Key | None:
 
 
 def _opened(text: str, passphrase: str) -> Any:
+    # Whether the factors of an RSA key are prime isn't asked: for one of 8192 bits that takes seconds.
     if text.startswith(BEGIN):
         return load_ppk(text, passphrase)
     data, secret, is_encrypted = text.encode() + b"\n", passphrase.encode() or None, False
     try:
         if "BEGIN OPENSSH PRIVATE KEY" in text:
             is_encrypted = _check_rounds(text)
-            return load_ssh_private_key(data, secret if is_encrypted else None)
+            return load_ssh_private_key(
+                data, secret if is_encrypted else None, unsafe_skip_rsa_key_validation=True
+            )
         is_encrypted = "ENCRYPTED" in text
         if "BEGIN ENCRYPTED PRIVATE KEY" in text:
             _check_iterations(text)
-        return load_pem_private_key(data, secret if is_encrypted else None)
+        return load_pem_private_key(
+            data, secret if is_encrypted else None, unsafe_skip_rsa_key_validation=True
+        )
     except TypeError:
         raise Unopened("the key is encrypted") from None
     except ValueError as error:
@@ -115,20 +130,29 @@ def _check_rounds(text: str) -> bool:
 
 
 def _check_iterations(text: str) -> None:
-    """Refuse a PKCS#8 key that would take too long to open: one with a large number in how its key is derived (RFC 8018)."""
+    """Refuse a PKCS#8 key that would take too long to open: one with a large number in how its key is derived (RFC 8018, RFC 7914)."""
     data = _body(text)
 
-    def numbers(start: int, end: int, depth: int) -> None:
+    def numbers(start: int, end: int, depth: int) -> list[int]:
+        """The numbers of a sequence."""
+        found, is_scrypt = [], False
         while start + 2 <= end and depth < 12:
             tag, size, start = data[start], data[start + 1], start + 2
             if size & 0x80:
                 more = size & 0x7F
                 size, start = int.from_bytes(data[start : start + more], "big"), start + more
             if tag == 0x30:
-                numbers(start, min(start + size, end), depth + 1)
-            elif tag == 2 and int.from_bytes(data[start : start + size], "big") > MOST_ITERATIONS:
-                raise ValueError(f"it was saved with more than {MOST_ITERATIONS} iterations")
+                inner = numbers(start, min(start + size, end), depth + 1)
+                if is_scrypt and math.prod(inner[:3]) > MOST_SCRYPT:
+                    raise ValueError("it was saved with too large parameters of scrypt")
+            elif tag == 2:
+                found.append(int.from_bytes(data[start : start + size], "big"))
+                if found[-1] > MOST_ITERATIONS:
+                    raise ValueError(f"it was saved with more than {MOST_ITERATIONS} iterations")
+            elif tag == 6:
+                is_scrypt = data[start : start + size] == SCRYPT
             start += size
+        return found
 
     numbers(0, len(data), 0)
 

@@ -18,14 +18,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError, Unavailable
-from iotgw.core.pem import Pem, SecretPem
+from iotgw.core.pem import LARGEST_RSA, Pem, SecretPem
 from iotgw.core.ports.connect import ITlsSettings
 
 END = "-----END CERTIFICATE-----"
 LARGEST_CA = 512 << 10
 """Characters of CA certificates; those that a system trusts are half of it."""
-LARGEST_KEY = 8192
-"""Bits of a key. A larger one takes too long for each handshake."""
 
 PROBLEMS = {
     9: "is not valid yet", 10: "has expired", 18: "is self-signed and not trusted",
@@ -77,8 +75,8 @@ def connection_creator(
                 raise SettingsError(f"{place}.ca", "expected PEM certificates, found none")
             trust = ssl.trustRootFromCertificates(blocks)
         own = ssl.PrivateCertificate.loadPEM(f"{tls.certificate}\n{tls.key}") if tls.certificate else None
-        if own is not None and (bits := own.privateKey.original.bits()) > LARGEST_KEY:
-            raise SettingsError(f"{place}.key", f"expected a key of at most {LARGEST_KEY} bits, got {bits}")
+        if own is not None and (bits := own.privateKey.original.bits()) > LARGEST_RSA:
+            raise SettingsError(f"{place}.key", f"expected a key of at most {LARGEST_RSA} bits, got {bits}")
         name = tls.server_name or host
         options = ssl.optionsForClientTLS(
             name,

@@ -22,6 +22,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.connect.small_reads import read_at_most
 from iotgw.core.errors import SettingsError, Unavailable
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 HANDSHAKE = 15.0
 """Seconds that a server has for its answer."""
+ONE_READ = 2 << 10
+"""Bytes that are read before others have their turn: frames of two bytes are some milliseconds' work."""
 LARGEST = 4 << 20
 """Bytes of a message from a server; it may have many packets in it."""
 SUBPROTOCOL = "mqtt"
@@ -100,6 +103,7 @@ class WebSocket(Protocol):
 
     def connectionMade(self) -> None:
         """Ask for the WebSocket."""
+        read_at_most(self.transport, ONE_READ)
         self._timer = self._clock.callLater(
             HANDSHAKE, self._end, "the server did not answer the WebSocket's request"
         )

@@ -9,7 +9,7 @@ of its own on the same pool (`ConverterService.for_trials`).
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -31,8 +31,16 @@ from iotgw.converters.state import MemoryStates, States
 from iotgw.converters.translation import check_size
 from iotgw.converters.trial import TryWork
 from iotgw.core.clock import PlainCalendar
-from iotgw.core.errors import ConversionFailed, SettingsError, TooMany, Unavailable
-from iotgw.core.model import DEFAULT_TENANT, Conversion, ConversionError, ConverterVersion, Job, Metadata
+from iotgw.core.errors import ConversionFailed, SettingsError, TooMany, Unavailable, Undecided
+from iotgw.core.model import (
+    DEFAULT_TENANT,
+    Conversion,
+    ConversionError,
+    ConverterVersion,
+    Job,
+    Metadata,
+    Uplink,
+)
 from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.converters import IConverters
 from iotgw.core.ports.intake import Severity
@@ -118,16 +126,8 @@ class ConverterService:
     def status(self) -> dict[str, Any]:
         """For the API and metrics: the engines, and per worker how much is waiting and how often it died."""
         now = self._reactor.seconds()
-        held = self.pool.confinement
         return {
-            "confinement": {
-                "by": "" if held is None else str(held),
-                "seccomp": held is not None and held.seccomp,
-                "landlock": 0 if held is None else held.landlock,
-                "unconfined": self.pool.is_unconfined,
-                "refusal": self.pool.refusal,
-                "why": "" if held is None else held.why,
-            },
+            "confinement": self.pool.confinement_view(),
             "engines": list(self.pool.engines),
             "workers": [
                 {"name": slot.name, "pid": slot.pid, "deaths": slot.deaths, "busy": slot.is_busy}
@@ -183,7 +183,9 @@ class ConverterService:
         """See `iotgw.core.ports.converters.IConverters`."""
         return beside.names(version)
 
-    def compile(self, spec: ConverterSpec, tenant: str = DEFAULT_TENANT) -> Deferred[tuple[str, str]]:
+    def compile(
+        self, spec: ConverterSpec, tenant: str = DEFAULT_TENANT, samples: Sequence[Uplink] = ()
+    ) -> Deferred[tuple[str, str]]:
         """See `iotgw.core.ports.converters.IConverters`."""
         answer: Deferred[Any] = Deferred()
         try:
@@ -192,10 +194,16 @@ class ConverterService:
         except SettingsError as error:
             answer.errback(error)
             return answer
-        body = {"spec": msgspec.to_builtins(spec), "timeLimit": limit}
+        body = {
+            "spec": msgspec.to_builtins(spec),
+            "timeLimit": limit,
+            "samples": [(each.payload, each.metadata, each.received_ms) for each in samples],
+        }
         answer = self._try(tenant, body, "compile", limit)
 
         def compiled(told: dict[str, Any]) -> tuple[str, str]:
+            if choices := told.get("choices"):
+                raise Undecided(tuple(choices), told["problem"])
             if "problem" in told:
                 raise SettingsError(told["path"], told["problem"])
             return told["dialect"], told["engine"]

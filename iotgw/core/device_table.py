@@ -66,7 +66,10 @@ def lines_of(text: str) -> Iterator[str]:
 def read(lines: Iterable[str]) -> Iterator[Row]:
     """The rows of a CSV file, given by its lines with their ends. Raises NoTable for a file without a proper first row."""
     cells, line = _cells(lines)
-    header = next(cells, None)
+    try:
+        header = next(cells, None)
+    except csv.Error as error:
+        raise NoTable(f"expected a first row with the names of the columns: {error}") from error
     if header is None:
         raise NoTable("expected a first row with the names of the columns, got nothing")
     columns = _columns(header)

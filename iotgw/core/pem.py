@@ -12,6 +12,11 @@ from iotgw.core.secrets import Secret
 
 LONGEST = 64 << 10
 """Characters of PEM text in a setting. A chain of ten certificates has a third of it."""
+LARGEST_RSA = 8192
+"""Bits of an RSA key. A larger one takes too long for each signature.
+
+Whether a key's factors are prime isn't asked where one is loaded (``unsafe_skip_rsa_key_validation`` of `cryptography`): for 8192 bits
+that takes seconds, and a wrong key harms its owner alone."""
 
 Pem = Annotated[str, Meta(max_length=LONGEST)]
 SecretPem = Annotated[Secret, Meta(max_length=LONGEST)]
@@ -39,4 +44,4 @@ def content(text: str, files: Files) -> bytes:
     return text.encode() if is_pem(text) else files.get(text, b"")
 
 
-__all__ = ["LONGEST", "WHERE", "Files", "Pem", "SecretPem", "content", "is_pem", "names"]
+__all__ = ["LARGEST_RSA", "LONGEST", "WHERE", "Files", "Pem", "SecretPem", "content", "is_pem", "names"]

@@ -16,8 +16,11 @@ SHORTEST = 4
 """Characters of a secret that is looked for in a text; a shorter one would be found in every other word."""
 
 _KEY = re.compile(
-    r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----).*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|$)", re.DOTALL
+    r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----).*?(-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|$)"
+    r"|(Private-Lines: ).*?(Private-MAC: |$)",
+    re.DOTALL,
 )
+"""Of PEM, of OpenPGP, and of PuTTY."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s'\"`<>]+")
 _USER = re.compile(r"://[^?#]*@")
 _VALUE = re.compile(r"([?&][^=&#]*=)[^&#]+")
@@ -28,8 +31,8 @@ _LONG = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
 
 def redacted(text: str) -> str:
     """The text without private keys, and without the user and the query's values of URLs."""
-    if "PRIVATE KEY" in text:
-        text = _KEY.sub(rf"\1{MASK}\2", text)
+    if "PRIVATE KEY" in text or "Private-Lines" in text:
+        text = _KEY.sub(rf"\1\3{MASK}\2\4", text)
     if "://" in text:
         text = _URL.sub(_without_secrets, text)
     return _SCHEME.sub(rf"\1 {MASK}", text)
@@ -39,6 +42,11 @@ def problem_text(text: str) -> str:
     """A text about a setting, without what looks like a secret or is long base64, and not longer than a person reads."""
     text = _LONG.sub(MASK, redacted(text))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
+
+
+def is_private_key(text: str) -> bool:
+    """Whether a private key is in the text."""
+    return _KEY.search(text) is not None
 
 
 def hidden(text: str, secrets: Iterable[str]) -> str:

@@ -21,11 +21,11 @@ import msgspec
 from msgspec import Struct, inspect
 
 from iotgw.core.errors import IotgwError, SettingsError
-from iotgw.core.redaction import MASK
+from iotgw.core.redaction import MASK, is_private_key
 from iotgw.core.secret_url import is_fact, masked_url, unmasked_url, url_secrets
 
 __all__ = [
-    "MASK", "SEALED", "SECRET_NAME", "Secret", "SecretTemplate", "SecretUrl", "Vault", "Withheld", "all_masked", "is_secret", "masked",
+    "MASK", "SEALED", "SECRET_NAME", "Secret", "SecretTemplate", "SecretUrl", "Vault", "Withheld", "all_masked", "clear_secrets", "is_secret", "masked",
     "resealed", "revealed", "sealed",
 ]  # fmt: skip
 
@@ -69,6 +69,8 @@ class Withheld(Struct, frozen=True):
     problem: str
     place: str = ""
 
+
+NO_SECRET = "expected no private key here: this setting is stored and shown in the clear"
 
 _type_info = cache(inspect.type_info)
 """Inspecting a Struct takes a millisecond, so the result is cached."""
@@ -120,6 +122,20 @@ def masked(value: Any, type_: Any, unseal: Callable[[str], str]) -> Any:
 def revealed(value: Any, type_: Any, unseal: Callable[[str], str]) -> Any:
     """The stored value with its secrets in the clear, for the part that uses them."""
     return _Walk(_opened(unseal)).walk(value, _type_info(type_), None, "")
+
+
+def clear_secrets(value: Any, type_: Any, unseal: Callable[[str], str]) -> list[str]:
+    """The secrets of a stored value in the clear, as no text for people may repeat them."""
+    found: list[str] = []
+    clear = _opened(unseal)
+
+    def one(text: str, kind: str, before: Any, place: str) -> str:
+        said = clear(text, kind, before, place)
+        found.extend(url_secrets(said) if kind == "url" else [said])
+        return text
+
+    _Walk(one).walk(value, _type_info(type_), None, "")
+    return found
 
 
 def resealed(value: Any, type_: Any, vault: Vault) -> Any:
@@ -185,11 +201,15 @@ class _Walk:
             }
         if isinstance(info, inspect.CollectionType) and isinstance(value, list):
             return self._list(value, info, before, path)
+        if self._shown and isinstance(value, str) and is_private_key(value):
+            raise SettingsError(path, NO_SECRET, True)
         return value
 
     def _list(self, value: list[Any], info: inspect.CollectionType, before: Any, path: str) -> list[Any]:
         if not _holds_secrets(info.item_type):
-            return value
+            return [
+                self.walk(item, info.item_type, None, f"{path}[{index}]") for index, item in enumerate(value)
+            ]
         if _has_id(info.item_type):
             return self._by_id(value, info.item_type, before, path)
         return self._by_index(value, info, before, path)

@@ -164,7 +164,7 @@ class Fleet(UplinkListener):
             made = self._made.get(tenant, 0)
             if name in roster.members or made >= self.most:
                 continue
-            if self._room(tenant) == 0:
+            if self.room(tenant) == 0:
                 continue
             self._made[tenant] = made + 1
             if made + 1 == self.most:
@@ -298,7 +298,7 @@ class Fleet(UplinkListener):
         """See `IFleet.save_all`."""
         await self._changes.acquire()
         try:
-            found = within([self._judged(tenant, spec) for spec in specs], self._room(tenant))
+            found = within([self._judged(tenant, spec) for spec in specs], self.room(tenant))
             new = [each.entry for each in found if each.entry is not None and each.outcome != "unchanged"]
             if new and not is_dry:
                 await self._entries.write(new)
@@ -307,7 +307,8 @@ class Fleet(UplinkListener):
         finally:
             self._changes.release()
 
-    def _room(self, tenant: str) -> int | None:
+    def room(self, tenant: str) -> int | None:
+        """See `IFleet.room`."""
         return self._quotas.room(tenant, "device", len(self._of(tenant).members))
 
     def _judged(self, tenant: str, spec: DeviceSpec) -> Saved:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -28,7 +29,7 @@ from iotgw.core.recorder import Recorder
 MOST_DEVICES = 10_000
 """Devices of a tenant that may be in quarantine."""
 MOST_MESSAGES = 1_000_000
-"""Messages of all devices that may wait."""
+"""Messages of a tenant that may wait."""
 SAMPLE = 4096
 """Bytes of what a converter made that are kept to be shown."""
 PAGE = 1000
@@ -51,7 +52,8 @@ class Quarantine:
         self._fleet = fleet
         self._recorder = recorder
         self._held: dict[str, dict[str, _Held]] = {}
-        self._messages = 0
+        self._messages: Counter[str] = Counter()
+        """How many wait, by tenant."""
         self._late: builtins.list[Callable[[str, str], None]] = []
 
     # --- for the pipeline ---
@@ -67,7 +69,7 @@ class Quarantine:
         """See `IQuarantine.has_room`."""
         held = self._held.get(tenant, {})
         new = sum(device not in held for device in devices)
-        return len(held) + new <= MOST_DEVICES and self._messages < MOST_MESSAGES
+        return len(held) + new <= MOST_DEVICES and self._messages[tenant] < MOST_MESSAGES
 
     def hold(
         self, tenant: str, device: str, datasource: str, seq: int, received_ms: int, body: bytes = b""
@@ -90,7 +92,7 @@ class Quarantine:
         if at < len(positions) and positions[at] == seq:
             return
         positions.insert(at, seq)
-        self._messages += 1
+        self._messages[tenant] += 1
         found.first_ms, found.last_ms = min(found.first_ms, received_ms), max(found.last_ms, received_ms)
         if 0 < len(body) <= SAMPLE:
             found.body = body
@@ -138,7 +140,7 @@ class Quarantine:
         at = bisect_left(positions, seq)
         if at < len(positions) and positions[at] == seq:
             del positions[at]
-            self._messages -= 1
+            self._messages[tenant] -= 1
 
     def leaves(self, tenant: str, device: str, is_leaving: bool = True) -> None:
         """A device is being released, or dropped. Raises NotFound, and Conflict if it is already."""
@@ -149,7 +151,7 @@ class Quarantine:
 
     def is_gone(self, tenant: str, device: str) -> None:
         """Nothing of a device waits any more."""
-        self._messages -= len(self._of(tenant, device).positions)
+        self._messages[tenant] -= len(self._of(tenant, device).positions)
         del self._held[tenant][device]
 
     def known(self) -> Sequence[tuple[str, str]]:

@@ -15,12 +15,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, p
 from msgspec import Struct
 
 from iotgw.core.errors import SettingsError
-from iotgw.core.pem import WHERE, Files, content, is_pem
+from iotgw.core.pem import LARGEST_RSA, WHERE, Files, content, is_pem
 from iotgw.dtls.settings import KeystoreSettings, PemSettings
 from iotgw.wire.dtls.suites import SuiteKind
-
-LARGEST_RSA = 8192
-"""Bits of an RSA key. A larger one takes too long for each handshake."""
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 

@@ -17,7 +17,9 @@ class PemSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tru
     """A chain and a key in PEM, each as text, or as the name of a file in the operator's directory of certificates."""
 
     cert_file: Annotated[Pem, Meta(description="The chain, the server's own certificate first.")]
-    key_file: Annotated[SecretPem, Meta(description="The private key; as `certFile` if empty.")] = ""
+    key_file: Annotated[
+        SecretPem, Meta(description="The private key; if empty, it is in the file that `certFile` names.")
+    ] = ""
     key_password: Annotated[Secret, Meta(description="What opens the key.")] = ""
 
 

@@ -7,7 +7,7 @@ the last moments of it in a power cut is acceptable (``synchronous=NORMAL``); me
 from __future__ import annotations
 
 import sqlite3
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS event (
 );
 CREATE INDEX IF NOT EXISTS event_by_name ON event (source, name, id);
 CREATE INDEX IF NOT EXISTS event_by_type ON event (type, id);
+CREATE INDEX IF NOT EXISTS event_by_tenant ON event (tenant, id);
 """
 _LOGGERS = {
     source: Logger(namespace=f"iotgw.{source}")
@@ -55,7 +56,7 @@ _LONGEST = 4096
 class EventLog:
     """The events of one gateway in a file.
 
-    ``capacity`` is how many events the ring holds, ``pending`` how many may wait for the disk; more are
+    ``capacity`` is how many events the ring holds; beyond, the oldest of the tenant with most are gone. ``pending`` is how many may wait for the disk; more are
     dropped and counted in ``dropped``. Those of datasources, integrations and converters are also lines of
     the log; what may come often, one per kind of event and minute.
     """
@@ -70,6 +71,8 @@ class EventLog:
         self._queue: deque[Event] = deque()
         self._pool = ThreadPool(1, 1, "events")
         self._database: sqlite3.Connection
+        self._counts: Counter[str] = Counter()
+        """Events in the file by tenant; the thread's alone."""
         self._writing = 0
         self._running = False
         self._sampled = Allowance(reactor, total=_LINES)
@@ -172,6 +175,9 @@ class EventLog:
         private.make_file(self._path)
         self._database = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
         self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA)
+        self._counts = Counter(
+            dict(self._database.execute("SELECT tenant, count(*) FROM event GROUP BY tenant"))
+        )
 
     def _close(self) -> None:
         self._database.close()
@@ -186,9 +192,20 @@ class EventLog:
             self._database.executemany(
                 "INSERT INTO event (ts, tenant, source, name, type, body) VALUES (?, ?, ?, ?, ?, ?)", rows
             )
+            counts = self._counts + Counter(event.tenant for event in events)
+            self._counts = self._trimmed(counts)
+
+    def _trimmed(self, counts: Counter[str]) -> Counter[str]:
+        """Delete what is too much, the oldest of whoever has most: no tenant loses its events by another one's."""
+        while (excess := counts.total() - self._capacity) > 0:
+            (tenant, most), (_, next_) = [*counts.most_common(2), ("", 0)][:2]
+            gone = min(excess, max(1, most - next_))
             self._database.execute(
-                "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", (self._capacity,)
+                "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE tenant = ? ORDER BY id LIMIT ?)",
+                (tenant, gone),
             )
+            counts[tenant] -= gone
+        return counts
 
     def _select(
         self, tenant: str, before: int, limit: int, source: str | None, name: str | None, type: str | None

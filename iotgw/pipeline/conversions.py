@@ -8,7 +8,7 @@ uplinks, together with the position up to which this datasource is done.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -20,6 +20,7 @@ from iotgw.core.model import (
     ConverterVersion,
     Job,
     Outcome,
+    Output,
     State,
     StoredUplink,
 )
@@ -37,7 +38,7 @@ from iotgw.core.times import DateMs
 from iotgw.pipeline.batch import ConversionBatch
 from iotgw.pipeline.choosing import ConverterChooser, facts_of
 from iotgw.pipeline.dating import dated
-from iotgw.pipeline.rejections import BEYOND_LIMIT, rejection
+from iotgw.pipeline.rejections import BEYOND_LIMIT, REJECTED, rejection
 from iotgw.pipeline.sender_check import SenderCheck
 from iotgw.pipeline.sources import Source
 from iotgw.pipeline.strangers import Strangers
@@ -230,8 +231,9 @@ class Conversions:
                 source = self._source
                 batch.debugged = self._debug.picked(source.tenant, source.id, jobs, conversions)
             results = iter(zip(jobs, conversions, strict=True))
+            is_familiar = self._check.familiar()
             batch.outcomes = [
-                ready[stored.seq] if stored.seq in ready else self._outcome(*next(results))
+                ready[stored.seq] if stored.seq in ready else self._outcome(*next(results), is_familiar)
                 for stored in batch.uplinks
             ]
             self._settle()
@@ -274,11 +276,14 @@ class Conversions:
         kept = len(batch.uplinks) - len(outcomes)
         counts = self._source.counts
         counts["filtered"] += kept
+        is_familiar = self._check.familiar()
         for at, outcome in enumerate(outcomes):
             if outcome.state is State.CONVERTED:
                 counts["converted"] += 1
                 # whatever has outputs has an outcome for each uplink
-                self._check.heard(batch.uplinks[at].uplink.metadata, outcome.outputs)
+                metadata = batch.uplinks[at].uplink.metadata
+                if not is_familiar(metadata, outcome.outputs):
+                    self._check.heard(metadata, outcome.outputs)
             elif outcome.state is State.FAILED:
                 counts["failed"] += 1
                 if outcome.error is not None and outcome.error.name == _DELETED:
@@ -300,7 +305,7 @@ class Conversions:
             return job
         done: Deferred[list[Conversion]] = Deferred()
         self._converters.convert([job], done.callback)
-        outcome = self._outcome(job, (await done)[0], released)
+        outcome = self._outcome(job, (await done)[0], self._check.familiar(), released)
         if outcome.error is not None and self._strangers is not None:
             self._strangers.counts(outcome, job.received_ms)
         self._check.heard(job.metadata, outcome.outputs)
@@ -330,19 +335,28 @@ class Conversions:
     def _objection(self, stored: StoredUplink) -> ConversionError | None:
         """Why an uplink can't be converted: its datasource rejected it, or the journal can't read it. None if it
         can."""
-        objection = rejection(stored.uplink)
-        if objection is not None and objection.stage == "journal":
-            self._unreadable.append(stored.seq)
-            self._reason = objection.message
-        return objection or self._check.claim(stored.uplink.metadata)
+        uplink = stored.uplink
+        if REJECTED in uplink.metadata and (objection := rejection(uplink)) is not None:
+            if objection.stage == "journal":
+                self._unreadable.append(stored.seq)
+                self._reason = objection.message
+            return objection
+        return self._check.claim(uplink.metadata)
 
-    def _outcome(self, job: Job, conversion: Conversion, released: str = "") -> Outcome:
+    def _outcome(
+        self,
+        job: Job,
+        conversion: Conversion,
+        is_familiar: Callable[[bytes, Sequence[Output]], bool],
+        released: str = "",
+    ) -> Outcome:
         key = job.converter.key
         if conversion.error is not None:
             return Outcome(job.seq, State.FAILED, key, (), conversion.error)
         if not conversion.outputs:
             return Outcome(job.seq, State.FILTERED, key, (), None, DateMs(0), conversion.aside)
-        if (error := self._check.speaking(job.metadata, conversion.outputs)) is not None:
+        is_doubtful = not is_familiar(job.metadata, conversion.outputs)
+        if is_doubtful and (error := self._check.speaking(job.metadata, conversion.outputs)) is not None:
             return Outcome(job.seq, State.FAILED, key, (), error)
         outcome = Outcome(
             job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms, conversion.aside

@@ -9,7 +9,8 @@ from iotgw.core.model import ConversionError, Metadata, Uplink
 
 BEYOND_LIMIT = "BeyondLimit"
 """The error of an uplink that is only kept, because it is beyond a limit."""
-_REJECTED = b'"rejected":'
+REJECTED = b'"rejected":'
+"""It stands in the metadata (JSON) of every uplink that can't be converted."""
 
 
 class _Rejection(Struct, rename="camel"):
@@ -25,7 +26,7 @@ _rejection = msgspec.json.Decoder(_Rejection).decode
 
 def rejection(uplink: Uplink) -> ConversionError | None:
     """Why the datasource rejected an uplink; None if it didn't."""
-    if _REJECTED not in uplink.metadata:
+    if REJECTED not in uplink.metadata:
         return None
     found = _rejection(uplink.metadata)
     if not found.rejected:

@@ -19,7 +19,7 @@ from iotgw.core.errors import ProtocolError
 
 DEEPEST = 16
 """Levels of messages."""
-MOST = 20_000
+MOST = 6_000
 """Fields of one message with all that are in it."""
 Kind = Literal["text", "bytes", "uint", "int", "bool", "float", "double", "time", "map", "struct"]
 """``time``: google.protobuf.Timestamp. ``map``: of texts. ``struct``: google.protobuf.Struct."""

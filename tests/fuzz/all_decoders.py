@@ -16,11 +16,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from iotgw.api import queries
 from iotgw.api.messages import FILTERS
 from iotgw.api.problems import Problem
+from iotgw.connect.google import GoogleToken
 from iotgw.connect.http_answers import retry_after
 from iotgw.connect.mqtt_connection import ONE_READ as MQTT_READ
 from iotgw.connect.ssh_keys import load_key
 from iotgw.connect.ssh_ppk import Unopened, load_ppk
-from iotgw.core import plain_json
+from iotgw.converters import tbel
+from iotgw.core import device_table, plain_json
+from iotgw.core.credential import CredentialSpec
+from iotgw.core.device_entry import DeviceSpec
+from iotgw.core.device_table import NoTable
 from iotgw.core.epochs import Epochs
 from iotgw.core.errors import IotgwError
 from iotgw.core.expressions.language import compile_expression
@@ -37,6 +42,8 @@ from iotgw.datasources.http.request import payloads
 from iotgw.datasources.socket.connection import ONE_READ
 from iotgw.envelopes.lobaro import LobaroRequests, LobaroTopics
 from iotgw.envelopes.presets.choices import FILES, http_envelope
+from iotgw.envelopes.presets.preset import LONGEST as LONGEST_PRESET
+from iotgw.envelopes.presets.preset import Preset, parse
 from iotgw.envelopes.sigfox import SigfoxEnvelope
 from iotgw.integrations.commands import item_of
 from iotgw.integrations.cron import Cron
@@ -60,8 +67,11 @@ from iotgw.wire.tekelek import frame as tekelek
 from iotgw.wire.tekelek.report import metadata as tekelek_report
 from iotgw.wire.tekelek.report import registers
 from iotgw.wire.tunnel import HttpConnect, Socks5
+from tests.certificates import composite_rsa
+from tests.fuzz.broker_decoders import broker_decoders
 from tests.fuzz.decoders import Decoder
 from tests.fuzz.devices import PLAIN, seeds
+from tests.fuzz.lwm2m_decoders import lwm2m_decoders
 
 DATA = Path(__file__).parents[1] / "data"
 NOW_MS = 1_780_000_000_000
@@ -129,6 +139,7 @@ TEMPLATES = [
     b"{{ deviceName }}/{{ ts }}", b"{% for k, v in values.items() %}{{ k }}={{ v|round(2) }};{% endfor %}",
     b"{% if values.t > 1 %}{{ values|tojson }}{% else %}x{% endif %}", b"{{ deviceName|upper|replace('a','b') }}",
 ]  # fmt: skip
+TBEL = [case[0].encode() for case in json.loads((DATA / "tbel_results.json").read_text())]
 SSH_OFFER = (
     bytes(16)
     + b"".join(
@@ -185,9 +196,17 @@ def decoders() -> list[Decoder]:
         Decoder("ssh offer", read_offer, [SSH_OFFER], (IotgwError, ValueError)),
         Decoder("private key", lambda data: load_key(data.decode("latin-1"), ""), _keys(), (IotgwError,), weight=50),
         Decoder("ppk", lambda data: load_ppk(data.decode("latin-1"), ""), [ppk()], (Unopened, ValueError), weight=10),
+        *lwm2m_decoders(),
+        *broker_decoders(),
         Decoder("template", _template, TEMPLATES, (IotgwError,), weight=50),
+        Decoder("tbel", lambda data: tbel.translated(data.decode("utf-8", "replace"), "UPLINK"), TBEL, (tbel.TbelError,), weight=50, longest=4096, is_elsewhere=True),
         Decoder("target's command", item_of, [b'{"deviceName":"d","data":"AA=="}', *JSON], (IotgwError, ValueError)),
         Decoder("saved datasource", _saved(DatasourceSpec), [b'{"name":"a","type":"http","downlinkWindow":3,"allow":["10.0.0.0/8"]}'], (IotgwError,)),
+        Decoder("saved device", _saved(DeviceSpec), [b'{"name":"a","latitude":1.5,"longitude":2,"groups":["g"],"tags":{"k":"v"},"reportEvery":60}'], (IotgwError,)),
+        Decoder("saved credential", _saved(CredentialSpec), [b'{"name":"a","identity":"a*","secrets":[{"value":"00ff","encoding":"hex"}]}'], (IotgwError,)),
+        Decoder("custom preset", lambda data: Preset(parse(data.decode("utf-8", "replace"))), [path.read_bytes() for path in FILES.values()], (ValueError,), weight=50, longest=LONGEST_PRESET),
+        Decoder("list of devices", _table, TABLES, (NoTable,), longest=8192),
+        Decoder("service account", lambda data: GoogleToken(data.decode("latin-1"), "a", lambda: 0.0), [_account()], (IotgwError,), weight=50),
         Decoder("saved integration", _saved(IntegrationSpec), [b'{"name":"a","type":"http","retry":{"initial":1},"route":{"deviceNames":["a*"]}}'], (IotgwError,)),
     ]  # fmt: skip
 
@@ -293,6 +312,27 @@ def _saved(spec: Any) -> Callable[[bytes], object]:
         return convert(value, spec)
 
     return decode
+
+
+TABLES = [
+    b"name,label,latitude,tag.a,psk.identity,psk.key\r\na,A,1.5,x,id,00ff\r\n", "name;label;groups\nä;\"x\ny\";g|h\n".encode("utf-16"),
+    b"sep=;\nname;notes\na;'=1+1\n",
+]  # fmt: skip
+
+
+def _table(data: bytes) -> None:
+    for _ in device_table.read(device_table.lines_of(device_table.text_of(data))):
+        pass
+
+
+def _account() -> bytes:
+    """A service account's key, as Google gives it."""
+    account = {"type": "service_account", "client_email": "a@b", "private_key_id": "k"}
+    text = composite_rsa(1024).private_bytes(*_PLAIN).decode()
+    return json.dumps({**account, "private_key": text}).encode()
+
+
+_PLAIN = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def _keys() -> Sequence[bytes]:

@@ -30,6 +30,14 @@ def test_a_decoder_takes_what_is_changed_for_it(decoder):
     assert any(map(takes, decoder.seeds))
 
 
+@pytest.mark.parametrize(
+    "name", ["sqs", "kinesis records", "pubsub", "rabbitmq", "websocket", "chirpstack's protobuf"]
+)
+def test_what_brokers_say_comes_through_to_the_end(name):
+    (decoder,) = (each for each in decoders() if each.name == name)
+    assert max(decoder.decode(seed) for seed in decoder.seeds) > 0
+
+
 @pytest.mark.soak
 def test_ten_million_inputs_and_ten_thousand_large_ones_raise_nothing_and_take_five_milliseconds_at_most():
     run = Run(decoders(), 1, MOST)

@@ -1,4 +1,4 @@
-"""Every command of docs/api.md, docs/operations.md and docs/limits.md runs, in its order, on a gateway as its user starts it."""
+"""Every command of these pages runs, in its order, on a gateway as its user starts it."""
 
 import os
 import re
@@ -24,8 +24,8 @@ def commands(name):
     return re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / name).read_text(), re.S | re.M)
 
 
-@pytest.mark.parametrize("name", ["api.md", "operations.md", "limits.md"])
-def test_every_command_of_a_page_runs(gateway, name):
+@pytest.mark.parametrize("name", ["api.md", "operations.md", "configuration.md", "limits.md"])
+def test_every_command_of_a_page_runs(gateway, name, tmp_path):
     blocks = commands(name)
     if name == "limits.md":  # it says `api` as the page of the API explains it
         blocks = [next(block for block in commands("api.md") if "api()" in block), *blocks]
@@ -41,7 +41,7 @@ def test_every_command_of_a_page_runs(gateway, name):
     ran = subprocess.run(
         ["bash", "-x", "-c", script],
         check=False,
-        cwd=ROOT,
+        cwd=tmp_path if name == "configuration.md" else ROOT,
         env=environment,
         capture_output=True,
         text=True,

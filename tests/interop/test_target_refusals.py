@@ -122,6 +122,36 @@ async def test_a_target_that_refuses_everything_fills_no_disk(kind, code):
         await until(lambda: world.stats()["delivered"] == 1)
 
 
+def goes_on(world, kind):
+    """With SFTP it is found out whose fault a refusal is while others get through."""
+    stats = world.stats()
+    if kind is RefusingSftp and not stats["waiting"] - stats["retrying"]:
+        world.store("good")
+
+
+@pytest.mark.parametrize(("kind", "code"), REFUSED, ids=named)
+@ensureDeferred
+async def test_of_a_refused_device_s_dead_letters_the_oldest_go_beyond_their_limit(kind, code):
+    limits = {"dead_letters": DeadLetterSpec(max_count=2), "retry": RetrySpec(initial=0.01, max_attempts=1)}
+    async with (
+        kind() as server,
+        Delivering(kind.type, configuration=server.configuration(), **limits) as world,
+    ):
+        server.answer = lambda device: code if device == "bad" else TAKEN
+        world.store(*["good", "bad"] * 5)
+
+        def is_over():
+            goes_on(world, kind)
+            return world.stats()["dropped"].get("dead letters' limit") == 3
+
+        await until(is_over, 60, "the limit")
+        stats = await world.settled()
+        assert (stats["dead"], stats["dropped"]) == (2, {"dead letters' limit": 3})
+        assert [letter.record.seq for letter in await world.service.dead_letters("i1")] == [8, 10]
+        await until(lambda: "delivery.dropped" in world.events.types, what="the event")
+        assert set(per_device(server.arrived)) == {"good"}
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=named)
 @ensureDeferred
 async def test_a_message_that_is_never_answered_costs_a_restart_no_other_message(kind):

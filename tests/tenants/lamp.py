@@ -7,10 +7,15 @@ them, and in the names of others that he doesn't know.
 from __future__ import annotations
 
 import base64
+import socket
 from typing import Any
 
 from msgspec import Struct
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
 
+from tests.peers.coap import con_post
+from tests.peers.process import free_udp_port
 from tests.tenants.house import House
 
 MARK = "quixotry"
@@ -87,8 +92,40 @@ async def furnish(house: House, admin: str, name: str, word: str) -> dict[str, A
 
     await house.until(settled)
     await house.ok(admin, "POST", f"/integrations/{name}-out/pause")
+    made["jobs"] = await house.ok(admin, "POST", "/jobs", {"reprocess": {"text": word, "device": word}})
     made["messages"] = (await house.ok(admin, "GET", "/messages"))["items"][:3]
+    await _guest(house, admin, name, word, create)
     return made
+
+
+async def _guest(house: House, admin: str, name: str, word: str, create: Any) -> None:
+    """A device in quarantine, and one that has registered with LwM2M."""
+    port = free_udp_port()
+    await create(
+        "datasources", name=f"{name}-door", type="http", routingKey=f"{name}-door-key", converter=f"{name}-convert",
+        unknownDevices="quarantine", description=word,
+    )  # fmt: skip
+    await house.ok("", "POST", f"/i/{name}-door-key", data=b"guest")
+    local = {"interface": "127.0.0.1", "port": port}
+    await create("datasources", name=f"{name}-lwm2m", type="lwm2m", configuration=local, description=word)
+
+    async def held() -> Any:
+        return (await house.ok(admin, "GET", "/quarantine"))["items"]
+
+    async def registered() -> Any:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+            links = f"<{word}>,</3/0>".encode()
+            device.sendto(con_post(1, b"t", "rd", links, f"ep={name[:8]}"), ("127.0.0.1", port))
+            await deferLater(reactor, 0.05)
+        return (await house.ok(admin, "GET", f"/datasources/{name}-lwm2m/sessions"))["items"]
+
+    async def at_rest() -> bool:
+        messages = (await house.ok(admin, "GET", "/messages"))["items"]
+        return all(message["state"] != "received" for message in messages)
+
+    await house.until(held)
+    await house.until(registered)
+    await house.until(at_rest)
 
 
 async def first_tenant(house: House) -> Known:
@@ -97,8 +134,18 @@ async def first_tenant(house: House) -> Known:
     lamp = await furnish(house, admin, "lamp", MARK)
     hidden = await furnish(house, admin, MARK, MARK)
     token = await house.ok(admin, "POST", "/tokens", {"name": "lamp-token", "role": "viewer"})
-    kinds = ("converters", "credentials", "datasources", "integrations", "device-types", "device-groups")
-    names = {kind: [lamp[kind]["name"], lamp[kind]["id"]] for kind in kinds}
+    kinds = (
+        "converters",
+        "credentials",
+        "datasources",
+        "integrations",
+        "device-types",
+        "device-groups",
+        "jobs",
+    )
+    names = {kind: [lamp[kind].get("name", lamp[kind]["id"]), lamp[kind]["id"]] for kind in kinds}
+    names["datasources"] += ["lamp-web", "lamp-door"]
+    names["quarantine"] = ["lamp-guest"]
     names["devices"] = ["lamp-device", "lamp-meter"]
     names["tokens"] = ["lamp-token", token["id"]]
     names["keys"] = ["lamp-identity", "lamp-key"]

@@ -39,6 +39,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "Injection": {"text": "x"},
     "DownlinkSpec": {"data": ""},
     "NewToken": {"role": "viewer"},
+    "NewJob": {"reprocess": {}},
 }
 """What a body needs besides what its schema says."""
 GLOBAL = frozenset({"routingKey"})
@@ -70,6 +71,8 @@ class Walk:
         self.document: dict[str, Any] = {}
         self.requests = 0
         self.statuses: dict[str, set[int]] = {}
+        self.operations: dict[str, int] = {}
+        """How many requests each operation of the description got."""
 
     async def run(self) -> None:
         """All of it; raises AssertionError with the request and the answer."""
@@ -80,7 +83,9 @@ class Walk:
             for method, operation in item.items()
         ]
         for method, path, operation in sorted(operations, key=lambda each: _ORDER.index(each[0])):
+            self.operations[f"{method} {path}"] = 0
             for step in self._steps(method, path, operation):
+                self.operations[f"{method} {path}"] += 1
                 await self._take(step)
 
     def _steps(self, method: str, path: str, operation: dict[str, Any]) -> Iterator[Step]:
@@ -165,13 +170,16 @@ class Walk:
         contents = operation["requestBody"]["content"]
         schema = self._schema(next(iter(contents.values()))["schema"])
         for place, of_place in schema.get("properties", {}).items():
+            if place == "configuration":  # expressions, in which a name is a word like any other
+                continue
             for name in self._some(self._known.all):
                 for value in self._holding(of_place, name):
                     unlike = {"script"} & set(body) if place in ("version", "decoder") else set()
                     input_ = (
                         {"text", "payload", "hex", "messageId"} & set(body) if place in _INPUTS else set()
                     )
-                    kept = {key: each for key, each in body.items() if key not in unlike | input_}
+                    other = {"reprocess"} if place == "retry" else set()  # a job is one of both
+                    kept = {key: each for key, each in body.items() if key not in unlike | input_ | other}
                     yield place, ({**kept, place: value}, name)
 
     def _holding(self, schema: dict[str, Any], name: str) -> Iterator[Any]:
@@ -186,6 +194,11 @@ class Walk:
             elif choice.get("type") == "object" and "properties" not in choice:
                 inner = choice.get("additionalProperties")
                 yield from ({name: value} for value in self._holding(inner or {}, name) or [name])
+            elif choice.get("type") == "object":
+                least = self._made(choice)
+                for key, of_key in choice["properties"].items():
+                    if self._schema(of_key).get("type") == "string" or "anyOf" in of_key:
+                        yield from ({**least, key: value} for value in self._holding(of_key, name))
 
     def _some(self, names: list[str]) -> list[str]:
         return self._random.sample(names, min(self._share, len(names)))
@@ -208,11 +221,18 @@ class Walk:
 
     async def _call(self, method: str, path: str, body: Any) -> Answer:
         self.requests += 1
+        if (method, path.partition("?")[0]) in (("post", "/jobs"), ("post", "/downlinks")):
+            await self._house.until(self._no_job_runs)
         text = msgspec.json.encode(body).decode().replace(_FRESH, f"made-{self.requests}-{id(self)}")
         answer = await self._house.call(self._token, method.upper(), path, msgspec.json.decode(text))
         self.statuses.setdefault(f"{method} {path.partition('?')[0]}", set()).add(answer.status)
         assert answer.status < 500 or "/check" in path or "/test" in path, (method, path, body, answer)
         return answer
+
+    async def _no_job_runs(self) -> bool:
+        """A tenant has two at a time, so that a third one would be refused for its time alone."""
+        answer = await self._house.call(self._token, "GET", "/jobs")
+        return '"running"' not in answer.text
 
     def check(self, step: Step, answer: Answer) -> None:
         """Nothing of the other tenant is in it."""

@@ -36,6 +36,7 @@ _TOKEN = re.compile(
     "|(?P<op>" + "|".join(map(re.escape, OPERATORS)) + ")",
     re.DOTALL,
 )
+_HEXADECIMAL = re.compile("0x([0-9a-f]+)l?")
 _ESCAPE = re.compile(r"\\(u[\da-fA-F]{4}|[0-3]?[0-7]{1,2}|.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 MAX_INT, MAX_LONG = 2**31 - 1, 2**63 - 1
@@ -76,7 +77,9 @@ def tokens(script: str) -> list[Word]:
 def _number(text: str, at: int, newline: bool) -> Word:
     lower = text.lower()
     if lower.startswith("0x"):
-        return _whole(int(lower[2:].rstrip("l"), 16), lower.endswith("l"), text, at, newline)
+        if (hexadecimal := _HEXADECIMAL.fullmatch(lower)) is None:
+            raise TbelError(f"{text[:30]!r} is not a number that TBEL knows", at)
+        return _whole(int(hexadecimal[1], 16), lower.endswith("l"), text, at, newline)
     digits = lower.rstrip("ldfabcghijkmnopqrstuvwxyze")
     suffix = lower[len(digits) :]
     if suffix in ("d", "f") or (not suffix and not digits.isdigit()):

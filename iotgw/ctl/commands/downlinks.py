@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
 from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.gateway_names import named
+from iotgw.ctl.parsing import CommandParameters
 from iotgw.ctl.table import moment, table
 
 HEAD = ("ID", "STATE", "TYPE", "CREATED", "EXPIRES", "ATTEMPTS", "WHY")
@@ -18,15 +20,15 @@ HEAD = ("ID", "STATE", "TYPE", "CREATED", "EXPIRES", "ATTEMPTS", "WHY")
 def add(commands: Commands) -> None:
     """Add the commands."""
     many = commands.add("downlinks", _list, "list what waits for a device, then what was; or cancel some")
-    many.add_argument("device")
+    many.add_argument("device", complete=named("devices"))
     many.add_argument("--cancel", metavar="ID", help="cancel this one")
     many.add_argument("--clear", action="store_true", help="cancel all that wait")
     one = commands.add("downlink", _push, "queue a downlink for a device")
-    one.add_argument("device")
+    one.add_argument("device", complete=named("devices"))
     add_item(one)
 
 
-def add_item(one: argparse.ArgumentParser, text: str = "text") -> None:
+def add_item(one: CommandParameters, text: str = "text") -> None:
     """The options that say what is queued; that of a ``text`` may have another name."""
     what = one.add_mutually_exclusive_group(required=True)
     what.add_argument(f"--{text}", dest="payload", metavar="TEXT", help="a text, sent as it is")
@@ -61,7 +63,7 @@ def _row(item: dict[str, Any]) -> tuple[Any, ...]:
     return (item["id"], item["state"], item["msgType"], *times, item["attempts"], item["reason"])
 
 
-def item_of(options: argparse.Namespace) -> dict[str, Any]:
+def item_of(options: SimpleNamespace) -> dict[str, Any]:
     """What these options say, as the API takes it."""
     item: dict[str, Any] = {"msgType": options.msg_type, "policy": "last" if options.last else "fifo"}
     if options.ttl is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from iotgw.core.numbers import whole
 from iotgw.ctl.client import USAGE, ApiClient, CtlError
 from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.commands.debug import entries_text
+from iotgw.ctl.parsing import CommandParameters
 from iotgw.ctl.refusal_tail import RefusalTail
 from iotgw.ctl.table import cell, moment, payload, printable, table, values
 from iotgw.ctl.times import EXPECTED, moment_ms
@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
     tail.add_argument("--lines", "-n", type=int, default=10, help="how many older ones first (10)")
 
 
-def _filters(parser: argparse.ArgumentParser, with_times: bool = True) -> None:
+def _filters(parser: CommandParameters, with_times: bool = True) -> None:
     parser.add_argument("--datasource", metavar="NAME")
     parser.add_argument("--state", choices=("received", "converted", "filtered", "failed"))
     parser.add_argument(
@@ -67,7 +67,7 @@ def _filters(parser: argparse.ArgumentParser, with_times: bool = True) -> None:
         parser.add_argument("--until", metavar="TIME", type=moment_ms, help="received before then")
 
 
-def _outcomes(parser: argparse.ArgumentParser) -> None:
+def _outcomes(parser: CommandParameters) -> None:
     parser.add_argument("--integration", metavar="NAME", help="messages that it gets")
     parser.add_argument("--outcome", choices=OUTCOMES, help="how it ended, or where it is")
 

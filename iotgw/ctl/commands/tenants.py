@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import Any
 from urllib.parse import quote
@@ -97,13 +96,13 @@ def _put(spec: dict[str, Any], pair: str) -> None:
         return
     try:
         spec["quota"][kind] = _count(text) if text else None
-    except argparse.ArgumentTypeError as error:
+    except ValueError as error:
         raise CtlError(f"{field}: {error}", USAGE) from error
 
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
+        raise ValueError(f"expected a whole number, got {text!r}")
     return int(text)
 
 

@@ -259,10 +259,8 @@ class UploadRequest:
                     self._whose[event.identity] = metadata
                 key = event.name if self._envelope.keys_last else ""
                 listens = self._listens(event)
-                if key and self._frames is not None:
-                    self._frames.take(event.payload, metadata, answered, listens, key)
-                else:
-                    self._intake.receive(event.payload, metadata, answered, listens=listens, key=key)
+                into = self._intake if self._frames is None else self._frames
+                into.receive(event.payload, metadata, answered, listens=listens, key=key)
             else:
                 self._notices.take(event)
         gathering.close()

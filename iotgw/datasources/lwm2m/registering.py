@@ -17,6 +17,9 @@ from iotgw.wire.lwm2m.values import CodecError
 Reply = Callable[[Message], None]
 FULL = "the gateway is full"
 BUSY = error(n.SERVICE_UNAVAILABLE, FULL, (n.MAX_AGE, 30))
+LONGEST_LINKS = 16 << 10
+"""Bytes of a device's links, which are kept for as long as it is registered; real devices send some hundred."""
+TOO_MANY_LINKS = error(n.REQUEST_ENTITY_TOO_LARGE, f"expected links of at most {LONGEST_LINKS} bytes")
 FORMATS = frozenset((None, n.LINK_FORMAT))
 
 
@@ -80,6 +83,8 @@ class Rd(_ForDevices):
             self._delete(exchange, reply)
         elif opts.get_uint(n.CONTENT_FORMAT) not in FORMATS and request.payload:
             reply(Message(n.UNSUPPORTED_CONTENT_FORMAT))
+        elif len(request.payload) > LONGEST_LINKS:
+            reply(TOO_MANY_LINKS)
         else:
             self._post(request, exchange, reply)
 

@@ -89,7 +89,7 @@ encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Lwm2mRegistration).decode
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def objects_of(data: bytes) -> Objects:
     """The objects in the links of a registration. Devices of one type send the same. Raises `CodecError`."""
     return links.objects_of(links.parse(data))

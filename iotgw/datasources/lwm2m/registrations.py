@@ -31,6 +31,8 @@ Settled = Callable[[Answer], None]
 
 
 NOT_KEPT = Answer(Status.BUSY, retry_after=10.0)
+MOST_LINKS = 128 << 20
+"""Bytes of the links of all registrations: a kilobyte for each of as many devices as may register by default."""
 
 
 class RegistrationOwner(Protocol):
@@ -62,6 +64,7 @@ class Registrations:
         self._by_endpoint: dict[str, Lwm2mDevice] = {}
         self._by_remote: dict[Hashable, Lwm2mDevice] = {}
         self._links: dict[bytes, bytes] = {}
+        self._size = 0
         self._expiry = Expiry(context.reactor, self._due, self._expired)
         self.lost = 0
         """Changes that could not be written; they are written with the next one."""
@@ -87,7 +90,7 @@ class Registrations:
     @property
     def is_full(self) -> bool:
         """Whether no further device may register."""
-        return len(self._by_endpoint) >= self._settings.max_registrations
+        return len(self._by_endpoint) >= self._settings.max_registrations or self._size >= MOST_LINKS
 
     def load(self) -> Deferred[None]:
         """Read those of the process before. Each has its whole lifetime again, as no device could update meanwhile."""
@@ -155,6 +158,11 @@ class Registrations:
     ) -> None:
         """A device updates its registration: what it doesn't name stays."""
         before = device.registration
+        grows = 0 if links is None else len(links) - len(before.links)
+        if grows > 0 and self._size >= MOST_LINKS:
+            settled(NOT_KEPT)
+            return
+        self._size += grows
         after = structs.replace(
             before,
             lifetime=before.lifetime if what.lifetime is None else what.lifetime,
@@ -229,12 +237,14 @@ class Registrations:
     def _put(self, device: Lwm2mDevice) -> None:
         registration = device.registration
         self._by_id[registration.id] = device
+        self._size += len(registration.links)
         self._by_endpoint[registration.endpoint] = device
         self._expiry.add(device.ends, registration.id)
 
     def _remove(self, device: Lwm2mDevice) -> None:
         registration = device.registration
-        self._by_id.pop(registration.id, None)
+        if self._by_id.pop(registration.id, None) is not None:
+            self._size -= len(registration.links)
         if self._by_endpoint.get(registration.endpoint) is device:
             del self._by_endpoint[registration.endpoint]
         if self._by_remote.get(device.remote) is device:

@@ -67,7 +67,9 @@ def add_values(into: Body, nodes: Sequence[Node], plan: ProfilePlan, objects: Ob
         for node in group:
             value, path = to_json(node.value), node.path
             if len(path) == 4:
-                values.setdefault(paths.text(path[:3]), {})[str(path[3])] = value
+                instances = values.setdefault(paths.text(path[:3]), {})
+                if isinstance(instances, dict):  # and not one value, where a device says both
+                    instances[str(path[3])] = value
             else:
                 values[paths.text(path)] = value
             what, name = plan.name(path, node.value, plan.version(objects, path[0]))

@@ -7,6 +7,9 @@ from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Meta, Struct
 
 from iotgw.connect.opcua_plan import Mode, OpcuaPlan, Policy
@@ -16,6 +19,8 @@ from iotgw.core.secrets import Secret, SecretUrl
 
 NodeId = Annotated[str, Meta(max_length=1024)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+LARGEST_KEY = 4096
+"""Bits of a key (OPC 10000-7, "Basic256Sha256" and its successors)."""
 _NODE = re.compile(r"(?:ns=\d{1,5};|nsu=[^;]+;)?[isgb]=.+", re.DOTALL)
 OBJECTS = "i=85"
 """The folder of all objects (OPC 10000-5 §8.2.4)."""
@@ -41,6 +46,19 @@ class OpcuaSecurity(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
                 raise ValueError(f"{name}: expected {expected}")
             if text and (not is_pem(text) or "ENCRYPTED" in text):
                 raise ValueError(f"{name}: expected PEM text without a passphrase")
+        if self.key:
+            _check_key(self.key)
+
+
+def _check_key(text: str) -> None:
+    """Refuse what is no key for the policies; raises ValueError. The package that uses it looks whether its factors are prime, which
+    takes seconds for a larger one."""
+    try:
+        key = load_pem_private_key(text.encode(), None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, RSAPrivateKey) or key.key_size > LARGEST_KEY:
+        raise ValueError(f"key: expected an RSA key of at most {LARGEST_KEY} bits")
 
 
 class OpcuaSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

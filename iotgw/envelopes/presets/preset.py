@@ -25,12 +25,16 @@ DOWNLINK = frozenset(
 """What an expression on a downlink may name at its root."""
 SPLITTING = 4 * STEPS
 """List items that splitting a body may look at: ``body[]`` looks at each twice."""
+LONGEST = 32 << 10
+"""Characters of a preset's text; the longest that comes with the gateway has a quarter."""
 MOST_RULES = 64
 """Expressions in one table or list of a preset."""
 
 
 def parse(text: str) -> PresetForm:
     """A preset of TOML text; raises ValueError in one line."""
+    if len(text) > LONGEST:
+        raise ValueError(f"expected at most {LONGEST} characters, got {len(text)}")
     try:
         return msgspec.convert(tomllib.loads(text), PresetForm)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

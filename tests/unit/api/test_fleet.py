@@ -9,6 +9,8 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
+from iotgw.api.fleet import LINES
+
 CSV = {"Content-Type": "text/csv; charset=utf-8"}
 
 
@@ -18,6 +20,22 @@ def inline(function: Any) -> Any:
 
 async def send(client: Any, text: str, query: str = "") -> Any:
     return await client.ok("POST", f"/fleet/import{query}", data=text.encode(), headers=CSV)
+
+
+@pytest.mark.parametrize("table", ['name,"label\na,b\n', '"', "name\na\n" + "\n" * LINES])
+@inline
+async def test_what_is_no_table_or_too_long_is_refused(bench: Any, connect: Any, table: str) -> None:
+    bench.parts = msgspec.structs.replace(bench.parts, clock=reactor, calendar=bench.parts.dates)
+    answer = await connect()("POST", "/fleet/import", data=table.encode(), headers=CSV)
+    assert answer.status in (413, 422)
+
+
+@inline
+async def test_the_description_says_that_lists_come_and_go_as_csv(connect: Any) -> None:
+    paths = (await connect().ok("GET", "/openapi.json"))["paths"]
+    assert "text/csv" in paths["/api/v1/fleet/import"]["post"]["requestBody"]["content"]
+    for path in ("export", "export-with-keys"):
+        assert "text/csv" in paths[f"/api/v1/fleet/{path}"]["get"]["responses"]["200"]["content"]
 
 
 @inline
@@ -124,7 +142,8 @@ async def test_many_rows_are_worked_on_some_at_a_time(bench: Any, connect: Any) 
     ],
 )  # fmt: skip
 @inline
-async def test_what_is_no_list_is_refused(connect: Any, body: bytes, status: int) -> None:
+async def test_what_is_no_list_is_refused(bench: Any, connect: Any, body: bytes, status: int) -> None:
+    bench.parts = msgspec.structs.replace(bench.parts, clock=reactor, calendar=bench.parts.dates)
     answer = await connect()("POST", "/fleet/import", data=body, headers=CSV)
     assert answer.status == status, answer.text
 

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from iotgw import testing
 from iotgw.connect.google import GoogleToken, explain
 from iotgw.core.errors import SettingsError
+from iotgw.core.pem import LARGEST_RSA
+from tests.certificates import composite_rsa
 
 RSA = rsa.generate_private_key(65537, 2048)
 
@@ -97,8 +99,9 @@ def test_an_emulator_gets_no_token(clock):
 @pytest.mark.parametrize(
     "credentials",
     [
-        "{", "[]", "{}", "7", account(type="authorized_user"), account(private_key="no key"),
+        "{", "[]", "{}", "7", '{"a":' * 10_000, account(type="authorized_user"), account(private_key="no key"),
         account(private_key=pem(ec.generate_private_key(ec.SECP256R1()))), account(client_email="a\r\nb"),
+        account(private_key=pem(composite_rsa(LARGEST_RSA + 2))),
     ],
 )  # fmt: skip
 def test_what_is_no_key_is_refused_without_a_word_of_it(clock, credentials):
@@ -112,3 +115,7 @@ def test_what_is_no_key_is_refused_without_a_word_of_it(clock, credentials):
 @pytest.mark.parametrize("document", [None, [], {}, {"error": 7}, {"error": {}}, {"error": {"status": None}}])
 def test_an_error_of_any_kind_is_explained(document):
     assert explain(document) == ("", "")
+
+
+def test_nobody_looks_whether_the_factors_of_a_key_are_prime(clock):
+    assert token_of(GoogleToken(account(private_key=pem(composite_rsa(2048))), "a", clock.seconds))

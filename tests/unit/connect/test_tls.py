@@ -62,7 +62,7 @@ def test_our_own_certificate_and_several_authorities_are_taken():
 
 
 def test_a_key_that_takes_too_long_for_each_handshake_is_refused(monkeypatch):
-    monkeypatch.setattr("iotgw.connect.tls.LARGEST_KEY", 2047)
+    monkeypatch.setattr("iotgw.connect.tls.LARGEST_RSA", 2047)
     own = Authority().issue("one", kind="rsa")
     with pytest.raises(SettingsError, match="at most 2047 bits, got 2048"):
         endpoint("tls", certificate=own.pem().decode(), key=own.key_pem().decode())

@@ -216,6 +216,17 @@ async def test_a_full_quarantine_refuses_and_keeps_the_message_as_failed(field, 
 
 
 @pytest_twisted.ensureDeferred
+async def test_no_tenant_fills_the_quarantine_of_another_one(field, monkeypatch):
+    monkeypatch.setattr(module, "MOST_MESSAGES", 1)
+    await field.open("quarantine")
+    quarantine = field.quarantine
+    quarantine.hold("acme", "a", "web", 1, 0)
+    assert [quarantine.has_room(tenant, ["b"]) for tenant in ("acme", "other")] == [False, True]
+    quarantine.settled("acme", "a", 1)
+    assert quarantine.has_room("acme", ["b"])
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_message_that_is_converted_again_while_it_waits_waits_once(field):
     await field.open("quarantine")
     await field.send("new")

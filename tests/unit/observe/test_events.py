@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from msgspec import structs
 from twisted.internet import reactor
 from twisted.logger import formatEvent, globalLogPublisher
 
@@ -61,6 +62,22 @@ async def test_the_ring_keeps_the_newest(opened: Any) -> None:
         if number % 7 == 0:
             await log.query("default", 0, 1)
     assert await names(log) == [f"n{number}" for number in range(34, 24, -1)]
+
+
+@inline
+async def test_nobody_loses_events_by_another_tenant_s_in_this_process_or_the_next(opened: Any) -> None:
+    log = await opened(capacity=10)
+    for number in range(4):
+        log.emit(structs.replace(happened(number), tenant="quiet"))
+    for number in range(20):
+        log.emit(happened(number))
+    assert [len(await names(log, tenant=each)) for each in ("quiet", "default")] == [4, 6]
+    await log.stop()
+    again = await opened(capacity=10)
+    for number in range(20, 40):
+        again.emit(happened(number))
+    assert [len(await names(again, tenant=each)) for each in ("quiet", "default")] == [4, 6]
+    assert (await names(again))[0] == "n39"
 
 
 @inline

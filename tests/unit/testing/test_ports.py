@@ -85,6 +85,12 @@ SETTINGS = {
     "rabbitmq": {**BROKER, "queue": "q"},
     "aws-sqs": SQS,
     "google-pubsub": {"project": "p", "endpoint": "http://192.0.2.1", "subscription": "sub"},
+    "google-pubsub-push": {
+        "project": "p",
+        "subscription": "sub",
+        "audience": "https://192.0.2.1",
+        "serviceAccount": "a@b.example",
+    },
     "aws-kinesis": {
         "stream": "s",
         "region": "eu-central-1",
@@ -205,6 +211,7 @@ def types_with_what_they_build():
         "kafka": {"brokers": ["192.0.2.1"]},
         "rabbitmq": BROKER,
         "google-pubsub": {"project": "p", "endpoint": "http://192.0.2.1", "topic": "top"},
+        "azure-iot-hub": {"connectionString": "HostName=h;SharedAccessKeyName=n;SharedAccessKey=a2V5"},
     }
     for type_ in Types("none", reactor, parts.INTEGRATIONS, connector):
         made += with_part(type_, target, out)

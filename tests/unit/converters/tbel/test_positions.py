@@ -14,6 +14,8 @@ UNREADABLE = [
     ("return `a`;", 1, 8, "TBEL has no texts in backquotes"),
     ("return 99999999999999999999;", 1, 8, "larger than a long"),
     ("return 5x;", 1, 8, "'5x' is not a number that TBEL knows"),
+    ("return 0xxFF;", 1, 8, "'0xxFF' is not a number that TBEL knows"),
+    ("return 0x;", 1, 8, "'0x' is not a number that TBEL knows"),
     ("return a b;", 1, 10, "expected the end of the statement, got `b`"),
     ("5 = x;", 1, 3, "only a variable, a property or an element can be assigned to"),
     ("try { a(); } catch (e) { }", 1, 1, "TBEL has no try and catch"),

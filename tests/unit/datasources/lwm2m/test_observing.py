@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from pytest_twisted import ensureDeferred
 
 from iotgw.core.model import Answer, Status
@@ -239,6 +240,16 @@ async def test_a_multiple_resource_is_an_object_of_its_instances(field):
         "device_powerSourceVoltage_0": 3800,
         "device_powerSourceVoltage_1": 5000,
     }
+
+
+@pytest.mark.parametrize("first", ["/3303/0/5700", "/3303/0/5700/1"])
+@ensureDeferred
+async def test_a_device_that_says_a_value_and_instances_of_one_resource_is_heard_all_the_same(field, first):
+    await field.start(**observing("/3303/0"))
+    device, request = await observed(field)
+    both = [{"n": each, "v": 1} for each in (first, "/3303/0/5700", "/3303/0/5700/1")]
+    await device.acknowledged(device.notify(request, 2, both))
+    assert field.bodies[-1]["values"] == {"/3303/0/5700": 1.0}
 
 
 @ensureDeferred

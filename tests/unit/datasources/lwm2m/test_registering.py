@@ -101,6 +101,31 @@ async def test_a_newer_registration_stands_in_place_of_the_older_and_is_not_ende
 
 
 @ensureDeferred
+async def test_links_are_bounded(field, monkeypatch):
+    monkeypatch.setattr("iotgw.datasources.lwm2m.registering.LONGEST_LINKS", len(LINKS))
+    await field.start()
+    device = field.device()
+    more = LINKS + b",</5/0>"
+    assert (await device.register("ep=other&lt=60", more)).code == n.REQUEST_ENTITY_TOO_LARGE
+    assert (await device.register()).code == n.CREATED
+    assert (await device.update("lt=60", more)).code == n.REQUEST_ENTITY_TOO_LARGE
+
+
+@ensureDeferred
+async def test_so_are_those_of_all_devices_together(field, monkeypatch):
+    monkeypatch.setattr("iotgw.datasources.lwm2m.registrations.MOST_LINKS", 2 * len(LINKS))
+    await field.start()
+    first, second, third = (field.device() for _ in range(3))
+    assert (await first.register("ep=first&lt=60")).code == n.CREATED
+    assert (await second.register("ep=second&lt=60")).code == n.CREATED
+    assert (await third.register("ep=third&lt=60")).code == n.SERVICE_UNAVAILABLE
+    assert (await first.update("lt=60", LINKS + b",</5/0>")).code == n.SERVICE_UNAVAILABLE
+    assert (await first.update("lt=60", LINKS)).code == n.CHANGED
+    assert (await second.ask(n.DELETE, second.location)).code == n.DELETED
+    assert (await third.register("ep=third&lt=60")).code == n.CREATED
+
+
+@ensureDeferred
 async def test_a_registration_expires_after_its_lifetime_and_that_is_a_message(field):
     await field.start()
     device = field.device()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
@@ -17,7 +18,7 @@ from iotgw.core.validate import convert
 from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.opcua.settings import OpcuaSettings
 from iotgw.testing import FakeConnector
-from tests.certificates import Authority
+from tests.certificates import Authority, composite_rsa
 from tests.unit.datasources.fakes import FakeIntake, context
 
 
@@ -136,12 +137,13 @@ def test_what_is_wrong_is_refused_when_it_is_saved(given, problem):
 
 
 def test_security_needs_both_certificates_and_a_key_in_the_clear():
-    ours = Authority().issue("gateway")
+    ours = Authority().issue("gateway", kind="rsa")
     pem, key = ours.pem().decode(), ours.key_pem().decode()
     right = {"policy": "Basic256Sha256", "certificate": pem, "key": key, "serverCertificate": pem}
     assert settings(security=right).plan().application_uri == ""
     for name, text in (
         ("key", ours.key_pem("word").decode()),
+        ("key", Authority().issue("of another kind").key_pem().decode()),
         ("certificate", "a name"),
         ("serverCertificate", ""),
     ):
@@ -151,6 +153,14 @@ def test_security_needs_both_certificates_and_a_key_in_the_clear():
         settings(
             security={**right, "certificate": "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"}
         )
+
+
+def test_a_key_that_is_longer_than_its_policies_have_is_refused():
+    pem = Authority().issue("gateway", kind="rsa").pem().decode()
+    key = composite_rsa(4098).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    given = {"policy": "Basic256Sha256", "certificate": pem, "key": key, "serverCertificate": pem}
+    with pytest.raises(SettingsError, match="an RSA key of at most 4096 bits"):
+        settings(security=given)
 
 
 def test_without_the_extra_it_is_said_what_to_install(monkeypatch):

@@ -1,0 +1,76 @@
+"""Private keys for SSH that were made to cost whoever reads them time."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from iotgw.connect.ssh_keys import MOST_SCRYPT, load_key
+from iotgw.core.errors import SettingsError
+from iotgw.core.pem import LARGEST_RSA
+from tests.certificates import composite_rsa
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+SCRYPT = "06092b06010401da47040b"
+
+
+def pem(bits, form):
+    return composite_rsa(bits).private_bytes(Encoding.PEM, form, NoEncryption()).decode()
+
+
+FORMS = [PrivateFormat.OpenSSH, PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nobody_looks_whether_the_factors_of_a_key_are_prime(form):
+    assert load_key(pem(2048, form), "").type() == "RSA"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_key_that_takes_long_for_each_signature_is_refused(form):
+    with pytest.raises(SettingsError, match=f"at most {LARGEST_RSA} bits, got {LARGEST_RSA + 2}"):
+        load_key(pem(LARGEST_RSA + 2, form), "")
+
+
+def der(tag, *parts):
+    content = b"".join(parts)
+    size = len(content)
+    return bytes((tag, size) if size < 128 else (tag, 0x81, size)) + content
+
+
+def whole(number):
+    return der(2, number.to_bytes(number.bit_length() // 8 + 1))
+
+
+def scrypted(n, r, p):
+    """A PKCS#8 key whose passphrase ``x`` goes through scrypt (RFC 7914 §7): it is opened with N = 1024, r = 1, p = 1."""
+    salt, iv = bytes(16), bytes(16)
+    derived = der(0x30, bytes.fromhex(SCRYPT), der(0x30, der(4, salt), *map(whole, (n, r, p))))
+    cipher = der(0x30, bytes.fromhex("060960864801650304012a"), der(4, iv))
+    scheme = der(0x30, bytes.fromhex("06092a864886f70d01050d"), der(0x30, derived, cipher))
+    padder = PKCS7(128).padder()
+    plain = (
+        padder.update(KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+        + padder.finalize()
+    )
+    secret = hashlib.scrypt(b"x", salt=salt, n=1024, r=1, p=1, dklen=32)
+    sealed = Cipher(algorithms.AES(secret), modes.CBC(iv)).encryptor().update(plain)
+    body = base64.encodebytes(der(0x30, scheme, der(4, sealed))).decode()
+    return f"-----BEGIN ENCRYPTED PRIVATE KEY-----\n{body}-----END ENCRYPTED PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize("parameters", [(16384, 8, 100), (16384, 1, 10**6), (MOST_SCRYPT, 8, 1)])
+def test_a_key_whose_passphrase_would_go_through_scrypt_for_long_is_refused(parameters):
+    with pytest.raises(SettingsError, match="too large parameters of scrypt"):
+        load_key(scrypted(*parameters), "x")
+
+
+def test_a_key_whose_passphrase_goes_through_some_scrypt_is_opened():
+    found = load_key(scrypted(1024, 1, 1), "x")
+    assert found.public().blob()[-32:] == KEY.public_key().public_bytes_raw()
