@@ -1,6 +1,6 @@
 """What `iotgwctl` costs before it does anything: CPU time and imported modules of a fresh process.
 
-    python benchmarks/ctl.py
+python benchmarks/ctl.py
 """
 
 import resource
